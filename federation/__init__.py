@@ -1,0 +1,1 @@
+"""Bridgehead (桥头堡): the data-sharing federation of neighbouring provinces."""

@@ -1,0 +1,65 @@
+"""The error tree of the whole house, named by what the caller can do about it.
+
+    BridgeheadError
+    ├── MalformedError      fix the bytes or the field, then send again
+    ├── UntrustedError      a signature, a key or a sender is not what the agreement says
+    ├── StaleError          too old, or from beyond the clock tolerance
+    ├── RuleError           the bytes are fine; the law or the procedure does not allow this step now
+    ├── ConflictError       the same name was used for something else
+    ├── NotFoundError       there is no such thing
+    ├── UnavailableError    try again later, with the same id
+    └── CorruptError        stop, and call a human
+
+A refusal by *policy* is no error: it is a decision, signed and logged (`protocol.policy.Decision`).
+Never raise the root of the tree. `reason` is UPPER_SNAKE, at most 63 characters, stable: it goes over the wire.
+`facts` never hold a secret or a field of a person's record.
+"""
+
+from __future__ import annotations
+
+
+class BridgeheadError(Exception):
+    """The root of the tree: never raised itself, caught only where a floor translates errors."""
+
+    def __init__(self, reason: str, message: str, **facts: str | int) -> None:
+        """Keeps the stable reason, a sentence for a person (expected and got), and facts by name."""
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.facts = facts
+
+    def __str__(self) -> str:
+        """The sentence for a person, then the stable reason in brackets."""
+        return f"{self.message} [{self.reason}]"
+
+
+class MalformedError(BridgeheadError):
+    """The bytes or a field are not of the form that was agreed: the sender must mend them."""
+
+
+class UntrustedError(BridgeheadError):
+    """A signature, key, certificate or sender is not what the agreement in force says."""
+
+
+class StaleError(BridgeheadError):
+    """It has expired, is from the future beyond the clock tolerance, or cites something replaced."""
+
+
+class RuleError(BridgeheadError):
+    """Well-formed, from a known caller, but the law or the procedure does not allow this step now."""
+
+
+class ConflictError(BridgeheadError):
+    """The same id, number or version was used before for other content."""
+
+
+class NotFoundError(BridgeheadError):
+    """There is no such record, or the caller may not know whether there is."""
+
+
+class UnavailableError(BridgeheadError):
+    """Something needed is down or full; the same request with the same id may succeed later."""
+
+
+class CorruptError(BridgeheadError):
+    """What is stored contradicts itself: the node stops signing and a human must look."""

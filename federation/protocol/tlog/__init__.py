@@ -1,0 +1,1 @@
+"""The transparency log, one module for each public page it implements."""

@@ -1,0 +1,1 @@
+"""Thin servicers: each converts, calls the function it was handed, converts back."""
