@@ -1,0 +1,58 @@
+# Each target is what CI runs, nothing more.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RECORDS ?= 2000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev proto lock demo test lint type bench clean
+
+help:  ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what the lock file names (about a minute the first time)" >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -c "import pathlib, sysconfig; \
+	  pathlib.Path(sysconfig.get_paths()['purelib'], 'bridgehead.pth').write_text(str(pathlib.Path.cwd()))"
+	@printf '#!%s\nimport sys\nfrom federation.cli.main import main\nsys.exit(main())\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/bridgehead
+	@chmod +x $(BIN)/bridgehead
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.runtime  ## what the product needs to run
+setup-dev: $(VENV)/.dev  ## and what its tests need
+
+demo: setup  ## four provinces on loopback exchange permits, then every log is verified (RECORDS=2000)
+	@$(BIN)/bridgehead demo run --records $(RECORDS) $(DEMO_FLAGS)
+
+test: setup-dev  ## all the tests; BRIDGEHEAD_REQUIRE_ALL=1 makes missing optional parts fail
+	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: setup-dev  ## ruff, format, spelling, import contracts, unused dependencies, buf
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md federation proto policies tests
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry federation
+
+type: setup-dev  ## mypy strict
+	@$(BIN)/mypy
+
+proto: setup-dev  ## regenerate federation/v1 from proto/
+	@$(BIN)/python proto/generate.py
+
+lock: setup-dev  ## resolve the dependencies again
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --all-extras pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --all-extras --group dev \
+	  -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+bench: setup  ## exchanges and synced records a second, each beside its calibration
+	@$(BIN)/bridgehead bench
+
+clean:  ## remove what the other targets made
+	@rm -rf $(VENV) .demo build
