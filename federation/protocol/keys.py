@@ -1,0 +1,220 @@
+"""Message keys: which suites there are, how a public key is written, admitted and used, and what signs.
+
+Rules kept: a signature is verified only under a key that was admitted (`admit_public_key`, once a key and process);
+one encoding a key; ECDSA signatures are DER in its one canonical form; Ed25519 signatures have S below the group order.
+(r, n - s) of an ECDSA signature verifies as (r, s) does, as FIPS 186-5 says: nothing here is named by its signature.
+Trusts `cryptography` (OpenSSL) for the signature equations, not for its choice of keys and encodings.
+Sources: RFC 8032, FIPS 186-5, RFC 5480 (SPKI), RFC 6979 (no random number when signing), transparency-log reference 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
+from typing import Protocol, TypeAlias
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+
+from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.keys_ed25519 import admit_ed25519
+from federation.protocol.tlog.lines import format_base64, parse_base64
+
+SEED_BYTES = 32
+"""Bytes of an Ed25519 private key (RFC 8032 5.1.5)."""
+
+_P256_PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
+_P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+_P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+_P256_SPKI_BYTES = len(_P256_PREFIX) + 64
+_ECDSA = ec.ECDSA(SHA256())
+_ECDSA_DETERMINISTIC = ec.ECDSA(SHA256(), deterministic_signing=True)
+
+_Verify: TypeAlias = Callable[[bytes, bytes], None]  # (signature, message), raises InvalidSignature
+
+
+class Suite(StrEnum):
+    """How a statement is signed. The suite is part of the signed payload type, so no one can swap it."""
+
+    ED25519 = "ed25519"
+    ECDSA_P256 = "ecdsa-p256-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key with the only suite it may be used for: 32 raw bytes (Ed25519) or SPKI DER (P-256)."""
+
+    suite: Suite
+    key: bytes
+
+    @property
+    def key_id(self) -> str:
+        """64 hex digits: SHA-256 of the suite, a colon and the key. A hint for finding the key, never trusted."""
+        return sha256(f"{self.suite.value}:".encode() + self.key).hexdigest()
+
+
+class Signer(Protocol):
+    """What holds a private key: a key file here, a hardware module elsewhere."""
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key under which the signatures verify."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Signs the exact bytes: 64 bytes for Ed25519, canonical DER for ECDSA."""
+        ...
+
+
+class Ed25519Signer:
+    """Signs with an Ed25519 private key held in memory."""
+
+    __slots__ = ("_private_key", "_public_key")
+
+    def __init__(self, seed: bytes) -> None:
+        """Takes the 32-byte private key of RFC 8032.
+
+        Raises:
+            MalformedError: PRIVATE_KEY when it is not 32 bytes.
+        """
+        if len(seed) != SEED_BYTES:
+            raise MalformedError("PRIVATE_KEY", f"expected an Ed25519 seed of {SEED_BYTES} bytes, got {len(seed)}")
+        self._private_key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._public_key = PublicKey(Suite.ED25519, self._private_key.public_key().public_bytes_raw())
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key under which the signatures verify."""
+        return self._public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """Signs the exact bytes (RFC 8032 5.1.6): 64 bytes, always the same for the same message."""
+        return self._private_key.sign(message)
+
+
+class P256Signer:
+    """Signs with a P-256 private key held in memory."""
+
+    __slots__ = ("_private_key", "_public_key")
+
+    def __init__(self, pkcs8: bytes) -> None:
+        """Takes an unencrypted PKCS #8 private key in DER.
+
+        Raises:
+            MalformedError: PRIVATE_KEY when it is no such key or of another curve.
+        """
+        try:
+            private_key = load_der_private_key(pkcs8, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise MalformedError("PRIVATE_KEY", "expected an unencrypted PKCS #8 private key in DER") from error
+        if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):
+            raise MalformedError("PRIVATE_KEY", "expected a private key of the curve P-256")
+        self._private_key = private_key
+        spki = private_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self._public_key = PublicKey(Suite.ECDSA_P256, spki)
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key under which the signatures verify."""
+        return self._public_key
+
+    def sign(self, message: bytes) -> bytes:
+        """Signs the exact bytes: DER, always the same for the same message (RFC 6979)."""
+        return self._private_key.sign(message, _ECDSA_DETERMINISTIC)
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """Parses `<suite>:<base64>`, as the agreement writes keys. It is not admitted yet: see `admit_public_key`.
+
+    Raises:
+        MalformedError: KEY_FORM without a colon, KEY_SUITE for an unknown suite, BASE64 when it is not canonical.
+    """
+    name, colon, encoded = text.partition(":")
+    if not colon:
+        raise MalformedError("KEY_FORM", f"expected a key such as 'ed25519:<base64>', got {text!r:.40}")
+    try:
+        suite = Suite(name)
+    except ValueError as error:
+        raise MalformedError("KEY_SUITE", f"expected one of {[*map(str, Suite)]}, got {name!r:.40}") from error
+    return PublicKey(suite, parse_base64(encoded, "a public key"))
+
+
+def format_public_key(public_key: PublicKey) -> str:
+    """Formats a key as `parse_public_key` reads it."""
+    return f"{public_key.suite.value}:{format_base64(public_key.key)}"
+
+
+def admit_public_key(public_key: PublicKey) -> PublicKey:
+    """Returns the key when signatures under it bind their owner. To be called whenever an agreement is loaded.
+
+    Raises:
+        MalformedError: KEY_SIZE for another length, KEY_FORM when a P-256 key is not SPKI DER with a named curve and
+            an uncompressed point.
+        UntrustedError: KEY_NOT_CANONICAL, KEY_LOW_ORDER, KEY_OFF_CURVE or KEY_TORSION.
+    """
+    _admitted_verify(public_key)
+    return public_key
+
+
+def verify_signature(public_key: PublicKey, message: bytes, signature: bytes) -> None:
+    """Verifies a signature over the exact bytes; returns when it holds.
+
+    Raises:
+        UntrustedError: SIGNATURE when it does not verify or is not in its one canonical form; and what
+            `admit_public_key` raises for a key that no one may use.
+    """
+    try:
+        _admitted_verify(public_key)(signature, message)
+    except InvalidSignature as error:
+        raise UntrustedError("SIGNATURE", f"expected a signature by the key {public_key.key_id[:16]}") from error
+
+
+@lru_cache(maxsize=1024)
+def _admitted_verify(public_key: PublicKey) -> _Verify:
+    """Admits a key and readies it; kept, because both cost more than a verification."""
+    match public_key.suite:
+        case Suite.ED25519:
+            return Ed25519PublicKey.from_public_bytes(admit_ed25519(public_key.key)).verify
+        case Suite.ECDSA_P256:
+            return _p256_verify(*_admit_p256(public_key.key))
+
+
+def _admit_p256(key: bytes) -> tuple[int, int]:
+    """The point of a key. P-256 has no small subgroup: to be on the curve, and not at infinity, is enough."""
+    if len(key) != _P256_SPKI_BYTES:
+        raise MalformedError("KEY_SIZE", f"expected a P-256 public key of {_P256_SPKI_BYTES} bytes, got {len(key)}")
+    if not key.startswith(_P256_PREFIX):
+        raise MalformedError("KEY_FORM", "expected SPKI DER of the named curve P-256 with an uncompressed point")
+    x, y = int.from_bytes(key[-64:-32]), int.from_bytes(key[-32:])
+    if x >= _P256_PRIME or y >= _P256_PRIME:
+        raise UntrustedError("KEY_NOT_CANONICAL", "expected P-256 coordinates below the field's prime")
+    if (y * y - x * x * x + 3 * x - _P256_B) % _P256_PRIME:
+        raise UntrustedError("KEY_OFF_CURVE", "expected a P-256 public key that is a point of the curve")
+    return x, y
+
+
+def _p256_verify(x: int, y: int) -> _Verify:
+    public_key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+
+    def verify(signature: bytes, message: bytes) -> None:
+        _require_canonical_der(signature)
+        public_key.verify(signature, message, _ECDSA)
+
+    return verify
+
+
+def _require_canonical_der(signature: bytes) -> None:
+    """Refuses what `cryptography` would read but not write: a second form of one signature."""
+    try:
+        canonical = encode_dss_signature(*decode_dss_signature(signature)) == signature
+    except ValueError as error:
+        raise InvalidSignature from error
+    if not canonical:
+        raise InvalidSignature
