@@ -1,0 +1,164 @@
+"""Working days with make-up days, holiday roll-forward, and month arithmetic: how the law counts days.
+
+Rules kept: the first day is never counted; a year without a table is an error and not a guess; a table that the
+State Council has not published yet says `official = false` and every deadline computed with it says so, too.
+Sources: the yearly holiday notice of the State Council (调休); Civil Code arts 201-203; Criminal and Civil
+Procedure Law (a last day on a statutory holiday moves to the next day).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+
+from federation.domain.toml_fields import (
+    TomlTable,
+    expect_keys,
+    parse_toml,
+    read_dates,
+    read_flag,
+    read_number,
+    read_string,
+    read_tables,
+)
+from federation.protocol.errors import MalformedError, RuleError
+
+_ONE_DAY = timedelta(days=1)
+_WHAT = "calendar"
+
+
+class Roll(StrEnum):
+    """Where a last day moves to when it falls on a free day."""
+
+    NONE = "none"
+    HOLIDAY = "holiday"
+    WEEKEND = "weekend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarYear:
+    """One year's table: the holiday dates and the weekend days that are worked instead."""
+
+    year: int
+    official: bool
+    holidays: frozenset[date]
+    make_up_days: frozenset[date]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """The tables of some years under one version, which goes into every deadline computed with them."""
+
+    version: str
+    years: Mapping[int, CalendarYear]
+
+
+def parse_calendar(text: str) -> Calendar:
+    """Parses `calendar.toml`.
+
+    Raises:
+        MalformedError: TOML_* for the form; CALENDAR_YEAR_TWICE; CALENDAR_DATE when a date is of another year, a
+            make-up day is no Saturday or Sunday, or a day is both free and worked.
+    """
+    table = parse_toml(text, what=_WHAT)
+    expect_keys(table, frozenset({"version", "year"}), what=_WHAT)
+    years: dict[int, CalendarYear] = {}
+    for row in read_tables(table, "year", what=_WHAT):
+        year = _parse_year(row)
+        if year.year in years:
+            raise MalformedError("CALENDAR_YEAR_TWICE", f"expected each year once, got {year.year} twice")
+        years[year.year] = year
+    return Calendar(version=read_string(table, "version", what=_WHAT), years=MappingProxyType(years))
+
+
+def _parse_year(row: TomlTable) -> CalendarYear:
+    expect_keys(row, frozenset({"year", "official", "source", "holidays", "make_up_days"}), what=_WHAT)
+    year = CalendarYear(
+        year=read_number(row, "year", what=_WHAT),
+        official=read_flag(row, "official", what=_WHAT),
+        holidays=read_dates(row, "holidays", what=_WHAT),
+        make_up_days=read_dates(row, "make_up_days", what=_WHAT),
+    )
+    strangers = [day for day in year.holidays | year.make_up_days if day.year != year.year]
+    weekdays = [day for day in year.make_up_days if day.weekday() < 5]
+    wrong = sorted(strangers + weekdays + list(year.holidays & year.make_up_days))
+    if wrong:
+        raise MalformedError("CALENDAR_DATE", f"calendar of {year.year}: {wrong[0]} cannot stand where it does")
+    return year
+
+
+def is_holiday(calendar: Calendar, day: date) -> bool:
+    """Whether the day is one of the year's holiday dates; an ordinary weekend is none.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING.
+    """
+    return day in _year_of(calendar, day).holidays
+
+
+def is_working_day(calendar: Calendar, day: date) -> bool:
+    """Whether offices work: weekdays that are no holiday, and make-up days.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING.
+    """
+    year = _year_of(calendar, day)
+    return day in year.make_up_days or (day.weekday() < 5 and day not in year.holidays)
+
+
+def add_working_days(calendar: Calendar, start: date, *, count: int) -> date:
+    """The last of `count` working days after `start`; the start day is not counted, a count of 0 is the start itself.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING when the way leads through a year without a table.
+    """
+    day = start
+    while count > 0:
+        day += _ONE_DAY
+        count -= is_working_day(calendar, day)
+    return day
+
+
+def roll_forward(calendar: Calendar, day: date, *, roll: Roll) -> date:
+    """Moves a last day that is free to the next day that is not; `none` leaves it where it is and needs no table.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING.
+    """
+    if roll is Roll.HOLIDAY:
+        while is_holiday(calendar, day):
+            day += _ONE_DAY
+    elif roll is Roll.WEEKEND:
+        while not is_working_day(calendar, day):
+            day += _ONE_DAY
+    return day
+
+
+def is_official(calendar: Calendar, first: date, *, last: date) -> bool:
+    """Whether every year from `first` to `last` has a table that was published."""
+    years = (calendar.years.get(year) for year in range(first.year, last.year + 1))
+    return all(year is not None and year.official for year in years)
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day number so many months later (or earlier), or that month's last day when there is no such day."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    for number in (day.day, 30, 29, 28):
+        if number <= day.day:
+            try:
+                return date(year, month + 1, number)
+            except ValueError:
+                continue
+    raise RuleError("CALENDAR_RANGE", f"no date {months} months from {day}")
+
+
+def _year_of(calendar: Calendar, day: date) -> CalendarYear:
+    year = calendar.years.get(day.year)
+    if year is None:
+        raise RuleError(
+            "CALENDAR_YEAR_MISSING", f"the calendar {calendar.version} has no table for {day.year}", year=day.year
+        )
+    return year

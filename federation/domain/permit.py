@@ -1,0 +1,371 @@
+"""The residence permit (居住证) as the law has it: who gets one, for how long it works, and what ends it.
+
+Rules kept: a permit is a value and every step returns a new one with the next version; versions only grow; a step
+that the law does not allow is an error that names the article. `endorsement_open` and a suspension that nobody has
+recorded yet are derived from the dates (`status_on`), never stored. An authority that issues late has broken its
+own duty: the deadline is told (`issue_due`), but lateness is no reason to refuse the citizen. Source:
+居住证暂行条例 (State Council decree 663), articles 2, 4, 9, 10, 11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+from federation.domain.calendar import add_months
+from federation.domain.citizen_number import Sex, age_on
+from federation.protocol.errors import MalformedError, RuleError
+
+PermitUrn = NewType("PermitUrn", str)
+"""The federation's name of one permit: `urn:permit:<division>:<yyyy>:<serial>`. The law gives permits no number."""
+
+ISSUE_DAYS: Final = 15
+"""Calendar days from acceptance to issue (article 9)."""
+
+GUARDIAN_AGE: Final = 16
+"""Below this age a guardian or near relative applies (article 9)."""
+
+_PREFIX: Final = "urn:permit:"
+
+
+class PermitStatus(StrEnum):
+    """Where a permit stands. `endorsement_open` is derived and never stored or sent; `revoked` is 注销."""
+
+    VALID = "valid"
+    ENDORSEMENT_OPEN = "endorsement_open"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
+class Ground(StrEnum):
+    """Why somebody may live there: lawful stable job, lawful stable dwelling, continuous study (article 2)."""
+
+    JOB = "job"
+    DWELLING = "dwelling"
+    STUDY = "study"
+
+
+class Paper(StrEnum):
+    """What the applicant hands in (article 9)."""
+
+    IDENTITY_CARD = "identity_card"
+    PHOTO = "photo"
+    RESIDENCE_PROOF = "residence_proof"
+    GROUND_PROOF = "ground_proof"
+    GUARDIAN_IDENTITY = "guardian_identity"
+
+
+class RevokeReason(StrEnum):
+    """Why a permit was revoked (注销)."""
+
+    LEFT = "left"
+    HOUSEHOLD_MOVED = "household_moved"
+    DECEASED = "deceased"
+    FRAUD = "fraud"
+    OWN_REQUEST = "own_request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The person on the card: the fields that article 4 lists, and the household place that owns the identity."""
+
+    name: str
+    sex: Sex
+    ethnicity: str
+    birth_date: date
+    citizen_number: str
+    photo_digest: str | None = None
+    household_division: str
+    household_address: str
+
+    def __repr__(self) -> str:
+        """Hides the person, so that a log line or a traceback names nobody."""
+        return f"Holder(household_division={self.household_division})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitApplication:
+    """What a person applies with; a field left empty and a paper not handed in are told all at once (article 9)."""
+
+    holder: Holder
+    residence_division: str
+    residence_address: str
+    work_division: str | None = None
+    issuer: str
+    ground: Ground
+    residence_since: date
+    apply_date: date
+    accept_date: date
+    papers: frozenset[Paper]
+    guardian: bool = False
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endorsement:
+    """One endorsement (签注): its day, and the full year until which the card works. `late`: the years count anew."""
+
+    endorsed_on: date
+    until: date
+    late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """One residence permit in one version.
+
+    `counted_from` is the day from which the years of residence count, `endorsed_until` the date of the next full year:
+    through that day the card works. `sealed` permits leave their node for nobody.
+    """
+
+    urn: PermitUrn
+    version: int
+    status: PermitStatus
+    holder: Holder
+    residence_division: str
+    residence_address: str
+    work_division: str | None = None
+    issuer: str
+    ground: Ground
+    residence_since: date
+    apply_date: date
+    accept_date: date
+    issue_date: date
+    counted_from: date
+    endorsed_until: date
+    endorsements: tuple[Endorsement, ...] = ()
+    revoke_reason: RevokeReason | None = None
+    ended_on: date | None = None
+    replaced_by: PermitUrn | None = None
+    sealed: bool = False
+    guardian: bool = False
+
+
+def format_permit_urn(division: str, year: int, *, serial: str) -> PermitUrn:
+    """Formats the name of a permit of an issuing county.
+
+    Raises:
+        MalformedError: PERMIT_URN as `parse_permit_urn`.
+    """
+    return parse_permit_urn(f"{_PREFIX}{division}:{year:04d}:{serial}")
+
+
+def parse_permit_urn(text: str) -> PermitUrn:
+    """Parses `urn:permit:<six digits>:<four digits>:<1 to 20 digits and capital letters>`.
+
+    Raises:
+        MalformedError: PERMIT_URN for any other form.
+    """
+    serial = text[23:]
+    if (
+        not 24 <= len(text) <= 43
+        or not text.isascii()
+        or not text.startswith(_PREFIX)
+        or not (text[11:17] + text[18:22]).isdigit()
+        or text[17] + text[22] != "::"
+        or not serial.isalnum()
+        or serial != serial.upper()
+    ):
+        raise MalformedError("PERMIT_URN", f"expected a permit such as urn:permit:330822:2026:000123, got {text!r:.60}")
+    return PermitUrn(text)
+
+
+def urn_division(urn: PermitUrn) -> str:
+    """The county that issued the permit, by its name; it stays when a county is renamed later."""
+    return urn[11:17]
+
+
+def issue_due(accept_date: date) -> date:
+    """The last day on which the card must be issued: 15 days after acceptance (article 9), before any roll-forward."""
+    return accept_date + timedelta(days=ISSUE_DAYS)
+
+
+def register_permit(application: PermitApplication, urn: PermitUrn, *, today: date) -> Permit:
+    """Issues a permit in version 1; the years count from the issue day.
+
+    Raises:
+        RuleError: PAPERS_MISSING (article 9, all of them at once), GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT
+            and RESIDENCE_TOO_SHORT (article 2), PERMIT_DATES when the days of application, acceptance and issue are
+            out of order.
+    """
+    _verify_papers(application)
+    if age_on(application.holder.birth_date, application.apply_date) < GUARDIAN_AGE and not application.guardian:
+        raise RuleError("GUARDIAN_REQUIRED", "article 9: for a person under 16 a guardian or near relative applies")
+    if application.holder.household_division == application.residence_division:
+        raise RuleError("HOUSEHOLD_NOT_LEFT", "article 2: expected a household outside the county of residence")
+    if add_months(application.residence_since, 6) > application.accept_date:
+        raise RuleError(
+            "RESIDENCE_TOO_SHORT",
+            f"article 2: expected half a year of residence at acceptance on {application.accept_date}, got less",
+        )
+    if not application.apply_date <= application.accept_date <= today:
+        raise RuleError("PERMIT_DATES", "expected application, acceptance and issue in this order")
+    return Permit(
+        urn=urn,
+        version=1,
+        status=PermitStatus.VALID,
+        holder=application.holder,
+        residence_division=application.residence_division,
+        residence_address=application.residence_address,
+        work_division=application.work_division,
+        issuer=application.issuer,
+        ground=application.ground,
+        residence_since=application.residence_since,
+        apply_date=application.apply_date,
+        accept_date=application.accept_date,
+        issue_date=today,
+        counted_from=today,
+        endorsed_until=add_months(today, 12),
+        sealed=application.sealed,
+        guardian=application.guardian,
+    )
+
+
+def endorse_permit(permit: Permit, *, today: date) -> Permit:
+    """Endorses (签注) a permit for the next year.
+
+    Raises:
+        RuleError: ENDORSEMENT_TOO_EARLY before the month ahead of the full year, ENDORSEMENT_LATE after it (restore
+            instead), PERMIT_ENDED; all article 10.
+    """
+    standing = status_on(permit, today)
+    if standing is PermitStatus.VALID:
+        opens = endorsement_opens(permit.endorsed_until)
+        raise RuleError("ENDORSEMENT_TOO_EARLY", f"article 10: expected a day from {opens} on, got {today}")
+    if standing is PermitStatus.SUSPENDED:
+        raise RuleError("ENDORSEMENT_LATE", "article 10: the full year is over; a late endorsement restores the permit")
+    _verify_running(permit)
+    until = next_full_year(permit.counted_from, permit.endorsed_until)
+    endorsement = Endorsement(endorsed_on=today, until=until, late=False)
+    return replace(
+        permit, version=permit.version + 1, endorsed_until=until, endorsements=(*permit.endorsements, endorsement)
+    )
+
+
+def suspend_permit(permit: Permit, *, today: date) -> Permit:
+    """Records that the card stopped working because the full year passed without an endorsement.
+
+    Raises:
+        RuleError: ENDORSEMENT_NOT_LATE, PERMIT_SUSPENDED when that is recorded already, PERMIT_ENDED; all article 10.
+    """
+    _verify_running(permit)
+    if permit.status is PermitStatus.SUSPENDED:
+        raise RuleError("PERMIT_SUSPENDED", "article 10: the permit is suspended already")
+    if today <= permit.endorsed_until:
+        raise RuleError("ENDORSEMENT_NOT_LATE", f"article 10: endorsed until {permit.endorsed_until}, got {today}")
+    return replace(permit, version=permit.version + 1, status=PermitStatus.SUSPENDED)
+
+
+def restore_permit(permit: Permit, *, today: date) -> Permit:
+    """Restores a suspended permit by a late endorsement; the years count anew from today.
+
+    Raises:
+        RuleError: PERMIT_NOT_SUSPENDED, PERMIT_ENDED; both article 10.
+    """
+    _verify_running(permit)
+    if status_on(permit, today) is not PermitStatus.SUSPENDED:
+        raise RuleError("PERMIT_NOT_SUSPENDED", "article 10: only a suspended permit is restored")
+    until = add_months(today, 12)
+    return replace(
+        permit,
+        version=permit.version + 1,
+        status=PermitStatus.VALID,
+        counted_from=today,
+        endorsed_until=until,
+        endorsements=(*permit.endorsements, Endorsement(endorsed_on=today, until=until, late=True)),
+    )
+
+
+def revoke_permit(permit: Permit, reason: RevokeReason, *, today: date) -> Permit:
+    """Revokes (注销) a permit for good.
+
+    Raises:
+        RuleError: PERMIT_ENDED when it was revoked or replaced before.
+    """
+    _verify_running(permit)
+    return replace(
+        permit, version=permit.version + 1, status=PermitStatus.REVOKED, revoke_reason=reason, ended_on=today
+    )
+
+
+def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Permit:
+    """Ends a lost or damaged card (article 11) and names the one that takes its place.
+
+    Raises:
+        RuleError: PERMIT_ENDED; PERMIT_SUCCESSOR when it names itself.
+    """
+    _verify_running(permit)
+    if successor == permit.urn:
+        raise RuleError("PERMIT_SUCCESSOR", "article 11: expected another permit to take its place")
+    return replace(
+        permit, version=permit.version + 1, status=PermitStatus.REPLACED, replaced_by=successor, ended_on=today
+    )
+
+
+def correct_permit(
+    permit: Permit, *, holder: Holder | None = None, residence_address: str = "", work_division: str | None = None
+) -> Permit:
+    """Corrects the owner's record after a correction request or a move within the county; what is not given stays.
+
+    Raises:
+        RuleError: PERMIT_ENDED.
+    """
+    _verify_running(permit)
+    return replace(
+        permit,
+        version=permit.version + 1,
+        holder=holder or permit.holder,
+        residence_address=residence_address or permit.residence_address,
+        work_division=work_division or permit.work_division,
+    )
+
+
+def status_on(permit: Permit, today: date) -> PermitStatus:
+    """Where the permit stands on a day, the derived states included."""
+    return derive_status(permit.status, permit.endorsed_until, today=today)
+
+
+def derive_status(stored: PermitStatus, endorsed_until: date, *, today: date) -> PermitStatus:
+    """What a stored status means on a day (article 10): open in the last month, suspended after the full year."""
+    if stored is not PermitStatus.VALID:
+        return stored
+    if today > endorsed_until:
+        return PermitStatus.SUSPENDED
+    return PermitStatus.ENDORSEMENT_OPEN if today >= endorsement_opens(endorsed_until) else PermitStatus.VALID
+
+
+def endorsement_opens(endorsed_until: date) -> date:
+    """The first day of the month before the full year, in which the endorsement is done (article 10)."""
+    return add_months(endorsed_until, -1)
+
+
+def next_full_year(counted_from: date, endorsed_until: date) -> date:
+    """The full year after `endorsed_until`, counted from the first day so that 29 February does not drift."""
+    return add_months(counted_from, 12 * (endorsed_until.year - counted_from.year + 1))
+
+
+def _verify_running(permit: Permit) -> None:
+    if permit.status in {PermitStatus.REVOKED, PermitStatus.REPLACED}:
+        raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
+
+
+def _verify_papers(application: PermitApplication) -> None:
+    needed = set(Paper) if application.guardian else set(Paper) - {Paper.GUARDIAN_IDENTITY}
+    holder = application.holder
+    fields = {
+        "holder_name": holder.name,
+        "ethnicity": holder.ethnicity,
+        "citizen_number": holder.citizen_number,
+        "household_division": holder.household_division,
+        "household_address": holder.household_address,
+        "residence_division": application.residence_division,
+        "residence_address": application.residence_address,
+        "issuer": application.issuer,
+    }
+    missing = sorted(needed - application.papers) + [name for name, value in fields.items() if not value]
+    if missing:
+        told = ", ".join(missing)
+        raise RuleError("PAPERS_MISSING", f"article 9: these are still missing: {told}", missing=told)
