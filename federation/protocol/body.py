@@ -1,0 +1,171 @@
+"""The body: the items that a statement hands over, and the salted commitment that the statement makes to them.
+
+Rules kept: sizes are checked before anything is hashed; the commitment is the RFC 6962 root over `salt_i || item_i`,
+`salt_i = HMAC-SHA256(salt, "bridgehead/item-salt/v1" || u64 i)`. So one item can be disclosed and proved without the
+others, and once the 32-byte salt is destroyed nobody can guess at the items from the commitment that stays.
+Trusts nothing of a received body or disclosure; a `BodyRef` is trusted when its statement is verified.
+Source: RFC 6962 2.1, RFC 2104, DESIGN section 4, transparency-log reference section 14.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.statement import BodyRef
+from federation.protocol.tlog.merkle import (
+    HashReader,
+    Node,
+    hash_children,
+    hash_leaf,
+    inclusion_proof,
+    merkle_root,
+    verify_inclusion,
+)
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The most bytes that the items of one body may have together."""
+
+MAX_ITEMS = 10_000
+"""The most items in one body."""
+
+SALT_BYTES = 32
+"""Bytes of a body's salt and of each item's salt."""
+
+_ITEM_SALT_CONTEXT = b"bridgehead/item-salt/v1"
+_MAX_TYPE_CHARACTERS = 200
+_BLOCK_BYTES = 64  # of SHA-256, which HMAC pads its key to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """Items in order, their media type, and the one random 32-byte salt that lives and dies with them."""
+
+    type: str
+    salt: bytes
+    items: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """One item opened: its place, its bytes, its own salt, and the audit path to the commitment."""
+
+    index: int
+    item: bytes
+    salt: bytes
+    proof: tuple[bytes, ...]
+
+
+def commit_body(body: Body) -> BodyRef:
+    """Computes what a statement says of a body.
+
+    Raises:
+        MalformedError: BODY_EMPTY, BODY_ITEMS above 10,000, BODY_SIZE above 4 MiB, BODY_SALT when it is not 32 bytes,
+            BODY_TYPE when it is not 1 to 200 printable characters.
+    """
+    size_bytes = _require_limits(body)
+    return BodyRef(
+        type=body.type, items=len(body.items), size_bytes=size_bytes, commitment=merkle_root(_leaf_hashes(body)).hex()
+    )
+
+
+def verify_body(body: Body, ref: BodyRef) -> Body:
+    """Returns the body when it is exactly the one that the statement committed to.
+
+    Raises:
+        MalformedError: what `commit_body` raises for a body that no one could have committed to.
+        UntrustedError: BODY_TYPE, BODY_ITEMS, BODY_SIZE or BODY_COMMITMENT when it differs from the statement.
+    """
+    size_bytes = _require_limits(body)
+    if body.type != ref.type:
+        raise UntrustedError("BODY_TYPE", f"expected a body of type {ref.type!r:.80}, got {body.type!r:.80}")
+    if len(body.items) != ref.items:
+        raise UntrustedError("BODY_ITEMS", f"expected {ref.items} items as stated, got {len(body.items)}")
+    if size_bytes != ref.size_bytes:
+        raise UntrustedError("BODY_SIZE", f"expected items of {ref.size_bytes} bytes as stated, got {size_bytes}")
+    if merkle_root(_leaf_hashes(body)).hex() != ref.commitment:
+        raise UntrustedError("BODY_COMMITMENT", "expected the items and the salt that the statement committed to")
+    return body
+
+
+def disclose_item(body: Body, index: int) -> Disclosure:
+    """Opens one item; the disclosure says nothing about the others.
+
+    Raises:
+        MalformedError: LEAF_INDEX when there is no such item, and what `commit_body` raises.
+    """
+    _require_limits(body)
+    proof = inclusion_proof(index, len(body.items), _reader(_leaf_hashes(body)))
+    return Disclosure(index=index, item=body.items[index], salt=_item_salt(body.salt, index), proof=proof)
+
+
+def verify_disclosure(disclosure: Disclosure, ref: BodyRef) -> bytes:
+    """Returns the item when it stands at its place in the body that the statement committed to.
+
+    Raises:
+        MalformedError: BODY_SALT when the item's salt is not 32 bytes, BODY_SIZE when the item is larger than the
+            body, BODY_COMMITMENT when the commitment is no hex, LEAF_INDEX or HASH_SIZE of the proof.
+        UntrustedError: INCLUSION when item, salt, index or proof do not lead to the commitment.
+    """
+    if len(disclosure.salt) != SALT_BYTES:
+        raise MalformedError("BODY_SALT", f"expected an item salt of {SALT_BYTES} bytes, got {len(disclosure.salt)}")
+    if len(disclosure.item) > min(ref.size_bytes, MAX_BODY_BYTES):
+        raise MalformedError("BODY_SIZE", f"expected an item within {ref.size_bytes} bytes, got {len(disclosure.item)}")
+    try:
+        root = bytes.fromhex(ref.commitment)
+    except ValueError as error:
+        raise MalformedError("BODY_COMMITMENT", "expected the commitment as 64 hex digits") from error
+    leaf_hash = hash_leaf(disclosure.salt + disclosure.item)
+    verify_inclusion(leaf_hash, disclosure.index, size=ref.items, proof=disclosure.proof, root=root)
+    return disclosure.item
+
+
+def _require_limits(body: Body) -> int:
+    """Checks the sizes and returns the bytes of all items."""
+    if not body.items:
+        raise MalformedError("BODY_EMPTY", "expected a body of at least one item: a statement without one has no body")
+    if len(body.items) > MAX_ITEMS:
+        raise MalformedError("BODY_ITEMS", f"expected at most {MAX_ITEMS} items, got {len(body.items)}")
+    size_bytes = sum(map(len, body.items))
+    if size_bytes > MAX_BODY_BYTES:
+        raise MalformedError("BODY_SIZE", f"expected items of at most {MAX_BODY_BYTES} bytes, got {size_bytes}")
+    if len(body.salt) != SALT_BYTES:
+        raise MalformedError("BODY_SALT", f"expected a salt of {SALT_BYTES} bytes, got {len(body.salt)}")
+    if not 1 <= len(body.type) <= _MAX_TYPE_CHARACTERS or not body.type.isprintable():
+        raise MalformedError("BODY_TYPE", f"expected a type of 1 to {_MAX_TYPE_CHARACTERS} printable characters")
+    return size_bytes
+
+
+def _item_salt(salt: bytes, index: int) -> bytes:
+    return hmac.digest(salt, _ITEM_SALT_CONTEXT + index.to_bytes(8), "sha256")
+
+
+def _leaf_hashes(body: Body) -> list[bytes]:
+    """Hashes all items as `hash_leaf(_item_salt(salt, index) + item)` would, in half the time.
+
+    This is the hot path of a bulk sync: the two padded keys of HMAC (RFC 2104 2) are made once, not once an item.
+    """
+    digest = sha256
+    key = body.salt.ljust(_BLOCK_BYTES, b"\x00")
+    inner = bytes(byte ^ 0x36 for byte in key) + _ITEM_SALT_CONTEXT
+    outer = bytes(byte ^ 0x5C for byte in key)
+    return [
+        digest(b"\x00" + digest(outer + digest(inner + index.to_bytes(8)).digest()).digest() + item).digest()
+        for index, item in enumerate(body.items)
+    ]
+
+
+def _reader(leaf_hashes: Sequence[bytes]) -> HashReader:
+    """Reads complete subtrees of the body's tree."""
+    levels = [list(leaf_hashes)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        levels.append([hash_children(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+
+    def read(nodes: Sequence[Node]) -> list[bytes]:
+        return [levels[level][index] for level, index in nodes]
+
+    return read
