@@ -23,8 +23,15 @@ _HEX32 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def encode_canonical(value: Mapping[str, JsonValue]) -> bytes:
-    """Encodes an object into its one canonical form."""
-    return _ENCODER.encode(value).encode()
+    """Encodes an object into its one canonical form.
+
+    Raises:
+        MalformedError: JSON_UTF8 when a string holds a lone surrogate, which UTF-8 cannot carry.
+    """
+    try:
+        return _ENCODER.encode(value).encode()
+    except UnicodeEncodeError as error:
+        raise MalformedError("JSON_UTF8", "expected characters that UTF-8 can carry, got a lone surrogate") from error
 
 
 def decode_canonical(encoded: bytes, *, what: str) -> dict[str, JsonValue]:
@@ -40,14 +47,11 @@ def decode_canonical(encoded: bytes, *, what: str) -> dict[str, JsonValue]:
         raise MalformedError("JSON_UTF8", f"{what}: expected UTF-8") from error
     try:
         value = _DECODER.decode(text)
+        again = encode_canonical(value) if isinstance(value, dict) else b""
     except (json.JSONDecodeError, RecursionError) as error:
         raise MalformedError("JSON_SYNTAX", f"{what}: expected one JSON object and nothing after it") from error
     if not isinstance(value, dict):
         raise MalformedError("JSON_OBJECT", f"{what}: expected a JSON object")
-    try:
-        again = encode_canonical(value)
-    except UnicodeEncodeError as error:
-        raise MalformedError("JSON_UTF8", f"{what}: holds a lone surrogate") from error
     if again != encoded:
         raise MalformedError("JSON_NOT_CANONICAL", f"{what}: expected sorted names and no insignificant space")
     return value

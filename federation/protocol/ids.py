@@ -25,6 +25,8 @@ _COUNTY = re.compile(r"[0-9]{6}", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9-]{1,30}", re.ASCII)
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
 _FEDERATION = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
+_ID_RANDOM_BYTES = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII)
 
 
@@ -75,7 +77,7 @@ def parse_agency_id(text: str) -> AgencyId:
     """Parses `province/county/kind`.
 
     Raises:
-        MalformedError: AGENCY_ID when a part is missing or of another form.
+        MalformedError: AGENCY_ID when a part is missing or of another form, NODE_NAME when the province is.
     """
     parts = text.split("/")
     if len(parts) != 3 or not _COUNTY.fullmatch(parts[1]) or not _KIND.fullmatch(parts[2]):
@@ -87,7 +89,7 @@ def parse_pair(text: str) -> Pair:
     """Parses `sender>recipient`.
 
     Raises:
-        MalformedError: PAIR when there are not exactly two different node names.
+        MalformedError: PAIR when there are not two different sides, NODE_NAME when one is no node name.
     """
     sender, arrow, recipient = text.partition(">")
     if not arrow or sender == recipient:
@@ -107,9 +109,15 @@ def parse_federation_name(text: str) -> str:
 
 
 def format_message_id(now: datetime, random: bytes) -> MessageId:
-    """Formats a UUIDv7 from the time (milliseconds) and 10 random bytes (RFC 9562 5.7)."""
-    millis = int(now.timestamp() * 1000) & ((1 << 48) - 1)
-    rest = int.from_bytes(random[:10])
+    """Formats a UUIDv7 from the time (milliseconds) and 10 or more random bytes (RFC 9562 5.7).
+
+    Raises:
+        MalformedError: MESSAGE_ID when there are fewer random bytes: two ids could be the same then.
+    """
+    if len(random) < _ID_RANDOM_BYTES:
+        raise MalformedError("MESSAGE_ID", f"expected {_ID_RANDOM_BYTES} random bytes, got {len(random)}")
+    millis = (now - _EPOCH) // timedelta(milliseconds=1) & ((1 << 48) - 1)
+    rest = int.from_bytes(random[:_ID_RANDOM_BYTES])
     value = (millis << 80) | (0x7 << 76) | ((rest >> 62 & 0xFFF) << 64) | (0b10 << 62) | (rest & ((1 << 62) - 1))
     text = f"{value:032x}"
     return MessageId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
@@ -140,9 +148,12 @@ def parse_time(text: str) -> datetime:
     if not _TIME.fullmatch(text):
         raise MalformedError("TIME", f"expected a time such as '2026-11-23T08:00:00.000Z', got {text!r:.40}")
     try:
-        return datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError as error:
         raise MalformedError("TIME", f"no such time: {text!r:.40}") from error
+    if format_time(time) != text:  # newer Pythons read 24:00:00 as the next day
+        raise MalformedError("TIME", f"no such time: {text!r:.40}")
+    return time
 
 
 def truncate_to_millisecond(time: datetime) -> datetime:
@@ -164,7 +175,7 @@ def parse_spiffe_id(federation: str, uri: str) -> NodeName | AgencyId:
     """Parses a certificate's URI SAN into the node or the agency that it names.
 
     Raises:
-        UntrustedError is never raised here; MalformedError: SPIFFE_ID for another trust domain or form.
+        MalformedError: SPIFFE_ID for another trust domain, NODE_NAME or AGENCY_ID for another form.
     """
     prefix = f"spiffe://{federation}/"
     if not uri.startswith(prefix):
