@@ -1,0 +1,227 @@
+"""Cosignatures: a witness's timed line on another log's checkpoint, Ed25519 (0x04) or ML-DSA-44 (0x06).
+
+A cosignature means: as of that time, this is the largest consistent tree the cosigner has seen for this origin.
+Rules kept: 0x04 signs a header, the time and the checkpoint's text, *not* the cosigner's name, so each cosigner has a
+key of its own; 0x06 signs the binary form with name, time, origin, size and root; a line from after the time the
+verifier allows rejects the note; keys are counted, never lines.
+Trusts the vkeys it is given. Source: C2SP tlog-cosignature.md, C2SP/C2SP at
+5ba5ee830903e91240fc6f9f3a7a9293d49e69c9; FIPS 204 (pure, empty context).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+
+from federation.protocol.errors import MalformedError, StaleError, UntrustedError
+from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, require_origin
+from federation.protocol.tlog.note import (
+    KeyKind,
+    NoteSignature,
+    Sign,
+    VerifiedLine,
+    Vkey,
+    check_ed25519,
+    check_note_line,
+    parse_note,
+    verify_lines,
+)
+
+_TIME_BYTES = 8
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_LAST_SECOND = 253_402_300_799  # the end of the year 9999: later times have no datetime, and no meaning here
+_SIGNATURE_BYTES: dict[int, int] = {KeyKind.COSIGNATURE: 64, KeyKind.COSIGNATURE_MLDSA44: 2420}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosignature:
+    """A verified line by a witness and the time it states, in whole seconds."""
+
+    vkey: Vkey
+    signature: NoteSignature
+    cosign_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosignedCheckpoint:
+    """A checkpoint whose log line verified, with every known cosignature on it, each verified."""
+
+    checkpoint: Checkpoint
+    log: Vkey
+    cosignatures: tuple[Cosignature, ...]
+
+    @property
+    def cosigner_keys(self) -> frozenset[bytes]:
+        """The distinct public keys that cosigned: what a quorum counts."""
+        return frozenset(line.vkey.public_key for line in self.cosignatures)
+
+
+def format_cosignature_message(text: str, cosign_time: datetime) -> bytes:
+    """Formats the bytes that a 0x04 cosignature signs over a checkpoint's text."""
+    return f"cosignature/v1\ntime {_seconds(cosign_time)}\n{text}".encode()
+
+
+def encode_subtree_message(checkpoint: Checkpoint, cosigner: str, *, cosign_time: datetime) -> bytes:
+    """Encodes the bytes that a 0x06 cosignature signs over a whole checkpoint.
+
+    Raises:
+        MalformedError: COSIGNED_NAME when a name does not fit one length byte, and as `format_checkpoint`.
+    """
+    format_checkpoint(checkpoint)  # refuses what no field below could carry
+    return b"".join((
+        b"subtree/v1\n\x00",
+        _encode_name(cosigner),
+        _seconds(cosign_time).to_bytes(8),
+        _encode_name(checkpoint.origin),
+        (0).to_bytes(8),
+        checkpoint.size.to_bytes(8),
+        checkpoint.root,
+    ))  # fmt: skip
+
+
+def sign_cosignature(text: str, vkey: Vkey, *, cosign_time: datetime, sign: Sign) -> NoteSignature:
+    """Signs a checkpoint's text as its cosigner, with the kind of the key; the time loses its fraction of a second.
+
+    Raises:
+        MalformedError: VKEY_KIND when the key is not a cosigner's, COSIGNATURE_TIME for a time before 1970,
+            SIGNATURE_SIZE when the signer returns another length, and as `parse_checkpoint`.
+    """
+    message = _message(vkey, text, cosign_time)
+    signature = sign(message)
+    if len(signature) != _SIGNATURE_BYTES[vkey.kind]:
+        raise MalformedError("SIGNATURE_SIZE", f"expected a signature of another length, got {len(signature)} bytes")
+    payload = _seconds(cosign_time).to_bytes(_TIME_BYTES) + signature
+    return NoteSignature(name=vkey.name, key_id=vkey.key_id, payload=payload)
+
+
+def cosignature_time(signature: NoteSignature) -> datetime:
+    """Reads the time that a cosignature line states; true only once the line has verified.
+
+    Raises:
+        UntrustedError: COSIGNATURE_TIME when it is missing or beyond the year 9999.
+    """
+    seconds = int.from_bytes(signature.payload[:_TIME_BYTES])
+    if len(signature.payload) <= _TIME_BYTES or seconds > _LAST_SECOND:
+        raise UntrustedError("COSIGNATURE_TIME", f"expected a time before the year 10000, got {seconds} seconds")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def check_line(vkey: Vkey, text: str, signature: NoteSignature) -> None:
+    """Checks one line of a checkpoint by its kind: 0x01, 0x04 or 0x06.
+
+    Raises:
+        UntrustedError: SIGNATURE, COSIGNATURE_TIME, or VKEY_KIND for a kind that nobody here can verify.
+    """
+    if vkey.kind not in _SIGNATURE_BYTES:
+        check_note_line(vkey, text, signature)
+        return
+    cosign_time = cosignature_time(signature)
+    message = _message(vkey, text, cosign_time)
+    bare = signature.payload[_TIME_BYTES:]
+    if vkey.kind == KeyKind.COSIGNATURE:
+        check_ed25519(vkey, message, bare)
+    elif cosign_time == _EPOCH:  # a post-quantum line without a time does not say that the tree is the newest
+        raise UntrustedError("COSIGNATURE_TIME", f"expected a time from the witness {vkey.name!r:.80}, got none")
+    else:
+        _check_mldsa44(vkey, message, bare)
+
+
+def verify_cosigned(blob: bytes, log: Vkey, *, witnesses: Iterable[Vkey], not_after: datetime) -> CosignedCheckpoint:
+    """Verifies a signed checkpoint: the log's line, then every line by a known witness.
+
+    Args:
+        blob: the whole note.
+        log: the log's vkey; its name is the origin that is expected.
+        witnesses: the known cosigners, of kind 0x04 or 0x06.
+        not_after: the verifier's clock plus the agreement's tolerance; a later line rejects the checkpoint.
+
+    Raises:
+        MalformedError: as `parse_note` and `parse_checkpoint`; VKEY_AMBIGUOUS.
+        UntrustedError: NOTE_UNSIGNED, SIGNATURE, ORIGIN, EMPTY_ROOT, COSIGNATURE_TIME.
+        StaleError: COSIGNATURE_FUTURE when a line is dated later than `not_after`.
+    """
+    note = parse_note(blob)
+    checkpoint = require_origin(parse_checkpoint(note.text), log.name)
+    if not verify_lines(note.text, note.signatures, vkeys=[log]):
+        raise UntrustedError("NOTE_UNSIGNED", f"expected a line by the log {log.name!r:.80}, got none")
+    lines = verify_cosignatures(note.text, note.signatures, witnesses=witnesses, not_after=not_after)
+    return CosignedCheckpoint(checkpoint=checkpoint, log=log, cosignatures=lines)
+
+
+def verify_cosignatures(
+    text: str, signatures: Iterable[NoteSignature], *, witnesses: Iterable[Vkey], not_after: datetime
+) -> tuple[Cosignature, ...]:
+    """Verifies the known witnesses' lines over a checkpoint's text; returns them in order, perhaps none.
+
+    Raises:
+        MalformedError: VKEY_KIND when a witness key is not a cosigner's, VKEY_AMBIGUOUS, and as `parse_checkpoint`.
+        UntrustedError: SIGNATURE or COSIGNATURE_TIME when a known line fails.
+        StaleError: COSIGNATURE_FUTURE when a line is dated later than `not_after`.
+    """
+    known = tuple(witnesses)
+    for vkey in known:
+        _require_cosigner(vkey)
+    lines = verify_lines(text, signatures, vkeys=known, check=check_line)
+    return tuple(_timed(line, not_after) for line in lines)
+
+
+def existed_by(cosignatures: Iterable[Cosignature], *, dishonest: int = 1) -> datetime | None:
+    """Gives the time by which a checkpoint existed although that many of its cosigners may lie.
+
+    That is the (dishonest + 1)-th smallest time, one a public key; None when too few keys cosigned.
+    """
+    earliest: dict[bytes, datetime] = {}
+    for line in cosignatures:
+        key = line.vkey.public_key
+        earliest[key] = min(line.cosign_time, earliest.get(key, line.cosign_time))
+    times = sorted(earliest.values())
+    return times[dishonest] if dishonest < len(times) else None
+
+
+def _timed(line: VerifiedLine, not_after: datetime) -> Cosignature:
+    cosign_time = cosignature_time(line.signature)
+    if cosign_time > not_after:
+        raise StaleError(
+            "COSIGNATURE_FUTURE",
+            f"expected a cosignature not after {not_after.isoformat()}, got {cosign_time.isoformat()}",
+            cosigner=line.vkey.name,
+        )
+    return Cosignature(vkey=line.vkey, signature=line.signature, cosign_time=cosign_time)
+
+
+def _message(vkey: Vkey, text: str, cosign_time: datetime) -> bytes:
+    _require_cosigner(vkey)
+    checkpoint = parse_checkpoint(text)
+    if vkey.kind == KeyKind.COSIGNATURE:
+        return format_cosignature_message(text, cosign_time)
+    return encode_subtree_message(checkpoint, vkey.name, cosign_time=cosign_time)
+
+
+def _require_cosigner(vkey: Vkey) -> None:
+    if vkey.kind not in _SIGNATURE_BYTES:
+        raise MalformedError("VKEY_KIND", f"expected a cosigner's key of kind 4 or 6, got {vkey.kind}")
+
+
+def _check_mldsa44(vkey: Vkey, message: bytes, signature: bytes) -> None:
+    try:
+        MLDSA44PublicKey.from_public_bytes(vkey.public_key).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise UntrustedError("SIGNATURE", f"expected a signature by {vkey.name!r:.80} that verifies") from error
+
+
+def _encode_name(name: str) -> bytes:
+    encoded = name.encode()
+    if not 1 <= len(encoded) <= 0xFF:
+        raise MalformedError("COSIGNED_NAME", f"expected a name of 1 to 255 bytes, got {len(encoded)}")
+    return bytes([len(encoded)]) + encoded
+
+
+def _seconds(time: datetime) -> int:
+    seconds = int(time.timestamp() // 1)
+    if seconds < 0:
+        raise MalformedError("COSIGNATURE_TIME", f"expected a time after 1970, got {time.isoformat()}")
+    return seconds

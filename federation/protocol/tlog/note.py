@@ -1,0 +1,297 @@
+"""Signed notes: a text, an empty line, signature lines; and the verifier keys ("vkeys") that may stand behind them.
+
+Rules kept: parsed strictly (see `lines`), at most 64 lines and 256 KiB; a line is known only when name *and* key id
+are; one known line that fails rejects the whole note, and so does the lack of any known line; a vkey whose id is not
+the one computed from its name and key is refused. The key id is four bytes and no security: the configured public key is.
+Trusts the vkeys it is given; refusing weak public keys belongs to their admission. Signs 0x01, reads any type.
+Source: C2SP signed-note.md, C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9; RFC 8032.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.tlog.lines import format_base64, parse_base64, parse_text, require_text, split_lines
+
+MAX_NOTE_BYTES = 256 * 1024
+"""The largest note read. Four post-quantum lines are about 13 kB."""
+
+MAX_LINES = 64
+"""The most signature lines read. C2SP demands at least 16."""
+
+_KEY_ID_BYTES = 4
+_ED25519_SIGNATURE_BYTES = 64
+_HEX8 = re.compile(r"[0-9a-f]{8}", re.ASCII)
+_LINE = re.compile(r"\u2014 ([^ ]+) ([^ ]+)")
+
+
+class KeyKind(IntEnum):
+    """The assigned signature type bytes; others exist and are carried as plain numbers."""
+
+    ED25519 = 0x01
+    ECDSA = 0x02
+    COSIGNATURE = 0x04
+    TREE_HEAD = 0x05
+    COSIGNATURE_MLDSA44 = 0x06
+
+
+PUBLIC_KEY_BYTES: dict[int, int] = {KeyKind.ED25519: 32, KeyKind.COSIGNATURE: 32, KeyKind.COSIGNATURE_MLDSA44: 1312}
+"""Length of the public key for the kinds that this package verifies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vkey:
+    """A verifier key: who signs under which name with which kind of key."""
+
+    name: str
+    kind: int
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes that a signature line names; computed, never taken from elsewhere."""
+        if self.kind == KeyKind.ECDSA:
+            return sha256(self.public_key).digest()[:_KEY_ID_BYTES]
+        return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:_KEY_ID_BYTES]
+
+    def __str__(self) -> str:
+        """The one written form, as in the agreement and in a tlog-policy."""
+        return format_vkey(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSignature:
+    """One signature line; `payload` is what follows the key id: the signature, for cosignatures after its time."""
+
+    name: str
+    key_id: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A note as read, nothing verified. `text` keeps its final LF."""
+
+    text: str
+    signatures: tuple[NoteSignature, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedLine:
+    """A signature line that verifies under the key beside it."""
+
+    vkey: Vkey
+    signature: NoteSignature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedNote:
+    """A note that at least one known key signed; `lines` holds all known lines, every one verified."""
+
+    text: str
+    lines: tuple[VerifiedLine, ...]
+
+
+Sign: TypeAlias = Callable[[bytes], bytes]
+"""Signs a message; the private key stays wherever it is, in a file or in an HSM."""
+
+LineCheck: TypeAlias = Callable[[Vkey, str, NoteSignature], None]
+"""Raises `UntrustedError` unless the line is a signature of the text by that key."""
+
+
+def parse_vkey(text: str) -> Vkey:
+    """Parses `name+HEX8+base64(kind || public key)` and computes the key id again.
+
+    Raises:
+        MalformedError: VKEY for another form or key length, KEY_NAME for a bad name, BASE64 for bad base64,
+            VKEY_ID when the written key id is not that of the name and key.
+    """
+    parts = text.split("+", 2)
+    if len(parts) != 3 or not _HEX8.fullmatch(parts[1]):
+        raise MalformedError("VKEY", f"expected a vkey as name+8 hex digits+base64, got {text!r:.80}")
+    blob = parse_base64(parts[2], "a vkey's key")
+    if len(blob) < 2:
+        raise MalformedError("VKEY", f"expected a type byte and a public key, got {len(blob)} bytes")
+    vkey = _require_vkey(Vkey(name=parts[0], kind=blob[0], public_key=blob[1:]))
+    if vkey.key_id.hex() != parts[1]:
+        raise MalformedError("VKEY_ID", f"expected key id {vkey.key_id.hex()} for this name and key, got {parts[1]}")
+    return vkey
+
+
+def format_vkey(vkey: Vkey) -> str:
+    """Formats a verifier key; `parse_vkey` reads it back.
+
+    Raises:
+        MalformedError: KEY_NAME for a name that a line cannot carry, VKEY for a wrong key length or kind.
+    """
+    _require_vkey(vkey)
+    return f"{vkey.name}+{vkey.key_id.hex()}+{format_base64(bytes([vkey.kind]) + vkey.public_key)}"
+
+
+def parse_note(blob: bytes) -> Note:
+    """Parses a signed note and verifies nothing; the *last* empty line parts text from signatures.
+
+    Raises:
+        MalformedError: TEXT_SIZE, TEXT, NOTE (no empty line, no signature line, too many), NOTE_LINE, KEY_NAME, BASE64.
+    """
+    whole = parse_text(blob, MAX_NOTE_BYTES)
+    text, gap, lines = whole.rpartition("\n\n")
+    if not gap or not lines:
+        raise MalformedError("NOTE", "expected text, an empty line and signature lines, got no such end")
+    return Note(text=text + "\n", signatures=parse_signature_lines(lines))
+
+
+def format_note(note: Note) -> bytes:
+    """Formats a signed note; `parse_note` reads it back.
+
+    Raises:
+        MalformedError: TEXT for a text that a note cannot hold, NOTE without a signature or with too many,
+            KEY_NAME or NOTE_LINE for a line that cannot be written.
+    """
+    lines = format_signature_lines(note.signatures)
+    return f"{require_text(note.text)}\n{lines}".encode()
+
+
+def parse_signature_lines(text: str) -> tuple[NoteSignature, ...]:
+    """Parses one or more signature lines: the end of a note, or a witness's answer.
+
+    Raises:
+        MalformedError: TEXT, NOTE when there are more than 64, NOTE_LINE, KEY_NAME or BASE64 for a bad line.
+    """
+    lines = split_lines(text)
+    if len(lines) > MAX_LINES:
+        raise MalformedError("NOTE", f"expected at most {MAX_LINES} signature lines, got {len(lines)}")
+    return tuple(_parse_line(line) for line in lines)
+
+
+def format_signature_lines(signatures: Iterable[NoteSignature]) -> str:
+    """Formats signature lines, each with its LF.
+
+    Raises:
+        MalformedError: NOTE for none or more than 64, KEY_NAME or NOTE_LINE for one that cannot be written.
+    """
+    lines = [_format_line(signature) for signature in signatures]
+    if not 1 <= len(lines) <= MAX_LINES:
+        raise MalformedError("NOTE", f"expected 1 to {MAX_LINES} signature lines, got {len(lines)}")
+    return "".join(lines)
+
+
+def sign_note_line(text: str, vkey: Vkey, *, sign: Sign) -> NoteSignature:
+    """Signs a note's text with an Ed25519 key (kind 0x01).
+
+    Raises:
+        MalformedError: TEXT for a text that a note cannot hold, VKEY_KIND for a key of another kind,
+            SIGNATURE_SIZE when the signer does not return 64 bytes.
+    """
+    if vkey.kind != KeyKind.ED25519:
+        raise MalformedError("VKEY_KIND", f"expected a vkey of kind 1 to sign a note, got {vkey.kind}")
+    signature = sign(require_text(text).encode())
+    if len(signature) != _ED25519_SIGNATURE_BYTES:
+        raise MalformedError("SIGNATURE_SIZE", f"expected a signature of 64 bytes, got {len(signature)}")
+    return NoteSignature(name=vkey.name, key_id=vkey.key_id, payload=signature)
+
+
+def check_note_line(vkey: Vkey, text: str, signature: NoteSignature) -> None:
+    """Checks an Ed25519 line (kind 0x01).
+
+    Raises:
+        UntrustedError: SIGNATURE when it does not verify, VKEY_KIND when the key is of a kind not verified here.
+    """
+    if vkey.kind != KeyKind.ED25519:
+        raise UntrustedError("VKEY_KIND", f"expected a key of kind 1, got {vkey.kind} for {vkey.name!r:.80}")
+    check_ed25519(vkey, text.encode(), signature.payload)
+
+
+def check_ed25519(vkey: Vkey, message: bytes, signature: bytes) -> None:
+    """Checks a bare Ed25519 signature by the vkey's public key (RFC 8032).
+
+    Raises:
+        UntrustedError: SIGNATURE when it does not verify.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(vkey.public_key).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise UntrustedError("SIGNATURE", f"expected a signature by {vkey.name!r:.80} that verifies") from error
+
+
+def verify_note(blob: bytes, vkeys: Iterable[Vkey], *, check: LineCheck = check_note_line) -> VerifiedNote:
+    """Verifies a signed note under the known keys; unknown lines are ignored, known ones must all verify.
+
+    Raises:
+        MalformedError: as `parse_note`; VKEY_AMBIGUOUS when two different keys share name and id.
+        UntrustedError: SIGNATURE when a known line fails, NOTE_UNSIGNED when no line is by a known key.
+    """
+    note = parse_note(blob)
+    lines = verify_lines(note.text, note.signatures, vkeys=vkeys, check=check)
+    if not lines:
+        raise UntrustedError("NOTE_UNSIGNED", f"expected a line by a known key, got {len(note.signatures)} others")
+    return VerifiedNote(text=note.text, lines=lines)
+
+
+def verify_lines(
+    text: str, signatures: Iterable[NoteSignature], *, vkeys: Iterable[Vkey], check: LineCheck = check_note_line
+) -> tuple[VerifiedLine, ...]:
+    """Verifies the known ones among some lines over a text; returns them in order, perhaps none.
+
+    Raises:
+        MalformedError: VKEY_AMBIGUOUS when two different keys share name and id.
+        UntrustedError: SIGNATURE when a known line fails.
+    """
+    known = _index(vkeys)
+    verified = []
+    for signature in signatures:
+        vkey = known.get((signature.name, signature.key_id))
+        if vkey is not None:
+            check(vkey, text, signature)
+            verified.append(VerifiedLine(vkey=vkey, signature=signature))
+    return tuple(verified)
+
+
+def _index(vkeys: Iterable[Vkey]) -> dict[tuple[str, bytes], Vkey]:
+    known: dict[tuple[str, bytes], Vkey] = {}
+    for vkey in vkeys:
+        if known.setdefault((vkey.name, vkey.key_id), vkey) != vkey:
+            raise MalformedError("VKEY_AMBIGUOUS", f"expected one key for each name and id, got two for {vkey.name!r}")
+    return known
+
+
+def _parse_line(line: str) -> NoteSignature:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise MalformedError("NOTE_LINE", f"expected a dash, a key name and base64, got {line!r:.80}")
+    blob = parse_base64(match[2], "a signature line")
+    if len(blob) <= _KEY_ID_BYTES:
+        raise MalformedError("NOTE_LINE", f"expected a key id of 4 bytes and a signature, got {len(blob)} bytes")
+    return NoteSignature(name=_require_name(match[1]), key_id=blob[:_KEY_ID_BYTES], payload=blob[_KEY_ID_BYTES:])
+
+
+def _format_line(signature: NoteSignature) -> str:
+    if len(signature.key_id) != _KEY_ID_BYTES or not signature.payload:
+        raise MalformedError("NOTE_LINE", "expected a key id of 4 bytes and a signature that is not empty")
+    blob = format_base64(signature.key_id + signature.payload)
+    return f"\u2014 {_require_name(signature.name)} {blob}\n"
+
+
+def _require_name(name: str) -> str:
+    if not name or "+" in name or any(char.isspace() or char < " " or "\ud800" <= char <= "\udfff" for char in name):
+        raise MalformedError("KEY_NAME", f"expected a key name without spaces and plus signs, got {name!r:.80}")
+    return name
+
+
+def _require_vkey(vkey: Vkey) -> Vkey:
+    _require_name(vkey.name)
+    if not 0 <= vkey.kind <= 0xFF or not vkey.public_key:
+        raise MalformedError("VKEY", f"expected a type byte and a public key, got type {vkey.kind}")
+    expected = PUBLIC_KEY_BYTES.get(vkey.kind)
+    if expected is not None and len(vkey.public_key) != expected:
+        raise MalformedError("VKEY", f"expected a key of {expected} bytes, got {len(vkey.public_key)}")
+    return vkey

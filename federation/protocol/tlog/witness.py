@@ -1,0 +1,241 @@
+"""The witness's answer to `add-checkpoint`, as one pure function that runs the table of tlog-witness top to bottom.
+
+Rules kept: the rows stand in the order in which they are checked; a witness never goes back, never cosigns two roots
+of one size, never dates a line before its own previous one for that origin; what fails rows 6 to 9 is kept, since it
+may be proof of misbehaviour. Two things are the caller's: reading the old state and writing the new one are *one*
+atomic step, and the new state is durable *before* the answer leaves.
+Trusts the log keys that the agreement gives. Source: C2SP tlog-witness.md, C2SP/C2SP at
+5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from hashlib import sha256
+
+from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
+from federation.protocol.tlog.cosignature import Cosignature, sign_cosignature, verify_cosignatures
+from federation.protocol.tlog.lines import format_decimal, parse_decimal, parse_text
+from federation.protocol.tlog.merkle import EMPTY_ROOT, verify_consistency
+from federation.protocol.tlog.note import (
+    Note,
+    Sign,
+    Vkey,
+    format_signature_lines,
+    parse_note,
+    parse_signature_lines,
+    verify_lines,
+)
+from federation.protocol.tlog.proof import format_hash_lines, parse_hash_lines
+
+MAX_REQUEST_BYTES = 128 * 1024
+"""The largest request read: sixteen post-quantum lines and 63 hashes fit."""
+
+TEXT = "text/plain; charset=utf-8"
+SIZE = "text/x.tlog.size"
+
+
+class Status(IntEnum):
+    """The HTTP status codes that a witness answers with."""
+
+    COSIGNED = 200
+    MALFORMED = 400
+    NOT_SIGNED = 403
+    UNKNOWN_LOG = 404
+    OTHER_SIZE = 409
+    INCONSISTENT = 422
+    CLOCK_BEHIND = 503
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCheckpoint:
+    """A request as read: the size that the log believes we cosigned last, the proof from there, its checkpoint."""
+
+    old_size: int
+    proof: tuple[bytes, ...]
+    note: bytes
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint inside, not verified."""
+        return parse_checkpoint(parse_note(self.note).text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessState:
+    """What this witness cosigned last for one origin."""
+
+    size: int
+    root: bytes
+    cosign_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigner:
+    """One of this witness's own keys, and the way to sign with it."""
+
+    vkey: Vkey
+    sign: Sign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    """The row of the table that applies.
+
+    `state` is what must be durable before the answer leaves, None when nothing changes. `evidence` is the log-signed
+    checkpoint to keep when it contradicts what was cosigned before.
+    """
+
+    status: Status
+    body: bytes
+    content_type: str = TEXT
+    state: WitnessState | None = None
+    evidence: bytes | None = None
+
+
+def parse_add_checkpoint(body: bytes) -> AddCheckpoint:
+    """Parses the body of an `add-checkpoint` request, the checkpoint within it included.
+
+    Raises:
+        MalformedError: ADD_CHECKPOINT for a missing line, TEXT_SIZE over 128 KiB, PROOF_LENGTH for more than 63 hashes,
+            and as `parse_note` and `parse_checkpoint`. Row 1 of the table: answer `refuse_malformed`.
+    """
+    head, gap, note = parse_text(body, MAX_REQUEST_BYTES).partition("\n\n")
+    first, *lines = head.split("\n")
+    if not gap or not first.startswith("old "):
+        raise MalformedError("ADD_CHECKPOINT", "expected an old size, proof lines, an empty line and a checkpoint")
+    request = AddCheckpoint(
+        old_size=parse_decimal(first[4:], "the old size"), proof=parse_hash_lines(lines), note=note.encode()
+    )
+    parse_checkpoint(parse_note(request.note).text)
+    return request
+
+
+def format_add_checkpoint(request: AddCheckpoint) -> bytes:
+    """Formats the body of an `add-checkpoint` request; `parse_add_checkpoint` reads it back.
+
+    Raises:
+        MalformedError: for a value that cannot be written, with the reasons of `parse_add_checkpoint`.
+    """
+    parse_checkpoint(parse_note(request.note).text)
+    head = f"old {format_decimal(request.old_size, 'the old size')}\n{format_hash_lines(request.proof)}\n"
+    return head.encode() + request.note
+
+
+def refuse_malformed(error: MalformedError) -> WitnessAnswer:
+    """Gives row 1: 400 for a body that is not of the agreed form."""
+    return _refuse(Status.MALFORMED, error.message)
+
+
+def decide_add_checkpoint(
+    request: AddCheckpoint,
+    *,
+    logs: Mapping[str, Collection[Vkey]],
+    last: WitnessState | None,
+    now: datetime,
+    cosigners: Sequence[Cosigner],
+) -> WitnessAnswer:
+    """Decides on a parsed request, row by row; signs only when every row has passed.
+
+    2 the origin is known (404); 3 a trusted key of it signed, none failed (403); 4 the old size is not above the new
+    (400); 5 it is the size cosigned last (409 with that size); 6 size 0 has the empty root, 7 no proof comes from
+    size 0, 8 an equal size has an equal root, 9 the proof joins the two (422); then the clock must not stand before our
+    own last line (503, ours); 10 cosigned (200).
+
+    Args:
+        request: from `parse_add_checkpoint`.
+        logs: the trusted log keys by origin.
+        last: what was cosigned last for `request.checkpoint.origin`; None if never.
+        now: the witness's clock.
+        cosigners: this witness's keys, at least one; a line is made with each.
+
+    Raises:
+        MalformedError: COSIGNERS when there is no key to sign with, VKEY_KIND or SIGNATURE_SIZE for a wrong one.
+    """
+    note, checkpoint = parse_note(request.note), request.checkpoint
+    old_size = last.size if last else 0
+    trusted = logs.get(checkpoint.origin)
+    if trusted is None:
+        return _refuse(Status.UNKNOWN_LOG, "this witness does not know the log")
+    if not _signed_by_log(note, trusted):
+        return _refuse(Status.NOT_SIGNED, "expected a line by a key of this log, and none that fails")
+    if request.old_size > checkpoint.size:
+        return _refuse(Status.MALFORMED, "expected an old size not above the checkpoint's")
+    if request.old_size != old_size:
+        return WitnessAnswer(status=Status.OTHER_SIZE, body=b"%d\n" % old_size, content_type=SIZE)
+    if contradiction := _find_contradiction(request, checkpoint, last):
+        return _refuse(Status.INCONSISTENT, contradiction, evidence=request.note)
+    if last and now.replace(microsecond=0) < last.cosign_time:
+        return _refuse(Status.CLOCK_BEHIND, "the clock of this witness stands before its last cosignature")
+    return _cosign(note.text, checkpoint, now, cosigners)
+
+
+def verify_answer(body: bytes, text: str, *, vkeys: Iterable[Vkey], not_after: datetime) -> tuple[Cosignature, ...]:
+    """Verifies a witness's 200 answer over the checkpoint text that was sent; lines by unknown keys are ignored.
+
+    Raises:
+        MalformedError: TEXT_SIZE or as `parse_signature_lines`.
+        UntrustedError: SIGNATURE or COSIGNATURE_TIME for a known line that fails, NOTE_UNSIGNED without a known line.
+        StaleError: COSIGNATURE_FUTURE for a line later than `not_after` (clock plus tolerance).
+    """
+    signatures = parse_signature_lines(parse_text(body, MAX_REQUEST_BYTES))
+    lines = verify_cosignatures(text, signatures, witnesses=vkeys, not_after=not_after)
+    if not lines:
+        raise UntrustedError("NOTE_UNSIGNED", f"expected a line by the witness, got {len(signatures)} others")
+    return lines
+
+
+def parse_size(body: bytes) -> int:
+    """Parses the body of a 409 answer: the size which the witness cosigned last, only a place to start a proof from.
+
+    Raises:
+        MalformedError: TEXT, TEXT_SIZE or DECIMAL.
+    """
+    return parse_decimal(parse_text(body, 32)[:-1], "the witness's size")
+
+
+def monitoring_path(origin: str) -> str:
+    """The path of the last cosigned checkpoint under the monitoring prefix: hex SHA-256 of the origin, `checkpoint`."""
+    return f"{sha256(origin.encode()).hexdigest()}/checkpoint"
+
+
+def _signed_by_log(note: Note, trusted: Collection[Vkey]) -> bool:
+    try:
+        return bool(verify_lines(note.text, note.signatures, vkeys=trusted))
+    except UntrustedError:
+        return False
+
+
+def _find_contradiction(request: AddCheckpoint, checkpoint: Checkpoint, last: WitnessState | None) -> str | None:
+    """Rows 6 to 9: says how the checkpoint contradicts what was cosigned, None when it does not."""
+    if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
+        return "expected the root of the empty tree for size 0"
+    if request.old_size == 0 and request.proof:
+        return "expected no proof from size 0"
+    old_root = last.root if last else EMPTY_ROOT
+    if request.old_size == checkpoint.size and checkpoint.root != old_root:
+        return "expected the root that was cosigned for this size"
+    try:
+        verify_consistency(
+            request.old_size, checkpoint.size, old_root=old_root, new_root=checkpoint.root, proof=request.proof
+        )
+    except UntrustedError as error:
+        return error.message
+    return None
+
+
+def _cosign(text: str, checkpoint: Checkpoint, now: datetime, cosigners: Sequence[Cosigner]) -> WitnessAnswer:
+    cosign_time = now.astimezone(UTC).replace(microsecond=0)
+    if not cosigners:
+        raise MalformedError("COSIGNERS", "expected at least one key to cosign with, got none")
+    lines = [sign_cosignature(text, key.vkey, cosign_time=cosign_time, sign=key.sign) for key in cosigners]
+    state = WitnessState(size=checkpoint.size, root=checkpoint.root, cosign_time=cosign_time)
+    return WitnessAnswer(status=Status.COSIGNED, body=format_signature_lines(lines).encode(), state=state)
+
+
+def _refuse(status: Status, sentence: str, *, evidence: bytes | None = None) -> WitnessAnswer:
+    return WitnessAnswer(status=status, body=f"{sentence}\n".encode(), evidence=evidence)
