@@ -1,0 +1,33 @@
+"""One province at work: what every step of an exchange may use, as one frozen value.
+
+Built in one place only (`serve.build_node`). It holds no rules: receiving is `receive`, sending is `send`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.node.config import NodeSettings
+from federation.node.heads import KnownHeads
+from federation.node.sequence import Sequencer
+from federation.node.trust import Trust
+from federation.protocol.ids import NodeName
+from federation.protocol.keys import Signer
+from federation.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A province's own name, key, store, writer, trust, what it knows of the others, and the clock."""
+
+    name: NodeName
+    settings: NodeSettings
+    signer: Signer
+    database: Database
+    sequencer: Sequencer
+    trust: Trust
+    heads: KnownHeads
+    wake_delivery: Callable[[NodeName], None]
+    now: Callable[[], datetime]

@@ -1,0 +1,192 @@
+"""THE PAGE: how a message from another province is received. Read it top to bottom.
+
+Every check stands here, in the order in which it runs; none is behind a switch, a plug-in or an interceptor.
+What fails 1 to 7 is not judged: the sender gets an error and our exchange log stays as it was, or a stranger could
+fill it. A refusal by policy (8) is an answer: signed, logged and receipted like any other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from federation.node.incoming import judge
+from federation.node.node import Node
+from federation.node.receipts import build_receipt, stored_receipt
+from federation.node.trust import InForce
+from federation.protocol.body import Body, verify_body
+from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
+from federation.protocol.errors import ConflictError, MalformedError, StaleError, UntrustedError
+from federation.protocol.ids import NodeName, truncate_to_millisecond
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.policy import Decision
+from federation.protocol.receipt import Receipt, Submission
+from federation.protocol.statement import Statement, decode_statement
+from federation.protocol.trust import message_keys_at
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
+
+_log = structlog.get_logger()
+
+
+async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Receipt:
+    """Receives one message from the node that the TLS connection proved.
+
+    1 size and payload type · 2 seen before? the same bytes get the same receipt · 3 signature over the bytes, by a key
+    that the agreement gives that node now · 4 decode those same bytes · 5 sender = TLS peer = signer; addressed to us;
+    right federation and realm; an agreement version we know · 6 fresh · 7 the body matches its commitment · 8 decide
+    by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, body, domain rows · 10 the
+    group's checkpoint is signed: build the receipt, verify it ourselves, return it.
+
+    Returns:
+        A receipt that verifies under our log key: the message is durable, and decided.
+
+    Raises:
+        MalformedError, UntrustedError, StaleError: for 1 to 7; nothing was stored.
+        ConflictError: MESSAGE_ID_REUSED or SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it.
+        UnavailableError: the store cannot take it now; the sender retries with the same bytes.
+    """
+    now = truncate_to_millisecond(node.now())
+    in_force = node.trust.in_force
+    # 1 size and payload type
+    envelope = parse_envelope(submission.envelope)
+    # 2 seen before? the same receipt, even when the statement has expired or its key has been retired since
+    seen = find_by_digest(node.database, "received", envelope.digest)
+    if seen is not None and seen.pair.sender == peer:
+        return stored_receipt(node, seen)
+    # 3 signature over the bytes
+    payload = verify_envelope(envelope, message_keys_at(in_force.agreement, peer, now))
+    # 4 decode those same bytes
+    statement = decode_statement(payload)
+    # 5 sender = TLS peer = signer; addressed to us; right federation and realm
+    _check_parties(node, statement, in_force, peer=peer)
+    # 6 fresh
+    _check_fresh(statement, in_force, now)
+    # 7 the body matches its commitment
+    body = _check_body(statement, submission.body)
+    # 8 decide
+    judgement = judge(node, statement, body, in_force=in_force)
+    leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, now=now)
+
+    # 9 one transaction
+    def record(transaction: GroupTransaction) -> StoredMessage:
+        known = find_message(transaction, "received", statement.id)
+        if known is not None:
+            return _same_or_conflict(known, envelope)
+        index = transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+        message = _message_of(envelope, statement, leaf, index=index)
+        put_message(transaction, message)
+        if judgement.decision.verdict is Verdict.ALLOWED:
+            if body is not None:
+                put_body(transaction, statement.id, body)
+            judgement.apply(transaction)
+        return message
+
+    try:
+        committed = await node.sequencer.commit(record)
+    except ConflictError as conflict:
+        await _record_discrepancy(node, envelope, statement, reason=conflict.reason)
+        raise
+    # 10 the receipt, under the group's checkpoint, verified by ourselves before it leaves
+    _log.debug("message.received", message_id=statement.id, peer=peer, log_index=committed.value.leaf_index)
+    return build_receipt(node, envelope.digest, committed.value.leaf_index, head=committed.head)
+
+
+def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer: NodeName) -> None:
+    agreement = in_force.agreement
+    if statement.sender.node != peer:
+        raise UntrustedError("SENDER_NOT_PEER", f"the statement says {statement.sender.node}, the connection {peer}")
+    if statement.recipient.node != node.name:
+        raise UntrustedError("NOT_FOR_US", f"addressed to {statement.recipient.node}, this is {node.name}")
+    if statement.federation != agreement.federation or statement.realm != agreement.realm:
+        raise UntrustedError(
+            "OTHER_REALM",
+            f"expected {agreement.federation}/{agreement.realm}, got {statement.federation:.60}/{statement.realm}",
+        )
+    in_force.agency(statement.sender.agency)
+    if statement.agreement.version > agreement.version:
+        raise StaleError("AGREEMENT_BEHIND", f"this node knows agreement version {agreement.version}; try again soon")
+    if statement.agreement.version == agreement.version and statement.agreement.digest != agreement.digest:
+        raise UntrustedError("AGREEMENT_OTHER", f"another text calls itself agreement version {agreement.version}")
+
+
+def _check_fresh(statement: Statement, in_force: InForce, now: datetime) -> None:
+    in_force.require_usable(now)
+    tolerance = in_force.agreement.clock_tolerance
+    if statement.expires + tolerance < now:
+        raise StaleError("STATEMENT_EXPIRED", f"expired at {statement.expires.isoformat()}; send a new statement")
+    if statement.created > now + tolerance:
+        ahead = int((statement.created - now).total_seconds())
+        raise StaleError("STATEMENT_FROM_FUTURE", f"created {ahead} s ahead of this clock; tolerance {tolerance}")
+    if statement.expires - statement.created > in_force.agreement.statement_lifetime:
+        raise StaleError("STATEMENT_LIFETIME", f"expected a life of at most {in_force.agreement.statement_lifetime}")
+
+
+def _check_body(statement: Statement, body: Body | None) -> Body | None:
+    if statement.body is None:
+        if body is not None:
+            raise MalformedError("BODY_UNEXPECTED", "the statement speaks of no body, but one came with it")
+        return None
+    if body is None:
+        raise MalformedError("BODY_MISSING", "the statement speaks of a body, but none came with it")
+    return verify_body(body, statement.body)
+
+
+def _leaf_of(node: Node, envelope: Envelope, statement: Statement, *, decision: Decision, now: datetime) -> Leaf:
+    allowed = decision.verdict is Verdict.ALLOWED
+    return Leaf(
+        federation=statement.federation,
+        realm=statement.realm,
+        kind=LeafKind.RECEIVED if allowed else LeafKind.REFUSED,
+        subject=envelope.digest,
+        signatures=envelope.signatures_digest,
+        pair=statement.pair,
+        seq=statement.seq,
+        commitment=statement.body.commitment if statement.body else None,
+        verdict=decision.verdict,
+        policies=decision.policies,
+        agreement_version=node.trust.in_force.agreement.version,
+        time=now,
+        peer_checkpoint=node.heads.digest(statement.sender.node),
+    )
+
+
+def _message_of(envelope: Envelope, statement: Statement, leaf: Leaf, *, index: int) -> StoredMessage:
+    return StoredMessage(
+        id=statement.id,
+        digest=envelope.digest,
+        direction="received",
+        pair=statement.pair,
+        seq=statement.seq,
+        kind=statement.kind,
+        verdict=leaf.verdict.value if leaf.verdict else "",
+        leaf_index=index,
+        envelope=envelope.encoded,
+        reply=None,
+        created=statement.created,
+    )
+
+
+def _same_or_conflict(known: StoredMessage, envelope: Envelope) -> StoredMessage:
+    if known.digest != envelope.digest:
+        raise ConflictError("MESSAGE_ID_REUSED", f"message {known.id} came before with other bytes")
+    return known
+
+
+async def _record_discrepancy(node: Node, envelope: Envelope, statement: Statement, *, reason: str) -> None:
+    in_force = node.trust.in_force
+    leaf = Leaf(
+        federation=statement.federation,
+        realm=statement.realm,
+        kind=LeafKind.DISCREPANCY,
+        subject=envelope.digest,
+        signatures=envelope.signatures_digest,
+        pair=statement.pair,
+        seq=statement.seq,
+        reason=reason,
+        agreement_version=in_force.agreement.version,
+        time=truncate_to_millisecond(node.now()),
+    )
+    _log.error("message.conflicted", message_id=statement.id, peer=statement.sender.node, reason=reason)
+    await node.sequencer.commit(lambda tx: tx.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf)))

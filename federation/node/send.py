@@ -1,0 +1,169 @@
+"""How a message leaves: decided, numbered, encoded once, signed, logged and queued in one transaction.
+
+The statement's bytes are made inside the writer's transaction, because its number is the next one of the ordered pair
+and a number may neither be skipped nor used twice. Those bytes are signed, logged, sent and kept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from federation.node.node import Node
+from federation.node.sequence import Committed
+from federation.node.trust import InForce
+from federation.protocol.body import Body, commit_body
+from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
+from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.policy import Decision
+from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, put_body, put_message
+from federation.store.outbox import put_outbox
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why something is sent: who asked for it, and the purpose, function and legal basis it stands on."""
+
+    sender: Sender
+    purpose: str
+    function: str
+    basis: str
+    case: str | None = None
+    in_reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's."""
+
+    kind: str
+    recipient: Recipient
+    cause: Cause
+    body: Body | None
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    draft: Draft
+    id: MessageId
+    body: BodyRef | None
+
+
+async def send(
+    node: Node, drafts: Sequence[Draft], *, rows: Callable[[GroupTransaction], T]
+) -> Committed[tuple[T, tuple[MessageId, ...]]]:
+    """Commits domain rows and the messages about them in one transaction, then wakes the delivery.
+
+    Args:
+        node: This province.
+        drafts: What our own outgoing policy allowed, one for each recipient; may be empty.
+        rows: Writes the domain rows; it may be run again, so it must depend on the transaction alone.
+
+    Returns:
+        What `rows` returned and the ids of the messages, which are durable, numbered, logged and queued.
+
+    Raises:
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+        UnavailableError: the store cannot take it now; nothing was written.
+        BridgeheadError: whatever `rows` raised; nothing was written.
+    """
+    in_force = node.trust.in_force
+    if drafts:
+        in_force.require_usable(node.now())
+    ready = [
+        _Ready(
+            draft=draft,
+            id=format_message_id(node.now(), os.urandom(10)),
+            body=commit_body(draft.body) if draft.body else None,
+        )
+        for draft in drafts
+    ]
+
+    def record(transaction: GroupTransaction) -> tuple[T, tuple[MessageId, ...]]:
+        value = rows(transaction)
+        for message in ready:
+            _record_message(node, transaction, message, in_force=in_force)
+        return value, tuple(message.id for message in ready)
+
+    committed = await node.sequencer.commit(record)
+    for message in ready:
+        node.wake_delivery(message.draft.recipient.node)
+    return committed
+
+
+def _record_message(node: Node, transaction: GroupTransaction, ready: _Ready, *, in_force: InForce) -> None:
+    draft = ready.draft
+    pair = Pair(node.name, draft.recipient.node)
+    statement = _statement_of(node, ready, seq=transaction.next_seq(pair), in_force=in_force)
+    envelope = parse_envelope(sign_envelope(encode_statement(statement), node.signer))
+    leaf = _leaf_of(statement, envelope, draft.decision)
+    index = transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+    put_message(
+        transaction,
+        StoredMessage(
+            id=ready.id,
+            digest=envelope.digest,
+            direction="sent",
+            pair=pair,
+            seq=statement.seq,
+            kind=draft.kind,
+            verdict=draft.decision.verdict.value,
+            leaf_index=index,
+            envelope=envelope.encoded,
+            reply=None,
+            created=statement.created,
+        ),
+    )
+    if draft.body is not None:
+        put_body(transaction, ready.id, draft.body)
+    put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)
+
+
+def _statement_of(node: Node, ready: _Ready, *, seq: int, in_force: InForce) -> Statement:
+    draft, agreement = ready.draft, in_force.agreement
+    created = truncate_to_millisecond(node.now())
+    return Statement(
+        federation=agreement.federation,
+        realm=agreement.realm,
+        id=ready.id,
+        kind=draft.kind,
+        sender=draft.cause.sender,
+        recipient=draft.recipient,
+        seq=seq,
+        purpose=draft.cause.purpose,
+        function=draft.cause.function,
+        basis=draft.cause.basis,
+        case=draft.cause.case,
+        in_reply_to=draft.cause.in_reply_to,
+        created=created,
+        expires=created + agreement.statement_lifetime,
+        agreement=AgreementRef(version=agreement.version, digest=agreement.digest),
+        body=ready.body,
+        peer_checkpoint=node.heads.digest(draft.recipient.node),
+    )
+
+
+def _leaf_of(statement: Statement, envelope: Envelope, decision: Decision) -> Leaf:
+    return Leaf(
+        federation=statement.federation,
+        realm=statement.realm,
+        kind=LeafKind.SENT,
+        subject=envelope.digest,
+        signatures=envelope.signatures_digest,
+        pair=statement.pair,
+        seq=statement.seq,
+        commitment=statement.body.commitment if statement.body else None,
+        verdict=Verdict(decision.verdict),
+        policies=decision.policies,
+        agreement_version=statement.agreement.version,
+        time=statement.created,
+        peer_checkpoint=statement.peer_checkpoint,
+    )

@@ -1,0 +1,194 @@
+"""The one writer of a node's exchange log.
+
+Callers queue jobs; one thread commits a group of them in one transaction, signs one checkpoint for the group, and only
+then answers. A receipt is never given for what is not durable, and a checkpoint never leaves before its commit.
+The checkpoint's size and root are recorded in the transaction itself; Ed25519 is deterministic, so a node that died
+between commit and signature signs the same bytes when it comes back. Source: DESIGN section 3 (sequencing).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import structlog
+
+from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
+from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
+from federation.protocol.tlog.note import Vkey
+from federation.store.database import Database
+from federation.store.exchange_log import GroupTransaction, commit_group, load_head
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+
+MAX_QUEUED = 20_000
+"""Jobs that may wait for the writer; beyond it callers are told to come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedHead:
+    """The newest durable head of the log, and its signed checkpoint."""
+
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Committed(Generic[T]):
+    """What a job returned, and the signed head that covers everything it wrote."""
+
+    value: T
+    head: SignedHead
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    job: Callable[[GroupTransaction], object]
+    future: asyncio.Future[Committed[object]]
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogKey:
+    """The log's verifier key (its name is the origin) and its Ed25519 signature function: the key may live in a token."""
+
+    vkey: Vkey
+    sign: Callable[[bytes], bytes]
+
+
+class Sequencer:
+    """Queues jobs for the one writer thread and answers each with its value and the head that covers it."""
+
+    def __init__(
+        self,
+        database: Database,
+        key: LogKey,
+        *,
+        now: Callable[[], datetime],
+        window_seconds: float = 0.003,
+        limit: int = 256,
+        crash_point: Callable[[str], None] = lambda _step: None,
+    ) -> None:
+        """Signs the stored head again (the same bytes as before a crash) and starts the writer thread."""
+        self._database = database
+        self._key = key
+        self._now = now
+        self._window_seconds = window_seconds
+        self._limit = limit
+        self._crash_point = crash_point
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(MAX_QUEUED)
+        self._failure: CorruptError | None = None
+        head = load_head(database)
+        self._head = self._sign(head.size, head.root)
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def head(self) -> SignedHead:
+        """The newest head that is durable and signed."""
+        return self._head
+
+    @property
+    def failure(self) -> CorruptError | None:
+        """Why the writer stopped for good, or None while it works."""
+        return self._failure
+
+    async def commit(self, job: Callable[[GroupTransaction], T]) -> Committed[T]:
+        """Runs a job in the next group; returns only when it is durable and its checkpoint is signed.
+
+        Raises:
+            UnavailableError: WRITER_BUSY when the queue is full, STORE_FULL and STORE_BUSY from the store.
+            CorruptError: LOG_STOPPED once the log contradicted itself.
+            BridgeheadError: whatever the job itself raised; the other jobs of the group are not touched by it.
+        """
+        if self._failure is not None:
+            raise CorruptError("LOG_STOPPED", f"the log stopped: {self._failure.message}")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Committed[T]] = loop.create_future()
+        try:
+            self._queue.put_nowait(_Waiting(job, future, loop))  # type: ignore[arg-type]
+        except queue.Full as error:
+            raise UnavailableError("WRITER_BUSY", "the log's writer is behind; try again with the same id") from error
+        return await asyncio.shield(future)
+
+    def close(self) -> None:
+        """Finishes what is queued, then ends the writer thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        company = False
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            last = self._gather(group, wait=company)
+            company = len(group) > 1
+            self._commit(group)
+            if last:
+                return
+
+    def _gather(self, group: list[_Waiting], *, wait: bool) -> bool:
+        """Adds what is queued; waits a short window only when messages come together. True when told to end."""
+        end = time.monotonic() + self._window_seconds
+        while len(group) < self._limit:
+            try:
+                left = end - time.monotonic()
+                waiting = self._queue.get(timeout=left) if wait and left > 0 else self._queue.get_nowait()
+            except queue.Empty:
+                return False
+            if waiting is None:
+                return True
+            group.append(waiting)
+        return False
+
+    def _commit(self, group: Sequence[_Waiting]) -> None:
+        try:
+            result = commit_group(
+                self._database, [waiting.job for waiting in group], now=self._now(), crash_point=self._crash_point
+            )
+            if result.head.size != self._head.size:
+                head = self._sign(result.head.size, result.head.root)
+                self._crash_point("after-sign")
+                self._head = head
+            outcomes: Sequence[object] = result.outcomes
+        except CorruptError as error:
+            self._failure = error
+            _log.critical("log.stopped", reason=error.reason)
+            outcomes = [error] * len(group)
+        except BridgeheadError as error:
+            outcomes = [error] * len(group)
+        except Exception as error:  # noqa: BLE001 - a writer that dies silently would hang every caller
+            _log.exception("log.failed")
+            broken = UnavailableError("WRITER_FAILED", f"the log's writer failed: {type(error).__name__}")
+            outcomes = [broken] * len(group)
+        self._answer(group, outcomes)
+
+    def _answer(self, group: Sequence[_Waiting], outcomes: Sequence[object]) -> None:
+        head = self._head
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Committed[object]], object]]] = {}
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            by_loop.setdefault(waiting.loop, []).append((waiting.future, outcome))
+        for loop, answers in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, answers, head)
+
+    def _sign(self, size: int, root: bytes) -> SignedHead:
+        checkpoint = Checkpoint(origin=self._key.vkey.name, size=size, root=root)
+        return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
+
+
+def _resolve(answers: Sequence[tuple[asyncio.Future[Committed[object]], object]], head: SignedHead) -> None:
+    for future, outcome in answers:
+        if future.done():
+            continue
+        if isinstance(outcome, BridgeheadError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(Committed(outcome, head))
