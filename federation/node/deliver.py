@@ -264,7 +264,7 @@ class Delivery:
             except (MalformedError, ConflictError) as error:
                 rejected.append((message.id, error.reason))
                 lane.error = str(error)
-                _log.error("delivery.rejected", message_id=message.id, peer=name, reason=error.reason)  # noqa: TRY400
+                _log.error("delivery.rejected", message_id=message.id, peer=name, reason=error.reason)
             except BridgeheadError as error:
                 deferred.append(message.id)
                 lane.error = str(error)

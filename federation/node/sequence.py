@@ -58,7 +58,7 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogKey:
-    """The log's verifier key (its name is the origin) and its Ed25519 signature function: the key may live in a token."""
+    """The log's verifier key (its name is the origin) and the way to sign with it: the key may live in a token."""
 
     vkey: Vkey
     sign: Callable[[bytes], bytes]
