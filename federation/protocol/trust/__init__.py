@@ -1,0 +1,20 @@
+"""The agreement: what the provinces signed, as verified values. Start reading at `agreement.load_agreement`."""
+
+from federation.protocol.trust.agreement import (
+    Agreement,
+    AgreementFiles,
+    Freshness,
+    find_agency,
+    freshness,
+    load_agreement,
+    message_keys_at,
+    verify_in_force,
+)
+from federation.protocol.trust.members import Agency, Member, MessageKey
+from federation.protocol.trust.metadata import Signing, sign_metadata, who_signed
+from federation.protocol.trust.terms import Terms
+
+__all__ = [
+    "Agency", "Agreement", "AgreementFiles", "Freshness", "Member", "MessageKey", "Signing", "Terms", "find_agency",
+    "freshness", "load_agreement", "message_keys_at", "sign_metadata", "verify_in_force", "who_signed",
+]  # fmt: skip

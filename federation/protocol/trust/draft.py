@@ -1,0 +1,167 @@
+"""Drafting an agreement: from what each node publishes about itself to metadata that waits for signatures.
+
+A bundle is what one node hands to the others before any agreement holds: its member entry and the two keys that the
+root gives it. It proves nothing; the signatures of the provinces on the draft do, after people compared the keys.
+Source: DESIGN section 4; C2SP tlog-policy.md; The Update Framework specification 1.0.34.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from federation.protocol.canonical_json import (
+    decode_canonical,
+    encode_canonical,
+    expect_names,
+    read_integer,
+    read_object,
+    read_text,
+)
+from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.ids import NodeName, parse_federation_name, parse_node_name
+from federation.protocol.keys import PublicKey, admit_public_key, format_public_key, parse_public_key
+from federation.protocol.trust.members import MEMBERS_PATH, Member, encode_members, member_object, read_member
+from federation.protocol.trust.metadata import (
+    AGREEMENT_ROLES,
+    FRESHNESS_ROLES,
+    encode_unsigned,
+    majority,
+    read_metadata,
+    tuf_key,
+    verify_offices,
+)
+from federation.protocol.trust.terms import TERMS_PATH, Terms, encode_terms
+
+VERSION = 1
+MAX_BUNDLE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What one node publishes about itself: its member entry, its agreement key and its freshness key."""
+
+    federation: str
+    member: Member
+    agreement_key: PublicKey
+    freshness_key: PublicKey
+
+
+def encode_bundle(bundle: Bundle) -> bytes:
+    """Encodes a bundle into its one canonical form."""
+    return encode_canonical(
+        {
+            "v": VERSION,
+            "federation": bundle.federation,
+            "node": bundle.member.node,
+            "member": member_object(bundle.member),
+            "agreement_key": format_public_key(bundle.agreement_key),
+            "freshness_key": format_public_key(bundle.freshness_key),
+        }
+    )
+
+
+def decode_bundle(encoded: bytes) -> Bundle:
+    """Decodes the exact bytes of a bundle and admits every key in it.
+
+    Raises:
+        MalformedError: AGREEMENT_SIZE, AGREEMENT_MEMBERS, JSON_* and the reasons of `members`.
+        UntrustedError: the reasons of `admit_public_key`.
+    """
+    if len(encoded) > MAX_BUNDLE_BYTES:
+        raise MalformedError("AGREEMENT_SIZE", f"expected at most {MAX_BUNDLE_BYTES} bytes, got {len(encoded)}")
+    what = "bundle"
+    value = decode_canonical(encoded, what=what)
+    expect_names(value, ("v", "federation", "node", "member", "agreement_key", "freshness_key"), what=what)
+    if read_integer(value, "v", what=what) != VERSION:
+        raise MalformedError("AGREEMENT_MEMBERS", f"{what}: expected version {VERSION}", field="v")
+    federation = parse_federation_name(read_text(value, "federation", what=what))
+    node = parse_node_name(read_text(value, "node", what=what))
+    return Bundle(
+        federation=federation,
+        member=read_member(read_object(value, "member", what=what), node, federation),
+        agreement_key=admit_public_key(parse_public_key(read_text(value, "agreement_key", what=what))),
+        freshness_key=admit_public_key(parse_public_key(read_text(value, "freshness_key", what=what))),
+    )
+
+
+def format_tlog_policy(log_vkey: str, witnesses: Mapping[NodeName, str]) -> str:
+    """Formats the tlog-policy of one log: a majority of all witnesses, the owner's own among them."""
+    names = sorted(witnesses)
+    lines = [f"log {log_vkey}", *(f"witness {name} {witnesses[name]}" for name in names)]
+    lines += [f"group peers {majority(len(names))} {' '.join(names)}", "quorum peers"]
+    return "\n".join(lines) + "\n"
+
+
+def draft_files(bundles: Sequence[Bundle], *, terms: Terms, policies: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node.
+
+    Raises:
+        ConflictError: AGREEMENT_CONFLICT for two bundles of one node.
+        MalformedError: AGREEMENT_FORM for a bundle of another federation or a policy file outside `policies/`.
+    """
+    members = _members_of(bundles, terms.federation)
+    for path in policies:
+        if not path.startswith("policies/") or ".." in path.split("/"):
+            raise MalformedError("AGREEMENT_FORM", f"expected files under policies/, got {path!r:.80}")
+    witnesses = {node: member.witness_vkey for node, member in members.items()}
+    tlog_policies = {
+        f"tlog-policy/{node}": format_tlog_policy(member.log_vkey, witnesses).encode()
+        for node, member in members.items()
+    }
+    own = {MEMBERS_PATH: encode_members(members), TERMS_PATH: encode_terms(terms)}
+    return {**policies, **tlog_policies, **own}
+
+
+def draft_root(bundles: Sequence[Bundle], *, expires_time: datetime, previous: bytes | None = None) -> bytes:
+    """Drafts the root that names the keys of the bundles: version 1, or the one after `previous`.
+
+    Raises:
+        MalformedError, UntrustedError: as `verify_offices` for keys that no root may have.
+    """
+    version = 1 if previous is None else read_metadata(previous, Root, what="root").signed.version + 1
+    agreement = [tuf_key(bundle.agreement_key, bundle.member.node) for bundle in bundles]
+    freshness = [tuf_key(bundle.freshness_key, bundle.member.node) for bundle in bundles]
+    roles = {role: Role(sorted({key.keyid for key in agreement}), majority(len(bundles))) for role in AGREEMENT_ROLES}
+    roles |= {role: Role(sorted({key.keyid for key in freshness}), 1) for role in FRESHNESS_ROLES}
+    keys: dict[str, Key] = {key.keyid: key for key in sorted((*agreement, *freshness), key=lambda key: key.keyid)}
+    root = Root(version=version, expires=expires_time, keys=keys, roles=roles, consistent_snapshot=False)
+    return encode_unsigned(verify_offices(root))
+
+
+def draft_targets(files: Mapping[str, bytes], *, version: int, expires_time: datetime) -> bytes:
+    """Drafts the targets file that names each file by its length and SHA-256."""
+    targets = {path: TargetFile.from_data(path, files[path], ["sha256"]) for path in sorted(files)}
+    return encode_unsigned(Targets(version=version, expires=expires_time, targets=targets))
+
+
+def make_snapshot(targets: bytes, *, version: int, now: datetime, lifetime: timedelta) -> bytes:
+    """Makes the unsigned snapshot that names a targets file and lives for `lifetime` from `now`."""
+    meta = {"targets.json": _meta_file(targets, read_metadata(targets, Targets, what="targets").signed.version)}
+    return encode_unsigned(Snapshot(version=version, expires=now + lifetime, meta=meta))
+
+
+def make_timestamp(snapshot: bytes, *, version: int, now: datetime, lifetime: timedelta) -> bytes:
+    """Makes the unsigned timestamp that names a snapshot and lives for `lifetime` from `now`."""
+    meta = _meta_file(snapshot, read_metadata(snapshot, Snapshot, what="snapshot").signed.version)
+    return encode_unsigned(Timestamp(version=version, expires=now + lifetime, snapshot_meta=meta))
+
+
+def _meta_file(content: bytes, version: int) -> MetaFile:
+    return MetaFile.from_data(version, content, ["sha256"])
+
+
+def _members_of(bundles: Sequence[Bundle], federation: str) -> dict[NodeName, Member]:
+    members: dict[NodeName, Member] = {}
+    for bundle in bundles:
+        if bundle.federation != federation:
+            raise MalformedError("AGREEMENT_FORM", f"expected bundles of {federation}, got one of {bundle.federation}")
+        if bundle.member.node in members:
+            raise ConflictError(
+                "AGREEMENT_CONFLICT", f"expected one bundle for each node, got two of {bundle.member.node}"
+            )
+        members[bundle.member.node] = bundle.member
+    return members
