@@ -1,0 +1,176 @@
+"""The policy book: every Cedar policy of one agreement version, and the decision it gives.
+
+Rules kept: nothing is allowed unless a policy says so; a decision names the deciding policies by their own `@id`; what
+cannot be judged is refused as `policy-error`. A decision depends on nothing but the policy text, the schema and the
+request, so a remembered decision is the decision (`decide` equals `decide_afresh`).
+Trusts the files, which come out of a verified agreement, and nothing in a request. Source: DESIGN sections 3, 8 and 9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import Final
+
+import cedarpy
+
+from federation.protocol.errors import MalformedError
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy.engine import Engine
+from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR, PolicyText, parse_code, parse_policy_file
+
+SCHEMA_FILE: Final = "policies/schema.cedarschema"
+MAX_REMEMBERED: Final = 8192
+"""Decisions remembered by one book, about 4 kB each."""
+
+
+class Grounds(StrEnum):
+    """Why a decision is as it is, in one word: the `reason` of a leaf."""
+
+    PERMITTED = "permitted"
+    FORBIDDEN = "forbidden"
+    DEFAULT_DENY = DEFAULT_DENY
+    POLICY_ERROR = POLICY_ERROR
+
+
+_NOBODY: Final = {
+    Grounds.DEFAULT_DENY: ("没有规则允许此事(默认拒绝)", "No policy allows this (denied by default)"),
+    Grounds.POLICY_ERROR: ("规则或请求有误,无法判断,按拒绝处理", "Could not be judged, so it is refused"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer of policy, as logged: verdict, deciding policies (sorted ids), and the fields that may be handed over.
+
+    `fields` is the union of the deciding permits' `@fields`, cut down to those asked for when the request's context
+    names `fields`; it is empty for a refusal. `errors` are the engine's words for the operator, empty unless
+    `policy-error`.
+    """
+
+    verdict: Verdict
+    policies: tuple[str, ...]
+    fields: frozenset[str]
+    reason: Grounds
+    title_zh: str
+    title_en: str
+    errors: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the verdict is `allowed`."""
+        return self.verdict is Verdict.ALLOWED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PolicyBook:
+    """The policies of one agreement version, parsed and type-checked once.
+
+    `file_digests` are hex SHA-256 by file name; `digest` is the SHA-256 of the lines `<digest>  <name>` in the order of
+    names, so `sha256sum` over the files, sorted and summed again, gives the same.
+    """
+
+    policies: Mapping[str, PolicyText]
+    file_digests: Mapping[str, str]
+    digest: str
+    engine: Engine = field(repr=False)
+    remembered: Callable[[PolicyRequest], Decision] = field(repr=False)
+
+
+def load_policy_book(files: Mapping[str, bytes]) -> PolicyBook:
+    """Loads `policies/schema.cedarschema` and every `policies/*.cedar`; other files are not read.
+
+    Raises:
+        MalformedError: POLICY_SCHEMA when the schema is missing or wrong, POLICY_TYPE when a policy does not fit it,
+            POLICY_DUPLICATE when an @id stands twice, POLICY_NONE without any policy, and the reasons of `text`.
+    """
+    names = sorted(name for name in files if name.startswith("policies/") and name.endswith(".cedar"))
+    schema = _parse_schema(files)
+    policies: dict[str, PolicyText] = {}
+    for name in names:
+        for policy in parse_policy_file(files[name], name=name):
+            if policy.id in policies:
+                raise MalformedError("POLICY_DUPLICATE", f"{name}: expected a new @id, got {policy.id!r} again")
+            policies[policy.id] = policy
+        _verify_types(files[name], schema, name=name)
+    if not policies:
+        raise MalformedError("POLICY_NONE", "expected at least one policy in policies/*.cedar")
+    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted([*names, SCHEMA_FILE])}
+    lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    texts = MappingProxyType(policies)
+    engine = Engine(schema, {name: policy.tree for name, policy in policies.items()})
+    return PolicyBook(
+        policies=texts,
+        file_digests=MappingProxyType(digests),
+        digest=hashlib.sha256(lines.encode()).hexdigest(),
+        engine=engine,
+        remembered=lru_cache(maxsize=MAX_REMEMBERED)(partial(_judge, texts, engine)),
+    )
+
+
+def decide(book: PolicyBook, request: PolicyRequest) -> Decision:
+    """Decides a request; an equal request decided before is answered from memory.
+
+    Returns:
+        Allowed only when a policy permits, none forbids and nothing went wrong in between.
+    """
+    return book.remembered(request)
+
+
+def decide_afresh(book: PolicyBook, request: PolicyRequest) -> Decision:
+    """Decides a request without looking at, or into, what is remembered; for auditors and tests."""
+    return _judge(book.policies, book.engine, request)
+
+
+def _judge(policies: Mapping[str, PolicyText], engine: Engine, request: PolicyRequest) -> Decision:
+    answer = engine.ask(request)
+    if answer.errors:
+        return _refused_by_nobody(Grounds.POLICY_ERROR, answer.errors)
+    if not answer.policies:
+        return _refused_by_nobody(Grounds.DEFAULT_DENY)
+    deciding = [policies[name] for name in answer.policies]
+    released = frozenset[str]().union(*(policy.fields for policy in deciding)) if answer.allowed else frozenset()
+    asked = dict(request.context).get("fields")
+    return Decision(
+        verdict=Verdict.ALLOWED if answer.allowed else Verdict.REFUSED,
+        policies=answer.policies,
+        fields=released & asked if isinstance(asked, frozenset) else released,
+        reason=Grounds.PERMITTED if answer.allowed else Grounds.FORBIDDEN,
+        title_zh=";".join(policy.title_zh for policy in deciding),
+        title_en="; ".join(policy.title_en for policy in deciding),
+    )
+
+
+def _refused_by_nobody(grounds: Grounds, errors: tuple[str, ...] = ()) -> Decision:
+    title_zh, title_en = _NOBODY[grounds]
+    return Decision(
+        verdict=Verdict.REFUSED,
+        policies=(grounds.value,),
+        fields=frozenset(),
+        reason=grounds,
+        title_zh=title_zh,
+        title_en=title_en,
+        errors=errors,
+    )
+
+
+def _parse_schema(files: Mapping[str, bytes]) -> cedarpy.Schema:
+    if SCHEMA_FILE not in files:
+        raise MalformedError("POLICY_SCHEMA", f"expected a file {SCHEMA_FILE}")
+    try:
+        return cedarpy.Schema.from_str(parse_code(files[SCHEMA_FILE], name=SCHEMA_FILE))
+    except ValueError as error:
+        raise MalformedError("POLICY_SCHEMA", f"{SCHEMA_FILE}: expected a Cedar schema: {error}") from error
+
+
+def _verify_types(content: bytes, schema: cedarpy.Schema, *, name: str) -> None:
+    result = cedarpy.validate_policies(content.decode(), schema)
+    if not result.validation_passed:
+        names = result.id_annotations_by_policy_id
+        told = "; ".join(f"{names.get(found.policy_id, found.policy_id)}: {found.error}" for found in result.errors)
+        raise MalformedError("POLICY_TYPE", f"{name}: expected policies that fit the schema: {told}", file=name)

@@ -1,0 +1,144 @@
+"""Why a request was allowed or refused, clause by clause, and what would make it lawful, in Chinese and English.
+
+Rules kept: the explanation never decides anything, the decision stands in it unchanged. Every clause is asked by itself
+under the same schema; a clause that errors counts as not met. Nothing but the policies' own sentences is told, so an
+explanation repeats no personal data. Source: DESIGN section 3 (a refusal names its reason), PIPL article 24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from cedarpy import pst
+
+from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide
+from federation.protocol.policy.engine import policy_set
+from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.policy.text import Effect, PolicyText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClauseFinding:
+    """One clause: `met` as written (an `unless` is met when its sentence is untrue), and its sentence."""
+
+    met: bool
+    unless: bool
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFinding:
+    """One policy of the action. `applies`: all clauses met. `beyond`: fields asked for that it does not release."""
+
+    id: str
+    effect: Effect
+    applies: bool
+    title_zh: str
+    title_en: str
+    basis: str
+    clauses: tuple[ClauseFinding, ...]
+    beyond: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The decision, every permit of the action (nearest first), the forbids that apply, and the way to a lawful one.
+
+    The `remedy` lines are empty for an allowed request.
+    """
+
+    decision: Decision
+    permits: tuple[PolicyFinding, ...]
+    forbids: tuple[PolicyFinding, ...]
+    remedy_zh: tuple[str, ...]
+    remedy_en: tuple[str, ...]
+
+
+def explain(book: PolicyBook, request: PolicyRequest) -> Explanation:
+    """Explains the decision of a request; equal requests get equal explanations."""
+    decision = decide(book, request)
+    findings = _findings(book, request)
+    permits = sorted((found for found in findings if found.effect is Effect.PERMIT), key=_distance)
+    forbids = tuple(found for found in findings if found.effect is Effect.FORBID and found.applies)
+    remedy = () if decision.allowed else tuple(_remedy(decision, permits, forbids))
+    return Explanation(
+        decision=decision,
+        permits=tuple(permits),
+        forbids=forbids,
+        remedy_zh=tuple(zh for zh, _ in remedy),
+        remedy_en=tuple(en for _, en in remedy),
+    )
+
+
+def _findings(book: PolicyBook, request: PolicyRequest) -> tuple[PolicyFinding, ...]:
+    policies = [book.policies[name] for name in book.engine.policies_of(request)]
+    probes = {name: probe for policy in policies for name, probe in _probes(policy)}
+    met = frozenset(book.engine.ask_of(request, policy_set(probes)).policies)
+    asked = dict(request.context).get("fields")
+    wanted = asked if isinstance(asked, frozenset) else frozenset[str]()
+    return tuple(_finding(policy, met, wanted) for policy in policies if _probe_name(policy, 0) in met)
+
+
+def _probes(policy: PolicyText) -> Iterable[tuple[str, pst.Template]]:
+    """The policy's scope by itself, then each clause by itself: permits only, so the engine names all that hold."""
+    scope = replace(policy.tree, effect="permit", clauses=(), annotations={})
+    yield _probe_name(policy, 0), scope
+    for number, clause in enumerate(policy.tree.clauses, start=1):
+        yield _probe_name(policy, number), replace(scope, clauses=(clause,))
+
+
+def _probe_name(policy: PolicyText, number: int) -> str:
+    return f"{policy.id}#{number}"
+
+
+def _finding(policy: PolicyText, met: frozenset[str], wanted: frozenset[str]) -> PolicyFinding:
+    clauses = tuple(
+        ClauseFinding(met=_probe_name(policy, number) in met, unless=sentence.unless, zh=sentence.zh, en=sentence.en)
+        for number, sentence in enumerate(policy.sentences, start=1)
+    )
+    return PolicyFinding(
+        id=policy.id,
+        effect=policy.effect,
+        applies=all(clause.met for clause in clauses),
+        title_zh=policy.title_zh,
+        title_en=policy.title_en,
+        basis=policy.basis,
+        clauses=clauses,
+        beyond=tuple(sorted(wanted - policy.fields)) if policy.effect is Effect.PERMIT else (),
+    )
+
+
+def _distance(finding: PolicyFinding) -> tuple[int, int, str]:
+    return sum(not clause.met for clause in finding.clauses), len(finding.beyond), finding.id
+
+
+def _remedy(
+    decision: Decision, permits: list[PolicyFinding], forbids: tuple[PolicyFinding, ...]
+) -> Iterable[tuple[str, str]]:
+    if decision.reason is Grounds.POLICY_ERROR:
+        yield (
+            "请联系本省节点管理员:请求不符合约定的格式,或规则文本有误",
+            ("Ask your node's operator: the request is not of the agreed form, or a policy is broken"),
+        )
+        return
+    for forbid in forbids:
+        ways = [_say(clause, true=clause.unless) for clause in forbid.clauses]
+        yield "或".join(zh for zh, _ in ways), ", or ".join(en for _, en in ways)
+    if not permits:
+        yield "没有规则涉及此类主体的此项操作", "No policy speaks of this action for such a principal"
+        return
+    nearest = permits[0]
+    for clause in nearest.clauses:
+        if not clause.met:
+            yield _say(clause, true=not clause.unless)
+    if nearest.beyond:
+        names = ", ".join(nearest.beyond)
+        yield f"不要索取这些字段:{names}", f"Do not ask for: {names}"
+
+
+def _say(clause: ClauseFinding, *, true: bool) -> tuple[str, str]:
+    return (
+        (f"须:{clause.zh}", f"must be so: {clause.en}") if true else (f"不得:{clause.zh}", f"must not be: {clause.en}")
+    )

@@ -1,0 +1,198 @@
+"""Policy files as their authors wrote them: each policy with its id, titles, legal basis and one sentence a clause.
+
+Rules kept: a policy without `@id`, `@title`, `@title_en` or `@basis`, with an annotation nobody knows, or with a clause
+that lacks its sentence is refused. Code and its strings are ASCII and no file holds invisible characters: a Cyrillic
+letter in a condition looks right, never matches, and the engine does not warn. The fields that a permit checks are
+those that it releases. Templates are refused: every policy stands in the text that the provinces signed.
+Source: Cedar policy language; Unicode TR 36 on look-alike and invisible characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import Final
+
+import cedarpy
+from cedarpy import pst
+
+from federation.protocol.errors import MalformedError
+
+MAX_POLICY_FILE_BYTES: Final = 256 * 1024
+DEFAULT_DENY: Final = "default-deny"
+POLICY_ERROR: Final = "policy-error"
+
+_ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_MAX_ID_LENGTH: Final = 32
+_FIELDS: Final = re.compile(r"[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*", re.ASCII)
+_STRING: Final = r'"(?:[^"\\]|\\.)*"'
+_ASIDE: Final = re.compile(rf"(?P<aside>//[^\n]*|@\w+\s*\(\s*{_STRING}\s*\))|{_STRING}", re.DOTALL)
+_REQUIRED: Final = ("id", "title", "title_en", "basis")
+_CLAUSE: Final = "clause"
+
+
+class Effect(StrEnum):
+    """What a policy does when its clauses hold; one `forbid` outweighs every `permit`."""
+
+    PERMIT = "permit"
+    FORBID = "forbid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """What one clause's condition says, in Chinese and in English; `unless` turns its sense round."""
+
+    zh: str
+    en: str
+    unless: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyText:
+    """One policy as written. `fields` are those that it releases; `tree` is its parsed form, under its own id."""
+
+    id: str
+    effect: Effect
+    title_zh: str
+    title_en: str
+    basis: str
+    fields: frozenset[str]
+    sentences: tuple[Sentence, ...]
+    tree: pst.Template
+
+
+def parse_policy_file(content: bytes, *, name: str) -> tuple[PolicyText, ...]:
+    """Parses one file of Cedar policies, in the order written.
+
+    Raises:
+        MalformedError: POLICY_SIZE, POLICY_UTF8, POLICY_CHARACTER, POLICY_SYNTAX, POLICY_TEMPLATE, POLICY_ID,
+            POLICY_ANNOTATION, POLICY_SENTENCE, POLICY_FIELDS; the sentence names the file and the policy.
+    """
+    text = parse_code(content, name=name)
+    try:
+        tree = cedarpy.policies_to_pst(text)
+    except ValueError as error:
+        raise MalformedError("POLICY_SYNTAX", f"{name}: expected Cedar policies: {error}", file=name) from error
+    if tree.templates:
+        raise MalformedError("POLICY_TEMPLATE", f"{name}: expected no templates (?principal, ?resource)", file=name)
+    return tuple(_parse_policy(policy, name=name) for policy in tree.static_policies.values())
+
+
+def parse_code(content: bytes, *, name: str) -> str:
+    """Parses the bytes of a Cedar file (schema or policies) into text that holds nothing hidden.
+
+    Raises:
+        MalformedError: POLICY_SIZE above 256 KiB, POLICY_UTF8, and POLICY_CHARACTER, which tells the line, for
+            invisible characters anywhere and for letters beyond ASCII outside comments and annotations.
+    """
+    if len(content) > MAX_POLICY_FILE_BYTES:
+        raise MalformedError("POLICY_SIZE", f"{name}: expected at most {MAX_POLICY_FILE_BYTES} bytes", file=name)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedError("POLICY_UTF8", f"{name}: expected UTF-8", file=name) from error
+    code = _ASIDE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]) if found["aside"] else found[0], text)
+    for number, (line, whole) in enumerate(zip(code.split("\n"), text.split("\n"), strict=True), start=1):
+        strange = [sign for sign in line if not sign.isascii()]
+        strange += [sign for sign in whole if unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} and sign != "\t"]
+        if strange:
+            told = f"U+{ord(strange[0]):04X} {unicodedata.name(strange[0], '')}".rstrip()
+            raise MalformedError("POLICY_CHARACTER", f"{name} line {number}: did not expect {told} here", file=name)
+    return text
+
+
+def _parse_policy(policy: pst.Template, *, name: str) -> PolicyText:
+    annotations = policy.annotations
+    policy_id = annotations.get("id", "")
+    if not _ID.fullmatch(policy_id) or len(policy_id) > _MAX_ID_LENGTH or policy_id in {DEFAULT_DENY, POLICY_ERROR}:
+        said = f"got {policy_id!r:.60}" if policy_id else "got none"
+        raise MalformedError(
+            "POLICY_ID", f"{name}: expected @id of lower-case words with hyphens, at most 32 letters, {said}", file=name
+        )
+    where = f"{name}, policy {policy_id}"
+    _expect_annotations(annotations, len(policy.clauses), where=where)
+    parsed = PolicyText(
+        id=policy_id,
+        effect=Effect(policy.effect),
+        title_zh=annotations["title"],
+        title_en=annotations["title_en"],
+        basis=annotations["basis"],
+        fields=_parse_fields(annotations.get("fields"), where=where),
+        sentences=tuple(
+            _parse_sentence(annotations[f"{_CLAUSE}{number}"], clause, where=f"{where}, clause {number}")
+            for number, clause in enumerate(policy.clauses, start=1)
+        ),
+        tree=pst.Template(
+            id=policy_id,
+            effect=policy.effect,
+            principal=policy.principal,
+            action=policy.action,
+            resource=policy.resource,
+            clauses=policy.clauses,
+            annotations=annotations,
+        ),
+    )
+    _verify_fields(parsed, where=where)
+    return parsed
+
+
+def _expect_annotations(annotations: Mapping[str, str], clauses: int, *, where: str) -> None:
+    for missing in (wanted for wanted in _REQUIRED if not annotations.get(wanted, "").strip()):
+        raise MalformedError("POLICY_ANNOTATION", f'{where}: expected @{missing}("...")')
+    sentences = {f"{_CLAUSE}{number}" for number in range(1, clauses + 1)}
+    for lacking in sorted(sentences - annotations.keys()):
+        raise MalformedError("POLICY_SENTENCE", f'{where}: expected @{lacking}("中文|English") for that when or unless')
+    for unknown in sorted(annotations.keys() - sentences - {*_REQUIRED, "fields"}):
+        raise MalformedError("POLICY_ANNOTATION", f"{where}: did not expect @{unknown}")
+
+
+def _parse_sentence(text: str, clause: pst.Clause, *, where: str) -> Sentence:
+    zh, bar, en = (part.strip() for part in text.partition("|"))
+    if not bar or not zh or not en or "|" in en or not en.isascii():
+        raise MalformedError("POLICY_SENTENCE", f"{where}: expected '中文|English', got {text!r:.80}")
+    return Sentence(zh=zh, en=en, unless=isinstance(clause, pst.Unless))
+
+
+def _parse_fields(text: str | None, *, where: str) -> frozenset[str]:
+    if text is None:
+        return frozenset()
+    names = text.split(",")
+    if not _FIELDS.fullmatch(text) or len(set(names)) != len(names):
+        raise MalformedError("POLICY_FIELDS", f"{where}: expected @fields('one,two') each once, got {text!r:.80}")
+    return frozenset(names)
+
+
+def _verify_fields(policy: PolicyText, *, where: str) -> None:
+    """Refuses a forbid with @fields, and a clause about the fields asked for that is not exactly the @fields list."""
+    if policy.effect is Effect.FORBID and policy.fields:
+        raise MalformedError("POLICY_FIELDS", f"{where}: a forbid releases nothing, expected no @fields")
+    asked = pst.GetAttr(base=pst.Var(name="context"), attr="fields")
+    for clause in policy.tree.clauses:
+        if policy.effect is Effect.PERMIT and asked in _walk(clause) and _list_checked(clause, asked) != policy.fields:
+            raise MalformedError(
+                "POLICY_FIELDS",
+                f"{where}: expected the clause about context.fields to be when {{ [...].containsAll(context.fields) }} "
+                "with the same names as @fields",
+            )
+
+
+def _list_checked(clause: pst.Clause, asked: pst.GetAttr) -> frozenset[str] | None:
+    match clause:
+        case pst.When(expr=pst.BinaryOp(op="contains_all", left=pst.Set(elements=elements), right=right)):
+            names = frozenset(element.value for element in elements if isinstance(element, pst.StringLit))
+            return names if right == asked else None
+    return None
+
+
+def _walk(node: object) -> Iterator[object]:
+    yield node
+    if isinstance(node, tuple):
+        for child in node:
+            yield from _walk(child)
+    elif isinstance(node, Mapping):
+        yield from _walk(tuple(node.values()))
+    elif is_dataclass(node):
+        yield from _walk(tuple(getattr(node, field.name) for field in fields(node)))
