@@ -25,6 +25,7 @@ _FIRST_DEMO_YEAR: Final = 2100
 _LAST_DEMO_YEAR: Final = 2299
 _FIRST_LIVE_YEAR: Final = 1870  # nobody who was older could be given a number in 1984, when numbering began
 _CHECK: Final = "0123456789X"
+_DEMO: Final = Realm.DEMO  # looking a member up on an enumeration costs more than the check itself
 
 
 class Sex(StrEnum):
@@ -72,7 +73,7 @@ def format_citizen_number(division: str, birth_date: date, *, sequence: int) -> 
     """
     if len(division) != 6 or not _digits(division) or not 0 <= sequence <= 999:
         raise MalformedError("CITIZEN_NUMBER_FORM", "expected a division of six digits and a sequence of 0 to 999")
-    body = f"{division}{birth_date:%Y%m%d}{sequence:03d}"
+    body = f"{division}{birth_date.isoformat().replace('-', '')}{sequence:03d}"
     return body + check_character(body)
 
 
@@ -89,8 +90,8 @@ def parse_citizen_number(text: str, realm: Realm, *, today: date | None = None) 
             what GB 11643 does not allow; REAL_NUMBER_IN_DEMO when the birth year could be that of a real person;
             CITIZEN_NUMBER_FUTURE and CITIZEN_NUMBER_YEAR when nobody could be born then.
     """
-    birth_date = _birth_date(verify_number_form(text))
-    verify_birth_realm(birth_date, realm, today=today)
+    verify_number_form(text)
+    birth_date = verify_birth_realm(_birth_date(text), realm, today=today)
     division = text[:6]
     return CitizenNumber(
         value=text,
@@ -99,6 +100,17 @@ def parse_citizen_number(text: str, realm: Realm, *, today: date | None = None) 
         sex=Sex.MALE if int(text[16]) % 2 else Sex.FEMALE,
         warnings=_warnings(division, birth_date.year),
     )
+
+
+def verify_citizen_number(text: str, realm: Realm) -> str:
+    """Returns the number when `parse_citizen_number` would take it; a third of the work, for bulk exchange.
+
+    Raises:
+        MalformedError: as `parse_citizen_number`.
+    """
+    verify_number_form(text)
+    verify_birth_realm(_birth_date(text), realm)
+    return text
 
 
 def verify_number_form(text: str) -> str:
@@ -123,7 +135,7 @@ def verify_birth_realm(birth_date: date, realm: Realm, *, today: date | None = N
         MalformedError: REAL_NUMBER_IN_DEMO, CITIZEN_NUMBER_FUTURE or CITIZEN_NUMBER_YEAR.
     """
     year = birth_date.year
-    if realm is Realm.DEMO:
+    if realm is _DEMO:
         if year < _FIRST_DEMO_YEAR:
             raise MalformedError("REAL_NUMBER_IN_DEMO", f"the demo realm takes birth years 2100 to 2299, got {year}")
         if year > _LAST_DEMO_YEAR:

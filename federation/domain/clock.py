@@ -110,7 +110,8 @@ class ClockTable:
 class Deadline:
     """A computed deadline: `due` is the first instant that is late.
 
-    `last_day` is the last day in time, in China, when days are counted. `official` is false when a calendar year on the way was not published yet.
+    `last_day` is the last day in time, in China, when days are counted. `official` is false when a calendar year on the
+    way was not published yet.
     """
 
     clock_id: str

@@ -1,21 +1,21 @@
 """The permit on the wire: one strict JSON item with exactly the fields that this recipient may have.
 
-Rules kept: flat snake_case names; `urn`, `version`, `status` and `residence_division` are always there, every other field
-only when it was projected; an unknown or repeated name, another type, a null, or bytes that are not canonical are refused
-as a whole; the realm guard holds for every birth date and citizen number. No message of an error shows a value.
-Trusts nothing: the bytes come from another province. Sources: 居住证暂行条例 article 4 (the fields of the card) and article 7
-(sharing between regions); canonical form as in `protocol.canonical_json`.
+Rules kept: flat snake_case names; `urn`, `version`, `status` and `residence_division` are always there, every other
+field only when it was projected; an unknown or repeated name, another type, a null, or bytes that are not canonical
+are refused as a whole; the realm guard holds for every birth date and citizen number. No message of an error shows
+a value. Trusts nothing: the bytes come from another province. Sources: 居住证暂行条例 article 4 (the fields of the
+card) and article 7 (sharing between regions); canonical form as in `protocol.canonical_json`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, TypeVar
 
-from federation.domain.citizen_number import Sex, parse_citizen_number, verify_birth_realm
+from federation.domain.citizen_number import Sex, verify_birth_realm, verify_citizen_number
 from federation.domain.permit import Ground, Permit, PermitStatus, PermitUrn, parse_permit_urn
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical
 from federation.protocol.errors import MalformedError
@@ -38,11 +38,11 @@ MAX_ITEM_BYTES: Final = 4096
 _MAX_TEXT: Final = 200
 _WHAT: Final = "permit item"
 _KNOWN: Final = frozenset(PERMIT_FIELDS)
+_DATE_FIELDS: Final = ("birth_date", "residence_since", "issue_date", "counted_from", "endorsed_until")
+_TEXT_FIELDS: Final = tuple(sorted(_KNOWN - {"version", *_DATE_FIELDS}))
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _HEX64: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_STATUSES: Final = {
-    str(status): status for status in PermitStatus if status is not PermitStatus.ENDORSEMENT_OPEN
-}
+_STATUSES: Final = {str(status): status for status in PermitStatus if status is not PermitStatus.ENDORSEMENT_OPEN}
 _SEXES: Final = {str(sex): sex for sex in Sex}
 _GROUNDS: Final = {str(ground): ground for ground in Ground}
 
@@ -114,11 +114,15 @@ def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
 
 def encode_permit_item(item: PermitItem) -> bytes:
     """Encodes an item into its one canonical form; what is None is left out."""
-    value: dict[str, JsonValue] = {}
-    for name in PERMIT_FIELDS:
-        field: str | int | date | None = getattr(item, name)
-        if field is not None:
-            value[name] = field.isoformat() if isinstance(field, date) else field
+    value: dict[str, JsonValue] = {"version": item.version}
+    for name in _TEXT_FIELDS:
+        text: str | None = getattr(item, name)
+        if text is not None:
+            value[name] = text
+    for name in _DATE_FIELDS:
+        day: date | None = getattr(item, name)
+        if day is not None:
+            value[name] = day.isoformat()
     return encode_canonical(value)
 
 
@@ -132,31 +136,107 @@ def decode_permit_item(encoded: bytes, realm: Realm) -> PermitItem:
     if len(encoded) > MAX_ITEM_BYTES:
         raise MalformedError("ITEM_TOO_LONG", f"{_WHAT}: expected at most {MAX_ITEM_BYTES} bytes, got {len(encoded)}")
     value = decode_canonical(encoded, what=_WHAT)
-    if not value.keys() <= _KNOWN:
-        raise MalformedError("PERMIT_FIELD", f"{_WHAT}: did not expect the name {min(value.keys() - _KNOWN)!r:.60}")
-    if not value.keys() >= ALWAYS_FIELDS:
-        raise MalformedError("PERMIT_FIELD", f"{_WHAT}: expected the name {min(ALWAYS_FIELDS - value.keys())!r}")
+    _verify_names(value)
+    get = value.get
     item = PermitItem(
-        urn=parse_permit_urn(_text(value["urn"], "urn")),
-        version=_version(value["version"]),
-        status=_choice(value["status"], "status", _STATUSES),
-        residence_division=_division(value["residence_division"], "residence_division"),
-        issuer=_optional(value, "issuer", _text),
-        residence_address=_optional(value, "residence_address", _text),
-        household_division=_optional(value, "household_division", _division),
-        household_address=_optional(value, "household_address", _text),
-        holder_name=_optional(value, "holder_name", _text),
-        sex=_optional(value, "sex", _sex),
-        ethnicity=_optional(value, "ethnicity", _text),
-        birth_date=_optional(value, "birth_date", _date),
-        citizen_number=_optional(value, "citizen_number", _text),
-        photo_digest=_optional(value, "photo_digest", _digest),
-        ground=_optional(value, "ground", _ground),
-        residence_since=_optional(value, "residence_since", _date),
-        issue_date=_optional(value, "issue_date", _date),
-        counted_from=_optional(value, "counted_from", _date),
-        endorsed_until=_optional(value, "endorsed_until", _date),
-        work_division=_optional(value, "work_division", _division),
+        urn=parse_permit_urn(_required(_text(get("urn"), "urn"), "urn")),
+        version=_version(get("version")),
+        status=_required(_choice(get("status"), "status", _STATUSES), "status"),
+        residence_division=_required(_division(get("residence_division"), "residence_division"), "residence_division"),
+        issuer=_text(get("issuer"), "issuer"),
+        residence_address=_text(get("residence_address"), "residence_address"),
+        household_division=_division(get("household_division"), "household_division"),
+        household_address=_text(get("household_address"), "household_address"),
+        holder_name=_text(get("holder_name"), "holder_name"),
+        sex=_choice(get("sex"), "sex", _SEXES),
+        ethnicity=_text(get("ethnicity"), "ethnicity"),
+        birth_date=_date(get("birth_date"), "birth_date"),
+        citizen_number=_text(get("citizen_number"), "citizen_number"),
+        photo_digest=_digest(get("photo_digest"), "photo_digest"),
+        ground=_choice(get("ground"), "ground", _GROUNDS),
+        residence_since=_date(get("residence_since"), "residence_since"),
+        issue_date=_date(get("issue_date"), "issue_date"),
+        counted_from=_date(get("counted_from"), "counted_from"),
+        endorsed_until=_date(get("endorsed_until"), "endorsed_until"),
+        work_division=_division(get("work_division"), "work_division"),
     )
     _verify_realm(item, realm)
     return item
+
+
+def _verify_names(value: Mapping[str, JsonValue]) -> None:
+    names = value.keys()
+    if not names <= _KNOWN:
+        raise MalformedError("PERMIT_FIELD", f"{_WHAT}: did not expect the name {min(names - _KNOWN)!r:.60}")
+    if not names >= ALWAYS_FIELDS:
+        raise MalformedError("PERMIT_FIELD", f"{_WHAT}: expected the name {min(ALWAYS_FIELDS - names)!r}")
+    if None in value.values():
+        raise MalformedError("PERMIT_VALUE", f"{_WHAT}: expected an absent name to be left out, got null")
+
+
+def _verify_realm(item: PermitItem, realm: Realm) -> None:
+    if item.birth_date is not None:
+        verify_birth_realm(item.birth_date, realm)
+    if item.citizen_number is not None:
+        verify_citizen_number(item.citizen_number, realm)
+
+
+def _required(value: _Value | None, name: str) -> _Value:
+    if value is None:
+        raise _wrong(name, "a value")
+    return value
+
+
+def _version(value: JsonValue) -> int:
+    if type(value) is not int or value < 1:
+        raise _wrong("version", "an integer from 1 on")
+    return value
+
+
+def _text(value: JsonValue, name: str) -> str | None:
+    if value is None:
+        return None
+    if type(value) is not str or not 0 < len(value) <= _MAX_TEXT or _CONTROL.search(value):
+        raise _wrong(name, f"1 to {_MAX_TEXT} characters without control characters")
+    return value
+
+
+def _division(value: JsonValue, name: str) -> str | None:
+    if value is None:
+        return None
+    if type(value) is not str or len(value) != 6 or not value.isascii() or not value.isdigit():
+        raise _wrong(name, "six digits")
+    return value
+
+
+def _date(value: JsonValue, name: str) -> date | None:
+    if value is None:
+        return None
+    try:
+        # Python takes 20260101 and 2026-W01-1, too: the length and the hyphens leave one form only.
+        if type(value) is not str or len(value) != 10 or value[4] != "-" or value[7] != "-":
+            raise _wrong(name, "a date such as 2026-01-01")
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise _wrong(name, "a date such as 2026-01-01") from error
+
+
+def _digest(value: JsonValue, name: str) -> str | None:
+    if value is None:
+        return None
+    if type(value) is not str or not _HEX64.fullmatch(value):
+        raise _wrong(name, "64 lower-case hex digits")
+    return value
+
+
+def _choice(value: JsonValue, name: str, choices: Mapping[str, _Value]) -> _Value | None:
+    if value is None:
+        return None
+    found = choices.get(value) if type(value) is str else None
+    if found is None:
+        raise _wrong(name, f"one of {', '.join(choices)}")
+    return found
+
+
+def _wrong(name: str, expected: str) -> MalformedError:
+    return MalformedError("PERMIT_VALUE", f"{_WHAT}: expected {name!r} to be {expected}", field=name)
