@@ -179,11 +179,9 @@ def verify_signature(public_key: PublicKey, message: bytes, signature: bytes) ->
 @lru_cache(maxsize=1024)
 def _admitted_verify(public_key: PublicKey) -> _Verify:
     """Admits a key and readies it; kept, because both cost more than a verification."""
-    match public_key.suite:
-        case Suite.ED25519:
-            return Ed25519PublicKey.from_public_bytes(admit_ed25519(public_key.key)).verify
-        case Suite.ECDSA_P256:
-            return _p256_verify(*_admit_p256(public_key.key))
+    if public_key.suite is Suite.ED25519:
+        return Ed25519PublicKey.from_public_bytes(admit_ed25519(public_key.key)).verify
+    return _p256_verify(*_admit_p256(public_key.key))
 
 
 def _admit_p256(key: bytes) -> tuple[int, int]:
@@ -213,8 +211,8 @@ def _p256_verify(x: int, y: int) -> _Verify:
 def _require_canonical_der(signature: bytes) -> None:
     """Refuses what `cryptography` would read but not write: a second form of one signature."""
     try:
-        canonical = encode_dss_signature(*decode_dss_signature(signature)) == signature
-    except ValueError as error:
-        raise InvalidSignature from error
-    if not canonical:
+        canonical: bytes | None = encode_dss_signature(*decode_dss_signature(signature))
+    except ValueError:
+        canonical = None
+    if canonical != signature:
         raise InvalidSignature
