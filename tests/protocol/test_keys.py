@@ -1,9 +1,5 @@
 """Message keys: forms, admission, signatures, and the published vectors."""
 
-import json
-import os
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,8 +21,8 @@ from federation.protocol.keys import (
     verify_signature,
 )
 from federation.protocol.keys_ed25519 import _D, _L, _P, _add, _is_neutral, _multiply, _recover_x, admit_ed25519
+from tests.vectors.published import load_vectors
 
-ROOT = Path(__file__).resolve().parents[2]
 LOW_ORDER = bytes([1]) + bytes(31)
 
 
@@ -52,17 +48,6 @@ def point_key(x, y):
     return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
-def load_vectors(name):
-    for folder in (ROOT.parent / "shared" / "vectors", ROOT / "tests" / "vectors" / "external"):
-        path = folder / "wycheproof" / name
-        if path.exists():
-            return json.loads(path.read_text())
-    message = f"no published vectors {name}: see transparency-log reference section 20 where to fetch them"
-    if os.environ.get("BRIDGEHEAD_REQUIRE_ALL") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
-
-
 @pytest.mark.parametrize(
     ("name", "suite", "count"),
     [("ed25519_test.json", Suite.ED25519, 151), ("ecdsa_secp256r1_sha256_test.json", Suite.ECDSA_P256, 484)],
@@ -70,7 +55,7 @@ def load_vectors(name):
 def test_verify_signature_of_every_wycheproof_case_agrees(name, suite, count):
     """Valid verifies and invalid is refused, with no exception; were one called "acceptable", it would be refused."""
     wrong, seen = [], 0
-    for group in load_vectors(name)["testGroups"]:
+    for group in load_vectors(f"wycheproof/{name}")["testGroups"]:
         raw = group["publicKey"]["pk"] if suite is Suite.ED25519 else group["publicKeyDer"]
         key = admit_public_key(PublicKey(suite, bytes.fromhex(raw)))
         for case in group["tests"]:
