@@ -11,7 +11,7 @@ _PLACES = (_ROOT.parent / "shared" / "vectors", _ROOT / "tests" / "vectors" / "e
 
 def load_vectors(name: str):
     """Loads one file such as `merkle/inclusion.json`; skips or fails the test where no place has it."""
-    for place in _PLACES:
-        if (place / name).is_file():
-            return json.loads((place / name).read_text(encoding="utf-8"))
-    skip_or_fail(f"the published vectors {name} are in neither shared/vectors nor tests/vectors/external")
+    path = next((place / name for place in _PLACES if (place / name).is_file()), None)
+    if path is None:
+        skip_or_fail(f"the published vectors {name} are in neither shared/vectors nor tests/vectors/external")
+    return json.loads(path.read_text(encoding="utf-8"))

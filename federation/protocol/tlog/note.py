@@ -2,7 +2,7 @@
 
 Rules kept: parsed strictly (see `lines`), at most 64 lines and 256 KiB; a line is known only when name *and* key id
 are; one known line that fails rejects the whole note, and so does the lack of any known line; a vkey whose id is not
-the one computed from its name and key is refused. The key id is four bytes and no security: the configured public key is.
+the one computed from its name and key is refused. The key id is four bytes and no security: the public key is.
 Trusts the vkeys it is given; refusing weak public keys belongs to their admission. Signs 0x01, reads any type.
 Source: C2SP signed-note.md, C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9; RFC 8032.
 """

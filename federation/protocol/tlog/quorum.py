@@ -95,7 +95,10 @@ def format_policy(policy: Policy) -> bytes:
     lines = [_join("log", format_vkey(log.vkey), log.url) for log in policy.logs]
     lines += [_join("witness", entry.name, format_vkey(entry.vkey), entry.url) for entry in policy.witnesses]
     lines += [_join("group", group.name, str(group.threshold), *group.members) for group in policy.groups]
-    blob = "".join([*lines, f"quorum {policy.quorum}\n"]).encode("utf-8", "surrogateescape")
+    try:
+        blob = "".join([*lines, f"quorum {policy.quorum}\n"]).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise MalformedError("POLICY", "expected names that bytes can carry, got a lone surrogate") from error
     if parse_policy(blob) != policy:
         raise MalformedError("POLICY", "expected a policy that reads back as itself, got names that do not")
     return blob

@@ -124,14 +124,14 @@ def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
 
     Each is in the form it has at the new size: full ones that were completed, then the partial one, at each level.
     """
-    for level in range(ENTRIES, _MAX_LEVEL + 1):
-        if level_shape(new_size, level) == (0, 0):
-            return
-        first = level_shape(old_size, level)[0]
-        full, partial = level_shape(new_size, level)
-        yield from (Tile(level, index) for index in range(first, full))
-        if partial and level_shape(old_size, level) != (full, partial):
+    level = ENTRIES
+    while (shape := level_shape(new_size, level)) != (0, 0):
+        old_shape = level_shape(old_size, level)
+        full, partial = shape
+        yield from (Tile(level, index) for index in range(old_shape[0], full))
+        if partial and old_shape != shape:
             yield Tile(level, full, partial)
+        level += 1
 
 
 def cut_tile(blob: bytes, width: int) -> bytes:
