@@ -1,0 +1,92 @@
+"""The rules of one audit: what a leaf may say in the log of one node, as the agreement has it.
+
+A leaf that decodes may still be unlawful: a `sent` leaf about another node's message, a `received` leaf that refuses.
+Trusts the agreement. Source: transparency-log reference section 14, DESIGN sections 3 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from federation.audit.findings import Code
+from federation.protocol.ids import NodeName, Realm
+from federation.protocol.leaf import Leaf, LeafKind, Verdict
+from federation.protocol.trust import Agreement
+
+_VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}
+_OUTGOING = frozenset({LeafKind.SENT, LeafKind.EXPIRED})
+_INCOMING = frozenset({LeafKind.RECEIVED, LeafKind.REFUSED})
+_EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What an audit holds the logs against. `in_flight_age` is how old a message may be without an answer."""
+
+    federation: str
+    realm: Realm
+    members: frozenset[NodeName]
+    agreement_version: int
+    clock_tolerance: timedelta
+    in_flight_age: timedelta
+    now: datetime
+
+
+def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | None = None) -> Rules:
+    """Takes the rules out of a verified agreement; a message may be in flight for the life of a statement."""
+    return Rules(
+        federation=agreement.federation,
+        realm=agreement.realm,
+        members=frozenset(agreement.members),
+        agreement_version=agreement.version,
+        clock_tolerance=agreement.clock_tolerance,
+        in_flight_age=agreement.statement_lifetime + agreement.clock_tolerance
+        if in_flight_age is None
+        else in_flight_age,
+        now=now,
+    )
+
+
+def broken_rules(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[tuple[Code, str]]:
+    """Gives every rule that a leaf breaks by what it says itself, as code and sentence."""
+    if leaf.federation != rules.federation or leaf.realm != rules.realm:
+        yield Code.LEAF_FOREIGN, f"expected {rules.federation}/{rules.realm}, got {leaf.federation}/{leaf.realm}"
+    if leaf.time > rules.now + rules.clock_tolerance:
+        yield Code.TIME_FUTURE, f"expected a time before {rules.now.isoformat()}, got {leaf.time.isoformat()}"
+    if leaf.agreement_version > rules.agreement_version:
+        known = rules.agreement_version
+        yield Code.AGREEMENT_UNKNOWN, f"it cites agreement {leaf.agreement_version}; this audit knows {known}"
+    for sentence in _unlawful(leaf, node, rules):
+        yield Code.LEAF_UNLAWFUL, f"a '{leaf.kind}' leaf: {sentence}"
+    if leaf.kind is LeafKind.DISCREPANCY:
+        yield Code.DISCREPANCY_LOGGED, f"the node itself recorded a discrepancy: {leaf.reason or 'no reason given'}"
+
+
+def _unlawful(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[str]:
+    pair = leaf.pair
+    if pair is not None and not {pair.sender, pair.recipient} <= rules.members:
+        yield f"expected two members of the agreement, got {pair}"
+    if pair is not None and node not in (pair.sender, pair.recipient):
+        yield f"expected a pair with {node} in it, got {pair}"
+    if leaf.kind in _OUTGOING | _INCOMING:
+        yield from _unlawful_message(leaf, node)
+    elif leaf.kind in _EVENTS_WITHOUT_PAIR and pair is not None:
+        yield f"expected no pair, got {pair}"
+    if leaf.kind not in _VERDICTS and leaf.verdict is not None:
+        yield f"expected no verdict, got {leaf.verdict}"
+
+
+def _unlawful_message(leaf: Leaf, node: NodeName) -> Iterator[str]:
+    pair = leaf.pair
+    if pair is None or not leaf.seq:
+        yield "expected a pair and a number from 1"
+        return
+    side = pair.sender if leaf.kind in _OUTGOING else pair.recipient
+    if side != node:
+        yield f"expected it in the log of {side}, found it in that of {node}"
+    if leaf.kind in _VERDICTS and leaf.verdict is not _VERDICTS[leaf.kind]:
+        yield f"expected the verdict {_VERDICTS[leaf.kind]}, got {leaf.verdict}"
+    if leaf.kind in _VERDICTS and leaf.signatures is None:
+        yield "expected the digest of the signatures"

@@ -1,0 +1,169 @@
+"""What a node lists for auditors (envelopes, leaf indexes, receipts) against keys and logs. Pure.
+
+Rules kept: an envelope is signed by a key that the agreement gives its sender at the time it was created; the statement
+says what the leaf says; a receipt verifies under the receiver's log key, and the head in it is one that must lie on the
+receiver's tree; what is listed is logged and what is logged is listed.
+Trusts the agreement. Source: DESIGN sections 3 and 4, transparency-log reference section 17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
+from federation.audit.findings import Code, Finding, Findings
+from federation.audit.verify_log import LogAccount, SeenHead
+from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import NodeName, Pair
+from federation.protocol.receipt import Receipt, verify_receipt
+from federation.protocol.statement import Statement, decode_statement
+from federation.protocol.tlog.note import Vkey
+from federation.protocol.trust import Agreement, message_keys_at
+from federation.wire.values import LoggedMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingAccount:
+    """What one node lists of one ordered pair, verified by itself; `heads` are those of the receiver's log.
+
+    `listed_time` is when the listing began: what was logged later need not be on it. `receipted` are the numbers for
+    which a receipt verified.
+    """
+
+    node: NodeName
+    pair: Pair
+    listed_time: datetime
+    messages: MessageColumn
+    receipted: frozenset[int]
+    heads: tuple[SeenHead, ...]
+    findings: tuple[Finding, ...]
+
+
+class ListingCheck:
+    """Verifies what one node lists of one ordered pair, message by message."""
+
+    def __init__(self, node: NodeName, pair: Pair, *, agreement: Agreement, vkey: Vkey, listed_time: datetime) -> None:
+        """Starts before the first message; `vkey` is that of the receiver's log."""
+        self._node = node
+        self._pair = pair
+        self._agreement = agreement
+        self._vkey = vkey
+        self._listed_time = listed_time
+        self._findings = Findings(node)
+        self._messages = MessageColumn()
+        self._receipted: set[int] = set()
+        self._heads: dict[tuple[int, bytes], SeenHead] = {}
+
+    def append(self, listed: LoggedMessage) -> None:
+        """Verifies one message; what is wrong with it becomes a finding."""
+        try:
+            envelope = parse_envelope(listed.envelope)
+            statement = decode_statement(envelope.payload)
+            verify_envelope(envelope, message_keys_at(self._agreement, self._pair.sender, statement.created))
+        except BridgeheadError as error:
+            self._findings.add(Code.ENVELOPE_INVALID, f"{self._name(listed)}: {error}", index=listed.log_index)
+            return
+        for sentence in self._differences(statement, listed):
+            self._findings.add(Code.STATEMENT_DIFFERS, f"{self._name(listed)}: {sentence}", index=listed.log_index)
+        self._messages.append(_record_of(statement, envelope, listed.log_index))
+        if listed.receipt is not None:
+            self._append_receipt(listed, envelope.digest, listed.receipt)
+
+    def finish(self) -> ListingAccount:
+        """Returns what the node lists."""
+        return ListingAccount(
+            node=self._node,
+            pair=self._pair,
+            listed_time=self._listed_time,
+            messages=self._messages,
+            receipted=frozenset(self._receipted),
+            heads=tuple(self._heads.values()),
+            findings=self._findings.all(),
+        )
+
+    def _append_receipt(self, listed: LoggedMessage, digest: str, receipt: Receipt) -> None:
+        try:
+            verified = verify_receipt(receipt, statement_digest=digest, log_vkey=self._vkey)
+        except BridgeheadError as error:
+            self._findings.add(Code.RECEIPT_INVALID, f"{self._name(listed)}: {error}", index=listed.log_index)
+            return
+        leaf, checkpoint = verified.leaf, verified.checkpoint
+        if leaf.pair != self._pair or leaf.seq != listed.seq:
+            sentence = f"{self._name(listed)}: expected a receipt for this number, got one for {leaf.pair} {leaf.seq}"
+            self._findings.add(Code.RECEIPT_INVALID, sentence, index=listed.log_index)
+        self._receipted.add(listed.seq)
+        where = f"in the receipt for {self._name(listed)}"
+        head = SeenHead(size=checkpoint.size, root=checkpoint.root, where=where)
+        self._heads.setdefault((head.size, head.root), head)
+
+    def _differences(self, statement: Statement, listed: LoggedMessage) -> list[str]:
+        agreement = self._agreement
+        named = (statement.federation, statement.realm)
+        found = []
+        if statement.pair != self._pair or statement.seq != listed.seq:
+            found.append(f"the statement says {statement.pair} {statement.seq}")
+        if named != (agreement.federation, agreement.realm):
+            found.append(f"the statement is of {statement.federation}/{statement.realm}")
+        if statement.agreement.version == agreement.version and statement.agreement.digest != agreement.digest:
+            found.append(f"the statement cites another text as agreement {agreement.version}")
+        return found
+
+    def _name(self, listed: LoggedMessage) -> str:
+        return f"{self._pair} {listed.seq}"
+
+
+def compare_listing(listing: ListingAccount, account: LogAccount) -> tuple[Finding, ...]:
+    """Compares what a node lists of a pair with what its own log says of it, number by number."""
+    findings = Findings(listing.node)
+    sending = listing.pair.sender == listing.node
+    column = (account.sent if sending else account.decided).get(listing.pair) or MessageColumn()
+    begun_ms = pack_time(listing.listed_time)
+    logged = once(column.in_order(), lambda _record: None)  # repeats are reported where the log was read
+    listed = once(listing.messages.in_order(), lambda message: _add_repeated(findings, listing.pair, message))
+    for message, record in side_by_side(listed, logged):
+        if message is not None and record is not None:
+            _compare(findings, listing.pair, message, record)
+        elif message is not None and message.log_index < account.read:
+            sentence = f"{listing.pair} {message.seq}: it is listed, and not logged"
+            findings.add(Code.LISTED_NOT_LOGGED, sentence, index=message.log_index)
+        elif record is not None and record.time_ms < begun_ms and not listing.findings:
+            sentence = f"{listing.pair} {record.seq}: it is logged, and its envelope is not listed"
+            findings.add(Code.LOGGED_NOT_LISTED, sentence, index=record.log_index)
+    return findings.all()
+
+
+def _add_repeated(findings: Findings, pair: Pair, message: MessageRecord) -> None:
+    findings.add(Code.SEQUENCE_REPEATED, f"{pair} {message.seq}: it is listed more than once", index=message.log_index)
+
+
+def _compare(findings: Findings, pair: Pair, message: MessageRecord, record: MessageRecord) -> None:
+    differing = _differing(message, record)
+    if differing:
+        sentence = f"{pair} {record.seq}: the statement and the leaf differ in {', '.join(differing)}"
+        findings.add(Code.STATEMENT_DIFFERS, sentence, index=record.log_index)
+
+
+def _differing(message: MessageRecord, record: MessageRecord) -> list[str]:
+    fields: Mapping[str, bool] = {
+        "digest": message.subject != record.subject,
+        "signatures": message.signatures != record.signatures,
+        "commitment": message.commitment != record.commitment,
+        "index": message.log_index != record.log_index,
+    }
+    return [field for field, differs in fields.items() if differs]
+
+
+def _record_of(statement: Statement, envelope: Envelope, log_index: int) -> MessageRecord:
+    return MessageRecord(
+        seq=statement.seq,
+        log_index=log_index,
+        time_ms=pack_time(statement.created),
+        agreement_version=statement.agreement.version,
+        refused=False,
+        subject=pack_digest(envelope.digest),
+        commitment=pack_digest(statement.body.commitment if statement.body else None),
+        signatures=pack_digest(envelope.signatures_digest),
+    )

@@ -1,0 +1,193 @@
+"""One log against its own signed heads: every entry in, one account out. Pure; entries may come as they are fetched.
+
+Rules kept: the root is computed from *all* entries, never taken from the log; every head that anyone was ever shown
+must lie on that one tree; the log's tiles are the hashes of its entries; every leaf decodes strictly, is lawful in this
+log and not older than those before it beyond the clock tolerance; the numbers of `sent` leaves are contiguous from 1.
+Memory holds one compact range and the packed message leaves, never the entries.
+Trusts the log's vkey, by which the caller verified the heads. Source: RFC 6962 2.1, C2SP tlog-tiles,
+transparency-log reference sections 14 to 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from federation.audit.column import MessageColumn
+from federation.audit.findings import Code, Finding, Findings
+from federation.audit.leaf_reader import LeafReader
+from federation.audit.rules import Rules
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import NodeName, Pair
+from federation.protocol.leaf import LeafKind
+from federation.protocol.tlog.checkpoint import Checkpoint
+from federation.protocol.tlog.lines import HASH_SIZE
+from federation.protocol.tlog.merkle import CompactRange, hash_leaf
+from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenHead:
+    """A head that the log signed and someone was shown: `where` ends the sentence "the head ..."."""
+
+    size: int
+    root: bytes
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogAccount:
+    """What one log says after its verification. `complete`: every entry was read and the root is the signed one."""
+
+    node: NodeName
+    head: Checkpoint
+    root: bytes
+    read: int
+    complete: bool
+    kinds: Mapping[LeafKind, int]
+    sent: Mapping[Pair, MessageColumn]
+    decided: Mapping[Pair, MessageColumn]
+    expired: Mapping[Pair, MessageColumn]
+    disputed: frozenset[bytes]
+    settled_size: int
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTask:
+    """One log to verify: its published head, every other head it is known to have signed, and how deep to look.
+
+    `settled_size` is the size of a head that was fetched before those of all other logs: up to there, whatever was
+    received must stand in the sender's log. With `read_leaves` off only the tree is verified.
+    """
+
+    node: NodeName
+    head: Checkpoint
+    seen: Sequence[SeenHead] = ()
+    settled_size: int = 0
+    read_leaves: bool = True
+
+
+class LogCheck:
+    """Verifies one log while its bundles come in, in order."""
+
+    def __init__(self, task: LogTask, rules: Rules) -> None:
+        """Starts before the first entry."""
+        self._task = task
+        self._findings = Findings(task.node)
+        self._edge = CompactRange()
+        self._tiled = CompactRange()
+        self._rows: list[list[bytes]] = []
+        self._seen = sorted(task.seen, key=lambda head: -head.size)
+        self._leaves = LeafReader(task.node, rules, self._findings)
+        self._check_seen()
+
+    @property
+    def size(self) -> int:
+        """Entries read so far."""
+        return self._edge.size
+
+    def append_bundle(self, blob: bytes, width: int) -> list[tuple[Tile, bytes]]:
+        """Reads the next bundle and returns the tiles that it completes, with the bytes that they must have.
+
+        Raises:
+            MalformedError: BUNDLE when the bundle is not of that many entries; then the log cannot be read further.
+        """
+        try:
+            entries = decode_bundle(blob, width)
+        except MalformedError as error:
+            self._findings.add(Code.BUNDLE_MALFORMED, error.message, index=self.size)
+            raise
+        done: list[tuple[Tile, bytes]] = []
+        for entry in entries:
+            self._append(entry, done)
+            if self._task.read_leaves:
+                self._leaves.read(entry, self.size - 1)
+        return done
+
+    def last_tiles(self) -> list[tuple[Tile, bytes]]:
+        """The partial tiles at the right edge, with the bytes that they must have."""
+        rows = enumerate(self._rows)
+        return [(Tile(level, self._row_index(level), len(row)), b"".join(row)) for level, row in rows if row]
+
+    def check_tile(self, tile: Tile, *, expected: bytes, got: bytes | None) -> None:
+        """Compares a tile of the log with the hashes of its entries; None says that the log has no such tile."""
+        if got is None:
+            self._findings.add(Code.TILE_MISSING, f"expected {tile}, got none")
+            return
+        if tile.level == 0 and len(got) == len(expected):
+            for at in range(0, len(got), HASH_SIZE):
+                self._tiled.append(got[at : at + HASH_SIZE])
+        if got == expected:
+            return
+        at = next((at for at, pair in enumerate(zip(expected, got, strict=False)) if pair[0] != pair[1]), len(got))
+        first = tile.index * TILE_WIDTH + at // HASH_SIZE
+        if tile.level == 0:
+            sentence = f"the entry does not have the hash that the log keeps of it in {tile}"
+            self._findings.add(Code.ENTRY_DIFFERS, sentence, index=first)
+        else:
+            self._findings.add(Code.TILE_DIFFERS, f"expected {tile} to hold the hashes of the entries, got others")
+
+    def miss_bundle(self) -> None:
+        """Notes that the log does not give the bundle after what was read."""
+        sentence = f"expected the entries up to {self._task.head.size}, got no bundle from {self.size} on"
+        self._findings.add(Code.BUNDLE_MISSING, sentence, index=self.size)
+
+    def finish(self) -> LogAccount:
+        """Compares the computed root with the signed one and returns what the log says."""
+        task, root = self._task, self._edge.root()
+        whole = self.size == task.head.size
+        if whole and root != task.head.root:
+            self._findings.add(Code.ROOT_DIFFERS, self._root_sentence(root))
+        for ahead in (head for head in self._seen if head.size > task.head.size):
+            sentence = f"it signed the head {ahead.where} of size {ahead.size}, and now shows one of {task.head.size}"
+            self._findings.add(Code.LOG_ROLLED_BACK, sentence)
+        return LogAccount(
+            node=task.node,
+            head=task.head,
+            root=root,
+            read=self.size,
+            complete=whole and root == task.head.root,
+            kinds=self._leaves.kinds,
+            sent=self._leaves.sent,
+            decided=self._leaves.decided,
+            expired=self._leaves.expired,
+            disputed=frozenset(self._leaves.disputed),
+            settled_size=task.settled_size,
+            findings=self._findings.all(),
+        )
+
+    def _append(self, entry: bytes, done: list[tuple[Tile, bytes]]) -> None:
+        for level, index, node_hash in self._edge.append(hash_leaf(entry)):
+            if level % TILE_HEIGHT:
+                continue
+            tile_level = level // TILE_HEIGHT
+            if tile_level == len(self._rows):
+                self._rows.append([])
+            row = self._rows[tile_level]
+            row.append(node_hash)
+            if len(row) == TILE_WIDTH:
+                done.append((Tile(tile_level, index // TILE_WIDTH), b"".join(row)))
+                row.clear()
+        if self._seen and self._seen[-1].size == self._edge.size:
+            self._check_seen()
+
+    def _check_seen(self) -> None:
+        """Compares the heads of the present size with the present root: they are passed only once."""
+        while self._seen and self._seen[-1].size == self.size:
+            head = self._seen.pop()
+            if head.root != self._edge.root():
+                sentence = f"the head {head.where} of size {head.size} is not on the tree that the log publishes"
+                self._findings.add(Code.LOG_FORKED, f"{sentence}: it signed two histories")
+
+    def _row_index(self, level: int) -> int:
+        return (self.size >> (TILE_HEIGHT * level)) // TILE_WIDTH
+
+    def _root_sentence(self, root: bytes) -> str:
+        head = self._task.head
+        said = (
+            f"its {head.size} entries have the root {root.hex():.16}, its signed checkpoint says {head.root.hex():.16}"
+        )
+        if self._tiled.size == head.size and self._tiled.root() == head.root:
+            return f"{said}; its tiles agree with the checkpoint, so entries were changed after they were logged"
+        return said
