@@ -1,12 +1,12 @@
 """What the provinces allow each other, in Cedar, as verified values. Start reading at `book.decide`."""
 
 from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide, decide_afresh, load_policy_book
-from federation.protocol.policy.explain import ClauseFinding, Explanation, PolicyFinding, explain
+from federation.protocol.policy.explain import ClauseFinding, Explanation, PolicyFinding, explain, format_explanation
 from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 from federation.protocol.policy.text import Effect, PolicyText, Sentence
 
 __all__ = [
     "Attributes", "ClauseFinding", "Decision", "Effect", "Entity", "EntityRef", "Explanation", "Grounds", "PolicyBook",
     "PolicyFinding", "PolicyRequest", "PolicyText", "PolicyValue", "Sentence", "decide", "decide_afresh", "explain",
-    "load_policy_book",
+    "format_explanation", "load_policy_book",
 ]  # fmt: skip

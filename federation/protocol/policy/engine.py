@@ -25,6 +25,8 @@ ENGINE: Final = "cedarpy 4.12.2"
 """The engine that decides; a test compares it with what is installed. Evidence cites it."""
 
 _KNOWN_GROUPS: Final = 1024
+_KNOWN_ENTITIES: Final = 2048
+"""Parsed entities kept for the next question about the same agency and kind of record: parsing costs as much as asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class Engine:
         self._scopes = policy_set({name: _action_scope(tree) for name, tree in policies.items()})
         self._slices: dict[str, tuple[cedarpy.PolicySet, tuple[str, ...]]] = {}
         self._group = lru_cache(maxsize=_KNOWN_GROUPS)(self._parse_group)
+        self._entities = lru_cache(maxsize=_KNOWN_ENTITIES)(self._parse_entities)
 
     def ask(self, request: PolicyRequest) -> Answer:
         """Puts the request to the policies of its action."""
@@ -58,9 +61,7 @@ class Engine:
     def ask_of(self, request: PolicyRequest, policies: cedarpy.PolicySet) -> Answer:
         """Puts the request to the given policies, under the same schema."""
         try:
-            entities = self._group(request.principal, request.others).with_added_json_str(
-                json.dumps([entity_json(request.resource)]), self._schema
-            )
+            entities = self._entities(request.principal, request.others, request.resource)
             question = {
                 "principal": uid_json(request.principal.ref),
                 "action": {"type": f"{NAMESPACE}::Action", "id": request.action},
@@ -100,6 +101,9 @@ class Engine:
         return cedarpy.Entities.from_json_str(
             json.dumps([entity_json(entity) for entity in (principal, *others)]), self._schema
         )
+
+    def _parse_entities(self, principal: Entity, others: tuple[Entity, ...], resource: Entity) -> cedarpy.Entities:
+        return self._group(principal, others).with_added_json_str(json.dumps([entity_json(resource)]), self._schema)
 
 
 def policy_set(policies: Mapping[str, pst.Template]) -> cedarpy.PolicySet:

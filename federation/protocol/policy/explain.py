@@ -72,6 +72,27 @@ def explain(book: PolicyBook, request: PolicyRequest) -> Explanation:
     )
 
 
+def format_explanation(explanation: Explanation) -> str:
+    """Formats an explanation for a person: the verdict, the forbids, each permit with its clauses, and the remedy.
+
+    Each line is Chinese, a bar, English. A clause that is met starts with `+`, one that is not with `-`.
+    """
+    decision = explanation.decision
+    verdict = ("允许", "allowed") if decision.allowed else ("拒绝", "refused")
+    lines = [f"{verdict[0]}:{decision.title_zh} | {verdict[1]}: {decision.title_en} [{', '.join(decision.policies)}]"]
+    for finding in (*explanation.forbids, *explanation.permits):
+        kind = ("禁止", "forbid") if finding.effect is Effect.FORBID else ("许可", "permit")
+        lines.append(f"{kind[0]}:{finding.title_zh} | {kind[1]}: {finding.title_en} [{finding.id}; {finding.basis}]")
+        lines += [_format_clause(clause) for clause in finding.clauses]
+    remedy = zip(explanation.remedy_zh, explanation.remedy_en, strict=True)
+    return "\n".join([*lines, *(f"=> {zh} | {en}" for zh, en in remedy)])
+
+
+def _format_clause(clause: ClauseFinding) -> str:
+    sign, zh, en = "+" if clause.met else "-", "除非 ", "unless "
+    return f"  {sign} {zh * clause.unless}{clause.zh} | {en * clause.unless}{clause.en}"
+
+
 def _findings(book: PolicyBook, request: PolicyRequest) -> tuple[PolicyFinding, ...]:
     policies = [book.policies[name] for name in book.engine.policies_of(request)]
     probes = {name: probe for policy in policies for name, probe in _probes(policy)}

@@ -32,6 +32,8 @@ _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _ASIDE: Final = re.compile(rf"(?P<aside>//[^\n]*|@\w+\s*\(\s*{_STRING}\s*\))|{_STRING}", re.DOTALL)
 _REQUIRED: Final = ("id", "title", "title_en", "basis")
 _CLAUSE: Final = "clause"
+_ASKED: Final = pst.GetAttr(base=pst.Var(name="context"), attr="fields")
+_ASKS: Final = pst.HasAttr(base=pst.Var(name="context"), attrs=("fields",))
 
 
 class Effect(StrEnum):
@@ -169,22 +171,27 @@ def _verify_fields(policy: PolicyText, *, where: str) -> None:
     """Refuses a forbid with @fields, and a clause about the fields asked for that is not exactly the @fields list."""
     if policy.effect is Effect.FORBID and policy.fields:
         raise MalformedError("POLICY_FIELDS", f"{where}: a forbid releases nothing, expected no @fields")
-    asked = pst.GetAttr(base=pst.Var(name="context"), attr="fields")
     for clause in policy.tree.clauses:
-        if policy.effect is Effect.PERMIT and asked in _walk(clause) and _list_checked(clause, asked) != policy.fields:
+        if policy.effect is Effect.PERMIT and _ASKED in _walk(clause) and _fields_checked(clause) != policy.fields:
             raise MalformedError(
                 "POLICY_FIELDS",
-                f"{where}: expected the clause about context.fields to be when {{ [...].containsAll(context.fields) }} "
+                f"{where}: expected the clause about context.fields as when {{ [...].containsAll(context.fields) }}, "
+                "or when { if context has fields then [...].containsAll(context.fields) else true }, "
                 "with the same names as @fields",
             )
 
 
-def _list_checked(clause: pst.Clause, asked: pst.GetAttr) -> frozenset[str] | None:
-    match clause:
-        case pst.When(expr=pst.BinaryOp(op="contains_all", left=pst.Set(elements=elements), right=right)):
-            names = frozenset(element.value for element in elements if isinstance(element, pst.StringLit))
-            return names if right == asked else None
-    return None
+def _fields_checked(clause: pst.Clause) -> frozenset[str] | None:
+    expr = clause.expr
+    if isinstance(clause, pst.Unless):
+        return None
+    if isinstance(expr, pst.IfThenElse) and expr.cond == _ASKS and expr.else_expr == pst.BoolLit(value=True):
+        expr = expr.then_expr
+    match expr:
+        case pst.BinaryOp(op="contains_all", left=pst.Set(elements=elements), right=right) if right == _ASKED:
+            return frozenset(element.value for element in elements if isinstance(element, pst.StringLit))
+        case _:
+            return None
 
 
 def _walk(node: object) -> Iterator[object]:
