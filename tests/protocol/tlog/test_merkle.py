@@ -178,6 +178,18 @@ def test_verify_consistency_any_change_fails(new_size, data):
             verify_consistency(old_size, new_size, old_root=old_root, new_root=new_root, proof=path)
 
 
+def test_verify_proof_too_short_for_the_claimed_size_fails():
+    """A path that reaches the root too early proves a smaller tree, not the one that is claimed."""
+    whole = tree(7)
+
+    with pytest.raises(UntrustedError):
+        verify_inclusion(whole.leaf(0), 0, size=8, proof=inclusion_proof(0, 4, whole.read), root=whole.roots[4])
+    with pytest.raises(UntrustedError):
+        verify_consistency(
+            1, 4, old_root=whole.roots[1], new_root=whole.roots[2], proof=consistency_proof(1, 2, whole.read)
+        )
+
+
 def test_verify_consistency_from_size_0_takes_an_empty_proof_only():
     """The empty tree is a prefix of all, with an empty proof and its own root (tlog-witness)."""
     whole = tree(7)

@@ -253,7 +253,7 @@ def test_tile_hash_reader_falls_back_to_the_full_tile():
     with pytest.raises(NotFoundError):
         root_at(250, tile_hash_reader(250, loader({})))
     with pytest.raises(NotFoundError):
-        inclusion_proof(0, 512, tile_hash_reader(512, loader({})))
+        tile_hash_reader(512, loader({}))([(0, 0)])
 
 
 def test_tile_hash_reader_tile_of_other_width_is_corrupt():

@@ -118,12 +118,18 @@ def test_row_5_another_old_size_is_409_with_the_size(old_size, last):
 
 def test_row_6_empty_tree_with_another_root_is_422_and_kept():
     """There is one empty tree."""
-    check_refused(decide(request(0, 0, root=bytes(32))), Status.INCONSISTENT, kept=True)
+    answer = decide(request(0, 0, root=bytes(32)))
+
+    check_refused(answer, Status.INCONSISTENT, kept=True)
+    assert b"empty tree" in answer.body
 
 
 def test_row_7_proof_from_size_0_is_422_and_kept():
     """From nothing there is nothing to prove."""
-    check_refused(decide(request(0, 7, proof=(bytes(32),))), Status.INCONSISTENT, kept=True)
+    answer = decide(request(0, 7, proof=(bytes(32),)))
+
+    check_refused(answer, Status.INCONSISTENT, kept=True)
+    assert b"no proof from size 0" in answer.body
 
 
 def test_row_8_same_size_with_another_root_is_422_and_kept():
@@ -134,6 +140,7 @@ def test_row_8_same_size_with_another_root_is_422_and_kept():
 
     check_refused(answer, Status.INCONSISTENT, kept=True)
     assert answer.evidence == asked.note
+    assert b"cosigned for this size" in answer.body
 
 
 @pytest.mark.parametrize("proof", [(), (bytes(32),) * 4])
