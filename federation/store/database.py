@@ -1,0 +1,316 @@
+"""The database: SQLite (embedded) or PostgreSQL, one writing connection, reading connections beside it.
+
+Rules kept: SQLite runs in WAL mode with `synchronous=FULL`, writers begin with `BEGIN IMMEDIATE` (two deferred writers
+can read the same "next index"); readers are in autocommit and cannot write; deleted content is overwritten
+(`secure_delete`); no error of a driver leaves this floor, and no parameter is ever put in a message.
+Trusts: the disk to keep what it acknowledged. Source: sqlite.org/wal.html and /pragma.html, PostgreSQL manual
+appendix A (error codes), DESIGN section 6.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TypeAlias
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UnavailableError
+from federation.store import migrate
+from federation.store.crypto_column import DataKeys
+from federation.store.log_tree import GrowingTree, RecentNodes
+from federation.store.tables import COUNTER
+
+NewRow: TypeAlias = Mapping[str, Any]
+"""Values by column or parameter name, on their way into the store."""
+
+StoredRow: TypeAlias = RowMapping | NewRow
+"""A row by column name, as stored or about to be; turned into a value before it leaves this floor."""
+
+_LOCK_SECONDS = 10
+_READERS = 8
+_WRITER_CACHE_KIB = 16_384
+_SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+_SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_POSTGRES_BUSY = ("55P03", "40001", "40P01", "57014")
+
+
+class Source(Protocol):
+    """What can be read from: the database as committed, or a transaction with its own writes."""
+
+    @property
+    def keys(self) -> DataKeys:
+        """The keys of sealed columns."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that sees everything written so far through this source."""
+
+    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
+        """The row with that primary key."""
+
+    def find_counter(self, name: str) -> int:
+        """The value of a named counter, 0 when it was never set."""
+
+
+class Database:
+    """One open store. Every method may be called from any thread.
+
+    `recent`, `tree`, `counters` and `epoch` are what the last committed group left in memory; they belong to
+    `exchange_log`, which checks them against the head row before each use.
+    """
+
+    def __init__(self, *, writer: Engine, reader: Engine, keys: DataKeys) -> None:
+        """Takes two engines; the same one twice when all connections are one (SQLite in memory)."""
+        self.keys = keys
+        self.recent = RecentNodes()
+        self.tree: GrowingTree | None = None
+        self.counters: dict[str, int] = {}
+        self.epoch = -1
+        self._writer = writer
+        self._reader = reader
+        self._lock = threading.RLock()
+        self._open: Connection | None = None
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether several processes may write, so that the head row must be locked by name."""
+        return self._writer.dialect.name == "postgresql"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees what is committed.
+
+        Raises:
+            UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
+        """
+        with _translated():
+            if self._reader is not self._writer:
+                with self._reader.connect() as connection:
+                    yield connection
+                return
+            with self._lock:
+                if self._open is not None:
+                    yield self._open
+                    return
+                with self._reader.connect() as connection:
+                    yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The one writing connection, in a transaction: committed at the end, rolled back on any exception.
+
+        Raises:
+            UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
+        """
+        with self._lock, _translated():
+            if self._open is not None:
+                raise CorruptError("STORE_FAULT", "expected one transaction at a time, got one inside another")
+            try:
+                with self._writer.begin() as connection:
+                    self._open = connection
+                    yield connection
+            finally:
+                self._open = None
+
+    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
+        """The committed row with that primary key; raises what `reading` does."""
+        with self.reading() as connection:
+            return read_row(connection, table, key)
+
+    def find_counter(self, name: str) -> int:
+        """The committed value of a named counter, 0 when it was never set; raises what `reading` does."""
+        row = self.find_row(COUNTER, name)
+        return 0 if row is None else int(row["value"])
+
+    def close(self) -> None:
+        """Closes all connections; the database can not be used afterwards."""
+        with self._lock:
+            self._reader.dispose()
+            self._writer.dispose()
+
+
+def open_database(url: str, *, keys: DataKeys) -> Database:
+    """Opens a store and migrates it to the newest tables.
+
+    Args:
+        url: `sqlite:///path`, `sqlite://` (in memory, for tests), or `postgresql+psycopg://...`.
+        keys: the keys of sealed columns and blind indexes.
+
+    Raises:
+        MalformedError: STORE_URL for any other database.
+        UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN when it can not be opened now.
+        CorruptError: STORE_DAMAGED, STORE_FAULT, or STORE_VERSION when a newer program has migrated it.
+    """
+    parsed = _parse_url(url)
+    writer, reader = _sqlite_engines(parsed) if parsed.drivername == "sqlite" else _postgresql_engines(parsed)
+    database = Database(writer=writer, reader=reader, keys=keys)
+    try:
+        with database.writing() as connection:
+            migrate.upgrade(connection)
+    except BridgeheadError:
+        database.close()
+        raise
+    return database
+
+
+def read_row(connection: Connection, table: Table, key: tuple[str | int | bool, ...]) -> StoredRow | None:
+    """Reads one row by primary key."""
+    parameters = {f"key{position}": value for position, value in enumerate(key)}
+    return connection.execute(_select_by_key(table), parameters).mappings().first()
+
+
+_BY_KEY: dict[str, Select[Any]] = {}
+
+
+def _select_by_key(table: Table) -> Select[Any]:
+    """Builds each statement once, so that SQLAlchemy finds it compiled."""
+    statement = _BY_KEY.get(table.name)
+    if statement is None:
+        columns = table.primary_key.columns
+        conditions = [column == bindparam(f"key{position}") for position, column in enumerate(columns)]
+        statement = _BY_KEY.setdefault(table.name, select(table).where(*conditions))
+    return statement
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise MalformedError("STORE_URL", "expected a URL such as 'sqlite:///node.db'") from error
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise MalformedError("STORE_URL", f"expected sqlite or postgresql+psycopg, got {parsed.drivername:.40}")
+    return parsed
+
+
+def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
+    if url.database in (None, "", ":memory:"):
+        only = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True)
+        _on_connect(only, "secure_delete=ON")
+        _begin_immediate(only)
+        return only, only
+    arguments: dict[str, bool | int] = {"check_same_thread": False, "timeout": _LOCK_SECONDS}
+    writer = create_engine(
+        url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=arguments, hide_parameters=True
+    )
+    reader = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=_READERS,
+        max_overflow=_READERS,
+        connect_args=arguments,
+        hide_parameters=True,
+    )
+    _on_connect(
+        writer,
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        f"cache_size=-{_WRITER_CACHE_KIB}",
+    )
+    _begin_immediate(writer)
+    _on_connect(reader, "query_only=ON")
+    return writer, reader
+
+
+def _on_connect(engine: Engine, *pragmas: str) -> None:
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing on its own: we say when, and how
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _postgresql_engines(url: URL) -> tuple[Engine, Engine]:
+    arguments = {"connect_timeout": _LOCK_SECONDS, "options": f"-c lock_timeout={_LOCK_SECONDS * 1000} -c timezone=UTC"}
+    writer = create_engine(
+        url,
+        pool_size=1,
+        max_overflow=0,
+        isolation_level="READ COMMITTED",  # after waiting for the head row, statements see what the other committed
+        connect_args=arguments,
+        hide_parameters=True,
+    )
+    reader = create_engine(
+        url,
+        pool_size=_READERS,
+        max_overflow=_READERS,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        connect_args=arguments,
+        hide_parameters=True,
+    )
+    return writer, reader
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise translate_error(error) from error
+
+
+def translate_error(error: SQLAlchemyError) -> BridgeheadError:
+    """Names a database error by what the caller can do; the driver's words stay in the chained cause."""
+    if isinstance(error, PoolTimeoutError):
+        return UnavailableError("STORE_BUSY", "all connections of the store are in use")
+    if isinstance(error, DisconnectionError):
+        return UnavailableError("STORE_DOWN", "the connection to the store was lost")
+    if isinstance(error, DBAPIError):
+        origin = error.orig
+        read_state: Callable[[DBAPIError], BridgeheadError] = (
+            _translate_sqlite if isinstance(origin, sqlite3.Error) else _translate_postgresql
+        )
+        return read_state(error)
+    return CorruptError("STORE_FAULT", f"the store refused a statement ({type(error).__name__})")
+
+
+def _translate_sqlite(error: DBAPIError) -> BridgeheadError:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code in _SQLITE_BUSY:
+        return UnavailableError("STORE_BUSY", f"the store was locked by another process for {_LOCK_SECONDS} s")
+    if code in _SQLITE_FULL:
+        return UnavailableError("STORE_FULL", "the store can not be written: disk full, read-only or missing folder")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptError("STORE_DAMAGED", "the store's file is damaged")
+    return _unexpected(error)
+
+
+def _translate_postgresql(error: DBAPIError) -> BridgeheadError:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state in _POSTGRES_BUSY:
+        return UnavailableError("STORE_BUSY", f"the log was locked by another process for {_LOCK_SECONDS} s")
+    if state.startswith("53"):
+        return UnavailableError("STORE_FULL", f"the store is out of disk, memory or connections (SQLSTATE {state})")
+    if error.connection_invalidated or state[:2] in ("08", "57", "28", "3D") or not state:
+        return UnavailableError("STORE_DOWN", f"the store can not be reached (SQLSTATE {state or 'none'})")
+    if state.startswith("XX"):
+        return CorruptError("STORE_DAMAGED", f"the store reports damage (SQLSTATE {state})")
+    return _unexpected(error)
+
+
+def _unexpected(error: DBAPIError) -> BridgeheadError:
+    return CorruptError("STORE_FAULT", f"the store contradicts itself or its tables ({type(error).__name__})")

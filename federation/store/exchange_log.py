@@ -1,0 +1,418 @@
+"""The exchange log's one write door: a group of jobs, their rows and their leaves, in one transaction.
+
+Rules kept: the head row is the lock, on SQLite with the whole database (`BEGIN IMMEDIATE`); what a process remembers of
+the tree is used only when the row's epoch says that nobody wrote since; the record of what will be signed is written
+with the leaves it covers; a leaf is appended once for each (kind, subject). A group runs without looking before it
+writes and lets the unique constraints object; only then it is run again looking first, and who still fails fails alone.
+Trusts: jobs to be functions of their transaction, since they may run more than once.
+Source: DESIGN section 3 (sequencing), transparency-log reference sections 15 and 19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, Executable, Table, bindparam, select, update
+from sqlalchemy.exc import IntegrityError
+
+from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
+from federation.protocol.ids import Pair
+from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
+from federation.store.crypto_column import DataKeys
+from federation.store.database import Database, NewRow, StoredRow, read_row
+from federation.store.log_reader import (
+    CheckpointRow,
+    check_log,
+    consistency_proof,
+    covering_checkpoint,
+    encode_subject,
+    find_leaf,
+    inclusion_proof,
+    load_checkpoints,
+    load_entries,
+    load_entry_bundle,
+    load_head,
+    load_root,
+    load_tile,
+    load_tree,
+    read_head,
+    read_leaf,
+)
+from federation.store.log_tree import GrowingTree, Head
+from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, to_millis
+
+__all__ = [
+    "CheckpointRow",
+    "GroupResult",
+    "GroupTransaction",
+    "Head",
+    "check_log",
+    "commit_group",
+    "consistency_proof",
+    "covering_checkpoint",
+    "find_leaf",
+    "inclusion_proof",
+    "load_checkpoints",
+    "load_entries",
+    "load_entry_bundle",
+    "load_head",
+    "load_root",
+    "load_tile",
+]
+
+T = TypeVar("T")
+
+_MAX_COUNTERS = 4096
+_ATTEMPTS = 3
+_COUNTER = select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name"))
+_SET_COUNTER = update(COUNTER).where(COUNTER.c.name == bindparam("at")).values(value=bindparam("to"))
+_SET_HEAD = (
+    update(LOG_HEAD)
+    .where(LOG_HEAD.c.id == 1, LOG_HEAD.c.epoch == bindparam("expected"))
+    .values(epoch=bindparam("next"), size=bindparam("new_size"), root=bindparam("new_root"), edge=bindparam("new_edge"))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupResult(Generic[T]):
+    """The durable head after a group, and for each job, in order, what it returned or the error that it raised."""
+
+    head: Head
+    outcomes: tuple[T | BridgeheadError, ...]
+
+
+class GroupTransaction:
+    """What a job is handed: reads that see its own writes, and the only way to write.
+
+    Rows are gathered and written in bulk, before the first read that could miss them and at the end. With `careful`,
+    what must be unique is looked up before it is written, so that the job at fault gets a `ConflictError`.
+    Belongs to one thread, and to nobody once the group is committed.
+    """
+
+    def __init__(
+        self, connection: Connection, *, keys: DataKeys, tree: GrowingTree, counters: Mapping[str, int]
+    ) -> None:
+        self.keys = keys
+        self.careful = False
+        self._connection = connection
+        self._tree = tree
+        self._first = tree.size
+        self._leaves: dict[tuple[str, bytes], int] = {}
+        self._entries: list[bytes] = []
+        self._rows: dict[Table, dict[tuple[str | int | bool, ...], NewRow]] = {}
+        self._changes: dict[Executable, list[NewRow]] = {}
+        self._claims: set[tuple[str | int, ...]] = set()
+        self._counters = dict(counters)
+        self._new_counters: set[str] = set()
+        self._changed_counters: set[str] = set()
+        self._written_leaves = 0
+        self.is_changed = False
+
+    @property
+    def size(self) -> int:
+        """Leaves of the log, those of this transaction included."""
+        return self._tree.size
+
+    @property
+    def entries(self) -> Sequence[bytes]:
+        """The entries appended in this transaction, in order."""
+        return self._entries
+
+    def append_leaf(self, kind: str, subject: str, entry: bytes) -> int:
+        """Appends a leaf, once for each (kind, subject): a repeat returns the stored index, whatever its entry says.
+
+        Raises:
+            MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits, ENTRY_SIZE over 65,535 bytes.
+        """
+        name = (kind, encode_subject(subject))
+        if not 0 < len(entry) <= MAX_ENTRY_BYTES:
+            raise MalformedError("ENTRY_SIZE", f"expected an entry of 1 to {MAX_ENTRY_BYTES} bytes, got {len(entry)}")
+        index = self._leaves.get(name)
+        if index is None and self.careful:
+            index = read_leaf(self._connection, *name)
+        if index is None:
+            index = self._leaves[name] = self._tree.append(entry)
+            self._entries.append(entry)
+            self.is_changed = True
+        return index
+
+    def next_seq(self, pair: Pair) -> int:
+        """Takes the next number of an ordered pair: 1, 2, 3 ... without a gap, for the sender's side."""
+        return self.count_up(f"seq/{pair}")
+
+    def count_up(self, name: str) -> int:
+        """Adds one to a named counter and returns it; the first is 1. A group that fails gives its numbers back."""
+        value = self.find_counter(name) + 1
+        self.set_counter(name, value)
+        return value
+
+    def find_counter(self, name: str) -> int:
+        """The value of a named counter, 0 when it was never set."""
+        value = self._counters.get(name)
+        if value is None:
+            value = self._connection.execute(_COUNTER, {"name": name}).scalar()
+            if value is None:
+                self._new_counters.add(name)
+                value = 0
+            self._counters[name] = value
+        return value
+
+    def set_counter(self, name: str, value: int) -> None:
+        """Sets a named counter that `find_counter` has read."""
+        self._counters[name] = value
+        self._changed_counters.add(name)
+        self.is_changed = True
+
+    def claim(self, *name: str | int) -> None:
+        """Marks something unique as used by this transaction.
+
+        Raises:
+            ConflictError: ROW_CLAIMED when an earlier job of the group did; that job is run again alone.
+        """
+        if name in self._claims:
+            raise ConflictError("ROW_CLAIMED", "expected a name that no other job of the group uses")
+        self._claims.add(name)
+
+    def insert_row(self, table: Table, key: tuple[str | int | bool, ...], row: NewRow) -> None:
+        """Adds a new row, named by its primary key.
+
+        Raises:
+            ConflictError: ROW_CLAIMED as in `claim`.
+        """
+        rows = self._rows.setdefault(table, {})
+        if key in rows:
+            raise ConflictError("ROW_CLAIMED", "expected a row that no other job of the group writes")
+        rows[key] = row
+        self.is_changed = True
+
+    def change_rows(self, statement: Executable, *parameters: NewRow) -> None:
+        """Adds one execution of a prepared statement for each set of parameters, after all new rows."""
+        self._changes.setdefault(statement, []).extend(parameters)
+        self.is_changed = True
+
+    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
+        """The row with that primary key as this transaction sees it."""
+        row = self._rows.get(table, {}).get(key)
+        if row is not None and not self._changes:
+            return row
+        if row is not None or self._changes:
+            self._flush()
+        return read_row(self._connection, table, key)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The connection, with all that was gathered written."""
+        self._flush()
+        yield self._connection
+
+    def write_end(self, epoch: int, now: datetime) -> Head:
+        """Writes what is left: rows, counters, the record of what will be signed, and the head."""
+        self._flush()
+        self._write_counters()
+        head = self._tree.head()
+        if self._leaves:
+            self._connection.execute(
+                LOG_CHECKPOINT.insert(), {"size": head.size, "root": head.root, "time_millis": to_millis(now)}
+            )
+        values = {"expected": epoch, "next": epoch + 1, "new_size": head.size, "new_root": head.root}
+        if self._connection.execute(_SET_HEAD, {**values, "new_edge": head.edge}).rowcount != 1:
+            raise CorruptError("LOG_HEAD", "the head changed under its lock")
+        return head
+
+    def counters(self) -> dict[str, int]:
+        """The counters as they are when this is committed; those that have no row are left out."""
+        if len(self._counters) > _MAX_COUNTERS:
+            return {}
+        absent = self._new_counters - self._changed_counters
+        return {name: value for name, value in self._counters.items() if name not in absent}
+
+    def _flush(self) -> None:
+        self._write_leaves()
+        for table, rows in self._rows.items():
+            if rows:
+                self._connection.execute(table.insert(), list(rows.values()))
+        self._rows.clear()
+        changes, self._changes = self._changes, {}
+        for statement, parameters in changes.items():
+            self._connection.execute(statement, parameters)
+
+    def _write_leaves(self) -> None:
+        written = self._written_leaves
+        if len(self._entries) > written:
+            rows = [
+                {"leaf_index": index, "kind": kind, "subject": subject, "entry": self._entries[index - self._first]}
+                for (kind, subject), index in islice(self._leaves.items(), written, None)
+            ]
+            self._connection.execute(LOG_LEAF.insert(), rows)
+            self._written_leaves = len(self._entries)
+        if self._tree.full_tiles:
+            tiles = [
+                {"level": tile.level, "n": tile.n, "root": tile.root, "hashes": tile.hashes}
+                for tile in self._tree.full_tiles
+            ]
+            self._connection.execute(LOG_TILE.insert(), tiles)
+            self._tree.full_tiles.clear()
+
+    def _write_counters(self) -> None:
+        new = self._changed_counters & self._new_counters
+        old = self._changed_counters - self._new_counters
+        if new:
+            self._connection.execute(
+                COUNTER.insert(), [{"name": name, "value": self._counters[name]} for name in sorted(new)]
+            )
+        if old:
+            self._connection.execute(_SET_COUNTER, [{"at": name, "to": self._counters[name]} for name in sorted(old)])
+
+
+def commit_group(
+    database: Database,
+    jobs: Sequence[Callable[[GroupTransaction], T]],
+    *,
+    now: datetime,
+    crash_point: Callable[[str], None] = lambda _step: None,
+) -> GroupResult[T]:
+    """Runs the jobs and commits all that they wrote at once; returns when it is durable.
+
+    A job that raises a `BridgeheadError` is taken out and run again alone, after the others are committed: it takes
+    nobody with it, and what it wrote is undone unless it succeeds alone. Jobs may therefore run several times.
+
+    Args:
+        database: the store.
+        jobs: functions of the transaction, without other effects.
+        now: the time recorded with the checkpoint.
+        crash_point: called with `before-rows`, `before-commit` and `after-commit`, for tests that kill the process.
+
+    Raises:
+        UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN; nothing of this group was written.
+        CorruptError: LOG_HEAD, LOG_EDGE, STORE_FAULT, STORE_DAMAGED when the store contradicts itself.
+    """
+    group = _Group(database, now, crash_point)
+    outcomes: dict[int, T | BridgeheadError] = {}
+    waiting = list(range(len(jobs)))
+    aside: list[int] = []
+    careful = False
+    for _ in range(_ATTEMPTS):
+        if not waiting:
+            break
+        results = group.run([jobs[position] for position in waiting], careful=careful)
+        if results is None:
+            careful = True
+            continue
+        failed = [at for at, result in zip(waiting, results, strict=True) if isinstance(result, BridgeheadError)]
+        if not failed or len(waiting) == 1:
+            outcomes.update(zip(waiting, results, strict=True))
+            waiting = []
+        aside += failed if waiting else []
+        waiting = [position for position in waiting if position not in failed]
+    for position in sorted([*aside, *waiting]):
+        outcomes[position] = _run_alone(group, jobs[position])
+    return GroupResult(head=group.head(), outcomes=tuple(outcomes[position] for position in range(len(jobs))))
+
+
+def _run_alone(group: _Group, job: Callable[[GroupTransaction], T]) -> T | BridgeheadError:
+    """Runs one job by itself; what the store then refuses is this job's own outcome."""
+    try:
+        results = group.run([job], careful=True)
+    except BridgeheadError as error:
+        return error
+    if results is None:
+        return CorruptError("STORE_FAULT", "expected a row that no other has taken; looking first did not find it")
+    return results[0]
+
+
+class _UndoneError(Exception):
+    """Leaves a transaction so that it is rolled back; never leaves this module."""
+
+
+@contextmanager
+def _objections() -> Iterator[None]:
+    """Turns the objection of a unique constraint into the undoing of the transaction."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise _UndoneError from error
+
+
+class _Group:
+    """The transactions of one call of `commit_group`."""
+
+    def __init__(self, database: Database, now: datetime, crash_point: Callable[[str], None]) -> None:
+        self._database = database
+        self._now = now
+        self._crash_point = crash_point
+        self._head: Head | None = None
+
+    def head(self) -> Head:
+        """The head after the last transaction, whether it was committed or not."""
+        return self._head or load_head(self._database)
+
+    def run(
+        self, jobs: Sequence[Callable[[GroupTransaction], T]], *, careful: bool
+    ) -> list[T | BridgeheadError] | None:
+        """Runs jobs in one transaction, committed when none raised; None when a unique constraint objected."""
+        results: list[T | BridgeheadError] = []
+        database = self._database
+        try:
+            with database.writing() as connection:
+                epoch, head, tree = _lock_head(database, connection)
+                self._head = head
+                transaction = GroupTransaction(connection, keys=database.keys, tree=tree, counters=database.counters)
+                transaction.careful = careful
+                with _objections():
+                    results += [_run_job(job, transaction) for job in jobs]
+                    _require_success(transaction, results)
+                    self._crash_point("before-rows")
+                    written = transaction.write_end(epoch, self._now)
+                self._crash_point("before-commit")
+        except _UndoneError as undone:
+            return None if isinstance(undone.__cause__, IntegrityError) else results
+        self._crash_point("after-commit")
+        self._head = written
+        _remember(database, transaction, tree, epoch + 1)
+        return results
+
+
+def _require_success(transaction: GroupTransaction, results: Sequence[object]) -> None:
+    """Undoes a transaction in which a job failed, and one that wrote nothing."""
+    if not transaction.is_changed or any(isinstance(result, BridgeheadError) for result in results):
+        raise _UndoneError
+
+
+def _run_job(job: Callable[[GroupTransaction], T], transaction: GroupTransaction) -> T | BridgeheadError:
+    """Runs a job; after one failed, the others still run, to learn at once who else would."""
+    try:
+        return job(transaction)
+    except BridgeheadError as error:
+        return error
+
+
+def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, GrowingTree]:
+    """Takes the lock; gives the epoch, the head and a tree to grow, loaded again when another process wrote since.
+
+    Raises:
+        CorruptError: LOG_HEAD when the store is older than what this process committed.
+    """
+    epoch, head = read_head(connection, lock=database.is_postgresql)
+    known = database.tree
+    if known is not None and epoch == database.epoch and known.head() == head:
+        return epoch, head, known.copy()
+    if known is not None and (epoch <= database.epoch or head.size < known.size):
+        raise CorruptError("LOG_HEAD", f"the store went back to size {head.size} from {known.size} while in use")
+    tree = load_tree(connection, head)
+    database.recent.remember(tree.edge_nodes())
+    database.tree, database.epoch, database.counters = tree, epoch, {}
+    return epoch, head, tree.copy()
+
+
+def _remember(database: Database, transaction: GroupTransaction, tree: GrowingTree, epoch: int) -> None:
+    """Keeps in memory what is now durable."""
+    database.recent.remember(tree.completed)
+    entries = transaction.entries
+    database.recent.remember_entries(tree.size - len(entries), entries)
+    tree.completed.clear()
+    database.tree, database.epoch, database.counters = tree, epoch, transaction.counters()

@@ -1,0 +1,280 @@
+"""Messages sent and received, exactly as they were, and the bodies that they handed over.
+
+Rules kept: one row for each (direction, id) and for each (direction, pair, number); the envelope is stored as its very
+bytes; a body is one sealed value, salt and items together, so that erasing it destroys the salt with it; replies are
+sealed. How many messages of a pair there are and how far they go is counted as they come, not by reading them all.
+Trusts: the callers' checks; nothing here judges a message. Source: DESIGN sections 3, 4 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from sqlalchemy import Select, bindparam, delete, func, select
+
+from federation.protocol.body import Body
+from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
+from federation.protocol.ids import MessageId, NodeName, Pair
+from federation.store.crypto_column import DataKeys, seal, unseal
+from federation.store.database import NewRow, Source, StoredRow
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import encode_subject
+from federation.store.tables import LOG_LEAF, MESSAGE, MESSAGE_BODY, from_millis, to_millis
+
+Direction: TypeAlias = Literal["sent", "received"]
+"""Which way a message went, seen from this node."""
+
+_BODY_COLUMN = "message_body.content"
+_REPLY_COLUMN = "message.reply"
+_LENGTH_BYTES = 4
+
+_OF_PAIR = select(MESSAGE).where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
+_BY_SEQ = _OF_PAIR.where(MESSAGE.c.seq == bindparam("at_seq"))
+_AFTER = _OF_PAIR.where(MESSAGE.c.seq > bindparam("after")).order_by(MESSAGE.c.seq).limit(bindparam("most"))
+_BY_LEAF = select(MESSAGE).where(
+    MESSAGE.c.leaf_index == bindparam("at_leaf"), MESSAGE.c.direction == bindparam("direction")
+)
+_BY_DIGEST = (
+    select(MESSAGE)
+    .join(LOG_LEAF, LOG_LEAF.c.leaf_index == MESSAGE.c.leaf_index)
+    .where(
+        LOG_LEAF.c.subject == bindparam("subject"),
+        MESSAGE.c.digest == bindparam("of_digest"),
+        MESSAGE.c.direction == bindparam("direction"),
+    )
+)
+_STEPS = (
+    select(MESSAGE.c.seq, func.lag(MESSAGE.c.seq, 1, 0).over(order_by=MESSAGE.c.seq).label("before"))
+    .where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
+    .subquery()
+)
+_GAPS = (
+    select(_STEPS.c.before, _STEPS.c.seq)
+    .where(_STEPS.c.seq > _STEPS.c.before + 1)
+    .order_by(_STEPS.c.seq)
+    .limit(bindparam("most"))
+)
+_ERASE = delete(MESSAGE_BODY).where(MESSAGE_BODY.c.message_id == bindparam("of_message"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """One message as kept: its names, what was decided, where its leaf is, and its exact envelope.
+
+    `digest` is the statement's, in hex, and the subject of its leaf; `reply` is what answered it, if bytes did.
+    """
+
+    id: MessageId
+    digest: str
+    direction: Direction
+    pair: Pair
+    seq: int
+    kind: str
+    verdict: str
+    leaf_index: int
+    envelope: bytes
+    reply: bytes | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PairState:
+    """How many messages of an ordered pair are stored, and the highest number among them; equal means no gap."""
+
+    count: int
+    highest: int
+
+
+def put_message(transaction: GroupTransaction, message: StoredMessage) -> None:
+    """Stores a message.
+
+    Raises:
+        ConflictError: MESSAGE_ID_REUSED when the id, SEQUENCE_REUSED when the pair's number is already stored.
+    """
+    direction, pair = message.direction, str(message.pair)
+    if transaction.careful:
+        if transaction.find_row(MESSAGE, direction, message.id) is not None:
+            raise ConflictError("MESSAGE_ID_REUSED", f"expected a new id, got {message.id}", seq=message.seq)
+        if find_by_seq(transaction, direction, message.pair, message.seq) is not None:
+            raise ConflictError("SEQUENCE_REUSED", f"number {message.seq} of {pair} is another message's", pair=pair)
+    transaction.claim("message", direction, pair, message.seq)
+    transaction.insert_row(MESSAGE, (direction, message.id), _to_row(message, transaction.keys))
+    count, highest = _tally_names(direction, message.pair)
+    transaction.count_up(count)
+    if transaction.find_counter(highest) < message.seq:
+        transaction.set_counter(highest, message.seq)
+
+
+def find_message(source: Source, direction: Direction, message_id: MessageId) -> StoredMessage | None:
+    """The message with that id, None when there is none."""
+    row = source.find_row(MESSAGE, direction, message_id)
+    return None if row is None else _from_row(row, source.keys)
+
+
+def find_by_seq(source: Source, direction: Direction, pair: Pair, seq: int) -> StoredMessage | None:
+    """The message with that number of an ordered pair, None when there is none."""
+    return _find(source, _BY_SEQ, {"direction": direction, "of_pair": str(pair), "at_seq": seq})
+
+
+def find_by_leaf(source: Source, direction: Direction, leaf_index: int) -> StoredMessage | None:
+    """The message whose leaf stands at that index, None when that leaf is not a message's."""
+    return _find(source, _BY_LEAF, {"direction": direction, "at_leaf": leaf_index})
+
+
+def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredMessage | None:
+    """The message whose statement has that digest (hex), found through its leaf; None when there is none.
+
+    Raises:
+        MalformedError: LEAF_SUBJECT when the digest is not 64 lower-case hex digits.
+    """
+    names = {"direction": direction, "of_digest": digest, "subject": encode_subject(digest)}
+    return _find(source, _BY_DIGEST, names)
+
+
+def list_messages(
+    source: Source, direction: Direction, *, pair: Pair, after_seq: int, limit: int
+) -> list[StoredMessage]:
+    """The messages of an ordered pair with numbers above `after_seq`, in order, at most `limit`."""
+    names = {"direction": direction, "of_pair": str(pair), "after": after_seq, "most": limit}
+    with source.reading() as connection:
+        return [_from_row(row, source.keys) for row in connection.execute(_AFTER, names).mappings()]
+
+
+def pair_state(source: Source, direction: Direction, pair: Pair) -> PairState:
+    """Counts the stored messages of an ordered pair, in constant time."""
+    count, highest = (source.find_counter(name) for name in _tally_names(direction, pair))
+    return PairState(count, highest)
+
+
+def missing_numbers(source: Source, direction: Direction, *, pair: Pair, limit: int) -> list[int]:
+    """The first numbers below the highest that are not stored, in order, at most `limit`."""
+    state = pair_state(source, direction, pair)
+    if state.count == state.highest:
+        return []
+    missing: list[int] = []
+    with source.reading() as connection:
+        names = {"direction": direction, "of_pair": str(pair), "most": limit}
+        for row in connection.execute(_GAPS, names):
+            missing += range(row.before + 1, min(row.seq, row.before + 1 + limit - len(missing)))
+            if len(missing) >= limit:
+                break
+    return missing
+
+
+def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -> None:
+    """Stores what a message handed over, sealed as one value.
+
+    Raises:
+        ConflictError: MESSAGE_ID_REUSED when that message's body is already stored.
+    """
+    if transaction.careful and transaction.find_row(MESSAGE_BODY, message_id) is not None:
+        raise ConflictError("MESSAGE_ID_REUSED", f"the body of message {message_id} is already stored")
+    content = seal(transaction.keys, _BODY_COLUMN, message_id, _encode_body(body))
+    transaction.insert_row(MESSAGE_BODY, (message_id,), {"message_id": message_id, "content": content})
+
+
+def load_body(source: Source, message_id: MessageId) -> Body:
+    """The body of a message, salt included.
+
+    Raises:
+        NotFoundError: BODY when the message had none or it was erased.
+        CorruptError: SEALED_VALUE when it can not be opened.
+    """
+    row = source.find_row(MESSAGE_BODY, message_id)
+    if row is None:
+        raise NotFoundError("BODY", f"message {message_id} has no body, or it was erased")
+    return open_body(source.keys, message_id, row["content"])
+
+
+def erase_body(transaction: GroupTransaction, message_id: MessageId) -> bool:
+    """Deletes a body with its salt for good; says whether there was one.
+
+    SQLite overwrites the deleted bytes in its file; the log of recent writes (WAL) and backups have their own clock.
+    """
+    with transaction.reading() as connection:
+        found = connection.execute(_ERASE, {"of_message": message_id}).rowcount > 0
+    if found:
+        transaction.is_changed = True
+    return found
+
+
+def open_body(keys: DataKeys, message_id: str, content: bytes) -> Body:
+    """Opens the sealed value of a body.
+
+    Raises:
+        CorruptError: SEALED_VALUE when it can not be opened, BODY_FORM when it does not hold a body.
+    """
+    parts = _split(unseal(keys, _BODY_COLUMN, message_id, content))
+    if len(parts) < 2:
+        raise CorruptError("BODY_FORM", f"the stored body of message {message_id} is cut short")
+    return Body(type=parts[0].decode(), salt=parts[1], items=tuple(parts[2:]))
+
+
+def _find(source: Source, statement: Select[Any], names: NewRow) -> StoredMessage | None:
+    with source.reading() as connection:
+        row = connection.execute(statement, names).mappings().first()
+    return None if row is None else _from_row(row, source.keys)
+
+
+def _tally_names(direction: Direction, pair: Pair) -> tuple[str, str]:
+    return f"count/{direction}/{pair}", f"highest/{direction}/{pair}"
+
+
+def _encode_body(body: Body) -> bytes:
+    """Type, salt and items, each behind its length: u32, since an item may be larger than 64 kB."""
+    parts: list[bytes] = []
+    for part in (body.type.encode(), body.salt, *body.items):
+        parts += (len(part).to_bytes(_LENGTH_BYTES), part)
+    return b"".join(parts)
+
+
+def _split(blob: bytes) -> Sequence[bytes]:
+    parts: list[bytes] = []
+    at = 0
+    while at < len(blob):
+        start = at + _LENGTH_BYTES
+        at = start + int.from_bytes(blob[at:start])
+        parts.append(blob[start:at])
+    return parts
+
+
+def _to_row(message: StoredMessage, keys: DataKeys) -> NewRow:
+    reply = message.reply
+    if reply is not None:
+        reply = seal(keys, _REPLY_COLUMN, f"{message.direction}/{message.id}", reply)
+    return {
+        "direction": message.direction,
+        "id": message.id,
+        "digest": message.digest,
+        "pair": str(message.pair),
+        "seq": message.seq,
+        "kind": message.kind,
+        "verdict": message.verdict,
+        "leaf_index": message.leaf_index,
+        "created_millis": to_millis(message.created),
+        "envelope": message.envelope,
+        "reply": reply,
+    }
+
+
+def _from_row(row: StoredRow, keys: DataKeys) -> StoredMessage:
+    sender, _, recipient = row["pair"].partition(">")
+    reply = row["reply"]
+    if reply is not None:
+        reply = unseal(keys, _REPLY_COLUMN, f"{row['direction']}/{row['id']}", reply)
+    return StoredMessage(
+        id=MessageId(row["id"]),
+        digest=row["digest"],
+        direction=row["direction"],
+        pair=Pair(NodeName(sender), NodeName(recipient)),
+        seq=row["seq"],
+        kind=row["kind"],
+        verdict=row["verdict"],
+        leaf_index=row["leaf_index"],
+        envelope=row["envelope"],
+        reply=reply,
+        created=from_millis(row["created_millis"]),
+    )

@@ -1,0 +1,312 @@
+"""Records of our own and replicas of others': versioned facts of any kind, sealed, found by id or exact subject.
+
+Rules kept: versions only grow; every version of a record of our own is kept, of a replica the newest only; content and
+subject are sealed together, the subject is searched through a blind index; what is in plain columns is what desks and
+policies select by: status, divisions, due date.
+Trusts: the owner's versions. Source: DESIGN sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias, TypedDict, Unpack
+
+from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+
+from federation.protocol.errors import ConflictError, CorruptError
+from federation.protocol.ids import NodeName
+from federation.store.crypto_column import DataKeys, blind_index, seal, unseal
+from federation.store.database import NewRow, Source, StoredRow
+from federation.store.exchange_log import GroupTransaction
+from federation.store.tables import RECORD, RECORD_VERSION
+
+_CONTENT_COLUMN = "record.content"
+_SUBJECT_COLUMN = "record.subject"
+_CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
+
+_VERSIONS = select(RECORD.c.id, RECORD.c.version).where(
+    RECORD.c.replica == bindparam("is_replica"),
+    RECORD.c.kind == bindparam("of_kind"),
+    RECORD.c.id.in_(bindparam("ids", expanding=True)),
+)
+_BY_SUBJECT = (
+    select(RECORD)
+    .where(RECORD.c.kind == bindparam("of_kind"), RECORD.c.subject_index == bindparam("of_subject"))
+    .order_by(RECORD.c.replica, RECORD.c.id)
+)
+_HISTORY = (
+    select(RECORD_VERSION)
+    .where(RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id"))
+    .order_by(RECORD_VERSION.c.version)
+)
+_NEW_VALUES = (
+    "owner",
+    "version",
+    "status",
+    "division",
+    "household_division",
+    "due_date",
+    "sealed",
+    "subject_index",
+    "content",
+)
+_REPLACE = (
+    update(RECORD)
+    .where(
+        RECORD.c.replica == bindparam("is_replica"),
+        RECORD.c.kind == bindparam("of_kind"),
+        RECORD.c.id == bindparam("of_id"),
+    )
+    .values({RECORD.c[name]: bindparam(f"new_{name}") for name in _NEW_VALUES})
+)
+_ERASE = delete(RECORD).where(
+    RECORD.c.replica == bindparam("is_replica"),
+    RECORD.c.kind == bindparam("of_kind"),
+    RECORD.c.id == bindparam("of_id"),
+)
+_ERASE_HISTORY = delete(RECORD_VERSION).where(
+    RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id")
+)
+
+_Name: TypeAlias = tuple[bool, str, str]  # replica, kind, id: the primary key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One version of a record (ours) or of a replica (another node's).
+
+    `subject` is the exact search key, already normalised, such as a citizen number; it and `content` are stored sealed.
+    `sealed` says that the law seals the whole record, which is for policies to heed.
+    """
+
+    id: str
+    kind: str
+    owner: NodeName
+    version: int
+    replica: bool
+    status: str
+    division: str
+    household_division: str | None = None
+    due_date: date | None = None
+    sealed: bool = False
+    subject: str | None = None
+    content: bytes
+
+
+class RecordFilter(TypedDict, total=False):
+    """What a list is narrowed to: an exact division or status, a due date before that day. None narrows nothing."""
+
+    division: str | None
+    status: str | None
+    due_before: date | None
+
+
+def put_records(transaction: GroupTransaction, records: Sequence[Record], *, expect_version: int | None = None) -> int:
+    """Stores new versions in bulk and returns how many were new; versions that are not newer are skipped silently.
+
+    Args:
+        transaction: the group.
+        records: of any kinds; several versions of one record come oldest first.
+        expect_version: for records of our own, the version that must be stored now (0: none yet).
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when another version than expected is stored, or the new one is not newer.
+    """
+    with transaction.reading() as connection:
+        stored = _read_versions(connection, records)
+    known = frozenset(stored)
+    newest: dict[_Name, Record] = {}
+    accepted: list[Record] = []
+    for record in records:
+        name = (record.replica, record.kind, record.id)
+        version = stored.get(name, 0)
+        if expect_version is not None and not record.replica:
+            _require_version(record, version, expect_version)
+        if record.version > version:
+            stored[name] = record.version
+            newest[name] = record
+            accepted.append(record)
+    _write(transaction, accepted, newest, known)
+    return len(accepted)
+
+
+def find_record(source: Source, kind: str, record_id: str, *, replica: bool) -> Record | None:
+    """The newest version of a record of ours or of a replica, None when there is none.
+
+    Raises:
+        CorruptError: SEALED_VALUE when it can not be opened.
+    """
+    row = source.find_row(RECORD, replica, kind, record_id)
+    return None if row is None else _from_row(row, source.keys, replica=replica)
+
+
+def find_by_subject(source: Source, kind: str, subject: str) -> list[Record]:
+    """The records and replicas of a kind about exactly that subject, ours first, then by id.
+
+    Raises:
+        CorruptError: SEALED_VALUE when one can not be opened.
+    """
+    index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
+    with source.reading() as connection:
+        rows = connection.execute(_BY_SUBJECT, {"of_kind": kind, "of_subject": index}).mappings().all()
+    found = (_from_row(row, source.keys, replica=row["replica"]) for row in rows)
+    return [record for record in found if record.subject == subject]
+
+
+def list_records(
+    source: Source, kind: str, *, after_id: str, limit: int, replica: bool, **where: Unpack[RecordFilter]
+) -> list[Record]:
+    """A page of records of a kind, by id in byte order, with ids above `after_id`, at most `limit`.
+
+    Raises:
+        CorruptError: SEALED_VALUE when one can not be opened.
+    """
+    statement = _narrow(select(RECORD), kind, replica=replica, where=where)
+    statement = statement.where(RECORD.c.id > after_id).order_by(RECORD.c.id).limit(limit)
+    with source.reading() as connection:
+        rows = connection.execute(statement).mappings().all()
+    return [_from_row(row, source.keys, replica=replica) for row in rows]
+
+
+def count_records(source: Source, kind: str, *, replica: bool, **where: Unpack[RecordFilter]) -> int:
+    """Counts the records of a kind that `list_records` would list."""
+    statement = _narrow(select(func.count()).select_from(RECORD), kind, replica=replica, where=where)
+    with source.reading() as connection:
+        return int(connection.execute(statement).scalar_one())
+
+
+def list_versions(source: Source, kind: str, record_id: str) -> list[Record]:
+    """Every version of a record of our own, oldest first; empty for replicas and unknown ids.
+
+    Raises:
+        CorruptError: SEALED_VALUE when one can not be opened.
+    """
+    with source.reading() as connection:
+        rows = connection.execute(_HISTORY, {"of_kind": kind, "of_id": record_id}).mappings().all()
+    return [_from_row(row, source.keys, replica=False) for row in rows]
+
+
+def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, replica: bool) -> bool:
+    """Deletes a record with its history, or a replica; says whether there was one."""
+    names = {"of_kind": kind, "of_id": record_id}
+    with transaction.reading() as connection:
+        found = connection.execute(_ERASE, {**names, "is_replica": replica}).rowcount > 0
+        if found and not replica:
+            connection.execute(_ERASE_HISTORY, names)
+    if found:
+        transaction.is_changed = True
+    return found
+
+
+def next_serial(transaction: GroupTransaction, name: str) -> int:
+    """Takes the next number of a named series: 1, 2, 3 ... A group that fails gives its numbers back."""
+    return transaction.count_up(f"serial/{name}")
+
+
+def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, int]:
+    """Reads the stored version of each record that has one, a few hundred at a time."""
+    ids: dict[tuple[bool, str], list[str]] = {}
+    for record in records:
+        ids.setdefault((record.replica, record.kind), []).append(record.id)
+    stored: dict[_Name, int] = {}
+    for (replica, kind), wanted in ids.items():
+        for start in range(0, len(wanted), _CHUNK):
+            names = {"is_replica": replica, "of_kind": kind, "ids": wanted[start : start + _CHUNK]}
+            stored.update({(replica, kind, row.id): row.version for row in connection.execute(_VERSIONS, names)})
+    return stored
+
+
+def _require_version(record: Record, stored: int, expected: int) -> None:
+    if stored != expected or record.version <= stored:
+        raise ConflictError(
+            "VERSION_CONFLICT",
+            f"expected version {expected} to be stored and a newer one to come, got {stored} and {record.version}",
+            stored=stored,
+        )
+
+
+def _write(
+    transaction: GroupTransaction, accepted: Sequence[Record], newest: dict[_Name, Record], known: frozenset[_Name]
+) -> None:
+    """Hands rows to the transaction: each version of ours to the history, the newest of each to the records."""
+    replaced: list[NewRow] = []
+    for record in accepted:
+        name = (record.replica, record.kind, record.id)
+        row = _to_row(record, transaction.keys)
+        if not record.replica:
+            history = {key: value for key, value in row.items() if key not in ("replica", "subject_index")}
+            transaction.insert_row(RECORD_VERSION, (record.kind, record.id, record.version), history)
+        if newest[name] is not record:
+            continue
+        if name in known:
+            replaced.append(_to_replacement(row))
+        else:
+            transaction.insert_row(RECORD, name, row)
+    if replaced:
+        transaction.change_rows(_REPLACE, *replaced)
+
+
+def _narrow(statement: Select[Any], kind: str, *, replica: bool, where: RecordFilter) -> Select[Any]:
+    conditions = [RECORD.c.replica == replica, RECORD.c.kind == kind]
+    conditions += [RECORD.c[name] == value for name, value in _exact(where) if value is not None]
+    due_before = where.get("due_before")
+    if due_before is not None:
+        conditions.append(RECORD.c.due_date < due_before)
+    return statement.where(*conditions)
+
+
+def _exact(where: RecordFilter) -> Iterator[tuple[str, str | None]]:
+    yield "division", where.get("division")
+    yield "status", where.get("status")
+
+
+def _row_key(kind: str, record_id: str, version: int) -> str:
+    """Binds sealed content to its version: an older one can not be put back in its place."""
+    return f"{kind}/{record_id}/{version}"
+
+
+def _to_row(record: Record, keys: DataKeys) -> NewRow:
+    subject = (record.subject or "").encode()
+    plaintext = len(subject).to_bytes(2) + subject + record.content
+    return {
+        "replica": record.replica,
+        "kind": record.kind,
+        "id": record.id,
+        "owner": record.owner,
+        "version": record.version,
+        "status": record.status,
+        "division": record.division,
+        "household_division": record.household_division,
+        "due_date": record.due_date,
+        "sealed": record.sealed,
+        "subject_index": None if record.subject is None else blind_index(keys, _SUBJECT_COLUMN, record.subject),
+        "content": seal(keys, _CONTENT_COLUMN, _row_key(record.kind, record.id, record.version), plaintext),
+    }
+
+
+def _to_replacement(row: NewRow) -> NewRow:
+    values = {f"new_{name}": row[name] for name in _NEW_VALUES}
+    return {"is_replica": row["replica"], "of_kind": row["kind"], "of_id": row["id"], **values}
+
+
+def _from_row(row: StoredRow, keys: DataKeys, *, replica: bool) -> Record:
+    plaintext = unseal(keys, _CONTENT_COLUMN, _row_key(row["kind"], row["id"], row["version"]), row["content"])
+    start = 2 + int.from_bytes(plaintext[:2])
+    if len(plaintext) < start:
+        raise CorruptError("RECORD_FORM", f"the stored content of a {row['kind']} is cut short")
+    return Record(
+        id=row["id"],
+        kind=row["kind"],
+        owner=NodeName(row["owner"]),
+        version=row["version"],
+        replica=replica,
+        status=row["status"],
+        division=row["division"],
+        household_division=row["household_division"],
+        due_date=row["due_date"],
+        sealed=row["sealed"],
+        subject=plaintext[2:start].decode() or None,
+        content=plaintext[start:],
+    )

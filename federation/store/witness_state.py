@@ -1,0 +1,129 @@
+"""What this node cosigned last for each other log, and what contradicted it.
+
+Rules kept: a state is replaced only by comparison with the one it was decided on, in one durable step, so that two
+requests at once can not both be cosigned; it never goes back, and never to another root of the same size; what
+contradicts it is kept for ever. Trusts: the caller's decision (`protocol.tlog.witness`).
+Source: C2SP tlog-witness (the last cosigned checkpoint must be durable before the answer leaves).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from federation.protocol.errors import ConflictError
+from federation.protocol.tlog.witness import WitnessState
+from federation.store.database import Database, Source, StoredRow
+from federation.store.tables import CONTRADICTION, WITNESS_HEAD, from_millis, to_millis
+
+_SWAP = (
+    update(WITNESS_HEAD)
+    .where(
+        WITNESS_HEAD.c.origin == bindparam("of_origin"),
+        WITNESS_HEAD.c.size == bindparam("old_size"),
+        WITNESS_HEAD.c.root == bindparam("old_root"),
+        WITNESS_HEAD.c.time_millis == bindparam("old_time"),
+    )
+    .values(
+        size=bindparam("new_size"),
+        root=bindparam("new_root"),
+        time_millis=bindparam("new_time"),
+        note=bindparam("new_note"),
+    )
+)
+_OF_ORIGIN = (
+    select(CONTRADICTION.c.note, CONTRADICTION.c.time_millis)
+    .where(CONTRADICTION.c.origin == bindparam("of_origin"))
+    .order_by(CONTRADICTION.c.time_millis)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosignedHead(WitnessState):
+    """A witness state with the checkpoint that was cosigned, the log's and our own lines on it."""
+
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """A checkpoint, signed by its log, that does not extend what was cosigned before."""
+
+    note: bytes
+    time: datetime
+
+
+def find_witness_state(source: Source, origin: str, *, origin_hash: str | None = None) -> CosignedHead | None:
+    """What was cosigned last for an origin; None when nothing was, or the origin's SHA-256 (hex) is not that hash."""
+    if origin_hash is not None and sha256(origin.encode()).hexdigest() != origin_hash:
+        return None
+    row = source.find_row(WITNESS_HEAD, origin)
+    return None if row is None else _from_row(row)
+
+
+def advance_witness_state(
+    database: Database, origin: str, *, last: WitnessState | None, state: WitnessState, note: bytes
+) -> None:
+    """Replaces the state that was decided on by the new one; durable when it returns.
+
+    Args:
+        database: the store.
+        origin: the log's name.
+        last: the state that the decision was based on, None for the first of this origin.
+        state: the new one.
+        note: the checkpoint with the lines that are about to be answered.
+
+    Raises:
+        ConflictError: WITNESS_RACE when another request moved it: decide again. WITNESS_BACK when the new state is
+            smaller, earlier, or another root of the same size, which no decision may ask for.
+    """
+    _require_forward(last, state)
+    new = {"new_size": state.size, "new_root": state.root, "new_time": to_millis(state.cosign_time), "new_note": note}
+    with database.writing() as connection:
+        if last is not None:
+            old = {"old_size": last.size, "old_root": last.root, "old_time": to_millis(last.cosign_time)}
+            moved = connection.execute(_SWAP, {"of_origin": origin, **old, **new}).rowcount == 1
+        else:
+            row = {"origin": origin, "size": state.size, "root": state.root, "note": note}
+            try:
+                connection.execute(insert(WITNESS_HEAD), {**row, "time_millis": to_millis(state.cosign_time)})
+                moved = True
+            except IntegrityError:
+                moved = False
+        if not moved:
+            raise ConflictError("WITNESS_RACE", f"expected the state of {origin} to be as it was read")
+
+
+def keep_contradiction(database: Database, origin: str, note: bytes, now: datetime) -> None:
+    """Keeps a checkpoint that contradicts what was cosigned; one that is kept already is not kept twice."""
+    digest = sha256(note).digest()
+    with database.writing() as connection:
+        known = connection.execute(select(CONTRADICTION.c.digest).where(CONTRADICTION.c.digest == digest)).first()
+        if known is None:
+            row = {"digest": digest, "origin": origin, "note": note, "time_millis": to_millis(now)}
+            connection.execute(insert(CONTRADICTION), row)
+
+
+def list_contradictions(source: Source, origin: str) -> list[Contradiction]:
+    """The contradictions of a log that were kept, oldest first."""
+    with source.reading() as connection:
+        rows = connection.execute(_OF_ORIGIN, {"of_origin": origin})
+        return [Contradiction(note=row.note, time=from_millis(row.time_millis)) for row in rows]
+
+
+def _require_forward(last: WitnessState | None, state: WitnessState) -> None:
+    if last is None:
+        return
+    forked = state.size == last.size and state.root != last.root
+    if state.size < last.size or forked or state.cosign_time < last.cosign_time:
+        raise ConflictError("WITNESS_BACK", f"expected a state after size {last.size}, got size {state.size}")
+
+
+def _from_row(row: StoredRow) -> CosignedHead:
+    return CosignedHead(
+        size=row["size"], root=row["root"], cosign_time=from_millis(row["time_millis"]), note=row["note"]
+    )
