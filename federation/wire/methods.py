@@ -1,0 +1,63 @@
+"""The one table of RPCs: on which side each is offered, who may call it, the shortest deadline, is it idempotent.
+
+Rules kept: default deny, an RPC without a row is refused; a test compares the table with the descriptors. What an
+agency may do *within* an RPC is policy's to say, not this table's.
+Source: DESIGN section 7, style reference section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Side(StrEnum):
+    """Which of a node's two gRPC ports: for the other provinces, or for its own agencies."""
+
+    PEER = "peer"
+    AGENCY = "agency"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One RPC. `kinds` are the kinds of agency that may call it, None for every one of the node's own province.
+
+    `floor_seconds` is the shortest deadline that is accepted: with less left the work would be thrown away. None for
+    streams that live as long as their connection.
+    """
+
+    sides: frozenset[Side]
+    kinds: frozenset[str] | None = None
+    floor_seconds: float | None = 0.05
+    idempotent: bool = True
+
+
+_PEER = frozenset({Side.PEER})
+_AGENCY = frozenset({Side.AGENCY})
+_BOTH = frozenset({Side.PEER, Side.AGENCY})
+_PERMITS = "/federation.v1.PermitService/"
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "/federation.v1.ExchangeService/Submit": Method(sides=_PEER, floor_seconds=0.1),
+        "/federation.v1.AgreementService/FetchAgreement": Method(sides=_BOTH),
+        "/federation.v1.ReconciliationService/DigestRange": Method(sides=_PEER),
+        _PERMITS + "RegisterPermit": Method(sides=_AGENCY, floor_seconds=0.1),
+        _PERMITS + "EndorsePermit": Method(sides=_AGENCY, floor_seconds=0.1),
+        _PERMITS + "SuspendPermit": Method(sides=_AGENCY, floor_seconds=0.1),
+        _PERMITS + "RestorePermit": Method(sides=_AGENCY, floor_seconds=0.1),
+        _PERMITS + "RevokePermit": Method(sides=_AGENCY, floor_seconds=0.1),
+        _PERMITS + "RecognisePermit": Method(sides=_AGENCY, floor_seconds=0.1),
+        _PERMITS + "GetPermit": Method(sides=_AGENCY),
+        _PERMITS + "ListPermits": Method(sides=_AGENCY),
+        _PERMITS + "ImportPermits": Method(sides=_AGENCY, floor_seconds=0.5),
+        "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
+        "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY),
+        "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),
+        "/grpc.health.v1.Health/Watch": Method(sides=_BOTH, floor_seconds=None),
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Method(sides=_BOTH, floor_seconds=None),
+    }
+)
+"""By full name. Every mutating RPC is idempotent: by the statement's id, `request_id`, or import id and chunk."""

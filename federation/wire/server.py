@@ -1,0 +1,156 @@
+"""The two gRPC ports of a node: one for the other provinces, one for its own agencies. Separate sockets, separate CAs.
+
+Rules kept: every RPC passes the `Gatekeeper`; a message over 8 MiB is refused before it is parsed; health says what is,
+NOT_SERVING until the node says otherwise and while it drains; reflection answers only in demonstrations.
+Source: DESIGN section 7, style reference section 7, gRPC health checking protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from federation.protocol.errors import UnavailableError
+from federation.v1 import (
+    agreement_service_pb2_grpc,
+    audit_service_pb2_grpc,
+    exchange_service_pb2_grpc,
+    node_service_pb2_grpc,
+    permit_service_pb2_grpc,
+    reconciliation_service_pb2_grpc,
+)
+from federation.wire.identity import Gate
+from federation.wire.interceptors import Gatekeeper
+from federation.wire.services.agreement import AgreementService
+from federation.wire.services.audit import AuditService
+from federation.wire.services.exchange import ExchangeService
+from federation.wire.services.node import NodeService
+from federation.wire.services.permit import PermitService
+from federation.wire.services.reconciliation import ReconciliationService
+from federation.wire.tls import WatchedTls, server_credentials
+from federation.wire.values import TlsFiles
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+MAX_CALLS = 1024
+"""The most RPCs at work on one port; more are told RESOURCE_EXHAUSTED."""
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # or a second node on the same port would share its calls
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 3),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where a port listens (`host:port`, port 0 for any), its certificate, and the CAs (PEM) whose clients it lets in."""
+
+    address: str
+    tls: TlsFiles
+    roots: Callable[[], str]
+    reflection: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerServices:
+    """What the other provinces may call."""
+
+    exchange: ExchangeService
+    agreement: AgreementService
+    reconciliation: ReconciliationService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyServices:
+    """What the node's own agencies may call."""
+
+    permits: PermitService
+    node: NodeService
+    audit: AuditService
+    agreement: AgreementService
+
+
+class RunningServer:
+    """A port at work."""
+
+    def __init__(self, server: grpc.aio.Server, *, port: int, names: Sequence[str]) -> None:
+        """Keeps the server and the full names of its services; use `start_peer_server` or `start_agency_server`."""
+        self.port = port
+        self._server = server
+        self._names = ("", *names)
+        self._health = health.aio.HealthServicer()
+
+    async def start(self) -> None:
+        """Opens the port; health says NOT_SERVING until `set_serving`."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        await self.set_serving(serving=False)
+        await self._server.start()
+
+    async def set_serving(self, *, serving: bool) -> None:
+        """Tells health what is: not serving while the store migrates or the log is broken."""
+        states = health_pb2.HealthCheckResponse
+        for name in self._names:
+            await self._health.set(name, states.SERVING if serving else states.NOT_SERVING)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Says NOT_SERVING, refuses new calls, and lets those at work end within the time given."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(drain_seconds)
+
+
+async def start_peer_server(services: PeerServices, *, gate: Gate, listener: Listener) -> RunningServer:
+    """Opens the port for the other provinces.
+
+    Raises:
+        UnavailableError: PORT_TAKEN when nothing can listen there.
+        NotFoundError, MalformedError: as `WatchedTls`.
+    """
+    server = _server(gate)
+    exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(services.exchange, server)
+    agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
+    reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(services.reconciliation, server)
+    return await _start(server, listener, names=("ExchangeService", "AgreementService", "ReconciliationService"))
+
+
+async def start_agency_server(services: AgencyServices, *, gate: Gate, listener: Listener) -> RunningServer:
+    """Opens the port for the node's own agencies.
+
+    Raises:
+        UnavailableError: PORT_TAKEN when nothing can listen there.
+        NotFoundError, MalformedError: as `WatchedTls`.
+    """
+    server = _server(gate)
+    permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
+    node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
+    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
+    agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
+    return await _start(server, listener, names=("PermitService", "NodeService", "AuditService", "AgreementService"))
+
+
+def _server(gate: Gate) -> grpc.aio.Server:
+    return grpc.aio.server(interceptors=(Gatekeeper(gate),), options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+
+
+async def _start(server: grpc.aio.Server, listener: Listener, *, names: Sequence[str]) -> RunningServer:
+    full_names = [f"federation.v1.{name}" for name in names]
+    if listener.reflection:
+        # An extra, installed for demonstrations only.
+        from grpc_reflection.v1alpha import reflection  # noqa: PLC0415
+
+        reflection.enable_server_reflection([*full_names, reflection.SERVICE_NAME, health.SERVICE_NAME], server)
+    credentials = server_credentials(WatchedTls(listener.tls), listener.roots)
+    try:
+        port = server.add_secure_port(listener.address, credentials)
+    except RuntimeError as error:
+        raise UnavailableError("PORT_TAKEN", f"cannot listen on {listener.address}") from error
+    running = RunningServer(server, port=port, names=full_names)
+    await running.start()
+    return running

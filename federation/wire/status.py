@@ -1,0 +1,163 @@
+"""The one table between the error tree and gRPC: class, kind on the wire, status code. Server and client both read it.
+
+Rules kept: each error class has one row; a few reasons have a code of their own; the status carries exactly one
+`google.rpc.ErrorInfo` (reason, our domain, facts as text and the kind), and a `BadRequest` when a field is named.
+Trusts nothing of a peer's status: a reason, kind or fact of another form is dropped, never raised on.
+A refusal by policy is no error and never comes here. Source: DESIGN section 8, google.rpc error model, AIP-193.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from federation.protocol.errors import (
+    BridgeheadError,
+    ConflictError,
+    CorruptError,
+    MalformedError,
+    NotFoundError,
+    RuleError,
+    StaleError,
+    UnavailableError,
+    UntrustedError,
+)
+
+DOMAIN = "federation.v1"
+DETAILS_KEY = "grpc-status-details-bin"
+MAX_MESSAGE_CHARACTERS = 1000
+MAX_FACT_CHARACTERS = 200
+MAX_FACTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """One error class, its kind on the wire (`FailureKind` without prefix), its gRPC code."""
+
+    error: type[BridgeheadError]
+    kind: str
+    code: grpc.StatusCode
+
+
+STATUS_ROWS = (
+    StatusRow(MalformedError, "MALFORMED", grpc.StatusCode.INVALID_ARGUMENT),
+    StatusRow(UntrustedError, "UNTRUSTED", grpc.StatusCode.PERMISSION_DENIED),
+    StatusRow(StaleError, "STALE", grpc.StatusCode.FAILED_PRECONDITION),
+    StatusRow(RuleError, "RULE", grpc.StatusCode.FAILED_PRECONDITION),
+    StatusRow(ConflictError, "CONFLICT", grpc.StatusCode.ALREADY_EXISTS),
+    StatusRow(NotFoundError, "NOT_FOUND", grpc.StatusCode.NOT_FOUND),
+    StatusRow(UnavailableError, "UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
+    StatusRow(CorruptError, "CORRUPT", grpc.StatusCode.DATA_LOSS),
+)
+
+CODES_BY_REASON: Mapping[str, grpc.StatusCode] = {
+    "CERTIFICATE_MISSING": grpc.StatusCode.UNAUTHENTICATED,
+    "CERTIFICATE_NAME": grpc.StatusCode.UNAUTHENTICATED,
+    "CERTIFICATE_ISSUER": grpc.StatusCode.UNAUTHENTICATED,
+    "CERTIFICATE_EXPIRED": grpc.StatusCode.UNAUTHENTICATED,
+    "CERTIFICATE_REVOKED": grpc.StatusCode.UNAUTHENTICATED,
+    "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "INTERNAL": grpc.StatusCode.INTERNAL,
+}
+"""Reasons whose code is not their class's."""
+
+_BARE: Mapping[grpc.StatusCode, tuple[type[BridgeheadError], str, str]] = {
+    grpc.StatusCode.UNAVAILABLE: (
+        UnavailableError,
+        "PEER_UNREACHABLE",
+        "no answer: not reachable, or certificate refused",
+    ),
+    grpc.StatusCode.DEADLINE_EXCEEDED: (UnavailableError, "DEADLINE_EXCEEDED", "no answer within the deadline"),
+    grpc.StatusCode.RESOURCE_EXHAUSTED: (UnavailableError, "OVERLOADED", "too many calls at once"),
+    grpc.StatusCode.UNIMPLEMENTED: (UnavailableError, "METHOD_NOT_OFFERED", "the other side does not offer this"),
+    grpc.StatusCode.UNAUTHENTICATED: (UntrustedError, "CERTIFICATE_REFUSED", "the other side refused our certificate"),
+    grpc.StatusCode.PERMISSION_DENIED: (UntrustedError, "CALLER_REFUSED", "the other side refused the caller"),
+    grpc.StatusCode.CANCELLED: (UnavailableError, "CALL_CANCELLED", "the call was given up"),
+}
+"""What a status without our details means: it was made by gRPC itself, or by something in between."""
+
+_ROWS_BY_KIND = {row.kind: row for row in STATUS_ROWS}
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,62}", re.ASCII)
+_FACT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+_NOT_FACTS = frozenset({"self", "reason", "message", "kind"})
+
+
+def kind_of(error: BridgeheadError) -> str:
+    """The kind on the wire of an error of any class of the tree."""
+    return _row_of(error).kind
+
+
+def code_of(error: BridgeheadError) -> grpc.StatusCode:
+    """The gRPC code of an error: its reason's own, or else its class's."""
+    return CODES_BY_REASON.get(error.reason) or _row_of(error).code
+
+
+def error_of(kind: str, *, reason: str, message: str, facts: Mapping[str, str]) -> BridgeheadError:
+    """The error that a peer told; facts come back as text. An unknown kind is an `UnavailableError`."""
+    row = _ROWS_BY_KIND.get(kind)
+    told = reason if _REASON.fullmatch(reason) else "PEER_ERROR"
+    kept = {name: text[:MAX_FACT_CHARACTERS] for name, text in sorted(facts.items()) if _is_fact(name)}
+    error = row.error if row else UnavailableError
+    return error(told, message[:MAX_MESSAGE_CHARACTERS], **dict(list(kept.items())[:MAX_FACTS]))
+
+
+def facts_of(error: BridgeheadError) -> dict[str, str]:
+    """The facts of an error as text, cut to what a status may carry."""
+    told = [(name, str(fact)[:MAX_FACT_CHARACTERS]) for name, fact in error.facts.items() if _is_fact(name)]
+    return dict(told[:MAX_FACTS])
+
+
+def encode_status(error: BridgeheadError) -> bytes:
+    """Encodes the `google.rpc.Status` that travels in the trailing metadata under `DETAILS_KEY`."""
+    facts = facts_of(error)
+    status = status_pb2.Status(code=code_of(error).value[0], message=error.message[:MAX_MESSAGE_CHARACTERS])
+    named = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=facts | {"kind": kind_of(error)})
+    status.details.add().Pack(named)
+    if isinstance(error, MalformedError) and "field" in facts:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=facts["field"], description=status.message)
+        status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    encoded: bytes = status.SerializeToString()
+    return encoded
+
+
+def error_of_call(error: grpc.aio.AioRpcError) -> BridgeheadError:
+    """Translates what a call ended with: our own error when the details hold one, else what the bare code means."""
+    told = _find_details(error)
+    if told is not None:
+        return told
+    text = (error.details() or "")[:MAX_MESSAGE_CHARACTERS]
+    if "larger than max" in text:
+        return MalformedError("MESSAGE_SIZE", f"the message is over the size limit: {text}")
+    if "CERTIFICATE_VERIFY_FAILED" in text or "Hostname Verification" in text:
+        return UntrustedError("SERVER_CERTIFICATE", f"the other side's certificate is not from its own CA: {text}")
+    cls, reason, sentence = _BARE.get(error.code(), (UnavailableError, "PEER_ERROR", "the call failed"))
+    return cls(reason, f"{sentence} ({error.code().name}: {text})")
+
+
+def _find_details(error: grpc.aio.AioRpcError) -> BridgeheadError | None:
+    encoded = next((value for name, value in error.trailing_metadata() if name == DETAILS_KEY), None)
+    if not isinstance(encoded, bytes):
+        return None
+    named = error_details_pb2.ErrorInfo()
+    try:
+        status = status_pb2.Status.FromString(encoded)
+        found = any(detail.Unpack(named) for detail in status.details if detail.Is(named.DESCRIPTOR))
+    except DecodeError:
+        return None
+    if not found or named.domain != DOMAIN:
+        return None
+    facts = dict(named.metadata)
+    return error_of(facts.pop("kind", ""), reason=named.reason, message=status.message, facts=facts)
+
+
+def _row_of(error: BridgeheadError) -> StatusRow:
+    return next(row for row in STATUS_ROWS if isinstance(error, row.error))
+
+
+def _is_fact(name: str) -> bool:
+    return name not in _NOT_FACTS and bool(_FACT.fullmatch(name))
