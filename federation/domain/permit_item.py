@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, TypeVar
 
@@ -110,6 +110,12 @@ def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
         endorsed_until=permit.endorsed_until if "endorsed_until" in fields else None,
         work_division=permit.work_division if "work_division" in fields else None,
     )
+
+
+def keep_fields(item: PermitItem, fields: frozenset[str]) -> PermitItem:
+    """Drops every field of a copy that is not among the given ones; the four that are always there stay."""
+    dropped = {name: None for name in PERMIT_FIELDS if name not in fields and name not in ALWAYS_FIELDS}
+    return replace(item, **dropped)
 
 
 def encode_permit_item(item: PermitItem) -> bytes:

@@ -168,7 +168,7 @@ def _needed(item: PermitItem, mode: RecognitionMode) -> tuple[date, date, date]:
         "issue_date": item.issue_date,
         "endorsed_until": item.endorsed_until,
         "ground": item.ground if time else "",
-        "counted_from": item.counted_from if time else item.issue_date,
+        "counted_from": item.counted_from if time else "",
     }
     missing = ", ".join(name for name, value in fields.items() if value is None)
     if item.issue_date is None or item.endorsed_until is None or missing:

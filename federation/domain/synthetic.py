@@ -115,7 +115,11 @@ class _History:
 
 
 def synthetic_applications(node: NodeName, count: int, *, seed: int, today: date) -> Iterator[PermitApplication]:
-    """Yields applications that `register_permit` accepts on `today`, spread over the border counties."""
+    """Yields applications that `register_permit` accepts on `today`, spread over the border counties.
+
+    Raises:
+        RuleError: SYNTHETIC_NODE when the node is none of the four.
+    """
     draw = _Draw(node, seed)
     for _ in range(count):
         issued = today - timedelta(days=draw.random.randrange(10))
@@ -123,7 +127,11 @@ def synthetic_applications(node: NodeName, count: int, *, seed: int, today: date
 
 
 def synthetic_permits(node: NodeName, count: int, *, seed: int, today: date) -> Iterator[Permit]:
-    """Yields permits of the border counties in their latest version, issued in the four years before today."""
+    """Yields permits of the border counties in their latest version, issued in the four years before today.
+
+    Raises:
+        RuleError: SYNTHETIC_NODE when the node is none of the four.
+    """
     draw = _Draw(node, seed)
     for serial in range(1, count + 1):
         issued = draw.issue_date(today)
@@ -149,6 +157,8 @@ class _Draw:
     """The dice of one run: one `Random`, the flows into the province, and the numbers that were given out."""
 
     def __init__(self, node: NodeName, seed: int) -> None:
+        if node not in NODES:
+            raise RuleError("SYNTHETIC_NODE", f"expected one of {', '.join(NODES)}, got {node!r:.40}")
         self.random = Random(f"{node}:{seed}")  # noqa: S311  # invented people need repeatable dice, not secret ones
         self._flows, self._weights = _flows_into(node)
         self._first_sequence = NODES.index(node) * _BLOCK

@@ -1,0 +1,201 @@
+"""GB 11643: what is refused, what is only doubted, and who may appear in which realm."""
+
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum.cn import ric
+
+from federation.domain.citizen_number import (
+    NumberWarning,
+    Sex,
+    age_on,
+    check_character,
+    demo_birth_date,
+    format_citizen_number,
+    parse_citizen_number,
+    true_birth_date,
+    verify_birth_realm,
+    verify_citizen_number,
+)
+from federation.domain.division import DIVISIONS
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.ids import Realm
+
+PUBLISHED = [
+    ("330822219003070018", "0026"), ("361123219003070012", "0020"), ("330824219003070010", "0029"),
+    ("330881219003070018", "0026"), ("361103219003070017", "0025"), ("361130219003070016", "0024"),
+    ("361181219003070016", "0024"), ("350722219003070016", "0024"), ("350782219003070012", "0020"),
+    ("341022219003070017", "0025"), ("341021219003070010", "0029"), ("330803219003070019", "0027"),
+]  # fmt: skip
+DEMO_DATES = st.dates(date(2100, 1, 1), date(2299, 12, 31))
+DIVISION_CODES = st.sampled_from(sorted(DIVISIONS))
+
+
+def real_number(division: str, born: date, sequence: int = 1) -> str:
+    """A number of today, put together at run time only."""
+    return format_citizen_number(division, born, sequence=sequence)
+
+
+@pytest.mark.parametrize(("male", "female_end"), PUBLISHED)
+def test_parse_published_vectors_gives_sex_and_date(male, female_end):
+    """Odd sequences are men, even ones women; both vectors of each county pass without a warning."""
+    man = parse_citizen_number(male, Realm.DEMO)
+    woman = parse_citizen_number(male[:14] + female_end, Realm.DEMO)
+    assert (man.sex, woman.sex) == (Sex.MALE, Sex.FEMALE)
+    assert man.birth_date == woman.birth_date == date(2190, 3, 7)
+    assert man.warnings == woman.warnings == ()
+    assert ric.validate(male) == male
+
+
+@pytest.mark.parametrize("length", [0, 15, 17, 19])
+def test_parse_other_length_is_refused(length):
+    """Eighteen characters; the 15-digit form ended in 2013."""
+    with pytest.raises(MalformedError) as caught:
+        parse_citizen_number(("330822219003070018" * 2)[:length], Realm.DEMO)
+    assert caught.value.reason == "CITIZEN_NUMBER_LENGTH"
+
+
+@pytest.mark.parametrize(
+    "text", ["33082221900307001x", "3308222190030700１8", "33 822219003070018", "-30822219003070018"]
+)
+def test_parse_other_character_is_refused(text):
+    """ASCII digits and a capital X only."""
+    with pytest.raises(MalformedError) as caught:
+        parse_citizen_number(text, Realm.DEMO)
+    assert caught.value.reason == "CITIZEN_NUMBER_FORM"
+
+
+@given(place=st.integers(0, 16), step=st.integers(1, 9))
+def test_parse_one_wrong_digit_is_always_refused(place, step):
+    """MOD 11-2 finds every single wrong digit."""
+    good = "330822219003070018"
+    wrong = good[:place] + str((int(good[place]) + step) % 10) + good[place + 1 :]
+    with pytest.raises(MalformedError) as caught:
+        parse_citizen_number(wrong, Realm.DEMO)
+    assert caught.value.reason == "CITIZEN_NUMBER_CHECKSUM"
+
+
+@pytest.mark.parametrize("day", ["21900230", "22000229", "21901301", "21900100"])
+def test_parse_impossible_date_is_refused(day):
+    """An impossible birth date is refused even when the check character fits; 2200 is no leap year."""
+    body = f"330822{day}001"
+    with pytest.raises(MalformedError) as caught:
+        parse_citizen_number(body + check_character(body), Realm.DEMO)
+    assert caught.value.reason == "CITIZEN_NUMBER_DATE"
+
+
+@pytest.mark.parametrize(
+    ("division", "born", "warning"),
+    [
+        ("362323", date(1990, 3, 7), None),
+        ("361123", date(1990, 3, 7), NumberWarning.DIVISION_NOT_IN_BIRTH_YEAR),
+        ("361123", date(2001, 3, 7), None),
+        ("361104", date(2018, 3, 7), NumberWarning.DIVISION_NOT_IN_BIRTH_YEAR),
+        ("332427", date(1984, 3, 7), None),
+        ("330899", date(1990, 3, 7), NumberWarning.DIVISION_UNKNOWN),
+    ],
+)
+def test_parse_division_of_another_year_warns_and_never_refuses(division, born, warning):
+    """The code follows the registration: a code of another year, or an unknown one, goes to a person."""
+    parsed = parse_citizen_number(real_number(division, born), Realm.LIVE)
+    assert parsed.warnings == ((warning,) if warning else ())
+
+
+def test_parse_real_number_in_demo_is_refused():
+    """Nobody who could exist enters the demo realm."""
+    number = real_number("330822", date(1990, 3, 7))
+    for check in (parse_citizen_number, verify_citizen_number):
+        with pytest.raises(MalformedError) as caught:
+            check(number, Realm.DEMO)
+        assert caught.value.reason == "REAL_NUMBER_IN_DEMO"
+        assert number not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("born", "realm", "today", "reason"),
+    [
+        (date(2300, 1, 1), Realm.DEMO, None, "CITIZEN_NUMBER_FUTURE"),
+        (date(2190, 1, 1), Realm.LIVE, None, "CITIZEN_NUMBER_FUTURE"),
+        (date(2026, 11, 24), Realm.LIVE, date(2026, 11, 23), "CITIZEN_NUMBER_FUTURE"),
+        (date(1869, 12, 31), Realm.LIVE, None, "CITIZEN_NUMBER_YEAR"),
+        (date(2099, 12, 31), Realm.DEMO, None, "REAL_NUMBER_IN_DEMO"),
+    ],
+)
+def test_realm_guard_refuses_years_of_the_other_realm(born, realm, today, reason):
+    """Demo takes 2100-2299 only; live takes none of them and nothing after today."""
+    with pytest.raises(MalformedError) as caught:
+        verify_birth_realm(born, realm, today=today)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("born", "realm", "today"),
+    [
+        (date(2100, 1, 1), Realm.DEMO, None),
+        (date(2299, 12, 31), Realm.DEMO, date(2026, 1, 1)),
+        (date(2026, 11, 23), Realm.LIVE, date(2026, 11, 23)),
+        (date(1870, 1, 1), Realm.LIVE, None),
+    ],
+)
+def test_realm_guard_takes_years_of_its_realm(born, realm, today):
+    """The bounds belong to the realm."""
+    assert verify_birth_realm(born, realm, today=today) == born
+
+
+@given(division=DIVISION_CODES, born=DEMO_DATES, sequence=st.integers(0, 999))
+def test_parse_inverts_format(division, born, sequence):
+    """What is formatted parses back, and the check character agrees with python-stdnum."""
+    number = format_citizen_number(division, born, sequence=sequence)
+    parsed = parse_citizen_number(number, Realm.DEMO)
+    assert (parsed.value, parsed.division, parsed.birth_date) == (number, division, born)
+    assert number[17] == ric.calc_check_digit(number)
+    assert ric.get_birth_date(number) == born
+    assert verify_citizen_number(number, Realm.DEMO) == number
+    assert number not in repr(parsed)
+
+
+@given(text=st.text(max_size=20))
+def test_parse_any_text_raises_nothing_but_malformed(text):
+    """No other error leaks from any text."""
+    with pytest.raises(MalformedError):
+        parse_citizen_number(text, Realm.LIVE)
+
+
+@pytest.mark.parametrize(("division", "sequence"), [("33082", 1), ("33082a", 1), ("330822", 1000), ("330822", -1)])
+def test_format_refuses_parts_of_another_form(division, sequence):
+    """Six digits and a sequence of three."""
+    with pytest.raises(MalformedError):
+        format_citizen_number(division, date(2190, 3, 7), sequence=sequence)
+
+
+@given(born=DEMO_DATES)
+def test_true_birth_date_exists_for_every_demo_date(born):
+    """Every synthetic date has its image 200 years earlier, same month and day."""
+    true = true_birth_date(born)
+    assert (true.year, true.month, true.day) == (born.year - 200, born.month, born.day)
+    assert demo_birth_date(true) == born
+
+
+def test_demo_birth_date_of_leap_day_2000_is_refused():
+    """29 February 2000 has no image: 2200 is not a leap year."""
+    with pytest.raises(RuleError) as caught:
+        demo_birth_date(date(2000, 2, 29))
+    assert caught.value.reason == "NO_DEMO_IMAGE"
+
+
+@pytest.mark.parametrize(
+    ("born", "today", "age"),
+    [
+        (date(2190, 3, 7), date(2026, 3, 6), 35),
+        (date(2190, 3, 7), date(2026, 3, 7), 36),
+        (date(1990, 3, 7), date(2026, 3, 7), 36),
+        (date(2208, 2, 29), date(2026, 2, 28), 17),
+        (date(2208, 2, 29), date(2026, 3, 1), 18),
+        (date(2208, 2, 29), date(2028, 2, 29), 20),
+    ],
+)
+def test_age_on_counts_full_years_of_the_true_date(born, today, age):
+    """Synthetic people are 200 years older than they look; a leap-day child has its birthday on 1 March."""
+    assert age_on(born, today) == age

@@ -1,0 +1,97 @@
+"""The register of joint functions, and the data files that go with it."""
+
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from federation.domain.function_register import load_function, parse_function_code, parse_functions
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import Realm
+
+POLICIES = Path(__file__).parents[2] / "policies"
+TODAY = date(2026, 11, 23)
+
+
+@pytest.fixture(scope="module")
+def register():
+    return parse_functions((POLICIES / "functions.toml").read_text("utf-8"))
+
+
+def test_register_has_23_functions_none_official(register):
+    """F01 to F23, four departments named; the names were never published."""
+    assert sorted(register.functions) == [f"F{number:02d}" for number in range(1, 24)]
+    assert not register.official
+    assert not any(function.official for function in register.functions.values())
+    departments = {function.department for function in register.functions.values()}
+    assert departments == {"公安", "综治", "市监", "应急", ""}
+
+
+def test_load_function_with_name_and_basis_is_usable_in_both_realms(register):
+    """The permit exchange rests on article 7."""
+    for realm in Realm:
+        assert "第七条" in load_function(register, "F01", realm=realm, on=TODAY).legal_basis
+
+
+@pytest.mark.parametrize("code", ["F21", "F22"])
+def test_load_function_without_basis_is_refused_in_live_only(register, code):
+    """A function without a name or a legal basis may be tried, not used."""
+    assert load_function(register, code, realm=Realm.DEMO, on=TODAY).code == code
+    with pytest.raises(RuleError) as caught:
+        load_function(register, code, realm=Realm.LIVE, on=TODAY)
+    assert caught.value.reason == "FUNCTION_WITHOUT_BASIS"
+
+
+def test_load_function_outside_its_period_is_refused(register):
+    """A function holds from a day on."""
+    with pytest.raises(RuleError) as caught:
+        load_function(register, "F01", realm=Realm.DEMO, on=date(2025, 12, 31))
+    assert caught.value.reason == "FUNCTION_NOT_IN_FORCE"
+
+
+def test_load_function_unknown_is_not_found(register):
+    """F99 is well-formed and nobody's."""
+    with pytest.raises(NotFoundError):
+        load_function(register, "F99", realm=Realm.DEMO, on=TODAY)
+
+
+@pytest.mark.parametrize("text", ["", "F0", "F00", "f01", "F001", "F٠١"])
+def test_parse_function_code_refuses_other_forms(text):
+    """F and two ASCII digits from 01."""
+    with pytest.raises(MalformedError) as caught:
+        parse_function_code(text)
+    assert caught.value.reason == "FUNCTION_CODE"
+
+
+ROW = '[[function]]\ncode = "F01"\nvalid_from = 2026-01-01\nofficial = false\n'
+HEAD = 'version = "1"\nofficial = false\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (HEAD + ROW + ROW, "FUNCTION_TWICE"),
+        (HEAD + ROW + "valid_to = 2025-01-01\n", "FUNCTION_PERIOD"),
+        (HEAD + ROW + "item_types = [1]\n", "TOML_TYPE"),
+        (HEAD + ROW + "persons = []\n", "TOML_UNKNOWN_NAME"),
+        (HEAD + "function = 1\n", "TOML_TYPE"),
+        ("official = false\n" + ROW, "TOML_TYPE"),
+    ],
+)
+def test_parse_functions_refuses_a_wrong_register(text, reason):
+    """Each fault of the file has its own reason."""
+    with pytest.raises(MalformedError) as caught:
+        parse_functions(text)
+    assert caught.value.reason == reason
+
+
+def test_retention_rules_have_a_floor_or_an_event_that_destroys():
+    """Every row names what it keeps, how long or until what, and the instrument."""
+    rules = tomllib.loads((POLICIES / "retention.toml").read_text("utf-8"))["rule"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert ("keep_months" in rule) != ("destroy_on" in rule)
+        assert rule["what"]
+        assert rule["instrument"]
+        assert isinstance(rule["official"], bool)
