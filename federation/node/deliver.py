@@ -18,8 +18,8 @@ from typing import Protocol
 
 import structlog
 
-from federation.node.config import NodeSettings
 from federation.node.heads import KnownHeads
+from federation.node.home.config import NodeSettings
 from federation.node.sequence import Sequencer
 from federation.node.trust import Trust
 from federation.protocol.envelope import parse_envelope
@@ -199,7 +199,7 @@ class Delivery:
             lane.failures = 0
         except BridgeheadError as error:
             self._note_failure(name, lane, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a lane that dies would hold its messages for ever
             _log.exception("delivery.failed", peer=name)
             self._note_failure(name, lane, UnavailableError("DELIVERY_FAILED", type(error).__name__))
         lane.in_flight.difference_update(message.id for message in batch if message.id not in deferred)

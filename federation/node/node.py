@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta, timezone
 
-from federation.node.config import NodeSettings
 from federation.node.heads import KnownHeads
+from federation.node.home.config import NodeSettings
 from federation.node.sequence import Sequencer
 from federation.node.trust import Trust
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Signer
 from federation.store.database import Database
+
+CHINA = timezone(timedelta(hours=8), "CST")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +33,7 @@ class Node:
     heads: KnownHeads
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
+
+    def today(self) -> date:
+        """The day at the border, in China's one time zone: legal days are counted there."""
+        return self.now().astimezone(CHINA).date()

@@ -23,7 +23,7 @@ from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Statement, decode_statement
-from federation.protocol.trust import message_keys_at
+from federation.protocol.trust import message_keys_at, verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
 
@@ -112,7 +112,7 @@ def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer:
 
 
 def _check_fresh(statement: Statement, in_force: InForce, now: datetime) -> None:
-    in_force.require_usable(now)
+    verify_in_force(in_force.agreement, now)
     tolerance = in_force.agreement.clock_tolerance
     if statement.expires + tolerance < now:
         raise StaleError("STATEMENT_EXPIRED", f"expired at {statement.expires.isoformat()}; send a new statement")

@@ -20,6 +20,7 @@ from federation.protocol.ids import MessageId, Pair, format_message_id, truncate
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision
 from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
+from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, put_body, put_message
 from federation.store.outbox import put_outbox
@@ -77,7 +78,7 @@ async def send(
     """
     in_force = node.trust.in_force
     if drafts:
-        in_force.require_usable(node.now())
+        verify_in_force(in_force.agreement, node.now())
     ready = [
         _Ready(
             draft=draft,

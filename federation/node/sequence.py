@@ -87,7 +87,7 @@ class Sequencer:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(MAX_QUEUED)
         self._failure: CorruptError | None = None
         head = load_head(database)
-        self._head = self._sign(head.size, head.root)
+        self._head = self.sign(head.size, head.root)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -95,6 +95,11 @@ class Sequencer:
     def head(self) -> SignedHead:
         """The newest head that is durable and signed."""
         return self._head
+
+    @property
+    def vkey(self) -> Vkey:
+        """The verifier key of this log; its name is the origin."""
+        return self._key.vkey
 
     @property
     def failure(self) -> CorruptError | None:
@@ -154,7 +159,7 @@ class Sequencer:
                 self._database, [waiting.job for waiting in group], now=self._now(), crash_point=self._crash_point
             )
             if result.head.size != self._head.size:
-                head = self._sign(result.head.size, result.head.root)
+                head = self.sign(result.head.size, result.head.root)
                 self._crash_point("after-sign")
                 self._head = head
             outcomes: Sequence[object] = result.outcomes
@@ -179,7 +184,8 @@ class Sequencer:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, answers, head)
 
-    def _sign(self, size: int, root: bytes) -> SignedHead:
+    def sign(self, size: int, root: bytes) -> SignedHead:
+        """Signs a head that the store has recorded; the same head always gives the same bytes."""
         checkpoint = Checkpoint(origin=self._key.vkey.name, size=size, root=root)
         return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
 

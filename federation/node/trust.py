@@ -7,12 +7,11 @@ for one exchange, so that an exchange is judged under a single version from its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
-from federation.protocol.errors import StaleError, UntrustedError
+from federation.protocol.errors import UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import PolicyBook, load_policy_book
-from federation.protocol.trust import Agency, Agreement, Freshness, Member, freshness
+from federation.protocol.trust import Agency, Agreement, Member, find_agency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +38,10 @@ class InForce:
         Raises:
             UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
         """
-        found = self.member(agency.node).agencies.get(agency)
+        found = find_agency(self.agreement, agency)
         if found is None:
             raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
         return found
-
-    def require_usable(self, now: datetime) -> None:
-        """Refuses new statements once freshness has lapsed for longer than the agreement's grace.
-
-        Raises:
-            StaleError: AGREEMENT_EXPIRED; reading, verifying and re-signing the freshness go on working.
-        """
-        if freshness(self.agreement, now) is Freshness.EXPIRED:
-            raise StaleError(
-                "AGREEMENT_EXPIRED",
-                "the agreement's freshness has lapsed for longer than its grace; any one member can re-sign it with "
-                "'bridgehead agreement refresh'",
-            )
 
 
 class Trust:

@@ -1,0 +1,111 @@
+"""One node's settings: read once from `<home>/node.toml`, checked, frozen.
+
+Rules kept: unknown keys are errors; the field comments are the manual; the node refuses to start rather than guess.
+Environment variables named `BRIDGEHEAD_<FIELD>` override the file (`bridgehead node config` prints what is in force).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from federation.protocol.errors import MalformedError, NotFoundError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class NodeSettings(BaseSettings):
+    """What one province decides for its own machine. All else is in the agreement."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="BRIDGEHEAD_")
+
+    node: str
+    """This node's name, as in the agreement."""
+    federation: str
+    """The trust domain of every certificate, as in the agreement."""
+    realm: Literal["demo", "live"]
+    """`demo` accepts synthetic people only; `live` refuses them."""
+    host: str = "127.0.0.1"
+    """The address to listen on, for all three ports."""
+    peer_port: Port = 7101
+    """gRPC for the other provinces."""
+    agency_port: Port = 7102
+    """gRPC for this province's own agencies."""
+    read_port: Port = 7103
+    """HTTP for auditors and witnesses: tiles, checkpoints, health, metrics."""
+    database: str = "sqlite:///node.db"
+    """SQLAlchemy URL; a relative SQLite path lies in the node's home."""
+    reflection: bool = False
+    """Whether gRPC reflection answers: for demonstrations only, refused in the live realm."""
+    group_window_ms: Annotated[float, Field(ge=0, le=100)] = 3.0
+    """How long the writer waits for company when messages come together."""
+    group_limit: Annotated[int, Field(ge=1, le=4096)] = 256
+    """The most jobs that one commit takes."""
+    delivery_batch: Annotated[int, Field(ge=1, le=256)] = 128
+    """The most messages that one Submit call carries."""
+    delivery_calls: Annotated[int, Field(ge=1, le=16)] = 2
+    """The most Submit calls in flight to one peer."""
+    delivery_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 20.0
+    """The deadline of one Submit call."""
+    delivery_pause_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
+    """The longest pause between two tries to reach a peer that is down."""
+    witness_seconds: Annotated[float, Field(ge=0.05, le=600)] = 1.0
+    """How often a grown log's newest checkpoint is offered to the peers."""
+    drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
+    """How long a stopping node finishes what it has begun."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's own signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Orders the sources: arguments, environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(home: Path) -> NodeSettings:
+    """Reads the settings of the node whose home this is.
+
+    Raises:
+        NotFoundError: HOME_MISSING when there is no `node.toml`.
+        MalformedError: SETTINGS naming the first wrong key and what was expected.
+    """
+    path = home / "node.toml"
+    if not path.is_file():
+        raise NotFoundError("HOME_MISSING", f"no node.toml in {home}: make one with 'bridgehead node init'")
+
+    class _Here(NodeSettings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    try:
+        settings = _Here()  # type: ignore[call-arg]  # the sources fill the fields
+    except tomllib.TOMLDecodeError as error:
+        raise MalformedError("SETTINGS", f"{path} is no TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MalformedError("SETTINGS", f"{path}: {where}: {first['msg']}") from error
+    if settings.realm == "live" and settings.reflection:
+        raise MalformedError("SETTINGS", f"{path}: reflection is for the demo realm only")
+    return settings
+
+
+def database_url(settings: NodeSettings, home: Path) -> str:
+    """Resolves the database URL: a relative SQLite file lies in the node's home."""
+    prefix = "sqlite:///"
+    if settings.database.startswith(prefix) and not settings.database.startswith(prefix + "/"):
+        return f"{prefix}{home.absolute() / settings.database.removeprefix(prefix)}"
+    return settings.database

@@ -1,0 +1,115 @@
+"""What a message of each kind means here: which policy question it raises, and which rows it writes when allowed.
+
+Pure apart from reads of the store; the writing happens in `receive`'s one transaction. An item that is not of its form
+makes the whole message malformed: nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from federation.domain.permit_item import PermitItem, decode_permit_item
+from federation.domain.permit_policy import (
+    AgencyFacts,
+    Occasion,
+    accept_request,
+    item_facts,
+    permit_facts,
+    recognise_request,
+)
+from federation.domain.recognition import decode_recognition_item
+from federation.node.node import Node
+from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, told_record
+from federation.node.permits.records import copy_record, find_own_permit
+from federation.node.permits.ruling import agency_facts
+from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND, join_decisions
+from federation.node.trust import InForce
+from federation.protocol.body import Body
+from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.policy import Decision, decide
+from federation.protocol.statement import Statement
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import put_records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What our incoming policy says of a message, and the domain rows it writes if that is yes."""
+
+    decision: Decision
+    apply: Callable[[GroupTransaction], object]
+
+
+def judge(node: Node, statement: Statement, body: Body | None, *, in_force: InForce) -> Judgement:
+    """Judges a message whose signature, sender, freshness and body have been verified.
+
+    Raises:
+        MalformedError: MESSAGE_KIND for a kind that this node does not know, BODY_TYPE for another kind of body, and
+            the reasons of the items' decoders.
+        NotFoundError: PERMIT_UNKNOWN when it is about a permit that we never issued.
+    """
+    known = _KINDS.get(statement.kind)
+    if known is None:
+        raise MalformedError("MESSAGE_KIND", f"expected one of {', '.join(_KINDS)}, got {statement.kind!r}")
+    body_type, judge_kind = known
+    if body is None or body.type != body_type:
+        raise MalformedError("BODY_TYPE", f"expected a body of type {body_type}")
+    return judge_kind(node, statement, body, in_force)
+
+
+def _judge_sync(node: Node, statement: Statement, body: Body, in_force: InForce) -> Judgement:
+    realm, today = in_force.agreement.realm, node.today()
+    sender, occasion = _sender(statement, in_force), _occasion(statement, in_force)
+    items = [decode_permit_item(item, realm) for item in body.items]
+    facts = dict.fromkeys(item_facts(item, today=today) for item in items)
+    decisions = [
+        decide(in_force.policies, accept_request(sender, fact, occasion=occasion, recipient=node.name))
+        for fact in facts
+    ]
+    owner = statement.sender.node
+    pairs: list[tuple[PermitItem, bytes]] = list(zip(items, body.items, strict=True))
+    return Judgement(
+        decision=join_decisions(decisions),
+        apply=lambda tx: put_records(tx, [copy_record(item, content, owner=owner) for item, content in pairs]),
+    )
+
+
+def _judge_recognition(node: Node, statement: Statement, body: Body, in_force: InForce) -> Judgement:
+    if len(body.items) != 1:
+        raise MalformedError("BODY_ITEMS", f"expected one recognition, got {len(body.items)} items")
+    item = decode_recognition_item(body.items[0], in_force.agreement.realm)
+    permit = find_own_permit(node.database, item.urn)
+    if permit is None or permit.holder.citizen_number != item.citizen_number:
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {item.urn} to that holder")
+    if item.agency != statement.sender.agency:
+        raise MalformedError("RECOGNITION_AGENCY", "expected the recognising agency to be the sender")
+    request = recognise_request(
+        _sender(statement, in_force),
+        permit_facts(permit, today=node.today()),
+        occasion=_occasion(statement, in_force),
+        mode=item.mode,
+        agreed_modes=in_force.agreement.recognition_modes,
+    )
+    record = told_record(item, body.items[0], owner=statement.sender.node)
+    return Judgement(decision=decide(in_force.policies, request), apply=lambda tx: put_records(tx, [record]))
+
+
+def _sender(statement: Statement, in_force: InForce) -> AgencyFacts:
+    return agency_facts(in_force, statement.sender.agency)
+
+
+def _occasion(statement: Statement, in_force: InForce) -> Occasion:
+    return Occasion(
+        purpose=statement.purpose,
+        function=statement.function,
+        realm=statement.realm,
+        node_realm=in_force.agreement.realm,
+    )
+
+
+_Judge = Callable[[Node, Statement, Body, InForce], Judgement]
+_KINDS: Mapping[str, tuple[str, _Judge]] = {
+    SYNC_KIND: (SYNC_BODY, _judge_sync),
+    RECOGNITION_KIND: (RECOGNITION_BODY, _judge_recognition),
+}

@@ -1,0 +1,132 @@
+"""Taking in a county's older register, up to 1,000 permits a call, each judged by itself.
+
+One transaction for the chunk: the permits and one message for each entitled province that carries all of its share.
+Importing the same chunk again gives the same answer and writes nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.permit import (
+    Permit,
+    PermitUrn,
+    format_permit_urn,
+    parse_permit_urn,
+    register_permit,
+    urn_division,
+)
+from federation.domain.permit_policy import PermitChange, change_request, permit_facts
+from federation.node.node import Node
+from federation.node.permits.records import PERMIT, find_request_answer, put_own_permits, put_request_answer
+from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
+from federation.node.permits.sharing import draft_sharing
+from federation.node.send import send
+from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
+from federation.protocol.ids import AgencyId
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import find_record, next_serial
+from federation.wire.values import Act, ImportChunk, ImportedRow, PermitImport, Ruling
+
+SERIAL_DIGITS = 6
+
+
+async def import_permits(node: Node, chunk: ImportChunk, *, caller: AgencyId, act: Act) -> Sequence[ImportedRow]:
+    """Imports one chunk.
+
+    Returns:
+        For each row, in order: the permit's name, the ruling that refused it, or the error that made it unjudgeable.
+
+    Raises:
+        UnavailableError: nothing of the chunk was written; send the same chunk again.
+    """
+    errand = begin_errand(node, caller, act)
+    key = f"{chunk.import_id}/{chunk.chunk}"
+    done = find_request_answer(node.database, key)
+    answer: dict[int, ImportedRow] = dict(_decode_done(done)) if done is not None else {}
+    accepted = await _judge_rows(errand, chunk.rows, answer)
+    if accepted:
+        permits = list(accepted.values())
+        before = [[position, urn] for position, urn in answer.items() if isinstance(urn, str)]
+        written = before + [[position, permit.urn] for position, permit in accepted.items()]
+
+        def rows(transaction: GroupTransaction) -> None:
+            put_request_answer(transaction, key, json.dumps(written).encode(), owner=node.name, before=len(before))
+            put_own_permits(transaction, permits, owner=node.name, before=0)
+
+        await send(node, draft_sharing(errand, permits), rows=rows)
+        answer.update((position, permit.urn) for position, permit in accepted.items())
+    return [answer[position] for position in range(len(chunk.rows))]
+
+
+async def _judge_rows(
+    errand: Errand, rows: Sequence[PermitImport], answer: dict[int, ImportedRow]
+) -> dict[int, Permit]:
+    """Adds to `answer` what needs no writing, and returns the permits to write by their position."""
+    node, today = errand.node, errand.node.today()
+    agency, occasion = errand.agency, errand.occasion
+    waiting = {position: row for position, row in enumerate(rows) if position not in answer}
+    serials = await _take_serials(node, list(waiting.values()), today=today)
+    accepted: dict[int, Permit] = {}
+    refused: Ruling | None = None
+    names: set[PermitUrn] = set()
+    for position, row in waiting.items():
+        try:
+            permit = _permit_of(errand, row, serials=serials, today=today)
+            if permit.urn in names:
+                raise ConflictError("PERMIT_TWICE", f"the permit {permit.urn} stands twice in this chunk")
+        except BridgeheadError as error:
+            answer[position] = error
+            continue
+        names.add(permit.urn)
+        facts = permit_facts(permit, today=today)
+        ruling = rule(errand, change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion))
+        if ruling.decision.allowed:
+            accepted[position] = permit
+        else:
+            answer[position] = refused = ruling
+    if refused is not None:
+        await record_refusal(errand, refused)
+    return accepted
+
+
+async def _take_serials(node: Node, rows: Sequence[PermitImport], *, today: date) -> dict[tuple[str, int], list[int]]:
+    """Takes serial numbers for the rows that come without a name, one commit for all of them."""
+    wanted: dict[tuple[str, int], int] = {}
+    for row in rows:
+        if row.urn is None:
+            key = (row.application.residence_division, (row.issue_date or today).year)
+            wanted[key] = wanted.get(key, 0) + 1
+    if not wanted:
+        return {}
+
+    def take(transaction: GroupTransaction) -> dict[tuple[str, int], list[int]]:
+        return {
+            (division, year): [next_serial(transaction, f"permit/{division}/{year}") for _ in range(count)]
+            for (division, year), count in wanted.items()
+        }
+
+    return (await node.sequencer.commit(take)).value
+
+
+def _permit_of(errand: Errand, row: PermitImport, *, serials: dict[tuple[str, int], list[int]], today: date) -> Permit:
+    application, issued = row.application, row.issue_date or today
+    verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
+    if issued > today:
+        raise MalformedError("ISSUE_DATE", f"expected a day of issue up to {today}, got {issued}")
+    urn = row.urn
+    if urn is None:
+        serial = serials[application.residence_division, issued.year].pop(0)
+        urn = format_permit_urn(application.residence_division, issued.year, serial=f"{serial:0{SERIAL_DIGITS}d}")
+    elif urn_division(urn) != application.residence_division:
+        raise MalformedError("PERMIT_URN", f"expected a permit of {application.residence_division}, got {urn}")
+    elif find_record(errand.node.database, PERMIT, urn, replica=False) is not None:
+        raise ConflictError("PERMIT_EXISTS", f"this node holds a permit {urn} already")
+    return register_permit(application, urn, today=issued)
+
+
+def _decode_done(content: bytes) -> list[tuple[int, PermitUrn]]:
+    return [(int(position), parse_permit_urn(urn)) for position, urn in json.loads(content)]

@@ -1,0 +1,141 @@
+"""Recognising another province's permit (居住证双向互认): decided here, told to the home node, shown on both sides.
+
+The window clerk names the permit and the holder's number; the node holds the copy that the home node shared. Own
+policy decides whether this agency may; the domain rule decides what the permit is worth in the chosen mode; the outcome
+goes to the home node as a signed message that it judges by its own policy and receipts.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from federation.domain.permit import PermitStatus, PermitUrn, urn_division
+from federation.domain.permit_item import PermitItem, decode_permit_item, keep_fields
+from federation.domain.permit_policy import LEGAL_BASIS, PermitFacts, PermitPurpose, item_facts, recognise_request
+from federation.domain.recognition import (
+    Recognition,
+    RecognitionItem,
+    RecognitionMode,
+    RecognitionRules,
+    Service,
+    decide_recognition,
+    encode_recognition_item,
+)
+from federation.node.node import Node
+from federation.node.permits.records import PERMIT, RECOGNITION
+from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
+from federation.node.send import Cause, Draft, send
+from federation.protocol.body import Body
+from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.statement import Recipient, Sender
+from federation.store.records import Record, find_record, put_records
+from federation.wire.values import Act, RecognitionAnswer, Ruling
+
+RECOGNITION_KIND = "permit.recognition"
+RECOGNITION_BODY = "application/vnd.bridgehead.recognition-item.v1+json"
+ALL_SERVICES = frozenset(Service)
+"""The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """What a person shows at the window: the permit and their own number; and the mode the clerk chose."""
+
+    urn: PermitUrn
+    citizen_number: str
+    mode: RecognitionMode
+
+
+async def recognise(node: Node, presented: Presented, *, caller: AgencyId, act: Act) -> RecognitionAnswer:
+    """Recognises, or refuses to recognise, the permit that a person shows at the window.
+
+    Returns:
+        The ruling of our own policy and, when it allows, what the permit is worth. The home node is told either way.
+
+    Raises:
+        NotFoundError: PERMIT_UNKNOWN when no copy came to this province: its home node shares it with the holder's
+            household and work provinces only.
+        RuleError: HOLDER_OTHER when the card is not this person's, RECOGNITION_FIELDS_MISSING.
+    """
+    errand = begin_errand(node, caller, act)
+    agreed, today = errand.in_force.agreement.recognition_modes, node.today()
+    record = find_record(node.database, PERMIT, presented.urn, replica=True)
+    item = decode_permit_item(record.content, errand.in_force.agreement.realm) if record is not None else None
+    facts = item_facts(item, today=today) if item is not None else unknown_facts(presented.urn)
+    request = recognise_request(
+        errand.agency, facts, occasion=errand.occasion, mode=presented.mode, agreed_modes=agreed
+    )
+    ruling = rule(errand, request)
+    if not ruling.decision.allowed:
+        await record_refusal(errand, ruling)
+        return RecognitionAnswer(ruling=ruling)
+    if record is None or item is None:
+        raise NotFoundError("PERMIT_UNKNOWN", f"no copy of {presented.urn} came to this province; ask its home county")
+    if item.citizen_number != presented.citizen_number:
+        raise RuleError("HOLDER_OTHER", "the number at the window is not that of the permit's holder")
+    rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
+    recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
+    await _tell_home(errand, _told(item, recognition, errand, presented.mode), home=record.owner, ruling=ruling)
+    return RecognitionAnswer(ruling=ruling, recognition=recognition, permit=keep_fields(item, ruling.decision.fields))
+
+
+def told_record(item: RecognitionItem, content: bytes, *, owner: NodeName) -> Record:
+    """The home node's record of what another province decided about its permit."""
+    return _record(item, content, owner=owner, replica=True)
+
+
+def unknown_facts(urn: PermitUrn) -> PermitFacts:
+    """What policy may know of a permit of which no copy came: its issuing county, from its name, and nothing else."""
+    return PermitFacts(issuing_division=urn_division(urn), household_division=None, status=PermitStatus.VALID)
+
+
+async def _tell_home(errand: Errand, told: RecognitionItem, *, home: NodeName, ruling: Ruling) -> None:
+    node, act = errand.node, errand.act
+    content = encode_recognition_item(told)
+    cause = Cause(
+        sender=Sender(node=node.name, agency=errand.caller, officer=act.officer),
+        purpose=act.purpose,
+        function=act.function,
+        basis=LEGAL_BASIS[PermitPurpose.RECOGNITION],
+    )
+    draft = Draft(
+        kind=RECOGNITION_KIND,
+        recipient=Recipient(node=home),
+        cause=cause,
+        body=Body(type=RECOGNITION_BODY, salt=os.urandom(32), items=(content,)),
+        decision=ruling.decision,
+    )
+    record = _record(told, content, owner=node.name, replica=False)
+    await send(node, [draft], rows=lambda tx: put_records(tx, [record]))
+
+
+def _told(item: PermitItem, recognition: Recognition, errand: Errand, mode: RecognitionMode) -> RecognitionItem:
+    if item.citizen_number is None or item.issue_date is None:
+        raise RuleError("RECOGNITION_FIELDS_MISSING", "the home node has to send holder and day of issue first")
+    return RecognitionItem(
+        urn=item.urn,
+        citizen_number=item.citizen_number,
+        issue_date=item.issue_date,
+        mode=mode,
+        outcome=recognition.outcome,
+        reason=recognition.reason,
+        agency=errand.caller,
+        decided_on=errand.node.today(),
+    )
+
+
+def _record(item: RecognitionItem, content: bytes, *, owner: NodeName, replica: bool) -> Record:
+    """One recognition a permit, mode and day: a repeat on the same day changes nothing."""
+    return Record(
+        id=f"{item.urn}/{item.mode}/{item.agency}",
+        kind=RECOGNITION,
+        owner=owner,
+        version=item.decided_on.toordinal(),
+        replica=replica,
+        status=item.outcome,
+        division=item.issuing_division,
+        subject=item.citizen_number,
+        content=content,
+    )

@@ -1,0 +1,150 @@
+"""Permits as records of the store and back: the owner's whole versions, the copies, and which request made what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from federation.domain.permit import Permit, PermitUrn, parse_permit_urn
+from federation.domain.permit_item import PermitItem
+from federation.domain.permit_record import decode_permit, encode_permit
+from federation.protocol.errors import CorruptError
+from federation.protocol.ids import NodeName
+from federation.store.database import Database
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_record, list_records, put_records
+from federation.wire.values import PermitQuery
+
+PERMIT = "permit"
+REQUEST = "request"
+RECOGNITION = "recognition"
+
+
+def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
+    """Writes versions of own permits; `before` is the version that the change started from, 0 for new ones.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when somebody else changed it meanwhile: read it again, then repeat.
+    """
+    put_records(transaction, [_own_record(permit, owner=owner) for permit in permits], expect_version=before)
+
+
+def copy_record(item: PermitItem, content: bytes, *, owner: NodeName) -> Record:
+    """The record of a copy: the very bytes that came, under the owner's name."""
+    return Record(
+        id=item.urn,
+        kind=PERMIT,
+        owner=owner,
+        version=item.version,
+        replica=True,
+        status=item.status.value,
+        division=item.residence_division,
+        household_division=item.household_division,
+        due_date=item.endorsed_until,
+        sealed=False,
+        subject=item.citizen_number,
+        content=content,
+    )
+
+
+def find_own_permit(database: Database, urn: PermitUrn) -> Permit | None:
+    """The newest version of a permit that this node issued."""
+    record = find_record(database, PERMIT, urn, replica=False)
+    return decode_permit(record.content) if record is not None else None
+
+
+def load_own_permit(database: Database, urn: PermitUrn) -> Permit:
+    """The newest version of a permit that must be there.
+
+    Raises:
+        CorruptError: PERMIT_RECORD when it is not.
+    """
+    permit = find_own_permit(database, urn)
+    if permit is None:
+        raise CorruptError("PERMIT_RECORD", f"expected the permit {urn} of an answered request")
+    return permit
+
+
+def find_permit_record(database: Database, urn: PermitUrn) -> Record | None:
+    """The record of a permit: this node's own, or else its copy."""
+    return find_record(database, PERMIT, urn, replica=False) or find_record(database, PERMIT, urn, replica=True)
+
+
+def list_permit_records(database: Database, query: PermitQuery, *, limit: int) -> Sequence[Record]:
+    """Own permits first, then copies, each by name, after the page token."""
+    token, replica = query.page_token, query.page_token.startswith("copy:")
+    found: list[Record] = []
+    for is_copy in (False, True):
+        if is_copy < replica:
+            continue
+        after = token.removeprefix("copy:") if is_copy == replica else ""
+        found.extend(
+            list_records(
+                database,
+                PERMIT,
+                after_id=after,
+                limit=limit - len(found),
+                replica=is_copy,
+                division=query.residence_division,
+                status=query.status.value if query.status else None,
+            )
+        )
+        if len(found) == limit:
+            break
+    return found
+
+
+def page_token(record: Record) -> str:
+    """Where the next page goes on after this record."""
+    return f"copy:{record.id}" if record.replica else record.id
+
+
+def put_request(transaction: GroupTransaction, request_id: str, urn: PermitUrn, *, owner: NodeName) -> None:
+    """Remembers which permit a request made or changed, in the same transaction.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when the same request is being answered at this moment.
+    """
+    put_request_answer(transaction, request_id, urn.encode(), owner=owner)
+
+
+def find_request(database: Database, request_id: str) -> PermitUrn | None:
+    """The permit that a request made or changed before, or None when it is new."""
+    answer = find_request_answer(database, request_id)
+    return parse_permit_urn(answer.decode()) if answer is not None else None
+
+
+def put_request_answer(
+    transaction: GroupTransaction, key: str, answer: bytes, *, owner: NodeName, before: int = 0
+) -> None:
+    """Remembers what a request came to, under its idempotency key; `before` counts the parts answered before.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when the same request is being answered at this moment.
+    """
+    record = Record(
+        id=key, kind=REQUEST, owner=owner, version=before + 1, replica=False, status="done", division="", content=answer
+    )
+    put_records(transaction, [record], expect_version=None if before else 0)
+
+
+def find_request_answer(database: Database, key: str) -> bytes | None:
+    """What a request came to before, or None when it is new."""
+    record = find_record(database, REQUEST, key, replica=False)
+    return record.content if record is not None else None
+
+
+def _own_record(permit: Permit, *, owner: NodeName) -> Record:
+    return Record(
+        id=permit.urn,
+        kind=PERMIT,
+        owner=owner,
+        version=permit.version,
+        replica=False,
+        status=permit.status.value,
+        division=permit.residence_division,
+        household_division=permit.holder.household_division,
+        due_date=permit.endorsed_until,
+        sealed=permit.sealed,
+        subject=permit.holder.citizen_number,
+        content=encode_permit(permit),
+    )

@@ -1,0 +1,89 @@
+"""Which permits, and which fields of them, go to which other province: decided by policy, record by record.
+
+A province gets a permit's versions only while policy entitles it (the holder's household province or the work
+county's), and of them only the fields that the deciding policies release. Nothing is sent for the others: their
+names do not leave. Source: 居住证暂行条例 article 7, DESIGN section 5 (sync).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from federation.domain.permit import Permit
+from federation.domain.permit_item import encode_permit_item, project_permit
+from federation.domain.permit_policy import (
+    FUNCTION_OF,
+    LEGAL_BASIS,
+    Occasion,
+    PermitFacts,
+    PermitPurpose,
+    permit_facts,
+    replicate_request,
+)
+from federation.node.permits.ruling import Errand
+from federation.node.send import Cause, Draft
+from federation.node.trust import InForce
+from federation.protocol.body import Body
+from federation.protocol.ids import NodeName
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy.book import Decision, Grounds, decide
+from federation.protocol.statement import Recipient, Sender
+
+SYNC_KIND = "permit.sync"
+SYNC_BODY = "application/vnd.bridgehead.permit-item.v1+json"
+MAX_ITEMS_A_MESSAGE = 1000
+
+
+def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
+    """Drafts the messages that bring these versions to every province entitled to them, fields and all.
+
+    Returns:
+        For each entitled province one message for every 1,000 permits; none where no permit may go.
+    """
+    node, in_force = errand.node, errand.in_force
+    cause = Cause(
+        sender=Sender(node=node.name, agency=errand.caller, officer=errand.act.officer),
+        purpose=PermitPurpose.SHARING,
+        function=FUNCTION_OF[PermitPurpose.SHARING],
+        basis=LEGAL_BASIS[PermitPurpose.SHARING],
+    )
+    today = node.today()
+    facts = [(permit, permit_facts(permit, today=today)) for permit in permits]
+    drafts: list[Draft] = []
+    for name in in_force.agreement.members:
+        if name != node.name:
+            drafts.extend(_drafts_for(name, in_force, facts=facts, cause=cause))
+    return drafts
+
+
+def _drafts_for(
+    name: NodeName, in_force: InForce, *, facts: Iterable[tuple[Permit, PermitFacts]], cause: Cause
+) -> Iterable[Draft]:
+    realm = in_force.agreement.realm
+    occasion = Occasion(purpose=cause.purpose, function=cause.function, realm=realm, node_realm=realm)
+    items: list[bytes] = []
+    decisions: dict[tuple[str, ...], Decision] = {}
+    for permit, fact in facts:
+        decision = decide(in_force.policies, replicate_request(name, fact, occasion=occasion))
+        if decision.allowed:
+            decisions[decision.policies] = decision
+            items.append(encode_permit_item(project_permit(permit, decision.fields)))
+    joined = join_decisions(list(decisions.values()))
+    for start in range(0, len(items), MAX_ITEMS_A_MESSAGE):
+        body = Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(items[start : start + MAX_ITEMS_A_MESSAGE]))
+        yield Draft(kind=SYNC_KIND, recipient=Recipient(node=name), cause=cause, body=body, decision=joined)
+
+
+def join_decisions(decisions: Sequence[Decision]) -> Decision:
+    """One decision for a message of several items: refused if any item is, naming every deciding policy."""
+    refused = [decision for decision in decisions if not decision.allowed]
+    deciding = refused or list(decisions)
+    return Decision(
+        verdict=Verdict.REFUSED if refused or not decisions else Verdict.ALLOWED,
+        policies=tuple(sorted({name for decision in deciding for name in decision.policies})),
+        fields=frozenset().union(*(decision.fields for decision in deciding)) if deciding else frozenset(),
+        reason=deciding[0].reason if deciding else Grounds.DEFAULT_DENY,
+        title_zh=";".join(dict.fromkeys(decision.title_zh for decision in deciding)),
+        title_en="; ".join(dict.fromkeys(decision.title_en for decision in deciding)),
+    )

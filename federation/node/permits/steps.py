@@ -1,0 +1,206 @@
+"""What an agency does with its own county's permits: register, endorse, suspend, restore, revoke, show, list.
+
+Every step: the caller is the certificate's agency; our policy decides; the domain rule decides; then one transaction
+takes the new version and the messages to every entitled province. A refusal by policy is returned and logged; a step
+that the law does not allow raises. The same `request_id` gives the same answer, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.permit import (
+    Permit,
+    PermitApplication,
+    PermitStatus,
+    PermitUrn,
+    RevokeReason,
+    endorse_permit,
+    format_permit_urn,
+    register_permit,
+    restore_permit,
+    revoke_permit,
+    suspend_permit,
+)
+from federation.domain.permit_item import decode_permit_item, keep_fields, project_permit
+from federation.domain.permit_policy import (
+    PermitChange,
+    PermitFacts,
+    change_request,
+    item_facts,
+    permit_facts,
+    read_request,
+)
+from federation.domain.permit_record import decode_permit
+from federation.node.node import Node
+from federation.node.permits.records import (
+    find_own_permit,
+    find_permit_record,
+    find_request,
+    list_permit_records,
+    load_own_permit,
+    page_token,
+    put_own_permits,
+    put_request,
+)
+from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
+from federation.node.permits.sharing import draft_sharing
+from federation.node.send import send
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import AgencyId
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, next_serial
+from federation.wire.values import Act, PermitAnswer, PermitPage, PermitQuery, Ruling
+
+MAX_PAGE = 1000
+SERIAL_DIGITS = 6
+
+
+async def register(node: Node, application: PermitApplication, *, caller: AgencyId, act: Act) -> PermitAnswer:
+    """Issues a permit and brings it to every entitled province.
+
+    Raises:
+        MalformedError: the reasons of the citizen number and its realm.
+        RuleError: what the law does not allow (`register_permit`).
+        UnavailableError: nothing was written; the same request may be sent again.
+    """
+    errand = begin_errand(node, caller, act)
+    if (done := find_request(node.database, act.request_id)) is not None:
+        return _answer(errand, load_own_permit(node.database, done))
+    verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
+    today = node.today()
+    trial = register_permit(
+        application, format_permit_urn(application.residence_division, today.year, serial="0"), today=today
+    )
+    ruling = _change_ruling(errand, PermitChange.REGISTER, trial)
+    if not ruling.decision.allowed:
+        await record_refusal(errand, ruling)
+        return PermitAnswer(ruling=ruling)
+    name = f"permit/{application.residence_division}/{today.year}"
+    serial = (await node.sequencer.commit(lambda tx: next_serial(tx, name))).value
+    urn = format_permit_urn(application.residence_division, today.year, serial=f"{serial:0{SERIAL_DIGITS}d}")
+    return await _write(errand, replace(trial, urn=urn), before=0, ruling=ruling)
+
+
+async def endorse(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+    """Endorses (签注) a permit in the month before its full year (article 10)."""
+    errand = begin_errand(node, caller, act)
+    return await _step(errand, urn, PermitChange.ENDORSE, step=partial(endorse_permit, today=node.today()))
+
+
+async def suspend(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+    """Records that a permit stopped working because its endorsement is late (article 10)."""
+    errand = begin_errand(node, caller, act)
+    return await _step(errand, urn, PermitChange.SUSPEND, step=partial(suspend_permit, today=node.today()))
+
+
+async def restore(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+    """Restores a suspended permit by a late endorsement; the years count anew (article 10)."""
+    errand = begin_errand(node, caller, act)
+    return await _step(errand, urn, PermitChange.RESTORE, step=partial(restore_permit, today=node.today()))
+
+
+async def revoke(node: Node, urn: PermitUrn, *, reason: RevokeReason, caller: AgencyId, act: Act) -> PermitAnswer:
+    """Revokes (注销) a permit for good."""
+    errand = begin_errand(node, caller, act)
+    return await _step(errand, urn, PermitChange.REVOKE, step=partial(revoke_permit, reason=reason, today=node.today()))
+
+
+async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+    """Shows the fields of an own permit or a copy that policy releases to this agency for this purpose.
+
+    Raises:
+        NotFoundError: PERMIT_UNKNOWN when this node holds neither.
+    """
+    errand = begin_errand(node, caller, act)
+    record = find_permit_record(node.database, urn)
+    if record is None:
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
+    answer = _view(errand, record)
+    if not answer.ruling.decision.allowed:
+        await record_refusal(errand, answer.ruling)
+    return answer
+
+
+async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act: Act) -> PermitPage:
+    """Lists the permits and copies that policy lets this agency read, each with the fields it may have.
+
+    What policy does not release is left out without a trace. Refused as a whole when the agency may not even read its
+    own county's permits for that purpose.
+    """
+    errand = begin_errand(node, caller, act)
+    size = min(query.page_size, MAX_PAGE)
+    records = list_permit_records(node.database, query, limit=size)
+    answers = [_view(errand, record) for record in records]
+    readable = [answer for answer in answers if answer.permit is not None]
+    own = PermitFacts(issuing_division=caller.county, household_division=None, status=PermitStatus.VALID)
+    ruling = readable[0].ruling if readable else _read_ruling(errand, own)
+    if not ruling.decision.allowed:
+        await record_refusal(errand, ruling)
+        return PermitPage(ruling=ruling)
+    return PermitPage(
+        ruling=ruling,
+        permits=tuple(answer.permit for answer in readable if answer.permit is not None),
+        next_page_token=page_token(records[-1]) if len(records) == size else "",
+    )
+
+
+async def _step(
+    errand: Errand, urn: PermitUrn, change: PermitChange, *, step: Callable[[Permit], Permit]
+) -> PermitAnswer:
+    database = errand.node.database
+    if (done := find_request(database, errand.act.request_id)) is not None:
+        return _answer(errand, load_own_permit(database, done))
+    before = find_own_permit(database, urn)
+    if before is None:
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
+    ruling = _change_ruling(errand, change, before)
+    if not ruling.decision.allowed:
+        await record_refusal(errand, ruling)
+        return PermitAnswer(ruling=ruling)
+    return await _write(errand, step(before), before=before.version, ruling=ruling)
+
+
+async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling) -> PermitAnswer:
+    """Writes a new version together with the messages that bring it to the entitled provinces."""
+    node, act = errand.node, errand.act
+
+    def rows(transaction: GroupTransaction) -> None:
+        put_request(transaction, act.request_id, permit.urn, owner=node.name)
+        put_own_permits(transaction, [permit], owner=node.name, before=before)
+
+    drafts = draft_sharing(errand, [permit])
+    await send(node, drafts, rows=rows)
+    return _answer(errand, permit, ruling=ruling)
+
+
+def _change_ruling(errand: Errand, change: PermitChange, permit: Permit) -> Ruling:
+    facts = permit_facts(permit, today=errand.node.today())
+    return rule(errand, change_request(change, errand.agency, permit=facts, occasion=errand.occasion))
+
+
+def _answer(errand: Errand, permit: Permit, *, ruling: Ruling | None = None) -> PermitAnswer:
+    """What the agency that made a change may see of it: the fields that policy lets it read for the same purpose."""
+    reading = _read_ruling(errand, permit_facts(permit, today=errand.node.today()))
+    item = project_permit(permit, reading.decision.fields) if reading.decision.allowed else None
+    return PermitAnswer(ruling=ruling or reading, permit=item)
+
+
+def _view(errand: Errand, record: Record) -> PermitAnswer:
+    today = errand.node.today()
+    if record.replica:
+        copy = decode_permit_item(record.content, errand.in_force.agreement.realm)
+        ruling = _read_ruling(errand, item_facts(copy, today=today))
+        item = keep_fields(copy, ruling.decision.fields)
+    else:
+        permit = decode_permit(record.content)
+        ruling = _read_ruling(errand, permit_facts(permit, today=today))
+        item = project_permit(permit, ruling.decision.fields)
+    return PermitAnswer(ruling=ruling, permit=item if ruling.decision.allowed else None)
+
+
+def _read_ruling(errand: Errand, facts: PermitFacts) -> Ruling:
+    return rule(errand, read_request(errand.agency, facts, occasion=errand.occasion))
