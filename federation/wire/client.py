@@ -31,7 +31,7 @@ from federation.v1 import (
     reconciliation_service_pb2_grpc,
 )
 from federation.wire import convert, convert_permit
-from federation.wire.server import MAX_MESSAGE_BYTES
+from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.status import error_of_call
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (

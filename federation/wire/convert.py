@@ -1,7 +1,7 @@
 """Protobuf to values and back for everything but permits: with `convert_permit` the only place that touches pb fields.
 
-Rules kept: a request passes its shape rules before a field is read; signed bytes are carried verbatim; what is
-converted back is an equal value. Answers of a peer are checked as they are read: an unset choice is malformed.
+Rules kept: a request has passed its shape rules (`services.shape`) before a field is read; signed bytes are carried
+verbatim; what is converted back is an equal value; an unset choice in a peer's answer is malformed.
 Source: DESIGN section 3 step 2, style reference sections 6 and 7.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import protovalidate
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from federation.protocol.body import Body
@@ -42,33 +40,6 @@ from federation.wire.values import (
 
 DEFAULT_PAGE = 100
 MAX_MESSAGES_PAGE = 256
-_MAX_VIOLATIONS_TOLD = 8
-
-
-def verify_shape(message: Message) -> None:
-    """Checks the shape rules that stand in the proto files.
-
-    Raises:
-        MalformedError: FIELD_RULE naming the fields and what was expected of them, never their values.
-    """
-    violations = protovalidate.collect_violations(message)
-    if not violations:
-        return
-    told = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS_TOLD]]
-    sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in told)
-    raise MalformedError("FIELD_RULE", sentence, field=told[0][0])
-
-
-def _format_path(violation: protovalidate.Violation) -> str:
-    path = violation.proto.field
-    if path is None:
-        return ""
-    parts = []
-    for element in path.elements:
-        at = element.subscript
-        index = f"[{at.value}]" if at is not None and at.field == "index" else ""
-        parts.append(f"{element.field_name}{index}")
-    return ".".join(parts)
 
 
 def submissions_from_pb(request: exchange_service_pb2.SubmitRequest) -> list[Submission]:

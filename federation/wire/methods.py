@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""The largest request or response, refused before it is parsed."""
+
 
 class Side(StrEnum):
     """Which of a node's two gRPC ports: for the other provinces, or for its own agencies."""

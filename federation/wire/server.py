@@ -24,6 +24,7 @@ from federation.v1 import (
 )
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
+from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
@@ -33,7 +34,6 @@ from federation.wire.services.reconciliation import ReconciliationService
 from federation.wire.tls import WatchedTls, server_credentials
 from federation.wire.values import TlsFiles
 
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 MAX_CALLS = 1024
 """The most RPCs at work on one port; more are told RESOURCE_EXHAUSTED."""
 
@@ -51,7 +51,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Where a port listens (`host:port`, port 0 for any), its certificate, and the CAs (PEM) whose clients it lets in."""
+    """Where a port listens (`host:port`, port 0 for any), its certificate, and the CAs (PEM) of its clients."""
 
     address: str
     tls: TlsFiles

@@ -1,4 +1,4 @@
-"""The one table between the error tree and gRPC: class, kind on the wire, status code. Server and client both read it.
+"""The one table of the error tree: class, kind on the wire, gRPC and HTTP code. Server and client both read it.
 
 Rules kept: each error class has one row; a few reasons have a code of their own; the status carries exactly one
 `google.rpc.ErrorInfo` (reason, our domain, facts as text and the kind), and a `BadRequest` when a field is named.
@@ -37,22 +37,23 @@ MAX_FACTS = 16
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One error class, its kind on the wire (`FailureKind` without prefix), its gRPC code."""
+    """One error class, its kind on the wire (`FailureKind` without prefix), its gRPC code, its code on the read side."""
 
     error: type[BridgeheadError]
     kind: str
     code: grpc.StatusCode
+    http: int
 
 
 STATUS_ROWS = (
-    StatusRow(MalformedError, "MALFORMED", grpc.StatusCode.INVALID_ARGUMENT),
-    StatusRow(UntrustedError, "UNTRUSTED", grpc.StatusCode.PERMISSION_DENIED),
-    StatusRow(StaleError, "STALE", grpc.StatusCode.FAILED_PRECONDITION),
-    StatusRow(RuleError, "RULE", grpc.StatusCode.FAILED_PRECONDITION),
-    StatusRow(ConflictError, "CONFLICT", grpc.StatusCode.ALREADY_EXISTS),
-    StatusRow(NotFoundError, "NOT_FOUND", grpc.StatusCode.NOT_FOUND),
-    StatusRow(UnavailableError, "UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
-    StatusRow(CorruptError, "CORRUPT", grpc.StatusCode.DATA_LOSS),
+    StatusRow(MalformedError, "MALFORMED", grpc.StatusCode.INVALID_ARGUMENT, 400),
+    StatusRow(UntrustedError, "UNTRUSTED", grpc.StatusCode.PERMISSION_DENIED, 403),
+    StatusRow(StaleError, "STALE", grpc.StatusCode.FAILED_PRECONDITION, 409),
+    StatusRow(RuleError, "RULE", grpc.StatusCode.FAILED_PRECONDITION, 409),
+    StatusRow(ConflictError, "CONFLICT", grpc.StatusCode.ALREADY_EXISTS, 409),
+    StatusRow(NotFoundError, "NOT_FOUND", grpc.StatusCode.NOT_FOUND, 404),
+    StatusRow(UnavailableError, "UNAVAILABLE", grpc.StatusCode.UNAVAILABLE, 503),
+    StatusRow(CorruptError, "CORRUPT", grpc.StatusCode.DATA_LOSS, 500),
 )
 
 CODES_BY_REASON: Mapping[str, grpc.StatusCode] = {
@@ -95,6 +96,11 @@ def kind_of(error: BridgeheadError) -> str:
 def code_of(error: BridgeheadError) -> grpc.StatusCode:
     """The gRPC code of an error: its reason's own, or else its class's."""
     return CODES_BY_REASON.get(error.reason) or _row_of(error).code
+
+
+def http_code_of(error: BridgeheadError) -> int:
+    """The HTTP status of an error on the read side."""
+    return _row_of(error).http
 
 
 def error_of(kind: str, *, reason: str, message: str, facts: Mapping[str, str]) -> BridgeheadError:

@@ -1,4 +1,4 @@
-"""TLS of both gRPC ports and of the clients: certificates on disk, the CAs out of the agreement, neither needs a restart.
+"""TLS of both gRPC ports and of the clients: certificates on disk, CAs out of the agreement, neither needs a restart.
 
 Rules kept: client certificates are required, always; keys are ECDSA P-256 (gRPC's TLS refuses Ed25519 ones); a pair of
 files that does not belong together, as while it is being replaced, is passed over and the last good one goes on.
@@ -99,7 +99,11 @@ def server_credentials(watched: WatchedTls, roots: Callable[[], str]) -> grpc.Se
 
     first = (watched.current(), roots())
     last.append(first)
-    return grpc.dynamic_ssl_server_credentials(_configuration(*first), fetch, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(
+        _configuration(*first),
+        fetch,  # type: ignore[arg-type]  # the library takes None for "unchanged", its stub does not say so
+        require_client_authentication=True,
+    )
 
 
 def channel_credentials(pair: TlsPair, authority: str) -> grpc.ChannelCredentials:

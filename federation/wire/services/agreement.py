@@ -8,7 +8,8 @@ import grpc
 
 from federation.protocol.trust.agreement import AgreementFiles
 from federation.v1 import agreement_service_pb2, agreement_service_pb2_grpc
-from federation.wire.convert import agreement_to_pb, verify_shape
+from federation.wire.convert import agreement_to_pb
+from federation.wire.services.shape import verify_shape
 
 FetchAgreement = Callable[[int], Awaitable[AgreementFiles]]
 """The newest files; `targets` and `files` are empty when the version given is the newest."""

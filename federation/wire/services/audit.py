@@ -8,8 +8,9 @@ import grpc
 
 from federation.protocol.ids import AgencyId
 from federation.v1 import audit_service_pb2, audit_service_pb2_grpc
-from federation.wire.convert import act_from_pb, message_page_to_pb, message_query_from_pb, verify_shape
+from federation.wire.convert import act_from_pb, message_page_to_pb, message_query_from_pb
 from federation.wire.identity import calling_agency
+from federation.wire.services.shape import verify_shape
 from federation.wire.values import Act, MessagePage, MessageQuery
 
 ListMessages = Callable[[AgencyId, Act, MessageQuery], Awaitable[MessagePage]]

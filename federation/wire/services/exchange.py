@@ -9,8 +9,9 @@ import grpc
 from federation.protocol.ids import NodeName
 from federation.protocol.receipt import Answer, Submission
 from federation.v1 import exchange_service_pb2, exchange_service_pb2_grpc
-from federation.wire.convert import answers_to_pb, submissions_from_pb, verify_shape
+from federation.wire.convert import answers_to_pb, submissions_from_pb
 from federation.wire.identity import calling_node
+from federation.wire.services.shape import verify_shape
 
 Submit = Callable[[NodeName, Sequence[Submission]], Awaitable[Sequence[Answer]]]
 """Answers each submission of a peer by itself, in order; never raises for one of them."""

@@ -8,8 +8,9 @@ import grpc
 
 from federation.protocol.ids import AgencyId
 from federation.v1 import node_service_pb2, node_service_pb2_grpc
-from federation.wire.convert import status_to_pb, verify_shape
+from federation.wire.convert import status_to_pb
 from federation.wire.identity import calling_agency
+from federation.wire.services.shape import verify_shape
 from federation.wire.values import NodeStatus
 
 GetStatus = Callable[[AgencyId], Awaitable[NodeStatus]]

@@ -10,7 +10,7 @@ import grpc
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason, parse_permit_urn
 from federation.protocol.ids import AgencyId
 from federation.v1 import permit_service_pb2, permit_service_pb2_grpc
-from federation.wire.convert import act_from_pb, verify_shape
+from federation.wire.convert import act_from_pb
 from federation.wire.convert_permit import (
     application_from_pb,
     chunk_from_pb,
@@ -23,6 +23,7 @@ from federation.wire.convert_permit import (
     revoke_reason_from_pb,
 )
 from federation.wire.identity import calling_agency
+from federation.wire.services.shape import verify_shape
 from federation.wire.values import (
     Act,
     ImportChunk,

@@ -9,8 +9,9 @@ import grpc
 from federation.protocol.errors import UntrustedError
 from federation.protocol.ids import NodeName, Pair, parse_pair
 from federation.v1 import reconciliation_service_pb2, reconciliation_service_pb2_grpc
-from federation.wire.convert import digest_to_pb, verify_shape
+from federation.wire.convert import digest_to_pb
 from federation.wire.identity import calling_node
+from federation.wire.services.shape import verify_shape
 from federation.wire.values import PairDigest
 
 DigestRange = Callable[[NodeName, Pair, int, int], Awaitable[PairDigest]]

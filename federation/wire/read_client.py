@@ -1,0 +1,140 @@
+"""Reading another node's log and witness over HTTP, with nothing but the standard library.
+
+Rules kept: every answer has a size limit and every call a time limit; no redirect is followed; connections are kept.
+Trusts nothing that it reads: who asked verifies. Source: C2SP tlog-tiles.md, tlog-witness.md,
+C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
+from federation.protocol.tlog.tiles import ENTRIES, Tile, format_tile_path
+from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, monitoring_path
+
+MAX_NOTE_BYTES = 256 * 1024
+MAX_TILE_BYTES = 256 * 32
+MAX_BUNDLE_BYTES = 256 * (2 + 0xFFFF)
+_MAX_IDLE = 16
+
+
+class ReadClient:
+    """The read side of one node at a URL such as `http://host:7103`; it may be used from several tasks at once."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = 10.0) -> None:
+        """Connects on the first call.
+
+        Raises:
+            MalformedError: READ_URL for anything but http or https with a host.
+        """
+        parts = urlsplit(url)
+        try:
+            self._port = parts.port
+        except ValueError as error:
+            raise MalformedError("READ_URL", f"expected a port in {url!r:.100}") from error
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise MalformedError("READ_URL", f"expected a URL such as http://host:7103, got {url!r:.100}")
+        self._url, self._host, self._prefix = url, parts.hostname, parts.path.rstrip("/")
+        self._secure = parts.scheme == "https"
+        self._timeout_seconds = timeout_seconds
+        self._idle: list[HTTPConnection] = []
+
+    async def checkpoint(self) -> bytes:
+        """Fetches the signed head.
+
+        Raises:
+            NotFoundError: FILE_MISSING. UnavailableError: READ_FAILED, READ_STATUS. MalformedError: READ_SIZE.
+        """
+        return await self._get("checkpoint", MAX_NOTE_BYTES)
+
+    async def load(self, tile: Tile) -> bytes:
+        """Fetches a tile or an entry bundle; raises as `checkpoint`."""
+        return await self._get(format_tile_path(tile), MAX_BUNDLE_BYTES if tile.level == ENTRIES else MAX_TILE_BYTES)
+
+    async def cosigned(self, origin: str) -> bytes:
+        """Fetches the checkpoint of another log that this node cosigned last; raises as `checkpoint`."""
+        return await self._get(f"witness/{monitoring_path(origin)}", MAX_NOTE_BYTES)
+
+    async def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
+        """Posts an `add-checkpoint` request and returns status and body, whatever they say.
+
+        Raises:
+            UnavailableError: READ_FAILED. MalformedError: READ_SIZE.
+        """
+        path = f"{self._prefix}/witness/add-checkpoint"
+        return await asyncio.to_thread(self._exchange, "POST", path, body, limit=MAX_REQUEST_BYTES)
+
+    def close(self) -> None:
+        """Closes the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _get(self, path: str, limit: int) -> bytes:
+        status, body = await asyncio.to_thread(self._exchange, "GET", f"{self._prefix}/{path}", None, limit=limit)
+        if status == 404:
+            raise NotFoundError("FILE_MISSING", f"{self._url} has no {path}")
+        if status != 200:
+            raise UnavailableError("READ_STATUS", f"expected {path} from {self._url}, got status {status}")
+        return body
+
+    def _exchange(self, verb: str, path: str, body: bytes | None, *, limit: int) -> tuple[int, bytes]:
+        """Sends one request; a kept connection that the server closed meanwhile is replaced once."""
+        while True:
+            try:
+                connection, kept = self._idle.pop(), True
+            except IndexError:
+                connection, kept = self._connect(), False
+            try:
+                return self._talk(connection, verb, path, body=body, limit=limit)
+            except (OSError, HTTPException) as error:
+                connection.close()
+                if not kept:
+                    raise UnavailableError("READ_FAILED", f"no answer from {self._url}: {error}") from error
+
+    def _talk(
+        self, connection: HTTPConnection, verb: str, path: str, *, body: bytes | None, limit: int
+    ) -> tuple[int, bytes]:
+        connection.request(verb, path, body=body, headers={"Accept-Encoding": "identity"})
+        response = connection.getresponse()
+        found = response.read(limit + 1)
+        if len(found) > limit:
+            connection.close()
+            raise MalformedError("READ_SIZE", f"expected at most {limit} bytes of {path} from {self._url}")
+        if len(self._idle) < _MAX_IDLE and not response.will_close:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return response.status, found
+
+    def _connect(self) -> HTTPConnection:
+        if self._secure:
+            context = ssl.create_default_context()
+            return HTTPSConnection(self._host, self._port, timeout=self._timeout_seconds, context=context)
+        return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+
+
+class CheckpointPoster:
+    """Posts checkpoints to witnesses, one kept `ReadClient` for each."""
+
+    def __init__(self, *, timeout_seconds: float = 1.0) -> None:
+        """The time is each call's limit: a witness that is slower is asked again a tick later."""
+        self._timeout_seconds = timeout_seconds
+        self._clients: dict[str, ReadClient] = {}
+
+    async def __call__(self, read_url: str, body: bytes) -> tuple[int, bytes]:
+        """Posts to the witness at that URL; raises as `ReadClient.add_checkpoint`."""
+        client = self._clients.get(read_url)
+        if client is None:
+            client = self._clients[read_url] = ReadClient(read_url, timeout_seconds=self._timeout_seconds)
+        return await client.add_checkpoint(body)
+
+    def close(self) -> None:
+        """Closes the idle connections."""
+        for client in self._clients.values():
+            with contextlib.suppress(OSError):
+                client.close()

@@ -1,0 +1,193 @@
+"""The HTTP read side of a node: its log as tiles, its duty as a witness, health and metrics. No personal data is here.
+
+Rules kept: content types and caching as the public pages say; a full tile or bundle is immutable, the checkpoint is
+fresh; a request body over 128 KiB is refused while it is read; what goes wrong is one plain line, opaque when unknown.
+Trusts nobody and needs not to: everything served is signed or a hash, what is posted is judged by the witness's table.
+Source: C2SP tlog-tiles.md, tlog-witness.md, C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
+from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_tile_path
+from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, WitnessAnswer
+from federation.wire.interceptors import REGISTRY
+from federation.wire.status import http_code_of
+
+BODY_SECONDS = 10.0
+"""How long a client may take to send its body."""
+
+_FRESH = "max-age=2"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_PARTIAL = "public, max-age=3600"
+_TEXT = "text/plain; charset=utf-8"
+_BINARY = "application/octet-stream"
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFunctions:
+    """What the node does for each path; a missing file is a `NotFoundError`.
+
+    `cosigned` gets the lower-case hex SHA-256 of a log's origin. `health` says None when all is well, else what is not.
+    """
+
+    checkpoint: Callable[[], Awaitable[bytes]]
+    tile: Callable[[Tile], Awaitable[bytes]]
+    add_checkpoint: Callable[[bytes], Awaitable[WitnessAnswer]]
+    cosigned: Callable[[str], Awaitable[bytes]]
+    health: Callable[[], Awaitable[str | None]]
+
+
+def read_app(functions: ReadFunctions) -> ASGIApp:
+    """Builds the application over the node's functions."""
+    reads = _Reads(functions)
+    return Starlette(
+        routes=[
+            Route("/checkpoint", reads.checkpoint),
+            Route("/tile/{path:path}", reads.tile),
+            Route("/witness/add-checkpoint", reads.add_checkpoint, methods=["POST"]),
+            Route("/witness/{origin_hash}/checkpoint", reads.cosigned),
+            Route("/healthz", reads.health),
+            Route("/metrics", reads.metrics),
+        ],
+        exception_handlers={BridgeheadError: _tell, Exception: _tell_nothing},
+    )
+
+
+class _Reads:
+    """One method a path: reads the request, calls the function, says what it is."""
+
+    def __init__(self, functions: ReadFunctions) -> None:
+        self._functions = functions
+
+    async def checkpoint(self, request: Request) -> Response:
+        del request
+        return Response(await self._functions.checkpoint(), media_type=_TEXT, headers={"Cache-Control": _FRESH})
+
+    async def tile(self, request: Request) -> Response:
+        tile = parse_tile_path(f"tile/{request.path_params['path']}")
+        blob = await self._functions.tile(tile)
+        headers = {"Cache-Control": _IMMUTABLE if tile.width == TILE_WIDTH else _PARTIAL}
+        if tile.level == ENTRIES:
+            headers["Vary"] = "Accept-Encoding"
+            if "gzip" in request.headers.get("accept-encoding", ""):
+                headers["Content-Encoding"] = "gzip"
+                blob = gzip.compress(blob, compresslevel=1, mtime=0)
+        return Response(blob, media_type=_BINARY, headers=headers)
+
+    async def add_checkpoint(self, request: Request) -> Response:
+        answer = await self._functions.add_checkpoint(await _read_body(request))
+        return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
+
+    async def cosigned(self, request: Request) -> Response:
+        origin_hash = request.path_params["origin_hash"]
+        if len(origin_hash) != 64 or not set(origin_hash) <= set("0123456789abcdef"):
+            raise NotFoundError("ORIGIN_HASH", "expected the lower-case hex SHA-256 of a log's origin")
+        note = await self._functions.cosigned(origin_hash)
+        return Response(note, media_type=_TEXT, headers={"Cache-Control": _FRESH})
+
+    async def health(self, request: Request) -> Response:
+        del request
+        trouble = await self._functions.health()
+        headers = {"Cache-Control": "no-store"}
+        return PlainTextResponse(f"{trouble or 'ok'}\n", status_code=503 if trouble else 200, headers=headers)
+
+    async def metrics(self, request: Request) -> Response:
+        del request
+        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class RunningHttp:
+    """The read side at work."""
+
+    def __init__(self, server: uvicorn.Server, listening: socket.socket) -> None:
+        """Keeps the server; use `serve_http`."""
+        self.port: int = listening.getsockname()[1]
+        self._server = server
+        self._task = asyncio.create_task(server.serve(sockets=[listening]), name="read-http")
+
+    async def stop(self) -> None:
+        """Stops listening and lets the requests at work end."""
+        self._server.should_exit = True
+        await self._task
+
+
+async def serve_http(app: ASGIApp, *, host: str, port: int, drain_seconds: float = 5.0) -> RunningHttp:
+    """Serves the application inside the running loop; port 0 takes any.
+
+    Raises:
+        UnavailableError: PORT_TAKEN when nothing can listen there.
+    """
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise UnavailableError("PORT_TAKEN", f"cannot listen on {host}:{port}") from error
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        limit_concurrency=256,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    return RunningHttp(_QuietServer(config), listening)
+
+
+class _QuietServer(uvicorn.Server):
+    """A server that leaves signals to the process it runs in."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _read_body(request: Request) -> bytes:
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > MAX_REQUEST_BYTES:
+        raise MalformedError("BODY_SIZE", f"expected at most {MAX_REQUEST_BYTES} bytes, got {told:.20}")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_REQUEST_BYTES:
+                    raise MalformedError("BODY_SIZE", f"expected at most {MAX_REQUEST_BYTES} bytes")
+    except TimeoutError as error:
+        raise UnavailableError("BODY_TIMEOUT", f"expected the body within {BODY_SECONDS:.0f} seconds") from error
+    return bytes(body)
+
+
+async def _tell(request: Request, error: Exception) -> Response:
+    del request
+    if not isinstance(error, BridgeheadError):
+        raise error
+    code = 413 if error.reason == "BODY_SIZE" else http_code_of(error)
+    return PlainTextResponse(f"{error}\n", status_code=code)
+
+
+async def _tell_nothing(request: Request, error: Exception) -> Response:
+    error_id = secrets.token_hex(8)
+    _log.error("http.failed", path=request.url.path, error_id=error_id, exc_info=error)
+    return PlainTextResponse(f"internal error: tell the operator this id: {error_id}\n", status_code=500)
