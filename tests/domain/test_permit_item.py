@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.division import NODES
 from federation.domain.permit import PermitStatus
+from federation.domain import permit_item
 from federation.domain.permit_item import (
     ALWAYS_FIELDS,
     PERMIT_FIELDS,
@@ -194,6 +195,29 @@ def test_decode_one_changed_byte_is_refused_or_another_item(permit, place, byte)
     except MalformedError:
         return
     assert encode_permit_item(item) == bytes(encoded)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@given(
+    fields=SUBSETS,
+    place=st.integers(0, 700),
+    bytes_put=st.sampled_from(['"', "\\", ",", "0", "9", "{", "}", "é", " ", ""]),
+)
+def test_decode_plain_way_takes_nothing_that_the_general_way_refuses(permit, fields, place, bytes_put):
+    """The quick way for the plain spelling and the general way agree on every item, whole or damaged."""
+    encoded = encode_permit_item(project_permit(permit, fields))
+    assert permit_item._find_plain_item(encoded) == permit_item._decode_any_item(encoded)
+    place %= len(encoded)
+    damaged = encoded[:place] + bytes_put.encode() + encoded[place + 1 :]
+    plain = permit_item._find_plain_item(damaged)
+    assert plain is None or plain == permit_item._decode_any_item(damaged)
+
+
+def test_decode_plain_way_is_taken_by_every_synthetic_permit():
+    """The general way is for rare spellings: bulk exchange does not depend on it."""
+    for permit in synthetic_permits(NODES[1], 200, seed=5, today=date(2026, 11, 23)):
+        encoded = encode_permit_item(project_permit(permit, EVERY))
+        assert permit_item._find_plain_item(encoded) is not None
 
 
 @given(encoded=st.binary(max_size=200))
