@@ -26,7 +26,7 @@ ENGINE: Final = "cedarpy 4.12.2"
 
 _KNOWN_GROUPS: Final = 1024
 _KNOWN_ENTITIES: Final = 2048
-"""Parsed entities kept for the next question about the same agency and kind of record: parsing costs as much as asking."""
+"""Parsed entities kept for the next question about the same agency and kind of record: parsing costs as much again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,17 +131,18 @@ def _finding(policy: PolicyText, met: frozenset[str], wanted: frozenset[str]) ->
     )
 
 
-def _distance(finding: PolicyFinding) -> tuple[int, int, str]:
-    return sum(not clause.met for clause in finding.clauses), len(finding.beyond), finding.id
+def _distance(finding: PolicyFinding) -> int:
+    return sum(not clause.met for clause in finding.clauses)
 
 
 def _remedy(
     decision: Decision, permits: list[PolicyFinding], forbids: tuple[PolicyFinding, ...]
 ) -> Iterable[tuple[str, str]]:
+    """One line for each forbid that applies, then one for each of the nearest permits: any one of these will do."""
     if decision.reason is Grounds.POLICY_ERROR:
         yield (
             "请联系本省节点管理员:请求不符合约定的格式,或规则文本有误",
-            ("Ask your node's operator: the request is not of the agreed form, or a policy is broken"),
+            "Ask your node's operator: the request is not of the agreed form, or a policy is broken",
         )
         return
     for forbid in forbids:
@@ -149,14 +150,21 @@ def _remedy(
         yield "或".join(zh for zh, _ in ways), ", or ".join(en for _, en in ways)
     if not permits:
         yield "没有规则涉及此类主体的此项操作", "No policy speaks of this action for such a principal"
-        return
-    nearest = permits[0]
-    for clause in nearest.clauses:
-        if not clause.met:
-            yield _say(clause, true=not clause.unless)
-    if nearest.beyond:
-        names = ", ".join(nearest.beyond)
-        yield f"不要索取这些字段:{names}", f"Do not ask for: {names}"
+    for permit in permits:
+        if not permit.applies and _distance(permit) == _distance(permits[0]):
+            steps = _steps(permit)
+            yield (
+                f"依“{permit.title_zh}”,{';'.join(zh for zh, _ in steps)}",
+                f"by '{permit.title_en}', {'; '.join(en for _, en in steps)}",
+            )
+
+
+def _steps(permit: PolicyFinding) -> list[tuple[str, str]]:
+    steps = [_say(clause, true=not clause.unless) for clause in permit.clauses if not clause.met]
+    if permit.beyond:
+        names = ", ".join(permit.beyond)
+        steps.append((f"不索取:{names}", f"do not ask for: {names}"))
+    return steps
 
 
 def _say(clause: ClauseFinding, *, true: bool) -> tuple[str, str]:

@@ -1,0 +1,164 @@
+"""The policies and their case tables: what the provinces agreed on, in cases that a non-programmer wrote."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from federation.domain.function_register import parse_functions
+from federation.domain.permit_item import PERMIT_FIELDS
+from federation.domain.permit_policy import FUNCTION_OF
+from federation.protocol.errors import MalformedError
+from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
+from tests.policies.case_table import ROOT, load_cases, parse_cases, policy_files
+
+BOOK = load_policy_book(policy_files())
+CASES = load_cases("permits.toml", frozenset(BOOK.policies))
+RELEASING = ("read-", "recognise-", "share-")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name_en)
+def test_case_as_written_comes_out_as_written(case):
+    """Every case of the table gives the verdict, the deciding policies and the fields that its author expects."""
+    decision = decide_afresh(BOOK, case.request)
+
+    assert (decision.verdict, decision.policies) == (case.expect, case.by), decision.errors
+    assert case.fields is None or decision.fields == case.fields
+
+
+def test_case_table_is_long_enough():
+    """At least forty cases, both allowed and refused."""
+    assert len(CASES) >= 40
+    assert {case.expect.value for case in CASES} == {"allowed", "refused"}
+
+
+@pytest.mark.parametrize("policy_id", sorted(BOOK.policies))
+def test_policy_decides_a_case(policy_id):
+    """Every policy decides at least one case."""
+    assert [case for case in CASES if policy_id in case.by]
+
+
+@pytest.mark.parametrize("policy_id", sorted(BOOK.policies))
+def test_policy_has_a_case_on_either_side(policy_id):
+    """Every policy has a case of its actions where it decides, and one where it does not."""
+    near = [case for case in CASES if policy_id in BOOK.engine.policies_of(case.request)]
+
+    assert {policy_id in case.by for case in near} == {True, False}
+
+
+@pytest.mark.parametrize("policy_id", sorted(BOOK.policies))
+def test_policy_removed_changes_a_case(policy_id):
+    """No policy is idle: without it at least one case comes out otherwise."""
+    lesser = load_policy_book(_files_without(policy_id))
+
+    changed = [case for case in CASES if _outcome(lesser, case) != _outcome(BOOK, case)]
+
+    assert policy_id not in lesser.policies
+    assert changed
+
+
+def test_every_clause_is_missed_by_a_case():
+    """Each clause of each permit is the only thing in the way of at least one case, so each clause is tested."""
+    alone = set()
+    for case in CASES:
+        for permit in explain(BOOK, case.request).permits:
+            missed = [number for number, clause in enumerate(permit.clauses, start=1) if not clause.met]
+            if len(missed) == 1:
+                alone.add((permit.id, missed[0]))
+    wanted = {
+        (policy.id, number)
+        for policy in BOOK.policies.values()
+        if policy.effect is Effect.PERMIT
+        for number in range(1, len(policy.sentences) + 1)
+    }
+
+    assert wanted - alone == set()
+
+
+def test_every_clause_has_its_sentence_in_two_languages():
+    """A when or unless without its Chinese and its English sentence could not be explained at the window."""
+    for policy in BOOK.policies.values():
+        assert len(policy.sentences) == len(policy.tree.clauses) >= 1
+        assert all(re.search(r"[\u4e00-\u9fff]", sentence.zh) for sentence in policy.sentences)
+        assert re.search(r"[\u4e00-\u9fff]", policy.title_zh)
+        assert policy.title_en.isascii()
+
+
+def test_permits_that_release_fields_name_known_ones():
+    """What may be read, recognised or shared is listed by name; no list holds a field that a permit does not have."""
+    for policy in BOOK.policies.values():
+        releases = policy.effect is Effect.PERMIT and policy.id.startswith(RELEASING)
+        assert bool(policy.fields) == releases, policy.id
+        assert policy.fields <= set(PERMIT_FIELDS)
+
+
+def test_photo_and_ethnicity_never_cross_a_border():
+    """No policy but the issuing county's own reading releases the photo or the ethnicity (PIPL article 28)."""
+    for policy in BOOK.policies.values():
+        if policy.id != "read-own-county":
+            assert not policy.fields & {"photo_digest", "ethnicity"}, policy.id
+
+
+def test_replica_readers_see_nothing_that_is_not_shared():
+    """What may be read or recognised from a copy is what some copy holds."""
+    shared = BOOK.policies["share-with-household"].fields | BOOK.policies["share-with-work"].fields
+
+    for name in ("read-replica-police", "read-replica-service", "recognise-card", "recognise-time"):
+        assert BOOK.policies[name].fields <= shared
+
+
+def test_refusal_by_every_forbid_fits_into_a_leaf():
+    """The deciding ids of any one action leave room in a leaf of 1 kB."""
+    for case in CASES:
+        ids = [name for name in BOOK.engine.policies_of(case.request) if BOOK.policies[name].effect is Effect.FORBID]
+        assert sum(len(name) + 3 for name in ids) <= 300
+
+
+def test_functions_of_purposes_are_registered():
+    """Every purpose belongs to a function of the register, with a name and a legal basis."""
+    register = parse_functions((ROOT / "policies" / "functions.toml").read_text())
+
+    for code in FUNCTION_OF.values():
+        assert register.functions[code].name
+        assert register.functions[code].legal_basis
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "told"),
+    [
+        ("purpose =", "purpos =", "did not expect 'purpos'"),
+        ('by = ["keep-own-permits"]', 'by = ["keep-own-permit"]', "no policy has the id 'keep-own-permit'"),
+        ('expect = "allowed"', 'expect = "alowed"', "expected 'expect' of allowed, refused, got 'alowed'"),
+        ('action = "register"', 'action = "registr"', "no such action: 'registr'"),
+        ("household = ", "houshold = ", "did not expect 'houshold'"),
+        ('who = "zhejiang/330822/police"', 'who = "zhejiang/330822/polic"', "no [[agency]] has the id"),
+        ('function = "F02"', "", "expected 'function'"),
+        ('function = "F02"', 'function = "F02"\nmode = "card"', "'mode' is for recognise, not for register"),
+        ('status = "suspended"', 'status = "suspendet"', "expected 'status' of valid"),
+        ("[[case]]", "[[cases]]", "did not expect 'cases'"),
+        ("[[case]]", "[[case]", "expected TOML 1.0"),
+    ],
+)
+def test_case_table_with_a_typo_says_what_is_wrong(find, put, told):
+    """A typo in a case fails with a sentence that names it, and is never skipped."""
+    text = (ROOT / "policies" / "cases" / "permits.toml").read_text()
+    assert find in text
+
+    with pytest.raises(MalformedError) as caught:
+        parse_cases(text.replace(find, put, 1), frozenset(BOOK.policies))
+
+    assert told in caught.value.message
+
+
+def _outcome(book, case):
+    decision = decide_afresh(book, case.request)
+    return decision.verdict, decision.policies, decision.fields
+
+
+def _files_without(policy_id):
+    files = policy_files()
+    for name in [name for name in files if name.endswith(".cedar")]:
+        parts = re.split(r'(?m)^(?=@id\(")', files[name].decode())
+        files[name] = "".join(part for part in parts if not part.startswith(f'@id("{policy_id}")')).encode()
+    return files
