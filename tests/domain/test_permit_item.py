@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from federation.domain import permit_item
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.division import NODES
 from federation.domain.permit import PermitStatus
-from federation.domain import permit_item
 from federation.domain.permit_item import (
     ALWAYS_FIELDS,
     PERMIT_FIELDS,
