@@ -1,7 +1,7 @@
 """The report of an audit: a line for each log, a line for each ordered pair, the findings, and PASS or FAIL.
 
-Rules kept: PASS only when every log was reached and read whole and nothing is contradicted; the first bad entry of a log
-stands first; the text is for a terminal, the JSON says the same for a program.
+Rules kept: PASS only when every log was reached and read whole and nothing is contradicted; the first bad entry of a
+log stands first; the text is for a terminal, the JSON says the same for a program.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from federation.audit.findings import Finding, Severity
 from federation.protocol.canonical_json import JsonValue
 from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
+_LOG_HEADINGS = ("log", "entries", "root", "witnesses", "witnessed", "verified")
+_PAIR_HEADINGS = ("pair", "sent", "received", "refused", "expired", "in flight", "receipts")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One log: its head, how many entries were read, how many witnesses cosigned, and whether all of it verified."""
+    """One log: its head, what was read of it, and whether all of it verified.
+
+    `cosigned` counts the witnesses that cosigned a head of it; enough of them cover the first `witnessed_size` entries.
+    """
 
     node: NodeName
     origin: str
@@ -27,6 +33,7 @@ class LogLine:
     kinds: Mapping[str, int]
     cosigned: int
     witnesses: int
+    witnessed_size: int
     complete: bool
 
 
@@ -79,7 +86,7 @@ def report_object(report: Report) -> dict[str, JsonValue]:
         "logs": [_log_object(line) for line in report.logs],
         "pairs": [_pair_object(line) for line in report.pairs],
         "findings": [_finding_object(finding) for finding in report.findings],
-        "unreachable": dict(report.unreachable),
+        "unreachable": {str(node): why for node, why in report.unreachable.items()},
     }
 
 
@@ -91,12 +98,11 @@ def format_report(report: Report) -> str:
     if report.findings:
         parts.append("\n".join(_format_finding(finding) for finding in report.findings))
     if report.logs:
-        headings = ("log", "entries", "root", "cosigned", "verified")
+        headings = ("log", "entries", "root", "witnesses", "witnessed", "verified")
         parts.append(_format_table(headings, [_log_row(line) for line in report.logs]))
     spoken = [line for line in report.pairs if line.sent or line.received or line.refused or line.expired]
     if spoken:
-        headings = ("pair", "sent", "received", "refused", "expired", "in flight", "receipts")
-        parts.append(_format_table(headings, [_pair_row(line) for line in spoken]))
+        parts.append(_format_table(_PAIR_HEADINGS, [_pair_row(line) for line in spoken]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,7 +124,8 @@ def _format_finding(finding: Finding) -> str:
 
 def _log_row(line: LogLine) -> tuple[str, ...]:
     verified = "whole" if line.complete else f"NO ({line.read} read)"
-    return (line.node, str(line.size), line.root.hex()[:16], f"{line.cosigned}/{line.witnesses}", verified)
+    witnesses = f"{line.cosigned} of {line.witnesses}"
+    return (line.node, str(line.size), line.root.hex()[:16], witnesses, str(line.witnessed_size), verified)
 
 
 def _pair_row(line: PairLine) -> tuple[str, ...]:
@@ -146,6 +153,7 @@ def _log_object(line: LogLine) -> dict[str, JsonValue]:
         "kinds": dict(line.kinds),
         "cosigned": line.cosigned,
         "witnesses": line.witnesses,
+        "witnessed_size": line.witnessed_size,
         "complete": line.complete,
     }
 

@@ -9,7 +9,7 @@ Trusts the verified agreement alone. Source: transparency-log reference sections
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import permutations
@@ -29,13 +29,39 @@ from federation.protocol.trust import Agreement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadAccount:
-    """A log's published head: None when the log did not sign it; `cosigned` counts distinct witness keys."""
+    """A head as someone was shown it; `checkpoint` is None when the log did not sign it. `where` says to whom."""
 
     node: NodeName
     note: bytes
+    where: str
     checkpoint: Checkpoint | None
-    cosigned: int
+    witnesses: frozenset[NodeName]
     findings: tuple[Finding, ...]
+
+    @property
+    def seen(self) -> SeenHead | None:
+        """The head that must lie on the log's one tree, when the log signed it."""
+        head = self.checkpoint
+        return None if head is None else SeenHead(size=head.size, root=head.root, where=self.where)
+
+
+def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datetime, where: str) -> HeadAccount:
+    """Verifies a checkpoint of a node's log: first the log's own line, then the witnesses', counted by key."""
+    findings = Findings(node)
+    vkey = parse_vkey(agreement.members[node].log_vkey)
+    witnesses = {parse_vkey(member.witness_vkey): name for name, member in agreement.members.items()}
+    checkpoint, signed_by = None, frozenset[NodeName]()
+    try:
+        checkpoint = verify_checkpoint(note, vkey)
+        not_after = now + agreement.clock_tolerance
+        lines = verify_cosigned(note, vkey, witnesses=witnesses, not_after=not_after).cosignatures
+        signed_by = frozenset(witnesses[line.vkey] for line in lines)
+    except BridgeheadError as error:
+        code = Code.CHECKPOINT_INVALID if checkpoint is None else Code.COSIGNATURE_INVALID
+        findings.add(code, f"the head {where}: {error}")
+    return HeadAccount(
+        node=node, note=note, where=where, checkpoint=checkpoint, witnesses=signed_by, findings=findings.all()
+    )
 
 
 def enough_witnesses(agreement: Agreement) -> int:
@@ -43,35 +69,15 @@ def enough_witnesses(agreement: Agreement) -> int:
     return len(agreement.members) // 2 + 1
 
 
-def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datetime) -> HeadAccount:
-    """Verifies the checkpoint that a node publishes: first the log's own line, then the witnesses'."""
-    findings = Findings(node)
-    member = agreement.members[node]
-    vkey = parse_vkey(member.log_vkey)
-    try:
-        checkpoint = verify_checkpoint(note, vkey)
-    except BridgeheadError as error:
-        findings.add(Code.CHECKPOINT_INVALID, f"expected a checkpoint signed by {vkey.name}: {error}")
-        return HeadAccount(node=node, note=note, checkpoint=None, cosigned=0, findings=findings.all())
-    witnesses = [parse_vkey(other.witness_vkey) for other in agreement.members.values()]
-    try:
-        lines = verify_cosigned(note, vkey, witnesses=witnesses, not_after=now + agreement.clock_tolerance)
-        cosigned = len(lines.cosigner_keys)
-    except BridgeheadError as error:
-        findings.add(Code.COSIGNATURE_INVALID, f"expected witness lines that verify: {error}")
-        cosigned = 0
-    return HeadAccount(node=node, note=note, checkpoint=checkpoint, cosigned=cosigned, findings=findings.all())
-
-
-def verify_seen(node: NodeName, note: bytes, *, agreement: Agreement, where: str) -> SeenHead | Finding:
-    """Verifies a checkpoint of a log that someone else was shown; it must lie on the log's one tree."""
-    vkey = parse_vkey(agreement.members[node].log_vkey)
-    try:
-        checkpoint = verify_checkpoint(note, vkey)
-    except BridgeheadError as error:
-        sentence = f"the head {where} is not signed by {vkey.name}: {error}"
-        return Finding(code=Code.CHECKPOINT_INVALID, node=node, index=None, sentence=sentence)
-    return SeenHead(size=checkpoint.size, root=checkpoint.root, where=where)
+def witnessed_size(heads: Iterable[HeadAccount], agreement: Agreement) -> tuple[int, int]:
+    """Counts the witnesses that cosigned any of a log's heads, and gives the size that enough of them cover."""
+    newest: dict[NodeName, int] = {}
+    for head in heads:
+        for witness in head.witnesses if head.checkpoint else ():
+            newest[witness] = max(newest.get(witness, 0), head.checkpoint.size if head.checkpoint else 0)
+    sizes = sorted(newest.values(), reverse=True)
+    enough = enough_witnesses(agreement)
+    return len(sizes), sizes[enough - 1] if len(sizes) >= enough else 0
 
 
 def compare_logs(

@@ -1,0 +1,267 @@
+"""One audit from the first question to the report, in an order that leaves no race between four growing logs.
+
+1 listings: envelopes and receipts, so that each head in a receipt must lie on a tree that is fetched later · 2 first
+heads of all logs, and what each node cosigned of the others · 3 second heads: whatever was received by the first heads
+must have been sent by the second ones · 4 all entries of each log up to its second head · 5 the logs against each
+other. A node that cannot be reached is named, and the others are audited.
+Trusts the verified agreement alone. Source: DESIGN section 3, transparency-log reference sections 15 and 16.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from federation.audit.fetch import LogSource, feed
+from federation.audit.findings import Code, Finding, Severity, in_reading_order
+from federation.audit.report import LogLine, PairLine, Report
+from federation.audit.rules import Rules, rules_of
+from federation.audit.verify import HeadAccount, compare_logs, enough_witnesses, verify_head, witnessed_size
+from federation.audit.verify_listing import ListingAccount, ListingCheck
+from federation.audit.verify_log import LogAccount, LogCheck, LogTask, SeenHead
+from federation.audit.verify_pair import PairAccount
+from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError
+from federation.protocol.ids import NodeName, Pair
+from federation.protocol.tlog.note import parse_vkey
+from federation.protocol.trust import Agreement
+from federation.wire.values import Direction, MessagePage, MessageQuery
+
+PAGE_SIZE = 256
+
+ListMessages: TypeAlias = Callable[[MessageQuery], Awaitable[MessagePage]]
+"""Lists messages of one node as an auditor of its province may see them."""
+
+OnRead: TypeAlias = Callable[[NodeName, int, int], None]
+"""Told while a log is read: the node, entries read, entries in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How deep an audit looks. With `leaves` off only the trees are verified; `tiles` compares the log's tiles too."""
+
+    tiles: bool = True
+    leaves: bool = True
+    in_flight_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What is audited: the agreement, where each member's log is read, who may list messages, what was seen before."""
+
+    agreement: Agreement
+    sources: Mapping[NodeName, LogSource]
+    listers: Mapping[NodeName, ListMessages] = field(default_factory=dict)
+    remembered: Mapping[str, bytes] = field(default_factory=dict)
+    options: Options = Options()
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The report, and the signed heads by origin to be remembered until the next audit."""
+
+    report: Report
+    remembered: Mapping[str, bytes]
+
+
+async def audit_federation(audit: Audit, *, on_read: OnRead = lambda _node, _read, _size: None) -> Outcome:
+    """Audits every log of the agreement that has a source; see the module for the order. Never raises for bad input."""
+    return await _Run(audit, on_read).run()
+
+
+class _Run:
+    """One audit while it runs."""
+
+    def __init__(self, audit: Audit, on_read: OnRead) -> None:
+        self._audit = audit
+        self._on_read = on_read
+        self._findings: list[Finding] = []
+        self._unreachable: dict[NodeName, str] = {}
+        self._heads: dict[NodeName, list[HeadAccount]] = {node: [] for node in audit.sources}
+        self._listings: list[ListingAccount] = []
+        self._accounts: dict[NodeName, LogAccount] = {}
+
+    async def run(self) -> Outcome:
+        await self._list_all()  # 1
+        settled = await self._fetch_heads("that it published first")  # 2
+        await self._fetch_others()
+        heads = await self._fetch_heads("that it publishes")  # 3
+        rules = rules_of(self._audit.agreement, self._audit.now(), in_flight_age=self._audit.options.in_flight_age)
+        for node, head in heads.items():  # 4
+            await self._read_log(node, head, settled.get(node), rules)
+        pairs, findings = compare_logs(self._accounts, self._listings, rules=rules)  # 5
+        for account in self._accounts.values():
+            self._findings.extend(account.findings)
+        self._findings.extend(findings)
+        return Outcome(report=self._report(rules, pairs), remembered=self._remember(heads))
+
+    async def _list_all(self) -> None:
+        members = self._audit.agreement.members
+        for node, list_messages in self._audit.listers.items():
+            for peer in members:
+                if peer != node:
+                    await self._list_pair(node, Pair(node, peer), list_messages)
+                    await self._list_pair(node, Pair(peer, node), list_messages)
+
+    async def _list_pair(self, node: NodeName, pair: Pair, list_messages: ListMessages) -> None:
+        vkey = parse_vkey(self._audit.agreement.members[pair.recipient].log_vkey)
+        check = ListingCheck(node, pair, agreement=self._audit.agreement, vkey=vkey, listed_time=self._audit.now())
+        sending = pair.sender == node
+        after_seq: int | None = 0
+        try:
+            while after_seq is not None:
+                page = await list_messages(
+                    MessageQuery(
+                        direction=Direction.SENT if sending else Direction.RECEIVED,
+                        peer=pair.recipient if sending else pair.sender,
+                        after_seq=after_seq,
+                        page_size=PAGE_SIZE,
+                    )
+                )
+                for message in page.messages:
+                    check.append(message)
+                after_seq = _next_page(page, after_seq)
+        except BridgeheadError as error:
+            self._add(Code.LISTING_DENIED, node, f"{pair}: envelopes and receipts were not audited: {error}")
+            return
+        self._listings.append(check.finish())
+
+    async def _fetch_heads(self, where: str) -> dict[NodeName, HeadAccount]:
+        nodes = [node for node in self._audit.sources if node not in self._unreachable]
+        notes = await asyncio.gather(*(self._fetch(node, self._audit.sources[node].checkpoint()) for node in nodes))
+        found: dict[NodeName, HeadAccount] = {}
+        for node, note in zip(nodes, notes, strict=True):
+            if note is not None:
+                found[node] = self._verify_head(node, note, where)
+            elif node not in self._unreachable:
+                self._add(Code.CHECKPOINT_INVALID, node, f"expected the head {where}, got none")
+        return found
+
+    async def _fetch_others(self) -> None:
+        """Fetches what each node cosigned of the others, and what the last audit remembers."""
+        for node, member in self._audit.agreement.members.items():
+            origin = parse_vkey(member.log_vkey).name
+            if node not in self._heads:
+                continue
+            if origin in self._audit.remembered:
+                self._verify_head(node, self._audit.remembered[origin], "that the last audit verified")
+            for witness, source in self._audit.sources.items():
+                if witness != node and witness not in self._unreachable:
+                    note = await self._fetch(witness, source.cosigned(origin))
+                    if note is not None:
+                        self._verify_head(node, note, f"that {witness} cosigned")
+
+    async def _fetch(self, node: NodeName, fetching: Awaitable[bytes]) -> bytes | None:
+        """Awaits a file; None when there is none, or when the node cannot be reached, which is noted."""
+        try:
+            return await fetching
+        except NotFoundError:
+            return None
+        except UnavailableError as error:
+            self._unreachable.setdefault(node, error.message)
+            return None
+
+    def _verify_head(self, node: NodeName, note: bytes, where: str) -> HeadAccount:
+        known = {head.note for head in self._heads[node]}
+        head = verify_head(node, note, agreement=self._audit.agreement, now=self._audit.now(), where=where)
+        self._heads[node].append(head)
+        if note not in known:
+            self._findings.extend(head.findings)
+        return head
+
+    async def _read_log(self, node: NodeName, head: HeadAccount, settled: HeadAccount | None, rules: Rules) -> None:
+        checkpoint = head.checkpoint
+        if checkpoint is None:
+            return
+        first = settled.checkpoint if settled is not None else None
+        task = LogTask(
+            node=node,
+            head=checkpoint,
+            seen=self._seen_heads(node),
+            settled_size=first.size if first is not None else 0,
+            read_leaves=self._audit.options.leaves,
+        )
+        check = LogCheck(task, rules)
+        size = checkpoint.size
+        source, tiles = self._audit.sources[node], self._audit.options.tiles
+        try:
+            await feed(source, check, size, tiles=tiles, on_read=lambda read: self._on_read(node, read, size))
+        except UnavailableError as error:
+            self._unreachable.setdefault(node, error.message)
+        self._accounts[node] = check.finish()
+
+    def _seen_heads(self, node: NodeName) -> list[SeenHead]:
+        """Every head that the log signed for anyone, each once; the published one is compared by itself."""
+        heads = [head.seen for head in self._heads[node][:-1]]
+        heads += [head for listing in self._listings if listing.pair.recipient == node for head in listing.heads]
+        return list({(head.size, head.root): head for head in heads if head is not None}.values())
+
+    def _report(self, rules: Rules, pairs: tuple[PairAccount, ...]) -> Report:
+        agreement = self._audit.agreement
+        logs = tuple(self._log_line(account) for account in self._accounts.values())
+        for line in logs:
+            if line.size and line.cosigned < enough_witnesses(agreement):
+                sentence = f"expected {enough_witnesses(agreement)} witnesses on its heads, got {line.cosigned}"
+                self._add(Code.COSIGNED_BY_FEW, line.node, f"{sentence}: two histories are not excluded")
+        receipts = {
+            listing.pair: len(listing.receipted) for listing in self._listings if listing.node == listing.pair.sender
+        }
+        return Report(
+            federation=agreement.federation,
+            realm=agreement.realm,
+            agreement_version=agreement.version,
+            audit_time=rules.now,
+            logs=logs,
+            pairs=tuple(_pair_line(pair, receipts.get(pair.pair)) for pair in pairs),
+            findings=in_reading_order(tuple(self._findings)),
+            unreachable=self._unreachable,
+        )
+
+    def _log_line(self, account: LogAccount) -> LogLine:
+        agreement = self._audit.agreement
+        cosigned, witnessed = witnessed_size(self._heads[account.node], agreement)
+        return LogLine(
+            node=account.node,
+            origin=account.head.origin,
+            size=account.head.size,
+            root=account.root,
+            read=account.read,
+            kinds={kind.value: count for kind, count in sorted(account.kinds.items())},
+            cosigned=cosigned,
+            witnesses=len(agreement.members),
+            witnessed_size=witnessed,
+            complete=account.complete,
+        )
+
+    def _remember(self, heads: Mapping[NodeName, HeadAccount]) -> Mapping[str, bytes]:
+        """Takes over the heads of logs without any error; of the others the old ones stay."""
+        remembered = dict(self._audit.remembered)
+        for node, account in self._accounts.items():
+            if account.complete and not any(found.severity is Severity.ERROR for found in account.findings):
+                remembered[account.head.origin] = heads[node].note
+        return remembered
+
+    def _add(self, code: Code, node: NodeName, sentence: str) -> None:
+        self._findings.append(Finding(code=code, node=node, index=None, sentence=sentence))
+
+
+def _next_page(page: MessagePage, after_seq: int) -> int | None:
+    """Where the next page starts; a node that sends us in circles ends the listing."""
+    following = page.next_after_seq
+    return following if following is not None and following > after_seq else None
+
+
+def _pair_line(pair: PairAccount, receipts: int | None) -> PairLine:
+    return PairLine(
+        pair=pair.pair,
+        sent=pair.sent,
+        received=pair.received,
+        refused=pair.refused,
+        expired=pair.expired,
+        in_flight=pair.in_flight,
+        receipts=receipts,
+        compared=pair.compared,
+    )
