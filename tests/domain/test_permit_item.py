@@ -18,6 +18,7 @@ from federation.domain.permit_item import (
     PermitItem,
     decode_permit_item,
     encode_permit_item,
+    keep_fields,
     project_permit,
 )
 from federation.domain.synthetic import synthetic_permits
@@ -57,6 +58,13 @@ def test_project_permit_refuses_an_unknown_field(permit):
     with pytest.raises(MalformedError) as caught:
         project_permit(permit, frozenset({"urn", "religion"}))
     assert caught.value.reason == "PERMIT_FIELD"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(had=SUBSETS, kept=SUBSETS)
+def test_keep_fields_never_adds_and_drops_all_others(permit, had, kept):
+    """A copy keeps what it had and may keep; the four that every replica needs stay."""
+    assert keep_fields(project_permit(permit, had), kept) == project_permit(permit, had & kept)
 
 
 @pytest.mark.parametrize("node", NODES)

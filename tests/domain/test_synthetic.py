@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from stdnum.cn import ric
 
+from federation.domain import synthetic
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, parse_citizen_number
 from federation.domain.division import DIVISIONS, NODES, border_counties, province_of
@@ -121,6 +122,12 @@ def test_applications_are_accepted_as_they_are(node):
     for serial, application in enumerate(synthetic_applications(node, 300, seed=7, today=TODAY)):
         urn = format_permit_urn(application.residence_division, 2026, serial=f"{serial:06d}")
         assert register_permit(application, urn, today=TODAY).version == 1
+
+
+def test_leap_day_2000_is_skipped():
+    """29 February 2000 has no image 200 years later: the day before stands in."""
+    assert synthetic._demo_day(date(2000, 2, 29)) == date(2200, 2, 28)
+    assert synthetic._demo_day(date(1996, 2, 29)) == date(2196, 2, 29)
 
 
 def test_unknown_node_is_refused():
