@@ -1,0 +1,265 @@
+"""Making an agreement: a draft folder that goes from province to province until enough have signed, then is published.
+
+    <draft>/draft.json      how many of the roots are in force already and must not be touched
+    <draft>/metadata/       the chain of roots, the targets file; no snapshot and timestamp yet
+    <draft>/targets/        members.json, agreement.json, policies/..., tlog-policy/...
+
+Rules kept: nobody signs a draft that names other keys for him than those of his home; a root in force is never signed
+again; a draft whose policies do not parse is none; publishing verifies all thresholds before anything is installed.
+Source: DESIGN section 4 (agreement).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tuf.api.metadata import Root, Targets
+
+from federation.node.home.agreement_files import (
+    FRESHNESS_LIFETIME,
+    install_agreement,
+    load_home_agreement,
+    pin_root,
+    read_agreement_files,
+    read_repository,
+    refreshed_files,
+    write_repository,
+)
+from federation.node.home.keyring import Keyring, load_keyring
+from federation.node.home.secret_files import read_file, write_public
+from federation.protocol.canonical_json import (
+    decode_canonical,
+    encode_canonical,
+    expect_names,
+    read_integer,
+)
+from federation.protocol.errors import ConflictError, MalformedError, RuleError, UntrustedError
+from federation.protocol.keys import PublicKey, Signer
+from federation.protocol.policy import load_policy_book
+from federation.protocol.tlog.note import format_vkey
+from federation.protocol.trust.agreement import Agreement, AgreementFiles
+from federation.protocol.trust.draft import Bundle, decode_bundle, draft_files, draft_root, draft_targets
+from federation.protocol.trust.members import MEMBERS_PATH, decode_members
+from federation.protocol.trust.metadata import (
+    Signing,
+    read_metadata,
+    require_signing,
+    role_keys,
+    sign_metadata,
+    who_signed,
+)
+from federation.protocol.trust.terms import Terms, decode_terms
+
+VERSION = 1
+DRAFT_FILE = "draft.json"
+TERMS_SHEET = "agreement.toml"
+_ROOT_RENEWAL = timedelta(days=90)  # a root that ends sooner than this is replaced together with the content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftStatus:
+    """How far a draft is. `signings` holds the root, where a new one is drafted, and the targets."""
+
+    version: int
+    root_version: int
+    signings: Mapping[str, Signing]
+
+    @property
+    def complete(self) -> bool:
+        """Whether it may be published."""
+        return all(signing.complete for signing in self.signings.values())
+
+
+def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
+    """Loads `nodes/agreement.toml`: the terms, and how long the signed content is to hold.
+
+    Raises:
+        NotFoundError: FILE_MISSING when it is not there.
+        MalformedError: AGREEMENT_TERMS or JSON_* naming what is missing, unknown or out of bounds.
+    """
+    try:
+        table = tomllib.loads(read_file(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MalformedError("AGREEMENT_TERMS", f"{path}: expected TOML: {error}") from error
+    days = table.pop("content_lifetime_days", None)
+    if type(days) is not int or not 1 <= days <= 3660:
+        raise MalformedError("AGREEMENT_TERMS", f"{path}: expected 'content_lifetime_days' from 1 to 3660")
+    try:
+        encoded = encode_canonical({**table, "v": VERSION})
+    except (TypeError, ValueError) as error:
+        raise MalformedError("AGREEMENT_TERMS", f"{path}: expected strings, integers and lists") from error
+    return decode_terms(encoded), timedelta(days=days)
+
+
+def read_policies(folder: Path) -> dict[str, bytes]:
+    """Reads every file below a folder as `policies/...`, hidden files left out.
+
+    Raises:
+        MalformedError: AGREEMENT_FORM when there is none.
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    if not paths:
+        raise MalformedError("AGREEMENT_FORM", f"expected policy files in {folder}")
+    return {f"policies/{path.relative_to(folder).as_posix()}": read_file(path) for path in paths}
+
+
+def draft_agreement(
+    out: Path, bundles: Sequence[bytes], *, nodes: Path, policies: Path, previous: AgreementFiles | None, now: datetime
+) -> DraftStatus:
+    """Drafts the first agreement, or the one after `previous`, into a new folder.
+
+    `nodes` holds `agreement.toml`, `policies` the policy files; each node gives one bundle (`member_bundle`). A new
+    root is drafted only when keys or members change, or when the old one ends soon.
+
+    Raises:
+        ConflictError: DRAFT_EXISTS when the folder is not empty; AGREEMENT_CONFLICT for two bundles of one node.
+        MalformedError, UntrustedError: for bundles, terms or policies that no agreement may have.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise ConflictError("DRAFT_EXISTS", f"expected an empty or new folder, got {out}")
+    terms, lifetime = load_terms_sheet(nodes / TERMS_SHEET)
+    parsed = [decode_bundle(bundle) for bundle in bundles]
+    files = draft_files(parsed, terms=terms, policies=read_policies(policies))
+    load_policy_book(files)
+    roots = previous.roots if previous else ()
+    if not roots or _needs_new_root(roots[-1], parsed, now):
+        drafted = draft_root(parsed, expires_time=now + lifetime, previous=roots[-1] if roots else None)
+    else:
+        drafted = None
+    version = read_metadata(previous.targets, Targets, what="targets").signed.version + 1 if previous else 1
+    draft = AgreementFiles(
+        roots=roots if drafted is None else (*roots, drafted),
+        timestamp=b"",
+        snapshot=b"",
+        targets=draft_targets(files, version=version, expires_time=now + lifetime),
+        files=files,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_repository(out, draft)
+    write_public(out / DRAFT_FILE, encode_canonical({"v": VERSION, "roots_in_force": len(roots)}))
+    return draft_status(out)
+
+
+def draft_status(out: Path) -> DraftStatus:
+    """Tells who has signed a draft and who has not.
+
+    Raises:
+        NotFoundError: FILE_MISSING when the folder holds no draft.
+        MalformedError, UntrustedError: as `who_signed`.
+    """
+    files, in_force = _read_draft(out)
+    root = read_metadata(files.roots[-1], Root, what="root").signed
+    signings: dict[str, Signing] = {}
+    if len(files.roots) > in_force:
+        signings[f"root {root.version}"] = who_signed(files.roots[-1], files.roots[max(in_force - 1, 0)])
+    version = read_metadata(files.targets, Targets, what="targets").signed.version
+    signings[f"targets {version}"] = who_signed(files.targets, files.roots[-1])
+    return DraftStatus(version=version, root_version=root.version, signings=signings)
+
+
+def sign_draft(out: Path, home: Path) -> DraftStatus:
+    """Signs a draft in place with a home's agreement key (both, while one replaces the other).
+
+    Raises:
+        UntrustedError: AGREEMENT_KEY when the draft has no place for this home's key, or names other keys for it.
+        NotFoundError: KEY_MISSING when the home holds no keys, FILE_MISSING when the folder holds no draft.
+    """
+    files, in_force = _read_draft(out)
+    keyring = load_keyring(home)
+    _verify_own_entry(files, keyring)
+    roots = [read_metadata(root, Root, what="root").signed for root in files.roots[-2:]]
+    root_drafted = len(files.roots) > in_force
+    wanted = [key for root in (roots if root_drafted else roots[-1:]) for key in role_keys(root, "root").values()]
+    signers = _signers_among(keyring, wanted)
+    if root_drafted:
+        signed_root = files.roots[-1]
+        for signer in signers:
+            signed_root = sign_metadata(signed_root, signer)
+        files = replace(files, roots=(*files.roots[:-1], signed_root))
+    targets = files.targets
+    for signer in _signers_among(keyring, role_keys(roots[-1], "targets").values()):
+        targets = sign_metadata(targets, signer)
+    write_repository(out, replace(files, targets=targets))
+    return draft_status(out)
+
+
+def publish_draft(
+    out: Path, homes: Sequence[Path], *, now: datetime, lifetime: timedelta = FRESHNESS_LIFETIME
+) -> Agreement:
+    """Publishes a draft that enough provinces have signed into one or more homes.
+
+    Snapshot and timestamp are signed with the first home's freshness key. A home without an agreement pins the first
+    root of the draft: whoever publishes there has compared the keys.
+
+    Raises:
+        UntrustedError: AGREEMENT_SIGNATURES naming who signed and who is missing; AGREEMENT_ROOT; as `load_agreement`.
+        RuleError: AGREEMENT_HOMES without a home.
+    """
+    if not homes:
+        raise RuleError("AGREEMENT_HOMES", "expected at least one home to publish into")
+    for what, signing in draft_status(out).signings.items():
+        require_signing(signing, what=what)
+    files, _ = _read_draft(out)
+    previous = load_home_agreement(homes[0], now=now) if (homes[0] / "agreement" / "current").exists() else None
+    files = refreshed_files(files, previous, load_keyring(homes[0]), now=now, lifetime=lifetime)
+    for home in homes:
+        pin_root(home, files.roots[0])
+    installed = [install_agreement(home, files, now=now) for home in homes]
+    return installed[0]
+
+
+def changed_files(out: Path, home: Path) -> tuple[str, ...]:
+    """Names the target files that a draft adds, changes or drops against the version in force in a home."""
+    draft, _ = _read_draft(out)
+    known = read_agreement_files(home).files if (home / "agreement" / "current").exists() else {}
+    paths = sorted(draft.files.keys() | known.keys())
+    return tuple(path for path in paths if draft.files.get(path) != known.get(path))
+
+
+def _read_draft(out: Path) -> tuple[AgreementFiles, int]:
+    value = decode_canonical(read_file(out / DRAFT_FILE), what=DRAFT_FILE)
+    expect_names(value, ("v", "roots_in_force"), what=DRAFT_FILE)
+    files = read_repository(out)
+    if not files.roots:
+        raise MalformedError("AGREEMENT_FORM", f"expected a root in {out}/metadata")
+    return files, read_integer(value, "roots_in_force", what=DRAFT_FILE)
+
+
+def _needs_new_root(encoded: bytes, bundles: Sequence[Bundle], now: datetime) -> bool:
+    root = read_metadata(encoded, Root, what="root").signed
+    agreement = {bundle.member.node: bundle.agreement_key for bundle in bundles}
+    freshness = {bundle.member.node: bundle.freshness_key for bundle in bundles}
+    changed = role_keys(root, "root") != agreement or role_keys(root, "timestamp") != freshness
+    return changed or root.expires < now + _ROOT_RENEWAL
+
+
+def _signers_among(keyring: Keyring, wanted: Iterable[PublicKey]) -> list[Signer]:
+    keys = set(wanted)
+    own = [signer for signer in (keyring.agreement, keyring.next_agreement) if signer is not None]
+    found = [signer for signer in own if signer.public_key in keys]
+    if not found:
+        node = keyring.identity.node
+        raise UntrustedError("AGREEMENT_KEY", f"expected the agreement key of {node}'s home among those of the draft")
+    return found
+
+
+def _verify_own_entry(files: AgreementFiles, keyring: Keyring) -> None:
+    identity = keyring.identity
+    members = decode_members(files.files.get(MEMBERS_PATH, b""), federation=identity.federation)
+    member = members.get(identity.node)
+    own = [format_vkey(keyring.log.vkey), format_vkey(keyring.witness.vkey)]
+    keys = set() if member is None else {entry.key for entry in member.message_keys}
+    if member is None or [member.log_vkey, member.witness_vkey] != own or keyring.message.public_key not in keys:
+        raise UntrustedError(
+            "AGREEMENT_KEY",
+            f"expected the draft to name the keys of {identity.node}'s home; hand its author a new bundle "
+            "('bridgehead keys bundle')",
+        )
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)

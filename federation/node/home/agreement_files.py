@@ -1,0 +1,238 @@
+"""The agreement on disk: an ordinary TUF repository in the node's home, replaced as a whole.
+
+    <home>/agreement/root-1.json                  the pinned first root; written once, by a person's decision
+    <home>/agreement/current -> versions/<t>.<s>  the version in force: targets version, then timestamp version
+    <home>/agreement/versions/<t>.<s>/metadata/{1.root,2.root,...,timestamp,snapshot,targets}.json
+    <home>/agreement/versions/<t>.<s>/targets/members.json, policies/..., ...
+
+Rules kept: verified before it is written; written whole and synced before `current` moves by one rename, so that a
+crash leaves the old version or the new one; the last refresh of each targets version stays, because evidence cites it.
+Trusts nothing it reads: every load verifies again from the pinned root.
+Source: The Update Framework specification 1.0.34 (file names without consistent snapshots), DESIGN section 4.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from federation.node.home.keyring import Keyring
+from federation.node.home.secret_files import make_private_folder, read_file, sync_folder, write_public
+from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
+from federation.protocol.trust.agreement import MAX_FILES, Agreement, AgreementFiles, load_agreement
+from federation.protocol.trust.draft import make_snapshot, make_timestamp
+from federation.protocol.trust.metadata import sign_metadata
+
+FRESHNESS_LIFETIME = timedelta(hours=48)
+PINNED_ROOT = "root-1.json"
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", re.ASCII)
+_VERSION_FOLDER = re.compile(r"([0-9]+)\.([0-9]+)", re.ASCII)
+
+
+def read_agreement_files(home: Path, *, version: int | None = None) -> AgreementFiles:
+    """Reads the files of the version in force, or of an earlier one that evidence cites; nothing is verified.
+
+    Raises:
+        NotFoundError: AGREEMENT_MISSING when there is none, or none of that version.
+        MalformedError: AGREEMENT_FORM for a file under an unsafe name.
+    """
+    folder = home / "agreement" / "current" if version is None else _find_version(home, version)
+    if folder is None or not folder.is_dir():
+        wanted = "agreement" if version is None else f"agreement version {version}"
+        raise NotFoundError("AGREEMENT_MISSING", f"expected an {wanted} in {home}: 'bridgehead agreement publish'")
+    return read_repository(folder)
+
+
+def read_repository(folder: Path) -> AgreementFiles:
+    """Reads a folder of `metadata/` and `targets/`; a snapshot and timestamp that are not there yet are empty.
+
+    Raises:
+        NotFoundError: FILE_MISSING for a metadata file that must be there.
+        MalformedError: AGREEMENT_FORM for a file under an unsafe name or too many.
+    """
+    metadata, targets = folder / "metadata", folder / "targets"
+    roots: list[bytes] = []
+    while (path := metadata / f"{len(roots) + 1}.root.json").exists():
+        roots.append(read_file(path))
+    paths = sorted(path for path in targets.rglob("*") if path.is_file() and not path.is_symlink())
+    if len(paths) > MAX_FILES:
+        raise MalformedError("AGREEMENT_FORM", f"expected at most {MAX_FILES} target files, got {len(paths)}")
+    return AgreementFiles(
+        roots=tuple(roots),
+        timestamp=_read_if_there(metadata / "timestamp.json"),
+        snapshot=_read_if_there(metadata / "snapshot.json"),
+        targets=read_file(metadata / "targets.json"),
+        files={_safe_path(path.relative_to(targets).as_posix()): read_file(path) for path in paths},
+    )
+
+
+def write_repository(folder: Path, files: AgreementFiles) -> None:
+    """Writes a folder of `metadata/` and `targets/`.
+
+    Raises:
+        MalformedError: AGREEMENT_FORM for a file under an unsafe name.
+    """
+    metadata: dict[str, bytes] = {f"metadata/{n}.root.json": root for n, root in enumerate(files.roots, start=1)}
+    metadata |= {
+        f"metadata/{name}.json": content
+        for name, content in (
+            ("timestamp", files.timestamp), ("snapshot", files.snapshot), ("targets", files.targets)
+        ) if content
+    }  # fmt: skip
+    content: Mapping[str, bytes] = metadata | {
+        f"targets/{_safe_path(path)}": file for path, file in files.files.items()
+    }
+    for path, file in content.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_public(folder / path, file)
+
+
+def pinned_root(home: Path) -> bytes:
+    """Reads the first root that this node has pinned.
+
+    Raises:
+        NotFoundError: AGREEMENT_MISSING when nothing is pinned yet.
+    """
+    path = home / "agreement" / PINNED_ROOT
+    if not path.exists():
+        raise NotFoundError("AGREEMENT_MISSING", f"expected a pinned root in {home}: 'bridgehead agreement publish'")
+    return read_file(path)
+
+
+def pin_root(home: Path, root: bytes) -> None:
+    """Pins the first root: from now on this home trusts what grows out of it, and nothing else.
+
+    Raises:
+        UntrustedError: AGREEMENT_ROOT when another root is pinned already.
+    """
+    path = home / "agreement" / PINNED_ROOT
+    if path.exists():
+        if read_file(path) != root:
+            raise UntrustedError("AGREEMENT_ROOT", f"expected the first root that is pinned in {path}, got another")
+        return
+    make_private_folder(path.parent)
+    write_public(path, root)
+
+
+def load_home_agreement(home: Path, *, now: datetime) -> Agreement:
+    """Loads the agreement in force from disk, verified anew; an expired one loads too (`freshness` tells).
+
+    Raises:
+        NotFoundError: AGREEMENT_MISSING.
+        BridgeheadError: as `load_agreement`.
+    """
+    return load_agreement(read_agreement_files(home), trusted_root=pinned_root(home), now=now, previous=None)
+
+
+def install_agreement(home: Path, files: AgreementFiles, *, now: datetime) -> Agreement:
+    """Verifies an agreement against the pinned root and the version in force, and puts it in force.
+
+    The files in force offered again, or an equally new refresh of them, change nothing. Durable when this returns;
+    after a crash either version stands.
+
+    Raises:
+        NotFoundError: AGREEMENT_MISSING when nothing is pinned (`pin_root` first).
+        BridgeheadError: as `load_agreement`, `AGREEMENT_EXPIRED` for an update that is no longer in force.
+    """
+    previous = load_home_agreement(home, now=now) if (home / "agreement" / "current").exists() else None
+    if previous is not None and read_agreement_files(home) == files:
+        return previous
+    agreement = load_agreement(files, trusted_root=pinned_root(home), now=now, previous=previous)
+    if previous is not None and _stamp(agreement) == _stamp(previous):
+        return previous
+    versions = home / "agreement" / "versions"
+    make_private_folder(versions)
+    name = f"{agreement.version}.{agreement.timestamp_version}"
+    _write_version(versions, name, files)
+    _point_current(home, name)
+    _forget_older_refreshes(home, agreement)
+    return agreement
+
+
+def refresh(home: Path, keyring: Keyring, now: datetime, *, lifetime: timedelta = FRESHNESS_LIFETIME) -> Agreement:
+    """Re-signs that the version in force is still the newest, with this node's freshness key, and installs that.
+
+    Works on a lapsed and on an expired agreement as long as its content holds: any one node brings the exchange back.
+
+    Raises:
+        NotFoundError: KEY_MISSING when the home holds no freshness key; AGREEMENT_MISSING.
+        StaleError: AGREEMENT_EXPIRED when the content itself is past its time: the provinces must sign a new version.
+    """
+    agreement = load_home_agreement(home, now=now)
+    files = refreshed_files(read_agreement_files(home), agreement, keyring, now=now, lifetime=lifetime)
+    return install_agreement(home, files, now=now)
+
+
+def refreshed_files(
+    files: AgreementFiles, previous: Agreement | None, keyring: Keyring, *, now: datetime, lifetime: timedelta
+) -> AgreementFiles:
+    """Gives the same targets under a new snapshot and timestamp, signed with this node's freshness keys.
+
+    Raises:
+        NotFoundError: KEY_MISSING when the home holds no freshness key.
+    """
+    signers = [signer for signer in (keyring.freshness, keyring.next_freshness) if signer is not None]
+    if not signers:
+        raise NotFoundError("KEY_MISSING", "expected a freshness key in this home; another node may refresh as well")
+    # Counted by the clock, not by one: two nodes that refresh apart stay in order, and a publisher is never behind.
+    clock = int(now.timestamp())
+    snapshot_version = max(clock, previous.snapshot_version + 1 if previous else 1)
+    timestamp_version = max(clock, previous.timestamp_version + 1 if previous else 1)
+    snapshot = make_snapshot(files.targets, version=snapshot_version, now=now, lifetime=lifetime)
+    for signer in signers:
+        snapshot = sign_metadata(snapshot, signer)
+    timestamp = make_timestamp(snapshot, version=timestamp_version, now=now, lifetime=lifetime)
+    for signer in signers:
+        timestamp = sign_metadata(timestamp, signer)
+    return AgreementFiles(
+        roots=files.roots, timestamp=timestamp, snapshot=snapshot, targets=files.targets, files=files.files
+    )
+
+
+def _stamp(agreement: Agreement) -> tuple[int, int, int]:
+    return agreement.root_version, agreement.version, agreement.timestamp_version
+
+
+def _write_version(versions: Path, name: str, files: AgreementFiles) -> None:
+    partial = versions / f".{name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o700)
+    write_repository(partial, files)
+    # Left over from a crash before `current` moved; nothing points to it.
+    shutil.rmtree(versions / name, ignore_errors=True)
+    partial.rename(versions / name)
+    sync_folder(versions)
+
+
+def _point_current(home: Path, name: str) -> None:
+    pointer = home / "agreement" / ".current.partial"
+    pointer.unlink(missing_ok=True)
+    pointer.symlink_to(Path("versions") / name)
+    pointer.replace(home / "agreement" / "current")
+    sync_folder(home / "agreement")
+
+
+def _forget_older_refreshes(home: Path, agreement: Agreement) -> None:
+    for folder in (home / "agreement" / "versions").iterdir():
+        match = _VERSION_FOLDER.fullmatch(folder.name)
+        if match and int(match[1]) == agreement.version and int(match[2]) < agreement.timestamp_version:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _find_version(home: Path, version: int) -> Path | None:
+    folders = [*(home / "agreement" / "versions").glob(f"{version}.*")]
+    found = [folder for folder in folders if _VERSION_FOLDER.fullmatch(folder.name)]
+    return max(found, key=lambda folder: int(folder.name.partition(".")[2]), default=None)
+
+
+def _read_if_there(path: Path) -> bytes:
+    return read_file(path) if path.exists() else b""
+
+
+def _safe_path(path: str) -> str:
+    if len(path) > 200 or not _PATH.fullmatch(path) or ".." in path:
+        raise MalformedError("AGREEMENT_FORM", f"expected a plain relative file name, got {path!r:.80}")
+    return path

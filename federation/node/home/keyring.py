@@ -1,0 +1,322 @@
+"""The keyring: a node's private keys on its own disk, one file for each office.
+
+    <home>/home.json                 whose home this is; since when the message key signs
+    <home>/keys/message.key          signs statements           (PKCS #8 PEM, Ed25519 or P-256)
+    <home>/keys/log.key              signs own checkpoints      (Ed25519)
+    <home>/keys/witness.key          cosigns the others'        (Ed25519)
+    <home>/keys/agreement.key        signs agreements: may be kept off this machine
+    <home>/keys/freshness.key        re-signs that the agreement is still the newest
+    <home>/keys/<office>.next.key    the successor, while a rotation runs
+    <home>/keys/data.key             seals personal columns, and blinds their indexes
+
+Rules kept: every file 0600 or refused; one key for each office, never two offices for one key; nothing is overwritten.
+Trusts the file system's rights. Source: DESIGN sections 4, 6; RFC 8410 (Ed25519 in PKCS #8).
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from federation.node.home.secret_files import make_private_folder, read_file, read_secret, write_public, write_secret
+from federation.protocol.canonical_json import (
+    JsonValue,
+    decode_canonical,
+    encode_canonical,
+    expect_names,
+    read_integer,
+    read_object,
+    read_text,
+)
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import NodeName, format_time, parse_federation_name, parse_node_name, parse_time
+from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Signer
+from federation.protocol.tlog.lines import format_base64, parse_base64
+from federation.protocol.tlog.note import KeyKind, Sign, Vkey
+from federation.protocol.trust.agreement import Agreement, message_keys_at
+from federation.protocol.trust.members import format_log_origin, format_witness_name
+from federation.store.crypto_column import DataKeys
+
+VERSION = 1
+HOME_FILE = "home.json"
+
+
+class Office(StrEnum):
+    """What a key is for."""
+
+    MESSAGE = "message"
+    LOG = "log"
+    WITNESS = "witness"
+    AGREEMENT = "agreement"
+    FRESHNESS = "freshness"
+
+
+ROTATED = frozenset({Office.MESSAGE, Office.AGREEMENT, Office.FRESHNESS})
+"""Keys that are replaced in place. A new log key is a new log, and a new witness key starts without memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whose home it is. `message_from` is when the message key began to sign, `next_from` when its successor may."""
+
+    federation: str
+    node: NodeName
+    log_year: int
+    message_from: datetime
+    next_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteKey:
+    """A key that signs notes: its public form and the signing itself."""
+
+    vkey: Vkey
+    sign: Sign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyring:
+    """All private keys of a node. `agreement` and `freshness` are None where they are kept off this machine."""
+
+    identity: Identity
+    message: Signer
+    next_message: Signer | None
+    log: NoteKey
+    witness: NoteKey
+    agreement: Signer | None
+    next_agreement: Signer | None
+    freshness: Signer | None
+    next_freshness: Signer | None
+    columns: DataKeys
+
+
+def create_keyring(home: Path, federation: str, *, node: NodeName, now: datetime) -> Keyring:
+    """Creates every private key of a new node; `home.json` comes last, so that a home with it is whole.
+
+    Raises:
+        ConflictError: HOME_EXISTS when the home has an identity or keys already.
+        MalformedError: FEDERATION_NAME, NODE_NAME.
+    """
+    if (home / HOME_FILE).exists() or any((home / "keys").glob("*.key")):
+        raise ConflictError("HOME_EXISTS", f"expected no keys in {home} yet; keys are never overwritten")
+    identity = Identity(
+        federation=parse_federation_name(federation),
+        node=parse_node_name(node),
+        log_year=now.year,
+        message_from=parse_time(format_time(now)),
+    )
+    make_private_folder(home / "keys")
+    for office in Office:
+        write_secret(_key_path(home, office), _new_key())
+    write_secret(home / "keys" / "data.key", _encode_columns(DataKeys(key_id=1, key=_random(), index_key=_random())))
+    write_identity(home, identity)
+    return load_keyring(home)
+
+
+def load_keyring(home: Path) -> Keyring:
+    """Loads the private keys of a home.
+
+    Raises:
+        NotFoundError: HOME_MISSING without `home.json`; KEY_MISSING for a key that a running node needs.
+        UntrustedError: KEY_FILE_MODE when others may read a key.
+        MalformedError: PRIVATE_KEY, DATA_KEYS or JSON_* for a file of another form.
+    """
+    identity = load_identity(home)
+    federation, node = identity.federation, identity.node
+    origin = format_log_origin(federation, node, identity.log_year)
+    witness = format_witness_name(federation, node)
+    return Keyring(
+        identity=identity,
+        message=_load_signer(_key_path(home, Office.MESSAGE)),
+        next_message=_find_signer(_key_path(home, Office.MESSAGE, coming=True)),
+        log=_load_note_key(_key_path(home, Office.LOG), origin, KeyKind.ED25519),
+        witness=_load_note_key(_key_path(home, Office.WITNESS), witness, KeyKind.COSIGNATURE),
+        agreement=_find_signer(_key_path(home, Office.AGREEMENT)),
+        next_agreement=_find_signer(_key_path(home, Office.AGREEMENT, coming=True)),
+        freshness=_find_signer(_key_path(home, Office.FRESHNESS)),
+        next_freshness=_find_signer(_key_path(home, Office.FRESHNESS, coming=True)),
+        columns=_decode_columns(read_secret(home / "keys" / "data.key")),
+    )
+
+
+def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> Signer:
+    """Gives the newest own key under which the others verify a statement made now.
+
+    Raises:
+        RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node neither of its keys now.
+    """
+    agreed = message_keys_at(agreement, keyring.identity.node, now)
+    for signer in (keyring.next_message, keyring.message):
+        if signer is not None and signer.public_key in agreed:
+            return signer
+    raise RuleError(
+        "MESSAGE_KEY_NOT_AGREED",
+        f"expected agreement {agreement.version} to name a message key of this home; hand the others a new bundle "
+        "('bridgehead keys bundle') and have the next version signed",
+    )
+
+
+def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | None = None) -> PublicKey:
+    """Makes the successor of a key; it counts once the agreement names it.
+
+    A new message key is valid from `starts` (else from now); the old one stays valid until `finish_rotation`.
+
+    Raises:
+        RuleError: KEY_NOT_ROTATED for a log or witness key.
+        ConflictError: KEY_EXISTS while an earlier rotation of that key runs.
+    """
+    _require_rotated(office)
+    identity = load_identity(home)
+    write_secret(_key_path(home, office, coming=True), _new_key())
+    if office is Office.MESSAGE:
+        write_identity(home, _with_times(identity, identity.message_from, starts or now))
+    return _load_signer(_key_path(home, office, coming=True)).public_key
+
+
+def finish_rotation(home: Path, office: Office) -> PublicKey:
+    """Puts the successor in its predecessor's place; the predecessor is destroyed.
+
+    Raises:
+        RuleError: KEY_NOT_ROTATED for a log or witness key.
+        NotFoundError: KEY_MISSING when no rotation runs.
+    """
+    _require_rotated(office)
+    identity = load_identity(home)
+    coming = _key_path(home, office, coming=True)
+    signer = _load_signer(coming)
+    write_secret(_key_path(home, office), read_secret(coming), replace=True)
+    coming.unlink()
+    if office is Office.MESSAGE:
+        write_identity(home, _with_times(identity, identity.next_from or identity.message_from, None))
+    return signer.public_key
+
+
+def load_identity(home: Path) -> Identity:
+    """Loads whose home it is.
+
+    Raises:
+        NotFoundError: HOME_MISSING.
+        MalformedError: JSON_*, FEDERATION_NAME, NODE_NAME, TIME for its form.
+    """
+    path = home / HOME_FILE
+    if not path.is_file():
+        raise NotFoundError("HOME_MISSING", f"expected a node's home at {home}: make one with 'bridgehead keys new'")
+    value = decode_canonical(read_file(path), what=HOME_FILE)
+    expect_names(value, ("v", "federation", "node", "log_year", "message_from"), ("next_from",), what=HOME_FILE)
+    return Identity(
+        federation=parse_federation_name(read_text(value, "federation", what=HOME_FILE)),
+        node=parse_node_name(read_text(value, "node", what=HOME_FILE)),
+        log_year=read_integer(value, "log_year", what=HOME_FILE),
+        message_from=parse_time(read_text(value, "message_from", what=HOME_FILE)),
+        next_from=parse_time(read_text(value, "next_from", what=HOME_FILE)) if "next_from" in value else None,
+    )
+
+
+def write_identity(home: Path, identity: Identity) -> None:
+    """Writes whose home it is; nothing in it is secret."""
+    value: dict[str, JsonValue] = {
+        "v": VERSION,
+        "federation": identity.federation,
+        "node": identity.node,
+        "log_year": identity.log_year,
+        "message_from": format_time(identity.message_from),
+    }
+    if identity.next_from is not None:
+        value["next_from"] = format_time(identity.next_from)
+    write_public(home / HOME_FILE, encode_canonical(value))
+
+
+def _with_times(identity: Identity, message_from: datetime, next_from: datetime | None) -> Identity:
+    return Identity(
+        federation=identity.federation,
+        node=identity.node,
+        log_year=identity.log_year,
+        message_from=message_from,
+        next_from=next_from,
+    )
+
+
+def _require_rotated(office: Office) -> None:
+    if office not in ROTATED:
+        raise RuleError(
+            "KEY_NOT_ROTATED", f"expected one of {', '.join(sorted(ROTATED))}; a new {office} key is a new {office}"
+        )
+
+
+def _key_path(home: Path, office: Office, *, coming: bool = False) -> Path:
+    return home / "keys" / (f"{office}.next.key" if coming else f"{office}.key")
+
+
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _random() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def _load_signer(path: Path) -> Signer:
+    try:
+        key = load_pem_private_key(read_secret(path), None)
+    except (ValueError, TypeError) as error:
+        raise _not_a_key(path) from error
+    if isinstance(key, Ed25519PrivateKey):
+        return Ed25519Signer(key.private_bytes_raw())
+    if isinstance(key, EllipticCurvePrivateKey):
+        return P256Signer(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    raise _not_a_key(path)
+
+
+def _find_signer(path: Path) -> Signer | None:
+    return _load_signer(path) if path.exists() else None
+
+
+def _load_note_key(path: Path, name: str, kind: KeyKind) -> NoteKey:
+    signer = _load_signer(path)
+    if not isinstance(signer, Ed25519Signer):
+        raise _not_a_key(path)
+    return NoteKey(vkey=Vkey(name=name, kind=kind, public_key=signer.public_key.key), sign=signer.sign)
+
+
+def _not_a_key(path: Path) -> MalformedError:
+    return MalformedError("PRIVATE_KEY", f"expected an unencrypted PKCS #8 private key in {path}", file=str(path))
+
+
+def _encode_columns(keys: DataKeys) -> bytes:
+    older = {str(key_id): format_base64(key) for key_id, key in keys.older.items()}
+    return encode_canonical(
+        {
+            "v": VERSION,
+            "key_id": keys.key_id,
+            "key": format_base64(keys.key),
+            "index_key": format_base64(keys.index_key),
+            "older": older,
+        }
+    )
+
+
+def _decode_columns(encoded: bytes) -> DataKeys:
+    what = "data.key"
+    value = decode_canonical(encoded, what=what)
+    expect_names(value, ("v", "key_id", "key", "index_key", "older"), what=what)
+    older = read_object(value, "older", what=what)
+    if not all(name.isascii() and name.isdecimal() and len(name) <= 5 for name in older):
+        raise MalformedError("DATA_KEYS", f"{what}: expected older keys under decimal ids")
+    return DataKeys(
+        key_id=read_integer(value, "key_id", what=what),
+        key=parse_base64(read_text(value, "key", what=what), what),
+        index_key=parse_base64(read_text(value, "index_key", what=what), what),
+        older={int(name): parse_base64(read_text(older, name, what=what), what) for name in older},
+    )

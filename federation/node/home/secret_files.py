@@ -1,0 +1,91 @@
+"""Secret files: written once with mode 0600, read only while nobody else may.
+
+Rules kept: a secret never exists with wider rights, not for a moment; a file is replaced by a rename, so that a crash
+leaves the old one or the new one; a secret that group or others may read is refused, as ssh does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from federation.protocol.errors import ConflictError, NotFoundError, UntrustedError
+
+MAX_FILE_BYTES = 1024 * 1024
+
+
+def write_secret(path: Path, content: bytes, *, replace: bool = False) -> None:
+    """Writes a secret with mode 0600; durable when this returns.
+
+    Raises:
+        ConflictError: KEY_EXISTS when the file is there and `replace` is not set.
+    """
+    if path.exists() and not replace:
+        raise ConflictError("KEY_EXISTS", f"expected no {path} yet; a key is never overwritten", file=str(path))
+    _write(path, content, mode=0o600)
+
+
+def write_public(path: Path, content: bytes) -> None:
+    """Writes or replaces a public file with mode 0644; durable when this returns."""
+    _write(path, content, mode=0o644)
+
+
+def read_secret(path: Path) -> bytes:
+    """Reads a secret.
+
+    Raises:
+        NotFoundError: KEY_MISSING when there is no such file.
+        UntrustedError: KEY_FILE_MODE when group or others may read or write it.
+    """
+    if not path.is_file():
+        raise NotFoundError("KEY_MISSING", f"expected a private key in {path}", file=str(path))
+    content = read_file(path)
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise UntrustedError(
+            "KEY_FILE_MODE", f"expected mode 0600 of {path}, got {mode:04o}: run 'chmod 600 {path}'", file=str(path)
+        )
+    return content
+
+
+def read_file(path: Path) -> bytes:
+    """Reads a file that must be there.
+
+    Raises:
+        NotFoundError: FILE_MISSING when it is not, or is longer than any file of a home.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise NotFoundError("FILE_MISSING", f"expected a file {path}", file=str(path)) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise NotFoundError("FILE_MISSING", f"expected a file of at most {MAX_FILE_BYTES} bytes at {path}")
+    return content
+
+
+def make_private_folder(path: Path) -> None:
+    """Makes a folder, and those above it, that only its owner may open."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Makes renames within a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # the umask may take rights away, never give any
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    partial.replace(path)
+    sync_folder(path.parent)
