@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program beside the proto files, not a module of a package
 """Generates `federation/v1` from `proto/`, offline: `python proto/generate.py`, run by `make proto`.
 
 Rules kept: the output is committed and a test regenerates it and wants no difference; nothing in `federation/v1` was

@@ -235,20 +235,24 @@ class _RecognitionOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Re
     DESCRIPTOR: _descriptor.EnumDescriptor
     RECOGNITION_OUTCOME_UNSPECIFIED: _RecognitionOutcome.ValueType  # 0
     """Not set: never sent."""
-    RECOGNITION_OUTCOME_RECOGNISED: _RecognitionOutcome.ValueType  # 1
-    """It is recognised."""
-    RECOGNITION_OUTCOME_REFUSED: _RecognitionOutcome.ValueType  # 2
-    """It is not, for the reason given."""
+    RECOGNITION_OUTCOME_RECOGNISED_FULL: _RecognitionOutcome.ValueType  # 1
+    """It is recognised in full."""
+    RECOGNITION_OUTCOME_RECOGNISED_PART: _RecognitionOutcome.ValueType  # 2
+    """It is recognised in part: fewer services, or fewer days than the half-year."""
+    RECOGNITION_OUTCOME_REFUSED: _RecognitionOutcome.ValueType  # 3
+    """It is not recognised."""
 
 class RecognitionOutcome(_RecognitionOutcome, metaclass=_RecognitionOutcomeEnumTypeWrapper):
     """What a recognition came to."""
 
 RECOGNITION_OUTCOME_UNSPECIFIED: RecognitionOutcome.ValueType  # 0
 """Not set: never sent."""
-RECOGNITION_OUTCOME_RECOGNISED: RecognitionOutcome.ValueType  # 1
-"""It is recognised."""
-RECOGNITION_OUTCOME_REFUSED: RecognitionOutcome.ValueType  # 2
-"""It is not, for the reason given."""
+RECOGNITION_OUTCOME_RECOGNISED_FULL: RecognitionOutcome.ValueType  # 1
+"""It is recognised in full."""
+RECOGNITION_OUTCOME_RECOGNISED_PART: RecognitionOutcome.ValueType  # 2
+"""It is recognised in part: fewer services, or fewer days than the half-year."""
+RECOGNITION_OUTCOME_REFUSED: RecognitionOutcome.ValueType  # 3
+"""It is not recognised."""
 Global___RecognitionOutcome: _TypeAlias = RecognitionOutcome  # noqa: Y015
 
 @_typing.final
@@ -526,57 +530,32 @@ class Recognition(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: _builtins.int
-    MODE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    STATUS_FIELD_NUMBER: _builtins.int
-    ISSUING_DIVISION_FIELD_NUMBER: _builtins.int
-    COUNTED_FROM_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
     COUNTED_DAYS_FIELD_NUMBER: _builtins.int
     outcome: Global___RecognitionOutcome.ValueType
-    """Recognised or not."""
-    mode: Global___RecognitionMode.ValueType
-    """The kind of recognition that was asked for."""
+    """Recognised in full, in part, or not."""
     reason: _builtins.str
-    """The stable reason, UPPER_SNAKE; empty when it was recognised."""
-    message: _builtins.str
-    """One sentence for a person."""
-    status: Global___PermitStatus.ValueType
-    """Where the other province's permit stands."""
-    issuing_division: _builtins.str
-    """The county that issued it (GB/T 2260)."""
-    counted_from: _builtins.str
-    """The day from which the residence counts, `YYYY-MM-DD`; set in the time mode only."""
+    """Why, a stable word such as `card_valid`, `services_limited`, `permit_suspended`."""
     counted_days: _builtins.int
-    """The full days that count, set in the time mode only."""
+    """The days of residence that it counts; 0 but in the time mode."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The services it opens (articles 12 and 13), such as `service.education`; set in the card mode only."""
+
     def __init__(
         self,
         *,
         outcome: Global___RecognitionOutcome.ValueType = ...,
-        mode: Global___RecognitionMode.ValueType = ...,
         reason: _builtins.str = ...,
-        message: _builtins.str = ...,
-        status: Global___PermitStatus.ValueType | None = ...,
-        issuing_division: _builtins.str = ...,
-        counted_from: _builtins.str | None = ...,
-        counted_days: _builtins.int | None = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        counted_days: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_counted_days", b"_counted_days", "_counted_from", b"_counted_from", "_status", b"_status", "counted_days", b"counted_days", "counted_from", b"counted_from", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_counted_days", b"_counted_days", "_counted_from", b"_counted_from", "_status", b"_status", "counted_days", b"counted_days", "counted_from", b"counted_from", "issuing_division", b"issuing_division", "message", b"message", "mode", b"mode", "outcome", b"outcome", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counted_days", b"counted_days", "outcome", b"outcome", "reason", b"reason", "services", b"services"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__counted_days: _TypeAlias = _typing.Literal["counted_days"]  # noqa: Y015
-    _WhichOneofArgType__counted_days: _TypeAlias = _typing.Literal["_counted_days", b"_counted_days"]  # noqa: Y015
-    _WhichOneofReturnType__counted_from: _TypeAlias = _typing.Literal["counted_from"]  # noqa: Y015
-    _WhichOneofArgType__counted_from: _TypeAlias = _typing.Literal["_counted_from", b"_counted_from"]  # noqa: Y015
-    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
-    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__counted_days) -> _WhichOneofReturnType__counted_days | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__counted_from) -> _WhichOneofReturnType__counted_from | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Recognition: _TypeAlias = Recognition  # noqa: Y015
 
@@ -591,8 +570,10 @@ class Decision(_message.Message):
     TITLE_ZH_FIELD_NUMBER: _builtins.int
     TITLE_EN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
     AGREEMENT_VERSION_FIELD_NUMBER: _builtins.int
-    EXPLANATION_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
     verdict: Global___Verdict.ValueType
     """Allowed or refused."""
     title_zh: _builtins.str
@@ -600,14 +581,20 @@ class Decision(_message.Message):
     title_en: _builtins.str
     """The title of the deciding policies in English; empty when they have none."""
     reason: _builtins.str
-    """The short stable code of the decision."""
+    """`permitted`, `forbidden`, `default-deny` or `policy-error`."""
     agreement_version: _builtins.int
     """The version of the agreement whose policies decided."""
-    explanation: _builtins.str
-    """For a refusal: clause by clause, what was not met; else empty."""
+    explanation_zh: _builtins.str
+    """For a refusal, in Chinese: what was not met and what would make it lawful; else empty."""
+    explanation_en: _builtins.str
+    """The same in English."""
     @_builtins.property
     def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of the deciding policies, sorted; `default-deny` when none allowed it."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The fields that may be handed over, sorted; empty for a refusal."""
 
     def __init__(
         self,
@@ -617,12 +604,14 @@ class Decision(_message.Message):
         title_zh: _builtins.str = ...,
         title_en: _builtins.str = ...,
         reason: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
         agreement_version: _builtins.int = ...,
-        explanation: _builtins.str = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "explanation", b"explanation", "policies", b"policies", "reason", b"reason", "title_en", b"title_en", "title_zh", b"title_zh", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "fields", b"fields", "policies", b"policies", "reason", b"reason", "title_en", b"title_en", "title_zh", b"title_zh", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -371,6 +371,7 @@ class RecognisePermitResponse(_message.Message):
 
     DECISION_FIELD_NUMBER: _builtins.int
     RECOGNITION_FIELD_NUMBER: _builtins.int
+    PERMIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def decision(self) -> _permit_pb2.Decision:
         """What policy said."""
@@ -379,18 +380,28 @@ class RecognisePermitResponse(_message.Message):
     def recognition(self) -> _permit_pb2.Recognition:
         """What the recognition came to; absent when policy refused."""
 
+    @_builtins.property
+    def permit(self) -> _permit_pb2.Permit:
+        """The other province's permit with the released fields; absent when policy refused."""
+
     def __init__(
         self,
         *,
         decision: _permit_pb2.Decision | None = ...,
         recognition: _permit_pb2.Recognition | None = ...,
+        permit: _permit_pb2.Permit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_recognition", b"_recognition", "decision", b"decision", "recognition", b"recognition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "_recognition", b"_recognition", "decision", b"decision", "permit", b"permit", "recognition", b"recognition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recognition", b"_recognition", "decision", b"decision", "recognition", b"recognition"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "_recognition", b"_recognition", "decision", b"decision", "permit", b"permit", "recognition", b"recognition"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__permit: _TypeAlias = _typing.Literal["permit"]  # noqa: Y015
+    _WhichOneofArgType__permit: _TypeAlias = _typing.Literal["_permit", b"_permit"]  # noqa: Y015
     _WhichOneofReturnType__recognition: _TypeAlias = _typing.Literal["recognition"]  # noqa: Y015
     _WhichOneofArgType__recognition: _TypeAlias = _typing.Literal["_recognition", b"_recognition"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__permit) -> _WhichOneofReturnType__permit | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recognition) -> _WhichOneofReturnType__recognition | None: ...
 
 Global___RecognisePermitResponse: _TypeAlias = RecognisePermitResponse  # noqa: Y015

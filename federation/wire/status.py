@@ -37,7 +37,7 @@ MAX_FACTS = 16
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One error class, its kind on the wire (`FailureKind` without prefix), its gRPC code, its code on the read side."""
+    """One error class, its kind on the wire (`FailureKind` without prefix), its gRPC code, its HTTP code."""
 
     error: type[BridgeheadError]
     kind: str
