@@ -14,8 +14,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on
+from federation.domain.rules.calendar import add_months
 from federation.protocol.errors import MalformedError, RuleError
 
 PermitUrn = NewType("PermitUrn", str)

@@ -18,9 +18,9 @@ from typing import Final
 
 from federation.domain.citizen_number import age_on
 from federation.domain.division import border_counties, find_division, province_of
-from federation.domain.function_register import FunctionCode
 from federation.domain.permit import Permit, PermitStatus, status_on
 from federation.domain.permit_item import PermitItem
+from federation.domain.rules.function_register import FunctionCode
 from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest
 

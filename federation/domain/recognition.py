@@ -16,10 +16,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permit import PermitStatus, PermitUrn, derive_status, parse_permit_urn, urn_division
 from federation.domain.permit_item import PermitItem
+from federation.domain.rules.calendar import add_months
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import AgencyId, Realm, parse_agency_id
@@ -56,7 +56,7 @@ class RecognitionReason(StrEnum):
     PERMIT_REPLACED = "permit_replaced"
 
 
-class Service(StrEnum):
+class Entitlement(StrEnum):
     """The six services of article 12 and the seven conveniences of article 13; `SERVICES` has their Chinese names."""
 
     EDUCATION = "service.education"
@@ -74,21 +74,21 @@ class Service(StrEnum):
     OTHER_CONVENIENCE = "convenience.other"
 
 
-SERVICES: Final[Mapping[Service, str]] = MappingProxyType(
+SERVICES: Final[Mapping[Entitlement, str]] = MappingProxyType(
     {
-        Service.EDUCATION: "义务教育",
-        Service.EMPLOYMENT: "基本公共就业服务",
-        Service.HEALTH: "基本公共卫生服务和计划生育服务",
-        Service.CULTURE: "公共文化体育服务",
-        Service.LEGAL_AID: "法律援助和其他法律服务",
-        Service.OTHER_SERVICE: "国家规定的其他基本公共服务",
-        Service.EXIT_ENTRY: "办理出入境证件",
-        Service.IDENTITY_CARD: "换领、补领居民身份证",
-        Service.VEHICLE_REGISTRATION: "机动车登记",
-        Service.DRIVING_LICENCE: "申领机动车驾驶证",
-        Service.VOCATIONAL: "报名参加职业资格考试、申请授予职业资格",
-        Service.BIRTH_SERVICE: "办理生育服务登记和其他计划生育证明材料",
-        Service.OTHER_CONVENIENCE: "国家规定的其他便利",
+        Entitlement.EDUCATION: "义务教育",
+        Entitlement.EMPLOYMENT: "基本公共就业服务",
+        Entitlement.HEALTH: "基本公共卫生服务和计划生育服务",
+        Entitlement.CULTURE: "公共文化体育服务",
+        Entitlement.LEGAL_AID: "法律援助和其他法律服务",
+        Entitlement.OTHER_SERVICE: "国家规定的其他基本公共服务",
+        Entitlement.EXIT_ENTRY: "办理出入境证件",
+        Entitlement.IDENTITY_CARD: "换领、补领居民身份证",
+        Entitlement.VEHICLE_REGISTRATION: "机动车登记",
+        Entitlement.DRIVING_LICENCE: "申领机动车驾驶证",
+        Entitlement.VOCATIONAL: "报名参加职业资格考试、申请授予职业资格",
+        Entitlement.BIRTH_SERVICE: "办理生育服务登记和其他计划生育证明材料",
+        Entitlement.OTHER_CONVENIENCE: "国家规定的其他便利",
     }
 )
 """The Chinese name of each service, as articles 12 and 13 list them."""
@@ -99,7 +99,7 @@ class RecognitionRules:
     """What the agreement grants. `suspended_counts`: whether days of a running suspension count in `time` mode."""
 
     modes: frozenset[RecognitionMode]
-    services: frozenset[Service]
+    services: frozenset[Entitlement]
     suspended_counts: bool = False
 
 
@@ -109,7 +109,7 @@ class Recognition:
 
     outcome: RecognitionOutcome
     reason: RecognitionReason
-    services: tuple[Service, ...] = ()
+    services: tuple[Entitlement, ...] = ()
     counted_days: int = 0
 
 
@@ -141,7 +141,7 @@ def _recognise_card(standing: PermitStatus, rules: RecognitionRules) -> Recognit
         return _refused(RecognitionReason.PERMIT_SUSPENDED)
     if not rules.services:
         return _refused(RecognitionReason.NO_SERVICES_AGREED)
-    full = rules.services == frozenset(Service)
+    full = rules.services == frozenset(Entitlement)
     return Recognition(
         outcome=RecognitionOutcome.RECOGNISED_FULL if full else RecognitionOutcome.RECOGNISED_PART,
         reason=RecognitionReason.CARD_VALID if full else RecognitionReason.SERVICES_LIMITED,

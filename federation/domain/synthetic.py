@@ -18,7 +18,6 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, demo_birth_date, format_citizen_number
 from federation.domain.division import (
     ANHUI,
@@ -44,6 +43,7 @@ from federation.domain.permit import (
     format_permit_urn,
     next_full_year,
 )
+from federation.domain.rules.calendar import add_months
 from federation.domain.uscc import Uscc, format_uscc, parse_uscc
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import NodeName

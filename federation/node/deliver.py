@@ -14,13 +14,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
 
-from federation.node.heads import KnownHeads
 from federation.node.home.config import NodeSettings
-from federation.node.sequence import Sequencer
+from federation.node.log.heads import KnownHeads
+from federation.node.log.sequence import Sequencer
 from federation.node.trust import Trust
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
@@ -29,6 +30,7 @@ from federation.protocol.errors import (
     MalformedError,
     NotFoundError,
     UnavailableError,
+    UntrustedError,
 )
 from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
@@ -74,6 +76,7 @@ class _Lane:
     after_seq: int = 0
     failures: int = 0
     error: str | None = None
+    receipt_time: datetime | None = None
 
 
 class Delivery:
@@ -117,6 +120,11 @@ class Delivery:
         """Why the newest call to that peer failed, or None when it did not."""
         lane = self._lanes.get(peer)
         return lane.error if lane else None
+
+    def last_receipt(self, peer: NodeName) -> datetime | None:
+        """When a receipt of that peer was last verified here since the start."""
+        lane = self._lanes.get(peer)
+        return lane.receipt_time if lane else None
 
     async def wait_settled(self, message_id: MessageId) -> str:
         """Waits until a message has left the queue; returns `settled`, `rejected` or `expired`.
@@ -269,14 +277,10 @@ class Delivery:
                 deferred.append(message.id)
                 lane.error = str(error)
                 _log.warning("delivery.deferred", message_id=message.id, peer=name, reason=error.reason)
-
-        def record(transaction: GroupTransaction) -> None:
-            settle_outbox(transaction, settled)
-            for message_id, reason in rejected:
-                reject_outbox(transaction, message_id, reason)
-
         if settled or rejected:
-            await self._sequencer.commit(record)
+            await self._sequencer.commit(partial(_take_off, settled=settled, rejected=rejected))
+        if settled:
+            lane.receipt_time = self._now()
         for message_id, _receipt in settled:
             self._finish(message_id, "settled")
         for message_id, _reason in rejected:
@@ -287,6 +291,10 @@ class Delivery:
         if isinstance(answer, BridgeheadError):
             raise answer
         verified = verify_receipt(answer, statement_digest=message.digest, log_vkey=vkey)
+        if verified.leaf.seq != message.seq:
+            raise UntrustedError(
+                "RECEIPT_SEQUENCE", f"expected number {message.seq}, the leaf says {verified.leaf.seq}"
+            )
         self._heads.observe(name, verified.checkpoint)
         return answer
 
@@ -295,3 +303,14 @@ class Delivery:
         if future is not None and not future.done():
             with contextlib.suppress(RuntimeError):
                 future.set_result(state)
+
+
+def _take_off(
+    transaction: GroupTransaction,
+    *,
+    settled: Sequence[tuple[MessageId, Receipt]],
+    rejected: Sequence[tuple[MessageId, str]],
+) -> None:
+    settle_outbox(transaction, settled)
+    for message_id, reason in rejected:
+        reject_outbox(transaction, message_id, reason)

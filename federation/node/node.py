@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 
-from federation.node.heads import KnownHeads
 from federation.node.home.config import NodeSettings
-from federation.node.sequence import Sequencer
+from federation.node.log.heads import KnownHeads
+from federation.node.log.sequence import Sequencer
 from federation.node.trust import Trust
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Signer

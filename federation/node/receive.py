@@ -12,8 +12,8 @@ from datetime import datetime
 import structlog
 
 from federation.node.incoming import judge
+from federation.node.log.receipts import build_receipt, stored_receipt
 from federation.node.node import Node
-from federation.node.receipts import build_receipt, stored_receipt
 from federation.node.trust import InForce
 from federation.protocol.body import Body, verify_body
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope

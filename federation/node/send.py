@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from federation.node.log.sequence import Committed
 from federation.node.node import Node
-from federation.node.sequence import Committed
 from federation.node.trust import InForce
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope

@@ -27,7 +27,7 @@ from federation.domain.recognition import (
     RecognitionMode,
     RecognitionOutcome,
     RecognitionReason,
-    Service,
+    Entitlement,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.leaf import Verdict
@@ -277,7 +277,7 @@ def recognition_from_pb(found: permit_pb2.Recognition) -> Recognition:
     return Recognition(
         outcome=_read_word(_OUTCOMES, found.outcome),
         reason=_parse_word(found.reason, RecognitionReason),
-        services=tuple(_parse_word(service, Service) for service in found.services),
+        services=tuple(_parse_word(service, Entitlement) for service in found.services),
         counted_days=found.counted_days,
     )
 

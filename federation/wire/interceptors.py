@@ -50,7 +50,7 @@ class _Call:
     reason: str | None = None
 
 
-class _Wrapped(grpc.RpcMethodHandler[_Request, _Response]):
+class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in its stub only
     """A handler whose function is replaced; all else is the handler's own."""
 
     def __init__(

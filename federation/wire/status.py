@@ -82,6 +82,9 @@ _BARE: Mapping[grpc.StatusCode, tuple[type[BridgeheadError], str, str]] = {
 }
 """What a status without our details means: it was made by gRPC itself, or by something in between."""
 
+_SERVER_UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "certificate signature failure", "Hostname Verification", "Peer name")
+"""How gRPC tells that the server's certificate did not verify; it has no code of its own for that."""
+
 _ROWS_BY_KIND = {row.kind: row for row in STATUS_ROWS}
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,62}", re.ASCII)
 _FACT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
@@ -139,7 +142,7 @@ def error_of_call(error: grpc.aio.AioRpcError) -> BridgeheadError:
     text = (error.details() or "")[:MAX_MESSAGE_CHARACTERS]
     if "larger than max" in text:
         return MalformedError("MESSAGE_SIZE", f"the message is over the size limit: {text}")
-    if "CERTIFICATE_VERIFY_FAILED" in text or "Hostname Verification" in text:
+    if any(sign in text for sign in _SERVER_UNTRUSTED):
         return UntrustedError("SERVER_CERTIFICATE", f"the other side's certificate is not from its own CA: {text}")
     cls, reason, sentence = _BARE.get(error.code(), (UnavailableError, "PEER_ERROR", "the call failed"))
     return cls(reason, f"{sentence} ({error.code().name}: {text})")

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.citizen_number import Sex
-from federation.domain.clock import ClockTable, parse_clocks
 from federation.domain.permit import (
     Ground,
     Holder,
@@ -17,6 +15,8 @@ from federation.domain.permit import (
     format_permit_urn,
     register_permit,
 )
+from federation.domain.rules.calendar import Calendar, parse_calendar
+from federation.domain.rules.clock import ClockTable, parse_clocks
 
 _POLICIES = Path(__file__).parents[2] / "policies"
 

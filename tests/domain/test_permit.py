@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.domain.calendar import add_months
 from federation.domain.permit import (
     Paper,
     PermitStatus,
@@ -27,6 +26,7 @@ from federation.domain.permit import (
     suspend_permit,
     urn_division,
 )
+from federation.domain.rules.calendar import add_months
 from federation.protocol.errors import MalformedError, RuleError
 
 URN = format_permit_urn("330822", 2025, serial="000123")

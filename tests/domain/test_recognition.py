@@ -12,6 +12,7 @@ from federation.domain.permit_item import PERMIT_FIELDS, project_permit
 from federation.domain.recognition import (
     NEXT_STEPS,
     SERVICES,
+    Entitlement,
     Recognition,
     RecognitionItem,
     RecognitionMode,
@@ -19,7 +20,6 @@ from federation.domain.recognition import (
     RecognitionReason,
     RecognitionRules,
     RecognitionStep,
-    Service,
     decide_recognition,
     decode_recognition_item,
     encode_recognition_item,
@@ -30,8 +30,8 @@ from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm, parse_agency_id
 
 CARD, TIME = RecognitionMode.CARD, RecognitionMode.TIME
-ALL = RecognitionRules(modes=frozenset(RecognitionMode), services=frozenset(Service))
-EDUCATION = replace(ALL, services=frozenset({Service.EDUCATION}))
+ALL = RecognitionRules(modes=frozenset(RecognitionMode), services=frozenset(Entitlement))
+EDUCATION = replace(ALL, services=frozenset({Entitlement.EDUCATION}))
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def decided(item, mode, today, rules=ALL):
 
 def test_services_are_the_thirteen_of_the_law():
     """Six services of article 12, seven conveniences of article 13, each with its Chinese name."""
-    assert set(SERVICES) == set(Service)
-    assert sorted(service.split(".")[0] for service in Service) == ["convenience"] * 7 + ["service"] * 6
+    assert set(SERVICES) == set(Entitlement)
+    assert sorted(service.split(".")[0] for service in Entitlement) == ["convenience"] * 7 + ["service"] * 6
 
 
 @pytest.mark.parametrize("today", ["2025-08-12", "2026-08-01", "2026-08-12"])
@@ -56,13 +56,13 @@ def test_card_mode_grants_every_service_of_a_valid_permit(item, today):
     """Valid, or in its endorsement month: the card is accepted as it stands."""
     found = decide_recognition(item, CARD, rules=ALL, today=date.fromisoformat(today))
     assert (found.outcome, found.reason) == (RecognitionOutcome.RECOGNISED_FULL, RecognitionReason.CARD_VALID)
-    assert set(found.services) == set(Service)
+    assert set(found.services) == set(Entitlement)
 
 
 def test_card_mode_grants_only_the_listed_services(item):
     """An agreement that lists some services recognises in part."""
     found = decide_recognition(item, CARD, rules=EDUCATION, today=date(2026, 1, 1))
-    assert (found.outcome, found.services) == (RecognitionOutcome.RECOGNISED_PART, (Service.EDUCATION,))
+    assert (found.outcome, found.services) == (RecognitionOutcome.RECOGNISED_PART, (Entitlement.EDUCATION,))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from stdnum.cn import ric
 
 from federation.domain import synthetic
-from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, parse_citizen_number
 from federation.domain.division import DIVISIONS, NODES, border_counties, province_of
 from federation.domain.permit import (
@@ -19,6 +18,7 @@ from federation.domain.permit import (
     status_on,
     urn_division,
 )
+from federation.domain.rules.calendar import add_months
 from federation.domain.synthetic import (
     SYNTHETIC_NOTICE,
     synthetic_applications,

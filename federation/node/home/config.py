@@ -60,6 +60,10 @@ class NodeSettings(BaseSettings):
     """The longest pause between two tries to reach a peer that is down."""
     witness_seconds: Annotated[float, Field(ge=0.05, le=600)] = 1.0
     """How often a grown log's newest checkpoint is offered to the peers."""
+    agreement_seconds: Annotated[float, Field(ge=0.05, le=3600)] = 5.0
+    """How often the home is looked at for a newer agreement."""
+    agreement_fetch_rounds: Annotated[int, Field(ge=1, le=10_000)] = 12
+    """Every how many of those rounds the peers are asked too."""
     drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
     """How long a stopping node finishes what it has begun."""
 

@@ -8,17 +8,16 @@ goes to the home node as a signed message that it judges by its own policy and r
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from federation.domain.permit import PermitStatus, PermitUrn, urn_division
 from federation.domain.permit_item import PermitItem, decode_permit_item, keep_fields
 from federation.domain.permit_policy import LEGAL_BASIS, PermitFacts, PermitPurpose, item_facts, recognise_request
 from federation.domain.recognition import (
+    Entitlement,
     Recognition,
     RecognitionItem,
     RecognitionMode,
     RecognitionRules,
-    Service,
     decide_recognition,
     encode_recognition_item,
 )
@@ -31,24 +30,15 @@ from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.statement import Recipient, Sender
 from federation.store.records import Record, find_record, put_records
-from federation.wire.values import Act, RecognitionAnswer, Ruling
+from federation.wire.values import Act, PermitRecognition, RecognitionAnswer, Ruling
 
 RECOGNITION_KIND = "permit.recognition"
 RECOGNITION_BODY = "application/vnd.bridgehead.recognition-item.v1+json"
-ALL_SERVICES = frozenset(Service)
+ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presented:
-    """What a person shows at the window: the permit and their own number; and the mode the clerk chose."""
-
-    urn: PermitUrn
-    citizen_number: str
-    mode: RecognitionMode
-
-
-async def recognise(node: Node, presented: Presented, *, caller: AgencyId, act: Act) -> RecognitionAnswer:
+async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyId, act: Act) -> RecognitionAnswer:
     """Recognises, or refuses to recognise, the permit that a person shows at the window.
 
     Returns:

@@ -18,8 +18,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.calendar import Calendar, Roll, add_months, add_working_days, is_official, roll_forward
-from federation.domain.toml_fields import (
+from federation.domain.rules.calendar import Calendar, Roll, add_months, add_working_days, is_official, roll_forward
+from federation.domain.rules.toml_fields import (
     TomlTable,
     expect_keys,
     parse_toml,

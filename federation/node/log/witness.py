@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from federation.node.sequence import Sequencer, SignedHead
+from federation.node.log.sequence import Sequencer, SignedHead
 from federation.node.trust import Trust
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
 from federation.protocol.ids import NodeName

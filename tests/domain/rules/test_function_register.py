@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.function_register import load_function, parse_function_code, parse_functions
+from federation.domain.rules.function_register import load_function, parse_function_code, parse_functions
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import Realm
 
-POLICIES = Path(__file__).parents[2] / "policies"
+POLICIES = Path(__file__).parents[3] / "policies"
 TODAY = date(2026, 11, 23)
 
 

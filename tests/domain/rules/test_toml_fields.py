@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.toml_fields import (
+from federation.domain.rules.toml_fields import (
     expect_keys,
     parse_toml,
     read_choice,

@@ -5,8 +5,8 @@ A receipt needs no signature of its own: the checkpoint's is the one. It says *s
 
 from __future__ import annotations
 
+from federation.node.log.sequence import SignedHead
 from federation.node.node import Node
-from federation.node.sequence import SignedHead
 from federation.protocol.errors import BridgeheadError, CorruptError
 from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.tlog.proof import TlogProof, format_proof

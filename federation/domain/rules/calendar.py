@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from federation.domain.toml_fields import (
+from federation.domain.rules.toml_fields import (
     TomlTable,
     expect_keys,
     parse_toml,

@@ -14,7 +14,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Final, NewType
 
-from federation.domain.toml_fields import (
+from federation.domain.rules.toml_fields import (
     TomlTable,
     expect_keys,
     parse_toml,

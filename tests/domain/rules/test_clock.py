@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from federation.domain.calendar import Roll
-from federation.domain.clock import (
+from federation.domain.rules.calendar import Roll
+from federation.domain.rules.clock import (
     ClockKind,
     Direction,
     Verified,

@@ -1,0 +1,292 @@
+"""The only place that builds a node: opens its home and store, checks its history, opens its three ports, runs it.
+
+Order on start: settings, keys, agreement, store (migrations), boot check against the peers, `boot` and `agreement`
+leaves, ports, delivery, witness duty. Order on stop: health says so, ports drain, delivery ends its calls, the writer
+finishes its queue, the store closes. Killed anywhere in between, nothing that was receipted is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from federation.node.deliver import Delivery
+from federation.node.faces import agency_services, peer_services, read_functions
+from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.config import NodeSettings, database_url, load_settings
+from federation.node.home.keyring import Keyring, load_keyring, message_signer_at
+from federation.node.home.tls_files import SideFiles, find_side, load_revoked
+from federation.node.log.boot import agreement_leaf, boot_leaf, check_boot, leaf_entry
+from federation.node.log.heads import KnownHeads
+from federation.node.log.sequence import LogKey, Sequencer
+from federation.node.log.witness import Cosigning, Witness
+from federation.node.node import Node
+from federation.node.trust import Trust
+from federation.node.upkeep import keep_agreement
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import NodeName, parse_node_name
+from federation.protocol.tlog.witness import Cosigner
+from federation.store.database import open_database
+from federation.wire.client import PeerClient
+from federation.wire.identity import Gate
+from federation.wire.methods import Side
+from federation.wire.read_client import CheckpointPoster, ReadClient
+from federation.wire.read_http import RunningHttp, read_app, serve_http
+from federation.wire.server import Listener, RunningServer, start_agency_server, start_peer_server
+from federation.wire.values import TlsFiles
+
+_log = structlog.get_logger()
+
+BOOT_SECONDS = 2.0
+"""How long a peer may take to say what it cosigned; one that is down does not hold up the start."""
+
+
+def utc_now() -> datetime:
+    """The machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def no_crash(step: str) -> None:
+    """The crash point of a node that nobody is testing: nothing happens."""
+    del step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A node at work: the node, its delivery, its ports and clients."""
+
+    node: Node
+    delivery: Delivery
+    peer_server: RunningServer
+    agency_server: RunningServer
+    http: RunningHttp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    node: Node
+    delivery: Delivery
+    witness: Witness
+    cosigning: Cosigning
+    poster: CheckpointPoster
+
+
+async def serve(home: Path, *, now: Callable[[], datetime] = utc_now) -> None:
+    """Runs the node of that home until SIGTERM or SIGINT.
+
+    Raises:
+        BridgeheadError: why it did not start; CorruptError when it must not.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running_node(home, now=now) as running:
+        _log.info("node.started", node=running.node.name, tree_size=running.node.sequencer.head.size)
+        await stop.wait()
+        _log.info("node.stopping", node=running.node.name)
+
+
+@contextlib.asynccontextmanager
+async def running_node(
+    home: Path, *, now: Callable[[], datetime] = utc_now, crash_point: Callable[[str], None] = no_crash
+) -> AsyncIterator[Running]:
+    """Starts a node and stops it in order when the block ends."""
+    settings = load_settings(home)
+    keyring = load_keyring(home)
+    trust = Trust(load_home_agreement(home, now=now()))
+    _check_home(settings, keyring, trust)
+    parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
+    try:
+        await _boot(parts, keyring)
+        async with _open_ports(parts, home) as running:
+            yield running
+    finally:
+        await asyncio.to_thread(parts.node.sequencer.close)
+        parts.node.database.close()
+        parts.poster.close()
+
+
+def build_node(
+    settings: NodeSettings,
+    keyring: Keyring,
+    trust: Trust,
+    *,
+    home: Path,
+    now: Callable[[], datetime],
+    crash_point: Callable[[str], None] = no_crash,
+) -> _Parts:
+    """Builds the node out of its settings, keys and agreement; nothing listens or sends yet."""
+    agreement = trust.in_force.agreement
+    database = open_database(database_url(settings, home), keys=keyring.columns)
+    sequencer = Sequencer(
+        database,
+        LogKey(vkey=keyring.log.vkey, sign=keyring.log.sign),
+        now=now,
+        window_seconds=settings.group_window_ms / 1000,
+        limit=settings.group_limit,
+        crash_point=crash_point,
+    )
+    heads = KnownHeads()
+    delivery = Delivery(database=database, sequencer=sequencer, trust=trust, heads=heads, settings=settings, now=now)
+    node = Node(
+        name=parse_node_name(settings.node),
+        settings=settings,
+        signer=message_signer_at(keyring, agreement, now()),
+        database=database,
+        sequencer=sequencer,
+        trust=trust,
+        heads=heads,
+        wake_delivery=delivery.wake,
+        now=now,
+    )
+    poster = CheckpointPoster()
+    cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)
+    return _Parts(
+        node=node,
+        delivery=delivery,
+        witness=Witness(database=database, trust=trust, cosigner=cosigner, now=now),
+        cosigning=Cosigning(name=node.name, database=database, sequencer=sequencer, trust=trust, post=poster, now=now),
+        poster=poster,
+    )
+
+
+def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
+    agreement = trust.in_force.agreement
+    found = (settings.federation, settings.realm, settings.node)
+    expected = (agreement.federation, agreement.realm.value, keyring.identity.node)
+    if found != expected:
+        raise MalformedError("SETTINGS", f"node.toml says {found}, keys and agreement say {expected}")
+    member = trust.in_force.member(keyring.identity.node)
+    if member.log_vkey.split("+")[0] != keyring.log.vkey.name:
+        raise MalformedError("SETTINGS", f"the agreement names another log for this node: {member.log_vkey:.80}")
+
+
+async def _boot(parts: _Parts, keyring: Keyring) -> None:
+    node = parts.node
+    agreement = node.trust.in_force.agreement
+
+    async def ask(read_url: str, origin: str) -> bytes:
+        client = ReadClient(read_url, timeout_seconds=BOOT_SECONDS)
+        try:
+            return await client.cosigned(origin)
+        finally:
+            client.close()
+
+    finding = await check_boot(
+        node.database, agreement, own=node.name, log_vkey=keyring.log.vkey, ask=ask, now=node.now()
+    )
+    if finding.silent:
+        _log.warning("boot.unconfirmed", silent=list(finding.silent), confirmed=list(finding.confirmed))
+    size = node.sequencer.head.size
+    for leaf in (
+        agreement_leaf(agreement, now=node.now()),
+        boot_leaf(agreement, size=size, finding=finding, now=node.now()),
+    ):
+        kind, subject, entry = leaf_entry(leaf)
+        await node.sequencer.commit(lambda tx, k=kind, s=subject, e=entry: tx.append_leaf(k, s, e))  # type: ignore[misc]
+
+
+@contextlib.asynccontextmanager
+async def _open_ports(parts: _Parts, home: Path) -> AsyncIterator[Running]:
+    node, settings = parts.node, parts.node.settings
+    peer_files, agency_files = find_side(home, "peer"), find_side(home, "agency")
+    peer_server = await start_peer_server(
+        peer_services(node, home),
+        gate=_peer_gate(node),
+        listener=_listener(settings, settings.peer_port, peer_files, roots=lambda: _peer_roots(node)),
+    )
+    authority = agency_files.authority.read_text(encoding="utf-8")
+    agency_server = await start_agency_server(
+        agency_services(node, home, delivery=parts.delivery, cosigning=parts.cosigning),
+        gate=_agency_gate(node, home, authority),
+        listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
+    )
+    functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning)
+    http = await serve_http(
+        read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
+    )
+    clients = _peer_clients(node, peer_files)
+    parts.delivery.start(clients)
+    duties = [
+        asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
+        asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
+    ]
+    for server in (peer_server, agency_server):
+        await server.set_serving(serving=True)
+    try:
+        yield Running(
+            node=node, delivery=parts.delivery, peer_server=peer_server, agency_server=agency_server, http=http
+        )
+    finally:
+        for duty in duties:
+            duty.cancel()
+        await asyncio.gather(*duties, return_exceptions=True)
+        await asyncio.gather(peer_server.stop(settings.drain_seconds), agency_server.stop(settings.drain_seconds))
+        await parts.delivery.close()
+        await asyncio.gather(http.stop(), *(client.close() for client in clients.values()))
+
+
+def _listener(settings: NodeSettings, port: int, files: SideFiles, *, roots: Callable[[], str]) -> Listener:
+    return Listener(
+        address=f"{settings.host}:{port}",
+        tls=TlsFiles(certificate=files.certificate, key=files.key),
+        roots=roots,
+        reflection=settings.reflection,
+    )
+
+
+def _peer_clients(node: Node, files: SideFiles) -> dict[NodeName, PeerClient]:
+    tls = TlsFiles(certificate=files.certificate, key=files.key)
+    agreement = node.trust.in_force.agreement
+
+    def client(name: NodeName, address: str) -> PeerClient:
+        return PeerClient(
+            address,
+            tls=tls,
+            authority=lambda: node.trust.in_force.member(name).tls_ca,
+            server_name=f"{name}.{agreement.federation}",
+        )
+
+    members = agreement.members.items()
+    return {name: client(name, member.peer_addr) for name, member in members if name != node.name}
+
+
+def _peer_roots(node: Node) -> str:
+    return "\n".join(member.tls_ca for member in node.trust.in_force.agreement.members.values())
+
+
+def _peer_gate(node: Node) -> Gate:
+    def ca_of(name: NodeName) -> str | None:
+        member = node.trust.in_force.agreement.members.get(name)
+        return member.tls_ca if member else None
+
+    def revoked(name: NodeName, serial: str) -> bool:
+        return serial in node.trust.in_force.member(name).revoked_serials
+
+    return Gate(
+        side=Side.PEER,
+        federation=node.trust.in_force.agreement.federation,
+        node=node.name,
+        ca_of=ca_of,
+        revoked=revoked,
+        now=node.now,
+    )
+
+
+def _agency_gate(node: Node, home: Path, authority: str) -> Gate:
+    return Gate(
+        side=Side.AGENCY,
+        federation=node.trust.in_force.agreement.federation,
+        node=node.name,
+        ca_of=lambda name: authority if name == node.name else None,
+        revoked=lambda _name, serial: serial in load_revoked(home),
+        now=node.now,
+    )

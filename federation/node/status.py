@@ -1,0 +1,68 @@
+"""How a node is: its log, its agreement, its peers, and what an operator should look at."""
+
+from __future__ import annotations
+
+from federation.node.deliver import Delivery
+from federation.node.log.witness import Cosigning
+from federation.node.node import Node
+from federation.protocol.ids import NodeName
+from federation.protocol.trust import Freshness, freshness
+from federation.store.outbox import count_pending
+from federation.wire.values import NodeStatus, PeerState
+
+SOFTWARE_VERSION = "0.1.0"
+
+
+def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeStatus:
+    """Reads the state of this node now."""
+    agreement, now = node.trust.in_force.agreement, node.now()
+    waiting = count_pending(node.database)
+    peers = tuple(
+        _peer_state(name, waiting=waiting.get(name, 0), delivery=delivery, cosigning=cosigning)
+        for name in agreement.members
+        if name != node.name
+    )
+    state = freshness(agreement, now)
+    return NodeStatus(
+        node=node.name,
+        federation=agreement.federation,
+        realm=agreement.realm.value,
+        software_version=SOFTWARE_VERSION,
+        agreement_version=agreement.version,
+        agreement_digest=agreement.digest,
+        agreement_freshness=state.value,
+        agreement_expire_time=min(agreement.expires_time, agreement.fresh_until_time),
+        tree_size=node.sequencer.head.size,
+        checkpoint=node.sequencer.head.note,
+        peers=peers,
+        warnings=tuple(_warnings(node, state, delivery)),
+    )
+
+
+def _peer_state(name: NodeName, *, waiting: int, delivery: Delivery, cosigning: Cosigning) -> PeerState:
+    return PeerState(
+        node=name,
+        reachable=delivery.last_error(name) is None,
+        waiting_count=waiting,
+        last_receipt_time=delivery.last_receipt(name),
+        cosigned_size=cosigning.cosigned_size(name),
+    )
+
+
+def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
+    found: list[str] = []
+    agreement = node.trust.in_force.agreement
+    if state is Freshness.LAPSED:
+        end = agreement.fresh_until_time + agreement.lapse_grace
+        found.append(
+            f"the agreement's freshness has lapsed; nothing new is sent after {end.isoformat()} unless re-signed"
+        )
+    if state is Freshness.EXPIRED:
+        found.append("the agreement has expired: nothing new is sent or accepted until any node re-signs its freshness")
+    for name in agreement.members:
+        error = delivery.last_error(name)
+        if error is not None:
+            found.append(f"{name}: {error}")
+    if node.sequencer.failure is not None:
+        found.append(f"the log stopped: {node.sequencer.failure}")
+    return found
