@@ -1,0 +1,207 @@
+"""The functions that the servicers are handed in these tests, and sample values of each kind."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from federation.domain.citizen_number import Sex
+from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
+from federation.domain.permit_item import PermitItem
+from federation.domain.recognition import Recognition, RecognitionOutcome, RecognitionReason, Entitlement
+from federation.protocol.body import Body
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import NodeName
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy.book import Decision, Grounds
+from federation.protocol.receipt import Receipt, Submission
+from federation.protocol.trust.agreement import AgreementFiles
+from federation.wire.values import (
+    Act,
+    LoggedMessage,
+    MessagePage,
+    NodeStatus,
+    PairDigest,
+    PeerState,
+    PermitAnswer,
+    PermitPage,
+    RecognitionAnswer,
+    Ruling,
+)
+
+URN = PermitUrn("urn:permit:330822:2226:000123")
+CITIZEN_NUMBER = "361123219003070011"
+ACT = Act(request_id="6f0c4a1e-1f3b-4a55-9a38-0c8f7f6b1d2a", purpose="permit.sync", function="F01", officer="officer-7")
+BODY = Body(type="application/vnd.bridgehead.permit+json", salt=b"s" * 32, items=(b'{"urn":"x"}', b"{}"))
+SUBMISSION = Submission(envelope=b'{"payload":""}', body=BODY)
+RECEIPT = Receipt(leaf=b'{"kind":"received"}', proof=b"c2sp.org/tlog-proof@v1\nindex 0\n")
+FILES = AgreementFiles(
+    roots=(b"root 1", b"root 2"),
+    timestamp=b"timestamp",
+    snapshot=b"snapshot",
+    targets=b"targets",
+    files={"members.json": b"{}", "policies/permit.cedar": b"permit(principal,action,resource);"},
+)
+DIGEST = PairDigest(count=3, root=b"r" * 32, highest=7)
+ALLOWED = Ruling(
+    decision=Decision(
+        verdict=Verdict.ALLOWED,
+        policies=("permit-register",),
+        fields=frozenset({"urn", "holder_name"}),
+        reason=Grounds.PERMITTED,
+        title_zh="登记居住证",
+        title_en="Register a permit",
+    ),
+    agreement_version=3,
+)
+REFUSED = Ruling(
+    decision=Decision(
+        verdict=Verdict.REFUSED,
+        policies=("default-deny",),
+        fields=frozenset(),
+        reason=Grounds.DEFAULT_DENY,
+        title_zh="没有规则允许此事",
+        title_en="No policy allows this",
+    ),
+    agreement_version=3,
+    explanation_zh="本县公安机关才可登记",
+    explanation_en="Only the police of the county may register",
+)
+APPLICATION = PermitApplication(
+    holder=Holder(
+        name="测试甲",
+        sex=Sex.MALE,
+        ethnicity="汉",
+        birth_date=date(2190, 3, 7),
+        citizen_number=CITIZEN_NUMBER,
+        photo_digest="ab" * 32,
+        household_division="361123",
+        household_address="冰溪镇1号",
+    ),
+    residence_division="330822",
+    residence_address="球川镇2号",
+    work_division="330822",
+    issuer="常山县公安局",
+    ground=Ground.JOB,
+    residence_since=date(2225, 1, 2),
+    apply_date=date(2226, 3, 1),
+    accept_date=date(2226, 3, 2),
+    papers=frozenset(Paper) - {Paper.GUARDIAN_IDENTITY},
+    sealed=True,
+)
+ITEM = PermitItem(
+    urn=URN,
+    version=2,
+    status=PermitStatus.SUSPENDED,
+    residence_division="330822",
+    issuer="常山县公安局",
+    residence_address="球川镇2号",
+    household_division="361123",
+    household_address="冰溪镇1号",
+    holder_name="测试甲",
+    sex=Sex.FEMALE,
+    ethnicity="畲",
+    birth_date=date(2190, 3, 7),
+    citizen_number=CITIZEN_NUMBER,
+    photo_digest="cd" * 32,
+    ground=Ground.STUDY,
+    residence_since=date(2225, 1, 2),
+    issue_date=date(2226, 3, 10),
+    counted_from=date(2226, 3, 10),
+    endorsed_until=date(2227, 3, 10),
+    work_division="330822",
+)
+BARE_ITEM = PermitItem(urn=URN, version=1, status=PermitStatus.VALID, residence_division="330822")
+RECOGNITION = Recognition(
+    outcome=RecognitionOutcome.RECOGNISED_PART,
+    reason=RecognitionReason.SERVICES_LIMITED,
+    services=(Entitlement.EDUCATION, Entitlement.HEALTH),
+    counted_days=12,
+)
+STATUS = NodeStatus(
+    node=NodeName("jiangxi"),
+    federation="bridgehead.example",
+    realm="demo",
+    software_version="0.1.0",
+    agreement_version=3,
+    agreement_digest="ab" * 32,
+    agreement_freshness="fresh",
+    agreement_expire_time=datetime(2027, 1, 1, tzinfo=UTC),
+    tree_size=12,
+    checkpoint=b"jiangxi.bridgehead.example/exchange/2026\n12\n",
+    peers=(
+        PeerState(
+            node=NodeName("zhejiang"),
+            reachable=True,
+            waiting_count=2,
+            oldest_waiting_time=datetime(2026, 11, 1, 8, 0, 0, 123000, tzinfo=UTC),
+            last_receipt_time=datetime(2026, 11, 1, 9, tzinfo=UTC),
+            cosigned_size=10,
+            clock_offset_millis=-40,
+        ),
+        PeerState(node=NodeName("fujian"), reachable=False),
+    ),
+    warnings=("fujian does not answer",),
+)
+MESSAGES = MessagePage(
+    messages=(
+        LoggedMessage(seq=1, envelope=b"one", log_index=4, receipt=RECEIPT),
+        LoggedMessage(seq=2, envelope=b"two", log_index=5),
+    ),
+    next_after_seq=2,
+)
+
+
+@dataclass
+class Functions:
+    """Records what it is called with; a test replaces `failure` to make every function raise it."""
+
+    calls: list[tuple] = field(default_factory=list)
+    failure: BaseException | None = None
+
+    def _note(self, *call) -> None:
+        self.calls.append(call)
+        if self.failure is not None:
+            raise self.failure
+
+    async def submit(self, caller, submissions):
+        self._note(caller, list(submissions))
+        return [RECEIPT if submission.body else NotFoundError("NO_BODY", "none", seq=3) for submission in submissions]
+
+    async def fetch_agreement(self, known_version):
+        self._note(known_version)
+        return FILES
+
+    async def digest_range(self, caller, pair, from_seq, to_seq):
+        self._note(caller, pair, from_seq, to_seq)
+        return DIGEST
+
+    async def get_status(self, caller):
+        self._note(caller)
+        return STATUS
+
+    async def list_messages(self, caller, act, query):
+        self._note(caller, act, query)
+        return MESSAGES
+
+    async def register(self, caller, act, application):
+        self._note(caller, act, application)
+        return PermitAnswer(ruling=ALLOWED, permit=ITEM)
+
+    async def step(self, caller, act, urn):
+        self._note(caller, act, urn)
+        return PermitAnswer(ruling=REFUSED)
+
+    async def revoke(self, caller, act, urn, reason):
+        self._note(caller, act, urn, reason)
+        return PermitAnswer(ruling=ALLOWED, permit=BARE_ITEM)
+
+    async def recognise(self, caller, act, recognition):
+        self._note(caller, act, recognition)
+        return RecognitionAnswer(ruling=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM)
+
+    async def list(self, caller, act, query):
+        self._note(caller, act, query)
+        return PermitPage(ruling=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next")
+
+    async def import_chunk(self, caller, act, chunk):
+        self._note(caller, act, chunk)
+        return (URN, REFUSED, NotFoundError("ROW", "no such row", row=3))[: len(chunk.rows)]
