@@ -1,8 +1,8 @@
 """The questions about residence permits that policy is asked, built from plain facts.
 
 Rules kept: no question names a person or a permit, so equal cases are equal questions; a county's earlier code counts
-as today's; a province outside the federation goes by the first two digits of its codes and is nobody's home. What policy
-answers is in `policies/permits.cedar`; the vocabulary is `policies/schema.cedarschema`, and both change together.
+as today's; a province outside the federation goes by the first two digits of its codes and is nobody's home. The
+answers are in `policies/permits.cedar`, the vocabulary in `policies/schema.cedarschema`; both change together.
 Sources: 居住证暂行条例 articles 7 to 13; PIPL articles 6, 28, 34.
 """
 

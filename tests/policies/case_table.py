@@ -17,7 +17,7 @@ from federation.domain.permit_policy import (
     recognise_request,
     replicate_request,
 )
-from federation.domain.toml_fields import (
+from federation.domain.rules.toml_fields import (
     TomlTable,
     expect_keys,
     parse_toml,

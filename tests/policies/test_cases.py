@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from federation.domain.function_register import parse_functions
 from federation.domain.permit_item import PERMIT_FIELDS
 from federation.domain.permit_policy import FUNCTION_OF
+from federation.domain.rules.function_register import parse_functions
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
 from tests.policies.case_table import ROOT, load_cases, parse_cases, policy_files
