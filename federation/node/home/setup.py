@@ -1,0 +1,85 @@
+"""Setting up a node's home: settings, keys, certificates and profiles, from the province's folder in `nodes/`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from federation.node.home.config import NodeSettings, load_settings
+from federation.node.home.keyring import create_keyring
+from federation.node.home.member_sheet import MemberSheet, agency_ids, load_member_sheet, member_bundle
+from federation.node.home.tls_files import create_tls, write_profiles
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError
+
+BUNDLE_FILE = "member-bundle.json"
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewHome:
+    """A home that was just made: its settings, what the province tells the others, and the bundle to hand to them."""
+
+    home: Path
+    settings: NodeSettings
+    sheet: MemberSheet
+    bundle: bytes
+
+
+def create_home(
+    home: Path, province: Path, *, now: datetime, overrides: Mapping[str, str | int | float | bool] | None = None
+) -> NewHome:
+    """Creates the home of a province's node.
+
+    Args:
+        home: an empty or absent folder.
+        province: the folder in `nodes/` with `node.toml` and `member.toml`.
+        now: when the keys and certificates begin to be valid.
+        overrides: settings that differ from `node.toml`, such as ports.
+
+    Raises:
+        ConflictError: HOME_EXISTS; keys are never overwritten.
+        NotFoundError: PROVINCE_MISSING when the folder lacks one of the two files.
+        MalformedError: SETTINGS or MEMBER_SHEET naming what is wrong.
+    """
+    if (home / "node.toml").exists():
+        raise ConflictError("HOME_EXISTS", f"{home} is a node's home already; keys are never overwritten")
+    for name in ("node.toml", "member.toml"):
+        if not (province / name).is_file():
+            raise NotFoundError("PROVINCE_MISSING", f"expected {province / name}: one folder a province, as in nodes/")
+    home.mkdir(parents=True, exist_ok=True)
+    template = (province / "node.toml").read_text(encoding="utf-8")
+    (home / "node.toml").write_text(override_settings(template, overrides or {}), encoding="utf-8")
+    settings = load_settings(home)
+    sheet = load_member_sheet(province / "member.toml")
+    if settings.node != sheet.node:
+        raise MalformedError("SETTINGS", f"node.toml is of {settings.node}, member.toml of {sheet.node}")
+    create_keyring(home, settings.federation, node=sheet.node, now=now)
+    create_tls(home, agency_ids(sheet), hosts=sorted({settings.host, *_LOOPBACK}), now=now)
+    write_profiles(
+        home,
+        agency_addr=f"{settings.host}:{settings.agency_port}",
+        read_url=f"http://{settings.host}:{settings.read_port}",
+    )
+    bundle = member_bundle(
+        home,
+        sheet,
+        peer_addr=f"{settings.host}:{settings.peer_port}",
+        read_url=f"http://{settings.host}:{settings.read_port}",
+    )
+    (home / BUNDLE_FILE).write_bytes(bundle)
+    return NewHome(home=home, settings=settings, sheet=sheet, bundle=bundle)
+
+
+def override_settings(template: str, overrides: Mapping[str, str | int | float | bool]) -> str:
+    """Puts settings into the text of a `node.toml`, keeping its comments."""
+    text = template
+    for name, value in overrides.items():
+        line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        text, found = re.subn(rf"(?m)^{re.escape(name)} = .*$", line.replace("\\", r"\\"), text)
+        if not found:
+            text = f"{text.rstrip()}\n{line}\n"
+    return text
