@@ -21,10 +21,10 @@ from pathlib import Path
 
 from federation.node.home.keyring import Keyring
 from federation.node.home.secret_files import make_private_folder, read_file, sync_folder, write_public
-from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
+from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.trust.agreement import MAX_FILES, Agreement, AgreementFiles, load_agreement
 from federation.protocol.trust.draft import make_snapshot, make_timestamp
-from federation.protocol.trust.metadata import sign_metadata
+from federation.protocol.trust.metadata import sign_metadata, verify_pinned
 
 FRESHNESS_LIFETIME = timedelta(hours=48)
 PINNED_ROOT = "root-1.json"
@@ -110,8 +110,7 @@ def pin_root(home: Path, root: bytes) -> None:
     """
     path = home / "agreement" / PINNED_ROOT
     if path.exists():
-        if read_file(path) != root:
-            raise UntrustedError("AGREEMENT_ROOT", f"expected the first root that is pinned in {path}, got another")
+        verify_pinned(root, trusted_root=read_file(path))
         return
     make_private_folder(path.parent)
     write_public(path, root)

@@ -192,8 +192,7 @@ def verify_roots(roots: Sequence[bytes], *, trusted_root: bytes) -> Root:
     """
     if not 1 <= len(roots) <= MAX_ROOTS:
         raise MalformedError("AGREEMENT_FORM", f"expected 1 to {MAX_ROOTS} root files, got {len(roots)}")
-    if roots[0] != trusted_root:
-        raise UntrustedError("AGREEMENT_ROOT", "expected the chain to begin with the root that this node has pinned")
+    verify_pinned(roots[0], trusted_root=trusted_root)
     previous: Root | None = None
     for version, encoded in enumerate(roots, start=1):
         what = f"root {version}"
@@ -205,6 +204,22 @@ def verify_roots(roots: Sequence[bytes], *, trusted_root: bytes) -> Root:
         previous = metadata.signed
     assert previous is not None
     return previous
+
+
+def verify_pinned(root: bytes, *, trusted_root: bytes) -> bytes:
+    """Verifies that a first root says what the pinned one says; another set of signatures below it is no matter.
+
+    Raises:
+        UntrustedError: AGREEMENT_ROOT.
+        MalformedError: as `read_metadata`.
+    """
+    same = root == trusted_root or (
+        read_metadata(root, Root, what="root 1").signed_bytes
+        == read_metadata(trusted_root, Root, what="pinned root").signed_bytes
+    )
+    if not same:
+        raise UntrustedError("AGREEMENT_ROOT", "expected the first root to be the one that this node has pinned")
+    return root
 
 
 def verify_role(encoded: bytes, kind: type[S], *, root: Root) -> S:

@@ -44,7 +44,7 @@ from federation.protocol.errors import (
 )
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Freshness, freshness, message_keys_at
-from federation.protocol.trust.draft import decode_bundle
+from federation.protocol.trust.draft import decode_bundle, draft_root
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 NODES = Path("nodes")
@@ -316,8 +316,11 @@ def test_pin_another_root_refused(published):
     """The pinned root is never replaced."""
     pin_root(published["anhui"], pinned_root(published["anhui"]))
 
+    bundles = [decode_bundle(bundle) for bundle in _bundles(published)]
+    other = draft_root(bundles, expires_time=NOW + timedelta(days=7))
+
     with pytest.raises(UntrustedError) as refusal:
-        pin_root(published["anhui"], b"another")
+        pin_root(published["anhui"], other)
 
     assert refusal.value.reason == "AGREEMENT_ROOT"
 

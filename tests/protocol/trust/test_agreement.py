@@ -125,6 +125,16 @@ def test_load_with_another_pinned_root_refused():
     assert refusal.value.reason == "AGREEMENT_ROOT"
 
 
+def test_load_with_the_pinned_root_under_one_more_signature_accepted():
+    """The pinned root is what it says: a copy that a fourth province signed too is the same root."""
+    files = build(Plan())
+    fourth = signed(files.roots[0], (ANHUI, "agreement"))
+
+    agreement = load_agreement(replace(files, roots=(fourth,)), trusted_root=files.roots[0], now=NOW, previous=None)
+
+    assert agreement == load(files)
+
+
 @pytest.mark.parametrize("path", ["members.json", "agreement.json", "policies/permits.cedar", "tlog-policy/anhui"])
 def test_load_target_with_one_flipped_bit_refused(path):
     """Every target is the one that the signed file names by its hash."""

@@ -1,0 +1,169 @@
+"""`bridgehead agreement`: draft, sign, publish, refresh and read what the provinces agreed on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.output import Form, FormOption, JsonOut, say, show_json, show_table
+
+if TYPE_CHECKING:
+    from federation.node.home.agreement_draft import DraftStatus
+    from federation.protocol.trust import Agreement
+
+app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
+
+HomeOption = Annotated[Path, typer.Option("--home", help="A node's home.")]
+HomesOption = Annotated[list[Path], typer.Option("--home", help="A node's home; repeat for more, the first one signs.")]
+DraftArgument = Annotated[Path, typer.Argument(help="The draft folder.")]
+
+
+@app.command("draft")
+def draft(
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the draft.")],
+    bundle: Annotated[list[Path], typer.Option("--bundle", help="One for each node, from 'bridgehead keys bundle'.")],
+    nodes: Annotated[Path, typer.Option("--nodes", help="The folder with agreement.toml.")] = Path("nodes"),
+    policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
+    after: Annotated[Path | None, typer.Option("--after", help="A home whose agreement this one follows.")] = None,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Draft the first agreement, or with --after the next one."""
+    from federation.node.home.agreement_draft import draft_agreement
+    from federation.node.home.agreement_files import read_agreement_files
+    from federation.node.home.secret_files import read_file
+
+    previous = read_agreement_files(after) if after else None
+    bundles = [read_file(path) for path in bundle]
+    status = draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=previous, now=_now())
+    _show_status(status, form)
+    say(f"Compare the keys with the other provinces, then: bridgehead agreement sign {out} --home HOME")
+
+
+@app.command("sign")
+def sign(folder: DraftArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
+    """Sign a draft in place with this home's agreement key; says first what it would change."""
+    from federation.node.home.agreement_draft import changed_files, sign_draft
+
+    say("Changes against the agreement of this home: " + (", ".join(changed_files(folder, home)) or "no file"))
+    status = sign_draft(folder, home)
+    _show_status(status, form)
+    if status.complete:
+        say(f"Enough have signed: bridgehead agreement publish {folder} --home HOME")
+
+
+@app.command("status")
+def status(folder: DraftArgument, form: FormOption = Form.TEXT) -> None:
+    """Tell who has signed a draft and who is missing; exit 1 while signatures are missing."""
+    from federation.node.home.agreement_draft import draft_status
+
+    found = draft_status(folder)
+    _show_status(found, form)
+    if not found.complete:
+        raise typer.Exit(1)
+
+
+@app.command("publish")
+def publish(folder: DraftArgument, home: HomesOption, form: FormOption = Form.TEXT) -> None:
+    """Verify the signatures of a draft, sign its freshness, install it."""
+    from federation.node.home.agreement_draft import publish_draft
+
+    agreement = publish_draft(folder, home, now=_now())
+    say(f"In force in {len(home)} home(s); the other nodes fetch it from any of them.")
+    _show_agreement(agreement, form)
+
+
+@app.command("refresh")
+def refresh(home: HomeOption, form: FormOption = Form.TEXT) -> None:
+    """Re-sign that the agreement in force is still the newest; any one node may."""
+    from federation.node.home import agreement_files
+    from federation.node.home.keyring import load_keyring
+
+    _show_agreement(agreement_files.refresh(home, load_keyring(home), _now()), form)
+
+
+@app.command("show")
+def show(home: HomeOption, form: FormOption = Form.TEXT) -> None:
+    """Show the agreement in force in a home, verified from its pinned root."""
+    from federation.node.home.agreement_files import load_home_agreement
+
+    _show_agreement(load_home_agreement(home, now=_now()), form)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _show_status(status: DraftStatus, form: Form) -> None:
+    if form is Form.JSON:
+        signings: JsonOut = {
+            what: {
+                "signed": list(signing.signed),
+                "missing": list(signing.missing),
+                "threshold": signing.threshold,
+                "complete": signing.complete,
+            }
+            for what, signing in status.signings.items()
+        }
+        show_json(
+            {
+                "version": status.version,
+                "root_version": status.root_version,
+                "complete": status.complete,
+                "signings": signings,
+            }
+        )
+        return
+    rows = [
+        (what, str(signing.threshold), ", ".join(signing.signed) or "-", ", ".join(signing.missing) or "-")
+        for what, signing in status.signings.items()
+    ]
+    show_table(("file", "needed", "signed", "missing"), rows)
+
+
+def _show_agreement(agreement: Agreement, form: Form) -> None:
+    from federation.protocol.ids import format_time
+    from federation.protocol.trust import freshness
+
+    state = freshness(agreement, _now())
+    if form is Form.JSON:
+        members: JsonOut = [
+            {
+                "node": node,
+                "name": member.name,
+                "peer_addr": member.peer_addr,
+                "read_url": member.read_url,
+                "log_vkey": member.log_vkey,
+                "witness_vkey": member.witness_vkey,
+                "message_keys": [entry.key.key_id for entry in member.message_keys],
+                "agencies": len(member.agencies),
+            }
+            for node, member in sorted(agreement.members.items())
+        ]
+        show_json(
+            {
+                "version": agreement.version,
+                "digest": agreement.digest,
+                "root_version": agreement.root_version,
+                "federation": agreement.federation,
+                "realm": agreement.realm.value,
+                "freshness": state.value,
+                "fresh_until": format_time(agreement.fresh_until_time),
+                "expires": format_time(agreement.expires_time),
+                "members": members,
+                "files": sorted(agreement.files),
+            }
+        )
+        return
+    print(f"agreement   {agreement.version} of {agreement.federation} ({agreement.realm.value})")
+    print(f"root        {agreement.root_version}")
+    print(f"digest      {agreement.digest}")
+    print(f"freshness   {state.value}, until {format_time(agreement.fresh_until_time)}")
+    print(f"content     until {format_time(agreement.expires_time)}, {len(agreement.files)} files")
+    rows = [
+        (node, member.name, member.peer_addr, member.read_url, str(len(member.agencies)))
+        for node, member in sorted(agreement.members.items())
+    ]
+    show_table(("node", "name", "peers", "auditors", "agencies"), rows)

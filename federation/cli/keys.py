@@ -1,0 +1,205 @@
+"""`bridgehead keys`: the keys and certificates of one node's home."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.output import Form, FormOption, JsonOut, say, show_json
+
+if TYPE_CHECKING:
+    from federation.protocol.keys import PublicKey, Signer
+
+app = typer.Typer(name="keys", help="Keys and certificates of a node's home.")
+
+HomeOption = Annotated[Path, typer.Option("--home", help="The node's home.")]
+HostOption = Annotated[list[str] | None, typer.Option("--host", help="A name or address the node is reached at.")]
+AgencyArgument = Annotated[str, typer.Argument(help="An agency such as zhejiang/330822/police.")]
+
+
+@app.command("new")
+def new(
+    home: HomeOption,
+    node: Annotated[str, typer.Option("--node", help="Which province, a folder below --nodes.")],
+    nodes: Annotated[Path, typer.Option("--nodes", help="The folder of the provinces' settings.")] = Path("nodes"),
+    host: HostOption = None,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Make a new node's home: settings, private keys (mode 0600), certificates, one client folder for each agency."""
+    from federation.node.home.new_home import create_home
+    from federation.protocol.ids import parse_node_name
+
+    sheet = create_home(home, nodes / parse_node_name(node), now=_now(), hosts=host or [])
+    say(f"Made {home} with certificates for {len(sheet.agencies)} agencies.")
+    say(f"Next: bridgehead keys bundle --home {home} --out {node}.bundle, and hand that file to the other provinces.")
+    _show_keys(home, form)
+
+
+@app.command("show")
+def show(home: HomeOption, form: FormOption = Form.TEXT) -> None:
+    """Show public keys, certificates and their ends. No secret is printed."""
+    _show_keys(home, form)
+
+
+@app.command("bundle")
+def bundle(
+    home: HomeOption,
+    nodes: Annotated[Path, typer.Option("--nodes", help="The folder of the provinces' settings.")] = Path("nodes"),
+    out: Annotated[Path | None, typer.Option("--out", help="A file; without it stdout.")] = None,
+    peer_addr: Annotated[str | None, typer.Option("--peer-addr", help="Instead of that of member.toml.")] = None,
+    read_url: Annotated[str | None, typer.Option("--read-url", help="Instead of that of member.toml.")] = None,
+) -> None:
+    """Make the bundle of public keys and agencies that the other provinces need for the next agreement."""
+    from federation.node.home.keyring import load_identity
+    from federation.node.home.member_sheet import load_member_sheet, member_bundle
+    from federation.node.home.secret_files import write_public
+
+    sheet = load_member_sheet(nodes / load_identity(home).node / "member.toml")
+    encoded = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
+    if out is None:
+        sys.stdout.write(encoded.decode() + "\n")
+    else:
+        write_public(out, encoded)
+        say(f"Wrote {out}.")
+
+
+@app.command("rotate")
+def rotate(
+    office: Annotated[str, typer.Argument(help="message, agreement or freshness.")],
+    home: HomeOption,
+    starts: Annotated[str | None, typer.Option("--starts", help="When a message key begins, RFC 3339 in UTC.")] = None,
+    finish: Annotated[bool, typer.Option("--finish", help="The agreement names the new key: destroy the old.")] = False,
+) -> None:
+    """Begin to replace a key, or finish it once the agreement names the new one."""
+    from federation.node.home.keyring import Office, finish_rotation, rotate_key
+    from federation.protocol.ids import parse_time
+
+    if office not in list(Office):
+        raise typer.BadParameter(f"expected one of {', '.join(Office)}, got {office}")
+    chosen = Office(office)
+    if finish:
+        print(finish_rotation(home, chosen).key_id)
+        say(f"The new {office} key is in its place; the old one is destroyed.")
+        return
+    print(rotate_key(home, chosen, now=_now(), starts=parse_time(starts) if starts else None).key_id)
+    say("Next: bridgehead keys bundle, have the agreement signed and published, then: keys rotate --finish.")
+
+
+@app.command("renew")
+def renew(home: HomeOption, host: HostOption = None) -> None:
+    """Issue the node's own certificates anew, under the same authorities; a running node takes them up by itself."""
+    from federation.node.home.new_home import LOOPBACK
+    from federation.node.home.tls_files import renew_tls
+
+    renew_tls(home, hosts=(*LOOPBACK, *(host or [])), now=_now())
+    _show_leaves(home)
+
+
+@app.command("client")
+def client(agency: AgencyArgument, home: HomeOption) -> None:
+    """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
+    from federation.node.home.config import load_settings
+    from federation.node.home.new_home import write_profiles_from
+    from federation.node.home.tls_files import PROFILE_FILE, issue_client
+    from federation.protocol.ids import parse_agency_id
+
+    folder = issue_client(home, parse_agency_id(agency), now=_now())
+    write_profiles_from(home, load_settings(home))
+    print(folder / PROFILE_FILE)
+
+
+@app.command("revoke")
+def revoke(agency: AgencyArgument, home: HomeOption) -> None:
+    """Revoke an agency's certificate; prints its serial. A running node refuses it from the next call on."""
+    from federation.node.home.tls_files import revoke_client
+    from federation.protocol.ids import parse_agency_id
+
+    print(revoke_client(home, parse_agency_id(agency)))
+
+
+@app.command("admit")
+def admit(
+    key: Annotated[str, typer.Argument(help="A key such as ed25519:<base64>, a vkey, or the path of a bundle.")],
+) -> None:
+    """Check a public key, a vkey or a whole bundle as an agreement would; prints key ids, or refuses with exit 1."""
+    for name, public_key in _admitted(key):
+        print(f"{public_key.key_id}  {name}")
+
+
+def _admitted(text: str) -> list[tuple[str, PublicKey]]:
+    from federation.node.home.secret_files import read_file
+    from federation.protocol.keys import PublicKey, Suite, admit_public_key, parse_public_key
+    from federation.protocol.tlog.note import parse_vkey
+    from federation.protocol.trust.draft import decode_bundle
+    from federation.protocol.trust.members import public_keys
+
+    if ":" in text and not Path(text).is_file():
+        return [("key", admit_public_key(parse_public_key(text)))]
+    if "+" in text and not Path(text).is_file():
+        vkey = parse_vkey(text)
+        return [(vkey.name, admit_public_key(PublicKey(Suite.ED25519, vkey.public_key)))]
+    parsed = decode_bundle(read_file(Path(text)))
+    node = parsed.member.node
+    names = ["message" for _ in parsed.member.message_keys] + ["log", "witness"]
+    found = [(f"{node} {name}", key) for name, key in zip(names, public_keys(parsed.member), strict=True)]
+    return [*found, (f"{node} agreement", parsed.agreement_key), (f"{node} freshness", parsed.freshness_key)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _public_keys(home: Path) -> dict[str, str]:
+    from federation.node.home.keyring import load_keyring
+    from federation.protocol.keys import format_public_key
+    from federation.protocol.tlog.note import format_vkey
+
+    keyring = load_keyring(home)
+    signers: dict[str, Signer | None] = {
+        "message": keyring.message,
+        "message, next": keyring.next_message,
+        "agreement": keyring.agreement,
+        "agreement, next": keyring.next_agreement,
+        "freshness": keyring.freshness,
+        "freshness, next": keyring.next_freshness,
+    }
+    found = {name: format_public_key(signer.public_key) for name, signer in signers.items() if signer is not None}
+    return found | {"log": format_vkey(keyring.log.vkey), "witness": format_vkey(keyring.witness.vkey)}
+
+
+def _show_keys(home: Path, form: Form) -> None:
+    from federation.node.home.keyring import load_identity
+    from federation.node.home.tls_files import find_leaves
+    from federation.protocol.ids import format_time
+
+    identity, keys, leaves = load_identity(home), _public_keys(home), find_leaves(home)
+    if form is Form.JSON:
+        certificates: JsonOut = [
+            {"file": path, "uris": list(facts.uris), "serial": facts.serial, "expires": format_time(facts.expires_time)}
+            for path, facts in leaves.items()
+        ]
+        show_json(
+            {
+                "node": identity.node,
+                "federation": identity.federation,
+                "keys": keys,
+                "certificates": certificates,
+            }
+        )
+        return
+    print(f"{identity.node} of {identity.federation}")
+    for name, key in sorted(keys.items()):
+        print(f"{name:<16} {key}")  # never a table: a wrapped key cannot be copied
+    _show_leaves(home)
+
+
+def _show_leaves(home: Path) -> None:
+    from federation.node.home.tls_files import find_leaves
+    from federation.protocol.ids import format_time
+
+    for path, facts in find_leaves(home).items():
+        print(f"{path:<44} {facts.serial:<40} {format_time(facts.expires_time)}")
