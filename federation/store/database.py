@@ -244,7 +244,9 @@ def _begin_immediate(engine: Engine) -> None:
 
 
 def _postgresql_engines(url: URL) -> tuple[Engine, Engine]:
-    arguments = {"connect_timeout": _LOCK_SECONDS, "options": f"-c lock_timeout={_LOCK_SECONDS * 1000} -c timezone=UTC"}
+    # Everything is looked up by key; a plan prepared while a table was small would go on scanning it when it is large.
+    options = f"-c lock_timeout={_LOCK_SECONDS * 1000} -c enable_seqscan=off"
+    arguments = {"connect_timeout": _LOCK_SECONDS, "options": options}
     writer = create_engine(
         url,
         pool_size=1,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, func, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
@@ -27,10 +27,11 @@ _SUBJECT_COLUMN = "record.subject"
 _CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
 
 _VERSIONS = select(RECORD.c.id, RECORD.c.version).where(
-    RECORD.c.replica == bindparam("is_replica"),
-    RECORD.c.kind == bindparam("of_kind"),
-    RECORD.c.id.in_(bindparam("ids", expanding=True)),
+    RECORD.c.replica == bindparam("is_replica"), RECORD.c.kind == bindparam("of_kind")
 )
+_VERSIONS_IN = _VERSIONS.where(RECORD.c.id.in_(bindparam("ids", expanding=True)))
+# PostgreSQL: one array, which its prepared plan looks up in the index; a list of parameters it would filter by.
+_VERSIONS_ANY = _VERSIONS.where(RECORD.c.id == any_(bindparam("ids", type_=ARRAY(String))))
 _BY_SUBJECT = (
     select(RECORD)
     .where(RECORD.c.kind == bindparam("of_kind"), RECORD.c.subject_index == bindparam("of_subject"))
@@ -210,11 +211,12 @@ def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_N
     ids: dict[tuple[bool, str], list[str]] = {}
     for record in records:
         ids.setdefault((record.replica, record.kind), []).append(record.id)
+    statement = _VERSIONS_ANY if connection.dialect.name == "postgresql" else _VERSIONS_IN
     stored: dict[_Name, int] = {}
     for (replica, kind), wanted in ids.items():
         for start in range(0, len(wanted), _CHUNK):
             names = {"is_replica": replica, "of_kind": kind, "ids": wanted[start : start + _CHUNK]}
-            stored.update({(replica, kind, row.id): row.version for row in connection.execute(_VERSIONS, names)})
+            stored.update({(replica, kind, row.id): row.version for row in connection.execute(statement, names)})
     return stored
 
 

