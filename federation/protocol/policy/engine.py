@@ -71,9 +71,8 @@ class Engine:
             result = cedarpy.is_authorized(question, policies, entities, schema=self._schema)
         except (ValueError, MalformedError) as error:
             return _broken(str(error))
-        errors = tuple(result.diagnostics.errors)
-        if result.decision is cedarpy.Decision.NoDecision and not errors:
-            errors = ("the engine gave no decision",)
+        silent = result.decision is cedarpy.Decision.NoDecision
+        errors = tuple(result.diagnostics.errors) or ("the engine gave no decision",) * silent
         return Answer(
             allowed=result.decision is cedarpy.Decision.Allow and not errors,
             policies=tuple(sorted(result.diagnostics.reasons)),

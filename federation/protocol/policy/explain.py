@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
 
 from cedarpy import pst
 
@@ -16,6 +18,9 @@ from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decid
 from federation.protocol.policy.engine import policy_set
 from federation.protocol.policy.request import PolicyRequest
 from federation.protocol.policy.text import Effect, PolicyText
+
+_REMEMBERED: Final = 512
+"""Explanations remembered: a bulk import refused row by row asks the same thing thousands of times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,12 @@ class Explanation:
 
 
 def explain(book: PolicyBook, request: PolicyRequest) -> Explanation:
-    """Explains the decision of a request; equal requests get equal explanations."""
+    """Explains the decision of a request; equal requests get equal explanations, remembered as decisions are."""
+    return _explain(book, request)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _explain(book: PolicyBook, request: PolicyRequest) -> Explanation:
     decision = decide(book, request)
     findings = _findings(book, request)
     permits = sorted((found for found in findings if found.effect is Effect.PERMIT), key=_distance)

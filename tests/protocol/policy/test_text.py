@@ -91,6 +91,7 @@ def test_parse_policy_file_fields_other_than_checked_are_refused(fields):
         'when { if context has fields then ["name", "place"].containsAny(context.fields) else true }',
         'when { if context has fields then ["name", "place"].containsAll(context.fields) else false }',
         'when { context has fields && ["name", "place"].containsAll(context.fields) }',
+        'when { { hidden: ["name", "place"].containsAll(context.fields) }.hidden }',
     ],
 )
 def test_parse_policy_file_fields_clause_of_another_form_is_refused(clause):
