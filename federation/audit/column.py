@@ -34,12 +34,13 @@ class MessageRecord(NamedTuple):
 class MessageColumn:
     """Packed records in the order in which they were logged."""
 
-    __slots__ = ("_packed", "_seqs")
+    __slots__ = ("_ordered", "_packed", "_seqs")
 
     def __init__(self) -> None:
         """Starts empty."""
         self._packed = bytearray()
         self._seqs = array("Q")
+        self._ordered = True
 
     def __len__(self) -> int:
         """Records in the column."""
@@ -47,13 +48,15 @@ class MessageColumn:
 
     def append(self, record: MessageRecord) -> None:
         """Appends a record at the end."""
+        if self._seqs and record.seq < self._seqs[-1]:
+            self._ordered = False
         self._packed += _RECORD.pack(*record)
         self._seqs.append(record.seq)
 
     def in_order(self) -> Iterator[MessageRecord]:
         """Yields the records by number; those of one number in the order in which they were logged."""
         seqs = self._seqs
-        positions = sorted(range(len(seqs)), key=seqs.__getitem__)
+        positions = range(len(seqs)) if self._ordered else sorted(range(len(seqs)), key=seqs.__getitem__)
         for position in positions:
             yield MessageRecord(*_RECORD.unpack_from(self._packed, position * _RECORD.size))
 

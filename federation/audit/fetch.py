@@ -1,4 +1,4 @@
-"""Fetching a log: where its files come from, and how they are read ahead of the verification, in order and bounded.
+"""Fetching a log: where its files come from, how they are read ahead of the verification, and one proven entry of it.
 
 Rules kept: at most a fixed number of files is in flight and in memory; a partial file that is gone is cut off the full
 one, as C2SP tlog-tiles asks of clients. Trusts nothing that it fetches: `verify_log` judges it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,8 +17,22 @@ from pathlib import Path
 from typing import Protocol
 
 from federation.audit.verify_log import LogCheck
-from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
-from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, cut_bundle, cut_tile, tile_at
+from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError
+from federation.protocol.tlog.checkpoint import Checkpoint, verify_checkpoint
+from federation.protocol.tlog.lines import HASH_SIZE
+from federation.protocol.tlog.merkle import Node, hash_leaf, inclusion_proof, verify_inclusion
+from federation.protocol.tlog.note import Vkey
+from federation.protocol.tlog.tiles import (
+    ENTRIES,
+    TILE_WIDTH,
+    Tile,
+    cut_bundle,
+    cut_tile,
+    decode_bundle,
+    tile_at,
+    tile_hash_reader,
+    tile_of_node,
+)
 
 READ_AHEAD = 16
 """Bundles that are fetched at once."""
@@ -31,7 +45,7 @@ class LogSource(Protocol):
         """Fetches the signed head.
 
         Raises:
-            NotFoundError: there is none. UnavailableError: the node cannot be reached.
+            NotFoundError: there is none. MalformedError: it is too large. UnavailableError: the node cannot be reached.
         """
         ...
 
@@ -39,7 +53,8 @@ class LogSource(Protocol):
         """Fetches a tile or a bundle.
 
         Raises:
-            NotFoundError: there is none of that width. UnavailableError: the node cannot be reached.
+            NotFoundError: there is none of that width. MalformedError: it is too large to be one.
+            UnavailableError: the node cannot be reached.
         """
         ...
 
@@ -47,7 +62,7 @@ class LogSource(Protocol):
         """Fetches the checkpoint of another log that this node cosigned last.
 
         Raises:
-            NotFoundError: it never cosigned one. UnavailableError: the node cannot be reached.
+            NotFoundError: it never cosigned one. MalformedError, UnavailableError: as `checkpoint`.
         """
         ...
 
@@ -94,6 +109,8 @@ async def load_cut(source: LogSource, tile: Tile) -> bytes | None:
     """
     try:
         return await source.load(tile)
+    except MalformedError:
+        return None  # larger than any such file can be
     except NotFoundError:
         if tile.width == TILE_WIDTH:
             return None
@@ -160,3 +177,64 @@ async def _fetch(source: LogSource, bundle: Tile, *, tiles: bool) -> _Chunk:
         wanted.append(load_cut(source, Tile(0, bundle.index, bundle.width)))
     entries, *hashes = await asyncio.gather(*wanted)
     return _Chunk(bundle, entries, hashes[0] if hashes else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenEntry:
+    """An entry that stands at `index` of a log, under a head that the log signed; `note` is that head, verbatim."""
+
+    index: int
+    entry: bytes
+    hashes: tuple[bytes, ...]
+    note: bytes
+
+
+async def fetch_head(source: LogSource, log: Vkey) -> tuple[bytes, Checkpoint]:
+    """Fetches a log's signed head and verifies the log's line on it.
+
+    Raises:
+        MalformedError, UntrustedError: as `verify_checkpoint`. NotFoundError, UnavailableError: as the source.
+    """
+    note = await source.checkpoint()
+    return note, verify_checkpoint(note, log)
+
+
+async def fetch_proven(source: LogSource, log: Vkey, index: int) -> ProvenEntry:
+    """Fetches one entry with the proof of it, built from the log's tiles, and verifies both.
+
+    Raises:
+        NotFoundError: LEAF_INDEX beyond the head; TILE when the log does not serve what its head promises.
+        MalformedError: BUNDLE, TILE_BYTES for files of another form. UntrustedError: INCLUSION, and as `fetch_head`.
+        UnavailableError: the node cannot be reached.
+    """
+    note, head = await fetch_head(source, log)
+    if not 0 <= index < head.size:
+        raise NotFoundError("LEAF_INDEX", f"expected an index below the log's size {head.size}, got {index}")
+    bundle = tile_at(head.size, ENTRIES, index // TILE_WIDTH)
+    entry = decode_bundle(await _require(source, bundle), bundle.width)[index % TILE_WIDTH]
+    tiles = {tile: await _require(source, tile) for tile in _tiles_of_proof(index, head.size)}
+    try:
+        hashes = inclusion_proof(index, head.size, tile_hash_reader(head.size, tiles.__getitem__))
+    except CorruptError as error:
+        raise MalformedError("TILE_BYTES", error.message) from error
+    verify_inclusion(hash_leaf(entry), index, size=head.size, proof=hashes, root=head.root)
+    return ProvenEntry(index=index, entry=entry, hashes=hashes, note=note)
+
+
+def _tiles_of_proof(index: int, size: int) -> frozenset[Tile]:
+    """Which tiles the proof of a leaf is built from: asks for it once with hashes that do not matter."""
+    wanted: list[Tile] = []
+
+    def note_tiles(nodes: Sequence[Node]) -> list[bytes]:
+        wanted.extend(tile_at(size, *tile_of_node(node)[:2]) for node in nodes)
+        return [bytes(HASH_SIZE)] * len(nodes)
+
+    inclusion_proof(index, size, note_tiles)
+    return frozenset(wanted)
+
+
+async def _require(source: LogSource, tile: Tile) -> bytes:
+    blob = await load_cut(source, tile)
+    if blob is None:
+        raise NotFoundError("TILE", f"expected {tile}, which the log's head promises, got none")
+    return blob

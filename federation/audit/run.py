@@ -23,7 +23,7 @@ from federation.audit.verify import HeadAccount, compare_logs, enough_witnesses,
 from federation.audit.verify_listing import ListingAccount, ListingCheck
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask, SeenHead
 from federation.audit.verify_pair import PairAccount
-from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement
@@ -99,35 +99,33 @@ class _Run:
         return Outcome(report=self._report(rules, pairs), remembered=self._remember(heads))
 
     async def _list_all(self) -> None:
-        members = self._audit.agreement.members
         for node, list_messages in self._audit.listers.items():
-            for peer in members:
-                if peer != node:
-                    await self._list_pair(node, Pair(node, peer), list_messages)
-                    await self._list_pair(node, Pair(peer, node), list_messages)
+            peers = [peer for peer in self._audit.agreement.members if peer != node]
+            pairs = [pair for peer in peers for pair in (Pair(node, peer), Pair(peer, node))]
+            try:
+                for pair in pairs:
+                    self._listings.append(await self._list_pair(node, pair, list_messages))
+            except BridgeheadError as error:
+                self._add(Code.LISTING_DENIED, node, f"not all envelopes and receipts were audited: {error}")
 
-    async def _list_pair(self, node: NodeName, pair: Pair, list_messages: ListMessages) -> None:
+    async def _list_pair(self, node: NodeName, pair: Pair, list_messages: ListMessages) -> ListingAccount:
         vkey = parse_vkey(self._audit.agreement.members[pair.recipient].log_vkey)
         check = ListingCheck(node, pair, agreement=self._audit.agreement, vkey=vkey, listed_time=self._audit.now())
         sending = pair.sender == node
         after_seq: int | None = 0
-        try:
-            while after_seq is not None:
-                page = await list_messages(
-                    MessageQuery(
-                        direction=Direction.SENT if sending else Direction.RECEIVED,
-                        peer=pair.recipient if sending else pair.sender,
-                        after_seq=after_seq,
-                        page_size=PAGE_SIZE,
-                    )
+        while after_seq is not None:
+            page = await list_messages(
+                MessageQuery(
+                    direction=Direction.SENT if sending else Direction.RECEIVED,
+                    peer=pair.recipient if sending else pair.sender,
+                    after_seq=after_seq,
+                    page_size=PAGE_SIZE,
                 )
-                for message in page.messages:
-                    check.append(message)
-                after_seq = _next_page(page, after_seq)
-        except BridgeheadError as error:
-            self._add(Code.LISTING_DENIED, node, f"{pair}: envelopes and receipts were not audited: {error}")
-            return
-        self._listings.append(check.finish())
+            )
+            for message in page.messages:
+                check.append(message)
+            after_seq = _next_page(page, after_seq)
+        return check.finish()
 
     async def _fetch_heads(self, where: str) -> dict[NodeName, HeadAccount]:
         nodes = [node for node in self._audit.sources if node not in self._unreachable]
@@ -158,7 +156,7 @@ class _Run:
         """Awaits a file; None when there is none, or when the node cannot be reached, which is noted."""
         try:
             return await fetching
-        except NotFoundError:
+        except (NotFoundError, MalformedError):
             return None
         except UnavailableError as error:
             self._unreachable.setdefault(node, error.message)

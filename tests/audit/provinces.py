@@ -222,9 +222,7 @@ class Provinces:
 
     def decide(self, message: Message, *, refused: bool = False, receipt: bool = True) -> None:
         province = self.nodes[message.statement.recipient.node]
-        kind, verdict = (
-            (LeafKind.REFUSED, Verdict.REFUSED) if refused else (LeafKind.RECEIVED, Verdict.ALLOWED)
-        )
+        kind, verdict = (LeafKind.REFUSED, Verdict.REFUSED) if refused else (LeafKind.RECEIVED, Verdict.ALLOWED)
         leaf = replace(self.leaf(message.statement, message.envelope), kind=kind, verdict=verdict, time=self.tick())
         message.received_index = province.append(leaf)
         if receipt:

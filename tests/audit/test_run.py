@@ -402,9 +402,7 @@ def test_audit_of_a_denied_listing_warns_and_goes_on() -> None:
     async def deny(_query: object) -> None:
         raise UntrustedError("NOT_ALLOWED", "no auditor")
 
-    audit = Audit(
-        agreement=provinces.agreement, sources=provinces.nodes, listers={ZHEJIANG: deny}, now=lambda: NOW
-    )
+    audit = Audit(agreement=provinces.agreement, sources=provinces.nodes, listers={ZHEJIANG: deny}, now=lambda: NOW)
     outcome = asyncio.run(audit_federation(audit))
 
     assert outcome.report.passed

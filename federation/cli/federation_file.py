@@ -1,0 +1,116 @@
+"""`federation.json`: where the nodes of one federation are reached, which agreement holds, and whose profiles are here.
+
+It says *where*, never *whom to trust*: every key comes from the agreement, which is verified from its pinned root.
+A relative path counts from the file's own folder, or from the working folder when there is nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federation.node.home.agreement_files import read_agreement_files, read_repository
+from federation.protocol.canonical_json import JsonValue, read_object, read_optional_text, read_text
+from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
+from federation.protocol.trust import Agreement, load_agreement
+
+FEDERATION_FILE = "federation.json"
+_DIGEST_LENGTH = 64
+
+HomeOption = Annotated[Path, typer.Option("--home", help="Folder with federation.json in it.")]
+FederationOption = Annotated[Path | None, typer.Option("--federation", help="The federation.json itself.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederationFile:
+    """What the file says. `root` is the pinned first root: a file, or the hex SHA-256 of its bytes."""
+
+    path: Path
+    agreement: Path
+    root: str
+    read_urls: Mapping[NodeName, str]
+    profiles: Mapping[AgencyId, Path]
+
+
+def find_federation_file(home: Path, federation: Path | None) -> Path:
+    """The file that the options name."""
+    return home / FEDERATION_FILE if federation is None else federation
+
+
+def load_federation_file(path: Path) -> FederationFile:
+    """Loads a `federation.json`.
+
+    Raises:
+        NotFoundError: FEDERATION_FILE when there is none.
+        MalformedError: FEDERATION_FILE when it is no JSON object, JSON_TYPE for a field, NODE_NAME, AGENCY_ID.
+    """
+    try:
+        value: JsonValue = json.loads(path.read_bytes())
+    except OSError as error:
+        raise NotFoundError("FEDERATION_FILE", f"expected {path}: a running 'bridgehead demo' writes one") from error
+    except ValueError as error:
+        raise MalformedError("FEDERATION_FILE", f"{path}: expected JSON") from error
+    if not isinstance(value, dict):
+        raise MalformedError("FEDERATION_FILE", f"{path}: expected a JSON object")
+    what = path.name
+    agreement = read_object(value, "agreement", what=what)
+    return FederationFile(
+        path=path,
+        agreement=_resolve(path, read_text(agreement, "path", what=what)),
+        root=read_text(agreement, "root", what=what),
+        read_urls={
+            parse_node_name(read_text(node, "node", what=what)): read_text(node, "read_url", what=what)
+            for node in _objects(value, "nodes", path)
+        },
+        profiles={
+            parse_agency_id(read_text(client, "agency", what=what)): _resolve(
+                path, read_text(client, "profile", what=what)
+            )
+            for client in _objects(value, "clients", path)
+            if read_optional_text(client, "profile", what=what) is not None
+        },
+    )
+
+
+def load_federation_agreement(file: FederationFile, now: datetime) -> Agreement:
+    """Loads the agreement that the file points to, verified from the pinned root.
+
+    Raises:
+        UntrustedError: AGREEMENT_ROOT when the first root is not the pinned one, and as `load_agreement`.
+        NotFoundError, MalformedError: as `read_agreement_files` and `load_agreement`.
+    """
+    folder = file.agreement
+    files = read_repository(folder) if (folder / "metadata").is_dir() else read_agreement_files(folder)
+    return load_agreement(files, trusted_root=_pinned_root(file, files.roots), now=now, previous=None)
+
+
+def _pinned_root(file: FederationFile, roots: tuple[bytes, ...]) -> bytes:
+    path = _resolve(file.path, file.root)
+    if path.is_file():
+        return path.read_bytes()
+    if len(file.root) != _DIGEST_LENGTH:
+        raise NotFoundError("AGREEMENT_ROOT", f"expected the pinned root {path}, or its SHA-256 in hex")
+    if not roots or sha256(roots[0]).hexdigest() != file.root:
+        raise UntrustedError("AGREEMENT_ROOT", f"expected a first root with the SHA-256 {file.root:.16}")
+    return roots[0]
+
+
+def _resolve(file: Path, text: str) -> Path:
+    beside = file.parent / text
+    return beside if beside.exists() else Path(text)
+
+
+def _objects(value: dict[str, JsonValue], name: str, path: Path) -> list[dict[str, JsonValue]]:
+    found = value.get(name)
+    objects = [dict(entry) for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    if not isinstance(found, list) or len(objects) != len(found):
+        raise MalformedError("FEDERATION_FILE", f"{path}: expected {name!r} to be a list of objects", field=name)
+    return objects
