@@ -26,16 +26,15 @@ def new(
     home: HomeOption,
     node: Annotated[str, typer.Option("--node", help="Which province, a folder below --nodes.")],
     nodes: Annotated[Path, typer.Option("--nodes", help="The folder of the provinces' settings.")] = Path("nodes"),
-    host: HostOption = None,
     form: FormOption = Form.TEXT,
 ) -> None:
     """Make a new node's home: settings, private keys (mode 0600), certificates, one client folder for each agency."""
-    from federation.node.home.new_home import create_home
+    from federation.node.home.setup import BUNDLE_FILE, create_home
     from federation.protocol.ids import parse_node_name
 
-    sheet = create_home(home, nodes / parse_node_name(node), now=_now(), hosts=host or [])
-    say(f"Made {home} with certificates for {len(sheet.agencies)} agencies.")
-    say(f"Next: bridgehead keys bundle --home {home} --out {node}.bundle, and hand that file to the other provinces.")
+    made = create_home(home, nodes / parse_node_name(node), now=_now())
+    say(f"Made {home} with certificates for {len(made.sheet.agencies)} agencies.")
+    say(f"Next: hand {home / BUNDLE_FILE} to the other provinces for the next agreement.")
     _show_keys(home, form)
 
 
@@ -92,10 +91,11 @@ def rotate(
 @app.command("renew")
 def renew(home: HomeOption, host: HostOption = None) -> None:
     """Issue the node's own certificates anew, under the same authorities; a running node takes them up by itself."""
-    from federation.node.home.new_home import LOOPBACK
+    from federation.node.home.config import load_settings
     from federation.node.home.tls_files import renew_tls
 
-    renew_tls(home, hosts=(*LOOPBACK, *(host or [])), now=_now())
+    hosts = {load_settings(home).host, "127.0.0.1", "localhost", *(host or [])}
+    renew_tls(home, hosts=sorted(hosts), now=_now())
     _show_leaves(home)
 
 
@@ -103,12 +103,16 @@ def renew(home: HomeOption, host: HostOption = None) -> None:
 def client(agency: AgencyArgument, home: HomeOption) -> None:
     """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
     from federation.node.home.config import load_settings
-    from federation.node.home.new_home import write_profiles_from
-    from federation.node.home.tls_files import PROFILE_FILE, issue_client
+    from federation.node.home.tls_files import PROFILE_FILE, issue_client, write_profiles
     from federation.protocol.ids import parse_agency_id
 
+    settings = load_settings(home)
     folder = issue_client(home, parse_agency_id(agency), now=_now())
-    write_profiles_from(home, load_settings(home))
+    write_profiles(
+        home,
+        agency_addr=f"{settings.host}:{settings.agency_port}",
+        read_url=f"http://{settings.host}:{settings.read_port}",
+    )
     print(folder / PROFILE_FILE)
 
 
