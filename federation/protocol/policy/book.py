@@ -26,7 +26,7 @@ from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR, PolicyTe
 
 SCHEMA_FILE: Final = "policies/schema.cedarschema"
 MAX_REMEMBERED: Final = 8192
-"""Decisions remembered by one book, about 4 kB each."""
+"""Decisions remembered by one book, a few kB each."""
 
 
 class Grounds(StrEnum):
