@@ -1,0 +1,274 @@
+"""The demo's four provinces on loopback: homes, one agreement, four processes, and `federation.json` to find them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from federation.node.home.agreement_draft import DraftStatus, draft_agreement, publish_draft, sign_draft
+from federation.node.home.agreement_files import pinned_root
+from federation.node.home.setup import NewHome, create_home
+from federation.node.home.tls_files import client_folder, load_profile
+from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.protocol.trust import Agreement
+from federation.wire.values import ClientProfile, TlsFiles
+
+PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
+SIGNERS = ("zhejiang", "jiangxi", "fujian")
+FEDERATION_FILE = "federation.json"
+STOP_SECONDS = 10.0
+START_SECONDS = 60.0
+DEMO_SETTINGS: Mapping[str, float | bool] = {
+    "delivery_pause_seconds": 1.0,
+    "witness_seconds": 0.5,
+    "agreement_seconds": 1.0,
+    "reflection": False,
+}
+
+
+@dataclass(kw_only=True)
+class DemoFederation:
+    """Four homes below one folder and the processes that run them."""
+
+    folder: Path
+    homes: dict[NodeName, NewHome] = field(default_factory=dict)
+    processes: dict[NodeName, subprocess.Popen[bytes]] = field(default_factory=dict)
+    agreement: Agreement | None = None
+
+    def profile(self, agency: str) -> ClientProfile:
+        """The connection of an agency to its own node."""
+        return client_profile(self.folder, parse_agency_id(agency))
+
+    def agencies(self, node: NodeName, kind: str) -> list[AgencyId]:
+        """The agencies of one kind of a province."""
+        return [agency.id for agency in self.homes[node].sheet.agencies if agency.id.kind == kind]
+
+
+def repository_folder(name: str) -> Path:
+    """`nodes/` or `policies/` beside the package.
+
+    Raises:
+        NotFoundError: DEMO_FILES outside a checkout of the repository.
+    """
+    folder = Path(__file__).parents[2] / name
+    if not folder.is_dir():
+        raise NotFoundError("DEMO_FILES", f"expected {folder}: the demo runs in a checkout of the repository")
+    return folder
+
+
+def set_up(folder: Path, *, now: datetime) -> DemoFederation:
+    """Makes four homes with keys and CAs of their own; an earlier demo's homes are removed, a running one refuses.
+
+    Raises:
+        ConflictError: DEMO_RUNNING.
+    """
+    if running_pids(folder):
+        raise ConflictError(
+            "DEMO_RUNNING", f"a demo runs in {folder}: end it with 'bridgehead demo stop --home {folder}'"
+        )
+    for name in (*PROVINCES, "draft"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (FEDERATION_FILE, "audit-heads.json"):
+        (folder / name).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    federation = DemoFederation(folder=folder.absolute())
+    ports = _free_ports(3 * len(PROVINCES))
+    for number, name in enumerate(PROVINCES):
+        peer, agency, read = ports[3 * number : 3 * number + 3]
+        overrides = {"peer_port": peer, "agency_port": agency, "read_port": read, **DEMO_SETTINGS}
+        home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=overrides)
+        federation.homes[NodeName(name)] = home
+    return federation
+
+
+def draft(federation: DemoFederation, *, now: datetime) -> Path:
+    """Drafts the agreement out of the four bundles, the terms and the policies."""
+    out = federation.folder / "draft"
+    bundles = [home.bundle for home in federation.homes.values()]
+    nodes, policies = repository_folder("nodes"), repository_folder("policies")
+    draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=None, now=now)
+    return out
+
+
+def sign(federation: DemoFederation, out: Path, province: str) -> DraftStatus:
+    """Has one province sign the draft."""
+    return sign_draft(out, federation.homes[NodeName(province)].home)
+
+
+def publish(federation: DemoFederation, out: Path, *, now: datetime) -> Agreement:
+    """Publishes the signed agreement into all four homes."""
+    federation.agreement = publish_draft(out, [home.home for home in federation.homes.values()], now=now)
+    return federation.agreement
+
+
+def start_node(federation: DemoFederation, node: NodeName) -> None:
+    """Starts one node as a process of its own; its log lines go to `<home>/node.log`."""
+    home = federation.homes[node].home
+    with (home / "node.log").open("ab") as log:
+        federation.processes[node] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "federation.cli.main", "node", "serve", "--home", str(home)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2])])},
+        )
+
+
+def wait_ready(federation: DemoFederation, nodes: Sequence[NodeName]) -> None:
+    """Waits until every node says that it is well.
+
+    Raises:
+        UnavailableError: NODE_NOT_STARTED with the place of its log.
+    """
+    end = time.monotonic() + START_SECONDS
+    for node in nodes:
+        settings = federation.homes[node].settings
+        url = f"http://{settings.host}:{settings.read_port}/healthz"
+        while not _is_well(url):
+            if federation.processes[node].poll() is not None or time.monotonic() > end:
+                log = federation.homes[node].home / "node.log"
+                raise UnavailableError("NODE_NOT_STARTED", f"node {node} did not start; its log is {log}")
+            time.sleep(0.05)
+
+
+def kill_node(federation: DemoFederation, node: NodeName) -> int:
+    """Kills one node outright (SIGKILL), as a power cut would; returns the id of the process that died."""
+    process = federation.processes[node]
+    process.kill()
+    process.wait()
+    return process.pid
+
+
+def stop_nodes(federation: DemoFederation) -> None:
+    """Stops every node in order: each drains and closes its store."""
+    for process in federation.processes.values():
+        if process.poll() is None:
+            process.terminate()
+    for process in federation.processes.values():
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def write_federation_file(federation: DemoFederation) -> Path:
+    """Writes `federation.json`, so that any program finds the nodes, their logs and the agencies' profiles."""
+    agreement = federation.agreement
+    if agreement is None:
+        raise NotFoundError("AGREEMENT_MISSING", "expected a published agreement")
+    first = federation.homes[NodeName(PROVINCES[0])].home
+    value = {
+        "federation": agreement.federation,
+        "realm": agreement.realm.value,
+        "agreement": {
+            "path": str(first / "agreement" / "current"),
+            "version": agreement.version,
+            "root": _digest(pinned_root(first)),
+        },
+        "nodes": [_node_entry(federation, agreement, node) for node in federation.homes],
+        "clients": [
+            {
+                "agency": str(agency.id),
+                "profile": str(client_folder(home.home, agency.id) / "profile.toml"),
+            }
+            for home in federation.homes.values()
+            for agency in home.sheet.agencies
+        ],
+    }
+    path = federation.folder / FEDERATION_FILE
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def running_pids(folder: Path) -> dict[str, int]:
+    """The nodes of a demo's folder that run now, by name."""
+    try:
+        value = json.loads((folder / FEDERATION_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    found = {str(node["node"]): int(node["pid"]) for node in value.get("nodes", []) if node.get("pid")}
+    return {name: pid for name, pid in found.items() if _is_our_node(pid)}
+
+
+def stop_pids(pids: Mapping[str, int]) -> None:
+    """Stops nodes that another process started, each by its process id."""
+    for pid in pids.values():
+        os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_SECONDS
+    for pid in pids.values():
+        while _is_our_node(pid) and time.monotonic() < end:
+            time.sleep(0.05)
+        if _is_our_node(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def client_profile(folder: Path, agency: AgencyId) -> ClientProfile:
+    """The connection profile that the demo wrote for an agency."""
+    profile = load_profile(client_folder(folder / agency.node, agency) / "profile.toml")
+    return ClientProfile(
+        address=profile.agency_addr,
+        tls=TlsFiles(certificate=profile.cert, key=profile.key),
+        authority=profile.ca,
+        server_name=profile.server_name,
+    )
+
+
+def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName) -> dict[str, str | int | None]:
+    home, member = federation.homes[node], agreement.members[node]
+    process = federation.processes.get(node)
+    return {
+        "node": node,
+        "agency_addr": f"{home.settings.host}:{home.settings.agency_port}",
+        "peer_addr": member.peer_addr,
+        "read_url": member.read_url,
+        "origin": member.log_vkey.split("+", 1)[0],
+        "log_vkey": member.log_vkey,
+        "witness_vkey": member.witness_vkey,
+        "home": str(home.home),
+        "pid": process.pid if process is not None and process.poll() is None else None,
+    }
+
+
+def _digest(blob: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(blob).hexdigest()
+
+
+def _is_our_node(pid: int) -> bool:
+    """Whether that process is a node of ours: process ids are used again, and a stranger's must not be stopped."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"federation.cli.main" in command and b"serve" in command
+
+
+def _is_well(url: str) -> bool:
+    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - loopback
+        return bool(answer.status == 200)
+    return False
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(found.getsockname()[1]) for found in sockets]
+    for found in sockets:
+        found.close()
+    return ports
