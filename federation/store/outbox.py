@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError
@@ -75,7 +75,7 @@ _COUNT = select(OUTBOX.c.peer, func.count()).where(OUTBOX.c.state == "pending").
 _OF_MESSAGE = OUTBOX.c.message_id == bindparam("of_message")
 _SETTLE = (
     update(OUTBOX)
-    .where(_OF_MESSAGE, OUTBOX.c.state.in_(("pending", "expired")))
+    .where(_OF_MESSAGE, or_(OUTBOX.c.state == "pending", OUTBOX.c.state == "expired"))
     .values(state="settled", receipt_leaf=bindparam("leaf"), receipt_proof=bindparam("proof"), last_error=None)
 )
 _END = (

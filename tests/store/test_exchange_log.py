@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError, RuleError, UnavailableError
+from federation.protocol.errors import (
+    BridgeheadError,
+    ConflictError,
+    CorruptError,
+    MalformedError,
+    RuleError,
+    UnavailableError,
+)
 from federation.store.database import Database
 from federation.store.exchange_log import (
     GroupTransaction,
@@ -206,7 +213,11 @@ def test_transaction_reads_its_own_writes(database: Database) -> None:
 
     def look(transaction: GroupTransaction) -> tuple[bool, int, int | None]:
         found = find_message(transaction, "sent", message_id_of(1))
-        return found is not None, pair_state(transaction, "sent", OUT).count, find_leaf(transaction, "sent", digest_of(1))
+        return (
+            found is not None,
+            pair_state(transaction, "sent", OUT).count,
+            find_leaf(transaction, "sent", digest_of(1)),
+        )
 
     outcomes = commit_group(database, [look, send(1), look], now=NOW).outcomes
 
@@ -293,9 +304,7 @@ def test_failure_after_commit_is_noticed_by_the_next_group(database: Database) -
     check_log(database)
 
 
-def test_full_disk_is_unavailable_and_loses_nothing(
-    sqlite_path: Path, open_store: Callable[[str], Database]
-) -> None:
+def test_full_disk_is_unavailable_and_loses_nothing(sqlite_path: Path, open_store: Callable[[str], Database]) -> None:
     """SQLITE_FULL for real: the group fails whole, what was committed stays, and it goes on when there is room."""
     database = open_store(f"sqlite:///{sqlite_path}")
     for number in range(1, 11):

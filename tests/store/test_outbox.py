@@ -1,0 +1,162 @@
+"""The outbox."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from federation.protocol.errors import ConflictError
+from federation.protocol.receipt import Receipt
+from federation.store.database import Database
+from federation.store.exchange_log import commit_group
+from federation.store.outbox import (
+    count_attempt,
+    count_pending,
+    expire_outbox,
+    find_outbox,
+    find_outbox_state,
+    list_overdue,
+    list_settled,
+    load_pending,
+    put_outbox,
+    reject_outbox,
+    settle_outbox,
+)
+from tests.store.samples import FUJIAN, JIANGXI, NOW, OUT, body_of, digest_of, message_id_of, message_of, run, send
+
+RECEIPT = Receipt(leaf=b"leaf", proof=b"proof")
+
+
+@pytest.fixture
+def five(database: Database) -> Database:
+    """Five messages waiting for jiangxi."""
+    commit_group(database, [send(number) for number in range(1, 6)], now=NOW)
+    return database
+
+
+def pending(database: Database, **limits: int) -> list[int]:
+    """The numbers that are waiting for jiangxi."""
+    limits = {"after_seq": 0, "limit": 100, "max_bytes": 1_000_000, **limits}
+    return [message.seq for message in load_pending(database, JIANGXI, **limits)]
+
+
+def test_load_pending_gives_all_that_delivery_needs(five: Database) -> None:
+    """Envelope, digest, body and expiry, in the order of the numbers."""
+    found = load_pending(five, JIANGXI, after_seq=1, limit=1, max_bytes=1_000_000)[0]
+
+    assert (found.id, found.seq, found.digest) == (message_id_of(2), 2, digest_of(2))
+    assert (found.envelope, found.body) == (b"envelope 2", body_of(2))
+    assert found.expires == NOW + timedelta(hours=1)
+
+
+def test_load_pending_keeps_to_its_limits(five: Database) -> None:
+    """By number, by count and by bytes; the first always comes, or a large one would block the queue."""
+    assert pending(five) == [1, 2, 3, 4, 5]
+    assert pending(five, after_seq=3) == [4, 5]
+    assert pending(five, limit=2) == [1, 2]
+    assert pending(five, max_bytes=1) == [1]
+    assert pending(five, max_bytes=350) == [1, 2]
+    assert load_pending(five, FUJIAN, after_seq=0, limit=9, max_bytes=9) == []
+
+
+def test_load_pending_of_a_message_without_body(database: Database) -> None:
+    """A statement alone is delivered too."""
+    from federation.store.messages import put_message
+
+    run(database, lambda tx: put_message(tx, message_of(1, seq=1)))
+    run(database, lambda tx: put_outbox(tx, message_id=message_id_of(1), peer=JIANGXI, seq=1, expires=NOW))
+
+    assert load_pending(database, JIANGXI, after_seq=0, limit=9, max_bytes=9)[0].body is None
+
+
+def test_settle_takes_off_the_queue_and_keeps_the_receipt(five: Database) -> None:
+    """A receipted message is settled with its receipt, and listed as such."""
+    run(five, lambda tx: settle_outbox(tx, [(message_id_of(2), RECEIPT), (message_id_of(4), RECEIPT)]))
+
+    row = find_outbox(five, message_id_of(2))
+    assert (row.state, row.receipt_leaf, row.receipt_proof, row.peer, row.seq) == (
+        "settled",
+        b"leaf",
+        b"proof",
+        JIANGXI,
+        2,
+    )
+    assert pending(five) == [1, 3, 5]
+    assert [row.seq for row in list_settled(five, JIANGXI, after_seq=0, limit=10)] == [2, 4]
+    assert [row.seq for row in list_settled(five, JIANGXI, after_seq=2, limit=10)] == [4]
+    assert count_pending(five) == {JIANGXI: 3}
+
+
+def test_settle_nothing_changes_nothing(five: Database) -> None:
+    """An empty list is no write."""
+    run(five, lambda tx: (settle_outbox(tx, []), count_attempt(tx, [], "x")))
+
+    assert count_pending(five) == {JIANGXI: 5}
+
+
+def test_a_receipt_is_never_overwritten(five: Database) -> None:
+    """Settled is final: no other receipt, no rejection, no expiry comes after it."""
+    message_id = message_id_of(1)
+    run(five, lambda tx: settle_outbox(tx, [(message_id, RECEIPT)]))
+    run(five, lambda tx: settle_outbox(tx, [(message_id, Receipt(leaf=b"other", proof=b"other"))]))
+    run(five, lambda tx: reject_outbox(tx, message_id, "LATE"))
+    run(five, lambda tx: expire_outbox(tx, message_id))
+
+    row = find_outbox(five, message_id)
+    assert (row.state, row.receipt_leaf, row.last_error) == ("settled", b"leaf", None)
+
+
+def test_a_receipt_after_expiry_still_settles(five: Database) -> None:
+    """The peer had it in time; only its answer was late. A rejected message stays rejected."""
+    run(five, lambda tx: expire_outbox(tx, message_id_of(1)))
+    run(five, lambda tx: reject_outbox(tx, message_id_of(2), "BODY_COMMITMENT"))
+    run(five, lambda tx: settle_outbox(tx, [(message_id_of(1), RECEIPT), (message_id_of(2), RECEIPT)]))
+
+    assert find_outbox_state(five, message_id_of(1)) == "settled"
+    rejected = find_outbox(five, message_id_of(2))
+    assert (rejected.state, rejected.last_error, rejected.receipt_leaf) == ("rejected", "BODY_COMMITMENT", None)
+
+
+def test_put_and_settle_in_one_group(database: Database) -> None:
+    """A row that was queued in the same transaction can be settled in it."""
+    jobs = [send(1), lambda tx: settle_outbox(tx, [(message_id_of(1), RECEIPT)]), send(2)]
+
+    commit_group(database, jobs, now=NOW)
+
+    assert find_outbox_state(database, message_id_of(1)) == "settled"
+    assert find_outbox_state(database, message_id_of(2)) == "pending"
+
+
+def test_put_outbox_twice_is_a_conflict(five: Database) -> None:
+    """A message is queued once."""
+    with pytest.raises(ConflictError) as caught:
+        run(five, lambda tx: put_outbox(tx, message_id=message_id_of(1), peer=FUJIAN, seq=1, expires=NOW))
+    assert caught.value.reason == "MESSAGE_ID_REUSED"
+    assert find_outbox(five, message_id_of(1)).peer == JIANGXI
+
+
+def test_count_attempt_counts_and_keeps_why(five: Database) -> None:
+    """Failures are counted; the reason is cut, never refused."""
+    for error in ("PEER_DOWN", "x" * 900):
+        run(five, lambda tx, error=error: count_attempt(tx, [message_id_of(1), message_id_of(2)], error))
+
+    row = find_outbox(five, message_id_of(2))
+    assert (row.attempts, row.last_error, row.state) == (2, "x" * 500, "pending")
+
+
+def test_list_overdue_gives_what_expired(five: Database) -> None:
+    """Only what is pending and past its time."""
+    later = NOW + timedelta(hours=1, milliseconds=1)
+
+    assert list_overdue(five, NOW + timedelta(hours=1), 10) == []
+    assert len(list_overdue(five, later, 3)) == 3
+    run(five, lambda tx: expire_outbox(tx, message_id_of(1)))
+    assert set(list_overdue(five, later, 10)) == {message_id_of(number) for number in range(2, 6)}
+
+
+def test_find_outbox_of_an_unknown_message_is_none(five: Database) -> None:
+    """Nothing was queued under that id."""
+    assert find_outbox(five, message_id_of(99)) is None
+    assert find_outbox_state(five, message_id_of(99)) is None
+    assert OUT.recipient in count_pending(five)
