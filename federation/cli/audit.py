@@ -8,16 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 
-from federation.audit.remembered import load_remembered, save_remembered
-from federation.audit.report import Report, format_report, report_object
-from federation.audit.run import Audit, ListMessages, OnRead, Options, Outcome, audit_federation
 from federation.cli.federation_file import (
     FederationFile,
     FederationOption,
@@ -27,13 +25,17 @@ from federation.cli.federation_file import (
     load_federation_file,
 )
 from federation.cli.output import Form, FormOption, progress, say, show_json
-from federation.node.home.tls_files import AgencyProfile, load_profile
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
-from federation.protocol.trust import Agreement
-from federation.wire.client import AgencyClient
-from federation.wire.read_client import ReadClient
-from federation.wire.values import Act, ClientProfile, MessagePage, MessageQuery, TlsFiles
+
+if TYPE_CHECKING:
+    from federation.audit.fetch import LogSource
+    from federation.audit.report import Report
+    from federation.audit.run import ListMessages, OnRead, Options, Outcome
+    from federation.node.home.tls_files import AgencyProfile
+    from federation.protocol.trust import Agreement
+    from federation.wire.client import AgencyClient
+    from federation.wire.values import Act, ClientProfile, MessagePage, MessageQuery
 
 AUDIT_KIND = "audit"
 PURPOSE = "audit.exchange"
@@ -74,29 +76,27 @@ def verify(
     officer: Annotated[str, typer.Option(help="The auditor's pseudonym.")] = "auditor",
 ) -> None:
     """Verify every log against its signed heads, and each side's account of every message against the other's."""
-    path = find_federation_file(home, federation)
-    file = load_federation_file(path)
-    agreement = load_federation_agreement(file, _now())
-    state_path = path.with_name(REMEMBERED_FILE) if state is None else state
-    profiles = [load_profile(given) for given in _profile_paths(file, profile)]
-    options = Options(
-        tiles=tiles, leaves=not roots_only, in_flight_age=None if in_flight is None else timedelta(minutes=in_flight)
+    from federation.audit.remembered import load_remembered, save_remembered
+    from federation.audit.report import format_report, report_object
+    from federation.audit.run import Options
+    from federation.node.home.tls_files import load_profile
+    from federation.wire.values import Act
+
+    file = load_federation_file(find_federation_file(home, federation))
+    state_path = file.path.with_name(REMEMBERED_FILE) if state is None else state
+    age = None if in_flight is None else timedelta(minutes=in_flight)
+    asked = _Asked(
+        file=file,
+        agreement=load_federation_agreement(file, _now()),
+        profiles=tuple(load_profile(given) for given in _profile_paths(file, profile)),
+        act=Act(request_id=str(uuid4()), purpose=PURPOSE, function=function, officer=officer),
+        options=Options(tiles=tiles, leaves=not roots_only, in_flight_age=age),
+        remembered=load_remembered(state_path),
     )
-    act = Act(request_id=str(uuid4()), purpose=PURPOSE, function=function, officer=officer)
-    with progress("reading the logs", None) as bar:
-        told: dict[NodeName, tuple[int, int]] = {}
-
-        def on_read(node: NodeName, read: int, size: int) -> None:
-            told[node] = (read, size)
-            done, total = (sum(counts) for counts in zip(*told.values(), strict=True))
-            bar.update(bar.task_ids[0], completed=done, total=total)
-
-        outcome = asyncio.run(
-            _audit(file, agreement, profiles, act=act, options=options, remembered=state_path, on_read=on_read)
-        )
+    if not asked.profiles:
+        say("no profile of an audit agency: envelopes and receipts are not audited")
+    outcome = _show_progress(asked)
     save_remembered(state_path, outcome.remembered)
-    if not profiles:
-        say("no profile of an audit agency: envelopes and receipts were not audited")
     if output is Form.JSON:
         show_json(report_object(outcome.report))
     else:
@@ -104,37 +104,55 @@ def verify(
     raise typer.Exit(_exit_code(outcome.report))
 
 
-async def _audit(
-    file: FederationFile,
-    agreement: Agreement,
-    profiles: Sequence[AgencyProfile],
-    *,
-    act: Act,
-    options: Options,
-    remembered: Path,
-    on_read: OnRead,
-) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the options come to."""
+
+    file: FederationFile
+    agreement: Agreement
+    profiles: tuple[AgencyProfile, ...]
+    act: Act
+    options: Options
+    remembered: dict[str, bytes]
+
+
+def _show_progress(asked: _Asked) -> Outcome:
+    told: dict[NodeName, tuple[int, int]] = {}
+    with progress("reading the logs", None) as bar:
+
+        def on_read(node: NodeName, read: int, size: int) -> None:
+            told[node] = (read, size)
+            done, total = (sum(counts) for counts in zip(*told.values(), strict=True))
+            bar.update(bar.task_ids[0], completed=done, total=total)
+
+        return asyncio.run(_audit(asked, on_read))
+
+
+async def _audit(asked: _Asked, on_read: OnRead) -> Outcome:
+    from federation.audit.run import Audit, audit_federation
+    from federation.wire.client import AgencyClient
+    from federation.wire.read_client import ReadClient
+
     async with AsyncExitStack() as stack:
-        sources: dict[NodeName, ReadClient] = {}
-        for node, member in agreement.members.items():
-            sources[node] = ReadClient(file.read_urls.get(node, member.read_url))
-            stack.callback(sources[node].close)
+        sources: dict[NodeName, LogSource] = {}
+        for node, member in asked.agreement.members.items():
+            reader = ReadClient(asked.file.read_urls.get(node, member.read_url))
+            stack.callback(reader.close)
+            sources[node] = reader
         listers: dict[NodeName, ListMessages] = {}
-        for profile in profiles:
+        for profile in asked.profiles:
             client = AgencyClient(_client_profile(profile))
             stack.push_async_callback(client.close)
-            listers[_audited_node(profile, agreement)] = _lister(client, act)
-        return await audit_federation(
-            Audit(
-                agreement=agreement,
-                sources=sources,
-                listers=listers,
-                remembered=load_remembered(remembered),
-                options=options,
-                now=_now,
-            ),
-            on_read=on_read,
+            listers[_audited_node(profile, asked.agreement)] = _lister(client, asked.act)
+        audit = Audit(
+            agreement=asked.agreement,
+            sources=sources,
+            listers=listers,
+            remembered=asked.remembered,
+            options=asked.options,
+            now=_now,
         )
+        return await audit_federation(audit, on_read=on_read)
 
 
 def _lister(client: AgencyClient, act: Act) -> ListMessages:
@@ -156,6 +174,8 @@ def _audited_node(profile: AgencyProfile, agreement: Agreement) -> NodeName:
 
 
 def _client_profile(profile: AgencyProfile) -> ClientProfile:
+    from federation.wire.values import ClientProfile, TlsFiles
+
     return ClientProfile(
         address=profile.agency_addr,
         tls=TlsFiles(certificate=profile.cert, key=profile.key),

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.node.home.agreement_files import read_agreement_files, read_repository
 from federation.protocol.canonical_json import JsonValue, read_object, read_optional_text, read_text
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
-from federation.protocol.trust import Agreement, load_agreement
+
+if TYPE_CHECKING:
+    from federation.protocol.trust import Agreement
 
 FEDERATION_FILE = "federation.json"
 _DIGEST_LENGTH = 64
@@ -87,6 +88,9 @@ def load_federation_agreement(file: FederationFile, now: datetime) -> Agreement:
         UntrustedError: AGREEMENT_ROOT when the first root is not the pinned one, and as `load_agreement`.
         NotFoundError, MalformedError: as `read_agreement_files` and `load_agreement`.
     """
+    from federation.node.home.agreement_files import read_agreement_files, read_repository
+    from federation.protocol.trust import load_agreement
+
     folder = file.agreement
     files = read_repository(folder) if (folder / "metadata").is_dir() else read_agreement_files(folder)
     return load_agreement(files, trusted_root=_pinned_root(file, files.roots), now=now, previous=None)

@@ -13,11 +13,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from federation.audit.fetch import LogSource, ProvenEntry, fetch_head, fetch_proven
 from federation.cli.federation_file import (
     FederationOption,
     HomeOption,
@@ -27,11 +26,11 @@ from federation.cli.federation_file import (
 )
 from federation.cli.output import Form, FormOption, show_json
 from federation.protocol.errors import NotFoundError
-from federation.protocol.leaf import decode_leaf
-from federation.protocol.tlog.checkpoint import Checkpoint
-from federation.protocol.tlog.note import Vkey, parse_vkey
-from federation.protocol.tlog.proof import TlogProof, format_proof
-from federation.wire.read_client import ReadClient
+
+if TYPE_CHECKING:
+    from federation.audit.fetch import LogSource, ProvenEntry
+    from federation.protocol.tlog.checkpoint import Checkpoint
+    from federation.protocol.tlog.note import Vkey
 
 T = TypeVar("T")
 
@@ -64,6 +63,8 @@ def checkpoint(
     output: FormOption = Form.TEXT,
 ) -> None:
     """Print the log's signed head, verbatim, after its signature verified."""
+    from federation.audit.fetch import fetch_head
+
     found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     note, head = _read(found, lambda source: fetch_head(source, found.vkey))
     if output is Form.JSON:
@@ -82,6 +83,8 @@ def proof(
     federation: FederationOption = None,
 ) -> None:
     """Print the .tlog-proof of an entry: built from the log's tiles, and verified."""
+    from federation.protocol.tlog.proof import TlogProof, format_proof
+
     found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     proven = _read_entry(found, index)
     blob = format_proof(TlogProof(index=proven.index, hashes=proven.hashes, checkpoint=proven.note))
@@ -99,6 +102,8 @@ def leaf(
     raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that are hashed, without a line feed.")] = False,
 ) -> None:
     """Print an entry as JSON, after its proof verified."""
+    from federation.protocol.leaf import decode_leaf
+
     found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     entry = _read_entry(found, index).entry
     decode_leaf(entry)
@@ -110,6 +115,8 @@ def leaf(
 
 def _find_log(node: str | None, read_url: str | None, vkey: str | None, *, file: Path) -> _Log:
     """Where the log is read and by which key: the address may come from anywhere, the key from options or agreement."""
+    from federation.protocol.tlog.note import parse_vkey
+
     if read_url is not None and vkey is not None:
         return _Log(read_url, parse_vkey(vkey))
     if node is None and read_url is None:
@@ -124,10 +131,14 @@ def _find_log(node: str | None, read_url: str | None, vkey: str | None, *, file:
 
 
 def _read_entry(found: _Log, index: int) -> ProvenEntry:
+    from federation.audit.fetch import fetch_proven
+
     return _read(found, lambda source: fetch_proven(source, found.vkey, index))
 
 
 def _read(found: _Log, ask: Callable[[LogSource], Awaitable[T]]) -> T:
+    from federation.wire.read_client import ReadClient
+
     async def reading() -> T:
         client = ReadClient(found.read_url)
         try:

@@ -64,7 +64,7 @@ def repository_folder(name: str) -> Path:
     Raises:
         NotFoundError: DEMO_FILES outside a checkout of the repository.
     """
-    folder = Path(__file__).parents[2] / name
+    folder = Path(__file__).parents[3] / name
     if not folder.is_dir():
         raise NotFoundError("DEMO_FILES", f"expected {folder}: the demo runs in a checkout of the repository")
     return folder
@@ -125,7 +125,7 @@ def start_node(federation: DemoFederation, node: NodeName) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2])])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3])])},
         )
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import islice
 from typing import TypeVar
 
-from federation.cli.demo_federation import DemoFederation, kill_node, start_node, wait_ready, write_federation_file
+from federation.cli.demo.provinces import DemoFederation, kill_node, start_node, wait_ready, write_federation_file
 from federation.cli.output import progress
 from federation.domain.permit import PermitApplication, PermitUrn
 from federation.domain.permit_item import PERMIT_FIELDS, PermitItem

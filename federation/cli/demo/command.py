@@ -21,8 +21,8 @@ import typer
 from federation.cli.output import Form, FormOption, say, show_json
 
 if TYPE_CHECKING:
-    from federation.cli.demo_federation import DemoFederation
-    from federation.cli.demo_scenes import Scenes
+    from federation.cli.demo.provinces import DemoFederation
+    from federation.cli.demo.scenes import Scenes
 
 app = typer.Typer(no_args_is_help=True, help="Four provinces on loopback, on synthetic data.")
 HomeOption = Annotated[Path, typer.Option("--home", help="Where the four homes are made.")]
@@ -65,7 +65,7 @@ def run(
     output: FormOption = Form.TEXT,
 ) -> None:
     """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
-    from federation.cli.demo_federation import set_up, stop_nodes
+    from federation.cli.demo.provinces import set_up, stop_nodes
 
     story = _Story(output)
     story.title("四省各建节点:密钥、两套证书、互不相干的存储 | Four homes: keys, two CAs each, a store each")
@@ -91,7 +91,7 @@ def run(
 @app.command()
 def stop(home: HomeOption = Path(".demo")) -> None:
     """Stop the nodes that `bridgehead demo run --keep` left."""
-    from federation.cli.demo_federation import running_pids, stop_pids
+    from federation.cli.demo.provinces import running_pids, stop_pids
 
     pids = running_pids(home)
     if not pids:
@@ -102,7 +102,7 @@ def stop(home: HomeOption = Path(".demo")) -> None:
 
 
 def _agree(federation: DemoFederation, story: _Story) -> None:
-    from federation.cli.demo_federation import SIGNERS, draft, publish, sign
+    from federation.cli.demo.provinces import SIGNERS, draft, publish, sign
     from federation.protocol.errors import UntrustedError
 
     story.title("四省签署协议:三省同意方可生效 | The agreement: three of four must sign")
@@ -122,8 +122,8 @@ def _agree(federation: DemoFederation, story: _Story) -> None:
 
 
 def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: int) -> dict[str, int | float | str]:
-    from federation.cli.demo_federation import start_node, wait_ready, write_federation_file
-    from federation.cli.demo_scenes import Scenes
+    from federation.cli.demo.provinces import start_node, wait_ready, write_federation_file
+    from federation.cli.demo.scenes import Scenes
 
     story.title("启动四个节点,各为独立进程 | Four nodes, each a process of its own")
     for node in federation.homes:
@@ -165,7 +165,7 @@ def _run_told(command: Sequence[str], story: _Story) -> int:
 
 
 def _farewell(federation: DemoFederation, story: _Story, *, kept: bool, code: int) -> None:
-    from federation.cli.demo_federation import write_federation_file
+    from federation.cli.demo.provinces import write_federation_file
 
     write_federation_file(federation)
     verdict = "all four logs verified, nothing missing" if code == 0 else "NOT VERIFIED: see above"
