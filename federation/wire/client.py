@@ -87,9 +87,16 @@ class KeptChannel:
         self._made_of: tuple[TlsPair, str] | None = None
         self._channel: grpc.aio.Channel | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def current(self) -> grpc.aio.Channel:
-        """The channel to use now; a new one when the certificate or the CA changed."""
+        """The channel to use now; a new one when the certificate or the CA changed.
+
+        Raises:
+            UnavailableError: CHANNEL_CLOSED after `close`.
+        """
+        if self._closed:
+            raise UnavailableError("CHANNEL_CLOSED", f"the client of {self._address} was closed")
         made_of = (self._watched.current(), self._authority())
         if self._channel is None or made_of != self._made_of:
             self._retire()
@@ -99,12 +106,12 @@ class KeptChannel:
 
     async def close(self) -> None:
         """Ends the calls at work and closes the channel."""
-        channel, self._channel = self._channel, None
+        self._closed = True
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        if channel is not None:
-            await channel.close()
+        if self._channel is not None:
+            await self._channel.close()
 
     def _retire(self) -> None:
         if self._channel is not None:
@@ -263,5 +270,9 @@ async def _finished(call: Awaitable[_Response]) -> _Response:
         return await call
     except grpc.aio.AioRpcError as error:
         raise error_of_call(error) from error
-    except grpc.aio.UsageError as error:
-        raise UnavailableError("CHANNEL_CLOSED", "the client was closed") from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Nobody cancelled the caller: its channel was closed under it.
+        raise UnavailableError("CALL_CANCELLED", "the client was closed while the call was at work") from error

@@ -23,11 +23,11 @@ from federation.domain.permit import (
 )
 from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import (
+    Entitlement,
     Recognition,
     RecognitionMode,
     RecognitionOutcome,
     RecognitionReason,
-    Entitlement,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.leaf import Verdict

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from federation.domain.citizen_number import Sex
 from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
-from federation.domain.recognition import Recognition, RecognitionOutcome, RecognitionReason, Entitlement
+from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName

@@ -1,0 +1,167 @@
+"""What goes over the wire: committed = generated, lint clean, formatted, each RPC in the table, each request field ruled."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, ServiceDescriptor
+
+from federation.v1 import (
+    agreement_service_pb2,
+    audit_service_pb2,
+    exchange_service_pb2,
+    node_service_pb2,
+    permit_service_pb2,
+    reconciliation_service_pb2,
+)
+from federation.v1.buf.validate import validate_pb2
+from federation.wire.methods import METHODS
+
+ROOT = Path(__file__).resolve().parents[2]
+BUF = Path(sys.executable).parent / "buf"
+FILES = (
+    agreement_service_pb2,
+    audit_service_pb2,
+    exchange_service_pb2,
+    node_service_pb2,
+    permit_service_pb2,
+    reconciliation_service_pb2,
+)
+UNRULED = {
+    "federation.v1.Submission.body": "optional; its own fields have rules",
+    "federation.v1.PermitApplication.guardian": "a boolean: both values are lawful",
+    "federation.v1.PermitApplication.sealed": "a boolean: both values are lawful",
+}
+"""Request fields that need no rule, each with the reason."""
+
+
+def _services() -> list[ServiceDescriptor]:
+    return [service for file in FILES for service in file.DESCRIPTOR.services_by_name.values()]
+
+
+def _request_messages() -> dict[str, Descriptor]:
+    """Every message that can stand in a request, by full name."""
+    found: dict[str, Descriptor] = {}
+    todo = [method.input_type for service in _services() for method in service.methods]
+    while todo:
+        message = todo.pop()
+        if message.full_name in found or not message.full_name.startswith("federation."):
+            continue
+        found[message.full_name] = message
+        todo += [field.message_type for field in message.fields if field.message_type is not None]
+    return found
+
+
+def _is_ruled(field: FieldDescriptor) -> bool:
+    if field.GetOptions().HasExtension(validate_pb2.field):
+        return True
+    return field.full_name in UNRULED
+
+
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("proto_generate", ROOT / "proto" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_code_is_what_the_protos_give(generate, tmp_path):
+    """`federation/v1` holds exactly what `make proto` writes: nothing was edited, nothing was forgotten."""
+    generate.generate(tmp_path)
+
+    fresh = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.py*")}
+    folder = ROOT / "federation" / "v1"
+    committed = {
+        path.relative_to(ROOT): path.read_bytes() for path in folder.rglob("*.py*") if "__pycache__" not in path.parts
+    }
+    assert committed.keys() == fresh.keys()
+    assert [str(name) for name in fresh if committed[name] != fresh[name]] == []
+
+
+def test_buf_lint_has_no_findings(generate, tmp_path):
+    """STANDARD and COMMENTS, zero findings, on the compiled image: no network is needed."""
+    image = tmp_path / "api.binpb"
+    generate.write_image(image)
+
+    done = subprocess.run(
+        [BUF, "lint", image, "--config", ROOT / "proto" / "buf.yaml"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_buf_lint_finds_a_planted_fault(generate, tmp_path):
+    """The linter really reads our files: a message without a comment is found."""
+    image = tmp_path / "api.binpb"
+    generate.write_image(image)
+    image.write_bytes(image.read_bytes().replace(b"FetchAgreementRequest", b"fetchAgreementRequest"))
+
+    done = subprocess.run(
+        [BUF, "lint", image, "--config", ROOT / "proto" / "buf.yaml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+
+
+def test_protos_are_formatted():
+    """`buf format` has nothing to change."""
+    done = subprocess.run([BUF, "format", "-d", "proto"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_every_rpc_has_a_row_and_every_row_an_rpc():
+    """Default deny is complete: the table and the descriptors name the same RPCs."""
+    offered = {f"/{service.full_name}/{method.name}" for service in _services() for method in service.methods}
+    rows = {name for name in METHODS if name.startswith("/federation.v1.")}
+    assert rows == offered
+
+
+def test_every_rpc_is_idempotent_and_has_a_deadline_floor():
+    """A call that was cut off is sent again with the same id; no call is without a deadline."""
+    rows = [row for name, row in METHODS.items() if name.startswith("/federation.v1.")]
+    assert all(row.idempotent and row.floor_seconds for row in rows)
+
+
+def test_every_request_field_has_a_rule():
+    """A field of a request has a shape rule, or stands in the list with the reason why it needs none."""
+    fields = [field for message in _request_messages().values() for field in message.fields]
+    assert [field.full_name for field in fields if not _is_ruled(field)] == []
+    known = {field.full_name for field in fields}
+    assert set(UNRULED) <= known
+
+
+def test_every_enum_in_a_request_refuses_zero_and_unknown_numbers():
+    """The zero value is `_UNSPECIFIED`, and no request may hold it or a number that has no name."""
+    for message in _request_messages().values():
+        for field in message.fields:
+            if field.enum_type is None:
+                continue
+            rules = field.GetOptions().Extensions[validate_pb2.field]
+            rule = rules.repeated.items.enum if field.is_repeated else rules.enum
+            assert rule.defined_only, field.full_name
+            assert list(rule.not_in) == [0], field.full_name
+            assert field.enum_type.values_by_number[0].name.endswith("_UNSPECIFIED")
+
+
+def test_every_repeated_request_field_is_bounded():
+    """A list without an end is how a request eats a node."""
+    for message in _request_messages().values():
+        for field in message.fields:
+            if field.is_repeated:
+                assert field.GetOptions().Extensions[validate_pb2.field].repeated.max_items > 0, field.full_name
+
+
+def test_no_generated_module_imports_from_outside_its_package():
+    """The rule annotations are imported from below `federation.v1`: no top-level `buf` is needed at run time."""
+    for path in (ROOT / "federation" / "v1").glob("*_pb2.py"):
+        assert "from buf." not in path.read_text("utf-8"), path.name
+
+
+def test_services_have_requests_and_responses_of_their_own():
+    """Each RPC has its own `<Rpc>Request` and `<Rpc>Response`, so that each can grow by itself."""
+    for service in _services():
+        assert isinstance(service.file, FileDescriptor)
+        for method in service.methods:
+            assert method.input_type.name == f"{method.name}Request"
+            assert method.output_type.name == f"{method.name}Response"

@@ -1,0 +1,198 @@
+"""The agency's client against a real port: each RPC hands on equal values and brings equal answers."""
+
+import asyncio
+
+import pytest
+
+from federation.domain.permit import PermitStatus, RevokeReason
+from federation.domain.recognition import RecognitionMode
+from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
+from federation.protocol.ids import parse_agency_id
+from federation.wire.client import AgencyClient, PeerClient
+from federation.wire.values import (
+    ClientProfile,
+    Direction,
+    ImportChunk,
+    MessageQuery,
+    PermitAnswer,
+    PermitImport,
+    PermitPage,
+    PermitQuery,
+    PermitRecognition,
+    RecognitionAnswer,
+    TlsFiles,
+)
+from tests.wire.answers import (
+    ACT,
+    ALLOWED,
+    APPLICATION,
+    BARE_ITEM,
+    CITIZEN_NUMBER,
+    FILES,
+    ITEM,
+    MESSAGES,
+    RECOGNITION,
+    REFUSED,
+    STATUS,
+    SUBMISSION,
+    URN,
+)
+from tests.wire.house import JIANGXI, ZHEJIANG, House
+
+POLICE = parse_agency_id("jiangxi/361123/police")
+RECOGNISE = PermitRecognition(urn=URN, mode=RecognitionMode.TIME, citizen_number=CITIZEN_NUMBER)
+QUERY = PermitQuery(residence_division="330822", status=PermitStatus.VALID, page_size=5, page_token="t")
+MESSAGE_QUERY = MessageQuery(direction=Direction.SENT, peer=ZHEJIANG, after_seq=3, page_size=9)
+CHUNK = ImportChunk(import_id=ACT.request_id, chunk=2, rows=(PermitImport(application=APPLICATION, urn=URN),))
+REFUSAL = PermitAnswer(ruling=REFUSED)
+
+CALLS = [
+    pytest.param(lambda c: c.get_status(), (POLICE,), STATUS, id="GetStatus"),
+    pytest.param(lambda c: c.fetch_agreement(), (0,), FILES, id="FetchAgreement"),
+    pytest.param(
+        lambda c: c.list_messages(ACT, MESSAGE_QUERY), (POLICE, ACT, MESSAGE_QUERY), MESSAGES, id="ListMessages"
+    ),
+    pytest.param(
+        lambda c: c.register_permit(ACT, APPLICATION),
+        (POLICE, ACT, APPLICATION),
+        PermitAnswer(ruling=ALLOWED, permit=ITEM),
+        id="RegisterPermit",
+    ),
+    pytest.param(lambda c: c.endorse_permit(ACT, URN), (POLICE, ACT, URN), REFUSAL, id="EndorsePermit"),
+    pytest.param(lambda c: c.suspend_permit(ACT, URN), (POLICE, ACT, URN), REFUSAL, id="SuspendPermit"),
+    pytest.param(lambda c: c.restore_permit(ACT, URN), (POLICE, ACT, URN), REFUSAL, id="RestorePermit"),
+    pytest.param(
+        lambda c: c.revoke_permit(ACT, URN, reason=RevokeReason.LEFT),
+        (POLICE, ACT, URN, RevokeReason.LEFT),
+        PermitAnswer(ruling=ALLOWED, permit=BARE_ITEM),
+        id="RevokePermit",
+    ),
+    pytest.param(
+        lambda c: c.recognise_permit(ACT, RECOGNISE),
+        (POLICE, ACT, RECOGNISE),
+        RecognitionAnswer(ruling=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM),
+        id="RecognisePermit",
+    ),
+    pytest.param(lambda c: c.get_permit(ACT, URN), (POLICE, ACT, URN), REFUSAL, id="GetPermit"),
+    pytest.param(
+        lambda c: c.list_permits(ACT, QUERY),
+        (POLICE, ACT, QUERY),
+        PermitPage(ruling=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next"),
+        id="ListPermits",
+    ),
+    pytest.param(lambda c: c.import_permits(ACT, CHUNK), (POLICE, ACT, CHUNK), (URN,), id="ImportPermits"),
+]
+
+
+@pytest.mark.parametrize(("call", "handed", "answer"), CALLS)
+async def test_each_rpc_hands_on_and_answers_equal_values(house: House, call, handed, answer):
+    """Caller, act and values arrive as they were given, and the answer comes back equal."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        assert await call(client) == answer
+
+    assert house.functions.calls == [handed]
+
+
+@pytest.mark.parametrize(("call", "handed", "answer"), CALLS)
+async def test_each_rpc_tells_an_error_of_the_house(house: House, call, handed, answer):
+    """What the function raises comes out of the client as the same class and reason."""
+    house.functions.failure = NotFoundError("SOME_REASON", "no such thing")
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        with pytest.raises(NotFoundError, match="SOME_REASON"):
+            await call(client)
+
+
+async def test_request_with_a_bad_act_is_refused_by_field(house: House):
+    """Purpose, function and officer have a shape; the field is named, the value is not."""
+    bad = type(ACT)(request_id="6F0C", purpose="Permit", function="F1", officer="Zhang San")
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
+            await client.get_permit(bad, URN)
+
+    assert caught.value.facts["field"] == "act.request_id"
+    for field in ("act.request_id", "act.purpose", "act.function", "act.officer"):
+        assert field in caught.value.message
+    assert "Zhang" not in caught.value.message
+
+
+async def test_call_after_close_is_an_error_of_the_house(house: House):
+    """A closed client does not open a connection again."""
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+        await client.submit([SUBMISSION], timeout_seconds=10)
+        await client.close()
+        with pytest.raises(UnavailableError, match="CHANNEL_CLOSED"):
+            await client.submit([SUBMISSION], timeout_seconds=10)
+
+
+async def test_call_whose_client_is_closed_is_an_error_of_the_house(house: House):
+    """Who waits for an answer is not cancelled with the channel: it is told that nothing is known."""
+    started, never = asyncio.Event(), asyncio.Event()
+
+    async def stuck(caller, submissions):
+        started.set()
+        await never.wait()
+
+    house.functions.submit = stuck
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+        call = asyncio.create_task(client.submit([SUBMISSION], timeout_seconds=10))
+        await started.wait()
+        await client.close()
+        with pytest.raises(UnavailableError, match="CALL_CANCELLED"):
+            await call
+
+
+async def test_cancelled_caller_stays_cancelled(house: House):
+    """A task that is cancelled on purpose ends as cancelled, not as an error."""
+    started, never = asyncio.Event(), asyncio.Event()
+
+    async def stuck(caller, submissions):
+        started.set()
+        await never.wait()
+
+    house.functions.submit = stuck
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+        call = asyncio.create_task(client.submit([SUBMISSION], timeout_seconds=10))
+        await started.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
+async def test_server_of_another_name_is_untrusted(house: House):
+    """The CA of a province also issues to agencies: only the certificate with the node's name is the node."""
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    async with house.peer_port() as server:
+        client = PeerClient(
+            f"localhost:{server.port}",
+            tls=issued.write(house.folder, "client"),
+            authority=lambda: house.authorities[JIANGXI].pem,
+            server_name="elsewhere.bridgehead.example",
+        )
+        with pytest.raises(UntrustedError, match="SERVER_CERTIFICATE"):
+            await client.submit([SUBMISSION], timeout_seconds=10)
+        await client.close()
+
+
+def test_profile_without_its_files_is_told_before_any_call(tmp_path):
+    """A missing certificate is named when the client is made, not at the first call."""
+    profile = ClientProfile(
+        address="localhost:1",
+        tls=TlsFiles(certificate=tmp_path / "a.pem", key=tmp_path / "a.key"),
+        authority=tmp_path / "ca.pem",
+    )
+    with pytest.raises(NotFoundError, match="TLS_FILE"):
+        AgencyClient(profile)
+    profile.authority.write_text("x")
+    with pytest.raises(NotFoundError, match="TLS_FILE"):
+        AgencyClient(profile)
+
+
+def test_recognition_request_hides_the_person():
+    """A log line of it names nobody."""
+    assert CITIZEN_NUMBER not in repr(RECOGNISE)

@@ -1,0 +1,60 @@
+"""Around every RPC: one log line without a word of the request, and counts by method and code."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from federation.protocol.errors import NotFoundError, UnavailableError
+from federation.wire.interceptors import REGISTRY
+from tests.wire.answers import SUBMISSION
+from tests.wire.house import ZHEJIANG, House
+
+SUBMIT = "/federation.v1.ExchangeService/Submit"
+
+
+def _count(code: str) -> float:
+    return REGISTRY.get_sample_value("bridgehead_rpc_total", {"method": SUBMIT, "side": "peer", "code": code}) or 0.0
+
+
+async def test_each_rpc_writes_one_line_and_counts_once(house: House):
+    """Who, what, how long, how it ended; nothing of what was sent."""
+    before = _count("OK")
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    with capture_logs() as lines:
+        async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+            await client.submit([SUBMISSION], timeout_seconds=10)
+
+    finished = [line for line in lines if line["event"] == "rpc.finished"]
+    assert len(finished) == 1
+    line = finished[0]
+    assert (line["method"], line["caller"], line["code"], line["side"]) == (SUBMIT, "zhejiang", "OK", "peer")
+    assert line["duration_ms"] > 0
+    assert 0 < line["deadline_left_ms"] <= 10_000
+    assert "payload" not in str(lines)
+    assert _count("OK") == before + 1
+
+
+async def test_failed_rpc_writes_its_code_and_reason(house: House):
+    """The operator sees the reason that the caller got."""
+    house.functions.failure = NotFoundError("SOME_REASON", "no such thing")
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    with capture_logs() as lines:
+        async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+            with pytest.raises(NotFoundError):
+                await client.submit([SUBMISSION], timeout_seconds=10)
+
+    line = next(line for line in lines if line["event"] == "rpc.finished")
+    assert (line["code"], line["reason"]) == ("NOT_FOUND", "SOME_REASON")
+
+
+async def test_unknown_exception_is_logged_with_the_id_that_the_caller_got(house: House):
+    """The id joins the caller's report to the operator's trace."""
+    house.functions.failure = RuntimeError("the cause")
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    with capture_logs() as lines:
+        async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+            with pytest.raises(UnavailableError) as caught:
+                await client.submit([SUBMISSION], timeout_seconds=10)
+
+    failed = next(line for line in lines if line["event"] == "rpc.failed")
+    assert failed["error_id"] == caught.value.facts["error_id"]
+    assert isinstance(failed["exc_info"], RuntimeError)

@@ -1,0 +1,304 @@
+"""The read side over real HTTP: paths, content types, caching, the witness's answers, limits, and its client."""
+
+import asyncio
+import contextlib
+import gzip
+from hashlib import sha256
+from http.client import HTTPConnection
+
+import pytest
+
+from federation.protocol.errors import (
+    CorruptError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+)
+from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
+from federation.protocol.tlog.witness import SIZE, TEXT, Status, WitnessAnswer
+from federation.wire.read_client import CheckpointPoster, ReadClient
+from federation.wire.read_http import ReadFunctions, read_app, serve_http
+
+CHECKPOINT = b"jiangxi.bridgehead.example/exchange/2026\n12\nroot\n\nline\n"
+ORIGIN = "zhejiang.bridgehead.example/exchange/2026"
+BUNDLE = encode_bundle([b'{"kind":"sent"}'] * 256)
+TILES = {
+    Tile(0, 0): b"h" * 8192,
+    Tile(0, 1234067, 7): b"p" * 224,
+    Tile(ENTRIES, 0): BUNDLE,
+    Tile(ENTRIES, 1, 2): encode_bundle([b"a", b"b"]),
+}
+
+
+class Site:
+    """What the functions say; a test replaces what it wants."""
+
+    def __init__(self):
+        self.answer = WitnessAnswer(status=Status.COSIGNED, body="— line\n".encode())
+        self.trouble: str | None = None
+        self.failure: Exception | None = None
+        self.posted: list[bytes] = []
+
+    async def checkpoint(self):
+        if self.failure:
+            raise self.failure
+        return CHECKPOINT
+
+    async def tile(self, tile):
+        if tile not in TILES:
+            raise NotFoundError("TILE_MISSING", f"no {tile}")
+        return TILES[tile]
+
+    async def add_checkpoint(self, body):
+        self.posted.append(body)
+        return self.answer
+
+    async def cosigned(self, origin_hash):
+        if origin_hash != sha256(ORIGIN.encode()).hexdigest():
+            raise NotFoundError("NEVER_COSIGNED", "none")
+        return CHECKPOINT
+
+    async def health(self):
+        return self.trouble
+
+
+@contextlib.asynccontextmanager
+async def _serve(site: Site):
+    functions = ReadFunctions(
+        checkpoint=site.checkpoint,
+        tile=site.tile,
+        add_checkpoint=site.add_checkpoint,
+        cosigned=site.cosigned,
+        health=site.health,
+    )
+    running = await serve_http(read_app(functions), host="127.0.0.1", port=0)
+    try:
+        yield running.port
+    finally:
+        await running.stop()
+
+
+def _ask(port: int, verb: str, path: str, body: bytes | None = None, **headers: str):
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(
+            verb, path, body=body, headers={name.replace("_", "-"): text for name, text in headers.items()}
+        )
+        response = connection.getresponse()
+        return response.status, {name.lower(): text for name, text in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+async def _get(site: Site, path: str, **headers: str):
+    async with _serve(site) as port:
+        return await asyncio.to_thread(_ask, port, "GET", path, **headers)
+
+
+async def test_checkpoint_is_fresh_text():
+    """The head is plain text and cached a few seconds at most."""
+    status, headers, body = await _get(Site(), "/checkpoint")
+
+    assert (status, body) == (200, CHECKPOINT)
+    assert headers["content-type"] == "text/plain; charset=utf-8"
+    assert headers["cache-control"] == "max-age=2"
+
+
+@pytest.mark.parametrize(
+    ("path", "tile", "immutable"),
+    [
+        ("/tile/0/000", Tile(0, 0), True),
+        ("/tile/0/x001/x234/067.p/7", Tile(0, 1234067, 7), False),
+        ("/tile/entries/000", Tile(ENTRIES, 0), True),
+        ("/tile/entries/001.p/2", Tile(ENTRIES, 1, 2), False),
+    ],
+)
+async def test_tile_is_served_with_its_caching(path, tile, immutable):
+    """Full tiles and bundles never change; partial ones may go."""
+    status, headers, body = await _get(Site(), path)
+
+    assert (status, body) == (200, TILES[tile])
+    assert headers["content-type"] == "application/octet-stream"
+    assert ("immutable" in headers["cache-control"]) is immutable
+
+
+async def test_bundle_is_offered_as_gzip():
+    """Entry bundles come as gzip to who asks, as they are to who does not."""
+    status, headers, body = await _get(Site(), "/tile/entries/000", accept_encoding="gzip")
+
+    assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "Accept-Encoding")
+    assert gzip.decompress(body) == BUNDLE
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/tile/0/001", 404),
+        ("/tile/64/000", 400),
+        ("/tile/0/1", 400),
+        ("/tile/0/000.p/256", 400),
+        ("/tile/0/000/../../checkpoint", 400),
+        (f"/witness/{'0' * 64}/checkpoint", 404),
+        ("/witness/ABC/checkpoint", 404),
+        ("/elsewhere", 404),
+    ],
+)
+async def test_path_that_is_none_of_ours_is_refused(path, status):
+    """What would not be written is not read."""
+    assert (await _get(Site(), path))[0] == status
+
+
+@pytest.mark.parametrize("status", Status)
+async def test_witness_answer_goes_out_as_it_is(status):
+    """Each row of the table keeps its code, body and content type; 409 carries the size."""
+    site = Site()
+    content_type = SIZE if status is Status.OTHER_SIZE else TEXT
+    site.answer = WitnessAnswer(status=status, body=b"12\n", content_type=content_type)
+    async with _serve(site) as port:
+        found = await asyncio.to_thread(_ask, port, "POST", "/witness/add-checkpoint", b"old 0\n\nx\n")
+
+    assert (found[0], found[2]) == (int(status), b"12\n")
+    assert found[1]["content-type"] == content_type
+    assert site.posted == [b"old 0\n\nx\n"]
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["told", "chunked"])
+async def test_body_over_the_limit_is_refused_while_it_is_read(chunked):
+    """128 KiB is the most; a body without a length is cut off there, too."""
+    site = Site()
+    big = b"x" * (128 * 1024 + 1)
+    async with _serve(site) as port:
+        body = iter([big[:65536], big[65536:]]) if chunked else big
+        status = await asyncio.to_thread(_status_of_post, port, body)
+
+    assert status == 413
+    assert site.posted == []
+
+
+def _status_of_post(port, body):
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("POST", "/witness/add-checkpoint", body=body)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+async def test_get_of_a_post_path_is_refused():
+    """The witness is posted to."""
+    assert (await _get(Site(), "/witness/add-checkpoint"))[0] == 405
+
+
+@pytest.mark.parametrize(("trouble", "status"), [(None, 200), ("the log contradicts itself", 503)])
+async def test_health_says_what_is(trouble, status):
+    """200 when all is well; 503 and the reason when not; never cached."""
+    site = Site()
+    site.trouble = trouble
+    found = await _get(site, "/healthz")
+
+    assert (found[0], found[2].decode()) == (status, f"{trouble or 'ok'}\n")
+    assert found[1]["cache-control"] == "no-store"
+
+
+async def test_metrics_are_in_the_prometheus_form():
+    """The counts of the gRPC side are served as text."""
+    status, headers, body = await _get(Site(), "/metrics")
+
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain")
+    assert b"# TYPE bridgehead_rpc" in body
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "told"),
+    [
+        (NotFoundError("EMPTY_LOG", "no checkpoint yet"), 404, "EMPTY_LOG"),
+        (UnavailableError("CLOSING", "the node stops"), 503, "CLOSING"),
+        (CorruptError("LOG_BROKEN", "the log contradicts itself"), 500, "LOG_BROKEN"),
+    ],
+)
+async def test_error_of_the_house_has_its_code(failure, status, told):
+    """The status table has the HTTP code of each class."""
+    site = Site()
+    site.failure = failure
+    found = await _get(site, "/checkpoint")
+
+    assert found[0] == status
+    assert told in found[2].decode()
+
+
+async def test_unknown_exception_is_opaque():
+    """What is not an error of the house says nothing but an id."""
+    site = Site()
+    site.failure = RuntimeError("secret")
+    status, _, body = await _get(site, "/checkpoint")
+
+    assert status == 500
+    assert b"secret" not in body
+
+
+async def test_client_reads_what_the_server_serves():
+    """The client of the audit floor: head, tiles, bundles, what a witness cosigned, and its post."""
+    site = Site()
+    async with _serve(site) as port:
+        client = ReadClient(f"http://127.0.0.1:{port}/")
+        assert await client.checkpoint() == CHECKPOINT
+        assert await client.load(Tile(0, 0)) == TILES[Tile(0, 0)]
+        assert await client.load(Tile(ENTRIES, 1, 2)) == TILES[Tile(ENTRIES, 1, 2)]
+        assert await client.cosigned(ORIGIN) == CHECKPOINT
+        with pytest.raises(NotFoundError, match="FILE_MISSING"):
+            await client.load(Tile(0, 1))
+        poster = CheckpointPoster(timeout_seconds=10)
+        assert await poster(f"http://127.0.0.1:{port}", b"old 0\n") == (200, site.answer.body)
+        poster.close()
+        client.close()
+
+    assert site.posted == [b"old 0\n"]
+
+
+async def test_client_finds_a_server_again_after_its_restart():
+    """A kept connection that the server closed is replaced, unseen."""
+    site = Site()
+    async with _serve(site) as port:
+        client = ReadClient(f"http://127.0.0.1:{port}")
+        assert await client.checkpoint() == CHECKPOINT
+        client._idle[0].sock.close()
+        assert await client.checkpoint() == CHECKPOINT
+        client.close()
+    with pytest.raises(UnavailableError, match="READ_FAILED"):
+        await client.checkpoint()
+
+
+async def test_client_refuses_an_answer_over_the_limit(monkeypatch):
+    """A hostile node cannot fill an auditor's memory."""
+    from federation.wire import read_client
+
+    monkeypatch.setattr(read_client, "MAX_NOTE_BYTES", len(CHECKPOINT) - 1)
+    async with _serve(Site()) as port:
+        with pytest.raises(MalformedError, match="READ_SIZE"):
+            await ReadClient(f"http://127.0.0.1:{port}").checkpoint()
+
+
+async def test_client_tells_an_unexpected_status():
+    """Anything but 200 and 404 is no file."""
+    site = Site()
+    site.failure = UnavailableError("CLOSING", "the node stops")
+    async with _serve(site) as port:
+        client = ReadClient(f"http://127.0.0.1:{port}")
+        with pytest.raises(UnavailableError, match="READ_STATUS"):
+            await client.checkpoint()
+        client.close()
+
+
+@pytest.mark.parametrize("url", ["ftp://host/", "http://", "host:7103", "http://host:99999", "http://host/?q=1"])
+def test_client_of_a_url_that_is_none_is_refused(url):
+    """Http or https, with a host, and nothing after the path."""
+    with pytest.raises(MalformedError, match="READ_URL"):
+        ReadClient(url)
+
+
+async def test_port_that_is_taken_is_an_error_of_the_house():
+    """The node says at start that it cannot listen."""
+    async with _serve(Site()) as port:
+        with pytest.raises(UnavailableError, match="PORT_TAKEN"):
+            await serve_http(read_app(None), host="127.0.0.1", port=port)
