@@ -54,6 +54,18 @@ def sign(folder: DraftArgument, home: HomeOption, form: FormOption = Form.TEXT) 
         say(f"Enough have signed: bridgehead agreement publish {folder} --home HOME")
 
 
+@app.command("collect")
+def collect(
+    folder: DraftArgument,
+    copy: Annotated[Path, typer.Argument(help="A copy of the same draft that others have signed.")],
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Take over the signatures from a copy of a draft that went another way."""
+    from federation.node.home.agreement_draft import collect_draft
+
+    _show_status(collect_draft(folder, copy), form)
+
+
 @app.command("status")
 def status(folder: DraftArgument, form: FormOption = Form.TEXT) -> None:
     """Tell who has signed a draft and who is missing; exit 1 while signatures are missing."""

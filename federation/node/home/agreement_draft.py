@@ -46,6 +46,7 @@ from federation.protocol.trust.draft import Bundle, decode_bundle, draft_files, 
 from federation.protocol.trust.members import MEMBERS_PATH, decode_members
 from federation.protocol.trust.metadata import (
     Signing,
+    merge_signatures,
     read_metadata,
     require_signing,
     role_keys,
@@ -184,6 +185,22 @@ def sign_draft(out: Path, home: Path) -> DraftStatus:
     for signer in _signers_among(keyring, role_keys(roots[-1], "targets").values()):
         targets = sign_metadata(targets, signer)
     write_repository(out, replace(files, targets=targets))
+    return draft_status(out)
+
+
+def collect_draft(out: Path, copy: Path) -> DraftStatus:
+    """Takes the signatures of a copy of the same draft over into this one: the two went different ways.
+
+    Raises:
+        MalformedError: AGREEMENT_FORM when the copy is of another draft.
+        NotFoundError: FILE_MISSING when one of the folders holds no draft.
+    """
+    (files, in_force), (other, _) = _read_draft(out), _read_draft(copy)
+    targets = merge_signatures(files.targets, other.targets)
+    roots = files.roots
+    if len(roots) > in_force:
+        roots = (*roots[:-1], merge_signatures(roots[-1], other.roots[-1]))
+    write_repository(out, replace(files, roots=roots, targets=targets))
     return draft_status(out)
 
 

@@ -14,6 +14,7 @@ from tuf.ngclient import FetcherInterface, Updater
 
 from federation.node.home.agreement_draft import (
     changed_files,
+    collect_draft,
     draft_agreement,
     draft_status,
     load_terms_sheet,
@@ -110,6 +111,22 @@ def test_publish_signed_by_two_names_the_missing_and_installs_nothing(homes, tmp
 
     assert refusal.value.reason == "AGREEMENT_SIGNATURES"
     assert not (homes["jiangxi"] / "agreement").exists()
+
+
+def test_collect_joins_two_copies_that_went_different_ways(homes, tmp_path):
+    """Provinces may sign copies at the same time; collecting them completes the draft."""
+    out = _draft(homes, tmp_path / "draft")
+    copy = shutil.copytree(out, tmp_path / "copy")
+    for name, folder in (("zhejiang", out), ("jiangxi", copy), ("anhui", copy)):
+        sign_draft(folder, homes[name])
+
+    status = collect_draft(out, copy)
+
+    assert status.complete
+    assert status.signings["root 1"].signed == ("anhui", "jiangxi", "zhejiang")
+    other = _draft(homes, tmp_path / "other", now=NOW + timedelta(days=1))
+    with pytest.raises(MalformedError):
+        collect_draft(out, other)
 
 
 def test_sign_twice_with_one_home_counts_once(homes, tmp_path):
