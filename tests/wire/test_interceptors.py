@@ -1,6 +1,8 @@
 """Around every RPC: one log line without a word of the request, and counts by method and code."""
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from federation.protocol.errors import NotFoundError, UnavailableError
@@ -58,3 +60,15 @@ async def test_unknown_exception_is_logged_with_the_id_that_the_caller_got(house
     failed = next(line for line in lines if line["event"] == "rpc.failed")
     assert failed["error_id"] == caught.value.facts["error_id"]
     assert isinstance(failed["exc_info"], RuntimeError)
+
+
+async def test_status_that_a_handler_sets_itself_is_what_is_logged(house: House):
+    """The health service ends a call with a status of its own: the line says which."""
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    with capture_logs() as lines:
+        async with house.peer_port() as server, house.raw_channel(server.port, issued) as channel:
+            with pytest.raises(grpc.aio.AioRpcError):
+                request = health_pb2.HealthCheckRequest(service="nobody")
+                await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
+
+    assert [line["code"] for line in lines if line["event"] == "rpc.finished"] == ["NOT_FOUND"]
