@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import TypeVar
 
 import grpc
@@ -54,6 +55,9 @@ from federation.wire.values import (
 DRAIN_SECONDS = 30.0
 """How long calls on a replaced channel may go on."""
 
+LOOK_SECONDS = 1.0
+"""How often the files of the certificate are looked at: on every call it would cost as much as sending one."""
+
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -86,17 +90,22 @@ class KeptChannel:
         self._options = (*_OPTIONS, *([("grpc.ssl_target_name_override", server_name)] if server_name else []))
         self._made_of: tuple[TlsPair, str] | None = None
         self._channel: grpc.aio.Channel | None = None
+        self._look_time = 0.0
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     def current(self) -> grpc.aio.Channel:
-        """The channel to use now; a new one when the certificate or the CA changed.
+        """The channel to use now; a new one when the certificate or the CA changed, at most a second ago.
 
         Raises:
             UnavailableError: CHANNEL_CLOSED after `close`.
         """
         if self._closed:
             raise UnavailableError("CHANNEL_CLOSED", f"the client of {self._address} was closed")
+        now = monotonic()
+        if self._channel is not None and now < self._look_time:
+            return self._channel
+        self._look_time = now + LOOK_SECONDS
         made_of = (self._watched.current(), self._authority())
         if self._channel is None or made_of != self._made_of:
             self._retire()
@@ -126,6 +135,7 @@ class PeerClient:
     def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
         """Connects on the first call; the arguments are those of `KeptChannel`."""
         self._kept = KeptChannel(address, tls=tls, authority=authority, server_name=server_name)
+        self._submit: tuple[grpc.aio.Channel, exchange_service_pb2_grpc.ExchangeServiceAsyncStub] | None = None
 
     async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> list[Answer]:
         """Sends submissions and returns one answer for each, in order.
@@ -135,8 +145,10 @@ class PeerClient:
                 the peer was not reached, `UntrustedError` when it refused us or is not who it should be,
                 `MalformedError` when it could not read the request or we not its answer.
         """
-        stub = exchange_service_pb2_grpc.ExchangeServiceStub(self._kept.current())
-        call = stub.Submit(convert.submissions_to_pb(submissions), timeout=timeout_seconds)
+        channel = self._kept.current()
+        if self._submit is None or self._submit[0] is not channel:
+            self._submit = (channel, exchange_service_pb2_grpc.ExchangeServiceStub(channel))
+        call = self._submit[1].Submit(convert.submissions_to_pb(submissions), timeout=timeout_seconds)
         return convert.answers_from_pb(await _finished(call), expected=len(submissions))
 
     async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:

@@ -13,6 +13,7 @@ import inspect
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
@@ -165,11 +166,21 @@ async def _abort(call: _Call, context: _Context, error: BaseException) -> None:
     await context.abort(code_of(error), error.message[:1000], ((DETAILS_KEY, encode_status(error)),))
 
 
+@lru_cache(maxsize=512)
+def _counter(method: str, side: str, code: str) -> Counter:
+    return _CALLS.labels(method, side, code)
+
+
+@lru_cache(maxsize=64)
+def _histogram(method: str, side: str) -> Histogram:
+    return _SECONDS.labels(method, side)
+
+
 def _finish(call: _Call) -> None:
     seconds = perf_counter() - call.started
     side = call.gate.side.value
-    _CALLS.labels(call.method, side, call.code).inc()
-    _SECONDS.labels(call.method, side).observe(seconds)
+    _counter(call.method, side, call.code).inc()
+    _histogram(call.method, side).observe(seconds)
     left = call.deadline_left_seconds
     _log.info(
         "rpc.finished",
