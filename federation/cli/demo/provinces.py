@@ -70,7 +70,9 @@ def repository_folder(name: str) -> Path:
     return folder
 
 
-def set_up(folder: Path, *, now: datetime) -> DemoFederation:
+def set_up(
+    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS
+) -> DemoFederation:
     """Makes four homes with keys and CAs of their own; an earlier demo's homes are removed, a running one refuses.
 
     Raises:
@@ -89,8 +91,8 @@ def set_up(folder: Path, *, now: datetime) -> DemoFederation:
     ports = _free_ports(3 * len(PROVINCES))
     for number, name in enumerate(PROVINCES):
         peer, agency, read = ports[3 * number : 3 * number + 3]
-        overrides = {"peer_port": peer, "agency_port": agency, "read_port": read, **DEMO_SETTINGS}
-        home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=overrides)
+        settings = {"peer_port": peer, "agency_port": agency, "read_port": read, **overrides}
+        home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=settings)
         federation.homes[NodeName(name)] = home
     return federation
 
