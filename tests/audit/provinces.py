@@ -31,7 +31,7 @@ from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bun
 from federation.protocol.trust import Agreement, Member, MessageKey
 from federation.wire.values import Direction, LoggedMessage, MessagePage, MessageQuery
 
-FEDERATION = "bridgehead.test"
+FEDERATION = "bridgehead.example"
 START = datetime(2126, 11, 23, 8, tzinfo=UTC)
 NOW = START + timedelta(minutes=30)
 ZHEJIANG, JIANGXI, FUJIAN, ANHUI = map(NodeName, ("zhejiang", "jiangxi", "fujian", "anhui"))
@@ -64,6 +64,7 @@ class Province:
     tampered: dict[str, bytes | None] = field(default_factory=dict)
     others: dict[str, bytes] = field(default_factory=dict)
     reachable: bool = True
+    key_time: datetime = START - timedelta(days=1)
 
     def __post_init__(self) -> None:
         self.message_signer = signer_of(f"{self.node} message")
@@ -86,7 +87,7 @@ class Province:
             name=self.node,
             peer_addr="127.0.0.1:1",
             read_url="http://127.0.0.1:2",
-            message_keys=(MessageKey(key=self.message_signer.public_key, valid_from=START - timedelta(days=1)),),
+            message_keys=(MessageKey(key=self.message_signer.public_key, valid_from=self.key_time),),
             log_vkey=format_vkey(self.vkey),
             witness_vkey=format_vkey(self.witness_vkey),
             tls_ca="",
@@ -171,10 +172,10 @@ class Province:
 class Provinces:
     """A federation whose members exchange messages, one step of the clock each."""
 
-    def __init__(self, *nodes: NodeName) -> None:
-        self.nodes = {node: Province(node) for node in nodes or (ZHEJIANG, JIANGXI)}
+    def __init__(self, *nodes: NodeName, start: datetime = START) -> None:
+        self.nodes = {node: Province(node, key_time=start - timedelta(days=1)) for node in nodes or (ZHEJIANG, JIANGXI)}
         self.messages: dict[Pair, list[Message]] = {}
-        self.time = START
+        self.time = start
 
     def __getitem__(self, node: NodeName) -> Province:
         return self.nodes[node]
