@@ -1,0 +1,108 @@
+"""The report: PASS or FAIL, and what a terminal and a program get of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from federation.audit.findings import Code, Finding
+from federation.audit.report import LogLine, PairLine, Report, format_report, report_object
+from federation.protocol.ids import Pair, Realm
+from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG
+
+LOG = LogLine(
+    node=ZHEJIANG,
+    origin=f"zhejiang.{FEDERATION}/exchange/2126",
+    size=12,
+    root=bytes(range(32)),
+    read=12,
+    kinds={"sent": 12},
+    cosigned=3,
+    witnesses=4,
+    witnessed_size=11,
+    complete=True,
+)
+PAIR = PairLine(
+    pair=Pair(ZHEJIANG, JIANGXI), sent=12, received=10, refused=1, expired=0, in_flight=1, receipts=None, compared=True
+)
+QUIET = replace(PAIR, pair=Pair(JIANGXI, ZHEJIANG), sent=0, received=0, refused=0, in_flight=0)
+REPORT = Report(
+    federation=FEDERATION,
+    realm=Realm.DEMO,
+    agreement_version=1,
+    audit_time=NOW,
+    logs=(LOG,),
+    pairs=(PAIR, QUIET),
+    findings=(),
+    unreachable={},
+)
+ERROR = Finding(code=Code.SEQUENCE_GAP, node=ZHEJIANG, index=7, sentence="zhejiang>jiangxi: number 8 is not there")
+WARNING = Finding(code=Code.COSIGNED_BY_FEW, node=ZHEJIANG, index=None, sentence="only 2")
+
+TEXT = """\
+PASS  1 logs, 12 entries, 12 messages: 0 findings, 0 warnings
+      bridgehead.example (demo), agreement 1, 2126-11-23T08:30:00.000Z
+
+  log       entries  root              witnesses  witnessed  verified
+  zhejiang  12       0001020304050607  3 of 4     11         whole
+
+  pair              sent  received  refused  expired  in flight  receipts
+  zhejiang>jiangxi  12    10        1        0        1          -
+"""
+
+
+def test_report_without_findings_passes_and_is_short() -> None:
+    """The text of a clean audit fits on a screen; pairs that never spoke are not listed."""
+    assert REPORT.passed
+    assert format_report(REPORT) == TEXT
+
+
+def test_report_with_an_error_fails_and_says_where_first() -> None:
+    """The finding stands above the tables."""
+    report = replace(REPORT, findings=(ERROR, WARNING))
+
+    lines = format_report(report).splitlines()
+
+    assert not report.passed
+    assert lines[0].startswith("FAIL")
+    assert lines[0].endswith("1 finding, 1 warning")
+    assert lines[3:5] == ["! zhejiang entry 7: SEQUENCE_GAP", "    zhejiang>jiangxi: number 8 is not there"]
+    assert lines[5] == "~ zhejiang: COSIGNED_BY_FEW"
+
+
+def test_report_with_warnings_only_passes() -> None:
+    """A warning contradicts nothing."""
+    assert replace(REPORT, findings=(WARNING,)).passed
+
+
+def test_report_of_a_log_that_was_not_read_whole_fails() -> None:
+    """What was not verified did not pass."""
+    report = replace(REPORT, logs=(replace(LOG, complete=False, read=5),))
+
+    assert not report.passed
+    assert "NO (5 read)" in format_report(report)
+
+
+def test_report_with_an_unreachable_node_fails_and_names_it() -> None:
+    """Silence is no proof of innocence."""
+    report = replace(REPORT, unreachable={FUJIAN: "connection refused"})
+
+    assert not report.passed
+    assert "  fujian: not reached: connection refused" in format_report(report).splitlines()
+
+
+def test_report_object_is_json_and_says_the_same() -> None:
+    """A program reads what a person sees."""
+    value = json.loads(json.dumps(report_object(replace(REPORT, findings=(ERROR,)))))
+
+    assert value["passed"] is False
+    assert value["logs"][0]["root"] == bytes(range(32)).hex()
+    assert value["findings"] == [
+        {
+            "severity": "error",
+            "code": "SEQUENCE_GAP",
+            "node": "zhejiang",
+            "index": 7,
+            "sentence": "zhejiang>jiangxi: number 8 is not there",
+        }
+    ]
