@@ -63,7 +63,7 @@ def peer_services(node: Node, home: Path) -> PeerServices:
     async def submit(caller: NodeName, submissions: Sequence[Submission]) -> Sequence[Answer]:
         return await asyncio.gather(*(_answer(node, submission, caller) for submission in submissions))
 
-    async def digest_range(caller: NodeName, pair: Pair, from_seq: int, to_seq: int) -> PairDigest:
+    async def digest_range(caller: NodeName, pair: Pair, *, from_seq: int, to_seq: int) -> PairDigest:
         del caller
         return await asyncio.to_thread(_digest_range, node, pair, from_seq, to_seq)
 
@@ -147,7 +147,7 @@ def _permit_functions(node: Node) -> PermitFunctions:
     async def register(caller: AgencyId, act: Act, application: PermitApplication) -> PermitAnswer:
         return await steps.register(node, application, caller=caller, act=act)
 
-    async def revoke(caller: AgencyId, act: Act, urn: PermitUrn, reason: RevokeReason) -> PermitAnswer:
+    async def revoke(caller: AgencyId, act: Act, urn: PermitUrn, *, reason: RevokeReason) -> PermitAnswer:
         return await steps.revoke(node, urn, reason=reason, caller=caller, act=act)
 
     async def recognise(caller: AgencyId, act: Act, presented: PermitRecognition) -> RecognitionAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 
@@ -39,6 +40,14 @@ OnePermit = Callable[[AgencyId, Act, PermitUrn], Awaitable[PermitAnswer]]
 """One step with one permit: the agency that calls, who acts and why, the permit."""
 
 
+class RevokePermit(Protocol):
+    """Revokes a permit: the agency that calls, who acts and why, the permit, the reason in law."""
+
+    async def __call__(self, caller: AgencyId, act: Act, urn: PermitUrn, *, reason: RevokeReason) -> PermitAnswer:
+        """Returns the permit in its last version, or the refusal."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitFunctions:
     """What the node does for each RPC. A refusal by policy is in the answer; anything else that fails is raised."""
@@ -47,7 +56,7 @@ class PermitFunctions:
     endorse: OnePermit
     suspend: OnePermit
     restore: OnePermit
-    revoke: Callable[[AgencyId, Act, PermitUrn, RevokeReason], Awaitable[PermitAnswer]]
+    revoke: RevokePermit
     recognise: Callable[[AgencyId, Act, PermitRecognition], Awaitable[RecognitionAnswer]]
     get: OnePermit
     list: Callable[[AgencyId, Act, PermitQuery], Awaitable[PermitPage]]
@@ -118,7 +127,7 @@ class PermitService(permit_service_pb2_grpc.PermitServiceServicer):
         del context
         verify_shape(request)
         urn, reason = parse_permit_urn(request.urn), revoke_reason_from_pb(request.reason)
-        answer = await self._functions.revoke(calling_agency(), act_from_pb(request.act), urn, reason)
+        answer = await self._functions.revoke(calling_agency(), act_from_pb(request.act), urn, reason=reason)
         return permit_answer_to_pb(permit_service_pb2.RevokePermitResponse, answer)
 
     async def RecognisePermit(  # noqa: N802 - the name of the RPC

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import grpc
 
@@ -14,8 +14,13 @@ from federation.wire.identity import calling_node
 from federation.wire.services.shape import verify_shape
 from federation.wire.values import PairDigest
 
-DigestRange = Callable[[NodeName, Pair, int, int], Awaitable[PairDigest]]
-"""The digest of a pair's range, both ends included; the caller is one of the pair."""
+
+class DigestRange(Protocol):
+    """Computes the digest of a pair's range, both ends included; the caller is one of the pair."""
+
+    async def __call__(self, caller: NodeName, pair: Pair, *, from_seq: int, to_seq: int) -> PairDigest:
+        """Returns how many there are, their root, and the highest number of the pair."""
+        ...
 
 
 class ReconciliationService(reconciliation_service_pb2_grpc.ReconciliationServiceServicer):
@@ -34,4 +39,4 @@ class ReconciliationService(reconciliation_service_pb2_grpc.ReconciliationServic
         caller, pair = calling_node(), parse_pair(request.pair)
         if caller not in (pair.sender, pair.recipient):
             raise UntrustedError("PAIR_DENIED", f"{caller} is not one of {pair}")
-        return digest_to_pb(await self._digest_range(caller, pair, request.from_seq, request.to_seq))
+        return digest_to_pb(await self._digest_range(caller, pair, from_seq=request.from_seq, to_seq=request.to_seq))
