@@ -215,6 +215,8 @@ def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
         pool_size=_READERS,
         max_overflow=_READERS,
         connect_args=arguments,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
         hide_parameters=True,
     )
     _on_connect(
