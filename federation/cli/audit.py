@@ -5,7 +5,6 @@ Exit codes: 0 everything verified, 1 something is contradicted, 3 a node could n
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from uuid import uuid4
 
 import typer
 
+from federation.cli.event_loop import run_loop
 from federation.cli.federation_file import (
     FederationFile,
     FederationOption,
@@ -125,7 +125,7 @@ def _show_progress(asked: _Asked) -> Outcome:
             done, total = (sum(counts) for counts in zip(*told.values(), strict=True))
             bar.update(bar.task_ids[0], completed=done, total=total)
 
-        return asyncio.run(_audit(asked, on_read))
+        return run_loop(_audit(asked, on_read))
 
 
 async def _audit(asked: _Asked, on_read: OnRead) -> Outcome:

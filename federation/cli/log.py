@@ -6,7 +6,6 @@ Exit codes: 0 verified and printed, 1 not verified or not there, 3 the node coul
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from federation.cli.event_loop import run_loop
 from federation.cli.federation_file import (
     FederationOption,
     HomeOption,
@@ -146,7 +146,7 @@ def _read(found: _Log, ask: Callable[[LogSource], Awaitable[T]]) -> T:
         finally:
             client.close()
 
-    return asyncio.run(reading())
+    return run_loop(reading())
 
 
 def _head_object(head: Checkpoint) -> dict[str, str | int]:
