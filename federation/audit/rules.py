@@ -18,6 +18,7 @@ from federation.protocol.trust import Agreement
 _VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}
 _OUTGOING = frozenset({LeafKind.SENT, LeafKind.EXPIRED})
 _INCOMING = frozenset({LeafKind.RECEIVED, LeafKind.REFUSED})
+_NO_MESSAGE = (None, None, None, None)
 _EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT})
 
 
@@ -70,7 +71,9 @@ def _unlawful(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[str]:
         yield f"expected two members of the agreement, got {pair}"
     if pair is not None and node not in (pair.sender, pair.recipient):
         yield f"expected a pair with {node} in it, got {pair}"
-    if leaf.kind in _OUTGOING | _INCOMING:
+    if leaf.kind is LeafKind.REFUSED and (pair, leaf.seq, leaf.signatures, leaf.commitment) == _NO_MESSAGE:
+        yield from _wrong_verdict(leaf)  # a request of one of the node's own agencies: nothing crossed a border
+    elif leaf.kind in _OUTGOING | _INCOMING:
         yield from _unlawful_message(leaf, node)
     elif leaf.kind in _EVENTS_WITHOUT_PAIR and pair is not None:
         yield f"expected no pair, got {pair}"
@@ -86,7 +89,11 @@ def _unlawful_message(leaf: Leaf, node: NodeName) -> Iterator[str]:
     side = pair.sender if leaf.kind in _OUTGOING else pair.recipient
     if side != node:
         yield f"expected it in the log of {side}, found it in that of {node}"
-    if leaf.kind in _VERDICTS and leaf.verdict is not _VERDICTS[leaf.kind]:
-        yield f"expected the verdict {_VERDICTS[leaf.kind]}, got {leaf.verdict}"
+    yield from _wrong_verdict(leaf)
     if leaf.kind in _VERDICTS and leaf.signatures is None:
         yield "expected the digest of the signatures"
+
+
+def _wrong_verdict(leaf: Leaf) -> Iterator[str]:
+    if leaf.kind in _VERDICTS and leaf.verdict is not _VERDICTS[leaf.kind]:
+        yield f"expected the verdict {_VERDICTS[leaf.kind]}, got {leaf.verdict}"

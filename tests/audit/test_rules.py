@@ -30,6 +30,7 @@ BACK = Pair(JIANGXI, ZHEJIANG)
 RECEIVED = replace(SENT, kind=LeafKind.RECEIVED, pair=BACK)
 REFUSED = replace(RECEIVED, kind=LeafKind.REFUSED, verdict=Verdict.REFUSED)
 EXPIRED = replace(SENT, kind=LeafKind.EXPIRED, verdict=None, signatures=None)
+OWN_REFUSAL = replace(REFUSED, pair=None, seq=None, signatures=None)
 BOOT = replace(EXPIRED, kind=LeafKind.BOOT, pair=None, seq=None)
 
 
@@ -37,7 +38,11 @@ def codes(leaf: Leaf, rules: Rules = RULES) -> list[Code]:
     return [code for code, _ in broken_rules(leaf, ZHEJIANG, rules)]
 
 
-@pytest.mark.parametrize("leaf", [SENT, RECEIVED, REFUSED, EXPIRED, BOOT], ids=lambda leaf: leaf.kind.value)
+@pytest.mark.parametrize(
+    "leaf",
+    [SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT],
+    ids=["sent", "received", "refused", "own refusal", "expired", "boot"],
+)
 def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
     """The leaves that a node writes are lawful."""
     assert codes(leaf) == []
@@ -62,6 +67,8 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         (replace(SENT, pair=None), Code.LEAF_UNLAWFUL),
         (replace(SENT, seq=None), Code.LEAF_UNLAWFUL),
         (replace(SENT, seq=0), Code.LEAF_UNLAWFUL),
+        (replace(OWN_REFUSAL, verdict=Verdict.ALLOWED), Code.LEAF_UNLAWFUL),
+        (replace(REFUSED, pair=None, seq=None), Code.LEAF_UNLAWFUL),
         (replace(BOOT, pair=SENT.pair), Code.LEAF_UNLAWFUL),
         (replace(EXPIRED, kind=LeafKind.DISCREPANCY, reason="SEQUENCE_REUSED"), Code.DISCREPANCY_LOGGED),
     ],
@@ -69,7 +76,7 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         "other federation", "other realm", "from the future", "unknown agreement", "sent by the other",
         "received by the other", "no member", "pair without this node", "sent though refused",
         "received without verdict", "refused though allowed", "expired with verdict", "unsigned", "no pair", "no number",
-        "number zero", "event with pair", "discrepancy",
+        "number zero", "own refusal that allows", "refused message without pair", "event with pair", "discrepancy",
     ],
 )  # fmt: skip
 def test_unlawful_leaf_breaks_exactly_one_rule(leaf: Leaf, code: Code) -> None:
