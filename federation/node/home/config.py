@@ -36,6 +36,8 @@ class NodeSettings(BaseSettings):
     """`demo` accepts synthetic people only; `live` refuses them."""
     host: str = "127.0.0.1"
     """The address to listen on, for all three ports."""
+    advertise: str = ""
+    """The name or address that others reach this node by; empty where it is the address it listens on."""
     peer_port: Port = 7101
     """gRPC for the other provinces."""
     agency_port: Port = 7102

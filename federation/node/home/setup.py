@@ -57,19 +57,12 @@ def create_home(
     sheet = load_member_sheet(province / "member.toml")
     if settings.node != sheet.node:
         raise MalformedError("SETTINGS", f"node.toml is of {settings.node}, member.toml of {sheet.node}")
+    reached = settings.advertise or settings.host
+    peer_addr, read_url = f"{reached}:{settings.peer_port}", f"http://{reached}:{settings.read_port}"
     create_keyring(home, settings.federation, node=sheet.node, now=now)
-    create_tls(home, agency_ids(sheet), hosts=sorted({settings.host, *_LOOPBACK}), now=now)
-    write_profiles(
-        home,
-        agency_addr=f"{settings.host}:{settings.agency_port}",
-        read_url=f"http://{settings.host}:{settings.read_port}",
-    )
-    bundle = member_bundle(
-        home,
-        sheet,
-        peer_addr=f"{settings.host}:{settings.peer_port}",
-        read_url=f"http://{settings.host}:{settings.read_port}",
-    )
+    create_tls(home, agency_ids(sheet), hosts=sorted({reached, *_LOOPBACK}), now=now)
+    write_profiles(home, agency_addr=f"{reached}:{settings.agency_port}", read_url=read_url)
+    bundle = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
     (home / BUNDLE_FILE).write_bytes(bundle)
     return NewHome(home=home, settings=settings, sheet=sheet, bundle=bundle)
 

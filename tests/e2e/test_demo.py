@@ -1,0 +1,150 @@
+"""The demo as a newcomer runs it, and what it leaves behind checked with other people's tools."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+from securesystemslib.dsse import Envelope as OtherEnvelope
+from securesystemslib.signer import SSlibKey
+
+from federation.cli.demo.provinces import client_profile
+from federation.node.home.agreement_files import load_home_agreement
+from federation.node.serve import utc_now
+from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.tlog.checkpoint import parse_checkpoint
+from federation.protocol.tlog.note import parse_note
+from federation.protocol.tlog.tiles import tiles_of
+from federation.wire.client import AgencyClient
+from federation.wire.values import Act, Direction, MessageQuery
+from tests.vectors.goverify_build import go_verifier, run_go_verifier
+
+REPOSITORY = Path(__file__).parents[2]
+RECORDS = 240
+
+
+def bridgehead(*args: str, **options) -> subprocess.CompletedProcess[str]:
+    """Runs the command as the README has it."""
+    command = [sys.executable, "-m", "federation.cli.main", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=REPOSITORY, timeout=170, stdin=subprocess.DEVNULL,
+        **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A demo that was left running: its summary, its `federation.json`, its folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = bridgehead("demo", "run", "--home", str(folder), "--records", str(RECORDS), "--keep", "-o", "json")
+    try:
+        assert done.returncode == 0, done.stderr
+        yield json.loads(done.stdout), json.loads((folder / "federation.json").read_bytes()), folder
+    finally:
+        bridgehead("demo", "stop", "--home", str(folder))
+
+
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read()
+
+
+def mirror(read_url: str, folder: Path) -> int:
+    """Copies a node's published log into files, as any reader may; returns its size."""
+    note = fetch(f"{read_url}/checkpoint")
+    size = parse_checkpoint(parse_note(note).text).size
+    folder.mkdir(parents=True)
+    (folder / "checkpoint").write_bytes(note)
+    for tile in tiles_of(size):
+        path = folder / str(tile)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(fetch(f"{read_url}/{tile}"))
+    return size
+
+
+def test_demo_ends_verified_and_says_so(demo):
+    """All four logs verified, every permit imported, the refusal names its policy."""
+    summary, federation, _ = demo
+
+    assert summary["verified"] is True
+    assert summary["imported"] == RECORDS
+    assert summary["refused_by"] == "deny-recognise-unrelated"
+    assert summary["seconds"] < 170
+    assert {node["node"] for node in federation["nodes"]} == {"zhejiang", "jiangxi", "fujian", "anhui"}
+    for node in federation["nodes"]:
+        assert set(node) == {
+            "node", "agency_addr", "peer_addr", "read_url", "origin", "log_vkey", "witness_vkey", "home", "pid",
+        }  # fmt: skip
+
+
+def test_demo_logs_verify_with_go_sumdb(demo, tmp_path):
+    """Go's sumdb/note opens each checkpoint, sumdb/tlog recomputes each root from all entries."""
+    program = go_verifier(tmp_path)
+    for node in demo[1]["nodes"]:
+        folder = tmp_path / node["node"]
+        size = mirror(node["read_url"], folder)
+
+        done = run_go_verifier(program, "log", node["log_vkey"], folder)
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert str(size) in done.stdout
+        bundle = next(folder.glob("tile/entries/**/000*"))
+        path = bundle if bundle.is_file() else next(bundle.rglob("*"))
+        blob = bytearray(path.read_bytes())
+        blob[40] ^= 1
+        path.write_bytes(blob)
+        assert run_go_verifier(program, "log", node["log_vkey"], folder).returncode != 0
+
+
+def test_demo_logs_verify_with_tlog_scales(demo, tmp_path):
+    """tlog-scales finds the last leaf of each log included under its checkpoint."""
+    for node in demo[1]["nodes"]:
+        size = mirror(node["read_url"], tmp_path / node["node"])
+        program = Path(sys.executable).with_name("tlog-tiles")
+        command = [str(program), "get-leaf", "-c", str(tmp_path / node["node"]), str(size - 1)]
+
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["federation"] == demo[1]["federation"]
+
+
+def test_demo_envelopes_verify_with_securesystemslib(demo):
+    """Every envelope that Zhejiang sent to Jiangxi verifies with a library that knows nothing of us."""
+    _, _, folder = demo
+    agreement = load_home_agreement(folder / "zhejiang", now=utc_now())
+    (entry,) = agreement.members[NodeName("zhejiang")].message_keys
+    key = SSlibKey(entry.key.key_id, "ed25519", "ed25519", {"public": entry.key.key.hex()})
+
+    envelopes = asyncio.run(read_envelopes(folder))
+
+    assert len(envelopes) > 1
+    for encoded in envelopes:
+        envelope = OtherEnvelope.from_dict(json.loads(encoded))
+        assert list(envelope.verify([key], 1)) == [entry.key.key_id]
+        assert json.loads(envelope.payload)["to"]["node"] == "jiangxi"
+
+
+async def read_envelopes(folder: Path) -> list[bytes]:
+    client = AgencyClient(client_profile(folder, parse_agency_id("zhejiang/330000/audit")))
+    act = Act(request_id=str(uuid.uuid4()), purpose="audit.exchange", function="F01", officer="auditor")
+    try:
+        query = MessageQuery(direction=Direction.SENT, peer=NodeName("jiangxi"), page_size=200)
+        page = await client.list_messages(act, query)
+        return [message.envelope for message in page.messages]
+    finally:
+        await client.close()
+
+
+def test_demo_in_a_folder_where_one_runs_is_refused(demo):
+    """A second demo does not tread on the first."""
+    done = bridgehead("demo", "run", "--home", str(demo[2]), "--records", "8")
+
+    assert done.returncode == 1
+    assert "demo stop" in done.stderr
