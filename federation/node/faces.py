@@ -104,7 +104,7 @@ def read_functions(node: Node, *, witness: Witness, cosigning: Cosigning) -> Rea
     async def tile(wanted: Tile) -> bytes:
         if wanted.level == ENTRIES:
             return await asyncio.to_thread(load_entry_bundle, node.database, wanted.index, wanted.width)
-        return await asyncio.to_thread(load_tile, node.database, wanted.level, wanted.index, wanted.width)
+        return await asyncio.to_thread(load_tile, node.database, wanted.level, wanted.index, width=wanted.width)
 
     async def add_checkpoint(body: bytes) -> WitnessAnswer:
         return await asyncio.to_thread(witness.add_checkpoint, body)

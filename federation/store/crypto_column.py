@@ -59,14 +59,14 @@ class DataKeys:
             self._ciphers[key_id] = AESGCM(key)
 
 
-def seal(keys: DataKeys, column: str, row_key: str, plaintext: bytes) -> bytes:
+def seal(keys: DataKeys, column: str, plaintext: bytes, *, row_key: str) -> bytes:
     """Seals a value for one column (`table.column`) of one row; each call gives other bytes."""
     nonce = os.urandom(_NONCE)
     sealed = keys._ciphers[keys.key_id].encrypt(nonce, plaintext, _bound_to(column, row_key))  # noqa: SLF001  # this module is the class
     return VERSION.to_bytes(1) + keys.key_id.to_bytes(2) + nonce + sealed
 
 
-def unseal(keys: DataKeys, column: str, row_key: str, sealed: bytes) -> bytes:
+def unseal(keys: DataKeys, column: str, sealed: bytes, *, row_key: str) -> bytes:
     """Opens what `seal` gave for the same column and row.
 
     Raises:

@@ -35,7 +35,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UnavailableError
 from federation.store import migrate
 from federation.store.crypto_column import DataKeys
-from federation.store.log_tree import GrowingTree, RecentNodes
+from federation.store.log.tree import GrowingTree, RecentNodes
 from federation.store.tables import COUNTER
 
 NewRow: TypeAlias = Mapping[str, Any]
@@ -46,7 +46,8 @@ StoredRow: TypeAlias = RowMapping | NewRow
 
 _LOCK_SECONDS = 10
 _READERS = 8
-_WRITER_CACHE_KIB = 16_384
+_WAL_PAGES = 8_192  # 32 MiB: leaf subjects are random, so many groups touch the same pages before they move
+_WRITER_CACHE_KIB = 32_768
 _SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _POSTGRES_BUSY = ("55P03", "40001", "40P01", "57014")
@@ -225,6 +226,7 @@ def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
         "synchronous=FULL",
         "secure_delete=ON",
         f"cache_size=-{_WRITER_CACHE_KIB}",
+        f"wal_autocheckpoint={_WAL_PAGES}",
     )
     _begin_immediate(writer)
     _on_connect(reader, "query_only=ON")

@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from federation.protocol.errors import BridgeheadError, CorruptError
 from federation.store.database import Database
-from federation.store.log_reader import (
+from federation.store.log.reader import (
     CheckpointRow,
     check_log,
     consistency_proof,
@@ -37,8 +37,8 @@ from federation.store.log_reader import (
     load_tree,
     read_head,
 )
-from federation.store.log_tree import GrowingTree, Head
-from federation.store.transaction import GroupTransaction
+from federation.store.log.transaction import GroupTransaction
+from federation.store.log.tree import GrowingTree, Head
 
 __all__ = [
     "CheckpointRow",

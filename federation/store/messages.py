@@ -21,7 +21,7 @@ from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.store.crypto_column import DataKeys, seal, unseal
 from federation.store.database import NewRow, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
-from federation.store.log_reader import encode_subject
+from federation.store.log.reader import encode_subject
 from federation.store.tables import LOG_LEAF, MESSAGE, MESSAGE_BODY, from_millis, to_millis
 
 Direction: TypeAlias = Literal["sent", "received"]
@@ -98,7 +98,7 @@ def put_message(transaction: GroupTransaction, message: StoredMessage) -> None:
     if transaction.careful:
         if transaction.find_row(MESSAGE, direction, message.id) is not None:
             raise ConflictError("MESSAGE_ID_REUSED", f"expected a new id, got {message.id}", seq=message.seq)
-        if find_by_seq(transaction, direction, message.pair, message.seq) is not None:
+        if find_by_seq(transaction, direction, message.pair, seq=message.seq) is not None:
             raise ConflictError("SEQUENCE_REUSED", f"number {message.seq} of {pair} is another message's", pair=pair)
     transaction.claim("message", direction, pair, message.seq)
     transaction.insert_row(MESSAGE, (direction, message.id), _to_row(message, transaction.keys))
@@ -114,7 +114,7 @@ def find_message(source: Source, direction: Direction, message_id: MessageId) ->
     return None if row is None else _from_row(row, source.keys)
 
 
-def find_by_seq(source: Source, direction: Direction, pair: Pair, seq: int) -> StoredMessage | None:
+def find_by_seq(source: Source, direction: Direction, pair: Pair, *, seq: int) -> StoredMessage | None:
     """The message with that number of an ordered pair, None when there is none."""
     return _find(source, _BY_SEQ, {"direction": direction, "of_pair": str(pair), "at_seq": seq})
 
@@ -172,7 +172,7 @@ def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -
     """
     if transaction.careful and transaction.find_row(MESSAGE_BODY, message_id) is not None:
         raise ConflictError("MESSAGE_ID_REUSED", f"the body of message {message_id} is already stored")
-    content = seal(transaction.keys, _BODY_COLUMN, message_id, _encode_body(body))
+    content = seal(transaction.keys, _BODY_COLUMN, _encode_body(body), row_key=message_id)
     transaction.insert_row(MESSAGE_BODY, (message_id,), {"message_id": message_id, "content": content})
 
 
@@ -207,7 +207,7 @@ def open_body(keys: DataKeys, message_id: str, content: bytes) -> Body:
     Raises:
         CorruptError: SEALED_VALUE when it can not be opened, BODY_FORM when it does not hold a body.
     """
-    parts = _split(unseal(keys, _BODY_COLUMN, message_id, content))
+    parts = _split(unseal(keys, _BODY_COLUMN, content, row_key=message_id))
     if len(parts) < 2:
         raise CorruptError("BODY_FORM", f"the stored body of message {message_id} is cut short")
     return Body(type=parts[0].decode(), salt=parts[1], items=tuple(parts[2:]))
@@ -244,7 +244,7 @@ def _split(blob: bytes) -> Sequence[bytes]:
 def _to_row(message: StoredMessage, keys: DataKeys) -> NewRow:
     reply = message.reply
     if reply is not None:
-        reply = seal(keys, _REPLY_COLUMN, f"{message.direction}/{message.id}", reply)
+        reply = seal(keys, _REPLY_COLUMN, reply, row_key=f"{message.direction}/{message.id}")
     return {
         "direction": message.direction,
         "id": message.id,
@@ -264,7 +264,7 @@ def _from_row(row: StoredRow, keys: DataKeys) -> StoredMessage:
     sender, _, recipient = row["pair"].partition(">")
     reply = row["reply"]
     if reply is not None:
-        reply = unseal(keys, _REPLY_COLUMN, f"{row['direction']}/{row['id']}", reply)
+        reply = unseal(keys, _REPLY_COLUMN, reply, row_key=f"{row['direction']}/{row['id']}")
     return StoredMessage(
         id=MessageId(row["id"]),
         digest=row["digest"],

@@ -284,7 +284,7 @@ def _to_row(record: Record, keys: DataKeys) -> NewRow:
         "due_date": record.due_date,
         "sealed": record.sealed,
         "subject_index": None if record.subject is None else blind_index(keys, _SUBJECT_COLUMN, record.subject),
-        "content": seal(keys, _CONTENT_COLUMN, _row_key(record.kind, record.id, record.version), plaintext),
+        "content": seal(keys, _CONTENT_COLUMN, plaintext, row_key=_row_key(record.kind, record.id, record.version)),
     }
 
 
@@ -294,7 +294,7 @@ def _to_replacement(row: NewRow) -> NewRow:
 
 
 def _from_row(row: StoredRow, keys: DataKeys, *, replica: bool) -> Record:
-    plaintext = unseal(keys, _CONTENT_COLUMN, _row_key(row["kind"], row["id"], row["version"]), row["content"])
+    plaintext = unseal(keys, _CONTENT_COLUMN, row["content"], row_key=_row_key(row["kind"], row["id"], row["version"]))
     start = 2 + int.from_bytes(plaintext[:2])
     if len(plaintext) < start:
         raise CorruptError("RECORD_FORM", f"the stored content of a {row['kind']} is cut short")

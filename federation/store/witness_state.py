@@ -98,7 +98,7 @@ def advance_witness_state(
             raise ConflictError("WITNESS_RACE", f"expected the state of {origin} to be as it was read")
 
 
-def keep_contradiction(database: Database, origin: str, note: bytes, now: datetime) -> None:
+def keep_contradiction(database: Database, origin: str, note: bytes, *, now: datetime) -> None:
     """Keeps a checkpoint that contradicts what was cosigned; one that is kept already is not kept twice."""
     digest = sha256(note).digest()
     with database.writing() as connection:

@@ -14,55 +14,55 @@ from tests.store.samples import KEYS
 @given(plaintext=st.binary(max_size=200), row_key=st.text(max_size=20))
 def test_seal_any_bytes_opens_to_the_same(plaintext: bytes, row_key: str) -> None:
     """What was sealed for a column and row opens there, and does not show."""
-    sealed = seal(KEYS, "record.content", row_key, plaintext)
+    sealed = seal(KEYS, "record.content", plaintext, row_key=row_key)
 
-    assert unseal(KEYS, "record.content", row_key, sealed) == plaintext
+    assert unseal(KEYS, "record.content", sealed, row_key=row_key) == plaintext
     assert len(plaintext) < 4 or plaintext not in sealed
 
 
 @pytest.mark.parametrize(("column", "row_key"), [("record.content", "2"), ("message.reply", "1")])
 def test_unseal_moved_value_is_corrupt(column: str, row_key: str) -> None:
     """A value opens in no other row and no other column."""
-    sealed = seal(KEYS, "record.content", "1", b"content")
+    sealed = seal(KEYS, "record.content", b"content", row_key="1")
 
     with pytest.raises(CorruptError) as caught:
-        unseal(KEYS, column, row_key, sealed)
+        unseal(KEYS, column, sealed, row_key=row_key)
     assert caught.value.reason == "SEALED_VALUE"
 
 
 def test_unseal_any_flipped_bit_is_corrupt() -> None:
     """No bit of version, key id, nonce, ciphertext or tag can change."""
-    sealed = seal(KEYS, "record.content", "1", b"content")
+    sealed = seal(KEYS, "record.content", b"content", row_key="1")
 
     for position in range(len(sealed) * 8):
         changed = bytearray(sealed)
         changed[position // 8] ^= 1 << position % 8
         with pytest.raises(CorruptError):
-            unseal(KEYS, "record.content", "1", bytes(changed))
+            unseal(KEYS, "record.content", bytes(changed), row_key="1")
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x01\x00\x01", b"\x01\x00\x01" + bytes(27)])
 def test_unseal_short_value_is_corrupt(sealed: bytes) -> None:
     """A value too short to be one is refused like a changed one."""
     with pytest.raises(CorruptError):
-        unseal(KEYS, "record.content", "1", sealed)
+        unseal(KEYS, "record.content", sealed, row_key="1")
 
 
 def test_seal_twice_differs() -> None:
     """Equal values do not look equal."""
-    assert seal(KEYS, "record.content", "1", b"x") != seal(KEYS, "record.content", "1", b"x")
+    assert seal(KEYS, "record.content", b"x", row_key="1") != seal(KEYS, "record.content", b"x", row_key="1")
 
 
 def test_unseal_after_rotation_opens_with_older_key() -> None:
     """A value names its key, so an old one opens while the key is kept, and not after."""
-    sealed = seal(KEYS, "record.content", "1", b"content")
+    sealed = seal(KEYS, "record.content", b"content", row_key="1")
     rotated = DataKeys(key_id=2, key=b"n" * 32, index_key=KEYS.index_key, older={1: KEYS.key})
     forgotten = DataKeys(key_id=2, key=b"n" * 32, index_key=KEYS.index_key)
 
-    assert unseal(rotated, "record.content", "1", sealed) == b"content"
-    assert seal(rotated, "record.content", "1", b"content")[1:3] == b"\x00\x02"
+    assert unseal(rotated, "record.content", sealed, row_key="1") == b"content"
+    assert seal(rotated, "record.content", b"content", row_key="1")[1:3] == b"\x00\x02"
     with pytest.raises(CorruptError):
-        unseal(forgotten, "record.content", "1", sealed)
+        unseal(forgotten, "record.content", sealed, row_key="1")
 
 
 def test_blind_index_depends_on_key_column_and_value() -> None:

@@ -54,7 +54,7 @@ def test_put_message_comes_back_equal_by_every_name(database: Database) -> None:
     run(database, job)
 
     assert find_message(database, "sent", message.id) == message
-    assert find_by_seq(database, "sent", OUT, 1) == message
+    assert find_by_seq(database, "sent", OUT, seq=1) == message
     assert find_by_leaf(database, "sent", 0) == message
     assert find_by_digest(database, "sent", message.digest) == message
 
@@ -65,7 +65,7 @@ def test_find_message_that_is_not_there_is_none(database: Database) -> None:
 
     assert find_message(database, "received", message_id_of(1)) is None
     assert find_message(database, "sent", message_id_of(2)) is None
-    assert find_by_seq(database, "sent", BACK, 1) is None
+    assert find_by_seq(database, "sent", BACK, seq=1) is None
     assert find_by_leaf(database, "received", 0) is None
     assert find_by_digest(database, "sent", digest_of(2)) is None
     assert find_by_digest(database, "received", digest_of(1)) is None

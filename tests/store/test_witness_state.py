@@ -103,7 +103,7 @@ def test_find_by_origin_hash(database: Database) -> None:
 def test_contradictions_are_kept_once(database: Database) -> None:
     """Proof of misbehaviour is never overwritten and never doubled."""
     for note, seconds in ((b"fork 1", 0), (b"fork 2", 1), (b"fork 1", 2)):
-        keep_contradiction(database, ORIGIN, note, NOW + timedelta(seconds=seconds))
+        keep_contradiction(database, ORIGIN, note, now=NOW + timedelta(seconds=seconds))
 
     kept = list_contradictions(database, ORIGIN)
     assert [(row.note, row.time) for row in kept] == [(b"fork 1", NOW), (b"fork 2", NOW + timedelta(seconds=1))]

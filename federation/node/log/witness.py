@@ -73,7 +73,7 @@ class Witness:
             )
             if answer.evidence is not None:
                 _log.error("log.contradicted", origin=origin)
-                keep_contradiction(self.database, origin, answer.evidence, self.now())
+                keep_contradiction(self.database, origin, answer.evidence, now=self.now())
             if answer.state is None:
                 return answer
             try:

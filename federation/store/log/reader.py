@@ -28,7 +28,7 @@ from federation.protocol.tlog.tiles import (
     tile_hash_reader,
 )
 from federation.store.database import Database, Source
-from federation.store.log_tree import GrowingTree, Head
+from federation.store.log.tree import GrowingTree, Head
 from federation.store.tables import LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, from_millis
 
 _CHUNK = 4096
@@ -179,7 +179,7 @@ def load_checkpoints(database: Source, after_size: int, limit: int) -> list[Chec
         return _read_checkpoints(connection, after_size, limit)
 
 
-def load_tile(database: Database, level: int, n: int, width: int) -> bytes:
+def load_tile(database: Database, level: int, n: int, *, width: int) -> bytes:
     """The bytes of a tile, full (width 256) or cut to any width that the log has reached.
 
     Raises:

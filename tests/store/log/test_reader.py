@@ -44,11 +44,11 @@ def test_tiles_of_a_large_log_are_hashes_of_the_level_below(large: Database) -> 
     hashes = [slow_leaf(entry_of(name)) for name in range(66_000)]
     roots = [slow_root(hashes[at : at + 256]) for at in range(0, 65_536, 256)]
 
-    assert load_tile(large, 0, 3, 256) == b"".join(hashes[768:1024])
-    assert load_tile(large, 0, 257, 208) == b"".join(hashes[65_792:66_000])
-    assert load_tile(large, 1, 0, 256) == b"".join(roots)
-    assert load_tile(large, 1, 1, 1) == slow_root(hashes[65_536:65_792])
-    assert load_tile(large, 2, 0, 1) == slow_root(roots)
+    assert load_tile(large, 0, 3, width=256) == b"".join(hashes[768:1024])
+    assert load_tile(large, 0, 257, width=208) == b"".join(hashes[65_792:66_000])
+    assert load_tile(large, 1, 0, width=256) == b"".join(roots)
+    assert load_tile(large, 1, 1, width=1) == slow_root(hashes[65_536:65_792])
+    assert load_tile(large, 2, 0, width=1) == slow_root(roots)
     assert load_head(large).root == load_root(large, 66_000) == slow_root(hashes)
 
 
@@ -98,7 +98,7 @@ def test_load_tile_beyond_the_log_is_not_found(database: Database, level: int, n
     grow(database, range(300))
 
     with pytest.raises(NotFoundError) as caught:
-        load_tile(database, level, n, width)
+        load_tile(database, level, n, width=width)
     assert caught.value.reason == "TILE"
 
 
@@ -106,9 +106,9 @@ def test_load_tile_narrower_is_a_prefix(database: Database) -> None:
     """Every width that ever was can be served, of the full tile too."""
     grow(database, range(300))
 
-    assert load_tile(database, 0, 0, 10) == load_tile(database, 0, 0, 256)[:320]
-    assert load_tile(database, 0, 1, 10) == load_tile(database, 0, 1, 44)[:320]
-    assert len(load_tile(database, 1, 0, 1)) == 32
+    assert load_tile(database, 0, 0, width=10) == load_tile(database, 0, 0, width=256)[:320]
+    assert load_tile(database, 0, 1, width=10) == load_tile(database, 0, 1, width=44)[:320]
+    assert len(load_tile(database, 1, 0, width=1)) == 32
 
 
 def test_load_entry_bundle_gives_the_entries(database: Database) -> None:
@@ -221,7 +221,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def forget_memory(self) -> None:
-        from federation.store.log_tree import RecentNodes
+        from federation.store.log.tree import RecentNodes
 
         self.database.recent, self.database.tree, self.database.epoch = RecentNodes(), None, -1
 
@@ -243,9 +243,9 @@ class LogMachine(RuleBasedStateMachine):
         n = choice.draw(st.integers(0, (len(self.hashes) - 1) // 256))
         most = min(256, len(self.hashes) - n * 256)
         width = choice.draw(st.integers(1, most))
-        assert load_tile(self.database, 0, n, width) == b"".join(self.hashes[n * 256 : n * 256 + width])
+        assert load_tile(self.database, 0, n, width=width) == b"".join(self.hashes[n * 256 : n * 256 + width])
         with pytest.raises(NotFoundError):
-            load_tile(self.database, 0, n, most + 1)
+            load_tile(self.database, 0, n, width=most + 1)
 
     @invariant()
     def root_is_right(self) -> None:

@@ -21,8 +21,8 @@ from federation.protocol.ids import Pair
 from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
 from federation.store.crypto_column import DataKeys
 from federation.store.database import NewRow, StoredRow, read_row
-from federation.store.log_reader import encode_subject, read_leaf
-from federation.store.log_tree import GrowingTree, Head
+from federation.store.log.reader import encode_subject, read_leaf
+from federation.store.log.tree import GrowingTree, Head
 from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, to_millis
 
 NewTuple: TypeAlias = tuple[Any, ...]
