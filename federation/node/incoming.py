@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from federation.domain.division import province_of
+from federation.domain.permit import urn_division
 from federation.domain.permit_item import PermitItem, decode_permit_item
 from federation.domain.permit_policy import (
     AgencyFacts,
@@ -62,6 +64,8 @@ def _judge_sync(node: Node, statement: Statement, body: Body, in_force: InForce)
     realm, today = in_force.agreement.realm, node.today()
     sender, occasion = _sender(statement, in_force), _occasion(statement, in_force)
     items = [decode_permit_item(item, realm) for item in body.items]
+    for item in items:
+        _require_issuer(item, statement)
     facts = dict.fromkeys(item_facts(item, today=today) for item in items)
     decisions = [
         decide(in_force.policies, accept_request(sender, fact, occasion=occasion, recipient=node.name))
@@ -93,6 +97,16 @@ def _judge_recognition(node: Node, statement: Statement, body: Body, in_force: I
     )
     record = told_record(item, body.items[0], owner=statement.sender.node)
     return Judgement(decision=decide(in_force.policies, request), apply=lambda tx: put_records(tx, [record]))
+
+
+def _require_issuer(item: PermitItem, statement: Statement) -> None:
+    """Policy judges the county that the item claims; a copy is kept under the permit's name, which must say the same.
+
+    Else a province could write over the copies of another's permits: it would claim a county of its own beside a name
+    that another province gave.
+    """
+    if province_of(urn_division(item.urn)) != statement.sender.node:
+        raise MalformedError("PERMIT_OWNER", f"{item.urn} was not issued in {statement.sender.node}")
 
 
 def _sender(statement: Statement, in_force: InForce) -> AgencyFacts:

@@ -7,7 +7,7 @@ fill it. A refusal by policy (8) is an answer: signed, logged and receipted like
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -53,7 +53,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     envelope = parse_envelope(submission.envelope)
     # 2 seen before? the same receipt, even when the statement has expired or its key has been retired since
     seen = find_by_digest(node.database, "received", envelope.digest)
-    if seen is not None and seen.pair.sender == peer:
+    if seen is not None and seen.pair.sender == peer and seen.envelope == envelope.encoded:
         return stored_receipt(node, seen)
     # 3 signature over the bytes
     payload = verify_envelope(envelope, message_keys_at(in_force.agreement, peer, now))
@@ -67,13 +67,14 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     body = _check_body(statement, submission.body)
     # 8 decide
     judgement = judge(node, statement, body, in_force=in_force)
-    leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, now=now)
+    version = in_force.agreement.version
+    leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=version, now=now)
 
     # 9 one transaction
-    def record(transaction: GroupTransaction) -> StoredMessage:
+    def record(transaction: GroupTransaction) -> tuple[StoredMessage, bool]:
         known = find_message(transaction, "received", statement.id)
         if known is not None:
-            return _same_or_conflict(known, envelope)
+            return _same_or_conflict(known, envelope), False
         index = transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
         message = _message_of(envelope, statement, leaf, index=index)
         put_message(transaction, message)
@@ -81,7 +82,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
             if body is not None:
                 put_body(transaction, statement.id, body)
             judgement.apply(transaction)
-        return message
+        return message, True
 
     try:
         committed = await node.sequencer.commit(record)
@@ -89,8 +90,11 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         await _record_discrepancy(node, envelope, statement, reason=conflict.reason)
         raise
     # 10 the receipt, under the group's checkpoint, verified by ourselves before it leaves
-    _log.debug("message.received", message_id=statement.id, peer=peer, log_index=committed.value.leaf_index)
-    return build_receipt(node, envelope.digest, committed.value.leaf_index, head=committed.head)
+    message, new = committed.value
+    _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
+    if not new or not committed.first:
+        return stored_receipt(node, message)
+    return build_receipt(node, envelope.digest, message.leaf_index, head=committed.head)
 
 
 def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer: NodeName) -> None:
@@ -105,6 +109,8 @@ def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer:
             f"expected {agreement.federation}/{agreement.realm}, got {statement.federation:.60}/{statement.realm}",
         )
     in_force.agency(statement.sender.agency)
+    if statement.recipient.agency is not None:
+        in_force.agency(statement.recipient.agency)
     if statement.agreement.version > agreement.version:
         raise StaleError("AGREEMENT_BEHIND", f"this node knows agreement version {agreement.version}; try again soon")
     if statement.agreement.version == agreement.version and statement.agreement.digest != agreement.digest:
@@ -119,7 +125,7 @@ def _check_fresh(statement: Statement, in_force: InForce, now: datetime) -> None
     if statement.created > now + tolerance:
         ahead = int((statement.created - now).total_seconds())
         raise StaleError("STATEMENT_FROM_FUTURE", f"created {ahead} s ahead of this clock; tolerance {tolerance}")
-    if statement.expires - statement.created > in_force.agreement.statement_lifetime:
+    if not timedelta(0) < statement.expires - statement.created <= in_force.agreement.statement_lifetime:
         raise StaleError("STATEMENT_LIFETIME", f"expected a life of at most {in_force.agreement.statement_lifetime}")
 
 
@@ -133,7 +139,9 @@ def _check_body(statement: Statement, body: Body | None) -> Body | None:
     return verify_body(body, statement.body)
 
 
-def _leaf_of(node: Node, envelope: Envelope, statement: Statement, *, decision: Decision, now: datetime) -> Leaf:
+def _leaf_of(
+    node: Node, envelope: Envelope, statement: Statement, *, decision: Decision, version: int, now: datetime
+) -> Leaf:
     allowed = decision.verdict is Verdict.ALLOWED
     return Leaf(
         federation=statement.federation,
@@ -146,7 +154,7 @@ def _leaf_of(node: Node, envelope: Envelope, statement: Statement, *, decision: 
         commitment=statement.body.commitment if statement.body else None,
         verdict=decision.verdict,
         policies=decision.policies,
-        agreement_version=node.trust.in_force.agreement.version,
+        agreement_version=version,
         time=now,
         peer_checkpoint=node.heads.digest(statement.sender.node),
     )

@@ -23,7 +23,7 @@ from federation.node.home.agreement_files import load_home_agreement
 from federation.node.home.config import NodeSettings, database_url, load_settings
 from federation.node.home.keyring import Keyring, load_keyring, message_signer_at
 from federation.node.home.tls_files import SideFiles, find_side, load_revoked
-from federation.node.log.boot import agreement_leaf, boot_leaf, check_boot, leaf_entry
+from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
@@ -70,7 +70,9 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class Parts:
+    """A node before it listens: everything that needs no port."""
+
     node: Node
     delivery: Delivery
     witness: Witness
@@ -105,7 +107,7 @@ async def running_node(
     _check_home(settings, keyring, trust)
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
-        await _boot(parts, keyring)
+        await boot_node(parts, ask=_ask_cosigned)
         async with _open_ports(parts, home) as running:
             yield running
     finally:
@@ -122,7 +124,7 @@ def build_node(
     home: Path,
     now: Callable[[], datetime],
     crash_point: Callable[[str], None] = no_crash,
-) -> _Parts:
+) -> Parts:
     """Builds the node out of its settings, keys and agreement; nothing listens or sends yet."""
     agreement = trust.in_force.agreement
     database = open_database(database_url(settings, home), keys=keyring.columns)
@@ -149,7 +151,7 @@ def build_node(
     )
     poster = CheckpointPoster()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)
-    return _Parts(
+    return Parts(
         node=node,
         delivery=delivery,
         witness=Witness(database=database, trust=trust, cosigner=cosigner, now=now),
@@ -169,33 +171,35 @@ def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
         raise MalformedError("SETTINGS", f"the agreement names another log for this node: {member.log_vkey:.80}")
 
 
-async def _boot(parts: _Parts, keyring: Keyring) -> None:
+async def boot_node(parts: Parts, *, ask: AskCosigned) -> None:
+    """Checks the node's history against the peers, then logs that it signs from here on, and under which agreement.
+
+    Raises:
+        CorruptError: as `check_boot`; nothing was signed.
+    """
     node = parts.node
-    agreement = node.trust.in_force.agreement
-
-    async def ask(read_url: str, origin: str) -> bytes:
-        client = ReadClient(read_url, timeout_seconds=BOOT_SECONDS)
-        try:
-            return await client.cosigned(origin)
-        finally:
-            client.close()
-
-    finding = await check_boot(
-        node.database, agreement, own=node.name, log_vkey=keyring.log.vkey, ask=ask, now=node.now()
-    )
+    agreement, now = node.trust.in_force.agreement, node.now()
+    finding = await check_boot(node.database, agreement, own=node.name, log_vkey=node.sequencer.vkey, ask=ask, now=now)
     if finding.silent:
         _log.warning("boot.unconfirmed", silent=list(finding.silent), confirmed=list(finding.confirmed))
-    size = node.sequencer.head.size
-    for leaf in (
-        agreement_leaf(agreement, now=node.now()),
-        boot_leaf(agreement, size=size, finding=finding, now=node.now()),
-    ):
-        kind, subject, entry = leaf_entry(leaf)
-        await node.sequencer.commit(lambda tx, k=kind, s=subject, e=entry: tx.append_leaf(k, s, e))  # type: ignore[misc]
+    leaves = (
+        agreement_leaf(agreement, now=now),
+        boot_leaf(agreement, size=node.sequencer.head.size, finding=finding, now=now),
+    )
+    entries = [leaf_entry(leaf) for leaf in leaves]
+    await node.sequencer.commit(lambda tx: [tx.append_leaf(*entry) for entry in entries])
+
+
+async def _ask_cosigned(read_url: str, origin: str) -> bytes:
+    client = ReadClient(read_url, timeout_seconds=BOOT_SECONDS)
+    try:
+        return await client.cosigned(origin)
+    finally:
+        client.close()
 
 
 @contextlib.asynccontextmanager
-async def _open_ports(parts: _Parts, home: Path) -> AsyncIterator[Running]:
+async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
     node, settings = parts.node, parts.node.settings
     peer_files, agency_files = find_side(home, "peer"), find_side(home, "agency")
     peer_server = await start_peer_server(

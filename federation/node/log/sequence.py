@@ -43,10 +43,15 @@ class SignedHead:
 
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[T]):
-    """What a job returned, and the signed head that covers everything it wrote."""
+    """What a job returned, and a signed head that covers everything it wrote.
+
+    `first` says that no earlier recorded head covers it: only under that one may a receipt be given, or a repeat of the
+    message, which gets the first head that covers its leaf, would get another receipt.
+    """
 
     value: T
     head: SignedHead
+    first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Sequencer:
         self._limit = limit
         self._crash_point = crash_point
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(MAX_QUEUED)
+        self._door = threading.Lock()
+        self._closed = False
         self._failure: CorruptError | None = None
         head = load_head(database)
         self._head = self.sign(head.size, head.root)
@@ -110,7 +117,8 @@ class Sequencer:
         """Runs a job in the next group; returns only when it is durable and its checkpoint is signed.
 
         Raises:
-            UnavailableError: WRITER_BUSY when the queue is full, STORE_FULL and STORE_BUSY from the store.
+            UnavailableError: WRITER_BUSY when the queue is full, WRITER_CLOSED when the node is stopping, STORE_FULL
+                and STORE_BUSY from the store.
             CorruptError: LOG_STOPPED once the log contradicted itself.
             BridgeheadError: whatever the job itself raised; the other jobs of the group are not touched by it.
         """
@@ -118,15 +126,24 @@ class Sequencer:
             raise CorruptError("LOG_STOPPED", f"the log stopped: {self._failure.message}")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
-        try:
-            self._queue.put_nowait(_Waiting(job, future, loop))  # type: ignore[arg-type]
-        except queue.Full as error:
-            raise UnavailableError("WRITER_BUSY", "the log's writer is behind; try again with the same id") from error
+        with self._door:
+            if self._closed:
+                raise UnavailableError("WRITER_CLOSED", "this node is stopping; try again with the same id")
+            try:
+                self._queue.put_nowait(_Waiting(job, future, loop))  # type: ignore[arg-type]
+            except queue.Full as error:
+                raise UnavailableError(
+                    "WRITER_BUSY", "the log's writer is behind; try again with the same id"
+                ) from error
         return await asyncio.shield(future)
 
     def close(self) -> None:
-        """Finishes what is queued, then ends the writer thread."""
-        self._queue.put(None)
+        """Finishes what is queued, then ends the writer thread; what comes later is refused, never left waiting."""
+        with self._door:
+            closing = not self._closed
+            self._closed = True
+        if closing:
+            self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -154,9 +171,19 @@ class Sequencer:
         return False
 
     def _commit(self, group: Sequence[_Waiting]) -> None:
+        if self._failure is not None:  # what was queued before the log stopped must not be signed either
+            self._answer(group, [self._failure] * len(group), first=False)
+            return
+        commits = 0
+
+        def crash_point(step: str) -> None:
+            nonlocal commits
+            commits += step == "after-commit"
+            self._crash_point(step)
+
         try:
             result = commit_group(
-                self._database, [waiting.job for waiting in group], now=self._now(), crash_point=self._crash_point
+                self._database, [waiting.job for waiting in group], now=self._now(), crash_point=crash_point
             )
             if result.head.size != self._head.size:
                 head = self.sign(result.head.size, result.head.root)
@@ -173,16 +200,17 @@ class Sequencer:
             _log.exception("log.failed")
             broken = UnavailableError("WRITER_FAILED", f"the log's writer failed: {type(error).__name__}")
             outcomes = [broken] * len(group)
-        self._answer(group, outcomes)
+        self._answer(group, outcomes, first=commits <= 1)
 
-    def _answer(self, group: Sequence[_Waiting], outcomes: Sequence[object]) -> None:
-        head = self._head
+    def _answer(self, group: Sequence[_Waiting], outcomes: Sequence[object], *, first: bool) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Committed[object]], object]]] = {}
         for waiting, outcome in zip(group, outcomes, strict=True):
+            if not isinstance(outcome, BridgeheadError):
+                outcome = Committed(outcome, self._head, first)  # noqa: PLW2901 - the same outcome, with its head
             by_loop.setdefault(waiting.loop, []).append((waiting.future, outcome))
         for loop, answers in by_loop.items():
             if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, answers, head)
+                loop.call_soon_threadsafe(_resolve, answers)
 
     def sign(self, size: int, root: bytes) -> SignedHead:
         """Signs a head that the store has recorded; the same head always gives the same bytes."""
@@ -190,11 +218,11 @@ class Sequencer:
         return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
 
 
-def _resolve(answers: Sequence[tuple[asyncio.Future[Committed[object]], object]], head: SignedHead) -> None:
+def _resolve(answers: Sequence[tuple[asyncio.Future[Committed[object]], object]]) -> None:
     for future, outcome in answers:
         if future.done():
             continue
         if isinstance(outcome, BridgeheadError):
             future.set_exception(outcome)
-        else:
-            future.set_result(Committed(outcome, head))
+        elif isinstance(outcome, Committed):
+            future.set_result(outcome)

@@ -1,0 +1,411 @@
+"""A light federation for tests of the node: real keys, agreement, policies and stores; no ports, no wall clock.
+
+Nodes are built by `serve.build_node` and speak through `Link`, which calls `receive` of the other node directly and can
+lose, repeat and delay what it carries. Keys and agreement are made once a process; each rig has stores of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from federation.domain.citizen_number import age_on
+from federation.domain.permit import PermitApplication
+from federation.domain.permit_item import encode_permit_item, project_permit
+from federation.domain.synthetic import synthetic_applications, synthetic_permits
+from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
+from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.config import NodeSettings
+from federation.node.home.keyring import Keyring, create_keyring, load_keyring
+from federation.node.home.member_sheet import load_member_sheet, member_bundle
+from federation.node.home.tls_files import create_tls
+from federation.node.node import Node
+from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
+from federation.node.receive import receive
+from federation.node.send import Cause, Draft
+from federation.node.serve import Parts, build_node
+from federation.node.trust import Trust
+from federation.protocol.body import Body, commit_body
+from federation.protocol.envelope import sign_envelope
+from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.ids import NodeName, Pair, format_message_id, parse_agency_id, truncate_to_millisecond
+from federation.protocol.keys import Signer
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Decision
+from federation.protocol.receipt import Answer, Submission
+from federation.protocol.statement import AgreementRef, Recipient, Sender, Statement, encode_statement
+from federation.protocol.tlog.witness import WitnessAnswer
+from federation.protocol.trust import Agreement
+from federation.store.database import open_database
+from federation.store.messages import StoredMessage, list_messages
+from federation.wire.values import Act
+
+REPOSITORY = Path(__file__).parents[2]
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+ZHEJIANG, JIANGXI, FUJIAN, ANHUI = NODES = tuple(NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
+HALL = parse_agency_id("zhejiang/330822/service-hall")
+POLICE = parse_agency_id("zhejiang/330822/police")
+YUSHAN_POLICE = parse_agency_id("jiangxi/361123/police")
+YUSHAN_HALL = parse_agency_id("jiangxi/361123/service-hall")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What every rig shares: each province's keys, and the agreement that all four signed."""
+
+    keyrings: Mapping[NodeName, Keyring]
+    agreement: Agreement
+    empty_store: bytes
+
+
+@cache
+def kit() -> Kit:
+    """Makes the keys, drafts the agreement out of the repository, has three provinces sign it. Once a process."""
+    with tempfile.TemporaryDirectory(prefix="bridgehead-kit-") as name:
+        folder = Path(name)
+        bundles = []
+        for node in NODES:
+            create_keyring(folder / node, "bridgehead.example", node=node, now=START)
+            create_tls(folder / node, (), hosts=("localhost",), now=START)
+            sheet = load_member_sheet(REPOSITORY / "nodes" / node / "member.toml")
+            bundles.append(member_bundle(folder / node, sheet))
+        draft, nodes, policies = folder / "draft", REPOSITORY / "nodes", REPOSITORY / "policies"
+        draft_agreement(draft, bundles, nodes=nodes, policies=policies, previous=None, now=START)
+        for node in NODES[:3]:
+            sign_draft(draft, folder / node)
+        publish_draft(draft, [folder / node for node in NODES], now=START)
+        keyrings = {node: load_keyring(folder / node) for node in NODES}
+        open_database(f"sqlite:///{folder}/empty.db", keys=keyrings[ZHEJIANG].columns).close()
+        return Kit(
+            keyrings=keyrings,
+            agreement=load_home_agreement(folder / ZHEJIANG, now=START),
+            empty_store=(folder / "empty.db").read_bytes(),
+        )
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **span: float) -> datetime:
+        self.time += timedelta(**span)
+        return self.time
+
+
+class ProcessDiedError(Exception):
+    """What a dead process's writer meets: nothing that it had not committed is ever committed."""
+
+
+@dataclass
+class Faults:
+    """What one direction between two nodes does wrong. Each number counts down as it strikes."""
+
+    cut: bool = False
+    drop_requests: int = 0
+    drop_answers: int = 0
+    repeat: int = 0
+    reverse: bool = False
+    hold: asyncio.Event | None = None
+    alter: Callable[[Sequence[Answer]], Sequence[Answer]] | None = None
+    carried: list[tuple[Submission, ...]] = field(default_factory=list)
+
+
+class Link:
+    """One node's way to another: the `Peer` seam of delivery, in one process."""
+
+    def __init__(self, rig: Rig, sender: NodeName, recipient: NodeName) -> None:
+        self._rig = rig
+        self._sender = sender
+        self._recipient = recipient
+        self.faults = Faults()
+
+    async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
+        faults = self.faults
+        faults.carried.append(tuple(submissions))
+        if faults.hold is not None:
+            await faults.hold.wait()
+        if faults.cut:
+            raise UnavailableError("PEER_CUT", "the line is cut")
+        if faults.drop_requests:
+            faults.drop_requests -= 1
+            raise UnavailableError("REQUEST_LOST", "the request was lost")
+        answers = await self._carry(submissions)
+        if faults.repeat:
+            faults.repeat -= 1
+            answers = await self._carry(submissions)
+        if faults.drop_answers:
+            faults.drop_answers -= 1
+            raise UnavailableError("ANSWER_LOST", "the answer was lost")
+        return faults.alter(answers) if faults.alter is not None else answers
+
+    async def _carry(self, submissions: Sequence[Submission]) -> Sequence[Answer]:
+        order = list(reversed(submissions)) if self.faults.reverse else list(submissions)
+        host = self._rig.hosts[self._recipient]
+        answers = await asyncio.gather(*(_answer(host, submission, self._sender) for submission in order))
+        if not host.alive:
+            raise UnavailableError("PEER_DIED", "the other side died")
+        return list(reversed(answers)) if self.faults.reverse else answers
+
+
+async def _answer(host: Host, submission: Submission, peer: NodeName) -> Answer:
+    if not host.alive:
+        return UnavailableError("PEER_DOWN", "the other side is down")
+    try:
+        return await receive(host.node, submission, peer=peer)
+    except BridgeheadError as error:
+        return error
+
+
+class Host:
+    """One province's machine: its store stays, the process on it comes and goes."""
+
+    def __init__(self, rig: Rig, name: NodeName) -> None:
+        self._rig = rig
+        self.name = name
+        self.path = rig.folder / f"{name}.db"
+        self.trust = Trust(rig.agreement)
+        self.die_at: str | None = None
+        self.alive = False
+        self.parts: Parts | None = None
+        self.path.write_bytes(kit().empty_store)
+
+    @property
+    def node(self) -> Node:
+        assert self.parts is not None
+        return self.parts.node
+
+    @property
+    def keyring(self) -> Keyring:
+        return kit().keyrings[self.name]
+
+    def open(self) -> Node:
+        """Starts a process on the store; it delivers only once `start_delivery` is called."""
+        settings = NodeSettings(
+            node=self.name,
+            federation=self._rig.agreement.federation,
+            realm=self._rig.agreement.realm.value,
+            database=f"sqlite:///{self.path.absolute()}",
+            **self._rig.settings,
+        )
+        self.alive, self.die_at = True, None
+        self.parts = build_node(
+            settings, self.keyring, self.trust, home=self._rig.folder, now=self._rig.clock, crash_point=self._crash_point
+        )
+        return self.parts.node
+
+    def start_delivery(self) -> None:
+        assert self.parts is not None
+        self.parts.delivery.start({name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name})
+
+    async def close(self) -> None:
+        """Stops in order."""
+        assert self.parts is not None
+        parts = self.parts
+        await parts.delivery.close()
+        await asyncio.to_thread(parts.node.sequencer.close)
+        parts.node.database.close()
+        parts.poster.close()
+        self.alive = False
+
+    async def crash(self) -> None:
+        """Dies: what is not committed now never is, no answer leaves, nothing is said goodbye to."""
+        self.alive = False
+        await self.close()
+
+    def _crash_point(self, step: str) -> None:
+        if step == self.die_at:
+            self.alive = False
+        if not self.alive:
+            raise ProcessDiedError(step)
+
+
+class Rig:
+    """Some provinces on one clock."""
+
+    def __init__(self, folder: Path, names: Iterable[NodeName] = (ZHEJIANG, JIANGXI), **settings: float) -> None:
+        self.folder = folder
+        self.clock = Clock()
+        self.agreement = kit().agreement
+        self.settings = {
+            "group_window_ms": 0.0, "delivery_pause_seconds": 0.02, "drain_seconds": 5.0, "delivery_timeout_seconds": 5.0,
+            **settings,
+        }  # fmt: skip
+        self.hosts = {name: Host(self, name) for name in names}
+        self.links = {
+            (one, other): Link(self, one, other) for one in self.hosts for other in self.hosts if one != other
+        }
+        for host in self.hosts.values():
+            host.open()
+
+    def __getitem__(self, name: NodeName) -> Node:
+        return self.hosts[name].node
+
+    def faults(self, sender: NodeName, recipient: NodeName) -> Faults:
+        return self.links[sender, recipient].faults
+
+    def put_in_force(self, agreement: Agreement, *names: NodeName) -> None:
+        """Another version at those nodes, or at all."""
+        for name in names or self.hosts:
+            self.hosts[name].trust.replace(agreement)
+
+    def start_delivery(self) -> None:
+        for host in self.hosts.values():
+            host.start_delivery()
+
+    async def close(self) -> None:
+        for host in self.hosts.values():
+            if host.alive:
+                await host.close()
+
+    async def ask_cosigned(self, read_url: str, origin: str) -> bytes:
+        """What the witness at that URL cosigned last of an origin; for the boot check."""
+        note = self._host_at(read_url).parts.witness.last_cosigned(hashlib.sha256(origin.encode()).hexdigest())
+        if note is None:
+            raise UnavailableError("NEVER_COSIGNED", "nothing was cosigned")
+        return note
+
+    async def post_checkpoint(self, read_url: str, body: bytes) -> tuple[int, bytes]:
+        """Posts to the witness at that URL."""
+        answer: WitnessAnswer = self._host_at(read_url).parts.witness.add_checkpoint(body)
+        return answer.status, answer.body
+
+    def _host_at(self, read_url: str) -> Host:
+        found = [name for name, member in self.agreement.members.items() if member.read_url == read_url]
+        host = self.hosts.get(found[0])
+        if host is None or not host.alive:
+            raise UnavailableError("PEER_DOWN", "nobody listens there")
+        return host
+
+
+@contextlib.asynccontextmanager
+async def running_rig(folder: Path, names: Iterable[NodeName] = (ZHEJIANG, JIANGXI), **settings: float) -> AsyncIterator[Rig]:
+    rig = Rig(folder, names, **settings)
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
+@cache
+def applications(node: NodeName = ZHEJIANG) -> tuple[PermitApplication, ...]:
+    """Invented people who apply there; the same in every test."""
+    return tuple(synthetic_applications(node, 2000, seed=7, today=START.date()))
+
+
+def application(
+    residence: str = "330822", household: str = "361123", *, sealed: bool = False, minor: bool = False
+) -> PermitApplication:
+    """One invented applicant of that county from that county, of working age or under 14; nobody works elsewhere."""
+    found = next(
+        each
+        for each in applications(NODES[["33", "36", "35", "34"].index(residence[:2])])
+        if each.residence_division == residence
+        and each.holder.household_division == household
+        and (_age(each) < 14) is minor
+        and (minor or not each.guardian)
+    )
+    return replace(found, work_division=None, sealed=sealed)
+
+
+def _age(found: PermitApplication) -> int:
+    return age_on(found.holder.birth_date, START.date())
+
+
+def act(purpose: str = "permit.administration", function: str = "F02", *, request_id: str | None = None) -> Act:
+    return Act(request_id=request_id or str(uuid.uuid4()), purpose=purpose, function=function, officer="officer-1")
+
+
+def cause(agency: str = "zhejiang/330822/service-hall", **changes: str) -> Cause:
+    """Why a permit is shared."""
+    found = parse_agency_id(agency)
+    names = {"purpose": "permit.sharing", "function": "F01", "basis": "居住证暂行条例第七条", **changes}
+    return Cause(sender=Sender(node=found.node, agency=found, officer="officer-1"), **names)
+
+
+@cache
+def sync_item(version: int = 1, *, residence: str = "330822", household: str = "361123") -> bytes:
+    """The item of one invented permit, as the issuing county would share it."""
+    node = NODES[["33", "36", "35", "34"].index(residence[:2])]
+    permit = next(
+        each
+        for each in synthetic_permits(node, 2000, seed=7, today=START.date())
+        if each.residence_division == residence
+        and each.holder.household_division == household
+        and not each.guardian
+        and not each.sealed
+    )
+    fields = {"issuer", "household_division", "holder_name", "birth_date", "citizen_number", "issue_date"}
+    return encode_permit_item(project_permit(replace(permit, version=version), frozenset(fields)))
+
+
+def sync_body(*items: bytes) -> Body:
+    return Body(type=SYNC_BODY, salt=os.urandom(32), items=items or (sync_item(),))
+
+
+ALLOWED = Decision(
+    verdict=Verdict.ALLOWED, policies=("share-with-household",), fields=frozenset(), reason="", title_zh="", title_en=""
+)
+
+
+def draft(body: Body | None = None, *, recipient: NodeName = JIANGXI, agency: str = str(HALL)) -> Draft:
+    """A message that shares one permit."""
+    body = body or sync_body()
+    return Draft(kind=SYNC_KIND, recipient=Recipient(node=recipient), cause=cause(agency), body=body, decision=ALLOWED)
+
+
+def statement(rig: Rig, body: Body | None = None, *, seq: int = 1, **changes: object) -> Statement:
+    """A statement of Zhejiang to Jiangxi about that body, as `send` would make it, but for the changes."""
+    now = truncate_to_millisecond(rig.clock())
+    made = Statement(
+        federation=rig.agreement.federation,
+        realm=rig.agreement.realm,
+        id=format_message_id(now, os.urandom(10)),
+        kind=SYNC_KIND,
+        sender=cause().sender,
+        recipient=Recipient(node=JIANGXI),
+        seq=seq,
+        purpose="permit.sharing",
+        function="F01",
+        basis="居住证暂行条例第七条",
+        created=now,
+        expires=now + rig.agreement.statement_lifetime,
+        agreement=AgreementRef(version=rig.agreement.version, digest=rig.agreement.digest),
+        body=commit_body(body) if body is not None else None,
+    )
+    return replace(made, **changes)
+
+
+def sign(made: Statement | bytes, signer: Signer | None = None) -> bytes:
+    """The envelope, by Zhejiang's message key unless another is given."""
+    encoded = made if isinstance(made, bytes) else encode_statement(made)
+    return sign_envelope(encoded, signer or kit().keyrings[ZHEJIANG].message)
+
+
+def submission(rig: Rig, body: Body | None = None, *, seq: int = 1, **changes: object) -> Submission:
+    """A message of Zhejiang that Jiangxi takes in, but for the changes."""
+    body = body or sync_body()
+    return Submission(envelope=sign(statement(rig, body, seq=seq, **changes)), body=body)
+
+
+def received(node: Node, sender: NodeName = ZHEJIANG) -> list[StoredMessage]:
+    return list_messages(node.database, "received", pair=Pair(sender, node.name), after_seq=0, limit=100_000)
+
+
+def copy_store(source: Path, target: Path) -> None:
+    """Copies a store that is not open."""
+    shutil.copyfile(source, target)
