@@ -1,0 +1,148 @@
+"""`bridgehead`: the one command; its parts are loaded when they are used, so that help and completion are quick.
+
+Rules kept: an error of the house is one sentence, its reason and what to do next, never a traceback (but with
+`BRIDGEHEAD_DEBUG=1`); the exit code is the answer: 0 done, 1 refused or not verified, 2 usage, 3 unreachable, 130
+interrupted. What is unexpected is told by its kind only: its words could hold personal data.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+from typer._click.core import Command, Context
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+from federation.cli.next_step import find_next_step
+from federation.cli.output import exit_code
+from federation.protocol.errors import BridgeheadError
+
+DEBUG_VARIABLE = "BRIDGEHEAD_DEBUG"
+VERSION = "0.1.0"
+
+PARTS = {
+    "node": "Make, run and look at one province's node.",
+    "keys": "Keys and certificates of a node's home.",
+    "agreement": "What the provinces agreed on: draft, sign, publish, refresh, show.",
+    "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
+    "log": "Read one exchange log: its head, an entry, a proof.",
+    "audit": "Check the exchange logs, as a stranger would.",
+    "demo": "Four provinces on this machine, with synthetic people.",
+    "bench": "Measure this machine.",
+}
+"""The sub-commands and what each is for, in the order in which they are listed."""
+
+
+class PartsGroup(TyperGroup):
+    """The group of all parts: known by name, loaded when used."""
+
+    def __init__(self, **attributes: object) -> None:
+        """Lists a stand-in for every part that is installed."""
+        super().__init__(**attributes)  # type: ignore[arg-type]  # typer's own, passed through
+        for name, sentence in PARTS.items():
+            if find_spec(f"federation.cli.{name}") is not None:
+                self.commands[name] = TyperGroup(name=name, help=sentence)
+
+    def resolve_command(  # the signature is typer's
+        self,
+        ctx: Context,
+        args: list[str],
+    ) -> tuple[str | None, Command | None, list[str]]:
+        """Loads the part that is named before it is looked up."""
+        if args and args[0] in PARTS and args[0] in self.commands:
+            part = get_group(import_module(f"federation.cli.{args[0]}").app)
+            part.name = args[0]
+            self.commands[args[0]] = part
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(name="bridgehead", cls=PartsGroup, no_args_is_help=True)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print(f"bridgehead {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def bridgehead(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version)] = False,
+) -> None:
+    """Bridgehead (桥头堡): residence permits and joint work between neighbouring provinces.
+
+    Exit codes: 0 done, 1 refused or not verified, 2 usage, 3 unreachable.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes its own lines to stderr
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese is no reason to fail
+    code = _run(given)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read us has gone, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _run(given: list[str]) -> int:
+    try:
+        get_command(app).main(args=given, prog_name="bridgehead")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except BridgeheadError as error:
+        _raise_when_debugging()
+        _tell(error.message, error.reason, find_next_step(error), as_json=_wants_json(given))
+        return exit_code(error)
+    except OSError as error:
+        _raise_when_debugging()
+        _tell(f"{error.strerror}: {error.filename}", "FILE", None, as_json=_wants_json(given))
+        return 1
+    except Exception as error:  # noqa: BLE001 - a clerk is shown no traceback
+        _raise_when_debugging()
+        advice = f"{DEBUG_VARIABLE}=1 shows where; tell the node's operator"
+        _tell(f"this should not happen: {type(error).__name__}", "INTERNAL", advice, as_json=_wants_json(given))
+        return 1
+    return 0
+
+
+def _raise_when_debugging() -> None:
+    if os.environ.get(DEBUG_VARIABLE, "0") not in {"", "0"}:
+        raise  # noqa: PLE0704 - called where an error is being looked at
+
+
+def _tell(message: str, reason: str, advice: str | None, *, as_json: bool) -> None:
+    if as_json:
+        from json import dumps
+
+        told = {"error": {"reason": reason, "message": message, "next": advice}}
+        print(dumps(told, ensure_ascii=False), file=sys.stderr)
+        return
+    print(f"bridgehead: {message} [{reason}]", file=sys.stderr)
+    if advice:
+        print(f"  -> {advice}", file=sys.stderr)
+
+
+def _wants_json(given: Sequence[str]) -> bool:
+    pairs = zip(given, [*given[1:], ""], strict=True)
+    return any(
+        (name in {"-o", "--output"} and value == "json") or name in {"-ojson", "--output=json"} for name, value in pairs
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

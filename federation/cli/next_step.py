@@ -1,0 +1,82 @@
+"""What to do next when a command was answered with an error: one short line, Chinese first, English after the bar.
+
+By the stable reason, else by the class of the error. Nothing is advised where nothing is known to work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from federation.protocol.errors import (
+    BridgeheadError,
+    ConflictError,
+    CorruptError,
+    UnavailableError,
+)
+
+_NUMBER = "对照证件逐位核对号码 | compare the number with the card, digit by digit"
+_CERTIFICATE = "请节点管理员换发证书 | ask the node's operator for a new one: bridgehead keys client"
+_NETWORK = "检查节点是否运行、地址与证书是否对应 | check that the node runs and that profile and node belong together"
+
+NEXT_STEPS: Final[Mapping[str, str]] = {
+    "AGENCY_PROFILE": "换用上列单位之一 | take one of the agencies listed",
+    "AGREEMENT_BEHIND": "稍候再试:节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
+    "APPLICATION": "改正上列各项后重试 | mend the fields named and run it again",
+    "CERTIFICATE_EXPIRED": _CERTIFICATE,
+    "CERTIFICATE_REVOKED": _CERTIFICATE,
+    "CERTIFICATE_ISSUER": _CERTIFICATE,
+    "CITIZEN_NUMBER_CHECKSUM": _NUMBER,
+    "CITIZEN_NUMBER_DATE": _NUMBER,
+    "CITIZEN_NUMBER_FORM": _NUMBER,
+    "CITIZEN_NUMBER_LENGTH": _NUMBER,
+    "CITIZEN_NUMBER_FUTURE": "演示人员只能用于演示节点 | synthetic people are for demo nodes only",
+    "COLUMN": "首行写字段名:bridgehead permit import --help | the first line names the fields: see --help",
+    "ENDORSEMENT_LATE": "改为恢复:bridgehead permit restore | restore it instead: bridgehead permit restore",
+    "ENDORSEMENT_TOO_EARLY": "到期前一个月内再办 | come back in the month before the full year",
+    "FEDERATION_FILE": "先启动演示,或用 --client 指明单位配置 | start the demo first, or name a profile with --client",
+    "FILE_ENCODING": "另存为“CSV UTF-8”,或加 --encoding gb18030 | save as 'CSV UTF-8', or add --encoding gb18030",
+    "GUARDIAN_REQUIRED": "由监护人代办:加 --guardian 并交监护人证件 | a guardian applies: --guardian and their card",
+    "HOLDER_OTHER": "核对持证人与证件是否一致 | check that the card is this person's",
+    "HOME_EXISTS": "换一个空文件夹 | take another, empty folder",
+    "HOME_MISSING": "先建节点:bridgehead node init | make the node first: bridgehead node init",
+    "NOT_AN_AGENCY": "该单位不在协议中:联系节点管理员 | the agreement does not name it: tell the node's operator",
+    "PAPERS_MISSING": "补齐上列材料后重试 | add what is missing and run it again",
+    "PERMIT_NOT_SUSPENDED": "未中止的居住证用签注 | a permit that is not suspended is endorsed",
+    "PERMIT_UNKNOWN": "核对编号;副本只发往户籍省和工作省 | check the name; only household and work province get one",
+    "PERMIT_URN": "核对编号的写法 | check how the name is written",
+    "PORT_TAKEN": "停掉占用端口的程序,或在 node.toml 换端口 | stop what listens there, or change the port in node.toml",
+    "PROVINCE_MISSING": "用 --from nodes/<省> | point --from at a folder such as nodes/zhejiang",
+    "REAL_NUMBER_IN_DEMO": "演示节点不收真人信息,请用 --synthetic | a demo node takes no real person: use --synthetic",
+    "RECOGNITION_FIELDS_MISSING": "先请签发省补送所缺字段 | ask the issuing province for the fields first",
+    "REQUEST_ID": "去掉 --request-id,由程序生成 | leave --request-id out: one is made",
+    "SERVER_CERTIFICATE": _NETWORK,
+    "SETTINGS": "改正 node.toml 或环境变量:bridgehead node config | mend node.toml or the environment",
+    "VERSION_CONFLICT": "别人刚改过:先查看再办 | somebody just changed it: look at it, then do it again",
+}
+"""By reason."""
+
+
+def find_next_step(error: BridgeheadError) -> str | None:
+    """Finds what to do next; None when nothing is known to work."""
+    told = NEXT_STEPS.get(error.reason)
+    if told is not None:
+        return told
+    if isinstance(error, UnavailableError):
+        return _again(error)
+    if isinstance(error, CorruptError):
+        return "停止办理,立即联系节点管理员 | stop, and call the node's operator"
+    if isinstance(error, ConflictError) and "request_id" in error.facts:
+        return "换一个 --request-id | take another --request-id"
+    return None
+
+
+def _again(error: UnavailableError) -> str:
+    """How to repeat it: under the same id it is done once, whatever became of the first try."""
+    if "request_id" not in error.facts:
+        return _NETWORK
+    option = f"--request-id {error.facts['request_id']}"
+    return (
+        f"没有丢失任何内容。稍后用同一命令加 {option} 重试,只办一次"
+        f" | nothing was lost: run the same command with {option}, it is done once"
+    )

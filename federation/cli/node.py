@@ -1,0 +1,279 @@
+"""`bridgehead node`: make a province's node, run it, look at it.
+
+A running node writes log lines to stderr, one JSON object each; fields about persons are dropped from them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.client_profile import AgencyOption, ClientOption, TimeoutOption
+from federation.cli.output import Form, FormOption, JsonOut, exit_code, say, show_json
+from federation.protocol.errors import BridgeheadError, MalformedError
+
+if TYPE_CHECKING:
+    from federation.node.home.tls_files import AgencyProfile
+    from federation.wire.values import NodeStatus, PeerState
+
+app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
+
+NodeHome = Annotated[Path, typer.Option("--home", help="The node's home.")]
+PERSONAL_FIELDS = frozenset({
+    "holder_name", "name", "citizen_number", "birth_date", "sex", "ethnicity", "household_address",
+    "residence_address", "photo_digest", "holder", "permit", "application", "body", "content", "subject",
+})  # fmt: skip
+"""What is never written to a log line, whoever logs it."""
+
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+
+
+@app.command("init")
+def init(
+    home: NodeHome,
+    province: Annotated[Path, typer.Option("--from", help="The province's folder, e.g. nodes/zhejiang.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value, instead of node.toml's.")] = None,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Make a node's home: settings, private keys, certificates, a profile for each agency."""
+    from federation.node.home.setup import BUNDLE_FILE, create_home
+
+    made = create_home(home, province, now=datetime.now(UTC), overrides=_parse_settings(settings or []))
+    if form is Form.JSON:
+        show_json({
+            "node": made.settings.node, "home": str(home), "bundle": str(home / BUNDLE_FILE),
+            "agencies": [str(agency.id) for agency in made.sheet.agencies],
+        })  # fmt: skip
+    else:
+        print(f"{made.settings.node}: {home}, {len(made.sheet.agencies)} agencies, realm {made.settings.realm}")
+    say(f"Next: 1. hand {home / BUNDLE_FILE} to the other provinces, and get theirs; compare the keys by telephone.")
+    say("      2. bridgehead agreement draft --out DRAFT --bundle FILE (one for each province)")
+    say(f"      3. bridgehead agreement sign DRAFT --home {home}; when enough have signed: agreement publish")
+    say(f"      4. bridgehead node serve --home {home}")
+
+
+@app.command("serve")
+def serve(
+    home: NodeHome,
+    pretty: Annotated[bool, typer.Option("--pretty", help="Log lines for people, not JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Every message and every try.")] = False,
+) -> None:
+    """Run the node until SIGTERM or SIGINT. Log lines go to stderr."""
+    from federation.cli.event_loop import run_loop
+    from federation.node.serve import serve as serve_node
+
+    configure_log(pretty=pretty, verbose=verbose)
+    run_loop(serve_node(home))
+
+
+@app.command("status")
+def status(
+    client: ClientOption = None,
+    home: Annotated[Path, typer.Option("--home", help="A node's home, or a folder with federation.json.")] = Path(
+        ".demo"
+    ),
+    agency: AgencyOption = None,
+    timeout: TimeoutOption = 5.0,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Show how a node is: its log, its agreement, its peers, its warnings. A federation.json means all its nodes."""
+    answers = asyncio.run(_ask_all(_profiles(client, home, agency), timeout))
+    if form is Form.JSON:
+        show_json({"nodes": [_answer_object(answer) for answer in answers]})
+    else:
+        for answer in answers:
+            _show_answer(answer)
+    codes = [exit_code(answer.error) for answer in answers if answer.error is not None]
+    if codes:
+        raise typer.Exit(max(codes))
+
+
+@app.command("config")
+def config(home: NodeHome, form: FormOption = Form.TEXT) -> None:
+    """Show the settings in force, and where each is from: the environment, node.toml, or the default."""
+    from federation.node.home.config import load_settings
+
+    settings = load_settings(home).model_dump(mode="json")
+    settings["database"] = _PASSWORD.sub("***", settings["database"])
+    written = tomllib.loads((home / "node.toml").read_text(encoding="utf-8"))
+    sources = {name: _source_of(name, written) for name in settings}
+    if form is Form.JSON:
+        show_json({name: {"value": value, "from": sources[name]} for name, value in settings.items()})
+        return
+    for name, value in settings.items():
+        print(f"{name:<26}{value!s:<30}{sources[name]}")
+
+
+def configure_log(*, pretty: bool = False, verbose: bool = False) -> None:
+    """Sends the log lines of this process to stderr, those of libraries too: JSON, or for people when `pretty`.
+
+    What names a person is dropped before a line is written, and tracebacks show no values of variables.
+    """
+    import structlog
+    from structlog.typing import Processor
+
+    level = logging.DEBUG if verbose else logging.INFO
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        drop_personal_fields,
+    ]
+    written: Processor = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, written],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    lines = logging.StreamHandler(sys.stderr)
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    lines.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[strip, written]))
+    logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
+
+
+def drop_personal_fields(
+    _logger: object, _method: str, event: MutableMapping[str, object]
+) -> MutableMapping[str, object]:
+    """Drops the fields of a log line that could name a person."""
+    for name in PERSONAL_FIELDS & event.keys():
+        event[name] = "[dropped]"
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What one node said of itself, or why it said nothing."""
+
+    node: str
+    status: NodeStatus | None = None
+    error: BridgeheadError | None = None
+
+
+def _parse_settings(pairs: list[str]) -> dict[str, str | int | float | bool]:
+    from federation.node.home.config import NodeSettings
+
+    found: dict[str, str | int | float | bool] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"expected key=value, got {pair!r:.60}", param_hint="--set")
+        if name not in NodeSettings.model_fields:
+            known = ", ".join(NodeSettings.model_fields)
+            raise MalformedError("SETTINGS", f"no such setting: {name!r:.40}; there are {known}")
+        found[name] = text if NodeSettings.model_fields[name].annotation is str else _parse_value(text)
+    return found
+
+
+def _parse_value(text: str) -> str | int | float | bool:
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value if isinstance(value, str | int | float | bool) else text
+
+
+def _profiles(client: Path | None, home: Path, agency: str | None) -> list[AgencyProfile]:
+    """The one that is named, else one of each node that the folder knows."""
+    from federation.cli.client_profile import CLIENT_VARIABLE, find_profile, profiles_in
+    from federation.node.home.tls_files import load_profile
+
+    if client is not None or agency is not None or (os.environ.get(CLIENT_VARIABLE) and not home.exists()):
+        return [find_profile(client, home, agency)]
+    by_node: dict[str, Path] = {}
+    for name, path in sorted(profiles_in(home).items()):
+        by_node.setdefault(name.partition("/")[0], path)
+    return [load_profile(path) for path in by_node.values()]
+
+
+async def _ask_all(profiles: list[AgencyProfile], seconds: float) -> list[_Answer]:
+    return list(await asyncio.gather(*(_ask(profile, seconds) for profile in profiles)))
+
+
+async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
+    from federation.cli.client_profile import ask_node
+
+    try:
+        found = await ask_node(profile, lambda client: client.get_status(), timeout_seconds=seconds)
+    except BridgeheadError as error:
+        return _Answer(profile.node, error=error)
+    return _Answer(profile.node, status=found)
+
+
+def _answer_object(answer: _Answer) -> dict[str, JsonOut]:
+    if answer.status is None:
+        error = answer.error
+        told: JsonOut = {"reason": error.reason, "message": error.message} if error else None
+        return {"node": answer.node, "reachable": False, "error": told}
+    found = answer.status
+    return {
+        "node": found.node,
+        "reachable": True,
+        "federation": found.federation,
+        "realm": found.realm,
+        "software_version": found.software_version,
+        "tree_size": found.tree_size,
+        "agreement": {
+            "version": found.agreement_version,
+            "digest": found.agreement_digest,
+            "freshness": found.agreement_freshness,
+            "expire_time": _format(found.agreement_expire_time),
+        },
+        "peers": [_peer_object(peer) for peer in found.peers],
+        "warnings": list(found.warnings),
+    }
+
+
+def _peer_object(peer: PeerState) -> dict[str, JsonOut]:
+    return {
+        "node": peer.node,
+        "reachable": peer.reachable,
+        "waiting_count": peer.waiting_count,
+        "oldest_waiting_time": _format(peer.oldest_waiting_time),
+        "last_receipt_time": _format(peer.last_receipt_time),
+        "cosigned_size": peer.cosigned_size,
+        "clock_offset_millis": peer.clock_offset_millis,
+    }
+
+
+def _show_answer(answer: _Answer) -> None:
+    found = answer.status
+    if found is None:
+        print(f"{answer.node}: 无法连接 not reached: {answer.error}")
+        return
+    print(f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}")
+    until = _format(found.agreement_expire_time)
+    print(f"  日志 log        {found.tree_size} entries")
+    print(f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}")
+    print(f"  {'邻省 peer':<10}{'reached':<9}{'waiting':<9}{'cosigned':<18}last receipt")
+    for peer in found.peers:
+        reached, cosigned = "yes" if peer.reachable else "NO", f"{peer.cosigned_size} of {found.tree_size}"
+        last = _format(peer.last_receipt_time) or "-"
+        print(f"  {peer.node:<12}{reached:<9}{peer.waiting_count:<9}{cosigned:<18}{last}")
+    for warning in found.warnings:
+        print(f"  注意 warning: {warning}")
+
+
+def _format(time: datetime | None) -> str | None:
+    from federation.protocol.ids import format_time
+
+    return format_time(time) if time is not None else None
+
+
+def _source_of(name: str, written: Mapping[str, object]) -> str:
+    if any(variable.upper() == f"BRIDGEHEAD_{name.upper()}" for variable in os.environ):
+        return "environment"
+    return "node.toml" if name in written else "default"

@@ -1,0 +1,1 @@
+"""What the permit commands read and show: rows of older registers, applications, permits, rulings."""
