@@ -204,13 +204,20 @@ class Host:
         )
         self.alive, self.die_at = True, None
         self.parts = build_node(
-            settings, self.keyring, self.trust, home=self._rig.folder, now=self._rig.clock, crash_point=self._crash_point
+            settings,
+            self.keyring,
+            self.trust,
+            home=self._rig.folder,
+            now=self._rig.clock,
+            crash_point=self._crash_point,
         )
         return self.parts.node
 
     def start_delivery(self) -> None:
         assert self.parts is not None
-        self.parts.delivery.start({name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name})
+        self.parts.delivery.start(
+            {name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name}
+        )
 
     async def close(self) -> None:
         """Stops in order."""
@@ -293,7 +300,9 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def running_rig(folder: Path, names: Iterable[NodeName] = (ZHEJIANG, JIANGXI), **settings: float) -> AsyncIterator[Rig]:
+async def running_rig(
+    folder: Path, names: Iterable[NodeName] = (ZHEJIANG, JIANGXI), **settings: float
+) -> AsyncIterator[Rig]:
     rig = Rig(folder, names, **settings)
     try:
         yield rig
