@@ -91,17 +91,18 @@ class Desk:
                                      f"purposes: {', '.join(FUNCTION_OF)}")  # fmt: skip
         return Act(request_id=self.request_id, purpose=purpose, function=function, officer=self.officer)
 
-    def ask(self, question: Callable[[AgencyClient], Awaitable[T]]) -> T:
+    def ask(self, question: Callable[[AgencyClient], Awaitable[T]], *, changes: bool = True) -> T:
         """Asks the agency's own node, over one connection.
 
         Raises:
-            UnavailableError: its `request_id` is the one to repeat the command with.
+            UnavailableError: when the question `changes` something, its `request_id` is the one to repeat it with.
             BridgeheadError: as the node answered.
         """
         try:
             return asyncio.run(ask_node(self.profile, question, timeout_seconds=self.timeout_seconds))
         except UnavailableError as error:
-            error.facts.setdefault("request_id", self.request_id)
+            if changes:
+                error.facts.setdefault("request_id", self.request_id)
             raise
 
 

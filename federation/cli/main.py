@@ -20,7 +20,7 @@ from typer._click.core import Command, Context
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from federation.cli.next_step import find_next_step
+from federation.cli.next_step import find_next_steps
 from federation.cli.output import exit_code
 from federation.protocol.errors import BridgeheadError
 
@@ -106,16 +106,16 @@ def _run(given: list[str]) -> int:
         return 130
     except BridgeheadError as error:
         _raise_when_debugging()
-        _tell(error.message, error.reason, find_next_step(error), as_json=_wants_json(given))
+        _tell(error.message, error.reason, find_next_steps(error), as_json=_wants_json(given))
         return exit_code(error)
     except OSError as error:
         _raise_when_debugging()
-        _tell(f"{error.strerror}: {error.filename}", "FILE", None, as_json=_wants_json(given))
+        _tell(f"{error.strerror}: {error.filename}", "FILE", (), as_json=_wants_json(given))
         return 1
     except Exception as error:  # noqa: BLE001 - a clerk is shown no traceback
         _raise_when_debugging()
-        advice = f"{DEBUG_VARIABLE}=1 shows where; tell the node's operator"
-        _tell(f"this should not happen: {type(error).__name__}", "INTERNAL", advice, as_json=_wants_json(given))
+        steps = (f"联系节点管理员 | tell the node's operator; {DEBUG_VARIABLE}=1 shows where",)
+        _tell(f"this should not happen: {type(error).__name__}", "INTERNAL", steps, as_json=_wants_json(given))
         return 1
     return 0
 
@@ -125,16 +125,16 @@ def _raise_when_debugging() -> None:
         raise  # noqa: PLE0704 - called where an error is being looked at
 
 
-def _tell(message: str, reason: str, advice: str | None, *, as_json: bool) -> None:
+def _tell(message: str, reason: str, steps: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         from json import dumps
 
-        told = {"error": {"reason": reason, "message": message, "next": advice}}
+        told = {"error": {"reason": reason, "message": message, "next": list(steps)}}
         print(dumps(told, ensure_ascii=False), file=sys.stderr)
         return
     print(f"bridgehead: {message} [{reason}]", file=sys.stderr)
-    if advice:
-        print(f"  -> {advice}", file=sys.stderr)
+    for step in steps:
+        print(f"  -> {step}", file=sys.stderr)
 
 
 def _wants_json(given: Sequence[str]) -> bool:

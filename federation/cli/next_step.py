@@ -8,12 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from federation.protocol.errors import (
-    BridgeheadError,
-    ConflictError,
-    CorruptError,
-    UnavailableError,
-)
+from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
 
 _NUMBER = "对照证件逐位核对号码 | compare the number with the card, digit by digit"
 _CERTIFICATE = "请节点管理员换发证书 | ask the node's operator for a new one: bridgehead keys client"
@@ -42,6 +37,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "HOME_MISSING": "先建节点:bridgehead node init | make the node first: bridgehead node init",
     "NOT_AN_AGENCY": "该单位不在协议中:联系节点管理员 | the agreement does not name it: tell the node's operator",
     "PAPERS_MISSING": "补齐上列材料后重试 | add what is missing and run it again",
+    "PEER_UNREACHABLE": _NETWORK,
     "PERMIT_NOT_SUSPENDED": "未中止的居住证用签注 | a permit that is not suspended is endorsed",
     "PERMIT_UNKNOWN": "核对编号;副本只发往户籍省和工作省 | check the name; only household and work province get one",
     "PERMIT_URN": "核对编号的写法 | check how the name is written",
@@ -57,24 +53,21 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
 """By reason."""
 
 
-def find_next_step(error: BridgeheadError) -> str | None:
-    """Finds what to do next; None when nothing is known to work."""
+def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
+    """Finds what to do next, one line a step; none when nothing is known to work."""
     told = NEXT_STEPS.get(error.reason)
-    if told is not None:
-        return told
+    again = _again(error) if isinstance(error, UnavailableError) and "request_id" in error.facts else None
+    if told is not None or again is not None:
+        return tuple(filter(None, (told, again)))
     if isinstance(error, UnavailableError):
-        return _again(error)
+        return ("稍后再试 | try again later",)
     if isinstance(error, CorruptError):
-        return "停止办理,立即联系节点管理员 | stop, and call the node's operator"
-    if isinstance(error, ConflictError) and "request_id" in error.facts:
-        return "换一个 --request-id | take another --request-id"
-    return None
+        return ("停止办理,立即联系节点管理员 | stop, and call the node's operator",)
+    return ()
 
 
 def _again(error: UnavailableError) -> str:
     """How to repeat it: under the same id it is done once, whatever became of the first try."""
-    if "request_id" not in error.facts:
-        return _NETWORK
     option = f"--request-id {error.facts['request_id']}"
     return (
         f"没有丢失任何内容。稍后用同一命令加 {option} 重试,只办一次"

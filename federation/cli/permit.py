@@ -120,7 +120,7 @@ def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
 
     name = parse_permit_urn(urn)
     act = desk.act(_reading_purpose(desk))
-    show_answer(desk, desk.ask(lambda client: client.get_permit(act, name)), full=full)
+    show_answer(desk, desk.ask(lambda client: client.get_permit(act, name), changes=False), full=full)
 
 
 @app.command("list")
@@ -148,7 +148,7 @@ def list_permits(
             page = replace(following, permits=(*page.permits, *following.permits))
         return page
 
-    show_page(desk, desk.ask(read), full=full)
+    show_page(desk, desk.ask(read, changes=False), full=full)
 
 
 @app.command("import")

@@ -100,7 +100,7 @@ def ruling_lines(ruling: Ruling) -> Iterable[str]:
     yield f"  {decision.title_zh} | {decision.title_en}"
     ways = list(zip(ruling.explanation_zh.splitlines(), ruling.explanation_en.splitlines(), strict=False))
     if ways:
-        yield "如何才合法(任选其一)what would make it lawful, any one of:"
+        yield "如何才合法 what would make it lawful:"
     for chinese, english in ways:
         yield f"  - {chinese}"
         yield f"    {english}"

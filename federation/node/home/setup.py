@@ -13,7 +13,8 @@ from federation.node.home.config import NodeSettings, load_settings
 from federation.node.home.keyring import create_keyring
 from federation.node.home.member_sheet import MemberSheet, agency_ids, load_member_sheet, member_bundle
 from federation.node.home.tls_files import create_tls, write_profiles
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError
+from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError
+from federation.protocol.ids import NodeName
 
 BUNDLE_FILE = "member-bundle.json"
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -50,13 +51,10 @@ def create_home(
     for name in ("node.toml", "member.toml"):
         if not (province / name).is_file():
             raise NotFoundError("PROVINCE_MISSING", f"expected {province / name}: one folder a province, as in nodes/")
+    sheet = load_member_sheet(province / "member.toml")
     home.mkdir(parents=True, exist_ok=True)
     template = (province / "node.toml").read_text(encoding="utf-8")
-    (home / "node.toml").write_text(override_settings(template, overrides or {}), encoding="utf-8")
-    settings = load_settings(home)
-    sheet = load_member_sheet(province / "member.toml")
-    if settings.node != sheet.node:
-        raise MalformedError("SETTINGS", f"node.toml is of {settings.node}, member.toml of {sheet.node}")
+    settings = _write_settings(home, override_settings(template, overrides or {}), node=sheet.node)
     reached = settings.advertise or settings.host
     peer_addr, read_url = f"{reached}:{settings.peer_port}", f"http://{reached}:{settings.read_port}"
     create_keyring(home, settings.federation, node=sheet.node, now=now)
@@ -65,6 +63,20 @@ def create_home(
     bundle = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
     (home / BUNDLE_FILE).write_bytes(bundle)
     return NewHome(home=home, settings=settings, sheet=sheet, bundle=bundle)
+
+
+def _write_settings(home: Path, text: str, *, node: NodeName) -> NodeSettings:
+    """Writes the settings and reads them back; wrong ones are taken away again, or the home could not be made later."""
+    path = home / "node.toml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        settings = load_settings(home)
+        if settings.node != node:
+            raise MalformedError("SETTINGS", f"node.toml is of {settings.node}, member.toml of {node}")
+    except BridgeheadError:
+        path.unlink()
+        raise
+    return settings
 
 
 def override_settings(template: str, overrides: Mapping[str, str | int | float | bool]) -> str:
