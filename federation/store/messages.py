@@ -34,18 +34,9 @@ _LENGTH_BYTES = 4
 _OF_PAIR = select(MESSAGE).where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
 _BY_SEQ = _OF_PAIR.where(MESSAGE.c.seq == bindparam("at_seq"))
 _AFTER = _OF_PAIR.where(MESSAGE.c.seq > bindparam("after")).order_by(MESSAGE.c.seq).limit(bindparam("most"))
-_BY_LEAF = select(MESSAGE).where(
-    MESSAGE.c.leaf_index == bindparam("at_leaf"), MESSAGE.c.direction == bindparam("direction")
-)
-_BY_DIGEST = (
-    select(MESSAGE)
-    .join(LOG_LEAF, LOG_LEAF.c.leaf_index == MESSAGE.c.leaf_index)
-    .where(
-        LOG_LEAF.c.subject == bindparam("subject"),
-        MESSAGE.c.digest == bindparam("of_digest"),
-        MESSAGE.c.direction == bindparam("direction"),
-    )
-)
+# By its leaf alone, and the direction is looked at here: given the direction too, SQLite walks all of that direction.
+_BY_LEAF = select(MESSAGE).where(MESSAGE.c.leaf_index == bindparam("at_leaf"))
+_LEAVES_OF = select(LOG_LEAF.c.leaf_index).where(LOG_LEAF.c.subject == bindparam("subject"))
 _STEPS = (
     select(MESSAGE.c.seq, func.lag(MESSAGE.c.seq, 1, 0).over(order_by=MESSAGE.c.seq).label("before"))
     .where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
@@ -121,7 +112,8 @@ def find_by_seq(source: Source, direction: Direction, pair: Pair, *, seq: int) -
 
 def find_by_leaf(source: Source, direction: Direction, leaf_index: int) -> StoredMessage | None:
     """The message whose leaf stands at that index, None when that leaf is not a message's."""
-    return _find(source, _BY_LEAF, {"direction": direction, "at_leaf": leaf_index})
+    found = _find(source, _BY_LEAF, {"at_leaf": leaf_index})
+    return found if found is not None and found.direction == direction else None
 
 
 def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredMessage | None:
@@ -130,8 +122,13 @@ def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredM
     Raises:
         MalformedError: LEAF_SUBJECT when the digest is not 64 lower-case hex digits.
     """
-    names = {"direction": direction, "of_digest": digest, "subject": encode_subject(digest)}
-    return _find(source, _BY_DIGEST, names)
+    with source.reading() as connection:
+        leaves = connection.execute(_LEAVES_OF, {"subject": encode_subject(digest)}).scalars().all()
+    for leaf_index in leaves:
+        found = find_by_leaf(source, direction, leaf_index)
+        if found is not None and found.digest == digest:
+            return found
+    return None
 
 
 def list_messages(
