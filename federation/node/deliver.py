@@ -3,13 +3,14 @@
 For each peer one lane: up to `delivery_calls` Submit calls in flight, each carrying what queued meanwhile. The same
 bytes and the same id go out on every try, so the receiver answers a repeat with the same receipt. A message leaves the
 queue only when a receipt of the receiver's log was verified here, when the receiver cannot judge its bytes, or when it
-expired; the last two are states a human sees, never a silent loss.
+expired; the last two are states a human sees, never a silent loss. After a call that failed the lane rests, then goes
+on with one call at a time from the oldest message. A call that could not be read is halved until the message at fault
+is alone; that one waits, and holds up nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
+    CorruptError,
     MalformedError,
     NotFoundError,
     UnavailableError,
@@ -37,6 +39,7 @@ from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, Submission, verify_receipt
 from federation.protocol.statement import decode_statement
 from federation.protocol.tlog.note import Vkey, parse_vkey
+from federation.protocol.tlog.proof import parse_proof
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.outbox import (
@@ -47,6 +50,7 @@ from federation.store.outbox import (
     reject_outbox,
     settle_outbox,
 )
+from federation.store.witness_state import keep_contradiction
 
 _log = structlog.get_logger()
 
@@ -68,13 +72,20 @@ class Peer(Protocol):
 
 @dataclass(slots=True)
 class _Lane:
-    """What one peer's delivery remembers between calls; the store holds all that must survive."""
+    """What one peer's delivery remembers between calls; the store holds all that must survive.
 
+    `limit` is how many messages the next call may carry. `failures` counts the failed calls since one succeeded; while
+    `resting` is set nothing new is sent. `put_off` says why the peer did not take a message yet.
+    """
+
+    limit: int
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: set[MessageId] = field(default_factory=set)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
     after_seq: int = 0
     failures: int = 0
+    resting: bool = False
+    put_off: dict[MessageId, str] = field(default_factory=dict)
     error: str | None = None
     receipt_time: datetime | None = None
 
@@ -106,7 +117,7 @@ class Delivery:
     def start(self, peers: Mapping[NodeName, Peer]) -> None:
         """Starts a lane for each peer; what was queued before a restart goes first."""
         for name, peer in peers.items():
-            lane = self._lanes[name] = _Lane()
+            lane = self._lanes[name] = _Lane(limit=self._settings.delivery_batch)
             lane.wake.set()
             self._tasks.append(asyncio.create_task(self._run(name, peer, lane), name=f"deliver-{name}"))
 
@@ -116,10 +127,17 @@ class Delivery:
         if lane is not None:
             lane.wake.set()
 
-    def last_error(self, peer: NodeName) -> str | None:
-        """Why the newest call to that peer failed, or None when it did not."""
+    def is_reachable(self, peer: NodeName) -> bool:
+        """Whether the newest call to that peer was answered; a message that it put off does not count against it."""
         lane = self._lanes.get(peer)
-        return lane.error if lane else None
+        return lane is None or lane.failures == 0
+
+    def last_error(self, peer: NodeName) -> str | None:
+        """Why the newest call to that peer failed, or why a message to it waits; None when all is well."""
+        lane = self._lanes.get(peer)
+        if lane is None:
+            return None
+        return lane.error or next(iter(lane.put_off.values()), None)
 
     def last_receipt(self, peer: NodeName) -> datetime | None:
         """When a receipt of that peer was last verified here since the start."""
@@ -132,14 +150,13 @@ class Delivery:
         Raises:
             NotFoundError: MESSAGE_UNKNOWN when it was never queued.
         """
-        future = self._waiting.setdefault(message_id, asyncio.get_running_loop().create_future())
         state = find_outbox_state(self._database, message_id)
         if state is None:
-            del self._waiting[message_id]
             raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was queued here")
         if state != "pending":
-            self._finish(message_id, state)
-        return await future
+            return state
+        # Shielded: who stops waiting must not take the answer from the others that wait for the same message.
+        return await asyncio.shield(self._waiting.setdefault(message_id, asyncio.get_running_loop().create_future()))
 
     async def close(self) -> None:
         """Lets the calls in flight end (their receipts are still verified and settled), then stops the lanes."""
@@ -148,45 +165,42 @@ class Delivery:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         calls = [call for lane in self._lanes.values() for call in lane.calls]
         if calls:
-            await asyncio.wait(calls, timeout=self._settings.drain_seconds)
+            _done, late = await asyncio.wait(calls, timeout=self._settings.drain_seconds)
+            for call in late:  # the peer has the message or not; the next start asks again
+                call.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _run(self, name: NodeName, peer: Peer, lane: _Lane) -> None:
         while True:
-            if len(lane.calls) >= self._settings.delivery_calls:
+            if lane.resting:
+                await self._rest(lane)
+            elif len(lane.calls) >= (1 if lane.failures else self._settings.delivery_calls):
                 await asyncio.wait(lane.calls, return_when=asyncio.FIRST_COMPLETED)
-                continue
-            lane.wake.clear()
-            batch = self._next_batch(name, lane)
-            if batch:
-                call = asyncio.create_task(self._call(name, peer, lane, batch))
-                lane.calls.add(call)
-                call.add_done_callback(lane.calls.discard)
-                await asyncio.sleep(0)
-            elif lane.failures:
-                await self._pause(lane)
             else:
-                await lane.wake.wait()
+                lane.wake.clear()
+                if batch := self._next_batch(name, lane):
+                    call = asyncio.create_task(self._call(name, peer, lane, batch))
+                    lane.calls.add(call)
+                    call.add_done_callback(lane.calls.discard)
+                    await asyncio.sleep(0)
+                elif not lane.resting:
+                    await lane.wake.wait()
 
-    async def _pause(self, lane: _Lane) -> None:
+    async def _rest(self, lane: _Lane) -> None:
         """Backs off with jitter; a wake-up does not shorten it, or a busy sender would hammer a dead peer."""
         ceiling = min(self._settings.delivery_pause_seconds, FIRST_PAUSE_SECONDS * 2 ** min(lane.failures, 16))
         await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+        lane.resting = False
         lane.after_seq = 0
 
     def _next_batch(self, name: NodeName, lane: _Lane) -> list[PendingMessage]:
-        if lane.failures and (lane.calls or lane.after_seq):
-            return []  # after a failed call: one call at a time, from the oldest, once the pause is over
         while True:
             try:
                 found = load_pending(
-                    self._database,
-                    name,
-                    after_seq=lane.after_seq,
-                    limit=self._settings.delivery_batch,
-                    max_bytes=MAX_CALL_BYTES,
+                    self._database, name, after_seq=lane.after_seq, limit=lane.limit, max_bytes=MAX_CALL_BYTES
                 )
-            except UnavailableError as error:
-                lane.failures, lane.error = lane.failures + 1, error.reason
+            except BridgeheadError as error:
+                self._note_failure(name, lane, error)
                 return []
             if not found:
                 return []
@@ -199,56 +213,73 @@ class Delivery:
     async def _call(self, name: NodeName, peer: Peer, lane: _Lane, batch: Sequence[PendingMessage]) -> None:
         deferred: list[MessageId] = []
         try:
-            fresh = await self._drop_expired(batch)
+            fresh = await self._drop_expired(lane, batch)
             if fresh:
                 submissions = [Submission(envelope=message.envelope, body=message.body) for message in fresh]
                 answers = await peer.submit(submissions, timeout_seconds=self._settings.delivery_timeout_seconds)
                 deferred = await self._settle(name, lane, batch=fresh, answers=answers)
             lane.failures = 0
+            lane.limit = min(self._settings.delivery_batch, 2 * lane.limit)
         except BridgeheadError as error:
-            self._note_failure(name, lane, error)
+            deferred = self._note_failed_call(name, lane, error, batch=batch)
         except Exception as error:  # noqa: BLE001 - a lane that dies would hold its messages for ever
             _log.exception("delivery.failed", peer=name)
-            self._note_failure(name, lane, UnavailableError("DELIVERY_FAILED", type(error).__name__))
+            failed = CorruptError("DELIVERY_FAILED", f"a call to {name} failed: {type(error).__name__}")
+            deferred = self._note_failed_call(name, lane, failed, batch=batch)
         lane.in_flight.difference_update(message.id for message in batch if message.id not in deferred)
         if deferred:
             pause = self._settings.delivery_pause_seconds
             asyncio.get_running_loop().call_later(pause, self._release, lane, deferred)
         lane.wake.set()
 
+    def _note_failed_call(
+        self, name: NodeName, lane: _Lane, error: BridgeheadError, *, batch: Sequence[PendingMessage]
+    ) -> list[MessageId]:
+        """Remembers why a whole call failed; returns the message that is at fault, once it went alone."""
+        self._note_failure(name, lane, error)
+        if isinstance(error, (UnavailableError, UntrustedError)):
+            return []  # the way is at fault, not what went on it
+        lane.limit = max(1, len(batch) // 2)
+        if len(batch) > 1:
+            return []
+        lane.put_off[batch[0].id] = str(error)
+        return [batch[0].id]
+
     def _note_failure(self, name: NodeName, lane: _Lane, error: BridgeheadError) -> None:
         if lane.failures == 0:
             _log.warning("peer.unreachable", peer=name, reason=error.reason)
-        lane.failures, lane.error = lane.failures + 1, str(error)
+        lane.failures, lane.error, lane.resting = lane.failures + 1, str(error), True
 
     def _release(self, lane: _Lane, deferred: Sequence[MessageId]) -> None:
         lane.in_flight.difference_update(deferred)
         lane.after_seq = 0
         lane.wake.set()
 
-    async def _drop_expired(self, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
+    async def _drop_expired(self, lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
         now = truncate_to_millisecond(self._now())
         expired = [message for message in batch if message.expires < now]
+        if expired:
+            await self._sequencer.commit(lambda tx: self._expire(tx, expired, now))
         for message in expired:
-            await self._sequencer.commit(lambda tx, message=message: self._expire(tx, message, now))  # type: ignore[misc]
-            self._finish(message.id, "expired")
+            self._finish(lane, message.id, "expired")
         return [message for message in batch if message.expires >= now]
 
-    def _expire(self, transaction: GroupTransaction, message: PendingMessage, now: datetime) -> None:
-        envelope = parse_envelope(message.envelope)
-        statement = decode_statement(envelope.payload)
-        leaf = Leaf(
-            federation=statement.federation,
-            realm=statement.realm,
-            kind=LeafKind.EXPIRED,
-            subject=envelope.digest,
-            pair=statement.pair,
-            seq=statement.seq,
-            agreement_version=self._trust.in_force.agreement.version,
-            time=now,
-        )
-        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
-        expire_outbox(transaction, message.id)
+    def _expire(self, transaction: GroupTransaction, messages: Sequence[PendingMessage], now: datetime) -> None:
+        for message in messages:
+            envelope = parse_envelope(message.envelope)
+            statement = decode_statement(envelope.payload)
+            leaf = Leaf(
+                federation=statement.federation,
+                realm=statement.realm,
+                kind=LeafKind.EXPIRED,
+                subject=envelope.digest,
+                pair=statement.pair,
+                seq=statement.seq,
+                agreement_version=self._trust.in_force.agreement.version,
+                time=now,
+            )
+            transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+            expire_outbox(transaction, message.id)
 
     async def _settle(
         self, name: NodeName, lane: _Lane, *, batch: Sequence[PendingMessage], answers: Sequence[Answer]
@@ -257,7 +288,7 @@ class Delivery:
 
         What the receiver cannot ever judge (malformed, or in conflict with another message) is rejected. Anything else
         may pass, an unknown key when the receiver has caught up with the agreement: such a message stays queued, and
-        does not hold up the others.
+        does not hold up the others. So does one whose receipt does not verify: the receiver owes us a good one.
         """
         if len(answers) != len(batch):
             raise MalformedError("ANSWER_COUNT", f"expected {len(batch)} answers, got {len(answers)}")
@@ -267,24 +298,25 @@ class Delivery:
         deferred: list[MessageId] = []
         lane.error = None
         for message, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, (MalformedError, ConflictError)):
+                rejected.append((message.id, answer.reason))
+                lane.error = str(answer)
+                _log.error("delivery.rejected", message_id=message.id, peer=name, reason=answer.reason)
+                continue
             try:
                 settled.append((message.id, self._verified(name, message, answer, vkey)))
-            except (MalformedError, ConflictError) as error:
-                rejected.append((message.id, error.reason))
-                lane.error = str(error)
-                _log.error("delivery.rejected", message_id=message.id, peer=name, reason=error.reason)
             except BridgeheadError as error:
                 deferred.append(message.id)
-                lane.error = str(error)
+                lane.put_off[message.id] = str(error)
                 _log.warning("delivery.deferred", message_id=message.id, peer=name, reason=error.reason)
         if settled or rejected:
             await self._sequencer.commit(partial(_take_off, settled=settled, rejected=rejected))
         if settled:
             lane.receipt_time = self._now()
         for message_id, _receipt in settled:
-            self._finish(message_id, "settled")
+            self._finish(lane, message_id, "settled")
         for message_id, _reason in rejected:
-            self._finish(message_id, "rejected")
+            self._finish(lane, message_id, "rejected")
         return deferred
 
     def _verified(self, name: NodeName, message: PendingMessage, answer: Answer, vkey: Vkey) -> Receipt:
@@ -295,14 +327,19 @@ class Delivery:
             raise UntrustedError(
                 "RECEIPT_SEQUENCE", f"expected number {message.seq}, the leaf says {verified.leaf.seq}"
             )
-        self._heads.observe(name, verified.checkpoint)
+        try:
+            self._heads.observe(name, verified.checkpoint)
+        except UntrustedError:
+            _log.critical("log.forked", peer=name, size=verified.checkpoint.size)
+            keep_contradiction(self._database, vkey.name, parse_proof(answer.proof).checkpoint, now=self._now())
+            raise
         return answer
 
-    def _finish(self, message_id: MessageId, state: str) -> None:
+    def _finish(self, lane: _Lane, message_id: MessageId, state: str) -> None:
+        lane.put_off.pop(message_id, None)
         future = self._waiting.pop(message_id, None)
         if future is not None and not future.done():
-            with contextlib.suppress(RuntimeError):
-                future.set_result(state)
+            future.set_result(state)
 
 
 def _take_off(

@@ -42,7 +42,7 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
 def _peer_state(name: NodeName, *, waiting: int, delivery: Delivery, cosigning: Cosigning) -> PeerState:
     return PeerState(
         node=name,
-        reachable=delivery.last_error(name) is None,
+        reachable=delivery.is_reachable(name),
         waiting_count=waiting,
         last_receipt_time=delivery.last_receipt(name),
         cosigned_size=cosigning.cosigned_size(name),
