@@ -1,0 +1,136 @@
+"""Running the command line in this process, against nodes that run in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from federation.cli.main import main
+from federation.cli.permits import words
+from federation.domain.permit import PermitApplication
+from federation.node.serve import running_node
+from tests.scenarios.provinces import Federation, make_federation
+
+HALL = "zhejiang/330822/service-hall"
+POLICE = "zhejiang/330822/police"
+ACROSS_HALL = "jiangxi/361123/service-hall"
+ACROSS_POLICE = "jiangxi/361123/police"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    @property
+    def error(self):
+        return json.loads(self.err.splitlines()[-1])["error"]
+
+
+def run(*arguments, code=0) -> Done:
+    """Runs `bridgehead` with the arguments and checks its exit code."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        ended = main([str(argument) for argument in arguments])
+    done = Done(ended, out.getvalue(), err.getvalue())
+    assert ended == code, done
+    return done
+
+
+class ServedNodes:
+    """Four nodes at work, their homes, and a federation file that names every agency's profile."""
+
+    def __init__(self, folder: Path) -> None:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        self.folder = folder
+        self.federation: Federation = make_federation(folder)
+        self._write_federation_file()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._stack = contextlib.AsyncExitStack()
+        self._call(self._start())
+
+    def close(self) -> None:
+        self._call(self._stack.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        structlog.reset_defaults()
+
+    def ask(self, agency: str, *arguments, code=0) -> Done:
+        """Runs a command of that agency."""
+        return run(*arguments, "--home", self.folder, "--agency", agency, code=code)
+
+    def delivered(self, agency: str = HALL) -> None:
+        """Returns when nothing waits to be delivered by the agency's node."""
+        while any(
+            peer["waiting_count"] for peer in self.ask(agency, "node", "status", "-o", "json").json["nodes"][0]["peers"]
+        ):
+            pass
+
+    async def _start(self) -> None:
+        for name in self.federation.homes:
+            await self._stack.enter_async_context(running_node(self.federation.home(name)))
+
+    def _call(self, work) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def _write_federation_file(self) -> None:
+        clients = [
+            {
+                "agency": str(agency.id),
+                "profile": f"{home.home}/clients/{agency.id.county}-{agency.id.kind}/profile.toml",
+            }
+            for home in self.federation.homes.values()
+            for agency in home.sheet.agencies
+        ]
+        agreement = {"path": str(self.federation.home("zhejiang")), "root": "0" * 64}
+        value = {"agreement": agreement, "nodes": [], "clients": clients}
+        (self.folder / "federation.json").write_text(json.dumps(value))
+
+
+def row_of(application: PermitApplication) -> dict[str, str]:
+    """An application as the texts of a row."""
+    holder = application.holder
+    return {
+        "holder_name": holder.name,
+        "sex": holder.sex.value,
+        "ethnicity": holder.ethnicity,
+        "birth_date": holder.birth_date.isoformat(),
+        "citizen_number": holder.citizen_number,
+        "photo_digest": holder.photo_digest or "",
+        "household_division": holder.household_division,
+        "household_address": holder.household_address,
+        "residence_division": application.residence_division,
+        "residence_address": application.residence_address,
+        "work_division": application.work_division or "",
+        "issuer": application.issuer,
+        "ground": application.ground.value,
+        "residence_since": application.residence_since.isoformat(),
+        "apply_date": application.apply_date.isoformat(),
+        "accept_date": application.accept_date.isoformat(),
+        "papers": ";".join(sorted(application.papers)),
+        "guardian": str(application.guardian).lower(),
+        "sealed": str(application.sealed).lower(),
+    }
+
+
+def chinese_row(row: dict[str, str]) -> dict[str, str]:
+    """The same row as a county's register writes it."""
+    return {words.FIELDS[name]: text for name, text in row.items()}

@@ -1,0 +1,225 @@
+"""Tests of the entry point: help, version, exit codes, and what is told of an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from federation.cli import main as entry
+from federation.cli.next_step import NEXT_STEPS, find_next_steps
+from federation.protocol.errors import (
+    ConflictError,
+    CorruptError,
+    NotFoundError,
+    RuleError,
+    StaleError,
+    UnavailableError,
+    UntrustedError,
+)
+from tests.cli.command_line import run
+
+COMMANDS = [
+    *((part,) for part in entry.PARTS),
+    *(("node", name) for name in ("init", "serve", "status", "config")),
+    *(("keys", name) for name in ("new", "show", "bundle", "rotate", "renew", "client", "revoke", "admit")),
+    *(("agreement", name) for name in ("draft", "sign", "status", "publish", "refresh", "show")),
+    *(
+        ("permit", name)
+        for name in ("register", "endorse", "suspend", "restore", "revoke", "recognise", "show", "list", "import")
+    ),
+    *(("log", name) for name in ("checkpoint", "proof", "leaf")),
+    ("audit", "verify"),
+]
+
+
+@pytest.fixture
+def raising(monkeypatch):
+    """A command line with one command, which raises."""
+
+    def prepare(error):
+        app = typer.Typer()
+
+        @app.callback()
+        def whole() -> None:
+            """Does nothing."""
+
+        @app.command()
+        def go(output: str = typer.Option("text", "-o")) -> None:
+            raise error
+
+        monkeypatch.setattr(entry, "app", app)
+
+    return prepare
+
+
+def in_a_process(*arguments, **kwargs):
+    command = [sys.executable, "-m", "federation.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **kwargs)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_of_every_command_says_what_it_is_for(command):
+    """Every part and every command explains itself on stdout."""
+    assert f"bridgehead {' '.join(command)}" in run(*command, "--help").out
+
+
+def test_help_lists_every_part_without_loading_it():
+    """Help is quick because no part, no gRPC, no SQL and no cryptography is imported for it."""
+    probe = "import sys; from federation.cli.main import main; main(['--help']); print(*sorted(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert all(part in done.stdout for part in ("node", "keys", "agreement", "permit", "log", "audit"))
+    assert not loaded & {"grpc", "sqlmodel", "sqlalchemy", "cryptography", "cedarpy", "tuf", "federation.cli.permit"}
+
+
+def test_version_is_printed():
+    """`--version` is data."""
+    assert run("--version").out == f"bridgehead {entry.VERSION}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nothing"], ["permit", "nothing"], ["permit", "show"], ["permit", "list", "--page-size", "many"]]
+)
+def test_wrong_usage_exits_2(arguments):
+    """An unknown command, a missing argument, a word where a number belongs: exit 2, on stderr."""
+    done = run(*arguments, code=2)
+
+    assert done.out == ""
+    assert "Error" in done.err
+
+
+def test_misspelt_command_is_suggested():
+    """A typing error is met with the command that was meant."""
+    assert "'permit'" in run("permti", code=2).err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnavailableError("PEER_UNREACHABLE", "nobody there"), 3),
+        (NotFoundError("PERMIT_UNKNOWN", "no such permit"), 1),
+        (UntrustedError("SIGNATURE", "not theirs"), 1),
+        (StaleError("STATEMENT_EXPIRED", "too old"), 1),
+        (CorruptError("LOG_HEAD", "contradicts itself"), 1),
+        (RuleError("PERMIT_ENDED", "it is revoked"), 1),
+        (ConflictError("VERSION_CONFLICT", "changed meanwhile"), 1),
+    ],
+)
+def test_error_of_the_house_is_a_sentence_with_its_reason(raising, error, code):
+    """In the words of the error, with its reason, without a traceback; 3 when something is unreachable, else 1."""
+    raising(error)
+
+    done = run("go", code=code)
+
+    assert done.err.startswith(f"bridgehead: {error.message} [{error.reason}]\n")
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+def test_error_as_json_when_json_was_asked_for(raising):
+    """A program reads reason, message and the next steps from stderr."""
+    raising(RuleError("ENDORSEMENT_LATE", "the full year is over"))
+
+    error = json.loads(run("go", "-o", "json", code=1).err)["error"]
+
+    assert error == {
+        "reason": "ENDORSEMENT_LATE",
+        "message": "the full year is over",
+        "next": [NEXT_STEPS["ENDORSEMENT_LATE"]],
+    }
+
+
+def test_unexpected_error_tells_its_kind_and_not_its_words(raising):
+    """The words of a library's error may hold personal data."""
+    raising(ZeroDivisionError("徐谷雨"))
+
+    done = run("go", code=1)
+
+    assert "ZeroDivisionError" in done.err
+    assert "徐谷雨" not in done.err
+
+
+def test_file_that_cannot_be_written_is_named(raising):
+    """What the operating system refused is told with the file."""
+    raising(PermissionError(13, "Permission denied", "/etc/federation.json"))
+
+    assert "Permission denied: /etc/federation.json" in run("go", code=1).err
+
+
+def test_debugging_shows_the_traceback(raising, monkeypatch):
+    """`BRIDGEHEAD_DEBUG=1` lets errors through."""
+    raising(RuleError("PERMIT_ENDED", "it is revoked"))
+    monkeypatch.setenv(entry.DEBUG_VARIABLE, "1")
+
+    with pytest.raises(RuleError):
+        entry.main(["go"])
+
+
+def test_interrupt_exits_130(raising):
+    """Ctrl-C is no error to report."""
+    raising(KeyboardInterrupt())
+
+    assert run("go", code=130).err == ""
+
+
+def test_reader_that_goes_away_is_no_error():
+    """`bridgehead ... | head -0` ends quietly."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "federation.cli.main", "permit", "--help"]
+
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(write)
+
+    assert done.stderr == ""
+
+
+def test_exit_code_reaches_the_shell():
+    """The process ends with the code; a terminal without Chinese is no reason to fail."""
+    assert in_a_process("permit", "show", "x").returncode == 2
+    done = in_a_process("permit", "--help", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_knows_parts_and_commands(shell):
+    """Completion names parts without loading them, and commands of a part by loading it."""
+    env = {
+        **os.environ,
+        "_BRIDGEHEAD_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "bridgehead permit re",
+        "COMP_WORDS": "bridgehead permit re",
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+
+    done = in_a_process(env=env)
+
+    assert {"register", "revoke", "recognise"} <= set(done.stdout.replace('"', " ").replace(":", " ").split())
+
+
+def test_show_completion_prints_a_script():
+    """`--show-completion` is typer's own."""
+    assert "bridgehead" in in_a_process("--show-completion", "bash").stdout
+
+
+def test_next_steps_of_an_error_that_can_be_repeated_name_the_request():
+    """Under the same id it is done once."""
+    error = UnavailableError("STORE_BUSY", "busy", request_id="id-1")
+
+    assert any("--request-id id-1" in step for step in find_next_steps(error))
+    assert find_next_steps(CorruptError("LOG_HEAD", "broken"))
+    assert find_next_steps(UnavailableError("STORE_BUSY", "busy"))
+    assert find_next_steps(RuleError("NOBODY_KNOWS", "a rule")) == ()
+
+
+def test_next_steps_are_in_both_languages():
+    """Chinese first, English after the bar."""
+    assert all(" | " in step and not step.isascii() for step in NEXT_STEPS.values())
