@@ -560,6 +560,44 @@ class Recognition(_message.Message):
 Global___Recognition: _TypeAlias = Recognition  # noqa: Y015
 
 @_typing.final
+class RecognitionLink(_message.Message):
+    """One recognition of a permit, as both the recognising and the issuing side hold it. It names no person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    DECIDE_DATE_FIELD_NUMBER: _builtins.int
+    mode: Global___RecognitionMode.ValueType
+    """Which mode was asked for."""
+    outcome: Global___RecognitionOutcome.ValueType
+    """Recognised in full, in part, or not."""
+    reason: _builtins.str
+    """Why, a stable word such as `card_valid`."""
+    agency: _builtins.str
+    """The agency that decided, such as `jiangxi/361123/service-hall`."""
+    decide_date: _builtins.str
+    """The day of the decision, YYYY-MM-DD."""
+    def __init__(
+        self,
+        *,
+        mode: Global___RecognitionMode.ValueType = ...,
+        outcome: Global___RecognitionOutcome.ValueType = ...,
+        reason: _builtins.str = ...,
+        agency: _builtins.str = ...,
+        decide_date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "decide_date", b"decide_date", "mode", b"mode", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecognitionLink: _TypeAlias = RecognitionLink  # noqa: Y015
+
+@_typing.final
 class Decision(_message.Message):
     """What policy said, and which policy. A refusal is an answer: the call ends with OK."""
 

@@ -442,6 +442,7 @@ class GetPermitResponse(_message.Message):
 
     DECISION_FIELD_NUMBER: _builtins.int
     PERMIT_FIELD_NUMBER: _builtins.int
+    RECOGNITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def decision(self) -> _permit_pb2.Decision:
         """What policy said."""
@@ -450,15 +451,20 @@ class GetPermitResponse(_message.Message):
     def permit(self) -> _permit_pb2.Permit:
         """The permit with the released fields; absent when refused."""
 
+    @_builtins.property
+    def recognitions(self) -> _containers.RepeatedCompositeFieldContainer[_permit_pb2.RecognitionLink]:
+        """What the other side decided about it, or this side about the other's: both sides show the link. Empty when refused."""
+
     def __init__(
         self,
         *,
         decision: _permit_pb2.Decision | None = ...,
         permit: _permit_pb2.Permit | None = ...,
+        recognitions: _abc.Iterable[_permit_pb2.RecognitionLink] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "decision", b"decision", "permit", b"permit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "decision", b"decision", "permit", b"permit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "decision", b"decision", "permit", b"permit", "recognitions", b"recognitions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__permit: _TypeAlias = _typing.Literal["permit"]  # noqa: Y015
     _WhichOneofArgType__permit: _TypeAlias = _typing.Literal["_permit", b"_permit"]  # noqa: Y015

@@ -250,7 +250,7 @@ class AgencyClient:
         """Reads one permit."""
         request = permit_service_pb2.GetPermitRequest(act=convert.act_to_pb(act), urn=urn)
         call = self._permits().GetPermit(request, timeout=self._timeout_seconds)
-        return convert_permit.permit_answer_from_pb(await _finished(call))
+        return convert_permit.reading_from_pb(await _finished(call))
 
     async def list_permits(self, act: Act, query: PermitQuery) -> PermitPage:
         """Reads one page of permits."""

@@ -7,6 +7,7 @@ that was not released stays absent; an unknown word is malformed. Source: DESIGN
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 from typing import TypeVar
@@ -30,6 +31,7 @@ from federation.domain.recognition import (
     RecognitionReason,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.v1 import permit_pb2, permit_service_pb2
@@ -43,6 +45,7 @@ from federation.wire.values import (
     PermitPage,
     PermitQuery,
     RecognitionAnswer,
+    RecognitionLink,
     Ruling,
 )
 
@@ -236,6 +239,37 @@ def permit_answer_from_pb(found: _PermitResponse) -> PermitAnswer:
     """The outcome of a step with one permit."""
     permit = permit_from_pb(found.permit) if found.HasField("permit") else None
     return PermitAnswer(ruling=ruling_from_pb(found.decision), permit=permit)
+
+
+def reading_to_pb(answer: PermitAnswer) -> permit_service_pb2.GetPermitResponse:
+    """A reading of one permit, with the recognitions of it."""
+    response = permit_answer_to_pb(permit_service_pb2.GetPermitResponse, answer)
+    response.recognitions.extend(
+        permit_pb2.RecognitionLink(
+            mode=_MODES[link.mode],
+            outcome=_OUTCOMES[link.outcome],
+            reason=link.reason,
+            agency=str(link.agency),
+            decide_date=link.decided_on.isoformat(),
+        )
+        for link in answer.recognitions
+    )
+    return response
+
+
+def reading_from_pb(found: permit_service_pb2.GetPermitResponse) -> PermitAnswer:
+    """A reading of one permit, with the recognitions of it."""
+    links = tuple(
+        RecognitionLink(
+            mode=_read_word(_MODES, link.mode),
+            outcome=_read_word(_OUTCOMES, link.outcome),
+            reason=link.reason,
+            agency=parse_agency_id(link.agency),
+            decided_on=_date_from_pb(link.decide_date, "decide_date"),
+        )
+        for link in found.recognitions
+    )
+    return replace(permit_answer_from_pb(found), recognitions=links)
 
 
 def revoke_reason_to_pb(reason: RevokeReason) -> permit_pb2.RevokeReason.ValueType:

@@ -57,7 +57,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _PERMITS + "ListPermits": Method(sides=_AGENCY),
         _PERMITS + "ImportPermits": Method(sides=_AGENCY, floor_seconds=0.5),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
-        "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY),
+        "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),
         "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),
         "/grpc.health.v1.Health/Watch": Method(sides=_BOTH, floor_seconds=None),
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Method(sides=_BOTH, floor_seconds=None),

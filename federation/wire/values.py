@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 from federation.domain.permit import PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
-from federation.domain.recognition import Recognition, RecognitionMode
+from federation.domain.recognition import Recognition, RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import BridgeheadError
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy.book import Decision
 from federation.protocol.receipt import Receipt
 
@@ -63,11 +63,23 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionLink:
+    """One recognition of a permit, as both sides hold it: who decided what, in which mode, when. It names no person."""
+
+    mode: RecognitionMode
+    outcome: RecognitionOutcome
+    reason: str
+    agency: AgencyId
+    decided_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PermitAnswer:
-    """The outcome of a step with one permit; no permit when policy refused."""
+    """The outcome of a step with one permit; no permit when policy refused. `recognitions` come with a reading only."""
 
     ruling: Ruling
     permit: PermitItem | None = None
+    recognitions: tuple[RecognitionLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,16 @@
 """The agency's client against a real port: each RPC hands on equal values and brings equal answers."""
 
 import asyncio
+from datetime import date
 
 import pytest
 
 from federation.domain.permit import PermitStatus, RevokeReason
-from federation.domain.recognition import RecognitionMode
+from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
-from federation.protocol.ids import parse_agency_id
+from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.client import AgencyClient, PeerClient
+from federation.wire.convert_permit import reading_from_pb, reading_to_pb
 from federation.wire.values import (
     ClientProfile,
     Direction,
@@ -20,6 +22,7 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
+    RecognitionLink,
     TlsFiles,
 )
 from tests.wire.answers import (
@@ -40,6 +43,7 @@ from tests.wire.answers import (
 from tests.wire.house import JIANGXI, ZHEJIANG, House
 
 POLICE = parse_agency_id("jiangxi/361123/police")
+AUDITOR = parse_agency_id("jiangxi/360000/audit")
 RECOGNISE = PermitRecognition(urn=URN, mode=RecognitionMode.TIME, citizen_number=CITIZEN_NUMBER)
 QUERY = PermitQuery(residence_division="330822", status=PermitStatus.VALID, page_size=5, page_token="t")
 MESSAGE_QUERY = MessageQuery(direction=Direction.SENT, peer=ZHEJIANG, after_seq=3, page_size=9)
@@ -50,7 +54,7 @@ CALLS = [
     pytest.param(lambda c: c.get_status(), (POLICE,), STATUS, id="GetStatus"),
     pytest.param(lambda c: c.fetch_agreement(), (0,), FILES, id="FetchAgreement"),
     pytest.param(
-        lambda c: c.list_messages(ACT, MESSAGE_QUERY), (POLICE, ACT, MESSAGE_QUERY), MESSAGES, id="ListMessages"
+        lambda c: c.list_messages(ACT, MESSAGE_QUERY), (AUDITOR, ACT, MESSAGE_QUERY), MESSAGES, id="ListMessages"
     ),
     pytest.param(
         lambda c: c.register_permit(ACT, APPLICATION),
@@ -84,10 +88,38 @@ CALLS = [
 ]
 
 
+def _caller_of(handed) -> AgencyId:
+    return handed[0] if isinstance(handed[0], AgencyId) else POLICE
+
+
+async def test_messages_are_listed_for_auditors_only(house: House):
+    """What was exchanged is read by an office of the kind audit, whoever else has a certificate."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        with pytest.raises(UntrustedError, match="METHOD_DENIED"):
+            await client.list_messages(ACT, MESSAGE_QUERY)
+
+    assert house.functions.calls == []
+
+
+def test_reading_with_recognitions_survives_the_wire():
+    """Both sides show the link: who recognised a permit, in which mode, and what came of it."""
+    link = RecognitionLink(
+        mode=RecognitionMode.TIME,
+        outcome=RecognitionOutcome.RECOGNISED_PART,
+        reason="time_credited",
+        agency=POLICE,
+        decided_on=date(2026, 11, 1),
+    )
+    answer = PermitAnswer(ruling=ALLOWED, permit=ITEM, recognitions=(link,))
+
+    assert reading_from_pb(reading_to_pb(answer)) == answer
+
+
 @pytest.mark.parametrize(("call", "handed", "answer"), CALLS)
 async def test_each_rpc_hands_on_and_answers_equal_values(house: House, call, handed, answer):
     """Caller, act and values arrive as they were given, and the answer comes back equal."""
-    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    issued = house.authorities[JIANGXI].agency(str(_caller_of(handed)))
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         assert await call(client) == answer
 
@@ -98,7 +130,7 @@ async def test_each_rpc_hands_on_and_answers_equal_values(house: House, call, ha
 async def test_each_rpc_tells_an_error_of_the_house(house: House, call, handed, answer):
     """What the function raises comes out of the client as the same class and reason."""
     house.functions.failure = NotFoundError("SOME_REASON", "no such thing")
-    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    issued = house.authorities[JIANGXI].agency(str(_caller_of(handed)))
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         with pytest.raises(NotFoundError, match="SOME_REASON"):
             await call(client)

@@ -103,30 +103,25 @@ class Scenes:
 
     async def import_all(self, records: int) -> dict[str, int | float]:
         """Imports permits in every province, kills one node in the middle, brings it back, waits for every receipt."""
-        loads = [load for node in self._federation.homes for load in self._loads(node, records)]
-        loads.sort(key=lambda load: load.chunk.chunk)
-        total = sum(len(load.chunk.rows) for load in loads)
+        loads = {node: list(self._loads(node, records)) for node in self._federation.homes}
+        total = sum(len(load.chunk.rows) for share in loads.values() for load in share)
         began = time.monotonic()
         with progress("importing", total) as bar:
 
-            async def worker(queue: asyncio.Queue[_Load]) -> None:
-                while not queue.empty():
-                    load = queue.get_nowait()
+            async def county_by_county(share: Sequence[_Load]) -> None:
+                for load in share:
                     await self._send(load)
                     bar.advance(bar.task_ids[0], len(load.chunk.rows))
 
-            queue: asyncio.Queue[_Load] = asyncio.Queue()
-            for load in loads:
-                queue.put_nowait(load)
             self._third = total // 3
-            workers = [asyncio.create_task(worker(queue)) for _ in range(4)]
+            provinces = [asyncio.create_task(county_by_county(share)) for share in loads.values()]
             await self._kill_in_the_middle()
-            await asyncio.gather(*workers)
+            await asyncio.gather(*provinces)
         seconds = time.monotonic() - began
         self._tell(f"imported {self._sent} permits in {seconds:.1f} s; every chunk was answered")
-        sent = await self._wait_settled()
-        self._tell(f"every message has its receipt: {sent} messages settled, none waiting")
-        return {"imported": self._sent, "messages": sent, "import_seconds": round(seconds, 2)}
+        leaves = await self._wait_settled()
+        self._tell(f"every message has its receipt, none is waiting; the four logs hold {leaves} entries")
+        return {"imported": self._sent, "log_entries": leaves, "import_seconds": round(seconds, 2)}
 
     async def _kill_in_the_middle(self) -> None:
         await asyncio.wait_for(self._third_reached.wait(), PATIENCE_SECONDS)
@@ -135,7 +130,7 @@ class Scenes:
         self._tell(
             f"after {before} permits: SIGKILL to {KILLED} (pid {pid}); the others go on and queue what is for it"
         )
-        await asyncio.sleep(1.0)
+        await self._some_more(before)
         meanwhile = self._sent - before
         start_node(self._federation, KILLED)
         await asyncio.to_thread(wait_ready, self._federation, [KILLED])
@@ -143,6 +138,12 @@ class Scenes:
         self._tell(
             f"{KILLED} is back (pid {self._federation.processes[KILLED].pid}); {meanwhile} were imported meanwhile"
         )
+
+    async def _some_more(self, before: int) -> None:
+        """Waits until the others have imported something more, or have nothing left."""
+        end = time.monotonic() + 2.0
+        while self._sent < before + CHUNK and time.monotonic() < end:
+            await asyncio.sleep(0.02)  # noqa: ASYNC110 - a scene that waits for a person's eye, not a lock
 
     async def _send(self, load: _Load) -> None:
         """Sends one chunk until it is answered: the same chunk again is never imported twice."""
@@ -177,7 +178,7 @@ class Scenes:
             await asyncio.sleep(0.005)
 
     async def _wait_settled(self) -> int:
-        """Waits until no node has anything queued; returns how many messages were sent in all."""
+        """Waits until nothing is queued anywhere and every head is cosigned; returns how many leaves the logs hold."""
         end = time.monotonic() + PATIENCE_SECONDS
         auditors = [str(self._federation.agencies(node, "audit")[0]) for node in self._federation.homes]
         while True:

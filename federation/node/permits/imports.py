@@ -14,24 +14,21 @@ from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permit import (
     Permit,
     PermitUrn,
-    format_permit_urn,
     parse_permit_urn,
     register_permit,
     urn_division,
 )
 from federation.domain.permit_policy import PermitChange, change_request, permit_facts
 from federation.node.node import Node
-from federation.node.permits.records import PERMIT, find_request_answer, put_own_permits, put_request_answer
+from federation.node.permits.records import PERMIT, find_request_record, put_own_permits, put_request_answer, take_urn
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.permits.sharing import draft_sharing
 from federation.node.send import send
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
 from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import find_record, next_serial
+from federation.store.records import find_record
 from federation.wire.values import Act, ImportChunk, ImportedRow, PermitImport, Ruling
-
-SERIAL_DIGITS = 6
 
 
 async def import_permits(node: Node, chunk: ImportChunk, *, caller: AgencyId, act: Act) -> Sequence[ImportedRow]:
@@ -45,16 +42,17 @@ async def import_permits(node: Node, chunk: ImportChunk, *, caller: AgencyId, ac
     """
     errand = begin_errand(node, caller, act)
     key = f"{chunk.import_id}/{chunk.chunk}"
-    done = find_request_answer(node.database, key)
-    answer: dict[int, ImportedRow] = dict(_decode_done(done)) if done is not None else {}
+    done = find_request_record(node.database, key)
+    answer: dict[int, ImportedRow] = dict(_decode_done(done.content)) if done is not None else {}
     accepted = await _judge_rows(errand, chunk.rows, answer)
     if accepted:
         permits = list(accepted.values())
         before = [[position, urn] for position, urn in answer.items() if isinstance(urn, str)]
+        version = done.version if done is not None else 0
         written = before + [[position, permit.urn] for position, permit in accepted.items()]
 
         def rows(transaction: GroupTransaction) -> None:
-            put_request_answer(transaction, key, json.dumps(written).encode(), owner=node.name, before=len(before))
+            put_request_answer(transaction, key, json.dumps(written).encode(), owner=node.name, before=version)
             put_own_permits(transaction, permits, owner=node.name, before=0)
 
         await send(node, draft_sharing(errand, permits), rows=rows)
@@ -69,13 +67,13 @@ async def _judge_rows(
     node, today = errand.node, errand.node.today()
     agency, occasion = errand.agency, errand.occasion
     waiting = {position: row for position, row in enumerate(rows) if position not in answer}
-    serials = await _take_serials(node, list(waiting.values()), today=today)
+    free_names = await _take_names(node, list(waiting.values()), today=today)
     accepted: dict[int, Permit] = {}
     refused: Ruling | None = None
     names: set[PermitUrn] = set()
     for position, row in waiting.items():
         try:
-            permit = _permit_of(errand, row, serials=serials, today=today)
+            permit = _permit_of(errand, row, names=free_names, today=today)
             if permit.urn in names:
                 raise ConflictError("PERMIT_TWICE", f"the permit {permit.urn} stands twice in this chunk")
         except BridgeheadError as error:
@@ -93,8 +91,10 @@ async def _judge_rows(
     return accepted
 
 
-async def _take_serials(node: Node, rows: Sequence[PermitImport], *, today: date) -> dict[tuple[str, int], list[int]]:
-    """Takes serial numbers for the rows that come without a name, one commit for all of them."""
+async def _take_names(
+    node: Node, rows: Sequence[PermitImport], *, today: date
+) -> dict[tuple[str, int], list[PermitUrn]]:
+    """Takes names for the rows that come without one, one commit for all of them."""
     wanted: dict[tuple[str, int], int] = {}
     for row in rows:
         if row.urn is None:
@@ -103,24 +103,22 @@ async def _take_serials(node: Node, rows: Sequence[PermitImport], *, today: date
     if not wanted:
         return {}
 
-    def take(transaction: GroupTransaction) -> dict[tuple[str, int], list[int]]:
-        return {
-            (division, year): [next_serial(transaction, f"permit/{division}/{year}") for _ in range(count)]
-            for (division, year), count in wanted.items()
-        }
+    def take(transaction: GroupTransaction) -> dict[tuple[str, int], list[PermitUrn]]:
+        return {key: [take_urn(transaction, *key) for _ in range(count)] for key, count in wanted.items()}
 
     return (await node.sequencer.commit(take)).value
 
 
-def _permit_of(errand: Errand, row: PermitImport, *, serials: dict[tuple[str, int], list[int]], today: date) -> Permit:
+def _permit_of(
+    errand: Errand, row: PermitImport, *, names: dict[tuple[str, int], list[PermitUrn]], today: date
+) -> Permit:
     application, issued = row.application, row.issue_date or today
     verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     if issued > today:
         raise MalformedError("ISSUE_DATE", f"expected a day of issue up to {today}, got {issued}")
     urn = row.urn
     if urn is None:
-        serial = serials[application.residence_division, issued.year].pop(0)
-        urn = format_permit_urn(application.residence_division, issued.year, serial=f"{serial:0{SERIAL_DIGITS}d}")
+        urn = names[application.residence_division, issued.year].pop(0)
     elif urn_division(urn) != application.residence_division:
         raise MalformedError("PERMIT_URN", f"expected a permit of {application.residence_division}, got {urn}")
     elif find_record(errand.node.database, PERMIT, urn, replica=False) is not None:

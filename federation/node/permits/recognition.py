@@ -19,21 +19,25 @@ from federation.domain.recognition import (
     RecognitionMode,
     RecognitionRules,
     decide_recognition,
+    decode_recognition_item,
     encode_recognition_item,
 )
 from federation.node.node import Node
-from federation.node.permits.records import PERMIT, RECOGNITION
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
+from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_request, put_request
+from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.send import Cause, Draft, send
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.statement import Recipient, Sender
-from federation.store.records import Record, find_record, put_records
-from federation.wire.values import Act, PermitRecognition, RecognitionAnswer, Ruling
+from federation.store.database import Database
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_record, list_records, put_records
+from federation.wire.values import Act, PermitRecognition, RecognitionAnswer, RecognitionLink, Ruling
 
 RECOGNITION_KIND = "permit.recognition"
 RECOGNITION_BODY = "application/vnd.bridgehead.recognition-item.v1+json"
+MAX_LINKS = 100
 ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
 
@@ -48,6 +52,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
         NotFoundError: PERMIT_UNKNOWN when no copy came to this province: its home node shares it with the holder's
             household and work provinces only.
         RuleError: HOLDER_OTHER when the card is not this person's, RECOGNITION_FIELDS_MISSING.
+        ConflictError: REQUEST_ID_REUSED when the id came with another recognition before. A repeat tells nobody again.
     """
     errand = begin_errand(node, caller, act)
     agreed, today = errand.in_force.agreement.recognition_modes, node.today()
@@ -67,7 +72,11 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
         raise RuleError("HOLDER_OTHER", "the number at the window is not that of the permit's holder")
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
-    await _tell_home(errand, _told(item, recognition, errand, presented.mode), home=record.owner, ruling=ruling)
+    asked = asked_digest(errand, RECOGNITION_KIND, f"{presented.urn} {presented.mode} {presented.citizen_number}")
+    if find_request(node.database, act.request_id, asked=asked) is None:
+        done = Done(asked=asked, urn=item.urn, version=item.version)
+        told = _told(item, recognition, errand, presented.mode)
+        await _tell_home(errand, told, home=record.owner, ruling=ruling, done=done)
     return RecognitionAnswer(ruling=ruling, recognition=recognition, permit=keep_fields(item, ruling.decision.fields))
 
 
@@ -76,12 +85,33 @@ def told_record(item: RecognitionItem, content: bytes, *, owner: NodeName) -> Re
     return _record(item, content, owner=owner, replica=True)
 
 
+def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[RecognitionLink, ...]:
+    """What was decided about a permit, by this side or told by the other: both sides show the link."""
+    found: list[RecognitionLink] = []
+    for replica in (False, True):
+        records = list_records(database, RECOGNITION, after_id=f"{urn}/", limit=MAX_LINKS, replica=replica)
+        for record in records:
+            if not record.id.startswith(f"{urn}/"):
+                break
+            item = decode_recognition_item(record.content, realm)
+            found.append(
+                RecognitionLink(
+                    mode=item.mode,
+                    outcome=item.outcome,
+                    reason=item.reason,
+                    agency=item.agency,
+                    decided_on=item.decided_on,
+                )
+            )
+    return tuple(found)
+
+
 def unknown_facts(urn: PermitUrn) -> PermitFacts:
     """What policy may know of a permit of which no copy came: its issuing county, from its name, and nothing else."""
     return PermitFacts(issuing_division=urn_division(urn), household_division=None, status=PermitStatus.VALID)
 
 
-async def _tell_home(errand: Errand, told: RecognitionItem, *, home: NodeName, ruling: Ruling) -> None:
+async def _tell_home(errand: Errand, told: RecognitionItem, *, home: NodeName, ruling: Ruling, done: Done) -> None:
     node, act = errand.node, errand.act
     content = encode_recognition_item(told)
     cause = Cause(
@@ -98,7 +128,12 @@ async def _tell_home(errand: Errand, told: RecognitionItem, *, home: NodeName, r
         decision=ruling.decision,
     )
     record = _record(told, content, owner=node.name, replica=False)
-    await send(node, [draft], rows=lambda tx: put_records(tx, [record]))
+
+    def rows(transaction: GroupTransaction) -> None:
+        put_request(transaction, act.request_id, done, owner=node.name)
+        put_records(transaction, [record])
+
+    await send(node, [draft], rows=rows)
 
 
 def _told(item: PermitItem, recognition: Recognition, errand: Errand, mode: RecognitionMode) -> RecognitionItem:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from federation.domain.permit import Permit, PermitUrn, parse_permit_urn
+from federation.domain.permit import Permit, PermitUrn, format_permit_urn, parse_permit_urn
 from federation.domain.permit_item import PermitItem
 from federation.domain.permit_record import decode_permit, encode_permit
-from federation.protocol.errors import CorruptError
+from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_integer, read_text
+from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, list_records, put_records
+from federation.store.records import Record, find_record, list_records, list_versions, next_serial, put_records
 from federation.wire.values import PermitQuery
 
 PERMIT = "permit"
 REQUEST = "request"
 RECOGNITION = "recognition"
+SERIAL_DIGITS = 6
 
 
 def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
@@ -52,16 +55,16 @@ def find_own_permit(database: Database, urn: PermitUrn) -> Permit | None:
     return decode_permit(record.content) if record is not None else None
 
 
-def load_own_permit(database: Database, urn: PermitUrn) -> Permit:
-    """The newest version of a permit that must be there.
+def load_own_version(database: Database, urn: PermitUrn, version: int) -> Permit:
+    """One version of a permit that must be there.
 
     Raises:
         CorruptError: PERMIT_RECORD when it is not.
     """
-    permit = find_own_permit(database, urn)
-    if permit is None:
-        raise CorruptError("PERMIT_RECORD", f"expected the permit {urn} of an answered request")
-    return permit
+    for record in list_versions(database, PERMIT, urn):
+        if record.version == version:
+            return decode_permit(record.content)
+    raise CorruptError("PERMIT_RECORD", f"expected version {version} of {urn}, which answered a request")
 
 
 def find_permit_record(database: Database, urn: PermitUrn) -> Record | None:
@@ -98,25 +101,47 @@ def page_token(record: Record) -> str:
     return f"copy:{record.id}" if record.replica else record.id
 
 
-def put_request(transaction: GroupTransaction, request_id: str, urn: PermitUrn, *, owner: NodeName) -> None:
-    """Remembers which permit a request made or changed, in the same transaction.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a request came to: the permit version that it made. `asked` is the digest (hex) of what was asked."""
+
+    asked: str
+    urn: PermitUrn
+    version: int
+
+
+def put_request(transaction: GroupTransaction, request_id: str, done: Done, *, owner: NodeName) -> None:
+    """Remembers which permit version a request made, in the same transaction.
 
     Raises:
         ConflictError: VERSION_CONFLICT when the same request is being answered at this moment.
     """
-    put_request_answer(transaction, request_id, urn.encode(), owner=owner)
+    content = encode_canonical({"asked": done.asked, "urn": done.urn, "version": done.version})
+    put_request_answer(transaction, request_id, content, owner=owner)
 
 
-def find_request(database: Database, request_id: str) -> PermitUrn | None:
-    """The permit that a request made or changed before, or None when it is new."""
+def find_request(database: Database, request_id: str, *, asked: str) -> Done | None:
+    """What a request came to before, or None when it is new.
+
+    Raises:
+        ConflictError: REQUEST_ID_REUSED when something else was asked under the same id.
+    """
     answer = find_request_answer(database, request_id)
-    return parse_permit_urn(answer.decode()) if answer is not None else None
+    if answer is None:
+        return None
+    value = decode_canonical(answer, what="request")
+    if value.get("asked") != asked:
+        raise ConflictError("REQUEST_ID_REUSED", f"request {request_id} asked for something else before")
+    urn = parse_permit_urn(read_text(value, "urn", what="request"))
+    return Done(asked=asked, urn=urn, version=read_integer(value, "version", what="request"))
 
 
 def put_request_answer(
     transaction: GroupTransaction, key: str, answer: bytes, *, owner: NodeName, before: int = 0
 ) -> None:
-    """Remembers what a request came to, under its idempotency key; `before` counts the parts answered before.
+    """Remembers what a request came to, under its idempotency key.
+
+    `before` is the version of the answer that this one goes on from, 0 for the first.
 
     Raises:
         ConflictError: VERSION_CONFLICT when the same request is being answered at this moment.
@@ -124,13 +149,27 @@ def put_request_answer(
     record = Record(
         id=key, kind=REQUEST, owner=owner, version=before + 1, replica=False, status="done", division="", content=answer
     )
-    put_records(transaction, [record], expect_version=None if before else 0)
+    put_records(transaction, [record], expect_version=before)
 
 
 def find_request_answer(database: Database, key: str) -> bytes | None:
     """What a request came to before, or None when it is new."""
-    record = find_record(database, REQUEST, key, replica=False)
+    record = find_request_record(database, key)
     return record.content if record is not None else None
+
+
+def find_request_record(database: Database, key: str) -> Record | None:
+    """The record of what a request came to before, with its version; None when it is new."""
+    return find_record(database, REQUEST, key, replica=False)
+
+
+def take_urn(transaction: GroupTransaction, division: str, year: int) -> PermitUrn:
+    """Takes the next name of a county's permits of a year; names that an import brought along are passed over."""
+    while True:
+        serial = next_serial(transaction, f"permit/{division}/{year}")
+        urn = format_permit_urn(division, year, serial=f"{serial:0{SERIAL_DIGITS}d}")
+        if find_record(transaction, PERMIT, urn, replica=False) is None:
+            return urn
 
 
 def _own_record(permit: Permit, *, owner: NodeName) -> Record:

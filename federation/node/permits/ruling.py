@@ -73,6 +73,13 @@ def rule(errand: Errand, request: PolicyRequest) -> Ruling:
     )
 
 
+def asked_digest(errand: Errand, step: str, what: str) -> str:
+    """The digest (hex) of who asks for what, officer and id apart: by it a repeat is told from another request."""
+    act = errand.act
+    named = {"agency": str(errand.caller), "step": step, "what": what, "purpose": act.purpose, "function": act.function}
+    return hashlib.sha256(encode_canonical(named)).hexdigest()
+
+
 async def record_refusal(errand: Errand, ruling: Ruling) -> None:
     """Appends the `refused` leaf of a request by one of our own agencies; a repeat of the request adds nothing."""
     agreement, act = errand.in_force.agreement, errand.act

@@ -7,8 +7,9 @@ that the law does not allow raises. The same `request_id` gives the same answer,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 from federation.domain.citizen_number import verify_citizen_number
@@ -36,40 +37,44 @@ from federation.domain.permit_policy import (
 )
 from federation.domain.permit_record import decode_permit
 from federation.node.node import Node
+from federation.node.permits.recognition import recognitions_of
 from federation.node.permits.records import (
+    Done,
     find_own_permit,
     find_permit_record,
     find_request,
     list_permit_records,
-    load_own_permit,
+    load_own_version,
     page_token,
     put_own_permits,
     put_request,
+    take_urn,
 )
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
+from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.permits.sharing import draft_sharing
 from federation.node.send import send
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, next_serial
+from federation.store.records import Record
 from federation.wire.values import Act, PermitAnswer, PermitPage, PermitQuery, Ruling
 
 MAX_PAGE = 1000
-SERIAL_DIGITS = 6
 
 
 async def register(node: Node, application: PermitApplication, *, caller: AgencyId, act: Act) -> PermitAnswer:
     """Issues a permit and brings it to every entitled province.
 
     Raises:
+        ConflictError: REQUEST_ID_REUSED when the id came with another application before.
         MalformedError: the reasons of the citizen number and its realm.
         RuleError: what the law does not allow (`register_permit`).
         UnavailableError: nothing was written; the same request may be sent again.
     """
     errand = begin_errand(node, caller, act)
-    if (done := find_request(node.database, act.request_id)) is not None:
-        return _answer(errand, load_own_permit(node.database, done))
+    asked = asked_digest(errand, PermitChange.REGISTER, _application_text(application))
+    if (done := find_request(node.database, act.request_id, asked=asked)) is not None:
+        return _done_before(errand, PermitChange.REGISTER, done)
     verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     today = node.today()
     trial = register_permit(
@@ -79,10 +84,8 @@ async def register(node: Node, application: PermitApplication, *, caller: Agency
     if not ruling.decision.allowed:
         await record_refusal(errand, ruling)
         return PermitAnswer(ruling=ruling)
-    name = f"permit/{application.residence_division}/{today.year}"
-    serial = (await node.sequencer.commit(lambda tx: next_serial(tx, name))).value
-    urn = format_permit_urn(application.residence_division, today.year, serial=f"{serial:0{SERIAL_DIGITS}d}")
-    return await _write(errand, replace(trial, urn=urn), before=0, ruling=ruling)
+    taken = await node.sequencer.commit(lambda tx: take_urn(tx, application.residence_division, today.year))
+    return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
 
 
 async def endorse(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
@@ -106,7 +109,8 @@ async def restore(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> 
 async def revoke(node: Node, urn: PermitUrn, *, reason: RevokeReason, caller: AgencyId, act: Act) -> PermitAnswer:
     """Revokes (注销) a permit for good."""
     errand = begin_errand(node, caller, act)
-    return await _step(errand, urn, PermitChange.REVOKE, step=partial(revoke_permit, reason=reason, today=node.today()))
+    step = partial(revoke_permit, reason=reason, today=node.today())
+    return await _step(errand, urn, PermitChange.REVOKE, step=step, what=reason)
 
 
 async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
@@ -122,7 +126,9 @@ async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> Per
     answer = _view(errand, record)
     if not answer.ruling.decision.allowed:
         await record_refusal(errand, answer.ruling)
-    return answer
+        return answer
+    links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
+    return replace(answer, recognitions=links)
 
 
 async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act: Act) -> PermitPage:
@@ -149,11 +155,12 @@ async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act:
 
 
 async def _step(
-    errand: Errand, urn: PermitUrn, change: PermitChange, *, step: Callable[[Permit], Permit]
+    errand: Errand, urn: PermitUrn, change: PermitChange, *, step: Callable[[Permit], Permit], what: str = ""
 ) -> PermitAnswer:
     database = errand.node.database
-    if (done := find_request(database, errand.act.request_id)) is not None:
-        return _answer(errand, load_own_permit(database, done))
+    asked = asked_digest(errand, change, f"{urn} {what}")
+    if (done := find_request(database, errand.act.request_id, asked=asked)) is not None:
+        return _done_before(errand, change, done)
     before = find_own_permit(database, urn)
     if before is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
@@ -161,15 +168,16 @@ async def _step(
     if not ruling.decision.allowed:
         await record_refusal(errand, ruling)
         return PermitAnswer(ruling=ruling)
-    return await _write(errand, step(before), before=before.version, ruling=ruling)
+    return await _write(errand, step(before), before=before.version, ruling=ruling, asked=asked)
 
 
-async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling) -> PermitAnswer:
+async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling, asked: str) -> PermitAnswer:
     """Writes a new version together with the messages that bring it to the entitled provinces."""
     node, act = errand.node, errand.act
+    done = Done(asked=asked, urn=permit.urn, version=permit.version)
 
     def rows(transaction: GroupTransaction) -> None:
-        put_request(transaction, act.request_id, permit.urn, owner=node.name)
+        put_request(transaction, act.request_id, done, owner=node.name)
         put_own_permits(transaction, [permit], owner=node.name, before=before)
 
     drafts = draft_sharing(errand, [permit])
@@ -177,16 +185,29 @@ async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling)
     return _answer(errand, permit, ruling=ruling)
 
 
+def _done_before(errand: Errand, change: PermitChange, done: Done) -> PermitAnswer:
+    """The answer of a repeat: the version that the request made, whatever became of the permit since."""
+    permit = load_own_version(errand.node.database, done.urn, done.version)
+    ruling = _change_ruling(errand, change, permit)
+    return _answer(errand, permit, ruling=ruling) if ruling.decision.allowed else PermitAnswer(ruling=ruling)
+
+
 def _change_ruling(errand: Errand, change: PermitChange, permit: Permit) -> Ruling:
     facts = permit_facts(permit, today=errand.node.today())
     return rule(errand, change_request(change, errand.agency, permit=facts, occasion=errand.occasion))
 
 
-def _answer(errand: Errand, permit: Permit, *, ruling: Ruling | None = None) -> PermitAnswer:
+def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
     """What the agency that made a change may see of it: the fields that policy lets it read for the same purpose."""
     reading = _read_ruling(errand, permit_facts(permit, today=errand.node.today()))
     item = project_permit(permit, reading.decision.fields) if reading.decision.allowed else None
-    return PermitAnswer(ruling=ruling or reading, permit=item)
+    return PermitAnswer(ruling=ruling, permit=item)
+
+
+def _application_text(application: PermitApplication) -> str:
+    """All that an application says, in one order: for comparing only."""
+    fields = asdict(application) | {"papers": sorted(application.papers)}
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _view(errand: Errand, record: Record) -> PermitAnswer:

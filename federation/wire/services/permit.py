@@ -20,6 +20,7 @@ from federation.wire.convert_permit import (
     page_to_pb,
     permit_answer_to_pb,
     query_from_pb,
+    reading_to_pb,
     recognition_answer_to_pb,
     revoke_reason_from_pb,
 )
@@ -118,7 +119,7 @@ class PermitService(permit_service_pb2_grpc.PermitServiceServicer):
         verify_shape(request)
         urn = parse_permit_urn(request.urn)
         answer = await self._functions.get(calling_agency(), act_from_pb(request.act), urn)
-        return permit_answer_to_pb(permit_service_pb2.GetPermitResponse, answer)
+        return reading_to_pb(answer)
 
     async def RevokePermit(  # noqa: N802 - the name of the RPC
         self, request: permit_service_pb2.RevokePermitRequest, context: grpc.ServicerContext
