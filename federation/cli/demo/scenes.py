@@ -130,7 +130,7 @@ class Scenes:
         self._tell(
             f"after {before} permits: SIGKILL to {KILLED} (pid {pid}); the others go on and queue what is for it"
         )
-        await self._some_more(before)
+        await asyncio.sleep(1.0)
         meanwhile = self._sent - before
         start_node(self._federation, KILLED)
         await asyncio.to_thread(wait_ready, self._federation, [KILLED])
@@ -138,12 +138,6 @@ class Scenes:
         self._tell(
             f"{KILLED} is back (pid {self._federation.processes[KILLED].pid}); {meanwhile} were imported meanwhile"
         )
-
-    async def _some_more(self, before: int) -> None:
-        """Waits until the others have imported something more, or have nothing left."""
-        end = time.monotonic() + 2.0
-        while self._sent < before + CHUNK and time.monotonic() < end:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - a scene that waits for a person's eye, not a lock
 
     async def _send(self, load: _Load) -> None:
         """Sends one chunk until it is answered: the same chunk again is never imported twice."""

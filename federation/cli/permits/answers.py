@@ -29,9 +29,11 @@ def show_answer(desk: Desk, answer: PermitAnswer, *, full: bool) -> None:
     item, today = answer.permit, view.china_today()
     if desk.form is Form.JSON:
         permit = view.permit_object(item, full=full, today=today) if item else None
-        _show_object(desk, answer.ruling, {"permit": permit})
+        links: JsonOut = [view.link_object(link) for link in answer.recognitions]
+        _show_object(desk, answer.ruling, {"permit": permit, "recognitions": links})
     elif item is not None:
         _show_lines(view.permit_lines(item, full=full, today=today))
+        _show_lines(view.link_lines(answer.recognitions))
     _end(desk, answer.ruling)
 
 

@@ -21,7 +21,7 @@ from federation.domain.recognition import SERVICES, Recognition
 
 if TYPE_CHECKING:
     from federation.domain.permit_item import PermitItem
-    from federation.wire.values import Ruling
+    from federation.wire.values import RecognitionLink, Ruling
 
 CHINA = timezone(timedelta(hours=8))
 _DIVISIONS = ("residence_division", "household_division", "work_division")
@@ -90,6 +90,24 @@ def permit_lines(item: PermitItem, *, full: bool, today: date) -> Iterable[str]:
     shown["status"] = shown.pop("standing")
     for name, value in shown.items():
         yield _labelled(words.FIELDS[name], name, _told(name, value))
+
+
+def link_object(link: RecognitionLink) -> dict[str, JsonOut]:
+    """A recognition of a permit as JSON: who decided what, in which mode, when."""
+    return {
+        "mode": link.mode,
+        "outcome": link.outcome,
+        "reason": link.reason,
+        "agency": str(link.agency),
+        "decided_on": link.decided_on.isoformat(),
+    }
+
+
+def link_lines(links: Sequence[RecognitionLink]) -> Iterable[str]:
+    """What the other side decided about a permit, or this side about the other's, one decision a line."""
+    for link in links:
+        outcome = _word(words.OUTCOMES[link.outcome], link.outcome)
+        yield _labelled("互认", "recognised", f"{link.decided_on} {link.agency} {link.mode}: {outcome}")
 
 
 def ruling_lines(ruling: Ruling) -> Iterable[str]:
