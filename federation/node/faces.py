@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
@@ -17,7 +19,7 @@ from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
 from federation.node.status import node_status
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import BridgeheadError, NotFoundError, UntrustedError
+from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, Pair
 from federation.protocol.leaf import Verdict
 from federation.protocol.receipt import Answer, Receipt, Submission
@@ -52,6 +54,8 @@ from federation.wire.values import (
     PermitRecognition,
     RecognitionAnswer,
 )
+
+_log = structlog.get_logger()
 
 MAX_RANGE = 100_000
 """The most numbers that one digest of a pair covers."""
@@ -129,6 +133,9 @@ async def _answer(node: Node, submission: Submission, caller: NodeName) -> Answe
         return await receive(node, submission, peer=caller)
     except BridgeheadError as error:
         return error
+    except Exception:  # noqa: BLE001 - one message that breaks us must not take the others of the call with it
+        _log.exception("message.failed", peer=caller)
+        return UnavailableError("RECEIVE_FAILED", "this node could not judge the message; its operator is told")
 
 
 async def _fetch_agreement(node: Node, home: Path, known_version: int) -> AgreementFiles:

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from federation.node.home.config import NodeSettings
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import Sequencer
+from federation.node.signing import MessageKeys
 from federation.node.trust import Trust
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Signer
@@ -22,17 +23,26 @@ CHINA = timezone(timedelta(hours=8), "CST")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A province's own name, key, store, writer, trust, what it knows of the others, and the clock."""
+    """A province's own name, keys, store, writer, trust, what it knows of the others, and the clock."""
 
     name: NodeName
     settings: NodeSettings
-    signer: Signer
+    keys: MessageKeys
     database: Database
     sequencer: Sequencer
     trust: Trust
     heads: KnownHeads
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
+
+    @property
+    def signer(self) -> Signer:
+        """The key that signs a statement made now.
+
+        Raises:
+            RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node none of its keys now.
+        """
+        return self.keys.current()
 
     def today(self) -> date:
         """The day at the border, in China's one time zone: legal days are counted there."""

@@ -21,13 +21,14 @@ from federation.node.deliver import Delivery
 from federation.node.faces import agency_services, peer_services, read_functions
 from federation.node.home.agreement_files import load_home_agreement
 from federation.node.home.config import NodeSettings, database_url, load_settings
-from federation.node.home.keyring import Keyring, load_keyring, message_signer_at
+from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home.tls_files import SideFiles, find_side, load_revoked
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.node import Node
+from federation.node.signing import MessageKeys
 from federation.node.trust import Trust
 from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import MalformedError
@@ -126,7 +127,7 @@ def build_node(
     crash_point: Callable[[str], None] = no_crash,
 ) -> Parts:
     """Builds the node out of its settings, keys and agreement; nothing listens or sends yet."""
-    agreement = trust.in_force.agreement
+    keys = MessageKeys(keyring, trust, now=now)
     database = open_database(database_url(settings, home), keys=keyring.columns)
     sequencer = Sequencer(
         database,
@@ -141,7 +142,7 @@ def build_node(
     node = Node(
         name=parse_node_name(settings.node),
         settings=settings,
-        signer=message_signer_at(keyring, agreement, now()),
+        keys=keys,
         database=database,
         sequencer=sequencer,
         trust=trust,

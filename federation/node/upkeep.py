@@ -17,7 +17,7 @@ from federation.node.home.agreement_files import install_agreement, load_home_ag
 from federation.node.home.keyring import load_keyring
 from federation.node.log.boot import agreement_leaf, leaf_entry
 from federation.node.node import Node
-from federation.protocol.errors import BridgeheadError
+from federation.protocol.errors import BridgeheadError, ConflictError, StaleError
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Agreement, AgreementFiles
 
@@ -49,12 +49,14 @@ async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, Agreem
                 await _refresh_ahead(node, home)
         except BridgeheadError as error:
             _log.warning("agreement.unchanged", reason=error.reason)
+        except Exception:  # noqa: BLE001 - a duty that ends would leave this node under an old agreement for ever
+            _log.exception("agreement.failed")
 
 
 async def take_from_home(node: Node, home: Path) -> None:
     """Puts in force what `bridgehead agreement publish` installed in the home."""
     found = await asyncio.to_thread(load_home_agreement, home, now=node.now())
-    await _put_in_force(node, found)
+    await _put_in_force(node, home, found)
 
 
 async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, AgreementSource]) -> None:
@@ -66,7 +68,7 @@ async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, Agree
         except BridgeheadError as error:
             _log.debug("agreement.refused", peer=name, reason=error.reason)
             continue
-        await _put_in_force(node, found)
+        await _put_in_force(node, home, found)
 
 
 async def _refresh_ahead(node: Node, home: Path) -> None:
@@ -76,14 +78,37 @@ async def _refresh_ahead(node: Node, home: Path) -> None:
     keyring = await asyncio.to_thread(load_keyring, home)
     if keyring.freshness is None:
         return
-    await _put_in_force(node, await asyncio.to_thread(refresh, home, keyring, node.now()))
+    await _put_in_force(node, home, await asyncio.to_thread(refresh, home, keyring, node.now()))
 
 
-async def _put_in_force(node: Node, found: Agreement) -> None:
+async def _put_in_force(node: Node, home: Path, found: Agreement) -> None:
     current = node.trust.in_force.agreement
-    if (found.version, found.timestamp_version) == (current.version, current.timestamp_version):
+    if _stamp(found) == _stamp(current):
         return
+    _verify_newer(found, current)
+    node.keys.replace(await asyncio.to_thread(load_keyring, home))  # a version may name the successor of our own key
     node.trust.replace(found)
     _log.info("agreement.replaced", version=found.version, root_version=found.root_version)
     kind, subject, entry = leaf_entry(agreement_leaf(found, now=node.now()))
     await node.sequencer.commit(lambda tx: tx.append_leaf(kind, subject, entry))
+
+
+def _verify_newer(found: Agreement, current: Agreement) -> None:
+    """What lies on disk was verified by itself; a disk that was set back must not set back what is in force.
+
+    Raises:
+        StaleError: AGREEMENT_ROLLBACK.
+        ConflictError: AGREEMENT_CONFLICT when the version in force is another file.
+    """
+    older = found.root_version < current.root_version or found.version < current.version
+    same_keys = found.freshness_keys == current.freshness_keys
+    if older or (same_keys and found.timestamp_version < current.timestamp_version):
+        raise StaleError(
+            "AGREEMENT_ROLLBACK", f"expected version {current.version} or later at home, got {found.version}"
+        )
+    if found.version == current.version and found.digest != current.digest:
+        raise ConflictError("AGREEMENT_CONFLICT", f"expected the known file of version {current.version}")
+
+
+def _stamp(agreement: Agreement) -> tuple[int, int, int, str]:
+    return agreement.root_version, agreement.version, agreement.timestamp_version, agreement.digest

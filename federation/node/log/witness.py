@@ -141,7 +141,10 @@ class Cosigning:
             await asyncio.sleep(every_seconds)
             head = self._sequencer.head
             if head.size and (self._offered is None or head.size != self._offered.size or self._behind(head)):
-                await self.offer(head)
+                try:
+                    await self.offer(head)
+                except Exception:  # noqa: BLE001 - a duty that ends would leave the log without witnesses for ever
+                    _log.exception("checkpoint.failed")
 
     async def offer(self, head: SignedHead) -> None:
         """Offers one head to every peer; a peer that is down is asked again at the next tick."""
@@ -168,6 +171,8 @@ class Cosigning:
                         return  # it has seen a newer head of ours meanwhile
                     self._sizes[peer] = known  # only a place to start a proof from
                     continue
+                if status == Status.INCONSISTENT:
+                    _log.critical("log.disputed", peer=peer, size=head.size)
                 if status != Status.COSIGNED:
                     raise UntrustedError("COSIGN_REFUSED", f"witness {peer} answered {status}")
                 text = parse_note(head.note).text
