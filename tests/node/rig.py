@@ -36,7 +36,7 @@ from federation.node.send import Cause, Draft
 from federation.node.serve import Parts, build_node
 from federation.node.trust import Trust
 from federation.protocol.body import Body, commit_body
-from federation.protocol.envelope import sign_envelope
+from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.protocol.ids import NodeName, Pair, format_message_id, parse_agency_id, truncate_to_millisecond
 from federation.protocol.keys import Signer
@@ -48,6 +48,7 @@ from federation.protocol.tlog.witness import WitnessAnswer
 from federation.protocol.trust import Agreement
 from federation.store.database import open_database
 from federation.store.messages import StoredMessage, list_messages
+from federation.store.outbox import count_pending
 from federation.wire.values import Act
 
 REPOSITORY = Path(__file__).parents[2]
@@ -274,6 +275,20 @@ class Rig:
     def start_delivery(self) -> None:
         for host in self.hosts.values():
             host.start_delivery()
+
+    async def drain(self) -> None:
+        """Waits until nothing is queued any more."""
+        while any(count_pending(host.node.database) for host in self.hosts.values()):
+            await asyncio.sleep(0.001)
+
+    def carried(self, sender: NodeName, recipient: NodeName) -> bytes:
+        """Every byte that went from one node to the other."""
+        parts: list[bytes] = []
+        for call in self.faults(sender, recipient).carried:
+            for each in call:
+                parts += [each.envelope, parse_envelope(each.envelope).payload]
+                parts += [] if each.body is None else [each.body.type.encode(), each.body.salt, *each.body.items]
+        return b"\n".join(parts)
 
     async def close(self) -> None:
         for host in self.hosts.values():

@@ -1,0 +1,278 @@
+"""Recognition in both modes: decided at the window, told to the home node, judged and shown on both sides."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from federation.domain.permit import PermitUrn, RevokeReason
+from federation.domain.recognition import (
+    RecognitionItem,
+    RecognitionMode,
+    RecognitionOutcome,
+    RecognitionReason,
+    decode_recognition_item,
+    encode_recognition_item,
+)
+from federation.node.permits import steps
+from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, recognise
+from federation.node.receive import receive
+from federation.protocol.body import Body
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import AgencyId, Pair, Realm, parse_agency_id
+from federation.protocol.leaf import LeafKind, decode_leaf
+from federation.protocol.receipt import Receipt, Submission
+from federation.protocol.statement import Recipient, Sender
+from federation.store.exchange_log import load_entries
+from federation.store.messages import list_messages
+from federation.store.records import Record, find_record, list_records
+from federation.wire.values import Act, PermitRecognition, RecognitionAnswer
+from tests.node.rig import (
+    FUJIAN,
+    HALL,
+    JIANGXI,
+    YUSHAN_HALL,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    application,
+    kit,
+    sign,
+    statement,
+)
+
+NUMBER = application().holder.citizen_number
+CARD, TIME = RecognitionMode.CARD, RecognitionMode.TIME
+
+
+@pytest.fixture
+async def urn(rig: Rig) -> PermitUrn:
+    """A permit of Changshan whose copy is in Yushan."""
+    rig.start_delivery()
+    answer = await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+    assert answer.permit is not None
+    await rig.drain()
+    return answer.permit.urn
+
+
+async def at_window(
+    rig: Rig, urn: PermitUrn, mode: RecognitionMode = CARD, *, number: str = NUMBER, given: Act | None = None,
+    caller: AgencyId = YUSHAN_HALL,
+) -> RecognitionAnswer:  # fmt: skip
+    shown = PermitRecognition(urn=urn, mode=mode, citizen_number=number)
+    answer = await recognise(rig[JIANGXI], shown, caller=caller, act=given or act("permit.recognition", "F01"))
+    await rig.drain()
+    return answer
+
+
+def shown(rig: Rig, name: str) -> list[Record]:
+    database = rig.hosts[name].node.database
+    return [
+        record
+        for replica in (False, True)
+        for record in list_records(database, "recognition", after_id="", limit=9, replica=replica)
+    ]
+
+
+def told(rig: Rig) -> list[LeafKind]:
+    """What the home node's log says of messages from Jiangxi."""
+    node = rig[ZHEJIANG]
+    leaves = [decode_leaf(entry) for entry in load_entries(node.database, 0, node.sequencer.head.size)]
+    return [leaf.kind for leaf in leaves if leaf.pair == Pair(JIANGXI, ZHEJIANG)]
+
+
+async def test_recognise_card_opens_the_services_and_both_sides_show_it(rig: Rig, urn: PermitUrn) -> None:
+    """A valid card opens all agreed services; the home node is told and keeps the link."""
+    answer = await at_window(rig, urn)
+
+    assert answer.recognition is not None
+    assert answer.recognition.outcome is RecognitionOutcome.RECOGNISED_FULL
+    assert len(answer.recognition.services) == 13
+    assert answer.permit is not None
+    assert answer.permit.citizen_number is None
+    (here,), (home,) = shown(rig, JIANGXI), shown(rig, ZHEJIANG)
+    assert here.content == home.content
+    assert (here.replica, home.replica, home.owner) == (False, True, JIANGXI)
+    item = decode_recognition_item(home.content, Realm.DEMO)
+    assert (item.urn, item.mode, item.agency) == (urn, CARD, YUSHAN_HALL)
+    assert told(rig) == [LeafKind.RECEIVED]
+
+
+async def test_recognise_time_counts_the_days_of_residence(rig: Rig, urn: PermitUrn) -> None:
+    """Residence on the other side counts; less than half a year counts in part."""
+    rig.clock.advance(days=1)
+    answer = await at_window(rig, urn, TIME)
+
+    assert answer.recognition is not None
+    assert answer.recognition.outcome is RecognitionOutcome.RECOGNISED_PART
+    assert answer.recognition.counted_days == 1
+    assert len(shown(rig, ZHEJIANG)) == 1
+
+
+async def test_recognise_in_both_modes_keeps_both_links(rig: Rig, urn: PermitUrn) -> None:
+    """One link for each permit, mode and agency."""
+    await at_window(rig, urn, CARD)
+    await at_window(rig, urn, TIME)
+    await at_window(rig, urn, CARD, caller=YUSHAN_POLICE)
+
+    assert len(shown(rig, ZHEJIANG)) == len(shown(rig, JIANGXI)) == 3
+
+
+async def test_recognise_revoked_card_is_refused_by_the_rule_and_told_home(rig: Rig, urn: PermitUrn) -> None:
+    """A refusal at the window is an outcome too: both sides show it."""
+    await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    await rig.drain()
+
+    answer = await at_window(rig, urn)
+
+    assert answer.recognition is not None
+    assert answer.recognition.reason is RecognitionReason.PERMIT_REVOKED
+    (home,) = shown(rig, ZHEJIANG)
+    assert home.status == RecognitionOutcome.REFUSED
+
+
+async def test_recognise_mode_that_is_not_agreed_refused_by_own_policy(rig: Rig, urn: PermitUrn) -> None:
+    """The agreement says which modes are in force; the home node hears nothing."""
+    rig.put_in_force(replace(rig.agreement, recognition_modes=frozenset({"time"})))
+
+    answer = await at_window(rig, urn, CARD)
+
+    assert answer.recognition is None
+    assert answer.ruling.decision.policies == ("deny-mode-not-agreed",)
+    assert shown(rig, ZHEJIANG) == shown(rig, JIANGXI) == []
+    assert told(rig) == []
+
+
+async def test_recognise_by_an_agency_away_from_the_border_refused(rig: Rig, urn: PermitUrn) -> None:
+    """Own policy decides first; the refusal is logged here."""
+    court = parse_agency_id("jiangxi/361123/court")
+    size = rig[JIANGXI].sequencer.head.size
+
+    answer = await at_window(rig, urn, caller=court)
+
+    assert not answer.ruling.decision.allowed
+    assert rig[JIANGXI].sequencer.head.size == size + 1
+    assert told(rig) == []
+
+
+async def test_recognise_with_another_persons_number_refused(rig: Rig, urn: PermitUrn) -> None:
+    """The card belongs to the person at the window, or nothing happens."""
+    other = application(minor=True)
+
+    with pytest.raises(RuleError) as caught:
+        await at_window(rig, urn, number=other.holder.citizen_number)
+
+    assert caught.value.reason == "HOLDER_OTHER"
+    assert shown(rig, JIANGXI) == []
+
+
+async def test_recognise_permit_of_which_no_copy_came_says_nothing_about_it(rig: Rig) -> None:
+    """Whether such a permit exists is not for this province to know: policy refuses on the name alone."""
+    answer = await at_window(rig, PermitUrn("urn:permit:330822:2026:000999"))
+
+    assert not answer.ruling.decision.allowed
+    assert answer.recognition is None
+
+
+async def test_recognise_again_with_the_same_id_tells_home_once(rig: Rig, urn: PermitUrn) -> None:
+    """A clerk whose answer was lost asks again: the same answer, no second message."""
+    asked = act("permit.recognition", "F01")
+
+    first = await at_window(rig, urn, given=asked)
+
+    assert await at_window(rig, urn, given=asked) == first
+    assert told(rig) == [LeafKind.RECEIVED]
+    with pytest.raises(ConflictError) as caught:
+        await at_window(rig, urn, TIME, given=asked)
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+# ---- the home node judges what it is told ------------------------------------------------------------------------------
+
+
+def message(rig: Rig, urn: PermitUrn, *, seq: int = 1, agency: AgencyId = YUSHAN_HALL, **changes) -> Submission:
+    """A recognition as Jiangxi would tell it, but for the changes."""
+    sender = changes.pop("sender", Sender(node=agency.node, agency=agency))
+    node = sender.node
+    purpose = changes.pop("purpose", "permit.recognition")
+    item = RecognitionItem(
+        urn=urn, citizen_number=NUMBER, issue_date=date(2026, 11, 23), mode=CARD,
+        outcome=RecognitionOutcome.RECOGNISED_FULL, reason=RecognitionReason.CARD_VALID, agency=agency,
+        decided_on=date(2026, 11, 23),
+    )  # fmt: skip
+    items = (encode_recognition_item(replace(item, **changes)),)
+    body = Body(type=RECOGNITION_BODY, salt=os.urandom(32), items=items)
+    made = statement(
+        rig, body, seq=seq, kind=RECOGNITION_KIND, sender=sender, recipient=Recipient(node=ZHEJIANG), purpose=purpose
+    )
+    return Submission(envelope=sign(made, kit().keyrings[node].message), body=body)
+
+
+async def test_home_refuses_recognition_by_a_province_unrelated_to_the_holder(four: Rig) -> None:
+    """Fujian has nothing to do with a person of Yushan: refused, receipted, nothing kept."""
+    answer = await steps.register(four[ZHEJIANG], application(), caller=HALL, act=act())
+    assert answer.permit is not None
+    fujian = parse_agency_id("fujian/350782/police")
+
+    receipt = await receive(four[ZHEJIANG], message(four, answer.permit.urn, agency=fujian), peer=FUJIAN)
+
+    assert isinstance(receipt, Receipt)
+    leaf = decode_leaf(receipt.leaf)
+    assert (leaf.kind, leaf.policies) == (LeafKind.REFUSED, ("deny-recognise-unrelated",))
+    assert shown(four, ZHEJIANG) == []
+
+
+async def test_home_refuses_recognition_for_another_purpose(rig: Rig, urn: PermitUrn) -> None:
+    """The home node's own policy decides as well, not only the window's."""
+    receipt = await receive(rig[ZHEJIANG], message(rig, urn, purpose="permit.service"), peer=JIANGXI)
+
+    assert decode_leaf(receipt.leaf).kind is LeafKind.REFUSED
+    assert shown(rig, ZHEJIANG) == []
+
+
+@pytest.mark.parametrize("who", ["unknown permit", "other holder"])
+async def test_home_does_not_know_a_permit_under_another_holder(rig: Rig, urn: PermitUrn, who: str) -> None:
+    """Whether the permit exists is told to nobody who does not know its holder."""
+    wrong = (
+        message(rig, PermitUrn("urn:permit:330822:2026:000999"))
+        if who == "unknown permit"
+        else message(rig, urn, citizen_number=application(minor=True).holder.citizen_number)
+    )
+    size = rig[ZHEJIANG].sequencer.head.size
+
+    with pytest.raises(NotFoundError) as caught:
+        await receive(rig[ZHEJIANG], wrong, peer=JIANGXI)
+
+    assert caught.value.reason == "PERMIT_UNKNOWN"
+    assert rig[ZHEJIANG].sequencer.head.size == size
+
+
+async def test_home_refuses_recognition_in_another_agencys_name(rig: Rig, urn: PermitUrn) -> None:
+    """Who recognised is who signed for it."""
+    wrong = message(rig, urn, sender=Sender(node=JIANGXI, agency=YUSHAN_POLICE))
+
+    with pytest.raises(MalformedError) as caught:
+        await receive(rig[ZHEJIANG], wrong, peer=JIANGXI)
+
+    assert caught.value.reason == "RECOGNITION_AGENCY"
+
+
+async def test_recognition_of_a_changed_permit_a_day_later_replaces_the_link(rig: Rig, urn: PermitUrn) -> None:
+    """The link shows the newest outcome on both sides."""
+    await at_window(rig, urn)
+    rig.clock.advance(days=1)
+    await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    await rig.drain()
+    await at_window(rig, urn)
+
+    (here,), (home,) = shown(rig, JIANGXI), shown(rig, ZHEJIANG)
+    assert here.status == home.status == RecognitionOutcome.REFUSED
+    record = find_record(rig[JIANGXI].database, "permit", urn, replica=True)
+    assert record is not None
+    assert record.version == 2
+    sent = list_messages(rig[JIANGXI].database, "sent", pair=Pair(JIANGXI, ZHEJIANG), after_seq=0, limit=9)
+    assert [each.seq for each in sent] == [1, 2]

@@ -1,0 +1,350 @@
+"""Each step with a permit: who may, what the law allows, what arrives at the other side, and repeats."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from federation.domain.citizen_number import format_citizen_number, true_birth_date
+from federation.domain.permit import PermitStatus, PermitUrn, RevokeReason
+from federation.domain.permit_item import decode_permit_item
+from federation.node.permits import steps
+from federation.node.permits.records import PERMIT
+from federation.protocol.errors import (
+    BridgeheadError,
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    RuleError,
+    UntrustedError,
+)
+from federation.protocol.ids import Pair, Realm, parse_agency_id
+from federation.protocol.leaf import LeafKind, decode_leaf
+from federation.store.exchange_log import load_entries
+from federation.store.messages import list_messages
+from federation.store.records import find_record, list_records, list_versions
+from federation.wire.values import Act, PermitAnswer, PermitQuery
+from tests.node.rig import (
+    ANHUI,
+    HALL,
+    JIANGXI,
+    POLICE,
+    YUSHAN_HALL,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    application,
+)
+
+
+async def register(rig: Rig, given: Act | None = None, **who: bool) -> PermitAnswer:
+    return await steps.register(rig[ZHEJIANG], application(**who), caller=HALL, act=given or act())
+
+
+async def registered(rig: Rig) -> PermitUrn:
+    answer = await register(rig)
+    assert answer.permit is not None
+    return answer.permit.urn
+
+
+def later(rig: Rig, **span: float) -> None:
+    """Moves the clock, with an agreement that is kept fresh."""
+    now = rig.clock.advance(**span)
+    fresh = now + timedelta(days=2)
+    rig.put_in_force(replace(rig.agreement, fresh_until_time=fresh, expires_time=fresh + timedelta(days=365)))
+
+
+def copy_of(rig: Rig, urn: PermitUrn) -> tuple[int, PermitStatus]:
+    record = find_record(rig[JIANGXI].database, PERMIT, urn, replica=True)
+    assert record is not None
+    item = decode_permit_item(record.content, Realm.DEMO)
+    assert item.version == record.version
+    return item.version, item.status
+
+
+def kinds(rig: Rig) -> list[LeafKind]:
+    node = rig[ZHEJIANG]
+    return [decode_leaf(entry).kind for entry in load_entries(node.database, 0, node.sequencer.head.size)]
+
+
+async def test_every_step_brings_its_version_to_the_other_side(rig: Rig) -> None:
+    """Register, endorse, suspend, restore, revoke: each version arrives, the copy is always the newest."""
+    rig.start_delivery()
+    urn = await registered(rig)
+    node = rig[ZHEJIANG]
+
+    async def step(answer: PermitAnswer, version: int, status: PermitStatus) -> None:
+        assert answer.ruling.decision.allowed
+        assert answer.permit is not None
+        assert answer.permit.version == version
+        await rig.drain()
+        assert copy_of(rig, urn) == (version, status)
+
+    await rig.drain()
+    assert copy_of(rig, urn) == (1, PermitStatus.VALID)
+    later(rig, days=350)
+    await step(await steps.endorse(node, urn, caller=POLICE, act=act()), 2, PermitStatus.VALID)
+    later(rig, days=400)
+    await step(await steps.suspend(node, urn, caller=HALL, act=act()), 3, PermitStatus.SUSPENDED)
+    later(rig, days=10)
+    await step(await steps.restore(node, urn, caller=HALL, act=act()), 4, PermitStatus.VALID)
+    reason = RevokeReason.LEFT
+    await step(await steps.revoke(node, urn, reason=reason, caller=HALL, act=act()), 5, PermitStatus.REVOKED)
+    assert [record.version for record in list_versions(node.database, PERMIT, urn)] == [1, 2, 3, 4, 5]
+
+
+async def test_step_that_the_law_does_not_allow_raises_and_writes_nothing(rig: Rig) -> None:
+    """Too early an endorsement: no version, no message, no leaf."""
+    urn = await registered(rig)
+    size = rig[ZHEJIANG].sequencer.head.size
+
+    with pytest.raises(RuleError) as caught:
+        await steps.endorse(rig[ZHEJIANG], urn, caller=HALL, act=act())
+
+    assert caught.value.reason == "ENDORSEMENT_TOO_EARLY"
+    assert rig[ZHEJIANG].sequencer.head.size == size
+    assert len(list_versions(rig[ZHEJIANG].database, PERMIT, urn)) == 1
+
+
+@pytest.mark.parametrize(
+    ("caller", "purpose", "function"),
+    [
+        ("zhejiang/330824/service-hall", "permit.administration", "F02"),
+        ("zhejiang/330822/court", "permit.administration", "F02"),
+        ("zhejiang/330822/service-hall", "permit.check", "F03"),
+        ("zhejiang/330822/service-hall", "permit.administration", "F01"),
+    ],
+    ids=["other county", "other kind", "other purpose", "other function"],
+)
+async def test_step_that_policy_refuses_is_returned_explained_and_logged(
+    rig: Rig, caller: str, purpose: str, function: str
+) -> None:
+    """A refusal is a value: deciding policies, a remedy in words, and a `refused` leaf without a name."""
+    asked = act(purpose, function)
+    for _ in range(2):
+        answer = await steps.register(rig[ZHEJIANG], application(), caller=parse_agency_id(caller), act=asked)
+        assert not answer.ruling.decision.allowed
+        assert answer.permit is None
+        assert answer.ruling.decision.policies
+        assert answer.ruling.explanation_zh
+        assert answer.ruling.explanation_en
+
+    assert kinds(rig) == [LeafKind.REFUSED]
+    leaf = decode_leaf(load_entries(rig[ZHEJIANG].database, 0, 1)[0])
+    assert (leaf.pair, leaf.policies) == (None, answer.ruling.decision.policies)
+    assert list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False) == []
+
+
+async def test_step_by_an_agency_that_the_agreement_does_not_name_refused(rig: Rig) -> None:
+    """A certificate is not enough: the agreement must name the agency."""
+    with pytest.raises(UntrustedError) as caught:
+        await steps.register(rig[ZHEJIANG], application(), caller=parse_agency_id("zhejiang/330822/tourism"), act=act())
+    assert caught.value.reason == "NOT_AN_AGENCY"
+
+
+async def test_step_with_a_permit_of_another_province_is_not_found(rig: Rig) -> None:
+    """A replica is never edited: only its owner changes a record."""
+    rig.start_delivery()
+    urn = await registered(rig)
+    await rig.drain()
+
+    with pytest.raises(NotFoundError) as caught:
+        await steps.revoke(rig[JIANGXI], urn, reason=RevokeReason.LEFT, caller=YUSHAN_POLICE, act=act())
+
+    assert caught.value.reason == "PERMIT_UNKNOWN"
+    assert copy_of(rig, urn) == (1, PermitStatus.VALID)
+
+
+# ---- repeats -----------------------------------------------------------------------------------------------------------
+
+
+async def test_register_again_with_the_same_id_gives_the_same_answer_and_sends_nothing(rig: Rig) -> None:
+    """A clerk whose answer was lost asks again, also after a restart and after later versions."""
+    asked = act()
+    first = await register(rig, asked)
+    size = rig[ZHEJIANG].sequencer.head.size
+    assert first.permit is not None
+
+    assert await register(rig, asked) == first
+    await rig.hosts[ZHEJIANG].close()
+    rig.hosts[ZHEJIANG].open()
+    assert await register(rig, asked) == first
+    assert rig[ZHEJIANG].sequencer.head.size == size
+    await steps.revoke(rig[ZHEJIANG], first.permit.urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    assert await register(rig, asked) == first
+    assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == 1
+
+
+async def test_step_again_with_the_same_id_is_taken_once(rig: Rig) -> None:
+    """The second revocation is the first one's answer, not an error that it is revoked already."""
+    urn, asked = await registered(rig), act()
+
+    first = await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=asked)
+    again = await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=asked)
+
+    assert again == first
+    assert len(list_versions(rig[ZHEJIANG].database, PERMIT, urn)) == 2
+
+
+async def test_same_request_id_for_something_else_refused(rig: Rig) -> None:
+    """One id, one request: nobody is told that a step was taken which was not."""
+    asked = act()
+    answer = await register(rig, asked)
+    assert answer.permit is not None
+    urn, node = answer.permit.urn, rig[ZHEJIANG]
+
+    with pytest.raises(ConflictError) as other_step:
+        await steps.revoke(node, urn, reason=RevokeReason.LEFT, caller=HALL, act=asked)
+    with pytest.raises(ConflictError) as other_person:
+        await steps.register(node, application(sealed=True), caller=HALL, act=asked)
+    with pytest.raises(ConflictError) as other_agency:
+        await steps.register(node, application(), caller=POLICE, act=asked)
+
+    reasons = {caught.value.reason for caught in (other_step, other_person, other_agency)}
+    assert reasons == {"REQUEST_ID_REUSED"}
+    assert len(list_versions(node.database, PERMIT, urn)) == 1
+
+
+async def test_same_request_many_times_at_once_registers_one_permit(rig: Rig) -> None:
+    """A double click is one permit; who lost the race is told to ask again, and then gets the answer."""
+    asked = act()
+    answers = await asyncio.gather(*(register(rig, asked) for _ in range(8)), return_exceptions=True)
+
+    done = [answer for answer in answers if isinstance(answer, PermitAnswer)]
+    assert done
+    assert all(isinstance(answer, ConflictError) for answer in answers if answer not in done)
+    assert await register(rig, asked) == done[0]
+    assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == 1
+
+
+async def test_two_steps_at_once_take_one_version_each_or_refuse(rig: Rig) -> None:
+    """Versions only grow: the second writer finds that somebody was faster."""
+    urn = await registered(rig)
+    reasons = [RevokeReason.LEFT, RevokeReason.FRAUD]
+    answers = await asyncio.gather(
+        *(steps.revoke(rig[ZHEJIANG], urn, reason=reason, caller=HALL, act=act()) for reason in reasons),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(answer).__name__ for answer in answers) in (
+        ["ConflictError", "PermitAnswer"],
+        ["PermitAnswer", "RuleError"],
+    )
+    assert [record.version for record in list_versions(rig[ZHEJIANG].database, PERMIT, urn)] == [1, 2]
+
+
+async def test_register_that_died_is_registered_once_by_the_repeat(rig: Rig) -> None:
+    """Killed after the commit: the repeat finds the permit; killed before: it makes it. One permit either way."""
+    for step in ("before-commit", "after-commit"):
+        asked = act()
+        rig.hosts[ZHEJIANG].die_at = None
+        count = len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False))
+        await rig[ZHEJIANG].sequencer.commit(lambda tx: tx.count_up("warm"))
+        rig.hosts[ZHEJIANG].die_at = step
+        with pytest.raises(BridgeheadError):
+            await register(rig, asked)
+        await rig.hosts[ZHEJIANG].crash()
+        rig.hosts[ZHEJIANG].open()
+        answer = await register(rig, asked)
+        assert answer.permit is not None
+        assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == count + 1
+
+
+# ---- reading -----------------------------------------------------------------------------------------------------------
+
+
+async def test_show_own_permit_to_its_county_and_a_copy_to_the_household_county(rig: Rig) -> None:
+    """Each reader sees the fields that policy releases for that purpose, and no others."""
+    rig.start_delivery()
+    urn = await registered(rig)
+    await rig.drain()
+
+    own = await steps.show(rig[ZHEJIANG], urn, caller=HALL, act=act())
+    police = await steps.show(rig[JIANGXI], urn, caller=YUSHAN_POLICE, act=act("permit.check", "F03"))
+    hall = await steps.show(rig[JIANGXI], urn, caller=YUSHAN_HALL, act=act("permit.service", "F01"))
+
+    assert own.permit is not None
+    assert police.permit is not None
+    assert hall.permit is not None
+    assert own.permit.ethnicity
+    assert (police.permit.citizen_number, police.permit.ethnicity) == (own.permit.citizen_number, None)
+    assert police.permit.household_address is None
+    assert (hall.permit.holder_name, hall.permit.citizen_number) == (own.permit.holder_name, None)
+
+
+async def test_show_to_another_county_refused_and_logged(rig: Rig) -> None:
+    """The copy is for the county that it concerns, not for the whole province."""
+    rig.start_delivery()
+    urn = await registered(rig)
+    await rig.drain()
+    size = rig[JIANGXI].sequencer.head.size
+    agencies = rig.agreement.members[JIANGXI].agencies
+    other = next(agency for agency in agencies if agency.kind == "police" and agency.county != "361123")
+
+    answer = await steps.show(rig[JIANGXI], urn, caller=other, act=act("permit.check", "F03"))
+
+    assert answer.permit is None
+    assert not answer.ruling.decision.allowed
+    assert rig[JIANGXI].sequencer.head.size == size + 1
+
+
+async def test_show_unknown_permit_is_not_found(rig: Rig) -> None:
+    """This node holds neither permit nor copy."""
+    with pytest.raises(NotFoundError):
+        await steps.show(rig[ZHEJIANG], PermitUrn("urn:permit:330822:2026:999999"), caller=HALL, act=act())
+
+
+async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
+    """Own county's permits and no others; pages lead through all of them."""
+    for _ in range(5):
+        await register(rig)
+    found = []
+    query = PermitQuery(page_size=2)
+    while True:
+        page = await steps.list_permits(rig[ZHEJIANG], query, caller=HALL, act=act())
+        found += [item.urn for item in page.permits]
+        if not page.next_page_token:
+            break
+        query = replace(query, page_token=page.next_page_token)
+
+    other = await steps.list_permits(
+        rig[ZHEJIANG], PermitQuery(), caller=parse_agency_id("zhejiang/330824/police"), act=act()
+    )
+    assert len(found) == len(set(found)) == 5
+    assert other.permits == ()
+    court = parse_agency_id("zhejiang/330822/court")
+    refused = await steps.list_permits(rig[ZHEJIANG], PermitQuery(), caller=court, act=act())
+    assert not refused.ruling.decision.allowed
+
+
+async def test_register_real_looking_number_refused_before_anything(rig: Rig) -> None:
+    """The realm guard stands before policy and store."""
+    applicant = application()
+    real = format_citizen_number("361123", true_birth_date(applicant.holder.birth_date), sequence=1)
+    applicant = replace(applicant, holder=replace(applicant.holder, citizen_number=real))
+
+    with pytest.raises(MalformedError) as caught:
+        await steps.register(rig[ZHEJIANG], applicant, caller=HALL, act=act())
+
+    assert caught.value.reason == "REAL_NUMBER_IN_DEMO"
+    assert rig[ZHEJIANG].sequencer.head.size == 0
+
+
+async def test_messages_of_all_steps_are_numbered_without_a_gap(four: Rig) -> None:
+    """Registrations at once, two recipients: each pair counts for itself."""
+    four.start_delivery()
+    await asyncio.gather(
+        *(
+            steps.register(four[ZHEJIANG], replace(application(), work_division=work), caller=HALL, act=act())
+            for work in (None, "341021", None, "341021")
+        )
+    )
+    await four.drain()
+
+    for name, count in ((JIANGXI, 4), (ANHUI, 2)):
+        found = list_messages(four[name].database, "received", pair=Pair(ZHEJIANG, name), after_seq=0, limit=99)
+        assert [message.seq for message in found] == list(range(1, count + 1))
