@@ -115,6 +115,12 @@ def put_records(transaction: GroupTransaction, records: Sequence[Record], *, exp
     Raises:
         ConflictError: VERSION_CONFLICT when another version than expected is stored, or the new one is not newer.
     """
+    if not transaction.careful and all(record.version == 1 for record in records):
+        # First versions are written unseen; should one be there already, the group is run again carefully.
+        _write(
+            transaction, records, {(record.replica, record.kind, record.id): record for record in records}, frozenset()
+        )
+        return len(records)
     with transaction.reading() as connection:
         stored = _read_versions(connection, records)
     known = frozenset(stored)

@@ -14,13 +14,12 @@ from federation.store.exchange_log import covering_checkpoint, inclusion_proof, 
 from federation.store.messages import StoredMessage
 
 
-def build_receipt(node: Node, statement_digest: str, index: int, *, head: SignedHead) -> Receipt:
-    """Builds the receipt of the leaf at `index` under that head, and verifies it.
+def build_receipt(node: Node, statement_digest: str, entry: bytes, *, index: int, head: SignedHead) -> Receipt:
+    """Builds the receipt of the leaf `entry` at `index` under that head, and verifies it.
 
     Raises:
         CorruptError: RECEIPT_INVALID when our own receipt does not verify: the node must not answer.
     """
-    entry = load_entries(node.database, index, 1)[0]
     hashes = inclusion_proof(node.database, index, head.size)
     receipt = Receipt(leaf=entry, proof=format_proof(TlogProof(index=index, hashes=hashes, checkpoint=head.note)))
     try:
@@ -33,4 +32,6 @@ def build_receipt(node: Node, statement_digest: str, index: int, *, head: Signed
 def stored_receipt(node: Node, message: StoredMessage) -> Receipt:
     """The receipt that was given first for a message, byte for byte: the head that first covered its leaf."""
     row = covering_checkpoint(node.database, message.leaf_index)
-    return build_receipt(node, message.digest, message.leaf_index, head=node.sequencer.sign(row.size, row.root))
+    entry = load_entries(node.database, message.leaf_index, 1)[0]
+    head = node.sequencer.sign(row.size, row.root)
+    return build_receipt(node, message.digest, entry, index=message.leaf_index, head=head)

@@ -23,6 +23,7 @@ MAX_PROOF_HASHES = 63
 """The most hashes that a proof in a tree of less than 2^63 leaves can need."""
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 
 
@@ -98,7 +99,7 @@ def require_text(text: str) -> str:
         raise MalformedError("TEXT", "expected text that ends in a line feed, got another end")
     if control := _CONTROL.search(text):
         raise MalformedError("TEXT", f"expected no control byte but LF, got {control.group()!r}")
-    if any("\ud800" <= char <= "\udfff" for char in text):
+    if _SURROGATE.search(text):
         raise MalformedError("TEXT", "expected characters that UTF-8 can carry, got a lone surrogate")
     return text
 

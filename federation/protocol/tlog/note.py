@@ -32,6 +32,7 @@ _KEY_ID_BYTES = 4
 _ED25519_SIGNATURE_BYTES = 64
 _HEX8 = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _LINE = re.compile(r"\u2014 ([^ ]+) ([^ ]+)")
+_NOT_IN_NAMES = re.compile(r"[\s\x00-\x1f+\ud800-\udfff]")
 
 
 class KeyKind(IntEnum):
@@ -282,7 +283,7 @@ def _format_line(signature: NoteSignature) -> str:
 
 
 def _require_name(name: str) -> str:
-    if not name or "+" in name or any(char.isspace() or char < " " or "\ud800" <= char <= "\udfff" for char in name):
+    if not name or _NOT_IN_NAMES.search(name):
         raise MalformedError("KEY_NAME", f"expected a key name without spaces and plus signs, got {name!r:.80}")
     return name
 
