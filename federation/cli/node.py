@@ -115,7 +115,7 @@ def config(home: NodeHome, form: FormOption = Form.TEXT) -> None:
         print(f"{name:<26}{value!s:<30}{sources[name]}")
 
 
-def configure_log(*, pretty: bool = False, verbose: bool = False) -> None:
+def configure_log(*, pretty: bool = False, verbose: bool = False, quiet: bool = False) -> None:
     """Sends the log lines of this process to stderr, those of libraries too: JSON, or for people when `pretty`.
 
     What names a person is dropped before a line is written, and tracebacks show no values of variables.
@@ -123,7 +123,7 @@ def configure_log(*, pretty: bool = False, verbose: bool = False) -> None:
     import structlog
     from structlog.typing import Processor
 
-    level = logging.DEBUG if verbose else logging.INFO
+    level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -33,7 +33,9 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from federation.cli.event_loop import run_loop
+    from federation.cli.node import configure_log
 
+    configure_log(quiet=True)
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
         found = run_loop(_bench(Path(folder), seconds=seconds, records=records))
     if output is Form.JSON:
