@@ -56,6 +56,9 @@ _log = structlog.get_logger()
 
 MAX_CALL_BYTES = 4 * 1024 * 1024
 FIRST_PAUSE_SECONDS = 0.05
+LOOK_AGAIN_SECONDS = 0.5
+MAX_REMEMBERED = 10_000
+"""How many ended messages are known without a look at the store, for who asks just after the end."""
 
 
 class Peer(Protocol):
@@ -113,6 +116,7 @@ class Delivery:
         self._lanes: dict[NodeName, _Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: dict[MessageId, asyncio.Future[str]] = {}
+        self._finished: dict[MessageId, str] = {}
 
     def start(self, peers: Mapping[NodeName, Peer]) -> None:
         """Starts a lane for each peer; what was queued before a restart goes first."""
@@ -150,13 +154,20 @@ class Delivery:
         Raises:
             NotFoundError: MESSAGE_UNKNOWN when it was never queued.
         """
-        state = find_outbox_state(self._database, message_id)
-        if state is None:
-            raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was queued here")
-        if state != "pending":
-            return state
-        # Shielded: who stops waiting must not take the answer from the others that wait for the same message.
-        return await asyncio.shield(self._waiting.setdefault(message_id, asyncio.get_running_loop().create_future()))
+        if (finished := self._finished.get(message_id)) is not None:
+            return finished
+        future = self._waiting.setdefault(message_id, asyncio.get_running_loop().create_future())
+        while True:
+            done, _ = await asyncio.wait([future], timeout=LOOK_AGAIN_SECONDS)
+            if done:
+                return future.result()
+            # Not one of those that were just sent: it ended before this process began, or it still waits for its peer.
+            state = find_outbox_state(self._database, message_id)
+            if state is None:
+                self._waiting.pop(message_id, None)
+                raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was queued here")
+            if state != "pending":
+                self._remember(message_id, state)
 
     async def close(self) -> None:
         """Lets the calls in flight end (their receipts are still verified and settled), then stops the lanes."""
@@ -337,6 +348,12 @@ class Delivery:
 
     def _finish(self, lane: _Lane, message_id: MessageId, state: str) -> None:
         lane.put_off.pop(message_id, None)
+        self._remember(message_id, state)
+
+    def _remember(self, message_id: MessageId, state: str) -> None:
+        self._finished[message_id] = state
+        if len(self._finished) > MAX_REMEMBERED:
+            del self._finished[next(iter(self._finished))]
         future = self._waiting.pop(message_id, None)
         if future is not None and not future.done():
             future.set_result(state)
