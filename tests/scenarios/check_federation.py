@@ -1,0 +1,136 @@
+"""The check at the end of every scenario: all stores, logs, messages and receipts of a federation against each other.
+
+Every log is computed again from its entries, every envelope and receipt verified, each pair of logs compared by the
+audit's own rules; then what the audit cannot see, the stores themselves: the same envelopes and bodies on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import permutations
+
+from federation.audit.findings import Code
+from federation.audit.report import Report, format_report
+from federation.audit.run import Audit, audit_federation
+from federation.node.home.keyring import NoteKey
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import NodeName, Pair
+from federation.protocol.receipt import Receipt
+from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
+from federation.protocol.tlog.tiles import ENTRIES, Tile
+from federation.protocol.trust import Agreement
+from federation.store.database import Database
+from federation.store.exchange_log import check_log, load_entry_bundle, load_head, load_tile
+from federation.store.messages import StoredMessage, list_messages, load_body
+from federation.store.outbox import find_outbox
+from federation.store.witness_state import find_witness_state
+from federation.wire.values import Direction, LoggedMessage, MessagePage, MessageQuery
+
+PAGE = 1000
+USUAL = frozenset({Code.COSIGNED_BY_FEW, Code.EXPIRED_RECEIVED})
+"""Warnings that a scenario without witnesses, or with a clock that runs, may end with."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is left of a node: its store, and the log's key that signs the head which the store has."""
+
+    name: NodeName
+    database: Database
+    log: NoteKey
+
+    async def checkpoint(self) -> bytes:
+        head = load_head(self.database)
+        checkpoint = Checkpoint(origin=self.log.vkey.name, size=head.size, root=head.root)
+        return sign_checkpoint(checkpoint, self.log.vkey, sign=self.log.sign)
+
+    async def load(self, tile: Tile) -> bytes:
+        if tile.level == ENTRIES:
+            return load_entry_bundle(self.database, tile.index, tile.width)
+        return load_tile(self.database, tile.level, tile.index, width=tile.width)
+
+    async def cosigned(self, origin: str) -> bytes:
+        state = find_witness_state(self.database, origin)
+        if state is None:
+            raise NotFoundError("NEVER_COSIGNED", "nothing was cosigned")
+        return state.note
+
+    def lister(self) -> Callable[[MessageQuery], Awaitable[MessagePage]]:
+        async def list_page(query: MessageQuery) -> MessagePage:
+            sent = query.direction is Direction.SENT
+            pair = Pair(self.name, query.peer) if sent else Pair(query.peer, self.name)
+            found = list_messages(
+                self.database, query.direction.value, pair=pair, after_seq=query.after_seq, limit=query.page_size
+            )
+            messages = tuple(self._logged(message, sent=sent) for message in found)
+            return MessagePage(
+                messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None
+            )
+
+        return list_page
+
+    def _logged(self, message: StoredMessage, *, sent: bool) -> LoggedMessage:
+        row = find_outbox(self.database, message.id) if sent else None
+        receipt = Receipt(leaf=row.receipt_leaf, proof=row.receipt_proof) if row and row.receipt_leaf else None
+        return LoggedMessage(seq=message.seq, envelope=message.envelope, log_index=message.leaf_index, receipt=receipt)
+
+
+async def check_federation(
+    kept: Sequence[Kept],
+    agreement: Agreement,
+    *,
+    now: datetime,
+    settled: bool = True,
+    allowed: Collection[Code] = USUAL,
+) -> Report:
+    """Checks everything; with `settled`, also that nothing is on its way any more and every message has its receipt."""
+    for each in kept:
+        check_log(each.database)
+    audit = Audit(
+        agreement=agreement,
+        sources={each.name: each for each in kept},
+        listers={each.name: each.lister() for each in kept},
+        now=lambda: now,
+    )
+    report = (await audit_federation(audit)).report
+    told = format_report(report)
+    assert report.passed, told
+    assert {finding.code for finding in report.findings} <= set(allowed), told
+    for sender, recipient in permutations(kept, 2):
+        _check_pair(sender, recipient, settled=settled)
+    if settled:
+        lines = [line for line in report.pairs if line.sent]
+        assert all(line.in_flight == 0 for line in lines), told
+        assert all(line.receipts == line.received + line.refused for line in lines), told
+    return report
+
+
+def _check_pair(sender: Kept, recipient: Kept, *, settled: bool) -> None:
+    """What the receiver has is byte for byte what the sender sent; nothing is missing below what was settled."""
+    pair = Pair(sender.name, recipient.name)
+    sent = {message.id: message for message in _every(sender.database, "sent", pair)}
+    received = {message.id: message for message in _every(recipient.database, "received", pair)}
+    assert received.keys() <= sent.keys(), f"{pair}: received what was never sent"
+    for message_id, theirs in received.items():
+        ours = sent[message_id]
+        assert (ours.envelope, ours.digest, ours.seq) == (theirs.envelope, theirs.digest, theirs.seq), (
+            f"{pair} {ours.seq}"
+        )
+        if theirs.verdict == "allowed" and ours.kind:
+            assert load_body(sender.database, message_id) == load_body(recipient.database, message_id)
+    for message_id, ours in sent.items():
+        row = find_outbox(sender.database, message_id)
+        assert row is not None, f"{pair} {ours.seq}: never queued"
+        if row.state == "settled":
+            assert message_id in received, f"{pair} {ours.seq}: settled, and never received"
+        elif settled:
+            assert row.state == "expired", f"{pair} {ours.seq}: {row.state} {row.last_error}"
+
+
+def _every(database: Database, direction: str, pair: Pair) -> list[StoredMessage]:
+    found: list[StoredMessage] = []
+    while page := list_messages(database, direction, pair=pair, after_seq=found[-1].seq if found else 0, limit=PAGE):
+        found += page
+    return found
