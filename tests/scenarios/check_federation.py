@@ -6,22 +6,25 @@ audit's own rules; then what the audit cannot see, the stores themselves: the sa
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import permutations
+from pathlib import Path
 
 from federation.audit.findings import Code
 from federation.audit.report import Report, format_report
 from federation.audit.run import Audit, audit_federation
-from federation.node.home.keyring import NoteKey
+from federation.node.home.config import database_url, load_settings
+from federation.node.home.keyring import NoteKey, load_keyring
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.trust import Agreement
-from federation.store.database import Database
+from federation.store.database import Database, open_database
 from federation.store.exchange_log import check_log, load_entry_bundle, load_head, load_tile
 from federation.store.messages import StoredMessage, list_messages, load_body
 from federation.store.outbox import find_outbox
@@ -134,3 +137,18 @@ def _every(database: Database, direction: str, pair: Pair) -> list[StoredMessage
     while page := list_messages(database, direction, pair=pair, after_seq=found[-1].seq if found else 0, limit=PAGE):
         found += page
     return found
+
+
+@contextmanager
+def kept_homes(homes: Mapping[NodeName, Path], databases: Mapping[NodeName, str] | None = None) -> Iterator[list[Kept]]:
+    """Opens what stopped nodes left: their stores (at other URLs than their settings say, when given) and log keys."""
+    kept: list[Kept] = []
+    try:
+        for name, home in homes.items():
+            keyring = load_keyring(home)
+            url = (databases or {}).get(name) or database_url(load_settings(home), home)
+            kept.append(Kept(name, open_database(url, keys=keyring.columns), keyring.log))
+        yield kept
+    finally:
+        for each in kept:
+            each.database.close()

@@ -48,13 +48,13 @@ class NodeSettings(BaseSettings):
     """SQLAlchemy URL; a relative SQLite path lies in the node's home."""
     reflection: bool = False
     """Whether gRPC reflection answers: for demonstrations only, refused in the live realm."""
-    group_window_ms: Annotated[float, Field(ge=0, le=100)] = 3.0
+    group_window_ms: Annotated[float, Field(ge=0, le=100)] = 1.0
     """How long the writer waits for company when messages come together."""
     group_limit: Annotated[int, Field(ge=1, le=4096)] = 256
     """The most jobs that one commit takes."""
-    delivery_batch: Annotated[int, Field(ge=1, le=256)] = 128
+    delivery_batch: Annotated[int, Field(ge=1, le=256)] = 32
     """The most messages that one Submit call carries."""
-    delivery_calls: Annotated[int, Field(ge=1, le=16)] = 2
+    delivery_calls: Annotated[int, Field(ge=1, le=16)] = 4
     """The most Submit calls in flight to one peer."""
     delivery_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 20.0
     """The deadline of one Submit call."""
