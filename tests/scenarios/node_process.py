@@ -2,6 +2,8 @@
 
     receive <home> <step> <nth>   answers submissions: one line of JSON in, one line out
     send <home> <step> <nth>      sends up to `MESSAGES` messages to Jiangxi; each call goes out as one line, comes back as one
+    serve <home> <step> <nth>     runs the whole node, ports and all; says `ready`, ends when its input ends
+    burst <home> <step> <nth>     runs the whole node and sends up to `nth` messages to Jiangxi; says `done` when all are settled
 
 `<step>` is a crash point of the writer, or `before-reply`; at its `<nth>` time the process is gone (SIGKILL).
 The store is where BRIDGEHEAD_DATABASE says.
@@ -27,7 +29,7 @@ from federation.node.node import Node
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
 from federation.node.receive import receive
 from federation.node.send import Cause, Draft, send
-from federation.node.serve import Parts, build_node, no_crash, utc_now
+from federation.node.serve import Parts, build_node, no_crash, running_node, utc_now
 from federation.node.trust import Trust
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError, UnavailableError
@@ -159,12 +161,12 @@ class Death:
 
     def __init__(self, step: str, nth: int) -> None:
         self._step = step
-        self._left = nth
+        self.left = nth
 
     def __call__(self, step: str) -> None:
         if step == self._step:
-            self._left -= 1
-            if self._left == 0:
+            self.left -= 1
+            if self.left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -188,8 +190,25 @@ async def _send(home: Path, death: Death) -> None:
     close_node(parts)
 
 
+async def _serve(home: Path, death: Death) -> None:
+    async with running_node(home, crash_point=death):
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+async def _burst(home: Path, death: Death) -> None:
+    items = [b64decode(line) for line in os.environ["SCENARIO_ITEMS"].split()]
+    async with running_node(home) as running:
+        print("ready", flush=True)
+        await send_rest(running.node, death.left, lambda number: items[number % len(items)], at_once=200)
+        while count_pending(running.node.database):
+            await asyncio.sleep(0.05)
+        print("done", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     command, home_, step_, nth_ = sys.argv[1:]
-    run = {"receive": _receive, "send": _send}[command]
+    run = {"receive": _receive, "send": _send, "serve": _serve, "burst": _burst}[command]
     asyncio.run(run(Path(home_), Death(step_, int(nth_))))
