@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -175,10 +174,10 @@ async def _answer(host: Host, submission: Submission, peer: NodeName) -> Answer:
 class Host:
     """One province's machine: its store stays, the process on it comes and goes."""
 
-    def __init__(self, rig: Rig, name: NodeName) -> None:
+    def __init__(self, rig: Rig, name: NodeName, *, file: str | None = None) -> None:
         self._rig = rig
         self.name = name
-        self.path = rig.folder / f"{name}.db"
+        self.path = rig.folder / f"{file or name}.db"
         self.trust = Trust(rig.agreement)
         self.die_at: str | None = None
         self.alive = False
@@ -429,8 +428,3 @@ def submission(rig: Rig, body: Body | None = None, *, seq: int = 1, **changes: o
 
 def received(node: Node, sender: NodeName = ZHEJIANG) -> list[StoredMessage]:
     return list_messages(node.database, "received", pair=Pair(sender, node.name), after_seq=0, limit=100_000)
-
-
-def copy_store(source: Path, target: Path) -> None:
-    """Copies a store that is not open."""
-    shutil.copyfile(source, target)

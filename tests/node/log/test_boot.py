@@ -15,7 +15,7 @@ from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from federation.store.exchange_log import load_entries
-from tests.node.rig import ANHUI, FUJIAN, JIANGXI, START, ZHEJIANG, Rig, draft
+from tests.node.rig import ANHUI, FUJIAN, JIANGXI, START, ZHEJIANG, Rig, draft, kit
 
 
 def cosigning(rig: Rig, name: NodeName = ZHEJIANG) -> Cosigning:
@@ -134,8 +134,6 @@ async def test_boot_node_logs_agreement_and_boot_with_who_confirmed(rig: Rig) ->
 
 def test_boot_leaf_differs_by_who_confirmed() -> None:
     """The leaf commits to the finding."""
-    from tests.node.rig import kit
-
     agreement = kit().agreement
     some = BootFinding(confirmed=(JIANGXI,), silent=(FUJIAN, ANHUI))
     none = BootFinding(confirmed=(), silent=(JIANGXI, FUJIAN, ANHUI))

@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from federation.node.log.sequence import MAX_QUEUED, Committed, LogKey, Sequencer
+from federation.node.log.sequence import MAX_QUEUED, Committed, LogKey, Sequencer, _Waiting
 from federation.protocol.errors import BridgeheadError, CorruptError, RuleError, UnavailableError
 from federation.protocol.tlog.checkpoint import verify_checkpoint
 from federation.store.database import Database, open_database
@@ -207,8 +208,6 @@ async def test_writer_that_met_corruption_stops_for_good_with_what_was_queued(da
 
 async def test_store_that_went_back_while_in_use_stops_the_writer(rig: Rig) -> None:
     """Rows of the head set back under a running node: it refuses to go on."""
-    from sqlalchemy import text
-
     writer = rig[ZHEJIANG].sequencer
     await writer.commit(append(1))
     await writer.commit(append(2))
@@ -261,8 +260,6 @@ async def test_commit_beyond_the_queue_is_told_to_come_back(database: Database) 
 
 
 def _nobody(task: asyncio.Task[Committed[int]]):
-    from federation.node.log.sequence import _Waiting
-
     loop = task.get_loop()
     return _Waiting(lambda _tx: None, loop.create_future(), loop)
 
