@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,40 +203,52 @@ async def _ask_cosigned(read_url: str, origin: str) -> bytes:
 async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
     node, settings = parts.node, parts.node.settings
     peer_files, agency_files = find_side(home, "peer"), find_side(home, "agency")
-    peer_server = await start_peer_server(
-        peer_services(node, home),
-        gate=_peer_gate(node),
-        listener=_listener(settings, settings.peer_port, peer_files, roots=lambda: _peer_roots(node)),
-    )
     authority = agency_files.authority.read_text(encoding="utf-8")
-    agency_server = await start_agency_server(
-        agency_services(node, home, delivery=parts.delivery, cosigning=parts.cosigning),
-        gate=_agency_gate(node, home, authority),
-        listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
-    )
     functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning)
-    http = await serve_http(
-        read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
-    )
-    clients = _peer_clients(node, peer_files)
-    parts.delivery.start(clients)
-    duties = [
-        asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
-        asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
-    ]
-    for server in (peer_server, agency_server):
-        await server.set_serving(serving=True)
-    try:
+    async with contextlib.AsyncExitStack() as stack:  # whatever was opened is closed, the newest first
+        http = await serve_http(
+            read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
+        )
+        stack.push_async_callback(http.stop)
+        clients = _peer_clients(node, peer_files)
+        for client in clients.values():
+            stack.push_async_callback(client.close)
+        stack.push_async_callback(parts.delivery.close)
+        servers: list[RunningServer] = []
+        stack.push_async_callback(_stop_servers, servers, settings.drain_seconds)
+        peer_server = await start_peer_server(
+            peer_services(node, home),
+            gate=_peer_gate(node),
+            listener=_listener(settings, settings.peer_port, peer_files, roots=lambda: _peer_roots(node)),
+        )
+        servers.append(peer_server)
+        agency_server = await start_agency_server(
+            agency_services(node, home, delivery=parts.delivery, cosigning=parts.cosigning),
+            gate=_agency_gate(node, home, authority),
+            listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
+        )
+        servers.append(agency_server)
+        parts.delivery.start(clients)
+        duties = [
+            asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
+            asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
+        ]
+        stack.push_async_callback(_end_duties, duties)
+        for server in servers:
+            await server.set_serving(serving=True)
         yield Running(
             node=node, delivery=parts.delivery, peer_server=peer_server, agency_server=agency_server, http=http
         )
-    finally:
-        for duty in duties:
-            duty.cancel()
-        await asyncio.gather(*duties, return_exceptions=True)
-        await asyncio.gather(peer_server.stop(settings.drain_seconds), agency_server.stop(settings.drain_seconds))
-        await parts.delivery.close()
-        await asyncio.gather(http.stop(), *(client.close() for client in clients.values()))
+
+
+async def _stop_servers(servers: Sequence[RunningServer], drain_seconds: float) -> None:
+    await asyncio.gather(*(server.stop(drain_seconds) for server in servers))
+
+
+async def _end_duties(duties: Sequence[asyncio.Task[None]]) -> None:
+    for duty in duties:
+        duty.cancel()
+    await asyncio.gather(*duties, return_exceptions=True)
 
 
 def _listener(settings: NodeSettings, port: int, files: SideFiles, *, roots: Callable[[], str]) -> Listener:

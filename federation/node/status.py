@@ -6,8 +6,10 @@ from federation.node.deliver import Delivery
 from federation.node.log.witness import Cosigning
 from federation.node.node import Node
 from federation.protocol.ids import NodeName
+from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
 from federation.store.outbox import count_pending
+from federation.store.witness_state import list_contradictions
 from federation.wire.values import NodeStatus, PeerState
 
 SOFTWARE_VERSION = "0.1.0"
@@ -59,10 +61,13 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
         )
     if state is Freshness.EXPIRED:
         found.append("the agreement has expired: nothing new is sent or accepted until any node re-signs its freshness")
-    for name in agreement.members:
+    for name, member in agreement.members.items():
         error = delivery.last_error(name)
         if error is not None:
             found.append(f"{name}: {error}")
+        kept = list_contradictions(node.database, parse_vkey(member.log_vkey).name)
+        if kept:
+            found.append(f"{name}: its log signed two histories; {len(kept)} of its heads are kept as proof")
     if node.sequencer.failure is not None:
         found.append(f"the log stopped: {node.sequencer.failure}")
     return found

@@ -1,0 +1,72 @@
+"""Starting and stopping a whole node: what is opened is closed again, also when the start fails halfway."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from federation.node.home.config import load_settings
+from federation.node.serve import running_node
+from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.leaf import LeafKind, decode_leaf
+from federation.store.exchange_log import load_entries
+from tests.scenarios.provinces import Federation, make_federation
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
+    return make_federation(tmp_path_factory.mktemp("serve"))
+
+
+def ports(federation: Federation) -> list[int]:
+    settings = load_settings(federation.home("zhejiang"))
+    return [settings.peer_port, settings.agency_port, settings.read_port]
+
+
+def free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("BRIDGEHEAD_DATABASE", f"sqlite:///{tmp_path}/node.db")
+    return
+
+
+async def test_running_node_logs_its_boot_listens_and_frees_its_ports(federation: Federation, own_store: None) -> None:
+    """From the first leaf on the process is accountable; after the block nobody listens."""
+    async with running_node(federation.home("zhejiang")) as running:
+        size = running.node.sequencer.head.size
+        kinds = [decode_leaf(entry).kind for entry in load_entries(running.node.database, 0, size)]
+        assert not any(map(free, ports(federation)))
+
+    assert kinds == [LeafKind.AGREEMENT, LeafKind.BOOT]
+    assert all(map(free, ports(federation)))
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2], ids=["peer port", "agency port", "read port"])
+async def test_running_node_whose_port_is_taken_does_not_start_and_leaves_nothing_open(
+    federation: Federation, own_store: None, taken: int
+) -> None:
+    """A port in use is an error of the house; the ports that were open already are closed again."""
+    wanted = ports(federation)
+    with socket.create_server(("127.0.0.1", wanted[taken])):
+        with pytest.raises(BridgeheadError):
+            async with running_node(federation.home("zhejiang")):
+                pass
+        assert all(free(port) for port in wanted if port != wanted[taken])
+
+
+async def test_running_node_in_another_nodes_home_refused(
+    federation: Federation, own_store: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings, keys and agreement must be of one node."""
+    monkeypatch.setenv("BRIDGEHEAD_NODE", "jiangxi")
+    with pytest.raises(MalformedError) as caught:
+        async with running_node(federation.home("zhejiang")):
+            pass
+    assert caught.value.reason == "SETTINGS"

@@ -1,0 +1,94 @@
+"""What an operator is told: log, agreement, peers, and everything that needs a look."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from federation.node.send import send
+from federation.node.status import node_status
+from federation.protocol.errors import CorruptError
+from federation.store.witness_state import keep_contradiction
+from federation.wire.values import NodeStatus, PeerState
+from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft
+
+
+def status(rig: Rig) -> NodeStatus:
+    parts = rig.hosts[ZHEJIANG].parts
+    assert parts is not None
+    return node_status(parts.node, parts.delivery, parts.cosigning)
+
+
+def peer(rig: Rig) -> PeerState:
+    return next(each for each in status(rig).peers if each.node == JIANGXI)
+
+
+async def test_status_of_a_node_at_rest_warns_of_nothing(rig: Rig) -> None:
+    """Name, realm, agreement, head; every other member is a peer."""
+    found = status(rig)
+
+    assert (found.node, found.realm, found.agreement_version) == (ZHEJIANG, "demo", rig.agreement.version)
+    assert (found.agreement_digest, found.agreement_freshness) == (rig.agreement.digest, "fresh")
+    assert (found.tree_size, found.checkpoint) == (0, rig[ZHEJIANG].sequencer.head.note)
+    assert {each.node for each in found.peers} == {JIANGXI, FUJIAN, ANHUI}
+    assert found.warnings == ()
+
+
+async def test_status_counts_what_waits_and_tells_who_cannot_be_reached(rig: Rig) -> None:
+    """A peer that is down: how much waits for it, and why; once it is back, when it last receipted."""
+    line = rig.faults(ZHEJIANG, JIANGXI)
+    line.cut = True
+    await send(rig[ZHEJIANG], [draft(), draft()], rows=lambda _tx: None)
+    rig.start_delivery()
+    while not line.carried:
+        await asyncio.sleep(0)
+    while peer(rig).reachable:
+        await asyncio.sleep(0)
+
+    assert peer(rig).waiting_count == 2
+    assert peer(rig).last_receipt_time is None
+    assert any("PEER_CUT" in warning for warning in status(rig).warnings)
+
+    line.cut = False
+    await rig.drain()
+    while not peer(rig).reachable:
+        await asyncio.sleep(0)
+    assert (peer(rig).waiting_count, peer(rig).last_receipt_time) == (0, rig.clock())
+    assert status(rig).warnings == ()
+
+
+async def test_status_warns_when_a_message_is_put_off_although_the_peer_is_reached(rig: Rig) -> None:
+    """One message that waits is no dead peer."""
+    newer = replace(rig.agreement, version=2, digest="ab" * 32)
+    rig.put_in_force(newer, ZHEJIANG)
+    await send(rig[ZHEJIANG], [draft()], rows=lambda _tx: None)
+    rig.start_delivery()
+    while not status(rig).warnings:
+        await asyncio.sleep(0)
+
+    assert peer(rig).reachable
+    assert "AGREEMENT_BEHIND" in status(rig).warnings[0]
+
+
+async def test_status_warns_of_a_lapsed_and_of_an_expired_agreement(rig: Rig) -> None:
+    """Lapsed: it goes on, and until when. Expired: what stopped, and what helps."""
+    lapsed = replace(rig.agreement, fresh_until_time=rig.clock() - timedelta(hours=1))
+    rig.put_in_force(lapsed)
+    (warning,) = status(rig).warnings
+    assert status(rig).agreement_freshness == "lapsed"
+    assert (lapsed.fresh_until_time + lapsed.lapse_grace).isoformat() in warning
+
+    rig.put_in_force(replace(lapsed, expires_time=rig.clock()))
+    assert status(rig).agreement_freshness == "expired"
+    assert "expired" in status(rig).warnings[0]
+
+
+async def test_status_warns_of_a_forked_log_and_of_a_stopped_one(rig: Rig) -> None:
+    """Both need a human at once."""
+    vkey = rig[JIANGXI].sequencer.vkey
+    keep_contradiction(rig[ZHEJIANG].database, vkey.name, b"a head\n", now=rig.clock())
+    rig[ZHEJIANG].sequencer._failure = CorruptError("LOG_HEAD", "the store went back")
+
+    assert [warning for warning in status(rig).warnings if "jiangxi: its log signed two histories" in warning]
+    assert [warning for warning in status(rig).warnings if "the log stopped" in warning]

@@ -1,0 +1,166 @@
+"""A newer agreement comes into force without a restart, an older one never; a rotated key signs when it may."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
+from federation.node.home.agreement_files import read_agreement_files
+from federation.node.home.keyring import Office, load_keyring, rotate_key
+from federation.node.home.member_sheet import load_member_sheet, member_bundle
+from federation.node.node import Node
+from federation.node.send import send
+from federation.node.serve import Parts, build_node, utc_now
+from federation.node.trust import Trust
+from federation.node.upkeep import take_from_home, take_from_peers
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import RuleError, StaleError, UnavailableError
+from federation.protocol.ids import NodeName, Pair
+from federation.protocol.keys import PublicKey
+from federation.protocol.leaf import LeafKind, decode_leaf
+from federation.protocol.trust import AgreementFiles
+from federation.store.exchange_log import load_entries
+from federation.store.messages import list_messages
+from tests.node.rig import JIANGXI, ZHEJIANG, draft
+from tests.scenarios.node_process import close_node, open_node
+from tests.scenarios.provinces import ALL, NODES, POLICIES, Federation, make_federation
+
+
+@dataclass
+class Scene:
+    """Four homes, and Zhejiang's node without ports."""
+
+    federation: Federation
+    parts: Parts
+    folder: Path
+
+    @property
+    def node(self) -> Node:
+        return self.parts.node
+
+    @property
+    def home(self) -> Path:
+        return self.federation.home("zhejiang")
+
+    def publish(self, *, into: tuple[str, ...] = ALL) -> AgreementFiles:
+        """The next version out of the homes as they are now, signed by three."""
+        out = self.folder / f"draft-{len(list(self.folder.glob('draft-*')))}"
+        bundles = [
+            member_bundle(self.federation.home(name), load_member_sheet(NODES / name / "member.toml")) for name in ALL
+        ]
+        previous = read_agreement_files(self.home)
+        draft_agreement(out, bundles, nodes=NODES, policies=POLICIES, previous=previous, now=utc_now())
+        for name in ALL[:3]:
+            sign_draft(out, self.federation.home(name))
+        publish_draft(out, [self.federation.home(name) for name in into], now=utc_now())
+        return read_agreement_files(self.federation.home(into[0]))
+
+    def leaves(self) -> list[LeafKind]:
+        entries = load_entries(self.node.database, 0, self.node.sequencer.head.size)
+        return [decode_leaf(entry).kind for entry in entries]
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    federation = make_federation(tmp_path)
+    parts = open_node(federation.home("zhejiang"))
+    yield Scene(federation, parts, tmp_path)
+    close_node(parts)
+
+
+@dataclass
+class Source:
+    """A peer that hands out an agreement, or none."""
+
+    files: AgreementFiles | None
+
+    async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
+        if self.files is None:
+            raise UnavailableError("PEER_DOWN", "down")
+        return self.files
+
+
+async def test_take_from_home_puts_what_was_published_in_force_and_logs_it(scene: Scene) -> None:
+    """`agreement publish` needs no restart; the leaf says from when on messages were judged under it."""
+    await take_from_home(scene.node, scene.home)
+    assert scene.leaves() == []
+
+    scene.publish()
+    await take_from_home(scene.node, scene.home)
+    await take_from_home(scene.node, scene.home)
+
+    assert scene.node.trust.in_force.agreement.version == 2
+    assert scene.leaves() == [LeafKind.AGREEMENT]
+
+
+async def test_take_from_home_that_was_set_back_changes_nothing(scene: Scene) -> None:
+    """A disk restored from a backup does not bring an older agreement into force."""
+    current = scene.home / "agreement" / "current"
+    old = current.readlink()
+    scene.publish()
+    await take_from_home(scene.node, scene.home)
+    current.unlink()
+    current.symlink_to(old)
+
+    with pytest.raises(StaleError) as caught:
+        await take_from_home(scene.node, scene.home)
+
+    assert caught.value.reason == "AGREEMENT_ROLLBACK"
+    assert scene.node.trust.in_force.agreement.version == 2
+
+
+async def test_take_from_peers_installs_the_newest_that_verifies(scene: Scene) -> None:
+    """Peers that are down, hand out garbage or an older version are passed over."""
+    old = read_agreement_files(scene.home)
+    newer = scene.publish(into=("jiangxi",))
+    tampered = replace(newer, files={**newer.files, "members.json": b"{}"})
+    sources = [Source(None), Source(tampered), Source(newer), Source(old)]
+
+    await take_from_peers(
+        scene.node, scene.home, {NodeName(f"peer{number}"): source for number, source in enumerate(sources)}
+    )
+
+    assert scene.node.trust.in_force.agreement.version == 2
+    assert read_agreement_files(scene.home) == newer
+    assert scene.leaves() == [LeafKind.AGREEMENT]
+
+
+async def _signed_by(scene: Scene) -> str:
+    await send(scene.node, [draft()], rows=lambda _tx: None)
+    found = list_messages(scene.node.database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=99)
+    return parse_envelope(found[-1].envelope).signatures[0].keyid
+
+
+async def test_rotated_message_key_signs_as_soon_as_the_agreement_names_it(scene: Scene) -> None:
+    """Before: the old key. After the next version is in force: the new one. No restart between."""
+    old = load_keyring(scene.home).message.public_key
+    new: PublicKey = rotate_key(scene.home, Office.MESSAGE, now=utc_now())
+    assert await _signed_by(scene) == old.key_id
+
+    scene.publish()
+    assert await _signed_by(scene) == old.key_id
+    await take_from_home(scene.node, scene.home)
+
+    assert await _signed_by(scene) == new.key_id
+
+
+async def test_message_key_that_the_agreement_does_not_name_signs_nothing(scene: Scene) -> None:
+    """A node whose keys are not agreed does not start, and one that runs sends nothing; its rows are undone."""
+    agreement = scene.node.trust.in_force.agreement
+    member = agreement.members[ZHEJIANG]
+    ended = tuple(replace(key, valid_until=utc_now() - timedelta(seconds=1)) for key in member.message_keys)
+    over = replace(agreement, members={**agreement.members, ZHEJIANG: replace(member, message_keys=ended)})
+    scene.node.trust.replace(over)
+
+    with pytest.raises(RuleError) as caught:
+        await send(scene.node, [draft()], rows=lambda tx: tx.count_up("rows"))
+    assert caught.value.reason == "MESSAGE_KEY_NOT_AGREED"
+    assert scene.node.database.find_counter("rows") == 0
+    assert scene.node.sequencer.head.size == 0
+    with pytest.raises(RuleError):
+        build_node(scene.node.settings, load_keyring(scene.home), Trust(over), home=scene.folder, now=utc_now)
