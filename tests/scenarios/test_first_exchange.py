@@ -7,9 +7,11 @@ import uuid
 from pathlib import Path
 
 from federation.domain.synthetic import synthetic_applications
+from federation.node.home.agreement_files import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now
 from federation.wire.values import Act
+from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import make_federation
 
 
@@ -47,3 +49,7 @@ async def test_permit_registered_in_changshan_arrives_in_yushan(tmp_path: Path) 
         assert shown.permit is not None, shown.ruling
         assert shown.permit.citizen_number == application.holder.citizen_number
         assert shown.permit.ethnicity is None
+
+    agreement = load_home_agreement(federation.home("zhejiang"), now=utc_now())
+    with kept_homes({name: federation.home(name) for name in federation.homes}) as kept:
+        await check_federation(kept, agreement, now=utc_now())
