@@ -41,6 +41,8 @@ _PEER = frozenset({Side.PEER})
 _AGENCY = frozenset({Side.AGENCY})
 _BOTH = frozenset({Side.PEER, Side.AGENCY})
 _PERMITS = "/federation.v1.PermitService/"
+_LOOKUPS = "/federation.v1.LookupService/"
+_POLICE = frozenset({"police"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
@@ -56,6 +58,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _PERMITS + "GetPermit": Method(sides=_AGENCY),
         _PERMITS + "ListPermits": Method(sides=_AGENCY),
         _PERMITS + "ImportPermits": Method(sides=_AGENCY, floor_seconds=0.5),
+        _LOOKUPS + "OpenCase": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _LOOKUPS + "CloseCase": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _LOOKUPS + "Search": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _LOOKUPS + "Fetch": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _LOOKUPS + "ListLookups": Method(sides=_AGENCY, kinds=_POLICE),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
         "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),
         "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),
