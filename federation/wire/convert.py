@@ -242,7 +242,7 @@ def status_to_pb(status: NodeStatus) -> node_service_pb2.GetStatusResponse:
         agreement_version=status.agreement_version,
         agreement_digest=status.agreement_digest,
         agreement_freshness=status.agreement_freshness,
-        agreement_expire_time=_time_to_pb(status.agreement_expire_time),
+        agreement_expire_time=time_to_pb(status.agreement_expire_time),
         tree_size=status.tree_size,
         checkpoint=status.checkpoint,
         peers=[_peer_to_pb(peer) for peer in status.peers],
@@ -264,7 +264,7 @@ def status_from_pb(found: node_service_pb2.GetStatusResponse) -> NodeStatus:
         agreement_version=found.agreement_version,
         agreement_digest=found.agreement_digest,
         agreement_freshness=found.agreement_freshness,
-        agreement_expire_time=_time_from_pb(found.agreement_expire_time),
+        agreement_expire_time=time_from_pb(found.agreement_expire_time),
         tree_size=found.tree_size,
         checkpoint=found.checkpoint,
         peers=tuple(_peer_from_pb(peer) for peer in found.peers),
@@ -277,8 +277,8 @@ def _peer_to_pb(peer: PeerState) -> node_service_pb2.PeerStatus:
         node=peer.node,
         reachable=peer.reachable,
         waiting_count=peer.waiting_count,
-        oldest_waiting_time=_optional_time_to_pb(peer.oldest_waiting_time),
-        last_receipt_time=_optional_time_to_pb(peer.last_receipt_time),
+        oldest_waiting_time=optional_time_to_pb(peer.oldest_waiting_time),
+        last_receipt_time=optional_time_to_pb(peer.last_receipt_time),
         cosigned_size=peer.cosigned_size,
         clock_offset_millis=peer.clock_offset_millis,
     )
@@ -289,22 +289,25 @@ def _peer_from_pb(found: node_service_pb2.PeerStatus) -> PeerState:
         node=parse_node_name(found.node),
         reachable=found.reachable,
         waiting_count=found.waiting_count,
-        oldest_waiting_time=_time_from_pb(found.oldest_waiting_time) if found.HasField("oldest_waiting_time") else None,
-        last_receipt_time=_time_from_pb(found.last_receipt_time) if found.HasField("last_receipt_time") else None,
+        oldest_waiting_time=time_from_pb(found.oldest_waiting_time) if found.HasField("oldest_waiting_time") else None,
+        last_receipt_time=time_from_pb(found.last_receipt_time) if found.HasField("last_receipt_time") else None,
         cosigned_size=found.cosigned_size,
         clock_offset_millis=found.clock_offset_millis if found.HasField("clock_offset_millis") else None,
     )
 
 
-def _time_to_pb(time: datetime) -> Timestamp:
+def time_to_pb(time: datetime) -> Timestamp:
+    """A time in UTC, as a message."""
     found = Timestamp()
     found.FromDatetime(time)
     return found
 
 
-def _optional_time_to_pb(time: datetime | None) -> Timestamp | None:
-    return None if time is None else _time_to_pb(time)
+def optional_time_to_pb(time: datetime | None) -> Timestamp | None:
+    """The same; None stays absent."""
+    return None if time is None else time_to_pb(time)
 
 
-def _time_from_pb(found: Timestamp) -> datetime:
+def time_from_pb(found: Timestamp) -> datetime:
+    """A time in UTC."""
     return found.ToDatetime(tzinfo=UTC)
