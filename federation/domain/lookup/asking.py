@@ -1,0 +1,387 @@
+"""What goes over the border in a look-up: a question about one person, hit or no hit, then named fields of the hit.
+
+Rules kept: one person by an exact number or an exact permit; no names, no wildcards, no lists; an answer holds no field
+of a person; a fetch names its fields and is signed by the officer's own key; a release holds just the fields asked
+for, and ends. The realm guard holds for every number. No message of an error and no `repr` shows a person or a handle.
+Trusts nothing: the bytes come from another province. Sources: misuse controls M1, M3 and M9; the two-step form of the
+Prüm decisions; canonical form as in `protocol.canonical_json`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
+from federation.domain.lookup.case import parse_case_id
+from federation.domain.lookup.handle import parse_handle
+from federation.domain.permit import parse_permit_urn
+from federation.domain.permit_item import PERMIT_FIELDS, PermitItem
+from federation.protocol.canonical_json import (
+    JsonValue,
+    decode_canonical,
+    encode_canonical,
+    expect_names,
+    read_object,
+    read_text,
+)
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import MessageId, Realm, format_time, parse_message_id, parse_time
+from federation.protocol.keys import PublicKey, Suite, verify_signature
+from federation.protocol.tlog.lines import parse_base64
+
+SEARCH_BODY: Final = "application/vnd.bridgehead.lookup-search.v1+json"
+"""The media type of a body that holds one `SearchItem`."""
+ANSWER_BODY: Final = "application/vnd.bridgehead.lookup-answer.v1+json"
+"""The media type of a body that holds one `AnswerItem`."""
+FETCH_BODY: Final = "application/vnd.bridgehead.lookup-fetch.v1+json"
+"""The media type of a body that holds one `FetchItem`."""
+RELEASE_BODY: Final = "application/vnd.bridgehead.lookup-release.v1+json"
+"""The media type of a body that holds one `ReleaseItem`."""
+
+_FIELDS: Final = frozenset(PERMIT_FIELDS)
+_STEP_UP: Final = "bridgehead/v1/lookup.fetch"
+_WILDCARD: Final = re.compile(r"[*?%_\[\]＊？％＿]")
+_NUMBER: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
+_PERMIT_PREFIX: Final = "urn:permit:"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_TEXT: Final = 200
+_KEY_BYTES: Final = 32
+_SIGNATURE_BYTES: Final = 64
+
+
+class SelectorKind(StrEnum):
+    """By what a person may be looked up."""
+
+    CITIZEN_NUMBER = "citizen_number"
+    PERMIT = "permit"
+
+
+class Outcome(StrEnum):
+    """What came of asking one province."""
+
+    HIT = "hit"
+    NO_HIT = "no_hit"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"
+
+
+class Urgency(StrEnum):
+    """How long the other side has: urgent 10 minutes, routine 1 hour."""
+
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+
+_TIMES: Final = MappingProxyType({Urgency.URGENT: timedelta(minutes=10), Urgency.ROUTINE: timedelta(hours=1)})
+
+
+def deadline_of(urgency: Urgency, asked: datetime) -> datetime:
+    """Until when an answer is waited for; after it the look-up has expired on both sides."""
+    return asked + _TIMES[urgency]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """One person, exactly: a citizen number or the name of a permit."""
+
+    kind: SelectorKind
+    value: str
+
+    def __repr__(self) -> str:
+        """Hides the value, so that a log line or a traceback names nobody."""
+        return f"Selector({self.kind})"
+
+
+def parse_selector(text: str, realm: Realm) -> Selector:
+    """Parses a citizen number of 18 characters or the URN of a permit, exactly as written.
+
+    Raises:
+        MalformedError: LOOKUP_WILDCARD; LOOKUP_FORM for a name, a list or anything else; CITIZEN_NUMBER_* and
+            REAL_NUMBER_IN_DEMO for a number that nobody of this realm can have; PERMIT_URN.
+    """
+    if _WILDCARD.search(text):
+        raise MalformedError("LOOKUP_WILDCARD", "expected one exact number or permit, got a wildcard")
+    if _NUMBER.fullmatch(text):
+        return Selector(kind=SelectorKind.CITIZEN_NUMBER, value=verify_citizen_number(text, realm))
+    if text.startswith(_PERMIT_PREFIX):
+        return Selector(kind=SelectorKind.PERMIT, value=parse_permit_urn(text))
+    raise MalformedError("LOOKUP_FORM", "expected one citizen number or one permit; names and lists are not looked up")
+
+
+def verify_selector(selector: Selector, realm: Realm) -> Selector:
+    """Returns a selector when parsing its value gives the same one.
+
+    Raises:
+        MalformedError: as `parse_selector`; LOOKUP_FORM when the value is of the other kind.
+    """
+    if parse_selector(selector.value, realm) != selector:
+        raise MalformedError("LOOKUP_FORM", f"expected a value of kind {selector.kind}, got one of the other kind")
+    return selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchItem:
+    """The question: does the other side hold a permit of this person?"""
+
+    lookup_id: MessageId
+    selector: Selector
+    case_id: str
+
+
+def encode_search_item(item: SearchItem) -> bytes:
+    """Encodes a question into its one canonical form."""
+    selector: dict[str, JsonValue] = {"kind": item.selector.kind.value, "value": item.selector.value}
+    return encode_canonical({"lookup_id": item.lookup_id, "selector": selector, "case_id": item.case_id})
+
+
+def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
+    """Decodes a question from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID and CASE_ID for its form; as `verify_selector` for the person.
+    """
+    what = "look-up search"
+    value = decode_canonical(encoded, what=what)
+    expect_names(value, SearchItem.__slots__, what=what)
+    selector = read_object(value, "selector", what=what)
+    expect_names(selector, Selector.__slots__, what=what)
+    kind = next((kind for kind in SelectorKind if kind.value == selector["kind"]), None)
+    if kind is None:
+        raise MalformedError("LOOKUP_FORM", f"{what}: expected the kind citizen_number or permit")
+    found = Selector(kind=kind, value=read_text(selector, "value", what=what))
+    return SearchItem(
+        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
+        selector=verify_selector(found, realm),
+        case_id=parse_case_id(read_text(value, "case_id", what=what)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerItem:
+    """Hit or no hit; a hit has a handle and the time when it ends, a miss has neither. No field of a person."""
+
+    lookup_id: MessageId
+    hit: bool
+    handle: str | None = None
+    expires: datetime | None = None
+
+    def __repr__(self) -> str:
+        """Hides the handle, which opens the record behind it."""
+        return f"AnswerItem({self.lookup_id}, hit={self.hit})"
+
+
+def encode_answer_item(item: AnswerItem) -> bytes:
+    """Encodes an answer into its one canonical form."""
+    value: dict[str, JsonValue] = {"lookup_id": item.lookup_id, "hit": item.hit}
+    if item.handle is not None:
+        value["handle"] = item.handle
+    if item.expires is not None:
+        value["expires"] = format_time(item.expires)
+    return encode_canonical(value)
+
+
+def decode_answer_item(encoded: bytes) -> AnswerItem:
+    """Decodes an answer from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form, a hit without a handle included, and a
+            miss with one.
+    """
+    what = "look-up answer"
+    value = decode_canonical(encoded, what=what)
+    hit = value.get("hit")
+    if not isinstance(hit, bool):
+        raise MalformedError("JSON_TYPE", f"{what}: expected 'hit' to be true or false", field="hit")
+    expect_names(value, AnswerItem.__slots__ if hit else ("lookup_id", "hit"), what=what)
+    return AnswerItem(
+        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
+        hit=hit,
+        handle=parse_handle(read_text(value, "handle", what=what)) if hit else None,
+        expires=parse_time(read_text(value, "expires", what=what)) if hit else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchItem:
+    """The second question: named fields of one hit. Key (32 bytes) and signature (64 bytes) are base64, Ed25519."""
+
+    lookup_id: MessageId
+    handle: str
+    fields: frozenset[str]
+    officer_key: str
+    officer_signature: str
+
+    def __repr__(self) -> str:
+        """Hides the handle, which opens the record behind it."""
+        return f"FetchItem({self.lookup_id}, fields={sorted(self.fields)})"
+
+
+def step_up_bytes(fetch: FetchItem) -> bytes:
+    """The bytes that the officer's own key signs: handle, fields and key.
+
+    The signature itself is no part of them. Nor is the look-up's id: the handle was made for one look-up of one officer
+    in one case, and the officer's desk knows the handle only.
+    """
+    return encode_canonical(
+        {
+            "type": _STEP_UP,
+            "handle": fetch.handle,
+            "fields": sorted(fetch.fields),
+            "officer_key": fetch.officer_key,
+        }
+    )
+
+
+def verify_step_up(fetch: FetchItem) -> PublicKey:
+    """Returns the officer's key when it signed this fetch; whose key it is, is the caller's to know.
+
+    Raises:
+        MalformedError: BASE64, STEP_UP_FORM and KEY_* for a key or a signature of another form.
+        UntrustedError: as `verify_signature`, when the signature does not hold.
+    """
+    key = PublicKey(Suite.ED25519, _parse_bytes(fetch.officer_key, _KEY_BYTES, "the officer's key"))
+    signature = _parse_bytes(fetch.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
+    verify_signature(key, step_up_bytes(fetch), signature)
+    return key
+
+
+def encode_fetch_item(item: FetchItem) -> bytes:
+    """Encodes a fetch into its one canonical form."""
+    return encode_canonical(
+        {
+            "lookup_id": item.lookup_id,
+            "handle": item.handle,
+            "fields": sorted(item.fields),
+            "officer_key": item.officer_key,
+            "officer_signature": item.officer_signature,
+        }
+    )
+
+
+def decode_fetch_item(encoded: bytes) -> FetchItem:
+    """Decodes a fetch from another province; the signature is of the right form, but not verified yet.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM, BASE64 and STEP_UP_FORM for its form; LOOKUP_FIELD when it
+            names no field, or one that no permit has.
+    """
+    what = "look-up fetch"
+    value = decode_canonical(encoded, what=what)
+    expect_names(value, FetchItem.__slots__, what=what)
+    item = FetchItem(
+        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
+        handle=parse_handle(read_text(value, "handle", what=what)),
+        fields=verify_fields(_read_names(value["fields"])),
+        officer_key=read_text(value, "officer_key", what=what),
+        officer_signature=read_text(value, "officer_signature", what=what),
+    )
+    _parse_bytes(item.officer_key, _KEY_BYTES, "the officer's key")
+    _parse_bytes(item.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
+    return item
+
+
+def verify_fields(fields: frozenset[str]) -> frozenset[str]:
+    """Returns the fields when there is at least one and a permit has each of them.
+
+    Raises:
+        MalformedError: LOOKUP_FIELD.
+    """
+    if not fields:
+        raise MalformedError("LOOKUP_FIELD", "expected at least one named field")
+    if not fields <= _FIELDS:
+        raise MalformedError("LOOKUP_FIELD", f"no such field of a permit: {min(fields - _FIELDS)!r:.60}")
+    return fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseItem:
+    """What was released: each field as text, and until when the asker may read it."""
+
+    lookup_id: MessageId
+    handle: str
+    fields: Mapping[str, str]
+    expires: datetime
+
+    def __repr__(self) -> str:
+        """Hides the person and the handle."""
+        return f"ReleaseItem({self.lookup_id}, fields={sorted(self.fields)})"
+
+
+def release_fields(item: PermitItem, fields: frozenset[str]) -> Mapping[str, str]:
+    """The named fields of a permit as text; what the permit does not have is left out, what was not named, too."""
+    found = {name: getattr(item, name) for name in PERMIT_FIELDS if name in fields}
+    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
+
+
+def encode_release_item(item: ReleaseItem) -> bytes:
+    """Encodes a release into its one canonical form."""
+    return encode_canonical(
+        {
+            "lookup_id": item.lookup_id,
+            "handle": item.handle,
+            "fields": dict(item.fields),
+            "expires": format_time(item.expires),
+        }
+    )
+
+
+def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:
+    """Decodes a release from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form; LOOKUP_FIELD when it holds no field or
+            one that no permit has; LOOKUP_VALUE for a value of another form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
+    """
+    what = "look-up release"
+    value = decode_canonical(encoded, what=what)
+    expect_names(value, ReleaseItem.__slots__, what=what)
+    found = read_object(value, "fields", what=what)
+    fields = {name: read_text(found, name, what=what) for name in sorted(verify_fields(frozenset(found)))}
+    _verify_values(fields, realm)
+    return ReleaseItem(
+        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
+        handle=parse_handle(read_text(value, "handle", what=what)),
+        fields=MappingProxyType(fields),
+        expires=parse_time(read_text(value, "expires", what=what)),
+    )
+
+
+def _verify_values(fields: Mapping[str, str], realm: Realm) -> None:
+    for name, text in fields.items():
+        if not 0 < len(text) <= _MAX_TEXT or _CONTROL.search(text):
+            raise MalformedError("LOOKUP_VALUE", f"expected {name!r} to be 1 to {_MAX_TEXT} characters", field=name)
+    if "citizen_number" in fields:
+        verify_citizen_number(fields["citizen_number"], realm)
+    if "birth_date" in fields:
+        verify_birth_realm(_parse_date(fields["birth_date"]), realm)
+
+
+def _parse_date(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date") from error
+    if day.isoformat() != text:
+        raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date")
+    return day
+
+
+def _parse_bytes(text: str, size: int, what: str) -> bytes:
+    found = parse_base64(text, what)
+    if len(found) != size:
+        raise MalformedError("STEP_UP_FORM", f"expected {what} to have {size} bytes, got {len(found)}")
+    return found
+
+
+def _read_names(found: JsonValue) -> frozenset[str]:
+    texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+    if texts != found or texts != sorted(set(texts)):
+        raise MalformedError("JSON_TYPE", "look-up fetch: expected 'fields' to be a sorted list of different strings")
+    return frozenset(texts)

@@ -1,0 +1,260 @@
+"""The case that a look-up is bound to: who leads it, under which letter, for what, where, and until when.
+
+Rules kept: nobody is looked up without an open case; a case has a term of at most 90 days and is never extended, only
+closed; a closed case stays closed; after it is opened nothing of it changes but its closing. The leader is a
+pseudonym. A case from another province is taken as it was opened or not at all.
+Sources: 公安机关办理刑事案件程序规定 articles on 办案协作 (cooperation letter, one intake); misuse controls M2 and M9.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from federation.domain.division import province_of
+from federation.protocol.canonical_json import (
+    JsonValue,
+    decode_canonical,
+    encode_canonical,
+    expect_names,
+    read_integer,
+    read_text,
+)
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    format_time,
+    parse_agency_id,
+    parse_time,
+    truncate_to_millisecond,
+)
+
+CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
+"""The media type of a body that holds one case."""
+
+MAX_CASE_DAYS: Final = 90
+"""The longest term of a case; what takes longer needs a new letter and a new case."""
+
+_MAX_NAMES: Final = 50
+_WHAT: Final = "look-up case"
+_CASE_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{3,39}", re.ASCII)
+_COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
+_PURPOSE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
+_PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseTerms:
+    """What is asked for when a case is opened: `letter` is the cooperation letter's number, `days` its term."""
+
+    letter: str
+    counties: frozenset[str]
+    purposes: frozenset[str]
+    days: int
+    leader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupCase:
+    """One case in one version: 1 as opened, 2 as closed. It runs from `opens` on and before `closes`."""
+
+    case_id: str
+    opened_by: AgencyId
+    letter: str
+    counties: frozenset[str]
+    purposes: frozenset[str]
+    opens: datetime
+    closes: datetime
+    closed: bool
+    leader: str
+    version: int
+
+
+def open_case(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
+    """Opens a case that runs from now on.
+
+    Raises:
+        MalformedError: CASE_ID, CASE_LETTER, CASE_COUNTY, CASE_PURPOSE or CASE_LEADER for a field of another form.
+        RuleError: CASE_TERM when the term is not 1 to 90 days; CASE_COUNTY_UNKNOWN for a county of no member.
+    """
+    if not 1 <= terms.days <= MAX_CASE_DAYS:
+        raise RuleError("CASE_TERM", f"expected a term of 1 to {MAX_CASE_DAYS} days, got {terms.days}")
+    opens = truncate_to_millisecond(now)
+    case = LookupCase(
+        case_id=parse_case_id(case_id),
+        opened_by=opened_by,
+        letter=terms.letter,
+        counties=terms.counties,
+        purposes=terms.purposes,
+        opens=opens,
+        closes=opens + timedelta(days=terms.days),
+        closed=False,
+        leader=terms.leader,
+        version=1,
+    )
+    _verify_forms(case)
+    case_provinces(case)
+    return case
+
+
+def close_case(case: LookupCase, now: datetime) -> LookupCase:
+    """Closes a case; its term ends now, or when it would have ended, whichever is first.
+
+    Raises:
+        RuleError: CASE_CLOSED when it is closed already.
+    """
+    if case.closed:
+        raise RuleError("CASE_CLOSED", f"case {case.case_id} is closed already; open a new case")
+    end = max(case.opens, min(case.closes, truncate_to_millisecond(now)))
+    return replace(case, closed=True, closes=end, version=case.version + 1)
+
+
+def is_open(case: LookupCase, now: datetime) -> bool:
+    """Whether a look-up may be bound to the case now."""
+    return not case.closed and case.opens <= now < case.closes
+
+
+def verify_open(case: LookupCase, now: datetime) -> LookupCase:
+    """Returns the case when it is open now.
+
+    Raises:
+        RuleError: CASE_CLOSED, CASE_NOT_BEGUN or CASE_TERM_OVER.
+    """
+    if case.closed:
+        raise RuleError("CASE_CLOSED", f"case {case.case_id} was closed at {format_time(case.closes)}")
+    if now < case.opens:
+        raise RuleError("CASE_NOT_BEGUN", f"case {case.case_id} begins at {format_time(case.opens)}")
+    if now >= case.closes:
+        raise RuleError("CASE_TERM_OVER", f"the term of case {case.case_id} ended at {format_time(case.closes)}")
+    return case
+
+
+def verify_case_follows(known: LookupCase | None, received: LookupCase) -> LookupCase:
+    """Returns the received version when it may follow the known one: opened first, then closed, nothing else changed.
+
+    The same version once more is taken again, so that a repeated message does no harm.
+
+    Raises:
+        RuleError: CASE_STEP.
+    """
+    if known is None:
+        if received.version != 1 or received.closed:
+            raise RuleError("CASE_STEP", f"case {received.case_id}: expected it to be opened first")
+        return received
+    closing = replace(known, closed=True, closes=received.closes, version=known.version + 1)
+    closes_known = not known.closed and received == closing and received.closes <= known.closes
+    if received != known and not closes_known:
+        raise RuleError("CASE_STEP", f"case {received.case_id}: expected it closed and otherwise as it was opened")
+    return received
+
+
+def case_provinces(case: LookupCase) -> frozenset[NodeName]:
+    """The nodes whose counties the case names: these are told of it, and no others are asked.
+
+    Raises:
+        RuleError: CASE_COUNTY_UNKNOWN when a county lies in none of the provinces.
+    """
+    found = {county: province_of(county) for county in case.counties}
+    unknown = sorted(county for county, node in found.items() if node is None)
+    if unknown:
+        raise RuleError("CASE_COUNTY_UNKNOWN", f"expected a county of a member province, got {unknown[0]}")
+    return frozenset(node for node in found.values() if node is not None)
+
+
+def parse_case_id(text: str) -> str:
+    """Parses the asker's own number of a case: 4 to 40 capital letters, digits and hyphens.
+
+    Raises:
+        MalformedError: CASE_ID.
+    """
+    if not _CASE_ID.fullmatch(text):
+        raise MalformedError("CASE_ID", f"expected a case such as 'YS-2026-0042', got {text!r:.60}")
+    return text
+
+
+def encode_case(case: LookupCase) -> bytes:
+    """Encodes a case into its one canonical form."""
+    return encode_canonical(
+        {
+            "case_id": case.case_id,
+            "opened_by": str(case.opened_by),
+            "letter": case.letter,
+            "counties": sorted(case.counties),
+            "purposes": sorted(case.purposes),
+            "opens": format_time(case.opens),
+            "closes": format_time(case.closes),
+            "closed": case.closed,
+            "leader": case.leader,
+            "version": case.version,
+        }
+    )
+
+
+def decode_case(encoded: bytes) -> LookupCase:
+    """Decodes a case that came from another province.
+
+    Raises:
+        MalformedError: JSON_* for the form; CASE_ID, CASE_LETTER, CASE_COUNTY, CASE_PURPOSE, CASE_LEADER, CASE_VERSION,
+            AGENCY_ID and TIME for a field of another form.
+        RuleError: CASE_TERM when it ends before it begins or more than 90 days later.
+    """
+    value = decode_canonical(encoded, what=_WHAT)
+    expect_names(value, LookupCase.__slots__, what=_WHAT)
+    case = LookupCase(
+        case_id=parse_case_id(read_text(value, "case_id", what=_WHAT)),
+        opened_by=parse_agency_id(read_text(value, "opened_by", what=_WHAT)),
+        letter=read_text(value, "letter", what=_WHAT),
+        counties=_read_names(value, "counties"),
+        purposes=_read_names(value, "purposes"),
+        opens=parse_time(read_text(value, "opens", what=_WHAT)),
+        closes=parse_time(read_text(value, "closes", what=_WHAT)),
+        closed=_read_closed(value),
+        leader=read_text(value, "leader", what=_WHAT),
+        version=read_integer(value, "version", what=_WHAT),
+    )
+    _verify_forms(case)
+    _verify_term(case)
+    return case
+
+
+def _verify_forms(case: LookupCase) -> None:
+    if not 1 <= len(case.letter) <= 100 or not case.letter.isprintable():
+        raise MalformedError("CASE_LETTER", "expected the letter's number, 1 to 100 printable characters")
+    _verify_names(case.counties, _COUNTY, "CASE_COUNTY")
+    _verify_names(case.purposes, _PURPOSE, "CASE_PURPOSE")
+    if not _PSEUDONYM.fullmatch(case.leader):
+        raise MalformedError("CASE_LEADER", "expected the leader's pseudonym, 1 to 64 letters, digits, - and _")
+
+
+def _verify_names(names: frozenset[str], form: re.Pattern[str], reason: str) -> None:
+    if not 1 <= len(names) <= _MAX_NAMES or not all(form.fullmatch(name) for name in names):
+        raise MalformedError(reason, f"expected 1 to {_MAX_NAMES} names that match {form.pattern}")
+
+
+def _verify_term(case: LookupCase) -> None:
+    if case.version != (2 if case.closed else 1):
+        raise MalformedError("CASE_VERSION", f"expected version 1 as opened or 2 as closed, got {case.version}")
+    days = case.closes - case.opens
+    if days > timedelta(days=MAX_CASE_DAYS) or days < timedelta(0) or (not days and not case.closed):
+        raise RuleError(
+            "CASE_TERM", f"expected case {case.case_id} to end after it begins, within {MAX_CASE_DAYS} days"
+        )
+
+
+def _read_names(value: Mapping[str, JsonValue], name: str) -> frozenset[str]:
+    found = value[name]
+    texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+    if texts != found or texts != sorted(set(texts)):
+        raise MalformedError("JSON_TYPE", f"{_WHAT}: expected {name!r} to be a sorted list of different strings")
+    return frozenset(texts)
+
+
+def _read_closed(value: Mapping[str, JsonValue]) -> bool:
+    found = value["closed"]
+    if not isinstance(found, bool):
+        raise MalformedError("JSON_TYPE", f"{_WHAT}: expected 'closed' to be true or false", field="closed")
+    return found
