@@ -133,11 +133,11 @@ class OpenCaseRequest(_message.Message):
 
     @_builtins.property
     def counties(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The counties (GB/T 2260) that may be asked about, 1 to 100, each once."""
+        """The counties (GB/T 2260) that may be asked about, 1 to 50, each once."""
 
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The purposes for which may be asked, 1 to 10, each once."""
+        """The purposes for which may be asked, 1 to 50, each once."""
 
     def __init__(
         self,
@@ -337,7 +337,7 @@ class SearchResponse(_message.Message):
     LOOKUP_ID_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
     lookup_id: _builtins.str
-    """The search; a fetch names it."""
+    """The search."""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProvinceAnswer]:
         """One answer for each province that was asked."""
@@ -421,7 +421,6 @@ class FetchRequest(_message.Message):
 
     ACT_FIELD_NUMBER: _builtins.int
     CASE_ID_FIELD_NUMBER: _builtins.int
-    LOOKUP_ID_FIELD_NUMBER: _builtins.int
     NODE_FIELD_NUMBER: _builtins.int
     HANDLE_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
@@ -429,16 +428,14 @@ class FetchRequest(_message.Message):
     OFFICER_SIGNATURE_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """The number of the open case, 4 to 40 characters. Required."""
-    lookup_id: _builtins.str
-    """The search that found the hit. Required."""
     node: _builtins.str
     """The province that holds it. Required."""
     handle: _builtins.str
-    """The handle of the hit, 1 to 128 characters. Required."""
+    """The handle of the hit, 32 characters. Required."""
     officer_key: _builtins.str
-    """The officer's own public key, base64 (RFC 4648), at most 200 characters. Required."""
+    """The officer's own public key, Ed25519: 32 bytes as base64 (RFC 4648). Required."""
     officer_signature: _builtins.str
-    """The officer's signature of the question, base64 (RFC 4648), at most 200 characters. Required."""
+    """The officer's signature of the question, Ed25519: 64 bytes as base64 (RFC 4648). Required."""
     @_builtins.property
     def act(self) -> _act_pb2.Act:
         """Who asks, and why. Required."""
@@ -452,7 +449,6 @@ class FetchRequest(_message.Message):
         *,
         act: _act_pb2.Act | None = ...,
         case_id: _builtins.str = ...,
-        lookup_id: _builtins.str = ...,
         node: _builtins.str = ...,
         handle: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
@@ -461,7 +457,7 @@ class FetchRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "case_id", b"case_id", "fields", b"fields", "handle", b"handle", "lookup_id", b"lookup_id", "node", b"node", "officer_key", b"officer_key", "officer_signature", b"officer_signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "case_id", b"case_id", "fields", b"fields", "handle", b"handle", "node", b"node", "officer_key", b"officer_key", "officer_signature", b"officer_signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

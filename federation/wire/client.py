@@ -25,6 +25,8 @@ from federation.v1 import (
     agreement_service_pb2_grpc,
     audit_service_pb2_grpc,
     exchange_service_pb2_grpc,
+    lookup_service_pb2,
+    lookup_service_pb2_grpc,
     node_service_pb2,
     node_service_pb2_grpc,
     permit_service_pb2,
@@ -33,13 +35,21 @@ from federation.v1 import (
 )
 from federation.wire import convert, convert_permit
 from federation.wire.methods import MAX_MESSAGE_BYTES
+from federation.wire.services import convert_lookup
 from federation.wire.status import error_of_call
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (
     Act,
+    CaseAnswer,
+    CaseQuestion,
     ClientProfile,
+    FetchQuestion,
+    FetchResult,
     ImportChunk,
     ImportedRow,
+    LookupPage,
+    LookupQuery,
+    LookupQuestion,
     MessagePage,
     MessageQuery,
     NodeStatus,
@@ -49,6 +59,7 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
+    SearchResult,
     TlsFiles,
 )
 
@@ -262,12 +273,45 @@ class AgencyClient:
         call = self._permits().ImportPermits(convert_permit.chunk_to_pb(act, chunk), timeout=self._timeout_seconds)
         return convert_permit.imported_from_pb(await _finished(call), expected=len(chunk.rows))
 
+    async def open_case(self, act: Act, question: CaseQuestion) -> CaseAnswer:
+        """Opens a case."""
+        request = convert_lookup.case_question_to_pb(act, question)
+        call = self._lookups().OpenCase(request, timeout=self._timeout_seconds)
+        return convert_lookup.case_answer_from_pb(await _finished(call))
+
+    async def close_case(self, act: Act, case_id: str) -> CaseAnswer:
+        """Closes a case."""
+        request = lookup_service_pb2.CloseCaseRequest(act=convert.act_to_pb(act), case_id=case_id)
+        call = self._lookups().CloseCase(request, timeout=self._timeout_seconds)
+        return convert_lookup.case_answer_from_pb(await _finished(call))
+
+    async def search_person(self, act: Act, question: LookupQuestion) -> SearchResult:
+        """Asks provinces whether they know a person."""
+        request = convert_lookup.lookup_question_to_pb(act, question)
+        call = self._lookups().Search(request, timeout=self._timeout_seconds)
+        return convert_lookup.search_result_from_pb(await _finished(call))
+
+    async def fetch_fields(self, act: Act, question: FetchQuestion) -> FetchResult:
+        """Asks one province for named fields of one hit."""
+        request = convert_lookup.fetch_question_to_pb(act, question)
+        call = self._lookups().Fetch(request, timeout=self._timeout_seconds)
+        return convert_lookup.fetch_result_from_pb(await _finished(call))
+
+    async def list_lookups(self, act: Act, query: LookupQuery) -> LookupPage:
+        """Reads one page of the agency's own look-ups."""
+        request = convert_lookup.lookup_query_to_pb(act, query)
+        call = self._lookups().ListLookups(request, timeout=self._timeout_seconds)
+        return convert_lookup.lookup_page_from_pb(await _finished(call))
+
     async def close(self) -> None:
         """Closes the channel."""
         await self._kept.close()
 
     def _permits(self) -> permit_service_pb2_grpc.PermitServiceAsyncStub:
         return permit_service_pb2_grpc.PermitServiceStub(self._kept.current())
+
+    def _lookups(self) -> lookup_service_pb2_grpc.LookupServiceAsyncStub:
+        return lookup_service_pb2_grpc.LookupServiceStub(self._kept.current())
 
 
 async def _fetch_agreement(kept: KeptChannel, known_version: int, timeout_seconds: float) -> AgreementFiles:

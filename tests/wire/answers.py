@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
+from federation.domain.lookup.asking import Outcome
 from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
@@ -16,15 +17,21 @@ from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.trust.agreement import AgreementFiles
 from federation.wire.values import (
     Act,
+    CaseAnswer,
+    FetchResult,
     LoggedMessage,
+    LookupLine,
+    LookupPage,
     MessagePage,
     NodeStatus,
     PairDigest,
     PeerState,
     PermitAnswer,
     PermitPage,
+    ProvinceAnswer,
     RecognitionAnswer,
     Ruling,
+    SearchResult,
 )
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
@@ -149,6 +156,53 @@ MESSAGES = MessagePage(
     next_after_seq=2,
 )
 
+CASE_OPENED = CaseAnswer(ruling=ALLOWED, case_id="A3611-0042", closes=datetime(2027, 1, 1, 8, tzinfo=UTC))
+CASE_REFUSED = CaseAnswer(ruling=REFUSED, case_id="A3611-0042")
+SEARCHED = SearchResult(
+    lookup_id=ACT.request_id,
+    answers=(
+        ProvinceAnswer(
+            node=NodeName("zhejiang"),
+            outcome=Outcome.HIT,
+            handle="h4nDle",
+            expires=datetime(2026, 12, 1, 8, tzinfo=UTC),
+            policies=("search-by-border-police",),
+            title_zh="查询",
+            title_en="Search",
+        ),
+        ProvinceAnswer(node=NodeName("fujian"), outcome=Outcome.UNREACHABLE),
+    ),
+)
+FETCHED = FetchResult(
+    ruling=ALLOWED,
+    outcome=Outcome.HIT,
+    fields={"holder_name": "测试甲", "sex": "female"},
+    expires=datetime(2026, 12, 1, 8, tzinfo=UTC),
+    policies=("fetch-identity",),
+    title_zh="取回身份字段",
+    title_en="Fetch identity fields",
+)
+LOOKUPS = LookupPage(
+    lines=(
+        LookupLine(
+            lookup_id=ACT.request_id,
+            time=datetime(2026, 11, 30, 8, tzinfo=UTC),
+            case_id="A3611-0042",
+            node=NodeName("zhejiang"),
+            step="lookup.fetch",
+        ),
+        LookupLine(
+            lookup_id=ACT.request_id,
+            time=datetime(2026, 11, 30, 7, tzinfo=UTC),
+            case_id="A3611-0042",
+            node=NodeName("zhejiang"),
+            step="lookup.search",
+            outcome=Outcome.HIT,
+        ),
+    ),
+    next_page_token="next",
+)
+
 
 @dataclass
 class Functions:
@@ -205,3 +259,23 @@ class Functions:
     async def import_chunk(self, caller, act, chunk):
         self._note(caller, act, chunk)
         return (URN, REFUSED, NotFoundError("ROW", "no such row", row=3))[: len(chunk.rows)]
+
+    async def open_case(self, caller, act, question):
+        self._note(caller, act, question)
+        return CASE_OPENED
+
+    async def close_case(self, caller, act, case_id):
+        self._note(caller, act, case_id)
+        return CASE_REFUSED
+
+    async def search(self, caller, act, question):
+        self._note(caller, act, question)
+        return SEARCHED
+
+    async def fetch(self, caller, act, question):
+        self._note(caller, act, question)
+        return FETCHED
+
+    async def list_lookups(self, caller, act, query):
+        self._note(caller, act, query)
+        return LOOKUPS
