@@ -243,8 +243,8 @@ def verify_step_up(fetch: FetchItem) -> PublicKey:
     """Returns the officer's key when it signed this fetch; whose key it is, is the caller's to know.
 
     Raises:
-        MalformedError: BASE64, STEP_UP_FORM and KEY_* for a key or a signature of another form.
-        UntrustedError: as `verify_signature`, when the signature does not hold.
+        MalformedError: BASE64 and STEP_UP_FORM for a key or a signature of another form.
+        UntrustedError: SIGNATURE when it does not hold, and as `admit_public_key` for a key that no one may use.
     """
     key = PublicKey(Suite.ED25519, _parse_bytes(fetch.officer_key, _KEY_BYTES, "the officer's key"))
     signature = _parse_bytes(fetch.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
