@@ -1,4 +1,4 @@
-"""Protobuf to values and back for everything but permits: with `convert_permit` the only place that touches pb fields.
+"""Protobuf to values and back, but for permits and look-ups: only the `convert` modules touch pb fields.
 
 Rules kept: a request has passed its shape rules (`services.shape`) before a field is read; signed bytes are carried
 verbatim; what is converted back is an equal value; an unset choice in a peer's answer is malformed.
@@ -7,8 +7,10 @@ Source: DESIGN section 3 step 2, style reference sections 6 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -40,6 +42,9 @@ from federation.wire.values import (
 
 DEFAULT_PAGE = 100
 MAX_MESSAGES_PAGE = 256
+
+_Word = TypeVar("_Word", bound=StrEnum)
+_Number = TypeVar("_Number")
 
 
 def submissions_from_pb(request: exchange_service_pb2.SubmitRequest) -> list[Submission]:
@@ -311,3 +316,15 @@ def optional_time_to_pb(time: datetime | None) -> Timestamp | None:
 def time_from_pb(found: Timestamp) -> datetime:
     """A time in UTC."""
     return found.ToDatetime(tzinfo=UTC)
+
+
+def read_word(numbers: Mapping[_Word, _Number], number: _Number) -> _Word:
+    """Finds the word of a number; the lists are short, and an unknown number is one of a newer version.
+
+    Raises:
+        MalformedError: ENUM_VALUE for a number that has none.
+    """
+    for word, known in numbers.items():
+        if known == number:
+            return word
+    raise MalformedError("ENUM_VALUE", f"expected one of {', '.join(numbers)}, got number {number}")

@@ -6,7 +6,6 @@ that was not released stays absent; an unknown word is malformed. Source: DESIGN
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
@@ -35,7 +34,7 @@ from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.v1 import permit_pb2, permit_service_pb2
-from federation.wire.convert import DEFAULT_PAGE, act_to_pb, failure_from_pb, failure_to_pb
+from federation.wire.convert import DEFAULT_PAGE, act_to_pb, failure_from_pb, failure_to_pb, read_word
 from federation.wire.values import (
     Act,
     ImportChunk,
@@ -52,7 +51,6 @@ from federation.wire.values import (
 MAX_PERMITS_PAGE = 1000
 
 _Word = TypeVar("_Word", bound=StrEnum)
-_Number = TypeVar("_Number")
 _PermitResponse = TypeVar(
     "_PermitResponse",
     permit_service_pb2.RegisterPermitResponse,
@@ -110,7 +108,7 @@ def application_from_pb(found: permit_pb2.PermitApplication) -> PermitApplicatio
     """
     holder = Holder(
         name=found.holder_name,
-        sex=_read_word(_SEXES, found.sex),
+        sex=read_word(_SEXES, found.sex),
         ethnicity=found.ethnicity,
         birth_date=_date_from_pb(found.birth_date, "birth_date"),
         citizen_number=found.citizen_number,
@@ -124,11 +122,11 @@ def application_from_pb(found: permit_pb2.PermitApplication) -> PermitApplicatio
         residence_address=found.residence_address,
         work_division=found.work_division if found.HasField("work_division") else None,
         issuer=found.issuer,
-        ground=_read_word(_GROUNDS, found.ground),
+        ground=read_word(_GROUNDS, found.ground),
         residence_since=_date_from_pb(found.residence_since, "residence_since"),
         apply_date=_date_from_pb(found.apply_date, "apply_date"),
         accept_date=_date_from_pb(found.accept_date, "accept_date"),
-        papers=frozenset(_read_word(_PAPERS, paper) for paper in found.papers),
+        papers=frozenset(read_word(_PAPERS, paper) for paper in found.papers),
         guardian=found.guardian,
         sealed=found.sealed,
     )
@@ -170,19 +168,19 @@ def permit_from_pb(found: permit_pb2.Permit) -> PermitItem:
     return PermitItem(
         urn=parse_permit_urn(found.urn),
         version=found.version,
-        status=_read_word(_STATUSES, found.status),
+        status=read_word(_STATUSES, found.status),
         residence_division=found.residence_division,
         issuer=found.issuer if has("issuer") else None,
         residence_address=found.residence_address if has("residence_address") else None,
         household_division=found.household_division if has("household_division") else None,
         household_address=found.household_address if has("household_address") else None,
         holder_name=found.holder_name if has("holder_name") else None,
-        sex=_read_word(_SEXES, found.sex) if has("sex") else None,
+        sex=read_word(_SEXES, found.sex) if has("sex") else None,
         ethnicity=found.ethnicity if has("ethnicity") else None,
         birth_date=_date_from_pb(found.birth_date, "birth_date") if has("birth_date") else None,
         citizen_number=found.citizen_number if has("citizen_number") else None,
         photo_digest=found.photo_digest.hex() if has("photo_digest") else None,
-        ground=_read_word(_GROUNDS, found.ground) if has("ground") else None,
+        ground=read_word(_GROUNDS, found.ground) if has("ground") else None,
         residence_since=_date_from_pb(found.residence_since, "residence_since") if has("residence_since") else None,
         issue_date=_date_from_pb(found.issue_date, "issue_date") if has("issue_date") else None,
         counted_from=_date_from_pb(found.counted_from, "counted_from") if has("counted_from") else None,
@@ -214,7 +212,7 @@ def ruling_from_pb(found: permit_pb2.Decision) -> Ruling:
         MalformedError: ENUM_VALUE for a verdict or reason that this version does not know.
     """
     decision = Decision(
-        verdict=_read_word(_VERDICTS, found.verdict),
+        verdict=read_word(_VERDICTS, found.verdict),
         policies=tuple(found.policies),
         fields=frozenset(found.fields),
         reason=_parse_word(found.reason, Grounds),
@@ -261,8 +259,8 @@ def reading_from_pb(found: permit_service_pb2.GetPermitResponse) -> PermitAnswer
     """A reading of one permit, with the recognitions of it."""
     links = tuple(
         RecognitionLink(
-            mode=_read_word(_MODES, link.mode),
-            outcome=_read_word(_OUTCOMES, link.outcome),
+            mode=read_word(_MODES, link.mode),
+            outcome=read_word(_OUTCOMES, link.outcome),
             reason=link.reason,
             agency=parse_agency_id(link.agency),
             decided_on=_date_from_pb(link.decide_date, "decide_date"),
@@ -279,7 +277,7 @@ def revoke_reason_to_pb(reason: RevokeReason) -> permit_pb2.RevokeReason.ValueTy
 
 def revoke_reason_from_pb(found: permit_pb2.RevokeReason.ValueType) -> RevokeReason:
     """Why a permit is revoked."""
-    return _read_word(_REVOKE_REASONS, found)
+    return read_word(_REVOKE_REASONS, found)
 
 
 def mode_to_pb(mode: RecognitionMode) -> permit_pb2.RecognitionMode.ValueType:
@@ -289,7 +287,7 @@ def mode_to_pb(mode: RecognitionMode) -> permit_pb2.RecognitionMode.ValueType:
 
 def mode_from_pb(found: permit_pb2.RecognitionMode.ValueType) -> RecognitionMode:
     """Which kind of recognition."""
-    return _read_word(_MODES, found)
+    return read_word(_MODES, found)
 
 
 def recognition_to_pb(recognition: Recognition) -> permit_pb2.Recognition:
@@ -309,7 +307,7 @@ def recognition_from_pb(found: permit_pb2.Recognition) -> Recognition:
         MalformedError: ENUM_VALUE for a word that this version does not know.
     """
     return Recognition(
-        outcome=_read_word(_OUTCOMES, found.outcome),
+        outcome=read_word(_OUTCOMES, found.outcome),
         reason=_parse_word(found.reason, RecognitionReason),
         services=tuple(_parse_word(service, Entitlement) for service in found.services),
         counted_days=found.counted_days,
@@ -351,7 +349,7 @@ def query_from_pb(request: permit_service_pb2.ListPermitsRequest) -> PermitQuery
     status = request.status if request.HasField("status") else None
     return PermitQuery(
         residence_division=request.residence_division if request.HasField("residence_division") else None,
-        status=None if status is None else _read_word(_STATUSES, status),
+        status=None if status is None else read_word(_STATUSES, status),
         page_size=min(request.page_size or DEFAULT_PAGE, MAX_PERMITS_PAGE),
         page_token=request.page_token,
     )
@@ -455,14 +453,6 @@ def _date_from_pb(text: str, field: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise MalformedError("DATE", f"expected {field!r} to be a day of the calendar", field=field) from error
-
-
-def _read_word(numbers: Mapping[_Word, _Number], number: _Number) -> _Word:
-    """Finds the word of a number; the lists are short, and an unknown number is one of a newer version."""
-    for word, known in numbers.items():
-        if known == number:
-            return word
-    raise MalformedError("ENUM_VALUE", f"expected one of {', '.join(numbers)}, got number {number}")
 
 
 def _parse_word(text: str, words: type[_Word]) -> _Word:

@@ -6,15 +6,12 @@ node knows its realm. Source: DESIGN section 3 "Asking".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
 from typing import TypeVar
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind, Urgency
-from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_node_name
 from federation.v1 import lookup_service_pb2
-from federation.wire.convert import DEFAULT_PAGE, act_to_pb, optional_time_to_pb, time_from_pb, time_to_pb
+from federation.wire.convert import DEFAULT_PAGE, act_to_pb, optional_time_to_pb, read_word, time_from_pb, time_to_pb
 from federation.wire.convert_permit import ruling_from_pb, ruling_to_pb
 from federation.wire.values import (
     Act,
@@ -32,8 +29,6 @@ from federation.wire.values import (
 
 MAX_LOOKUPS_PAGE = 1000
 
-_Word = TypeVar("_Word", bound=StrEnum)
-_Number = TypeVar("_Number")
 _CaseResponse = TypeVar("_CaseResponse", lookup_service_pb2.OpenCaseResponse, lookup_service_pb2.CloseCaseResponse)
 """The responses that hold a decision and a case."""
 
@@ -101,12 +96,12 @@ def lookup_question_from_pb(request: lookup_service_pb2.SearchRequest) -> Lookup
     Raises:
         MalformedError: NODE_NAME for a province that is none; ENUM_VALUE for an unknown word.
     """
-    selector = Selector(kind=_read_word(_KINDS, request.selector.kind), value=request.selector.value)
+    selector = Selector(kind=read_word(_KINDS, request.selector.kind), value=request.selector.value)
     return LookupQuestion(
         case_id=request.case_id,
         selector=selector,
         provinces=tuple(parse_node_name(name) for name in request.provinces),
-        urgency=_read_word(_URGENCIES, request.urgency),
+        urgency=read_word(_URGENCIES, request.urgency),
     )
 
 
@@ -143,7 +138,7 @@ def _province_answer_to_pb(answer: ProvinceAnswer) -> lookup_service_pb2.Provinc
 def _province_answer_from_pb(found: lookup_service_pb2.ProvinceAnswer) -> ProvinceAnswer:
     return ProvinceAnswer(
         node=parse_node_name(found.node),
-        outcome=_read_word(_OUTCOMES, found.outcome),
+        outcome=read_word(_OUTCOMES, found.outcome),
         handle=found.handle if found.HasField("handle") else None,
         expires=time_from_pb(found.expire_time) if found.HasField("expire_time") else None,
         policies=tuple(found.policies),
@@ -202,7 +197,7 @@ def fetch_result_from_pb(found: lookup_service_pb2.FetchResponse) -> FetchResult
     """
     return FetchResult(
         ruling=ruling_from_pb(found.decision) if found.HasField("decision") else None,
-        outcome=_read_word(_OUTCOMES, found.outcome),
+        outcome=read_word(_OUTCOMES, found.outcome),
         fields=dict(found.fields),
         expires=time_from_pb(found.expire_time) if found.HasField("expire_time") else None,
         policies=tuple(found.policies),
@@ -261,13 +256,5 @@ def _line_from_pb(found: lookup_service_pb2.LookupLine) -> LookupLine:
         case_id=found.case_id,
         node=parse_node_name(found.node),
         step=found.step,
-        outcome=_read_word(_OUTCOMES, found.outcome) if found.HasField("outcome") else None,
+        outcome=read_word(_OUTCOMES, found.outcome) if found.HasField("outcome") else None,
     )
-
-
-def _read_word(numbers: Mapping[_Word, _Number], number: _Number) -> _Word:
-    """Finds the word of a number; the lists are short, and an unknown number is one of a newer version."""
-    for word, known in numbers.items():
-        if known == number:
-            return word
-    raise MalformedError("ENUM_VALUE", f"expected one of {', '.join(numbers)}, got number {number}")
