@@ -183,7 +183,7 @@ def accept_request(
 
 
 def _agency_request(action: str, agency: AgencyFacts, *, permit: PermitFacts, context: Attributes) -> PolicyRequest:
-    principal, county = _agency_entities(agency)
+    principal, county = agency_entities(agency)
     return PolicyRequest(
         principal=principal, action=action, resource=_permit_entity(permit), context=context, others=(county,)
     )
@@ -199,8 +199,9 @@ def _why(occasion: Occasion) -> Attributes:
 
 
 @lru_cache(maxsize=1024)
-def _agency_entities(agency: AgencyFacts) -> tuple[Entity, Entity]:
-    county, province = _county(agency.id.county), EntityRef("Province", agency.id.node)
+def agency_entities(agency: AgencyFacts) -> tuple[Entity, Entity]:
+    """The agency as a principal, and the county it sits in, for the `others` of a request."""
+    county, province = county_ref(agency.id.county), EntityRef("Province", agency.id.node)
     zones = (_BORDER,) if county.id in border_counties(agency.id.node) else ()
     office = Entity(
         EntityRef("Agency", str(agency.id)),
@@ -229,9 +230,10 @@ def _place(role: str, division: str | None) -> Attributes:
     if division is None:
         return ()
     province = EntityRef("Province", province_of(division) or division[:2])
-    return ((f"{role}Province", province), (f"{role}County", _county(division)))
+    return ((f"{role}Province", province), (f"{role}County", county_ref(division)))
 
 
-def _county(code: str) -> EntityRef:
+def county_ref(code: str) -> EntityRef:
+    """The county's name in policy: its code in force today, or the code as it stands when no table has it."""
     division = find_division(code)
     return EntityRef("County", division.today if division else code)

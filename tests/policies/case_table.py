@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,25 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Realm, parse_agency_id, parse_node_name
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import PolicyRequest
+from tests.policies.lookup_rows import LOOKUP_ONLY_FOR, LOOKUP_OPTIONAL, LOOKUP_REQUIRED, lookup_request
 
 ROOT = Path(__file__).parents[2]
 CHANGES = {change.value.removeprefix("permit."): change for change in PermitChange}
-REQUIRED = ("name", "name_en", "who", "action", "permit", "purpose", "function", "expect", "by")
-OPTIONAL = ("asks", "mode", "agreed_modes", "at", "realm", "node_realm", "fields")
-ONLY_FOR = {"asks": "read", "mode": "recognise", "agreed_modes": "recognise", "at": "accept"}
+REQUIRED = ("name", "name_en", "who", "action", "purpose", "function", "expect", "by")
+OPTIONAL = ("realm", "node_realm", "fields")
+PERMIT_REQUIRED = ("permit",)
+PERMIT_OPTIONAL = ("asks", "mode", "agreed_modes", "at")
+PERMIT_ONLY_FOR = {"asks": "read", "mode": "recognise", "agreed_modes": "recognise", "at": "accept"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What the rows of one table may hold beside what every row holds, and the question a row asks."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    only_for: Mapping[str, str]
+    request: Callable[[TomlTable, Mapping[str, AgencyFacts], str], PolicyRequest]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +69,11 @@ def policy_files() -> dict[str, bytes]:
 
 
 def load_cases(name: str, policy_ids: frozenset[str]) -> tuple[Case, ...]:
-    return parse_cases((ROOT / "policies" / "cases" / name).read_text(), policy_ids)
+    return parse_cases((ROOT / "policies" / "cases" / name).read_text(), policy_ids, name=name)
 
 
-def parse_cases(text: str, policy_ids: frozenset[str]) -> tuple[Case, ...]:
+def parse_cases(text: str, policy_ids: frozenset[str], *, name: str) -> tuple[Case, ...]:
+    form = FORMS[name]
     table = parse_toml(text, what="cases")
     expect_keys(table, frozenset({"agency", "case"}), what="cases")
     agencies = {}
@@ -68,7 +83,7 @@ def parse_cases(text: str, policy_ids: frozenset[str]) -> tuple[Case, ...]:
         agencies[str(agency)] = AgencyFacts(
             id=agency, functions=frozenset(read_strings(row, "functions", what="agency"))
         )
-    cases = tuple(_parse_case(row, agencies, policy_ids) for row in read_tables(table, "case", what="cases"))
+    cases = tuple(_parse_case(row, agencies, policy_ids, form) for row in read_tables(table, "case", what="cases"))
     names = [case.name for case in cases] + [case.name_en for case in cases]
     for name in names:
         if names.count(name) > 1:
@@ -76,29 +91,30 @@ def parse_cases(text: str, policy_ids: frozenset[str]) -> tuple[Case, ...]:
     return cases
 
 
-def _parse_case(row: TomlTable, agencies: dict[str, AgencyFacts], policy_ids: frozenset[str]) -> Case:
+def _parse_case(row: TomlTable, agencies: Mapping[str, AgencyFacts], policy_ids: frozenset[str], form: Form) -> Case:
     what = f"case {row.get('name', '(without a name)')}"
-    expect_keys(row, frozenset(REQUIRED + OPTIONAL), what=what)
-    for missing in (name for name in REQUIRED if name not in row):
+    expect_keys(row, frozenset(REQUIRED + OPTIONAL + form.required + form.optional), what=what)
+    for missing in (name for name in REQUIRED + form.required if name not in row):
         raise MalformedError("CASE_FIELD", f"{what}: expected {missing!r}")
+    action = read_string(row, "action", what=what)
+    for name in form.only_for.keys() & row.keys():
+        if action != form.only_for[name]:
+            raise MalformedError("CASE_FIELD", f"{what}: {name!r} is for {form.only_for[name]}, not for {action}")
     by = read_strings(row, "by", what=what)
     for unknown in sorted(set(by) - policy_ids - {"default-deny", "policy-error"}):
         raise MalformedError("CASE_POLICY", f"{what}: no policy has the id {unknown!r}")
     return Case(
         name=read_string(row, "name", what=what),
         name_en=read_string(row, "name_en", what=what),
-        request=_request(row, agencies, what),
+        request=form.request(row, agencies, what),
         expect=read_choice(row, "expect", Verdict, what=what),
         by=tuple(sorted(by)),
         fields=frozenset(read_strings(row, "fields", what=what)) if "fields" in row else None,
     )
 
 
-def _request(row: TomlTable, agencies: dict[str, AgencyFacts], what: str) -> PolicyRequest:
+def _permit_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: str) -> PolicyRequest:
     action, who, permit = read_string(row, "action", what=what), read_string(row, "who", what=what), _permit(row, what)
-    for name in ONLY_FOR.keys() & row.keys():
-        if action != ONLY_FOR[name]:
-            raise MalformedError("CASE_FIELD", f"{what}: {name!r} is for {ONLY_FOR[name]}, not for {action}")
     occasion = Occasion(
         purpose=read_string(row, "purpose", what=what),
         function=read_string(row, "function", what=what),
@@ -139,3 +155,13 @@ def _permit(row: TomlTable, what: str) -> PermitFacts:
         sealed="sealed" in permit and read_flag(permit, "sealed", what=what),
         minor="minor" in permit and read_flag(permit, "minor", what=what),
     )
+
+
+FORMS = {
+    "permits.toml": Form(
+        required=PERMIT_REQUIRED, optional=PERMIT_OPTIONAL, only_for=PERMIT_ONLY_FOR, request=_permit_request
+    ),
+    "lookups.toml": Form(
+        required=LOOKUP_REQUIRED, optional=LOOKUP_OPTIONAL, only_for=LOOKUP_ONLY_FOR, request=lookup_request
+    ),
+}

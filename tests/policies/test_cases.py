@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from federation.domain.lookup_policy import LOOKUP_FUNCTION
 from federation.domain.permit_item import PERMIT_FIELDS
 from federation.domain.permit_policy import FUNCTION_OF
 from federation.domain.rules.function_register import parse_functions
@@ -14,8 +15,9 @@ from federation.protocol.policy import Effect, decide_afresh, explain, load_poli
 from tests.policies.case_table import ROOT, load_cases, parse_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
-CASES = load_cases("permits.toml", frozenset(BOOK.policies))
-RELEASING = ("read-", "recognise-", "share-")
+TABLES = {name: load_cases(name, frozenset(BOOK.policies)) for name in ("permits.toml", "lookups.toml")}
+CASES = tuple(case for cases in TABLES.values() for case in cases)
+RELEASING = ("read-", "recognise-", "share-", "fetch-")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name_en)
@@ -27,10 +29,19 @@ def test_case_as_written_comes_out_as_written(case):
     assert case.fields is None or decision.fields == case.fields
 
 
-def test_case_table_is_long_enough():
-    """At least forty cases, both allowed and refused."""
-    assert len(CASES) >= 40
-    assert {case.expect.value for case in CASES} == {"allowed", "refused"}
+@pytest.mark.parametrize(("name", "least"), [("permits.toml", 40), ("lookups.toml", 25)])
+def test_case_table_is_long_enough(name, least):
+    """At least forty cases about permits and twenty-five about look-ups, both allowed and refused."""
+    assert len(TABLES[name]) >= least
+    assert {case.expect.value for case in TABLES[name]} == {"allowed", "refused"}
+
+
+def test_every_file_of_policies_has_its_case_table():
+    """A table of cases stands beside each file of policies, and none is left unread."""
+    files = {path.stem for path in (ROOT / "policies").glob("*.cedar")}
+
+    assert {path.name for path in (ROOT / "policies" / "cases").iterdir()} == set(TABLES)
+    assert {f"{name}.toml" for name in files} == set(TABLES)
 
 
 @pytest.mark.parametrize("policy_id", sorted(BOOK.policies))
@@ -109,9 +120,10 @@ def test_replica_readers_see_nothing_that_is_not_shared():
 
 
 def test_refusal_by_every_forbid_fits_into_a_leaf():
-    """The deciding ids of any one action leave room in a leaf of 1 kB."""
+    """The ids of the forbids that can decide one action together leave room in a leaf of 1 kB."""
     for case in CASES:
-        ids = [name for name in BOOK.engine.policies_of(case.request) if BOOK.policies[name].effect is Effect.FORBID]
+        named = {name: BOOK.policies[name] for name in BOOK.engine.policies_of(case.request)}
+        ids = [name for name, policy in named.items() if policy.effect is Effect.FORBID and _is_about(policy, case)]
         assert sum(len(name) + 3 for name in ids) <= 300
 
 
@@ -119,7 +131,7 @@ def test_functions_of_purposes_are_registered():
     """Every purpose belongs to a function of the register, with a name and a legal basis."""
     register = parse_functions((ROOT / "policies" / "functions.toml").read_text())
 
-    for code in FUNCTION_OF.values():
+    for code in (*FUNCTION_OF.values(), LOOKUP_FUNCTION):
         assert register.functions[code].name
         assert register.functions[code].legal_basis
 
@@ -146,9 +158,53 @@ def test_case_table_with_a_typo_says_what_is_wrong(find, put, told):
     assert find in text
 
     with pytest.raises(MalformedError) as caught:
-        parse_cases(text.replace(find, put, 1), frozenset(BOOK.policies))
+        parse_cases(text.replace(find, put, 1), frozenset(BOOK.policies), name="permits.toml")
 
     assert told in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "told"),
+    [
+        ('action = "search"', 'action = "serach"', "no such action: 'serach'"),
+        ("dossier = ", "dosier = ", "did not expect 'dosier'"),
+        ('dossier = { asked = "zhejiang" }', "dossier = {}", "expected 'asked'"),
+        ('action = "case"', 'action = "case"\nasks = ["status"]', "'asks' is for fetch, not for case"),
+        ('who = "jiangxi/361123/police"', 'who = "jiangxi/361123/polic"', "no [[agency]] has the id"),
+    ],
+)
+def test_lookup_table_with_a_typo_says_what_is_wrong(find, put, told):
+    """A typo in a case of the look-up table fails with a sentence that names it, too."""
+    text = (ROOT / "policies" / "cases" / "lookups.toml").read_text()
+    assert find in text
+
+    with pytest.raises(MalformedError) as caught:
+        parse_cases(text.replace(find, put, 1), frozenset(BOOK.policies), name="lookups.toml")
+
+    assert told in caught.value.message
+
+
+def test_search_releases_no_field():
+    """Hit or no hit: a search hands over no field of a person."""
+    searches = [case for case in CASES if case.request.action in {"lookup.search", "lookup.case"}]
+
+    assert searches
+    assert not any(decide_afresh(BOOK, case.request).fields for case in searches)
+
+
+def test_fetch_never_releases_number_or_address():
+    """The asker has the number; addresses, photo and digest of a photo are released for no purpose of a look-up."""
+    fetches = [policy for policy in BOOK.policies.values() if policy.id.startswith("fetch-")]
+
+    assert fetches
+    for policy in fetches:
+        assert policy.fields <= BOOK.policies["fetch-identity"].fields
+        assert not policy.fields & {"citizen_number", "residence_address", "household_address", "photo_digest", "urn"}
+
+
+def _is_about(policy, case):
+    kind = policy.tree.resource.entity_type
+    return kind.basename == case.request.resource.ref.type
 
 
 def _outcome(book, case):
