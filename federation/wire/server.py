@@ -18,6 +18,7 @@ from federation.v1 import (
     agreement_service_pb2_grpc,
     audit_service_pb2_grpc,
     exchange_service_pb2_grpc,
+    lookup_service_pb2_grpc,
     node_service_pb2_grpc,
     permit_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
@@ -28,6 +29,7 @@ from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
+from federation.wire.services.lookup import LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import PermitService
 from federation.wire.services.reconciliation import ReconciliationService
@@ -73,6 +75,7 @@ class AgencyServices:
     """What the node's own agencies may call."""
 
     permits: PermitService
+    lookups: LookupService
     node: NodeService
     audit: AuditService
     agreement: AgreementService
@@ -129,10 +132,12 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     """
     server = _server(gate)
     permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
+    lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    return await _start(server, listener, names=("PermitService", "NodeService", "AuditService", "AgreementService"))
+    names = ("PermitService", "LookupService", "NodeService", "AuditService", "AgreementService")
+    return await _start(server, listener, names=names)
 
 
 def _server(gate: Gate) -> grpc.aio.Server:

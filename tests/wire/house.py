@@ -16,6 +16,7 @@ from federation.wire.server import AgencyServices, Listener, PeerServices, start
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
+from federation.wire.services.lookup import LookupFunctions, LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import PermitFunctions, PermitService
 from federation.wire.services.reconciliation import ReconciliationService
@@ -83,8 +84,16 @@ class House:
             list=functions.list,
             import_chunk=functions.import_chunk,
         )
+        lookups = LookupFunctions(
+            open_case=functions.open_case,
+            close_case=functions.close_case,
+            search=functions.search,
+            fetch=functions.fetch,
+            list=functions.list_lookups,
+        )
         services = AgencyServices(
             permits=PermitService(permits),
+            lookups=LookupService(lookups),
             node=NodeService(get_status=functions.get_status),
             audit=AuditService(list_messages=functions.list_messages),
             agreement=AgreementService(fetch_agreement=functions.fetch_agreement),

@@ -1,10 +1,13 @@
 """The agency's client against a real port: each RPC hands on equal values and brings equal answers."""
 
 import asyncio
+import base64
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from federation.domain.lookup.asking import Selector, SelectorKind, Urgency
 from federation.domain.permit import PermitStatus, RevokeReason
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
@@ -12,9 +15,13 @@ from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.convert_permit import reading_from_pb, reading_to_pb
 from federation.wire.values import (
+    CaseQuestion,
     ClientProfile,
     Direction,
+    FetchQuestion,
     ImportChunk,
+    LookupQuery,
+    LookupQuestion,
     MessageQuery,
     PermitAnswer,
     PermitImport,
@@ -30,12 +37,17 @@ from tests.wire.answers import (
     ALLOWED,
     APPLICATION,
     BARE_ITEM,
+    CASE_OPENED,
+    CASE_REFUSED,
     CITIZEN_NUMBER,
+    FETCHED,
     FILES,
     ITEM,
+    LOOKUPS,
     MESSAGES,
     RECOGNITION,
     REFUSED,
+    SEARCHED,
     STATUS,
     SUBMISSION,
     URN,
@@ -49,6 +61,30 @@ QUERY = PermitQuery(residence_division="330822", status=PermitStatus.VALID, page
 MESSAGE_QUERY = MessageQuery(direction=Direction.SENT, peer=ZHEJIANG, after_seq=3, page_size=9)
 CHUNK = ImportChunk(import_id=ACT.request_id, chunk=2, rows=(PermitImport(application=APPLICATION, urn=URN),))
 REFUSAL = PermitAnswer(ruling=REFUSED)
+CASE_ID = "A3611-0042"
+CASE = CaseQuestion(
+    case_id=CASE_ID,
+    letter="赣公协〔2026〕7号",
+    counties=frozenset({"330822", "330881"}),
+    purposes=frozenset({"lookup.criminal_investigation"}),
+    days=30,
+    leader="leader-1",
+)
+SEARCH = LookupQuestion(
+    case_id=CASE_ID,
+    selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=CITIZEN_NUMBER),
+    provinces=(ZHEJIANG,),
+    urgency=Urgency.URGENT,
+)
+FETCH = FetchQuestion(
+    case_id=CASE_ID,
+    node=ZHEJIANG,
+    handle="h4nDle_-" * 4,
+    fields=frozenset({"holder_name", "sex"}),
+    officer_key=base64.b64encode(b"k" * 32).decode(),
+    officer_signature=base64.b64encode(b"s" * 64).decode(),
+)
+LOOKUP_QUERY = LookupQuery(case_id=CASE_ID, page_size=5, page_token="t")
 
 CALLS = [
     pytest.param(lambda c: c.get_status(), (POLICE,), STATUS, id="GetStatus"),
@@ -85,6 +121,11 @@ CALLS = [
         id="ListPermits",
     ),
     pytest.param(lambda c: c.import_permits(ACT, CHUNK), (POLICE, ACT, CHUNK), (URN,), id="ImportPermits"),
+    pytest.param(lambda c: c.open_case(ACT, CASE), (POLICE, ACT, CASE), CASE_OPENED, id="OpenCase"),
+    pytest.param(lambda c: c.close_case(ACT, CASE_ID), (POLICE, ACT, CASE_ID), CASE_REFUSED, id="CloseCase"),
+    pytest.param(lambda c: c.search_person(ACT, SEARCH), (POLICE, ACT, SEARCH), SEARCHED, id="Search"),
+    pytest.param(lambda c: c.fetch_fields(ACT, FETCH), (POLICE, ACT, FETCH), FETCHED, id="Fetch"),
+    pytest.param(lambda c: c.list_lookups(ACT, LOOKUP_QUERY), (POLICE, ACT, LOOKUP_QUERY), LOOKUPS, id="ListLookups"),
 ]
 
 
@@ -98,6 +139,44 @@ async def test_messages_are_listed_for_auditors_only(house: House):
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         with pytest.raises(UntrustedError, match="METHOD_DENIED"):
             await client.list_messages(ACT, MESSAGE_QUERY)
+
+    assert house.functions.calls == []
+
+
+async def test_people_are_looked_up_by_the_police_only(house: House):
+    """Nobody but an office of the kind police may ask about a person, whatever policy would say (M1, M2)."""
+    issued = house.authorities[JIANGXI].agency("jiangxi/361123/service-hall")
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        for call in (
+            client.open_case(ACT, CASE),
+            client.close_case(ACT, CASE_ID),
+            client.search_person(ACT, SEARCH),
+            client.fetch_fields(ACT, FETCH),
+            client.list_lookups(ACT, LOOKUP_QUERY),
+        ):
+            with pytest.raises(UntrustedError, match="METHOD_DENIED"):
+                await call
+
+    assert house.functions.calls == []
+
+
+async def test_look_ups_with_bad_fields_are_refused_by_field(house: House):
+    """A case number, a term, a field name and a signature have a shape; the field is named, the person is not."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        for call, field in (
+            (client.open_case(ACT, replace(CASE, days=91)), "days"),
+            (client.open_case(ACT, replace(CASE, counties=frozenset())), "counties"),
+            (client.close_case(ACT, "a*"), "case_id"),
+            (client.search_person(ACT, replace(SEARCH, provinces=(ZHEJIANG, ZHEJIANG))), "provinces"),
+            (client.fetch_fields(ACT, replace(FETCH, fields=frozenset({"*"}))), "fields"),
+            (client.fetch_fields(ACT, replace(FETCH, fields=frozenset())), "fields"),
+            (client.fetch_fields(ACT, replace(FETCH, officer_signature="")), "officer_signature"),
+            (client.list_lookups(ACT, replace(LOOKUP_QUERY, page_size=-1)), "page_size"),
+        ):
+            with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
+                await call
+            assert caught.value.facts["field"].startswith(field)
 
     assert house.functions.calls == []
 
@@ -228,3 +307,10 @@ def test_profile_without_its_files_is_told_before_any_call(tmp_path):
 def test_recognition_request_hides_the_person():
     """A log line of it names nobody."""
     assert CITIZEN_NUMBER not in repr(RECOGNISE)
+
+
+def test_look_up_hides_the_person():
+    """A log line of a search or of its fields names nobody."""
+    assert CITIZEN_NUMBER not in repr(SEARCH)
+    assert "测试甲" not in repr(FETCHED)
+    assert "holder_name" in repr(FETCHED)
