@@ -14,6 +14,7 @@ from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
+from federation.node.lookups import asking
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
@@ -36,14 +37,22 @@ from federation.wire.server import AgencyServices, PeerServices
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
+from federation.wire.services.lookup import LookupFunctions, LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import OnePermit, PermitFunctions, PermitService
 from federation.wire.services.reconciliation import ReconciliationService
 from federation.wire.values import (
     Act,
+    CaseAnswer,
+    CaseQuestion,
+    FetchQuestion,
+    FetchResult,
     ImportChunk,
     ImportedRow,
     LoggedMessage,
+    LookupPage,
+    LookupQuery,
+    LookupQuestion,
     MessagePage,
     MessageQuery,
     NodeStatus,
@@ -53,6 +62,7 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
+    SearchResult,
 )
 
 _log = structlog.get_logger()
@@ -92,6 +102,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         return await asyncio.to_thread(_list_messages, node, query)
 
     return AgencyServices(
+        lookups=LookupService(_lookup_functions(node, home)),
         permits=PermitService(_permit_functions(node)),
         node=NodeService(get_status=get_status),
         audit=AuditService(list_messages=messages),
@@ -177,6 +188,25 @@ def _permit_functions(node: Node) -> PermitFunctions:
         list=list_,
         import_chunk=import_chunk,
     )
+
+
+def _lookup_functions(node: Node, home: Path) -> LookupFunctions:
+    async def open_case(caller: AgencyId, act: Act, question: CaseQuestion) -> CaseAnswer:
+        return await asking.begin_case(node, question, caller=caller, act=act)
+
+    async def close_case(caller: AgencyId, act: Act, case_id: str) -> CaseAnswer:
+        return await asking.end_case(node, case_id, caller=caller, act=act)
+
+    async def search(caller: AgencyId, act: Act, question: LookupQuestion) -> SearchResult:
+        return await asking.search(node, question, caller=caller, act=act)
+
+    async def fetch(caller: AgencyId, act: Act, question: FetchQuestion) -> FetchResult:
+        return await asking.fetch(node, question, home=home, caller=caller, act=act)
+
+    async def list_(caller: AgencyId, act: Act, query: LookupQuery) -> LookupPage:
+        return await asking.list_lookups(node, query, caller=caller, act=act)
+
+    return LookupFunctions(open_case=open_case, close_case=close_case, search=search, fetch=fetch, list=list_)
 
 
 def _list_messages(node: Node, query: MessageQuery) -> MessagePage:

@@ -7,7 +7,6 @@ makes the whole message malformed: nothing of it is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from federation.domain.division import province_of
 from federation.domain.permit import urn_division
@@ -21,6 +20,8 @@ from federation.domain.permit_policy import (
     recognise_request,
 )
 from federation.domain.recognition import decode_recognition_item
+from federation.node.judgement import Incoming, Judgement
+from federation.node.lookups.answering import ANSWERING
 from federation.node.node import Node
 from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, told_record
 from federation.node.permits.records import copy_record, find_own_permit
@@ -29,21 +30,12 @@ from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND, join_decisions
 from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError
-from federation.protocol.policy import Decision, decide
+from federation.protocol.policy import decide
 from federation.protocol.statement import Statement
-from federation.store.exchange_log import GroupTransaction
 from federation.store.records import put_records
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What our incoming policy says of a message, and the domain rows it writes if that is yes."""
-
-    decision: Decision
-    apply: Callable[[GroupTransaction], object]
-
-
-def judge(node: Node, statement: Statement, body: Body | None, *, in_force: InForce) -> Judgement:
+def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, in_force: InForce) -> Judgement:
     """Judges a message whose signature, sender, freshness and body have been verified.
 
     Raises:
@@ -57,10 +49,11 @@ def judge(node: Node, statement: Statement, body: Body | None, *, in_force: InFo
     body_type, judge_kind = known
     if body is None or body.type != body_type:
         raise MalformedError("BODY_TYPE", f"expected a body of type {body_type}")
-    return judge_kind(node, statement, body, in_force)
+    return judge_kind(node, Incoming(statement=statement, body=body, digest=digest), in_force)
 
 
-def _judge_sync(node: Node, statement: Statement, body: Body, in_force: InForce) -> Judgement:
+def _judge_sync(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    statement, body = incoming.statement, incoming.body
     realm, today = in_force.agreement.realm, node.today()
     sender, occasion = _sender(statement, in_force), _occasion(statement, in_force)
     items = [decode_permit_item(item, realm) for item in body.items]
@@ -79,7 +72,8 @@ def _judge_sync(node: Node, statement: Statement, body: Body, in_force: InForce)
     )
 
 
-def _judge_recognition(node: Node, statement: Statement, body: Body, in_force: InForce) -> Judgement:
+def _judge_recognition(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    statement, body = incoming.statement, incoming.body
     if len(body.items) != 1:
         raise MalformedError("BODY_ITEMS", f"expected one recognition, got {len(body.items)} items")
     item = decode_recognition_item(body.items[0], in_force.agreement.realm)
@@ -122,8 +116,9 @@ def _occasion(statement: Statement, in_force: InForce) -> Occasion:
     )
 
 
-_Judge = Callable[[Node, Statement, Body, InForce], Judgement]
+_Judge = Callable[[Node, Incoming, InForce], Judgement]
 _KINDS: Mapping[str, tuple[str, _Judge]] = {
     SYNC_KIND: (SYNC_BODY, _judge_sync),
     RECOGNITION_KIND: (RECOGNITION_BODY, _judge_recognition),
+    **ANSWERING,
 }

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from federation.node.home.config import NodeSettings
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import Sequencer
+from federation.node.lookups.arrivals import Arrivals
 from federation.node.signing import MessageKeys
 from federation.node.trust import Trust
 from federation.protocol.ids import NodeName
@@ -32,6 +33,7 @@ class Node:
     sequencer: Sequencer
     trust: Trust
     heads: KnownHeads
+    arrivals: Arrivals
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
 

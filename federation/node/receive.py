@@ -64,7 +64,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         # 7 the body matches its commitment
         body = _check_body(statement, submission.body)
         # 8 decide
-        judgement = judge(node, statement, body, in_force=in_force)
+        judgement = judge(node, statement, body, digest=envelope.digest, in_force=in_force)
     except BridgeheadError:
         # 2 seen before? the first receipt, even when the statement has expired or its key has been retired since
         seen = find_by_digest(node.database, "received", envelope.digest)
@@ -100,6 +100,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
     if not new or not committed.first:
         return stored_receipt(node, message)
+    judgement.after()
     return build_receipt(node, envelope.digest, entry, index=message.leaf_index, head=committed.head)
 
 

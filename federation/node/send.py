@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from federation.node.log.sequence import Committed
@@ -42,17 +43,23 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's."""
+    """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's.
+
+    `lifetime` is how long it may travel; None takes the agreement's, which is also the most.
+    """
 
     kind: str
     recipient: Recipient
     cause: Cause
     body: Body | None
     decision: Decision
+    lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ready:
+class Ready:
+    """A draft with its id and its body committed to: all that can be done outside the writer's transaction."""
+
     draft: Draft
     id: MessageId
     body: BodyRef | None
@@ -79,19 +86,12 @@ async def send(
     in_force = node.trust.in_force
     if drafts:
         verify_in_force(in_force.agreement, node.now())
-    ready = [
-        _Ready(
-            draft=draft,
-            id=format_message_id(node.now(), os.urandom(10)),
-            body=commit_body(draft.body) if draft.body else None,
-        )
-        for draft in drafts
-    ]
+    ready = [make_ready(node, draft) for draft in drafts]
 
     def record(transaction: GroupTransaction) -> tuple[T, tuple[MessageId, ...]]:
         value = rows(transaction)
         for message in ready:
-            _record_message(node, transaction, message, in_force=in_force)
+            record_message(node, transaction, message, in_force=in_force)
         return value, tuple(message.id for message in ready)
 
     committed = await node.sequencer.commit(record)
@@ -100,7 +100,18 @@ async def send(
     return committed
 
 
-def _record_message(node: Node, transaction: GroupTransaction, ready: _Ready, *, in_force: InForce) -> None:
+def make_ready(node: Node, draft: Draft) -> Ready:
+    """Gives a draft its id, for ever, and commits to its body."""
+    body = commit_body(draft.body) if draft.body else None
+    return Ready(draft=draft, id=format_message_id(node.now(), os.urandom(10)), body=body)
+
+
+def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, in_force: InForce) -> str:
+    """Numbers, encodes, signs, logs and queues one message; the caller wakes the delivery once it is durable.
+
+    Returns:
+        The digest of the statement, which a reply cites.
+    """
     draft = ready.draft
     pair = Pair(node.name, draft.recipient.node)
     statement = _statement_of(node, ready, seq=transaction.next_seq(pair), in_force=in_force)
@@ -126,9 +137,10 @@ def _record_message(node: Node, transaction: GroupTransaction, ready: _Ready, *,
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)
+    return envelope.digest
 
 
-def _statement_of(node: Node, ready: _Ready, *, seq: int, in_force: InForce) -> Statement:
+def _statement_of(node: Node, ready: Ready, *, seq: int, in_force: InForce) -> Statement:
     draft, agreement = ready.draft, in_force.agreement
     created = truncate_to_millisecond(node.now())
     return Statement(
@@ -145,7 +157,7 @@ def _statement_of(node: Node, ready: _Ready, *, seq: int, in_force: InForce) -> 
         case=draft.cause.case,
         in_reply_to=draft.cause.in_reply_to,
         created=created,
-        expires=created + agreement.statement_lifetime,
+        expires=created + min(draft.lifetime or agreement.statement_lifetime, agreement.statement_lifetime),
         agreement=AgreementRef(version=agreement.version, digest=agreement.digest),
         body=ready.body,
         peer_checkpoint=node.heads.digest(draft.recipient.node),

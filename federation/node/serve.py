@@ -27,6 +27,7 @@ from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, che
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
+from federation.node.lookups.arrivals import Arrivals
 from federation.node.node import Node
 from federation.node.signing import MessageKeys
 from federation.node.trust import Trust
@@ -147,6 +148,7 @@ def build_node(
         sequencer=sequencer,
         trust=trust,
         heads=heads,
+        arrivals=Arrivals(),
         wake_delivery=delivery.wake,
         now=now,
     )

@@ -1,0 +1,33 @@
+"""A message as it is put before policy, and what policy and the domain say of it. Between `receive` and the kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from federation.protocol.body import Body
+from federation.protocol.policy import Decision
+from federation.protocol.statement import Statement
+from federation.store.exchange_log import GroupTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """A message whose signature, sender, freshness and body have been verified; `digest` is what a reply cites."""
+
+    statement: Statement
+    body: Body
+    digest: str
+
+
+def _nothing() -> None:
+    """Most messages have nobody waiting for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What our incoming policy says of a message, the rows it writes if that is yes, whom to tell when durable."""
+
+    decision: Decision
+    apply: Callable[[GroupTransaction], object]
+    after: Callable[[], object] = _nothing

@@ -1,0 +1,1 @@
+"""Asking across the border: cases, look-ups asked, look-ups answered."""

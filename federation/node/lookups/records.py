@@ -1,0 +1,165 @@
+"""Look-ups as records of the store: cases (own and told), handles given out, replies that came, and who asked what.
+
+Nothing here holds a field of a person but what was released, sealed like every content. A question leaves the blind
+index of its selector, by which different persons are counted, and nothing else to find it by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.domain.lookup.case import LookupCase, decode_case, encode_case
+from federation.domain.lookup.handle import Handle, parse_handle
+from federation.domain.permit import parse_permit_urn
+from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    format_time,
+    parse_agency_id,
+    parse_message_id,
+    parse_node_name,
+    parse_time,
+)
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_record, list_records, put_records
+
+CASE, HANDLE, REPLY, ASKED = "lookup-case", "lookup-handle", "lookup-reply", "lookup-asked"
+MAX_LINES = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question that an officer of ours asked of one province: `digest` is its statement's, which a reply cites."""
+
+    time: datetime
+    agency: AgencyId
+    officer: str
+    lookup_id: str
+    case_id: str
+    node: NodeName
+    step: str
+    digest: str
+
+
+def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName, told: bool) -> None:
+    """Stores a version of a case: our own, or one that another province told us; versions only grow."""
+    record = Record(
+        id=f"{owner}/{case.case_id}",
+        kind=CASE,
+        owner=owner,
+        version=case.version,
+        replica=told,
+        status="closed" if case.closed else "open",
+        division=case.opened_by.county,
+        due_date=case.closes.date(),
+        content=encode_case(case),
+    )
+    put_records(transaction, [record], expect_version=None if told else case.version - 1)
+
+
+def find_case(source: Source, owner: NodeName, case_id: str, *, told: bool) -> LookupCase | None:
+    """The newest version of a case that an agency of the owner opened: our own, or one that we were told of."""
+    record = find_record(source, CASE, f"{owner}/{case_id}", replica=told)
+    return decode_case(record.content) if record is not None else None
+
+
+def put_handle(transaction: GroupTransaction, handle: Handle, *, owner: NodeName) -> None:
+    """Keeps what a handle stands for, at the province that gave it out."""
+    value: dict[str, JsonValue] = {
+        "lookup_id": handle.lookup_id,
+        "case_id": handle.case_id,
+        "asker": str(handle.asker),
+        "officer": handle.officer,
+        "urn": handle.urn,
+        "expires": format_time(handle.expires),
+    }
+    put_records(transaction, [_plain(HANDLE, handle.handle, owner=owner, content=encode_canonical(value))])
+
+
+def find_handle(source: Source, text: str) -> Handle | None:
+    """What a handle stands for, at the province that gave it out."""
+    record = find_record(source, HANDLE, parse_handle(text), replica=False)
+    if record is None:
+        return None
+    value = decode_canonical(record.content, what=HANDLE)
+    return Handle(
+        handle=text,
+        lookup_id=parse_message_id(read_text(value, "lookup_id", what=HANDLE)),
+        case_id=read_text(value, "case_id", what=HANDLE),
+        asker=parse_agency_id(read_text(value, "asker", what=HANDLE)),
+        officer=read_text(value, "officer", what=HANDLE),
+        urn=parse_permit_urn(read_text(value, "urn", what=HANDLE)),
+        expires=parse_time(read_text(value, "expires", what=HANDLE)),
+    )
+
+
+def put_reply(transaction: GroupTransaction, request_digest: str, content: bytes, *, owner: NodeName) -> None:
+    """Keeps the reply to one of our requests, by the digest of that request."""
+    record = Record(
+        id=request_digest, kind=REPLY, owner=owner, version=1, replica=True, status="came", division="", content=content
+    )
+    put_records(transaction, [record])
+
+
+def find_reply(source: Source, request_digest: str) -> bytes | None:
+    """The reply to one of our requests, once it has come."""
+    record = find_record(source, REPLY, request_digest, replica=True)
+    return record.content if record is not None else None
+
+
+def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | None, owner: NodeName) -> None:
+    """Remembers that an officer asked: what quotas count and the history shows."""
+    fields: Mapping[str, JsonValue] = {
+        "time": format_time(asked.time),
+        "agency": str(asked.agency),
+        "officer": asked.officer,
+        "lookup_id": asked.lookup_id,
+        "case_id": asked.case_id,
+        "node": asked.node,
+        "step": asked.step,
+        "digest": asked.digest,
+    }
+    record = Record(
+        id=f"{asked.agency}/{format_time(asked.time)}/{asked.lookup_id}/{asked.node}",
+        kind=ASKED,
+        owner=owner,
+        version=1,
+        replica=False,
+        status=asked.step,
+        division=asked.agency.county,
+        due_date=asked.time.date(),
+        subject=subject,
+        content=encode_canonical(fields),
+    )
+    put_records(transaction, [record])
+
+
+def list_asked(source: Source, agency: AgencyId) -> Sequence[tuple[Asked, str | None]]:
+    """What the officers of an agency asked, in the order of time, each with the person asked about."""
+    prefix = f"{agency}/"
+    found = list_records(source, ASKED, after_id=prefix, limit=MAX_LINES, replica=False)
+    return [(_read_asked(record.content), record.subject) for record in found if record.id.startswith(prefix)]
+
+
+def _read_asked(content: bytes) -> Asked:
+    value = decode_canonical(content, what=ASKED)
+    return Asked(
+        time=parse_time(read_text(value, "time", what=ASKED)),
+        agency=parse_agency_id(read_text(value, "agency", what=ASKED)),
+        officer=read_text(value, "officer", what=ASKED),
+        lookup_id=read_text(value, "lookup_id", what=ASKED),
+        case_id=read_text(value, "case_id", what=ASKED),
+        node=parse_node_name(read_text(value, "node", what=ASKED)),
+        step=read_text(value, "step", what=ASKED),
+        digest=read_text(value, "digest", what=ASKED),
+    )
+
+
+def _plain(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:
+    return Record(
+        id=key, kind=kind, owner=owner, version=1, replica=False, status="given", division="", content=content
+    )
