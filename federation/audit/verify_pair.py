@@ -123,7 +123,7 @@ class _Comparison:
             self._outcomes[_Outcome.EXPIRED] += 1
             if expired.subject != sent.subject:
                 self._add(Code.DIGEST_DIFFERS, self._sender, expired, "it expired under another statement digest")
-        elif self._receiver.complete and sent.subject not in self._receiver.disputed:
+        elif self._receiver.complete and sent.subject not in self._receiver.disputed | self._sender.disputed:
             self._judge_age(sent)
 
     def _judge_age(self, sent: MessageRecord) -> None:

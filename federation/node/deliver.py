@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,6 +57,7 @@ _log = structlog.get_logger()
 
 MAX_CALL_BYTES = 4 * 1024 * 1024
 FIRST_PAUSE_SECONDS = 0.05
+_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,62}", re.ASCII)
 LOOK_AGAIN_SECONDS = 0.5
 MAX_REMEMBERED = 10_000
 """How many ended messages are known without a look at the store, for who asks just after the end."""
@@ -78,7 +80,8 @@ class _Lane:
     """What one peer's delivery remembers between calls; the store holds all that must survive.
 
     `limit` is how many messages the next call may carry. `failures` counts the failed calls since one succeeded; while
-    `resting` is set nothing new is sent. `put_off` says why the peer did not take a message yet.
+    `resting` is set nothing new is sent. `put_off` says why the peer did not take a message yet, `rejected` why
+    it never will take the one that it refused last.
     """
 
     limit: int
@@ -89,6 +92,7 @@ class _Lane:
     failures: int = 0
     resting: bool = False
     put_off: dict[MessageId, str] = field(default_factory=dict)
+    rejected: str | None = None
     error: str | None = None
     receipt_time: datetime | None = None
 
@@ -137,11 +141,11 @@ class Delivery:
         return lane is None or lane.failures == 0
 
     def last_error(self, peer: NodeName) -> str | None:
-        """Why the newest call to that peer failed, or why a message to it waits; None when all is well."""
+        """Why the newest call to that peer failed, why a message waits or was rejected; None when all is well."""
         lane = self._lanes.get(peer)
         if lane is None:
             return None
-        return lane.error or next(iter(lane.put_off.values()), None)
+        return lane.error or next(iter(lane.put_off.values()), lane.rejected)
 
     def last_receipt(self, peer: NodeName) -> datetime | None:
         """When a receipt of that peer was last verified here since the start."""
@@ -277,41 +281,48 @@ class Delivery:
 
     def _expire(self, transaction: GroupTransaction, messages: Sequence[PendingMessage], now: datetime) -> None:
         for message in messages:
-            envelope = parse_envelope(message.envelope)
-            statement = decode_statement(envelope.payload)
-            leaf = Leaf(
-                federation=statement.federation,
-                realm=statement.realm,
-                kind=LeafKind.EXPIRED,
-                subject=envelope.digest,
-                pair=statement.pair,
-                seq=statement.seq,
-                agreement_version=self._trust.in_force.agreement.version,
-                time=now,
-            )
+            leaf = self._leaf_of(message, LeafKind.EXPIRED, now=now)
             transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
             expire_outbox(transaction, message.id)
+
+    def _leaf_of(self, message: PendingMessage, kind: LeafKind, *, now: datetime, reason: str | None = None) -> Leaf:
+        """The leaf about a message that ends without a receipt."""
+        envelope = parse_envelope(message.envelope)
+        statement = decode_statement(envelope.payload)
+        return Leaf(
+            federation=statement.federation,
+            realm=statement.realm,
+            kind=kind,
+            subject=envelope.digest,
+            pair=statement.pair,
+            seq=statement.seq,
+            reason=reason,
+            agreement_version=self._trust.in_force.agreement.version,
+            time=now,
+        )
 
     async def _settle(
         self, name: NodeName, lane: _Lane, *, batch: Sequence[PendingMessage], answers: Sequence[Answer]
     ) -> list[MessageId]:
         """Verifies each receipt and takes what is final off the queue in one commit; returns what to try again later.
 
-        What the receiver cannot ever judge (malformed, or in conflict with another message) is rejected. Anything else
-        may pass, an unknown key when the receiver has caught up with the agreement: such a message stays queued, and
-        does not hold up the others. So does one whose receipt does not verify: the receiver owes us a good one.
+        What the receiver cannot ever judge (malformed, or in conflict with another message) is rejected, and leaves a
+        `discrepancy` leaf, or our log would promise for ever what never comes. Anything else may pass, an unknown key
+        when the receiver has caught up with the agreement: such a message stays queued, and does not hold up the
+        others. So does one whose receipt does not verify: the receiver owes us a good one.
         """
         if len(answers) != len(batch):
             raise MalformedError("ANSWER_COUNT", f"expected {len(batch)} answers, got {len(answers)}")
         vkey = parse_vkey(self._trust.in_force.member(name).log_vkey)
         settled: list[tuple[MessageId, Receipt]] = []
-        rejected: list[tuple[MessageId, str]] = []
+        rejected: list[tuple[PendingMessage, str]] = []
         deferred: list[MessageId] = []
         lane.error = None
         for message, answer in zip(batch, answers, strict=True):
             if isinstance(answer, (MalformedError, ConflictError)):
-                rejected.append((message.id, answer.reason))
-                lane.error = str(answer)
+                reason = answer.reason if _REASON.fullmatch(answer.reason) else "REASON_MALFORMED"
+                rejected.append((message, reason))
+                lane.rejected = f"message {message.id} was rejected: {reason}"
                 _log.error("delivery.rejected", message_id=message.id, peer=name, reason=answer.reason)
                 continue
             try:
@@ -321,14 +332,28 @@ class Delivery:
                 lane.put_off[message.id] = str(error)
                 _log.warning("delivery.deferred", message_id=message.id, peer=name, reason=error.reason)
         if settled or rejected:
-            await self._sequencer.commit(partial(_take_off, settled=settled, rejected=rejected))
+            await self._sequencer.commit(partial(self._take_off, settled=settled, rejected=rejected))
         if settled:
             lane.receipt_time = self._now()
         for message_id, _receipt in settled:
             self._finish(lane, message_id, "settled")
-        for message_id, _reason in rejected:
-            self._finish(lane, message_id, "rejected")
+        for message, _reason in rejected:
+            self._finish(lane, message.id, "rejected")
         return deferred
+
+    def _take_off(
+        self,
+        transaction: GroupTransaction,
+        *,
+        settled: Sequence[tuple[MessageId, Receipt]],
+        rejected: Sequence[tuple[PendingMessage, str]],
+    ) -> None:
+        settle_outbox(transaction, settled)
+        now = truncate_to_millisecond(self._now())
+        for message, reason in rejected:
+            leaf = self._leaf_of(message, LeafKind.DISCREPANCY, now=now, reason=reason)
+            transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+            reject_outbox(transaction, message.id, reason)
 
     def _verified(self, name: NodeName, message: PendingMessage, answer: Answer, vkey: Vkey) -> Receipt:
         if isinstance(answer, BridgeheadError):
@@ -357,14 +382,3 @@ class Delivery:
         future = self._waiting.pop(message_id, None)
         if future is not None and not future.done():
             future.set_result(state)
-
-
-def _take_off(
-    transaction: GroupTransaction,
-    *,
-    settled: Sequence[tuple[MessageId, Receipt]],
-    rejected: Sequence[tuple[MessageId, str]],
-) -> None:
-    settle_outbox(transaction, settled)
-    for message_id, reason in rejected:
-        reject_outbox(transaction, message_id, reason)

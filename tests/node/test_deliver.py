@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from federation.audit.findings import Code
 from federation.node.deliver import Delivery
 from federation.node.receive import receive
 from federation.node.send import send
@@ -25,6 +26,7 @@ from federation.store.messages import find_message, list_messages, missing_numbe
 from federation.store.outbox import count_pending, find_outbox
 from federation.store.witness_state import list_contradictions
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, draft, kit, received, sync_body, sync_item
+from tests.scenarios.check_federation import USUAL, Kept, check_federation
 
 OUT = Pair(ZHEJIANG, JIANGXI)
 
@@ -244,6 +246,49 @@ async def test_deliver_message_that_can_never_be_judged_is_rejected_and_the_othe
     row = find_outbox(rig[ZHEJIANG].database, first)
     assert row is not None
     assert (row.state, row.last_error) == ("rejected", error.reason)
+    assert error.reason in (delivery(rig).last_error(JIANGXI) or "")
+    size = rig[ZHEJIANG].sequencer.head.size
+    (leaf,) = [
+        leaf
+        for leaf in map(decode_leaf, load_entries(rig[ZHEJIANG].database, 0, size))
+        if leaf.kind is LeafKind.DISCREPANCY
+    ]
+    assert (leaf.reason, leaf.seq, leaf.pair) == (error.reason, 1, OUT)
+
+
+async def test_deliver_rejection_with_a_reason_that_is_none_still_lets_the_others_settle(rig: Rig) -> None:
+    """What the other side calls its reason goes into our log in a known form only."""
+    error = MalformedError("x" * 5000, "a peer that means to break our leaf")
+    rig.faults(ZHEJIANG, JIANGXI).alter = lambda answers: [error, *answers[1:]]
+    first, *others = await queue(rig, 4)
+    rig.start_delivery()
+
+    assert await delivery(rig).wait_settled(first) == "rejected"
+    assert await outcomes(rig, others) == {"settled"}
+    row = find_outbox(rig[ZHEJIANG].database, first)
+    assert row is not None
+    assert row.last_error == "REASON_MALFORMED"
+
+
+async def test_deliver_rejected_message_does_not_fail_the_audit_for_ever(rig: Rig) -> None:
+    """Our log says that it was rejected: the audit warns, and does not call it outstanding."""
+
+    class Other:
+        """A receiver of an older version, which does not know the kind of the message."""
+
+        async def submit(self, submissions, *, timeout_seconds: float) -> Sequence[Answer]:
+            return [MalformedError("MESSAGE_KIND", "no such kind") for _ in submissions]
+
+    await queue(rig, 2)
+    delivery(rig).start({JIANGXI: Other()})
+    await rig.drain()
+    await delivery(rig).close()
+
+    now = rig.clock.advance(days=30)
+    kept = [Kept(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
+    allowed = {*USUAL, Code.DISCREPANCY_LOGGED}
+    report = await check_federation(kept, rig.agreement, now=now, settled=False, allowed=allowed)
+    assert [finding.code for finding in report.findings].count(Code.DISCREPANCY_LOGGED) == 2
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def _check_pair(sender: Kept, recipient: Kept, *, settled: bool) -> None:
         if row.state == "settled":
             assert message_id in received, f"{pair} {ours.seq}: settled, and never received"
         elif settled:
-            assert row.state == "expired", f"{pair} {ours.seq}: {row.state} {row.last_error}"
+            assert row.state in ("expired", "rejected"), f"{pair} {ours.seq}: {row.state} {row.last_error}"
 
 
 def _every(database: Database, direction: str, pair: Pair) -> list[StoredMessage]:
