@@ -47,18 +47,20 @@ AgencyOption = Annotated[
     str | None, typer.Option("--agency", help="Such as zhejiang/330822/service-hall.", rich_help_panel=_WHO)
 ]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.5, max=600, help="Seconds.", rich_help_panel=_WHO)]
-_OfficerOption = Annotated[
+OfficerOption = Annotated[
     str,
     typer.Option("--officer", envvar=OFFICER_VARIABLE, help="The officer's pseudonym.", rich_help_panel=_WHO),
 ]
 _PurposeOption = Annotated[
     str | None,
-    typer.Option("--purpose", help="Such as permit.check (that of the step).", rich_help_panel=_WHO),
+    typer.Option(
+        "--purpose", help="Such as permit.check or lookup.missing_person (that of the step).", rich_help_panel=_WHO
+    ),
 ]
-_FunctionOption = Annotated[
+FunctionOption = Annotated[
     str | None, typer.Option("--function", help="F01 to F23 (that of the purpose).", rich_help_panel=_WHO)
 ]
-_RequestOption = Annotated[
+RequestOption = Annotated[
     str | None, typer.Option("--request-id", help="A UUID: the same one is done once.", rich_help_panel=_WHO)
 ]
 
@@ -177,10 +179,10 @@ def open_desk(
     client: ClientOption = None,
     home: HomeOption = Path(".demo"),
     agency: AgencyOption = None,
-    officer: _OfficerOption = "clerk",
+    officer: OfficerOption = "clerk",
     purpose: _PurposeOption = None,
-    function: _FunctionOption = None,
-    request_id: _RequestOption = None,
+    function: FunctionOption = None,
+    request_id: RequestOption = None,
     timeout: TimeoutOption = 30.0,
     form: FormOption = Form.TEXT,
 ) -> Desk:

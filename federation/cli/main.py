@@ -32,6 +32,7 @@ PARTS = {
     "keys": "Keys and certificates of a node's home.",
     "agreement": "What the provinces agreed on: draft, sign, publish, refresh, show.",
     "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
+    "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
     "log": "Read one exchange log: its head, an entry, a proof.",
     "audit": "Check the exchange logs, as a stranger would.",
     "demo": "Four provinces on this machine, with synthetic people.",

@@ -89,7 +89,12 @@ def permit_lines(item: PermitItem, *, full: bool, today: date) -> Iterable[str]:
     shown = permit_object(item, full=full, today=today)
     shown["status"] = shown.pop("standing")
     for name, value in shown.items():
-        yield _labelled(words.FIELDS[name], name, _told(name, value))
+        yield field_line(name, value)
+
+
+def field_line(name: str, value: JsonOut) -> str:
+    """One field of a permit for a clerk: its Chinese label, its name, its value with what that means."""
+    return _labelled(words.FIELDS[name], name, _told(name, value))
 
 
 def link_object(link: RecognitionLink) -> dict[str, JsonOut]:

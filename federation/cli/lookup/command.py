@@ -1,0 +1,281 @@
+"""`bridgehead lookup`: what a police officer asks other provinces, bound to a case (跨省核查).
+
+First whether a province knows one person: hit or no hit. Then named fields of one hit, signed by the officer's own key.
+A refusal by policy is an answer: it is shown with the deciding policy, and the exit code is 1; 3 when a province was
+not reached or did not answer in time. Nothing here is done once by its request id: what a broken connection leaves open
+is told by the history, and asking again counts again.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.client_profile import (
+    AgencyOption,
+    ClientOption,
+    Desk,
+    FunctionOption,
+    HomeOption,
+    OfficerOption,
+    RequestOption,
+    TimeoutOption,
+    gathering,
+    open_desk,
+)
+from federation.cli.output import Form, FormOption, say, show_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from federation.cli.output import JsonOut
+    from federation.wire.client import AgencyClient
+    from federation.wire.values import Act, CaseAnswer, LookupPage, SearchResult
+
+app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
+cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
+keys = typer.Typer(name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs fetches.")
+app.add_typer(cases)
+app.add_typer(keys)
+
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
+CaseOption = Annotated[str, typer.Option("--case", help="The open case that this belongs to.")]
+
+
+def open_case_desk(
+    *,
+    client: ClientOption = None,
+    home: HomeOption = Path(".demo"),
+    agency: AgencyOption = None,
+    officer: OfficerOption = "clerk",
+    purposes: Annotated[
+        list[str] | None,
+        typer.Option("--purpose", help="What the case may look up for; several. lookup.criminal_investigation."),
+    ] = None,
+    function: FunctionOption = None,
+    request_id: RequestOption = None,
+    timeout: TimeoutOption = 30.0,
+    form: FormOption = Form.TEXT,
+) -> tuple[Desk, frozenset[str]]:
+    """Opens a desk as `open_desk`, for a case that may have several purposes; the first is that of the act.
+
+    Raises:
+        BridgeheadError, typer.BadParameter: as `open_desk`.
+    """
+    from federation.domain.lookup_policy import LookupPurpose
+
+    found = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
+    desk = open_desk(
+        client=client,
+        home=home,
+        agency=agency,
+        officer=officer,
+        purpose=found[0],
+        function=function,
+        request_id=request_id,
+        timeout=timeout,
+        form=form,
+    )
+    return desk, frozenset(found)
+
+
+@cases.command("open")
+@gathering(open_case_desk)
+def open_case(
+    opened: tuple[Desk, frozenset[str]],
+    case_id: CaseArgument,
+    letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")],
+    counties: Annotated[list[str], typer.Option("--county", help="Six digits; several. Own county is added.")],
+    leader: Annotated[str, typer.Option("--leader", help="The pseudonym of the leader who answers for it.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90.")] = 30,
+) -> None:
+    """Open (立案协作) a case; the provinces of its counties are told."""
+    from federation.wire.values import CaseQuestion
+
+    desk, purposes = opened
+    question = CaseQuestion(
+        case_id=case_id,
+        letter=letter,
+        counties=frozenset(counties),
+        purposes=purposes,
+        days=days,
+        leader=leader,
+    )
+    act = _act(desk)
+    _show_case(desk, desk.ask(lambda client: client.open_case(act, question), changes=False), opened=True)
+
+
+@cases.command("close")
+@gathering(open_desk)
+def close_case(desk: Desk, case_id: CaseArgument) -> None:
+    """Close (结案) a case for good; every handle of it ends."""
+    act = _act(desk)
+    _show_case(desk, desk.ask(lambda client: client.close_case(act, case_id), changes=False), opened=False)
+
+
+@app.command("search")
+@gathering(open_desk)
+def search(
+    desk: Desk,
+    person: Annotated[
+        str, typer.Argument(metavar="NUMBER_OR_URN", help="A citizen number or a permit's URN; - reads it from stdin.")
+    ],
+    case_id: CaseOption,
+    provinces: Annotated[list[str] | None, typer.Option("--province", help="Such as zhejiang; several. All.")] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
+) -> None:
+    """Ask (查询) whether provinces hold a permit of one person: hit or no hit, nothing else."""
+    from federation.cli.lookup import view
+    from federation.domain.lookup.asking import Urgency, parse_selector
+    from federation.protocol.ids import Realm, parse_node_name
+    from federation.wire.values import LookupQuestion
+
+    text, act = _exact(person), _act(desk)
+    nodes = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
+    urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
+
+    async def ask(client: AgencyClient) -> SearchResult:
+        selector = parse_selector(text, Realm((await client.get_status()).realm))
+        question = LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
+        return await client.search_person(act, question)
+
+    result = desk.ask(ask, changes=False)
+    _show(desk, {"request_id": desk.request_id, **view.search_object(result)}, view.province_lines(result))
+    _end(view.outcome_code(answer.outcome for answer in result.answers))
+
+
+@app.command("fetch")
+@gathering(open_desk)
+def fetch(
+    desk: Desk,
+    handle: Annotated[str, typer.Argument(metavar="HANDLE", help="As a search's hit showed it.")],
+    case_id: CaseOption,
+    province: Annotated[str, typer.Option("--province", help="Who gave the handle.")],
+    fields: Annotated[list[str], typer.Option("--field", help="Such as holder_name; several, no more than needed.")],
+    key: Annotated[Path, typer.Option("--key", help="The file of the officer's own key.")],
+    full: Annotated[bool, typer.Option("--full", help="Do not mask citizen number and day of birth.")] = False,
+) -> None:
+    """Fetch (调取) named fields of one hit, signed by the officer's own key."""
+    from federation.cli.lookup import view
+    from federation.cli.lookup.officer_key import load_officer_key, sign_fetch
+    from federation.protocol.ids import parse_node_name
+
+    question = sign_fetch(
+        load_officer_key(key),
+        case_id=case_id,
+        node=parse_node_name(province),
+        handle=handle.removeprefix(view.HANDLE_PREFIX),
+        fields=frozenset(fields),
+    )
+    act = _act(desk)
+    result = desk.ask(lambda client: client.fetch_fields(act, question), changes=False)
+    told = {"request_id": desk.request_id, "node": question.node, **view.fetch_object(result, full=full)}
+    _show(desk, told, view.fetch_lines(result, full=full))
+    _end(view.fetch_code(result.outcome))
+
+
+@app.command("history")
+@gathering(open_desk)
+def history(
+    desk: Desk,
+    case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
+    page_size: Annotated[int, typer.Option("--page-size", min=1, max=1000, help="How many at once.")] = 100,
+    page_token: Annotated[str, typer.Option("--page-token", help="Where the page before ended.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every page.")] = False,
+) -> None:
+    """List (记录) what the agency's officers looked up, newest first."""
+    from federation.cli.lookup import view
+    from federation.wire.values import LookupQuery
+
+    act, query = _act(desk), LookupQuery(case_id=case_id, page_size=page_size, page_token=page_token)
+
+    async def read(client: AgencyClient) -> LookupPage:
+        page = await client.list_lookups(act, query)
+        while everything and page.next_page_token:
+            following = await client.list_lookups(act, replace(query, page_token=page.next_page_token))
+            page = replace(following, lines=(*page.lines, *following.lines))
+        return page
+
+    page = desk.ask(read, changes=False)
+    _show(desk, view.history_object(page), view.history_lines(page.lines) if page.lines else ())
+    if desk.form is Form.TEXT:
+        say(f"共 {len(page.lines)} 条 | {len(page.lines)} steps")
+        if page.next_page_token:
+            say(f"还有:加 --page-token {page.next_page_token} 或 --all | there are more")
+
+
+@keys.command("new")
+def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")]) -> None:
+    """Make an officer's own key (mode 0600); prints the public key, which the node's operator registers."""
+    from federation.cli.lookup.officer_key import create_officer_key
+    from federation.protocol.keys import format_public_key
+
+    print(format_public_key(create_officer_key(file)))
+    say("请节点管理员登记 | next, the node's operator: bridgehead lookup key register")
+
+
+@keys.command("register")
+def register_key(
+    key: Annotated[str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or a file with the key.")],
+    home: Annotated[Path, typer.Option("--home", help="The node's home.")],
+    agency: Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")],
+    officer: Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")],
+) -> None:
+    """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
+    from federation.cli.lookup.officer_key import find_public_key
+    from federation.node.home.keyring import load_identity
+    from federation.node.lookups.officers import register_officer_key
+    from federation.protocol.errors import RuleError
+    from federation.protocol.ids import parse_agency_id
+    from federation.protocol.keys import format_public_key
+
+    office, node = parse_agency_id(agency), load_identity(home).node
+    if office.node != node:
+        raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {office}")
+    public = format_public_key(find_public_key(key))
+    register_officer_key(home, office, officer, key=public)
+    print(public)
+
+
+def _act(desk: Desk) -> Act:
+    """Who acts and what for: an investigation unless another purpose was given; policy judges what is unknown."""
+    from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
+    from federation.wire.values import Act
+
+    return Act(
+        request_id=desk.request_id,
+        purpose=desk.purpose or LookupPurpose.CRIMINAL_INVESTIGATION.value,
+        function=desk.function or LOOKUP_FUNCTION,
+        officer=desk.officer,
+    )
+
+
+def _exact(person: str) -> str:
+    """What was typed or piped in, with the x of a citizen number as a capital letter."""
+    text = (sys.stdin.readline() if person == "-" else person).strip()
+    return text if text.startswith("urn:") else text.upper()
+
+
+def _show_case(desk: Desk, answer: CaseAnswer, *, opened: bool) -> None:
+    from federation.cli.lookup import view
+
+    told = {"request_id": desk.request_id, **view.case_object(answer)}
+    _show(desk, told, view.case_lines(answer, opened=opened))
+    _end(0 if answer.ruling.decision.allowed else 1)
+
+
+def _show(desk: Desk, told: dict[str, JsonOut], lines: Iterable[str]) -> None:
+    if desk.form is Form.JSON:
+        show_json(told)
+        return
+    for line in lines:
+        print(line)
+
+
+def _end(code: int) -> None:
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,195 @@
+"""How look-ups are shown, and the exit code that answers for them: in lines for an officer, as JSON for a program.
+
+Rules kept: every province that was asked has its line, whatever became of it; a refusal names the deciding policies in
+both languages; citizen number and day of birth are masked in both forms unless all of it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from federation.cli.permits import view, words
+from federation.domain.lookup.asking import Outcome
+from federation.protocol.ids import format_time
+
+if TYPE_CHECKING:
+    from federation.cli.output import JsonOut
+    from federation.wire.values import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
+
+HANDLE_PREFIX: Final = "handle:"
+"""Before a handle in a text, so that one that begins with a hyphen is no option when it is typed again."""
+
+OUTCOMES: Final[Mapping[Outcome, str]] = MappingProxyType(
+    {
+        Outcome.HIT: "命中 hit",
+        Outcome.NO_HIT: "未命中 no hit",
+        Outcome.REFUSED: "拒绝 refused",
+        Outcome.UNREACHABLE: "无法到达 unreachable",
+        Outcome.EXPIRED: "已过期 expired",
+    }
+)
+PROVINCES: Final[Mapping[str, str]] = MappingProxyType(
+    {"zhejiang": "浙江", "jiangxi": "江西", "fujian": "福建", "anhui": "安徽"}
+)
+STEPS: Final[Mapping[str, str]] = MappingProxyType(
+    {"lookup.case": "案件 case", "lookup.search": "查询 search", "lookup.fetch": "调取 fetch"}
+)
+_WAITING: Final = "等待答复 waiting"
+_LATE: Final = frozenset({Outcome.UNREACHABLE, Outcome.EXPIRED})
+
+
+def outcome_code(outcomes: Iterable[Outcome]) -> int:
+    """The exit code for what provinces answered: 1 when one refused, else 3 when one did not answer in time, else 0."""
+    found = frozenset(outcomes)
+    if Outcome.REFUSED in found:
+        return 1
+    return 3 if found & _LATE else 0
+
+
+def fetch_code(outcome: Outcome) -> int:
+    """The exit code for a fetch: 0 when the fields were released, 3 when no answer came in time, else 1."""
+    if outcome is Outcome.HIT:
+        return 0
+    return 3 if outcome in _LATE else 1
+
+
+def province_lines(result: SearchResult) -> Iterable[str]:
+    """What each province answered, one a line; nothing is cut or wrapped."""
+    return _columns([_province_cells(answer) for answer in result.answers])
+
+
+def search_object(result: SearchResult) -> dict[str, JsonOut]:
+    """What the provinces answered, as JSON."""
+    answers: JsonOut = [
+        {
+            "node": answer.node,
+            "outcome": answer.outcome.value,
+            "handle": answer.handle,
+            "expires": _iso(answer.expires),
+            "policies": list(answer.policies),
+            "title_zh": answer.title_zh,
+            "title_en": answer.title_en,
+        }
+        for answer in result.answers
+    ]
+    return {"lookup_id": result.lookup_id, "answers": answers}
+
+
+def mask_fields(fields: Mapping[str, str], *, full: bool) -> dict[str, str]:
+    """Released fields in the order of a card, with number and day of birth masked unless all is asked for."""
+    found = {name: fields[name] for name in words.FIELDS if name in fields}
+    if not full and "citizen_number" in found:
+        found["citizen_number"] = view.mask_number(found["citizen_number"])
+    if not full and "birth_date" in found:
+        found["birth_date"] = view.mask_day(date.fromisoformat(found["birth_date"]))
+    return found
+
+
+def fetch_lines(result: FetchResult, *, full: bool) -> Iterable[str]:
+    """What was released, one field a line and until when it may be shown; or why it was not."""
+    if result.outcome is Outcome.HIT:
+        for name, value in mask_fields(result.fields, full=full).items():
+            yield view.field_line(name, value)
+        if result.expires is not None:
+            yield f"可用至 may be read until {_local(result.expires)}"
+    elif result.ruling is not None and not result.ruling.decision.allowed:
+        yield from view.ruling_lines(result.ruling)
+    elif result.policies:
+        yield f"{OUTCOMES[result.outcome]}: {', '.join(result.policies)}"
+        yield f"  {result.title_zh} | {result.title_en}"
+    else:
+        yield OUTCOMES[result.outcome]
+
+
+def fetch_object(result: FetchResult, *, full: bool) -> dict[str, JsonOut]:
+    """What was released, as JSON."""
+    return {
+        "outcome": result.outcome.value,
+        "decision": view.ruling_object(result.ruling) if result.ruling is not None else None,
+        "fields": mask_fields(result.fields, full=full),
+        "expires": _iso(result.expires),
+        "policies": list(result.policies),
+        "title_zh": result.title_zh,
+        "title_en": result.title_en,
+    }
+
+
+def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterable[str]:
+    """What became of a case: until when it runs, or why it was not opened or closed."""
+    if not answer.ruling.decision.allowed:
+        yield from view.ruling_lines(answer.ruling)
+    elif answer.closes is not None:
+        done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
+        yield f"案件 case {answer.case_id} {done} {_local(answer.closes)}"
+
+
+def case_object(answer: CaseAnswer) -> dict[str, JsonOut]:
+    """What became of a case, as JSON."""
+    return {
+        "decision": view.ruling_object(answer.ruling),
+        "case_id": answer.case_id,
+        "closes": _iso(answer.closes),
+    }
+
+
+def history_lines(lines: Sequence[LookupLine]) -> Iterable[str]:
+    """The steps of look-ups, one a line, newest first."""
+    rows = [
+        (
+            _local(line.time),
+            line.case_id,
+            _province(line.node),
+            STEPS.get(line.step, line.step),
+            OUTCOMES[line.outcome] if line.outcome is not None else _WAITING,
+            line.lookup_id,
+        )
+        for line in lines
+    ]
+    heads = ("时间 time", "案件 case", "省 province", "步骤 step", "结果 outcome", "查询号 lookup")
+    return _columns([heads, *rows])
+
+
+def history_object(page: LookupPage) -> dict[str, JsonOut]:
+    """The steps of look-ups, as JSON."""
+    lines: JsonOut = [
+        {
+            "lookup_id": line.lookup_id,
+            "time": _iso(line.time),
+            "case_id": line.case_id,
+            "node": line.node,
+            "step": line.step,
+            "outcome": line.outcome.value if line.outcome is not None else None,
+        }
+        for line in page.lines
+    ]
+    return {"lookups": lines, "next_page_token": page.next_page_token}
+
+
+def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
+    more = ""
+    if answer.handle is not None and answer.expires is not None:
+        more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {_local(answer.expires)}"
+    elif answer.outcome is Outcome.REFUSED:
+        more = f"{', '.join(answer.policies)}  {answer.title_zh} | {answer.title_en}"
+    return _province(answer.node), OUTCOMES[answer.outcome], more
+
+
+def _province(node: str) -> str:
+    return f"{PROVINCES.get(node, '')} {node}".lstrip()
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(view.width_of(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(view.pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _local(time: datetime) -> str:
+    return time.astimezone(view.CHINA).isoformat(sep=" ", timespec="seconds")
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else format_time(time)
