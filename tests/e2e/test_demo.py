@@ -75,6 +75,14 @@ def test_demo_ends_verified_and_says_so(demo):
     assert summary["verified"] is True
     assert summary["imported"] == RECORDS
     assert summary["refused_by"] == "deny-recognise-unrelated"
+    assert summary["lookup"] == {
+        "answers": {"anhui": "refused", "fujian": "no_hit", "zhejiang": "hit"},
+        "released": ["holder_name", "status"],
+        "refused": {
+            "no_case": "CASE_UNKNOWN", "other_purpose": "deny-lookup-purpose-outside-case", "other_county": "no_hit",
+            "other_key": "OFFICER_KEY", "closed_case": "CASE_CLOSED",
+        },
+    }  # fmt: skip
     assert summary["seconds"] < 170
     assert {node["node"] for node in federation["nodes"]} == {"zhejiang", "jiangxi", "fujian", "anhui"}
     for node in federation["nodes"]:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, say, show_json
+from federation.cli.output import Form, FormOption, JsonOut, say, show_json
 
 if TYPE_CHECKING:
+    from federation.cli.demo.lookup_scenes import LookupScenes
     from federation.cli.demo.provinces import DemoFederation
     from federation.cli.demo.scenes import Scenes
 
@@ -121,7 +122,8 @@ def _agree(federation: DemoFederation, story: _Story) -> None:
     )
 
 
-def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: int) -> dict[str, int | float | str]:
+def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: int) -> dict[str, JsonOut]:
+    from federation.cli.demo.lookup_scenes import LookupScenes
     from federation.cli.demo.provinces import start_node, wait_ready, write_federation_file
     from federation.cli.demo.scenes import Scenes
 
@@ -134,19 +136,29 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
         story.line(f"{node:<9} pid {process.pid}")
     story.line(f"who is where: {path}")
     scenes = Scenes(federation, tell=story.line, seed=seed)
-    return asyncio.run(_scenes(scenes, story, records))
+    lookups = LookupScenes(federation, client=scenes.client, tell=story.line, seed=seed)
+    return asyncio.run(_scenes(scenes, lookups, story, records=records))
 
 
-async def _scenes(scenes: Scenes, story: _Story, records: int) -> dict[str, int | float | str]:
+async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, records: int) -> dict[str, JsonOut]:
     try:
         story.title("常山登记一张居住证,玉山收到 | A permit registered in Changshan arrives in Yushan")
         urn = await scenes.register_in_changshan()
         story.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
         await scenes.recognise_in_yushan(urn)
         refused_by = await scenes.refuse_in_pucheng(urn)
+        story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
+        await lookups.prepare()
+        await lookups.open_and_search()
+        await lookups.fetch()
+        story.title(
+            "无案、越权、借用证书均被拒;结案即失效 | Curiosity and a borrowed certificate fail; so does a closed case"
+        )
+        await lookups.refuse()
+        await lookups.close_case()
         story.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
         counts = await scenes.import_all(records)
-        return {**counts, "refused_by": refused_by}
+        return {**counts, "refused_by": refused_by, "lookup": lookups.told.summary()}
     finally:
         await scenes.close()
 

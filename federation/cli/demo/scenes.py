@@ -66,7 +66,7 @@ class Scenes:
         application = next(self._commuters())
         self._number = application.holder.citizen_number
         began = time.monotonic()
-        answer = await self._client(CHANGSHAN).register_permit(_act(PermitPurpose.ADMINISTRATION), application)
+        answer = await self.client(CHANGSHAN).register_permit(_act(PermitPurpose.ADMINISTRATION), application)
         if answer.permit is None:
             raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.ruling.decision.title_en}")
         urn = answer.permit.urn
@@ -84,7 +84,7 @@ class Scenes:
         """Has Yushan's service hall recognise the permit in both modes."""
         for mode in RecognitionMode:
             asked = PermitRecognition(urn=urn, mode=mode, citizen_number=self._number)
-            answer = await self._client(YUSHAN_HALL).recognise_permit(_act(PermitPurpose.RECOGNITION), asked)
+            answer = await self.client(YUSHAN_HALL).recognise_permit(_act(PermitPurpose.RECOGNITION), asked)
             found = answer.recognition
             outcome = f"{found.outcome} ({found.reason})" if found else "refused"
             self._tell(f"Yushan's service hall, mode {mode}: {outcome}; policy {', '.join(_policies(answer.ruling))}")
@@ -92,7 +92,7 @@ class Scenes:
     async def refuse_in_pucheng(self, urn: PermitUrn) -> str:
         """Has an unrelated county try the same; the refusal names its policy in words and stands in the log."""
         asked = PermitRecognition(urn=urn, mode=RecognitionMode.CARD, citizen_number=self._number)
-        answer = await self._client(PUCHENG).recognise_permit(_act(PermitPurpose.RECOGNITION), asked)
+        answer = await self.client(PUCHENG).recognise_permit(_act(PermitPurpose.RECOGNITION), asked)
         decision = answer.ruling.decision
         self._tell(f"Pucheng's service hall: refused by {', '.join(decision.policies)}")
         self._tell(f"  {decision.title_zh}")
@@ -145,7 +145,7 @@ class Scenes:
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                rows = await self._client(str(load.agency)).import_permits(act, load.chunk)
+                rows = await self.client(str(load.agency)).import_permits(act, load.chunk)
             except (UnavailableError, ConflictError):
                 if time.monotonic() > end:
                     raise
@@ -163,7 +163,7 @@ class Scenes:
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                answer = await self._client(YUSHAN_POLICE).get_permit(_act(PermitPurpose.CHECK), urn)
+                answer = await self.client(YUSHAN_POLICE).get_permit(_act(PermitPurpose.CHECK), urn)
                 if answer.permit is not None:
                     return answer.permit
             except NotFoundError:
@@ -176,7 +176,7 @@ class Scenes:
         end = time.monotonic() + PATIENCE_SECONDS
         auditors = [str(self._federation.agencies(node, "audit")[0]) for node in self._federation.homes]
         while True:
-            states = [await self._patiently(lambda name=name: self._client(name).get_status()) for name in auditors]  # type: ignore[misc]
+            states = [await self._patiently(lambda name=name: self.client(name).get_status()) for name in auditors]  # type: ignore[misc]
             waiting = sum(peer.waiting_count for state in states for peer in state.peers)
             cosigned = all(peer.cosigned_size == state.tree_size for state in states for peer in state.peers)
             if not waiting and cosigned:
@@ -193,7 +193,8 @@ class Scenes:
                 await asyncio.sleep(0.1)
         return await call()
 
-    def _client(self, agency: str) -> AgencyClient:
+    def client(self, agency: str) -> AgencyClient:
+        """The one client of an agency; it is closed with the scenes."""
         client = self._clients.get(agency)
         if client is None:
             client = self._clients[agency] = AgencyClient(self._federation.profile(agency), timeout_seconds=30)
