@@ -6,13 +6,14 @@ import re
 
 import pytest
 
+from federation.domain.cases.table import find_failure, parse_cases
 from federation.domain.lookup_policy import LOOKUP_FUNCTION
 from federation.domain.permit_item import PERMIT_FIELDS
 from federation.domain.permit_policy import FUNCTION_OF
 from federation.domain.rules.function_register import parse_functions
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
-from tests.policies.case_table import ROOT, load_cases, parse_cases, policy_files
+from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
 TABLES = {name: load_cases(name, frozenset(BOOK.policies)) for name in ("permits.toml", "lookups.toml")}
@@ -23,10 +24,7 @@ RELEASING = ("read-", "recognise-", "share-", "fetch-")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name_en)
 def test_case_as_written_comes_out_as_written(case):
     """Every case of the table gives the verdict, the deciding policies and the fields that its author expects."""
-    decision = decide_afresh(BOOK, case.request)
-
-    assert (decision.verdict, decision.policies) == (case.expect, case.by), decision.errors
-    assert case.fields is None or decision.fields == case.fields
+    assert find_failure(BOOK, case) is None
 
 
 @pytest.mark.parametrize(("name", "least"), [("permits.toml", 40), ("lookups.toml", 25)])

@@ -1,4 +1,7 @@
-"""The rows of policies/cases/lookups.toml: each one question about a case, a search or a fetch."""
+"""The rows of policies/cases/lookups.toml: each one question about a case, a search or a fetch.
+
+Rules kept: a name that stands in the wrong row is refused. Trusts nothing it reads.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,11 @@ LOOKUP_ONLY_FOR: Final = {"purposes": "case", "asks": "fetch", "step_up": "fetch
 
 
 def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: str) -> PolicyRequest:
-    """The question of one row."""
+    """The question of one row; `what` names the row in an error.
+
+    Raises:
+        MalformedError: CASE_AGENCY, CASE_ACTION, CASE_FIELD, and the reasons of `toml_fields`.
+    """
     action, who = read_string(row, "action", what=what), read_string(row, "who", what=what)
     agency, dossier = agencies.get(who), _dossier(row, what)
     if agency is None:
