@@ -192,13 +192,13 @@ def _permit_functions(node: Node) -> PermitFunctions:
 
 def _lookup_functions(node: Node, home: Path) -> LookupFunctions:
     async def open_case(caller: AgencyId, act: Act, question: CaseQuestion) -> CaseAnswer:
-        return await asking.begin_case(node, question, caller=caller, act=act)
+        return await asking.begin_case(node, question, home=home, caller=caller, act=act)
 
     async def close_case(caller: AgencyId, act: Act, case_id: str) -> CaseAnswer:
         return await asking.end_case(node, case_id, caller=caller, act=act)
 
     async def search(caller: AgencyId, act: Act, question: LookupQuestion) -> SearchResult:
-        return await asking.search(node, question, caller=caller, act=act)
+        return await asking.search(node, question, home=home, caller=caller, act=act)
 
     async def fetch(caller: AgencyId, act: Act, question: FetchQuestion) -> FetchResult:
         return await asking.fetch(node, question, home=home, caller=caller, act=act)

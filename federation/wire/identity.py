@@ -82,6 +82,12 @@ def calling_agency() -> AgencyId:
     return caller.identity
 
 
+def calling_desk() -> str:
+    """The serial of the calling certificate, which tells an agency's desks apart; empty outside of a call."""
+    caller = _calling.get(None)
+    return caller.serial if caller is not None else ""
+
+
 def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Caller:
     """Verifies the certificate of the connection against the agreement as it is now.
 

@@ -39,6 +39,15 @@ CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
 MAX_CASE_DAYS: Final = 90
 """The longest term of a case; what takes longer needs a new letter and a new case."""
 
+BREAK_GLASS_PREFIX: Final = "BREAK-GLASS-"
+"""How the number of a case begins that has no cooperation letter."""
+
+NO_LETTER: Final = "BREAK-GLASS"
+"""What stands in the place of the letter's number in such a case, and in no other."""
+
+BREAK_GLASS_TIME: Final = timedelta(hours=2)
+"""The longest term of such a case; the answering side holds the asker to it."""
+
 _MAX_NAMES: Final = 50
 _WHAT: Final = "look-up case"
 _CASE_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{3,39}", re.ASCII)
@@ -176,6 +185,11 @@ def parse_case_id(text: str) -> str:
     return text
 
 
+def is_break_glass(case_id: str) -> bool:
+    """Whether the number is that of a case without a cooperation letter."""
+    return case_id.startswith(BREAK_GLASS_PREFIX)
+
+
 def encode_case(case: LookupCase) -> bytes:
     """Encodes a case into its one canonical form."""
     return encode_canonical(
@@ -224,6 +238,8 @@ def decode_case(encoded: bytes) -> LookupCase:
 def _verify_forms(case: LookupCase) -> None:
     if not 1 <= len(case.letter) <= 100 or not case.letter.isprintable():
         raise MalformedError("CASE_LETTER", "expected the letter's number, 1 to 100 printable characters")
+    if is_break_glass(case.case_id) != (case.letter == NO_LETTER):
+        raise MalformedError("CASE_LETTER", f"expected {NO_LETTER} in a case {BREAK_GLASS_PREFIX}... and in no other")
     _verify_names(case.counties, _COUNTY, "CASE_COUNTY")
     _verify_names(case.purposes, _PURPOSE, "CASE_PURPOSE")
     if not _PSEUDONYM.fullmatch(case.leader):
@@ -243,6 +259,8 @@ def _verify_term(case: LookupCase) -> None:
         raise RuleError(
             "CASE_TERM", f"expected case {case.case_id} to end after it begins, within {MAX_CASE_DAYS} days"
         )
+    if is_break_glass(case.case_id) and days > BREAK_GLASS_TIME:
+        raise RuleError("CASE_TERM", f"expected {case.case_id}, which has no letter, to end within {BREAK_GLASS_TIME}")
 
 
 def _read_names(value: Mapping[str, JsonValue], name: str) -> frozenset[str]:

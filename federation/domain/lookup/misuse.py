@@ -7,9 +7,13 @@ Source: misuse controls M4; the published cases of exported registers behind the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from federation.domain.lookup.case import LookupCase
+from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import RuleError
+from federation.protocol.ids import AgencyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,3 +63,20 @@ def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool) -
             f"expected at most {quotas.persons_per_case} persons in one case, this is number {counts.case_persons}; "
             "ask the case leader to countersign",
         )
+
+
+def countersign_bytes(case_id: str, agency: AgencyId) -> bytes:
+    """The exact bytes that a leader's own key signs to let a case reach further persons."""
+    return encode_canonical({"step": "lookup.countersign", "case_id": case_id, "agency": str(agency)})
+
+
+def verify_countersigner(case: LookupCase, signer: str, *, askers: Collection[str]) -> None:
+    """Returns when this officer may countersign the case: its leader, and nobody who asked in it.
+
+    Raises:
+        RuleError: COUNTERSIGN_LEADER or COUNTERSIGN_SELF.
+    """
+    if signer != case.leader:
+        raise RuleError("COUNTERSIGN_LEADER", f"expected the leader of case {case.case_id} to countersign")
+    if signer in askers:
+        raise RuleError("COUNTERSIGN_SELF", "expected a second person: the leader asked in this case themselves")

@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from federation.domain.lookup.asking import (
@@ -30,17 +31,20 @@ from federation.domain.lookup.asking import (
     verify_selector,
     verify_step_up,
 )
+from federation.domain.lookup.break_glass import BreakGlass, open_break_glass
 from federation.domain.lookup.case import (
     CaseTerms,
     LookupCase,
     case_provinces,
     close_case,
     encode_case,
+    is_break_glass,
     is_open,
     open_case,
     verify_open,
 )
 from federation.domain.lookup.misuse import LookupCounts, Quotas, verify_quota
+from federation.domain.lookup.watch import AskedLine
 from federation.domain.lookup_policy import (
     LOOKUP_BASIS,
     DossierFacts,
@@ -51,13 +55,22 @@ from federation.domain.lookup_policy import (
 )
 from federation.node.lookups import records
 from federation.node.lookups.answering import CASE_BODY, CASE_KIND, FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.flags import RaisedFlag, judge_search, put_flags
+from federation.node.lookups.leaders import begin_notice, is_countersigned, put_notice
 from federation.node.lookups.officers import find_officer_key
 from federation.node.node import CHINA, Node
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.send import Cause, Draft, make_ready, record_message, send
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
-from federation.protocol.ids import AgencyId, MessageId, NodeName, format_message_id, parse_message_id
+from federation.protocol.ids import (
+    AgencyId,
+    MessageId,
+    NodeName,
+    format_message_id,
+    parse_message_id,
+    truncate_to_millisecond,
+)
 from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
@@ -66,6 +79,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest
 from federation.store.outbox import find_outbox
+from federation.wire.identity import calling_desk
 from federation.wire.values import (
     Act,
     CaseAnswer,
@@ -90,11 +104,13 @@ QUOTAS = Quotas()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """What is remembered of a question: which look-up, under which case, about whom (sealed)."""
+    """What is remembered of a question: which look-up, in which case, about whom (sealed), what is odd about it."""
 
     lookup_id: str
-    case_id: str
+    case: LookupCase
     subject: str | None
+    desk: str
+    flags: tuple[RaisedFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +123,11 @@ class _Said:
     urgency: Urgency | None
 
 
-async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, act: Act) -> CaseAnswer:
-    """Opens a case and tells the provinces whose counties it names.
+async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:
+    """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
     Raises:
-        MalformedError, RuleError: as `open_case`.
+        MalformedError, RuleError: as `open_case`, `open_break_glass` and `begin_notice`.
         ConflictError: VERSION_CONFLICT when the number was used before.
     """
     terms = CaseTerms(
@@ -121,8 +137,11 @@ async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, ac
         days=question.days,
         leader=question.leader,
     )
-    case = open_case(question.case_id, terms, opened_by=caller, now=node.now())
-    return await _tell_case(begin_errand(node, caller, act), case)
+    errand = begin_errand(node, caller, act)
+    if not is_break_glass(question.case_id):
+        return await _tell_case(errand, open_case(question.case_id, terms, opened_by=caller, now=node.now()))
+    case = open_break_glass(question.case_id, terms, opened_by=caller, now=node.now())
+    return await _tell_case(errand, case, notice=begin_notice(node, case, act.officer, home=home))
 
 
 async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> CaseAnswer:
@@ -136,7 +155,7 @@ async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> C
     return await _tell_case(errand, close_case(_own_case(errand, case_id), node.now()))
 
 
-async def search(node: Node, question: LookupQuestion, *, caller: AgencyId, act: Act) -> SearchResult:
+async def search(node: Node, question: LookupQuestion, *, home: Path, caller: AgencyId, act: Act) -> SearchResult:
     """Asks one, several or all provinces whether they hold a permit of one person.
 
     Raises:
@@ -152,8 +171,9 @@ async def search(node: Node, question: LookupQuestion, *, caller: AgencyId, act:
     _count(errand, case, question.selector)
     lookup_id = format_message_id(node.now(), os.urandom(10))
     item = SearchItem(lookup_id=lookup_id, selector=question.selector, case_id=case.case_id)
+    line = _watched(errand, home, item)
     answers = await asyncio.gather(
-        *(_ask_one(errand, case, name, item=item, urgency=question.urgency) for name in provinces)
+        *(_ask_one(errand, name, line=line, item=item, urgency=question.urgency) for name in provinces)
     )
     return SearchResult(lookup_id=lookup_id, answers=tuple(answers))
 
@@ -184,7 +204,7 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
         return _fetch_refused(ruling.decision, ruling=ruling)
     said = _Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
     draft = _draft(errand, question.node, said, case=case, decision=ruling.decision)
-    line = _Line(lookup_id=item.lookup_id, case_id=case.case_id, subject=None)
+    line = _Line(lookup_id=item.lookup_id, case=case, subject=None, desk=calling_desk())
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
         return _fetch_refused(state, ruling=ruling)
@@ -217,7 +237,7 @@ async def list_lookups(node: Node, query: LookupQuery, *, caller: AgencyId, act:
     return LookupPage(lines=lines, next_page_token=str(start + len(page)) if rest else "")
 
 
-async def _tell_case(errand: Errand, case: LookupCase) -> CaseAnswer:
+async def _tell_case(errand: Errand, case: LookupCase, *, notice: BreakGlass | None = None) -> CaseAnswer:
     node = errand.node
     drafts: list[Draft] = []
     ruling: Ruling | None = None
@@ -231,22 +251,27 @@ async def _tell_case(errand: Errand, case: LookupCase) -> CaseAnswer:
         drafts.append(_draft(errand, name, said, case=case, decision=ruling.decision))
     if ruling is None:
         raise RuleError("CASE_COUNTIES", f"expected a county of another province than {node.name}")
-    await send(node, drafts, rows=lambda tx: records.put_case(tx, case, owner=node.name, told=False))
+
+    def write(transaction: GroupTransaction) -> None:
+        records.put_case(transaction, case, owner=node.name, told=False)
+        if notice is not None:
+            put_notice(transaction, notice, owner=node.name)
+
+    await send(node, drafts, rows=write)
     return CaseAnswer(ruling=ruling, case_id=case.case_id, closes=case.closes)
 
 
 async def _ask_one(
-    errand: Errand, case: LookupCase, name: NodeName, *, item: SearchItem, urgency: Urgency
+    errand: Errand, name: NodeName, *, line: _Line, item: SearchItem, urgency: Urgency
 ) -> ProvinceAnswer:
-    occasion = _occasion(errand, case, urgency=urgency)
+    occasion = _occasion(errand, line.case, urgency=urgency)
     request = search_request(errand.agency, DossierFacts(province=name), occasion=occasion)
     ruling = rule(errand, request)
     if not ruling.decision.allowed:
         await record_refusal(errand, ruling)
         return _refused(name, ruling.decision)
     said = _Said(kind=SEARCH_KIND, body_type=SEARCH_BODY, content=encode_search_item(item), urgency=urgency)
-    draft = _draft(errand, name, said, case=case, decision=ruling.decision)
-    line = _Line(lookup_id=item.lookup_id, case_id=case.case_id, subject=item.selector.value)
+    draft = _draft(errand, name, said, case=line.case, decision=ruling.decision)
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
         return _refused(name, state)
@@ -275,12 +300,14 @@ async def _send_and_wait(errand: Errand, draft: Draft, line: _Line) -> tuple[str
             agency=errand.caller,
             officer=errand.act.officer,
             lookup_id=line.lookup_id,
-            case_id=line.case_id,
+            case_id=line.case.case_id,
             node=draft.recipient.node,
             step=draft.kind,
             digest=digest,
+            desk=line.desk,
         )
         records.put_asked(transaction, asked, subject=line.subject, owner=node.name)
+        put_flags(transaction, line.flags, owner=node.name)
         return digest
 
     digest = (await node.sequencer.commit(record)).value
@@ -369,7 +396,7 @@ def _own_case(errand: Errand, case_id: str) -> LookupCase:
 
 def _count(errand: Errand, case: LookupCase, selector: Selector) -> None:
     """Counts what was asked before; different persons of a case are told apart by the sealed search key."""
-    asked = records.list_asked(errand.node.database, errand.caller)
+    asked = records.list_asked(errand.node.database, errand.caller, since=case.opens - timedelta(days=1))
     searches = [(line, subject) for line, subject in asked if line.step == SEARCH_KIND]
     today = errand.node.today()
     lookups_today = {
@@ -383,7 +410,23 @@ def _count(errand: Errand, case: LookupCase, selector: Selector) -> None:
         case_total=len({line.lookup_id for line, _ in in_case}) + 1,
         case_persons=len({subject for _, subject in in_case} | {selector.value}),
     )
-    verify_quota(counts, QUOTAS, countersigned=False)
+    countersigned = is_countersigned(errand.node.database, errand.caller, case.case_id)
+    verify_quota(counts, QUOTAS, countersigned=countersigned)
+
+
+def _watched(errand: Errand, home: Path, item: SearchItem) -> _Line:
+    """What will be remembered of this search, with the flags that it raises beside what was asked before."""
+    case = _own_case(errand, item.case_id)
+    line = AskedLine(
+        time=truncate_to_millisecond(errand.node.now()),
+        officer=errand.act.officer,
+        agency=str(errand.caller),
+        lookup_id=item.lookup_id,
+        case_id=item.case_id,
+        desk=calling_desk(),
+    )
+    flags = judge_search(errand.node, home, line, agency=errand.caller, selector=item.selector)
+    return _Line(lookup_id=item.lookup_id, case=case, subject=item.selector.value, desk=line.desk, flags=flags)
 
 
 def _verify_officer(home: Path, errand: Errand, item: FetchItem) -> None:

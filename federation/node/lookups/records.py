@@ -29,11 +29,15 @@ from federation.store.records import Record, find_record, list_records, put_reco
 
 CASE, HANDLE, REPLY, ASKED = "lookup-case", "lookup-handle", "lookup-reply", "lookup-asked"
 MAX_LINES = 10_000
+"""So many lines are read at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One question that an officer of ours asked of one province: `digest` is its statement's, which a reply cites."""
+    """One question that an officer of ours asked of one province: `digest` is its statement's, which a reply cites.
+
+    `desk` is the serial of the certificate that it came by, empty when that is not known.
+    """
 
     time: datetime
     agency: AgencyId
@@ -43,6 +47,7 @@ class Asked:
     node: NodeName
     step: str
     digest: str
+    desk: str = ""
 
 
 def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName, told: bool) -> None:
@@ -122,6 +127,7 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
         "node": asked.node,
         "step": asked.step,
         "digest": asked.digest,
+        "desk": asked.desk,
     }
     record = Record(
         id=f"{asked.agency}/{format_time(asked.time)}/{asked.lookup_id}/{asked.node}",
@@ -138,11 +144,20 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
     put_records(transaction, [record])
 
 
-def list_asked(source: Source, agency: AgencyId) -> Sequence[tuple[Asked, str | None]]:
-    """What the officers of an agency asked, in the order of time, each with the person asked about."""
+def list_asked(
+    source: Source, agency: AgencyId, *, since: datetime | None = None
+) -> Sequence[tuple[Asked, str | None]]:
+    """What the officers of an agency asked, from `since` on, in the order of time, each with the person asked about."""
     prefix = f"{agency}/"
-    found = list_records(source, ASKED, after_id=prefix, limit=MAX_LINES, replica=False)
-    return [(_read_asked(record.content), record.subject) for record in found if record.id.startswith(prefix)]
+    after = prefix + format_time(since) if since is not None else prefix
+    lines: list[tuple[Asked, str | None]] = []
+    while True:
+        found = list_records(source, ASKED, after_id=after, limit=MAX_LINES, replica=False)
+        ours = [record for record in found if record.id.startswith(prefix)]
+        lines += [(_read_asked(record.content), record.subject) for record in ours]
+        if len(ours) < MAX_LINES:
+            return lines
+        after = ours[-1].id
 
 
 def _read_asked(content: bytes) -> Asked:
@@ -156,6 +171,7 @@ def _read_asked(content: bytes) -> Asked:
         node=parse_node_name(read_text(value, "node", what=ASKED)),
         step=read_text(value, "step", what=ASKED),
         digest=read_text(value, "digest", what=ASKED),
+        desk=read_text(value, "desk", what=ASKED),
     )
 
 

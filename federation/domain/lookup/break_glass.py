@@ -1,0 +1,190 @@
+"""Break-glass: a look-up case without a cooperation letter, for two hours, answered for afterwards.
+
+Rules kept: the duty leader is noticed at once; the review is due on the next working day; while one of an agency's
+reviews is overdue, that agency breaks no more glass; only the leader named at the time reviews, and never their own.
+Without a table of the year the review is due on the next day, which is sooner and never later.
+Source: misuse control M10; 公安机关办理刑事案件程序规定 article 350 (urgent requests, the letter following).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from federation.domain.lookup.case import (
+    BREAK_GLASS_PREFIX,
+    BREAK_GLASS_TIME,
+    NO_LETTER,
+    CaseTerms,
+    LookupCase,
+    is_break_glass,
+    open_case,
+)
+from federation.domain.lookup.watch import CHINA, Flag, FlagKind
+from federation.domain.rules.calendar import Calendar, add_working_days
+from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.ids import AgencyId, format_time, parse_agency_id, parse_time
+
+_WHAT: Final = "break-glass notice"
+
+
+class Finding(StrEnum):
+    """What the leader found: none yet, that it had to be done, or that it had not."""
+
+    OPEN = "open"
+    JUSTIFIED = "justified"
+    UNJUSTIFIED = "unjustified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlass:
+    """One breaking of the glass, as its leader is noticed of it; the review is due by the end of `due`."""
+
+    case_id: str
+    agency: AgencyId
+    officer: str
+    leader: str
+    opened: datetime
+    due: date
+    finding: Finding = Finding.OPEN
+
+
+def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
+    """Opens a case of two hours; the letter and the days of the terms count for nothing.
+
+    Raises:
+        RuleError: BREAK_GLASS_NUMBER for a number of another form; otherwise as `open_case`.
+        MalformedError: as `open_case`.
+    """
+    if not is_break_glass(case_id):
+        raise RuleError("BREAK_GLASS_NUMBER", f"expected a number that begins with {BREAK_GLASS_PREFIX}")
+    case = open_case(case_id, replace(terms, letter=NO_LETTER, days=1), opened_by=opened_by, now=now)
+    return replace(case, closes=case.opens + BREAK_GLASS_TIME)
+
+
+def notice_of(case: LookupCase, officer: str, *, calendar: Calendar | None) -> BreakGlass:
+    """What the duty leader is noticed of, in the same moment.
+
+    Raises:
+        RuleError: BREAK_GLASS_LEADER when the officer would review themselves.
+    """
+    if case.leader == officer:
+        raise RuleError("BREAK_GLASS_LEADER", "expected another leader than the officer who breaks the glass")
+    return BreakGlass(
+        case_id=case.case_id,
+        agency=case.opened_by,
+        officer=officer,
+        leader=case.leader,
+        opened=case.opens,
+        due=_due(case.opens.astimezone(CHINA).date(), calendar),
+    )
+
+
+def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) -> None:
+    """Returns when none of the agency's reviews is overdue.
+
+    Raises:
+        RuleError: BREAK_GLASS_OVERDUE.
+    """
+    overdue = sorted(notice.case_id for notice in notices if is_overdue(notice, today=today))
+    if overdue:
+        raise RuleError(
+            "BREAK_GLASS_OVERDUE",
+            f"expected every review to be done in time, {overdue[0]} is overdue; its leader reviews it first, "
+            "or the case is opened with a cooperation letter",
+        )
+
+
+def is_overdue(notice: BreakGlass, *, today: date) -> bool:
+    """Whether the day of the review has passed (in China) without one."""
+    return notice.finding is Finding.OPEN and today > notice.due
+
+
+def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding) -> BreakGlass:
+    """Closes a notice with what its leader found.
+
+    Raises:
+        RuleError: BREAK_GLASS_REVIEWER for anybody but the leader named, BREAK_GLASS_REVIEWED when it was done before,
+            BREAK_GLASS_FINDING when it finds nothing.
+    """
+    if reviewer != notice.leader:
+        raise RuleError("BREAK_GLASS_REVIEWER", f"expected the leader named in {notice.case_id} to review it")
+    if notice.finding is not Finding.OPEN:
+        raise RuleError("BREAK_GLASS_REVIEWED", f"{notice.case_id} was found {notice.finding} already")
+    if finding is Finding.OPEN:
+        raise RuleError("BREAK_GLASS_FINDING", "expected the finding justified or unjustified")
+    return replace(notice, finding=finding)
+
+
+def review_bytes(reviewed: BreakGlass) -> bytes:
+    """The exact bytes that the leader's own key signs for a review."""
+    return encode_canonical(
+        {
+            "step": "lookup.review",
+            "case_id": reviewed.case_id,
+            "agency": str(reviewed.agency),
+            "finding": str(reviewed.finding),
+        }
+    )
+
+
+def break_glass_flag(notice: BreakGlass) -> Flag:
+    """The flag that every breaking of the glass raises, justified or not."""
+    return Flag(
+        kind=FlagKind.BREAK_GLASS,
+        officer=notice.officer,
+        lookup_id=notice.case_id,
+        sentence_zh=f"无协作函紧急查询 {notice.case_id},值班领导须于 {notice.due} 前审查",
+        sentence_en=f"glass broken for {notice.case_id} without a letter; its leader reviews it by {notice.due}",
+    )
+
+
+def encode_break_glass(notice: BreakGlass) -> bytes:
+    """Encodes a notice into its one canonical form."""
+    return encode_canonical(
+        {
+            "case_id": notice.case_id,
+            "agency": str(notice.agency),
+            "officer": notice.officer,
+            "leader": notice.leader,
+            "opened": format_time(notice.opened),
+            "due": notice.due.isoformat(),
+            "finding": str(notice.finding),
+        }
+    )
+
+
+def decode_break_glass(encoded: bytes) -> BreakGlass:
+    """Decodes a notice out of the store.
+
+    Raises:
+        MalformedError: JSON_* for the form; BREAK_GLASS_FORM, AGENCY_ID and TIME for a field of another form.
+    """
+    value = decode_canonical(encoded, what=_WHAT)
+    expect_names(value, BreakGlass.__slots__, what=_WHAT)
+    try:
+        due, finding = date.fromisoformat(read_text(value, "due", what=_WHAT)), read_text(value, "finding", what=_WHAT)
+        return BreakGlass(
+            case_id=read_text(value, "case_id", what=_WHAT),
+            agency=parse_agency_id(read_text(value, "agency", what=_WHAT)),
+            officer=read_text(value, "officer", what=_WHAT),
+            leader=read_text(value, "leader", what=_WHAT),
+            opened=parse_time(read_text(value, "opened", what=_WHAT)),
+            due=due,
+            finding=Finding(finding),
+        )
+    except ValueError as error:
+        raise MalformedError("BREAK_GLASS_FORM", "expected a date as due and a known finding") from error
+
+
+def _due(opened: date, calendar: Calendar | None) -> date:
+    if calendar is None:
+        return opened + timedelta(days=1)
+    try:
+        return add_working_days(calendar, opened, count=1)
+    except RuleError:
+        return opened + timedelta(days=1)
