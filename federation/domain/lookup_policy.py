@@ -23,6 +23,15 @@ from federation.protocol.policy.request import Attributes, Entity, EntityRef, Po
 LOOKUP_FUNCTION: Final = FunctionCode("F03")
 """The joint function of every look-up, as the policy `deny-lookup-function` has it."""
 
+SUBJECT_PURPOSE: Final = "subject.access"
+"""The purpose of a person's own report."""
+SUBJECT_FUNCTION: Final = FunctionCode("F01")
+"""Its function: that under which the records it is about are kept together."""
+SUBJECT_BASIS: Final = "个人信息保护法第四十五条"
+"""The article that a statement with this purpose cites."""
+GIVEN_KIND: Final = "given"
+"""The kind of dossier that holds what a province gave about a person."""
+
 _DOSSIER: Final = EntityRef("Dossier", "dossier")
 
 
@@ -109,6 +118,23 @@ def fetch_request(
     """May the agency have these fields of the record it hit? All of them or none: one field too many refuses all."""
     context = (*_why(occasion), ("stepUp", occasion.step_up), ("fields", fields))
     return _request("lookup.fetch", agency, dossier=dossier, context=context)
+
+
+def report_request(
+    agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, identity_checked: bool
+) -> PolicyRequest:
+    """May the agency have a person's own report from that province, for that person (PIPL articles 20 and 45)?
+
+    `identity_checked` is the clerk's word, signed by the sending province.
+    """
+    context = (
+        ("purpose", occasion.purpose),
+        ("function", occasion.function),
+        ("realm", occasion.realm.value),
+        ("nodeRealm", occasion.node_realm.value),
+        ("identityChecked", identity_checked),
+    )
+    return _request("subject.report", agency, dossier=dossier, context=context)
 
 
 def _request(action: str, agency: AgencyFacts, *, dossier: DossierFacts, context: Attributes) -> PolicyRequest:

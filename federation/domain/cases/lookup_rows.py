@@ -13,6 +13,7 @@ from federation.domain.lookup_policy import (
     LookupOccasion,
     case_request,
     fetch_request,
+    report_request,
     search_request,
 )
 from federation.domain.permit_policy import AgencyFacts, Occasion
@@ -30,9 +31,9 @@ from federation.protocol.policy import PolicyRequest
 
 LOOKUP_REQUIRED: Final = ("dossier",)
 LOOKUP_OPTIONAL: Final = (
-    "purposes", "asks", "step_up", "urgency", "case_open", "purpose_in_case", "county_in_case",
+    "purposes", "asks", "step_up", "urgency", "case_open", "purpose_in_case", "county_in_case", "identity_checked",
 )  # fmt: skip
-LOOKUP_ONLY_FOR: Final = {"purposes": "case", "asks": "fetch", "step_up": "fetch"}
+LOOKUP_ONLY_FOR: Final = {"purposes": "case", "asks": "fetch", "step_up": "fetch", "identity_checked": "report"}
 
 
 def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: str) -> PolicyRequest:
@@ -42,7 +43,7 @@ def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: st
         MalformedError: CASE_AGENCY, CASE_ACTION, CASE_FIELD, and the reasons of `toml_fields`.
     """
     action, who = read_string(row, "action", what=what), read_string(row, "who", what=what)
-    agency, dossier = agencies.get(who), _dossier(row, what)
+    agency, dossier = agencies.get(who), _dossier(row, what, kind="given" if action == "report" else "permit")
     if agency is None:
         raise MalformedError("CASE_AGENCY", f"{what}: no [[agency]] has the id {who!r}")
     if action == "case":
@@ -53,6 +54,9 @@ def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: st
     if action == "fetch":
         asks = frozenset(read_strings(row, "asks", what=what))
         return fetch_request(agency, dossier, occasion=_occasion(row, what), fields=asks)
+    if action == "report":
+        checked = _flag(row, "identity_checked", what=what, default=True)
+        return report_request(agency, dossier, occasion=_why(row, what), identity_checked=checked)
     raise MalformedError("CASE_ACTION", f"{what}: no such action: {action!r}")
 
 
@@ -80,7 +84,7 @@ def _occasion(row: TomlTable, what: str) -> LookupOccasion:
     )
 
 
-def _dossier(row: TomlTable, what: str) -> DossierFacts:
+def _dossier(row: TomlTable, what: str, *, kind: str) -> DossierFacts:
     dossier = row["dossier"]
     if not isinstance(dossier, dict):
         raise MalformedError("CASE_FIELD", f"{what}: expected dossier = {{ asked = ... }}")
@@ -88,7 +92,7 @@ def _dossier(row: TomlTable, what: str) -> DossierFacts:
     expect_keys(dossier, frozenset({"asked", "kind", "issuing", "sealed", "minor"}), what=what)
     return DossierFacts(
         province=parse_node_name(read_string(dossier, "asked", what=what)),
-        kind=read_string(dossier, "kind", what=what) if "kind" in dossier else "permit",
+        kind=read_string(dossier, "kind", what=what) if "kind" in dossier else kind,
         issuing_division=read_string(dossier, "issuing", what=what) if "issuing" in dossier else None,
         sealed=_flag(dossier, "sealed", what=what, default=False),
         minor=_flag(dossier, "minor", what=what, default=False),
