@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, say, show_json, show_table
+from federation.cli.output import Form, FormOption, say
 
 if TYPE_CHECKING:
     from federation.cli.bench.measure import Measurement, Timing
 
 app = typer.Typer(invoke_without_command=True, help="Measure this machine: rates beside their calibrations.")
-
-HEADINGS = ("operation", "in flight", "rate/s", "p50 ms", "p95 ms", "p99 ms", "ratio", "calibration/s", "calibration")
 
 
 @app.callback()
@@ -32,18 +30,30 @@ def bench(
     """Measure exchanges, bulk sync and log appends, everything on, each beside its calibration."""
     if context.invoked_subcommand is not None:
         return
+    from federation.cli.bench.table import show_measurements
     from federation.cli.event_loop import run_loop
     from federation.cli.node import configure_log
 
     configure_log(quiet=True)
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
         found = run_loop(_bench(Path(folder), seconds=seconds, records=records))
-    if output is Form.JSON:
-        show_json([_object(measurement) for measurement in found])
-        return
-    show_table(HEADINGS, [_row(measurement) for measurement in found])
-    for name in found[0].rss_mib:
-        print(f"memory of node {name} at most: {max(each.rss_mib.get(name, 0) for each in found):.0f} MiB")
+    show_measurements(found, output)
+
+
+@app.command()
+def lookup(
+    seconds: Annotated[float, typer.Option(min=0.5, max=120, help="How long each rate is measured.")] = 5.0,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure look-ups of a person in another province that hit, beside a bare echo over two hops."""
+    from federation.cli.bench.table import show_measurements
+    from federation.cli.event_loop import run_loop
+    from federation.cli.node import configure_log
+
+    configure_log(quiet=True)
+    with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
+        found = run_loop(_bench_lookup(Path(folder), seconds=seconds))
+    show_measurements(found, output)
 
 
 @app.command(hidden=True)
@@ -78,6 +88,23 @@ async def _bench(folder: Path, *, seconds: float, records: int) -> Sequence[Meas
     return found
 
 
+async def _bench_lookup(folder: Path, *, seconds: float) -> Sequence[Measurement]:
+    from federation.cli.bench import lookup_runs, runs
+
+    found: list[Measurement] = []
+    hops = lookup_runs.HOPS
+    async with runs.ready_bench(folder, people=0) as ready, runs.echo_client(ready) as client:
+        numbers = await lookup_runs.register_people(ready)
+        for in_flight, police in lookup_runs.LEVELS.items():
+            say(f"bare echo over {hops} hops, {in_flight} in flight")
+            bare = await runs.calibrate_echo(client, in_flight=in_flight, seconds=seconds, hops=hops)
+            say(f"look-up, {in_flight} in flight")
+            async with lookup_runs.open_desk(ready, numbers, police=police) as desk:
+                found.append(await lookup_runs.run_search(ready, desk, bare, in_flight=in_flight, seconds=seconds))
+            found.append(_alone(f"bare grpc echo, {hops} in sequence", in_flight, bare))
+    return found
+
+
 def _alone(operation: str, in_flight: int, timing: Timing) -> Measurement:
     from federation.cli.bench.measure import Measurement
 
@@ -89,34 +116,3 @@ def _alone(operation: str, in_flight: int, timing: Timing) -> Measurement:
         calibration_rate_per_second=timing.rate_per_second,
         rss_mib={},
     )
-
-
-def _row(found: Measurement) -> tuple[str, ...]:
-    timing = found.timing
-    return (
-        found.operation,
-        str(found.in_flight),
-        f"{timing.rate_per_second:,.0f}",
-        f"{timing.p50_ms:.2f}",
-        f"{timing.p95_ms:.2f}",
-        f"{timing.p99_ms:.2f}",
-        f"{found.ratio:.2f}",
-        f"{found.calibration_rate_per_second:,.0f}",
-        found.calibration,
-    )
-
-
-def _object(found: Measurement) -> dict[str, str | int | float | dict[str, float]]:
-    timing = found.timing
-    return {
-        "operation": found.operation,
-        "in_flight": found.in_flight,
-        "rate_per_second": round(timing.rate_per_second, 1),
-        "p50_ms": round(timing.p50_ms, 3),
-        "p95_ms": round(timing.p95_ms, 3),
-        "p99_ms": round(timing.p99_ms, 3),
-        "calibration": found.calibration,
-        "calibration_rate_per_second": round(found.calibration_rate_per_second, 1),
-        "ratio": round(found.ratio, 3),
-        "rss_mib": found.rss_mib,
-    }

@@ -66,8 +66,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def ready_bench(folder: Path) -> AsyncIterator[Bench]:
-    """Makes the federation, starts both nodes, and stops them in the end."""
+async def ready_bench(folder: Path, *, people: int = PEOPLE) -> AsyncIterator[Bench]:
+    """Makes the federation and so many people to write about, starts both nodes, and stops them in the end."""
     federation = set_up(folder, now=utc_now(), overrides={"delivery_pause_seconds": 0.5, "witness_seconds": 1.0})
     out = draft(federation, now=utc_now())
     for name in ("zhejiang", "jiangxi", "fujian"):
@@ -86,7 +86,7 @@ async def ready_bench(folder: Path) -> AsyncIterator[Bench]:
                 officer="bench",
             )
             errand = begin_errand(node, parse_agency_id("zhejiang/330822/police"), act)
-            permits = iter(list(islice(_shared_permits(node.today()), PEOPLE)))  # made before, not while it is timed
+            permits = iter(list(islice(_shared_permits(node.today()), people)))  # made before, not while it is timed
             yield Bench(
                 federation=federation, running=running, errand=errand, permits=permits, receiver_pid=process.pid
             )
@@ -201,12 +201,13 @@ async def echo_client(bench: Bench) -> AsyncIterator[EchoClient]:
         _stop(process)
 
 
-async def calibrate_echo(client: EchoClient, *, in_flight: int, seconds: float) -> Timing:
-    """Bare echoes a second."""
+async def calibrate_echo(client: EchoClient, *, in_flight: int, seconds: float, hops: int = 1) -> Timing:
+    """Bare echoes a second; with more hops, so many echoes in sequence count as one."""
     payload = os.urandom(ECHO_BYTES)
 
     async def echo() -> None:
-        await client.echo(payload, timeout_seconds=10)
+        for _ in range(hops):
+            await client.echo(payload, timeout_seconds=10)
 
     await measure(echo, in_flight=in_flight, seconds=0.5)
     return await measure(echo, in_flight=in_flight, seconds=seconds)
