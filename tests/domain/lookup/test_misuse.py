@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from federation.domain.lookup.misuse import LookupCounts, Quotas, verify_quota
+from federation.domain.lookup.misuse import (
+    LookupCounts,
+    Quotas,
+    countersign_bytes,
+    verify_countersigner,
+    verify_quota,
+)
 from federation.protocol.errors import RuleError
 
 FULL = LookupCounts(officer_today=50, case_total=30, case_persons=10)
@@ -47,3 +53,24 @@ def test_quotas_of_an_agreement_replace_the_usual_ones():
     with pytest.raises(RuleError) as caught:
         verify_quota(FULL, Quotas(persons_per_case=3), countersigned=False)
     assert caught.value.reason == "QUOTA_PERSONS"
+
+
+def test_countersigner_is_the_leader_who_did_not_ask(case):
+    """The leader of the case lets it reach further persons."""
+    verify_countersigner(case, "officer-7", askers={"officer-8"})
+
+
+@pytest.mark.parametrize(
+    ("signer", "askers", "reason"),
+    [("officer-8", set(), "COUNTERSIGN_LEADER"), ("officer-7", {"officer-7"}, "COUNTERSIGN_SELF")],
+)
+def test_countersigner_who_leads_not_or_asked_is_refused(case, signer, askers, reason):
+    """Two persons: neither another officer nor a leader who asked themselves."""
+    with pytest.raises(RuleError) as caught:
+        verify_countersigner(case, signer, askers=askers)
+    assert caught.value.reason == reason
+
+
+def test_countersign_bytes_are_of_one_case(case):
+    """A signature for one case is of no use for another."""
+    assert countersign_bytes(case.case_id, case.opened_by) != countersign_bytes("YS-2026-0043", case.opened_by)
