@@ -22,6 +22,7 @@ from federation.domain.permit_policy import (
 from federation.domain.recognition import decode_recognition_item
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups.answering import ANSWERING
+from federation.node.lookups.subject import SUBJECT
 from federation.node.node import Node
 from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, told_record
 from federation.node.permits.records import copy_record, find_own_permit
@@ -60,14 +61,12 @@ def _judge_sync(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     for item in items:
         _require_issuer(item, statement)
     facts = dict.fromkeys(item_facts(item, today=today) for item in items)
-    decisions = [
-        decide(in_force.policies, accept_request(sender, fact, occasion=occasion, recipient=node.name))
-        for fact in facts
-    ]
+    asked = tuple(accept_request(sender, fact, occasion=occasion, recipient=node.name) for fact in facts)
     owner = statement.sender.node
     pairs: list[tuple[PermitItem, bytes]] = list(zip(items, body.items, strict=True))
     return Judgement(
-        decision=join_decisions(decisions),
+        asked=asked,
+        decision=join_decisions([decide(in_force.policies, request) for request in asked]),
         apply=lambda tx: put_records(tx, [copy_record(item, content, owner=owner) for item, content in pairs]),
     )
 
@@ -90,7 +89,8 @@ def _judge_recognition(node: Node, incoming: Incoming, in_force: InForce) -> Jud
         agreed_modes=in_force.agreement.recognition_modes,
     )
     record = told_record(item, body.items[0], owner=statement.sender.node)
-    return Judgement(decision=decide(in_force.policies, request), apply=lambda tx: put_records(tx, [record]))
+    decision = decide(in_force.policies, request)
+    return Judgement(asked=(request,), decision=decision, apply=lambda tx: put_records(tx, [record]))
 
 
 def _require_issuer(item: PermitItem, statement: Statement) -> None:
@@ -121,4 +121,5 @@ _KINDS: Mapping[str, tuple[str, _Judge]] = {
     SYNC_KIND: (SYNC_BODY, _judge_sync),
     RECOGNITION_KIND: (RECOGNITION_BODY, _judge_recognition),
     **ANSWERING,
+    **SUBJECT,
 }

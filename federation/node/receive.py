@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from federation.node.incoming import judge
+from federation.node.log.decisions import decision_records
 from federation.node.log.receipts import build_receipt, stored_receipt
 from federation.node.node import Node
 from federation.node.trust import InForce
@@ -26,6 +27,7 @@ from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.trust import message_keys_at, verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
+from federation.store.records import put_records
 
 _log = structlog.get_logger()
 
@@ -37,8 +39,9 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     later check fails, and in the transaction of 9, so that a new message costs no look-up) · 3 signature over the
     bytes, by a key that the agreement gives that node now · 4 decode those same bytes · 5 sender = TLS peer = signer;
     addressed to us; right federation and realm; an agreement version we know · 6 fresh · 7 the body matches its
-    commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, body,
-    domain rows · 10 the group's checkpoint is signed: build the receipt, verify it ourselves, return it.
+    commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, what
+    policy was asked, body, domain rows · 10 the group's checkpoint is signed: build the receipt, verify it ourselves,
+    return it.
 
     Returns:
         A receipt that verifies under our log key: the message is durable, and decided.
@@ -71,9 +74,9 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         if seen is None or seen.pair.sender != peer or seen.envelope != envelope.encoded:
             raise
         return stored_receipt(node, seen)
-    version = in_force.agreement.version
-    leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=version, now=now)
+    leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=in_force.agreement.version, now=now)
     entry = encode_leaf(leaf)
+    decisions = decision_records(leaf, asked=judgement.asked, book=in_force.policies, owner=node.name)
 
     # 9 one transaction
     def record(transaction: GroupTransaction) -> tuple[StoredMessage, bool]:
@@ -84,10 +87,10 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         index = transaction.append_leaf(leaf.kind.value, leaf.subject, entry)
         message = _message_of(envelope, statement, leaf, index=index)
         put_message(transaction, message)
-        if judgement.decision.verdict is Verdict.ALLOWED:
-            if body is not None:
-                put_body(transaction, statement.id, body)
-            judgement.apply(transaction)
+        put_records(transaction, decisions)
+        if judgement.decision.allowed and body is not None:
+            put_body(transaction, statement.id, body)
+        judgement.write(transaction)
         return message, True
 
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from federation.node.log.decisions import decision_records
 from federation.node.log.sequence import Committed
 from federation.node.node import Node
 from federation.node.trust import InForce
@@ -19,12 +20,13 @@ from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
-from federation.protocol.policy import Decision
+from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, put_body, put_message
 from federation.store.outbox import put_outbox
+from federation.store.records import put_records
 
 T = TypeVar("T")
 
@@ -45,7 +47,8 @@ class Cause:
 class Draft:
     """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's.
 
-    `lifetime` is how long it may travel; None takes the agreement's, which is also the most.
+    `lifetime` is how long it may travel; None takes the agreement's, which is also the most. `asked` are questions that
+    were put to policy; they are kept beside the leaf.
     """
 
     kind: str
@@ -54,6 +57,7 @@ class Draft:
     body: Body | None
     decision: Decision
     lifetime: timedelta | None = None
+    asked: tuple[PolicyRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,7 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, i
             created=statement.created,
         ),
     )
+    put_records(transaction, decision_records(leaf, asked=draft.asked, book=in_force.policies, owner=node.name))
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -198,12 +198,13 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
     _verify_officer(home, errand, item)
     dossier = DossierFacts(province=question.node)
     occasion = _occasion(errand, case, step_up=True)
-    ruling = rule(errand, fetch_request(errand.agency, dossier, occasion=occasion, fields=item.fields))
+    request = fetch_request(errand.agency, dossier, occasion=occasion, fields=item.fields)
+    ruling = rule(errand, request)
     if not ruling.decision.allowed:
-        await record_refusal(errand, ruling)
+        await record_refusal(errand, ruling, asked=[request])
         return _fetch_refused(ruling.decision, ruling=ruling)
     said = _Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
-    draft = _draft(errand, question.node, said, case=case, decision=ruling.decision)
+    draft = replace(_draft(errand, question.node, said, case=case, decision=ruling.decision), asked=(request,))
     line = _Line(lookup_id=item.lookup_id, case=case, subject=None, desk=calling_desk())
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
@@ -243,12 +244,13 @@ async def _tell_case(errand: Errand, case: LookupCase, *, notice: BreakGlass | N
     ruling: Ruling | None = None
     for name in sorted(case_provinces(case) - {node.name}):
         errand.in_force.member(name)
-        ruling = rule(errand, case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes))
+        request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
+        ruling = rule(errand, request)
         if not ruling.decision.allowed:
-            await record_refusal(errand, ruling)
+            await record_refusal(errand, ruling, asked=[request])
             return CaseAnswer(ruling=ruling, case_id=case.case_id)
         said = _Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode_case(case), urgency=None)
-        drafts.append(_draft(errand, name, said, case=case, decision=ruling.decision))
+        drafts.append(replace(_draft(errand, name, said, case=case, decision=ruling.decision), asked=(request,)))
     if ruling is None:
         raise RuleError("CASE_COUNTIES", f"expected a county of another province than {node.name}")
 
@@ -268,10 +270,10 @@ async def _ask_one(
     request = search_request(errand.agency, DossierFacts(province=name), occasion=occasion)
     ruling = rule(errand, request)
     if not ruling.decision.allowed:
-        await record_refusal(errand, ruling)
+        await record_refusal(errand, ruling, asked=[request])
         return _refused(name, ruling.decision)
     said = _Said(kind=SEARCH_KIND, body_type=SEARCH_BODY, content=encode_search_item(item), urgency=urgency)
-    draft = _draft(errand, name, said, case=line.case, decision=ruling.decision)
+    draft = replace(_draft(errand, name, said, case=line.case, decision=ruling.decision), asked=(request,))
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
         return _refused(name, state)

@@ -7,15 +7,19 @@ leaf, so that an auditor sees what was tried. The leaf holds a digest, never who
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.node.log.decisions import decision_records
 from federation.node.node import Node
 from federation.node.trust import InForce
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide, explain
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import put_records
 from federation.wire.values import Act, Ruling
 
 
@@ -80,8 +84,11 @@ def asked_digest(errand: Errand, step: str, what: str) -> str:
     return hashlib.sha256(encode_canonical(named)).hexdigest()
 
 
-async def record_refusal(errand: Errand, ruling: Ruling) -> None:
-    """Appends the `refused` leaf of a request by one of our own agencies; a repeat of the request adds nothing."""
+async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[PolicyRequest] = ()) -> None:
+    """Appends the `refused` leaf of a request by one of our own agencies; a repeat of the request adds nothing.
+
+    What policy was asked is kept beside the leaf, when it is given.
+    """
     agreement, act = errand.in_force.agreement, errand.act
     named = {"agency": str(errand.caller), "request": act.request_id, "purpose": act.purpose, "function": act.function}
     leaf = Leaf(
@@ -94,4 +101,10 @@ async def record_refusal(errand: Errand, ruling: Ruling) -> None:
         agreement_version=agreement.version,
         time=truncate_to_millisecond(errand.node.now()),
     )
-    await errand.node.sequencer.commit(lambda tx: tx.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf)))
+    decisions = decision_records(leaf, asked=asked, book=errand.in_force.policies, owner=errand.node.name)
+
+    def record(transaction: GroupTransaction) -> None:
+        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+        put_records(transaction, decisions)
+
+    await errand.node.sequencer.commit(record)
