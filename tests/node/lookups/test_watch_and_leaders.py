@@ -1,0 +1,237 @@
+"""What the node keeps of the watch over look-ups: flags, the glass and its review, countersignatures, the digest."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookup.break_glass import Finding, review_bytes
+from federation.domain.lookup.handle import Handle
+from federation.domain.lookup.misuse import countersign_bytes
+from federation.domain.lookup.watch import FlagKind
+from federation.domain.permit import parse_permit_urn
+from federation.node.lookups import asking, flags, leaders
+from federation.node.lookups.leaders import LeaderAct
+from federation.node.lookups.officers import register_officer_key
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.ids import NodeName, parse_agency_id, parse_message_id
+from federation.wire.values import CaseQuestion, LookupQuestion, SearchResult
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, running_rig
+
+PURPOSE = "lookup.criminal_investigation"
+CASE, GLASS = "CASE-2026-0001", "BREAK-GLASS-2026-001"
+URN = "urn:permit:330822:2026:0001"
+NUMBERS = [each.holder.citizen_number for each in applications()[:40]]
+
+
+@dataclass
+class Office:
+    """Yushan's police at its node; officer-1 asks, leader-1 leads and has a key of their own."""
+
+    rig: Rig
+    home: Path
+    key: Ed25519PrivateKey
+
+    async def open(self, case_id: str = CASE, *, leader: str = "leader-1"):
+        question = CaseQuestion(
+            case_id=case_id, letter="玉公协〔2026〕1号",
+            counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30, leader=leader,
+        )  # fmt: skip
+        return await asking.begin_case(
+            self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
+        )
+
+    async def search(self, value: str, case_id: str = CASE, kind: SelectorKind = SelectorKind.CITIZEN_NUMBER):
+        question = LookupQuestion(
+            case_id=case_id, selector=Selector(kind=kind, value=value), provinces=(NodeName(ZHEJIANG),)
+        )
+        found: SearchResult = await asking.search(
+            self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
+        )
+        return found
+
+    def signed(self, case_id: str, content: bytes, *, leader: str = "leader-1") -> LeaderAct:
+        signature = base64.b64encode(self.key.sign(content)).decode()
+        return LeaderAct(agency=YUSHAN_POLICE, leader=leader, case_id=case_id, signature=signature)
+
+    def flags(self) -> list[FlagKind]:
+        return [flag.kind for flag in flags.list_flags(self.rig[JIANGXI].database, YUSHAN_POLICE)]
+
+    async def review(self, finding: Finding = Finding.JUSTIFIED, **changes: str):
+        node = self.rig[JIANGXI]
+        notice = leaders.list_notices(node.database, YUSHAN_POLICE)[0]
+        signed = self.signed(GLASS, review_bytes(replace(notice, finding=finding)))
+        return await leaders.review(node, replace(signed, **changes), finding=finding, home=self.home)
+
+
+@asynccontextmanager
+async def office(folder: Path) -> AsyncIterator[Office]:
+    home = folder / "home"
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+    register_officer_key(home, YUSHAN_POLICE, "leader-1", key=f"ed25519:{public}")
+    async with running_rig(folder) as rig:
+        rig.start_delivery()
+        yield Office(rig, home, key)
+
+
+async def test_search_burst_at_night_leaves_flags_with_the_question(tmp_path: Path) -> None:
+    """Four look-ups at midnight leave no flag, the fifth does; by day none would."""
+    async with office(tmp_path) as found:
+        await found.open()
+        found.rig.clock.advance(hours=8)
+        for number in NUMBERS[:4]:
+            await found.search(number)
+        assert found.flags() == []
+
+        answer = await found.search(NUMBERS[4])
+
+        assert answer.answers[0].outcome is Outcome.NO_HIT
+        assert FlagKind.OFF_HOURS_BURST in found.flags()
+
+
+async def test_search_by_day_at_one_desk_leaves_no_flag(tmp_path: Path) -> None:
+    """Eight look-ups on Monday afternoon, a minute apart, are an officer at work."""
+    async with office(tmp_path) as found:
+        await found.open()
+        for number in NUMBERS[:8]:
+            await found.search(number)
+            found.rig.clock.advance(minutes=1)
+        assert found.flags() == []
+
+
+async def test_search_under_two_cases_at_once_is_flagged(tmp_path: Path) -> None:
+    """One officer's name, two cases, the same second."""
+    async with office(tmp_path) as found:
+        await found.open()
+        await found.open("CASE-2026-0002")
+        await found.search(NUMBERS[0])
+        found.rig.clock.advance(seconds=1)
+        await found.search(NUMBERS[1], "CASE-2026-0002")
+        assert found.flags() == [FlagKind.TWO_DESKS]
+
+
+async def test_break_glass_flags_notices_and_dies_after_two_hours(tmp_path: Path) -> None:
+    """The look-up works at once, the leader has a notice, and after two hours the case is over."""
+    async with office(tmp_path) as found:
+        opened = await found.open(GLASS)
+        assert opened.ruling.decision.allowed
+        assert (await found.search(NUMBERS[0], GLASS)).answers[0].outcome is Outcome.NO_HIT
+        assert found.flags() == [FlagKind.BREAK_GLASS]
+        notice = leaders.list_notices(found.rig[JIANGXI].database, YUSHAN_POLICE)[0]
+        assert (notice.leader, notice.officer, str(notice.due)) == ("leader-1", "officer-1", "2026-11-24")
+
+        found.rig.clock.advance(hours=2)
+
+        with pytest.raises(RuleError, match="CASE_TERM_OVER"):
+            await found.search(NUMBERS[0], GLASS)
+
+
+async def test_break_glass_is_blocked_while_overdue_until_reviewed(tmp_path: Path) -> None:
+    """Two days later the next glass is refused; the leader's signed review opens the way again."""
+    async with office(tmp_path) as found:
+        await found.open(GLASS)
+        found.rig.clock.advance(days=2)
+        with pytest.raises(RuleError, match="BREAK_GLASS_OVERDUE"):
+            await found.open("BREAK-GLASS-2026-002")
+        with pytest.raises(UntrustedError):
+            await found.review(signature=base64.b64encode(bytes(64)).decode())
+
+        assert (await found.review()).finding is Finding.JUSTIFIED
+
+        assert (await found.open("BREAK-GLASS-2026-002")).ruling.decision.allowed
+        with pytest.raises(RuleError, match="BREAK_GLASS_REVIEWED"):
+            await found.review()
+
+
+async def test_break_glass_by_its_own_leader_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    """Nobody is their own reviewer; no case, no notice, no flag."""
+    async with office(tmp_path) as found:
+        with pytest.raises(RuleError, match="BREAK_GLASS_LEADER"):
+            await found.open(GLASS, leader="officer-1")
+        assert found.flags() == []
+        with pytest.raises(NotFoundError, match="CASE_UNKNOWN"):
+            await found.search(NUMBERS[0], GLASS)
+
+
+async def test_eleventh_person_needs_the_leaders_own_signature(tmp_path: Path) -> None:
+    """Ten persons pass; the eleventh waits for a countersignature that no other officer or key can give."""
+    async with office(tmp_path) as found:
+        await found.open()
+        for number in NUMBERS[:10]:
+            await found.search(number)
+        with pytest.raises(RuleError, match="QUOTA_PERSONS"):
+            await found.search(NUMBERS[10])
+        node, content = found.rig[JIANGXI], countersign_bytes(CASE, YUSHAN_POLICE)
+        for wrong in (
+            found.signed(CASE, content, leader="officer-1"),
+            found.signed(CASE, countersign_bytes(GLASS, YUSHAN_POLICE)),
+            replace(found.signed(CASE, content), signature="not base64!"),
+            found.signed("CASE-2026-0009", content),
+        ):
+            with pytest.raises(BridgeheadError):
+                await leaders.countersign_case(node, wrong, home=found.home)
+        with pytest.raises(RuleError, match="QUOTA_PERSONS"):
+            await found.search(NUMBERS[10])
+
+        await leaders.countersign_case(node, found.signed(CASE, content), home=found.home)
+
+        assert (await found.search(NUMBERS[10])).answers[0].outcome is Outcome.NO_HIT
+
+
+async def test_daily_digest_tells_look_ups_and_no_person(tmp_path: Path) -> None:
+    """Officer's own day: cases, provinces, times, ids; yesterday and other officers are not in it."""
+    async with office(tmp_path) as found:
+        await found.open()
+        node = found.rig[JIANGXI]
+        for number in NUMBERS[:3]:
+            await found.search(number)
+        chinese, english = flags.daily_digest(node, YUSHAN_POLICE, "officer-1", day=node.today())
+        assert "查询 3 次" in chinese
+        assert english.count(CASE) == 3
+        assert not any(number in chinese + english for number in NUMBERS)
+        for officer, day in (("officer-2", node.today()), ("officer-1", node.today() - timedelta(days=1))):
+            assert "about these 0" in flags.daily_digest(node, YUSHAN_POLICE, officer, day=day)[1]
+
+
+async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> None:
+    """The asker's node knows its planted numbers, the answering node its planted records; others raise nothing."""
+    async with office(tmp_path) as found:
+        await found.open()
+        await found.search(URN, kind=SelectorKind.PERMIT)
+        assert found.flags() == []
+        (found.home / "honey.txt").write_text(f"# planted\n{URN}\n", encoding="utf-8")
+
+        await found.search(URN, kind=SelectorKind.PERMIT)
+
+        assert found.flags() == [FlagKind.HONEY]
+        now = found.rig.clock()
+        handle = Handle(
+            handle="h" * 32, lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), case_id=CASE,
+            asker=YUSHAN_POLICE, officer="officer-1", urn=parse_permit_urn(URN), expires=now,
+        )  # fmt: skip
+        raised = flags.judge_hit(found.home, handle, now)
+        assert [one.flag.kind for one in raised] == [FlagKind.HONEY]
+        assert flags.judge_hit(found.home / "elsewhere", handle, now) == ()
+
+
+async def test_review_sample_is_some_of_what_was_asked(tmp_path: Path) -> None:
+    """The sample repeats itself and holds nothing that was not asked."""
+    async with office(tmp_path) as found:
+        await found.open()
+        node = found.rig[JIANGXI]
+        asked = {(await found.search(number)).lookup_id for number in NUMBERS[:5]}
+        sample = await asyncio.to_thread(flags.review_sample, node, YUSHAN_POLICE)
+        assert set(sample) <= asked
+        assert sample == flags.review_sample(node, YUSHAN_POLICE)
+        assert flags.review_sample(node, parse_agency_id("jiangxi/361124/police")) == ()
