@@ -14,7 +14,7 @@ from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
-from federation.node.lookups import asking
+from federation.node.lookups import asking, subject
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
@@ -41,6 +41,7 @@ from federation.wire.services.lookup import LookupFunctions, LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import OnePermit, PermitFunctions, PermitService
 from federation.wire.services.reconciliation import ReconciliationService
+from federation.wire.services.subject import SubjectService
 from federation.wire.values import (
     Act,
     CaseAnswer,
@@ -62,6 +63,8 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
+    ReportPage,
+    ReportQuestion,
     SearchResult,
 )
 
@@ -101,8 +104,12 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
             raise UntrustedError("CALLER_NOT_ENTITLED", "only an agency of kind 'audit' reads the exchanged messages")
         return await asyncio.to_thread(_list_messages, node, query)
 
+    async def get_report(caller: AgencyId, act: Act, question: ReportQuestion) -> ReportPage:
+        return await subject.report(node, question, caller=caller, act=act)
+
     return AgencyServices(
         lookups=LookupService(_lookup_functions(node, home)),
+        subjects=SubjectService(get_report=get_report),
         permits=PermitService(_permit_functions(node)),
         node=NodeService(get_status=get_status),
         audit=AuditService(list_messages=messages),

@@ -32,10 +32,11 @@ from federation.v1 import (
     permit_service_pb2,
     permit_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
+    subject_service_pb2_grpc,
 )
 from federation.wire import convert, convert_permit
 from federation.wire.methods import MAX_MESSAGE_BYTES
-from federation.wire.services import convert_lookup
+from federation.wire.services import convert_lookup, subject
 from federation.wire.status import error_of_call
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (
@@ -59,6 +60,8 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
+    ReportPage,
+    ReportQuestion,
     SearchResult,
     TlsFiles,
 )
@@ -303,9 +306,18 @@ class AgencyClient:
         call = self._lookups().ListLookups(request, timeout=self._timeout_seconds)
         return convert_lookup.lookup_page_from_pb(await _finished(call))
 
+    async def get_report(self, act: Act, question: ReportQuestion) -> ReportPage:
+        """Asks every province who asked about a person; the first page waits for their answers."""
+        request = subject.report_question_to_pb(act, question)
+        call = self._subjects().GetReport(request, timeout=self._timeout_seconds)
+        return subject.report_page_from_pb(await _finished(call))
+
     async def close(self) -> None:
         """Closes the channel."""
         await self._kept.close()
+
+    def _subjects(self) -> subject_service_pb2_grpc.SubjectServiceAsyncStub:
+        return subject_service_pb2_grpc.SubjectServiceStub(self._kept.current())
 
     def _permits(self) -> permit_service_pb2_grpc.PermitServiceAsyncStub:
         return permit_service_pb2_grpc.PermitServiceStub(self._kept.current())

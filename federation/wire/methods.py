@@ -43,6 +43,7 @@ _BOTH = frozenset({Side.PEER, Side.AGENCY})
 _PERMITS = "/federation.v1.PermitService/"
 _LOOKUPS = "/federation.v1.LookupService/"
 _POLICE = frozenset({"police"})
+_COUNTERS = frozenset({"service-hall", "police"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
@@ -63,6 +64,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _LOOKUPS + "Search": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _LOOKUPS + "Fetch": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _LOOKUPS + "ListLookups": Method(sides=_AGENCY, kinds=_POLICE),
+        "/federation.v1.SubjectService/GetReport": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
         "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),
         "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),

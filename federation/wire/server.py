@@ -22,6 +22,7 @@ from federation.v1 import (
     node_service_pb2_grpc,
     permit_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
+    subject_service_pb2_grpc,
 )
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
@@ -33,6 +34,7 @@ from federation.wire.services.lookup import LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import PermitService
 from federation.wire.services.reconciliation import ReconciliationService
+from federation.wire.services.subject import SubjectService
 from federation.wire.tls import WatchedTls, server_credentials
 from federation.wire.values import TlsFiles
 
@@ -76,6 +78,7 @@ class AgencyServices:
 
     permits: PermitService
     lookups: LookupService
+    subjects: SubjectService
     node: NodeService
     audit: AuditService
     agreement: AgreementService
@@ -133,6 +136,7 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     server = _server(gate)
     permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
     lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
+    subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from federation.domain.lookup.asking import Outcome, Selector, Urgency
+from federation.domain.lookup.report import ReportLine
 from federation.domain.permit import PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import Recognition, RecognitionMode, RecognitionOutcome
@@ -281,6 +282,49 @@ class LookupPage:
     """One page of look-ups; an empty `next_page_token` is the only sign of the end."""
 
     lines: tuple[LookupLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQuestion:
+    """Whose report is asked for. `identity_checked`: the clerk has checked that it is the person who asks.
+
+    `page_size` is 1 to 1,000; `page_token` is empty for the first page, which asks every province.
+    """
+
+    citizen_number: str
+    identity_checked: bool
+    page_size: int = 100
+    page_token: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"ReportQuestion(identity_checked={self.identity_checked})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvinceReport:
+    """Whether a province has answered (hit), and how much it holds back for now or has that is older than its answer."""
+
+    node: NodeName
+    outcome: Outcome
+    withheld_count: int = 0
+    older_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPage:
+    """One page of a person's report, newest first; all counts are of the whole report.
+
+    `next_shown` is the day when the first withheld entry will be shown. An empty `next_page_token` is the only sign of
+    the end.
+    """
+
+    ruling: Ruling
+    lines: tuple[ReportLine, ...] = ()
+    withheld_count: int = 0
+    next_shown: date | None = None
+    provinces: tuple[ProvinceReport, ...] = ()
     next_page_token: str = ""
 
 

@@ -16,6 +16,7 @@ from federation.v1 import (
     node_service_pb2,
     permit_service_pb2,
     reconciliation_service_pb2,
+    subject_service_pb2,
 )
 from federation.v1.buf.validate import validate_pb2
 from federation.wire.methods import METHODS
@@ -30,11 +31,13 @@ FILES = (
     node_service_pb2,
     permit_service_pb2,
     reconciliation_service_pb2,
+    subject_service_pb2,
 )
 UNRULED = {
     "federation.v1.Submission.body": "optional; its own fields have rules",
     "federation.v1.PermitApplication.guardian": "a boolean: both values are lawful",
     "federation.v1.PermitApplication.sealed": "a boolean: both values are lawful",
+    "federation.v1.GetReportRequest.identity_checked": "a boolean: policy judges it",
 }
 """Request fields that need no rule, each with the reason."""
 

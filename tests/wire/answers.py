@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
 from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.report import ReportLine
 from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.protocol.receipt import Receipt, Submission
@@ -29,7 +30,9 @@ from federation.wire.values import (
     PermitAnswer,
     PermitPage,
     ProvinceAnswer,
+    ProvinceReport,
     RecognitionAnswer,
+    ReportPage,
     Ruling,
     SearchResult,
 )
@@ -204,6 +207,28 @@ LOOKUPS = LookupPage(
 )
 
 
+REPORT = ReportPage(
+    ruling=ALLOWED,
+    lines=(
+        ReportLine(
+            time=datetime(2026, 3, 2, 2, 0, tzinfo=UTC),
+            given_by=NodeName("zhejiang"),
+            asker=parse_agency_id("jiangxi/361123/police"),
+            purpose="lookup.identity_check",
+            function="F03",
+            basis="居民身份证法第十五条",
+            step="lookup.fetch",
+            verdict=Verdict.REFUSED,
+            fields=frozenset({"holder_name", "status"}),
+        ),
+    ),
+    withheld_count=2,
+    next_shown=date(2026, 4, 1),
+    provinces=(ProvinceReport(node=NodeName("zhejiang"), outcome=Outcome.HIT, withheld_count=2, older_count=1),),
+    next_page_token="next",
+)
+
+
 @dataclass
 class Functions:
     """Records what it is called with; a test replaces `failure` to make every function raise it."""
@@ -279,3 +304,7 @@ class Functions:
     async def list_lookups(self, caller, act, query):
         self._note(caller, act, query)
         return LOOKUPS
+
+    async def get_report(self, caller, act, question):
+        self._note(caller, act, question)
+        return REPORT

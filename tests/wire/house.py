@@ -20,6 +20,7 @@ from federation.wire.services.lookup import LookupFunctions, LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import PermitFunctions, PermitService
 from federation.wire.services.reconciliation import ReconciliationService
+from federation.wire.services.subject import SubjectService
 from federation.wire.values import ClientProfile
 from tests.wire import answers
 from tests.wire.certificates import FEDERATION, Authority, Issued
@@ -94,6 +95,7 @@ class House:
         services = AgencyServices(
             permits=PermitService(permits),
             lookups=LookupService(lookups),
+            subjects=SubjectService(get_report=functions.get_report),
             node=NodeService(get_status=functions.get_status),
             audit=AuditService(list_messages=functions.list_messages),
             agreement=AgreementService(fetch_agreement=functions.fetch_agreement),

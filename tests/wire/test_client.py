@@ -30,6 +30,7 @@ from federation.wire.values import (
     PermitRecognition,
     RecognitionAnswer,
     RecognitionLink,
+    ReportQuestion,
     TlsFiles,
 )
 from tests.wire.answers import (
@@ -47,6 +48,7 @@ from tests.wire.answers import (
     MESSAGES,
     RECOGNITION,
     REFUSED,
+    REPORT,
     SEARCHED,
     STATUS,
     SUBMISSION,
@@ -84,6 +86,7 @@ FETCH = FetchQuestion(
     officer_key=base64.b64encode(b"k" * 32).decode(),
     officer_signature=base64.b64encode(b"s" * 64).decode(),
 )
+REPORT_QUESTION = ReportQuestion(citizen_number=CITIZEN_NUMBER, identity_checked=True, page_size=5, page_token="t")
 LOOKUP_QUERY = LookupQuery(case_id=CASE_ID, page_size=5, page_token="t")
 
 CALLS = [
@@ -126,6 +129,7 @@ CALLS = [
     pytest.param(lambda c: c.search_person(ACT, SEARCH), (POLICE, ACT, SEARCH), SEARCHED, id="Search"),
     pytest.param(lambda c: c.fetch_fields(ACT, FETCH), (POLICE, ACT, FETCH), FETCHED, id="Fetch"),
     pytest.param(lambda c: c.list_lookups(ACT, LOOKUP_QUERY), (POLICE, ACT, LOOKUP_QUERY), LOOKUPS, id="ListLookups"),
+    pytest.param(lambda c: c.get_report(ACT, REPORT_QUESTION), (POLICE, ACT, REPORT_QUESTION), REPORT, id="GetReport"),
 ]
 
 

@@ -129,12 +129,12 @@ def build_report(
     """Builds what this province tells a person now.
 
     Args:
-        entries: All about that one person, in any order.
+        entries: All about that one person, in any order; what came after `now` is left out.
         given_by: This province.
         now: Aware, UTC.
         cases: The newest version known of each case, by the asking province and its number.
     """
-    waits = [(entry, shown_from(entry, cases)) for entry in entries]
+    waits = [(entry, shown_from(entry, cases)) for entry in entries if entry.time <= now]
     withheld = [shown for _, shown in waits if shown is not None and shown > now]
     told = [entry for entry, shown in waits if shown is None or shown <= now]
     lines = _newest_first(_line(entry, given_by) for entry in told)

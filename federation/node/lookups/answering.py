@@ -8,10 +8,10 @@ Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 ar
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date
+from functools import partial
 
 from federation.domain.citizen_number import age_on
 from federation.domain.lookup.asking import (
@@ -54,27 +54,23 @@ from federation.domain.permit_policy import CHILD_AGE, Occasion
 from federation.domain.permit_record import decode_permit
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
+from federation.node.lookups.given import given_of, put_given
+from federation.node.lookups.replies import one_item_body, only_item, reply_to, take_reply
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT, find_own_permit
 from federation.node.permits.ruling import agency_facts
-from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.trust import InForce
-from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, decide
-from federation.protocol.statement import Recipient, Sender, Statement
+from federation.protocol.statement import Statement
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import find_by_digest
 from federation.store.records import find_by_subject
 
 CASE_BODY = "application/vnd.bridgehead.lookup-case.v1+json"
 CASE_KIND, SEARCH_KIND, ANSWER_KIND = "lookup.case", "lookup.search", "lookup.answer"
 FETCH_KIND, RELEASE_KIND = "lookup.fetch", "lookup.release"
-ANSWER_LIFETIME = timedelta(hours=1)
-"""An answer that cannot be delivered within the routine hour is of no use: it expires on both sides."""
-POLICE = "police"
 
 
 def occasion_of(
@@ -108,7 +104,7 @@ def refused_by_rule(error: RuleError) -> Decision:
 
 def _judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     statement = incoming.statement
-    case = decode_case(_only_item(incoming.body))
+    case = decode_case(only_item(incoming.body))
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
     owner, realm = statement.sender.node, in_force.agreement.realm
@@ -120,6 +116,7 @@ def _judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     sender = agency_facts(in_force, statement.sender.agency)
     request = case_request(sender, node.name, occasion=occasion, purposes=case.purposes)
     return Judgement(
+        asked=(request,),
         decision=decide(in_force.policies, request),
         apply=lambda tx: records.put_case(tx, case, owner=owner, told=True),
     )
@@ -127,19 +124,20 @@ def _judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
 
 def _judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     statement = incoming.statement
-    item = decode_search_item(_only_item(incoming.body), in_force.agreement.realm)
+    item = decode_search_item(only_item(incoming.body), in_force.agreement.realm)
     asker = statement.sender.agency
     case = records.find_case(node.database, asker.node, item.case_id, told=True)
     sender, today = agency_facts(in_force, asker), node.today()
     occasion = occasion_of(statement, case=case, counties=frozenset({asker.county}), node=node)
-    decision = decide(in_force.policies, search_request(sender, DossierFacts(province=node.name), occasion=occasion))
+    asked = [search_request(sender, DossierFacts(province=node.name), occasion=occasion)]
+    decision = decide(in_force.policies, asked[0])
 
     def is_answered(permit: Permit) -> bool:
         """A record that policy keeps from this asker is no hit: a refusal would tell that it exists."""
         counties = frozenset({asker.county, permit.residence_division})
         about = occasion_of(statement, case=case, counties=counties, node=node)
-        request = search_request(sender, _dossier(node.name, permit, today), occasion=about)
-        return decide(in_force.policies, request).allowed
+        asked.append(search_request(sender, _dossier(node.name, permit, today), occasion=about))
+        return decide(in_force.policies, asked[-1]).allowed
 
     hits = [permit for permit in _find(node, item.selector) if is_answered(permit)] if decision.allowed else []
 
@@ -157,21 +155,36 @@ def _judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgemen
             )
             records.put_handle(transaction, handle, owner=node.name)
             answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
-        body = _body(ANSWER_BODY, encode_answer_item(answer))
-        _reply(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=decision)
+            given = given_of(statement, case=case, verdict=Verdict.ALLOWED, fields=frozenset(), now=node.now())
+            subject = hits[0].holder.citizen_number
+            put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
+        body = one_item_body(ANSWER_BODY, encode_answer_item(answer))
+        reply_to(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=decision)
 
-    return Judgement(decision=decision, apply=apply, after=lambda: node.wake_delivery(asker.node))
+    wake = partial(node.wake_delivery, asker.node)
+    return Judgement(asked=tuple(asked), decision=decision, apply=apply, after=wake)
 
 
 def _judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     statement = incoming.statement
-    item, asker = decode_fetch_item(_only_item(incoming.body)), statement.sender.agency
+    item, asker = decode_fetch_item(only_item(incoming.body)), statement.sender.agency
     case = records.find_case(node.database, asker.node, statement.case or "", told=True)
+    handle = records.find_handle(node.database, item.handle)
+    permit = find_own_permit(node.database, parse_permit_urn(handle.urn)) if handle is not None else None
+
+    def remember(transaction: GroupTransaction, verdict: Verdict, fields: frozenset[str]) -> None:
+        if permit is not None:
+            given = given_of(statement, case=case, verdict=verdict, fields=fields, now=node.now())
+            subject = permit.holder.citizen_number
+            put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
+
+    def refused(transaction: GroupTransaction) -> None:
+        remember(transaction, Verdict.REFUSED, item.fields)
+
     try:
-        handle = _valid_handle(node, item, statement)
+        handle = _valid_handle(node, handle, statement)
     except RuleError as error:
-        return Judgement(decision=refused_by_rule(error), apply=_write_nothing)
-    permit = find_own_permit(node.database, parse_permit_urn(handle.urn))
+        return Judgement(decision=refused_by_rule(error), apply=_write_nothing, refused=refused)
     if permit is None:
         raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
     counties = frozenset({asker.county, permit.residence_division})
@@ -179,83 +192,30 @@ def _judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
     dossier = _dossier(node.name, permit, node.today())
     request = fetch_request(agency_facts(in_force, asker), dossier, occasion=occasion, fields=item.fields)
     decision = decide(in_force.policies, request)
+    fields, expires = decision.fields & item.fields, handle.expires
 
     def apply(transaction: GroupTransaction) -> None:
-        fields = decision.fields & item.fields
-        release = ReleaseItem(
-            lookup_id=item.lookup_id,
-            handle=item.handle,
-            fields=release_fields(project_permit(permit, fields), fields),
-            expires=handle.expires,
-        )
-        body = _body(RELEASE_BODY, encode_release_item(release))
-        _reply(node, transaction, incoming, kind=RELEASE_KIND, body=body, decision=decision)
+        values = release_fields(project_permit(permit, fields), fields)
+        release = ReleaseItem(lookup_id=item.lookup_id, handle=item.handle, fields=values, expires=expires)
+        body = one_item_body(RELEASE_BODY, encode_release_item(release))
+        reply_to(node, transaction, incoming, kind=RELEASE_KIND, body=body, decision=decision)
+        remember(transaction, Verdict.ALLOWED, fields)
 
-    return Judgement(decision=decision, apply=apply, after=lambda: node.wake_delivery(asker.node))
+    wake = partial(node.wake_delivery, asker.node)
+    return Judgement(asked=(request,), decision=decision, apply=apply, refused=refused, after=wake)
 
 
 def _judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     del in_force
-    content = _only_item(incoming.body)
+    content = only_item(incoming.body)
     decode_answer_item(content)
-    return _take_reply(node, incoming, content)
+    return take_reply(node, incoming, content)
 
 
 def _judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    content = _only_item(incoming.body)
+    content = only_item(incoming.body)
     decode_release_item(content, in_force.agreement.realm)
-    return _take_reply(node, incoming, content)
-
-
-def _take_reply(node: Node, incoming: Incoming, content: bytes) -> Judgement:
-    """Takes a reply in, if it is one: it must cite a request that we sent to that very node."""
-    statement, cited = incoming.statement, incoming.statement.in_reply_to
-    request = find_by_digest(node.database, "sent", cited) if cited is not None else None
-    if request is None or request.pair.recipient != statement.sender.node or cited is None:
-        raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
-    return Judgement(
-        decision=Decision(
-            verdict=Verdict.ALLOWED,
-            policies=("reply-to-own-request",),
-            fields=frozenset(),
-            reason=Grounds.PERMITTED,
-            title_zh="对本省请求的答复",
-            title_en="A reply to a request of ours",
-        ),
-        apply=lambda tx: records.put_reply(tx, cited, content, owner=statement.sender.node),
-        after=lambda: node.arrivals.tell(cited),
-    )
-
-
-def _reply(
-    node: Node, transaction: GroupTransaction, incoming: Incoming, *, kind: str, body: Body, decision: Decision
-) -> None:
-    statement, in_force = incoming.statement, node.trust.in_force
-    cause = Cause(
-        sender=Sender(node=node.name, agency=_intake(in_force, node.name)),
-        purpose=statement.purpose,
-        function=statement.function,
-        basis=statement.basis,
-        case=statement.case,
-        in_reply_to=incoming.digest,
-    )
-    draft = Draft(
-        kind=kind,
-        recipient=Recipient(node=statement.sender.node, agency=statement.sender.agency),
-        cause=cause,
-        body=body,
-        decision=decision,
-        lifetime=ANSWER_LIFETIME,
-    )
-    record_message(node, transaction, make_ready(node, draft), in_force=in_force)
-
-
-def _intake(in_force: InForce, node: NodeName) -> AgencyId:
-    """The one office that answers for a province (article 347): its first police office by name."""
-    offices = sorted(agency for agency in in_force.member(node).agencies if agency.kind == POLICE)
-    if not offices:
-        raise UntrustedError("NO_INTAKE", f"the agreement names no police office of {node}")
-    return offices[0]
+    return take_reply(node, incoming, content)
 
 
 def _find(node: Node, selector: Selector) -> list[Permit]:
@@ -277,8 +237,7 @@ def _dossier(province: NodeName, permit: Permit, today: date) -> DossierFacts:
     )
 
 
-def _valid_handle(node: Node, item: FetchItem, statement: Statement) -> Handle:
-    handle = records.find_handle(node.database, item.handle)
+def _valid_handle(node: Node, handle: Handle | None, statement: Statement) -> Handle:
     if handle is None:
         raise RuleError("HANDLE_UNKNOWN", "this province gave out no such handle; search again")
     return verify_handle(
@@ -296,16 +255,6 @@ def _is_signed(item: FetchItem) -> bool:
     except (UntrustedError, MalformedError):
         return False
     return True
-
-
-def _only_item(body: Body) -> bytes:
-    if len(body.items) != 1:
-        raise MalformedError("BODY_ITEMS", f"expected one item, got {len(body.items)}")
-    return body.items[0]
-
-
-def _body(media_type: str, content: bytes) -> Body:
-    return Body(type=media_type, salt=os.urandom(32), items=(content,))
 
 
 def _write_nothing(transaction: GroupTransaction) -> None:

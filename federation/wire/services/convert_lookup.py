@@ -34,7 +34,8 @@ _CaseResponse = TypeVar("_CaseResponse", lookup_service_pb2.OpenCaseResponse, lo
 
 _KINDS = {word: lookup_service_pb2.SelectorKind.Value(f"SELECTOR_KIND_{word.name}") for word in SelectorKind}
 _URGENCIES = {word: lookup_service_pb2.Urgency.Value(f"URGENCY_{word.name}") for word in Urgency}
-_OUTCOMES = {word: lookup_service_pb2.LookupOutcome.Value(f"LOOKUP_OUTCOME_{word.name}") for word in Outcome}
+OUTCOMES = {word: lookup_service_pb2.LookupOutcome.Value(f"LOOKUP_OUTCOME_{word.name}") for word in Outcome}
+"""Every outcome by its number on the wire."""
 
 
 def case_question_to_pb(act: Act, question: CaseQuestion) -> lookup_service_pb2.OpenCaseRequest:
@@ -126,7 +127,7 @@ def search_result_from_pb(found: lookup_service_pb2.SearchResponse) -> SearchRes
 def _province_answer_to_pb(answer: ProvinceAnswer) -> lookup_service_pb2.ProvinceAnswer:
     return lookup_service_pb2.ProvinceAnswer(
         node=answer.node,
-        outcome=_OUTCOMES[answer.outcome],
+        outcome=OUTCOMES[answer.outcome],
         handle=answer.handle,
         expire_time=optional_time_to_pb(answer.expires),
         policies=answer.policies,
@@ -138,7 +139,7 @@ def _province_answer_to_pb(answer: ProvinceAnswer) -> lookup_service_pb2.Provinc
 def _province_answer_from_pb(found: lookup_service_pb2.ProvinceAnswer) -> ProvinceAnswer:
     return ProvinceAnswer(
         node=parse_node_name(found.node),
-        outcome=read_word(_OUTCOMES, found.outcome),
+        outcome=read_word(OUTCOMES, found.outcome),
         handle=found.handle if found.HasField("handle") else None,
         expires=time_from_pb(found.expire_time) if found.HasField("expire_time") else None,
         policies=tuple(found.policies),
@@ -180,7 +181,7 @@ def fetch_result_to_pb(result: FetchResult) -> lookup_service_pb2.FetchResponse:
     """The response that carries the released fields."""
     return lookup_service_pb2.FetchResponse(
         decision=None if result.ruling is None else ruling_to_pb(result.ruling),
-        outcome=_OUTCOMES[result.outcome],
+        outcome=OUTCOMES[result.outcome],
         fields=result.fields,
         expire_time=optional_time_to_pb(result.expires),
         policies=result.policies,
@@ -197,7 +198,7 @@ def fetch_result_from_pb(found: lookup_service_pb2.FetchResponse) -> FetchResult
     """
     return FetchResult(
         ruling=ruling_from_pb(found.decision) if found.HasField("decision") else None,
-        outcome=read_word(_OUTCOMES, found.outcome),
+        outcome=read_word(OUTCOMES, found.outcome),
         fields=dict(found.fields),
         expires=time_from_pb(found.expire_time) if found.HasField("expire_time") else None,
         policies=tuple(found.policies),
@@ -245,7 +246,7 @@ def _line_to_pb(line: LookupLine) -> lookup_service_pb2.LookupLine:
         case_id=line.case_id,
         node=line.node,
         step=line.step,
-        outcome=None if line.outcome is None else _OUTCOMES[line.outcome],
+        outcome=None if line.outcome is None else OUTCOMES[line.outcome],
     )
 
 
@@ -256,5 +257,5 @@ def _line_from_pb(found: lookup_service_pb2.LookupLine) -> LookupLine:
         case_id=found.case_id,
         node=parse_node_name(found.node),
         step=found.step,
-        outcome=read_word(_OUTCOMES, found.outcome) if found.HasField("outcome") else None,
+        outcome=read_word(OUTCOMES, found.outcome) if found.HasField("outcome") else None,
     )

@@ -1,0 +1,286 @@
+"""The person's view: what every province gave about them, asked at any node, and how this one answers the others.
+
+Any of the joint processors must answer (PIPL article 20): a clerk's request goes to all of them, each tells what it may
+tell now, and the report says which did not answer in time. Pages of one report are read from the answers that came; a
+running investigation is held back by the province that answered, so that no other node ever holds it.
+Sources: PIPL articles 18, 20, 45; domain reference 8.6.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.report import (
+    REPORT_BODY,
+    REQUEST_BODY,
+    SubjectReport,
+    SubjectRequest,
+    decode_report,
+    decode_subject_request,
+    encode_report,
+    encode_subject_request,
+    merge_reports,
+)
+from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
+from federation.domain.permit_policy import Occasion
+from federation.node.judgement import Incoming, Judgement
+from federation.node.lookups import records
+from federation.node.lookups.given import tell_subject
+from federation.node.lookups.replies import one_item_body, only_item, reply_to, take_reply
+from federation.node.node import Node
+from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
+from federation.node.send import Cause, Draft, make_ready, record_message
+from federation.node.trust import InForce
+from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_object, read_text
+from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    format_message_id,
+    format_time,
+    parse_agency_id,
+    parse_node_name,
+    parse_time,
+    truncate_to_millisecond,
+)
+from federation.protocol.leaf import Verdict, decode_leaf
+from federation.protocol.policy import PolicyRequest, decide
+from federation.protocol.statement import Recipient, Sender
+from federation.protocol.trust import verify_in_force
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import find_by_digest
+from federation.store.outbox import find_outbox
+from federation.store.records import Record, find_record, put_records
+from federation.wire.values import Act, ProvinceReport, ReportPage, ReportQuestion, Ruling
+
+REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
+SUBJECT_ASKED = "subject-asked"
+WAIT_SECONDS = 8.0
+"""How long the clerk's call waits for the other provinces; a later answer is in the report when it is read again."""
+LOOK_SECONDS = 0.05
+REQUEST_LIFETIME = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One report: who asked for it, about whom, when, and the digest of the request that went to each province."""
+
+    report_id: str
+    agency: AgencyId
+    citizen_number: str
+    time: datetime
+    requests: Mapping[NodeName, str]
+
+
+async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act: Act) -> ReportPage:
+    """Asks every province what it gave about a person; the next page of a report asks nobody again.
+
+    Raises:
+        MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
+        NotFoundError: REPORT_UNKNOWN for the page of a report that this agency did not ask for.
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    errand = begin_errand(node, caller, act)
+    number = verify_citizen_number(question.citizen_number, errand.in_force.agreement.realm)
+    ruled: dict[NodeName, tuple[PolicyRequest, Ruling]] = {}
+    for name in sorted(errand.in_force.agreement.members):
+        request = _policy_request(errand, name, identity_checked=question.identity_checked)
+        ruled[name] = (request, rule(errand, request))
+        if not ruled[name][1].decision.allowed:
+            await record_refusal(errand, ruled[name][1], asked=[request])
+            return ReportPage(ruling=ruled[name][1])
+    ruling = ruled[node.name][1]
+    if question.page_token:
+        report_id, start = _parse_token(question.page_token)
+        asked = _load_asked(node, report_id)
+        if asked.agency != caller or asked.citizen_number != number:
+            raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
+        return _page(node, asked, question, start=start, ruling=ruling)
+    others = {name: found for name, found in ruled.items() if name != node.name}
+    asked = await _ask(errand, SubjectRequest(citizen_number=number, identity_checked=True), others)
+    await _wait(node, asked)
+    return _page(node, asked, question, start=0, ruling=ruling)
+
+
+def _policy_request(errand: Errand, name: NodeName, *, identity_checked: bool) -> PolicyRequest:
+    dossier = DossierFacts(province=name, kind=GIVEN_KIND)
+    return report_request(errand.agency, dossier, occasion=errand.occasion, identity_checked=identity_checked)
+
+
+async def _ask(
+    errand: Errand, request: SubjectRequest, others: Mapping[NodeName, tuple[PolicyRequest, Ruling]]
+) -> _Asked:
+    """Numbers, signs and logs one request a province, and remembers them, in one transaction."""
+    node, in_force, act = errand.node, errand.in_force, errand.act
+    verify_in_force(in_force.agreement, node.now())
+    cause = Cause(
+        sender=Sender(node=node.name, agency=errand.caller, officer=act.officer),
+        purpose=act.purpose,
+        function=act.function,
+        basis=SUBJECT_BASIS,
+    )
+    ready = [
+        make_ready(
+            node,
+            Draft(
+                kind=REQUEST_KIND,
+                recipient=Recipient(node=name),
+                cause=cause,
+                body=one_item_body(REQUEST_BODY, encode_subject_request(request)),
+                decision=ruling.decision,
+                lifetime=REQUEST_LIFETIME,
+                asked=(question,),
+            ),
+        )
+        for name, (question, ruling) in others.items()
+    ]
+    report_id, time = format_message_id(node.now(), os.urandom(10)), truncate_to_millisecond(node.now())
+
+    def record(transaction: GroupTransaction) -> _Asked:
+        digests = {
+            message.draft.recipient.node: record_message(node, transaction, message, in_force=in_force)
+            for message in ready
+        }
+        asked = _Asked(
+            report_id=report_id,
+            agency=errand.caller,
+            citizen_number=request.citizen_number,
+            time=time,
+            requests=digests,
+        )
+        put_records(transaction, [_to_record(asked, owner=node.name)])
+        return asked
+
+    asked = (await node.sequencer.commit(record)).value
+    for name in asked.requests:
+        node.wake_delivery(name)
+    return asked
+
+
+async def _wait(node: Node, asked: _Asked) -> None:
+    """Waits until every province has answered or refused, at most `WAIT_SECONDS`."""
+
+    async def one(digest: str) -> None:
+        while _outcome(node, digest) is Outcome.UNREACHABLE:
+            await node.arrivals.wait(digest, seconds=LOOK_SECONDS)
+
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await asyncio.gather(*(one(digest) for digest in asked.requests.values()))
+    except TimeoutError:
+        return
+
+
+def _outcome(node: Node, digest: str) -> Outcome:
+    if records.find_reply(node.database, digest) is not None:
+        return Outcome.HIT
+    message = find_by_digest(node.database, "sent", digest)
+    row = find_outbox(node.database, message.id) if message is not None else None
+    if row is not None and row.receipt_leaf is not None and decode_leaf(row.receipt_leaf).verdict is Verdict.REFUSED:
+        return Outcome.REFUSED
+    return Outcome.EXPIRED if row is not None and row.state == "expired" else Outcome.UNREACHABLE
+
+
+def _page(node: Node, asked: _Asked, question: ReportQuestion, *, start: int, ruling: Ruling) -> ReportPage:
+    told = {node.name: tell_subject(node, asked.citizen_number, now=asked.time)}
+    provinces = [_province(node.name, Outcome.HIT, told[node.name])]
+    for name, digest in asked.requests.items():
+        content = records.find_reply(node.database, digest)
+        if content is not None:
+            told[name] = decode_report(content, given_by=name)
+        provinces.append(_province(name, _outcome(node, digest), told.get(name, SubjectReport())))
+    merged = merge_reports(told.values())
+    end = start + question.page_size
+    return ReportPage(
+        ruling=ruling,
+        lines=merged.lines[start:end],
+        withheld_count=merged.withheld_count,
+        next_shown=merged.next_shown,
+        provinces=tuple(sorted(provinces, key=lambda province: province.node)),
+        next_page_token=f"{asked.report_id}.{end}" if end < len(merged.lines) else "",
+    )
+
+
+def _province(name: NodeName, outcome: Outcome, found: SubjectReport) -> ProvinceReport:
+    return ProvinceReport(
+        node=name, outcome=outcome, withheld_count=found.withheld_count, older_count=found.older_count
+    )
+
+
+def _parse_token(token: str) -> tuple[str, int]:
+    report_id, _, start = token.partition(".")
+    if not (start.isascii() and start.isdigit() and len(start) < 8):
+        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
+    return report_id, int(start)
+
+
+def _load_asked(node: Node, report_id: str) -> _Asked:
+    record = find_record(node.database, SUBJECT_ASKED, report_id, replica=False)
+    if record is None:
+        raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
+    value = decode_canonical(record.content, what=SUBJECT_ASKED)
+    requests = read_object(value, "requests", what=SUBJECT_ASKED)
+    return _Asked(
+        report_id=report_id,
+        agency=parse_agency_id(read_text(value, "agency", what=SUBJECT_ASKED)),
+        citizen_number=record.subject or "",
+        time=parse_time(read_text(value, "time", what=SUBJECT_ASKED)),
+        requests={parse_node_name(name): read_text(requests, name, what=SUBJECT_ASKED) for name in sorted(requests)},
+    )
+
+
+def _to_record(asked: _Asked, *, owner: NodeName) -> Record:
+    content = encode_canonical(
+        {"agency": str(asked.agency), "time": format_time(asked.time), "requests": dict(asked.requests)}
+    )
+    return Record(
+        id=asked.report_id,
+        kind=SUBJECT_ASKED,
+        owner=owner,
+        version=1,
+        replica=False,
+        status="asked",
+        division=asked.agency.county,
+        subject=asked.citizen_number,
+        content=content,
+    )
+
+
+def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    statement, realm = incoming.statement, in_force.agreement.realm
+    wanted = decode_subject_request(only_item(incoming.body), realm)
+    sender = agency_facts(in_force, statement.sender.agency)
+    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
+    dossier = DossierFacts(province=node.name, kind=GIVEN_KIND)
+    request = report_request(sender, dossier, occasion=occasion, identity_checked=wanted.identity_checked)
+    decision = decide(in_force.policies, request)
+
+    def apply(transaction: GroupTransaction) -> None:
+        told = tell_subject(node, wanted.citizen_number, now=node.now())
+        body = one_item_body(REPORT_BODY, encode_report(told))
+        reply_to(node, transaction, incoming, kind=REPORT_KIND, body=body, decision=decision)
+
+    def wake() -> None:
+        node.wake_delivery(statement.sender.node)
+
+    return Judgement(asked=(request,), decision=decision, apply=apply, after=wake)
+
+
+def _judge_report(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    del in_force
+    content = only_item(incoming.body)
+    decode_report(content, given_by=incoming.statement.sender.node)
+    return take_reply(node, incoming, content)
+
+
+SUBJECT: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {
+    REQUEST_KIND: (REQUEST_BODY, _judge_request),
+    REPORT_KIND: (REPORT_BODY, _judge_report),
+}
+"""The kinds of message of a person's report: body type and judge."""
