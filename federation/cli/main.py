@@ -33,6 +33,7 @@ PARTS = {
     "agreement": "What the provinces agreed on: draft, sign, publish, refresh, show.",
     "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
     "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
+    "policy": "Policies (规则): check them, explain a case, decide again what was decided.",
     "log": "Read one exchange log: its head, an entry, a proof.",
     "audit": "Check the exchange logs, as a stranger would.",
     "demo": "Four provinces on this machine, with synthetic people.",

@@ -171,6 +171,32 @@ def open_database(url: str, *, keys: DataKeys) -> Database:
     return database
 
 
+def open_to_read(url: str, *, keys: DataKeys) -> Database:
+    """Opens a store that is there already, beside the node that works on it; nothing is migrated, nothing written.
+
+    Raises:
+        MalformedError: STORE_URL for any other database.
+        UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN when it can not be opened now.
+        CorruptError: STORE_DAMAGED, STORE_FAULT, or STORE_VERSION when its tables are not those of this program.
+    """
+    parsed = _parse_url(url)
+    writer, reader = _sqlite_engines(parsed) if parsed.drivername == "sqlite" else _postgresql_engines(parsed)
+    if writer is not reader:
+        writer.dispose()
+    database = Database(writer=reader, reader=reader, keys=keys)
+    try:
+        with database.reading() as connection:
+            revision = migrate.find_revision(connection)
+        if revision != migrate.HEAD_REVISION:
+            raise CorruptError(
+                "STORE_VERSION", f"expected a store of {migrate.HEAD_REVISION}, got {revision or 'none'}"
+            )
+    except BridgeheadError:
+        database.close()
+        raise
+    return database
+
+
 def read_row(connection: Connection, table: Table, key: tuple[str | int | bool, ...]) -> StoredRow | None:
     """Reads one row by primary key."""
     parameters = {f"key{position}": value for position, value in enumerate(key)}
