@@ -99,6 +99,8 @@ LOOK_SECONDS = 0.05
 """How often a waiter looks for the receipt of a refusal; a reply wakes it at once."""
 WAIT_SECONDS = 8.0
 """How long a caller waits for answers that policy gives by itself; later ones are found in the history."""
+CASE_SECONDS = 3.0
+"""How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 QUOTAS = Quotas()
 
 
@@ -259,7 +261,8 @@ async def _tell_case(errand: Errand, case: LookupCase, *, notice: BreakGlass | N
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
 
-    await send(node, drafts, rows=write)
+    _, ids = (await send(node, drafts, rows=write)).value
+    await asyncio.gather(*(_wait_told(node, message_id) for message_id in ids))
     return CaseAnswer(ruling=ruling, case_id=case.case_id, closes=case.closes)
 
 
@@ -332,6 +335,17 @@ async def _wait(node: Node, digest: str, *, message_id: MessageId) -> Decision |
         if loop.time() >= end:
             return Outcome.EXPIRED if leaf is not None else Outcome.UNREACHABLE
         await node.arrivals.wait(digest, seconds=LOOK_SECONDS)
+
+
+async def _wait_told(node: Node, message_id: MessageId) -> None:
+    """Waits until a province has the case: a search that travels beside its case would find none there."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + CASE_SECONDS
+    while loop.time() < end:
+        row = find_outbox(node.database, message_id)
+        if row is None or row.receipt_leaf is not None or row.state == "expired":
+            return
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _decision_of(node: Node, policies: Sequence[str]) -> Decision:
