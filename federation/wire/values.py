@@ -304,7 +304,7 @@ class ReportQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvinceReport:
-    """Whether a province has answered (hit), and how much it holds back for now or has that is older than its answer."""
+    """Whether a province has answered (hit), and how much it holds back or has that is older than its answer."""
 
     node: NodeName
     outcome: Outcome

@@ -37,7 +37,7 @@ from federation.node.node import Node
 from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
 from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.trust import InForce
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_object, read_text
+from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_object, read_text
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.ids import (
     AgencyId,
@@ -236,9 +236,8 @@ def _load_asked(node: Node, report_id: str) -> _Asked:
 
 
 def _to_record(asked: _Asked, *, owner: NodeName) -> Record:
-    content = encode_canonical(
-        {"agency": str(asked.agency), "time": format_time(asked.time), "requests": dict(asked.requests)}
-    )
+    requests: dict[str, JsonValue] = {str(name): digest for name, digest in asked.requests.items()}
+    content = encode_canonical({"agency": str(asked.agency), "time": format_time(asked.time), "requests": requests})
     return Record(
         id=asked.report_id,
         kind=SUBJECT_ASKED,
