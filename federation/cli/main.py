@@ -34,6 +34,7 @@ PARTS = {
     "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
     "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
     "policy": "Policies (规则): check them, explain a case, decide again what was decided.",
+    "subject": "For the person (本人查阅): who asked about me, from every province.",
     "log": "Read one exchange log: its head, an entry, a proof.",
     "audit": "Check the exchange logs, as a stranger would.",
     "demo": "Four provinces on this machine, with synthetic people.",
