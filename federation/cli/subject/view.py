@@ -79,7 +79,8 @@ def _entry_lines(line: ReportLine) -> Iterable[str]:
     yield f"{time}  {line.asker}  {STEPS.get(line.step, line.step)}  {given}  {_province(line.given_by)}"
     yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
     if line.fields:
-        yield f"  字段 fields: {', '.join(f'{label} {name}' for name, label in words.FIELDS.items() if name in line.fields)}"
+        named = (f"{label} {name}" for name, label in words.FIELDS.items() if name in line.fields)
+        yield f"  字段 fields: {', '.join(named)}"
     yield f"  依据 basis: {line.basis}"
 
 
