@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from federation.protocol.errors import CorruptError, MalformedError, UnavailableError
 from federation.store import database as module
-from federation.store.database import Database, open_database
+from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import check_log, load_head
 from tests.store.samples import KEYS, NOW, append, grow, run, send
 
@@ -199,3 +199,31 @@ def test_two_memory_stores_are_apart() -> None:
     assert NOW.tzinfo is not None
     first.close()
     second.close()
+
+
+def test_open_to_read_sees_what_is_committed_and_writes_nothing(
+    open_store: Callable[[str], Database], sqlite_path: Path
+) -> None:
+    """A second process may look at a store while its node works on it."""
+    url = f"sqlite:///{sqlite_path}"
+    database = open_store(url)
+    grow(database, range(3))
+
+    beside = open_to_read(url, keys=KEYS)
+    grow(database, range(3, 5))
+
+    assert load_head(beside).size == 5
+    with pytest.raises(UnavailableError), beside.writing() as connection:
+        connection.execute(text("CREATE TABLE more (id INTEGER)"))
+    beside.close()
+
+
+def test_open_to_read_of_a_store_without_our_tables_is_corrupt(sqlite_path: Path) -> None:
+    """Nothing is migrated for a reader."""
+    sqlite_path.touch()
+
+    with pytest.raises(CorruptError) as caught:
+        open_to_read(f"sqlite:///{sqlite_path}", keys=KEYS)
+
+    assert caught.value.reason == "STORE_VERSION"
+    assert sqlite_path.read_bytes() == b""
