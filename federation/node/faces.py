@@ -14,7 +14,7 @@ from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
-from federation.node.lookups import asking, subject
+from federation.node.lookups import asking, cases, subject
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
@@ -199,10 +199,10 @@ def _permit_functions(node: Node) -> PermitFunctions:
 
 def _lookup_functions(node: Node, home: Path) -> LookupFunctions:
     async def open_case(caller: AgencyId, act: Act, question: CaseQuestion) -> CaseAnswer:
-        return await asking.begin_case(node, question, home=home, caller=caller, act=act)
+        return await cases.begin_case(node, question, home=home, caller=caller, act=act)
 
     async def close_case(caller: AgencyId, act: Act, case_id: str) -> CaseAnswer:
-        return await asking.end_case(node, case_id, caller=caller, act=act)
+        return await cases.end_case(node, case_id, caller=caller, act=act)
 
     async def search(caller: AgencyId, act: Act, question: LookupQuestion) -> SearchResult:
         return await asking.search(node, question, home=home, caller=caller, act=act)

@@ -22,7 +22,6 @@ from federation.domain.lookup.asking import (
     SearchItem,
     Selector,
     Urgency,
-    deadline_of,
     decode_answer_item,
     decode_release_item,
     encode_fetch_item,
@@ -31,38 +30,29 @@ from federation.domain.lookup.asking import (
     verify_selector,
     verify_step_up,
 )
-from federation.domain.lookup.break_glass import BreakGlass, open_break_glass
 from federation.domain.lookup.case import (
-    CaseTerms,
     LookupCase,
-    case_provinces,
-    close_case,
-    encode_case,
-    is_break_glass,
     is_open,
-    open_case,
     verify_open,
 )
 from federation.domain.lookup.misuse import LookupCounts, Quotas, verify_quota
 from federation.domain.lookup.watch import AskedLine
 from federation.domain.lookup_policy import (
-    LOOKUP_BASIS,
     DossierFacts,
     LookupOccasion,
-    case_request,
     fetch_request,
     search_request,
 )
 from federation.node.lookups import records
-from federation.node.lookups.answering import CASE_BODY, CASE_KIND, FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.answering import FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.cases import LOOK_SECONDS, Said, draft_of, own_case
 from federation.node.lookups.flags import RaisedFlag, judge_search, put_flags
-from federation.node.lookups.leaders import begin_notice, is_countersigned, put_notice
+from federation.node.lookups.leaders import is_countersigned
 from federation.node.lookups.officers import find_officer_key
 from federation.node.node import CHINA, Node
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
-from federation.node.send import Cause, Draft, make_ready, record_message, send
-from federation.protocol.body import Body
-from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
+from federation.node.send import Draft, make_ready, record_message
+from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import (
     AgencyId,
     MessageId,
@@ -74,7 +64,6 @@ from federation.protocol.ids import (
 from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
-from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest
@@ -82,8 +71,6 @@ from federation.store.outbox import find_outbox
 from federation.wire.identity import calling_desk
 from federation.wire.values import (
     Act,
-    CaseAnswer,
-    CaseQuestion,
     FetchQuestion,
     FetchResult,
     LookupLine,
@@ -95,12 +82,8 @@ from federation.wire.values import (
     SearchResult,
 )
 
-LOOK_SECONDS = 0.05
-"""How often a waiter looks for the receipt of a refusal; a reply wakes it at once."""
 WAIT_SECONDS = 8.0
 """How long a caller waits for answers that policy gives by itself; later ones are found in the history."""
-CASE_SECONDS = 3.0
-"""How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 QUOTAS = Quotas()
 
 
@@ -115,48 +98,6 @@ class _Line:
     flags: tuple[RaisedFlag, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """One thing to say: its kind, its one item, and how urgent it is; None lets it travel as long as the agreement."""
-
-    kind: str
-    body_type: str
-    content: bytes
-    urgency: Urgency | None
-
-
-async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:
-    """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
-
-    Raises:
-        MalformedError, RuleError: as `open_case`, `open_break_glass` and `begin_notice`.
-        ConflictError: VERSION_CONFLICT when the number was used before.
-    """
-    terms = CaseTerms(
-        letter=question.letter,
-        counties=question.counties | {caller.county},
-        purposes=question.purposes,
-        days=question.days,
-        leader=question.leader,
-    )
-    errand = begin_errand(node, caller, act)
-    if not is_break_glass(question.case_id):
-        return await _tell_case(errand, open_case(question.case_id, terms, opened_by=caller, now=node.now()))
-    case = open_break_glass(question.case_id, terms, opened_by=caller, now=node.now())
-    return await _tell_case(errand, case, notice=begin_notice(node, case, act.officer, home=home))
-
-
-async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> CaseAnswer:
-    """Closes a case; every handle given out for it dies with it.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN.
-        RuleError: as `close_case`.
-    """
-    errand = begin_errand(node, caller, act)
-    return await _tell_case(errand, close_case(_own_case(errand, case_id), node.now()))
-
-
 async def search(node: Node, question: LookupQuestion, *, home: Path, caller: AgencyId, act: Act) -> SearchResult:
     """Asks one, several or all provinces whether they hold a permit of one person.
 
@@ -166,7 +107,7 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
     """
     errand = begin_errand(node, caller, act)
     verify_selector(question.selector, errand.in_force.agreement.realm)
-    case = verify_open(_own_case(errand, question.case_id), node.now())
+    case = verify_open(own_case(errand, question.case_id), node.now())
     provinces = question.provinces or tuple(sorted(errand.in_force.agreement.members.keys() - {node.name}))
     for name in provinces:
         errand.in_force.member(name)
@@ -189,7 +130,7 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
         NotFoundError: CASE_UNKNOWN; RuleError: CASE_*.
     """
     errand = begin_errand(node, caller, act)
-    case = verify_open(_own_case(errand, question.case_id), node.now())
+    case = verify_open(own_case(errand, question.case_id), node.now())
     item = FetchItem(
         lookup_id=_lookup_of(errand, question.handle),
         handle=question.handle,
@@ -205,8 +146,8 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
     if not ruling.decision.allowed:
         await record_refusal(errand, ruling, asked=[request])
         return _fetch_refused(ruling.decision, ruling=ruling)
-    said = _Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
-    draft = replace(_draft(errand, question.node, said, case=case, decision=ruling.decision), asked=(request,))
+    said = Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
+    draft = replace(draft_of(errand, question.node, said, case=case, decision=ruling.decision), asked=(request,))
     line = _Line(lookup_id=item.lookup_id, case=case, subject=None, desk=calling_desk())
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
@@ -240,32 +181,6 @@ async def list_lookups(node: Node, query: LookupQuery, *, caller: AgencyId, act:
     return LookupPage(lines=lines, next_page_token=str(start + len(page)) if rest else "")
 
 
-async def _tell_case(errand: Errand, case: LookupCase, *, notice: BreakGlass | None = None) -> CaseAnswer:
-    node = errand.node
-    drafts: list[Draft] = []
-    ruling: Ruling | None = None
-    for name in sorted(case_provinces(case) - {node.name}):
-        errand.in_force.member(name)
-        request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
-        ruling = rule(errand, request)
-        if not ruling.decision.allowed:
-            await record_refusal(errand, ruling, asked=[request])
-            return CaseAnswer(ruling=ruling, case_id=case.case_id)
-        said = _Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode_case(case), urgency=None)
-        drafts.append(replace(_draft(errand, name, said, case=case, decision=ruling.decision), asked=(request,)))
-    if ruling is None:
-        raise RuleError("CASE_COUNTIES", f"expected a county of another province than {node.name}")
-
-    def write(transaction: GroupTransaction) -> None:
-        records.put_case(transaction, case, owner=node.name, told=False)
-        if notice is not None:
-            put_notice(transaction, notice, owner=node.name)
-
-    _, ids = (await send(node, drafts, rows=write)).value
-    await asyncio.gather(*(_wait_told(node, message_id) for message_id in ids))
-    return CaseAnswer(ruling=ruling, case_id=case.case_id, closes=case.closes)
-
-
 async def _ask_one(
     errand: Errand, name: NodeName, *, line: _Line, item: SearchItem, urgency: Urgency
 ) -> ProvinceAnswer:
@@ -275,8 +190,8 @@ async def _ask_one(
     if not ruling.decision.allowed:
         await record_refusal(errand, ruling, asked=[request])
         return _refused(name, ruling.decision)
-    said = _Said(kind=SEARCH_KIND, body_type=SEARCH_BODY, content=encode_search_item(item), urgency=urgency)
-    draft = replace(_draft(errand, name, said, case=line.case, decision=ruling.decision), asked=(request,))
+    said = Said(kind=SEARCH_KIND, body_type=SEARCH_BODY, content=encode_search_item(item), urgency=urgency)
+    draft = replace(draft_of(errand, name, said, case=line.case, decision=ruling.decision), asked=(request,))
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
         return _refused(name, state)
@@ -337,17 +252,6 @@ async def _wait(node: Node, digest: str, *, message_id: MessageId) -> Decision |
         await node.arrivals.wait(digest, seconds=LOOK_SECONDS)
 
 
-async def _wait_told(node: Node, message_id: MessageId) -> None:
-    """Waits until a province has the case: a search that travels beside its case would find none there."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + CASE_SECONDS
-    while loop.time() < end:
-        row = find_outbox(node.database, message_id)
-        if row is None or row.receipt_leaf is not None or row.state == "expired":
-            return
-        await asyncio.sleep(LOOK_SECONDS)
-
-
 def _decision_of(node: Node, policies: Sequence[str]) -> Decision:
     """The other side's refusal in our words: its leaf names the policies, and our agreement holds their text."""
     book = node.trust.in_force.policies.policies
@@ -360,30 +264,6 @@ def _decision_of(node: Node, policies: Sequence[str]) -> Decision:
         title_zh=";".join(policy.title_zh for policy in known),
         title_en="; ".join(policy.title_en for policy in known),
     )
-
-
-def _draft(errand: Errand, name: NodeName, said: _Said, *, case: LookupCase, decision: Decision) -> Draft:
-    now = errand.node.now()
-    return Draft(
-        kind=said.kind,
-        recipient=Recipient(node=name),
-        cause=Cause(
-            sender=Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer),
-            purpose=errand.act.purpose,
-            function=errand.act.function,
-            basis=_basis_of(errand.act.purpose),
-            case=case.case_id,
-        ),
-        body=Body(type=said.body_type, salt=os.urandom(32), items=(said.content,)),
-        decision=decision,
-        lifetime=deadline_of(said.urgency, now) - now if said.urgency is not None else None,
-    )
-
-
-def _basis_of(purpose: str) -> str:
-    """The article that the statement cites; an unknown purpose was refused by policy before it comes to that."""
-    known = {str(word): basis for word, basis in LOOKUP_BASIS.items()}
-    return known.get(purpose, "人民警察法第六条")
 
 
 def _occasion(
@@ -401,13 +281,6 @@ def _occasion(
         step_up=step_up,
         urgency=urgency,
     )
-
-
-def _own_case(errand: Errand, case_id: str) -> LookupCase:
-    case = records.find_case(errand.node.database, errand.node.name, case_id, told=False)
-    if case is None or case.opened_by != errand.caller:
-        raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {case_id!r:.50}; open one first")
-    return case
 
 
 def _count(errand: Errand, case: LookupCase, selector: Selector) -> None:
@@ -432,7 +305,7 @@ def _count(errand: Errand, case: LookupCase, selector: Selector) -> None:
 
 def _watched(errand: Errand, home: Path, item: SearchItem) -> _Line:
     """What will be remembered of this search, with the flags that it raises beside what was asked before."""
-    case = _own_case(errand, item.case_id)
+    case = own_case(errand, item.case_id)
     line = AskedLine(
         time=truncate_to_millisecond(errand.node.now()),
         officer=errand.act.officer,

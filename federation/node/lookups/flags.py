@@ -82,6 +82,15 @@ def judge_hit(home: Path, handle: Handle, now: datetime) -> tuple[RaisedFlag, ..
     return (RaisedFlag(time=now, agency=handle.asker, flag=honey_flag(line)),)
 
 
+def list_honey_hits(node: Node, home: Path) -> tuple[Flag, ...]:
+    """The flags of every hit on a planted record of ours: a handle is kept with each hit, so that none is missed.
+
+    A record that is declared planted afterwards counts from its first hit on.
+    """
+    found = (one for handle in records.list_handles(node.database) for one in judge_hit(home, handle, handle.expires))
+    return tuple(sorted((one.flag for one in found), key=lambda flag: flag.lookup_id))
+
+
 def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> tuple[str, str]:
     """An officer's day in China, in Chinese and English: look-up, case, provinces, time; never about whom."""
     start = datetime(day.year, day.month, day.day, tzinfo=CHINA)

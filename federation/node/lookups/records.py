@@ -88,18 +88,19 @@ def put_handle(transaction: GroupTransaction, handle: Handle, *, owner: NodeName
 def find_handle(source: Source, text: str) -> Handle | None:
     """What a handle stands for, at the province that gave it out."""
     record = find_record(source, HANDLE, parse_handle(text), replica=False)
-    if record is None:
-        return None
-    value = decode_canonical(record.content, what=HANDLE)
-    return Handle(
-        handle=text,
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=HANDLE)),
-        case_id=read_text(value, "case_id", what=HANDLE),
-        asker=parse_agency_id(read_text(value, "asker", what=HANDLE)),
-        officer=read_text(value, "officer", what=HANDLE),
-        urn=parse_permit_urn(read_text(value, "urn", what=HANDLE)),
-        expires=parse_time(read_text(value, "expires", what=HANDLE)),
-    )
+    return _read_handle(record) if record is not None else None
+
+
+def list_handles(source: Source) -> Sequence[Handle]:
+    """Every handle that this province gave out, dead ones too, in no order that says anything."""
+    handles: list[Handle] = []
+    after = ""
+    while True:
+        found = list_records(source, HANDLE, after_id=after, limit=MAX_LINES, replica=False)
+        handles += [_read_handle(record) for record in found]
+        if len(found) < MAX_LINES:
+            return handles
+        after = found[-1].id
 
 
 def put_reply(transaction: GroupTransaction, request_digest: str, content: bytes, *, owner: NodeName) -> None:
@@ -158,6 +159,19 @@ def list_asked(
         if len(ours) < MAX_LINES:
             return lines
         after = ours[-1].id
+
+
+def _read_handle(record: Record) -> Handle:
+    value = decode_canonical(record.content, what=HANDLE)
+    return Handle(
+        handle=record.id,
+        lookup_id=parse_message_id(read_text(value, "lookup_id", what=HANDLE)),
+        case_id=read_text(value, "case_id", what=HANDLE),
+        asker=parse_agency_id(read_text(value, "asker", what=HANDLE)),
+        officer=read_text(value, "officer", what=HANDLE),
+        urn=parse_permit_urn(read_text(value, "urn", what=HANDLE)),
+        expires=parse_time(read_text(value, "expires", what=HANDLE)),
+    )
 
 
 def _read_asked(content: bytes) -> Asked:

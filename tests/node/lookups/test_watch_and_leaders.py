@@ -20,13 +20,14 @@ from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.misuse import countersign_bytes
 from federation.domain.lookup.watch import FlagKind
 from federation.domain.permit import parse_permit_urn
-from federation.node.lookups import asking, flags, leaders
+from federation.node.lookups import asking, cases, flags, leaders
 from federation.node.lookups.leaders import LeaderAct
 from federation.node.lookups.officers import register_officer_key
+from federation.node.permits import steps
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import NodeName, parse_agency_id, parse_message_id
 from federation.wire.values import CaseQuestion, LookupQuestion, SearchResult
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, running_rig
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, applications, running_rig
 
 PURPOSE = "lookup.criminal_investigation"
 CASE, GLASS = "CASE-2026-0001", "BREAK-GLASS-2026-001"
@@ -47,7 +48,7 @@ class Office:
             case_id=case_id, letter="玉公协〔2026〕1号",
             counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30, leader=leader,
         )  # fmt: skip
-        return await asking.begin_case(
+        return await cases.begin_case(
             self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
         )
 
@@ -223,6 +224,26 @@ async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> Non
         raised = flags.judge_hit(found.home, handle, now)
         assert [one.flag.kind for one in raised] == [FlagKind.HONEY]
         assert flags.judge_hit(found.home / "elsewhere", handle, now) == ()
+
+
+async def test_hit_on_a_planted_record_is_found_at_the_answering_side(tmp_path: Path) -> None:
+    """A real record of Changshan, declared planted there, is hit by number: Zhejiang sees who asked; before, nothing."""
+    async with office(tmp_path) as found:
+        await found.open()
+        zhejiang = found.rig[ZHEJIANG]
+        person = replace(application(household="361123"), work_division=None)
+        registered = await steps.register(zhejiang, person, caller=HALL, act=act())
+        assert registered.permit is not None
+        answer = await found.search(person.holder.citizen_number)
+        assert answer.answers[0].outcome is Outcome.HIT
+        assert flags.list_honey_hits(zhejiang, found.home) == ()
+        (found.home / "honey.txt").write_text(f"{registered.permit.urn}\n", encoding="utf-8")
+
+        hits = flags.list_honey_hits(zhejiang, found.home)
+
+        assert [(hit.kind, hit.officer, hit.lookup_id) for hit in hits] == [
+            (FlagKind.HONEY, "officer-1", answer.lookup_id)
+        ]
 
 
 async def test_review_sample_is_some_of_what_was_asked(tmp_path: Path) -> None:
