@@ -62,7 +62,7 @@ from federation.wire.values import Act, ProvinceReport, ReportPage, ReportQuesti
 REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
 SUBJECT_ASKED = "subject-asked"
 WAIT_SECONDS = 8.0
-"""How long the clerk's call waits for the other provinces; a later answer is in the report when it is read again."""
+"""How long the clerk's call waits for the other provinces; later answers are in the further pages."""
 LOOK_SECONDS = 0.05
 REQUEST_LIFETIME = timedelta(hours=1)
 

@@ -1,0 +1,110 @@
+"""The person's report at the node: what crosses the border, what ends a wait, and what silence looks like."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.node.lookups import asking, cases, subject
+from federation.node.lookups.given import tell_subject
+from federation.node.permits import steps
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import parse_agency_id
+from federation.wire.values import CaseQuestion, LookupQuestion, ReportQuestion
+from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, NODES, YUSHAN_POLICE, ZHEJIANG, act, applications, running_rig
+
+PURPOSE, CASE = "lookup.criminal_investigation", "CASE-2026-0001"
+XIUNING_HALL = parse_agency_id("anhui/341022/service-hall")
+PERSON = next(
+    each for each in applications()
+    if each.residence_division == "330822" and not each.sealed and not each.guardian
+    and each.holder.household_division[:2] not in ("36", "34") and each.work_division is None
+)  # fmt: skip
+NUMBER = PERSON.holder.citizen_number
+QUESTION = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
+
+
+@asynccontextmanager
+async def looked_up(folder: Path):
+    """Four provinces; Yushan's police have hit one person of Changshan in a criminal investigation of 30 days."""
+    async with running_rig(folder, NODES) as rig:
+        rig.start_delivery()
+        registered = await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act("permit.administration", "F02"))
+        assert registered.permit is not None
+        question = CaseQuestion(
+            case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}),
+            purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
+        )  # fmt: skip
+        police = {"home": folder / "home", "caller": YUSHAN_POLICE, "act": act(PURPOSE, "F03")}
+        await cases.begin_case(rig[JIANGXI], question, **police)
+        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
+        search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
+        found = await asking.search(rig[JIANGXI], search, **police)
+        assert found.answers[0].outcome is Outcome.HIT
+        yield rig
+
+
+async def report(rig, question: ReportQuestion = QUESTION):
+    return await subject.report(rig[ANHUI], question, caller=XIUNING_HALL, act=act("subject.access", "F01"))
+
+
+async def test_report_of_a_running_investigation_keeps_it_from_the_asking_province(tmp_path: Path) -> None:
+    """The withheld entry does not leave Zhejiang: only the number and the day do."""
+    async with looked_up(tmp_path) as rig:
+        page = await report(rig)
+
+        assert (page.lines, page.withheld_count) == ((), 1)
+        assert {province.outcome for province in page.provinces} == {Outcome.HIT}
+        told = rig.carried(ZHEJIANG, ANHUI)
+        assert b"withheld_count" in told
+        assert PURPOSE.encode() not in told
+        assert CASE.encode() not in told
+        assert str(YUSHAN_POLICE).encode() not in told
+
+
+async def test_tell_subject_after_the_term_of_the_case_shows_the_entry(tmp_path: Path) -> None:
+    """A case that nobody closes ends by its term, and the wait with it; nobody else's number tells anything."""
+    async with looked_up(tmp_path) as rig:
+        node, start = rig[ZHEJIANG], rig.clock()
+
+        assert tell_subject(node, NUMBER, now=start + timedelta(days=29)).withheld_count == 1
+        shown = tell_subject(node, NUMBER, now=start + timedelta(days=30, minutes=1))
+        assert ([line.purpose for line in shown.lines], shown.withheld_count) == ([PURPOSE], 0)
+        other = tell_subject(node, applications()[0].holder.citizen_number, now=start)
+        assert (other.lines, other.withheld_count) == ((), 0)
+
+
+async def test_report_with_a_province_cut_off_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence is not taken for "nothing": the province that has not answered is said to be out of reach."""
+    monkeypatch.setattr(subject, "WAIT_SECONDS", 0.5)
+    async with looked_up(tmp_path) as rig:
+        rig.faults(ANHUI, FUJIAN).cut = True
+
+        page = await report(rig)
+
+        outcomes = {province.node: province.outcome for province in page.provinces}
+        assert outcomes == {
+            ZHEJIANG: Outcome.HIT, JIANGXI: Outcome.HIT, ANHUI: Outcome.HIT, FUJIAN: Outcome.UNREACHABLE,
+        }  # fmt: skip
+        assert page.withheld_count == 1
+
+
+async def test_report_under_another_purpose_asks_nobody(tmp_path: Path) -> None:
+    """Own policy refuses first: nothing about the person leaves the province."""
+    async with looked_up(tmp_path) as rig:
+        page = await subject.report(rig[ANHUI], QUESTION, caller=XIUNING_HALL, act=act("permit.service", "F01"))
+
+        assert not page.ruling.decision.allowed
+        assert (page.lines, page.provinces) == ((), ())
+        assert NUMBER.encode() not in rig.carried(ANHUI, ZHEJIANG)
+
+
+async def test_report_of_no_citizen_number_is_malformed(tmp_path: Path) -> None:
+    """One exact number, checked, or nothing is asked."""
+    async with running_rig(tmp_path, NODES) as rig:
+        with pytest.raises(MalformedError):
+            await report(rig, ReportQuestion(citizen_number=NUMBER[:-1] + "*", identity_checked=True))
