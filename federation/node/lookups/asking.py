@@ -65,6 +65,7 @@ from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
 from federation.protocol.trust import verify_in_force
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest
 from federation.store.outbox import find_outbox
@@ -89,13 +90,13 @@ QUOTAS = Quotas()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """What is remembered of a question: which look-up, in which case, about whom (sealed), what is odd about it."""
+    """What is remembered of a question: which look-up, in which case, about whom (sealed), from which desk."""
 
     lookup_id: str
     case: LookupCase
-    subject: str | None
+    selector: Selector | None
     desk: str
-    flags: tuple[RaisedFlag, ...] = ()
+    home: Path
 
 
 async def search(node: Node, question: LookupQuestion, *, home: Path, caller: AgencyId, act: Act) -> SearchResult:
@@ -111,10 +112,15 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
     provinces = question.provinces or tuple(sorted(errand.in_force.agreement.members.keys() - {node.name}))
     for name in provinces:
         errand.in_force.member(name)
-    _count(errand, case, question.selector)
     lookup_id = format_message_id(node.now(), os.urandom(10))
     item = SearchItem(lookup_id=lookup_id, selector=question.selector, case_id=case.case_id)
-    line = _watched(errand, home, item)
+    line = _Line(
+        lookup_id=lookup_id,
+        case=case,
+        selector=question.selector,
+        desk=calling_desk(),
+        home=home,
+    )
     answers = await asyncio.gather(
         *(_ask_one(errand, name, line=line, item=item, urgency=question.urgency) for name in provinces)
     )
@@ -148,7 +154,7 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
         return _fetch_refused(ruling.decision, ruling=ruling)
     said = Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
     draft = replace(draft_of(errand, question.node, said, case=case, decision=ruling.decision), asked=(request,))
-    line = _Line(lookup_id=item.lookup_id, case=case, subject=None, desk=calling_desk())
+    line = _Line(lookup_id=item.lookup_id, case=case, selector=None, desk=calling_desk(), home=home)
     digest, state = await _send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
         return _fetch_refused(state, ruling=ruling)
@@ -226,8 +232,11 @@ async def _send_and_wait(errand: Errand, draft: Draft, line: _Line) -> tuple[str
             digest=digest,
             desk=line.desk,
         )
-        records.put_asked(transaction, asked, subject=line.subject, owner=node.name)
-        put_flags(transaction, line.flags, owner=node.name)
+        if line.selector is not None:
+            _count(transaction, errand, line, line.selector)
+            put_flags(transaction, _flags_of(transaction, asked, line, line.selector), owner=node.name)
+        subject = line.selector.value if line.selector is not None else None
+        records.put_asked(transaction, asked, subject=subject, owner=node.name)
         return digest
 
     digest = (await node.sequencer.commit(record)).value
@@ -283,39 +292,42 @@ def _occasion(
     )
 
 
-def _count(errand: Errand, case: LookupCase, selector: Selector) -> None:
-    """Counts what was asked before; different persons of a case are told apart by the sealed search key."""
-    asked = records.list_asked(errand.node.database, errand.caller, since=case.opens - timedelta(days=1))
-    searches = [(line, subject) for line, subject in asked if line.step == SEARCH_KIND]
+def _count(source: Source, errand: Errand, line: _Line, selector: Selector) -> None:
+    """Counts what was asked before, in the transaction that asks: no two at the same moment share the last place.
+
+    Different persons of a case are told apart by what is sealed with each line. A look-up that was let in for one
+    province is let in for all.
+    """
+    asked = records.list_asked(source, errand.caller, since=line.case.opens - timedelta(days=1))
+    searches = [(before, subject) for before, subject in asked if before.step == SEARCH_KIND]
+    if any(before.lookup_id == line.lookup_id for before, _ in searches):
+        return
     today = errand.node.today()
     lookups_today = {
-        line.lookup_id
-        for line, _ in searches
-        if line.officer == errand.act.officer and line.time.astimezone(CHINA).date() == today
+        before.lookup_id
+        for before, _ in searches
+        if before.officer == errand.act.officer and before.time.astimezone(CHINA).date() == today
     }
-    in_case = [(line, subject) for line, subject in searches if line.case_id == case.case_id]
+    in_case = [(before, subject) for before, subject in searches if before.case_id == line.case.case_id]
     counts = LookupCounts(
         officer_today=len(lookups_today) + 1,
-        case_total=len({line.lookup_id for line, _ in in_case}) + 1,
+        case_total=len({before.lookup_id for before, _ in in_case}) + 1,
         case_persons=len({subject for _, subject in in_case} | {selector.value}),
     )
-    countersigned = is_countersigned(errand.node.database, errand.caller, case.case_id)
-    verify_quota(counts, QUOTAS, countersigned=countersigned)
+    verify_quota(counts, QUOTAS, countersigned=is_countersigned(source, errand.caller, line.case.case_id))
 
 
-def _watched(errand: Errand, home: Path, item: SearchItem) -> _Line:
-    """What will be remembered of this search, with the flags that it raises beside what was asked before."""
-    case = own_case(errand, item.case_id)
-    line = AskedLine(
-        time=truncate_to_millisecond(errand.node.now()),
-        officer=errand.act.officer,
-        agency=str(errand.caller),
-        lookup_id=item.lookup_id,
-        case_id=item.case_id,
-        desk=calling_desk(),
+def _flags_of(source: Source, asked: records.Asked, line: _Line, selector: Selector) -> tuple[RaisedFlag, ...]:
+    """What is odd about a search beside those before it."""
+    watched = AskedLine(
+        time=truncate_to_millisecond(asked.time),
+        officer=asked.officer,
+        agency=str(asked.agency),
+        lookup_id=asked.lookup_id,
+        case_id=asked.case_id,
+        desk=asked.desk,
     )
-    flags = judge_search(errand.node, home, line, agency=errand.caller, selector=item.selector)
-    return _Line(lookup_id=item.lookup_id, case=case, subject=item.selector.value, desk=line.desk, flags=flags)
+    return judge_search(source, line.home, watched, agency=asked.agency, selector=selector)
 
 
 def _verify_officer(home: Path, errand: Errand, item: FetchItem) -> None:

@@ -8,7 +8,7 @@ working days. Source: misuse controls M2, M5, M8, M11, M12.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -61,12 +61,22 @@ def list_flags(source: Source, agency: AgencyId) -> Sequence[Flag]:
 
 
 def judge_search(
-    node: Node, home: Path, line: AskedLine, *, agency: AgencyId, selector: Selector
+    source: Source, home: Path, line: AskedLine, *, agency: AgencyId, selector: Selector
 ) -> tuple[RaisedFlag, ...]:
-    """The flags that a look-up raises at the asking side, before it leaves."""
-    known = records.list_asked(node.database, agency, since=line.time - BURST_WINDOW)
-    lines = [_line_of(asked) for asked, _ in known if asked.step == SEARCH]
-    flags = find_misuse([*lines, line], line.time, find_calendar(home))
+    """The flags that a look-up raises at the asking side, before it leaves.
+
+    Args:
+        source: the transaction that writes the look-up, so that two at the same moment see each other.
+        home: where the planted records and the calendar lie.
+        line: the look-up; of two that are written out of the order of their times, the later written is judged.
+        agency: whose look-ups it is seen with.
+        selector: what it asks for.
+    """
+    known = records.list_asked(source, agency, since=line.time - BURST_WINDOW)
+    lines = [_line_of(asked) for asked, _ in known if asked.step == SEARCH and asked.lookup_id != line.lookup_id]
+    judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
+    flags = find_misuse([*lines, judged], judged.time, find_calendar(home))
+    flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)
     if selector.kind is SelectorKind.PERMIT and selector.value in load_honey(home):
         flags = (*flags, honey_flag(line))
     return tuple(RaisedFlag(time=line.time, agency=agency, flag=flag) for flag in flags)

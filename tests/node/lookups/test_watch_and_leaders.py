@@ -122,6 +122,25 @@ async def test_search_under_two_cases_at_once_is_flagged(tmp_path: Path) -> None
         assert found.flags() == [FlagKind.TWO_DESKS]
 
 
+async def test_searches_at_the_same_moment_do_not_share_the_last_place(tmp_path: Path) -> None:
+    """Sixteen at once for sixteen persons: ten are asked, six refused; a case has ten persons however fast one asks."""
+    async with office(tmp_path) as found:
+        await found.open()
+        results = await asyncio.gather(*map(found.search, NUMBERS[:16]), return_exceptions=True)
+        refused = [one for one in results if isinstance(one, RuleError)]
+        assert {one.reason for one in refused} == {"QUOTA_PERSONS"}
+        assert len(refused) == 6
+
+
+async def test_two_cases_at_the_same_moment_see_each_other(tmp_path: Path) -> None:
+    """Two searches in flight together, under two cases, in one officer's name: the later written is flagged."""
+    async with office(tmp_path) as found:
+        await found.open()
+        await found.open("CASE-2026-0002")
+        await asyncio.gather(found.search(NUMBERS[0]), found.search(NUMBERS[1], "CASE-2026-0002"))
+        assert found.flags() == [FlagKind.TWO_DESKS]
+
+
 async def test_break_glass_flags_notices_and_dies_after_two_hours(tmp_path: Path) -> None:
     """The look-up works at once, the leader has a notice, and after two hours the case is over."""
     async with office(tmp_path) as found:
