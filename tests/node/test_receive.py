@@ -26,6 +26,7 @@ from federation.protocol.errors import (
     CorruptError,
     MalformedError,
     StaleError,
+    UnavailableError,
     UntrustedError,
 )
 from federation.protocol.ids import NodeName, Realm, parse_agency_id
@@ -584,7 +585,7 @@ async def test_receive_real_looking_citizen_number_in_the_demo_realm_refused(rig
 
 async def test_receive_kind_that_nobody_knows_refused(rig: Rig) -> None:
     """A message that this node cannot read is not judged."""
-    await refused(rig, submission(rig, kind="permit.gossip"), MalformedError, "MESSAGE_KIND")
+    await refused(rig, submission(rig, kind="permit.gossip"), UnavailableError, "MESSAGE_KIND")
 
 
 async def test_receive_body_of_another_type_than_its_kind_refused(rig: Rig) -> None:
