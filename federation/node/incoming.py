@@ -30,7 +30,7 @@ from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND, join_decisions
 from federation.node.trust import InForce
 from federation.protocol.body import Body
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.policy import decide
 from federation.protocol.statement import Statement
 from federation.store.records import put_records
@@ -40,13 +40,15 @@ def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, i
     """Judges a message whose signature, sender, freshness and body have been verified.
 
     Raises:
-        MalformedError: MESSAGE_KIND for a kind that this node does not know, BODY_TYPE for another kind of body, and
+        UnavailableError: MESSAGE_KIND for a kind that this node does not know: a newer node may speak it, and the
+            message waits for our upgrade until it expires.
+        MalformedError: BODY_TYPE for another kind of body, and
             the reasons of the items' decoders.
         NotFoundError: PERMIT_UNKNOWN when it is about a permit that we never issued.
     """
     known = _KINDS.get(statement.kind)
     if known is None:
-        raise MalformedError("MESSAGE_KIND", f"expected one of {', '.join(_KINDS)}, got {statement.kind!r}")
+        raise UnavailableError("MESSAGE_KIND", f"expected one of {', '.join(_KINDS)}, got {statement.kind!r}")
     body_type, judge_kind = known
     if body is None or body.type != body_type:
         raise MalformedError("BODY_TYPE", f"expected a body of type {body_type}")

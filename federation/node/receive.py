@@ -55,6 +55,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     in_force = node.trust.in_force
     # 1 size and payload type
     envelope = parse_envelope(submission.envelope)
+    # 2 seen before? a new message costs no look-up: a repeat is found by its id when it is written (9), or here below,
+    # when a check refuses what was answered before it expired or its key was retired
     try:
         # 3 signature over the bytes
         payload = verify_envelope(envelope, message_keys_at(in_force.agreement, peer, now))
@@ -69,7 +71,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         # 8 decide
         judgement = judge(node, statement, body, digest=envelope.digest, in_force=in_force)
     except BridgeheadError:
-        # 2 seen before? the first receipt, even when the statement has expired or its key has been retired since
+        # (2) the same bytes get the first receipt, whatever has expired since
         seen = find_by_digest(node.database, "received", envelope.digest)
         if seen is None or seen.pair.sender != peer or seen.envelope != envelope.encoded:
             raise
@@ -80,7 +82,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
 
     # 9 one transaction
     def record(transaction: GroupTransaction) -> tuple[StoredMessage, bool]:
-        # 2 seen before? a repeat shows itself by its id: the transaction is then run again, carefully
+        # (2) a repeat shows itself by its id: the transaction is then run again, carefully
         known = find_message(transaction, "received", statement.id) if transaction.careful else None
         if known is not None:
             return _same_or_conflict(known, envelope), False

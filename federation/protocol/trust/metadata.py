@@ -310,11 +310,14 @@ def _require_canonical(encoded: bytes, *, what: str) -> bytes:
             "AGREEMENT_SIZE", f"{what}: expected at most {MAX_METADATA_BYTES} bytes, got {len(encoded)}"
         )
     try:
-        again = Metadata.from_bytes(encoded).to_bytes()
+        read: Draft = Metadata.from_bytes(encoded)
+        again = read.to_bytes()
     except (DeserializationError, SerializationError) as error:
         raise MalformedError("AGREEMENT_FORM", f"{what}: expected TUF metadata in JSON") from error
     if again != encoded:
         raise MalformedError("AGREEMENT_FORM", f"{what}: expected compact JSON with sorted names, each once")
+    if any(entry.signature != entry.signature.lower() for entry in read.signatures.values()):
+        raise MalformedError("AGREEMENT_FORM", f"{what}: expected signatures in lower-case hex")
     return encoded
 
 

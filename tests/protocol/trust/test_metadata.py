@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -189,3 +190,16 @@ def test_any_flipped_bit_of_the_metadata_is_refused(name, data):
 
     # A broken signature beyond the threshold would be no harm; here three are needed and three are there.
     pytest.fail(f"loaded version {agreement.version} from a changed {name}")
+
+
+@pytest.mark.parametrize("name", ["root", "timestamp"])
+def test_metadata_with_a_signature_in_capitals_is_refused(name):
+    """One signature has one written form: hex that differs in case only would be other bytes that verify as well."""
+    whole = FILES.roots[0] if name == "root" else getattr(FILES, name)
+    value = json.loads(whole)
+    shouted = whole.replace(value["signatures"][0]["sig"].encode(), value["signatures"][0]["sig"].upper().encode())
+    assert shouted != whole
+    changed = {"roots": (shouted,)} if name == "root" else {name: shouted}
+
+    with pytest.raises(MalformedError, match="AGREEMENT_FORM"):
+        load(replace(FILES, **changed))

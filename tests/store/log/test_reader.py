@@ -52,12 +52,13 @@ def test_tiles_of_a_large_log_are_hashes_of_the_level_below(large: Database) -> 
     assert load_head(large).root == load_root(large, 66_000) == slow_root(hashes)
 
 
-@pytest.mark.parametrize("index", [0, 255, 256, 40_000, 65_535, 65_536, 65_999])
-@pytest.mark.parametrize("size", [66_000, 65_999])
+@pytest.mark.parametrize(
+    ("index", "size"),
+    [(index, 66_000) for index in (0, 255, 256, 40_000, 65_535, 65_536, 65_999)]
+    + [(index, 65_999) for index in (0, 255, 256, 40_000, 65_535, 65_536, 65_998)],
+)
 def test_inclusion_proof_of_a_large_log_verifies(large: Database, index: int, size: int) -> None:
     """Old leaves are proved from tiles, recent ones from memory, under any size that was."""
-    if index >= size:
-        pytest.skip("no such leaf then")
     proof = inclusion_proof(large, index, size)
 
     verify_inclusion(slow_leaf(entry_of(index)), index, size=size, proof=proof, root=load_root(large, size))
