@@ -64,7 +64,11 @@ class ServedNodes:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._stack = contextlib.AsyncExitStack()
-        self._call(self._start())
+        try:
+            self._call(self._start())
+        except BaseException:
+            self.close()  # or the quiet of these nodes would stay over the tests that follow
+            raise
 
     def close(self) -> None:
         self._call(self._stack.aclose())

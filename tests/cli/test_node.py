@@ -12,9 +12,10 @@ import sys
 import pytest
 import structlog
 
+from federation.cli.demo.provinces import free_ports
 from federation.cli.node import configure_log
 from tests.cli.command_line import HALL, ServedNodes, run
-from tests.scenarios.provinces import NODES, free_ports, make_federation
+from tests.scenarios.provinces import NODES, make_federation
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from federation.cli.demo.provinces import free_ports
 from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.setup import NewHome, create_home
 from federation.node.home.tls_files import client_folder, load_profile
@@ -20,15 +20,6 @@ REPOSITORY = Path(__file__).parents[2]
 NODES = REPOSITORY / "nodes"
 POLICIES = REPOSITORY / "policies"
 ALL = ("zhejiang", "jiangxi", "fujian", "anhui")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
-    return ports
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,6 +33,7 @@ SIGNERS = ("zhejiang", "jiangxi", "fujian")
 FEDERATION_FILE = "federation.json"
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
+PORTS = range(20_000, 32_000)
 DEMO_SETTINGS: Mapping[str, float | bool] = {
     "delivery_pause_seconds": 1.0,
     "witness_seconds": 0.5,
@@ -88,7 +90,7 @@ def set_up(
         (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     federation = DemoFederation(folder=folder.absolute())
-    ports = _free_ports(3 * len(PROVINCES))
+    ports = free_ports(3 * len(PROVINCES))
     for number, name in enumerate(PROVINCES):
         peer, agency, read = ports[3 * number : 3 * number + 3]
         settings = {"peer_port": peer, "agency_port": agency, "read_port": read, **overrides}
@@ -268,9 +270,19 @@ def _is_well(url: str) -> bool:
     return False
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(found.getsockname()[1]) for found in sockets]
-    for found in sockets:
-        found.close()
-    return ports
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that nobody listens on now.
+
+    Below 32768 on purpose: above it the system hands out ports to outgoing connections, and one that is free now may be
+    somebody's a moment later.
+
+    Raises:
+        UnavailableError: PORTS_TAKEN when there are not so many.
+    """
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            return found
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    raise UnavailableError("PORTS_TAKEN", f"expected {count} free ports between {PORTS.start} and {PORTS.stop}")
