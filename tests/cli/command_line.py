@@ -61,7 +61,7 @@ class ServedNodes:
         self.federation: Federation = make_federation(folder)
         self._write_federation_file()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._stack = contextlib.AsyncExitStack()
         try:
