@@ -28,7 +28,7 @@ setup: $(VENV)/.runtime  ## what the product needs to run
 setup-dev: $(VENV)/.dev  ## and what its tests need
 
 demo: setup  ## four provinces on loopback exchange permits, then every log is verified (RECORDS=2000)
-	@$(BIN)/bridgehead demo run --records $(RECORDS) $(DEMO_FLAGS)
+	@$(BIN)/bridgehead demo --records $(RECORDS) $(DEMO_FLAGS)
 
 test: setup-dev  ## all the tests; BRIDGEHEAD_REQUIRE_ALL=1 makes missing optional parts fail
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)

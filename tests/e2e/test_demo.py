@@ -42,7 +42,7 @@ def bridgehead(*args: str, **options) -> subprocess.CompletedProcess[str]:
 def demo(tmp_path_factory):
     """A demo that was left running: its summary, its `federation.json`, its folder."""
     folder = tmp_path_factory.mktemp("demo")
-    done = bridgehead("demo", "run", "--home", str(folder), "--records", str(RECORDS), "--keep", "-o", "json")
+    done = bridgehead("demo", "--home", str(folder), "--records", str(RECORDS), "--keep", "-o", "json")
     try:
         assert done.returncode == 0, done.stderr
         yield json.loads(done.stdout), json.loads((folder / "federation.json").read_bytes()), folder

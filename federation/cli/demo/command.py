@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from federation.cli.demo.provinces import DemoFederation
     from federation.cli.demo.scenes import Scenes
 
-app = typer.Typer(no_args_is_help=True, help="Four provinces on loopback, on synthetic data.")
+app = typer.Typer(invoke_without_command=True, help="Four provinces on loopback, on synthetic data.")
 HomeOption = Annotated[Path, typer.Option("--home", help="Where the four homes are made.")]
+RecordsOption = Annotated[int, typer.Option(min=8, max=1_000_000, help="How many permits are imported in all.")]
+SeedOption = Annotated[int, typer.Option(help="The same seed makes the same people.")]
+KeepOption = Annotated[bool, typer.Option("--keep", help="Leave the four nodes running.")]
 
 
 @dataclass
@@ -57,12 +60,26 @@ class _Story:
             say(text)
 
 
+@app.callback()
+def demo(
+    context: typer.Context,
+    home: HomeOption = Path(".demo"),
+    records: RecordsOption = 2000,
+    seed: SeedOption = 1,
+    keep: KeepOption = False,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
+    if context.invoked_subcommand is None:
+        run(home=home, records=records, seed=seed, keep=keep, output=output)
+
+
 @app.command()
 def run(
     home: HomeOption = Path(".demo"),
-    records: Annotated[int, typer.Option(min=8, max=1_000_000, help="How many permits are imported in all.")] = 2000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same people.")] = 1,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the four nodes running.")] = False,
+    records: RecordsOption = 2000,
+    seed: SeedOption = 1,
+    keep: KeepOption = False,
     output: FormOption = Form.TEXT,
 ) -> None:
     """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
