@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, JsonOut, say, show_json
+from federation.cli.output import Form, FormOption, JsonOut, say, show_json, show_one
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer
@@ -51,12 +51,14 @@ def bundle(
     out: Annotated[Path | None, typer.Option("--out", help="A file; without it stdout.")] = None,
     peer_addr: Annotated[str | None, typer.Option("--peer-addr", help="Instead of that of member.toml.")] = None,
     read_url: Annotated[str | None, typer.Option("--read-url", help="Instead of that of member.toml.")] = None,
+    form: FormOption = Form.JSON,
 ) -> None:
-    """Make the bundle of public keys and agencies that the other provinces need for the next agreement."""
+    """Make the bundle of public keys and agencies that the other provinces need for the next agreement: always JSON."""
     from federation.node.home.keyring import load_identity
     from federation.node.home.member_sheet import load_member_sheet, member_bundle
     from federation.node.home.secret_files import write_public
 
+    del form  # a bundle is signed over: it has the one form
     sheet = load_member_sheet(nodes / load_identity(home).node / "member.toml")
     encoded = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
     if out is None:
@@ -72,6 +74,7 @@ def rotate(
     home: HomeOption,
     starts: Annotated[str | None, typer.Option("--starts", help="When a message key begins, RFC 3339 in UTC.")] = None,
     finish: Annotated[bool, typer.Option("--finish", help="The agreement names the new key: destroy the old.")] = False,
+    form: FormOption = Form.TEXT,
 ) -> None:
     """Begin to replace a key, or finish it once the agreement names the new one."""
     from federation.node.home.keyring import Office, finish_rotation, rotate_key
@@ -81,26 +84,27 @@ def rotate(
         raise typer.BadParameter(f"expected one of {', '.join(Office)}, got {office}")
     chosen = Office(office)
     if finish:
-        print(finish_rotation(home, chosen).key_id)
+        show_one("key_id", finish_rotation(home, chosen).key_id, form)
         say(f"The new {office} key is in its place; the old one is destroyed.")
         return
-    print(rotate_key(home, chosen, now=_now(), starts=parse_time(starts) if starts else None).key_id)
+    key = rotate_key(home, chosen, now=_now(), starts=parse_time(starts) if starts else None)
+    show_one("key_id", key.key_id, form)
     say("Next: bridgehead keys bundle, have the agreement signed and published, then: keys rotate --finish.")
 
 
 @app.command("renew")
-def renew(home: HomeOption, host: HostOption = None) -> None:
+def renew(home: HomeOption, host: HostOption = None, form: FormOption = Form.TEXT) -> None:
     """Issue the node's own certificates anew, under the same authorities; a running node takes them up by itself."""
     from federation.node.home.config import load_settings
     from federation.node.home.tls_files import renew_tls
 
-    hosts = {load_settings(home).host, "127.0.0.1", "localhost", *(host or [])}
+    hosts = {load_settings(home).reached, "127.0.0.1", "localhost", *(host or [])}
     renew_tls(home, hosts=sorted(hosts), now=_now())
-    _show_leaves(home)
+    _show_leaves(home, form)
 
 
 @app.command("client")
-def client(agency: AgencyArgument, home: HomeOption) -> None:
+def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
     from federation.node.home.config import load_settings
     from federation.node.home.tls_files import PROFILE_FILE, issue_client, write_profiles
@@ -110,27 +114,32 @@ def client(agency: AgencyArgument, home: HomeOption) -> None:
     folder = issue_client(home, parse_agency_id(agency), now=_now())
     write_profiles(
         home,
-        agency_addr=f"{settings.host}:{settings.agency_port}",
-        read_url=f"http://{settings.host}:{settings.read_port}",
+        agency_addr=f"{settings.reached}:{settings.agency_port}",
+        read_url=f"http://{settings.reached}:{settings.read_port}",
     )
-    print(folder / PROFILE_FILE)
+    show_one("profile", str(folder / PROFILE_FILE), form)
 
 
 @app.command("revoke")
-def revoke(agency: AgencyArgument, home: HomeOption) -> None:
+def revoke(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Revoke an agency's certificate; prints its serial. A running node refuses it from the next call on."""
     from federation.node.home.tls_files import revoke_client
     from federation.protocol.ids import parse_agency_id
 
-    print(revoke_client(home, parse_agency_id(agency)))
+    show_one("serial", revoke_client(home, parse_agency_id(agency)), form)
 
 
 @app.command("admit")
 def admit(
     key: Annotated[str, typer.Argument(help="A key such as ed25519:<base64>, a vkey, or the path of a bundle.")],
+    form: FormOption = Form.TEXT,
 ) -> None:
     """Check a public key, a vkey or a whole bundle as an agreement would; prints key ids, or refuses with exit 1."""
-    for name, public_key in _admitted(key):
+    admitted = _admitted(key)
+    if form is Form.JSON:
+        show_json([{"key_id": public_key.key_id, "name": name} for name, public_key in admitted])
+        return
+    for name, public_key in admitted:
         print(f"{public_key.key_id}  {name}")
 
 
@@ -201,9 +210,18 @@ def _show_keys(home: Path, form: Form) -> None:
     _show_leaves(home)
 
 
-def _show_leaves(home: Path) -> None:
+def _show_leaves(home: Path, form: Form = Form.TEXT) -> None:
     from federation.node.home.tls_files import find_leaves
     from federation.protocol.ids import format_time
 
-    for path, facts in find_leaves(home).items():
+    leaves = find_leaves(home)
+    if form is Form.JSON:
+        show_json(
+            [
+                {"file": path, "serial": facts.serial, "expires": format_time(facts.expires_time)}
+                for path, facts in leaves.items()
+            ]
+        )
+        return
+    for path, facts in leaves.items():
         print(f"{path:<44} {facts.serial:<40} {format_time(facts.expires_time)}")

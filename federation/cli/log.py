@@ -81,6 +81,7 @@ def proof(
     vkey: VkeyOption = None,
     home: HomeOption = Path(".demo"),
     federation: FederationOption = None,
+    output: FormOption = Form.TEXT,
 ) -> None:
     """Print the .tlog-proof of an entry: built from the log's tiles, and verified."""
     from federation.protocol.tlog.proof import TlogProof, format_proof
@@ -88,7 +89,10 @@ def proof(
     found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     proven = _read_entry(found, index)
     blob = format_proof(TlogProof(index=proven.index, hashes=proven.hashes, checkpoint=proven.note))
-    sys.stdout.write(blob.decode())
+    if output is Form.JSON:
+        show_json({"index": proven.index, "proof": blob.decode()})
+    else:
+        sys.stdout.write(blob.decode())
 
 
 @app.command()
@@ -100,8 +104,10 @@ def leaf(
     home: HomeOption = Path(".demo"),
     federation: FederationOption = None,
     raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that are hashed, without a line feed.")] = False,
+    output: FormOption = Form.JSON,
 ) -> None:
-    """Print an entry as JSON, after its proof verified."""
+    """Print an entry, after its proof verified: a leaf is JSON by itself."""
+    del output
     from federation.protocol.leaf import decode_leaf
 
     found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))

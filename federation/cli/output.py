@@ -42,6 +42,14 @@ def show_json(value: JsonOut) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def show_one(name: str, text: str, form: Form) -> None:
+    """Prints the one value that a command answers with: bare for a person or a pipe, named in an object as JSON."""
+    if form is Form.JSON:
+        show_json({name: text})
+    else:
+        print(text)
+
+
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows as a plain table on stdout."""
     from rich.console import Console

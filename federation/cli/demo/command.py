@@ -107,16 +107,15 @@ def run(
 
 
 @app.command()
-def stop(home: HomeOption = Path(".demo")) -> None:
+def stop(home: HomeOption = Path(".demo"), output: FormOption = Form.TEXT) -> None:
     """Stop the nodes that `bridgehead demo run --keep` left."""
     from federation.cli.demo.provinces import running_pids, stop_pids
 
     pids = running_pids(home)
-    if not pids:
-        say(f"no demo runs in {home}")
-        return
     stop_pids(pids)
-    say(f"stopped {', '.join(pids)}")
+    say(f"stopped {', '.join(pids)}" if pids else f"no demo runs in {home}")
+    if output is Form.JSON:
+        show_json({"stopped": dict(pids)})
 
 
 def _agree(federation: DemoFederation, story: _Story) -> None:

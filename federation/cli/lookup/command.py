@@ -27,7 +27,7 @@ from federation.cli.client_profile import (
     gathering,
     open_desk,
 )
-from federation.cli.output import Form, FormOption, say, show_json
+from federation.cli.output import Form, FormOption, say, show_json, show_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -209,12 +209,15 @@ def history(
 
 
 @keys.command("new")
-def new_key(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")]) -> None:
+def new_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")],
+    form: FormOption = Form.TEXT,
+) -> None:
     """Make an officer's own key (mode 0600); prints the public key, which the node's operator registers."""
     from federation.cli.lookup.officer_key import create_officer_key
     from federation.protocol.keys import format_public_key
 
-    print(format_public_key(create_officer_key(file)))
+    show_one("public_key", format_public_key(create_officer_key(file)), form)
     say("请节点管理员登记 | next, the node's operator: bridgehead lookup key register")
 
 
@@ -224,6 +227,7 @@ def register_key(
     home: Annotated[Path, typer.Option("--home", help="The node's home.")],
     agency: Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")],
     officer: Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")],
+    form: FormOption = Form.TEXT,
 ) -> None:
     """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
     from federation.cli.lookup.officer_key import find_public_key
@@ -238,7 +242,7 @@ def register_key(
         raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {office}")
     public = format_public_key(find_public_key(key))
     register_officer_key(home, office, officer, key=public)
-    print(public)
+    show_one("public_key", public, form)
 
 
 def _act(desk: Desk) -> Act:

@@ -48,6 +48,7 @@ def explain(
     case: Annotated[str | None, typer.Argument(help="The name of a case, Chinese or English.")] = None,
     file: Annotated[Path | None, typer.Option("--file", help="A question as JSON instead of a case.")] = None,
     policies: PoliciesOption = Path("policies"),
+    form: FormOption = Form.TEXT,
 ) -> None:
     """Explain one case clause by clause, and what would make it lawful."""
     from federation.node.home.agreement_draft import read_policies
@@ -58,7 +59,21 @@ def explain(
         raise typer.BadParameter("expected the name of a case, or --file")
     files = read_policies(policies)
     book = load_policy_book(files)
-    print(format_explanation(explain_request(book, _load_request(files, book, case=case, file=file))))
+    explanation = explain_request(book, _load_request(files, book, case=case, file=file))
+    if form is Form.TEXT:
+        print(format_explanation(explanation))
+        return
+    decision = explanation.decision
+    show_json(
+        {
+            "verdict": decision.verdict.value,
+            "policies": list(decision.policies),
+            "title_zh": decision.title_zh,
+            "title_en": decision.title_en,
+            "remedy_zh": list(explanation.remedy_zh),
+            "remedy_en": list(explanation.remedy_en),
+        }
+    )
 
 
 @app.command()

@@ -69,6 +69,11 @@ class NodeSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
     """How long a stopping node finishes what it has begun."""
 
+    @property
+    def reached(self) -> str:
+        """The name or address that others reach this node by."""
+        return self.advertise or self.host
+
     @classmethod
     def settings_customise_sources(
         cls,

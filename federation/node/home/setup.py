@@ -55,7 +55,7 @@ def create_home(
     home.mkdir(parents=True, exist_ok=True)
     template = (province / "node.toml").read_text(encoding="utf-8")
     settings = _write_settings(home, override_settings(template, overrides or {}), node=sheet.node)
-    reached = settings.advertise or settings.host
+    reached = settings.reached
     peer_addr, read_url = f"{reached}:{settings.peer_port}", f"http://{reached}:{settings.read_port}"
     create_keyring(home, settings.federation, node=sheet.node, now=now)
     create_tls(home, agency_ids(sheet), hosts=sorted({reached, *_LOOPBACK}), now=now)
