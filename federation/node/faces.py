@@ -14,11 +14,12 @@ from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
-from federation.node.lookups import asking, cases, subject
+from federation.node.lookups.functions import lookup_functions
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
 from federation.node.status import node_status
+from federation.node.subjects import report as subject
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, Pair
@@ -32,28 +33,25 @@ from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, list_messages, pair_state
 from federation.store.outbox import find_outbox
+from federation.wire.lookups.service import LookupService
+from federation.wire.lookups.subject import SubjectService
+from federation.wire.lookups.values import (
+    ReportPage,
+    ReportQuestion,
+)
 from federation.wire.read_http import ReadFunctions
 from federation.wire.server import AgencyServices, PeerServices
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
-from federation.wire.services.lookup import LookupFunctions, LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import OnePermit, PermitFunctions, PermitService
 from federation.wire.services.reconciliation import ReconciliationService
-from federation.wire.services.subject import SubjectService
 from federation.wire.values import (
     Act,
-    CaseAnswer,
-    CaseQuestion,
-    FetchQuestion,
-    FetchResult,
     ImportChunk,
     ImportedRow,
     LoggedMessage,
-    LookupPage,
-    LookupQuery,
-    LookupQuestion,
     MessagePage,
     MessageQuery,
     NodeStatus,
@@ -63,9 +61,6 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
-    ReportPage,
-    ReportQuestion,
-    SearchResult,
 )
 
 _log = structlog.get_logger()
@@ -108,7 +103,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         return await subject.report(node, question, caller=caller, act=act)
 
     return AgencyServices(
-        lookups=LookupService(_lookup_functions(node, home)),
+        lookups=LookupService(lookup_functions(node, home)),
         subjects=SubjectService(get_report=get_report),
         permits=PermitService(_permit_functions(node)),
         node=NodeService(get_status=get_status),
@@ -195,25 +190,6 @@ def _permit_functions(node: Node) -> PermitFunctions:
         list=list_,
         import_chunk=import_chunk,
     )
-
-
-def _lookup_functions(node: Node, home: Path) -> LookupFunctions:
-    async def open_case(caller: AgencyId, act: Act, question: CaseQuestion) -> CaseAnswer:
-        return await cases.begin_case(node, question, home=home, caller=caller, act=act)
-
-    async def close_case(caller: AgencyId, act: Act, case_id: str) -> CaseAnswer:
-        return await cases.end_case(node, case_id, caller=caller, act=act)
-
-    async def search(caller: AgencyId, act: Act, question: LookupQuestion) -> SearchResult:
-        return await asking.search(node, question, home=home, caller=caller, act=act)
-
-    async def fetch(caller: AgencyId, act: Act, question: FetchQuestion) -> FetchResult:
-        return await asking.fetch(node, question, home=home, caller=caller, act=act)
-
-    async def list_(caller: AgencyId, act: Act, query: LookupQuery) -> LookupPage:
-        return await asking.list_lookups(node, query, caller=caller, act=act)
-
-    return LookupFunctions(open_case=open_case, close_case=close_case, search=search, fetch=fetch, list=list_)
 
 
 def _list_messages(node: Node, query: MessageQuery) -> MessagePage:

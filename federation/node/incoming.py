@@ -21,13 +21,13 @@ from federation.domain.permit_policy import (
 )
 from federation.domain.recognition import decode_recognition_item
 from federation.node.judgement import Incoming, Judgement
-from federation.node.lookups.answering import ANSWERING
-from federation.node.lookups.subject import SUBJECT
+from federation.node.lookups.answering.judges import ANSWERING
 from federation.node.node import Node
 from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, told_record
 from federation.node.permits.records import copy_record, find_own_permit
 from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND, join_decisions
+from federation.node.subjects.report import SUBJECT
 from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError

@@ -9,9 +9,8 @@ Trusts the server when its certificate is from the one CA given and carries the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TypeVar
 
 import grpc
 
@@ -25,32 +24,22 @@ from federation.v1 import (
     agreement_service_pb2_grpc,
     audit_service_pb2_grpc,
     exchange_service_pb2_grpc,
-    lookup_service_pb2,
-    lookup_service_pb2_grpc,
     node_service_pb2,
     node_service_pb2_grpc,
     permit_service_pb2,
     permit_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
-    subject_service_pb2_grpc,
 )
 from federation.wire import convert, convert_permit
+from federation.wire.lookups.calls import LookupCalls, SubjectCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
-from federation.wire.services import convert_lookup, subject
-from federation.wire.status import error_of_call
+from federation.wire.status import finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (
     Act,
-    CaseAnswer,
-    CaseQuestion,
     ClientProfile,
-    FetchQuestion,
-    FetchResult,
     ImportChunk,
     ImportedRow,
-    LookupPage,
-    LookupQuery,
-    LookupQuestion,
     MessagePage,
     MessageQuery,
     NodeStatus,
@@ -60,9 +49,6 @@ from federation.wire.values import (
     PermitQuery,
     PermitRecognition,
     RecognitionAnswer,
-    ReportPage,
-    ReportQuestion,
-    SearchResult,
     TlsFiles,
 )
 
@@ -83,8 +69,6 @@ _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 )
-
-_Response = TypeVar("_Response")
 
 
 class KeptChannel:
@@ -163,7 +147,7 @@ class PeerClient:
         if self._submit is None or self._submit[0] is not channel:
             self._submit = (channel, exchange_service_pb2_grpc.ExchangeServiceStub(channel))
         call = self._submit[1].Submit(convert.submissions_to_pb(submissions), timeout=timeout_seconds)
-        return convert.answers_from_pb(await _finished(call), expected=len(submissions))
+        return convert.answers_from_pb(await finished(call), expected=len(submissions))
 
     async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
         """Reads the peer's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""
@@ -173,7 +157,7 @@ class PeerClient:
         """Reads the peer's digest of a range, both ends included."""
         stub = reconciliation_service_pb2_grpc.ReconciliationServiceStub(self._kept.current())
         call = stub.DigestRange(convert.digest_request_to_pb(pair, from_seq, to_seq), timeout=timeout_seconds)
-        return convert.digest_from_pb(await _finished(call))
+        return convert.digest_from_pb(await finished(call))
 
     async def close(self) -> None:
         """Closes the channel."""
@@ -198,12 +182,14 @@ class AgencyClient:
         self._kept = KeptChannel(
             profile.address, tls=profile.tls, authority=lambda: authority, server_name=profile.server_name
         )
+        self.lookups = LookupCalls(self._kept.current, timeout_seconds)
+        self.subjects = SubjectCalls(self._kept.current, timeout_seconds)
 
     async def get_status(self) -> NodeStatus:
         """Reads the state of the node and of its peers."""
         stub = node_service_pb2_grpc.NodeServiceStub(self._kept.current())
         call = stub.GetStatus(node_service_pb2.GetStatusRequest(), timeout=self._timeout_seconds)
-        return convert.status_from_pb(await _finished(call))
+        return convert.status_from_pb(await finished(call))
 
     async def fetch_agreement(self, known_version: int = 0) -> AgreementFiles:
         """Reads the node's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""
@@ -213,7 +199,7 @@ class AgencyClient:
         """Reads one page of the messages exchanged with one peer."""
         stub = audit_service_pb2_grpc.AuditServiceStub(self._kept.current())
         call = stub.ListMessages(convert.message_query_to_pb(act, query), timeout=self._timeout_seconds)
-        return convert.message_page_from_pb(await _finished(call))
+        return convert.message_page_from_pb(await finished(call))
 
     async def register_permit(self, act: Act, application: PermitApplication) -> PermitAnswer:
         """Issues a permit."""
@@ -221,25 +207,25 @@ class AgencyClient:
             act=convert.act_to_pb(act), application=convert_permit.application_to_pb(application)
         )
         call = self._permits().RegisterPermit(request, timeout=self._timeout_seconds)
-        return convert_permit.permit_answer_from_pb(await _finished(call))
+        return convert_permit.permit_answer_from_pb(await finished(call))
 
     async def endorse_permit(self, act: Act, urn: PermitUrn) -> PermitAnswer:
         """Endorses (签注) a permit."""
         request = permit_service_pb2.EndorsePermitRequest(act=convert.act_to_pb(act), urn=urn)
         call = self._permits().EndorsePermit(request, timeout=self._timeout_seconds)
-        return convert_permit.permit_answer_from_pb(await _finished(call))
+        return convert_permit.permit_answer_from_pb(await finished(call))
 
     async def suspend_permit(self, act: Act, urn: PermitUrn) -> PermitAnswer:
         """Records that a permit stopped working."""
         request = permit_service_pb2.SuspendPermitRequest(act=convert.act_to_pb(act), urn=urn)
         call = self._permits().SuspendPermit(request, timeout=self._timeout_seconds)
-        return convert_permit.permit_answer_from_pb(await _finished(call))
+        return convert_permit.permit_answer_from_pb(await finished(call))
 
     async def restore_permit(self, act: Act, urn: PermitUrn) -> PermitAnswer:
         """Restores a suspended permit."""
         request = permit_service_pb2.RestorePermitRequest(act=convert.act_to_pb(act), urn=urn)
         call = self._permits().RestorePermit(request, timeout=self._timeout_seconds)
-        return convert_permit.permit_answer_from_pb(await _finished(call))
+        return convert_permit.permit_answer_from_pb(await finished(call))
 
     async def revoke_permit(self, act: Act, urn: PermitUrn, *, reason: RevokeReason) -> PermitAnswer:
         """Revokes (注销) a permit."""
@@ -247,7 +233,7 @@ class AgencyClient:
             act=convert.act_to_pb(act), urn=urn, reason=convert_permit.revoke_reason_to_pb(reason)
         )
         call = self._permits().RevokePermit(request, timeout=self._timeout_seconds)
-        return convert_permit.permit_answer_from_pb(await _finished(call))
+        return convert_permit.permit_answer_from_pb(await finished(call))
 
     async def recognise_permit(self, act: Act, recognition: PermitRecognition) -> RecognitionAnswer:
         """Recognises another province's permit."""
@@ -258,89 +244,33 @@ class AgencyClient:
             citizen_number=recognition.citizen_number,
         )
         call = self._permits().RecognisePermit(request, timeout=self._timeout_seconds)
-        return convert_permit.recognition_answer_from_pb(await _finished(call))
+        return convert_permit.recognition_answer_from_pb(await finished(call))
 
     async def get_permit(self, act: Act, urn: PermitUrn) -> PermitAnswer:
         """Reads one permit."""
         request = permit_service_pb2.GetPermitRequest(act=convert.act_to_pb(act), urn=urn)
         call = self._permits().GetPermit(request, timeout=self._timeout_seconds)
-        return convert_permit.reading_from_pb(await _finished(call))
+        return convert_permit.reading_from_pb(await finished(call))
 
     async def list_permits(self, act: Act, query: PermitQuery) -> PermitPage:
         """Reads one page of permits."""
         call = self._permits().ListPermits(convert_permit.query_to_pb(act, query), timeout=self._timeout_seconds)
-        return convert_permit.page_from_pb(await _finished(call))
+        return convert_permit.page_from_pb(await finished(call))
 
     async def import_permits(self, act: Act, chunk: ImportChunk) -> tuple[ImportedRow, ...]:
         """Sends one chunk of an import; what each row came to, in order."""
         call = self._permits().ImportPermits(convert_permit.chunk_to_pb(act, chunk), timeout=self._timeout_seconds)
-        return convert_permit.imported_from_pb(await _finished(call), expected=len(chunk.rows))
-
-    async def open_case(self, act: Act, question: CaseQuestion) -> CaseAnswer:
-        """Opens a case."""
-        request = convert_lookup.case_question_to_pb(act, question)
-        call = self._lookups().OpenCase(request, timeout=self._timeout_seconds)
-        return convert_lookup.case_answer_from_pb(await _finished(call))
-
-    async def close_case(self, act: Act, case_id: str) -> CaseAnswer:
-        """Closes a case."""
-        request = lookup_service_pb2.CloseCaseRequest(act=convert.act_to_pb(act), case_id=case_id)
-        call = self._lookups().CloseCase(request, timeout=self._timeout_seconds)
-        return convert_lookup.case_answer_from_pb(await _finished(call))
-
-    async def search_person(self, act: Act, question: LookupQuestion) -> SearchResult:
-        """Asks provinces whether they know a person."""
-        request = convert_lookup.lookup_question_to_pb(act, question)
-        call = self._lookups().Search(request, timeout=self._timeout_seconds)
-        return convert_lookup.search_result_from_pb(await _finished(call))
-
-    async def fetch_fields(self, act: Act, question: FetchQuestion) -> FetchResult:
-        """Asks one province for named fields of one hit."""
-        request = convert_lookup.fetch_question_to_pb(act, question)
-        call = self._lookups().Fetch(request, timeout=self._timeout_seconds)
-        return convert_lookup.fetch_result_from_pb(await _finished(call))
-
-    async def list_lookups(self, act: Act, query: LookupQuery) -> LookupPage:
-        """Reads one page of the agency's own look-ups."""
-        request = convert_lookup.lookup_query_to_pb(act, query)
-        call = self._lookups().ListLookups(request, timeout=self._timeout_seconds)
-        return convert_lookup.lookup_page_from_pb(await _finished(call))
-
-    async def get_report(self, act: Act, question: ReportQuestion) -> ReportPage:
-        """Asks every province who asked about a person; the first page waits for their answers."""
-        request = subject.report_question_to_pb(act, question)
-        call = self._subjects().GetReport(request, timeout=self._timeout_seconds)
-        return subject.report_page_from_pb(await _finished(call))
+        return convert_permit.imported_from_pb(await finished(call), expected=len(chunk.rows))
 
     async def close(self) -> None:
         """Closes the channel."""
         await self._kept.close()
 
-    def _subjects(self) -> subject_service_pb2_grpc.SubjectServiceAsyncStub:
-        return subject_service_pb2_grpc.SubjectServiceStub(self._kept.current())
-
     def _permits(self) -> permit_service_pb2_grpc.PermitServiceAsyncStub:
         return permit_service_pb2_grpc.PermitServiceStub(self._kept.current())
-
-    def _lookups(self) -> lookup_service_pb2_grpc.LookupServiceAsyncStub:
-        return lookup_service_pb2_grpc.LookupServiceStub(self._kept.current())
 
 
 async def _fetch_agreement(kept: KeptChannel, known_version: int, timeout_seconds: float) -> AgreementFiles:
     stub = agreement_service_pb2_grpc.AgreementServiceStub(kept.current())
     request = agreement_service_pb2.FetchAgreementRequest(known_version=known_version)
-    return convert.agreement_from_pb(await _finished(stub.FetchAgreement(request, timeout=timeout_seconds)))
-
-
-async def _finished(call: Awaitable[_Response]) -> _Response:
-    """Waits for a call; what it ended with comes out as an error of the house."""
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise error_of_call(error) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        # Nobody cancelled the caller: its channel was closed under it.
-        raise UnavailableError("CALL_CANCELLED", "the client was closed while the call was at work") from error
+    return convert.agreement_from_pb(await finished(stub.FetchAgreement(request, timeout=timeout_seconds)))

@@ -26,15 +26,15 @@ from federation.v1 import (
 )
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
+from federation.wire.lookups.service import LookupService
+from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
-from federation.wire.services.lookup import LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import PermitService
 from federation.wire.services.reconciliation import ReconciliationService
-from federation.wire.services.subject import SubjectService
 from federation.wire.tls import WatchedTls, server_credentials
 from federation.wire.values import TlsFiles
 

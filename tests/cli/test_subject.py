@@ -13,7 +13,8 @@ from federation.domain.lookup.report import ReportLine
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
-from federation.wire.values import ProvinceReport, ReportPage, Ruling
+from federation.wire.lookups.values import ProvinceReport, ReportPage
+from federation.wire.values import Ruling
 from tests.cli.command_line import HALL, ServedNodes, run
 
 JIANGXI = NodeName("jiangxi")

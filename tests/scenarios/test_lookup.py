@@ -29,7 +29,8 @@ from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
-from federation.wire.values import Act, CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ProvinceAnswer
+from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ProvinceAnswer
+from federation.wire.values import Act
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import Federation, make_federation
 
@@ -59,7 +60,7 @@ class Border:
             case_id=case_id, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset({PURPOSE}),
             days=30, leader="leader-1",
         )  # fmt: skip
-        answer = await self.police.open_case(act(), question)
+        answer = await self.police.lookups.open_case(act(), question)
         assert answer.ruling.decision.allowed, answer.ruling
 
     async def search(self, number: str, *provinces: str, case_id: str = "CASE-2026-0001") -> dict[str, ProvinceAnswer]:
@@ -68,7 +69,7 @@ class Border:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number),
             provinces=tuple(NodeName(name) for name in provinces),
         )
-        result = await self.police.search_person(act(), question)
+        result = await self.police.lookups.search(act(), question)
         return {answer.node: answer for answer in result.answers}
 
     def fetch_question(self, handle: str, fields: frozenset[str] = FIELDS, key: Ed25519PrivateKey | None = None):
@@ -119,11 +120,11 @@ async def test_lookup_hits_first_and_releases_named_fields_second(tmp_path: Path
         assert hit.outcome is Outcome.HIT, hit
         assert hit.handle is not None
 
-        released = await found.police.fetch_fields(act(), found.fetch_question(hit.handle))
+        released = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
 
         assert released.outcome is Outcome.HIT, released
         assert dict(released.fields) == {"holder_name": found.application.holder.name, "status": "valid"}
-        page = await found.police.list_lookups(act(), LookupQuery())
+        page = await found.police.lookups.list_lookups(act(), LookupQuery())
         assert [(line.step, line.outcome) for line in page.lines] == [
             ("lookup.fetch", Outcome.HIT),
             ("lookup.search", Outcome.HIT),
@@ -174,14 +175,14 @@ async def test_fetch_with_another_officers_key_or_after_the_case_closed_is_refus
         hit = (await found.search(found.application.holder.citizen_number, "zhejiang"))["zhejiang"]
         assert hit.handle is not None
         with pytest.raises(UntrustedError, match="OFFICER_KEY"):
-            await found.police.fetch_fields(act(), found.fetch_question(hit.handle, key=Ed25519PrivateKey.generate()))
-        too_much = await found.police.fetch_fields(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
+            await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, key=Ed25519PrivateKey.generate()))
+        too_much = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
         assert too_much.outcome is Outcome.REFUSED
 
-        await found.police.close_case(act(), "CASE-2026-0001")
+        await found.police.lookups.close_case(act(), "CASE-2026-0001")
 
         with pytest.raises(RuleError, match="CASE_CLOSED"):
-            await found.police.fetch_fields(act(), found.fetch_question(hit.handle))
+            await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
 
 
 async def test_fan_out_with_one_province_down_gives_four_honest_results(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ async def ask_all_kinds(found: Border) -> None:
     number = found.application.holder.citizen_number
     hit = (await found.search(number, "zhejiang"))["zhejiang"]
     assert hit.handle is not None, hit
-    released = await found.police.fetch_fields(act(), found.fetch_question(hit.handle))
+    released = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
     assert released.outcome is Outcome.HIT
-    too_much = await found.police.fetch_fields(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
+    too_much = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
     assert too_much.outcome is Outcome.REFUSED
     elsewhere = (await found.search(number, "anhui"))["anhui"]
     assert elsewhere.outcome is Outcome.REFUSED

@@ -16,25 +16,27 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.trust.agreement import AgreementFiles
-from federation.wire.values import (
-    Act,
+from federation.wire.lookups.values import (
     CaseAnswer,
     FetchResult,
-    LoggedMessage,
     LookupLine,
     LookupPage,
+    ProvinceAnswer,
+    ProvinceReport,
+    ReportPage,
+    SearchResult,
+)
+from federation.wire.values import (
+    Act,
+    LoggedMessage,
     MessagePage,
     NodeStatus,
     PairDigest,
     PeerState,
     PermitAnswer,
     PermitPage,
-    ProvinceAnswer,
-    ProvinceReport,
     RecognitionAnswer,
-    ReportPage,
     Ruling,
-    SearchResult,
 )
 
 URN = PermitUrn("urn:permit:330822:2226:000123")

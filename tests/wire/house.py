@@ -11,16 +11,16 @@ import grpc
 from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.identity import Gate
+from federation.wire.lookups.service import LookupFunctions, LookupService
+from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import Side
 from federation.wire.server import AgencyServices, Listener, PeerServices, start_agency_server, start_peer_server
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
-from federation.wire.services.lookup import LookupFunctions, LookupService
 from federation.wire.services.node import NodeService
 from federation.wire.services.permit import PermitFunctions, PermitService
 from federation.wire.services.reconciliation import ReconciliationService
-from federation.wire.services.subject import SubjectService
 from federation.wire.values import ClientProfile
 from tests.wire import answers
 from tests.wire.certificates import FEDERATION, Authority, Issued

@@ -14,14 +14,11 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.convert_permit import reading_from_pb, reading_to_pb
+from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ReportQuestion
 from federation.wire.values import (
-    CaseQuestion,
     ClientProfile,
     Direction,
-    FetchQuestion,
     ImportChunk,
-    LookupQuery,
-    LookupQuestion,
     MessageQuery,
     PermitAnswer,
     PermitImport,
@@ -30,7 +27,6 @@ from federation.wire.values import (
     PermitRecognition,
     RecognitionAnswer,
     RecognitionLink,
-    ReportQuestion,
     TlsFiles,
 )
 from tests.wire.answers import (
@@ -124,12 +120,16 @@ CALLS = [
         id="ListPermits",
     ),
     pytest.param(lambda c: c.import_permits(ACT, CHUNK), (POLICE, ACT, CHUNK), (URN,), id="ImportPermits"),
-    pytest.param(lambda c: c.open_case(ACT, CASE), (POLICE, ACT, CASE), CASE_OPENED, id="OpenCase"),
-    pytest.param(lambda c: c.close_case(ACT, CASE_ID), (POLICE, ACT, CASE_ID), CASE_REFUSED, id="CloseCase"),
-    pytest.param(lambda c: c.search_person(ACT, SEARCH), (POLICE, ACT, SEARCH), SEARCHED, id="Search"),
-    pytest.param(lambda c: c.fetch_fields(ACT, FETCH), (POLICE, ACT, FETCH), FETCHED, id="Fetch"),
-    pytest.param(lambda c: c.list_lookups(ACT, LOOKUP_QUERY), (POLICE, ACT, LOOKUP_QUERY), LOOKUPS, id="ListLookups"),
-    pytest.param(lambda c: c.get_report(ACT, REPORT_QUESTION), (POLICE, ACT, REPORT_QUESTION), REPORT, id="GetReport"),
+    pytest.param(lambda c: c.lookups.open_case(ACT, CASE), (POLICE, ACT, CASE), CASE_OPENED, id="OpenCase"),
+    pytest.param(lambda c: c.lookups.close_case(ACT, CASE_ID), (POLICE, ACT, CASE_ID), CASE_REFUSED, id="CloseCase"),
+    pytest.param(lambda c: c.lookups.search(ACT, SEARCH), (POLICE, ACT, SEARCH), SEARCHED, id="Search"),
+    pytest.param(lambda c: c.lookups.fetch(ACT, FETCH), (POLICE, ACT, FETCH), FETCHED, id="Fetch"),
+    pytest.param(
+        lambda c: c.lookups.list_lookups(ACT, LOOKUP_QUERY), (POLICE, ACT, LOOKUP_QUERY), LOOKUPS, id="ListLookups"
+    ),
+    pytest.param(
+        lambda c: c.subjects.get_report(ACT, REPORT_QUESTION), (POLICE, ACT, REPORT_QUESTION), REPORT, id="GetReport"
+    ),
 ]
 
 
@@ -152,11 +152,11 @@ async def test_people_are_looked_up_by_the_police_only(house: House):
     issued = house.authorities[JIANGXI].agency("jiangxi/361123/service-hall")
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         for call in (
-            client.open_case(ACT, CASE),
-            client.close_case(ACT, CASE_ID),
-            client.search_person(ACT, SEARCH),
-            client.fetch_fields(ACT, FETCH),
-            client.list_lookups(ACT, LOOKUP_QUERY),
+            client.lookups.open_case(ACT, CASE),
+            client.lookups.close_case(ACT, CASE_ID),
+            client.lookups.search(ACT, SEARCH),
+            client.lookups.fetch(ACT, FETCH),
+            client.lookups.list_lookups(ACT, LOOKUP_QUERY),
         ):
             with pytest.raises(UntrustedError, match="METHOD_DENIED"):
                 await call
@@ -169,14 +169,14 @@ async def test_look_ups_with_bad_fields_are_refused_by_field(house: House):
     issued = house.authorities[JIANGXI].agency(str(POLICE))
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         for call, field in (
-            (client.open_case(ACT, replace(CASE, days=91)), "days"),
-            (client.open_case(ACT, replace(CASE, counties=frozenset())), "counties"),
-            (client.close_case(ACT, "a*"), "case_id"),
-            (client.search_person(ACT, replace(SEARCH, provinces=(ZHEJIANG, ZHEJIANG))), "provinces"),
-            (client.fetch_fields(ACT, replace(FETCH, fields=frozenset({"*"}))), "fields"),
-            (client.fetch_fields(ACT, replace(FETCH, fields=frozenset())), "fields"),
-            (client.fetch_fields(ACT, replace(FETCH, officer_signature="")), "officer_signature"),
-            (client.list_lookups(ACT, replace(LOOKUP_QUERY, page_size=-1)), "page_size"),
+            (client.lookups.open_case(ACT, replace(CASE, days=91)), "days"),
+            (client.lookups.open_case(ACT, replace(CASE, counties=frozenset())), "counties"),
+            (client.lookups.close_case(ACT, "a*"), "case_id"),
+            (client.lookups.search(ACT, replace(SEARCH, provinces=(ZHEJIANG, ZHEJIANG))), "provinces"),
+            (client.lookups.fetch(ACT, replace(FETCH, fields=frozenset({"*"}))), "fields"),
+            (client.lookups.fetch(ACT, replace(FETCH, fields=frozenset())), "fields"),
+            (client.lookups.fetch(ACT, replace(FETCH, officer_signature="")), "officer_signature"),
+            (client.lookups.list_lookups(ACT, replace(LOOKUP_QUERY, page_size=-1)), "page_size"),
         ):
             with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
                 await call

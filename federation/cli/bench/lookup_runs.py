@@ -28,7 +28,8 @@ from federation.domain.synthetic import synthetic_applications
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
 from federation.protocol.ids import parse_agency_id
 from federation.wire.client import AgencyClient
-from federation.wire.values import Act, CaseQuestion, ImportChunk, LookupQuestion, PermitImport
+from federation.wire.lookups.values import CaseQuestion, LookupQuestion
+from federation.wire.values import Act, ImportChunk, PermitImport
 
 LEVELS = {1: f"{SENDER}/330822/police", 16: f"{SENDER}/330824/police", 64: f"{SENDER}/330881/police"}
 """How many are in flight, and which border office asks then: an office's own history is counted at each look-up."""
@@ -92,7 +93,7 @@ class Desk:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._numbers[person % len(self._numbers)]),
             provinces=(RECEIVER,),
         )
-        result = await self._police.search_person(_act(f"bench-{number}"), question)
+        result = await self._police.lookups.search(_act(f"bench-{number}"), question)
         if [answer.outcome for answer in result.answers] != [Outcome.HIT]:
             raise RuleError("BENCH_NO_HIT", f"expected one hit, got {result.answers}")
 
@@ -105,7 +106,7 @@ class Desk:
             days=30,
             leader="bench-leader",
         )
-        answer = await self._police.open_case(_act("bench-leader"), question)
+        answer = await self._police.lookups.open_case(_act("bench-leader"), question)
         if not answer.ruling.decision.allowed:
             raise RuleError("BENCH_REFUSED", f"expected an open case: {answer.ruling.decision.title_en}")
 

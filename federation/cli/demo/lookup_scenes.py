@@ -28,7 +28,8 @@ from federation.protocol.errors import BridgeheadError, NotFoundError, Unavailab
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
-from federation.wire.values import Act, CaseQuestion, FetchQuestion, LookupQuestion, ProvinceAnswer, SearchResult
+from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ProvinceAnswer, SearchResult
+from federation.wire.values import Act
 
 POLICE = "jiangxi/361123/police"
 HALL = "zhejiang/330822/service-hall"
@@ -109,7 +110,7 @@ class LookupScenes:
 
     async def fetch(self) -> None:
         """Fetches two named fields of the hit, signed with the officer's own key."""
-        result = await self._client(POLICE).fetch_fields(_act(), self._fetch_question(self._key))
+        result = await self._client(POLICE).lookups.fetch(_act(), self._fetch_question(self._key))
         self.told.released = sorted(result.fields)
         shown = ", ".join(f"{name} {value}" for name, value in sorted(result.fields.items()))
         until = f"{result.expires.astimezone(CHINA):%Y-%m-%d %H:%M}" if result.expires is not None else "-"
@@ -134,16 +135,18 @@ class LookupScenes:
         await self._refused_by_error(
             "the office's certificate, another key",
             "other_key",
-            lambda: self._client(POLICE).fetch_fields(_act(), borrowed),
+            lambda: self._client(POLICE).lookups.fetch(_act(), borrowed),
         )
 
     async def close_case(self) -> None:
         """Closes the case: the handle dies with it."""
-        await self._client(POLICE).close_case(_act(), CASE)
+        await self._client(POLICE).lookups.close_case(_act(), CASE)
         self._tell(f"case {CASE} is closed")
         question = self._fetch_question(self._key)
         await self._refused_by_error(
-            "the same handle, the right key", "closed_case", lambda: self._client(POLICE).fetch_fields(_act(), question)
+            "the same handle, the right key",
+            "closed_case",
+            lambda: self._client(POLICE).lookups.fetch(_act(), question),
         )
 
     async def _open(self, case_id: str, *counties: str) -> None:
@@ -155,7 +158,7 @@ class LookupScenes:
             days=30,
             leader="yushan-leader",
         )
-        answer = await self._client(POLICE).open_case(_act(), question)
+        answer = await self._client(POLICE).lookups.open_case(_act(), question)
         if not answer.ruling.decision.allowed:
             raise NotFoundError("DEMO_REFUSED", f"Yushan was refused a case: {answer.ruling.decision.title_en}")
         await self._wait_told()
@@ -177,7 +180,7 @@ class LookupScenes:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._number),
             provinces=() if everywhere else (ASKED,),
         )
-        return await self._client(POLICE).search_person(_act(purpose), question)
+        return await self._client(POLICE).lookups.search(_act(purpose), question)
 
     def _fetch_question(self, key: Ed25519Signer) -> FetchQuestion:
         return sign_fetch(key, case_id=CASE, node=ASKED, handle=self._handle, fields=FIELDS)

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from federation.cli.output import JsonOut
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act, CaseAnswer, LookupPage, SearchResult
+    from federation.wire.lookups.values import CaseAnswer, LookupPage, SearchResult
+    from federation.wire.values import Act
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
 cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
@@ -94,7 +95,7 @@ def open_case(
     days: Annotated[int, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90.")] = 30,
 ) -> None:
     """Open (立案协作) a case; the provinces of its counties are told."""
-    from federation.wire.values import CaseQuestion
+    from federation.wire.lookups.values import CaseQuestion
 
     desk, purposes = opened
     question = CaseQuestion(
@@ -106,7 +107,7 @@ def open_case(
         leader=leader,
     )
     act = _act(desk)
-    _show_case(desk, desk.ask(lambda client: client.open_case(act, question), changes=False), opened=True)
+    _show_case(desk, desk.ask(lambda client: client.lookups.open_case(act, question), changes=False), opened=True)
 
 
 @cases.command("close")
@@ -114,7 +115,7 @@ def open_case(
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
     act = _act(desk)
-    _show_case(desk, desk.ask(lambda client: client.close_case(act, case_id), changes=False), opened=False)
+    _show_case(desk, desk.ask(lambda client: client.lookups.close_case(act, case_id), changes=False), opened=False)
 
 
 @app.command("search")
@@ -132,7 +133,7 @@ def search(
     from federation.cli.lookup import view
     from federation.domain.lookup.asking import Urgency, parse_selector
     from federation.protocol.ids import Realm, parse_node_name
-    from federation.wire.values import LookupQuestion
+    from federation.wire.lookups.values import LookupQuestion
 
     text, act = _exact(person), _act(desk)
     nodes = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
@@ -141,7 +142,7 @@ def search(
     async def ask(client: AgencyClient) -> SearchResult:
         selector = parse_selector(text, Realm((await client.get_status()).realm))
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
-        return await client.search_person(act, question)
+        return await client.lookups.search(act, question)
 
     result = desk.ask(ask, changes=False)
     _show(desk, {"request_id": desk.request_id, **view.search_object(result)}, view.province_lines(result))
@@ -172,7 +173,7 @@ def fetch(
         fields=frozenset(fields),
     )
     act = _act(desk)
-    result = desk.ask(lambda client: client.fetch_fields(act, question), changes=False)
+    result = desk.ask(lambda client: client.lookups.fetch(act, question), changes=False)
     told = {"request_id": desk.request_id, "node": question.node, **view.fetch_object(result, full=full)}
     _show(desk, told, view.fetch_lines(result, full=full))
     _end(view.fetch_code(result.outcome))
@@ -189,14 +190,14 @@ def history(
 ) -> None:
     """List (记录) what the agency's officers looked up, newest first."""
     from federation.cli.lookup import view
-    from federation.wire.values import LookupQuery
+    from federation.wire.lookups.values import LookupQuery
 
     act, query = _act(desk), LookupQuery(case_id=case_id, page_size=page_size, page_token=page_token)
 
     async def read(client: AgencyClient) -> LookupPage:
-        page = await client.list_lookups(act, query)
+        page = await client.lookups.list_lookups(act, query)
         while everything and page.next_page_token:
-            following = await client.list_lookups(act, replace(query, page_token=page.next_page_token))
+            following = await client.lookups.list_lookups(act, replace(query, page_token=page.next_page_token))
             page = replace(following, lines=(*page.lines, *following.lines))
         return page
 

@@ -19,7 +19,7 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_message_id
 from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_public_key, parse_public_key
 from federation.protocol.tlog.lines import format_base64
-from federation.wire.values import FetchQuestion
+from federation.wire.lookups.values import FetchQuestion
 
 _SUITE_PREFIX = f"{Suite.ED25519}:"
 _NO_LOOKUP = parse_message_id("00000000-0000-7000-8000-000000000000")

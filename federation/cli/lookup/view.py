@@ -17,7 +17,14 @@ from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
-    from federation.wire.values import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
+    from federation.wire.lookups.values import (
+        CaseAnswer,
+        FetchResult,
+        LookupLine,
+        LookupPage,
+        ProvinceAnswer,
+        SearchResult,
+    )
 
 HANDLE_PREFIX: Final = "handle:"
 """Before a handle in a text, so that one that begins with a hyphen is no option when it is typed again."""

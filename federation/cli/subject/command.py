@@ -17,7 +17,7 @@ from federation.cli.output import Form, say, show_json
 
 if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
-    from federation.wire.values import ReportPage
+    from federation.wire.lookups.values import ReportPage
 
 app = typer.Typer(name="subject", no_args_is_help=True, help="For the person (本人): who asked about me?")
 
@@ -44,7 +44,8 @@ def report(
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
     from federation.cli.subject import view
     from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
-    from federation.wire.values import Act, ReportQuestion
+    from federation.wire.lookups.values import ReportQuestion
+    from federation.wire.values import Act
 
     question = ReportQuestion(
         citizen_number=(sys.stdin.readline() if number == "-" else number).strip().upper(),
@@ -60,9 +61,9 @@ def report(
     )
 
     async def read(client: AgencyClient) -> ReportPage:
-        page = await client.get_report(act, question)
+        page = await client.subjects.get_report(act, question)
         while everything and page.next_page_token:
-            following = await client.get_report(act, replace(question, page_token=page.next_page_token))
+            following = await client.subjects.get_report(act, replace(question, page_token=page.next_page_token))
             page = replace(following, lines=(*page.lines, *following.lines))
         return page
 

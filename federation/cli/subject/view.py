@@ -18,7 +18,7 @@ from federation.protocol.leaf import Verdict
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
-    from federation.wire.values import ReportPage
+    from federation.wire.lookups.values import ReportPage
 
 
 def report_code(page: ReportPage) -> int:

@@ -31,8 +31,8 @@ from federation.domain.lookup_policy import (
     case_request,
 )
 from federation.node.lookups import records
-from federation.node.lookups.answering import CASE_BODY, CASE_KIND
-from federation.node.lookups.leaders import begin_notice, put_notice
+from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
+from federation.node.lookups.watch.leaders import begin_notice, put_notice
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.send import Cause, Draft, send
@@ -47,12 +47,8 @@ from federation.protocol.policy import Decision
 from federation.protocol.statement import Recipient, Sender
 from federation.store.exchange_log import GroupTransaction
 from federation.store.outbox import find_outbox
-from federation.wire.values import (
-    Act,
-    CaseAnswer,
-    CaseQuestion,
-    Ruling,
-)
+from federation.wire.lookups.values import CaseAnswer, CaseQuestion
+from federation.wire.values import Act, Ruling
 
 CASE_SECONDS = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""

@@ -20,13 +20,15 @@ from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.misuse import countersign_bytes
 from federation.domain.lookup.watch import FlagKind
 from federation.domain.permit import parse_permit_urn
-from federation.node.lookups import asking, cases, flags, leaders
-from federation.node.lookups.leaders import LeaderAct
+from federation.node.lookups import cases
+from federation.node.lookups.asking import search as searching
 from federation.node.lookups.officers import register_officer_key
+from federation.node.lookups.watch import flags, leaders
+from federation.node.lookups.watch.leaders import LeaderAct
 from federation.node.permits import steps
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import NodeName, parse_agency_id, parse_message_id
-from federation.wire.values import CaseQuestion, LookupQuestion, SearchResult
+from federation.wire.lookups.values import CaseQuestion, LookupQuestion, SearchResult
 from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, applications, running_rig
 
 PURPOSE = "lookup.criminal_investigation"
@@ -56,7 +58,7 @@ class Office:
         question = LookupQuestion(
             case_id=case_id, selector=Selector(kind=kind, value=value), provinces=(NodeName(ZHEJIANG),)
         )
-        found: SearchResult = await asking.search(
+        found: SearchResult = await searching.search(
             self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
         )
         return found

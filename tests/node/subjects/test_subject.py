@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.node.lookups import asking, cases, subject
-from federation.node.lookups.given import tell_subject
+from federation.node.lookups import cases
+from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
+from federation.node.subjects import report as subject
+from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_agency_id
-from federation.wire.values import CaseQuestion, LookupQuestion, ReportQuestion
+from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ReportQuestion
 from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, NODES, YUSHAN_POLICE, ZHEJIANG, act, applications, running_rig
 
 PURPOSE, CASE = "lookup.criminal_investigation", "CASE-2026-0001"
@@ -43,7 +45,7 @@ async def looked_up(folder: Path):
         await cases.begin_case(rig[JIANGXI], question, **police)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
-        found = await asking.search(rig[JIANGXI], search, **police)
+        found = await searching.search(rig[JIANGXI], search, **police)
         assert found.answers[0].outcome is Outcome.HIT
         yield rig
 

@@ -13,8 +13,7 @@ from federation.protocol.ids import parse_node_name
 from federation.v1 import lookup_service_pb2
 from federation.wire.convert import DEFAULT_PAGE, act_to_pb, optional_time_to_pb, read_word, time_from_pb, time_to_pb
 from federation.wire.convert_permit import ruling_from_pb, ruling_to_pb
-from federation.wire.values import (
-    Act,
+from federation.wire.lookups.values import (
     CaseAnswer,
     CaseQuestion,
     FetchQuestion,
@@ -26,6 +25,7 @@ from federation.wire.values import (
     ProvinceAnswer,
     SearchResult,
 )
+from federation.wire.values import Act
 
 MAX_LOOKUPS_PAGE = 1000
 

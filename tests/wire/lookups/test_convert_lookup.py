@@ -7,8 +7,8 @@ import pytest
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind, Urgency
 from federation.protocol.errors import MalformedError
 from federation.v1 import lookup_service_pb2
-from federation.wire.services import convert_lookup as convert
-from federation.wire.values import FetchResult, LookupPage, LookupQuery, LookupQuestion, SearchResult
+from federation.wire.lookups import convert
+from federation.wire.lookups.values import FetchResult, LookupPage, LookupQuery, LookupQuestion, SearchResult
 from tests.wire.answers import ACT, CASE_OPENED, CASE_REFUSED, CITIZEN_NUMBER, FETCHED, LOOKUPS, SEARCHED, URN
 
 QUESTION = LookupQuestion(

@@ -19,9 +19,10 @@ from federation.v1 import subject_service_pb2, subject_service_pb2_grpc
 from federation.wire.convert import DEFAULT_PAGE, act_from_pb, act_to_pb, read_word, time_from_pb, time_to_pb
 from federation.wire.convert_permit import ruling_from_pb, ruling_to_pb
 from federation.wire.identity import calling_agency
-from federation.wire.services.convert_lookup import OUTCOMES
+from federation.wire.lookups.convert import OUTCOMES
+from federation.wire.lookups.values import ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.services.shape import verify_shape
-from federation.wire.values import Act, ProvinceReport, ReportPage, ReportQuestion
+from federation.wire.values import Act
 
 MAX_REPORT_PAGE = 1000
 

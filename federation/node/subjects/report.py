@@ -31,11 +31,11 @@ from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFa
 from federation.domain.permit_policy import Occasion
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
-from federation.node.lookups.given import tell_subject
 from federation.node.lookups.replies import one_item_body, only_item, reply_to, take_reply
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
 from federation.node.send import Cause, Draft, make_ready, record_message
+from federation.node.subjects.given import tell_subject
 from federation.node.trust import InForce
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_object, read_text
 from federation.protocol.errors import MalformedError, NotFoundError
@@ -57,7 +57,8 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest
 from federation.store.outbox import find_outbox
 from federation.store.records import Record, find_record, put_records
-from federation.wire.values import Act, ProvinceReport, ReportPage, ReportQuestion, Ruling
+from federation.wire.lookups.values import ProvinceReport, ReportPage, ReportQuestion
+from federation.wire.values import Act, Ruling
 
 REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
 SUBJECT_ASKED = "subject-asked"

@@ -11,7 +11,7 @@ from federation.protocol.ids import AgencyId
 from federation.v1 import lookup_service_pb2, lookup_service_pb2_grpc
 from federation.wire.convert import act_from_pb
 from federation.wire.identity import calling_agency
-from federation.wire.services.convert_lookup import (
+from federation.wire.lookups.convert import (
     case_answer_to_pb,
     case_question_from_pb,
     fetch_question_from_pb,
@@ -21,9 +21,7 @@ from federation.wire.services.convert_lookup import (
     lookup_question_from_pb,
     search_result_to_pb,
 )
-from federation.wire.services.shape import verify_shape
-from federation.wire.values import (
-    Act,
+from federation.wire.lookups.values import (
     CaseAnswer,
     CaseQuestion,
     FetchQuestion,
@@ -33,6 +31,8 @@ from federation.wire.values import (
     LookupQuestion,
     SearchResult,
 )
+from federation.wire.services.shape import verify_shape
+from federation.wire.values import Act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

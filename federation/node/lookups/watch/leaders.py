@@ -26,8 +26,8 @@ from federation.domain.lookup.break_glass import (
 from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.misuse import countersign_bytes, verify_countersigner
 from federation.node.lookups import records
-from federation.node.lookups.flags import RaisedFlag, find_calendar, put_flags
 from federation.node.lookups.officers import find_officer_key
+from federation.node.lookups.watch.flags import RaisedFlag, find_calendar, put_flags
 from federation.node.node import Node
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError

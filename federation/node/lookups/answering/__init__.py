@@ -1,0 +1,1 @@
+"""Answering the other provinces: the answering side of a look-up."""

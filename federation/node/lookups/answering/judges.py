@@ -1,0 +1,28 @@
+"""The kinds of message of a look-up: body type and judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from federation.domain.lookup.asking import (
+    ANSWER_BODY,
+    FETCH_BODY,
+    RELEASE_BODY,
+    SEARCH_BODY,
+)
+from federation.node.judgement import Incoming, Judgement
+from federation.node.lookups.answering.fetch import judge_fetch
+from federation.node.lookups.answering.search import judge_search
+from federation.node.lookups.answering.told import judge_answer, judge_case, judge_release
+from federation.node.lookups.kinds import ANSWER_KIND, CASE_BODY, CASE_KIND, FETCH_KIND, RELEASE_KIND, SEARCH_KIND
+from federation.node.node import Node
+from federation.node.trust import InForce
+
+ANSWERING: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {
+    CASE_KIND: (CASE_BODY, judge_case),
+    SEARCH_KIND: (SEARCH_BODY, judge_search),
+    ANSWER_KIND: (ANSWER_BODY, judge_answer),
+    FETCH_KIND: (FETCH_BODY, judge_fetch),
+    RELEASE_KIND: (RELEASE_BODY, judge_release),
+}
+"""The kinds of message of a look-up: body type and judge."""

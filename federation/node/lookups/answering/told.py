@@ -1,0 +1,62 @@
+"""What another province tells us: a case that names us, and the replies to our own questions."""
+
+from __future__ import annotations
+
+from federation.domain.lookup.asking import (
+    decode_answer_item,
+    decode_release_item,
+)
+from federation.domain.lookup.case import decode_case, verify_case_follows
+from federation.domain.lookup_policy import (
+    case_request,
+)
+from federation.domain.permit_policy import Occasion
+from federation.node.judgement import Incoming, Judgement
+from federation.node.lookups import records
+from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
+from federation.node.lookups.replies import only_item, take_reply
+from federation.node.node import Node
+from federation.node.permits.ruling import agency_facts
+from federation.node.trust import InForce
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.policy import decide
+
+
+def judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Judges the opening or the closing of a case.
+
+    Raises:
+        MalformedError: CASE_OTHER, and as `decode_case`.
+    """
+    statement = incoming.statement
+    case = decode_case(only_item(incoming.body))
+    if case.opened_by != statement.sender.agency or case.case_id != statement.case:
+        raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
+    owner, realm = statement.sender.node, in_force.agreement.realm
+    try:
+        verify_case_follows(records.find_case(node.database, owner, case.case_id, told=True), case)
+    except RuleError as error:
+        return Judgement(decision=refused_by_rule(error), apply=write_nothing)
+    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
+    sender = agency_facts(in_force, statement.sender.agency)
+    request = case_request(sender, node.name, occasion=occasion, purposes=case.purposes)
+    return Judgement(
+        asked=(request,),
+        decision=decide(in_force.policies, request),
+        apply=lambda tx: records.put_case(tx, case, owner=owner, told=True),
+    )
+
+
+def judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Takes in hit or no hit, the reply to a search of ours."""
+    del in_force
+    content = only_item(incoming.body)
+    decode_answer_item(content)
+    return take_reply(node, incoming, content)
+
+
+def judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Takes in the fields that were released to us, the reply to a fetch of ours."""
+    content = only_item(incoming.body)
+    decode_release_item(content, in_force.agreement.realm)
+    return take_reply(node, incoming, content)

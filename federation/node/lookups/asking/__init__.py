@@ -1,0 +1,1 @@
+"""Asking the other provinces: the asking side of a look-up."""

@@ -1,0 +1,1 @@
+"""The watch over look-ups: flags, and what a leader answers for."""

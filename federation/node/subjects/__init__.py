@@ -1,0 +1,1 @@
+"""The person's view: what was given about them, and who answers for it."""

@@ -1,0 +1,1 @@
+"""Look-ups on the wire: services, clients, values and their conversion."""
