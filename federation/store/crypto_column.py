@@ -1,8 +1,9 @@
 """Sealed columns and blind indexes: how a personal field is stored, and how it is still found exactly.
 
 Rules kept: a sealed value opens only in the column and row it was written for (both are authenticated beside it); each
-value names its key, so that keys can be rotated without rewriting rows; every blind index has a key of its own, derived
-from one index key, and is never made over a field with few possible values.
+value names its key, so that keys can be rotated without rewriting rows; what must be destroyable for good has a random
+key of its own, kept apart from it, so that no copy of the value opens once that key is gone; every blind index has a
+key of its own, derived from one index key, and is never made over a field with few possible values.
 Trusts: the keys it is given. An attacker who can write to the store can delete or restore sealed values, never make,
 change or move one; one who can read it learns equality of indexed values only.
 Source: NIST SP 800-38D (AES-GCM, 96-bit random nonces: at most 2^32 values a key), RFC 2104 (HMAC).
@@ -23,6 +24,9 @@ from federation.protocol.errors import CorruptError, MalformedError
 VERSION = 1
 """First byte of each sealed value: AES-256-GCM with a 12-byte nonce."""
 
+OWN_KEY_VERSION = 2
+"""First byte of each value sealed under a key of its own: AES-256-GCM with a 12-byte nonce, no key id."""
+
 INDEX_BYTES = 16
 """Length of a blind index: half a SHA-256, enough against chance, too little to be an oracle of more than equality."""
 
@@ -30,6 +34,7 @@ _HEADER = 3  # version byte and a two-byte key id
 _NONCE = 12
 _TAG = 16
 _MAX_KEY_ID = 0xFFFF
+_KEY = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,37 @@ def unseal(keys: DataKeys, column: str, sealed: bytes, *, row_key: str) -> bytes
         )
     except InvalidTag as error:
         raise CorruptError("SEALED_VALUE", f"a value of {column} was changed or moved", column=column) from error
+
+
+def seal_apart(column: str, plaintext: bytes, *, row_key: str) -> tuple[bytes, bytes]:
+    """Seals a value for one column of one row under a random key of its own.
+
+    Returns:
+        The sealed value, and its key (32 bytes): whoever seals and stores that key apart can destroy the value with it.
+    """
+    random = os.urandom(_KEY + _NONCE)
+    key, nonce = random[:_KEY], random[_KEY:]
+    sealed = AESGCM(key).encrypt(nonce, plaintext, _bound_to(column, row_key))
+    return OWN_KEY_VERSION.to_bytes(1) + nonce + sealed, key
+
+
+def unseal_apart(key: bytes, column: str, sealed: bytes, *, row_key: str) -> bytes:
+    """Opens what `seal_apart` gave for the same column and row, with the key that it gave.
+
+    Raises:
+        CorruptError: SEALED_VALUE when it was changed, moved from another row, or the key is another's.
+    """
+    if len(sealed) < 1 + _NONCE + _TAG or not has_own_key(sealed) or len(key) != _KEY:
+        raise CorruptError("SEALED_VALUE", f"expected a value of {column} sealed under its own key", column=column)
+    try:
+        return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], _bound_to(column, row_key))
+    except InvalidTag as error:
+        raise CorruptError("SEALED_VALUE", f"a value of {column} was changed or moved", column=column) from error
+
+
+def has_own_key(sealed: bytes) -> bool:
+    """Whether a value was sealed by `seal_apart`; else it is of `seal`."""
+    return sealed[:1] == OWN_KEY_VERSION.to_bytes(1)
 
 
 def blind_index(keys: DataKeys, column: str, normalised: str) -> bytes:

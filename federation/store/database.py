@@ -9,6 +9,7 @@ appendix A (error codes), DESIGN section 6.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -139,6 +140,22 @@ class Database:
         """The committed value of a named counter, 0 when it was never set; raises what `reading` does."""
         row = self.find_row(COUNTER, name)
         return 0 if row is None else int(row["value"])
+
+    def scrub(self) -> None:
+        """Brings what was deleted off the disk: the log of recent writes is emptied, dead rows are given up.
+
+        What another connection still reads is left for the next time. On PostgreSQL the place of a dead row is free to
+        be written over, and its write-ahead log has a clock of its own.
+
+        Raises:
+            UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
+        """
+        if self.is_postgresql:
+            with _translated(), self._reader.connect() as connection:
+                connection.exec_driver_sql("VACUUM message_body, body_key, record, record_version")
+            return
+        with self._lock, _translated(), contextlib.closing(self._writer.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Closes all connections; the database can not be used afterwards."""

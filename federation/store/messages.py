@@ -1,8 +1,9 @@
 """Messages sent and received, exactly as they were, and the bodies that they handed over.
 
 Rules kept: one row for each (direction, id) and for each (direction, pair, number); the envelope is stored as its very
-bytes; a body is one sealed value, salt and items together, so that erasing it destroys the salt with it; replies are
-sealed. How many messages of a pair there are and how far they go is counted as they come, not by reading them all.
+bytes; a body is one sealed value, salt and items together, under a random key of its own, which is sealed in another
+table: erasing destroys all three, and no copy of the sealed value opens any more; replies are sealed. How many messages
+of a pair there are and how far they go is counted as they come, not by reading them all.
 Trusts: the callers' checks; nothing here judges a message. Source: DESIGN sections 3, 4 and 6.
 """
 
@@ -18,16 +19,17 @@ from sqlalchemy import Select, bindparam, delete, func, select
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
 from federation.protocol.ids import MessageId, NodeName, Pair
-from federation.store.crypto_column import DataKeys, seal, unseal
+from federation.store.crypto_column import DataKeys, has_own_key, seal, seal_apart, unseal, unseal_apart
 from federation.store.database import NewRow, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
 from federation.store.log.reader import encode_subject
-from federation.store.tables import LOG_LEAF, MESSAGE, MESSAGE_BODY, from_millis, to_millis
+from federation.store.tables import BODY_KEY, LOG_LEAF, MESSAGE, MESSAGE_BODY, from_millis, to_millis
 
 Direction: TypeAlias = Literal["sent", "received"]
 """Which way a message went, seen from this node."""
 
 _BODY_COLUMN = "message_body.content"
+_KEY_COLUMN = "body_key.sealed_key"
 _REPLY_COLUMN = "message.reply"
 _LENGTH_BYTES = 4
 
@@ -48,6 +50,7 @@ _GAPS = (
     .order_by(_STEPS.c.seq)
     .limit(bindparam("most"))
 )
+_ERASE_KEY = delete(BODY_KEY).where(BODY_KEY.c.message_id == bindparam("of_message"))
 _ERASE = delete(MESSAGE_BODY).where(MESSAGE_BODY.c.message_id == bindparam("of_message"))
 
 
@@ -162,15 +165,17 @@ def missing_numbers(source: Source, direction: Direction, *, pair: Pair, limit: 
 
 
 def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -> None:
-    """Stores what a message handed over, sealed as one value.
+    """Stores what a message handed over, sealed as one value under a key of its own.
 
     Raises:
         ConflictError: MESSAGE_ID_REUSED when that message's body is already stored.
     """
     if transaction.careful and transaction.find_row(MESSAGE_BODY, message_id) is not None:
         raise ConflictError("MESSAGE_ID_REUSED", f"the body of message {message_id} is already stored")
-    content = seal(transaction.keys, _BODY_COLUMN, _encode_body(body), row_key=message_id)
+    content, key = seal_apart(_BODY_COLUMN, _encode_body(body), row_key=message_id)
+    sealed_key = seal(transaction.keys, _KEY_COLUMN, key, row_key=message_id)
     transaction.insert_row(MESSAGE_BODY, (message_id,), {"message_id": message_id, "content": content})
+    transaction.insert_row(BODY_KEY, (message_id,), {"message_id": message_id, "sealed_key": sealed_key})
 
 
 def load_body(source: Source, message_id: MessageId) -> Body:
@@ -180,31 +185,50 @@ def load_body(source: Source, message_id: MessageId) -> Body:
         NotFoundError: BODY when the message had none or it was erased.
         CorruptError: SEALED_VALUE when it can not be opened.
     """
+    body = find_body(source, message_id)
+    if body is None:
+        raise NotFoundError("BODY", f"message {message_id} has no body, or it was erased")
+    return body
+
+
+def find_body(source: Source, message_id: MessageId) -> Body | None:
+    """The body of a message, salt included; None when it had none or it was erased.
+
+    Raises:
+        CorruptError: SEALED_VALUE when it can not be opened.
+    """
     row = source.find_row(MESSAGE_BODY, message_id)
     if row is None:
-        raise NotFoundError("BODY", f"message {message_id} has no body, or it was erased")
-    return open_body(source.keys, message_id, row["content"])
+        return None
+    key = source.find_row(BODY_KEY, message_id)
+    return open_body(source.keys, message_id, row["content"], sealed_key=None if key is None else key["sealed_key"])
 
 
 def erase_body(transaction: GroupTransaction, message_id: MessageId) -> bool:
-    """Deletes a body with its salt for good; says whether there was one.
+    """Deletes a body, its salt and its key for good; says whether there was one.
 
-    SQLite overwrites the deleted bytes in its file; the log of recent writes (WAL) and backups have their own clock.
+    SQLite overwrites the deleted bytes in its file, and `Database.scrub` the log of recent writes (WAL); a backup of
+    bodies opens with nothing that is left, unless the keys were backed up with them.
     """
     with transaction.reading() as connection:
+        connection.execute(_ERASE_KEY, {"of_message": message_id})
         found = connection.execute(_ERASE, {"of_message": message_id}).rowcount > 0
     if found:
         transaction.is_changed = True
     return found
 
 
-def open_body(keys: DataKeys, message_id: str, content: bytes) -> Body:
-    """Opens the sealed value of a body.
+def open_body(keys: DataKeys, message_id: str, content: bytes, *, sealed_key: bytes | None) -> Body:
+    """Opens the sealed value of a body; one from before bodies had keys of their own has no `sealed_key`.
 
     Raises:
         CorruptError: SEALED_VALUE when it can not be opened, BODY_FORM when it does not hold a body.
     """
-    parts = _split(unseal(keys, _BODY_COLUMN, content, row_key=message_id))
+    if has_own_key(content):
+        key = unseal(keys, _KEY_COLUMN, sealed_key or b"", row_key=message_id)
+        parts = _split(unseal_apart(key, _BODY_COLUMN, content, row_key=message_id))
+    else:
+        parts = _split(unseal(keys, _BODY_COLUMN, content, row_key=message_id))
     if len(parts) < 2:
         raise CorruptError("BODY_FORM", f"the stored body of message {message_id} is cut short")
     return Body(type=parts[0].decode(), salt=parts[1], items=tuple(parts[2:]))

@@ -21,7 +21,7 @@ from federation.protocol.receipt import Receipt
 from federation.store.database import NewRow, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import open_body
-from federation.store.tables import MESSAGE, MESSAGE_BODY, OUTBOX, from_millis, to_millis
+from federation.store.tables import BODY_KEY, MESSAGE, MESSAGE_BODY, OUTBOX, from_millis, to_millis
 
 OutboxState: TypeAlias = Literal["pending", "settled", "expired", "rejected"]
 """Where a message is: on its way, receipted, too old to send, or refused by the peer as malformed or in conflict."""
@@ -48,9 +48,11 @@ _CONTENT = (
         MESSAGE.c.digest,
         MESSAGE.c.envelope,
         MESSAGE_BODY.c.content,
+        BODY_KEY.c.sealed_key,
     )
     .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
     .outerjoin(MESSAGE_BODY, MESSAGE_BODY.c.message_id == OUTBOX.c.message_id)
+    .outerjoin(BODY_KEY, BODY_KEY.c.message_id == OUTBOX.c.message_id)
     .where(
         OUTBOX.c.state == "pending",
         OUTBOX.c.peer == bindparam("to_peer"),
@@ -218,13 +220,13 @@ def list_overdue(source: Source, now: datetime, limit: int) -> list[MessageId]:
 
 
 def _pending_from_row(row: StoredRow, source: Source) -> PendingMessage:
-    content = row["content"]
+    content, message_id = row["content"], row["message_id"]
     return PendingMessage(
-        id=MessageId(row["message_id"]),
+        id=MessageId(message_id),
         seq=row["seq"],
         digest=row["digest"],
         envelope=row["envelope"],
-        body=None if content is None else open_body(source.keys, row["message_id"], content),
+        body=None if content is None else open_body(source.keys, message_id, content, sealed_key=row["sealed_key"]),
         expires=from_millis(row["expires_millis"]),
     )
 

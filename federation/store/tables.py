@@ -124,11 +124,19 @@ class MessageRow(StoreRow, table=True):
 
 
 class MessageBodyRow(StoreRow, table=True):
-    """What a message handed over, salt and items sealed as one; deleted by an erasure."""
+    """What a message handed over, salt and items sealed as one under a key of its own; deleted by an erasure."""
 
     __tablename__ = "message_body"
     message_id: str = Field(sa_column=Column(TEXT, primary_key=True))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class BodyKeyRow(StoreRow, table=True):
+    """The key of one body, sealed; apart from it, so that no page ever holds both. Deleted by an erasure."""
+
+    __tablename__ = "body_key"
+    message_id: str = Field(sa_column=Column(TEXT, primary_key=True))
+    sealed_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class OutboxRow(StoreRow, table=True):
@@ -213,6 +221,7 @@ LOG_CHECKPOINT = METADATA.tables["log_checkpoint"]
 COUNTER = METADATA.tables["counter"]
 MESSAGE = METADATA.tables["message"]
 MESSAGE_BODY = METADATA.tables["message_body"]
+BODY_KEY = METADATA.tables["body_key"]
 OUTBOX = METADATA.tables["outbox"]
 RECORD = METADATA.tables["record"]
 RECORD_VERSION = METADATA.tables["record_version"]
