@@ -120,6 +120,25 @@ def fetch_request(
     return _request("lookup.fetch", agency, dossier=dossier, context=context)
 
 
+def answer_request(
+    agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, intake: bool, in_time: bool
+) -> PolicyRequest:
+    """May the agency release or refuse, at the intake desk, what another province asked of its own?
+
+    `intake`: it is the one office that answers for its province. `in_time`: the time of the request is not over. The
+    purpose and the function are those of the request.
+    """
+    context = (
+        ("purpose", occasion.purpose),
+        ("function", occasion.function),
+        ("realm", occasion.realm.value),
+        ("nodeRealm", occasion.node_realm.value),
+        ("intake", intake),
+        ("inTime", in_time),
+    )
+    return _request("lookup.answer", agency, dossier=dossier, context=context)
+
+
 def report_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, identity_checked: bool
 ) -> PolicyRequest:

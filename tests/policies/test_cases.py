@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from federation.domain.cases.table import find_failure, parse_cases
+from federation.domain.cases.table import AnswerBy, find_failure, parse_cases
 from federation.domain.lookup_policy import LOOKUP_FUNCTION
 from federation.domain.permit_item import PERMIT_FIELDS
 from federation.domain.permit_policy import FUNCTION_OF
@@ -190,14 +190,23 @@ def test_search_releases_no_field():
     assert not any(decide_afresh(BOOK, case.request).fields for case in searches)
 
 
-def test_fetch_never_releases_number_or_address():
-    """The asker has the number; addresses, photo and digest of a photo are released for no purpose of a look-up."""
+def test_fetch_never_releases_number_or_address_without_a_person():
+    """Number and addresses are released by a person at the desk, and photo, ethnicity and the permit's name never."""
     fetches = [policy for policy in BOOK.policies.values() if policy.id.startswith("fetch-")]
 
     assert fetches
     for policy in fetches:
-        assert policy.fields <= BOOK.policies["fetch-identity"].fields
-        assert not policy.fields & {"citizen_number", "residence_address", "household_address", "photo_digest", "urn"}
+        assert policy.by_desk or policy.fields <= BOOK.policies["fetch-identity"].fields
+        assert policy.by_desk or not policy.fields & {"citizen_number", "residence_address", "household_address"}
+        assert not policy.fields & {"photo_digest", "ethnicity", "urn"}
+
+
+def test_desk_answers_only_look_ups():
+    """Only a search or a fetch waits for a person; nothing else has a desk to wait at."""
+    desk = [policy for policy in BOOK.policies.values() if policy.by_desk]
+
+    assert {policy.id.partition("-")[0] for policy in desk} == {"search", "fetch"}
+    assert {case.answer for case in CASES} >= {AnswerBy.DESK, AnswerBy.NODE}
 
 
 def _is_about(policy, case):

@@ -1,4 +1,4 @@
-"""The rows of policies/cases/lookups.toml: each one question about a case, a search or a fetch.
+"""The rows of policies/cases/lookups.toml: each one question about a case, a search, a fetch or its answer.
 
 Rules kept: a name that stands in the wrong row is refused. Trusts nothing it reads.
 """
@@ -11,6 +11,7 @@ from typing import Final
 from federation.domain.lookup_policy import (
     DossierFacts,
     LookupOccasion,
+    answer_request,
     case_request,
     fetch_request,
     report_request,
@@ -32,8 +33,12 @@ from federation.protocol.policy import PolicyRequest
 LOOKUP_REQUIRED: Final = ("dossier",)
 LOOKUP_OPTIONAL: Final = (
     "purposes", "asks", "step_up", "urgency", "case_open", "purpose_in_case", "county_in_case", "identity_checked",
+    "intake", "in_time",
 )  # fmt: skip
-LOOKUP_ONLY_FOR: Final = {"purposes": "case", "asks": "fetch", "step_up": "fetch", "identity_checked": "report"}
+LOOKUP_ONLY_FOR: Final = {
+    "purposes": "case", "asks": "fetch", "step_up": "fetch", "identity_checked": "report",
+    "intake": "answer", "in_time": "answer",
+}  # fmt: skip
 
 
 def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: str) -> PolicyRequest:
@@ -54,6 +59,10 @@ def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: st
     if action == "fetch":
         asks = frozenset(read_strings(row, "asks", what=what))
         return fetch_request(agency, dossier, occasion=_occasion(row, what), fields=asks)
+    if action == "answer":
+        intake = _flag(row, "intake", what=what, default=True)
+        in_time = _flag(row, "in_time", what=what, default=True)
+        return answer_request(agency, dossier, occasion=_why(row, what), intake=intake, in_time=in_time)
     if action == "report":
         checked = _flag(row, "identity_checked", what=what, default=True)
         return report_request(agency, dossier, occasion=_why(row, what), identity_checked=checked)

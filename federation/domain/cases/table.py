@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from federation.domain.cases.lookup_rows import LOOKUP_ONLY_FOR, LOOKUP_OPTIONAL, LOOKUP_REQUIRED, lookup_request
@@ -29,12 +30,22 @@ from federation.protocol.policy import PolicyBook, PolicyRequest, decide_afresh
 from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR
 
 _REQUIRED: Final = ("name", "name_en", "who", "action", "purpose", "function", "expect", "by")
-_OPTIONAL: Final = ("realm", "node_realm", "fields")
+_OPTIONAL: Final = ("realm", "node_realm", "fields", "answer")
+
+
+class AnswerBy(StrEnum):
+    """Who answers a question that is allowed."""
+
+    NODE = "automatic"
+    DESK = "desk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One row: a question, the verdict and the deciding policies (sorted) expected, and the fields released if told."""
+    """One row: a question, the verdict and the deciding policies (sorted) expected, and the fields released if told.
+
+    `answer`: who must answer what is allowed, the node itself or a person at the desk; None when the row does not say.
+    """
 
     name: str
     name_en: str
@@ -42,6 +53,7 @@ class Case:
     expect: Verdict
     by: tuple[str, ...]
     fields: frozenset[str] | None
+    answer: AnswerBy | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +106,9 @@ def find_failure(book: PolicyBook, case: Case) -> str | None:
     if case.fields is not None and decision.fields != case.fields:
         expected = f"expected the fields {', '.join(sorted(case.fields)) or 'none'}"
         return f"{expected}, got {', '.join(sorted(decision.fields)) or 'none'}"
+    answer = AnswerBy.DESK if decision.by_desk else AnswerBy.NODE
+    if case.answer not in (None, answer):
+        return f"expected the answer {case.answer}, got {answer}"
     return None
 
 
@@ -126,4 +141,5 @@ def _parse_case(row: TomlTable, agencies: Mapping[str, AgencyFacts], policy_ids:
         expect=read_choice(row, "expect", Verdict, what=what),
         by=tuple(sorted(by)),
         fields=frozenset(read_strings(row, "fields", what=what)) if "fields" in row else None,
+        answer=read_choice(row, "answer", AnswerBy, what=what) if "answer" in row else None,
     )

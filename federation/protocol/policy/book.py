@@ -50,7 +50,7 @@ class Decision:
 
     `fields` is the union of the deciding permits' `@fields`, cut down to those asked for when the request's context
     names `fields`; it is empty for a refusal. `errors` are the engine's words for the operator, empty unless
-    `policy-error`.
+    `policy-error`. `by_desk`: allowed, and a person must answer, since every deciding permit says so.
     """
 
     verdict: Verdict
@@ -60,6 +60,7 @@ class Decision:
     title_zh: str
     title_en: str
     errors: tuple[str, ...] = ()
+    by_desk: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -143,6 +144,7 @@ def _judge(policies: Mapping[str, PolicyText], engine: Engine, request: PolicyRe
         reason=Grounds.PERMITTED if answer.allowed else Grounds.FORBIDDEN,
         title_zh=";".join(policy.title_zh for policy in deciding),
         title_en="; ".join(policy.title_en for policy in deciding),
+        by_desk=answer.allowed and all(policy.by_desk for policy in deciding),
     )
 
 

@@ -90,6 +90,8 @@ def format_explanation(explanation: Explanation) -> str:
     decision = explanation.decision
     verdict = ("允许", "allowed") if decision.allowed else ("拒绝", "refused")
     lines = [f"{verdict[0]}:{decision.title_zh} | {verdict[1]}: {decision.title_en} [{', '.join(decision.policies)}]"]
+    if decision.by_desk:
+        lines.append("由受理岗人工答复 | a person at the intake desk answers")
     for finding in (*explanation.forbids, *explanation.permits):
         kind = ("禁止", "forbid") if finding.effect is Effect.FORBID else ("许可", "permit")
         lines.append(f"{kind[0]}:{finding.title_zh} | {kind[1]}: {finding.title_en} [{finding.id}; {finding.basis}]")

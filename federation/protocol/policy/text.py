@@ -3,7 +3,8 @@
 Rules kept: a policy without `@id`, `@title`, `@title_en` or `@basis`, with an annotation nobody knows, or with a clause
 that lacks its sentence is refused. Code and its strings are ASCII and no file holds invisible characters: a Cyrillic
 letter in a condition looks right, never matches, and the engine does not warn. The fields that a permit checks are
-those that it releases. Templates are refused: every policy stands in the text that the provinces signed.
+those that it releases. `@answer("desk")` on a permit says that a person must answer what it allows. Templates are
+refused: every policy stands in the text that the provinces signed.
 Source: Cedar policy language; Unicode TR 36 on look-alike and invisible characters.
 """
 
@@ -31,6 +32,8 @@ _FIELDS: Final = re.compile(r"[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*", re.ASCII)
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _ASIDE: Final = re.compile(rf"(?P<aside>//[^\n]*|@\w+\s*\(\s*{_STRING}\s*\))|{_STRING}", re.DOTALL)
 _REQUIRED: Final = ("id", "title", "title_en", "basis")
+_OPTIONAL: Final = ("fields", "answer")
+_BY_DESK: Final = "desk"
 _CLAUSE: Final = "clause"
 _ASKED: Final = pst.GetAttr(base=pst.Var(name="context"), attr="fields")
 _ASKS: Final = pst.HasAttr(base=pst.Var(name="context"), attrs=("fields",))
@@ -54,7 +57,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyText:
-    """One policy as written. `fields` are those that it releases; `tree` is its parsed form, under its own id."""
+    """One policy as written. `fields` are those that it releases; `tree` is its parsed form, under its own id.
+
+    `by_desk`: what it permits is not answered by the node itself, but by a person at the desk of the side asked.
+    """
 
     id: str
     effect: Effect
@@ -62,6 +68,7 @@ class PolicyText:
     title_en: str
     basis: str
     fields: frozenset[str]
+    by_desk: bool
     sentences: tuple[Sentence, ...]
     tree: pst.Template
 
@@ -71,7 +78,7 @@ def parse_policy_file(content: bytes, *, name: str) -> tuple[PolicyText, ...]:
 
     Raises:
         MalformedError: POLICY_SIZE, POLICY_UTF8, POLICY_CHARACTER, POLICY_SYNTAX, POLICY_TEMPLATE, POLICY_ID,
-            POLICY_ANNOTATION, POLICY_SENTENCE, POLICY_FIELDS; the sentence names the file and the policy.
+            POLICY_ANNOTATION, POLICY_SENTENCE, POLICY_FIELDS, POLICY_ANSWER; the sentence names file and policy.
     """
     text = parse_code(content, name=name)
     try:
@@ -123,6 +130,7 @@ def _parse_policy(policy: pst.Template, *, name: str) -> PolicyText:
         title_en=annotations["title_en"],
         basis=annotations["basis"],
         fields=_parse_fields(annotations.get("fields"), where=where),
+        by_desk=_parse_answer(annotations.get("answer"), Effect(policy.effect), where=where),
         sentences=tuple(
             _parse_sentence(annotations[f"{_CLAUSE}{number}"], clause, where=f"{where}, clause {number}")
             for number, clause in enumerate(policy.clauses, start=1)
@@ -147,7 +155,7 @@ def _expect_annotations(annotations: Mapping[str, str], clauses: int, *, where: 
     sentences = {f"{_CLAUSE}{number}" for number in range(1, clauses + 1)}
     for lacking in sorted(sentences - annotations.keys()):
         raise MalformedError("POLICY_SENTENCE", f'{where}: expected @{lacking}("中文|English") for that when or unless')
-    for unknown in sorted(annotations.keys() - sentences - {*_REQUIRED, "fields"}):
+    for unknown in sorted(annotations.keys() - sentences - {*_REQUIRED, *_OPTIONAL}):
         raise MalformedError("POLICY_ANNOTATION", f"{where}: did not expect @{unknown}")
 
 
@@ -165,6 +173,14 @@ def _parse_fields(text: str | None, *, where: str) -> frozenset[str]:
     if not _FIELDS.fullmatch(text) or len(set(names)) != len(names):
         raise MalformedError("POLICY_FIELDS", f"{where}: expected @fields('one,two') each once, got {text!r:.80}")
     return frozenset(names)
+
+
+def _parse_answer(text: str | None, effect: Effect, *, where: str) -> bool:
+    if text is not None and (text != _BY_DESK or effect is Effect.FORBID):
+        raise MalformedError(
+            "POLICY_ANSWER", f'{where}: expected @answer("{_BY_DESK}") and on a permit, got {text!r:.80}'
+        )
+    return text is not None
 
 
 def _verify_fields(policy: PolicyText, *, where: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from federation.domain.cases.table import find_failure, parse_cases
+from federation.domain.cases.table import AnswerBy, find_failure, parse_cases
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import load_policy_book
@@ -36,6 +36,14 @@ def test_case_with_other_fields_tells_both():
 
     assert told == f"expected the fields status, got {', '.join(sorted(case.fields))}"
     assert find_failure(BOOK, replace(case, fields=None)) is None
+
+
+def test_case_that_waits_for_another_answerer_tells_both():
+    """Who answers counts too, where the author said so."""
+    told = find_failure(BOOK, replace(CASES[0], answer=AnswerBy.DESK))
+
+    assert told == "expected the answer desk, got automatic"
+    assert find_failure(BOOK, replace(CASES[0], answer=AnswerBy.NODE)) is None
 
 
 def test_table_of_an_unknown_name_is_refused():

@@ -268,3 +268,22 @@ def test_load_policy_book_type_error_names_the_policy():
     """The author is told which policy does not fit the schema."""
     with pytest.raises(MalformedError, match=r"read-open: .*opne"):
         book_of(READ.replace("resource.open", "resource.opne"))
+
+
+def test_decide_allowed_only_by_permits_with_a_desk_waits_for_a_person():
+    """Each deciding permit must say so: one that lets the node answer is enough for the node to answer."""
+    desk = READ.replace("@fields", '@answer("desk") @fields')
+    closed_to_police = question(principal=office("court"))
+
+    assert decide(book_of(desk), question()).by_desk
+    assert decide(book_of(desk, READ_OFFICE), closed_to_police).by_desk
+    assert not decide(book_of(desk, READ_OFFICE), question()).by_desk
+    assert not decide(book_of(READ), question()).by_desk
+
+
+def test_decide_refused_never_waits_for_a_person():
+    """A refusal is given at once."""
+    desk = READ.replace("@fields", '@answer("desk") @fields')
+
+    assert not decide(book_of(desk, DENY_SECRET), question(resource=paper(kind="secret"))).by_desk
+    assert not decide(book_of(desk), question(resource=paper(is_open=False))).by_desk

@@ -180,3 +180,28 @@ def test_parse_code_other_encoding_and_size_are_refused():
         parse_code("权限".encode("gb18030"), name="x")
     with pytest.raises(MalformedError, match="POLICY_SIZE"):
         parse_code(b" " * (MAX_POLICY_FILE_BYTES + 1), name="x")
+
+
+def test_parse_policy_file_answer_by_desk_is_kept():
+    """A permit may say that a person answers; without a word the node answers by itself."""
+    by_desk, by_node = (
+        parse_policy_file(text.encode(), name="p.cedar")[0]
+        for text in (READ.replace("@fields", '@answer("desk") @fields'), READ)
+    )
+
+    assert (by_desk.by_desk, by_node.by_desk) == (True, False)
+
+
+@pytest.mark.parametrize("answer", ['@answer("machine")', '@answer("")', "@answer"])
+def test_parse_policy_file_unknown_answer_is_refused(answer):
+    """A word that nobody knows would be answered by nobody, or by the node."""
+    with pytest.raises(MalformedError, match="POLICY_ANSWER"):
+        parse_policy_file(READ.replace("@fields", f"{answer} @fields").encode(), name="p.cedar")
+
+
+def test_parse_policy_file_answer_on_a_forbid_is_refused():
+    """What is forbidden nobody answers."""
+    text = DENY_SECRET.replace("@basis", '@answer("desk") @basis')
+
+    with pytest.raises(MalformedError, match="POLICY_ANSWER"):
+        parse_policy_file(text.encode(), name="p.cedar")

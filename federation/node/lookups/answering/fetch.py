@@ -75,6 +75,10 @@ def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     dossier = dossier_of(node.name, permit, node.today())
     request = fetch_request(agency_facts(in_force, asker), dossier, occasion=occasion, fields=item.fields)
     decision = decide(in_force.policies, request)
+    if decision.by_desk:
+        decision = refused_by_rule(
+            RuleError("DESK_MISSING", "a person must answer this, and this province has no desk yet")
+        )
     fields, expires = decision.fields & item.fields, handle.expires
 
     def apply(transaction: GroupTransaction) -> None:

@@ -31,13 +31,14 @@ from federation.domain.permit import Permit
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import dossier_of, find_own
-from federation.node.lookups.answering.occasion import occasion_of
+from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule
 from federation.node.lookups.kinds import ANSWER_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.subjects.given import given_of, put_given
 from federation.node.trust import InForce
+from federation.protocol.errors import RuleError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import decide
 from federation.store.exchange_log import GroupTransaction
@@ -57,6 +58,10 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
     occasion = occasion_of(statement, case=case, counties=frozenset({asker.county}), node=node)
     asked = [search_request(sender, DossierFacts(province=node.name), occasion=occasion)]
     decision = decide(in_force.policies, asked[0])
+    if decision.by_desk:
+        decision = refused_by_rule(
+            RuleError("DESK_MISSING", "a person must answer this, and this province has no desk yet")
+        )
 
     def is_answered(permit: Permit) -> bool:
         """A record that policy keeps from this asker is no hit: a refusal would tell that it exists."""
