@@ -7,7 +7,7 @@ in must cite a question of ours to that very node.
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
@@ -52,8 +52,10 @@ def reply_to(
     record_message(node, transaction, make_ready(node, draft), in_force=in_force)
 
 
-def take_reply(node: Node, incoming: Incoming, content: bytes) -> Judgement:
+def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None) -> Judgement:
     """Takes a reply in, if it is one: it must cite a request that we sent to that very node.
+
+    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one.
 
     Raises:
         MalformedError: REPLY_UNASKED.
@@ -62,6 +64,7 @@ def take_reply(node: Node, incoming: Incoming, content: bytes) -> Judgement:
     request = find_by_digest(node.database, "sent", cited) if cited is not None else None
     if request is None or request.pair.recipient != statement.sender.node or cited is None:
         raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
+    reply = records.Reply(request=cited, message_id=statement.id, ends=ends)
     return Judgement(
         decision=Decision(
             verdict=Verdict.ALLOWED,
@@ -71,7 +74,7 @@ def take_reply(node: Node, incoming: Incoming, content: bytes) -> Judgement:
             title_zh="对本省请求的答复",
             title_en="A reply to a request of ours",
         ),
-        apply=lambda tx: records.put_reply(tx, cited, content, owner=statement.sender.node),
+        apply=lambda tx: records.put_reply(tx, reply, owner=statement.sender.node),
         after=lambda: node.arrivals.tell(cited),
     )
 

@@ -274,9 +274,8 @@ def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgeme
 
 def _judge_report(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     del in_force
-    content = only_item(incoming.body)
-    decode_report(content, given_by=incoming.statement.sender.node)
-    return take_reply(node, incoming, content)
+    decode_report(only_item(incoming.body), given_by=incoming.statement.sender.node)
+    return take_reply(node, incoming)
 
 
 SUBJECT: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {

@@ -50,13 +50,10 @@ def judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
 def judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     """Takes in hit or no hit, the reply to a search of ours."""
     del in_force
-    content = only_item(incoming.body)
-    decode_answer_item(content)
-    return take_reply(node, incoming, content)
+    return take_reply(node, incoming, ends=decode_answer_item(only_item(incoming.body)).expires)
 
 
 def judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     """Takes in the fields that were released to us, the reply to a fetch of ours."""
-    content = only_item(incoming.body)
-    decode_release_item(content, in_force.agreement.realm)
-    return take_reply(node, incoming, content)
+    release = decode_release_item(only_item(incoming.body), in_force.agreement.realm)
+    return take_reply(node, incoming, ends=release.expires)
