@@ -1,7 +1,8 @@
 """The unified social credit code: 18 characters that name an organisation.
 
 Rules kept: the alphabet is 0-9 and A-Z without I, O, S, V, Z; the last character is a modulo 31 check; the
-registration authority is one of the published classes, class N (rural collective economic organisations) included.
+registration authority is one of the published classes, class N (rural collective economic organisations) included; no
+message of an error shows a code.
 Source: GB 32100-2015, classes as extended since. Synthetic organisations have a body `DEM0...`, which is no
 allocated series.
 """
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from federation.protocol.errors import MalformedError
+from federation.protocol.ids import Realm
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUE: Final = {character: value for value, character in enumerate(_ALPHABET)}
@@ -67,14 +69,29 @@ def parse_uscc(text: str) -> Uscc:
         raise MalformedError("USCC_LENGTH", f"expected a social credit code of 18 characters, got {len(text)}")
     _verify_form(text)
     if _check_character(text[:17]) != text[17]:
-        raise MalformedError("USCC_CHECKSUM", f"the check character of social credit code {text} does not fit")
+        raise MalformedError("USCC_CHECKSUM", "the check character of the social credit code does not fit")
     return Uscc(value=text, authority=text[0], kind=text[1], division=text[2:8], organisation=text[8:17])
+
+
+def verify_uscc(text: str, realm: Realm) -> str:
+    """Returns the code when an organisation of that realm can have it.
+
+    Raises:
+        MalformedError: as `parse_uscc`; REAL_USCC_IN_DEMO for a code that is none of the invented series;
+            DEMO_USCC_IN_LIVE for one that is.
+    """
+    synthetic = parse_uscc(text).is_synthetic()
+    if realm is Realm.DEMO and not synthetic:
+        raise MalformedError("REAL_USCC_IN_DEMO", "the demo realm takes organisation codes of the series DEM0 only")
+    if realm is Realm.LIVE and synthetic:
+        raise MalformedError("DEMO_USCC_IN_LIVE", "organisation codes of the series DEM0 are invented ones")
+    return text
 
 
 def _verify_form(text: str) -> None:
     division = text[2:8]
     if any(character not in _VALUE for character in text) or not division.isdigit():
-        raise MalformedError("USCC_FORM", f"expected 0-9, A-Z without IOSVZ, a division of digits, got {text!r:.40}")
+        raise MalformedError("USCC_FORM", "expected 0-9, A-Z without IOSVZ, and a division of digits")
     if text[0] not in AUTHORITIES:
         raise MalformedError("USCC_CLASS", f"expected a class of {''.join(AUTHORITIES)}, got {text[0]!r}")
 

@@ -34,9 +34,13 @@ class _SelectorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Selector
     """The citizen number (GB 11643)."""
     SELECTOR_KIND_PERMIT: _SelectorKind.ValueType  # 2
     """The federation's name of a residence permit (居住证)."""
+    SELECTOR_KIND_PLATE: _SelectorKind.ValueType  # 3
+    """The plate of a vehicle (号牌), in its written form such as 浙H·I0001."""
+    SELECTOR_KIND_USCC: _SelectorKind.ValueType  # 4
+    """The unified social credit code of an enterprise (统一社会信用代码, GB 32100)."""
 
 class SelectorKind(_SelectorKind, metaclass=_SelectorKindEnumTypeWrapper):
-    """Which number a person is looked up by."""
+    """What a person or thing is looked up by."""
 
 SELECTOR_KIND_UNSPECIFIED: SelectorKind.ValueType  # 0
 """Not set: refused."""
@@ -44,6 +48,10 @@ SELECTOR_KIND_CITIZEN_NUMBER: SelectorKind.ValueType  # 1
 """The citizen number (GB 11643)."""
 SELECTOR_KIND_PERMIT: SelectorKind.ValueType  # 2
 """The federation's name of a residence permit (居住证)."""
+SELECTOR_KIND_PLATE: SelectorKind.ValueType  # 3
+"""The plate of a vehicle (号牌), in its written form such as 浙H·I0001."""
+SELECTOR_KIND_USCC: SelectorKind.ValueType  # 4
+"""The unified social credit code of an enterprise (统一社会信用代码, GB 32100)."""
 Global___SelectorKind: _TypeAlias = SelectorKind  # noqa: Y015
 
 class _Urgency:
@@ -304,7 +312,7 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
 @_typing.final
 class Selector(_message.Message):
-    """What one person is looked up by: one exact number. There is no search by name and none by a part of a number."""
+    """What one person or thing is looked up by: one exact number. There is no search by name and none by a part of a number."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LookupServiceStub(object):
-    """Asks the other provinces about one person, under an open case. Agency side only, police only.
+    """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
     signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
@@ -67,7 +67,7 @@ class LookupServiceStub(object):
 
 
 class LookupServiceServicer(object):
-    """Asks the other provinces about one person, under an open case. Agency side only, police only.
+    """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
     signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
@@ -146,7 +146,7 @@ def add_LookupServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LookupService(object):
-    """Asks the other provinces about one person, under an open case. Agency side only, police only.
+    """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
     signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could

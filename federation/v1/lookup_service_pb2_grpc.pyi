@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LookupServiceStub:
-    """Asks the other provinces about one person, under an open case. Agency side only, police only.
+    """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
     signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
@@ -51,7 +51,7 @@ class LookupServiceStub:
 
 @_typing.type_check_only
 class LookupServiceAsyncStub(LookupServiceStub):
-    """Asks the other provinces about one person, under an open case. Agency side only, police only.
+    """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
     signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
@@ -71,7 +71,7 @@ class LookupServiceAsyncStub(LookupServiceStub):
     """Lists the agency's own look-ups, newest first. Idempotent; the reading is logged."""
 
 class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Asks the other provinces about one person, under an open case. Agency side only, police only.
+    """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
     signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could

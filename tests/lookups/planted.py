@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
+from federation.domain.dossiers.dossier import parse_dossier_urn
 from federation.domain.lookup.case import CaseTerms, LookupCase, close_case, open_case
 from federation.domain.lookup.handle import Handle
-from federation.domain.permit import parse_permit_urn
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
 
 FIRST_DAY, DAYS = date(2026, 11, 2), 28
@@ -254,7 +254,7 @@ def _handle(maker: _Maker, who: tuple[AgencyId, str], case_id: str, expires: dat
         case_id=case_id,
         asker=who[0],
         officer=who[1],
-        urn=parse_permit_urn(maker.permit()),
+        dossier=parse_dossier_urn(maker.permit()),
         expires=expires,
     )
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from federation.domain.cases.table import AnswerBy, find_failure, parse_cases
+from federation.domain.dossiers.dossier import DOSSIER_FIELDS
 from federation.domain.lookup_policy import LOOKUP_FUNCTION
-from federation.domain.permit_item import PERMIT_FIELDS
 from federation.domain.permit_policy import FUNCTION_OF
 from federation.domain.rules.function_register import parse_functions
 from federation.protocol.errors import MalformedError
@@ -18,6 +18,7 @@ from tests.policies.case_table import ROOT, load_cases, policy_files
 BOOK = load_policy_book(policy_files())
 TABLES = {name: load_cases(name, frozenset(BOOK.policies)) for name in ("permits.toml", "lookups.toml")}
 CASES = tuple(case for cases in TABLES.values() for case in cases)
+INVESTIGATION = ("purpose", "lookup.criminal_investigation")
 RELEASING = ("read-", "recognise-", "share-", "fetch-")
 
 
@@ -95,11 +96,11 @@ def test_every_clause_has_its_sentence_in_two_languages():
 
 
 def test_permits_that_release_fields_name_known_ones():
-    """What may be read, recognised or shared is listed by name; no list holds a field that a permit does not have."""
+    """What may be read, recognised or shared is listed by name; no list holds a field that no kind of record has."""
     for policy in BOOK.policies.values():
         releases = policy.effect is Effect.PERMIT and policy.id.startswith(RELEASING)
         assert bool(policy.fields) == releases, policy.id
-        assert policy.fields <= set(PERMIT_FIELDS)
+        assert not policy.fields or any(policy.fields <= known for known in DOSSIER_FIELDS.values())
 
 
 def test_photo_and_ethnicity_never_cross_a_border():
@@ -193,12 +194,14 @@ def test_search_releases_no_field():
 def test_fetch_never_releases_number_or_address_without_a_person():
     """Number and addresses are released by a person at the desk, and photo, ethnicity and the permit's name never."""
     fetches = [policy for policy in BOOK.policies.values() if policy.id.startswith("fetch-")]
+    widest = [BOOK.policies[name].fields for name in ("fetch-identity", "fetch-vehicle", "fetch-enterprise")]
 
     assert fetches
     for policy in fetches:
-        assert policy.by_desk or policy.fields <= BOOK.policies["fetch-identity"].fields
+        assert policy.by_desk or any(policy.fields <= fields for fields in widest)
         assert policy.by_desk or not policy.fields & {"citizen_number", "residence_address", "household_address"}
         assert not policy.fields & {"photo_digest", "ethnicity", "urn"}
+        assert not policy.fields & {"plate", "permit", "representative_number"}
 
 
 def test_desk_answers_only_look_ups():
@@ -207,6 +210,20 @@ def test_desk_answers_only_look_ups():
 
     assert {policy.id.partition("-")[0] for policy in desk} == {"search", "fetch"}
     assert {case.answer for case in CASES} >= {AnswerBy.DESK, AnswerBy.NODE}
+
+
+def test_keeper_and_representative_are_released_to_investigations_only():
+    """A vehicle's keeper and an enterprise's representative are persons: no other purpose learns who they are."""
+    releasing = [policy for policy in BOOK.policies.values() if policy.fields & {"keeper", "legal_representative"}]
+
+    assert {policy.id for policy in releasing if policy.id.startswith("fetch-")} == {
+        "fetch-vehicle",
+        "fetch-enterprise",
+    }
+    for case in (
+        case for case in CASES if decide_afresh(BOOK, case.request).fields & {"keeper", "legal_representative"}
+    ):
+        assert case.request.action != "lookup.fetch" or INVESTIGATION in case.request.context
 
 
 def _is_about(policy, case):

@@ -1,8 +1,9 @@
-"""What goes over the border in a look-up: a question about one person, hit or no hit, then named fields of the hit.
+"""What goes over the border in a look-up: a question about one person or thing, hit or no hit, then named fields of it.
 
-Rules kept: one person by an exact number or an exact permit; no names, no wildcards, no lists; an answer holds no field
-of a person; a fetch names its fields and is signed by the officer's own key; a release holds just the fields asked
-for, and ends. The realm guard holds for every number. No message of an error and no `repr` shows a person or a handle.
+Rules kept: one exact number, permit, plate or USCC in its one written form; no names, no wildcards, no lists; an answer
+holds no field of a person; a fetch names its fields, all of one kind of record, and is signed by the officer's own
+key; a release holds just the fields asked for, and ends. The realm guard holds for every number. No message of an
+error and no `repr` shows a person or a handle.
 Trusts nothing: the bytes come from another province. Sources: misuse controls M1, M3 and M9; the two-step form of the
 Prüm decisions; canonical form as in `protocol.canonical_json`.
 """
@@ -10,7 +11,7 @@ Prüm decisions; canonical form as in `protocol.canonical_json`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -18,10 +19,15 @@ from types import MappingProxyType
 from typing import Final
 
 from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
+from federation.domain.dossiers.dossier import DOSSIER_FIELDS, DossierKind
+from federation.domain.dossiers.plate import PLATE_PROVINCES, parse_plate
+from federation.domain.dossiers.texts import is_citizen_number
+from federation.domain.dossiers.vehicle import verify_keeper
 from federation.domain.lookup.case import parse_case_id
 from federation.domain.lookup.handle import parse_handle
 from federation.domain.permit import parse_permit_urn
 from federation.domain.permit_item import PERMIT_FIELDS, PermitItem
+from federation.domain.uscc import verify_uscc
 from federation.protocol.canonical_json import (
     JsonValue,
     decode_canonical,
@@ -44,10 +50,9 @@ FETCH_BODY: Final = "application/vnd.bridgehead.lookup-fetch.v1+json"
 RELEASE_BODY: Final = "application/vnd.bridgehead.lookup-release.v1+json"
 """The media type of a body that holds one `ReleaseItem`."""
 
-_FIELDS: Final = frozenset(PERMIT_FIELDS)
 _STEP_UP: Final = "bridgehead/v1/lookup.fetch"
 _WILDCARD: Final = re.compile(r"[*?%_\[\]＊？％＿]")
-_NUMBER: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
+_CODE: Final = re.compile(r"[0-9A-Z]{18}", re.ASCII)
 _PERMIT_PREFIX: Final = "urn:permit:"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_TEXT: Final = 200
@@ -56,10 +61,23 @@ _SIGNATURE_BYTES: Final = 64
 
 
 class SelectorKind(StrEnum):
-    """By what a person may be looked up."""
+    """By what may be looked up; `DOSSIER_OF` says which kind of record each finds."""
 
     CITIZEN_NUMBER = "citizen_number"
     PERMIT = "permit"
+    PLATE = "plate"
+    USCC = "uscc"
+
+
+DOSSIER_OF: Final[Mapping[SelectorKind, DossierKind]] = MappingProxyType(
+    {
+        SelectorKind.CITIZEN_NUMBER: DossierKind.PERMIT,
+        SelectorKind.PERMIT: DossierKind.PERMIT,
+        SelectorKind.PLATE: DossierKind.VEHICLE,
+        SelectorKind.USCC: DossierKind.ENTERPRISE,
+    }
+)
+"""What a look-up finds: a person's permits, one vehicle, one enterprise; never a person's vehicles."""
 
 
 class Outcome(StrEnum):
@@ -89,7 +107,7 @@ def deadline_of(urgency: Urgency, asked: datetime) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """One person, exactly: a citizen number or the name of a permit."""
+    """One person or thing, exactly: a citizen number, the name of a permit, a plate, a USCC."""
 
     kind: SelectorKind
     value: str
@@ -100,35 +118,42 @@ class Selector:
 
 
 def parse_selector(text: str, realm: Realm) -> Selector:
-    """Parses a citizen number of 18 characters or the URN of a permit, exactly as written.
+    """Parses a citizen number, a permit's URN, a plate such as `浙H·I0001` or a USCC, exactly in its written form.
+
+    Eighteen digits (or seventeen and an X) are a citizen number, unless they can be a USCC only.
 
     Raises:
-        MalformedError: LOOKUP_WILDCARD; LOOKUP_FORM for a name, a list or anything else; CITIZEN_NUMBER_* and
-            REAL_NUMBER_IN_DEMO for a number that nobody of this realm can have; PERMIT_URN.
+        MalformedError: LOOKUP_WILDCARD; LOOKUP_FORM for a name, a list or anything else; CITIZEN_NUMBER_*, PLATE_*,
+            USCC_* and REAL_*_IN_DEMO for what nobody and nothing of this realm can have; PERMIT_URN.
     """
     if _WILDCARD.search(text):
-        raise MalformedError("LOOKUP_WILDCARD", "expected one exact number or permit, got a wildcard")
-    if _NUMBER.fullmatch(text):
-        return Selector(kind=SelectorKind.CITIZEN_NUMBER, value=verify_citizen_number(text, realm))
+        raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
     if text.startswith(_PERMIT_PREFIX):
-        return Selector(kind=SelectorKind.PERMIT, value=parse_permit_urn(text))
-    raise MalformedError("LOOKUP_FORM", "expected one citizen number or one permit; names and lists are not looked up")
+        return _selector(SelectorKind.PERMIT, text, realm)
+    if text[:1] in PLATE_PROVINCES and text[2:3] == "·":
+        return _selector(SelectorKind.PLATE, text, realm)
+    if _CODE.fullmatch(text):
+        return _selector(SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC, text, realm)
+    told = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
+    raise MalformedError("LOOKUP_FORM", told)
 
 
 def verify_selector(selector: Selector, realm: Realm) -> Selector:
-    """Returns a selector when parsing its value gives the same one.
+    """Returns a selector whose value is one of its own kind, in its written form and of this realm.
 
     Raises:
         MalformedError: as `parse_selector`; LOOKUP_FORM when the value is of the other kind.
     """
+    if selector.kind is SelectorKind.USCC and _CODE.fullmatch(selector.value):
+        return _selector(selector.kind, selector.value, realm)
     if parse_selector(selector.value, realm) != selector:
-        raise MalformedError("LOOKUP_FORM", f"expected a value of kind {selector.kind}, got one of the other kind")
+        raise MalformedError("LOOKUP_FORM", f"expected a value of kind {selector.kind}, got one of another kind")
     return selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchItem:
-    """The question: does the other side hold a permit of this person?"""
+    """The question: does the other side hold a record of this person or thing?"""
 
     lookup_id: MessageId
     selector: Selector
@@ -154,7 +179,7 @@ def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
     expect_names(selector, Selector.__slots__, what=what)
     kind = next((kind for kind in SelectorKind if kind.value == selector["kind"]), None)
     if kind is None:
-        raise MalformedError("LOOKUP_FORM", f"{what}: expected the kind citizen_number or permit")
+        raise MalformedError("LOOKUP_FORM", f"{what}: expected one of the kinds {', '.join(SelectorKind)}")
     found = Selector(kind=kind, value=read_text(selector, "value", what=what))
     return SearchItem(
         lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
@@ -270,7 +295,7 @@ def decode_fetch_item(encoded: bytes) -> FetchItem:
 
     Raises:
         MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM, BASE64 and STEP_UP_FORM for its form; LOOKUP_FIELD when it
-            names no field, or one that no permit has.
+            names no field, or fields that no one kind of record has.
     """
     what = "look-up fetch"
     value = decode_canonical(encoded, what=what)
@@ -288,15 +313,18 @@ def decode_fetch_item(encoded: bytes) -> FetchItem:
 
 
 def verify_fields(fields: frozenset[str]) -> frozenset[str]:
-    """Returns the fields when there is at least one and a permit has each of them.
+    """Returns the fields when there is at least one and one kind of record has all of them.
 
     Raises:
         MalformedError: LOOKUP_FIELD.
     """
     if not fields:
         raise MalformedError("LOOKUP_FIELD", "expected at least one named field")
-    if not fields <= _FIELDS:
-        raise MalformedError("LOOKUP_FIELD", f"no such field of a permit: {min(fields - _FIELDS)!r:.60}")
+    unknown = fields.difference(*DOSSIER_FIELDS.values())
+    if unknown:
+        raise MalformedError("LOOKUP_FIELD", f"no such field of a permit, vehicle or enterprise: {min(unknown)!r:.60}")
+    if not any(fields <= known for known in DOSSIER_FIELDS.values()):
+        raise MalformedError("LOOKUP_FIELD", "expected fields of one kind of record: permit, vehicle or enterprise")
     return fields
 
 
@@ -337,7 +365,8 @@ def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:
 
     Raises:
         MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form; LOOKUP_FIELD when it holds no field or
-            one that no permit has; LOOKUP_VALUE for a value of another form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
+            fields that no one kind of record has; LOOKUP_VALUE for a value of another form; CITIZEN_NUMBER_*, PLATE_*,
+            USCC_* and REAL_*_IN_DEMO.
     """
     what = "look-up release"
     value = decode_canonical(encoded, what=what)
@@ -357,10 +386,36 @@ def _verify_values(fields: Mapping[str, str], realm: Realm) -> None:
     for name, text in fields.items():
         if not 0 < len(text) <= _MAX_TEXT or _CONTROL.search(text):
             raise MalformedError("LOOKUP_VALUE", f"expected {name!r} to be 1 to {_MAX_TEXT} characters", field=name)
-    if "citizen_number" in fields:
-        verify_citizen_number(fields["citizen_number"], realm)
+        if name in _NUMBERS:
+            _NUMBERS[name](text, realm)
     if "birth_date" in fields:
         verify_birth_realm(_parse_date(fields["birth_date"]), realm)
+
+
+_NUMBERS: Final[Mapping[str, Callable[[str, Realm], str]]] = MappingProxyType(
+    {
+        "citizen_number": verify_citizen_number,
+        "representative_number": verify_citizen_number,
+        "keeper": verify_keeper,
+        "plate": parse_plate,
+        "uscc": verify_uscc,
+    }
+)
+"""The fields whose values no other realm may hold, and who says so."""
+
+
+def _selector(kind: SelectorKind, text: str, realm: Realm) -> Selector:
+    return Selector(kind=kind, value=_VALUES[kind](text, realm))
+
+
+_VALUES: Final[Mapping[SelectorKind, Callable[[str, Realm], str]]] = MappingProxyType(
+    {
+        SelectorKind.CITIZEN_NUMBER: verify_citizen_number,
+        SelectorKind.PERMIT: lambda text, _: parse_permit_urn(text),
+        SelectorKind.PLATE: parse_plate,
+        SelectorKind.USCC: verify_uscc,
+    }
+)
 
 
 def _parse_date(text: str) -> date:

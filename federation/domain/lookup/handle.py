@@ -2,7 +2,7 @@
 
 Rules kept: a handle is random and says nothing of the person; it opens nothing for another agency, another officer or
 another case; it dies after 24 hours and never outlives its case. Whether the case was closed meanwhile is the case's
-own matter (`case.verify_open`). No message of an error shows a handle or the permit behind it.
+own matter (`case.verify_open`). No message of an error shows a handle or the record behind it.
 Sources: misuse controls M1, M3 and M9; the two-step form of the Prüm decisions.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from federation.domain.dossiers.dossier import DossierRef
 from federation.domain.lookup.case import LookupCase
-from federation.domain.permit import PermitUrn
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
 
@@ -37,11 +37,11 @@ class Handle:
     case_id: str
     asker: AgencyId
     officer: str
-    urn: PermitUrn
+    dossier: DossierRef
     expires: datetime
 
     def __repr__(self) -> str:
-        """Hides the handle and the permit: who reads a log line can neither fetch nor name anybody."""
+        """Hides the handle and the record: who reads a log line can neither fetch nor name anybody."""
         return f"Handle({self.lookup_id}, {self.case_id}, {self.asker})"
 
 

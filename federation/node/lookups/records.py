@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from federation.domain.dossiers.dossier import DossierKind, parse_dossier_urn
 from federation.domain.lookup.case import LookupCase, decode_case, encode_case
 from federation.domain.lookup.handle import Handle, parse_handle
-from federation.domain.permit import parse_permit_urn
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import (
     AgencyId,
@@ -38,7 +38,8 @@ MAX_LINES = 10_000
 class Asked:
     """One question that an officer of ours asked of one province: `digest` is its statement's, which a reply cites.
 
-    `desk` is the serial of the certificate that it came by, empty when that is not known.
+    `desk` is the serial of the certificate that it came by, empty when that is not known. `kind` is that of the record
+    that is looked for.
     """
 
     time: datetime
@@ -50,6 +51,7 @@ class Asked:
     step: str
     digest: str
     desk: str = ""
+    kind: DossierKind = DossierKind.PERMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def put_handle(transaction: GroupTransaction, handle: Handle, *, owner: NodeName
         "case_id": handle.case_id,
         "asker": str(handle.asker),
         "officer": handle.officer,
-        "urn": handle.urn,
+        "dossier": handle.dossier.id,
         "expires": format_time(handle.expires),
     }
     put_records(transaction, [_plain(HANDLE, handle.handle, owner=owner, content=encode_canonical(value))])
@@ -183,6 +185,7 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
         "step": asked.step,
         "digest": asked.digest,
         "desk": asked.desk,
+        "kind": asked.kind.value,
     }
     record = Record(
         id=f"{asked.agency}/{format_time(asked.time)}/{asked.lookup_id}/{asked.node}",
@@ -223,7 +226,7 @@ def _read_handle(record: Record) -> Handle:
         case_id=read_text(value, "case_id", what=HANDLE),
         asker=parse_agency_id(read_text(value, "asker", what=HANDLE)),
         officer=read_text(value, "officer", what=HANDLE),
-        urn=parse_permit_urn(read_text(value, "urn", what=HANDLE)),
+        dossier=parse_dossier_urn(read_text(value, "dossier", what=HANDLE)),
         expires=parse_time(read_text(value, "expires", what=HANDLE)),
     )
 
@@ -250,6 +253,7 @@ def _read_asked(content: bytes) -> Asked:
         step=read_text(value, "step", what=ASKED),
         digest=read_text(value, "digest", what=ASKED),
         desk=read_text(value, "desk", what=ASKED),
+        kind=DossierKind(read_text(value, "kind", what=ASKED)),
     )
 
 

@@ -9,7 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.domain.dossiers.dossier import DossierKind
 from federation.domain.lookup.asking import (
+    DOSSIER_OF,
     AnswerItem,
     FetchItem,
     Outcome,
@@ -310,3 +312,93 @@ def test_outcomes_are_the_five_honest_ones():
 def test_repr_shows_no_person_and_no_handle(item):
     """A log line or a traceback names nobody and opens nothing."""
     assert not any(secret in repr(item) for secret in (NUMBER, HANDLE, "徐谷雨", "2190"))
+
+
+PLATE, USCC = "浙H·I0001", "12361123DEM0000017"
+
+
+@pytest.mark.parametrize(("text", "kind"), [(PLATE, SelectorKind.PLATE), (USCC, SelectorKind.USCC)])
+def test_plate_and_uscc_are_selectors_of_their_own_kind(text, kind):
+    """A vehicle and an enterprise are looked up by one exact code, and the question comes back as it was sent."""
+    selector = Selector(kind=kind, value=text)
+    assert parse_selector(text, Realm.DEMO) == selector
+    item = replace(SEARCH, selector=selector)
+    assert decode_search_item(encode_search_item(item), Realm.DEMO) == item
+    assert text not in repr(selector)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "reason"),
+    [
+        (SelectorKind.PLATE, "浙HI0001", "LOOKUP_FORM"),
+        (SelectorKind.PLATE, "浙h·I0001", "PLATE_FORM"),
+        (SelectorKind.PLATE, "浙H·I00*1", "LOOKUP_WILDCARD"),
+        (SelectorKind.PLATE, "浙H·I0001,浙H·I0002", "PLATE_FORM"),
+        (SelectorKind.PLATE, USCC, "LOOKUP_FORM"),
+        (SelectorKind.USCC, "12361123DEM0000018", "USCC_CHECKSUM"),
+        (SelectorKind.USCC, "12361123dem0000017", "LOOKUP_FORM"),
+        (SelectorKind.USCC, "N2330822MF00000019", "REAL_USCC_IN_DEMO"),
+        (SelectorKind.USCC, PLATE, "LOOKUP_FORM"),
+        (SelectorKind.CITIZEN_NUMBER, USCC, "LOOKUP_FORM"),
+    ],
+)
+def test_other_forms_of_plate_and_uscc_are_refused(kind, text, reason):
+    """Nothing is normalised on the wire: a code has one written form, and the error does not show it."""
+    with pytest.raises(MalformedError) as caught:
+        verify_selector(Selector(kind=kind, value=text), Realm.DEMO)
+    assert caught.value.reason == reason
+    assert text not in str(caught.value)
+
+
+def test_real_plate_is_no_selector_of_the_demo():
+    """Only plates that were never issued are looked up in the demo realm."""
+    plate = PLATE.replace("I", "1")
+    with pytest.raises(MalformedError, match="REAL_PLATE_IN_DEMO"):
+        parse_selector(plate, Realm.DEMO)
+    assert parse_selector(plate, Realm.LIVE).kind is SelectorKind.PLATE
+
+
+def test_every_selector_finds_one_kind_of_record():
+    """A citizen number finds permits and never vehicles."""
+    assert set(DOSSIER_OF) == set(SelectorKind)
+    assert DOSSIER_OF[SelectorKind.CITIZEN_NUMBER] is DossierKind.PERMIT
+
+
+@pytest.mark.parametrize("fields", [{"plate_class", "keeper"}, {"status"}, {"name", "legal_representative"}])
+def test_fields_of_one_kind_may_be_named(fields):
+    """A fetch names fields of a permit, of a vehicle or of an enterprise."""
+    assert verify_fields(frozenset(fields)) == fields
+
+
+@pytest.mark.parametrize("fields", [{"keeper", "holder_name"}, {"name", "colour"}, {"uscc", "plate"}])
+def test_fields_of_two_kinds_are_refused(fields):
+    """No record has them all."""
+    with pytest.raises(MalformedError, match="LOOKUP_FIELD"):
+        verify_fields(frozenset(fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"keeper": "N2330822MF00000019"}, "REAL_USCC_IN_DEMO"),
+        ({"keeper": "361123219003070013"}, "CITIZEN_NUMBER_CHECKSUM"),
+        ({"keeper": "浙"}, "KEEPER_FORM"),
+        ({"plate": PLATE.replace("I", "1")}, "REAL_PLATE_IN_DEMO"),
+        ({"uscc": "N2330822MF00000019"}, "REAL_USCC_IN_DEMO"),
+        ({"representative_number": "361123219003070013"}, "CITIZEN_NUMBER_CHECKSUM"),
+        ({"keeper": NUMBER, "holder_name": "徐谷雨"}, "LOOKUP_FIELD"),
+    ],
+)
+def test_release_with_a_number_of_another_realm_or_form_is_refused(fields, reason):
+    """The realm guard holds for every number in a release, whatever kind of record it comes from."""
+    encoded = encode_release_item(replace(RELEASE, fields=fields))
+    with pytest.raises(MalformedError) as caught:
+        decode_release_item(encoded, Realm.DEMO)
+    assert caught.value.reason == reason
+
+
+def test_release_of_a_vehicle_and_of_an_enterprise_comes_back():
+    """Keeper as a person or an organisation; a representative by name."""
+    for fields in ({"keeper": NUMBER, "colour": "白"}, {"keeper": USCC}, {"legal_representative": "徐谷雨"}):
+        release = replace(RELEASE, fields=fields)
+        assert decode_release_item(encode_release_item(release), Realm.DEMO) == release

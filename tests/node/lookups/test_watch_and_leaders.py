@@ -14,12 +14,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from federation.domain.dossiers.dossier import parse_dossier_urn
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.domain.lookup.break_glass import Finding, review_bytes
 from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.misuse import countersign_bytes
 from federation.domain.lookup.watch import FlagKind
-from federation.domain.permit import parse_permit_urn
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching
 from federation.node.lookups.officers import register_officer_key
@@ -240,7 +240,7 @@ async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> Non
         now = found.rig.clock()
         handle = Handle(
             handle="h" * 32, lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), case_id=CASE,
-            asker=YUSHAN_POLICE, officer="officer-1", urn=parse_permit_urn(URN), expires=now,
+            asker=YUSHAN_POLICE, officer="officer-1", dossier=parse_dossier_urn(URN), expires=now,
         )  # fmt: skip
         raised = flags.judge_hit(found.home, handle, now)
         assert [one.flag.kind for one in raised] == [FlagKind.HONEY]

@@ -13,7 +13,6 @@ from federation.domain.lookup.asking import (
     ReleaseItem,
     decode_fetch_item,
     encode_release_item,
-    release_fields,
     verify_step_up,
 )
 from federation.domain.lookup.handle import (
@@ -23,16 +22,13 @@ from federation.domain.lookup.handle import (
 from federation.domain.lookup_policy import (
     fetch_request,
 )
-from federation.domain.permit import parse_permit_urn
-from federation.domain.permit_item import project_permit
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
-from federation.node.lookups.answering.dossiers import dossier_of
+from federation.node.lookups.answering.dossiers import dossier_of, find_dossier
 from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule, write_nothing
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.node import Node
-from federation.node.permits.records import find_own_permit
 from federation.node.permits.ruling import agency_facts
 from federation.node.subjects.given import given_of, put_given
 from federation.node.trust import InForce
@@ -53,12 +49,12 @@ def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     item, asker = decode_fetch_item(only_item(incoming.body)), statement.sender.agency
     case = records.find_case(node.database, asker.node, statement.case or "", told=True)
     handle = records.find_handle(node.database, item.handle)
-    permit = find_own_permit(node.database, parse_permit_urn(handle.urn)) if handle is not None else None
+    found = find_dossier(node, handle.dossier) if handle is not None else None
 
     def remember(transaction: GroupTransaction, verdict: Verdict, fields: frozenset[str]) -> None:
-        if permit is not None:
+        subject = found.subject(fields) if found is not None else None
+        if subject is not None:
             given = given_of(statement, case=case, verdict=verdict, fields=fields, now=node.now())
-            subject = permit.holder.citizen_number
             put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
 
     def refused(transaction: GroupTransaction) -> None:
@@ -68,11 +64,11 @@ def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
         handle = _valid_handle(node, handle, statement)
     except RuleError as error:
         return Judgement(decision=refused_by_rule(error), apply=write_nothing, refused=refused)
-    if permit is None:
+    if found is None:
         raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
-    counties = frozenset({asker.county, permit.residence_division})
+    counties = frozenset({asker.county, found.division})
     occasion = occasion_of(statement, case=case, counties=counties, node=node, step_up=_is_signed(item))
-    dossier = dossier_of(node.name, permit, node.today())
+    dossier = dossier_of(node.name, found, node.today())
     request = fetch_request(agency_facts(in_force, asker), dossier, occasion=occasion, fields=item.fields)
     decision = decide(in_force.policies, request)
     if decision.by_desk:
@@ -82,7 +78,7 @@ def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     fields, expires = decision.fields & item.fields, handle.expires
 
     def apply(transaction: GroupTransaction) -> None:
-        values = release_fields(project_permit(permit, fields), fields)
+        values = found.release(fields)
         release = ReleaseItem(lookup_id=item.lookup_id, handle=item.handle, fields=values, expires=expires)
         body = one_item_body(RELEASE_BODY, encode_release_item(release))
         reply_to(node, transaction, incoming, kind=RELEASE_KIND, body=body, decision=decision)

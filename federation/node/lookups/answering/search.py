@@ -13,6 +13,7 @@ from functools import partial
 
 from federation.domain.lookup.asking import (
     ANSWER_BODY,
+    DOSSIER_OF,
     AnswerItem,
     decode_search_item,
     encode_answer_item,
@@ -27,10 +28,9 @@ from federation.domain.lookup_policy import (
     DossierFacts,
     search_request,
 )
-from federation.domain.permit import Permit
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
-from federation.node.lookups.answering.dossiers import dossier_of, find_own
+from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of, find_own
 from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule
 from federation.node.lookups.kinds import ANSWER_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
@@ -56,21 +56,22 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
     case = records.find_case(node.database, asker.node, item.case_id, told=True)
     sender, today = agency_facts(in_force, asker), node.today()
     occasion = occasion_of(statement, case=case, counties=frozenset({asker.county}), node=node)
-    asked = [search_request(sender, DossierFacts(province=node.name), occasion=occasion)]
+    nothing_yet = DossierFacts(province=node.name, kind=DOSSIER_OF[item.selector.kind].value)
+    asked = [search_request(sender, nothing_yet, occasion=occasion)]
     decision = decide(in_force.policies, asked[0])
     if decision.by_desk:
         decision = refused_by_rule(
             RuleError("DESK_MISSING", "a person must answer this, and this province has no desk yet")
         )
 
-    def is_answered(permit: Permit) -> bool:
+    def is_answered(found: FoundDossier) -> bool:
         """A record that policy keeps from this asker is no hit: a refusal would tell that it exists."""
-        counties = frozenset({asker.county, permit.residence_division})
+        counties = frozenset({asker.county, found.division})
         about = occasion_of(statement, case=case, counties=counties, node=node)
-        asked.append(search_request(sender, dossier_of(node.name, permit, today), occasion=about))
+        asked.append(search_request(sender, dossier_of(node.name, found, today), occasion=about))
         return decide(in_force.policies, asked[-1]).allowed
 
-    hits = [permit for permit in find_own(node, item.selector) if is_answered(permit)] if decision.allowed else []
+    hits = [found for found in find_own(node, item.selector) if is_answered(found)] if decision.allowed else []
 
     def apply(transaction: GroupTransaction) -> None:
         answer = AnswerItem(lookup_id=item.lookup_id, hit=False)
@@ -81,14 +82,15 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
                 case_id=case.case_id,
                 asker=asker,
                 officer=statement.sender.officer or "",
-                urn=hits[0].urn,
+                dossier=hits[0].ref,
                 expires=handle_expires(case, node.now()),
             )
             records.put_handle(transaction, handle, owner=node.name)
             answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
-            given = given_of(statement, case=case, verdict=Verdict.ALLOWED, fields=frozenset(), now=node.now())
-            subject = hits[0].holder.citizen_number
-            put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
+            subject = hits[0].subject(frozenset())
+            if subject is not None:
+                given = given_of(statement, case=case, verdict=Verdict.ALLOWED, fields=frozenset(), now=node.now())
+                put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
         body = one_item_body(ANSWER_BODY, encode_answer_item(answer))
         reply_to(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=decision)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from federation.domain.dossiers.dossier import DossierKind
 from federation.domain.lookup.asking import (
     Selector,
 )
@@ -28,11 +29,12 @@ QUOTAS = Quotas()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What is remembered of a question: which look-up, in which case, about whom (sealed), from which desk."""
+    """What is remembered of a question: look-up, case, about whom (sealed), which kind of record, which desk."""
 
     lookup_id: str
     case: LookupCase
     selector: Selector | None
+    kind: DossierKind
     desk: str
     home: Path
 

@@ -37,7 +37,6 @@ from federation.node.permits.ruling import Errand, begin_errand, record_refusal,
 from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import (
     AgencyId,
-    MessageId,
     parse_message_id,
 )
 from federation.protocol.keys import format_public_key
@@ -57,15 +56,16 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
     """
     errand = begin_errand(node, caller, act)
     case = verify_open(own_case(errand, question.case_id), node.now())
+    searched = _search_of(errand, question.handle)
     item = FetchItem(
-        lookup_id=_lookup_of(errand, question.handle),
+        lookup_id=parse_message_id(searched.lookup_id),
         handle=question.handle,
         fields=verify_fields(question.fields),
         officer_key=question.officer_key,
         officer_signature=question.officer_signature,
     )
     _verify_officer(home, errand, item)
-    dossier = DossierFacts(province=question.node)
+    dossier = DossierFacts(province=question.node, kind=searched.kind.value)
     occasion = occasion_of(errand, case, step_up=True)
     request = fetch_request(errand.agency, dossier, occasion=occasion, fields=item.fields)
     ruling = rule(errand, request)
@@ -74,7 +74,7 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
         return _fetch_refused(ruling.decision, ruling=ruling)
     said = Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
     draft = replace(draft_of(errand, question.node, said, case=case, decision=ruling.decision), asked=(request,))
-    line = Line(lookup_id=item.lookup_id, case=case, selector=None, desk=calling_desk(), home=home)
+    line = Line(lookup_id=item.lookup_id, case=case, selector=None, kind=searched.kind, desk=calling_desk(), home=home)
     digest, state = await send_and_wait(errand, draft, line)
     if isinstance(state, Decision):
         return _fetch_refused(state, ruling=ruling)
@@ -97,12 +97,12 @@ def _verify_officer(home: Path, errand: Errand, item: FetchItem) -> None:
         )
 
 
-def _lookup_of(errand: Errand, handle: str) -> MessageId:
+def _search_of(errand: Errand, handle: str) -> records.Asked:
     """The search that a handle came of: nobody fetches with a handle that their own agency did not get."""
     for asked, _ in reversed(records.list_asked(errand.node.database, errand.caller)):
         content = records.find_reply(errand.node.database, asked.digest) if asked.step == SEARCH_KIND else None
         if content is not None and decode_answer_item(content).handle == handle:
-            return parse_message_id(asked.lookup_id)
+            return asked
     raise NotFoundError("HANDLE_UNKNOWN", "this agency got no such handle; search first")
 
 

@@ -61,6 +61,7 @@ async def send_and_wait(errand: Errand, draft: Draft, line: Line) -> tuple[str, 
             step=draft.kind,
             digest=digest,
             desk=line.desk,
+            kind=line.kind,
         )
         if line.selector is not None:
             count(transaction, errand, line, selector=line.selector)

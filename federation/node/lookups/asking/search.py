@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from federation.domain.lookup.asking import (
+    DOSSIER_OF,
     SEARCH_BODY,
     Outcome,
     SearchItem,
@@ -47,7 +48,7 @@ from federation.wire.values import Act
 
 
 async def search(node: Node, question: LookupQuestion, *, home: Path, caller: AgencyId, act: Act) -> SearchResult:
-    """Asks one, several or all provinces whether they hold a permit of one person.
+    """Asks one, several or all provinces whether they hold a record of one person or thing.
 
     Raises:
         MalformedError: as `verify_selector`.
@@ -65,6 +66,7 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
         lookup_id=lookup_id,
         case=case,
         selector=question.selector,
+        kind=DOSSIER_OF[question.selector.kind],
         desk=calling_desk(),
         home=home,
     )
@@ -76,7 +78,8 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
 
 async def _ask_one(errand: Errand, name: NodeName, *, line: Line, item: SearchItem, urgency: Urgency) -> ProvinceAnswer:
     occasion = occasion_of(errand, line.case, urgency=urgency)
-    request = search_request(errand.agency, DossierFacts(province=name), occasion=occasion)
+    dossier = DossierFacts(province=name, kind=DOSSIER_OF[item.selector.kind].value)
+    request = search_request(errand.agency, dossier, occasion=occasion)
     ruling = rule(errand, request)
     if not ruling.decision.allowed:
         await record_refusal(errand, ruling, asked=[request])

@@ -1,8 +1,8 @@
 """What the watch over look-ups keeps: flags, the planted records, each officer's day, the sample for review.
 
 A flag is written in the transaction that writes what raised it, so that no question leaves without it. Nothing here
-holds a person's name or number. `<home>/honey.txt` has one permit URN a line; `<home>/calendar.toml` is the calendar of
-working days. Source: misuse controls M2, M5, M8, M11, M12.
+holds a person's name or number. `<home>/honey.txt` has one URN of a record or one plate a line;
+`<home>/calendar.toml` is the calendar of working days. Source: misuse controls M2, M5, M8, M11, M12.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
-from federation.domain.lookup.asking import Selector, SelectorKind
+from federation.domain.lookup.asking import Selector
 from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.watch import (
     BURST_WINDOW,
@@ -77,14 +77,14 @@ def judge_search(
     judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
     flags = find_misuse([*lines, judged], judged.time, find_calendar(home))
     flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)
-    if selector.kind is SelectorKind.PERMIT and selector.value in load_honey(home):
+    if selector.value in load_honey(home):
         flags = (*flags, honey_flag(line))
     return tuple(RaisedFlag(time=line.time, agency=agency, flag=flag) for flag in flags)
 
 
 def judge_hit(home: Path, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:
     """The flag that a hit raises at the answering side, when the record behind the handle is a planted one."""
-    if handle.urn not in load_honey(home):
+    if handle.dossier.id not in load_honey(home):
         return ()
     line = AskedLine(
         time=now, officer=handle.officer, agency=str(handle.asker), lookup_id=handle.lookup_id, case_id=handle.case_id
@@ -126,7 +126,7 @@ def review_sample(node: Node, agency: AgencyId) -> tuple[str, ...]:
 
 
 def load_honey(home: Path) -> frozenset[str]:
-    """The URNs of the planted records; empty when this home has none."""
+    """What the planted records are found by; empty when this home has none."""
     path = home / "honey.txt"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     return frozenset(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
