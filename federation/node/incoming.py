@@ -26,12 +26,12 @@ from federation.node.node import Node
 from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, told_record
 from federation.node.permits.records import copy_record, find_own_permit
 from federation.node.permits.ruling import agency_facts
-from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND, join_decisions
+from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
 from federation.node.subjects.report import SUBJECT
 from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
-from federation.protocol.policy import decide
+from federation.protocol.policy import decide, join_decisions
 from federation.protocol.statement import Statement
 from federation.store.records import put_records
 

@@ -34,7 +34,8 @@ class Judgement:
     """What our incoming policy says of a message, the rows it writes if that is yes, whom to tell when durable.
 
     `refused` writes the rows of a no: a person may later ask who was turned away. `asked` are the questions that were
-    put to policy; they are kept beside the leaf.
+    put to policy, which together make the decision; `asked_of_records` are those about single records, whose answers
+    show in the reply only. All are kept beside the leaf.
     """
 
     decision: Decision
@@ -42,6 +43,7 @@ class Judgement:
     refused: Callable[[GroupTransaction], object] = _no_rows
     after: Callable[[], object] = _nothing
     asked: tuple[PolicyRequest, ...] = ()
+    asked_of_records: tuple[PolicyRequest, ...] = ()
 
     def write(self, transaction: GroupTransaction) -> None:
         """Writes the rows of the verdict."""

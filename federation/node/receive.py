@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from federation.node.incoming import judge
-from federation.node.log.decisions import decision_records
+from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.receipts import build_receipt, stored_receipt
 from federation.node.node import Node
 from federation.node.trust import InForce
@@ -78,7 +78,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         return stored_receipt(node, seen)
     leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=in_force.agreement.version, now=now)
     entry = encode_leaf(leaf)
-    decisions = decision_records(leaf, asked=judgement.asked, book=in_force.policies, owner=node.name)
+    questions = Questions(deciding=judgement.asked, of_records=judgement.asked_of_records)
+    decisions = decision_records(leaf, questions, book=in_force.policies, owner=node.name)
 
     # 9 one transaction
     def record(transaction: GroupTransaction) -> tuple[StoredMessage, bool]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from federation.node.log.decisions import decision_records
+from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
 from federation.node.node import Node
 from federation.node.trust import InForce
@@ -138,7 +138,9 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, i
             created=statement.created,
         ),
     )
-    put_records(transaction, decision_records(leaf, asked=draft.asked, book=in_force.policies, owner=node.name))
+    put_records(
+        transaction, decision_records(leaf, Questions(deciding=draft.asked), book=in_force.policies, owner=node.name)
+    )
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)

@@ -18,7 +18,6 @@ from federation.protocol.errors import MalformedError
 
 if TYPE_CHECKING:
     from federation.cli.policy.check import FileCheck, TableCheck
-    from federation.node.log.replay import Difference, Replay
     from federation.protocol.canonical_json import JsonValue
     from federation.protocol.policy import PolicyBook, PolicyRequest
 
@@ -81,10 +80,14 @@ def replay(
     home: Annotated[Path, typer.Option("--home", help="A node's home; the node may be running.")],
     since: Annotated[str | None, typer.Option("--from", help="From then on, RFC 3339 in UTC.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Up to then, RFC 3339 in UTC.")] = None,
-    policies: Annotated[Path | None, typer.Option("--policies", help="A draft to compare with.")] = None,
+    policies: Annotated[Path | None, typer.Option("--draft", "--policies", help="A draft to compare with.")] = None,
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Decide again what this node decided: by the policies of the day, and by a draft; exit 1 if the day's differ."""
+    """Decide again every decision in this node's log: by the policies of the day, and by a draft.
+
+    Exit 1 if one differs by the policies of the day, or was kept without what it takes to decide it again.
+    """
+    from federation.cli.policy.replay_view import show_replay
     from federation.node.home.agreement_draft import read_policies
     from federation.node.log.replay import Period
     from federation.node.log.replay import replay as decide_again
@@ -94,8 +97,8 @@ def replay(
     period = Period(since=parse_time(since) if since else None, until=parse_time(until) if until else None)
     draft = load_policy_book(read_policies(policies)) if policies else None
     found = decide_again(home, now=datetime.now(UTC), period=period, draft=draft)
-    _show_replay(found, form, drafted=draft is not None)
-    if found.differing:
+    show_replay(found, form, drafted=draft is not None)
+    if not found.is_whole:
         raise typer.Exit(1)
 
 
@@ -136,54 +139,3 @@ def _show_checks(files: Sequence[FileCheck], tables: Sequence[TableCheck], form:
     for table in tables:
         for name, failure in table.failures.items():
             print(f"\n{table.name}: {name}\n  {failure}")
-
-
-def _show_replay(found: Replay, form: Form, *, drafted: bool) -> None:
-    same = found.questions - len(found.differing)
-    if form is Form.JSON:
-        value: dict[str, JsonOut] = {
-            "decisions": found.decisions,
-            "questions": found.questions,
-            "reproduced": same,
-            "differing": [_difference_value(each) for each in found.differing],
-        }
-        changed: JsonOut = [_difference_value(each) for each in found.changed]
-        show_json(value | ({"changed_by_draft": changed} if drafted else {}))
-        return
-    print(f"decisions   {found.decisions}, with {found.questions} questions to policy")
-    print(f"reproduced  {same}")
-    print(f"differ      {len(found.differing)}")
-    _show_differences(found.differing)
-    if drafted:
-        print(f"the draft   changes {len(found.changed)}")
-        _show_differences(found.changed)
-
-
-def _show_differences(differences: Sequence[Difference]) -> None:
-    from federation.protocol.ids import format_time
-
-    rows = [
-        (
-            format_time(each.kept.time),
-            each.kept.subject[:16],
-            each.was.request.action,
-            f"{each.was.verdict.value}: {', '.join(each.was.policies)}",
-            f"{each.now.verdict.value}: {', '.join(each.now.policies)}",
-        )
-        for each in differences
-    ]
-    if rows:
-        show_table(("time", "message", "action", "was", "would be"), rows)
-
-
-def _difference_value(found: Difference) -> JsonOut:
-    from federation.protocol.ids import format_time
-
-    return {
-        "time": format_time(found.kept.time),
-        "subject": found.kept.subject,
-        "agreement_version": found.kept.agreement_version,
-        "action": found.was.request.action,
-        "was": {"verdict": found.was.verdict.value, "policies": list(found.was.policies)},
-        "now": {"verdict": found.now.verdict.value, "policies": list(found.now.policies)},
-    }

@@ -1,46 +1,81 @@
 """Deciding again what this node once decided: by the policies of that day, and by a draft of others.
 
-Rules kept: nothing is written; the policies of the day are those of the agreement version that the decision names,
-verified from the pinned root, and their digest must be the one that was kept; a question is decided afresh, never out
-of memory. A difference under the policies of the day means that the store or the engine is not what it was.
-Trusts this node's home and store. Source: DESIGN sections 3, 4 and 9.
+Rules kept: nothing is written; every leaf of the log that says a verdict is accounted for: its questions give that
+verdict and those policies again, or the request that it answers does, or a rule of the exchange made it, which the
+leaf names; what is none of these is told, never passed over. The policies of the day are those of the agreement version
+that the decision names, verified from the pinned root, and their digest must be the one that was kept; a question is
+put to the engine afresh, once a replay. A difference under the policies of the day means that the store or the engine
+is not what it was. Trusts this node's home and store. Source: DESIGN sections 3, 4 and 9.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from federation.node.home.agreement_files import pinned_root, read_agreement_files
 from federation.node.home.config import database_url, load_settings
 from federation.node.home.keyring import load_keyring
-from federation.node.log.decisions import Asked, KeptDecision, list_decisions
+from federation.node.log.decisions import Asked, KeptDecision, find_decision
+from federation.node.log.rules import find_answered, find_rule
 from federation.protocol.errors import CorruptError, NotFoundError
-from federation.protocol.policy import Decision, PolicyBook, decide_afresh, load_policy_book
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
+from federation.protocol.policy import (
+    Decision,
+    PolicyBook,
+    PolicyRequest,
+    decide_afresh,
+    join_decisions,
+    load_policy_book,
+)
 from federation.protocol.trust import load_agreement
-from federation.store.database import open_to_read
+from federation.store.database import Database, open_to_read
+from federation.store.exchange_log import load_entries, load_head
+
+_PAGE = 256
+_JUDGED = (LeafKind.SENT, LeafKind.RECEIVED, LeafKind.REFUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A question that is decided otherwise now: what was decided then, what comes out now."""
+    """What is decided otherwise now: about which leaf, the action asked about, what was said then, what comes out now.
 
-    kept: KeptDecision
-    was: Asked
+    The action is empty where each answer is the same and the leaf says something else than they come to.
+    """
+
+    subject: str
+    time: datetime
+    agreement_version: int
+    action: str
+    was: tuple[Verdict | None, tuple[str, ...]]
     now: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What came of deciding again: `differing` by the policies of the day, `changed` by the draft."""
+    """What came of deciding again.
+
+    Of `decisions` leaves that say a verdict, `reproduced` came out the same by policy, `by_rule` were made by rules
+    (how many by each), `without_inputs` cannot be decided again, and the rest is in `differing`; `changed` is what a
+    draft would say otherwise. `questions` counts those put to policy.
+    """
 
     decisions: int
     questions: int
+    reproduced: int
+    by_rule: Mapping[str, int]
+    without_inputs: tuple[Leaf, ...]
     differing: tuple[Difference, ...]
     changed: tuple[Difference, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every decision came out the same or was a rule's."""
+        return not self.without_inputs and not self.differing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +90,12 @@ class Period:
         return (self.since is None or self.since <= time) and (self.until is None or time < self.until)
 
 
+BookOf = Callable[[int, str], PolicyBook]
+"""The policies of an agreement version, whose digest must be the one given."""
+
+
 def replay(home: Path, *, now: datetime, period: Period, draft: PolicyBook | None = None) -> Replay:
-    """Decides again every decision that the store of this home keeps from that period.
+    """Decides again every decision in the log of this home's store from that period.
 
     Raises:
         NotFoundError: HOME_MISSING, STORE_MISSING, AGREEMENT_MISSING when the version of that day is not in the home.
@@ -66,24 +105,38 @@ def replay(home: Path, *, now: datetime, period: Period, draft: PolicyBook | Non
     url = database_url(load_settings(home), home)
     _require_file(url)
     database = open_to_read(url, keys=load_keyring(home).columns)
-    book_of = _books(home, now=now)
-    decisions = questions = 0
-    differing: list[Difference] = []
-    changed: list[Difference] = []
     try:
-        for kept in list_decisions(database):
-            if not period.holds(kept.time):
-                continue
-            decisions, questions = decisions + 1, questions + len(kept.asked)
-            differing += _compare(kept, book_of(kept.agreement_version, kept.book_digest))
-            changed += _compare(kept, draft) if draft is not None else []
+        return replay_log(database, books_of(home, now=now), period=period, draft=draft)
     finally:
         database.close()
-    return Replay(decisions=decisions, questions=questions, differing=_in_order(differing), changed=_in_order(changed))
 
 
-def _books(home: Path, *, now: datetime) -> Callable[[int, str], PolicyBook]:
-    """The policies of each agreement version, loaded once."""
+def replay_log(
+    database: Database, book_of: BookOf, *, period: Period | None = None, draft: PolicyBook | None = None
+) -> Replay:
+    """Decides again every decision in the log of a store.
+
+    Raises:
+        MalformedError: LEAF_* and DECISION_FORM when the store holds something else.
+        BridgeheadError: as `book_of`.
+    """
+    run = _Run(database=database, book_of=book_of, draft=draft)
+    for index, leaf in _judged_leaves(database):
+        if period is None or period.holds(leaf.time):
+            run.account(index, leaf)
+    return Replay(
+        decisions=run.decisions,
+        questions=run.questions,
+        reproduced=run.reproduced,
+        by_rule=MappingProxyType(dict(sorted(run.by_rule.items()))),
+        without_inputs=tuple(run.without_inputs),
+        differing=tuple(run.differing),
+        changed=tuple(run.changed),
+    )
+
+
+def books_of(home: Path, *, now: datetime) -> BookOf:
+    """The policies of each agreement version in a home, loaded once."""
 
     @cache
     def book_of(version: int, digest: str) -> PolicyBook:
@@ -99,17 +152,90 @@ def _books(home: Path, *, now: datetime) -> Callable[[int, str], PolicyBook]:
     return book_of
 
 
-def _compare(kept: KeptDecision, book: PolicyBook) -> list[Difference]:
-    found: list[Difference] = []
-    for asked in kept.asked:
-        decision = decide_afresh(book, asked.request)
-        if (decision.verdict, decision.policies) != (asked.verdict, asked.policies):
-            found.append(Difference(kept=kept, was=asked, now=decision))
-    return found
+@dataclass(kw_only=True)
+class _Run:
+    """One replay while it runs: where it reads, and what it has come to."""
+
+    database: Database
+    book_of: BookOf
+    draft: PolicyBook | None
+    decisions: int = 0
+    questions: int = 0
+    reproduced: int = 0
+    by_rule: dict[str, int] = field(default_factory=dict)
+    without_inputs: list[Leaf] = field(default_factory=list)
+    differing: list[Difference] = field(default_factory=list)
+    changed: list[Difference] = field(default_factory=list)
+    decided: dict[tuple[str, PolicyRequest], Decision] = field(default_factory=dict)
+
+    def account(self, index: int, leaf: Leaf) -> None:
+        """Decides one leaf again, or finds the rule that decided it."""
+        self.decisions += 1
+        kept, found = find_decision(self.database, leaf.subject), list[Difference]()
+        if kept is not None:
+            found = self._compare(kept, self.book_of(kept.agreement_version, kept.book_digest))
+            self.changed += self._compare(kept, self.draft) if self.draft is not None else []
+        rule = find_rule(self.database, index, leaf)
+        kept = kept or self._find_answered(index, leaf)
+        if rule is not None and not found:  # a rule may also refuse what policy allowed
+            self.by_rule[rule] = self.by_rule.get(rule, 0) + 1
+        elif kept is None:
+            self.without_inputs.append(leaf)
+        else:
+            found = found or self._conclude(leaf, kept)
+            self.differing += found
+            self.reproduced += not found
+
+    def _find_answered(self, index: int, leaf: Leaf) -> KeptDecision | None:
+        """What was asked about the request that a message of ours answers."""
+        answered = find_answered(self.database, index) if leaf.kind is LeafKind.SENT else None
+        return find_decision(self.database, answered.digest) if answered is not None else None
+
+    def _conclude(self, leaf: Leaf, kept: KeptDecision) -> list[Difference]:
+        """Holds what the questions come to against what the leaf says."""
+        book = self.book_of(kept.agreement_version, kept.book_digest)
+        joined = join_decisions([self._decide(book, asked.request) for asked in kept.asked])
+        same = (joined.verdict, joined.policies) == (leaf.verdict, leaf.policies)
+        return [] if same else [_difference(kept, "", was=(leaf.verdict, leaf.policies), now=joined)]
+
+    def _compare(self, kept: KeptDecision, book: PolicyBook) -> list[Difference]:
+        every = (*kept.asked, *kept.asked_of_records)
+        self.questions += len(every) if book is not self.draft else 0
+        answers: list[tuple[Asked, Decision]] = [(asked, self._decide(book, asked.request)) for asked in every]
+        return [
+            _difference(kept, asked.request.action, was=(asked.verdict, asked.policies), now=now)
+            for asked, now in answers
+            if (now.verdict, now.policies) != (asked.verdict, asked.policies)
+        ]
+
+    def _decide(self, book: PolicyBook, request: PolicyRequest) -> Decision:
+        name = (book.digest, request)
+        if name not in self.decided:
+            self.decided[name] = decide_afresh(book, request)
+        return self.decided[name]
 
 
-def _in_order(differences: list[Difference]) -> tuple[Difference, ...]:
-    return tuple(sorted(differences, key=lambda found: (found.kept.time, found.kept.subject)))
+def _judged_leaves(database: Database) -> Iterator[tuple[int, Leaf]]:
+    """Every leaf about a message or a request, with its index, in the order of the log."""
+    size = load_head(database).size
+    for start in range(0, size, _PAGE):
+        for index, entry in enumerate(load_entries(database, start, min(_PAGE, size - start)), start):
+            leaf = decode_leaf(entry)
+            if leaf.kind in _JUDGED:
+                yield index, leaf
+
+
+def _difference(
+    kept: KeptDecision, action: str, *, was: tuple[Verdict | None, tuple[str, ...]], now: Decision
+) -> Difference:
+    return Difference(
+        subject=kept.subject,
+        time=kept.time,
+        agreement_version=kept.agreement_version,
+        action=action,
+        was=was,
+        now=now,
+    )
 
 
 def _require_file(url: str) -> None:

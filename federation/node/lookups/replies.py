@@ -10,6 +10,7 @@ import os
 from datetime import datetime, timedelta
 
 from federation.node.judgement import Incoming, Judgement
+from federation.node.log.rules import REPLY_RULE
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.send import Cause, Draft, make_ready, record_message
@@ -68,7 +69,7 @@ def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None) 
     return Judgement(
         decision=Decision(
             verdict=Verdict.ALLOWED,
-            policies=("reply-to-own-request",),
+            policies=(REPLY_RULE,),
             fields=frozenset(),
             reason=Grounds.PERMITTED,
             title_zh="对本省请求的答复",

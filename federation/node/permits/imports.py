@@ -26,6 +26,7 @@ from federation.node.permits.sharing import draft_sharing
 from federation.node.send import send
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
 from federation.protocol.ids import AgencyId
+from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import find_record
 from federation.wire.values import Act, ImportChunk, ImportedRow, PermitImport, Ruling
@@ -69,7 +70,7 @@ async def _judge_rows(
     waiting = {position: row for position, row in enumerate(rows) if position not in answer}
     free_names = await _take_names(node, list(waiting.values()), today=today)
     accepted: dict[int, Permit] = {}
-    refused: Ruling | None = None
+    refused: tuple[PolicyRequest, Ruling] | None = None
     names: set[PermitUrn] = set()
     for position, row in waiting.items():
         try:
@@ -81,13 +82,16 @@ async def _judge_rows(
             continue
         names.add(permit.urn)
         facts = permit_facts(permit, today=today)
-        ruling = rule(errand, change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion))
+        request = change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion)
+        ruling = rule(errand, request)
         if ruling.decision.allowed:
             accepted[position] = permit
         else:
-            answer[position] = refused = ruling
+            answer[position] = ruling
+            refused = (request, ruling)
     if refused is not None:
-        await record_refusal(errand, refused)
+        request, ruling = refused
+        await record_refusal(errand, ruling, asked=[request])
     return accepted
 
 

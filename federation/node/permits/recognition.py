@@ -29,6 +29,7 @@ from federation.node.send import Cause, Draft, send
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, Realm
+from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
@@ -64,7 +65,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
     )
     ruling = rule(errand, request)
     if not ruling.decision.allowed:
-        await record_refusal(errand, ruling)
+        await record_refusal(errand, ruling, asked=[request])
         return RecognitionAnswer(ruling=ruling)
     if record is None or item is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"no copy of {presented.urn} came to this province; ask its home county")
@@ -76,7 +77,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
     if find_request(node.database, act.request_id, asked=asked) is None:
         done = Done(asked=asked, urn=item.urn, version=item.version)
         told = _told(item, recognition, errand, presented.mode)
-        await _tell_home(errand, told, home=record.owner, ruling=ruling, done=done)
+        await _tell_home(errand, told, home=record.owner, request=request, ruling=ruling, done=done)
     return RecognitionAnswer(ruling=ruling, recognition=recognition, permit=keep_fields(item, ruling.decision.fields))
 
 
@@ -111,7 +112,9 @@ def unknown_facts(urn: PermitUrn) -> PermitFacts:
     return PermitFacts(issuing_division=urn_division(urn), household_division=None, status=PermitStatus.VALID)
 
 
-async def _tell_home(errand: Errand, told: RecognitionItem, *, home: NodeName, ruling: Ruling, done: Done) -> None:
+async def _tell_home(
+    errand: Errand, told: RecognitionItem, *, home: NodeName, request: PolicyRequest, ruling: Ruling, done: Done
+) -> None:
     node, act = errand.node, errand.act
     content = encode_recognition_item(told)
     cause = Cause(
@@ -126,6 +129,7 @@ async def _tell_home(errand: Errand, told: RecognitionItem, *, home: NodeName, r
         cause=cause,
         body=Body(type=RECOGNITION_BODY, salt=os.urandom(32), items=(content,)),
         decision=ruling.decision,
+        asked=(request,),
     )
     record = _record(told, content, owner=node.name, replica=False)
 

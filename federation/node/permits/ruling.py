@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federation.domain.permit_policy import AgencyFacts, Occasion
-from federation.node.log.decisions import decision_records
+from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import Node
 from federation.node.trust import InForce
 from federation.protocol.canonical_json import encode_canonical
@@ -84,10 +84,10 @@ def asked_digest(errand: Errand, step: str, what: str) -> str:
     return hashlib.sha256(encode_canonical(named)).hexdigest()
 
 
-async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[PolicyRequest] = ()) -> None:
+async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[PolicyRequest]) -> None:
     """Appends the `refused` leaf of a request by one of our own agencies; a repeat of the request adds nothing.
 
-    What policy was asked is kept beside the leaf, when it is given.
+    What policy was asked is kept beside the leaf, so that the refusal can be decided again; empty for a rule's own no.
     """
     agreement, act = errand.in_force.agreement, errand.act
     named = {"agency": str(errand.caller), "request": act.request_id, "purpose": act.purpose, "function": act.function}
@@ -101,7 +101,7 @@ async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[Poli
         agreement_version=agreement.version,
         time=truncate_to_millisecond(errand.node.now()),
     )
-    decisions = decision_records(leaf, asked=asked, book=errand.in_force.policies, owner=errand.node.name)
+    decisions = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
 
     def record(transaction: GroupTransaction) -> None:
         transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))

@@ -26,8 +26,7 @@ from federation.node.send import Cause, Draft
 from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.ids import NodeName
-from federation.protocol.leaf import Verdict
-from federation.protocol.policy.book import Decision, Grounds, decide
+from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Sender
 
 SYNC_KIND = "permit.sync"
@@ -39,7 +38,8 @@ def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
     """Drafts the messages that bring these versions to every province entitled to them, fields and all.
 
     Returns:
-        For each entitled province one message for every 1,000 permits; none where no permit may go.
+        For each entitled province one message for every 1,000 permits, with the different questions that policy was
+        asked about them; none where no permit may go.
     """
     node, in_force = errand.node, errand.in_force
     cause = Cause(
@@ -62,28 +62,23 @@ def _drafts_for(
 ) -> Iterable[Draft]:
     realm = in_force.agreement.realm
     occasion = Occasion(purpose=cause.purpose, function=cause.function, realm=realm, node_realm=realm)
-    items: list[bytes] = []
-    decisions: dict[tuple[str, ...], Decision] = {}
+    ruled: dict[PermitFacts, tuple[PolicyRequest, Decision]] = {}
+    going: list[tuple[PermitFacts, bytes]] = []
     for permit, fact in facts:
-        decision = decide(in_force.policies, replicate_request(name, fact, occasion=occasion))
-        if decision.allowed:
-            decisions[decision.policies] = decision
-            items.append(encode_permit_item(project_permit(permit, decision.fields)))
-    joined = join_decisions(list(decisions.values()))
-    for start in range(0, len(items), MAX_ITEMS_A_MESSAGE):
-        body = Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(items[start : start + MAX_ITEMS_A_MESSAGE]))
-        yield Draft(kind=SYNC_KIND, recipient=Recipient(node=name), cause=cause, body=body, decision=joined)
-
-
-def join_decisions(decisions: Sequence[Decision]) -> Decision:
-    """One decision for a message of several items: refused if any item is, naming every deciding policy."""
-    refused = [decision for decision in decisions if not decision.allowed]
-    deciding = refused or list(decisions)
-    return Decision(
-        verdict=Verdict.REFUSED if refused or not decisions else Verdict.ALLOWED,
-        policies=tuple(sorted({name for decision in deciding for name in decision.policies})),
-        fields=frozenset().union(*(decision.fields for decision in deciding)) if deciding else frozenset(),
-        reason=deciding[0].reason if deciding else Grounds.DEFAULT_DENY,
-        title_zh=";".join(dict.fromkeys(decision.title_zh for decision in deciding)),
-        title_en="; ".join(dict.fromkeys(decision.title_en for decision in deciding)),
-    )
+        found = ruled.get(fact)
+        if found is None:
+            request = replicate_request(name, fact, occasion=occasion)
+            found = ruled[fact] = (request, decide(in_force.policies, request))
+        if found[1].allowed:
+            going.append((fact, encode_permit_item(project_permit(permit, found[1].fields))))
+    for start in range(0, len(going), MAX_ITEMS_A_MESSAGE):
+        share = going[start : start + MAX_ITEMS_A_MESSAGE]
+        found_for = [ruled[fact] for fact in dict.fromkeys(fact for fact, _ in share)]
+        yield Draft(
+            kind=SYNC_KIND,
+            recipient=Recipient(node=name),
+            cause=cause,
+            body=Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(item for _, item in share)),
+            decision=join_decisions([decision for _, decision in found_for]),
+            asked=tuple(request for request, _ in found_for),
+        )

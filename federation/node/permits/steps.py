@@ -55,6 +55,7 @@ from federation.node.permits.sharing import draft_sharing
 from federation.node.send import send
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
+from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
 from federation.wire.values import Act, PermitAnswer, PermitPage, PermitQuery, Ruling
@@ -80,9 +81,10 @@ async def register(node: Node, application: PermitApplication, *, caller: Agency
     trial = register_permit(
         application, format_permit_urn(application.residence_division, today.year, serial="0"), today=today
     )
-    ruling = _change_ruling(errand, PermitChange.REGISTER, trial)
+    request = _change_request(errand, PermitChange.REGISTER, trial)
+    ruling = rule(errand, request)
     if not ruling.decision.allowed:
-        await record_refusal(errand, ruling)
+        await record_refusal(errand, ruling, asked=[request])
         return PermitAnswer(ruling=ruling)
     taken = await node.sequencer.commit(lambda tx: take_urn(tx, application.residence_division, today.year))
     return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
@@ -123,9 +125,9 @@ async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> Per
     record = find_permit_record(node.database, urn)
     if record is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
-    answer = _view(errand, record)
+    request, answer = _view(errand, record)
     if not answer.ruling.decision.allowed:
-        await record_refusal(errand, answer.ruling)
+        await record_refusal(errand, answer.ruling, asked=[request])
         return answer
     links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
     return replace(answer, recognitions=links)
@@ -140,12 +142,13 @@ async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act:
     errand = begin_errand(node, caller, act)
     size = min(query.page_size, MAX_PAGE)
     records = list_permit_records(node.database, query, limit=size)
-    answers = [_view(errand, record) for record in records]
+    answers = [_view(errand, record)[1] for record in records]
     readable = [answer for answer in answers if answer.permit is not None]
     own = PermitFacts(issuing_division=caller.county, household_division=None, status=PermitStatus.VALID)
-    ruling = readable[0].ruling if readable else _read_ruling(errand, own)
+    request = _read_request(errand, own)
+    ruling = readable[0].ruling if readable else rule(errand, request)
     if not ruling.decision.allowed:
-        await record_refusal(errand, ruling)
+        await record_refusal(errand, ruling, asked=[request])
         return PermitPage(ruling=ruling)
     return PermitPage(
         ruling=ruling,
@@ -164,9 +167,10 @@ async def _step(
     before = find_own_permit(database, urn)
     if before is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
-    ruling = _change_ruling(errand, change, before)
+    request = _change_request(errand, change, before)
+    ruling = rule(errand, request)
     if not ruling.decision.allowed:
-        await record_refusal(errand, ruling)
+        await record_refusal(errand, ruling, asked=[request])
         return PermitAnswer(ruling=ruling)
     return await _write(errand, step(before), before=before.version, ruling=ruling, asked=asked)
 
@@ -188,18 +192,18 @@ async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling,
 def _done_before(errand: Errand, change: PermitChange, done: Done) -> PermitAnswer:
     """The answer of a repeat: the version that the request made, whatever became of the permit since."""
     permit = load_own_version(errand.node.database, done.urn, done.version)
-    ruling = _change_ruling(errand, change, permit)
+    ruling = rule(errand, _change_request(errand, change, permit))
     return _answer(errand, permit, ruling=ruling) if ruling.decision.allowed else PermitAnswer(ruling=ruling)
 
 
-def _change_ruling(errand: Errand, change: PermitChange, permit: Permit) -> Ruling:
+def _change_request(errand: Errand, change: PermitChange, permit: Permit) -> PolicyRequest:
     facts = permit_facts(permit, today=errand.node.today())
-    return rule(errand, change_request(change, errand.agency, permit=facts, occasion=errand.occasion))
+    return change_request(change, errand.agency, permit=facts, occasion=errand.occasion)
 
 
 def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
     """What the agency that made a change may see of it: the fields that policy lets it read for the same purpose."""
-    reading = _read_ruling(errand, permit_facts(permit, today=errand.node.today()))
+    reading = rule(errand, _read_request(errand, permit_facts(permit, today=errand.node.today())))
     item = project_permit(permit, reading.decision.fields) if reading.decision.allowed else None
     return PermitAnswer(ruling=ruling, permit=item)
 
@@ -210,18 +214,21 @@ def _application_text(application: PermitApplication) -> str:
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
 
 
-def _view(errand: Errand, record: Record) -> PermitAnswer:
+def _view(errand: Errand, record: Record) -> tuple[PolicyRequest, PermitAnswer]:
+    """What was asked of policy about a record, and what the caller may see of it."""
     today = errand.node.today()
     if record.replica:
         copy = decode_permit_item(record.content, errand.in_force.agreement.realm)
-        ruling = _read_ruling(errand, item_facts(copy, today=today))
+        request = _read_request(errand, item_facts(copy, today=today))
+        ruling = rule(errand, request)
         item = keep_fields(copy, ruling.decision.fields)
     else:
         permit = decode_permit(record.content)
-        ruling = _read_ruling(errand, permit_facts(permit, today=today))
+        request = _read_request(errand, permit_facts(permit, today=today))
+        ruling = rule(errand, request)
         item = project_permit(permit, ruling.decision.fields)
-    return PermitAnswer(ruling=ruling, permit=item if ruling.decision.allowed else None)
+    return request, PermitAnswer(ruling=ruling, permit=item if ruling.decision.allowed else None)
 
 
-def _read_ruling(errand: Errand, facts: PermitFacts) -> Ruling:
-    return rule(errand, read_request(errand.agency, facts, occasion=errand.occasion))
+def _read_request(errand: Errand, facts: PermitFacts) -> PolicyRequest:
+    return read_request(errand.agency, facts, occasion=errand.occasion)

@@ -2,11 +2,12 @@
 
 from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide, decide_afresh, load_policy_book
 from federation.protocol.policy.explain import ClauseFinding, Explanation, PolicyFinding, explain, format_explanation
+from federation.protocol.policy.joined import join_decisions
 from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 from federation.protocol.policy.text import Effect, PolicyText, Sentence
 
 __all__ = [
     "Attributes", "ClauseFinding", "Decision", "Effect", "Entity", "EntityRef", "Explanation", "Grounds", "PolicyBook",
     "PolicyFinding", "PolicyRequest", "PolicyText", "PolicyValue", "Sentence", "decide", "decide_afresh", "explain",
-    "format_explanation", "load_policy_book",
+    "format_explanation", "join_decisions", "load_policy_book",
 ]  # fmt: skip

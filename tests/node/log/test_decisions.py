@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -104,11 +105,12 @@ async def test_damaged_decision_is_refused(tmp_path):
         await receive(node, submission(rig), peer=ZHEJIANG)
         (decision,) = kept(rig)
         stored = find_record(node.database, DECISION, decision.subject, replica=True)
-        content = stored.content.replace(b'"verdict":"allowed"', b'"verdict":"perhaps"')
-        worse = replace(stored, version=2, content=content)
-        await node.sequencer.commit(lambda tx: (put_records(tx, [worse]), tx.append_leaf("key", "0" * 64, b"x")))
+        content = zlib.decompress(stored.content).replace(b'"verdict":"allowed"', b'"verdict":"perhaps"')
+        for version, damaged in enumerate((zlib.compress(content), content, stored.content[:-1], b""), start=2):
+            worse = replace(stored, version=version, content=damaged)
+            await node.sequencer.commit(lambda tx, worse=worse: put_records(tx, [worse]))
 
-        with pytest.raises(MalformedError) as caught:
-            kept(rig)
+            with pytest.raises(MalformedError) as caught:
+                kept(rig)
 
-        assert caught.value.reason == "DECISION_FORM"
+            assert caught.value.reason == "DECISION_FORM"

@@ -10,14 +10,12 @@ import pytest
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.domain.permit_item import PermitItem, decode_permit_item
 from federation.node.permits import steps
-from federation.node.permits.sharing import join_decisions
 from federation.protocol.ids import NodeName, Pair, Realm
-from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
-from federation.protocol.policy import Decision
+from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_by_subject, find_record, list_records
-from tests.node.rig import ALLOWED, ANHUI, FUJIAN, HALL, JIANGXI, ZHEJIANG, Rig, act, application
+from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, ZHEJIANG, Rig, act, application
 
 HOUSEHOLD_FIELDS = {
     "urn", "version", "status", "residence_division", "issuer", "residence_address", "household_division",
@@ -158,21 +156,3 @@ async def test_statement_and_logs_of_both_sides_name_no_person(rig: Rig) -> None
     entries = [entry for name in (ZHEJIANG, JIANGXI) for entry in load_entries(rig[name].database, 0, 1)]
     for text in (message.envelope, *entries):
         assert not [each for each in (*personal(applicant), urn.encode()) if each in text]
-
-
-def test_join_decisions_refuses_when_any_is_refused() -> None:
-    """One no outweighs every yes; the deciding policies are those that said no."""
-    refused = Decision(
-        verdict=Verdict.REFUSED,
-        policies=("deny-minor",),
-        fields=frozenset(),
-        reason="deny",
-        title_zh="否",
-        title_en="no",
-    )
-
-    joined = join_decisions([ALLOWED, refused, ALLOWED])
-
-    assert (joined.verdict, joined.policies, joined.title_en) == (Verdict.REFUSED, ("deny-minor",), "no")
-    assert join_decisions([ALLOWED, ALLOWED]).policies == ("share-with-household",)
-    assert join_decisions([]).verdict is Verdict.REFUSED

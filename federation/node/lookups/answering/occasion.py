@@ -6,6 +6,7 @@ from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup_policy import (
     LookupOccasion,
 )
+from federation.node.log.rules import refusal_rule
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.leaf import Verdict
@@ -35,7 +36,7 @@ def refused_by_rule(error: RuleError) -> Decision:
     """A refusal by a rule of the look-up itself, as a decision that is logged and receipted like policy's."""
     return Decision(
         verdict=Verdict.REFUSED,
-        policies=(f"rule-{error.reason.lower().replace('_', '-')}",),
+        policies=(refusal_rule(error),),
         fields=frozenset(),
         reason=Grounds.FORBIDDEN,
         title_zh="查询凭据无效:换人、换案或过期",

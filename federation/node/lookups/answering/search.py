@@ -40,7 +40,7 @@ from federation.node.subjects.given import given_of, put_given
 from federation.node.trust import InForce
 from federation.protocol.errors import RuleError
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import decide
+from federation.protocol.policy import PolicyRequest, decide
 from federation.store.exchange_log import GroupTransaction
 
 
@@ -57,19 +57,20 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
     sender, today = agency_facts(in_force, asker), node.today()
     occasion = occasion_of(statement, case=case, counties=frozenset({asker.county}), node=node)
     nothing_yet = DossierFacts(province=node.name, kind=DOSSIER_OF[item.selector.kind].value)
-    asked = [search_request(sender, nothing_yet, occasion=occasion)]
-    decision = decide(in_force.policies, asked[0])
+    request = search_request(sender, nothing_yet, occasion=occasion)
+    decision = decide(in_force.policies, request)
     if decision.by_desk:
         decision = refused_by_rule(
             RuleError("DESK_MISSING", "a person must answer this, and this province has no desk yet")
         )
+    asked_of_records: list[PolicyRequest] = []
 
     def is_answered(found: FoundDossier) -> bool:
         """A record that policy keeps from this asker is no hit: a refusal would tell that it exists."""
         counties = frozenset({asker.county, found.division})
         about = occasion_of(statement, case=case, counties=counties, node=node)
-        asked.append(search_request(sender, dossier_of(node.name, found, today), occasion=about))
-        return decide(in_force.policies, asked[-1]).allowed
+        asked_of_records.append(search_request(sender, dossier_of(node.name, found, today), occasion=about))
+        return decide(in_force.policies, asked_of_records[-1]).allowed
 
     hits = [found for found in find_own(node, item.selector) if is_answered(found)] if decision.allowed else []
 
@@ -95,4 +96,6 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
         reply_to(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=decision)
 
     wake = partial(node.wake_delivery, asker.node)
-    return Judgement(asked=tuple(asked), decision=decision, apply=apply, after=wake)
+    return Judgement(
+        asked=(request,), asked_of_records=tuple(asked_of_records), decision=decision, apply=apply, after=wake
+    )

@@ -1,0 +1,63 @@
+"""Decisions that no question to policy stands behind: a rule of the exchange itself made them, and the leaf names it.
+
+Rules kept: each has a name of its own, so that whoever decides the log again counts it under that name and passes over
+nothing. A rule lets in only what a question of ours asked for; every other rule can only refuse (`rule-...`, by the
+reason of the error). Source: DESIGN sections 3 (asking) and 8.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import RuleError
+from federation.protocol.leaf import Leaf, LeafKind, Verdict
+from federation.protocol.statement import Statement, decode_statement
+from federation.store.database import Source
+from federation.store.messages import Direction, StoredMessage, find_by_digest, find_by_leaf
+
+REPLY_RULE: Final = "reply-to-own-request"
+"""What answers a request of ours is taken in: it was our own policy that let the request out."""
+
+_REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+
+
+def refusal_rule(error: RuleError) -> str:
+    """The name of the rule that refused, as a leaf has it: `rule-handle-expired` for HANDLE_EXPIRED."""
+    return f"rule-{error.reason.lower().replace('_', '-')}"
+
+
+def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
+    """The name of the rule that made the decision of a leaf, if one did and if it holds when looked at again.
+
+    A reply must cite a request that this node sent to that very node; a rule's own refusal must be a refusal.
+    """
+    if len(leaf.policies) != 1:
+        return None
+    (name,) = leaf.policies
+    if name == REPLY_RULE:
+        return name if leaf.verdict is Verdict.ALLOWED and _is_reply(source, index, leaf) else None
+    return name if leaf.kind is LeafKind.REFUSED and _REFUSAL.fullmatch(name) else None
+
+
+def find_answered(source: Source, index: int) -> StoredMessage | None:
+    """The request of another province that our message with the leaf at that index answers; None for any other."""
+    statement = _statement_at(source, "sent", index)
+    if statement is None or statement.in_reply_to is None:
+        return None
+    request = find_by_digest(source, "received", statement.in_reply_to)
+    return request if request is not None and request.pair.sender == statement.recipient.node else None
+
+
+def _is_reply(source: Source, index: int, leaf: Leaf) -> bool:
+    statement = _statement_at(source, "received", index)
+    if statement is None or statement.in_reply_to is None:
+        return False
+    request = find_by_digest(source, "sent", statement.in_reply_to)
+    return request is not None and request.pair.recipient == statement.sender.node and leaf.pair == statement.pair
+
+
+def _statement_at(source: Source, direction: Direction, index: int) -> Statement | None:
+    message = find_by_leaf(source, direction, index)
+    return decode_statement(parse_envelope(message.envelope).payload) if message is not None else None
