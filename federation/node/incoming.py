@@ -46,9 +46,9 @@ def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, i
             the reasons of the items' decoders.
         NotFoundError: PERMIT_UNKNOWN when it is about a permit that we never issued.
     """
-    known = _KINDS.get(statement.kind)
+    known = KINDS.get(statement.kind)
     if known is None:
-        raise UnavailableError("MESSAGE_KIND", f"expected one of {', '.join(_KINDS)}, got {statement.kind!r}")
+        raise UnavailableError("MESSAGE_KIND", f"expected one of {', '.join(KINDS)}, got {statement.kind!r}")
     body_type, judge_kind = known
     if body is None or body.type != body_type:
         raise MalformedError("BODY_TYPE", f"expected a body of type {body_type}")
@@ -119,9 +119,10 @@ def _occasion(statement: Statement, in_force: InForce) -> Occasion:
 
 
 _Judge = Callable[[Node, Incoming, InForce], Judgement]
-_KINDS: Mapping[str, tuple[str, _Judge]] = {
+KINDS: Mapping[str, tuple[str, _Judge]] = {
     SYNC_KIND: (SYNC_BODY, _judge_sync),
     RECOGNITION_KIND: (RECOGNITION_BODY, _judge_recognition),
     **ANSWERING,
     **SUBJECT,
 }
+"""Every kind of message that a node takes in: the type of its body, and who judges it."""

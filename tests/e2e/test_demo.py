@@ -91,6 +91,15 @@ def test_demo_ends_verified_and_says_so(demo):
         }  # fmt: skip
 
 
+def test_demo_decides_every_decision_again(demo):
+    """Nothing in the four logs is without inputs or comes out otherwise, and every rule that decided has its name."""
+    replay = demo[0]["replay"]
+
+    assert (replay["whole"], replay["differing"], replay["without_inputs"]) == (True, 0, 0)
+    assert replay["reproduced"] + sum(replay["by_rule"].values()) == replay["decisions"] > 20
+    assert replay["by_rule"]["reply-to-own-request"] >= 3
+
+
 def test_demo_logs_verify_with_go_sumdb(demo, tmp_path):
     """Go's sumdb/note opens each checkpoint, sumdb/tlog recomputes each root from all entries."""
     program = go_verifier(tmp_path)

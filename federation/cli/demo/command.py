@@ -96,13 +96,23 @@ def run(
     try:
         summary = _exchange(federation, story, records=records, seed=seed)
         code = _verify(federation, story)
+        replayed = _replay(federation, story)
+        code = code or int(not replayed["whole"])
         kept = keep and code == 0
     finally:
         if not kept:
             stop_nodes(federation)
     _farewell(federation, story, kept=kept, code=code)
     if output is Form.JSON:
-        show_json({**summary, "verified": code == 0, "seconds": round(story.seconds(), 1), "home": str(home)})
+        show_json(
+            {
+                **summary,
+                "replay": replayed,
+                "verified": code == 0,
+                "seconds": round(story.seconds(), 1),
+                "home": str(home),
+            }
+        )
     raise typer.Exit(code)
 
 
@@ -183,6 +193,37 @@ def _verify(federation: DemoFederation, story: _Story) -> int:
     story.title("审计:重算四本日志,逐条对账 | Audit: every root recomputed, every message matched")
     command = [sys.executable, "-m", "federation.cli.main", "audit", "verify", "--home", str(federation.folder)]
     return _run_told(command, story)
+
+
+def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
+    """Decides again all that the four nodes decided, out of their stores, while they run."""
+    from federation.cli.policy.replay_view import format_rules
+    from federation.node.log.replay import Period, replay
+
+    story.title("重演:按当日规则重做四本日志中的每一个决定 | Replay: every decision of the four logs, decided again")
+    found = {node: replay(home.home, now=datetime.now(UTC), period=Period()) for node, home in federation.homes.items()}
+    by_rule: dict[str, int] = {}
+    for node, each in found.items():
+        told = f"{each.reproduced} the same by policy, by rule {format_rules(each.by_rule)}"
+        story.line(f"{node:<9} {each.decisions} decisions: {told}")
+        for rule, count in each.by_rule.items():
+            by_rule[rule] = by_rule.get(rule, 0) + count
+    differing = sum(len(each.differing) for each in found.values())
+    without = sum(len(each.without_inputs) for each in found.values())
+    decisions = sum(each.decisions for each in found.values())
+    same = sum(each.reproduced for each in found.values())
+    story.line(
+        f"every decision of the four logs, decided again: {same} of {decisions} the same by policy, "
+        f"{sum(by_rule.values())} by rule; {differing} differ, {without} without inputs"
+    )
+    return {
+        "decisions": decisions,
+        "reproduced": same,
+        "by_rule": by_rule,
+        "differing": differing,
+        "without_inputs": without,
+        "whole": all(each.is_whole for each in found.values()),
+    }
 
 
 def _run_told(command: Sequence[str], story: _Story) -> int:

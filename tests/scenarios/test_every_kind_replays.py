@@ -1,0 +1,217 @@
+"""Every kind of message leaves a decision that can be made again: by its questions, or by a rule that its leaf names.
+
+Who teaches the nodes a new kind of message adds it to `border_day` below: until then the first test here fails.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.domain.permit import PermitUrn, RevokeReason
+from federation.domain.recognition import RecognitionMode
+from federation.node.incoming import KINDS
+from federation.node.log.decisions import DECISION, list_decisions
+from federation.node.log.replay import Replay, replay_log
+from federation.node.lookups import cases
+from federation.node.lookups.asking import fetch as fetching
+from federation.node.lookups.asking import search as searching
+from federation.node.lookups.officers import register_officer_key
+from federation.node.permits import imports, steps
+from federation.node.permits.recognition import recognise
+from federation.node.send import send
+from federation.node.subjects import report
+from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
+from federation.store.messages import list_messages
+from federation.store.records import erase_record, find_record
+from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ReportQuestion
+from federation.wire.values import ImportChunk, PermitImport, PermitQuery, PermitRecognition
+from tests.node.rig import (
+    ALLOWED,
+    ANHUI,
+    FUJIAN,
+    HALL,
+    JIANGXI,
+    NODES,
+    YUSHAN_HALL,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    application,
+    applications,
+    draft,
+    running_rig,
+)
+
+CASE, PURPOSE = "CASE-2026-0001", "lookup.criminal_investigation"
+RESIDENT = application()
+PUCHENG = parse_agency_id("fujian/350722/service-hall")
+MADE_UP = [("share-with-household",), ("reply-to-own-request",), ("rule-handle-unknown",)]
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with running_rig(tmp_path, NODES) as made:
+        made.start_delivery()
+        yield made
+
+
+async def border_day(rig: Rig) -> None:
+    """Every kind of message, in the order of a day; with each, what is refused of it."""
+    urn = await permits(rig)
+    await recognitions(rig, urn)
+    await lookups(rig)
+    await reports(rig)
+    await rig.drain()
+
+
+async def permits(rig: Rig) -> PermitUrn:
+    """permit.sync: registered, imported, revoked; and refused to those who may not."""
+    node = rig[ZHEJIANG]
+    answer = await steps.register(node, RESIDENT, caller=HALL, act=act())
+    assert answer.permit is not None
+    urn = answer.permit.urn
+    assert not (
+        await steps.register(node, RESIDENT, caller=HALL, act=act("permit.check", "F03"))
+    ).ruling.decision.allowed
+    assert not (await steps.show(node, urn, caller=HALL, act=act("permit.check", "F03"))).ruling.decision.allowed
+    refused_list = await steps.list_permits(node, PermitQuery(page_size=5), caller=HALL, act=act("permit.check", "F03"))
+    assert not refused_list.ruling.decision.allowed
+    refused = await steps.revoke(node, urn, reason=RevokeReason.LEFT, caller=HALL, act=act("permit.check", "F03"))
+    assert not refused.ruling.decision.allowed
+    rows = [PermitImport(application=each) for each in applications()[:40] if each.residence_division == "330822"]
+    for purpose in (act(), act("permit.check", "F03")):
+        chunk = ImportChunk(import_id=purpose.request_id, chunk=1, rows=tuple(rows))
+        assert await imports.import_permits(node, chunk, caller=HALL, act=purpose)
+    await rig.drain()
+    return urn
+
+
+async def recognitions(rig: Rig, urn: PermitUrn) -> None:
+    """permit.recognition: at the window in Yushan; refused in Pucheng, where nobody knows the holder."""
+    shown = PermitRecognition(urn=urn, mode=RecognitionMode.CARD, citizen_number=RESIDENT.holder.citizen_number)
+    given = act("permit.recognition", "F01")
+    assert (await recognise(rig[JIANGXI], shown, caller=YUSHAN_HALL, act=given)).recognition is not None
+    assert (await recognise(rig[FUJIAN], shown, caller=PUCHENG, act=given)).recognition is None
+    await rig.drain()
+
+
+async def lookups(rig: Rig) -> None:
+    """lookup.case, .search, .answer, .fetch, .release; refused here, refused there by policy and by rule."""
+    node, home = rig[JIANGXI], rig.folder
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+    register_officer_key(home, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
+    terms = CaseQuestion(
+        case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30,
+        leader="leader-1",
+    )  # fmt: skip
+    given = {"home": home, "caller": YUSHAN_POLICE}
+    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).ruling.decision.allowed
+    wrong = replace(terms, case_id="CASE-2026-0002")
+    assert not (await cases.begin_case(node, wrong, act=act(PURPOSE, "F01"), **given)).ruling.decision.allowed
+    selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
+    question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, ANHUI))
+    hit, refused = (await searching.search(node, question, act=act(PURPOSE, "F03"), **given)).answers
+    assert (hit.outcome, refused.outcome) == (Outcome.HIT, Outcome.REFUSED)
+    assert hit.handle is not None
+
+    def asks(handle: str, *fields: str) -> FetchQuestion:
+        unsigned = FetchItem(
+            lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), handle=handle,
+            fields=frozenset(fields), officer_key=public, officer_signature="",
+        )  # fmt: skip
+        signature = base64.b64encode(key.sign(step_up_bytes(unsigned))).decode()
+        return FetchQuestion(
+            case_id=CASE, node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
+            officer_signature=signature,
+        )  # fmt: skip
+
+    released = await fetching.fetch(node, asks(hit.handle, "status"), act=act(PURPOSE, "F03"), **given)
+    assert dict(released.fields) == {"status": "valid"}
+    too_much = await fetching.fetch(node, asks(hit.handle, "ethnicity"), act=act(PURPOSE, "F03"), **given)
+    assert too_much.outcome is Outcome.REFUSED
+    await rig[ZHEJIANG].sequencer.commit(lambda tx: erase_record(tx, "lookup-handle", hit.handle or "", replica=False))
+    gone = await fetching.fetch(node, asks(hit.handle, "status"), act=act(PURPOSE, "F03"), **given)
+    assert gone.policies == ("rule-handle-unknown",)
+
+
+async def reports(rig: Rig) -> None:
+    """subject.request and .answer: a person's own report at the counter, and one without checking who asks."""
+    for checked in (True, False):
+        question = ReportQuestion(citizen_number=RESIDENT.holder.citizen_number, identity_checked=checked)
+        given = act("subject.access", "F01")
+        page = await report.report(rig[JIANGXI], question, caller=YUSHAN_HALL, act=given)
+        assert page.ruling.decision.allowed is checked
+
+
+def decided_again(rig: Rig, name: NodeName) -> Replay:
+    book = rig[name].trust.in_force.policies
+    return replay_log(rig[name].database, lambda _version, _digest: book)
+
+
+def kinds(rig: Rig, direction: str) -> set[str]:
+    found: set[str] = set()
+    for name in NODES:
+        for other in NODES:
+            pair = Pair(name, other) if direction == "sent" else Pair(other, name)
+            messages = list_messages(rig[name].database, direction, pair=pair, after_seq=0, limit=10_000)
+            found |= {message.kind for message in messages}
+    return found
+
+
+async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(rig: Rig) -> None:
+    """Sent and received, allowed and refused: nothing without inputs, nothing otherwise, each rule by its name."""
+    await border_day(rig)
+
+    for direction in ("sent", "received"):
+        assert kinds(rig, direction) == set(KINDS), (
+            "a kind of message that border_day does not drive, or that no node takes in"
+        )
+    rules: dict[str, int] = {}
+    for name in NODES:
+        found = decided_again(rig, name)
+        assert found.without_inputs == (), f"{name}: {found.without_inputs}"
+        assert found.differing == (), f"{name}: {found.differing}"
+        assert found.reproduced + sum(found.by_rule.values()) == found.decisions
+        rules |= found.by_rule
+    assert rules == {"reply-to-own-request": 5, "rule-handle-unknown": 1}
+
+
+async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:
+    """A message of hundreds of permits keeps each different question once, in few bytes."""
+    node = rig[ZHEJIANG]
+    rows = [PermitImport(application=each) for each in applications() if each.residence_division == "330822"]
+    chunk = ImportChunk(import_id="import-1", chunk=1, rows=tuple(rows))
+
+    await imports.import_permits(node, chunk, caller=HALL, act=act())
+
+    kept = {decision.subject: decision for decision in list_decisions(node.database)}
+    sent = list_messages(node.database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=10)
+    assert len(rows) > 100
+    for message in sent:
+        record = find_record(node.database, DECISION, message.digest, replica=True)
+        assert record is not None
+        assert 1 < len(kept[message.digest].asked) == len(set(kept[message.digest].asked))
+        assert len(record.content) < 4096
+    assert decided_again(rig, ZHEJIANG).reproduced == len(sent)
+
+
+async def test_decision_without_its_inputs_or_with_a_rule_that_does_not_hold_is_told(rig: Rig) -> None:
+    """What cannot be decided again is never passed over: made-up grounds are without inputs."""
+    made_up = [replace(draft(), decision=replace(ALLOWED, policies=policies)) for policies in MADE_UP]
+    for each in made_up:
+        await send(rig[ZHEJIANG], [each], rows=lambda _transaction: None)
+
+    found = decided_again(rig, ZHEJIANG)
+
+    assert [leaf.policies for leaf in found.without_inputs] == MADE_UP
+    assert (found.is_whole, found.reproduced, dict(found.by_rule)) == (False, 0, {})
