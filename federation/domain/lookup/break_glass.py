@@ -23,6 +23,7 @@ from federation.domain.lookup.case import (
     is_break_glass,
     open_case,
 )
+from federation.domain.lookup.review import verify_words
 from federation.domain.lookup.watch import CHINA, Flag, FlagKind
 from federation.domain.rules.calendar import Calendar, add_working_days
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
@@ -42,7 +43,10 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakGlass:
-    """One breaking of the glass, as its leader is noticed of it; the review is due by the end of `due`."""
+    """One breaking of the glass, as its leader is noticed of it; the review is due by the end of `due`.
+
+    `words` are the leader's, with the finding.
+    """
 
     case_id: str
     agency: AgencyId
@@ -51,6 +55,7 @@ class BreakGlass:
     opened: datetime
     due: date
     finding: Finding = Finding.OPEN
+    words: str = ""
 
 
 def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
@@ -99,17 +104,25 @@ def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) ->
         )
 
 
+def order_of(notice: BreakGlass, *, today: date) -> tuple[int, int, str]:
+    """Where a notice stands in a list: overdue first, then by the day of its review, then the reviewed, newest up."""
+    if notice.finding is not Finding.OPEN:
+        return 2, -int(notice.opened.timestamp()), notice.case_id
+    return 0 if is_overdue(notice, today=today) else 1, notice.due.toordinal(), notice.case_id
+
+
 def is_overdue(notice: BreakGlass, *, today: date) -> bool:
     """Whether the day of the review has passed (in China) without one."""
     return notice.finding is Finding.OPEN and today > notice.due
 
 
-def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding) -> BreakGlass:
+def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding, words: str = "") -> BreakGlass:
     """Closes a notice with what its leader found.
 
     Raises:
         RuleError: BREAK_GLASS_REVIEWER for anybody but the leader named, BREAK_GLASS_REVIEWED when it was done before,
-            BREAK_GLASS_FINDING when it finds nothing.
+            BREAK_GLASS_FINDING when it finds nothing, BREAK_GLASS_WORDS when it finds it unjustified without a word.
+        MalformedError: REVIEW_WORDS as `verify_words`.
     """
     if reviewer != notice.leader:
         raise RuleError("BREAK_GLASS_REVIEWER", f"expected the leader named in {notice.case_id} to review it")
@@ -117,17 +130,20 @@ def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding) -
         raise RuleError("BREAK_GLASS_REVIEWED", f"{notice.case_id} was found {notice.finding} already")
     if finding is Finding.OPEN:
         raise RuleError("BREAK_GLASS_FINDING", "expected the finding justified or unjustified")
-    return replace(notice, finding=finding)
+    if finding is Finding.UNJUSTIFIED and not words.strip():
+        raise RuleError("BREAK_GLASS_WORDS", "expected the reviewer's words: what was unjustified, and what follows")
+    return replace(notice, finding=finding, words=verify_words(words))
 
 
-def review_bytes(reviewed: BreakGlass) -> bytes:
-    """The exact bytes that the leader's own key signs for a review."""
+def review_bytes(case_id: str, agency: AgencyId, *, finding: Finding, words: str = "") -> bytes:
+    """The exact bytes that the leader's own key signs to close a notice."""
     return encode_canonical(
         {
-            "step": "lookup.review",
-            "case_id": reviewed.case_id,
-            "agency": str(reviewed.agency),
-            "finding": str(reviewed.finding),
+            "step": "lookup.break_glass.review",
+            "case_id": case_id,
+            "agency": str(agency),
+            "finding": str(finding),
+            "words": words,
         }
     )
 
@@ -138,6 +154,7 @@ def break_glass_flag(notice: BreakGlass) -> Flag:
         kind=FlagKind.BREAK_GLASS,
         officer=notice.officer,
         lookup_id=notice.case_id,
+        case_id=notice.case_id,
         sentence_zh=f"无协作函紧急查询 {notice.case_id},值班领导须于 {notice.due} 前审查",
         sentence_en=f"glass broken for {notice.case_id} without a letter; its leader reviews it by {notice.due}",
     )
@@ -154,6 +171,7 @@ def encode_break_glass(notice: BreakGlass) -> bytes:
             "opened": format_time(notice.opened),
             "due": notice.due.isoformat(),
             "finding": str(notice.finding),
+            "words": notice.words,
         }
     )
 
@@ -176,6 +194,7 @@ def decode_break_glass(encoded: bytes) -> BreakGlass:
             opened=parse_time(read_text(value, "opened", what=_WHAT)),
             due=due,
             finding=Finding(finding),
+            words=read_text(value, "words", what=_WHAT),
         )
     except ValueError as error:
         raise MalformedError("BREAK_GLASS_FORM", "expected a date as due and a known finding") from error

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from typing import Final
 
 from federation.domain.rules.calendar import Calendar, is_working_day
-from federation.protocol.ids import NodeName, format_time
+from federation.protocol.ids import AgencyId, format_time
 
 CHINA: Final = timezone(timedelta(hours=8), "CST")
 DAY_BEGINS, DAY_ENDS = time(8), time(20)
@@ -59,18 +59,18 @@ class Flag:
     kind: FlagKind
     officer: str
     lookup_id: str
+    case_id: str
     sentence_zh: str
     sentence_en: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigestLine:
-    """One look-up in an officer's day: under which case, of which provinces, when. It has no name and no number."""
+class RaisedFlag:
+    """A flag as it was raised: when, and on a question of which agency, which may be another province's."""
 
-    lookup_id: str
-    case_id: str
-    nodes: tuple[NodeName, ...]
     time: datetime
+    agency: AgencyId
+    flag: Flag
 
 
 def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar | None = None) -> tuple[Flag, ...]:
@@ -102,6 +102,7 @@ def honey_flag(line: AskedLine) -> Flag:
         kind=FlagKind.HONEY,
         officer=line.officer,
         lookup_id=line.lookup_id,
+        case_id=line.case_id,
         sentence_zh="查询命中了诱饵记录:没有案件会涉及此人,请核查查询来由",
         sentence_en="the look-up met a planted record, which no case has a reason to ask for; ask where it came from",
     )
@@ -111,18 +112,6 @@ def is_sampled(lookup_id: str, key: bytes) -> bool:
     """Whether a look-up is one of the 2 % that a reviewer reads: the same for ever, and not to be foreseen."""
     digest = hmac.new(key, b"lookup review sample v1\n" + lookup_id.encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") % 10_000 < SAMPLE_OF_10_000
-
-
-def format_digest(lines: Iterable[DigestLine], day: date) -> tuple[str, str]:
-    """Formats an officer's day, in Chinese and English, for the officer to check: "was all of this you?"."""
-    ordered = sorted(lines, key=lambda line: (line.time, line.lookup_id))
-    rows = [
-        f"{line.time.astimezone(CHINA):%H:%M}  {line.case_id}  {', '.join(line.nodes)}  {line.lookup_id}"
-        for line in ordered
-    ]
-    head_zh = f"{day}:您当日查询 {len(rows)} 次,如非本人操作请立即报告"
-    head_en = f"{day}: you asked about these {len(rows)}; report at once what was not you"
-    return "\n".join([head_zh, *rows]), "\n".join([head_en, *rows])
 
 
 def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar | None) -> list[Flag]:
@@ -135,6 +124,7 @@ def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar |
             kind=FlagKind.OFF_HOURS_BURST,
             officer=line.officer,
             lookup_id=line.lookup_id,
+            case_id=line.case_id,
             sentence_zh=f"非工作时间 {minutes} 分钟内查询 {len(asked)} 次,请核查是否确有警情",
             sentence_en=f"{len(asked)} look-ups off hours within {minutes} minutes; check that there was a call-out",
         )
@@ -153,6 +143,7 @@ def _find_two_desks(line: AskedLine, same: Sequence[AskedLine]) -> list[Flag]:
             kind=FlagKind.TWO_DESKS,
             officer=line.officer,
             lookup_id=line.lookup_id,
+            case_id=line.case_id,
             sentence_zh=f"同一警员账号在两处同时使用({format_time(line.time)}),请核查是否借用",
             sentence_en=f"one officer asked from two places at once at {format_time(line.time)}; was it lent?",
         )

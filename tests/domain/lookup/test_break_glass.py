@@ -13,6 +13,7 @@ from federation.domain.lookup.break_glass import (
     encode_break_glass,
     notice_of,
     open_break_glass,
+    order_of,
     review_break_glass,
     verify_break_glass_allowed,
 )
@@ -109,7 +110,7 @@ def test_break_glass_is_blocked_once_a_review_is_overdue(notice):
 @pytest.mark.parametrize("finding", [Finding.JUSTIFIED, Finding.UNJUSTIFIED])
 def test_break_glass_review_by_the_leader_lifts_the_block(notice, finding):
     """A review late is a review."""
-    reviewed = review_break_glass(notice, "officer-7", finding=finding)
+    reviewed = review_break_glass(notice, "officer-7", finding=finding, words=" nobody was missing ")
     verify_break_glass_allowed([reviewed], today=date(2027, 1, 4))
     assert decode_break_glass(encode_break_glass(reviewed)) == reviewed
 
@@ -146,3 +147,25 @@ def test_break_glass_notice_of_another_form_is_malformed(notice, field, value):
     with pytest.raises(MalformedError) as caught:
         decode_break_glass(encoded.replace(field, value))
     assert caught.value.reason == "BREAK_GLASS_FORM"
+
+
+def test_break_glass_found_unjustified_without_words_is_refused(notice):
+    """Who says that it had not to be done says why; a justified one may stand without."""
+    for words in ("", "  "):
+        with pytest.raises(RuleError) as caught:
+            review_break_glass(notice, "officer-7", finding=Finding.UNJUSTIFIED, words=words)
+        assert caught.value.reason == "BREAK_GLASS_WORDS"
+    assert review_break_glass(notice, "officer-7", finding=Finding.JUSTIFIED).words == ""
+    for words in ("x" * 501, "two\nlines"):
+        with pytest.raises(MalformedError) as malformed:
+            review_break_glass(notice, "officer-7", finding=Finding.JUSTIFIED, words=words)
+        assert malformed.value.reason == "REVIEW_WORDS"
+
+
+def test_notices_are_listed_overdue_first_then_due_then_reviewed(notice):
+    """What has to be done stands above what was done."""
+    later = replace(notice, case_id="BREAK-GLASS-2026-002", due=date(2026, 11, 26))
+    reviewed = replace(notice, case_id="BREAK-GLASS-2026-003", finding=Finding.JUSTIFIED)
+    newer = replace(reviewed, case_id="BREAK-GLASS-2026-004", opened=notice.opened + timedelta(hours=1))
+    listed = sorted([reviewed, later, newer, notice], key=lambda one: order_of(one, today=date(2026, 11, 25)))
+    assert [one.case_id[-1] for one in listed] == ["1", "2", "4", "3"]

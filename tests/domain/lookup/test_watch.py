@@ -1,23 +1,18 @@
-"""The watch over look-ups: what raises a flag, what does not, the digest and the sample."""
+"""The watch over look-ups: what raises a flag, what does not, and the sample."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from federation.domain.lookup.watch import (
     AskedLine,
-    DigestLine,
     FlagKind,
     find_misuse,
-    format_digest,
     honey_flag,
     is_off_hours,
     is_sampled,
 )
-from federation.protocol.ids import NodeName
 
 NIGHT = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """Two in the morning at the border."""
@@ -129,6 +124,7 @@ def test_honey_flag_names_look_up_and_officer_alone():
     """The flag of a planted record says who asked and nothing of the record."""
     flag = honey_flag(LINE)
     assert (flag.kind, flag.officer, flag.lookup_id) == (FlagKind.HONEY, "officer-7", "0")
+    assert flag.case_id == "CASE-1"
 
 
 def test_sample_is_two_percent_and_the_same_for_ever():
@@ -138,23 +134,3 @@ def test_sample_is_two_percent_and_the_same_for_ever():
     assert 300 <= len(first) <= 500
     assert first == {one for one in ids if is_sampled(one, b"k" * 32)}
     assert first != {one for one in ids if is_sampled(one, b"j" * 32)}
-
-
-@given(st.lists(st.integers(min_value=0, max_value=86_399), max_size=20))
-def test_digest_has_a_line_for_each_look_up_in_order(seconds):
-    """An officer finds each look-up of the day once, by time."""
-    start = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
-    lines = [
-        DigestLine(
-            lookup_id=f"id-{number:02}",
-            case_id="CASE-1",
-            nodes=(NodeName("zhejiang"),),
-            time=start + timedelta(seconds=second),
-        )
-        for number, second in enumerate(seconds)
-    ]
-    chinese, english = format_digest(lines, date(2026, 11, 23))
-    rows = english.splitlines()[1:]
-    assert len(rows) == len(seconds)
-    assert rows == sorted(rows, key=lambda row: row[:5])
-    assert f"查询 {len(seconds)} 次" in chinese
