@@ -19,7 +19,7 @@ _VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED,
 _OUTGOING = frozenset({LeafKind.SENT, LeafKind.EXPIRED})
 _INCOMING = frozenset({LeafKind.RECEIVED, LeafKind.REFUSED})
 _NO_MESSAGE = (None, None, None, None)
-_EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT})
+_EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

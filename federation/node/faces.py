@@ -15,6 +15,7 @@ from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups.functions import lookup_functions
+from federation.node.lookups.watch.functions import oversight_functions
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
@@ -33,6 +34,7 @@ from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, list_messages, pair_state
 from federation.store.outbox import find_outbox
+from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.lookups.values import (
@@ -104,6 +106,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
 
     return AgencyServices(
         lookups=LookupService(lookup_functions(node, home)),
+        oversight=OversightService(oversight_functions(node, home)),
         subjects=SubjectService(get_report=get_report),
         permits=PermitService(_permit_functions(node)),
         node=NodeService(get_status=get_status),

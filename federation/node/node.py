@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 
 from federation.node.home.config import NodeSettings
 from federation.node.log.heads import KnownHeads
@@ -24,7 +25,7 @@ CHINA = timezone(timedelta(hours=8), "CST")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A province's own name, keys, store, writer, trust, what it knows of the others, and the clock."""
+    """A province's own name, keys, store, writer, trust, what it knows of the others, the clock, its home."""
 
     name: NodeName
     settings: NodeSettings
@@ -36,6 +37,7 @@ class Node:
     arrivals: Arrivals
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
+    home: Path
 
     @property
     def signer(self) -> Signer:

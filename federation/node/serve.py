@@ -151,6 +151,7 @@ def build_node(
         arrivals=Arrivals(),
         wake_delivery=delivery.wake,
         now=now,
+        home=home,
     )
     poster = CheckpointPoster()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)

@@ -38,6 +38,7 @@ class LeafKind(StrEnum):
     DISCREPANCY = "discrepancy"
     ERASURE = "erasure"
     PAIR_DIGEST = "pair-digest"
+    READING = "reading"
 
 
 class Verdict(StrEnum):

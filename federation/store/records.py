@@ -212,6 +212,11 @@ def next_serial(transaction: GroupTransaction, name: str) -> int:
     return transaction.count_up(f"serial/{name}")
 
 
+def last_serial(source: Source, name: str) -> int:
+    """The number that `next_serial` gave last, 0 when it has given none."""
+    return source.find_counter(f"serial/{name}")
+
+
 def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, int]:
     """Reads the stored version of each record that has one, a few hundred at a time."""
     ids: dict[tuple[bool, str], list[str]] = {}

@@ -32,6 +32,7 @@ from federation.v1 import (
 )
 from federation.wire import convert, convert_permit
 from federation.wire.lookups.calls import LookupCalls, SubjectCalls
+from federation.wire.lookups.oversight.calls import OversightCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.status import finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
@@ -183,6 +184,7 @@ class AgencyClient:
             profile.address, tls=profile.tls, authority=lambda: authority, server_name=profile.server_name
         )
         self.lookups = LookupCalls(self._kept.current, timeout_seconds)
+        self.oversight = OversightCalls(self._kept.current, timeout_seconds)
         self.subjects = SubjectCalls(self._kept.current, timeout_seconds)
 
     async def get_status(self) -> NodeStatus:

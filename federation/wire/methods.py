@@ -42,6 +42,7 @@ _AGENCY = frozenset({Side.AGENCY})
 _BOTH = frozenset({Side.PEER, Side.AGENCY})
 _PERMITS = "/federation.v1.PermitService/"
 _LOOKUPS = "/federation.v1.LookupService/"
+_OVERSIGHT = "/federation.v1.OversightService/"
 _POLICE = frozenset({"police"})
 _COUNTERS = frozenset({"service-hall", "police"})
 
@@ -64,6 +65,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _LOOKUPS + "Search": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _LOOKUPS + "Fetch": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _LOOKUPS + "ListLookups": Method(sides=_AGENCY, kinds=_POLICE),
+        _OVERSIGHT + "CountersignCase": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _OVERSIGHT + "ListNotices": Method(sides=_AGENCY, kinds=_POLICE),
+        _OVERSIGHT + "ReviewBreakGlass": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _OVERSIGHT + "ListFlags": Method(sides=_AGENCY, kinds=_POLICE),
+        _OVERSIGHT + "GetDailyDigest": Method(sides=_AGENCY, kinds=_POLICE),
         "/federation.v1.SubjectService/GetReport": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
         "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),

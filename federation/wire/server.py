@@ -20,12 +20,14 @@ from federation.v1 import (
     exchange_service_pb2_grpc,
     lookup_service_pb2_grpc,
     node_service_pb2_grpc,
+    oversight_service_pb2_grpc,
     permit_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
+from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import MAX_MESSAGE_BYTES
@@ -78,6 +80,7 @@ class AgencyServices:
 
     permits: PermitService
     lookups: LookupService
+    oversight: OversightService
     subjects: SubjectService
     node: NodeService
     audit: AuditService
@@ -136,11 +139,12 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     server = _server(gate)
     permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
     lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
+    oversight_service_pb2_grpc.add_OversightServiceServicer_to_server(services.oversight, server)
     subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    names = ("PermitService", "LookupService", "NodeService", "AuditService", "AgreementService")
+    names = ("PermitService", "LookupService", "OversightService", "NodeService", "AuditService", "AgreementService")
     return await _start(server, listener, names=names)
 
 

@@ -14,6 +14,7 @@ from federation.v1 import (
     exchange_service_pb2,
     lookup_service_pb2,
     node_service_pb2,
+    oversight_service_pb2,
     permit_service_pb2,
     reconciliation_service_pb2,
     subject_service_pb2,
@@ -29,6 +30,7 @@ FILES = (
     exchange_service_pb2,
     lookup_service_pb2,
     node_service_pb2,
+    oversight_service_pb2,
     permit_service_pb2,
     reconciliation_service_pb2,
     subject_service_pb2,
@@ -38,6 +40,7 @@ UNRULED = {
     "federation.v1.PermitApplication.guardian": "a boolean: both values are lawful",
     "federation.v1.PermitApplication.sealed": "a boolean: both values are lawful",
     "federation.v1.GetReportRequest.identity_checked": "a boolean: policy judges it",
+    "federation.v1.CountersignCaseRequest.bulk": "a boolean: both values are lawful",
 }
 """Request fields that need no rule, each with the reason."""
 

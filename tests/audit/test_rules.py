@@ -40,8 +40,8 @@ def codes(leaf: Leaf, rules: Rules = RULES) -> list[Code]:
 
 @pytest.mark.parametrize(
     "leaf",
-    [SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT],
-    ids=["sent", "received", "refused", "own refusal", "expired", "boot"],
+    [SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT, replace(BOOT, kind=LeafKind.READING)],
+    ids=["sent", "received", "refused", "own refusal", "expired", "boot", "reading"],
 )
 def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
     """The leaves that a node writes are lawful."""
@@ -70,13 +70,15 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         (replace(OWN_REFUSAL, verdict=Verdict.ALLOWED), Code.LEAF_UNLAWFUL),
         (replace(REFUSED, pair=None, seq=None), Code.LEAF_UNLAWFUL),
         (replace(BOOT, pair=SENT.pair), Code.LEAF_UNLAWFUL),
+        (replace(BOOT, kind=LeafKind.READING, pair=SENT.pair), Code.LEAF_UNLAWFUL),
         (replace(EXPIRED, kind=LeafKind.DISCREPANCY, reason="SEQUENCE_REUSED"), Code.DISCREPANCY_LOGGED),
     ],
     ids=[
         "other federation", "other realm", "from the future", "unknown agreement", "sent by the other",
         "received by the other", "no member", "pair without this node", "sent though refused",
         "received without verdict", "refused though allowed", "expired with verdict", "unsigned", "no pair", "no number",
-        "number zero", "own refusal that allows", "refused message without pair", "event with pair", "discrepancy",
+        "number zero", "own refusal that allows", "refused message without pair", "event with pair",
+        "reading with pair", "discrepancy",
     ],
 )  # fmt: skip
 def test_unlawful_leaf_breaks_exactly_one_rule(leaf: Leaf, code: Code) -> None:

@@ -11,6 +11,7 @@ import grpc
 from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.identity import Gate
+from federation.wire.lookups.oversight.service import OversightFunctions, OversightService
 from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import Side
@@ -92,9 +93,17 @@ class House:
             fetch=functions.fetch,
             list=functions.list_lookups,
         )
+        oversight = OversightFunctions(
+            countersign=functions.countersign,
+            notices=functions.list_notices,
+            review=functions.review_glass,
+            flags=functions.list_flags,
+            digest=functions.get_digest,
+        )
         services = AgencyServices(
             permits=PermitService(permits),
             lookups=LookupService(lookups),
+            oversight=OversightService(oversight),
             subjects=SubjectService(get_report=functions.get_report),
             node=NodeService(get_status=functions.get_status),
             audit=AuditService(list_messages=functions.list_messages),

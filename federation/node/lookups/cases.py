@@ -32,7 +32,7 @@ from federation.domain.lookup_policy import (
 )
 from federation.node.lookups import records
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
-from federation.node.lookups.watch.leaders import begin_notice, put_notice
+from federation.node.lookups.watch.glass import begin_notice, put_notice
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.send import Cause, Draft, send

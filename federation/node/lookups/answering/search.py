@@ -9,6 +9,7 @@ Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 ar
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from functools import partial
 
 from federation.domain.lookup.asking import (
@@ -34,6 +35,7 @@ from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of,
 from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule
 from federation.node.lookups.kinds import ANSWER_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
+from federation.node.lookups.watch.flags import desk_for, judge_hit, put_flags
 from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.subjects.given import given_of, put_given
@@ -87,6 +89,9 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
                 expires=handle_expires(case, node.now()),
             )
             records.put_handle(transaction, handle, owner=node.name)
+            for found in hits:
+                raised = judge_hit(node.home, replace(handle, dossier=found.ref), node.now())
+                put_flags(transaction, raised, owner=node.name, desk=desk_for(node, found.division))
             answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
             subject = hits[0].subject(frozenset())
             if subject is not None:

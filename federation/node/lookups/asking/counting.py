@@ -12,11 +12,11 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.misuse import LookupCounts, Quotas, verify_quota
-from federation.domain.lookup.watch import AskedLine
+from federation.domain.lookup.watch import AskedLine, RaisedFlag
 from federation.node.lookups import records
 from federation.node.lookups.kinds import SEARCH_KIND
-from federation.node.lookups.watch.flags import RaisedFlag, judge_search
-from federation.node.lookups.watch.leaders import is_countersigned
+from federation.node.lookups.watch.flags import judge_search
+from federation.node.lookups.watch.leaders import is_bulk, is_countersigned
 from federation.node.node import CHINA
 from federation.node.permits.ruling import Errand
 from federation.protocol.ids import (
@@ -61,7 +61,13 @@ def count(source: Source, errand: Errand, line: Line, *, selector: Selector) -> 
         case_total=len({before.lookup_id for before, _ in in_case}) + 1,
         case_persons=len({subject for _, subject in in_case} | {selector.value}),
     )
-    verify_quota(counts, QUOTAS, countersigned=is_countersigned(source, errand.caller, line.case.case_id))
+    case_id, officer = line.case.case_id, errand.act.officer
+    verify_quota(
+        counts,
+        QUOTAS,
+        countersigned=is_countersigned(source, errand.caller, case_id, officer=officer),
+        bulk=counts.case_total > QUOTAS.per_case and is_bulk(source, errand.caller, case_id, officer=officer),
+    )
 
 
 def flags_of(source: Source, asked: records.Asked, line: Line, *, selector: Selector) -> tuple[RaisedFlag, ...]:

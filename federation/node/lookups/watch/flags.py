@@ -1,63 +1,82 @@
-"""What the watch over look-ups keeps: flags, the planted records, each officer's day, the sample for review.
+"""What the watch flagged: raised in the transaction that writes what it is about, numbered at the desk that reads it.
 
-A flag is written in the transaction that writes what raised it, so that no question leaves without it. Nothing here
-holds a person's name or number. `<home>/honey.txt` has one URN of a record or one plate a line;
-`<home>/calendar.toml` is the calendar of working days. Source: misuse controls M2, M5, M8, M11, M12.
+Rules kept: no question leaves without its flag; the same flag of the same look-up is one; nothing here holds a person's
+name or number. A desk is a police office: its own questions' flags come to it, and those of other provinces' questions
+that met a planted record of its county.
+Source: misuse controls M2, M5, M8, M11, M12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from federation.domain.lookup.asking import Selector
 from federation.domain.lookup.handle import Handle
-from federation.domain.lookup.watch import (
-    BURST_WINDOW,
-    AskedLine,
-    DigestLine,
-    Flag,
-    FlagKind,
-    find_misuse,
-    format_digest,
-    honey_flag,
-    is_sampled,
-)
-from federation.domain.rules.calendar import Calendar, parse_calendar
+from federation.domain.lookup.watch import BURST_WINDOW, AskedLine, Flag, FlagKind, RaisedFlag, find_misuse, honey_flag
 from federation.node.lookups import records
-from federation.node.node import CHINA, Node
+from federation.node.lookups.watch.home_files import find_calendar, load_honey
+from federation.node.node import Node
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
-from federation.protocol.ids import AgencyId, NodeName, format_time, parse_time
-from federation.store.crypto_column import blind_index
+from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agency_id, parse_time
+from federation.protocol.trust import find_agency
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, list_records, put_records
+from federation.store.records import Record, find_record, last_serial, list_records, next_serial, put_records
 
-FLAG = "lookup-flag"
+FLAG, FLAGGED = "lookup-flag", "lookup-flagged"
 SEARCH = "lookup.search"
+_AT_ONCE = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaisedFlag:
-    """A flag as it was raised: when, and on a question of which agency, which may be another province's."""
+def put_flags(
+    transaction: GroupTransaction, raised: Iterable[RaisedFlag], *, owner: NodeName, desk: AgencyId | None = None
+) -> None:
+    """Stores flags at a desk, that of the asking agency unless another is named; a flag that is there is not again."""
+    for one in raised:
+        at = desk or one.agency
+        name = f"{at}/{one.flag.kind}/{one.flag.lookup_id}"
+        if find_record(transaction, FLAGGED, name, replica=False) is not None:
+            continue
+        serial = next_serial(transaction, _series(at))
+        marked = Record(
+            id=name, kind=FLAGGED, owner=owner, version=1, replica=False, status="raised", division=at.county,
+            due_date=one.time.date(), content=encode_canonical({"serial": serial}),
+        )  # fmt: skip
+        put_records(transaction, [marked, _to_record(one, at, serial=serial, owner=owner)])
 
-    time: datetime
-    agency: AgencyId
-    flag: Flag
+
+def count_flags(source: Source, desk: AgencyId) -> int:
+    """How many flags were ever raised at a desk; the newest has that number."""
+    return last_serial(source, _series(desk))
 
 
-def put_flags(transaction: GroupTransaction, raised: Iterable[RaisedFlag], *, owner: NodeName) -> None:
-    """Stores flags; the same flag of the same look-up is one."""
-    put_records(transaction, [_to_record(one, owner) for one in raised])
+def find_flag(source: Source, desk: AgencyId, serial: int) -> RaisedFlag | None:
+    """The flag of that number (from 1) at a desk, None when there is none yet."""
+    record = find_record(source, FLAG, _flag_id(desk, serial), replica=False)
+    return _read_flag(record.content) if record is not None else None
 
 
-def list_flags(source: Source, agency: AgencyId) -> Sequence[Flag]:
-    """The flags on an agency's questions, by kind, oldest first within each."""
-    prefix = f"{agency}/"
-    found = list_records(source, FLAG, after_id=prefix, limit=records.MAX_LINES, replica=False)
-    return [_read_flag(record.content) for record in found if record.id.startswith(prefix)]
+def list_flags(
+    source: Source,
+    desk: AgencyId,
+    *,
+    before: int | None = None,
+    limit: int = records.MAX_LINES,
+    wanted: Callable[[RaisedFlag], bool] = lambda _: True,
+) -> Sequence[tuple[int, RaisedFlag]]:
+    """The wanted flags of a desk with their numbers, newest first, at most `limit`, of numbers below `before`."""
+    top = count_flags(source, desk) if before is None else before - 1
+    listed: list[tuple[int, RaisedFlag]] = []
+    while top > 0 and len(listed) < limit:
+        low = max(0, top - _AT_ONCE)
+        found = list_records(source, FLAG, after_id=_flag_id(desk, low), limit=top - low, replica=False)
+        numbered = [(low + at, _read_flag(record.content)) for at, record in enumerate(found, start=1)]
+        listed += [one for one in reversed(numbered) if wanted(one[1])]
+        top = low
+    return listed[:limit]
 
 
 def judge_search(
@@ -92,54 +111,22 @@ def judge_hit(home: Path, handle: Handle, now: datetime) -> tuple[RaisedFlag, ..
     return (RaisedFlag(time=now, agency=handle.asker, flag=honey_flag(line)),)
 
 
-def list_honey_hits(node: Node, home: Path) -> tuple[Flag, ...]:
-    """The flags of every hit on a planted record of ours: a handle is kept with each hit, so that none is missed.
-
-    A record that is declared planted afterwards counts from its first hit on.
-    """
-    found = (one for handle in records.list_handles(node.database) for one in judge_hit(home, handle, handle.expires))
-    return tuple(sorted((one.flag for one in found), key=lambda flag: flag.lookup_id))
-
-
-def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> tuple[str, str]:
-    """An officer's day in China, in Chinese and English: look-up, case, provinces, time; never about whom."""
-    start = datetime(day.year, day.month, day.day, tzinfo=CHINA)
-    lines: dict[str, DigestLine] = {}
-    for asked, _ in records.list_asked(node.database, agency, since=start):
-        if asked.officer != officer or asked.step != SEARCH or asked.time.astimezone(CHINA).date() != day:
-            continue
-        before = lines.get(asked.lookup_id)
-        lines[asked.lookup_id] = DigestLine(
-            lookup_id=asked.lookup_id,
-            case_id=asked.case_id,
-            nodes=(*before.nodes, asked.node) if before is not None else (asked.node,),
-            time=before.time if before is not None else asked.time,
-        )
-    return format_digest(lines.values(), day)
+def desk_for(node: Node, county: str) -> AgencyId:
+    """The police office of ours that is told of a hit in that county: the county's own, else the province's first."""
+    agreement = node.trust.in_force.agreement
+    own = AgencyId(node.name, county, "police")
+    if find_agency(agreement, own) is not None:
+        return own
+    police = sorted(str(agency) for agency in agreement.members[node.name].agencies if agency.kind == "police")
+    return parse_agency_id(police[0]) if police else own
 
 
-def review_sample(node: Node, agency: AgencyId) -> tuple[str, ...]:
-    """The look-ups of an agency that a reviewer reads: 2 %, by this node's own key, which no officer foresees."""
-    key = blind_index(node.database.keys, "lookup.review", "sample")
-    asked = {line.lookup_id for line, _ in records.list_asked(node.database, agency)}
-    return tuple(sorted(lookup_id for lookup_id in asked if is_sampled(lookup_id, key)))
+def _series(desk: AgencyId) -> str:
+    return f"flags/{desk}"
 
 
-def load_honey(home: Path) -> frozenset[str]:
-    """What the planted records are found by; empty when this home has none."""
-    path = home / "honey.txt"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return frozenset(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
-
-
-def find_calendar(home: Path) -> Calendar | None:
-    """The working days of this home, None when it has no table.
-
-    Raises:
-        MalformedError: as `parse_calendar`.
-    """
-    path = home / "calendar.toml"
-    return parse_calendar(path.read_text(encoding="utf-8")) if path.is_file() else None
+def _flag_id(desk: AgencyId, serial: int) -> str:
+    return f"{desk}/{serial:012}"
 
 
 def _line_of(asked: records.Asked) -> AskedLine:
@@ -153,38 +140,45 @@ def _line_of(asked: records.Asked) -> AskedLine:
     )
 
 
-def _to_record(raised: RaisedFlag, owner: NodeName) -> Record:
+def _to_record(raised: RaisedFlag, desk: AgencyId, *, serial: int, owner: NodeName) -> Record:
     flag = raised.flag
     content = encode_canonical(
         {
             "time": format_time(raised.time),
+            "agency": str(raised.agency),
             "kind": str(flag.kind),
             "officer": flag.officer,
             "lookup_id": flag.lookup_id,
+            "case_id": flag.case_id,
             "sentence_zh": flag.sentence_zh,
             "sentence_en": flag.sentence_en,
         }
     )
     return Record(
-        id=f"{raised.agency}/{flag.kind}/{flag.lookup_id}",
+        id=_flag_id(desk, serial),
         kind=FLAG,
         owner=owner,
         version=1,
         replica=False,
         status=str(flag.kind),
-        division=raised.agency.county,
+        division=desk.county,
         due_date=raised.time.date(),
         content=content,
     )
 
 
-def _read_flag(content: bytes) -> Flag:
+def _read_flag(content: bytes) -> RaisedFlag:
     value = decode_canonical(content, what=FLAG)
-    parse_time(read_text(value, "time", what=FLAG))
-    return Flag(
+    flag = Flag(
         kind=FlagKind(read_text(value, "kind", what=FLAG)),
         officer=read_text(value, "officer", what=FLAG),
         lookup_id=read_text(value, "lookup_id", what=FLAG),
+        case_id=read_text(value, "case_id", what=FLAG),
         sentence_zh=read_text(value, "sentence_zh", what=FLAG),
         sentence_en=read_text(value, "sentence_en", what=FLAG),
+    )
+    return RaisedFlag(
+        time=parse_time(read_text(value, "time", what=FLAG)),
+        agency=parse_agency_id(read_text(value, "agency", what=FLAG)),
+        flag=flag,
     )

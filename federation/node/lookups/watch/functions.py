@@ -1,0 +1,116 @@
+"""What the agencies' port is handed for the watch: this part's functions, bound to the node.
+
+Every reading is noted before it is answered; whoever signs does so by their own key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.domain.lookup.break_glass import BreakGlass, is_overdue, order_of
+from federation.domain.lookup.digest import Digest
+from federation.domain.lookup.watch import RaisedFlag
+from federation.node.lookups.watch import digest, flags, glass, leaders
+from federation.node.lookups.watch.own_keys import LeaderAct
+from federation.node.lookups.watch.readings import note_reading
+from federation.node.node import Node
+from federation.protocol.ids import AgencyId
+from federation.wire.lookups.oversight.service import OversightFunctions
+from federation.wire.lookups.oversight.values import (
+    Countersigned,
+    CountersignQuestion,
+    DigestQuestion,
+    FlagPage,
+    FlagQuery,
+    NoticePage,
+    NoticeState,
+    PageQuery,
+    ReviewQuestion,
+)
+from federation.wire.values import Act
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """The watch of one node, as its agencies call it."""
+
+    node: Node
+    home: Path
+
+    async def countersign(self, caller: AgencyId, act: Act, question: CountersignQuestion) -> Countersigned:
+        """Lets a case reach more persons, or more look-ups."""
+        signed = _signed(caller, act, question.case_id, question.signature)
+        if question.bulk:
+            release = await leaders.countersign_bulk(self.node, signed, home=self.home)
+            return Countersigned(case_id=question.case_id, signers=release.signers, complete=release.complete)
+        signers = await leaders.countersign_case(self.node, signed, home=self.home)
+        return Countersigned(case_id=question.case_id, signers=signers, complete=True)
+
+    async def notices(self, caller: AgencyId, act: Act, query: PageQuery) -> NoticePage:
+        """The notices of the office, overdue ones first."""
+        await note_reading(self.node, caller, act, step="notices")
+        today = self.node.today()
+        found = await asyncio.to_thread(glass.list_notices, self.node.database, caller)
+        ordered = sorted(found, key=lambda notice: order_of(notice, today=today))
+        start = int(query.page_token) if query.page_token.isdecimal() else 0
+        page = tuple(self.state_of(notice) for notice in ordered[start : start + query.page_size])
+        rest = start + len(page) < len(ordered)
+        return NoticePage(notices=page, next_page_token=str(start + len(page)) if rest else "")
+
+    async def review(self, caller: AgencyId, act: Act, question: ReviewQuestion) -> NoticeState:
+        """Closes a notice."""
+        signed = _signed(caller, act, question.case_id, question.signature)
+        return self.state_of(
+            await glass.review(self.node, signed, finding=question.finding, words=question.words, home=self.home)
+        )
+
+    async def flags(self, caller: AgencyId, act: Act, query: FlagQuery) -> FlagPage:
+        """The flags at the office's desk, newest first."""
+        await note_reading(self.node, caller, act, step="flags", what=query.officer or "")
+        before = int(query.page_token) if query.page_token.isdecimal() else None
+
+        def wanted(one: RaisedFlag) -> bool:
+            return (
+                query.officer in (None, one.flag.officer)
+                and query.kind in (None, one.flag.kind)
+                and query.case_id in (None, one.flag.case_id)
+            )
+
+        found = await asyncio.to_thread(
+            flags.list_flags, self.node.database, caller, before=before, limit=query.page_size + 1, wanted=wanted
+        )
+        page = found[: query.page_size]
+        return FlagPage(
+            flags=tuple(raised for _, raised in page),
+            next_page_token=str(page[-1][0]) if len(found) > len(page) else "",
+        )
+
+    async def digest(self, caller: AgencyId, act: Act, question: DigestQuestion) -> Digest:
+        """An officer's day: one's own, or that of somebody whom a leader looks after."""
+        officer, day = question.officer or act.officer, question.day or self.node.today()
+        reader = _signed(caller, act, "", question.signature or "")
+        digest.verify_reader(self.node, self.home, reader, officer=officer, day=day)
+        await note_reading(self.node, caller, act, step="digest", what=f"{officer} {day}")
+        return await asyncio.to_thread(digest.daily_digest, self.node, caller, officer, day=day)
+
+    def state_of(self, notice: BreakGlass) -> NoticeState:
+        """A notice, and whether its review is overdue today."""
+        return NoticeState(notice=notice, overdue=is_overdue(notice, today=self.node.today()))
+
+
+def oversight_functions(node: Node, home: Path) -> OversightFunctions:
+    """What a police office of this province may call."""
+    watch = Watch(node=node, home=home)
+    return OversightFunctions(
+        countersign=watch.countersign,
+        notices=watch.notices,
+        review=watch.review,
+        flags=watch.flags,
+        digest=watch.digest,
+    )
+
+
+def _signed(caller: AgencyId, act: Act, case_id: str, signature: str) -> LeaderAct:
+    return LeaderAct(agency=caller, leader=act.officer, case_id=case_id, signature=signature)

@@ -1,0 +1,64 @@
+"""The watchers watched: every reading of flags, notices, digests and samples is kept, with a leaf in the exchange log.
+
+The leaf is a digest; who read what lies sealed beside it. Source: misuse control M12.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from federation.node.node import Node
+from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.ids import AgencyId, format_time, truncate_to_millisecond
+from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, put_records
+from federation.wire.values import Act
+
+READING = "lookup-reading"
+
+
+async def note_reading(node: Node, caller: AgencyId, act: Act, *, step: str, what: str = "") -> None:
+    """Notes that somebody is about to read; returns once that is durable.
+
+    Raises:
+        UntrustedError: NOT_AN_AGENCY when the agreement does not name the caller.
+    """
+    in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
+    in_force.agency(caller)
+    content = encode_canonical(
+        {
+            "time": format_time(now),
+            "agency": str(caller),
+            "officer": act.officer,
+            "request": act.request_id,
+            "step": step,
+            "what": what,
+        }
+    )
+    subject = hashlib.sha256(content).hexdigest()
+    leaf = Leaf(
+        federation=in_force.agreement.federation,
+        realm=in_force.agreement.realm,
+        kind=LeafKind.READING,
+        subject=subject,
+        time=now,
+        agreement_version=in_force.agreement.version,
+    )
+    record = Record(
+        id=f"{caller}/{format_time(now)}/{subject[:16]}",
+        kind=READING,
+        owner=node.name,
+        version=1,
+        replica=False,
+        status=step,
+        division=caller.county,
+        due_date=now.date(),
+        content=content,
+    )
+
+    def write(transaction: GroupTransaction) -> None:
+        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+        put_records(transaction, [record])
+
+    await node.sequencer.commit(write)

@@ -1,0 +1,92 @@
+"""What a face of the node asks and answers about the watch over look-ups, as plain values.
+
+Signatures are base64 of 64 bytes, Ed25519, by the key that is registered for the officer who acts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from federation.domain.lookup.break_glass import BreakGlass, Finding
+from federation.domain.lookup.watch import FlagKind, RaisedFlag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountersignQuestion:
+    """A case that is to reach more persons (`countersign_bytes`) or, `bulk`, more look-ups (`bulk_bytes`)."""
+
+    case_id: str
+    signature: str
+    bulk: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Countersigned:
+    """Who signed for a case, in order, and whether it is in force."""
+
+    case_id: str
+    signers: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """One page of a list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+
+    page_size: int = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeState:
+    """A notice as it stands, and whether its review is overdue."""
+
+    notice: BreakGlass
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticePage:
+    """One page of notices; an empty `next_page_token` is the only sign of the end."""
+
+    notices: tuple[NoticeState, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewQuestion:
+    """What a leader found of a case without a letter; the signature is over `review_bytes` of the same."""
+
+    case_id: str
+    finding: Finding
+    signature: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagQuery:
+    """Which flags to list; None narrows nothing. Pages as in `PageQuery`."""
+
+    officer: str | None = None
+    kind: FlagKind | None = None
+    case_id: str | None = None
+    page_size: int = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagPage:
+    """One page of flags, newest first; an empty `next_page_token` is the only sign of the end."""
+
+    flags: tuple[RaisedFlag, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestQuestion:
+    """Whose day, and which; None: one's own, today. The signature is a leader's, who reads somebody else's."""
+
+    officer: str | None = None
+    day: date | None = None
+    signature: str | None = None

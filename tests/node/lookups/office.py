@@ -1,0 +1,106 @@
+"""Yushan's police at its node, for tests of the watch: officer-1 asks, leader-1 leads, officer-9 is a second person."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from federation.domain.lookup.asking import Selector, SelectorKind
+from federation.domain.lookup.break_glass import Finding, review_bytes
+from federation.domain.lookup.watch import FlagKind
+from federation.node.lookups import cases
+from federation.node.lookups.asking import search as searching
+from federation.node.lookups.officers import register_officer_key
+from federation.node.lookups.watch import flags, glass
+from federation.node.lookups.watch.functions import Watch
+from federation.node.lookups.watch.own_keys import LeaderAct
+from federation.protocol.ids import NodeName
+from federation.wire.lookups.values import CaseQuestion, LookupQuestion, SearchResult
+from federation.wire.values import Act
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, running_rig
+
+PURPOSE = "lookup.criminal_investigation"
+CASE, GLASS = "CASE-2026-0001", "BREAK-GLASS-2026-001"
+URN = "urn:permit:330822:2026:0001"
+NUMBERS = [each.holder.citizen_number for each in applications()[:40]]
+
+
+@dataclass
+class Office:
+    """Yushan's police at its node; officer-1 asks, leader-1 leads and has a key of their own."""
+
+    rig: Rig
+    home: Path
+    key: Ed25519PrivateKey
+    second: Ed25519PrivateKey
+
+    @property
+    def watch(self) -> Watch:
+        return Watch(node=self.rig[JIANGXI], home=self.home)
+
+    def act(self, officer: str) -> Act:
+        return replace(act("lookup.oversight", "F03"), officer=officer)
+
+    async def open(self, case_id: str = CASE, *, leader: str = "leader-1"):
+        question = CaseQuestion(
+            case_id=case_id, letter="玉公协〔2026〕1号",
+            counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30, leader=leader,
+        )  # fmt: skip
+        return await cases.begin_case(
+            self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
+        )
+
+    async def search(
+        self,
+        value: str,
+        case_id: str = CASE,
+        kind: SelectorKind = SelectorKind.CITIZEN_NUMBER,
+        *,
+        officer: str = "officer-1",
+    ):
+        question = LookupQuestion(
+            case_id=case_id, selector=Selector(kind=kind, value=value), provinces=(NodeName(ZHEJIANG),)
+        )
+        found: SearchResult = await searching.search(
+            self.rig[JIANGXI],
+            question,
+            home=self.home,
+            caller=YUSHAN_POLICE,
+            act=replace(act(PURPOSE, "F03"), officer=officer),
+        )
+        return found
+
+    def signed(self, case_id: str, content: bytes, *, leader: str = "leader-1") -> LeaderAct:
+        key = self.second if leader == "officer-9" else self.key
+        signature = base64.b64encode(key.sign(content)).decode()
+        return LeaderAct(agency=YUSHAN_POLICE, leader=leader, case_id=case_id, signature=signature)
+
+    def flags(self) -> list[FlagKind]:
+        return [one.flag.kind for _, one in flags.list_flags(self.rig[JIANGXI].database, YUSHAN_POLICE)]
+
+    async def review(self, finding: Finding = Finding.JUSTIFIED, *, words: str = "", **changes: str):
+        node = self.rig[JIANGXI]
+        signed = self.signed(GLASS, review_bytes(GLASS, YUSHAN_POLICE, finding=finding, words=words))
+        return await glass.review(node, replace(signed, **changes), finding=finding, words=words, home=self.home)
+
+
+@asynccontextmanager
+async def office(folder: Path) -> AsyncIterator[Office]:
+    home = folder / "home"
+    keys = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    for name, key in zip(("leader-1", "officer-9"), keys, strict=True):
+        register_officer_key(home, YUSHAN_POLICE, name, key=public_text(key))
+    async with running_rig(folder) as rig:
+        rig.start_delivery()
+        yield Office(rig, home, *keys)
+
+
+def public_text(key: Ed25519PrivateKey) -> str:
+    """The public key as it is registered."""
+    return f"ed25519:{base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()}"

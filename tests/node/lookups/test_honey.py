@@ -1,0 +1,70 @@
+"""Planted records: flagged on both sides in the transaction of the question or the hit; the asker learns nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.watch import FlagKind
+from federation.node.lookups.watch import flags
+from federation.node.lookups.watch.home_files import load_honey
+from federation.node.permits import steps
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from tests.node.lookups.office import Office, office
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application
+
+CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
+
+
+def seen_at(found: Office, node: NodeName, desk: AgencyId) -> list[tuple[FlagKind, str, str]]:
+    listed = flags.list_flags(found.rig[node].database, desk)
+    return [(one.flag.kind, str(one.agency), one.flag.officer) for _, one in listed]
+
+
+async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_learns_nothing(tmp_path: Path) -> None:
+    """Changshan's desk has the flag, once, with who asked; the answer is a hit like any other, not a byte longer."""
+    async with office(tmp_path) as found:
+        await found.open()
+        zhejiang = found.rig[ZHEJIANG]
+        person = replace(application(household="361123"), work_division=None)
+        registered = await steps.register(zhejiang, person, caller=HALL, act=act())
+        assert registered.permit is not None
+        before = await found.search(person.holder.citizen_number)
+        assert seen_at(found, ZHEJIANG, CHANGSHAN_POLICE) == []
+        (found.rig.folder / "honey.txt").write_text(f"# planted\n{registered.permit.urn}\n", encoding="utf-8")
+        carried = len(found.rig.carried(ZHEJIANG, JIANGXI))
+
+        found.rig.clock.advance(minutes=1)
+        answer = await found.search(person.holder.citizen_number)
+
+        assert seen_at(found, ZHEJIANG, CHANGSHAN_POLICE) == [(FlagKind.HONEY, str(YUSHAN_POLICE), "officer-1")]
+        assert found.flags() == []
+        assert answer.answers[0].outcome is Outcome.HIT
+        assert answer.answers[0].policies == before.answers[0].policies
+        told = found.rig.carried(ZHEJIANG, JIANGXI)[carried:]
+        assert told
+        assert b"honey" not in told
+        assert "诱饵".encode() not in told
+
+
+async def test_record_that_is_planted_no_more_is_flagged_no_more(tmp_path: Path) -> None:
+    """The file is read again when it changes, and its absence plants nothing."""
+    home = tmp_path
+    assert load_honey(home) == frozenset()
+    (home / "honey.txt").write_text("urn:permit:330822:2026:0001\n\n# not this\n", encoding="utf-8")
+    assert load_honey(home) == {"urn:permit:330822:2026:0001"}
+    (home / "honey.txt").write_text("urn:permit:330822:2026:00022\n", encoding="utf-8")
+    assert load_honey(home) == {"urn:permit:330822:2026:00022"}
+    (home / "honey.txt").unlink()
+    assert load_honey(home) == frozenset()
+
+
+async def test_flag_of_a_county_without_police_comes_to_the_provinces_first_desk(tmp_path: Path) -> None:
+    """No flag is raised where nobody reads."""
+    async with office(tmp_path) as found:
+        node = found.rig[ZHEJIANG]
+        assert flags.desk_for(node, "330822") == CHANGSHAN_POLICE
+        other = flags.desk_for(node, "339999")
+        assert other.kind == "police"
+        assert node.trust.in_force.agency(other)

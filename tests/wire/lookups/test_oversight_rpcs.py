@@ -1,0 +1,87 @@
+"""The watch's RPCs against a real port: equal values both ways, for the police only, bad fields refused by field."""
+
+import base64
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.watch import FlagKind
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.ids import parse_agency_id
+from federation.wire.lookups.oversight.values import (
+    CountersignQuestion,
+    DigestQuestion,
+    FlagQuery,
+    PageQuery,
+    ReviewQuestion,
+)
+from tests.wire.answers import ACT, COUNTERSIGNED, DIGEST_OF_DAY, FLAGS, NOTICE, NOTICES
+from tests.wire.house import JIANGXI, House
+
+POLICE = parse_agency_id("jiangxi/361123/police")
+SIGNATURE = base64.b64encode(b"s" * 64).decode()
+COUNTERSIGN = CountersignQuestion(case_id="A3611-0042", signature=SIGNATURE, bulk=True)
+PAGE = PageQuery(page_size=5, page_token="t")
+REVIEW = ReviewQuestion(
+    case_id="BREAK-GLASS-2026-001", finding=Finding.UNJUSTIFIED, signature=SIGNATURE, words="无警情记录"
+)
+FLAG_QUERY = FlagQuery(officer="officer-7", kind=FlagKind.HONEY, case_id="A3611-0042", page_size=5, page_token="t")
+DIGEST_QUESTION = DigestQuestion(officer="officer-7", day=date(2026, 11, 23), signature=SIGNATURE)
+
+CALLS = [
+    pytest.param(lambda c: c.countersign(ACT, COUNTERSIGN), COUNTERSIGN, COUNTERSIGNED, id="CountersignCase"),
+    pytest.param(lambda c: c.list_notices(ACT, PAGE, agency=POLICE), PAGE, NOTICES, id="ListNotices"),
+    pytest.param(lambda c: c.review(ACT, REVIEW, agency=POLICE), REVIEW, NOTICE, id="ReviewBreakGlass"),
+    pytest.param(lambda c: c.list_flags(ACT, FLAG_QUERY), FLAG_QUERY, FLAGS, id="ListFlags"),
+    pytest.param(lambda c: c.list_flags(ACT, FlagQuery()), FlagQuery(), FLAGS, id="ListFlags of all"),
+    pytest.param(lambda c: c.get_digest(ACT, DIGEST_QUESTION), DIGEST_QUESTION, DIGEST_OF_DAY, id="GetDailyDigest"),
+    pytest.param(lambda c: c.get_digest(ACT, DigestQuestion()), DigestQuestion(), DIGEST_OF_DAY, id="own day"),
+]
+
+
+@pytest.mark.parametrize(("call", "handed", "answer"), CALLS)
+async def test_oversight_rpc_hands_on_and_answers_equal_values(house: House, call, handed, answer):
+    """Caller, act and values arrive as they were given, and the answer comes back equal."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        assert await call(client.oversight) == answer
+
+    assert house.functions.calls == [(POLICE, ACT, handed)]
+
+
+@pytest.mark.parametrize(("call", "handed", "answer"), CALLS)
+async def test_oversight_rpc_is_for_the_police_and_tells_errors(house: House, call, handed, answer):
+    """A service hall is refused before anything is looked at; what a rule says arrives as it was raised."""
+    house.functions.failure = RuleError("SOME_RULE", "not now")
+    for agency, error, reason in (
+        ("jiangxi/361123/service-hall", UntrustedError, "METHOD_DENIED"),
+        (str(POLICE), RuleError, "SOME_RULE"),
+    ):
+        issued = house.authorities[JIANGXI].agency(agency)
+        async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+            with pytest.raises(error, match=reason):
+                await call(client.oversight)
+
+    assert len(house.functions.calls) == 1
+
+
+async def test_oversight_with_bad_fields_is_refused_by_field(house: House):
+    """A signature, a case number, a day and a page have a shape; the field is named."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        watch = client.oversight
+        for call, field in (
+            (watch.countersign(ACT, replace(COUNTERSIGN, signature="")), "signature"),
+            (watch.countersign(ACT, replace(COUNTERSIGN, case_id="*")), "case_id"),
+            (watch.list_notices(ACT, replace(PAGE, page_size=-1), agency=POLICE), "page_size"),
+            (watch.review(ACT, replace(REVIEW, words="x" * 501), agency=POLICE), "words"),
+            (watch.list_flags(ACT, replace(FLAG_QUERY, officer="Zhang San")), "officer"),
+            (watch.get_digest(ACT, replace(DIGEST_QUESTION, signature="no")), "signature"),
+        ):
+            with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
+                await call
+            assert caught.value.facts["field"].startswith(field)
+
+    assert house.functions.calls == []
