@@ -16,7 +16,8 @@ demo|demo stop|node init|node status|node config|keys new|keys show|keys bundle|
 keys revoke|keys admit|agreement draft|agreement sign|agreement collect|agreement status|agreement publish
 agreement refresh|agreement show|permit register|permit endorse|permit suspend|permit restore|permit revoke
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch
-lookup history|lookup key new|lookup key register|subject report|policy check|policy explain|policy replay
+lookup history|lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
+oversight flags|oversight digest|subject report|policy check|policy explain|policy replay
 log checkpoint|log proof|log leaf|audit verify|bench|bench lookup
 """
 

@@ -1,0 +1,51 @@
+"""What a leader signs at their own desk, with their own key: the node is given the signature only."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from federation.cli.lookup.officer_key import load_officer_key
+from federation.domain.lookup.break_glass import Finding, review_bytes
+from federation.domain.lookup.case import parse_case_id
+from federation.domain.lookup.digest import digest_bytes
+from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
+from federation.domain.lookup.review import verify_words
+from federation.protocol.ids import AgencyId
+from federation.protocol.tlog.lines import format_base64
+from federation.wire.lookups.oversight.values import CountersignQuestion, DigestQuestion, ReviewQuestion
+
+
+def sign_countersign(key: Path, agency: AgencyId, case_id: str, *, bulk: bool) -> CountersignQuestion:
+    """The signature that lets a case reach more persons or, in bulk, more look-ups.
+
+    Raises:
+        BridgeheadError: as `load_officer_key` and `parse_case_id`.
+    """
+    signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), agency)
+    return CountersignQuestion(case_id=case_id, signature=_sign(key, signed), bulk=bulk)
+
+
+def sign_review(key: Path, agency: AgencyId, case_id: str, *, finding: Finding, words: str) -> ReviewQuestion:
+    """The signed review of a case without a letter.
+
+    Raises:
+        MalformedError: REVIEW_WORDS; BridgeheadError: as `load_officer_key` and `parse_case_id`.
+    """
+    text = verify_words(words)
+    signed = review_bytes(parse_case_id(case_id), agency, finding=finding, words=text)
+    return ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=_sign(key, signed))
+
+
+def sign_digest(key: Path, agency: AgencyId, officer: str, *, day: date, reader: str) -> DigestQuestion:
+    """The signed question for somebody else's day.
+
+    Raises:
+        BridgeheadError: as `load_officer_key`.
+    """
+    signed = digest_bytes(agency, officer, day=day, reader=reader)
+    return DigestQuestion(officer=officer, day=day, signature=_sign(key, signed))
+
+
+def _sign(key: Path, signed: bytes) -> str:
+    return format_base64(load_officer_key(key).sign(signed))

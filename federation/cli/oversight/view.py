@@ -1,0 +1,165 @@
+"""How the watch is shown: in lines for a leader, as JSON for a program. Nobody who was asked about is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from federation.cli.lookup.view import OUTCOMES, PROVINCES
+from federation.cli.permits import view
+from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.watch import FlagKind
+from federation.protocol.ids import format_time
+
+if TYPE_CHECKING:
+    from federation.cli.output import JsonOut
+    from federation.domain.lookup.digest import Digest, DigestLine
+    from federation.domain.lookup.watch import RaisedFlag
+    from federation.wire.lookups.oversight.values import Countersigned, FlagPage, NoticePage, NoticeState
+
+FINDINGS: Final[Mapping[Finding, str]] = MappingProxyType(
+    {Finding.OPEN: "待审查 open", Finding.JUSTIFIED: "属实必要 justified", Finding.UNJUSTIFIED: "不当 unjustified"}
+)
+KINDS: Final[Mapping[FlagKind, str]] = MappingProxyType(
+    {
+        FlagKind.OFF_HOURS_BURST: "非工作时间连续查询 off_hours_burst",
+        FlagKind.TWO_DESKS: "一人两处 two_desks",
+        FlagKind.HONEY: "诱饵记录 honey",
+        FlagKind.BREAK_GLASS: "紧急查询 break_glass",
+    }
+)
+_WAITING: Final = "等待答复 waiting"
+
+
+def countersigned_lines(answer: Countersigned) -> Iterable[str]:
+    """Who signed for a case, and whose signature is still missing."""
+    names = ", ".join(answer.signers)
+    if answer.complete:
+        yield f"案件 case {answer.case_id} 已会签 countersigned: {names}"
+    else:
+        yield f"案件 case {answer.case_id} 已签 signed: {names}; 待第二人签字 a second person's signature is awaited"
+
+
+def countersigned_object(answer: Countersigned) -> dict[str, JsonOut]:
+    """Who signed for a case, as JSON."""
+    return {"case_id": answer.case_id, "signers": list(answer.signers), "complete": answer.complete}
+
+
+def notice_lines(notices: Sequence[NoticeState]) -> Iterable[str]:
+    """The notices, one a line, in the order in which they are to be looked at."""
+    heads = ("案件 case", "开启 opened", "警员 officer", "领导 leader", "期限 due", "状态 state", "意见 words")
+    rows = [
+        (
+            one.notice.case_id,
+            local(one.notice.opened),
+            one.notice.officer,
+            one.notice.leader,
+            one.notice.due.isoformat(),
+            "逾期 overdue" if one.overdue else FINDINGS[one.notice.finding],
+            one.notice.words,
+        )
+        for one in notices
+    ]
+    return columns([heads, *rows])
+
+
+def notice_object(state: NoticeState) -> dict[str, JsonOut]:
+    """A notice, as JSON."""
+    notice = state.notice
+    return {
+        "case_id": notice.case_id,
+        "officer": notice.officer,
+        "leader": notice.leader,
+        "opened": format_time(notice.opened),
+        "due": notice.due.isoformat(),
+        "overdue": state.overdue,
+        "finding": notice.finding.value,
+        "words": notice.words,
+    }
+
+
+def notices_object(page: NoticePage) -> dict[str, JsonOut]:
+    """A page of notices, as JSON."""
+    return {"notices": [notice_object(one) for one in page.notices], "next_page_token": page.next_page_token}
+
+
+def flag_lines(flags: Sequence[RaisedFlag]) -> Iterable[str]:
+    """The flags, newest first: one line each and the sentence of each language below."""
+    for one in flags:
+        yield f"{local(one.time)}  {KINDS[one.flag.kind]}  {one.agency}  {one.flag.officer}  {one.flag.case_id}"
+        yield f"  {one.flag.sentence_zh} | {one.flag.sentence_en}  ({one.flag.lookup_id})"
+
+
+def flag_object(raised: RaisedFlag) -> dict[str, JsonOut]:
+    """A flag, as JSON."""
+    return {
+        "time": format_time(raised.time),
+        "kind": raised.flag.kind.value,
+        "agency": str(raised.agency),
+        "officer": raised.flag.officer,
+        "case_id": raised.flag.case_id,
+        "lookup_id": raised.flag.lookup_id,
+        "sentence_zh": raised.flag.sentence_zh,
+        "sentence_en": raised.flag.sentence_en,
+    }
+
+
+def flags_object(page: FlagPage) -> dict[str, JsonOut]:
+    """A page of flags, as JSON."""
+    return {"flags": [flag_object(one) for one in page.flags], "next_page_token": page.next_page_token}
+
+
+def digest_lines(digest: Digest) -> Iterable[str]:
+    """An officer's day, for the officer to check."""
+    count = len(digest.lines)
+    yield f"{digest.day} {digest.officer}:当日查询 {count} 次,如非本人操作请立即报告"
+    yield f"{digest.day} {digest.officer}: you asked about these {count}; report at once what was not you"
+    rows = [
+        (
+            f"{line.time.astimezone(view.CHINA):%H:%M}",
+            line.case_id,
+            line.person,
+            _outcomes(line),
+            line.lookup_id,
+        )
+        for line in digest.lines
+    ]
+    if rows:
+        yield from columns(rows)
+
+
+def digest_object(digest: Digest) -> dict[str, JsonOut]:
+    """An officer's day, as JSON."""
+    lines: JsonOut = [
+        {
+            "lookup_id": line.lookup_id,
+            "time": format_time(line.time),
+            "case_id": line.case_id,
+            "person": line.person,
+            "outcomes": {node: outcome.value if outcome else None for node, outcome in line.outcomes.items()},
+        }
+        for line in digest.lines
+    ]
+    return {"officer": digest.officer, "day": digest.day.isoformat(), "lookups": lines}
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Rows in columns; a Chinese character is two wide."""
+    widths = [max(view.width_of(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(view.pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def local(time: datetime) -> str:
+    """A moment in China."""
+    return time.astimezone(view.CHINA).isoformat(sep=" ", timespec="seconds")
+
+
+def _outcomes(line: DigestLine) -> str:
+    found = line.outcomes.items()
+    return ", ".join(
+        f"{PROVINCES.get(node, node)} {OUTCOMES[outcome] if outcome is not None else _WAITING}"
+        for node, outcome in found
+    )

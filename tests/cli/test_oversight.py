@@ -1,0 +1,128 @@
+"""Tests of `bridgehead oversight`: what a leader signs, reviews and is told of, between real nodes."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from federation.cli.oversight import view
+from federation.domain.lookup.break_glass import BreakGlass, Finding
+from federation.protocol.ids import parse_agency_id
+from federation.wire.lookups.oversight.values import Countersigned, NoticeState
+from tests.cli.command_line import HALL, POLICE, ServedNodes, run
+
+CASE = "CS-2026-0061"
+LEADER, OFFICER = ("--officer", "leader-1"), ("--officer", "officer-7")
+STRANGER = "urn:permit:361123:2026:999999"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    served = ServedNodes(tmp_path_factory.mktemp("oversight"))
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def keys(nodes, tmp_path_factory):
+    """The files of the registered keys, by officer."""
+    folder, home = tmp_path_factory.mktemp("keys"), nodes.federation.home("zhejiang")
+    for officer in ("leader-1", "officer-9"):
+        run("lookup", "key", "new", folder / officer)
+        run("lookup", "key", "register", folder / officer, "--home", home, "--agency", POLICE, "--officer", officer)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def case(nodes):
+    """A case of Changshan's police in which officer-7 has asked once."""
+    where = ("--county", "330822", "--county", "361123", "--letter", "常公协字2026-61号")
+    nodes.ask(POLICE, "lookup", "case", "open", CASE, *where, "--leader", "leader-1", *OFFICER)
+    nodes.delivered(POLICE)
+    nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", CASE, "--province", "jiangxi", *OFFICER)
+    return CASE
+
+
+def oversee(nodes, *arguments, code=0, agency=POLICE):
+    return nodes.ask(agency, "oversight", *arguments, code=code)
+
+
+def test_countersign_is_the_leaders_with_the_leaders_key(nodes, case, keys):
+    """The leader's own key; another's, another officer, another case, and a missing file each say what is wrong."""
+    key = ("--key", keys / "leader-1")
+    done = oversee(nodes, "countersign", case, *key, *LEADER)
+    assert f"案件 case {case} 已会签 countersigned: leader-1" in done.out
+
+    wrong = oversee(nodes, "countersign", case, "--key", keys / "officer-9", *LEADER, code=1)
+    assert "OFFICER_KEY" in wrong.err
+    assert "->" in wrong.err
+    assert (
+        "COUNTERSIGN_LEADER"
+        in oversee(nodes, "countersign", case, "--key", keys / "officer-9", "--officer", "officer-9", code=1).err
+    )
+    assert "CASE_UNKNOWN" in oversee(nodes, "countersign", "CS-2026-9999", *key, *LEADER, code=1).err
+    assert "KEY_MISSING" in oversee(nodes, "countersign", case, "--key", keys / "none", *LEADER, code=1).err
+
+
+def test_bulk_waits_for_the_second_person(nodes, case, keys):
+    """The first signature stands waiting and says who is next; the second one completes it."""
+    first = oversee(nodes, "countersign", case, "--bulk", "--key", keys / "leader-1", *LEADER)
+    assert "待第二人签字" in first.out
+    assert "--bulk" in first.err
+    again = oversee(nodes, "countersign", case, "--bulk", "--key", keys / "leader-1", *LEADER, code=1)
+    assert "BULK_SECOND_PERSON" in again.err
+
+    second = ("--key", keys / "officer-9", "--officer", "officer-9", "-o", "json")
+    done = oversee(nodes, "countersign", case, "--bulk", *second).json
+    assert (done["signers"], done["complete"]) == (["leader-1", "officer-9"], True)
+
+
+def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, case, keys):
+    """The officer's own day; a leader's reading of it needs a key; somebody else's is refused."""
+    own = oversee(nodes, "digest", *OFFICER)
+    assert "你" not in own.out
+    assert "you asked about these 1" in own.out
+    assert "urn:permit:361123:2026:****99" in own.out
+    assert "江西 未命中 no hit" in own.out
+
+    theirs = ("digest", "--of", "officer-7")
+    read = oversee(nodes, *theirs, "--key", keys / "leader-1", *LEADER, "-o", "json").json
+    assert [one["case_id"] for one in read["lookups"]] == [case]
+    assert "DIGEST_READER" in oversee(nodes, *theirs, "--key", keys / "officer-9", "--officer", "officer-9", code=1).err
+    assert "--key" in oversee(nodes, *theirs, *LEADER, code=2).err
+    assert oversee(nodes, "digest", "--day", "2026-01-01", *OFFICER, "-o", "json").json["lookups"] == []
+    assert "YYYY-MM-DD" in oversee(nodes, "digest", "--day", "yesterday", *OFFICER, code=2).err
+
+
+def test_lists_are_there_for_the_police_and_nobody_else(nodes, case):
+    """Flags and notices as text and JSON; a service hall is refused."""
+    assert oversee(nodes, "flags", *LEADER, "-o", "json").json["next_page_token"] == ""
+    assert oversee(nodes, "flags", "--kind", "honey", "--by", "officer-7", *LEADER).out == ""
+    assert "共 0 条" in oversee(nodes, "notices", *LEADER).err
+    assert "METHOD_DENIED" in oversee(nodes, "flags", *LEADER, agency=HALL, code=1).err
+
+
+def test_review_of_an_unknown_case_is_refused(nodes, case, keys):
+    """No glass was broken under an ordinary number."""
+    done = oversee(nodes, "review", case, "--finding", "justified", "--key", keys / "leader-1", *LEADER, code=1)
+    assert "BREAK_GLASS_UNKNOWN" in done.err
+
+
+def test_view_tells_what_is_overdue_and_what_waits():
+    """Overdue stands in the place of the finding; a first signature waits."""
+    notice = BreakGlass(
+        case_id="BREAK-GLASS-2026-001", agency=parse_agency_id(POLICE), officer="officer-7", leader="leader-1",
+        opened=datetime(2026, 11, 23, 18, tzinfo=UTC), due=date(2026, 11, 24), finding=Finding.OPEN,
+    )  # fmt: skip
+    lines = list(view.notice_lines([NoticeState(notice=notice, overdue=True)]))
+    assert "逾期 overdue" in lines[1]
+    assert "2026-11-24 02:00:00+08:00" in lines[1]
+    waiting = Countersigned(case_id=CASE, signers=("leader-1",), complete=False)
+    assert "a second person's signature is awaited" in next(iter(view.countersigned_lines(waiting)))
+
+
+@pytest.mark.parametrize("part", ["countersign", "notices", "review", "flags", "digest"])
+def test_help_of_every_command_is_there(part):
+    """Each command explains itself, with exit 0."""
+    assert "Usage: bridgehead oversight" in run("oversight", part, "--help").out
