@@ -1,7 +1,8 @@
 """What the watch reads from a node's home: the planted records (`honey.txt`), the working days (`calendar.toml`).
 
 Both may be absent. A planted record is the URN of a record or a plate, one a line; lines that begin with # are
-remarks. A changed file counts at once, without a restart; an unchanged one is not read again. Source: misuse controls M8 and M10.
+remarks. A changed file counts at once, without a restart; an unchanged one is not read again.
+Source: misuse controls M8 and M10.
 """
 
 from __future__ import annotations
