@@ -37,6 +37,17 @@ _BY_SUBJECT = (
     .where(RECORD.c.kind == bindparam("of_kind"), RECORD.c.subject_index == bindparam("of_subject"))
     .order_by(RECORD.c.replica, RECORD.c.id)
 )
+_IN_RANGE = (
+    select(RECORD)
+    .where(
+        RECORD.c.replica == bindparam("is_replica"),
+        RECORD.c.kind == bindparam("of_kind"),
+        RECORD.c.id > bindparam("after"),
+        RECORD.c.id < bindparam("before"),
+    )
+    .limit(bindparam("most"))
+)
+_RANGE, _RANGE_BACK = _IN_RANGE.order_by(RECORD.c.id), _IN_RANGE.order_by(RECORD.c.id.desc())
 _HISTORY = (
     select(RECORD_VERSION)
     .where(RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id"))
@@ -102,6 +113,20 @@ class RecordFilter(TypedDict, total=False):
     division: str | None
     status: str | None
     due_before: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdRange:
+    """The ids above `after` and below `before`, neither included, in byte order or, newest first, against it."""
+
+    after: str
+    before: str
+    newest_first: bool = False
+
+
+def ids_under(prefix: str, *, newest_first: bool = False, before: str = "") -> IdRange:
+    """The ids that begin with a prefix of ASCII and go on, those below prefix and `before` only, if it is given."""
+    return IdRange(after=prefix, before=prefix + (before or "\x7f"), newest_first=newest_first)
 
 
 def put_records(transaction: GroupTransaction, records: Sequence[Record], *, expect_version: int | None = None) -> int:
@@ -174,6 +199,18 @@ def list_records(
     statement = statement.where(RECORD.c.id > after_id).order_by(RECORD.c.id).limit(limit)
     with source.reading() as connection:
         rows = connection.execute(statement).mappings().all()
+    return [_from_row(row, source.keys, replica=replica) for row in rows]
+
+
+def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: bool) -> list[Record]:
+    """The records of a kind in a range of ids, in its order, at most `limit`: read by the primary key alone.
+
+    Raises:
+        CorruptError: SEALED_VALUE when one can not be opened.
+    """
+    names = {"is_replica": replica, "of_kind": kind, "after": ids.after, "before": ids.before, "most": limit}
+    with source.reading() as connection:
+        rows = connection.execute(_RANGE_BACK if ids.newest_first else _RANGE, names).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 
 
