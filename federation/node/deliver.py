@@ -63,6 +63,11 @@ MAX_REMEMBERED = 10_000
 """How many ended messages are known without a look at the store, for who asks just after the end."""
 
 
+def _nobody(digest: str) -> None:
+    """Nobody waits to hear of a message."""
+    del digest
+
+
 class Peer(Protocol):
     """The other province, as delivery sees it: a gRPC client, or a node in the same process for scenarios."""
 
@@ -117,13 +122,19 @@ class Delivery:
         self._heads = heads
         self._settings = settings
         self._now = now
+        self._told: Callable[[str], None] = _nobody
         self._lanes: dict[NodeName, _Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: dict[MessageId, asyncio.Future[str]] = {}
         self._finished: dict[MessageId, str] = {}
 
-    def start(self, peers: Mapping[NodeName, Peer]) -> None:
-        """Starts a lane for each peer; what was queued before a restart goes first."""
+    def start(self, peers: Mapping[NodeName, Peer], *, told: Callable[[str], None] = _nobody) -> None:
+        """Starts a lane for each peer; what was queued before a restart goes first.
+
+        `told` hears the digest of each statement that has left the queue, settled, rejected or expired, once that is
+        durable.
+        """
+        self._told = told
         for name, peer in peers.items():
             lane = self._lanes[name] = _Lane(limit=self._settings.delivery_batch)
             lane.wake.set()
@@ -276,7 +287,7 @@ class Delivery:
         if expired:
             await self._sequencer.commit(lambda tx: self._expire(tx, expired, now))
         for message in expired:
-            self._finish(lane, message.id, "expired")
+            self._finish(lane, message, "expired")
         return [message for message in batch if message.expires >= now]
 
     def _expire(self, transaction: GroupTransaction, messages: Sequence[PendingMessage], now: datetime) -> None:
@@ -314,7 +325,7 @@ class Delivery:
         if len(answers) != len(batch):
             raise MalformedError("ANSWER_COUNT", f"expected {len(batch)} answers, got {len(answers)}")
         vkey = parse_vkey(self._trust.in_force.member(name).log_vkey)
-        settled: list[tuple[MessageId, Receipt]] = []
+        settled: list[tuple[PendingMessage, Receipt]] = []
         rejected: list[tuple[PendingMessage, str]] = []
         deferred: list[MessageId] = []
         lane.error = None
@@ -326,7 +337,7 @@ class Delivery:
                 _log.error("delivery.rejected", message_id=message.id, peer=name, reason=answer.reason)
                 continue
             try:
-                settled.append((message.id, self._verified(name, message, answer, vkey)))
+                settled.append((message, self._verified(name, message, answer, vkey)))
             except BridgeheadError as error:
                 deferred.append(message.id)
                 lane.put_off[message.id] = str(error)
@@ -335,20 +346,20 @@ class Delivery:
             await self._sequencer.commit(partial(self._take_off, settled=settled, rejected=rejected))
         if settled:
             lane.receipt_time = self._now()
-        for message_id, _receipt in settled:
-            self._finish(lane, message_id, "settled")
+        for message, _receipt in settled:
+            self._finish(lane, message, "settled")
         for message, _reason in rejected:
-            self._finish(lane, message.id, "rejected")
+            self._finish(lane, message, "rejected")
         return deferred
 
     def _take_off(
         self,
         transaction: GroupTransaction,
         *,
-        settled: Sequence[tuple[MessageId, Receipt]],
+        settled: Sequence[tuple[PendingMessage, Receipt]],
         rejected: Sequence[tuple[PendingMessage, str]],
     ) -> None:
-        settle_outbox(transaction, settled)
+        settle_outbox(transaction, [(message.id, receipt) for message, receipt in settled])
         now = truncate_to_millisecond(self._now())
         for message, reason in rejected:
             leaf = self._leaf_of(message, LeafKind.DISCREPANCY, now=now, reason=reason)
@@ -371,9 +382,10 @@ class Delivery:
             raise
         return answer
 
-    def _finish(self, lane: _Lane, message_id: MessageId, state: str) -> None:
-        lane.put_off.pop(message_id, None)
-        self._remember(message_id, state)
+    def _finish(self, lane: _Lane, message: PendingMessage, state: str) -> None:
+        lane.put_off.pop(message.id, None)
+        self._remember(message.id, state)
+        self._told(message.digest)
 
     def _remember(self, message_id: MessageId, state: str) -> None:
         self._finished[message_id] = state

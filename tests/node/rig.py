@@ -216,7 +216,8 @@ class Host:
     def start_delivery(self) -> None:
         assert self.parts is not None
         self.parts.delivery.start(
-            {name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name}
+            {name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name},
+            told=self.node.arrivals.tell,
         )
 
     async def close(self) -> None:

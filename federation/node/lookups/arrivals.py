@@ -1,34 +1,40 @@
-"""Who waits in this process for which answer: an agency's question, until the other province's reply is durable here.
+"""Who waits in this process for which answer: an agency's question, until its reply or its receipt is durable here.
 
-The store is the truth: a waiter that hears nothing looks there now and then, so that an answer which another process on
-the same database received is found too.
+Told by `receive` when a reply is taken in and by delivery when a message has left the queue, both after the commit. The
+store is the truth: a waiter that hears nothing looks there now and then, so that what another process on the same
+database received is found too.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+LOOK_SECONDS = 1.0
+"""How often a waiter that hears nothing looks at the store."""
+
 
 class Arrivals:
-    """One event a key; told by `receive` after the commit."""
+    """Who waits for which key: the digest of a statement of ours."""
 
     def __init__(self) -> None:
         """Nobody waits yet."""
-        self._events: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def tell(self, key: str) -> None:
-        """Wakes whoever waits for that key."""
-        event = self._events.get(key)
-        if event is not None:
+        """Wakes everybody who waits for that key."""
+        for event in self._waiting.get(key, ()):
             event.set()
 
-    async def wait(self, key: str, *, seconds: float) -> None:
-        """Waits for the key to be told, at most so long."""
-        event = self._events.setdefault(key, asyncio.Event())
+    async def wait(self, key: str, *, seconds: float = LOOK_SECONDS) -> None:
+        """Waits for the key to be told, at most so long; who asks looks at the store first, and again afterwards."""
+        event = asyncio.Event()
+        self._waiting.setdefault(key, set()).add(event)
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return
         finally:
-            self._events.pop(key, None)
+            self._waiting[key].discard(event)
+            if not self._waiting[key]:
+                del self._waiting[key]

@@ -64,7 +64,6 @@ REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
 SUBJECT_ASKED = "subject-asked"
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the other provinces; later answers are in the further pages."""
-LOOK_SECONDS = 0.05
 REQUEST_LIFETIME = timedelta(hours=1)
 
 
@@ -169,7 +168,7 @@ async def _wait(node: Node, asked: _Asked) -> None:
 
     async def one(digest: str) -> None:
         while _outcome(node, digest) is Outcome.UNREACHABLE:
-            await node.arrivals.wait(digest, seconds=LOOK_SECONDS)
+            await node.arrivals.wait(digest)
 
     try:
         async with asyncio.timeout(WAIT_SECONDS):
