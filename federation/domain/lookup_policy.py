@@ -51,6 +51,13 @@ LOOKUP_BASIS: Final[Mapping[LookupPurpose, str]] = MappingProxyType(
     }
 )
 """The article that a statement with this purpose cites."""
+_POLICE_BASIS: Final = "人民警察法第六条"
+
+
+def basis_of(purpose: str) -> str:
+    """The article that a look-up cites; of a purpose that policy does not know, the police's duty as such."""
+    known = {str(word): basis for word, basis in LOOKUP_BASIS.items()}
+    return known.get(purpose, _POLICE_BASIS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

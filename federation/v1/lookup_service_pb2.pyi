@@ -91,14 +91,18 @@ class _LookupOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LookupO
     LOOKUP_OUTCOME_NO_HIT: _LookupOutcome.ValueType  # 2
     """It does not."""
     LOOKUP_OUTCOME_REFUSED: _LookupOutcome.ValueType  # 3
-    """Policy refused it."""
+    """Policy or a rule refused it."""
     LOOKUP_OUTCOME_UNREACHABLE: _LookupOutcome.ValueType  # 4
     """The province could not be reached; it may yet answer."""
     LOOKUP_OUTCOME_EXPIRED: _LookupOutcome.ValueType  # 5
     """No answer came in time."""
+    LOOKUP_OUTCOME_CASE_OPENED: _LookupOutcome.ValueType  # 8
+    """The province knows that the case is open."""
+    LOOKUP_OUTCOME_CASE_CLOSED: _LookupOutcome.ValueType  # 9
+    """The province knows that the case is closed."""
 
 class LookupOutcome(_LookupOutcome, metaclass=_LookupOutcomeEnumTypeWrapper):
-    """What came of a search or a fetch."""
+    """What came of a search, a fetch or a case."""
 
 LOOKUP_OUTCOME_UNSPECIFIED: LookupOutcome.ValueType  # 0
 """Not set: never sent."""
@@ -107,11 +111,15 @@ LOOKUP_OUTCOME_HIT: LookupOutcome.ValueType  # 1
 LOOKUP_OUTCOME_NO_HIT: LookupOutcome.ValueType  # 2
 """It does not."""
 LOOKUP_OUTCOME_REFUSED: LookupOutcome.ValueType  # 3
-"""Policy refused it."""
+"""Policy or a rule refused it."""
 LOOKUP_OUTCOME_UNREACHABLE: LookupOutcome.ValueType  # 4
 """The province could not be reached; it may yet answer."""
 LOOKUP_OUTCOME_EXPIRED: LookupOutcome.ValueType  # 5
 """No answer came in time."""
+LOOKUP_OUTCOME_CASE_OPENED: LookupOutcome.ValueType  # 8
+"""The province knows that the case is open."""
+LOOKUP_OUTCOME_CASE_CLOSED: LookupOutcome.ValueType  # 9
+"""The province knows that the case is closed."""
 Global___LookupOutcome: _TypeAlias = LookupOutcome  # noqa: Y015
 
 @_typing.final
@@ -291,7 +299,7 @@ class SearchRequest(_message.Message):
 
     @_builtins.property
     def provinces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The provinces to ask, at most 32, each once. Empty: all of the other ones."""
+        """The provinces to ask, at most 32, each once. Empty: those that the case names."""
 
     def __init__(
         self,
@@ -377,6 +385,8 @@ class ProvinceAnswer(_message.Message):
     POLICIES_FIELD_NUMBER: _builtins.int
     TITLE_ZH_FIELD_NUMBER: _builtins.int
     TITLE_EN_FIELD_NUMBER: _builtins.int
+    EXPLANATION_ZH_FIELD_NUMBER: _builtins.int
+    EXPLANATION_EN_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     """The province."""
     outcome: Global___LookupOutcome.ValueType
@@ -387,6 +397,10 @@ class ProvinceAnswer(_message.Message):
     """The title of the deciding policies in Chinese; empty when they have none."""
     title_en: _builtins.str
     """The title of the deciding policies in English; empty when they have none."""
+    explanation_zh: _builtins.str
+    """What would make it lawful, in Chinese; empty unless the own node refused."""
+    explanation_en: _builtins.str
+    """What would make it lawful, in English; empty unless the own node refused."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the handle opens it; absent without one."""
@@ -405,10 +419,12 @@ class ProvinceAnswer(_message.Message):
         policies: _abc.Iterable[_builtins.str] | None = ...,
         title_zh: _builtins.str = ...,
         title_en: _builtins.str = ...,
+        explanation_zh: _builtins.str = ...,
+        explanation_en: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expire_time", b"_expire_time", "_handle", b"_handle", "expire_time", b"expire_time", "handle", b"handle"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expire_time", b"_expire_time", "_handle", b"_handle", "expire_time", b"expire_time", "handle", b"handle", "node", b"node", "outcome", b"outcome", "policies", b"policies", "title_en", b"title_en", "title_zh", b"title_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expire_time", b"_expire_time", "_handle", b"_handle", "expire_time", b"expire_time", "explanation_en", b"explanation_en", "explanation_zh", b"explanation_zh", "handle", b"handle", "node", b"node", "outcome", b"outcome", "policies", b"policies", "title_en", b"title_en", "title_zh", b"title_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expire_time: _TypeAlias = _typing.Literal["expire_time"]  # noqa: Y015
     _WhichOneofArgType__expire_time: _TypeAlias = _typing.Literal["_expire_time", b"_expire_time"]  # noqa: Y015
@@ -562,12 +578,15 @@ class ListLookupsRequest(_message.Message):
     CASE_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OFFICER_FIELD_NUMBER: _builtins.int
     case_id: _builtins.str
     """Only look-ups under this case. Absent: under every one."""
     page_size: _builtins.int
     """At most this many; 0 means 100; above 1,000 counts as 1,000. Negative is refused."""
     page_token: _builtins.str
     """`next_page_token` of the page before; empty for the first page. At most 200 characters."""
+    officer: _builtins.str
+    """Only steps of this officer. Absent: of every one."""
     @_builtins.property
     def act(self) -> _act_pb2.Act:
         """Who reads, and why. Required."""
@@ -579,14 +598,20 @@ class ListLookupsRequest(_message.Message):
         case_id: _builtins.str | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        officer: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_case_id", b"_case_id", "act", b"act", "case_id", b"case_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_case_id", b"_case_id", "_officer", b"_officer", "act", b"act", "case_id", b"case_id", "officer", b"officer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_case_id", b"_case_id", "act", b"act", "case_id", b"case_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_case_id", b"_case_id", "_officer", b"_officer", "act", b"act", "case_id", b"case_id", "officer", b"officer", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__case_id: _TypeAlias = _typing.Literal["case_id"]  # noqa: Y015
     _WhichOneofArgType__case_id: _TypeAlias = _typing.Literal["_case_id", b"_case_id"]  # noqa: Y015
+    _WhichOneofReturnType__officer: _TypeAlias = _typing.Literal["officer"]  # noqa: Y015
+    _WhichOneofArgType__officer: _TypeAlias = _typing.Literal["_officer", b"_officer"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__case_id) -> _WhichOneofReturnType__case_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__officer) -> _WhichOneofReturnType__officer | None: ...
 
 Global___ListLookupsRequest: _TypeAlias = ListLookupsRequest  # noqa: Y015
 
@@ -630,8 +655,9 @@ class LookupLine(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    OFFICER_FIELD_NUMBER: _builtins.int
     lookup_id: _builtins.str
-    """The search that it belongs to."""
+    """The search that it belongs to; empty for a case."""
     case_id: _builtins.str
     """The case number."""
     node: _builtins.str
@@ -640,6 +666,8 @@ class LookupLine(_message.Message):
     """The kind of the statement, such as `lookup.search`."""
     outcome: Global___LookupOutcome.ValueType
     """What came of it; absent while the answer is awaited."""
+    officer: _builtins.str
+    """The pseudonym of the officer whose step it was."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked."""
@@ -653,10 +681,11 @@ class LookupLine(_message.Message):
         node: _builtins.str = ...,
         step: _builtins.str = ...,
         outcome: Global___LookupOutcome.ValueType | None = ...,
+        officer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_outcome", b"_outcome", "outcome", b"outcome", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_outcome", b"_outcome", "case_id", b"case_id", "lookup_id", b"lookup_id", "node", b"node", "outcome", b"outcome", "step", b"step", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_outcome", b"_outcome", "case_id", b"case_id", "lookup_id", b"lookup_id", "node", b"node", "officer", b"officer", "outcome", b"outcome", "step", b"step", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__outcome: _TypeAlias = _typing.Literal["outcome"]  # noqa: Y015
     _WhichOneofArgType__outcome: _TypeAlias = _typing.Literal["_outcome", b"_outcome"]  # noqa: Y015

@@ -29,8 +29,9 @@ class LookupServiceStub(object):
     """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
-    signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
-    not be judged: INVALID_ARGUMENT names the field, FAILED_PRECONDITION the rule or the quota.
+    signature. A refusal is a value, by policy or by a rule such as a quota, of the own node or of the province that was asked:
+    it is signed and logged like a grant. An error is for what could not be judged: INVALID_ARGUMENT names the field. A repeat
+    of `act.request_id` gets the first answer, a refusal too, and counts nothing; what was still missing is waited for again.
     """
 
     def __init__(self, channel):
@@ -70,8 +71,9 @@ class LookupServiceServicer(object):
     """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
-    signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
-    not be judged: INVALID_ARGUMENT names the field, FAILED_PRECONDITION the rule or the quota.
+    signature. A refusal is a value, by policy or by a rule such as a quota, of the own node or of the province that was asked:
+    it is signed and logged like a grant. An error is for what could not be judged: INVALID_ARGUMENT names the field. A repeat
+    of `act.request_id` gets the first answer, a refusal too, and counts nothing; what was still missing is waited for again.
     """
 
     def OpenCase(self, request, context):
@@ -103,7 +105,7 @@ class LookupServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListLookups(self, request, context):
-        """Lists the agency's own look-ups, newest first. Idempotent; the reading is logged.
+        """Lists the agency's own steps, newest first: searches, fetches, cases, those refused too. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,8 +151,9 @@ class LookupService(object):
     """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
-    signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
-    not be judged: INVALID_ARGUMENT names the field, FAILED_PRECONDITION the rule or the quota.
+    signature. A refusal is a value, by policy or by a rule such as a quota, of the own node or of the province that was asked:
+    it is signed and logged like a grant. An error is for what could not be judged: INVALID_ARGUMENT names the field. A repeat
+    of `act.request_id` gets the first answer, a refusal too, and counts nothing; what was still missing is waited for again.
     """
 
     @staticmethod

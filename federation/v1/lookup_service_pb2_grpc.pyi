@@ -30,8 +30,9 @@ class LookupServiceStub:
     """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
-    signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
-    not be judged: INVALID_ARGUMENT names the field, FAILED_PRECONDITION the rule or the quota.
+    signature. A refusal is a value, by policy or by a rule such as a quota, of the own node or of the province that was asked:
+    it is signed and logged like a grant. An error is for what could not be judged: INVALID_ARGUMENT names the field. A repeat
+    of `act.request_id` gets the first answer, a refusal too, and counts nothing; what was still missing is waited for again.
     """
 
     @_typing.overload
@@ -47,15 +48,16 @@ class LookupServiceStub:
     Fetch: _grpc.UnaryUnaryMultiCallable[_lookup_service_pb2.FetchRequest, _lookup_service_pb2.FetchResponse]
     """Asks one province for named fields of one hit. Idempotent by `act.request_id`."""
     ListLookups: _grpc.UnaryUnaryMultiCallable[_lookup_service_pb2.ListLookupsRequest, _lookup_service_pb2.ListLookupsResponse]
-    """Lists the agency's own look-ups, newest first. Idempotent; the reading is logged."""
+    """Lists the agency's own steps, newest first: searches, fetches, cases, those refused too. Idempotent."""
 
 @_typing.type_check_only
 class LookupServiceAsyncStub(LookupServiceStub):
     """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
-    signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
-    not be judged: INVALID_ARGUMENT names the field, FAILED_PRECONDITION the rule or the quota.
+    signature. A refusal is a value, by policy or by a rule such as a quota, of the own node or of the province that was asked:
+    it is signed and logged like a grant. An error is for what could not be judged: INVALID_ARGUMENT names the field. A repeat
+    of `act.request_id` gets the first answer, a refusal too, and counts nothing; what was still missing is waited for again.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -68,14 +70,15 @@ class LookupServiceAsyncStub(LookupServiceStub):
     Fetch: _aio.UnaryUnaryMultiCallable[_lookup_service_pb2.FetchRequest, _lookup_service_pb2.FetchResponse]  # type: ignore[assignment]
     """Asks one province for named fields of one hit. Idempotent by `act.request_id`."""
     ListLookups: _aio.UnaryUnaryMultiCallable[_lookup_service_pb2.ListLookupsRequest, _lookup_service_pb2.ListLookupsResponse]  # type: ignore[assignment]
-    """Lists the agency's own look-ups, newest first. Idempotent; the reading is logged."""
+    """Lists the agency's own steps, newest first: searches, fetches, cases, those refused too. Idempotent."""
 
 class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
     """Asks the other provinces about one person or thing, under an open case. Agency side only, police only.
 
     A search answers hit or no hit and never with a field of a person; a hit is opened with its handle and the officer's own
-    signature. A refusal by policy is a value, of the own node or of the province that was asked. An error is for what could
-    not be judged: INVALID_ARGUMENT names the field, FAILED_PRECONDITION the rule or the quota.
+    signature. A refusal is a value, by policy or by a rule such as a quota, of the own node or of the province that was asked:
+    it is signed and logged like a grant. An error is for what could not be judged: INVALID_ARGUMENT names the field. A repeat
+    of `act.request_id` gets the first answer, a refusal too, and counts nothing; what was still missing is waited for again.
     """
 
     @_abc_1.abstractmethod
@@ -116,6 +119,6 @@ class LookupServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lookup_service_pb2.ListLookupsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lookup_service_pb2.ListLookupsResponse, _abc.Awaitable[_lookup_service_pb2.ListLookupsResponse]]:
-        """Lists the agency's own look-ups, newest first. Idempotent; the reading is logged."""
+        """Lists the agency's own steps, newest first: searches, fetches, cases, those refused too. Idempotent."""
 
 def add_LookupServiceServicer_to_server(servicer: LookupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -148,11 +148,11 @@ def test_case_lines_tell_until_when_or_why_not():
 
 def test_history_shows_steps_and_what_is_still_awaited():
     """Each step has its line, and one without an answer waits."""
-    line = LookupLine(lookup_id="x", time=ENDS, case_id=CASE, node=JIANGXI, step="lookup.search")
+    line = LookupLine(lookup_id="x", time=ENDS, case_id=CASE, node=JIANGXI, step="lookup.search", officer="officer-7")
 
     told = list(view.history_lines([line]))
 
-    assert told[1].split("  ")[1:] == [CASE, "江西 jiangxi", "查询 search", "等待答复 waiting", "x"]
+    assert told[1].split("  ")[1:] == [CASE, "江西 jiangxi", "查询 search", "等待答复 waiting", "officer-7", "x"]
     assert view.history_object(LookupPage(lines=(line,)))["lookups"][0]["outcome"] is None
 
 
@@ -364,7 +364,7 @@ def test_fetch_with_a_key_that_is_not_registered_is_refused(nodes, case, person,
     run("lookup", "key", "new", tmp_path / "other.pem")
     done = fetch(nodes, hit(nodes, person)["handle"], tmp_path / "other.pem", "--field", "holder_name", code=1)
 
-    assert "OFFICER_KEY" in done.err
+    assert "rule-officer-key" in done.out
 
 
 def test_key_register_stores_the_public_key_of_an_own_agency_only(nodes, key):
@@ -396,7 +396,8 @@ def test_case_close_ends_every_search(nodes):
     after = nodes.ask(POLICE, "lookup", "search", "urn:permit:361123:2026:999999", "--case", other, code=1)
 
     assert "已关闭 closed" in closed.out
-    assert "CASE_CLOSED" in after.err
+    assert "deny-lookup-no-case" in after.out
+    assert "如何才合法 what would make it lawful" in after.out
 
 
 def test_case_open_for_more_than_90_days_is_a_usage_error(nodes):

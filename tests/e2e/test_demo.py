@@ -79,8 +79,9 @@ def test_demo_ends_verified_and_says_so(demo):
         "answers": {"anhui": "refused", "fujian": "no_hit", "zhejiang": "hit"},
         "released": ["holder_name", "status"],
         "refused": {
-            "no_case": "CASE_UNKNOWN", "other_purpose": "deny-lookup-purpose-outside-case", "other_county": "no_hit",
-            "other_key": "OFFICER_KEY", "closed_case": "CASE_CLOSED",
+            "no_case": "deny-lookup-county-outside-case, deny-lookup-no-case, deny-lookup-purpose-outside-case",
+            "other_purpose": "deny-lookup-purpose-outside-case", "other_county": "no_hit",
+            "other_key": "rule-officer-key", "closed_case": "deny-lookup-no-case",
         },
     }  # fmt: skip
     assert summary["seconds"] < 170

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -26,7 +25,6 @@ from federation.node.home.agreement_files import load_home_agreement
 from federation.node.lookups.officers import register_officer_key
 from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now
-from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ProvinceAnswer
@@ -128,6 +126,7 @@ async def test_lookup_hits_first_and_releases_named_fields_second(tmp_path: Path
         assert [(line.step, line.outcome) for line in page.lines] == [
             ("lookup.fetch", Outcome.HIT),
             ("lookup.search", Outcome.HIT),
+            ("lookup.case", Outcome.CASE_OPENED),
         ]
         kept_federation = found.federation
     agreement = load_home_agreement(kept_federation.home("zhejiang"), now=utc_now())
@@ -155,8 +154,11 @@ async def test_lookup_without_a_case_or_outside_its_counties_is_refused(tmp_path
     """Curiosity has no case; a case for Changshan opens no record of Kaihua, and does not tell that there is one."""
     async with border(tmp_path) as found:
         number = found.application.holder.citizen_number
-        with pytest.raises(NotFoundError, match="CASE_UNKNOWN"):
-            await found.search(number, "zhejiang")
+        curious = (await found.search(number, "zhejiang"))["zhejiang"]
+        assert curious.outcome is Outcome.REFUSED
+        assert "deny-lookup-no-case" in curious.policies
+        assert curious.explanation_zh
+        assert curious.explanation_en
         await found.open_case(counties=("330824",))
 
         answer = (await found.search(number, "zhejiang"))["zhejiang"]
@@ -174,15 +176,15 @@ async def test_fetch_with_another_officers_key_or_after_the_case_closed_is_refus
         await found.open_case()
         hit = (await found.search(found.application.holder.citizen_number, "zhejiang"))["zhejiang"]
         assert hit.handle is not None
-        with pytest.raises(UntrustedError, match="OFFICER_KEY"):
-            await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, key=Ed25519PrivateKey.generate()))
+        question = found.fetch_question(hit.handle, key=Ed25519PrivateKey.generate())
+        assert (await found.police.lookups.fetch(act(), question)).policies == ("rule-officer-key",)
         too_much = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
         assert too_much.outcome is Outcome.REFUSED
 
         await found.police.lookups.close_case(act(), "CASE-2026-0001")
 
-        with pytest.raises(RuleError, match="CASE_CLOSED"):
-            await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
+        closed = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
+        assert (closed.outcome, closed.policies) == (Outcome.REFUSED, ("deny-lookup-no-case",))
 
 
 async def test_fan_out_with_one_province_down_gives_four_honest_results(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ async def test_fan_out_with_one_province_down_gives_four_honest_results(tmp_path
         fujian = found.running["fujian"]
         await fujian.peer_server.stop(0)
 
-        answers = await found.search(found.application.holder.citizen_number)
+        answers = await found.search(found.application.holder.citizen_number, "anhui", "fujian", "zhejiang")
 
         outcomes = {name: answer.outcome for name, answer in answers.items()}
         assert outcomes == {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -24,16 +24,24 @@ from federation.domain.permit import PermitApplication
 from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
 from federation.domain.synthetic import synthetic_applications
 from federation.node.lookups.officers import register_officer_key
-from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError
+from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
-from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ProvinceAnswer, SearchResult
+from federation.wire.lookups.values import (
+    CaseQuestion,
+    FetchQuestion,
+    FetchResult,
+    LookupQuestion,
+    ProvinceAnswer,
+    SearchResult,
+)
 from federation.wire.values import Act
 
 POLICE = "jiangxi/361123/police"
 HALL = "zhejiang/330822/service-hall"
 ASKED = NodeName("zhejiang")
+EVERYWHERE = (NodeName("anhui"), NodeName("fujian"), ASKED)
 CASE, OTHER_CASE = "YS-2026-0042", "YS-2026-0043"
 LETTER = "玉公协〔2026〕42号"
 OFFICER = "yushan-0417"
@@ -118,13 +126,9 @@ class LookupScenes:
 
     async def refuse(self) -> None:
         """Has the curious and the borrower of a certificate try."""
-        await self._refused_by_error("no case", "no_case", lambda: self._search("YS-2026-9999"))
+        self._refused("curiosity has no case", "no_case", (await self._search("YS-2026-9999")).answers[0])
         curious = await self._search(CASE, purpose=LookupPurpose.IDENTITY_CHECK)
-        answer = curious.answers[0]
-        self.told.refused["other_purpose"] = ", ".join(answer.policies)
-        self._tell(f"just to see who that is, not what the case is for: refused by {', '.join(answer.policies)}")
-        self._tell(f"  {answer.title_zh}")
-        self._tell(f"  {answer.title_en}")
+        self._refused("just to see who that is, not what the case is for", "other_purpose", curious.answers[0])
         await self._open(OTHER_CASE, KAIHUA)
         elsewhere = (await self._search(OTHER_CASE)).answers[0]
         self.told.refused["other_county"] = elsewhere.outcome
@@ -132,22 +136,16 @@ class LookupScenes:
             f"a case for Kaihua, the same person: {elsewhere.outcome}; not even that Changshan knows them is told"
         )
         borrowed = self._fetch_question(_new_key())
-        await self._refused_by_error(
-            "the office's certificate, another key",
-            "other_key",
-            lambda: self._client(POLICE).lookups.fetch(_act(), borrowed),
-        )
+        answer = await self._client(POLICE).lookups.fetch(_act(), borrowed)
+        self._refused("the office's certificate, another key", "other_key", answer)
 
     async def close_case(self) -> None:
         """Closes the case: the handle dies with it."""
         await self._client(POLICE).lookups.close_case(_act(), CASE)
         self._tell(f"case {CASE} is closed")
         question = self._fetch_question(self._key)
-        await self._refused_by_error(
-            "the same handle, the right key",
-            "closed_case",
-            lambda: self._client(POLICE).lookups.fetch(_act(), question),
-        )
+        answer = await self._client(POLICE).lookups.fetch(_act(), question)
+        self._refused("the same handle, the right key", "closed_case", answer)
 
     async def _open(self, case_id: str, *counties: str) -> None:
         question = CaseQuestion(
@@ -178,21 +176,21 @@ class LookupScenes:
         question = LookupQuestion(
             case_id=case_id,
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._number),
-            provinces=() if everywhere else (ASKED,),
+            provinces=EVERYWHERE if everywhere else (ASKED,),
         )
         return await self._client(POLICE).lookups.search(_act(purpose), question)
 
     def _fetch_question(self, key: Ed25519Signer) -> FetchQuestion:
         return sign_fetch(key, case_id=CASE, node=ASKED, handle=self._handle, fields=FIELDS)
 
-    async def _refused_by_error(self, who: str, name: str, call: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await call()
-        except BridgeheadError as error:
-            self.told.refused[name] = error.reason
-            self._tell(f"{who}: refused by Yushan's own node, {error.reason}: {error.message}")
-        else:
+    def _refused(self, who: str, name: str, answer: ProvinceAnswer | FetchResult) -> None:
+        """Tells of a no by Yushan's own node, which logged it like a yes."""
+        if answer.outcome is not Outcome.REFUSED:
             raise NotFoundError("DEMO_ALLOWED", f"expected a refusal: {who}")
+        self.told.refused[name] = ", ".join(answer.policies)
+        self._tell(f"{who}: refused by {', '.join(answer.policies)}")
+        self._tell(f"  {answer.title_zh}")
+        self._tell(f"  {answer.title_en}")
 
     def _strangers(self) -> Iterator[PermitApplication]:
         """People of no household or work in Jiangxi who live in Changshan."""

@@ -1,9 +1,9 @@
 """`bridgehead lookup`: what a police officer asks other provinces, bound to a case (跨省核查).
 
 First whether a province knows one person: hit or no hit. Then named fields of one hit, signed by the officer's own key.
-A refusal by policy is an answer: it is shown with the deciding policy, and the exit code is 1; 3 when a province was
-not reached or did not answer in time. Nothing here is done once by its request id: what a broken connection leaves open
-is told by the history, and asking again counts again.
+A refusal by policy or by a rule such as a quota is an answer: it is shown with what decided and what would make it
+lawful, and the exit code is 1; 3 when a province was not reached or did not answer in time. Each step is done once by
+its request id: the same command with it gets the same look-up, waits for what is missing, and is not counted again.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) t
 keys = typer.Typer(name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs fetches.")
 app.add_typer(cases)
 app.add_typer(keys)
+
+EVERYWHERE = "all"
+"""Among the provinces that are named: every other one."""
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
 CaseOption = Annotated[str, typer.Option("--case", help="The open case that this belongs to.")]
@@ -107,7 +110,7 @@ def open_case(
         leader=leader,
     )
     act = _act(desk)
-    _show_case(desk, desk.ask(lambda client: client.lookups.open_case(act, question), changes=False), opened=True)
+    _show_case(desk, desk.ask(lambda client: client.lookups.open_case(act, question)), opened=True)
 
 
 @cases.command("close")
@@ -115,7 +118,7 @@ def open_case(
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
     act = _act(desk)
-    _show_case(desk, desk.ask(lambda client: client.lookups.close_case(act, case_id), changes=False), opened=False)
+    _show_case(desk, desk.ask(lambda client: client.lookups.close_case(act, case_id)), opened=False)
 
 
 @app.command("search")
@@ -126,7 +129,10 @@ def search(
         str, typer.Argument(metavar="NUMBER_OR_URN", help="A citizen number or a permit's URN; - reads it from stdin.")
     ],
     case_id: CaseOption,
-    provinces: Annotated[list[str] | None, typer.Option("--province", help="Such as zhejiang; several. All.")] = None,
+    provinces: Annotated[
+        list[str] | None,
+        typer.Option("--province", help="Such as zhejiang; several; all for every other one. Those of the case."),
+    ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
 ) -> None:
     """Ask (查询) whether provinces hold a permit of one person: hit or no hit, nothing else."""
@@ -136,15 +142,17 @@ def search(
     from federation.wire.lookups.values import LookupQuestion
 
     text, act = _exact(person), _act(desk)
-    nodes = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
+    named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
 
     async def ask(client: AgencyClient) -> SearchResult:
-        selector = parse_selector(text, Realm((await client.get_status()).realm))
+        status = await client.get_status()
+        selector = parse_selector(text, Realm(status.realm))
+        nodes = tuple(peer.node for peer in status.peers) if EVERYWHERE in named else named
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
         return await client.lookups.search(act, question)
 
-    result = desk.ask(ask, changes=False)
+    result = desk.ask(ask)
     _show(desk, {"request_id": desk.request_id, **view.search_object(result)}, view.province_lines(result))
     _end(view.outcome_code(answer.outcome for answer in result.answers))
 
@@ -173,7 +181,7 @@ def fetch(
         fields=frozenset(fields),
     )
     act = _act(desk)
-    result = desk.ask(lambda client: client.lookups.fetch(act, question), changes=False)
+    result = desk.ask(lambda client: client.lookups.fetch(act, question))
     told = {"request_id": desk.request_id, "node": question.node, **view.fetch_object(result, full=full)}
     _show(desk, told, view.fetch_lines(result, full=full))
     _end(view.fetch_code(result.outcome))
@@ -184,15 +192,16 @@ def fetch(
 def history(
     desk: Desk,
     case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
+    asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
     page_size: Annotated[int, typer.Option("--page-size", min=1, max=1000, help="How many at once.")] = 100,
     page_token: Annotated[str, typer.Option("--page-token", help="Where the page before ended.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Every page.")] = False,
 ) -> None:
-    """List (记录) what the agency's officers looked up, newest first."""
+    """List (记录) what the agency's officers looked up, newest first: cases, refusals and what is awaited too."""
     from federation.cli.lookup import view
     from federation.wire.lookups.values import LookupQuery
 
-    act, query = _act(desk), LookupQuery(case_id=case_id, page_size=page_size, page_token=page_token)
+    act, query = _act(desk), LookupQuery(case_id=case_id, officer=asked_by, page_size=page_size, page_token=page_token)
 
     async def read(client: AgencyClient) -> LookupPage:
         page = await client.lookups.list_lookups(act, query)

@@ -36,6 +36,8 @@ OUTCOMES: Final[Mapping[Outcome, str]] = MappingProxyType(
         Outcome.REFUSED: "拒绝 refused",
         Outcome.UNREACHABLE: "无法到达 unreachable",
         Outcome.EXPIRED: "已过期 expired",
+        Outcome.CASE_OPENED: "已通报立案 case opened",
+        Outcome.CASE_CLOSED: "已通报结案 case closed",
     }
 )
 PROVINCES: Final[Mapping[str, str]] = MappingProxyType(
@@ -64,8 +66,20 @@ def fetch_code(outcome: Outcome) -> int:
 
 
 def province_lines(result: SearchResult) -> Iterable[str]:
-    """What each province answered, one a line; nothing is cut or wrapped."""
-    return _columns([_province_cells(answer) for answer in result.answers])
+    """What each province answered, one a line, nothing cut or wrapped; then how a no of ours would become a yes."""
+    yield from _columns([_province_cells(answer) for answer in result.answers])
+    ways = dict.fromkeys((answer.explanation_zh, answer.explanation_en) for answer in result.answers)
+    for chinese, english in ways:
+        if chinese or english:
+            yield "如何才合法 what would make it lawful:"
+            yield from way_lines(chinese, english)
+
+
+def way_lines(chinese: str, english: str) -> Iterable[str]:
+    """What would make it lawful: each clause in Chinese, its English below."""
+    for clause, words_en in zip(chinese.splitlines(), english.splitlines(), strict=False):
+        yield f"  - {clause}"
+        yield f"    {words_en}"
 
 
 def search_object(result: SearchResult) -> dict[str, JsonOut]:
@@ -79,6 +93,8 @@ def search_object(result: SearchResult) -> dict[str, JsonOut]:
             "policies": list(answer.policies),
             "title_zh": answer.title_zh,
             "title_en": answer.title_en,
+            "explanation_zh": answer.explanation_zh,
+            "explanation_en": answer.explanation_en,
         }
         for answer in result.answers
     ]
@@ -151,11 +167,12 @@ def history_lines(lines: Sequence[LookupLine]) -> Iterable[str]:
             _province(line.node),
             STEPS.get(line.step, line.step),
             OUTCOMES[line.outcome] if line.outcome is not None else _WAITING,
+            line.officer,
             line.lookup_id,
         )
         for line in lines
     ]
-    heads = ("时间 time", "案件 case", "省 province", "步骤 step", "结果 outcome", "查询号 lookup")
+    heads = ("时间 time", "案件 case", "省 province", "步骤 step", "结果 outcome", "民警 officer", "查询号 lookup")
     return _columns([heads, *rows])
 
 
@@ -168,6 +185,7 @@ def history_object(page: LookupPage) -> dict[str, JsonOut]:
             "case_id": line.case_id,
             "node": line.node,
             "step": line.step,
+            "officer": line.officer,
             "outcome": line.outcome.value if line.outcome is not None else None,
         }
         for line in page.lines

@@ -81,13 +81,15 @@ DOSSIER_OF: Final[Mapping[SelectorKind, DossierKind]] = MappingProxyType(
 
 
 class Outcome(StrEnum):
-    """What came of asking one province."""
+    """What came of asking one province; the last two, of telling it that a case was opened or closed."""
 
     HIT = "hit"
     NO_HIT = "no_hit"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     EXPIRED = "expired"
+    CASE_OPENED = "case_opened"
+    CASE_CLOSED = "case_closed"
 
 
 class Urgency(StrEnum):

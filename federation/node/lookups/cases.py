@@ -1,22 +1,17 @@
 """Cases of this province's agencies: opened, told to the provinces whose counties they name, closed.
 
-Own policy decides first, for each province told. A case without a cooperation letter is opened with its notice to the
-leader, in one transaction. What a look-up says is drafted here too, since a case is the first thing that is said.
-Source: DESIGN section 3 (asking), misuse control M10.
+Own policy decides first, for each province told: all of them or none. A case without a cooperation letter is opened
+with its notice to the leader, in one transaction. Source: DESIGN section 3 (asking), misuse control M10.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from pathlib import Path
 
-from federation.domain.lookup.asking import (
-    Urgency,
-    deadline_of,
-)
-from federation.domain.lookup.break_glass import BreakGlass, open_break_glass
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.break_glass import open_break_glass
 from federation.domain.lookup.case import (
     CaseTerms,
     LookupCase,
@@ -26,52 +21,33 @@ from federation.domain.lookup.case import (
     is_break_glass,
     open_case,
 )
-from federation.domain.lookup_policy import (
-    LOOKUP_BASIS,
-    case_request,
-)
+from federation.domain.lookup_policy import case_request
 from federation.node.lookups import records
+from federation.node.lookups.asking.kept import Kept, find_kept
+from federation.node.lookups.asking.outcomes import wait_received
+from federation.node.lookups.asking.question import Question, Said, Step, take_step
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
 from federation.node.lookups.watch.glass import begin_notice, put_notice
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
-from federation.node.send import Cause, Draft, send
-from federation.protocol.body import Body
+from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.ids import (
-    AgencyId,
-    MessageId,
-    NodeName,
-)
-from federation.protocol.policy import Decision
-from federation.protocol.statement import Recipient, Sender
+from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
-from federation.store.outbox import find_outbox
 from federation.wire.lookups.values import CaseAnswer, CaseQuestion
-from federation.wire.values import Act, Ruling
+from federation.wire.values import Act
 
 CASE_SECONDS = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""
-LOOK_SECONDS = 0.05
-"""How often a waiter looks for the receipt of a refusal; a reply wakes its waiter at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One thing to say: its kind, its one item, and how urgent it is; None lets it travel as long as the agreement."""
-
-    kind: str
-    body_type: str
-    content: bytes
-    urgency: Urgency | None
 
 
 async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
+    A repeat of the request gets the same answer.
+
     Raises:
         MalformedError, RuleError: as `open_case`, `open_break_glass` and `begin_notice`.
-        ConflictError: VERSION_CONFLICT when the number was used before.
+        ConflictError: VERSION_CONFLICT when the number was used before; REQUEST_ID_REUSED.
     """
     terms = CaseTerms(
         letter=question.letter,
@@ -81,92 +57,93 @@ async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: 
         leader=question.leader,
     )
     errand = begin_errand(node, caller, act)
-    if not is_break_glass(question.case_id):
-        return await _tell_case(errand, open_case(question.case_id, terms, opened_by=caller, now=node.now()))
-    case = open_break_glass(question.case_id, terms, opened_by=caller, now=node.now())
-    return await _tell_case(errand, case, notice=begin_notice(node, case, act.officer, home=home))
-
-
-async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> CaseAnswer:
-    """Closes a case; every handle given out for it dies with it.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN.
-        RuleError: as `close_case`.
-    """
-    errand = begin_errand(node, caller, act)
-    return await _tell_case(errand, close_case(own_case(errand, case_id), node.now()))
-
-
-def draft_of(errand: Errand, name: NodeName, said: Said, *, case: LookupCase, decision: Decision) -> Draft:
-    """The statement of one thing said in a case, by the officer who acts, as policy allowed it."""
-    now = errand.node.now()
-    return Draft(
-        kind=said.kind,
-        recipient=Recipient(node=name),
-        cause=Cause(
-            sender=Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer),
-            purpose=errand.act.purpose,
-            function=errand.act.function,
-            basis=_basis_of(errand.act.purpose),
-            case=case.case_id,
-        ),
-        body=Body(type=said.body_type, salt=os.urandom(32), items=(said.content,)),
-        decision=decision,
-        lifetime=deadline_of(said.urgency, now) - now if said.urgency is not None else None,
-    )
-
-
-def _basis_of(purpose: str) -> str:
-    """The article that the statement cites; an unknown purpose was refused by policy before it comes to that."""
-    known = {str(word): basis for word, basis in LOOKUP_BASIS.items()}
-    return known.get(purpose, "人民警察法第六条")
-
-
-def own_case(errand: Errand, case_id: str) -> LookupCase:
-    """The newest version of a case that the calling agency opened.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN, also for a case of another agency.
-    """
-    case = records.find_case(errand.node.database, errand.node.name, case_id, told=False)
-    if case is None or case.opened_by != errand.caller:
-        raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {case_id!r:.50}; open one first")
-    return case
-
-
-async def _tell_case(errand: Errand, case: LookupCase, *, notice: BreakGlass | None = None) -> CaseAnswer:
-    node = errand.node
-    drafts: list[Draft] = []
-    ruling: Ruling | None = None
-    for name in sorted(case_provinces(case) - {node.name}):
-        errand.in_force.member(name)
-        request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
-        ruling = rule(errand, request)
-        if not ruling.decision.allowed:
-            await record_refusal(errand, ruling, asked=[request])
-            return CaseAnswer(ruling=ruling, case_id=case.case_id)
-        said = Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode_case(case), urgency=None)
-        drafts.append(replace(draft_of(errand, name, said, case=case, decision=ruling.decision), asked=(request,)))
-    if ruling is None:
-        raise RuleError("CASE_COUNTIES", f"expected a county of another province than {node.name}")
+    asked = asked_digest(errand, CASE_KIND, _terms_text(question.case_id, terms))
+    kept = find_kept(node.database, act.request_id, asked=asked)
+    if kept is not None:
+        return await _answer(errand, kept, question.case_id)
+    is_glass = is_break_glass(question.case_id)
+    open_ = open_break_glass if is_glass else open_case
+    case = open_(question.case_id, terms, opened_by=caller, now=node.now())
+    notice = begin_notice(node, case, act.officer, home=home) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
         records.put_case(transaction, case, owner=node.name, told=False)
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
 
-    _, ids = (await send(node, drafts, rows=write)).value
-    await asyncio.gather(*(_wait_told(node, message_id) for message_id in ids))
-    return CaseAnswer(ruling=ruling, case_id=case.case_id, closes=case.closes)
+    return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED, home=home), case, write)
 
 
-async def _wait_told(node: Node, message_id: MessageId) -> None:
-    """Waits until a province has the case: a search that travels beside its case would find none there."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + CASE_SECONDS
-    while loop.time() < end:
-        row = find_outbox(node.database, message_id)
-        if row is None or row.receipt_leaf is not None or row.state == "expired":
-            return
-        await asyncio.sleep(LOOK_SECONDS)
+async def end_case(node: Node, case_id: str, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:
+    """Closes a case; every handle given out for it dies with it. A repeat of the request gets the same answer.
+
+    Raises:
+        NotFoundError: CASE_UNKNOWN, also for a case of another agency.
+        RuleError: as `close_case`. ConflictError: REQUEST_ID_REUSED.
+    """
+    errand = begin_errand(node, caller, act)
+    asked = asked_digest(errand, CASE_KIND, f"close {case_id}")
+    kept = find_kept(node.database, act.request_id, asked=asked)
+    if kept is not None:
+        return await _answer(errand, kept, case_id)
+    known = find_own_case(errand, case_id)
+    if known is None:
+        raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {case_id!r:.50}; open one first")
+    case = close_case(known, node.now())
+
+    def write(transaction: GroupTransaction) -> None:
+        records.put_case(transaction, case, owner=node.name, told=False)
+
+    return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED, home=home), case, write)
+
+
+def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
+    """The newest version of a case that the calling agency opened; None also for a case of another agency."""
+    case = records.find_case(errand.node.database, errand.node.name, case_id, told=False)
+    return case if case is not None and case.opened_by == errand.caller else None
+
+
+def _terms_text(case_id: str, terms: CaseTerms) -> str:
+    names = (*sorted(terms.counties), *sorted(terms.purposes))
+    return f"open {case_id} {terms.letter} {','.join(names)} {terms.days} {terms.leader}"
+
+
+def _step(asked: str, case: LookupCase, outcome: Outcome, *, home: Path) -> Step:
+    return Step(
+        asked=asked,
+        said=Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode_case(case), urgency=None),
+        lookup_id="",
+        case_id=case.case_id,
+        case=case,
+        home=home,
+        outcome=outcome,
+        closes=case.closes,
+    )
+
+
+async def _tell_case(
+    errand: Errand, step: Step, case: LookupCase, write: Callable[[GroupTransaction], None]
+) -> CaseAnswer:
+    """Asks own policy for each province; one no and nobody is told, nothing is opened."""
+    questions: list[Question] = []
+    for name in sorted(case_provinces(case) - {errand.node.name}):
+        errand.in_force.member(name)
+        request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
+        questions.append(Question(node=name, ruling=rule(errand, request), request=request))
+    if not questions:
+        raise RuleError("CASE_COUNTIES", f"expected a county of another province than {errand.node.name}")
+    refused = [each for each in questions if not each.allowed]
+    kept = await take_step(errand, step, refused[:1] or questions, rows=write)
+    return await _answer(errand, kept, case.case_id)
+
+
+async def _answer(errand: Errand, kept: Kept, case_id: str) -> CaseAnswer:
+    """Waits until the provinces have the case: a search that travels beside its case would find none there."""
+    ruling = kept.lines[-1].ruling
+    if not ruling.decision.allowed:
+        return CaseAnswer(ruling=ruling, case_id=case_id)
+    waits = (
+        wait_received(errand.node, line.digest, message_id=line.message_id, seconds=CASE_SECONDS) for line in kept.lines
+    )
+    await asyncio.gather(*waits)
+    return CaseAnswer(ruling=ruling, case_id=case_id, closes=kept.closes)

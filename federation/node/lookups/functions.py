@@ -31,7 +31,7 @@ def lookup_functions(node: Node, home: Path) -> LookupFunctions:
         return await cases.begin_case(node, question, home=home, caller=caller, act=act)
 
     async def close_case(caller: AgencyId, act: Act, case_id: str) -> CaseAnswer:
-        return await cases.end_case(node, case_id, caller=caller, act=act)
+        return await cases.end_case(node, case_id, home=home, caller=caller, act=act)
 
     async def search(caller: AgencyId, act: Act, question: LookupQuestion) -> SearchResult:
         return await searching.search(node, question, home=home, caller=caller, act=act)

@@ -1,18 +1,21 @@
-"""Look-ups as records of the store: cases (own and told), handles given out, replies that came, and who asked what.
+"""Look-ups as records of the store: cases (own and told), handles given out and held, replies, and who asked what.
 
 Nothing here holds a field of a person but what was released, sealed like every content. A question leaves the blind
-index of its selector, by which different persons are counted, and nothing else to find it by.
+index of its selector and nothing else to find the person by. Who asked is kept in three orders, by agency, by officer
+and by case, each newest at the end of its range: no question reads a whole history.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from federation.domain.dossiers.dossier import DossierKind, parse_dossier_urn
+from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.case import LookupCase, decode_case, encode_case
 from federation.domain.lookup.handle import Handle, parse_handle
+from federation.node.lookups.kinds import CASE_KIND
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import (
     AgencyId,
@@ -27,31 +30,39 @@ from federation.protocol.ids import (
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_body
-from federation.store.records import Record, find_record, list_records, put_records
+from federation.store.records import Record, find_record, ids_under, list_range, list_records, put_records
 
-CASE, HANDLE, REPLY, ASKED = "lookup-case", "lookup-handle", "lookup-reply", "lookup-asked"
+CASE, HANDLE, REPLY, HELD = "lookup-case", "lookup-handle", "lookup-reply", "lookup-held"
+ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES = 10_000
 """So many lines are read at once."""
+MAX_RECENT = 100
+"""So many of an officer's newest lines are looked at together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One question that an officer of ours asked of one province: `digest` is its statement's, which a reply cites.
+    """One step that an officer of ours took towards one province: a question, or the opening or closing of a case.
 
-    `desk` is the serial of the certificate that it came by, empty when that is not known. `kind` is that of the record
-    that is looked for.
+    `digest` is its statement's, which a reply cites, and `message_id` its id; both are empty when our own side refused
+    it. `lookup_id` is empty for a case. `desk` is the serial of the certificate that it came by, empty when that is not
+    known. `kind` is that of the record that is looked for. `outcome` is what it came to at once (refused) or comes to
+    with its receipt (a case); None: the reply tells.
     """
 
     time: datetime
     agency: AgencyId
     officer: str
+    request_id: str
     lookup_id: str
     case_id: str
     node: NodeName
     step: str
-    digest: str
+    digest: str = ""
+    message_id: str = ""
     desk: str = ""
     kind: DossierKind = DossierKind.PERMIT
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,49 +184,89 @@ def list_ending_replies(source: Source) -> Sequence[Reply]:
         after = found[-1].id
 
 
+def put_held(transaction: GroupTransaction, handle: str, request_digest: str, *, owner: NodeName) -> None:
+    """Remembers which search of ours a handle came of; of a handle that its owner gives twice, the first stays."""
+    content = request_digest.encode()
+    put_records(transaction, [_line(HELD, f"{owner}/{handle}", owner=owner, content=content)])
+
+
+def find_held(source: Source, handle: str, *, owner: NodeName) -> str | None:
+    """The digest of the search of ours that a province answered with this handle."""
+    record = find_record(source, HELD, f"{owner}/{handle}", replica=True)
+    return record.content.decode() if record is not None else None
+
+
 def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | None, owner: NodeName) -> None:
-    """Remembers that an officer asked: what quotas count and the history shows."""
-    fields: Mapping[str, JsonValue] = {
+    """Remembers a step: one line of the agency's history, of its officer's and of its case's."""
+    fields: dict[str, JsonValue] = {
         "time": format_time(asked.time),
         "agency": str(asked.agency),
         "officer": asked.officer,
+        "request_id": asked.request_id,
         "lookup_id": asked.lookup_id,
         "case_id": asked.case_id,
         "node": asked.node,
         "step": asked.step,
         "digest": asked.digest,
+        "message_id": asked.message_id,
         "desk": asked.desk,
         "kind": asked.kind.value,
+        "outcome": asked.outcome.value if asked.outcome is not None else "",
     }
-    record = Record(
-        id=f"{asked.agency}/{format_time(asked.time)}/{asked.lookup_id}/{asked.node}",
-        kind=ASKED,
-        owner=owner,
-        version=1,
-        replica=False,
-        status=asked.step,
-        division=asked.agency.county,
-        due_date=asked.time.date(),
-        subject=subject,
-        content=encode_canonical(fields),
-    )
-    put_records(transaction, [record])
+    content = encode_canonical(fields)
+    end = f"{format_time(asked.time)}/{asked.request_id}/{asked.node}"
+    line = _line(ASKED, f"{asked.agency}/{end}", owner=owner, content=content)
+    line = replace(line, status=asked.step, division=asked.agency.county, due_date=asked.time.date(), subject=subject)
+    by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{end}", owner=owner, content=content)
+    in_case = _line(ASKED_IN, f"{asked.agency}/{asked.case_id}/{end}", owner=owner, content=content)
+    put_records(transaction, [line, by_officer, in_case])
 
 
 def list_asked(
     source: Source, agency: AgencyId, *, since: datetime | None = None
 ) -> Sequence[tuple[Asked, str | None]]:
-    """What the officers of an agency asked, from `since` on, in the order of time, each with the person asked about."""
+    """What the officers of an agency asked, from `since` on, in the order of time, each with the person asked about.
+
+    Searches and fetches, those that our own side refused too; the opening and closing of cases asks nothing.
+    """
     prefix = f"{agency}/"
-    after = prefix + format_time(since) if since is not None else prefix
+    ids = ids_under(prefix)
+    if since is not None:
+        ids = replace(ids, after=prefix + format_time(since))
     lines: list[tuple[Asked, str | None]] = []
-    while True:
-        found = list_records(source, ASKED, after_id=after, limit=MAX_LINES, replica=False)
-        ours = [record for record in found if record.id.startswith(prefix)]
-        lines += [(_read_asked(record.content), record.subject) for record in ours]
-        if len(ours) < MAX_LINES:
-            return lines
-        after = ours[-1].id
+    while found := list_range(source, ASKED, ids, limit=MAX_LINES, replica=True):
+        lines += [(_read_asked(record.content), record.subject) for record in found if record.status != CASE_KIND]
+        ids = replace(ids, after=found[-1].id)
+    return lines
+
+
+def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime) -> Sequence[Asked]:
+    """The newest steps of one officer, from `since` on, at most `MAX_RECENT`, newest first."""
+    prefix = f"{agency}/{officer}/"
+    ids = replace(ids_under(prefix, newest_first=True), after=prefix + format_time(since))
+    return [_read_asked(each.content) for each in list_range(source, ASKED_BY, ids, limit=MAX_RECENT, replica=True)]
+
+
+def list_history(
+    source: Source, agency: AgencyId, *, case_id: str | None, officer: str | None, before: str, limit: int
+) -> Sequence[tuple[str, Asked]]:
+    """The steps of an agency, newest first, of one case or one officer only where given, each with its place.
+
+    `before` is the place behind which the page begins, empty for the first one. A place is the same in every order, so
+    that a page stays where it was while new steps come.
+    """
+    kind, prefix = ASKED, f"{agency}/"
+    if officer is not None:
+        kind, prefix = ASKED_BY, f"{agency}/{officer}/"
+    elif case_id is not None:
+        kind, prefix = ASKED_IN, f"{agency}/{case_id}/"
+    ids = ids_under(prefix, newest_first=True, before=before)
+    lines: list[tuple[str, Asked]] = []
+    while len(lines) < limit and (found := list_range(source, kind, ids, limit=limit, replica=True)):
+        read = ((record.id.removeprefix(prefix), _read_asked(record.content)) for record in found)
+        lines += [(place, asked) for place, asked in read if case_id in (None, asked.case_id)]
+        ids = replace(ids, before=found[-1].id)
+    return lines[:limit]
 
 
 def _read_handle(record: Record) -> Handle:
@@ -247,13 +298,16 @@ def _read_asked(content: bytes) -> Asked:
         time=parse_time(read_text(value, "time", what=ASKED)),
         agency=parse_agency_id(read_text(value, "agency", what=ASKED)),
         officer=read_text(value, "officer", what=ASKED),
+        request_id=read_text(value, "request_id", what=ASKED),
         lookup_id=read_text(value, "lookup_id", what=ASKED),
         case_id=read_text(value, "case_id", what=ASKED),
         node=parse_node_name(read_text(value, "node", what=ASKED)),
         step=read_text(value, "step", what=ASKED),
         digest=read_text(value, "digest", what=ASKED),
+        message_id=read_text(value, "message_id", what=ASKED),
         desk=read_text(value, "desk", what=ASKED),
         kind=DossierKind(read_text(value, "kind", what=ASKED)),
+        outcome=Outcome(outcome) if (outcome := read_text(value, "outcome", what=ASKED)) else None,
     )
 
 
@@ -261,3 +315,8 @@ def _plain(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:
     return Record(
         id=key, kind=kind, owner=owner, version=1, replica=False, status="given", division="", content=content
     )
+
+
+def _line(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:
+    """A line that is written once: kept as replicas are, in one row, since there is never a second version."""
+    return Record(id=key, kind=kind, owner=owner, version=1, replica=True, status="kept", division="", content=content)

@@ -53,10 +53,11 @@ def reply_to(
     record_message(node, transaction, make_ready(node, draft), in_force=in_force)
 
 
-def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None) -> Judgement:
+def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None, handle: str | None = None) -> Judgement:
     """Takes a reply in, if it is one: it must cite a request that we sent to that very node.
 
-    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one.
+    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `handle` of a hit
+    is kept with the request that it came of.
 
     Raises:
         MalformedError: REPLY_UNASKED.
@@ -66,6 +67,12 @@ def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None) 
     if request is None or request.pair.recipient != statement.sender.node or cited is None:
         raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
     reply = records.Reply(request=cited, message_id=statement.id, ends=ends)
+
+    def apply(transaction: GroupTransaction) -> None:
+        records.put_reply(transaction, reply, owner=statement.sender.node)
+        if handle is not None:
+            records.put_held(transaction, handle, cited, owner=statement.sender.node)
+
     return Judgement(
         decision=Decision(
             verdict=Verdict.ALLOWED,
@@ -75,7 +82,7 @@ def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None) 
             title_zh="对本省请求的答复",
             title_en="A reply to a request of ours",
         ),
-        apply=lambda tx: records.put_reply(tx, reply, owner=statement.sender.node),
+        apply=apply,
         after=lambda: node.arrivals.tell(cited),
     )
 

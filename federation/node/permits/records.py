@@ -11,7 +11,7 @@ from federation.domain.permit_record import decode_permit, encode_permit
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
-from federation.store.database import Database
+from federation.store.database import Database, Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, list_versions, next_serial, put_records
 from federation.wire.values import PermitQuery
@@ -152,15 +152,15 @@ def put_request_answer(
     put_records(transaction, [record], expect_version=before)
 
 
-def find_request_answer(database: Database, key: str) -> bytes | None:
+def find_request_answer(source: Source, key: str) -> bytes | None:
     """What a request came to before, or None when it is new."""
-    record = find_request_record(database, key)
+    record = find_request_record(source, key)
     return record.content if record is not None else None
 
 
-def find_request_record(database: Database, key: str) -> Record | None:
+def find_request_record(source: Source, key: str) -> Record | None:
     """The record of what a request came to before, with its version; None when it is new."""
-    return find_record(database, REQUEST, key, replica=False)
+    return find_record(source, REQUEST, key, replica=False)
 
 
 def take_urn(transaction: GroupTransaction, division: str, year: int) -> PermitUrn:

@@ -16,7 +16,7 @@ from federation.node.node import Node
 from federation.node.trust import InForce
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide, explain
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import put_records
@@ -89,6 +89,16 @@ async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[Poli
 
     What policy was asked is kept beside the leaf, so that the refusal can be decided again; empty for a rule's own no.
     """
+    await errand.node.sequencer.commit(lambda tx: put_refusal(tx, errand, [ruling], asked=asked))
+
+
+def put_refusal(
+    transaction: GroupTransaction, errand: Errand, rulings: Sequence[Ruling], *, asked: Sequence[PolicyRequest]
+) -> None:
+    """As `record_refusal`, in the caller's transaction; several refusals of one request are one leaf.
+
+    `asked` is empty for the no of a rule, which asks no policy.
+    """
     agreement, act = errand.in_force.agreement, errand.act
     named = {"agency": str(errand.caller), "request": act.request_id, "purpose": act.purpose, "function": act.function}
     leaf = Leaf(
@@ -96,15 +106,11 @@ async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[Poli
         realm=agreement.realm,
         kind=LeafKind.REFUSED,
         subject=hashlib.sha256(encode_canonical(named)).hexdigest(),
-        verdict=ruling.decision.verdict,
-        policies=ruling.decision.policies,
+        verdict=Verdict.REFUSED,
+        policies=tuple(sorted({policy for ruling in rulings for policy in ruling.decision.policies})),
         agreement_version=agreement.version,
         time=truncate_to_millisecond(errand.node.now()),
     )
-    decisions = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
-
-    def record(transaction: GroupTransaction) -> None:
-        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
-        put_records(transaction, decisions)
-
-    await errand.node.sequencer.commit(record)
+    transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+    kept = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
+    put_records(transaction, kept)

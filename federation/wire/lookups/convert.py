@@ -133,6 +133,8 @@ def _province_answer_to_pb(answer: ProvinceAnswer) -> lookup_service_pb2.Provinc
         policies=answer.policies,
         title_zh=answer.title_zh,
         title_en=answer.title_en,
+        explanation_zh=answer.explanation_zh,
+        explanation_en=answer.explanation_en,
     )
 
 
@@ -145,6 +147,8 @@ def _province_answer_from_pb(found: lookup_service_pb2.ProvinceAnswer) -> Provin
         policies=tuple(found.policies),
         title_zh=found.title_zh,
         title_en=found.title_en,
+        explanation_zh=found.explanation_zh,
+        explanation_en=found.explanation_en,
     )
 
 
@@ -210,7 +214,11 @@ def fetch_result_from_pb(found: lookup_service_pb2.FetchResponse) -> FetchResult
 def lookup_query_to_pb(act: Act, query: LookupQuery) -> lookup_service_pb2.ListLookupsRequest:
     """The request for a page of look-ups."""
     return lookup_service_pb2.ListLookupsRequest(
-        act=act_to_pb(act), case_id=query.case_id, page_size=query.page_size, page_token=query.page_token
+        act=act_to_pb(act),
+        case_id=query.case_id,
+        officer=query.officer,
+        page_size=query.page_size,
+        page_token=query.page_token,
     )
 
 
@@ -218,6 +226,7 @@ def lookup_query_from_pb(request: lookup_service_pb2.ListLookupsRequest) -> Look
     """The page of look-ups that is asked for, its size clamped."""
     return LookupQuery(
         case_id=request.case_id if request.HasField("case_id") else None,
+        officer=request.officer if request.HasField("officer") else None,
         page_size=min(request.page_size or DEFAULT_PAGE, MAX_LOOKUPS_PAGE),
         page_token=request.page_token,
     )
@@ -243,6 +252,7 @@ def _line_to_pb(line: LookupLine) -> lookup_service_pb2.LookupLine:
     return lookup_service_pb2.LookupLine(
         lookup_id=line.lookup_id,
         time=time_to_pb(line.time),
+        officer=line.officer,
         case_id=line.case_id,
         node=line.node,
         step=line.step,
@@ -254,6 +264,7 @@ def _line_from_pb(found: lookup_service_pb2.LookupLine) -> LookupLine:
     return LookupLine(
         lookup_id=found.lookup_id,
         time=time_from_pb(found.time),
+        officer=found.officer,
         case_id=found.case_id,
         node=parse_node_name(found.node),
         step=found.step,

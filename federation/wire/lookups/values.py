@@ -39,7 +39,7 @@ class CaseAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupQuestion:
-    """Whom to ask for, under which case; no provinces means all of the other ones."""
+    """Whom to ask for, under which case; no provinces means those that the case names."""
 
     case_id: str
     selector: Selector
@@ -53,7 +53,10 @@ class LookupQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvinceAnswer:
-    """What one province answered to a search: a handle for a hit, the deciding policies for a refusal, no field."""
+    """What one province answered to a search: a handle for a hit, the deciding policies for a refusal, no field.
+
+    The explanations say what would make it lawful, when our own side refused.
+    """
 
     node: NodeName
     outcome: Outcome
@@ -62,6 +65,8 @@ class ProvinceAnswer:
     policies: tuple[str, ...] = ()
     title_zh: str = ""
     title_en: str = ""
+    explanation_zh: str = ""
+    explanation_en: str = ""
 
     def __repr__(self) -> str:
         """Hides the handle, which opens the record behind it."""
@@ -119,9 +124,10 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupQuery:
-    """Which look-ups to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+    """Which steps to list: of one case, of one officer. `page_size` is 1 to 1,000; `page_token` is empty at first."""
 
     case_id: str | None = None
+    officer: str | None = None
     page_size: int = 100
     page_token: str = ""
 
@@ -130,7 +136,7 @@ class LookupQuery:
 class LookupLine:
     """One step of a look-up as this node logged it, newest first in a list; no outcome while the answer is awaited.
 
-    `step` is the kind of the statement, such as `lookup.search`.
+    `step` is the kind of the statement, such as `lookup.search`; `lookup_id` is empty for `lookup.case`.
     """
 
     lookup_id: str
@@ -138,6 +144,7 @@ class LookupLine:
     case_id: str
     node: NodeName
     step: str
+    officer: str = ""
     outcome: Outcome | None = None
 
 

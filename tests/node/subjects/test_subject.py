@@ -41,11 +41,11 @@ async def looked_up(folder: Path):
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}),
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
-        police = {"home": folder / "home", "caller": YUSHAN_POLICE, "act": act(PURPOSE, "F03")}
-        await cases.begin_case(rig[JIANGXI], question, **police)
+        police = {"home": folder / "home", "caller": YUSHAN_POLICE}
+        await cases.begin_case(rig[JIANGXI], question, **police, act=act(PURPOSE, "F03"))
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
-        found = await searching.search(rig[JIANGXI], search, **police)
+        found = await searching.search(rig[JIANGXI], search, **police, act=act(PURPOSE, "F03"))
         assert found.answers[0].outcome is Outcome.HIT
         yield rig
 

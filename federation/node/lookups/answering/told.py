@@ -50,7 +50,8 @@ def judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
 def judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     """Takes in hit or no hit, the reply to a search of ours."""
     del in_force
-    return take_reply(node, incoming, ends=decode_answer_item(only_item(incoming.body)).expires)
+    answer = decode_answer_item(only_item(incoming.body))
+    return take_reply(node, incoming, ends=answer.expires, handle=answer.handle)
 
 
 def judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:

@@ -1,112 +1,160 @@
 """The second step: named fields of one hit, signed by the officer's own key.
 
-The certificate alone is not enough. Source: misuse controls M1 and M3.
+The certificate alone is not enough: the key is the one registered at home for this officer. Who has another key, or a
+handle that this agency did not get, is refused by rule, which is logged like a refusal by policy.
+Source: misuse controls M1, M3 and M11.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
+from federation.domain.dossiers.dossier import DossierKind
 from federation.domain.lookup.asking import (
+    DOSSIER_OF,
     FETCH_BODY,
     FetchItem,
     Outcome,
+    Selector,
     Urgency,
-    decode_answer_item,
     decode_release_item,
+    decode_search_item,
     encode_fetch_item,
     verify_fields,
     verify_step_up,
 )
-from federation.domain.lookup.case import (
-    verify_open,
-)
-from federation.domain.lookup_policy import (
-    DossierFacts,
-    fetch_request,
-)
+from federation.domain.lookup.handle import parse_handle
+from federation.domain.lookup_policy import DossierFacts, fetch_request
 from federation.node.lookups import records
-from federation.node.lookups.asking.counting import Line
-from federation.node.lookups.asking.question import occasion_of, send_and_wait
-from federation.node.lookups.cases import Said, draft_of, own_case
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.asking.kept import Kept
+from federation.node.lookups.asking.outcomes import wait_outcome
+from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said, Step, occasion_of, take_step
+from federation.node.lookups.asking.refusals import rule_refusal
+from federation.node.lookups.cases import find_own_case
+from federation.node.lookups.kinds import FETCH_KIND
 from federation.node.lookups.officers import find_officer_key
+from federation.node.lookups.replies import only_item
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
-from federation.protocol.errors import NotFoundError, UntrustedError
-from federation.protocol.ids import (
-    AgencyId,
-    parse_message_id,
-)
+from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
-from federation.wire.identity import calling_desk
+from federation.protocol.statement import decode_statement
+from federation.store.messages import find_by_digest, load_body
 from federation.wire.lookups.values import FetchQuestion, FetchResult
 from federation.wire.values import Act, Ruling
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """The search of this agency that a handle came of."""
+
+    lookup_id: MessageId
+    about: Selector
+
+
 async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: AgencyId, act: Act) -> FetchResult:
-    """Asks for named fields of one hit; the officer's own key signs, the certificate alone is not enough.
+    """Asks for named fields of one hit; a repeat of the request gets the same fetch.
 
     Raises:
-        MalformedError: LOOKUP_FIELD, HANDLE_FORM, STEP_UP_FORM.
-        UntrustedError: OFFICER_KEY when the key is not the one registered for this officer, or did not sign.
-        NotFoundError: CASE_UNKNOWN; RuleError: CASE_*.
+        MalformedError: LOOKUP_FIELD, HANDLE_FORM, BASE64, STEP_UP_FORM.
+        ConflictError: REQUEST_ID_REUSED.
+        NotFoundError: NOT_A_MEMBER for a province that the agreement does not name.
     """
     errand = begin_errand(node, caller, act)
-    case = verify_open(own_case(errand, question.case_id), node.now())
-    searched = _search_of(errand, question.handle)
+    errand.in_force.member(question.node)
+    held = _find_held(errand, question.node, parse_handle(question.handle))
+    case = find_own_case(errand, question.case_id)
     item = FetchItem(
-        lookup_id=parse_message_id(searched.lookup_id),
+        lookup_id=held.lookup_id if held is not None else format_message_id(node.now(), os.urandom(10)),
         handle=question.handle,
         fields=verify_fields(question.fields),
         officer_key=question.officer_key,
         officer_signature=question.officer_signature,
     )
-    _verify_officer(home, errand, item)
-    dossier = DossierFacts(province=question.node, kind=searched.kind.value)
-    occasion = occasion_of(errand, case, step_up=True)
+    what = f"{question.case_id} {question.node} {item.handle} {','.join(sorted(item.fields))} {item.officer_key}"
+    step = Step(
+        asked=asked_digest(errand, FETCH_KIND, what),
+        said=Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE),
+        lookup_id=item.lookup_id,
+        case_id=question.case_id,
+        case=case,
+        home=home,
+        about=held.about if held is not None else None,
+        dossier=DOSSIER_OF[held.about.kind] if held is not None else DossierKind.PERMIT,
+        fields=item.fields,
+    )
+    ruled = _rule_fetch(errand, question.node, item, step=step, held=held is not None)
+    return await _result(errand, await take_step(errand, step, [ruled]))
+
+
+def _rule_fetch(errand: Errand, name: NodeName, item: FetchItem, *, step: Step, held: bool) -> Question:
+    """Who asks, then whether they may, then for what: the first no ends it."""
+    try:
+        _verify_officer(step.home, errand, item)
+    except RuleError as error:
+        return Question(node=name, ruling=rule_refusal(errand, error), request=None)
+    occasion = occasion_of(errand, step.case, step_up=True)
+    dossier = DossierFacts(province=name, kind=step.dossier.value)
     request = fetch_request(errand.agency, dossier, occasion=occasion, fields=item.fields)
     ruling = rule(errand, request)
-    if not ruling.decision.allowed:
-        await record_refusal(errand, ruling, asked=[request])
-        return _fetch_refused(ruling.decision, ruling=ruling)
-    said = Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE)
-    draft = replace(draft_of(errand, question.node, said, case=case, decision=ruling.decision), asked=(request,))
-    line = Line(lookup_id=item.lookup_id, case=case, selector=None, kind=searched.kind, desk=calling_desk(), home=home)
-    digest, state = await send_and_wait(errand, draft, line)
-    if isinstance(state, Decision):
-        return _fetch_refused(state, ruling=ruling)
-    content = records.find_reply(node.database, digest)
-    if state is not None or content is None:
-        return FetchResult(outcome=state or Outcome.EXPIRED, ruling=ruling)
-    release = decode_release_item(content, errand.in_force.agreement.realm)
-    return FetchResult(outcome=Outcome.HIT, ruling=ruling, fields=release.fields, expires=release.expires)
+    if ruling.decision.allowed and not held:
+        unknown = RuleError("HANDLE_UNKNOWN", f"this agency got no such handle of {name}; search first")
+        return Question(node=name, ruling=rule_refusal(errand, unknown), request=None)
+    return Question(node=name, ruling=ruling, request=request)
 
 
 def _verify_officer(home: Path, errand: Errand, item: FetchItem) -> None:
     """The officer's own key signs each fetch: it is registered at home, by the officer's pseudonym."""
-    key = verify_step_up(item)
     registered = find_officer_key(home, errand.caller, errand.act.officer)
-    if registered is None or format_public_key(key) != registered:
-        raise UntrustedError(
+    try:
+        signed_by = format_public_key(verify_step_up(item))
+    except UntrustedError as error:
+        raise RuleError("OFFICER_KEY", f"expected the officer's own signature: {error.message}") from error
+    if signed_by != registered:
+        raise RuleError(
             "OFFICER_KEY",
             f"expected the key that {errand.caller} registered for officer {errand.act.officer!r:.70}; "
             "register it with 'bridgehead lookup key register'",
         )
 
 
-def _search_of(errand: Errand, handle: str) -> records.Asked:
+def _find_held(errand: Errand, name: NodeName, handle: str) -> _Held | None:
     """The search that a handle came of: nobody fetches with a handle that their own agency did not get."""
-    for asked, _ in reversed(records.list_asked(errand.node.database, errand.caller)):
-        content = records.find_reply(errand.node.database, asked.digest) if asked.step == SEARCH_KIND else None
-        if content is not None and decode_answer_item(content).handle == handle:
-            return asked
-    raise NotFoundError("HANDLE_UNKNOWN", "this agency got no such handle; search first")
+    database = errand.node.database
+    digest = records.find_held(database, handle, owner=name)
+    message = find_by_digest(database, "sent", digest) if digest is not None else None
+    if message is None:
+        return None
+    statement = decode_statement(parse_envelope(message.envelope).payload)
+    if statement.sender.agency != errand.caller:
+        return None
+    try:
+        item = decode_search_item(only_item(load_body(database, message.id)), errand.in_force.agreement.realm)
+    except NotFoundError:  # the search was erased: nothing may be fetched by it any more
+        return None
+    return _Held(lookup_id=item.lookup_id, about=item.selector)
 
 
-def _fetch_refused(decision: Decision, *, ruling: Ruling) -> FetchResult:
+async def _result(errand: Errand, kept: Kept) -> FetchResult:
+    node, line = errand.node, kept.lines[0]
+    if not line.ruling.decision.allowed:
+        return _refused(line.ruling.decision, ruling=line.ruling)
+    came = await wait_outcome(node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS)
+    if came.refusal is not None:
+        return _refused(came.refusal, ruling=line.ruling)
+    if came.reply is None:
+        late = came.expired or came.received
+        return FetchResult(outcome=Outcome.EXPIRED if late else Outcome.UNREACHABLE, ruling=line.ruling)
+    release = decode_release_item(came.reply, errand.in_force.agreement.realm)
+    return FetchResult(outcome=Outcome.HIT, ruling=line.ruling, fields=release.fields, expires=release.expires)
+
+
+def _refused(decision: Decision, *, ruling: Ruling) -> FetchResult:
     return FetchResult(
         outcome=Outcome.REFUSED,
         ruling=ruling,

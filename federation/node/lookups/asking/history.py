@@ -1,55 +1,63 @@
-"""What the officers of an agency asked, and what came of it."""
+"""What the officers of an agency did: searches, fetches, cases, what came of each; refused and expired ones too."""
 
 from __future__ import annotations
 
-from federation.domain.lookup.asking import (
-    Outcome,
-    decode_answer_item,
-)
+import re
+
+from federation.domain.lookup.asking import Outcome
 from federation.node.lookups import records
-from federation.node.lookups.kinds import SEARCH_KIND
+from federation.node.lookups.asking.outcomes import find_outcome
 from federation.node.node import Node
-from federation.protocol.ids import (
-    AgencyId,
-)
-from federation.protocol.leaf import Verdict, decode_leaf
-from federation.store.messages import find_by_digest
-from federation.store.outbox import find_outbox
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import AgencyId
 from federation.wire.lookups.values import LookupLine, LookupPage, LookupQuery
 from federation.wire.values import Act
 
+_PLACE = re.compile(r"[0-9TZ:.-]{24}/[0-9a-f-]{36}/[a-z][a-z0-9]{1,30}", re.ASCII)
+
 
 async def list_lookups(node: Node, query: LookupQuery, *, caller: AgencyId, act: Act) -> LookupPage:
-    """What the officers of this agency asked, newest first."""
+    """What the officers of this agency did, newest first; a page stays where it was while new steps come.
+
+    Raises:
+        MalformedError: PAGE_TOKEN.
+    """
     del act
-    found = [asked for asked, _ in records.list_asked(node.database, caller)]
-    wanted = [asked for asked in reversed(found) if query.case_id in (None, asked.case_id)]
-    start = int(query.page_token) if query.page_token.isdigit() else 0
-    page = wanted[start : start + query.page_size]
+    if query.page_token and not _PLACE.fullmatch(query.page_token):
+        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
+    found = records.list_history(
+        node.database,
+        caller,
+        case_id=query.case_id,
+        officer=query.officer,
+        before=query.page_token,
+        limit=query.page_size + 1,
+    )
+    page = found[: query.page_size]
     lines = tuple(
         LookupLine(
             lookup_id=asked.lookup_id,
             time=asked.time,
+            officer=asked.officer,
             case_id=asked.case_id,
             node=asked.node,
             step=asked.step,
             outcome=outcome_of(node, asked),
         )
-        for asked in page
+        for _, asked in page
     )
-    rest = start + len(page) < len(wanted)
-    return LookupPage(lines=lines, next_page_token=str(start + len(page)) if rest else "")
+    return LookupPage(lines=lines, next_page_token=page[-1][0] if len(found) > len(page) else "")
 
 
 def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
-    """What came of one question; None while its answer is awaited."""
-    content = records.find_reply(node.database, asked.digest)
-    if content is None:
-        message = find_by_digest(node.database, "sent", asked.digest)
-        row = find_outbox(node.database, message.id) if message is not None else None
-        if row is not None and row.receipt_leaf is not None:
-            return Outcome.REFUSED if decode_leaf(row.receipt_leaf).verdict is Verdict.REFUSED else None
-        return Outcome.EXPIRED if row is not None and row.state == "expired" else None
-    if asked.step == SEARCH_KIND:
-        return Outcome.HIT if decode_answer_item(content).hit else Outcome.NO_HIT
-    return Outcome.HIT
+    """What came of one step; None while its answer is awaited."""
+    if not asked.digest:
+        return Outcome.REFUSED
+    came = find_outcome(node, asked.digest, message_id=asked.message_id)
+    if came.refusal is not None:
+        return Outcome.REFUSED
+    if came.answered is not None:  # a reply that tells nothing of anybody has no end
+        return Outcome.NO_HIT if came.answered.ends is None else Outcome.HIT
+    if asked.outcome is not None and came.received:
+        return asked.outcome
+    return Outcome.EXPIRED if came.expired else None

@@ -1,124 +1,239 @@
-"""One question on its way: put as policy asks for it, sent with what is remembered of it, waited for.
+"""One step of an officer on its way to the provinces: a search, a fetch, or the opening or closing of a case.
 
-The question, its counts, its flags and its number are one transaction.
+Everything that a step leaves is one transaction: the statements that went out, the counts, the flags, the lines of the
+history, the refusals of our own side, and what a repeat of the request is answered with.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
 
-from federation.domain.lookup.asking import (
-    Outcome,
-    Urgency,
-)
-from federation.domain.lookup.case import (
-    LookupCase,
-    is_open,
-)
-from federation.domain.lookup_policy import (
-    LookupOccasion,
-)
+from federation.domain.dossiers.dossier import DossierKind
+from federation.domain.lookup.asking import Outcome, Selector, Urgency, deadline_of
+from federation.domain.lookup.case import LookupCase, is_open
+from federation.domain.lookup.watch import AskedLine
+from federation.domain.lookup_policy import LookupOccasion, basis_of
 from federation.node.lookups import records
-from federation.node.lookups.asking.counting import Line, count, flags_of
-from federation.node.lookups.cases import LOOK_SECONDS
-from federation.node.lookups.watch.flags import put_flags
-from federation.node.node import Node
-from federation.node.permits.ruling import Errand
-from federation.node.send import Draft, make_ready, record_message
-from federation.protocol.ids import (
-    MessageId,
-)
-from federation.protocol.leaf import Verdict, decode_leaf
-from federation.protocol.policy import Decision, Grounds
+from federation.node.lookups.asking.counting import count
+from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
+from federation.node.lookups.asking.refusals import given_refusal, put_given_refusal, rule_refusal
+from federation.node.lookups.kinds import SEARCH_KIND
+from federation.node.lookups.watch.flags import judge_search, put_flags
+from federation.node.permits.ruling import Errand, put_refusal
+from federation.node.send import Cause, Draft, Ready, make_ready, record_message
+from federation.protocol.body import Body
+from federation.protocol.ids import NodeName, format_message_id, truncate_to_millisecond
+from federation.protocol.policy import PolicyRequest
+from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
-from federation.store.outbox import find_outbox
+from federation.wire.identity import calling_desk
+from federation.wire.values import Ruling
 
 WAIT_SECONDS = 8.0
 """How long a caller waits for answers that policy gives by itself; later ones are found in the history."""
 
 
-async def send_and_wait(errand: Errand, draft: Draft, line: Line) -> tuple[str, Decision | Outcome | None]:
-    """Sends one question, and remembers in the same transaction that it was asked.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One thing to say: its kind, its one item, and how urgent it is; None lets it travel as long as the agreement."""
 
-    Returns:
-        Its digest, and the refusal or failure that ended it; None when its reply is here.
+    kind: str
+    body_type: str
+    content: bytes
+    urgency: Urgency | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What our own side says of asking one province; `request` is what policy was asked, None for a rule's own no."""
+
+    node: NodeName
+    ruling: Ruling
+    request: PolicyRequest | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may leave."""
+        return self.ruling.decision.allowed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What an officer does: what is said, in which case, about whom (sealed), for which fields of what kind of record.
+
+    `asked` tells a repeat of the request from another question. `lookup_id` is empty for a case, `case` None when it is
+    unknown. `outcome` is what a step without a reply comes to with its receipt; `closes` is the case's, when it is one.
     """
-    node, in_force = errand.node, errand.in_force
-    verify_in_force(in_force.agreement, node.now())
-    ready, time = make_ready(node, draft), node.now()
 
-    def record(transaction: GroupTransaction) -> str:
-        digest = record_message(node, transaction, ready, in_force=in_force)
-        asked = records.Asked(
-            time=time,
-            agency=errand.caller,
-            officer=errand.act.officer,
-            lookup_id=line.lookup_id,
-            case_id=line.case.case_id,
-            node=draft.recipient.node,
-            step=draft.kind,
-            digest=digest,
-            desk=line.desk,
-            kind=line.kind,
-        )
-        if line.selector is not None:
-            count(transaction, errand, line, selector=line.selector)
-            put_flags(transaction, flags_of(transaction, asked, line, selector=line.selector), owner=node.name)
-        subject = line.selector.value if line.selector is not None else None
-        records.put_asked(transaction, asked, subject=subject, owner=node.name)
-        return digest
-
-    digest = (await node.sequencer.commit(record)).value
-    node.wake_delivery(draft.recipient.node)
-    return digest, await _wait(node, digest, message_id=ready.id)
+    asked: str
+    said: Said
+    lookup_id: str
+    case_id: str
+    case: LookupCase | None
+    home: Path
+    about: Selector | None = None
+    dossier: DossierKind = DossierKind.PERMIT
+    fields: frozenset[str] = frozenset()
+    outcome: Outcome | None = None
+    closes: datetime | None = None
 
 
-async def _wait(node: Node, digest: str, *, message_id: MessageId) -> Decision | Outcome | None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + WAIT_SECONDS
-    while True:
-        if records.find_reply(node.database, digest) is not None:
-            return None
-        row = find_outbox(node.database, message_id)
-        leaf = decode_leaf(row.receipt_leaf) if row is not None and row.receipt_leaf is not None else None
-        if leaf is not None and leaf.verdict is Verdict.REFUSED:
-            return _decision_of(node, leaf.policies)
-        if row is not None and row.state == "expired":
-            return Outcome.EXPIRED
-        if loop.time() >= end:
-            return Outcome.EXPIRED if leaf is not None else Outcome.UNREACHABLE
-        await node.arrivals.wait(digest, seconds=LOOK_SECONDS)
+def _no_rows(transaction: GroupTransaction) -> None:
+    """Most steps write no rows of their own."""
+    del transaction
 
 
-def _decision_of(node: Node, policies: Sequence[str]) -> Decision:
-    """The other side's refusal in our words: its leaf names the policies, and our agreement holds their text."""
-    book = node.trust.in_force.policies.policies
-    known = [book[name] for name in policies if name in book]
-    return Decision(
-        verdict=Verdict.REFUSED,
-        policies=tuple(policies),
-        fields=frozenset(),
-        reason=Grounds.FORBIDDEN,
-        title_zh=";".join(policy.title_zh for policy in known),
-        title_en="; ".join(policy.title_en for policy in known),
-    )
+async def take_step(
+    errand: Errand,
+    step: Step,
+    questions: Sequence[Question],
+    *,
+    rows: Callable[[GroupTransaction], None] = _no_rows,
+) -> Kept:
+    """Sends what may leave, logs what may not, and remembers both in one transaction; a repeat adds nothing.
+
+    Args:
+        errand: who acts.
+        step: what they do.
+        questions: one for each province; a quota may still refuse those that policy allows.
+        rows: writes what belongs to the step, when anything leaves.
+
+    Raises:
+        ConflictError: REQUEST_ID_REUSED for another question under an id that was used.
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    node, request_id = errand.node, errand.act.request_id
+    ready = {each.node: make_ready(node, _draft(errand, step, each)) for each in questions if each.allowed}
+    if ready:
+        verify_in_force(errand.in_force.agreement, node.now())
+    now, desk, entry_id = node.now(), calling_desk(), format_message_id(node.now(), os.urandom(10))
+
+    def record(transaction: GroupTransaction) -> Kept:
+        # A repeat shows itself by its id: the transaction is then run again, carefully.
+        known = find_kept(transaction, request_id, asked=step.asked) if transaction.careful else None
+        if known is not None:
+            return known
+        ruled = _within_quota(transaction, errand, step, questions)
+        lines = [_record_question(transaction, errand, each, ready.get(each.node)) for each in ruled]
+        asked = [_asked_of(errand, step, line, time=now, desk=desk) for line in lines]
+        if any(line.digest for line in lines):
+            rows(transaction)
+            _flag(transaction, errand, step, asked)
+        refused = [each for each in ruled if not each.allowed]
+        if refused:
+            requests = [each.request for each in refused if each.request is not None]
+            put_refusal(transaction, errand, [each.ruling for each in refused], asked=requests)
+            entry = given_refusal(errand, step=step.said.kind, case_id=step.case_id, case=step.case, fields=step.fields)
+            put_given_refusal(transaction, errand, entry_id=entry_id, about=step.about, entry=entry)
+        subject = step.about.value if step.about is not None else None
+        for each in asked:
+            records.put_asked(transaction, each, subject=subject, owner=node.name)
+        kept = Kept(asked=step.asked, lookup_id=step.lookup_id, lines=tuple(lines), closes=step.closes)
+        put_kept(transaction, request_id, kept, owner=node.name)
+        return kept
+
+    kept = (await node.sequencer.commit(record)).value
+    for line in kept.lines:
+        if line.digest:
+            node.wake_delivery(line.node)
+    return kept
 
 
 def occasion_of(
-    errand: Errand, case: LookupCase, *, step_up: bool = False, urgency: Urgency = Urgency.ROUTINE
+    errand: Errand, case: LookupCase | None, *, step_up: bool = False, urgency: Urgency = Urgency.ROUTINE
 ) -> LookupOccasion:
-    """What this node knows of its own case, put as policy asks for it."""
+    """What this node knows of its own case, put as policy asks for it; an unknown case is open for nothing."""
     realm, act = errand.in_force.agreement.realm, errand.act
     return LookupOccasion(
         purpose=act.purpose,
         function=act.function,
         realm=realm,
         node_realm=realm,
-        case_open=is_open(case, errand.node.now()),
-        purpose_in_case=act.purpose in case.purposes,
-        county_in_case=errand.caller.county in case.counties,
+        case_open=case is not None and is_open(case, errand.node.now()),
+        purpose_in_case=case is not None and act.purpose in case.purposes,
+        county_in_case=case is not None and errand.caller.county in case.counties,
         step_up=step_up,
         urgency=urgency,
     )
+
+
+def _draft(errand: Errand, step: Step, question: Question) -> Draft:
+    """The statement of one step, by the officer who acts, as policy allowed it."""
+    now, said, act = errand.node.now(), step.said, errand.act
+    return Draft(
+        kind=said.kind,
+        recipient=Recipient(node=question.node),
+        cause=Cause(
+            sender=Sender(node=errand.node.name, agency=errand.caller, officer=act.officer),
+            purpose=act.purpose,
+            function=act.function,
+            basis=basis_of(act.purpose),
+            case=step.case_id,
+        ),
+        body=Body(type=said.body_type, salt=os.urandom(32), items=(said.content,)),
+        decision=question.ruling.decision,
+        lifetime=deadline_of(said.urgency, now) - now if said.urgency is not None else None,
+        asked=(question.request,) if question.request is not None else (),
+    )
+
+
+def _within_quota(
+    transaction: GroupTransaction, errand: Errand, step: Step, questions: Sequence[Question]
+) -> Sequence[Question]:
+    """Counts a search that leaves; one too many is refused for every province that it would have gone to."""
+    if step.said.kind != SEARCH_KIND or step.about is None or not any(each.allowed for each in questions):
+        return questions
+    over = count(transaction, errand, case_id=step.case_id, selector=step.about)
+    if over is None:
+        return questions
+    no = rule_refusal(errand, over)
+    return [replace(each, ruling=no, request=None) if each.allowed else each for each in questions]
+
+
+def _record_question(
+    transaction: GroupTransaction, errand: Errand, question: Question, ready: Ready | None
+) -> KeptLine:
+    line = KeptLine(node=question.node, ruling=question.ruling)
+    if ready is None or not question.allowed:
+        return line
+    digest = record_message(errand.node, transaction, ready, in_force=errand.in_force)
+    return replace(line, digest=digest, message_id=ready.id)
+
+
+def _asked_of(errand: Errand, step: Step, line: KeptLine, *, time: datetime, desk: str) -> records.Asked:
+    return records.Asked(
+        time=time,
+        agency=errand.caller,
+        officer=errand.act.officer,
+        request_id=errand.act.request_id,
+        lookup_id=step.lookup_id,
+        case_id=step.case_id,
+        node=line.node,
+        step=step.said.kind,
+        digest=line.digest,
+        message_id=line.message_id,
+        desk=desk,
+        kind=step.dossier,
+        outcome=step.outcome if line.digest else Outcome.REFUSED,
+    )
+
+
+def _flag(transaction: GroupTransaction, errand: Errand, step: Step, asked: Sequence[records.Asked]) -> None:
+    """Looks at a search beside the officer's own of just before, in the transaction that asks."""
+    if step.said.kind != SEARCH_KIND or step.about is None:
+        return
+    line = AskedLine(
+        time=truncate_to_millisecond(asked[0].time),
+        officer=errand.act.officer,
+        agency=str(errand.caller),
+        lookup_id=step.lookup_id,
+        case_id=step.case_id,
+        desk=asked[0].desk,
+    )
+    raised = judge_search(transaction, step.home, line, agency=errand.caller, selector=step.about)
+    put_flags(transaction, raised, owner=errand.node.name)

@@ -91,8 +91,9 @@ def judge_search(
         agency: whose look-ups it is seen with.
         selector: what it asks for.
     """
-    known = records.list_asked(source, agency, since=line.time - BURST_WINDOW)
-    lines = [_line_of(asked) for asked, _ in known if asked.step == SEARCH and asked.lookup_id != line.lookup_id]
+    known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW)
+    sent = [asked for asked in known if asked.step == SEARCH and asked.digest]
+    lines = [_line_of(asked) for asked in sent if asked.lookup_id != line.lookup_id]
     judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
     flags = find_misuse([*lines, judged], judged.time, find_calendar(home))
     flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)

@@ -1,0 +1,99 @@
+"""What came of one statement of ours: its reply, a refusal, or nothing in time; looked up in the store, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from federation.node.lookups import records
+from federation.node.node import Node
+from federation.protocol.ids import MessageId
+from federation.protocol.leaf import Verdict, decode_leaf
+from federation.protocol.policy import Decision, Grounds
+from federation.store.messages import find_body
+from federation.store.outbox import find_outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """The reply, or who refused and why, or that it expired; none of them while it is awaited.
+
+    `answered`: that it was replied to, even when the reply has been erased since. `received`: the other side has our
+    statement, and will reply if it is a question.
+    """
+
+    reply: bytes | None = None
+    answered: records.Reply | None = None
+    refusal: Decision | None = None
+    expired: bool = False
+    received: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is awaited."""
+        return self.answered is not None or self.refusal is not None or self.expired
+
+
+def find_outcome(node: Node, digest: str, *, message_id: str) -> Came:
+    """What the store holds of a statement now; a late reply still counts after it has expired."""
+    answered = records.find_reply_line(node.database, digest)
+    if answered is not None:
+        body = find_body(node.database, answered.message_id)
+        return Came(reply=body.items[0] if body is not None else None, answered=answered, received=True)
+    row = find_outbox(node.database, MessageId(message_id))
+    if row is None:
+        return Came()
+    if row.receipt_leaf is not None:
+        leaf = decode_leaf(row.receipt_leaf)
+        if leaf.verdict is Verdict.REFUSED:
+            return Came(refusal=_decision_of(node, leaf.policies), received=True)
+    elif row.state == "rejected":
+        return Came(refusal=_rejection(row.last_error or "UNKNOWN"))
+    return Came(expired=row.expires < node.now(), received=row.receipt_leaf is not None)
+
+
+async def wait_outcome(node: Node, digest: str, *, message_id: str, seconds: float) -> Came:
+    """Waits until nothing more is awaited, at most so long; what comes later is found in the store."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while not (came := find_outcome(node, digest, message_id=message_id)).ended and loop.time() < end:
+        await node.arrivals.wait(digest)
+    return came
+
+
+async def wait_received(node: Node, digest: str, *, message_id: str, seconds: float) -> None:
+    """Waits until the other side has it or never will, at most so long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end:
+        came = find_outcome(node, digest, message_id=message_id)
+        if came.received or came.ended:
+            return
+        await node.arrivals.wait(digest)
+
+
+def _decision_of(node: Node, policies: Sequence[str]) -> Decision:
+    """The other side's refusal in our words: its leaf names the policies, and our agreement holds their text."""
+    book = node.trust.in_force.policies.policies
+    known = [book[name] for name in policies if name in book]
+    return Decision(
+        verdict=Verdict.REFUSED,
+        policies=tuple(policies),
+        fields=frozenset(),
+        reason=Grounds.FORBIDDEN,
+        title_zh=";".join(policy.title_zh for policy in known),
+        title_en="; ".join(policy.title_en for policy in known),
+    )
+
+
+def _rejection(reason: str) -> Decision:
+    """A statement that the other side can never judge is refused too, and nobody waits for it."""
+    return Decision(
+        verdict=Verdict.REFUSED,
+        policies=(f"rule-{reason.lower().replace('_', '-')}",),
+        fields=frozenset(),
+        reason=Grounds.FORBIDDEN,
+        title_zh="对方节点无法受理这条消息",
+        title_en=f"The other node could not judge this message: {reason}",
+    )
