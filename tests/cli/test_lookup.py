@@ -148,11 +148,13 @@ def test_case_lines_tell_until_when_or_why_not():
 
 def test_history_shows_steps_and_what_is_still_awaited():
     """Each step has its line, and one without an answer waits."""
-    line = LookupLine(lookup_id="x", time=ENDS, case_id=CASE, node=JIANGXI, step="lookup.search", officer="officer-7")
+    line = LookupLine(
+        lookup_id="x", time=ENDS, case_id=CASE, node=JIANGXI, step="lookup.search", officer="changshan-0007"
+    )
 
     told = list(view.history_lines([line]))
 
-    assert told[1].split("  ")[1:] == [CASE, "江西 jiangxi", "查询 search", "等待答复 waiting", "officer-7", "x"]
+    assert told[1].split("  ")[1:] == [CASE, "江西 jiangxi", "查询 search", "等待答复 waiting", "changshan-0007", "x"]
     assert view.history_object(LookupPage(lines=(line,)))["lookups"][0]["outcome"] is None
 
 
