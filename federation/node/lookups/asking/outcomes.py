@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from federation.node.log.rules import refusal_rule
 from federation.node.lookups import records
 from federation.node.node import Node
+from federation.protocol.errors import RuleError
 from federation.protocol.ids import MessageId
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
@@ -91,7 +93,7 @@ def _rejection(reason: str) -> Decision:
     """A statement that the other side can never judge is refused too, and nobody waits for it."""
     return Decision(
         verdict=Verdict.REFUSED,
-        policies=(f"rule-{reason.lower().replace('_', '-')}",),
+        policies=(refusal_rule(RuleError(reason, "the other node could not judge it")),),
         fields=frozenset(),
         reason=Grounds.FORBIDDEN,
         title_zh="对方节点无法受理这条消息",

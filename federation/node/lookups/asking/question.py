@@ -100,7 +100,7 @@ async def take_step(
     Args:
         errand: who acts.
         step: what they do.
-        questions: one for each province; a quota may still refuse those that policy allows.
+        questions: one for each province; a quota may still refuse them all.
         rows: writes what belongs to the step, when anything leaves.
 
     Raises:
@@ -185,14 +185,14 @@ def _draft(errand: Errand, step: Step, question: Question) -> Draft:
 def _within_quota(
     transaction: GroupTransaction, errand: Errand, step: Step, questions: Sequence[Question]
 ) -> Sequence[Question]:
-    """Counts a search that leaves; one too many is refused for every province that it would have gone to."""
+    """Counts a search that leaves; one too many is refused as a whole, whatever policy says of single provinces."""
     if step.said.kind != SEARCH_KIND or step.about is None or not any(each.allowed for each in questions):
         return questions
     over = count(transaction, errand, case_id=step.case_id, selector=step.about)
     if over is None:
         return questions
     no = rule_refusal(errand, over)
-    return [replace(each, ruling=no, request=None) if each.allowed else each for each in questions]
+    return [replace(each, ruling=no, request=None) for each in questions]
 
 
 def _record_question(

@@ -15,6 +15,7 @@ from federation.domain.lookup.asking import Selector, SelectorKind
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup.report import DEFERRED_PURPOSE, Given
 from federation.domain.lookup_policy import basis_of
+from federation.node.log.rules import refusal_rule
 from federation.node.permits.ruling import Errand
 from federation.node.subjects.given import put_given
 from federation.protocol.errors import RuleError
@@ -61,7 +62,7 @@ def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
     title_zh, title_en, remedy_zh = _WORDS[error.reason]
     decision = Decision(
         verdict=Verdict.REFUSED,
-        policies=(f"rule-{error.reason.lower().replace('_', '-')}",),
+        policies=(refusal_rule(error),),
         fields=frozenset(),
         reason=Grounds.FORBIDDEN,
         title_zh=title_zh,
