@@ -35,12 +35,17 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "QUOTA_CASE": (
             "本案查询次数已满",
             "The case has asked as often as one may",
+            "由本案负责人和另一名未参与查询的民警双人签名:bridgehead oversight countersign --bulk",
+        ),
+        "QUOTA_CASE_LIMIT": (
+            "本案查询次数已达最高限额",
+            "The case has asked as often as any case may",
             "结案后凭新的办案协作函另立新案",
         ),
         "QUOTA_PERSONS": (
             "本案查询人数已满",
             "The case has asked about as many persons as one may",
-            "请本案负责人会签后再查",
+            "请本案负责人会签后再查:bridgehead oversight countersign",
         ),
         "OFFICER_KEY": (
             "签名不是该民警登记的密钥所作",
