@@ -163,6 +163,19 @@ def report_request(
     return _request("subject.report", agency, dossier=dossier, context=context)
 
 
+def dossier_request(
+    action: str, agency: AgencyFacts, *, dossier: DossierFacts, occasion: Occasion, context: Attributes = ()
+) -> PolicyRequest:
+    """A question about a dossier that belongs to no case: who, why, in which realm, and what the action adds."""
+    why: Attributes = (
+        ("purpose", occasion.purpose),
+        ("function", occasion.function),
+        ("realm", occasion.realm.value),
+        ("nodeRealm", occasion.node_realm.value),
+    )
+    return _request(action, agency, dossier=dossier, context=(*why, *context))
+
+
 def _request(action: str, agency: AgencyFacts, *, dossier: DossierFacts, context: Attributes) -> PolicyRequest:
     principal, county = agency_entities(agency)
     return PolicyRequest(

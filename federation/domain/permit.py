@@ -305,24 +305,6 @@ def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Perm
     )
 
 
-def correct_permit(
-    permit: Permit, *, holder: Holder | None = None, residence_address: str = "", work_division: str | None = None
-) -> Permit:
-    """Corrects the owner's record after a correction request or a move within the county; what is not given stays.
-
-    Raises:
-        RuleError: PERMIT_ENDED.
-    """
-    _verify_running(permit)
-    return replace(
-        permit,
-        version=permit.version + 1,
-        holder=holder or permit.holder,
-        residence_address=residence_address or permit.residence_address,
-        work_division=work_division or permit.work_division,
-    )
-
-
 def status_on(permit: Permit, today: date) -> PermitStatus:
     """Where the permit stands on a day, the derived states included."""
     return derive_status(permit.status, permit.endorsed_until, today=today)

@@ -11,7 +11,6 @@ from federation.domain.permit import (
     Paper,
     PermitStatus,
     RevokeReason,
-    correct_permit,
     endorse_permit,
     endorsement_opens,
     format_permit_urn,
@@ -37,7 +36,6 @@ STEPS = {
     "endorse": lambda permit, today: endorse_permit(permit, today=today),
     "suspend": lambda permit, today: suspend_permit(permit, today=today),
     "restore": lambda permit, today: restore_permit(permit, today=today),
-    "correct": lambda permit, _: correct_permit(permit, work_division="330824"),
 }
 
 
@@ -201,7 +199,6 @@ def test_ended_permit_takes_no_further_step(permit):
             lambda ended=ended: restore_permit(ended, today=date(2026, 9, 1)),
             lambda ended=ended: revoke_permit(ended, RevokeReason.FRAUD, today=date(2026, 9, 1)),
             lambda ended=ended: replace_permit(ended, successor, today=date(2026, 9, 1)),
-            lambda ended=ended: correct_permit(ended, residence_address="别处"),
         ):
             assert refusal(step).reason == "PERMIT_ENDED"
 
@@ -209,12 +206,6 @@ def test_ended_permit_takes_no_further_step(permit):
 def test_replace_permit_by_itself_is_refused(permit):
     """Article 11: another card takes its place."""
     assert refusal(lambda: replace_permit(permit, permit.urn, today=ISSUED)).reason == "PERMIT_SUCCESSOR"
-
-
-def test_correct_permit_changes_only_what_is_given(permit):
-    """A correction is a new version by the owner; the rest stays."""
-    corrected = correct_permit(permit, residence_address="浙江省衢州市常山县示例路99号")
-    assert corrected == replace(permit, version=2, residence_address="浙江省衢州市常山县示例路99号")
 
 
 def test_permit_is_frozen_and_hides_its_holder(permit):

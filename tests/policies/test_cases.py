@@ -7,6 +7,7 @@ import re
 import pytest
 
 from federation.domain.cases.table import AnswerBy, find_failure, parse_cases
+from federation.domain.corrections.policy import CORRECTION_FUNCTION
 from federation.domain.dossiers.dossier import DOSSIER_FIELDS
 from federation.domain.lookup_policy import LOOKUP_FUNCTION
 from federation.domain.permit_policy import FUNCTION_OF
@@ -16,7 +17,9 @@ from federation.protocol.policy import Effect, decide_afresh, explain, load_poli
 from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
-TABLES = {name: load_cases(name, frozenset(BOOK.policies)) for name in ("permits.toml", "lookups.toml")}
+TABLES = {
+    name: load_cases(name, frozenset(BOOK.policies)) for name in ("permits.toml", "lookups.toml", "corrections.toml")
+}
 CASES = tuple(case for cases in TABLES.values() for case in cases)
 INVESTIGATION = ("purpose", "lookup.criminal_investigation")
 RELEASING = ("read-", "recognise-", "share-", "fetch-")
@@ -28,9 +31,9 @@ def test_case_as_written_comes_out_as_written(case):
     assert find_failure(BOOK, case) is None
 
 
-@pytest.mark.parametrize(("name", "least"), [("permits.toml", 40), ("lookups.toml", 25)])
+@pytest.mark.parametrize(("name", "least"), [("permits.toml", 40), ("lookups.toml", 25), ("corrections.toml", 20)])
 def test_case_table_is_long_enough(name, least):
-    """At least forty cases about permits and twenty-five about look-ups, both allowed and refused."""
+    """At least forty cases about permits, twenty-five about look-ups and twenty about corrections, allowed and refused."""
     assert len(TABLES[name]) >= least
     assert {case.expect.value for case in TABLES[name]} == {"allowed", "refused"}
 
@@ -130,7 +133,7 @@ def test_functions_of_purposes_are_registered():
     """Every purpose belongs to a function of the register, with a name and a legal basis."""
     register = parse_functions((ROOT / "policies" / "functions.toml").read_text())
 
-    for code in (*FUNCTION_OF.values(), LOOKUP_FUNCTION):
+    for code in (*FUNCTION_OF.values(), LOOKUP_FUNCTION, CORRECTION_FUNCTION):
         assert register.functions[code].name
         assert register.functions[code].legal_basis
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from federation.domain.permit import PermitUrn, correct_permit
+from federation.domain.permit import PermitUrn
 from federation.domain.permit_item import encode_permit_item, project_permit
 from federation.domain.permit_policy import Occasion, PermitPurpose, permit_facts, replicate_request
 from federation.domain.permit_record import decode_permit
@@ -228,7 +228,7 @@ class Border(RuleBasedStateMachine):
         node = self.rig[at]
         before = find_own_permit(node.database, urn)
         assert before is not None
-        permit = correct_permit(before, residence_address=f"示例路{address}号")
+        permit = replace(before, version=before.version + 1, residence_address=f"示例路{address}号")
         errand = begin_errand(node, HALLS[at], act())
         await send(
             node,

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from federation.domain.cases.correction_rows import (
+    CORRECTION_ONLY_FOR,
+    CORRECTION_OPTIONAL,
+    CORRECTION_REQUIRED,
+    correction_request,
+)
 from federation.domain.cases.lookup_rows import LOOKUP_ONLY_FOR, LOOKUP_OPTIONAL, LOOKUP_REQUIRED, lookup_request
 from federation.domain.cases.permit_rows import PERMIT_ONLY_FOR, PERMIT_OPTIONAL, PERMIT_REQUIRED, permit_request
 from federation.domain.permit_policy import AgencyFacts
@@ -72,6 +78,12 @@ _FORMS: Final = {
     ),
     "lookups.toml": _Form(
         required=LOOKUP_REQUIRED, optional=LOOKUP_OPTIONAL, only_for=LOOKUP_ONLY_FOR, request=lookup_request
+    ),
+    "corrections.toml": _Form(
+        required=CORRECTION_REQUIRED,
+        optional=CORRECTION_OPTIONAL,
+        only_for=CORRECTION_ONLY_FOR,
+        request=correction_request,
     ),
 }
 

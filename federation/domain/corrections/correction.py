@@ -1,0 +1,171 @@
+"""A correction at the owner's desk: opened by a request, extended at most once, granted or denied, with its deadline.
+
+Rules kept: each step is a new version; the deadline keeps the rule and the calendar that made it; what is granted or
+denied stays so. A correction that was let lie is overdue and still open: the duty to answer does not end with the time.
+Sources: PIPL articles 46, 50; clock `share.correct` of `policies/clocks.toml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from federation.domain.corrections.fields import amend_permit, verify_proven
+from federation.domain.corrections.items import (
+    CorrectionAnswer,
+    CorrectionRequest,
+    CorrectionState,
+    answer_value,
+    read_answer,
+    read_request,
+    request_value,
+    verify_words,
+)
+from federation.domain.permit import Permit
+from federation.domain.rules.calendar import Calendar
+from federation.domain.rules.clock import ClockRule, Deadline, extend_deadline
+from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_object, read_text
+from federation.protocol.errors import RuleError
+from federation.protocol.ids import AgencyId, Realm, parse_agency_id, truncate_to_millisecond
+
+CLOCK: Final = "share.correct"
+"""The clock of a correction: from its reception to its answer."""
+
+_WHAT: Final = "stored correction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A request, who filed it, where it stands; `cited` is the digest of its statement, empty when filed here."""
+
+    request: CorrectionRequest
+    filed_by: AgencyId
+    cited: str
+    standing: CorrectionAnswer
+
+
+def verify_admissible(request: CorrectionRequest, permit: Permit | None, *, filed_by: AgencyId, realm: Realm) -> Permit:
+    """Checks that the request could be granted as things stand, and returns the permit that it is about.
+
+    A permit that is not there, is another person's, or is sealed for the filing province is the same to who asks.
+
+    Raises:
+        RuleError: PERMIT_UNKNOWN, IDENTITY_UNPROVEN, and as `amend_permit`.
+        MalformedError: as `amend_permit`.
+    """
+    if permit is None or permit.holder.citizen_number != request.citizen_number:
+        raise RuleError("PERMIT_UNKNOWN", "this province issued no such permit to that person")
+    amend_permit(permit, request.field, request.value, realm=realm)
+    verify_proven(
+        request.field,
+        household_division=permit.holder.household_division,
+        filed_in=filed_by.county,
+        papers=len(request.papers),
+    )
+    return permit
+
+
+def open_correction(
+    request: CorrectionRequest, *, filed_by: AgencyId, cited: str, deadline: Deadline, now: datetime
+) -> Correction:
+    """Opens a correction; the deadline counts from the day of its reception."""
+    standing = CorrectionAnswer(
+        correction_id=request.correction_id,
+        version=1,
+        state=CorrectionState.OPEN,
+        time=truncate_to_millisecond(now),
+        deadline=deadline,
+    )
+    return Correction(request=request, filed_by=filed_by, cited=cited, standing=standing)
+
+
+def extend_correction(
+    correction: Correction, rule: ClockRule, *, by: int, calendar: Calendar, words: str, now: datetime
+) -> Correction:
+    """Takes more time, once, before the time is over; the applicant is told why.
+
+    Raises:
+        RuleError: CORRECTION_ENDED; as `extend_deadline`.
+        MalformedError: CORRECTION_WORDS.
+    """
+    verify_open(correction)
+    deadline = extend_deadline(correction.standing.deadline, rule, by=by, asked=now, calendar=calendar)
+    return _next(correction, replace(correction.standing, deadline=deadline, words=verify_words(words)), now)
+
+
+def grant_correction(correction: Correction, *, permit_version: int, words: str, now: datetime) -> Correction:
+    """Grants it: the permit has the corrected field from that version on.
+
+    Raises:
+        RuleError: CORRECTION_ENDED. MalformedError: CORRECTION_WORDS.
+    """
+    verify_open(correction)
+    standing = replace(
+        correction.standing,
+        state=CorrectionState.GRANTED,
+        words=verify_words(words, empty=True),
+        permit_version=permit_version,
+    )
+    return _next(correction, standing, now)
+
+
+def deny_correction(correction: Correction, *, words: str, now: datetime) -> Correction:
+    """Denies it, with reasons (article 50).
+
+    Raises:
+        RuleError: CORRECTION_ENDED. MalformedError: CORRECTION_WORDS.
+    """
+    verify_open(correction)
+    standing = replace(correction.standing, state=CorrectionState.DENIED, words=verify_words(words))
+    return _next(correction, standing, now)
+
+
+def verify_open(correction: Correction) -> Correction:
+    """Returns the correction when it has not been granted or denied.
+
+    Raises:
+        RuleError: CORRECTION_ENDED.
+    """
+    state = correction.standing.state
+    if state is not CorrectionState.OPEN:
+        raise RuleError("CORRECTION_ENDED", f"the correction was {state} already; a new request may be filed")
+    return correction
+
+
+def is_overdue(standing: CorrectionAnswer, now: datetime) -> bool:
+    """Whether the owner has let the time pass without an answer."""
+    return standing.state is CorrectionState.OPEN and now >= standing.deadline.due
+
+
+def encode_correction(correction: Correction) -> bytes:
+    """Encodes a correction as the owner stores it."""
+    return encode_canonical(
+        {
+            "request": request_value(correction.request),
+            "filed_by": str(correction.filed_by),
+            "cited": correction.cited,
+            "standing": answer_value(correction.standing),
+        }
+    )
+
+
+def decode_correction(encoded: bytes) -> Correction:
+    """Decodes a stored correction.
+
+    Raises:
+        MalformedError: JSON_* and the reasons of its parts when the store holds something else.
+    """
+    value = decode_canonical(encoded, what=_WHAT)
+    expect_names(value, Correction.__slots__, what=_WHAT)
+    return Correction(
+        request=read_request(read_object(value, "request", what=_WHAT)),
+        filed_by=parse_agency_id(read_text(value, "filed_by", what=_WHAT)),
+        cited=read_text(value, "cited", what=_WHAT),
+        standing=read_answer(read_object(value, "standing", what=_WHAT)),
+    )
+
+
+def _next(correction: Correction, standing: CorrectionAnswer, now: datetime) -> Correction:
+    following = replace(standing, version=correction.standing.version + 1, time=truncate_to_millisecond(now))
+    return replace(correction, standing=following)
