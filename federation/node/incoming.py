@@ -27,6 +27,7 @@ from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KI
 from federation.node.permits.records import copy_record, find_own_permit
 from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
+from federation.node.subjects.corrections.judges import CORRECTIONS
 from federation.node.subjects.report import SUBJECT
 from federation.node.trust import InForce
 from federation.protocol.body import Body
@@ -124,5 +125,6 @@ KINDS: Mapping[str, tuple[str, _Judge]] = {
     RECOGNITION_KIND: (RECOGNITION_BODY, _judge_recognition),
     **ANSWERING,
     **SUBJECT,
+    **CORRECTIONS,
 }
 """Every kind of message that a node takes in: the type of its body, and who judges it."""

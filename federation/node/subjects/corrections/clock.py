@@ -1,0 +1,68 @@
+"""The clock of a correction, read from the agreement in force: its rule and the calendar that it counts by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+
+from federation.domain.corrections.correction import CLOCK
+from federation.domain.rules.calendar import Calendar, parse_calendar
+from federation.domain.rules.clock import (
+    ClockRule,
+    ClockTable,
+    Deadline,
+    china_day,
+    compute_deadline,
+    load_rule,
+    parse_clocks,
+)
+from federation.node.trust import InForce
+from federation.protocol.errors import NotFoundError
+
+CLOCKS_FILE, CALENDAR_FILE = "policies/clocks.toml", "policies/calendar.toml"
+
+
+def start_clock(in_force: InForce, now: datetime) -> Deadline:
+    """The deadline of a correction that was received now.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING.
+        NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
+    """
+    clocks = _clocks(_file(in_force, CLOCKS_FILE))
+    return compute_deadline(load_rule(clocks, CLOCK, on=china_day(now)), now, calendar=calendar_of(in_force))
+
+
+def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
+    """The rule that made a running deadline, in its own version: a later change of the table moves no deadline.
+
+    Raises:
+        NotFoundError: CLOCK_UNKNOWN when the agreement does not keep that version any more.
+    """
+    rules = _clocks(_file(in_force, CLOCKS_FILE)).rules.get(deadline.clock_id, ())
+    for rule in rules:
+        if rule.version == deadline.rule_version:
+            return rule
+    raise NotFoundError("CLOCK_UNKNOWN", f"no clock {deadline.clock_id} version {deadline.rule_version} is agreed")
+
+
+def calendar_of(in_force: InForce) -> Calendar:
+    """The calendar that the provinces agreed on."""
+    return _calendar(_file(in_force, CALENDAR_FILE))
+
+
+def _file(in_force: InForce, name: str) -> bytes:
+    found = in_force.agreement.files.get(name)
+    if found is None:
+        raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {name}")
+    return found
+
+
+@lru_cache(maxsize=4)
+def _clocks(content: bytes) -> ClockTable:
+    return parse_clocks(content.decode())
+
+
+@lru_cache(maxsize=4)
+def _calendar(content: bytes) -> Calendar:
+    return parse_calendar(content.decode())

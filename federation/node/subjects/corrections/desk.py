@@ -1,0 +1,129 @@
+"""The owner's desk: what it takes to extend, deny and grant a correction, each step in one transaction with its answer.
+
+Own policy decides first (an office of the issuing county), then the domain's rule. A step that is repeated under its
+request id is the same step. Sources: PIPL articles 46, 50; clock `share.correct`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from federation.domain.corrections.correction import Correction, deny_correction, extend_correction
+from federation.domain.corrections.policy import decide_request
+from federation.domain.permit import urn_division
+from federation.node.node import Node
+from federation.node.permits.records import Done, find_request, put_request
+from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.send import Draft, send
+from federation.node.subjects.corrections.clock import calendar_of, running_rule
+from federation.node.subjects.corrections.judges import answer_draft
+from federation.node.subjects.corrections.lines import own_line
+from federation.node.subjects.corrections.records import find_correction, find_filed, put_correction
+from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.ids import AgencyId
+from federation.protocol.statement import Sender
+from federation.store.exchange_log import GroupTransaction
+from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionStep
+from federation.wire.values import Act, Ruling
+
+
+async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+    """Takes up to ten working days more, once, before the time is over; the filing office is told why.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, and as `extend_correction`.
+        ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when another desk took a step meanwhile.
+    """
+    errand = begin_errand(node, caller, act)
+
+    def extended(correction: Correction) -> Correction:
+        return extend_correction(
+            correction,
+            running_rule(errand.in_force, correction.standing.deadline),
+            by=step.days,
+            calendar=calendar_of(errand.in_force),
+            words=step.words,
+            now=node.now(),
+        )
+
+    return await _take_step(errand, "extend", step, following=extended)
+
+
+async def deny(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+    """Denies a correction with reasons.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED.
+        MalformedError: CORRECTION_WORDS. ConflictError: as `extend`.
+    """
+    errand = begin_errand(node, caller, act)
+
+    def denied(correction: Correction) -> Correction:
+        return deny_correction(correction, words=step.words, now=node.now())
+
+    return await _take_step(errand, "deny", step, following=denied)
+
+
+async def _take_step(
+    errand: Errand, name: str, step: CorrectionStep, *, following: Callable[[Correction], Correction]
+) -> CorrectionOutcome:
+    """Takes a step that changes the correction and nothing else."""
+    node, act = errand.node, errand.act
+    correction = load_correction(node, step.correction_id)
+    ruling = decide_ruling(errand, correction)
+    if not ruling.decision.allowed:
+        await refuse(errand, correction, ruling)
+        return CorrectionOutcome(ruling=ruling)
+    asked = step_digest(errand, name, step)
+    if find_request(node.database, act.request_id, asked=asked) is None:
+        correction = following(correction)
+        done = Done(asked=asked, urn=correction.request.urn, version=correction.standing.version)
+
+        def rows(transaction: GroupTransaction) -> None:
+            put_request(transaction, act.request_id, done, owner=node.name)
+            put_correction(transaction, correction, owner=node.name)
+
+        await send(node, answer_drafts(errand, correction, ruling), rows=rows)
+    line = own_line(correction, owner=node.name, now=node.now(), to_decide=True)
+    return CorrectionOutcome(ruling=ruling, line=line)
+
+
+def load_correction(node: Node, correction_id: str) -> Correction:
+    """A correction of our own.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS for one that another province decides.
+    """
+    found = find_correction(node.database, correction_id)
+    if found is not None:
+        return found
+    filed = find_filed(node.database, correction_id)
+    if filed is not None:
+        raise RuleError("CORRECTION_NOT_OURS", f"{filed.owner} owns the record and decides; a copy is never edited")
+    raise NotFoundError("CORRECTION_UNKNOWN", f"this node has no correction {correction_id!r:.60}")
+
+
+def decide_ruling(errand: Errand, correction: Correction) -> Ruling:
+    """What our policy says of this office deciding that correction."""
+    county = urn_division(correction.request.urn)
+    return rule(errand, decide_request(errand.agency, errand.node.name, occasion=errand.occasion, county=county))
+
+
+async def refuse(errand: Errand, correction: Correction, ruling: Ruling) -> None:
+    """Logs that this office may not decide that correction."""
+    county = urn_division(correction.request.urn)
+    question = decide_request(errand.agency, errand.node.name, occasion=errand.occasion, county=county)
+    await record_refusal(errand, ruling, asked=[question])
+
+
+def step_digest(errand: Errand, name: str, step: CorrectionStep) -> str:
+    """By what a repeat of a step is told from another one."""
+    return asked_digest(errand, f"correction.{name}", f"{step.correction_id} {step.days} {step.words}")
+
+
+def answer_drafts(errand: Errand, correction: Correction, ruling: Ruling) -> list[Draft]:
+    """The answer to the office that filed it, when that is another province's."""
+    if not correction.cited:
+        return []
+    sender = Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer)
+    return [answer_draft(correction, sender=sender, decision=ruling.decision)]

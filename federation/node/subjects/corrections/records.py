@@ -1,0 +1,171 @@
+"""Corrections as records of the store: the owner's own, what owners answered us, and what our offices filed elsewhere.
+
+Rules kept: what names a person is in sealed columns; a correction is found by its id, its permit's county, or the blind
+index of the holder's number. An answer is kept as a replica, so that the newest stays whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.domain.corrections.correction import Correction, decode_correction, encode_correction
+from federation.domain.corrections.items import (
+    CorrectionAnswer,
+    CorrectionRequest,
+    decode_correction_answer,
+    encode_correction_answer,
+    read_request,
+    request_value,
+)
+from federation.domain.permit import urn_division
+from federation.protocol.canonical_json import (
+    decode_canonical,
+    encode_canonical,
+    read_object,
+    read_text,
+)
+from federation.protocol.ids import (
+    AgencyId,
+    MessageId,
+    NodeName,
+    format_time,
+    parse_agency_id,
+    parse_message_id,
+    parse_time,
+)
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_by_subject, find_record, list_records, put_records
+
+CORRECTION, FILED = "correction", "correction-filed"
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """A request that an office of ours filed with another province: `digest` is its statement's, which answers cite."""
+
+    request: CorrectionRequest
+    agency: AgencyId
+    time: datetime
+    owner: NodeName
+    message_id: MessageId
+    digest: str
+
+
+def put_correction(transaction: GroupTransaction, correction: Correction, *, owner: NodeName) -> None:
+    """Stores the next version of a correction of our own.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when somebody else took a step meanwhile.
+    """
+    request, standing = correction.request, correction.standing
+    record = Record(
+        id=request.correction_id,
+        kind=CORRECTION,
+        owner=owner,
+        version=standing.version,
+        replica=False,
+        status=standing.state.value,
+        division=urn_division(request.urn),
+        due_date=standing.deadline.last_day,
+        subject=request.citizen_number,
+        content=encode_correction(correction),
+    )
+    put_records(transaction, [record], expect_version=standing.version - 1)
+
+
+def find_correction(source: Source, correction_id: str) -> Correction | None:
+    """A correction of our own."""
+    record = find_record(source, CORRECTION, correction_id, replica=False)
+    return decode_correction(record.content) if record is not None else None
+
+
+def put_answer(transaction: GroupTransaction, answer: CorrectionAnswer, *, owner: NodeName) -> None:
+    """Keeps what the owner says of a correction that we filed there, unless something newer came before."""
+    record = Record(
+        id=answer.correction_id,
+        kind=CORRECTION,
+        owner=owner,
+        version=answer.version,
+        replica=True,
+        status=answer.state.value,
+        division="",
+        due_date=answer.deadline.last_day,
+        content=encode_correction_answer(answer),
+    )
+    put_records(transaction, [record])
+
+
+def find_answer(source: Source, correction_id: str) -> CorrectionAnswer | None:
+    """The newest that the owner said of a correction that we filed there."""
+    record = find_record(source, CORRECTION, correction_id, replica=True)
+    return decode_correction_answer(record.content) if record is not None else None
+
+
+def put_filed(transaction: GroupTransaction, filed: Filed, *, owner: NodeName) -> None:
+    """Remembers what an office of ours filed with another province."""
+    content = encode_canonical(
+        {
+            "request": request_value(filed.request),
+            "agency": str(filed.agency),
+            "time": format_time(filed.time),
+            "owner": filed.owner,
+            "message_id": filed.message_id,
+            "digest": filed.digest,
+        }
+    )
+    record = Record(
+        id=filed.request.correction_id,
+        kind=FILED,
+        owner=owner,
+        version=1,
+        replica=False,
+        status="filed",
+        division=filed.agency.county,
+        subject=filed.request.citizen_number,
+        content=content,
+    )
+    put_records(transaction, [record])
+
+
+def find_filed(source: Source, correction_id: str) -> Filed | None:
+    """What an office of ours filed under that id."""
+    record = find_record(source, FILED, correction_id, replica=False)
+    return _read_filed(record.content) if record is not None else None
+
+
+def list_corrections(source: Source, *, citizen_number: str) -> Iterator[Correction]:
+    """Every correction of our own, or those about one person."""
+    for record in _every(source, CORRECTION, citizen_number):
+        yield decode_correction(record.content)
+
+
+def list_filed(source: Source, *, citizen_number: str) -> Iterator[Filed]:
+    """Everything that our offices filed elsewhere, or for one person."""
+    for record in _every(source, FILED, citizen_number):
+        yield _read_filed(record.content)
+
+
+def _every(source: Source, kind: str, citizen_number: str) -> Iterator[Record]:
+    if citizen_number:
+        yield from (record for record in find_by_subject(source, kind, citizen_number) if not record.replica)
+        return
+    after = ""
+    while page := list_records(source, kind, after_id=after, limit=_PAGE, replica=False):
+        yield from page
+        after = page[-1].id
+
+
+def _read_filed(content: bytes) -> Filed:
+    value = decode_canonical(content, what=FILED)
+    return Filed(
+        request=read_request(read_object(value, "request", what=FILED)),
+        agency=parse_agency_id(read_text(value, "agency", what=FILED)),
+        time=parse_time(read_text(value, "time", what=FILED)),
+        owner=NodeName(read_text(value, "owner", what=FILED)),
+        message_id=parse_message_id(read_text(value, "message_id", what=FILED)),
+        digest=read_text(value, "digest", what=FILED),
+    )

@@ -1,0 +1,141 @@
+"""What a face of the node asks and answers about corrections, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from federation.domain.permit import PermitUrn
+from federation.domain.rules.clock import Deadline
+from federation.protocol.ids import AgencyId, NodeName
+from federation.wire.values import Ruling
+
+
+class CorrectionStanding(StrEnum):
+    """Where a correction stands, seen from here.
+
+    `waiting`: the owner has not answered yet. `refused`: its policy or a rule did not admit it. `undelivered`: it could
+    not be judged there, or was not delivered in its time.
+    """
+
+    WAITING = "waiting"
+    OPEN = "open"
+    GRANTED = "granted"
+    DENIED = "denied"
+    REFUSED = "refused"
+    UNDELIVERED = "undelivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionFiling:
+    """What an office files for a person; the request id of the act names the correction.
+
+    `citizen_number` is the holder's as the record has it; `papers` are SHA-256 digests (hex).
+    """
+
+    urn: PermitUrn
+    field: str
+    value: str
+    words: str
+    papers: tuple[str, ...] = ()
+    citizen_number: str
+    identity_checked: bool
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionFiling({self.urn}, {self.field})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionStep:
+    """A step of the owner's desk: which correction, why; `days` are the working days of an extension."""
+
+    correction_id: str
+    words: str = ""
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionLine:
+    """One correction: what was asked, by which office, where it stands, until when.
+
+    `to_decide`: the caller's desk may decide it. `deadline` is None as long as the owner has not opened it. `answer`
+    and `answer_time` are the owner's newest words. `policies` and the titles say what refused it. `permit_version` is
+    the version with the corrected field, 0 unless granted.
+    """
+
+    correction_id: str
+    urn: PermitUrn
+    field: str
+    value: str
+    words: str
+    papers: tuple[str, ...] = ()
+    citizen_number: str
+    filed_by: AgencyId
+    filed_time: datetime
+    owner: NodeName
+    standing: CorrectionStanding
+    to_decide: bool = False
+    overdue: bool = False
+    deadline: Deadline | None = None
+    answer: str = ""
+    answer_time: datetime | None = None
+    permit_version: int = 0
+    policies: tuple[str, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionLine({self.correction_id}, {self.field}, {self.standing})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionOutcome:
+    """What came of filing a correction or of a step; no line when policy refused."""
+
+    ruling: Ruling
+    line: CorrectionLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionQuery:
+    """Which corrections to list: those that wait, or `everything`; of one person when a number is given.
+
+    `page_size` is 1 to 1,000; `page_token` is empty for the first page.
+    """
+
+    everything: bool = False
+    citizen_number: str = ""
+    page_size: int = 100
+    page_token: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionQuery(everything={self.everything})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeLine:
+    """The owner says that something held here is outdated: a copy below a version, or a field that a look-up gave."""
+
+    time: datetime
+    owner: NodeName
+    urn: PermitUrn | None = None
+    version: int = 0
+    field: str = ""
+    case_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionPage:
+    """One page of corrections, overdue ones first; an empty `next_page_token` is the only sign of the end.
+
+    `notices` come with the first page.
+    """
+
+    ruling: Ruling
+    lines: tuple[CorrectionLine, ...] = ()
+    notices: tuple[NoticeLine, ...] = ()
+    next_page_token: str = ""

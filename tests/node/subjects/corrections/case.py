@@ -1,0 +1,75 @@
+"""One registered person of Changshan from Yushan, and what is filed about their permit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from federation.domain.permit import PermitApplication, PermitUrn
+from federation.node.permits import steps
+from federation.node.subjects.corrections import filing as filing_module
+from federation.node.subjects.corrections.filing import file_correction
+from federation.node.subjects.corrections.listing import list_lines
+from federation.protocol.ids import AgencyId, NodeName
+from federation.wire.lookups.correction_values import (
+    CorrectionFiling,
+    CorrectionLine,
+    CorrectionOutcome,
+    CorrectionQuery,
+)
+from federation.wire.values import Act
+from tests.node.rig import HALL, NODES, YUSHAN_HALL, ZHEJIANG, Rig, act, application, running_rig
+
+CORRECT = ("subject.correct", "F01")
+
+
+def correcting(request_id: str | None = None) -> Act:
+    return act(*CORRECT, request_id=request_id)
+
+
+@dataclass
+class Case:
+    """Four provinces that deliver, and one permit of Zhejiang."""
+
+    rig: Rig
+    application: PermitApplication
+    urn: PermitUrn
+
+    def filing(self, **changes) -> CorrectionFiling:
+        """Yushan's clerk says that the name is wrong, but for the changes."""
+        made = CorrectionFiling(
+            urn=self.urn,
+            field="holder_name",
+            value="徐谷语",
+            words="户口簿上是语言的语",
+            citizen_number=self.application.holder.citizen_number,
+            identity_checked=True,
+        )
+        return replace(made, **changes)
+
+    async def file(
+        self, caller: AgencyId = YUSHAN_HALL, *, request_id: str | None = None, **changes
+    ) -> CorrectionOutcome:
+        filing = self.filing(**changes)
+        return await file_correction(self.rig[caller.node], filing, caller=caller, act=correcting(request_id))
+
+    async def lines(self, caller: AgencyId = YUSHAN_HALL, **query) -> Sequence[CorrectionLine]:
+        page = await list_lines(self.rig[caller.node], CorrectionQuery(**query), caller=caller, act=correcting())
+        assert page.ruling.decision.allowed, page.ruling
+        return page.lines
+
+
+@asynccontextmanager
+async def registered(
+    folder: Path, monkeypatch, *, names: Sequence[NodeName] = NODES, wait: float = 8.0, **changes
+) -> AsyncIterator[Case]:
+    monkeypatch.setattr(filing_module, "WAIT_SECONDS", wait)
+    async with running_rig(folder, names) as rig:
+        rig.start_delivery()
+        person = replace(application(), **changes)
+        answer = await steps.register(rig[ZHEJIANG], person, caller=HALL, act=act())
+        assert answer.permit is not None, answer.ruling
+        await rig.drain()
+        yield Case(rig, person, answer.permit.urn)

@@ -1,0 +1,127 @@
+"""The owner's desk at the node: extending, denying, letting the time pass; who may, and what the other side sees."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from federation.node.subjects.corrections import desk
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import parse_agency_id
+from federation.wire.lookups.correction_values import CorrectionStanding, CorrectionStep
+from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, act
+from tests.node.subjects.corrections.case import correcting, registered
+
+KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
+
+
+async def test_deny_tells_the_filing_office_why(tmp_path: Path, monkeypatch) -> None:
+    """PIPL article 50: a refusal with reasons, shown where it was filed; the desk has nothing open any more."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        step = CorrectionStep(correction_id=opened.correction_id, words="与户口簿不符")
+        request = correcting()
+        denied = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=request)
+        again = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=request)
+        await case.rig.drain()
+
+        assert (denied.line.standing, again) == (CorrectionStanding.DENIED, denied)
+        (seen,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert (seen.standing, seen.answer) == (CorrectionStanding.DENIED, "与户口簿不符")
+        assert await case.lines(HALL) == ()
+        with pytest.raises(RuleError, match="CORRECTION_ENDED"):
+            await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+            other = CorrectionStep(correction_id=opened.correction_id, words="别的理由")
+            await desk.deny(case.rig[ZHEJIANG], other, caller=HALL, act=request)
+
+
+async def test_extend_once_in_time_tells_the_applicant(tmp_path: Path, monkeypatch) -> None:
+    """Ten working days more at most, once; the filing office sees the new day and the words."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        step = CorrectionStep(correction_id=opened.correction_id, words="等待户籍地答复", days=10)
+        extended = await desk.extend(case.rig[ZHEJIANG], step, caller=POLICE, act=correcting())
+        await case.rig.drain()
+
+        assert extended.line.deadline.last_day.isoformat() == "2026-12-21"
+        (seen,) = await case.lines(YUSHAN_HALL)
+        assert (seen.deadline, seen.answer) == (extended.line.deadline, "等待户籍地答复")
+        with pytest.raises(RuleError, match="EXTENSION_USED"):
+            await desk.extend(case.rig[ZHEJIANG], step, caller=POLICE, act=correcting())
+
+
+async def test_time_that_passes_is_seen_on_both_sides_first(tmp_path: Path, monkeypatch) -> None:
+    """The owner lets the time pass: overdue at the desk and where it was filed, ahead of what is still in time."""
+    async with registered(tmp_path, monkeypatch) as case:
+        fresh = case.rig.agreement.fresh_until_time + timedelta(days=60)
+        case.rig.put_in_force(replace(case.rig.agreement, fresh_until_time=fresh))
+        late = (await case.file()).line
+        case.rig.clock.advance(days=10)
+        young = (await case.file(value="徐谷宇")).line
+        await case.rig.drain()
+        case.rig.clock.time = late.deadline.due
+
+        for caller in (HALL, YUSHAN_HALL):
+            lines = await case.lines(caller)
+            assert [(line.correction_id, line.overdue) for line in lines] == [
+                (late.correction_id, True), (young.correction_id, False),
+            ]  # fmt: skip
+        step = CorrectionStep(correction_id=late.correction_id, words="太晚", days=1)
+        with pytest.raises(RuleError, match="EXTENSION_TOO_LATE"):
+            await desk.extend(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        done = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        assert (done.line.standing, done.line.overdue) == (CorrectionStanding.DENIED, False)
+
+
+async def test_only_the_issuing_county_decides(tmp_path: Path, monkeypatch) -> None:
+    """Another county is refused by policy, another province by the rule that the owner decides."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        step = CorrectionStep(correction_id=opened.correction_id, words="不予更正")
+        refused = await desk.deny(case.rig[ZHEJIANG], step, caller=KAIHUA, act=correcting())
+        purpose = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=act("permit.administration", "F02"))
+
+        assert (refused.line, refused.ruling.decision.allowed) == (None, False)
+        assert not purpose.ruling.decision.allowed
+        with pytest.raises(RuleError, match="CORRECTION_NOT_OURS"):
+            await desk.deny(case.rig[JIANGXI], step, caller=YUSHAN_HALL, act=correcting())
+        unknown = CorrectionStep(correction_id=str(uuid.uuid4()), words="x")
+        with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
+            await desk.deny(case.rig[ZHEJIANG], unknown, caller=HALL, act=correcting())
+        bare = CorrectionStep(correction_id=opened.correction_id)
+        with pytest.raises(MalformedError, match="CORRECTION_WORDS"):
+            await desk.deny(case.rig[ZHEJIANG], bare, caller=HALL, act=correcting())
+
+
+async def test_two_desks_at_once_take_one_step(tmp_path: Path, monkeypatch) -> None:
+    """Hall and police decide at the same moment: one of them does, the other is told that it was done."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        step = CorrectionStep(correction_id=opened.correction_id, words="不予更正")
+        calls = [desk.deny(case.rig[ZHEJIANG], step, caller=each, act=correcting()) for each in (HALL, POLICE)]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert sorted(isinstance(each, ConflictError | RuleError) for each in found) == [False, True]
+
+
+async def test_answers_in_reverse_order_leave_the_newest(tmp_path: Path, monkeypatch) -> None:
+    """Extended, then denied, and brought the other way round, twice: the filing office ends with the denial."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        await case.rig.drain()
+        back = case.rig.faults(ZHEJIANG, JIANGXI)
+        back.cut = True
+        for take, days in ((desk.extend, 5), (desk.deny, 0)):
+            step = CorrectionStep(correction_id=opened.correction_id, words="理由", days=days)
+            await take(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        back.reverse, back.repeat, back.cut = True, 2, False
+        await case.rig.drain()
+
+        (seen,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert (seen.standing, seen.deadline.extended_by) == (CorrectionStanding.DENIED, 5)

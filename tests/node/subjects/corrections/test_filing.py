@@ -1,0 +1,215 @@
+"""Filing a correction at the node: at home, across the border, again, and wrongly; and what the list shows of it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from federation.node.subjects.corrections.filing import file_correction
+from federation.node.subjects.corrections.listing import list_lines
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import parse_agency_id
+from federation.protocol.leaf import LeafKind, decode_leaf
+from federation.store.exchange_log import load_entries
+from federation.wire.lookups.correction_values import CorrectionQuery, CorrectionStanding
+from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application
+from tests.node.subjects.corrections.case import correcting, registered
+
+XIUNING = parse_agency_id("anhui/341022/service-hall")
+COURT = parse_agency_id("zhejiang/330822/court")
+KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
+
+
+def kinds(rig, name) -> list[LeafKind]:
+    node = rig[name]
+    return [decode_leaf(entry).kind for entry in load_entries(node.database, 0, node.sequencer.head.size)]
+
+
+async def test_file_across_the_border_opens_it_at_the_owner_with_its_clock(tmp_path: Path, monkeypatch) -> None:
+    """Jiangxi's clerk files; Zhejiang's desk has it, due in ten working days; both sides show the same day."""
+    async with registered(tmp_path, monkeypatch) as case:
+        outcome = await case.file()
+
+        assert outcome.line is not None
+        assert (outcome.line.standing, outcome.line.owner) == (CorrectionStanding.OPEN, ZHEJIANG)
+        # START is Monday, 2026-11-23: ten working days later, two weeks without a holiday
+        assert outcome.line.deadline.last_day.isoformat() == "2026-12-07"
+        for desk in (HALL, POLICE):
+            (line,) = await case.lines(desk)
+            assert (line.correction_id, line.to_decide, line.filed_by) == (
+                outcome.line.correction_id, True, YUSHAN_HALL,
+            )  # fmt: skip
+            assert (line.deadline, line.value) == (outcome.line.deadline, "徐谷语")
+        (filed,) = await case.lines(YUSHAN_HALL)
+        assert filed == outcome.line
+        assert await case.lines(YUSHAN_POLICE) == ()
+        assert await case.lines(KAIHUA) == ()
+
+
+async def test_file_at_home_goes_to_the_own_desk_and_no_border_is_crossed(tmp_path: Path, monkeypatch) -> None:
+    """A permit of the own province: nothing leaves it; a paper's digest stands for the household place's word."""
+    async with registered(tmp_path, monkeypatch) as case:
+        before = len(case.rig.faults(ZHEJIANG, JIANGXI).carried)
+        outcome = await case.file(KAIHUA, papers=("ab" * 32,))
+
+        assert outcome.line.standing is CorrectionStanding.OPEN
+        assert [line.correction_id for line in await case.lines(HALL)] == [outcome.line.correction_id]
+        assert [line.to_decide for line in await case.lines(KAIHUA)] == [False]
+        assert len(case.rig.faults(ZHEJIANG, JIANGXI).carried) == before
+
+
+async def test_file_again_is_the_same_correction_and_another_text_a_conflict(tmp_path: Path, monkeypatch) -> None:
+    """A repeat under its request id is done once; another text under the same id is a conflict; at home as abroad."""
+    async with registered(tmp_path, monkeypatch) as case:
+        for caller, papers in ((YUSHAN_HALL, ()), (HALL, ("ab" * 32,))):
+            request_id = str(uuid.uuid4())
+            first = await case.file(caller, request_id=request_id, papers=papers)
+            assert await case.file(caller, request_id=request_id, papers=papers) == first
+            with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+                await case.file(caller, request_id=request_id, papers=papers, value="徐谷宇")
+        await case.rig.drain()
+        assert len(await case.lines(HALL)) == 2
+
+
+async def test_file_without_identity_check_is_refused_by_own_policy(tmp_path: Path, monkeypatch) -> None:
+    """Policy refuses before anything leaves, and logs it; an office of another kind files for nobody."""
+    async with registered(tmp_path, monkeypatch) as case:
+        before = len(case.rig.faults(JIANGXI, ZHEJIANG).carried)
+        outcome = await case.file(identity_checked=False)
+
+        assert outcome.ruling.decision.policies == ("deny-correct-identity-unchecked",)
+        assert outcome.line is None
+        assert kinds(case.rig, JIANGXI)[-1] is LeafKind.REFUSED
+        assert len(case.rig.faults(JIANGXI, ZHEJIANG).carried) == before
+        assert not (await case.file(COURT)).ruling.decision.allowed
+        under_another = await file_correction(
+            case.rig[JIANGXI], case.filing(), caller=YUSHAN_HALL, act=act("permit.service", "F01")
+        )
+        assert not under_another.ruling.decision.allowed
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy"),
+    [
+        ({"citizen_number": "330822219003070018"}, "rule-permit-unknown"),
+        ({"urn": "urn:permit:330822:2026:999999"}, "rule-permit-unknown"),
+        ({"value": application().holder.name}, "rule-same-value"),
+        ({"field": "household_division", "value": "330822"}, "rule-household-not-left"),
+    ],
+)
+async def test_file_what_could_not_be_granted_is_refused_by_the_owner_in_words(
+    tmp_path: Path, monkeypatch, changes, policy
+) -> None:
+    """The owner's refusal is a value: signed, logged, receipted, and shown with its words where it was filed."""
+    async with registered(tmp_path, monkeypatch) as case:
+        outcome = await case.file(**changes)
+
+        assert outcome.ruling.decision.allowed
+        assert (outcome.line.standing, outcome.line.policies) == (CorrectionStanding.REFUSED, (policy,))
+        assert outcome.line.title_zh
+        assert outcome.line.title_en
+        assert kinds(case.rig, ZHEJIANG)[-1] is LeafKind.REFUSED
+        assert await case.lines(HALL, everything=True) == ()
+        assert await case.lines(YUSHAN_HALL) == ()
+        assert len(await case.lines(YUSHAN_HALL, everything=True)) == 1
+
+
+async def test_file_identity_away_from_the_household_needs_a_paper(tmp_path: Path, monkeypatch) -> None:
+    """Owner by field: Anhui's clerk is not the household place of a person from Yushan."""
+    async with registered(tmp_path, monkeypatch) as case:
+        bare = await case.file(XIUNING)
+        papered = await case.file(XIUNING, papers=("ab" * 32,))
+        address = await case.file(XIUNING, field="residence_address", value="浙江省衢州市常山县示例路99号")
+
+        assert bare.line.policies == ("rule-identity-unproven",)
+        assert papered.line.standing is CorrectionStanding.OPEN
+        assert address.line.standing is CorrectionStanding.OPEN
+
+
+async def test_file_about_a_sealed_permit_tells_another_province_nothing(tmp_path: Path, monkeypatch) -> None:
+    """A sealed permit leaves its province for nobody: across the border it is unknown, at home it is corrected."""
+    async with registered(tmp_path, monkeypatch, sealed=True) as case:
+        assert (await case.file()).line.policies == ("rule-permit-unknown",)
+        assert (await case.file(HALL, papers=("ab" * 32,))).line.standing is CorrectionStanding.OPEN
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"field": "status", "value": "valid"}, RuleError, "FIELD_NOT_CORRECTABLE"),
+        ({"field": "shoe_size", "value": "42"}, MalformedError, "CORRECTION_FIELD"),
+        ({"field": "birth_date", "value": "1990-01-01"}, MalformedError, "REAL_NUMBER_IN_DEMO"),
+        ({"words": ""}, MalformedError, "CORRECTION_WORDS"),
+        ({"papers": ("ab",)}, MalformedError, "CORRECTION_PAPERS"),
+        ({"citizen_number": "1"}, MalformedError, "CITIZEN_NUMBER_LENGTH"),
+        ({"urn": "urn:permit:110101:2026:000001"}, NotFoundError, "PERMIT_UNKNOWN"),
+    ],
+)
+async def test_file_of_another_form_leaves_nothing(tmp_path: Path, monkeypatch, changes, error, reason) -> None:
+    """What is not of its form is an error to the clerk, and neither sent nor logged."""
+    async with registered(tmp_path, monkeypatch, names=(ZHEJIANG, JIANGXI)) as case:
+        size = case.rig[JIANGXI].sequencer.head.size
+        with pytest.raises(error, match=reason):
+            await case.file(**changes)
+        assert case.rig[JIANGXI].sequencer.head.size == size
+
+
+async def test_file_with_the_owner_cut_off_waits_and_converges(tmp_path: Path, monkeypatch) -> None:
+    """The clerk is told that it waits; lost and repeated messages end in one correction with one deadline."""
+    async with registered(tmp_path, monkeypatch, wait=0.2) as case:
+        there, back = case.rig.faults(JIANGXI, ZHEJIANG), case.rig.faults(ZHEJIANG, JIANGXI)
+        there.cut = True
+        outcome = await case.file()
+        assert (outcome.line.standing, outcome.line.deadline) == (CorrectionStanding.WAITING, None)
+        there.drop_requests, there.drop_answers, there.repeat = 1, 1, 1
+        back.drop_answers, back.repeat, back.reverse = 1, 1, True
+        there.cut = False
+        await case.rig.drain()
+
+        (at_owner,) = await case.lines(HALL)
+        (at_filer,) = await case.lines(YUSHAN_HALL)
+        assert at_filer.deadline == at_owner.deadline
+        assert at_filer.standing is CorrectionStanding.OPEN
+
+
+async def test_file_that_expires_on_its_way_says_so(tmp_path: Path, monkeypatch) -> None:
+    """A request that its owner never got is shown as undelivered: it is filed again."""
+    async with registered(tmp_path, monkeypatch, wait=0.05) as case:
+        case.rig.faults(JIANGXI, ZHEJIANG).cut = True
+        await case.file()
+        case.rig.clock.advance(days=4)
+        await case.rig.drain()
+
+        (line,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert line.standing is CorrectionStanding.UNDELIVERED
+
+
+async def test_list_is_for_counters_and_pages(tmp_path: Path, monkeypatch) -> None:
+    """An office that decides nothing lists nothing; a page ends where it ends; one person's are found by number."""
+    async with registered(tmp_path, monkeypatch) as case:
+        for value in ("徐谷语", "徐谷宇", "徐谷禹"):
+            await case.file(value=value)
+        node = case.rig[ZHEJIANG]
+        refused = await list_lines(node, CorrectionQuery(), caller=COURT, act=correcting())
+        assert not refused.ruling.decision.allowed
+        assert refused.lines == ()
+        query = CorrectionQuery(page_size=2, citizen_number=case.application.holder.citizen_number)
+        first = await list_lines(node, query, caller=HALL, act=correcting())
+        second = await list_lines(node, replace(query, page_token=first.next_page_token), caller=HALL, act=correcting())
+        assert (len(first.lines), len(second.lines), second.next_page_token) == (2, 1, "")
+        assert await case.lines(HALL, citizen_number="330822219003070018") == ()
+        with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+            await case.lines(HALL, page_token="x")
+
+
+async def test_file_about_a_person_shows_no_person_in_the_clear(tmp_path: Path, monkeypatch) -> None:
+    """What names the person is sealed at rest on both sides, and no leaf holds it."""
+    async with registered(tmp_path, monkeypatch) as case:
+        await case.file()
+        for name in (ZHEJIANG, JIANGXI, ANHUI):
+            stored = case.rig.hosts[name].path.read_bytes()
+            for secret in (case.application.holder.citizen_number, "徐谷语", "户口簿上是语言的语"):
+                assert secret.encode() not in stored
