@@ -21,6 +21,7 @@ from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
 from federation.node.status import node_status
 from federation.node.subjects import report as subject
+from federation.node.subjects.corrections.functions import correction_functions
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, Pair
@@ -34,6 +35,7 @@ from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, list_messages, pair_state
 from federation.store.outbox import find_outbox
+from federation.wire.lookups.correction import CorrectionService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
@@ -108,6 +110,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         lookups=LookupService(lookup_functions(node, home)),
         oversight=OversightService(oversight_functions(node, home)),
         subjects=SubjectService(get_report=get_report),
+        corrections=CorrectionService(correction_functions(node)),
         permits=PermitService(_permit_functions(node)),
         node=NodeService(get_status=get_status),
         audit=AuditService(list_messages=messages),

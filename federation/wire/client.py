@@ -32,6 +32,7 @@ from federation.v1 import (
 )
 from federation.wire import convert, convert_permit
 from federation.wire.lookups.calls import LookupCalls, SubjectCalls
+from federation.wire.lookups.correction_calls import CorrectionCalls
 from federation.wire.lookups.oversight.calls import OversightCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.status import finished
@@ -186,6 +187,7 @@ class AgencyClient:
         self.lookups = LookupCalls(self._kept.current, timeout_seconds)
         self.oversight = OversightCalls(self._kept.current, timeout_seconds)
         self.subjects = SubjectCalls(self._kept.current, timeout_seconds)
+        self.corrections = CorrectionCalls(self._kept.current, timeout_seconds)
 
     async def get_status(self) -> NodeStatus:
         """Reads the state of the node and of its peers."""

@@ -43,6 +43,7 @@ _BOTH = frozenset({Side.PEER, Side.AGENCY})
 _PERMITS = "/federation.v1.PermitService/"
 _LOOKUPS = "/federation.v1.LookupService/"
 _OVERSIGHT = "/federation.v1.OversightService/"
+_CORRECTIONS = "/federation.v1.CorrectionService/"
 _POLICE = frozenset({"police"})
 _COUNTERS = frozenset({"service-hall", "police"})
 
@@ -71,6 +72,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _OVERSIGHT + "ListFlags": Method(sides=_AGENCY, kinds=_POLICE),
         _OVERSIGHT + "GetDailyDigest": Method(sides=_AGENCY, kinds=_POLICE),
         "/federation.v1.SubjectService/GetReport": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _CORRECTIONS + "FileCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _CORRECTIONS + "ListCorrections": Method(sides=_AGENCY, kinds=_COUNTERS),
+        _CORRECTIONS + "GrantCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _CORRECTIONS + "DenyCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _CORRECTIONS + "ExtendCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
         "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),
         "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),

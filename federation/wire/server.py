@@ -17,6 +17,7 @@ from federation.protocol.errors import UnavailableError
 from federation.v1 import (
     agreement_service_pb2_grpc,
     audit_service_pb2_grpc,
+    correction_service_pb2_grpc,
     exchange_service_pb2_grpc,
     lookup_service_pb2_grpc,
     node_service_pb2_grpc,
@@ -27,6 +28,7 @@ from federation.v1 import (
 )
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
+from federation.wire.lookups.correction import CorrectionService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
@@ -82,6 +84,7 @@ class AgencyServices:
     lookups: LookupService
     oversight: OversightService
     subjects: SubjectService
+    corrections: CorrectionService
     node: NodeService
     audit: AuditService
     agreement: AgreementService
@@ -141,6 +144,7 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
     oversight_service_pb2_grpc.add_OversightServiceServicer_to_server(services.oversight, server)
     subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
+    correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server(services.corrections, server)
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 from federation.v1 import (
     agreement_service_pb2,
     audit_service_pb2,
+    correction_service_pb2,
     exchange_service_pb2,
     lookup_service_pb2,
     node_service_pb2,
@@ -27,6 +28,7 @@ BUF = Path(sys.executable).parent / "buf"
 FILES = (
     agreement_service_pb2,
     audit_service_pb2,
+    correction_service_pb2,
     exchange_service_pb2,
     lookup_service_pb2,
     node_service_pb2,
@@ -41,6 +43,8 @@ UNRULED = {
     "federation.v1.PermitApplication.sealed": "a boolean: both values are lawful",
     "federation.v1.GetReportRequest.identity_checked": "a boolean: policy judges it",
     "federation.v1.CountersignCaseRequest.bulk": "a boolean: both values are lawful",
+    "federation.v1.FileCorrectionRequest.identity_checked": "a boolean: policy judges it",
+    "federation.v1.ListCorrectionsRequest.everything": "a boolean: both values are lawful",
 }
 """Request fields that need no rule, each with the reason."""
 

@@ -1,6 +1,6 @@
 """The functions that the servicers are handed in these tests, and sample values of each kind."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
@@ -12,6 +12,7 @@ from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
 from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
+from federation.domain.rules.clock import Deadline, Verified
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, parse_agency_id
@@ -19,6 +20,13 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.trust.agreement import AgreementFiles
+from federation.wire.lookups.correction_values import (
+    CorrectionLine,
+    CorrectionOutcome,
+    CorrectionPage,
+    CorrectionStanding,
+    NoticeLine,
+)
 from federation.wire.lookups.oversight.values import Countersigned, FlagPage, NoticePage, NoticeState
 from federation.wire.lookups.values import (
     CaseAnswer,
@@ -283,6 +291,69 @@ DIGEST_OF_DAY = Digest(
 )
 
 
+CORRECTION = CorrectionLine(
+    correction_id=ACT.request_id,
+    urn=URN,
+    field="holder_name",
+    value="徐谷语",
+    words="户口簿上是语言的语",
+    papers=("ab" * 32,),
+    citizen_number="361123219003070012",
+    filed_by=parse_agency_id("jiangxi/361123/service-hall"),
+    filed_time=datetime(2026, 11, 23, 8, tzinfo=UTC),
+    owner=NodeName("zhejiang"),
+    standing=CorrectionStanding.OPEN,
+    to_decide=True,
+    overdue=True,
+    deadline=Deadline(
+        clock_id="share.correct",
+        rule_version=1,
+        calendar_version="2026.1",
+        started=datetime(2026, 11, 23, 8, tzinfo=UTC),
+        due=datetime(2026, 12, 7, 16, tzinfo=UTC),
+        last_day=date(2026, 12, 7),
+        extended_by=10,
+        official=True,
+        verified=Verified.UNREAD,
+    ),
+    answer="等待户籍地答复",
+    answer_time=datetime(2026, 11, 24, 8, tzinfo=UTC),
+    permit_version=3,
+    policies=("rule-same-value",),
+    title_zh="记录已是所申请的内容",
+    title_en="the record says so already",
+)
+CORRECTION_WAITING = replace(
+    CORRECTION,
+    standing=CorrectionStanding.WAITING,
+    to_decide=False,
+    overdue=False,
+    deadline=None,
+    answer="",
+    answer_time=None,
+    permit_version=0,
+    policies=(),
+    title_zh="",
+    title_en="",
+)
+CORRECTION_FILED = CorrectionOutcome(ruling=ALLOWED, line=CORRECTION_WAITING)
+CORRECTION_STEP = CorrectionOutcome(ruling=REFUSED)
+CORRECTIONS = CorrectionPage(
+    ruling=ALLOWED,
+    lines=(CORRECTION, CORRECTION_WAITING),
+    notices=(
+        NoticeLine(time=datetime(2026, 12, 1, 8, tzinfo=UTC), owner=NodeName("zhejiang"), urn=URN, version=3),
+        NoticeLine(
+            time=datetime(2026, 12, 1, 8, tzinfo=UTC),
+            owner=NodeName("zhejiang"),
+            field="holder_name",
+            case_id="A3611-0042",
+        ),
+    ),
+    next_page_token="next",
+)
+
+
 @dataclass
 class Functions:
     """Records what it is called with; a test replaces `failure` to make every function raise it."""
@@ -382,3 +453,14 @@ class Functions:
     async def get_digest(self, caller, act, question):
         self._note(caller, act, question)
         return DIGEST_OF_DAY
+    async def file_correction(self, caller, act, filing):
+        self._note(caller, act, filing)
+        return CORRECTION_FILED
+
+    async def list_corrections(self, caller, act, query):
+        self._note(caller, act, query)
+        return CORRECTIONS
+
+    async def take_correction_step(self, caller, act, step):
+        self._note(caller, act, step)
+        return CORRECTION_STEP

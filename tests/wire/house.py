@@ -11,6 +11,7 @@ import grpc
 from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.identity import Gate
+from federation.wire.lookups.correction import CorrectionFunctions, CorrectionService
 from federation.wire.lookups.oversight.service import OversightFunctions, OversightService
 from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService
@@ -100,11 +101,19 @@ class House:
             flags=functions.list_flags,
             digest=functions.get_digest,
         )
+        corrections = CorrectionFunctions(
+            file=functions.file_correction,
+            list=functions.list_corrections,
+            grant=functions.take_correction_step,
+            deny=functions.take_correction_step,
+            extend=functions.take_correction_step,
+        )
         services = AgencyServices(
             permits=PermitService(permits),
             lookups=LookupService(lookups),
             oversight=OversightService(oversight),
             subjects=SubjectService(get_report=functions.get_report),
+            corrections=CorrectionService(corrections),
             node=NodeService(get_status=functions.get_status),
             audit=AuditService(list_messages=functions.list_messages),
             agreement=AgreementService(fetch_agreement=functions.fetch_agreement),

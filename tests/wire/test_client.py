@@ -14,6 +14,7 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.convert_permit import reading_from_pb, reading_to_pb
+from federation.wire.lookups.correction_values import CorrectionFiling, CorrectionQuery, CorrectionStep
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ReportQuestion
 from federation.wire.values import (
     ClientProfile,
@@ -37,6 +38,9 @@ from tests.wire.answers import (
     CASE_OPENED,
     CASE_REFUSED,
     CITIZEN_NUMBER,
+    CORRECTION_FILED,
+    CORRECTION_STEP,
+    CORRECTIONS,
     FETCHED,
     FILES,
     ITEM,
@@ -83,6 +87,17 @@ FETCH = FetchQuestion(
     officer_signature=base64.b64encode(b"s" * 64).decode(),
 )
 REPORT_QUESTION = ReportQuestion(citizen_number=CITIZEN_NUMBER, identity_checked=True, page_size=5, page_token="t")
+FILING = CorrectionFiling(
+    urn=URN,
+    field="holder_name",
+    value="徐谷语",
+    words="户口簿上是语言的语",
+    papers=("ab" * 32,),
+    citizen_number=CITIZEN_NUMBER,
+    identity_checked=True,
+)
+STEP = CorrectionStep(correction_id=ACT.request_id, words="理由")
+CORRECTION_QUERY = CorrectionQuery(everything=True, citizen_number=CITIZEN_NUMBER, page_size=5, page_token="t")
 LOOKUP_QUERY = LookupQuery(case_id=CASE_ID, page_size=5, page_token="t")
 
 CALLS = [
@@ -126,6 +141,23 @@ CALLS = [
     pytest.param(lambda c: c.lookups.fetch(ACT, FETCH), (POLICE, ACT, FETCH), FETCHED, id="Fetch"),
     pytest.param(
         lambda c: c.lookups.list_lookups(ACT, LOOKUP_QUERY), (POLICE, ACT, LOOKUP_QUERY), LOOKUPS, id="ListLookups"
+    ),
+    pytest.param(
+        lambda c: c.corrections.file(ACT, FILING), (POLICE, ACT, FILING), CORRECTION_FILED, id="FileCorrection"
+    ),
+    pytest.param(
+        lambda c: c.corrections.list(ACT, CORRECTION_QUERY),
+        (POLICE, ACT, CORRECTION_QUERY),
+        CORRECTIONS,
+        id="ListCorrections",
+    ),
+    pytest.param(lambda c: c.corrections.grant(ACT, STEP), (POLICE, ACT, STEP), CORRECTION_STEP, id="GrantCorrection"),
+    pytest.param(lambda c: c.corrections.deny(ACT, STEP), (POLICE, ACT, STEP), CORRECTION_STEP, id="DenyCorrection"),
+    pytest.param(
+        lambda c: c.corrections.extend(ACT, replace(STEP, days=10)),
+        (POLICE, ACT, replace(STEP, days=10)),
+        CORRECTION_STEP,
+        id="ExtendCorrection",
     ),
     pytest.param(
         lambda c: c.subjects.get_report(ACT, REPORT_QUESTION), (POLICE, ACT, REPORT_QUESTION), REPORT, id="GetReport"
@@ -181,6 +213,44 @@ async def test_look_ups_with_bad_fields_are_refused_by_field(house: House):
             with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
                 await call
             assert caught.value.facts["field"].startswith(field)
+
+    assert house.functions.calls == []
+
+
+async def test_corrections_with_bad_fields_are_refused_by_field(house: House):
+    """What is filed and decided has a shape; the field is named, the person is not."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        for call, field in (
+            (client.corrections.file(ACT, replace(FILING, urn="urn:permit:1")), "urn"),
+            (client.corrections.file(ACT, replace(FILING, field="Holder Name")), "field"),
+            (client.corrections.file(ACT, replace(FILING, value="")), "value"),
+            (client.corrections.file(ACT, replace(FILING, words="")), "words"),
+            (client.corrections.file(ACT, replace(FILING, papers=("ab",))), "papers"),
+            (client.corrections.file(ACT, replace(FILING, citizen_number="1")), "citizen_number"),
+            (client.corrections.grant(ACT, replace(STEP, correction_id="1")), "correction_id"),
+            (client.corrections.deny(ACT, replace(STEP, words="")), "words"),
+            (client.corrections.extend(ACT, STEP), "days"),
+            (client.corrections.list(ACT, replace(CORRECTION_QUERY, page_size=-1)), "page_size"),
+        ):
+            with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
+                await call
+            assert caught.value.facts["field"].startswith(field)
+
+    assert house.functions.calls == []
+
+
+async def test_corrections_are_for_counters_only(house: House):
+    """Nobody but a service hall or a police counter files or decides a correction."""
+    issued = house.authorities[JIANGXI].agency("jiangxi/361123/court")
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        for call in (
+            client.corrections.file(ACT, FILING),
+            client.corrections.list(ACT, CORRECTION_QUERY),
+            client.corrections.grant(ACT, STEP),
+        ):
+            with pytest.raises(UntrustedError, match="METHOD_DENIED"):
+                await call
 
     assert house.functions.calls == []
 

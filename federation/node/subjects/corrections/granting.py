@@ -1,0 +1,68 @@
+"""Granting a correction: the owner's next version of the permit, to every holder, with the answer, in one transaction.
+
+Provinces that are entitled to the corrected record get the new version. A copy is never edited by its holder.
+Source: PIPL article 46; DESIGN section 5 (correction, sync).
+"""
+
+from __future__ import annotations
+
+from federation.domain.corrections.correction import grant_correction, verify_open
+from federation.domain.corrections.fields import amend_permit
+from federation.domain.permit import Permit, PermitUrn
+from federation.node.node import Node
+from federation.node.permits.records import Done, find_own_permit, find_request, put_own_permits, put_request
+from federation.node.permits.ruling import Errand, begin_errand
+from federation.node.permits.sharing import draft_sharing
+from federation.node.send import send
+from federation.node.subjects.corrections.desk import (
+    answer_drafts,
+    decide_ruling,
+    load_correction,
+    refuse,
+    step_digest,
+)
+from federation.node.subjects.corrections.lines import own_line
+from federation.node.subjects.corrections.records import put_correction
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import AgencyId
+from federation.store.exchange_log import GroupTransaction
+from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionStep
+from federation.wire.values import Act
+
+
+async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+    """Grants a correction.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED, and as `amend_permit`.
+        ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when the permit or the correction changed meanwhile.
+    """
+    errand = begin_errand(node, caller, act)
+    correction = load_correction(node, step.correction_id)
+    ruling = decide_ruling(errand, correction)
+    if not ruling.decision.allowed:
+        await refuse(errand, correction, ruling)
+        return CorrectionOutcome(ruling=ruling)
+    asked = step_digest(errand, "grant", step)
+    if find_request(node.database, act.request_id, asked=asked) is None:
+        request = verify_open(correction).request
+        before = _load_permit(errand, request.urn)
+        permit = amend_permit(before, request.field, request.value, realm=errand.in_force.agreement.realm)
+        correction = grant_correction(correction, permit_version=permit.version, words=step.words, now=node.now())
+        granted, done = correction, Done(asked=asked, urn=permit.urn, version=permit.version)
+
+        def rows(transaction: GroupTransaction) -> None:
+            put_request(transaction, act.request_id, done, owner=node.name)
+            put_own_permits(transaction, [permit], owner=node.name, before=before.version)
+            put_correction(transaction, granted, owner=node.name)
+
+        drafts = [*draft_sharing(errand, [permit]), *answer_drafts(errand, correction, ruling)]
+        await send(node, drafts, rows=rows)
+    return CorrectionOutcome(ruling=ruling, line=own_line(correction, owner=node.name, now=node.now(), to_decide=True))
+
+
+def _load_permit(errand: Errand, urn: PermitUrn) -> Permit:
+    permit = find_own_permit(errand.node.database, urn)
+    if permit is None:
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn} any more")
+    return permit
