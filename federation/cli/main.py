@@ -35,7 +35,7 @@ PARTS = {
     "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
     "oversight": "The watch over look-ups (监督): countersign, notices, review, flags, digest.",
     "policy": "Policies (规则): check them, explain a case, decide again what was decided.",
-    "subject": "For the person (本人查阅): who asked about me, from every province.",
+    "subject": "For the person (本人查阅、更正): who asked about me; corrections of a record.",
     "log": "Read one exchange log: its head, an entry, a proof.",
     "audit": "Check the exchange logs, as a stranger would.",
     "demo": "Four provinces on this machine, with synthetic people.",

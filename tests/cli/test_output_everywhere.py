@@ -17,7 +17,8 @@ keys revoke|keys admit|agreement draft|agreement sign|agreement collect|agreemen
 agreement refresh|agreement show|permit register|permit endorse|permit suspend|permit restore|permit revoke
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch
 lookup history|lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
-oversight flags|oversight digest|subject report|policy check|policy explain|policy replay
+oversight flags|oversight digest|subject report|subject correct|subject corrections
+subject grant|subject deny|subject extend|policy check|policy explain|policy replay
 log checkpoint|log proof|log leaf|audit verify|bench|bench lookup
 """
 

@@ -453,6 +453,7 @@ class Functions:
     async def get_digest(self, caller, act, question):
         self._note(caller, act, question)
         return DIGEST_OF_DAY
+
     async def file_correction(self, caller, act, filing):
         self._note(caller, act, filing)
         return CORRECTION_FILED

@@ -1,5 +1,6 @@
-"""The person's view: the command, and what it shows."""
+"""The person's view: the commands, and what they show."""
 
+from federation.cli.subject import corrections
 from federation.cli.subject.command import app
 
-__all__ = ["app"]
+__all__ = ["app", "corrections"]

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
     from federation.wire.lookups.values import ReportPage
 
-app = typer.Typer(name="subject", no_args_is_help=True, help="For the person (本人): who asked about me?")
+app = typer.Typer(
+    name="subject", no_args_is_help=True, help="For the person (本人): who asked about me; my record is wrong."
+)
 
 
 @app.callback()
 def subject() -> None:
-    """For the person (本人): who asked about me, from every province."""
+    """For the person (本人): who asked about me, from every province; corrections of a record, to its owner."""
 
 
 @app.command("report")

@@ -1,0 +1,158 @@
+"""Tests of `bridgehead subject correct`, `corrections`, `grant`, `deny`, `extend`: shown, and done at real nodes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from federation.cli.subject import correction_view
+from federation.protocol.ids import NodeName
+from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
+from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, ServedNodes
+from tests.wire.answers import ALLOWED, CORRECTION, CORRECTION_WAITING, REFUSED, URN
+
+NEW_NAME = "徐谷语"
+
+
+def test_lines_say_what_until_when_and_by_which_clock():
+    """What is overdue says so first; a clock that no lawyer has read says so, too."""
+    told = list(correction_view.page_lines(CorrectionPage(ruling=ALLOWED, lines=(CORRECTION,)), full=False))
+
+    assert told[0] == f"{CORRECTION.correction_id}  办理中 open  ** 逾期 OVERDUE **  待本单位决定 to decide here"
+    assert told[1] == "  更正 field: 姓名 holder_name -> 徐谷语"
+    assert "361123**********12" in told[2]
+    due = next(line for line in told if "due" in line)
+    assert due.startswith("  期限 due: 2026-12-07 (share.correct v1; 日历 calendar 2026.1; 已延 extended by 10;")
+    assert "not legally verified" in due
+    assert told[-1] == "共 1 件,逾期 1 件 | 1 in all, 1 overdue"
+
+
+def test_number_and_day_of_birth_are_masked_until_full():
+    """What the record should say is masked as the record is."""
+    for field, value, shown in (
+        ("citizen_number", "361123219003070012", "361123**********12"),
+        ("birth_date", "2190-03-07", "2190-**-**"),
+    ):
+        outcome = CorrectionOutcome(ruling=ALLOWED, line=replace(CORRECTION, field=field, value=value))
+        assert correction_view.outcome_object(outcome, full=False)["correction"]["value"] == shown
+        assert correction_view.outcome_object(outcome, full=True)["correction"]["value"] == value
+        assert value not in "".join(correction_view.outcome_lines(outcome, full=False))
+
+
+def test_notices_say_what_is_outdated_here():
+    """A copy below a version, or a field that a look-up gave; neither says what it is now."""
+    time = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    notices = (
+        NoticeLine(time=time, owner=NodeName("zhejiang"), urn=URN, version=3),
+        NoticeLine(time=time, owner=NodeName("zhejiang"), field="holder_name", case_id="A3611-0042"),
+    )
+    page = CorrectionPage(ruling=ALLOWED, notices=notices)
+
+    told = list(correction_view.page_lines(page, full=False))
+
+    assert told[0] == "没有更正 | no corrections"
+    assert told[1].endswith("copies before version 3 are outdated")
+    assert "A3611-0042 所取 姓名 holder_name 已更正" in told[2]
+    assert [notice["urn"] for notice in correction_view.page_object(page, full=False)["notices"]] == [URN, None]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (CorrectionOutcome(ruling=REFUSED), 1),
+        (CorrectionOutcome(ruling=ALLOWED, line=replace(CORRECTION, standing=CorrectionStanding.REFUSED)), 1),
+        (CorrectionOutcome(ruling=ALLOWED, line=CORRECTION_WAITING), 3),
+        (CorrectionOutcome(ruling=ALLOWED, line=CORRECTION), 0),
+    ],
+)
+def test_filing_code_tells_a_refusal_from_silence(outcome, code):
+    """Exit 1 when it was refused, 3 when the owner has not answered."""
+    assert correction_view.filing_code(outcome) == code
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    served = ServedNodes(tmp_path_factory.mktemp("corrections"))
+    yield served
+    served.close()
+
+
+@pytest.fixture(scope="module")
+def permit(nodes):
+    """A permit of Changshan for an invented person of Yushan: its name, and the person's number."""
+    options = ("--synthetic", "--household", "361123", "--seed", "3", "--full", "-o", "json")
+    shown = nodes.ask(HALL, "permit", "register", *options).json["permit"]
+    nodes.delivered()
+    return shown["urn"], shown["citizen_number"]
+
+
+def file(nodes, permit, *more, agency=ACROSS_HALL, code=0, value=NEW_NAME):
+    urn, number = permit
+    return nodes.ask(
+        agency, "subject", "correct", number, "--permit", urn, "--field", "holder_name", "--value", value,
+        "--words", "户口簿上是语言的语", "--identity-checked", *more, code=code,
+    )  # fmt: skip
+
+
+def test_correct_extend_grant_reaches_the_copy(nodes, permit):
+    """Yushan files, Changshan extends and grants, and Yushan's police see the new name in their copy."""
+    filed = file(nodes, permit, "-o", "json").json["correction"]
+    assert (filed["standing"], filed["owner"], filed["value"]) == ("open", "zhejiang", NEW_NAME)
+    assert "*" in filed["citizen_number"]
+    desk = nodes.ask(HALL, "subject", "corrections", "-o", "json").json["corrections"]
+    mine = next(line for line in desk if line["correction_id"] == filed["correction_id"])
+    assert (mine["to_decide"], mine["deadline"]) == (True, filed["deadline"])
+
+    extended = nodes.ask(HALL, "subject", "extend", filed["correction_id"], "--words", "等待户籍地答复", "-o", "json")
+    assert extended.json["correction"]["deadline"]["extended_by"] == 10
+    granted = nodes.ask(HALL, "subject", "grant", filed["correction_id"])
+    assert "准予更正 granted" in granted.out
+    nodes.delivered()
+
+    (seen,) = nodes.ask(ACROSS_HALL, "subject", "corrections", "--all", "--number", permit[1], "-o", "json").json[
+        "corrections"
+    ]
+    assert (seen["standing"], seen["permit_version"]) == ("granted", 2)
+    copy = nodes.ask(ACROSS_POLICE, "permit", "show", permit[0], "-o", "json").json["permit"]
+    assert (copy["holder_name"], copy["version"]) == (NEW_NAME, 2)
+
+
+def test_correct_with_a_paper_names_its_digest_and_deny_gives_reasons(nodes, permit, tmp_path):
+    """A paper stays in the office: its digest goes; a denial without words is a usage error."""
+    paper = tmp_path / "household.pdf"
+    paper.write_bytes(b"an invented page")
+    filed = file(nodes, permit, "--paper", paper, "-o", "json", agency=HALL, value="徐谷宇").json["correction"]
+    assert filed["papers"] == [hashlib.sha256(b"an invented page").hexdigest()]
+    nodes.ask(HALL, "subject", "deny", filed["correction_id"], code=2)
+    denied = nodes.ask(HALL, "subject", "deny", filed["correction_id"], "--words", "与户口簿不符")
+    assert "不予更正 denied" in denied.out
+    assert "与户口簿不符" in denied.out
+    again = nodes.ask(HALL, "subject", "grant", filed["correction_id"], "-o", "json", code=1)
+    assert again.error["reason"] == "CORRECTION_ENDED"
+    missing = file(nodes, permit, "--paper", tmp_path / "none", "-o", "json", code=1)
+    assert missing.error["reason"] == "FILE_MISSING"
+
+
+def test_correct_that_the_owner_refuses_is_in_words_with_exit_1(nodes, permit):
+    """Another person's permit: the owner's rule in both languages, and nobody's number."""
+    urn, _ = permit
+    done = nodes.ask(
+        ACROSS_HALL, "subject", "correct", "330822219003070018", "--permit", urn, "--field", "holder_name",
+        "--value", NEW_NAME, "--words", "不是我的名字", "--identity-checked", code=1,
+    )  # fmt: skip
+    assert "未受理 refused" in done.out
+    assert "rule-permit-unknown" in done.out
+    assert "330822219003070018" not in done.out
+
+
+def test_correct_unchecked_or_of_a_field_of_the_steps_is_refused(nodes, permit):
+    """Policy wants the identity checked; the law has steps for the status."""
+    urn, number = permit
+    wanted = ["subject", "correct", number, "--permit", urn, "--words", "错了"]
+    unchecked = nodes.ask(ACROSS_HALL, *wanted, "--field", "holder_name", "--value", NEW_NAME, code=1)
+    assert "deny-correct-identity-unchecked" in unchecked.out
+    status = nodes.ask(ACROSS_HALL, *wanted, "--field", "status", "--value", "valid", "--identity-checked", code=1)
+    assert "FIELD_NOT_CORRECTABLE" in status.err
