@@ -35,7 +35,7 @@ from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, list_messages, pair_state
 from federation.store.outbox import find_outbox
-from federation.wire.lookups.correction import CorrectionService
+from federation.wire.lookups.corrections.service import CorrectionService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService

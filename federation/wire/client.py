@@ -32,7 +32,7 @@ from federation.v1 import (
 )
 from federation.wire import convert, convert_permit
 from federation.wire.lookups.calls import LookupCalls, SubjectCalls
-from federation.wire.lookups.correction_calls import CorrectionCalls
+from federation.wire.lookups.corrections.calls import CorrectionCalls
 from federation.wire.lookups.oversight.calls import OversightCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.status import finished

@@ -28,7 +28,7 @@ from federation.v1 import (
 )
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
-from federation.wire.lookups.correction import CorrectionService
+from federation.wire.lookups.corrections.service import CorrectionService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService

@@ -10,7 +10,7 @@ import pytest
 
 from federation.cli.subject import correction_view
 from federation.protocol.ids import NodeName
-from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
+from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, ServedNodes
 from tests.wire.answers import ALLOWED, CORRECTION, CORRECTION_WAITING, REFUSED, URN
 

@@ -20,7 +20,7 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.trust.agreement import AgreementFiles
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.values import (
     CorrectionLine,
     CorrectionOutcome,
     CorrectionPage,

@@ -11,7 +11,7 @@ import grpc
 from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.identity import Gate
-from federation.wire.lookups.correction import CorrectionFunctions, CorrectionService
+from federation.wire.lookups.corrections.service import CorrectionFunctions, CorrectionService
 from federation.wire.lookups.oversight.service import OversightFunctions, OversightService
 from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService

@@ -14,7 +14,7 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.convert_permit import reading_from_pb, reading_to_pb
-from federation.wire.lookups.correction_values import CorrectionFiling, CorrectionQuery, CorrectionStep
+from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionQuery, CorrectionStep
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ReportQuestion
 from federation.wire.values import (
     ClientProfile,

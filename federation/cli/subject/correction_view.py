@@ -15,12 +15,12 @@ from federation.cli.lookup.view import PROVINCES
 from federation.cli.permits import view, words
 from federation.domain.rules.clock import Verified
 from federation.protocol.ids import format_time
-from federation.wire.lookups.correction_values import CorrectionStanding
+from federation.wire.lookups.corrections.values import CorrectionStanding
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
     from federation.domain.rules.clock import Deadline
-    from federation.wire.lookups.correction_values import (
+    from federation.wire.lookups.corrections.values import (
         CorrectionLine,
         CorrectionOutcome,
         CorrectionPage,

@@ -23,7 +23,7 @@ from federation.protocol.errors import NotFoundError
 
 if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
-    from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionPage, CorrectionStep
+    from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionPage, CorrectionStep
     from federation.wire.values import Act
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
@@ -54,7 +54,7 @@ def correct(
     """File (申请更正) a correction of a person's record with the province that owns it."""
     from federation.cli.subject import correction_view
     from federation.domain.permit import parse_permit_urn
-    from federation.wire.lookups.correction_values import CorrectionFiling
+    from federation.wire.lookups.corrections.values import CorrectionFiling
 
     filing = CorrectionFiling(
         urn=parse_permit_urn(permit),
@@ -84,7 +84,7 @@ def corrections(
 ) -> None:
     """List (更正清单) the corrections to decide here and those filed here, overdue ones first."""
     from federation.cli.subject import correction_view
-    from federation.wire.lookups.correction_values import CorrectionQuery
+    from federation.wire.lookups.corrections.values import CorrectionQuery
 
     query = CorrectionQuery(
         everything=ended, citizen_number=number.strip().upper(), page_size=page_size, page_token=page_token
@@ -153,7 +153,7 @@ def extend(
 
 
 def _take_step(desk: Desk, correction: str, call: _StepCall, *, words: str, full: bool) -> None:
-    from federation.wire.lookups.correction_values import CorrectionStep
+    from federation.wire.lookups.corrections.values import CorrectionStep
 
     step = CorrectionStep(correction_id=correction.strip().lower(), words=words)
     outcome = desk.ask(lambda client: call(client, _act(desk), step))

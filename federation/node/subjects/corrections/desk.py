@@ -23,7 +23,7 @@ from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import AgencyId
 from federation.protocol.statement import Sender
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionStep
+from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionStep
 from federation.wire.values import Act, Ruling
 
 

@@ -39,7 +39,7 @@ from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionLine,
     CorrectionOutcome,

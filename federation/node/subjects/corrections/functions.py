@@ -5,8 +5,8 @@ from __future__ import annotations
 from federation.node.node import Node
 from federation.node.subjects.corrections import desk, filing, granting, listing
 from federation.protocol.ids import AgencyId
-from federation.wire.lookups.correction import CorrectionFunctions
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.service import CorrectionFunctions
+from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionOutcome,
     CorrectionPage,

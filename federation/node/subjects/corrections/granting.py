@@ -26,7 +26,7 @@ from federation.node.subjects.corrections.records import put_correction
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.correction_values import CorrectionOutcome, CorrectionStep
+from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionStep
 from federation.wire.values import Act
 
 

@@ -13,7 +13,7 @@ from federation.node.subjects.corrections.records import Filed, find_answer
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.store.outbox import find_outbox
-from federation.wire.lookups.correction_values import CorrectionLine, CorrectionStanding
+from federation.wire.lookups.corrections.values import CorrectionLine, CorrectionStanding
 
 
 def own_line(correction: Correction, *, owner: NodeName, now: datetime, to_decide: bool) -> CorrectionLine:

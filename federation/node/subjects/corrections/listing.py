@@ -17,7 +17,7 @@ from federation.node.subjects.corrections.records import list_corrections, list_
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId
 from federation.protocol.policy import decide
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.values import (
     CorrectionLine,
     CorrectionPage,
     CorrectionQuery,

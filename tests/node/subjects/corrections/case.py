@@ -13,7 +13,7 @@ from federation.node.subjects.corrections import filing as filing_module
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionLine,
     CorrectionOutcome,

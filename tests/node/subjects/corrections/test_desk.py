@@ -13,7 +13,7 @@ import pytest
 from federation.node.subjects.corrections import desk
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import parse_agency_id
-from federation.wire.lookups.correction_values import CorrectionStanding, CorrectionStep
+from federation.wire.lookups.corrections.values import CorrectionStanding, CorrectionStep
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, act
 from tests.node.subjects.corrections.case import correcting, registered
 

@@ -14,7 +14,7 @@ from federation.protocol.errors import ConflictError, MalformedError, NotFoundEr
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
-from federation.wire.lookups.correction_values import CorrectionQuery, CorrectionStanding
+from federation.wire.lookups.corrections.values import CorrectionQuery, CorrectionStanding
 from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application
 from tests.node.subjects.corrections.case import correcting, registered
 

@@ -8,8 +8,8 @@ import grpc
 
 from federation.v1 import correction_service_pb2, correction_service_pb2_grpc
 from federation.wire.convert import act_to_pb
-from federation.wire.lookups import convert_correction
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections import convert
+from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionOutcome,
     CorrectionPage,
@@ -30,15 +30,15 @@ class CorrectionCalls:
 
     async def file(self, act: Act, filing: CorrectionFiling) -> CorrectionOutcome:
         """Files a correction for a person."""
-        request = convert_correction.filing_to_pb(act, filing)
+        request = convert.filing_to_pb(act, filing)
         call = self._stub().FileCorrection(request, timeout=self._timeout_seconds)
-        return convert_correction.outcome_from_pb(await finished(call))
+        return convert.outcome_from_pb(await finished(call))
 
     async def list(self, act: Act, query: CorrectionQuery) -> CorrectionPage:
         """Reads one page of what the agency decides and what it filed."""
-        request = convert_correction.query_to_pb(act, query)
+        request = convert.query_to_pb(act, query)
         call = self._stub().ListCorrections(request, timeout=self._timeout_seconds)
-        return convert_correction.page_from_pb(await finished(call))
+        return convert.page_from_pb(await finished(call))
 
     async def grant(self, act: Act, step: CorrectionStep) -> CorrectionOutcome:
         """Grants a correction."""
@@ -46,7 +46,7 @@ class CorrectionCalls:
             act=act_to_pb(act), correction_id=step.correction_id, words=step.words
         )
         call = self._stub().GrantCorrection(request, timeout=self._timeout_seconds)
-        return convert_correction.outcome_from_pb(await finished(call))
+        return convert.outcome_from_pb(await finished(call))
 
     async def deny(self, act: Act, step: CorrectionStep) -> CorrectionOutcome:
         """Denies a correction."""
@@ -54,7 +54,7 @@ class CorrectionCalls:
             act=act_to_pb(act), correction_id=step.correction_id, words=step.words
         )
         call = self._stub().DenyCorrection(request, timeout=self._timeout_seconds)
-        return convert_correction.outcome_from_pb(await finished(call))
+        return convert.outcome_from_pb(await finished(call))
 
     async def extend(self, act: Act, step: CorrectionStep) -> CorrectionOutcome:
         """Takes more time for a correction."""
@@ -62,7 +62,7 @@ class CorrectionCalls:
             act=act_to_pb(act), correction_id=step.correction_id, words=step.words, days=step.days
         )
         call = self._stub().ExtendCorrection(request, timeout=self._timeout_seconds)
-        return convert_correction.outcome_from_pb(await finished(call))
+        return convert.outcome_from_pb(await finished(call))
 
     def _stub(self) -> correction_service_pb2_grpc.CorrectionServiceAsyncStub:
         return correction_service_pb2_grpc.CorrectionServiceStub(self._channel())

@@ -22,7 +22,7 @@ from federation.wire.convert import (
     time_to_pb,
 )
 from federation.wire.convert_permit import ruling_from_pb, ruling_to_pb
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionLine,
     CorrectionOutcome,

@@ -11,14 +11,14 @@ from federation.protocol.ids import AgencyId
 from federation.v1 import correction_service_pb2, correction_service_pb2_grpc
 from federation.wire.convert import act_from_pb
 from federation.wire.identity import calling_agency
-from federation.wire.lookups.convert_correction import (
+from federation.wire.lookups.corrections.convert import (
     filing_from_pb,
     outcome_to_pb,
     page_to_pb,
     query_from_pb,
     step_from_pb,
 )
-from federation.wire.lookups.correction_values import (
+from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionOutcome,
     CorrectionPage,

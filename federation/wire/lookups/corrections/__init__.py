@@ -1,0 +1,1 @@
+"""Corrections of a person's record on the wire."""
