@@ -22,6 +22,7 @@ from federation.cli.output import Form, FormOption, JsonOut, say, show_json
 
 if TYPE_CHECKING:
     from federation.cli.demo.lookup_scenes import LookupScenes
+    from federation.cli.demo.person_scenes import PersonScenes
     from federation.cli.demo.provinces import DemoFederation
     from federation.cli.demo.scenes import Scenes
 
@@ -167,26 +168,39 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
 
 
 async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, records: int) -> dict[str, JsonOut]:
+    from federation.cli.demo.person_scenes import PersonScenes
+
+    person = PersonScenes(lookups, client=scenes.client, tell=story.line)
     try:
         story.title("常山登记一张居住证,玉山收到 | A permit registered in Changshan arrives in Yushan")
         urn = await scenes.register_in_changshan()
         story.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
         await scenes.recognise_in_yushan(urn)
         refused_by = await scenes.refuse_in_pucheng(urn)
-        story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
-        await lookups.prepare()
-        await lookups.open_and_search()
-        await lookups.fetch()
-        story.title(
-            "无案、越权、借用证书均被拒;结案即失效 | Curiosity and a borrowed certificate fail; so does a closed case"
-        )
-        await lookups.refuse()
-        await lookups.close_case()
+        await _look_up(lookups, person, story)
         story.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
         counts = await scenes.import_all(records)
-        return {**counts, "refused_by": refused_by, "lookup": lookups.told.summary()}
+        return {**counts, "refused_by": refused_by, "lookup": lookups.told.summary(), "person": person.told.summary()}
     finally:
         await scenes.close()
+
+
+async def _look_up(lookups: LookupScenes, person: PersonScenes, story: _Story) -> None:
+    """A lawful look-up, a curious one, a borrowed certificate, a broken glass; and what the person is told of them."""
+    story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
+    await lookups.prepare()
+    await lookups.open_and_search()
+    await lookups.fetch()
+    story.title("无案、越权、借用证书均被拒 | Curiosity and a borrowed certificate fail")
+    await lookups.refuse()
+    story.title("紧急先查:领导即刻得知,次日前审查 | Break-glass: the leader is told at once and answers for it")
+    await person.break_glass()
+    await person.review()
+    story.title("本人在休宁窗口查阅:谁查过我 | The person asks at a counter in Xiuning: who looked at me?")
+    await person.report_while_it_runs()
+    story.title("结案:凭据即失效,暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
+    await lookups.close_case()
+    await person.report_after()
 
 
 def _verify(federation: DemoFederation, story: _Story) -> int:

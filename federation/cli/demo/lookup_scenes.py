@@ -44,7 +44,7 @@ ASKED = NodeName("zhejiang")
 EVERYWHERE = (NodeName("anhui"), NodeName("fujian"), ASKED)
 CASE, OTHER_CASE = "YS-2026-0042", "YS-2026-0043"
 LETTER = "玉公协〔2026〕42号"
-OFFICER = "yushan-0417"
+OFFICER, LEADER = "yushan-0417", "yushan-leader"
 CHANGSHAN, KAIHUA, PUCHENG = "330822", "330824", "350722"
 FIELDS = frozenset({"holder_name", "status"})
 PATIENCE_SECONDS = 30.0
@@ -80,7 +80,7 @@ class LookupScenes:
         self._client = client
         self._tell = tell
         self._seed = seed
-        self._key = _new_key()
+        self._key = new_key()
         self._number = ""
         self._handle = ""
         self.told = LookupTold()
@@ -96,10 +96,19 @@ class LookupScenes:
             raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.ruling.decision.title_en}")
         household = application.holder.household_division
         self._tell(f"Changshan issues a permit to somebody of {household}: no business of Jiangxi's, nothing is sent")
+        self.register(OFFICER, self._key)
+        self._tell(f"Yushan's police register the own key of officer {OFFICER}")
+
+    @property
+    def number(self) -> str:
+        """The citizen number of the person that all of it is about."""
+        return self._number
+
+    def register(self, officer: str, key: Ed25519Signer) -> None:
+        """Registers an officer's own key with Yushan's police, as `bridgehead lookup key register` does."""
         agency = parse_agency_id(POLICE)
         home = self._federation.homes[agency.node].home
-        register_officer_key(home, agency, OFFICER, key=format_public_key(self._key.public_key))
-        self._tell(f"Yushan's police register the own key of officer {OFFICER}")
+        register_officer_key(home, agency, officer, key=format_public_key(key.public_key))
 
     async def open_and_search(self) -> None:
         """Opens a case that names Changshan and Pucheng, and asks all provinces for one person: a line for each."""
@@ -118,7 +127,7 @@ class LookupScenes:
 
     async def fetch(self) -> None:
         """Fetches two named fields of the hit, signed with the officer's own key."""
-        result = await self._client(POLICE).lookups.fetch(_act(), self._fetch_question(self._key))
+        result = await self._client(POLICE).lookups.fetch(lookup_act(), self._fetch_question(self._key))
         self.told.released = sorted(result.fields)
         shown = ", ".join(f"{name} {value}" for name, value in sorted(result.fields.items()))
         until = f"{result.expires.astimezone(CHINA):%Y-%m-%d %H:%M}" if result.expires is not None else "-"
@@ -135,16 +144,16 @@ class LookupScenes:
         self._tell(
             f"a case for Kaihua, the same person: {elsewhere.outcome}; not even that Changshan knows them is told"
         )
-        borrowed = self._fetch_question(_new_key())
-        answer = await self._client(POLICE).lookups.fetch(_act(), borrowed)
+        borrowed = self._fetch_question(new_key())
+        answer = await self._client(POLICE).lookups.fetch(lookup_act(), borrowed)
         self._refused("the office's certificate, another key", "other_key", answer)
 
     async def close_case(self) -> None:
         """Closes the case: the handle dies with it."""
-        await self._client(POLICE).lookups.close_case(_act(), CASE)
+        await self._client(POLICE).lookups.close_case(lookup_act(), CASE)
         self._tell(f"case {CASE} is closed")
         question = self._fetch_question(self._key)
-        answer = await self._client(POLICE).lookups.fetch(_act(), question)
+        answer = await self._client(POLICE).lookups.fetch(lookup_act(), question)
         self._refused("the same handle, the right key", "closed_case", answer)
 
     async def _open(self, case_id: str, *counties: str) -> None:
@@ -154,9 +163,9 @@ class LookupScenes:
             counties=frozenset(counties),
             purposes=frozenset({LookupPurpose.CRIMINAL_INVESTIGATION}),
             days=30,
-            leader="yushan-leader",
+            leader=LEADER,
         )
-        answer = await self._client(POLICE).lookups.open_case(_act(), question)
+        answer = await self._client(POLICE).lookups.open_case(lookup_act(), question)
         if not answer.ruling.decision.allowed:
             raise NotFoundError("DEMO_REFUSED", f"Yushan was refused a case: {answer.ruling.decision.title_en}")
         await self._wait_told()
@@ -178,7 +187,7 @@ class LookupScenes:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._number),
             provinces=EVERYWHERE if everywhere else (ASKED,),
         )
-        return await self._client(POLICE).lookups.search(_act(purpose), question)
+        return await self._client(POLICE).lookups.search(lookup_act(purpose), question)
 
     def _fetch_question(self, key: Ed25519Signer) -> FetchQuestion:
         return sign_fetch(key, case_id=CASE, node=ASKED, handle=self._handle, fields=FIELDS)
@@ -210,11 +219,13 @@ def _words(answer: ProvinceAnswer) -> str:
     return str(answer.outcome)
 
 
-def _act(purpose: str = LookupPurpose.CRIMINAL_INVESTIGATION) -> Act:
-    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=LOOKUP_FUNCTION, officer=OFFICER)
+def lookup_act(purpose: str = LookupPurpose.CRIMINAL_INVESTIGATION, *, officer: str = OFFICER) -> Act:
+    """One request of an officer of Yushan."""
+    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=LOOKUP_FUNCTION, officer=officer)
 
 
-def _new_key() -> Ed25519Signer:
+def new_key() -> Ed25519Signer:
+    """An own key, made on the spot."""
     return Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())
 
 
