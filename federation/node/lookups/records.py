@@ -223,9 +223,9 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
 
 
 def list_asked(
-    source: Source, agency: AgencyId, *, since: datetime | None = None
+    source: Source, agency: AgencyId, *, since: datetime | None = None, until: datetime | None = None
 ) -> Sequence[tuple[Asked, str | None]]:
-    """What the officers of an agency asked, from `since` on, in the order of time, each with the person asked about.
+    """What an agency's officers asked, from `since` on and before `until`, by time, each with the person asked about.
 
     Searches and fetches, those that our own side refused too; the opening and closing of cases asks nothing.
     """
@@ -233,6 +233,8 @@ def list_asked(
     ids = ids_under(prefix)
     if since is not None:
         ids = replace(ids, after=prefix + format_time(since))
+    if until is not None:
+        ids = replace(ids, before=prefix + format_time(until))
     lines: list[tuple[Asked, str | None]] = []
     while found := list_range(source, ASKED, ids, limit=MAX_LINES, replica=True):
         lines += [(_read_asked(record.content), record.subject) for record in found if record.status != CASE_KIND]

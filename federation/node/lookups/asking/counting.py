@@ -53,7 +53,7 @@ def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, select
             counts,
             QUOTAS,
             countersigned=is_countersigned(transaction, agency, case_id, officer=officer),
-            bulk=counts.case_total > QUOTAS.per_case and is_bulk(transaction, agency, case_id, officer=officer),
+            bulk=is_bulk(transaction, agency, case_id, officer=officer),
         )
     except RuleError as error:
         return error

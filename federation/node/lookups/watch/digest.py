@@ -6,7 +6,7 @@ leader's own registered key; the person is masked before it leaves the node. Sou
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from federation.domain.lookup.asking import Outcome
@@ -27,9 +27,7 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
     start = datetime(day.year, day.month, day.day, tzinfo=CHINA)
     lines: dict[str, DigestLine] = {}
     outcomes: dict[str, dict[NodeName, Outcome | None]] = {}
-    for asked, person in records.list_asked(node.database, agency, since=start):
-        if asked.time.astimezone(CHINA).date() > day:
-            break
+    for asked, person in records.list_asked(node.database, agency, since=start, until=start + timedelta(days=1)):
         if asked.officer != officer or asked.step != SEARCH:
             continue
         found = outcomes.setdefault(asked.lookup_id, {})

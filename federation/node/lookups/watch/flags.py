@@ -24,7 +24,7 @@ from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agenc
 from federation.protocol.trust import find_agency
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, last_serial, list_records, next_serial, put_records
+from federation.store.records import Record, find_record, ids_under, last_serial, list_range, next_serial, put_records
 
 FLAG, FLAGGED = "lookup-flag", "lookup-flagged"
 SEARCH = "lookup.search"
@@ -68,14 +68,12 @@ def list_flags(
     wanted: Callable[[RaisedFlag], bool] = lambda _: True,
 ) -> Sequence[tuple[int, RaisedFlag]]:
     """The wanted flags of a desk with their numbers, newest first, at most `limit`, of numbers below `before`."""
-    top = count_flags(source, desk) if before is None else before - 1
+    ids = ids_under(f"{desk}/", newest_first=True, before=f"{before:012}" if before is not None else "")
     listed: list[tuple[int, RaisedFlag]] = []
-    while top > 0 and len(listed) < limit:
-        low = max(0, top - _AT_ONCE)
-        found = list_records(source, FLAG, after_id=_flag_id(desk, low), limit=top - low, replica=False)
-        numbered = [(low + at, _read_flag(record.content)) for at, record in enumerate(found, start=1)]
-        listed += [one for one in reversed(numbered) if wanted(one[1])]
-        top = low
+    while len(listed) < limit and (found := list_range(source, FLAG, ids, limit=_AT_ONCE, replica=False)):
+        numbered = [(int(record.id.rpartition("/")[2]), _read_flag(record.content)) for record in found]
+        listed += [one for one in numbered if wanted(one[1])]
+        ids = replace(ids, before=found[-1].id)
     return listed[:limit]
 
 

@@ -17,6 +17,7 @@ from federation.domain.lookup.misuse import (
     verify_countersigner,
 )
 from federation.node.lookups import records
+from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.lookups.watch.own_keys import LeaderAct, verify_another_person, verify_own_key
 from federation.node.node import Node
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
@@ -109,8 +110,15 @@ def is_bulk(source: Source, agency: AgencyId, case_id: str, *, officer: str) -> 
 
 
 def _askers(source: Source, case: LookupCase) -> frozenset[str]:
-    asked = records.list_asked(source, case.opened_by, since=case.opens)
-    return frozenset(line.officer for line, _ in asked if line.case_id == case.case_id)
+    """Whoever's question left; an opened case is no question, and what our own side refused went nowhere."""
+    asked: set[str] = set()
+    before = ""
+    while found := records.list_history(
+        source, case.opened_by, case_id=case.case_id, officer=None, before=before, limit=records.MAX_LINES
+    ):
+        asked |= {line.officer for _, line in found if line.digest and line.step in (SEARCH_KIND, FETCH_KIND)}
+        before = found[-1][0]
+    return frozenset(asked)
 
 
 def _signed(node: Node, act: LeaderAct, kind: str, *, version: int, status: str) -> Record:
