@@ -28,7 +28,7 @@ from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/lookup_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x02\n\x0fOpenCaseRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\x12\x19\n\x06letter\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12.\n\x08\x63ounties\x18\x04 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x08\x01\x10\x32\x18\x01\"\x0er\x0c\x32\n^[0-9]{6}$\x12<\n\x08purposes\x18\x05 \x03(\tB*\xbaH\'\x92\x01$\x08\x01\x10\x32\x18\x01\"\x1cr\x1a\x32\x18^[a-z][a-z0-9_.-]{0,62}$\x12\x17\n\x04\x64\x61ys\x18\x06 \x01(\rB\t\xbaH\x06*\x04\x18Z(\x01\x12,\n\x06leader\x18\x07 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\"\x92\x01\n\x10OpenCaseResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\x12\x33\n\nclose_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\r\n\x0b_close_time\"n\n\x10\x43loseCaseRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\"\x93\x01\n\x11\x43loseCaseResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\x12\x33\n\nclose_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\r\n\x0b_close_time\"\x8d\x02\n\rSearchRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\x12\x31\n\x08selector\x18\x03 \x01(\x0b\x32\x17.federation.v1.SelectorB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\tprovinces\x18\x04 \x03(\tB%\xbaH\"\x92\x01\x1f\x10 \x18\x01\"\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12\x33\n\x07urgency\x18\x05 \x01(\x0e\x32\x16.federation.v1.UrgencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"[\n\x08Selector\x12\x35\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.federation.v1.SelectorKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x05value\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"S\n\x0eSearchResponse\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12.\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x1d.federation.v1.ProvinceAnswer\"\x99\x02\n\x0eProvinceAnswer\x12\x0c\n\x04node\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.federation.v1.LookupOutcome\x12\x13\n\x06handle\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x34\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x10\n\x08policies\x18\x05 \x03(\t\x12\x10\n\x08title_zh\x18\x06 \x01(\t\x12\x10\n\x08title_en\x18\x07 \x01(\t\x12\x16\n\x0e\x65xplanation_zh\x18\x08 \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\t \x01(\tB\t\n\x07_handleB\x0e\n\x0c_expire_time\"\xe7\x02\n\x0c\x46\x65tchRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\x12*\n\x04node\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12*\n\x06handle\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z_-]{32}$\x12\x38\n\x06\x66ields\x18\x05 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10 \x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x30\n\x0bofficer_key\x18\x06 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[0-9A-Za-z+/]{43}=$\x12\x37\n\x11officer_signature\x18\x07 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$\"\xe0\x02\n\rFetchResponse\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.DecisionH\x00\x88\x01\x01\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.federation.v1.LookupOutcome\x12\x38\n\x06\x66ields\x18\x03 \x03(\x0b\x32(.federation.v1.FetchResponse.FieldsEntry\x12\x34\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x10\n\x08policies\x18\x05 \x03(\t\x12\x10\n\x08title_zh\x18\x06 \x01(\t\x12\x10\n\x08title_en\x18\x07 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_decisionB\x0e\n\x0c_expire_time\"\xfb\x01\n\x12ListLookupsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$H\x00\x88\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x32\n\x07officer\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$H\x01\x88\x01\x01\x42\n\n\x08_case_idB\n\n\x08_officer\"X\n\x13ListLookupsResponse\x12(\n\x05lines\x18\x01 \x03(\x0b\x32\x19.federation.v1.LookupLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc7\x01\n\nLookupLine\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61se_id\x18\x03 \x01(\t\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x0c\n\x04step\x18\x05 \x01(\t\x12\x32\n\x07outcome\x18\x06 \x01(\x0e\x32\x1c.federation.v1.LookupOutcomeH\x00\x88\x01\x01\x12\x0f\n\x07officer\x18\x07 \x01(\tB\n\n\x08_outcome*\x9a\x01\n\x0cSelectorKind\x12\x1d\n\x19SELECTOR_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cSELECTOR_KIND_CITIZEN_NUMBER\x10\x01\x12\x18\n\x14SELECTOR_KIND_PERMIT\x10\x02\x12\x17\n\x13SELECTOR_KIND_PLATE\x10\x03\x12\x16\n\x12SELECTOR_KIND_USCC\x10\x04*K\n\x07Urgency\x12\x17\n\x13URGENCY_UNSPECIFIED\x10\x00\x12\x12\n\x0eURGENCY_URGENT\x10\x01\x12\x13\n\x0fURGENCY_ROUTINE\x10\x02*\xfa\x01\n\rLookupOutcome\x12\x1e\n\x1aLOOKUP_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12LOOKUP_OUTCOME_HIT\x10\x01\x12\x19\n\x15LOOKUP_OUTCOME_NO_HIT\x10\x02\x12\x1a\n\x16LOOKUP_OUTCOME_REFUSED\x10\x03\x12\x1e\n\x1aLOOKUP_OUTCOME_UNREACHABLE\x10\x04\x12\x1a\n\x16LOOKUP_OUTCOME_EXPIRED\x10\x05\x12\x1e\n\x1aLOOKUP_OUTCOME_CASE_OPENED\x10\x08\x12\x1e\n\x1aLOOKUP_OUTCOME_CASE_CLOSED\x10\t2\x8d\x03\n\rLookupService\x12K\n\x08OpenCase\x12\x1e.federation.v1.OpenCaseRequest\x1a\x1f.federation.v1.OpenCaseResponse\x12N\n\tCloseCase\x12\x1f.federation.v1.CloseCaseRequest\x1a .federation.v1.CloseCaseResponse\x12\x45\n\x06Search\x12\x1c.federation.v1.SearchRequest\x1a\x1d.federation.v1.SearchResponse\x12\x42\n\x05\x46\x65tch\x12\x1b.federation.v1.FetchRequest\x1a\x1c.federation.v1.FetchResponse\x12T\n\x0bListLookups\x12!.federation.v1.ListLookupsRequest\x1a\".federation.v1.ListLookupsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/lookup_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x02\n\x0fOpenCaseRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\x12\x17\n\x06letter\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12.\n\x08\x63ounties\x18\x04 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x08\x01\x10\x32\x18\x01\"\x0er\x0c\x32\n^[0-9]{6}$\x12<\n\x08purposes\x18\x05 \x03(\tB*\xbaH\'\x92\x01$\x08\x01\x10\x32\x18\x01\"\x1cr\x1a\x32\x18^[a-z][a-z0-9_.-]{0,62}$\x12\x15\n\x04\x64\x61ys\x18\x06 \x01(\rB\x07\xbaH\x04*\x02\x18Z\x12,\n\x06leader\x18\x07 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\"\x92\x01\n\x10OpenCaseResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\x12\x33\n\nclose_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\r\n\x0b_close_time\"n\n\x10\x43loseCaseRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\"\x93\x01\n\x11\x43loseCaseResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x0f\n\x07\x63\x61se_id\x18\x02 \x01(\t\x12\x33\n\nclose_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\r\n\x0b_close_time\"\x8d\x02\n\rSearchRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\x12\x31\n\x08selector\x18\x03 \x01(\x0b\x32\x17.federation.v1.SelectorB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\tprovinces\x18\x04 \x03(\tB%\xbaH\"\x92\x01\x1f\x10 \x18\x01\"\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12\x33\n\x07urgency\x18\x05 \x01(\x0e\x32\x16.federation.v1.UrgencyB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"[\n\x08Selector\x12\x35\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.federation.v1.SelectorKindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x05value\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"S\n\x0eSearchResponse\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12.\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x1d.federation.v1.ProvinceAnswer\"\x99\x02\n\x0eProvinceAnswer\x12\x0c\n\x04node\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.federation.v1.LookupOutcome\x12\x13\n\x06handle\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x34\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x10\n\x08policies\x18\x05 \x03(\t\x12\x10\n\x08title_zh\x18\x06 \x01(\t\x12\x10\n\x08title_en\x18\x07 \x01(\t\x12\x16\n\x0e\x65xplanation_zh\x18\x08 \x01(\t\x12\x16\n\x0e\x65xplanation_en\x18\t \x01(\tB\t\n\x07_handleB\x0e\n\x0c_expire_time\"\xe7\x02\n\x0c\x46\x65tchRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$\x12*\n\x04node\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12*\n\x06handle\x18\x04 \x01(\tB\x1a\xbaH\x17r\x15\x32\x13^[0-9A-Za-z_-]{32}$\x12\x38\n\x06\x66ields\x18\x05 \x03(\tB(\xbaH%\x92\x01\"\x08\x01\x10 \x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x30\n\x0bofficer_key\x18\x06 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^[0-9A-Za-z+/]{43}=$\x12\x37\n\x11officer_signature\x18\x07 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$\"\xe0\x02\n\rFetchResponse\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.DecisionH\x00\x88\x01\x01\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.federation.v1.LookupOutcome\x12\x38\n\x06\x66ields\x18\x03 \x03(\x0b\x32(.federation.v1.FetchResponse.FieldsEntry\x12\x34\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x10\n\x08policies\x18\x05 \x03(\t\x12\x10\n\x08title_zh\x18\x06 \x01(\t\x12\x10\n\x08title_en\x18\x07 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_decisionB\x0e\n\x0c_expire_time\"\xfb\x01\n\x12ListLookupsRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\x07\x63\x61se_id\x18\x02 \x01(\tB \xbaH\x1dr\x1b\x32\x19^[A-Z0-9][A-Z0-9-]{3,39}$H\x00\x88\x01\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x32\n\x07officer\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$H\x01\x88\x01\x01\x42\n\n\x08_case_idB\n\n\x08_officer\"X\n\x13ListLookupsResponse\x12(\n\x05lines\x18\x01 \x03(\x0b\x32\x19.federation.v1.LookupLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc7\x01\n\nLookupLine\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61se_id\x18\x03 \x01(\t\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x0c\n\x04step\x18\x05 \x01(\t\x12\x32\n\x07outcome\x18\x06 \x01(\x0e\x32\x1c.federation.v1.LookupOutcomeH\x00\x88\x01\x01\x12\x0f\n\x07officer\x18\x07 \x01(\tB\n\n\x08_outcome*\x9a\x01\n\x0cSelectorKind\x12\x1d\n\x19SELECTOR_KIND_UNSPECIFIED\x10\x00\x12 \n\x1cSELECTOR_KIND_CITIZEN_NUMBER\x10\x01\x12\x18\n\x14SELECTOR_KIND_PERMIT\x10\x02\x12\x17\n\x13SELECTOR_KIND_PLATE\x10\x03\x12\x16\n\x12SELECTOR_KIND_USCC\x10\x04*K\n\x07Urgency\x12\x17\n\x13URGENCY_UNSPECIFIED\x10\x00\x12\x12\n\x0eURGENCY_URGENT\x10\x01\x12\x13\n\x0fURGENCY_ROUTINE\x10\x02*\xfa\x01\n\rLookupOutcome\x12\x1e\n\x1aLOOKUP_OUTCOME_UNSPECIFIED\x10\x00\x12\x16\n\x12LOOKUP_OUTCOME_HIT\x10\x01\x12\x19\n\x15LOOKUP_OUTCOME_NO_HIT\x10\x02\x12\x1a\n\x16LOOKUP_OUTCOME_REFUSED\x10\x03\x12\x1e\n\x1aLOOKUP_OUTCOME_UNREACHABLE\x10\x04\x12\x1a\n\x16LOOKUP_OUTCOME_EXPIRED\x10\x05\x12\x1e\n\x1aLOOKUP_OUTCOME_CASE_OPENED\x10\x08\x12\x1e\n\x1aLOOKUP_OUTCOME_CASE_CLOSED\x10\t2\x8d\x03\n\rLookupService\x12K\n\x08OpenCase\x12\x1e.federation.v1.OpenCaseRequest\x1a\x1f.federation.v1.OpenCaseResponse\x12N\n\tCloseCase\x12\x1f.federation.v1.CloseCaseRequest\x1a .federation.v1.CloseCaseResponse\x12\x45\n\x06Search\x12\x1c.federation.v1.SearchRequest\x1a\x1d.federation.v1.SearchResponse\x12\x42\n\x05\x46\x65tch\x12\x1b.federation.v1.FetchRequest\x1a\x1c.federation.v1.FetchResponse\x12T\n\x0bListLookups\x12!.federation.v1.ListLookupsRequest\x1a\".federation.v1.ListLookupsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENCASEREQUEST'].fields_by_name['case_id']._loaded_options = None
   _globals['_OPENCASEREQUEST'].fields_by_name['case_id']._serialized_options = b'\272H\035r\0332\031^[A-Z0-9][A-Z0-9-]{3,39}$'
   _globals['_OPENCASEREQUEST'].fields_by_name['letter']._loaded_options = None
-  _globals['_OPENCASEREQUEST'].fields_by_name['letter']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_OPENCASEREQUEST'].fields_by_name['letter']._serialized_options = b'\272H\004r\002\030d'
   _globals['_OPENCASEREQUEST'].fields_by_name['counties']._loaded_options = None
   _globals['_OPENCASEREQUEST'].fields_by_name['counties']._serialized_options = b'\272H\031\222\001\026\010\001\0202\030\001\"\016r\0142\n^[0-9]{6}$'
   _globals['_OPENCASEREQUEST'].fields_by_name['purposes']._loaded_options = None
   _globals['_OPENCASEREQUEST'].fields_by_name['purposes']._serialized_options = b'\272H\'\222\001$\010\001\0202\030\001\"\034r\0322\030^[a-z][a-z0-9_.-]{0,62}$'
   _globals['_OPENCASEREQUEST'].fields_by_name['days']._loaded_options = None
-  _globals['_OPENCASEREQUEST'].fields_by_name['days']._serialized_options = b'\272H\006*\004\030Z(\001'
+  _globals['_OPENCASEREQUEST'].fields_by_name['days']._serialized_options = b'\272H\004*\002\030Z'
   _globals['_OPENCASEREQUEST'].fields_by_name['leader']._loaded_options = None
   _globals['_OPENCASEREQUEST'].fields_by_name['leader']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{1,64}$'
   _globals['_CLOSECASEREQUEST'].fields_by_name['act']._loaded_options = None
@@ -93,40 +93,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLOOKUPSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_LISTLOOKUPSREQUEST'].fields_by_name['officer']._loaded_options = None
   _globals['_LISTLOOKUPSREQUEST'].fields_by_name['officer']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{1,64}$'
-  _globals['_SELECTORKIND']._serialized_start=2897
-  _globals['_SELECTORKIND']._serialized_end=3051
-  _globals['_URGENCY']._serialized_start=3053
-  _globals['_URGENCY']._serialized_end=3128
-  _globals['_LOOKUPOUTCOME']._serialized_start=3131
-  _globals['_LOOKUPOUTCOME']._serialized_end=3381
+  _globals['_SELECTORKIND']._serialized_start=2893
+  _globals['_SELECTORKIND']._serialized_end=3047
+  _globals['_URGENCY']._serialized_start=3049
+  _globals['_URGENCY']._serialized_end=3124
+  _globals['_LOOKUPOUTCOME']._serialized_start=3127
+  _globals['_LOOKUPOUTCOME']._serialized_end=3377
   _globals['_OPENCASEREQUEST']._serialized_start=169
-  _globals['_OPENCASEREQUEST']._serialized_end=486
-  _globals['_OPENCASERESPONSE']._serialized_start=489
-  _globals['_OPENCASERESPONSE']._serialized_end=635
-  _globals['_CLOSECASEREQUEST']._serialized_start=637
-  _globals['_CLOSECASEREQUEST']._serialized_end=747
-  _globals['_CLOSECASERESPONSE']._serialized_start=750
-  _globals['_CLOSECASERESPONSE']._serialized_end=897
-  _globals['_SEARCHREQUEST']._serialized_start=900
-  _globals['_SEARCHREQUEST']._serialized_end=1169
-  _globals['_SELECTOR']._serialized_start=1171
-  _globals['_SELECTOR']._serialized_end=1262
-  _globals['_SEARCHRESPONSE']._serialized_start=1264
-  _globals['_SEARCHRESPONSE']._serialized_end=1347
-  _globals['_PROVINCEANSWER']._serialized_start=1350
-  _globals['_PROVINCEANSWER']._serialized_end=1631
-  _globals['_FETCHREQUEST']._serialized_start=1634
-  _globals['_FETCHREQUEST']._serialized_end=1993
-  _globals['_FETCHRESPONSE']._serialized_start=1996
-  _globals['_FETCHRESPONSE']._serialized_end=2348
-  _globals['_FETCHRESPONSE_FIELDSENTRY']._serialized_start=2274
-  _globals['_FETCHRESPONSE_FIELDSENTRY']._serialized_end=2319
-  _globals['_LISTLOOKUPSREQUEST']._serialized_start=2351
-  _globals['_LISTLOOKUPSREQUEST']._serialized_end=2602
-  _globals['_LISTLOOKUPSRESPONSE']._serialized_start=2604
-  _globals['_LISTLOOKUPSRESPONSE']._serialized_end=2692
-  _globals['_LOOKUPLINE']._serialized_start=2695
-  _globals['_LOOKUPLINE']._serialized_end=2894
-  _globals['_LOOKUPSERVICE']._serialized_start=3384
-  _globals['_LOOKUPSERVICE']._serialized_end=3781
+  _globals['_OPENCASEREQUEST']._serialized_end=482
+  _globals['_OPENCASERESPONSE']._serialized_start=485
+  _globals['_OPENCASERESPONSE']._serialized_end=631
+  _globals['_CLOSECASEREQUEST']._serialized_start=633
+  _globals['_CLOSECASEREQUEST']._serialized_end=743
+  _globals['_CLOSECASERESPONSE']._serialized_start=746
+  _globals['_CLOSECASERESPONSE']._serialized_end=893
+  _globals['_SEARCHREQUEST']._serialized_start=896
+  _globals['_SEARCHREQUEST']._serialized_end=1165
+  _globals['_SELECTOR']._serialized_start=1167
+  _globals['_SELECTOR']._serialized_end=1258
+  _globals['_SEARCHRESPONSE']._serialized_start=1260
+  _globals['_SEARCHRESPONSE']._serialized_end=1343
+  _globals['_PROVINCEANSWER']._serialized_start=1346
+  _globals['_PROVINCEANSWER']._serialized_end=1627
+  _globals['_FETCHREQUEST']._serialized_start=1630
+  _globals['_FETCHREQUEST']._serialized_end=1989
+  _globals['_FETCHRESPONSE']._serialized_start=1992
+  _globals['_FETCHRESPONSE']._serialized_end=2344
+  _globals['_FETCHRESPONSE_FIELDSENTRY']._serialized_start=2270
+  _globals['_FETCHRESPONSE_FIELDSENTRY']._serialized_end=2315
+  _globals['_LISTLOOKUPSREQUEST']._serialized_start=2347
+  _globals['_LISTLOOKUPSREQUEST']._serialized_end=2598
+  _globals['_LISTLOOKUPSRESPONSE']._serialized_start=2600
+  _globals['_LISTLOOKUPSRESPONSE']._serialized_end=2688
+  _globals['_LOOKUPLINE']._serialized_start=2691
+  _globals['_LOOKUPLINE']._serialized_end=2890
+  _globals['_LOOKUPSERVICE']._serialized_start=3380
+  _globals['_LOOKUPSERVICE']._serialized_end=3777
 # @@protoc_insertion_point(module_scope)

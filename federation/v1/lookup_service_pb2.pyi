@@ -138,9 +138,11 @@ class OpenCaseRequest(_message.Message):
     case_id: _builtins.str
     """The case number, 4 to 40 characters. Required."""
     letter: _builtins.str
-    """The number of the cooperation letter (协作函), 1 to 100 characters. Required."""
+    """The number of the cooperation letter (协作函), 1 to 100 characters. Required but for a case BREAK-GLASS-..., which has
+    none: what stands here then counts for nothing.
+    """
     days: _builtins.int
-    """For how many days it is open, 1 to 90. Required."""
+    """For how many days it is open, 1 to 90. Required but for a case BREAK-GLASS-..., which is open for two hours."""
     leader: _builtins.str
     """The pseudonym of the leader who answers for it, 1 to 64 characters. Required."""
     @_builtins.property

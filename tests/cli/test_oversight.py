@@ -98,9 +98,37 @@ def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, c
 def test_lists_are_there_for_the_police_and_nobody_else(nodes, case):
     """Flags and notices as text and JSON; a service hall is refused."""
     assert oversee(nodes, "flags", *LEADER, "-o", "json").json["next_page_token"] == ""
-    assert oversee(nodes, "flags", "--kind", "honey", "--by", "officer-7", *LEADER).out == ""
-    assert "共 0 条" in oversee(nodes, "notices", *LEADER).err
+    assert "| 0 in all" in oversee(nodes, "flags", "--kind", "honey", "--by", "officer-7", *LEADER).err
+    assert " in all" in oversee(nodes, "notices", *LEADER).err
     assert "METHOD_DENIED" in oversee(nodes, "flags", *LEADER, agency=HALL, code=1).err
+
+
+def test_glass_is_broken_noticed_and_reviewed(nodes, case, keys):
+    """Without letter or days; the notice with its day; the review needs words when it was unjustified, and is one."""
+    glass, where = "BREAK-GLASS-1", ("--county", "361123", "--leader", "leader-1", *OFFICER)
+    opened = nodes.ask(POLICE, "lookup", "case", "open", glass, *where)
+    assert "bridgehead oversight review BREAK-GLASS-1" in opened.err
+    usage = nodes.ask(POLICE, "lookup", "case", "open", "CS-2026-0099", *where, code=2)
+    assert "--letter" in usage.err
+    own = nodes.ask(POLICE, "lookup", "case", "open", "BREAK-GLASS-2", "--county", "361123", *OFFICER,
+                    "--leader", "officer-7", code=1)  # fmt: skip
+    assert "BREAK_GLASS_LEADER" in own.err
+
+    told = oversee(nodes, "notices", *LEADER, "-o", "json").json["notices"]
+    assert [(one["case_id"], one["officer"], one["finding"]) for one in told] == [(glass, "officer-7", "open")]
+    assert "待审查 open" in oversee(nodes, "notices", *LEADER).out
+    flag = oversee(nodes, "flags", "--kind", "break_glass", *LEADER).out
+    assert "紧急查询 break_glass" in flag
+    assert glass in flag
+
+    by = ("--key", keys / "leader-1", *LEADER)
+    assert "BREAK_GLASS_WORDS" in oversee(nodes, "review", glass, "--finding", "unjustified", *by, code=1).err
+    other = ("--key", keys / "officer-9", "--officer", "officer-9")
+    assert "BREAK_GLASS_REVIEWER" in oversee(nodes, "review", glass, "--finding", "justified", *other, code=1).err
+    done = oversee(nodes, "review", glass, "--finding", "unjustified", "--words", "无警情记录", *by)
+    assert "不当 unjustified" in done.out
+    assert "无警情记录" in done.out
+    assert "BREAK_GLASS_REVIEWED" in oversee(nodes, "review", glass, "--finding", "justified", *by, code=1).err
 
 
 def test_review_of_an_unknown_case_is_refused(nodes, case, keys):

@@ -92,25 +92,36 @@ def open_case_desk(
 def open_case(
     opened: tuple[Desk, frozenset[str]],
     case_id: CaseArgument,
-    letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")],
     counties: Annotated[list[str], typer.Option("--county", help="Six digits; several. Own county is added.")],
     leader: Annotated[str, typer.Option("--leader", help="The pseudonym of the leader who answers for it.")],
+    letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")] = "",
     days: Annotated[int, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90.")] = 30,
 ) -> None:
-    """Open (立案协作) a case; the provinces of its counties are told."""
+    """Open (立案协作) a case; the provinces of its counties are told.
+
+    A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; its leader is notified at once and reviews it.
+    """
+    from federation.domain.lookup.case import BREAK_GLASS_PREFIX, is_break_glass
     from federation.wire.lookups.values import CaseQuestion
 
+    glass = is_break_glass(case_id)
+    if not glass and not letter.strip():
+        raise typer.BadParameter(f"give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without")
     desk, purposes = opened
     question = CaseQuestion(
         case_id=case_id,
-        letter=letter,
+        letter="" if glass else letter,
         counties=frozenset(counties),
         purposes=purposes,
-        days=days,
+        days=0 if glass else days,
         leader=leader,
     )
     act = _act(desk)
-    _show_case(desk, desk.ask(lambda client: client.lookups.open_case(act, question)), opened=True)
+    answer = desk.ask(lambda client: client.lookups.open_case(act, question))
+    if glass and answer.ruling.decision.allowed and desk.form is Form.TEXT:
+        say(f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:")
+        say(f"  bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}")
+    _show_case(desk, answer, opened=True)
 
 
 @cases.command("close")

@@ -17,15 +17,15 @@ from federation.wire.values import Ruling
 class CaseQuestion:
     """A case to open: its number, the cooperation letter, where and what for it may ask, for how many days (1 to 90).
 
-    `leader` is the pseudonym of the leader who answers for it.
+    `leader` is the pseudonym of the leader who answers for it. A case BREAK-GLASS-... has neither letter nor days.
     """
 
     case_id: str
-    letter: str
     counties: frozenset[str]
     purposes: frozenset[str]
-    days: int
     leader: str
+    letter: str = ""
+    days: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
