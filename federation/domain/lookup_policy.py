@@ -179,7 +179,7 @@ def dossier_request(
 def _request(action: str, agency: AgencyFacts, *, dossier: DossierFacts, context: Attributes) -> PolicyRequest:
     principal, county = agency_entities(agency)
     return PolicyRequest(
-        principal=principal, action=action, resource=_dossier_entity(dossier), context=context, others=(county,)
+        principal=principal, action=action, resource=dossier_entity(dossier), context=context, others=(county,)
     )
 
 
@@ -196,7 +196,8 @@ def _why(occasion: LookupOccasion) -> Attributes:
     )
 
 
-def _dossier_entity(dossier: DossierFacts) -> Entity:
+def dossier_entity(dossier: DossierFacts) -> Entity:
+    """The record as policy sees it: never its own name, nor whom it is about."""
     division = dossier.issuing_division
     issuing: Attributes = () if division is None else (("issuingCounty", county_ref(division)),)
     return Entity(

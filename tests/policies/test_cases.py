@@ -9,6 +9,7 @@ import pytest
 from federation.domain.cases.table import AnswerBy, find_failure, parse_cases
 from federation.domain.corrections.policy import CORRECTION_FUNCTION
 from federation.domain.dossiers.dossier import DOSSIER_FIELDS
+from federation.domain.dossiers.register_policy import REGISTER_FUNCTION
 from federation.domain.lookup_policy import LOOKUP_FUNCTION
 from federation.domain.permit_policy import FUNCTION_OF
 from federation.domain.rules.function_register import parse_functions
@@ -18,7 +19,8 @@ from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
 TABLES = {
-    name: load_cases(name, frozenset(BOOK.policies)) for name in ("permits.toml", "lookups.toml", "corrections.toml")
+    name: load_cases(name, frozenset(BOOK.policies))
+    for name in ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml")
 }
 CASES = tuple(case for cases in TABLES.values() for case in cases)
 INVESTIGATION = ("purpose", "lookup.criminal_investigation")
@@ -31,9 +33,12 @@ def test_case_as_written_comes_out_as_written(case):
     assert find_failure(BOOK, case) is None
 
 
-@pytest.mark.parametrize(("name", "least"), [("permits.toml", 40), ("lookups.toml", 25), ("corrections.toml", 20)])
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("permits.toml", 40), ("lookups.toml", 25), ("corrections.toml", 20), ("registers.toml", 20)],
+)
 def test_case_table_is_long_enough(name, least):
-    """At least forty cases about permits, twenty-five about look-ups and twenty about corrections, allowed and refused."""
+    """At least forty cases about permits, twenty-five about look-ups, twenty of each other; allowed and refused ones."""
     assert len(TABLES[name]) >= least
     assert {case.expect.value for case in TABLES[name]} == {"allowed", "refused"}
 
@@ -133,7 +138,7 @@ def test_functions_of_purposes_are_registered():
     """Every purpose belongs to a function of the register, with a name and a legal basis."""
     register = parse_functions((ROOT / "policies" / "functions.toml").read_text())
 
-    for code in (*FUNCTION_OF.values(), LOOKUP_FUNCTION, CORRECTION_FUNCTION):
+    for code in (*FUNCTION_OF.values(), LOOKUP_FUNCTION, CORRECTION_FUNCTION, *REGISTER_FUNCTION.values()):
         assert register.functions[code].name
         assert register.functions[code].legal_basis
 

@@ -48,12 +48,12 @@ def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: st
         MalformedError: CASE_AGENCY, CASE_ACTION, CASE_FIELD, and the reasons of `toml_fields`.
     """
     action, who = read_string(row, "action", what=what), read_string(row, "who", what=what)
-    agency, dossier = agencies.get(who), _dossier(row, what, kind="given" if action == "report" else "permit")
+    agency, dossier = agencies.get(who), read_dossier(row, what, kind="given" if action == "report" else "permit")
     if agency is None:
         raise MalformedError("CASE_AGENCY", f"{what}: no [[agency]] has the id {who!r}")
     if action == "case":
         purposes = frozenset(read_strings(row, "purposes", what=what))
-        return case_request(agency, dossier.province, occasion=_why(row, what), purposes=purposes)
+        return case_request(agency, dossier.province, occasion=read_why(row, what), purposes=purposes)
     if action == "search":
         return search_request(agency, dossier, occasion=_occasion(row, what))
     if action == "fetch":
@@ -62,14 +62,19 @@ def lookup_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what: st
     if action == "answer":
         intake = _flag(row, "intake", what=what, default=True)
         in_time = _flag(row, "in_time", what=what, default=True)
-        return answer_request(agency, dossier, occasion=_why(row, what), intake=intake, in_time=in_time)
+        return answer_request(agency, dossier, occasion=read_why(row, what), intake=intake, in_time=in_time)
     if action == "report":
         checked = _flag(row, "identity_checked", what=what, default=True)
-        return report_request(agency, dossier, occasion=_why(row, what), identity_checked=checked)
+        return report_request(agency, dossier, occasion=read_why(row, what), identity_checked=checked)
     raise MalformedError("CASE_ACTION", f"{what}: no such action: {action!r}")
 
 
-def _why(row: TomlTable, what: str) -> Occasion:
+def read_why(row: TomlTable, what: str) -> Occasion:
+    """Why it is done: purpose, function and realms of a row.
+
+    Raises:
+        MalformedError: the reasons of `toml_fields`.
+    """
     return Occasion(
         purpose=read_string(row, "purpose", what=what),
         function=read_string(row, "function", what=what),
@@ -79,7 +84,7 @@ def _why(row: TomlTable, what: str) -> Occasion:
 
 
 def _occasion(row: TomlTable, what: str) -> LookupOccasion:
-    why = _why(row, what)
+    why = read_why(row, what)
     return LookupOccasion(
         purpose=why.purpose,
         function=why.function,
@@ -93,7 +98,12 @@ def _occasion(row: TomlTable, what: str) -> LookupOccasion:
     )
 
 
-def _dossier(row: TomlTable, what: str, *, kind: str) -> DossierFacts:
+def read_dossier(row: TomlTable, what: str, *, kind: str) -> DossierFacts:
+    """The record that a row is about; `kind` is its kind unless the row says.
+
+    Raises:
+        MalformedError: CASE_FIELD, and the reasons of `toml_fields`.
+    """
     dossier = row["dossier"]
     if not isinstance(dossier, dict):
         raise MalformedError("CASE_FIELD", f"{what}: expected dossier = {{ asked = ... }}")

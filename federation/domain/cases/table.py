@@ -19,6 +19,12 @@ from federation.domain.cases.correction_rows import (
 )
 from federation.domain.cases.lookup_rows import LOOKUP_ONLY_FOR, LOOKUP_OPTIONAL, LOOKUP_REQUIRED, lookup_request
 from federation.domain.cases.permit_rows import PERMIT_ONLY_FOR, PERMIT_OPTIONAL, PERMIT_REQUIRED, permit_request
+from federation.domain.cases.register_rows import (
+    REGISTER_ONLY_FOR,
+    REGISTER_OPTIONAL,
+    REGISTER_REQUIRED,
+    register_case_request,
+)
 from federation.domain.permit_policy import AgencyFacts
 from federation.domain.rules.toml_fields import (
     TomlTable,
@@ -84,6 +90,12 @@ _FORMS: Final = {
         optional=CORRECTION_OPTIONAL,
         only_for=CORRECTION_ONLY_FOR,
         request=correction_request,
+    ),
+    "registers.toml": _Form(
+        required=REGISTER_REQUIRED,
+        optional=REGISTER_OPTIONAL,
+        only_for=REGISTER_ONLY_FOR,
+        request=register_case_request,
     ),
 }
 

@@ -15,7 +15,7 @@ from tests.policies.case_table import load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
 CASES = [
-    case for name in ("permits.toml", "lookups.toml") for case in load_cases(name, frozenset(BOOK.policies))
+    case for name in ("permits.toml", "lookups.toml", "registers.toml") for case in load_cases(name, frozenset(BOOK.policies))
 ]  # fmt: skip
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
