@@ -19,6 +19,7 @@ from federation.node.lookups.watch.functions import oversight_functions
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
+from federation.node.registers.functions import register_functions
 from federation.node.status import node_status
 from federation.node.subjects import report as subject
 from federation.node.subjects.corrections.functions import correction_functions
@@ -44,6 +45,7 @@ from federation.wire.lookups.values import (
     ReportQuestion,
 )
 from federation.wire.read_http import ReadFunctions
+from federation.wire.registers.service import RegisterService
 from federation.wire.server import AgencyServices, PeerServices
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
@@ -109,6 +111,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
     return AgencyServices(
         lookups=LookupService(lookup_functions(node, home)),
         oversight=OversightService(oversight_functions(node, home)),
+        registers=RegisterService(register_functions(node)),
         subjects=SubjectService(get_report=get_report),
         corrections=CorrectionService(correction_functions(node)),
         permits=PermitService(_permit_functions(node)),

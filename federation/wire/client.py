@@ -35,6 +35,7 @@ from federation.wire.lookups.calls import LookupCalls, SubjectCalls
 from federation.wire.lookups.corrections.calls import CorrectionCalls
 from federation.wire.lookups.oversight.calls import OversightCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
+from federation.wire.registers.calls import RegisterCalls
 from federation.wire.status import finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (
@@ -186,6 +187,7 @@ class AgencyClient:
         )
         self.lookups = LookupCalls(self._kept.current, timeout_seconds)
         self.oversight = OversightCalls(self._kept.current, timeout_seconds)
+        self.registers = RegisterCalls(self._kept.current, timeout_seconds)
         self.subjects = SubjectCalls(self._kept.current, timeout_seconds)
         self.corrections = CorrectionCalls(self._kept.current, timeout_seconds)
 

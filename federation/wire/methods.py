@@ -44,7 +44,9 @@ _PERMITS = "/federation.v1.PermitService/"
 _LOOKUPS = "/federation.v1.LookupService/"
 _OVERSIGHT = "/federation.v1.OversightService/"
 _CORRECTIONS = "/federation.v1.CorrectionService/"
+_REGISTERS = "/federation.v1.RegisterService/"
 _POLICE = frozenset({"police"})
+_MARKET = frozenset({"market"})
 _COUNTERS = frozenset({"service-hall", "police"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -77,6 +79,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _CORRECTIONS + "GrantCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "DenyCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "ExtendCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _REGISTERS + "RegisterVehicles": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.5),
+        _REGISTERS + "GetVehicle": Method(sides=_AGENCY, kinds=_POLICE),
+        _REGISTERS + "RegisterEnterprises": Method(sides=_AGENCY, kinds=_MARKET, floor_seconds=0.5),
+        _REGISTERS + "GetEnterprise": Method(sides=_AGENCY, kinds=_MARKET),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
         "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),
         "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),

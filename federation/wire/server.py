@@ -24,6 +24,7 @@ from federation.v1 import (
     oversight_service_pb2_grpc,
     permit_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
+    register_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
 from federation.wire.identity import Gate
@@ -33,6 +34,7 @@ from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import MAX_MESSAGE_BYTES
+from federation.wire.registers.service import RegisterService
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
@@ -83,6 +85,7 @@ class AgencyServices:
     permits: PermitService
     lookups: LookupService
     oversight: OversightService
+    registers: RegisterService
     subjects: SubjectService
     corrections: CorrectionService
     node: NodeService
@@ -143,12 +146,21 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
     lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
     oversight_service_pb2_grpc.add_OversightServiceServicer_to_server(services.oversight, server)
+    register_service_pb2_grpc.add_RegisterServiceServicer_to_server(services.registers, server)
     subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
     correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server(services.corrections, server)
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    names = ("PermitService", "LookupService", "OversightService", "NodeService", "AuditService", "AgreementService")
+    names = (
+        "PermitService",
+        "LookupService",
+        "OversightService",
+        "RegisterService",
+        "NodeService",
+        "AuditService",
+        "AgreementService",
+    )
     return await _start(server, listener, names=names)
 
 

@@ -18,6 +18,7 @@ from federation.v1 import (
     oversight_service_pb2,
     permit_service_pb2,
     reconciliation_service_pb2,
+    register_service_pb2,
     subject_service_pb2,
 )
 from federation.v1.buf.validate import validate_pb2
@@ -35,12 +36,14 @@ FILES = (
     oversight_service_pb2,
     permit_service_pb2,
     reconciliation_service_pb2,
+    register_service_pb2,
     subject_service_pb2,
 )
 UNRULED = {
     "federation.v1.Submission.body": "optional; its own fields have rules",
     "federation.v1.PermitApplication.guardian": "a boolean: both values are lawful",
     "federation.v1.PermitApplication.sealed": "a boolean: both values are lawful",
+    "federation.v1.Vehicle.sealed": "a boolean: both values are lawful",
     "federation.v1.GetReportRequest.identity_checked": "a boolean: policy judges it",
     "federation.v1.CountersignCaseRequest.bulk": "a boolean: both values are lawful",
     "federation.v1.FileCorrectionRequest.identity_checked": "a boolean: policy judges it",

@@ -16,6 +16,7 @@ from federation.wire.lookups.oversight.service import OversightFunctions, Oversi
 from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import Side
+from federation.wire.registers.service import RegisterFunctions, RegisterService
 from federation.wire.server import AgencyServices, Listener, PeerServices, start_agency_server, start_peer_server
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
@@ -108,10 +109,17 @@ class House:
             deny=functions.take_correction_step,
             extend=functions.take_correction_step,
         )
+        registers = RegisterFunctions(
+            register_vehicles=functions.register_rows,
+            get_vehicle=functions.get_registered,
+            register_enterprises=functions.register_rows,
+            get_enterprise=functions.get_registered,
+        )
         services = AgencyServices(
             permits=PermitService(permits),
             lookups=LookupService(lookups),
             oversight=OversightService(oversight),
+            registers=RegisterService(registers),
             subjects=SubjectService(get_report=functions.get_report),
             corrections=CorrectionService(corrections),
             node=NodeService(get_status=functions.get_status),

@@ -41,11 +41,14 @@ from tests.wire.answers import (
     CORRECTION_FILED,
     CORRECTION_STEP,
     CORRECTIONS,
+    ENTERPRISE,
     FETCHED,
     FILES,
     ITEM,
+    KEPT,
     LOOKUPS,
     MESSAGES,
+    READING,
     RECOGNITION,
     REFUSED,
     REPORT,
@@ -53,10 +56,12 @@ from tests.wire.answers import (
     STATUS,
     SUBMISSION,
     URN,
+    VEHICLE,
 )
 from tests.wire.house import JIANGXI, ZHEJIANG, House
 
 POLICE = parse_agency_id("jiangxi/361123/police")
+MARKET = parse_agency_id("jiangxi/361123/market")
 AUDITOR = parse_agency_id("jiangxi/360000/audit")
 RECOGNISE = PermitRecognition(urn=URN, mode=RecognitionMode.TIME, citizen_number=CITIZEN_NUMBER)
 QUERY = PermitQuery(residence_division="330822", status=PermitStatus.VALID, page_size=5, page_token="t")
@@ -158,6 +163,27 @@ CALLS = [
         (POLICE, ACT, replace(STEP, days=10)),
         CORRECTION_STEP,
         id="ExtendCorrection",
+    ),
+    pytest.param(
+        lambda c: c.registers.register_vehicles(ACT, (VEHICLE,)),
+        (POLICE, ACT, (VEHICLE,)),
+        (KEPT,),
+        id="RegisterVehicles",
+    ),
+    pytest.param(
+        lambda c: c.registers.get_vehicle(ACT, VEHICLE.plate), (POLICE, ACT, VEHICLE.plate), READING, id="GetVehicle"
+    ),
+    pytest.param(
+        lambda c: c.registers.register_enterprises(ACT, (ENTERPRISE, ENTERPRISE)),
+        (MARKET, ACT, (ENTERPRISE, ENTERPRISE)),
+        (KEPT, REFUSED),
+        id="RegisterEnterprises",
+    ),
+    pytest.param(
+        lambda c: c.registers.get_enterprise(ACT, ENTERPRISE.uscc),
+        (MARKET, ACT, ENTERPRISE.uscc),
+        READING,
+        id="GetEnterprise",
     ),
     pytest.param(
         lambda c: c.subjects.get_report(ACT, REPORT_QUESTION), (POLICE, ACT, REPORT_QUESTION), REPORT, id="GetReport"
