@@ -4,9 +4,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
-from federation.domain.dossiers.enterprise import Enterprise, EnterpriseStatus
-from federation.domain.dossiers.plate import PlateClass
-from federation.domain.dossiers.vehicle import Vehicle, VehicleStatus
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.break_glass import BreakGlass, Finding
 from federation.domain.lookup.digest import Digest, DigestLine
@@ -41,7 +38,6 @@ from federation.wire.lookups.values import (
     ReportPage,
     SearchResult,
 )
-from federation.wire.registers.values import KeptRecord, KeptVersion, RegisterReading
 from federation.wire.values import (
     Act,
     LoggedMessage,
@@ -54,6 +50,7 @@ from federation.wire.values import (
     RecognitionAnswer,
     Ruling,
 )
+from tests.wire import register_samples
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
 CITIZEN_NUMBER = "361123219003070011"
@@ -293,34 +290,6 @@ DIGEST_OF_DAY = Digest(
         ),
     ),
 )
-VEHICLE = Vehicle(
-    plate="浙H·I0042",
-    plate_class=PlateClass.SMALL_CAR,
-    brand_model="示例牌 SL1",
-    colour="白",
-    status=VehicleStatus.NORMAL,
-    registered_division="361123",
-    first_registered=date(2024, 3, 5),
-    keeper=CITIZEN_NUMBER,
-    permit=URN,
-    sealed=True,
-)
-ENTERPRISE = Enterprise(
-    uscc="12361123DEM0000017",
-    name="玉山县示例胡柚有限公司",
-    division="361123",
-    status=EnterpriseStatus.ACTIVE,
-    registered_on=date(2021, 6, 1),
-    legal_form="有限责任公司",
-    legal_representative="测试甲",
-    representative_number=CITIZEN_NUMBER,
-)
-KEPT = KeptVersion(id="urn:vehicle:361123:000001", version=2)
-READING = RegisterReading(
-    ruling=ALLOWED, records=(KeptRecord(version=KEPT, fields={"colour": "白", "plate": "浙H·I0042"}),)
-)
-
-
 CORRECTION = CorrectionLine(
     correction_id=ACT.request_id,
     urn=URN,
@@ -414,11 +383,11 @@ class Functions:
 
     async def register_rows(self, caller, act, rows):
         self._note(caller, act, rows)
-        return (KEPT, REFUSED, NotFoundError("SOME_REASON", "no such thing"))[: len(rows)]
+        return register_samples.ROWS[: len(rows)]
 
     async def get_registered(self, caller, act, code):
         self._note(caller, act, code)
-        return READING
+        return register_samples.READING
 
     async def list_messages(self, caller, act, query):
         self._note(caller, act, query)

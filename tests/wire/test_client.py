@@ -41,14 +41,11 @@ from tests.wire.answers import (
     CORRECTION_FILED,
     CORRECTION_STEP,
     CORRECTIONS,
-    ENTERPRISE,
     FETCHED,
     FILES,
     ITEM,
-    KEPT,
     LOOKUPS,
     MESSAGES,
-    READING,
     RECOGNITION,
     REFUSED,
     REPORT,
@@ -56,9 +53,9 @@ from tests.wire.answers import (
     STATUS,
     SUBMISSION,
     URN,
-    VEHICLE,
 )
 from tests.wire.house import JIANGXI, ZHEJIANG, House
+from tests.wire.register_samples import ENTERPRISE, KEPT, READING, ROWS, VEHICLE
 
 POLICE = parse_agency_id("jiangxi/361123/police")
 MARKET = parse_agency_id("jiangxi/361123/market")
@@ -176,7 +173,7 @@ CALLS = [
     pytest.param(
         lambda c: c.registers.register_enterprises(ACT, (ENTERPRISE, ENTERPRISE)),
         (MARKET, ACT, (ENTERPRISE, ENTERPRISE)),
-        (KEPT, REFUSED),
+        ROWS[:2],
         id="RegisterEnterprises",
     ),
     pytest.param(

@@ -1,0 +1,56 @@
+"""Samples of what the registers are asked and answer over the wire."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from federation.domain.dossiers.enterprise import Enterprise, EnterpriseStatus
+from federation.domain.dossiers.plate import PlateClass
+from federation.domain.dossiers.vehicle import Vehicle, VehicleStatus
+from federation.domain.permit import PermitUrn
+from federation.protocol.errors import NotFoundError
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy.book import Decision, Grounds
+from federation.wire.registers.values import KeptRecord, KeptVersion, RegisterReading
+from federation.wire.values import Ruling
+
+CITIZEN_NUMBER = "361123219003070012"
+URN = PermitUrn("urn:permit:330822:2226:000123")
+
+
+def _ruling(verdict: Verdict, policy: str, grounds: Grounds) -> Ruling:
+    decision = Decision(
+        verdict=verdict, policies=(policy,), fields=frozenset(), reason=grounds, title_zh="登记", title_en="Register"
+    )
+    return Ruling(decision=decision, agreement_version=3)
+
+
+ALLOWED = _ruling(Verdict.ALLOWED, "keep-vehicles", Grounds.PERMITTED)
+REFUSED = _ruling(Verdict.REFUSED, "default-deny", Grounds.DEFAULT_DENY)
+VEHICLE = Vehicle(
+    plate="浙H·I0042",
+    plate_class=PlateClass.SMALL_CAR,
+    brand_model="示例牌 SL1",
+    colour="白",
+    status=VehicleStatus.NORMAL,
+    registered_division="361123",
+    first_registered=date(2024, 3, 5),
+    keeper=CITIZEN_NUMBER,
+    permit=URN,
+    sealed=True,
+)
+ENTERPRISE = Enterprise(
+    uscc="12361123DEM0000017",
+    name="玉山县示例胡柚有限公司",
+    division="361123",
+    status=EnterpriseStatus.ACTIVE,
+    registered_on=date(2021, 6, 1),
+    legal_form="有限责任公司",
+    legal_representative="测试甲",
+    representative_number=CITIZEN_NUMBER,
+)
+KEPT = KeptVersion(id="urn:vehicle:361123:000001", version=2)
+READING = RegisterReading(
+    ruling=ALLOWED, records=(KeptRecord(version=KEPT, fields={"colour": "白", "plate": "浙H·I0042"}),)
+)
+ROWS = (KEPT, REFUSED, NotFoundError("SOME_REASON", "no such thing"))
