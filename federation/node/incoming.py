@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from federation.domain.corrections.items import NOTICE_BODY
 from federation.domain.division import province_of
 from federation.domain.permit import urn_division
 from federation.domain.permit_item import PermitItem, decode_permit_item
@@ -28,6 +29,7 @@ from federation.node.permits.records import copy_record, find_own_permit
 from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
 from federation.node.subjects.corrections.judges import CORRECTIONS
+from federation.node.subjects.corrections.notices import NOTICE_KIND, judge_notice
 from federation.node.subjects.report import SUBJECT
 from federation.node.trust import InForce
 from federation.protocol.body import Body
@@ -126,5 +128,6 @@ KINDS: Mapping[str, tuple[str, _Judge]] = {
     **ANSWERING,
     **SUBJECT,
     **CORRECTIONS,
+    NOTICE_KIND: (NOTICE_BODY, judge_notice),
 }
 """Every kind of message that a node takes in: the type of its body, and who judges it."""

@@ -26,7 +26,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, put_body, put_message
 from federation.store.outbox import put_outbox
-from federation.store.records import put_records
+from federation.store.records import Record, put_records
 
 T = TypeVar("T")
 
@@ -48,7 +48,8 @@ class Draft:
     """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's.
 
     `lifetime` is how long it may travel; None takes the agreement's, which is also the most. `asked` are questions that
-    were put to policy; they are kept beside the leaf.
+    were put to policy; they are kept beside the leaf. `rows` are records that are written in the transaction that sends
+    it, whoever sends it.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Draft:
     decision: Decision
     lifetime: timedelta | None = None
     asked: tuple[PolicyRequest, ...] = ()
+    rows: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,8 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, i
     put_records(
         transaction, decision_records(leaf, Questions(deciding=draft.asked), book=in_force.policies, owner=node.name)
     )
+    if draft.rows:
+        put_records(transaction, draft.rows)
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)

@@ -443,6 +443,9 @@ class GetPermitResponse(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     PERMIT_FIELD_NUMBER: _builtins.int
     RECOGNITIONS_FIELD_NUMBER: _builtins.int
+    OUTDATED_BY_VERSION_FIELD_NUMBER: _builtins.int
+    outdated_by_version: _builtins.int
+    """For a copy that its owner said is outdated: the version that the owner has. 0 for every other permit."""
     @_builtins.property
     def decision(self) -> _permit_pb2.Decision:
         """What policy said."""
@@ -461,10 +464,11 @@ class GetPermitResponse(_message.Message):
         decision: _permit_pb2.Decision | None = ...,
         permit: _permit_pb2.Permit | None = ...,
         recognitions: _abc.Iterable[_permit_pb2.RecognitionLink] | None = ...,
+        outdated_by_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "decision", b"decision", "permit", b"permit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "decision", b"decision", "permit", b"permit", "recognitions", b"recognitions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_permit", b"_permit", "decision", b"decision", "outdated_by_version", b"outdated_by_version", "permit", b"permit", "recognitions", b"recognitions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__permit: _TypeAlias = _typing.Literal["permit"]  # noqa: Y015
     _WhichOneofArgType__permit: _TypeAlias = _typing.Literal["_permit", b"_permit"]  # noqa: Y015

@@ -252,6 +252,7 @@ def reading_to_pb(answer: PermitAnswer) -> permit_service_pb2.GetPermitResponse:
         )
         for link in answer.recognitions
     )
+    response.outdated_by_version = answer.outdated_by
     return response
 
 
@@ -267,7 +268,7 @@ def reading_from_pb(found: permit_service_pb2.GetPermitResponse) -> PermitAnswer
         )
         for link in found.recognitions
     )
-    return replace(permit_answer_from_pb(found), recognitions=links)
+    return replace(permit_answer_from_pb(found), recognitions=links, outdated_by=found.outdated_by_version)
 
 
 def revoke_reason_to_pb(reason: RevokeReason) -> permit_pb2.RevokeReason.ValueType:

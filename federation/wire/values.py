@@ -75,11 +75,15 @@ class RecognitionLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitAnswer:
-    """The outcome of a step with one permit; no permit when policy refused. `recognitions` come with a reading only."""
+    """The outcome of a step with one permit; no permit when policy refused. `recognitions` come with a reading only.
+
+    `outdated_by` comes with the reading of a copy that its owner said is outdated: the version that the owner has.
+    """
 
     ruling: Ruling
     permit: PermitItem | None = None
     recognitions: tuple[RecognitionLink, ...] = ()
+    outdated_by: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,9 +28,14 @@ from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
 from federation.node.send import send
 from federation.node.subjects import report
+from federation.node.subjects.corrections import desk
+from federation.node.subjects.corrections.filing import file_correction
+from federation.node.subjects.corrections.granting import grant
+from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
 from federation.store.messages import list_messages
 from federation.store.records import erase_record, find_record
+from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionQuery, CorrectionStep
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ReportQuestion
 from federation.wire.values import ImportChunk, PermitImport, PermitQuery, PermitRecognition
 from tests.node.rig import (
@@ -70,6 +75,7 @@ async def border_day(rig: Rig) -> None:
     await recognitions(rig, urn)
     await lookups(rig)
     await reports(rig)
+    await corrections(rig, urn)
     await rig.drain()
 
 
@@ -153,6 +159,33 @@ async def reports(rig: Rig) -> None:
         assert page.ruling.decision.allowed is checked
 
 
+async def corrections(rig: Rig, urn: PermitUrn) -> None:
+    """correction.request, .answer, .notice: refused here, there by rule, extended, denied; granted, and a copy is old."""
+    changes = (
+        {"identity_checked": False},
+        {"value": RESIDENT.holder.name},
+        {},
+        {"field": "household_division", "value": "341022"},
+    )
+    lines = []
+    for change in changes:
+        filing = CorrectionFiling(
+            urn=urn, field="holder_name", value="徐谷语", words="错了", identity_checked=True,
+            citizen_number=RESIDENT.holder.citizen_number,
+        )  # fmt: skip
+        given = act("subject.correct", "F01")
+        filed = await file_correction(rig[JIANGXI], replace(filing, **change), caller=YUSHAN_HALL, act=given)
+        lines.append(filed.line)
+    assert (lines[0], lines[1].policies) == (None, ("rule-same-value",))
+    node = rig[ZHEJIANG]
+    for line, step in ((lines[2], desk.extend), (lines[2], desk.deny), (lines[3], grant)):
+        wanted = CorrectionStep(correction_id=line.correction_id, words="理由", days=10)
+        assert not (await step(node, wanted, caller=HALL, act=act("permit.check", "F03"))).ruling.decision.allowed
+        assert (await step(node, wanted, caller=HALL, act=act("subject.correct", "F01"))).line is not None
+    page = await list_lines(node, CorrectionQuery(), caller=HALL, act=act("permit.check", "F03"))
+    assert not page.ruling.decision.allowed
+
+
 def decided_again(rig: Rig, name: NodeName) -> Replay:
     book = rig[name].trust.in_force.policies
     return replay_log(rig[name].database, lambda _version, _digest: book)
@@ -183,7 +216,7 @@ async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(ri
         assert found.differing == (), f"{name}: {found.differing}"
         assert found.reproduced + sum(found.by_rule.values()) == found.decisions
         rules |= found.by_rule
-    assert rules == {"reply-to-own-request": 5, "rule-handle-unknown": 1}
+    assert rules == {"reply-to-own-request": 10, "rule-handle-unknown": 1, "rule-same-value": 1}
 
 
 async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:

@@ -287,7 +287,7 @@ def test_reading_with_recognitions_survives_the_wire():
         agency=POLICE,
         decided_on=date(2026, 11, 1),
     )
-    answer = PermitAnswer(ruling=ALLOWED, permit=ITEM, recognitions=(link,))
+    answer = PermitAnswer(ruling=ALLOWED, permit=ITEM, recognitions=(link,), outdated_by=4)
 
     assert reading_from_pb(reading_to_pb(answer)) == answer
 

@@ -30,8 +30,12 @@ def show_answer(desk: Desk, answer: PermitAnswer, *, full: bool) -> None:
     if desk.form is Form.JSON:
         permit = view.permit_object(item, full=full, today=today) if item else None
         links: JsonOut = [view.link_object(link) for link in answer.recognitions]
-        _show_object(desk, answer.ruling, {"permit": permit, "recognitions": links})
+        outdated: JsonOut = answer.outdated_by or None
+        _show_object(desk, answer.ruling, {"permit": permit, "recognitions": links, "outdated_by": outdated})
     elif item is not None:
+        if answer.outdated_by:
+            newer = answer.outdated_by
+            say(f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}")
         _show_lines(view.permit_lines(item, full=full, today=today))
         _show_lines(view.link_lines(answer.recognitions))
     _end(desk, answer.ruling)

@@ -41,8 +41,8 @@ def correction_request(row: TomlTable, agencies: Mapping[str, AgencyFacts], what
         checked = read_flag(row, "identity_checked", what=what) if "identity_checked" in row else True
         context = (("identityChecked", checked),)
         return dossier_request("correction.request", agency, dossier=dossier, occasion=occasion, context=context)
-    if action == "decide":
-        return dossier_request("correction.decide", agency, dossier=dossier, occasion=occasion)
+    if action in {"decide", "notice"}:
+        return dossier_request(f"correction.{action}", agency, dossier=dossier, occasion=occasion)
     raise MalformedError("CASE_ACTION", f"{what}: no such action: {action!r}")
 
 

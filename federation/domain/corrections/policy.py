@@ -40,3 +40,9 @@ def decide_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasio
     """May the agency extend, grant or deny corrections of permits that this county issued?"""
     dossier = DossierFacts(province=province, kind=CORRECTION_KIND, issuing_division=county)
     return dossier_request("correction.decide", agency, dossier=dossier, occasion=occasion)
+
+
+def notice_request(agency: AgencyFacts, owner: NodeName, *, occasion: Occasion) -> PolicyRequest:
+    """May the agency say that copies of a permit which that province issued are outdated?"""
+    dossier = DossierFacts(province=owner, kind=CORRECTION_KIND)
+    return dossier_request("correction.notice", agency, dossier=dossier, occasion=occasion)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-_RULE: Final = "rule-"
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "rule-permit-unknown": (
@@ -31,11 +30,6 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "rule-calendar-year-missing": ("日历缺少所需年份", "the calendar has no table for a year that is needed"),
     }
 )
-
-
-def rule_name(reason: str) -> str:
-    """The name of a rule in a leaf, from the stable reason of its error: SAME_VALUE is `rule-same-value`."""
-    return _RULE + reason.lower().replace("_", "-")
 
 
 def rule_words(name: str) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from federation.wire.values import PermitQuery
 PERMIT = "permit"
 REQUEST = "request"
 RECOGNITION = "recognition"
+OUTDATED = "copy-outdated"
 SERIAL_DIGITS = 6
 
 
@@ -70,6 +71,12 @@ def load_own_version(database: Database, urn: PermitUrn, version: int) -> Permit
 def find_permit_record(database: Database, urn: PermitUrn) -> Record | None:
     """The record of a permit: this node's own, or else its copy."""
     return find_record(database, PERMIT, urn, replica=False) or find_record(database, PERMIT, urn, replica=True)
+
+
+def find_outdated(source: Source, record: Record) -> int:
+    """The version that the owner has, when it said that this copy is older and it is; 0 for any other record."""
+    notice = find_record(source, OUTDATED, record.id, replica=True) if record.replica else None
+    return notice.version if notice is not None and notice.version > record.version else 0
 
 
 def list_permit_records(database: Database, query: PermitQuery, *, limit: int) -> Sequence[Record]:

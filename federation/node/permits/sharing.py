@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from federation.domain.permit import Permit
+from federation.domain.permit import Permit, PermitUrn
 from federation.domain.permit_item import encode_permit_item, project_permit
 from federation.domain.permit_policy import (
     FUNCTION_OF,
@@ -28,10 +28,14 @@ from federation.protocol.body import Body
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Sender
+from federation.store.database import Source
+from federation.store.records import Record, list_records
 
 SYNC_KIND = "permit.sync"
 SYNC_BODY = "application/vnd.bridgehead.permit-item.v1+json"
 MAX_ITEMS_A_MESSAGE = 1000
+SENT = "permit-sent"
+_MAX_HOLDERS = 100
 
 
 def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
@@ -63,22 +67,45 @@ def _drafts_for(
     realm = in_force.agreement.realm
     occasion = Occasion(purpose=cause.purpose, function=cause.function, realm=realm, node_realm=realm)
     ruled: dict[PermitFacts, tuple[PolicyRequest, Decision]] = {}
-    going: list[tuple[PermitFacts, bytes]] = []
+    going: list[tuple[PermitFacts, bytes, Record]] = []
     for permit, fact in facts:
         found = ruled.get(fact)
         if found is None:
             request = replicate_request(name, fact, occasion=occasion)
             found = ruled[fact] = (request, decide(in_force.policies, request))
         if found[1].allowed:
-            going.append((fact, encode_permit_item(project_permit(permit, found[1].fields))))
+            item = encode_permit_item(project_permit(permit, found[1].fields))
+            going.append((fact, item, _sent_record(permit, name, owner=cause.sender.node)))
     for start in range(0, len(going), MAX_ITEMS_A_MESSAGE):
         share = going[start : start + MAX_ITEMS_A_MESSAGE]
-        found_for = [ruled[fact] for fact in dict.fromkeys(fact for fact, _ in share)]
+        found_for = [ruled[fact] for fact in dict.fromkeys(fact for fact, _, _ in share)]
         yield Draft(
             kind=SYNC_KIND,
             recipient=Recipient(node=name),
             cause=cause,
-            body=Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(item for _, item in share)),
+            body=Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(item for _, item, _ in share)),
             decision=join_decisions([decision for _, decision in found_for]),
             asked=tuple(request for request, _ in found_for),
+            rows=tuple(record for _, _, record in share),
         )
+
+
+def list_holders(source: Source, urn: PermitUrn) -> Sequence[NodeName]:
+    """The provinces that were ever sent a copy of a permit of ours, entitled to it still or not."""
+    prefix = f"{urn}/"
+    found = list_records(source, SENT, after_id=prefix, limit=_MAX_HOLDERS, replica=True)
+    return [NodeName(record.id.removeprefix(prefix)) for record in found if record.id.startswith(prefix)]
+
+
+def _sent_record(permit: Permit, recipient: NodeName, *, owner: NodeName) -> Record:
+    """Remembers which version a province was sent last: one row a permit and province, and nobody's name in it."""
+    return Record(
+        id=f"{permit.urn}/{recipient}",
+        kind=SENT,
+        owner=owner,
+        version=permit.version,
+        replica=True,
+        status="sent",
+        division=permit.residence_division,
+        content=b"",
+    )

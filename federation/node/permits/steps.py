@@ -40,6 +40,7 @@ from federation.node.node import Node
 from federation.node.permits.recognition import recognitions_of
 from federation.node.permits.records import (
     Done,
+    find_outdated,
     find_own_permit,
     find_permit_record,
     find_request,
@@ -130,7 +131,7 @@ async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> Per
         await record_refusal(errand, answer.ruling, asked=[request])
         return answer
     links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
-    return replace(answer, recognitions=links)
+    return replace(answer, recognitions=links, outdated_by=find_outdated(node.database, record))
 
 
 async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act: Act) -> PermitPage:

@@ -6,6 +6,7 @@ of the holder's number and by nothing else. Source: PIPL article 45, 55 and 56 (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from federation.domain.lookup.case import LookupCase
@@ -19,11 +20,13 @@ from federation.domain.lookup.report import (
 )
 from federation.node.lookups import records
 from federation.node.node import Node
+from federation.node.permits.records import PERMIT
 from federation.protocol.ids import MessageId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.statement import Statement
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_by_subject, put_records
+from federation.store.records import Record, find_by_subject, list_versions, put_records
 
 GIVEN = "lookup-given"
 
@@ -64,9 +67,19 @@ def put_given(
     put_records(transaction, [record])
 
 
+def list_given(source: Source, citizen_number: str) -> Sequence[tuple[Given, MessageId]]:
+    """What this province gave or refused about a person, each with the id of the request's message."""
+    found = find_by_subject(source, GIVEN, citizen_number)
+    return [(decode_given(record.content), MessageId(record.id.rpartition("/")[2])) for record in found]
+
+
 def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectReport:
-    """What this province tells a person now; what waits for a case appears by itself once that case has ended."""
-    entries = [decode_given(record.content) for record in find_by_subject(node.database, GIVEN, citizen_number)]
+    """What this province tells a person now; what waits for a case appears by itself once that case has ended.
+
+    What was given under a number that was corrected since is the same person's, as long as nobody else has that number.
+    """
+    numbers = (citizen_number, *_former_numbers(node, citizen_number))
+    entries = [entry for number in numbers for entry, _ in list_given(node.database, number)]
     named = {(entry.asker.node, entry.case_id) for entry in entries if entry.deferred_until is not None}
     cases: dict[tuple[NodeName, str], LookupCase] = {}
     for owner, case_id in named:
@@ -74,3 +87,13 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
         if case is not None:
             cases[owner, case_id] = case
     return build_report(entries, given_by=node.name, now=now, cases=cases)
+
+
+def _former_numbers(node: Node, citizen_number: str) -> Sequence[str]:
+    """The numbers under which our permits of this person stood before, and under which no permit of ours stands now."""
+    former: set[str] = set()
+    for record in find_by_subject(node.database, PERMIT, citizen_number):
+        if not record.replica:
+            versions = list_versions(node.database, PERMIT, record.id)
+            former |= {version.subject for version in versions if version.subject not in (None, citizen_number)}
+    return sorted(number for number in former if not find_by_subject(node.database, PERMIT, number))

@@ -21,6 +21,7 @@ from federation.node.subjects.corrections.lines import own_line
 from federation.node.subjects.corrections.records import find_correction, find_filed, put_correction
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import AgencyId
+from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Sender
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionStep
@@ -70,9 +71,10 @@ async def _take_step(
     """Takes a step that changes the correction and nothing else."""
     node, act = errand.node, errand.act
     correction = load_correction(node, step.correction_id)
-    ruling = decide_ruling(errand, correction)
+    question = decide_question(errand, correction)
+    ruling = rule(errand, question)
     if not ruling.decision.allowed:
-        await refuse(errand, correction, ruling)
+        await record_refusal(errand, ruling, asked=[question])
         return CorrectionOutcome(ruling=ruling)
     asked = step_digest(errand, name, step)
     if find_request(node.database, act.request_id, asked=asked) is None:
@@ -103,17 +105,10 @@ def load_correction(node: Node, correction_id: str) -> Correction:
     raise NotFoundError("CORRECTION_UNKNOWN", f"this node has no correction {correction_id!r:.60}")
 
 
-def decide_ruling(errand: Errand, correction: Correction) -> Ruling:
-    """What our policy says of this office deciding that correction."""
+def decide_question(errand: Errand, correction: Correction) -> PolicyRequest:
+    """May this office decide that correction?"""
     county = urn_division(correction.request.urn)
-    return rule(errand, decide_request(errand.agency, errand.node.name, occasion=errand.occasion, county=county))
-
-
-async def refuse(errand: Errand, correction: Correction, ruling: Ruling) -> None:
-    """Logs that this office may not decide that correction."""
-    county = urn_division(correction.request.urn)
-    question = decide_request(errand.agency, errand.node.name, occasion=errand.occasion, county=county)
-    await record_refusal(errand, ruling, asked=[question])
+    return decide_request(errand.agency, errand.node.name, occasion=errand.occasion, county=county)
 
 
 def step_digest(errand: Errand, name: str, step: CorrectionStep) -> str:
@@ -125,5 +120,6 @@ def answer_drafts(errand: Errand, correction: Correction, ruling: Ruling) -> lis
     """The answer to the office that filed it, when that is another province's."""
     if not correction.cited:
         return []
+    question = decide_question(errand, correction)
     sender = Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer)
-    return [answer_draft(correction, sender=sender, decision=ruling.decision)]
+    return [answer_draft(correction, sender=sender, decision=ruling.decision, asked=(question,))]

@@ -1,6 +1,7 @@
 """Granting a correction: the owner's next version of the permit, to every holder, with the answer, in one transaction.
 
-Provinces that are entitled to the corrected record get the new version. A copy is never edited by its holder.
+Provinces that are entitled to the corrected record get the new version; who holds an older copy and is not entitled any
+more, or was given the field by a look-up, is told that it is outdated. A copy is never edited by its holder.
 Source: PIPL article 46; DESIGN section 5 (correction, sync).
 """
 
@@ -11,20 +12,21 @@ from federation.domain.corrections.fields import amend_permit
 from federation.domain.permit import Permit, PermitUrn
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_own_permit, find_request, put_own_permits, put_request
-from federation.node.permits.ruling import Errand, begin_errand
+from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.permits.sharing import draft_sharing
-from federation.node.send import send
+from federation.node.send import Draft, send
 from federation.node.subjects.corrections.desk import (
     answer_drafts,
-    decide_ruling,
+    decide_question,
     load_correction,
-    refuse,
     step_digest,
 )
 from federation.node.subjects.corrections.lines import own_line
+from federation.node.subjects.corrections.notices import Step, copy_notices, lookup_notices
 from federation.node.subjects.corrections.records import put_correction
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
+from federation.protocol.statement import Sender
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionStep
 from federation.wire.values import Act
@@ -39,9 +41,10 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
     """
     errand = begin_errand(node, caller, act)
     correction = load_correction(node, step.correction_id)
-    ruling = decide_ruling(errand, correction)
+    question = decide_question(errand, correction)
+    ruling = rule(errand, question)
     if not ruling.decision.allowed:
-        await refuse(errand, correction, ruling)
+        await record_refusal(errand, ruling, asked=[question])
         return CorrectionOutcome(ruling=ruling)
     asked = step_digest(errand, "grant", step)
     if find_request(node.database, act.request_id, asked=asked) is None:
@@ -56,9 +59,29 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
             put_own_permits(transaction, [permit], owner=node.name, before=before.version)
             put_correction(transaction, granted, owner=node.name)
 
-        drafts = [*draft_sharing(errand, [permit]), *answer_drafts(errand, correction, ruling)]
+        taken = Step(
+            sender=Sender(node=node.name, agency=caller, officer=act.officer),
+            question=question,
+            decision=ruling.decision,
+        )
+        drafts = [
+            *_drafts(errand, before, permit, field=request.field, step=taken),
+            *answer_drafts(errand, correction, ruling),
+        ]
         await send(node, drafts, rows=rows)
     return CorrectionOutcome(ruling=ruling, line=own_line(correction, owner=node.name, now=node.now(), to_decide=True))
+
+
+def _drafts(errand: Errand, before: Permit, permit: Permit, *, field: str, step: Step) -> list[Draft]:
+    """The new version to whoever is entitled to it; a notice to who holds the old one and is not."""
+    node = errand.node
+    shared = draft_sharing(errand, [permit])
+    entitled = {draft.recipient.node for draft in shared}
+    return [
+        *shared,
+        *copy_notices(node, permit, entitled=entitled, step=step),
+        *lookup_notices(node, before.holder.citizen_number, field=field, step=step),
+    ]
 
 
 def _load_permit(errand: Errand, urn: PermitUrn) -> Permit:

@@ -21,10 +21,11 @@ from federation.domain.corrections.items import (
     verify_correction_request,
 )
 from federation.domain.corrections.policy import CORRECTION_BASIS, CORRECTION_FUNCTION, CORRECTION_PURPOSE, file_request
-from federation.domain.corrections.words import rule_name, rule_words
+from federation.domain.corrections.words import rule_words
 from federation.domain.permit import urn_division
 from federation.domain.permit_policy import Occasion
 from federation.node.judgement import Incoming, Judgement
+from federation.node.log.rules import REPLY_RULE, refusal_rule
 from federation.node.lookups.replies import one_item_body, only_item
 from federation.node.node import Node
 from federation.node.permits.records import find_own_permit
@@ -37,12 +38,21 @@ from federation.node.trust import InForce
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, Grounds, decide
+from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide
 from federation.protocol.statement import Recipient, Sender
 from federation.store.exchange_log import GroupTransaction
 
 ANSWER_KIND = "correction.answer"
 _DESKS = ("service-hall", "police")
+TAKEN = Decision(
+    verdict=Verdict.ALLOWED,
+    policies=(REPLY_RULE,),
+    fields=frozenset(),
+    reason=Grounds.PERMITTED,
+    title_zh="对本省请求的答复",
+    title_en="A reply to a request of ours",
+)
+"""What takes in an answer to a request of ours: it was our own policy that let the request out."""
 
 
 def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
@@ -69,8 +79,13 @@ def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgeme
     return Judgement(asked=(question,), decision=decision, apply=apply, after=wake)
 
 
-def answer_draft(correction: Correction, *, sender: Sender, decision: Decision) -> Draft:
-    """What the owner says now of a correction that another province filed, to the office that filed it."""
+def answer_draft(
+    correction: Correction, *, sender: Sender, decision: Decision, asked: tuple[PolicyRequest, ...] = ()
+) -> Draft:
+    """What the owner says now of a correction that another province filed, to the office that filed it.
+
+    `asked` is what policy was asked about this step; the first answer stands on what was asked about the request.
+    """
     return Draft(
         kind=ANSWER_KIND,
         recipient=Recipient(node=correction.filed_by.node, agency=correction.filed_by),
@@ -83,6 +98,7 @@ def answer_draft(correction: Correction, *, sender: Sender, decision: Decision) 
         ),
         body=one_item_body(ANSWER_BODY, encode_correction_answer(correction.standing)),
         decision=decision,
+        asked=asked,
     )
 
 
@@ -119,27 +135,15 @@ def _judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgemen
     if filed is None or filed.owner != owner or filed.digest != statement.in_reply_to:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
     return Judgement(
-        decision=taken("reply-to-own-request", "对本省请求的答复", "A reply to a request of ours"),
+        decision=TAKEN,
         apply=lambda tx: put_answer(tx, answer, owner=owner),
         after=partial(node.arrivals.tell, filed.digest),
     )
 
 
-def taken(name: str, title_zh: str, title_en: str) -> Decision:
-    """The decision that takes in what we have asked for, or what the owner of a record owes us."""
-    return Decision(
-        verdict=Verdict.ALLOWED,
-        policies=(name,),
-        fields=frozenset(),
-        reason=Grounds.PERMITTED,
-        title_zh=title_zh,
-        title_en=title_en,
-    )
-
-
 def _refused_by_rule(error: RuleError) -> Decision:
     """A refusal by a rule of corrections, as a decision that is logged and receipted like policy's."""
-    name = rule_name(error.reason)
+    name = refusal_rule(error)
     title_zh, title_en = rule_words(name) or (error.message, error.message)
     return Decision(
         verdict=Verdict.REFUSED,

@@ -13,6 +13,7 @@ from federation.domain.permit import urn_division
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.subjects.corrections.lines import filed_line, own_line
+from federation.node.subjects.corrections.notices import list_notices
 from federation.node.subjects.corrections.records import list_corrections, list_filed
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId
@@ -47,7 +48,10 @@ async def list_lines(node: Node, query: CorrectionQuery, *, caller: AgencyId, ac
     lines = _every(errand, query)
     end = start + query.page_size
     return CorrectionPage(
-        ruling=ruling, lines=tuple(lines[start:end]), next_page_token=str(end) if end < len(lines) else ""
+        ruling=ruling,
+        lines=tuple(lines[start:end]),
+        notices=tuple(list_notices(node, caller)) if start == 0 and not query.citizen_number else (),
+        next_page_token=str(end) if end < len(lines) else "",
     )
 
 
