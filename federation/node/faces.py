@@ -20,6 +20,7 @@ from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
 from federation.node.receive import receive
 from federation.node.registers.functions import register_functions
+from federation.node.retention.functions import erasure_functions, reading_functions
 from federation.node.status import node_status
 from federation.node.subjects import report as subject
 from federation.node.subjects.corrections.functions import correction_functions
@@ -46,6 +47,8 @@ from federation.wire.lookups.values import (
 )
 from federation.wire.read_http import ReadFunctions
 from federation.wire.registers.service import RegisterService
+from federation.wire.retention.erasure import ErasureService
+from federation.wire.retention.reading import ReadingService
 from federation.wire.server import AgencyServices, PeerServices
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
@@ -115,6 +118,8 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         subjects=SubjectService(get_report=get_report),
         corrections=CorrectionService(correction_functions(node)),
         permits=PermitService(_permit_functions(node)),
+        readings=ReadingService(reading_functions(node)),
+        erasures=ErasureService(erasure_functions(node)),
         node=NodeService(get_status=get_status),
         audit=AuditService(list_messages=messages),
         agreement=AgreementService(fetch_agreement=partial(_fetch_agreement, node, home)),

@@ -21,6 +21,7 @@ from federation.domain.permit_policy import (
     recognise_request,
 )
 from federation.domain.recognition import decode_recognition_item
+from federation.domain.retention.erasure import ORDER_BODY, RECEIPT_BODY
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups.answering.judges import ANSWERING
 from federation.node.node import Node
@@ -28,6 +29,9 @@ from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KI
 from federation.node.permits.records import copy_record, find_own_permit
 from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
+from federation.node.retention.orders import judge_order
+from federation.node.retention.receipts import judge_receipt
+from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
 from federation.node.subjects.corrections.judges import CORRECTIONS
 from federation.node.subjects.corrections.notices import NOTICE_KIND, judge_notice
 from federation.node.subjects.report import SUBJECT
@@ -129,5 +133,7 @@ KINDS: Mapping[str, tuple[str, _Judge]] = {
     **SUBJECT,
     **CORRECTIONS,
     NOTICE_KIND: (NOTICE_BODY, judge_notice),
+    ORDER_KIND: (ORDER_BODY, judge_order),
+    RECEIPT_KIND: (RECEIPT_BODY, judge_receipt),
 }
 """Every kind of message that a node takes in: the type of its body, and who judges it."""

@@ -15,6 +15,7 @@ from federation.node.incoming import judge
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.receipts import build_receipt, stored_receipt
 from federation.node.node import Node
+from federation.node.retention.orders import destroy_if_ordered
 from federation.node.trust import InForce
 from federation.protocol.body import Body, verify_body
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
@@ -94,6 +95,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         if judgement.decision.allowed and body is not None:
             put_body(transaction, statement.id, body)
         judgement.write(transaction)
+        destroy_if_ordered(node, transaction, message)
         return message, True
 
     try:

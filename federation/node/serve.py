@@ -29,6 +29,7 @@ from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups.arrivals import Arrivals
 from federation.node.node import Node
+from federation.node.retention.ended import keep_retention
 from federation.node.signing import MessageKeys
 from federation.node.trust import Trust
 from federation.node.upkeep import keep_agreement
@@ -235,6 +236,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
         duties = [
             asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
             asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
+            asyncio.create_task(keep_retention(node), name="retention"),
         ]
         stack.push_async_callback(_end_duties, duties)
         for server in servers:

@@ -155,7 +155,12 @@ class Database:
                 connection.exec_driver_sql("VACUUM message_body, body_key, record, record_version")
             return
         with self._lock, _translated(), contextlib.closing(self._writer.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor = connection.cursor()
+            try:
+                cursor.execute("PRAGMA busy_timeout=0")  # a writer must not wait here for whoever reads
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={_LOCK_SECONDS * 1000}")
 
     def close(self) -> None:
         """Closes all connections; the database can not be used afterwards."""

@@ -108,6 +108,18 @@ def find_message(source: Source, direction: Direction, message_id: MessageId) ->
     return None if row is None else _from_row(row, source.keys)
 
 
+def load_message(source: Source, direction: Direction, message_id: MessageId) -> StoredMessage:
+    """The message with that id.
+
+    Raises:
+        NotFoundError: MESSAGE_UNKNOWN when there is none.
+    """
+    message = find_message(source, direction, message_id)
+    if message is None:
+        raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was {direction} here")
+    return message
+
+
 def find_by_seq(source: Source, direction: Direction, pair: Pair, *, seq: int) -> StoredMessage | None:
     """The message with that number of an ordered pair, None when there is none."""
     return _find(source, _BY_SEQ, {"direction": direction, "of_pair": str(pair), "at_seq": seq})

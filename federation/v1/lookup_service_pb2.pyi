@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0"""
 from collections import abc as _abc
 from federation.v1 import act_pb2 as _act_pb2
 from federation.v1 import permit_pb2 as _permit_pb2
+from federation.v1 import watermark_pb2 as _watermark_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -522,6 +523,7 @@ class FetchResponse(_message.Message):
     POLICIES_FIELD_NUMBER: _builtins.int
     TITLE_ZH_FIELD_NUMBER: _builtins.int
     TITLE_EN_FIELD_NUMBER: _builtins.int
+    WATERMARK_FIELD_NUMBER: _builtins.int
     outcome: Global___LookupOutcome.ValueType
     """What came of it."""
     title_zh: _builtins.str
@@ -544,6 +546,10 @@ class FetchResponse(_message.Message):
     def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of the deciding policies of the province that was asked."""
 
+    @_builtins.property
+    def watermark(self) -> _watermark_pb2.Watermark:
+        """What stands over the fields wherever they are shown; absent unless it is a hit."""
+
     def __init__(
         self,
         *,
@@ -554,19 +560,24 @@ class FetchResponse(_message.Message):
         policies: _abc.Iterable[_builtins.str] | None = ...,
         title_zh: _builtins.str = ...,
         title_en: _builtins.str = ...,
+        watermark: _watermark_pb2.Watermark | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_expire_time", b"_expire_time", "decision", b"decision", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_expire_time", b"_expire_time", "_watermark", b"_watermark", "decision", b"decision", "expire_time", b"expire_time", "watermark", b"watermark"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_expire_time", b"_expire_time", "decision", b"decision", "expire_time", b"expire_time", "fields", b"fields", "outcome", b"outcome", "policies", b"policies", "title_en", b"title_en", "title_zh", b"title_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_decision", b"_decision", "_expire_time", b"_expire_time", "_watermark", b"_watermark", "decision", b"decision", "expire_time", b"expire_time", "fields", b"fields", "outcome", b"outcome", "policies", b"policies", "title_en", b"title_en", "title_zh", b"title_zh", "watermark", b"watermark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__decision: _TypeAlias = _typing.Literal["decision"]  # noqa: Y015
     _WhichOneofArgType__decision: _TypeAlias = _typing.Literal["_decision", b"_decision"]  # noqa: Y015
     _WhichOneofReturnType__expire_time: _TypeAlias = _typing.Literal["expire_time"]  # noqa: Y015
     _WhichOneofArgType__expire_time: _TypeAlias = _typing.Literal["_expire_time", b"_expire_time"]  # noqa: Y015
+    _WhichOneofReturnType__watermark: _TypeAlias = _typing.Literal["watermark"]  # noqa: Y015
+    _WhichOneofArgType__watermark: _TypeAlias = _typing.Literal["_watermark", b"_watermark"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decision) -> _WhichOneofReturnType__decision | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expire_time) -> _WhichOneofReturnType__expire_time | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__watermark) -> _WhichOneofReturnType__watermark | None: ...
 
 Global___FetchResponse: _TypeAlias = FetchResponse  # noqa: Y015
 

@@ -36,6 +36,8 @@ from federation.wire.lookups.corrections.calls import CorrectionCalls
 from federation.wire.lookups.oversight.calls import OversightCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.registers.calls import RegisterCalls
+from federation.wire.retention.erasure import ErasureCalls
+from federation.wire.retention.reading import ReadingCalls
 from federation.wire.status import finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (
@@ -190,6 +192,8 @@ class AgencyClient:
         self.registers = RegisterCalls(self._kept.current, timeout_seconds)
         self.subjects = SubjectCalls(self._kept.current, timeout_seconds)
         self.corrections = CorrectionCalls(self._kept.current, timeout_seconds)
+        self.readings = ReadingCalls(self._kept.current, timeout_seconds)
+        self.erasures = ErasureCalls(self._kept.current, timeout_seconds)
 
     async def get_status(self) -> NodeStatus:
         """Reads the state of the node and of its peers."""

@@ -45,8 +45,11 @@ _LOOKUPS = "/federation.v1.LookupService/"
 _OVERSIGHT = "/federation.v1.OversightService/"
 _CORRECTIONS = "/federation.v1.CorrectionService/"
 _REGISTERS = "/federation.v1.RegisterService/"
-_POLICE = frozenset({"police"})
 _MARKET = frozenset({"market"})
+_READINGS = "/federation.v1.ReadingService/"
+_ERASURES = "/federation.v1.ErasureService/"
+_POLICE = frozenset({"police"})
+_AUDIT = frozenset({"audit"})
 _COUNTERS = frozenset({"service-hall", "police"})
 
 METHODS: Mapping[str, Method] = MappingProxyType(
@@ -73,6 +76,11 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _OVERSIGHT + "ReviewBreakGlass": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _OVERSIGHT + "ListFlags": Method(sides=_AGENCY, kinds=_POLICE),
         _OVERSIGHT + "GetDailyDigest": Method(sides=_AGENCY, kinds=_POLICE),
+        _READINGS + "ReadLookup": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _READINGS + "TraceReading": Method(sides=_AGENCY, kinds=_AUDIT),
+        _ERASURES + "OrderErasure": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _ERASURES + "ListErasures": Method(sides=_AGENCY),
+        _ERASURES + "RunRetention": Method(sides=_AGENCY, floor_seconds=0.1),
         "/federation.v1.SubjectService/GetReport": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "FileCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "ListCorrections": Method(sides=_AGENCY, kinds=_COUNTERS),

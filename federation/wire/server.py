@@ -18,11 +18,13 @@ from federation.v1 import (
     agreement_service_pb2_grpc,
     audit_service_pb2_grpc,
     correction_service_pb2_grpc,
+    erasure_service_pb2_grpc,
     exchange_service_pb2_grpc,
     lookup_service_pb2_grpc,
     node_service_pb2_grpc,
     oversight_service_pb2_grpc,
     permit_service_pb2_grpc,
+    reading_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
     register_service_pb2_grpc,
     subject_service_pb2_grpc,
@@ -35,6 +37,8 @@ from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.registers.service import RegisterService
+from federation.wire.retention.erasure import ErasureService
+from federation.wire.retention.reading import ReadingService
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
@@ -88,6 +92,8 @@ class AgencyServices:
     registers: RegisterService
     subjects: SubjectService
     corrections: CorrectionService
+    readings: ReadingService
+    erasures: ErasureService
     node: NodeService
     audit: AuditService
     agreement: AgreementService
@@ -149,18 +155,13 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     register_service_pb2_grpc.add_RegisterServiceServicer_to_server(services.registers, server)
     subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
     correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server(services.corrections, server)
+    reading_service_pb2_grpc.add_ReadingServiceServicer_to_server(services.readings, server)
+    erasure_service_pb2_grpc.add_ErasureServiceServicer_to_server(services.erasures, server)
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    names = (
-        "PermitService",
-        "LookupService",
-        "OversightService",
-        "RegisterService",
-        "NodeService",
-        "AuditService",
-        "AgreementService",
-    )
+    lookups = ("LookupService", "OversightService", "ReadingService", "ErasureService")
+    names = ("PermitService", *lookups, "RegisterService", "NodeService", "AuditService", "AgreementService")
     return await _start(server, listener, names=names)
 
 

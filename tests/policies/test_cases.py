@@ -18,10 +18,8 @@ from federation.protocol.policy import Effect, decide_afresh, explain, load_poli
 from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
-TABLES = {
-    name: load_cases(name, frozenset(BOOK.policies))
-    for name in ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml")
-}
+NAMES = ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml", "erasure.toml")
+TABLES = {name: load_cases(name, frozenset(BOOK.policies)) for name in NAMES}
 CASES = tuple(case for cases in TABLES.values() for case in cases)
 INVESTIGATION = ("purpose", "lookup.criminal_investigation")
 RELEASING = ("read-", "recognise-", "share-", "fetch-")
@@ -33,10 +31,7 @@ def test_case_as_written_comes_out_as_written(case):
     assert find_failure(BOOK, case) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "least"),
-    [("permits.toml", 40), ("lookups.toml", 25), ("corrections.toml", 20), ("registers.toml", 20)],
-)
+@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 25, 20, 20, 20), strict=True)))
 def test_case_table_is_long_enough(name, least):
     """At least forty cases about permits, twenty-five about look-ups, twenty of each other; allowed and refused ones."""
     assert len(TABLES[name]) >= least

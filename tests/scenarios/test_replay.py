@@ -64,7 +64,9 @@ async def test_replay_reproduces_every_decision_and_shows_what_a_draft_changes(t
         }
         assert actions == {"lookup.case", "lookup.search", "lookup.fetch"}
         mine = run("policy", "replay", "--home", asked, "-o", "json").json
-        assert mine["reproduced"] == 5  # a case, two searches, a fetch, and the fetch that we refused ourselves
+        assert (
+            mine["reproduced"] == 6
+        )  # a case, two searches, a fetch and its reading, and the fetch that we refused ourselves
         assert mine["by_rule"] == {"reply-to-own-request": 2}
         told = run("policy", "replay", "--home", asked).out
         assert "decisions   7 in the log, with 5 questions to policy" in told

@@ -51,6 +51,7 @@ from federation.wire.values import (
     Ruling,
 )
 from tests.wire import register_samples
+from tests.wire.retention import answers as retention
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
 CITIZEN_NUMBER = "361123219003070011"
@@ -440,6 +441,26 @@ class Functions:
     async def get_report(self, caller, act, question):
         self._note(caller, act, question)
         return REPORT
+
+    async def read_lookup(self, caller, act, lookup_id):
+        self._note(caller, act, lookup_id)
+        return retention.RESULT
+
+    async def trace_reading(self, caller, act, code):
+        self._note(caller, act, code)
+        return retention.TRACED
+
+    async def order_erasure(self, caller, act, question):
+        self._note(caller, act, question)
+        return retention.ORDERED
+
+    async def list_erasures(self, caller, act, query):
+        self._note(caller, act, query)
+        return retention.ERASURES
+
+    async def run_retention(self, caller, act):
+        self._note(caller, act)
+        return retention.ROUND
 
     async def countersign(self, caller, act, question):
         self._note(caller, act, question)

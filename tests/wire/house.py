@@ -17,6 +17,8 @@ from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService
 from federation.wire.methods import Side
 from federation.wire.registers.service import RegisterFunctions, RegisterService
+from federation.wire.retention.erasure import ErasureFunctions, ErasureService
+from federation.wire.retention.reading import ReadingFunctions, ReadingService
 from federation.wire.server import AgencyServices, Listener, PeerServices, start_agency_server, start_peer_server
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
@@ -115,6 +117,9 @@ class House:
             register_enterprises=functions.register_rows,
             get_enterprise=functions.get_registered,
         )
+        erasures = ErasureFunctions(
+            order=functions.order_erasure, list=functions.list_erasures, run=functions.run_retention
+        )
         services = AgencyServices(
             permits=PermitService(permits),
             lookups=LookupService(lookups),
@@ -122,6 +127,8 @@ class House:
             registers=RegisterService(registers),
             subjects=SubjectService(get_report=functions.get_report),
             corrections=CorrectionService(corrections),
+            readings=ReadingService(ReadingFunctions(read=functions.read_lookup, trace=functions.trace_reading)),
+            erasures=ErasureService(erasures),
             node=NodeService(get_status=functions.get_status),
             audit=AuditService(list_messages=functions.list_messages),
             agreement=AgreementService(fetch_agreement=functions.fetch_agreement),

@@ -17,6 +17,7 @@ from federation.domain.cases.correction_rows import (
     CORRECTION_REQUIRED,
     correction_request,
 )
+from federation.domain.cases.erasure_rows import ERASURE_ONLY_FOR, ERASURE_OPTIONAL, ERASURE_REQUIRED, erasure_request
 from federation.domain.cases.lookup_rows import LOOKUP_ONLY_FOR, LOOKUP_OPTIONAL, LOOKUP_REQUIRED, lookup_request
 from federation.domain.cases.permit_rows import PERMIT_ONLY_FOR, PERMIT_OPTIONAL, PERMIT_REQUIRED, permit_request
 from federation.domain.cases.register_rows import (
@@ -96,6 +97,9 @@ _FORMS: Final = {
         optional=REGISTER_OPTIONAL,
         only_for=REGISTER_ONLY_FOR,
         request=register_case_request,
+    ),
+    "erasure.toml": _Form(
+        required=ERASURE_REQUIRED, optional=ERASURE_OPTIONAL, only_for=ERASURE_ONLY_FOR, request=erasure_request
     ),
 }
 

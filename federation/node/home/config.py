@@ -66,6 +66,8 @@ class NodeSettings(BaseSettings):
     """How often the home is looked at for a newer agreement."""
     agreement_fetch_rounds: Annotated[int, Field(ge=1, le=10_000)] = 12
     """Every how many of those rounds the peers are asked too."""
+    retention_seconds: Annotated[float, Field(ge=0.05, le=86_400)] = 60.0
+    """How often what has ended is looked for and destroyed."""
     drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
     """How long a stopping node finishes what it has begun."""
 

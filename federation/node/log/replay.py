@@ -195,7 +195,8 @@ class _Run:
         """Holds what the questions come to against what the leaf says."""
         book = self.book_of(kept.agreement_version, kept.book_digest)
         joined = join_decisions([self._decide(book, asked.request) for asked in kept.asked])
-        same = (joined.verdict, joined.policies) == (leaf.verdict, leaf.policies)
+        said = leaf.verdict or Verdict.ALLOWED  # a reading has a leaf of its own only when it was allowed
+        same = (joined.verdict, joined.policies) == (said, leaf.policies)
         return [] if same else [_difference(kept, "", was=(leaf.verdict, leaf.policies), now=joined)]
 
     def _compare(self, kept: KeptDecision, book: PolicyBook) -> list[Difference]:
@@ -221,7 +222,7 @@ def _judged_leaves(database: Database) -> Iterator[tuple[int, Leaf]]:
     for start in range(0, size, _PAGE):
         for index, entry in enumerate(load_entries(database, start, min(_PAGE, size - start)), start):
             leaf = decode_leaf(entry)
-            if leaf.kind in _JUDGED:
+            if leaf.kind in _JUDGED or (leaf.kind is LeafKind.READING and leaf.policies):
                 yield index, leaf
 
 

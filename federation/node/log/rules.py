@@ -15,10 +15,13 @@ from federation.protocol.errors import RuleError
 from federation.protocol.leaf import Leaf, LeafKind, Verdict
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.database import Source
+from federation.store.exchange_log import find_leaf
 from federation.store.messages import Direction, StoredMessage, find_by_digest, find_by_leaf
 
 REPLY_RULE: Final = "reply-to-own-request"
 """What answers a request of ours is taken in: it was our own policy that let the request out."""
+OWN_ERASURE_RULE: Final = "receipt-of-own-erasure"
+"""The giver is told that what it handed over has ended and was destroyed: nobody has to ask for that."""
 
 _REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
@@ -31,13 +34,16 @@ def refusal_rule(error: RuleError) -> str:
 def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
     """The name of the rule that made the decision of a leaf, if one did and if it holds when looked at again.
 
-    A reply must cite a request that this node sent to that very node; a rule's own refusal must be a refusal.
+    A reply must cite a request that this node sent to that very node; the receipt of an erasure must cite what this
+    log says was erased; a rule's own refusal must be a refusal.
     """
     if len(leaf.policies) != 1:
         return None
     (name,) = leaf.policies
     if name == REPLY_RULE:
         return name if leaf.verdict is Verdict.ALLOWED and _is_reply(source, index, leaf) else None
+    if name == OWN_ERASURE_RULE:
+        return name if leaf.kind is LeafKind.SENT and _is_own_erasure(source, index) else None
     return name if leaf.kind is LeafKind.REFUSED and _REFUSAL.fullmatch(name) else None
 
 
@@ -56,6 +62,13 @@ def _is_reply(source: Source, index: int, leaf: Leaf) -> bool:
         return False
     request = find_by_digest(source, "sent", statement.in_reply_to)
     return request is not None and request.pair.recipient == statement.sender.node and leaf.pair == statement.pair
+
+
+def _is_own_erasure(source: Source, index: int) -> bool:
+    statement, received = _statement_at(source, "sent", index), find_answered(source, index)
+    if statement is None or received is None:
+        return False
+    return find_leaf(source, LeafKind.ERASURE, received.digest) is not None
 
 
 def _statement_at(source: Source, direction: Direction, index: int) -> Statement | None:

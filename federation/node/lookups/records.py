@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from federation.domain.dossiers.dossier import DossierKind, parse_dossier_urn
 from federation.domain.lookup.asking import Outcome
@@ -30,7 +30,7 @@ from federation.protocol.ids import (
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_body
-from federation.store.records import Record, find_record, ids_under, list_range, list_records, put_records
+from federation.store.records import Record, erase_record, find_record, ids_under, list_range, list_records, put_records
 
 CASE, HANDLE, REPLY, HELD = "lookup-case", "lookup-handle", "lookup-reply", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
@@ -240,6 +240,26 @@ def list_asked(
         lines += [(_read_asked(record.content), record.subject) for record in found if record.status != CASE_KIND]
         ids = replace(ids, after=found[-1].id)
     return lines
+
+
+def list_asked_before(source: Source, before: datetime) -> Sequence[Asked]:
+    """What this province's officers asked before that moment, of whatever agency, cases opened and closed included."""
+    lines: list[Asked] = []
+    after = ""
+    while found := list_records(
+        source, ASKED, after_id=after, limit=MAX_LINES, replica=True, due_before=before.date() + timedelta(days=1)
+    ):
+        lines += [_read_asked(record.content) for record in found]
+        after = found[-1].id
+    return [asked for asked in lines if asked.time < before]
+
+
+def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:
+    """Deletes the three lines of a step; says whether there were any."""
+    end = f"{format_time(asked.time)}/{asked.request_id}/{asked.node}"
+    erase_record(transaction, ASKED_BY, f"{asked.agency}/{asked.officer}/{end}", replica=True)
+    erase_record(transaction, ASKED_IN, f"{asked.agency}/{asked.case_id}/{end}", replica=True)
+    return erase_record(transaction, ASKED, f"{asked.agency}/{end}", replica=True)
 
 
 def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime) -> Sequence[Asked]:

@@ -38,6 +38,9 @@ _HEAD = select(LOG_HEAD.c.epoch, LOG_HEAD.c.size, LOG_HEAD.c.root, LOG_HEAD.c.ed
 _LEAF = select(LOG_LEAF.c.leaf_index).where(
     LOG_LEAF.c.subject == bindparam("subject"), LOG_LEAF.c.kind == bindparam("kind")
 )
+_NAMED = select(LOG_LEAF.c.leaf_index, LOG_LEAF.c.entry).where(
+    LOG_LEAF.c.subject == bindparam("subject"), LOG_LEAF.c.kind == bindparam("kind")
+)
 _ENTRIES = (
     select(LOG_LEAF.c.entry)
     .where(LOG_LEAF.c.leaf_index >= bindparam("start"), LOG_LEAF.c.leaf_index < bindparam("end"))
@@ -92,6 +95,17 @@ def find_leaf(database: Source, kind: str, subject: str) -> int | None:
     """
     with database.reading() as connection:
         return read_leaf(connection, kind, encode_subject(subject))
+
+
+def find_entry(database: Source, kind: str, subject: str) -> tuple[int, bytes] | None:
+    """The index and the entry of the leaf of that kind about that subject, None when nothing was logged.
+
+    Raises:
+        MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits.
+    """
+    with database.reading() as connection:
+        row = connection.execute(_NAMED, {"kind": kind, "subject": encode_subject(subject)}).first()
+    return None if row is None else (row.leaf_index, bytes(row.entry))
 
 
 def read_leaf(connection: Connection, kind: str, subject: bytes) -> int | None:

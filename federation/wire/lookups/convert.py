@@ -25,6 +25,7 @@ from federation.wire.lookups.values import (
     ProvinceAnswer,
     SearchResult,
 )
+from federation.wire.retention.watermark import watermark_from_pb, watermark_to_pb
 from federation.wire.values import Act
 
 MAX_LOOKUPS_PAGE = 1000
@@ -191,6 +192,7 @@ def fetch_result_to_pb(result: FetchResult) -> lookup_service_pb2.FetchResponse:
         policies=result.policies,
         title_zh=result.title_zh,
         title_en=result.title_en,
+        watermark=None if result.watermark is None else watermark_to_pb(result.watermark),
     )
 
 
@@ -208,6 +210,7 @@ def fetch_result_from_pb(found: lookup_service_pb2.FetchResponse) -> FetchResult
         policies=tuple(found.policies),
         title_zh=found.title_zh,
         title_en=found.title_en,
+        watermark=watermark_from_pb(found.watermark) if found.HasField("watermark") else None,
     )
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from federation.domain.lookup.asking import Outcome, Selector, Urgency
 from federation.domain.lookup.report import ReportLine
+from federation.domain.retention.watermark import Watermark
 from federation.protocol.ids import NodeName
 from federation.wire.values import Ruling
 
@@ -116,6 +117,7 @@ class FetchResult:
     policies: tuple[str, ...] = ()
     title_zh: str = ""
     title_en: str = ""
+    watermark: Watermark | None = None
 
     def __repr__(self) -> str:
         """Hides the person: the names of the fields only."""

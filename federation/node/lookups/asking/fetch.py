@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from federation.domain.dossiers.dossier import DossierKind
@@ -19,7 +20,6 @@ from federation.domain.lookup.asking import (
     Outcome,
     Selector,
     Urgency,
-    decode_release_item,
     decode_search_item,
     encode_fetch_item,
     verify_fields,
@@ -37,14 +37,15 @@ from federation.node.lookups.kinds import FETCH_KIND
 from federation.node.lookups.officers import find_officer_key
 from federation.node.lookups.replies import only_item
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
+from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.retention.release import read_release
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
 from federation.protocol.statement import decode_statement
-from federation.store.messages import find_by_digest, load_body
+from federation.store.messages import find_by_digest, load_body, load_message
 from federation.wire.lookups.values import FetchQuestion, FetchResult
 from federation.wire.values import Act, Ruling
 
@@ -150,8 +151,20 @@ async def _result(errand: Errand, kept: Kept) -> FetchResult:
     if came.reply is None:
         late = came.expired or came.received
         return FetchResult(outcome=Outcome.EXPIRED if late else Outcome.UNREACHABLE, ruling=line.ruling)
-    release = decode_release_item(came.reply, errand.in_force.agreement.realm)
-    return FetchResult(outcome=Outcome.HIT, ruling=line.ruling, fields=release.fields, expires=release.expires)
+    return await _read(errand, kept, ends=came.answered.ends if came.answered is not None else None)
+
+
+async def _read(errand: Errand, kept: Kept, *, ends: datetime | None) -> FetchResult:
+    """What was released, under a watermark; a repeat of the request reads it again, and is judged as such."""
+    line = kept.lines[0]
+    message = load_message(errand.node.database, "sent", MessageId(line.message_id))
+    read = await read_release(errand, message, lookup_id=kept.lookup_id)
+    if read.watermark is None:
+        await record_refusal(errand, read.ruling, asked=[read.request])
+        return _refused(read.ruling.decision, ruling=read.ruling)
+    return FetchResult(
+        outcome=Outcome.HIT, ruling=line.ruling, fields=read.fields, expires=ends, watermark=read.watermark
+    )
 
 
 def _refused(decision: Decision, *, ruling: Ruling) -> FetchResult:

@@ -1,0 +1,191 @@
+"""The retention table: how long a kind of record is kept at least, when it must be destroyed, who must answer by when.
+
+Rules kept: floors and ceilings come out of `policies/retention.toml`, which the provinces sign, and from nowhere else;
+months are calendar months, and a floor ends on the same day of the month or on its last. Trusts nothing it reads.
+Sources: 网络数据安全管理条例 article 12 (provision records, at least three years), PIPL articles 19 and 47.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from federation.domain.rules.toml_fields import (
+    TomlTable,
+    expect_keys,
+    parse_toml,
+    read_choice,
+    read_flag,
+    read_number,
+    read_string,
+    read_tables,
+)
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+
+RETENTION_FILE: Final = "policies/retention.toml"
+"""Where the agreement carries the table."""
+
+PROVISION: Final = "provision"
+"""The rule of what proves that personal data was provided: statements, decisions, receipts, lines of what was given."""
+USE: Final = "use"
+"""The rule of the requester's record of what it asked for."""
+RELEASE: Final = "lookup.release"
+"""The rule of what was released to an officer."""
+ORDER: Final = "erasure.order"
+"""The rule of the deletion receipt that answers an order to erase."""
+
+_WHAT: Final = "retention.toml"
+_MONTHS_A_YEAR: Final = 12
+_NAMES: Final = frozenset(
+    {
+        "id", "what", "keep_months", "counts_from", "destroy_on", "unless", "within_days", "instrument", "article",
+        "official",
+    }
+)  # fmt: skip
+
+
+class DestroyOn(StrEnum):
+    """The event that ends a record whatever its floor."""
+
+    WORK_ENDED = "work_ended"
+    PURPOSE_REACHED = "purpose_reached"
+    EXPIRED_OR_CASE_CLOSED = "expired_or_case_closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRule:
+    """One rule: a floor in months from an event, a ceiling by an event, or days within which somebody must answer.
+
+    `official`: it stands in the instrument as written; else it is a proposal of the federation.
+    """
+
+    id: str
+    what: str
+    keep_months: int | None
+    counts_from: str | None
+    destroy_on: DestroyOn | None
+    unless: str
+    within_days: int | None
+    instrument: str
+    article: str
+    official: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRules:
+    """The whole table, by the id of its rules."""
+
+    version: str
+    rules: Mapping[str, RetentionRule]
+
+
+def parse_retention(text: str) -> RetentionRules:
+    """Parses the table.
+
+    Raises:
+        MalformedError: RETENTION_RULE for a rule that says nothing or stands twice, and the reasons of `toml_fields`.
+    """
+    table = parse_toml(text, what=_WHAT)
+    expect_keys(table, frozenset({"version", "rule"}), what=_WHAT)
+    found = [_parse_rule(row) for row in read_tables(table, "rule", what=_WHAT)]
+    rules = {rule.id: rule for rule in found}
+    if len(rules) != len(found):
+        raise MalformedError("RETENTION_RULE", f"{_WHAT}: expected each id once")
+    return RetentionRules(version=read_string(table, "version", what=_WHAT), rules=MappingProxyType(rules))
+
+
+def find_rule(rules: RetentionRules, rule_id: str) -> RetentionRule:
+    """The rule of that id.
+
+    Raises:
+        NotFoundError: RETENTION_RULE when the provinces agreed on none.
+    """
+    rule = rules.rules.get(rule_id)
+    if rule is None:
+        raise NotFoundError("RETENTION_RULE", f"the agreement has no retention rule {rule_id!r:.60}")
+    return rule
+
+
+def kept_until(rules: RetentionRules, rule_id: str, counted_from: datetime) -> datetime:
+    """Until when a record under that rule must be kept: calendar months from the event, clamped to the month's end.
+
+    Raises:
+        NotFoundError: RETENTION_RULE when there is no such rule, or it has no floor.
+    """
+    months = find_rule(rules, rule_id).keep_months
+    if months is None:
+        raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
+    return _add_months(counted_from, months)
+
+
+def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datetime, *, now: datetime) -> None:
+    """Checks that a record may be purged now.
+
+    Raises:
+        RuleError: RETENTION_FLOOR when it must be kept longer, naming until when.
+        NotFoundError: as `kept_until`.
+    """
+    until = kept_until(rules, rule_id, counted_from)
+    if now < until:
+        rule = find_rule(rules, rule_id)
+        raise RuleError(
+            "RETENTION_FLOOR",
+            f"must be kept until {until.date().isoformat()} ({rule.instrument} {rule.article}, rule {rule.id})",
+        )
+
+
+def floor_passed_before(rules: RetentionRules, rule_id: str, now: datetime) -> datetime:
+    """The moment before which everything under that rule may be purged now.
+
+    Raises:
+        NotFoundError: as `kept_until`.
+    """
+    months = find_rule(rules, rule_id).keep_months
+    if months is None:
+        raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
+    return _add_months(now, -months)
+
+
+def answer_due(rules: RetentionRules, rule_id: str, asked: datetime) -> datetime:
+    """By when somebody must have answered.
+
+    Raises:
+        NotFoundError: RETENTION_RULE when there is no such rule, or it names no days.
+    """
+    days = find_rule(rules, rule_id).within_days
+    if days is None:
+        raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no days to answer within")
+    return asked + timedelta(days=days)
+
+
+def _add_months(time: datetime, months: int) -> datetime:
+    years, month = divmod(time.month - 1 + months, _MONTHS_A_YEAR)
+    year, month = time.year + years, month + 1
+    return time.replace(year=year, month=month, day=min(time.day, calendar.monthrange(year, month)[1]))
+
+
+def _parse_rule(row: TomlTable) -> RetentionRule:
+    what = f"{_WHAT}, rule {row.get('id', '(without an id)')!s:.60}"
+    expect_keys(row, _NAMES, what=what)
+    rule = RetentionRule(
+        id=read_string(row, "id", what=what),
+        what=read_string(row, "what", what=what),
+        keep_months=read_number(row, "keep_months", what=what) if "keep_months" in row else None,
+        counts_from=read_string(row, "counts_from", what=what) if "counts_from" in row else None,
+        destroy_on=read_choice(row, "destroy_on", DestroyOn, what=what) if "destroy_on" in row else None,
+        unless=read_string(row, "unless", what=what, default=""),
+        within_days=read_number(row, "within_days", what=what) if "within_days" in row else None,
+        instrument=read_string(row, "instrument", what=what),
+        article=read_string(row, "article", what=what),
+        official=read_flag(row, "official", what=what),
+    )
+    if (rule.keep_months is None) != (rule.counts_from is None):
+        raise MalformedError("RETENTION_RULE", f"{what}: expected keep_months and counts_from together")
+    if rule.keep_months is None and rule.destroy_on is None and rule.within_days is None:
+        raise MalformedError("RETENTION_RULE", f"{what}: expected keep_months, destroy_on or within_days")
+    return rule

@@ -1,0 +1,202 @@
+"""Orders to erase: what this province sent is destroyed here and ordered destroyed there, and the other way round.
+
+Ordering: our own destruction, the signed order and the line of it are one transaction. Obeying: the rows that came of
+the message, its body, salt and key, the leaf and the deletion receipt are one transaction. A record of provision is not
+erased before its time, at either side. Source: DESIGN section 5 (withdrawal), PIPL article 47,
+网络数据安全管理条例 article 12.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from functools import partial
+
+from federation.domain.permit_policy import Occasion
+from federation.domain.retention.erasure import (
+    ORDER_BODY,
+    ErasureGrounds,
+    ErasureOutcome,
+    OrderItem,
+    decode_order_item,
+    encode_order_item,
+    verify_words,
+)
+from federation.domain.retention.policy import ERASURE_BASIS, OrderFacts, order_request
+from federation.domain.rules.retention import ORDER, answer_due
+from federation.node.judgement import Incoming, Judgement
+from federation.node.lookups.replies import only_item
+from federation.node.node import Node
+from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
+from federation.node.retention import order_records
+from federation.node.retention.destroy import destroy_message
+from federation.node.retention.receipts import item_of, receipt_draft
+from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
+from federation.node.send import Cause, Draft, make_ready, record_message
+from federation.node.trust import InForce
+from federation.protocol.body import Body
+from federation.protocol.errors import ConflictError, NotFoundError
+from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
+from federation.protocol.policy import Decision, PolicyRequest, decide
+from federation.protocol.statement import Recipient, Sender
+from federation.protocol.trust import verify_in_force
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_by_digest, find_message
+from federation.wire.retention.values import (
+    ErasureAnswer,
+    ErasureLine,
+    ErasurePage,
+    ErasureQuery,
+    ErasureQuestion,
+    ErasureState,
+)
+from federation.wire.values import Act
+
+
+async def order_erasure(node: Node, question: ErasureQuestion, *, caller: AgencyId, act: Act) -> ErasureAnswer:
+    """Destroys what a message of this province handed over, and orders its recipient to do the same.
+
+    Raises:
+        MalformedError: ERASURE_WORDS.
+        NotFoundError: MESSAGE_UNKNOWN when no message of that id was ever sent or received here.
+        ConflictError: ERASURE_DONE when it was erased before, or handed over nothing.
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    errand, words = begin_errand(node, caller, act), verify_words(question.words)
+    message = _find_either(node, question.message_id)
+    by_sender = message.direction == "sent"
+    other = message.pair.recipient if by_sender else message.pair.sender
+    facts = OrderFacts(by_sender=by_sender, under_floor=is_under_floor(errand.in_force, message, now=node.now()))
+    request = order_request(errand.agency, other, occasion=errand.occasion, facts=facts)
+    ruling = rule(errand, request)
+    if not ruling.decision.allowed:
+        await record_refusal(errand, ruling, asked=[request])
+        return ErasureAnswer(ruling=ruling)
+    verify_in_force(errand.in_force.agreement, node.now())
+    ready = make_ready(node, _draft_of(errand, message, words, request, decision=ruling.decision))
+    ordered = truncate_to_millisecond(node.now())
+
+    def record(transaction: GroupTransaction) -> order_records.Order:
+        before = transaction.size
+        destroyed = destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
+        if destroyed is None or destroyed.index < before:
+            raise ConflictError("ERASURE_DONE", f"message {message.id} was erased before, or handed over nothing")
+        digest = record_message(node, transaction, ready, in_force=errand.in_force)
+        order = order_records.Order(
+            digest=digest,
+            message_id=message.id,
+            message=message.digest,
+            kind=message.kind,
+            recipient=other,
+            agency=caller,
+            ordered=ordered,
+            due=answer_due(rules_of(errand.in_force), ORDER, ordered),
+        )
+        order_records.put_order(transaction, order, owner=node.name)
+        return order
+
+    order = (await node.sequencer.commit(record)).value
+    node.wake_delivery(other)
+    return ErasureAnswer(ruling=ruling, line=_line_of(order, now=ordered))
+
+
+async def list_erasures(node: Node, query: ErasureQuery, *, caller: AgencyId, act: Act) -> ErasurePage:
+    """The orders of this province, newest first, with what became of them."""
+    begin_errand(node, caller, act)
+    found, now = order_records.list_orders(node.database), node.now()
+    start = int(query.page_token) if query.page_token.isdigit() else 0
+    end = start + query.page_size
+    lines = tuple(_line_of(order, now=now) for order in found[start:end])
+    return ErasurePage(lines=lines, next_page_token=str(end) if end < len(found) else "")
+
+
+def judge_order(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Judges an order of another province, and obeys it when policy allows: the receipt is on its way at once.
+
+    What never came is remembered, so that it is destroyed should it come later.
+
+    Raises:
+        MalformedError: as `decode_order_item`.
+    """
+    statement, item = incoming.statement, decode_order_item(only_item(incoming.body))
+    message = find_by_digest(node.database, "received", item.message)
+    sender, realm = statement.sender.node, in_force.agreement.realm
+    ours = find_by_digest(node.database, "sent", item.message) is not None
+    facts = OrderFacts(
+        by_sender=not ours and (message is None or message.pair.sender == sender),
+        under_floor=message is not None and is_under_floor(in_force, message, now=node.now()),
+    )
+    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
+    asker = agency_facts(in_force, statement.sender.agency)
+    request = order_request(asker, node.name, occasion=occasion, facts=facts)
+    decision = decide(in_force.policies, request)
+
+    def obey(transaction: GroupTransaction) -> None:
+        found = find_by_digest(transaction, "received", item.message)
+        destroyed = (
+            destroy_message(node, transaction, found, grounds=ErasureGrounds.ORDERED) if found is not None else None
+        )
+        if found is None:
+            order_records.put_ahead(transaction, item.message, sender=sender)
+        receipt = item_of(item.message, destroyed, order=incoming.digest)
+        draft = receipt_draft(node, statement, receipt, cites=incoming.digest, decision=decision, in_force=in_force)
+        record_message(node, transaction, make_ready(node, draft), in_force=in_force)
+
+    return Judgement(asked=(request,), decision=decision, apply=obey, after=partial(node.wake_delivery, sender))
+
+
+def destroy_if_ordered(node: Node, transaction: GroupTransaction, message: StoredMessage) -> None:
+    """Destroys at once what comes after the order to erase it; costs no look-up when no order ever came so early."""
+    if order_records.is_ordered_ahead(transaction, message.digest, sender=message.pair.sender):
+        destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
+
+
+def _find_either(node: Node, message_id: MessageId) -> StoredMessage:
+    message = find_message(node.database, "sent", message_id) or find_message(node.database, "received", message_id)
+    if message is None:
+        raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was sent or received here")
+    return message
+
+
+def _draft_of(
+    errand: Errand, message: StoredMessage, words: str, request: PolicyRequest, *, decision: Decision
+) -> Draft:
+    item = OrderItem(message_id=message.id, message=message.digest, words=words)
+    return Draft(
+        kind=ORDER_KIND,
+        recipient=Recipient(node=_other(errand.node.name, message)),
+        cause=Cause(
+            sender=Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer),
+            purpose=errand.act.purpose,
+            function=errand.act.function,
+            basis=ERASURE_BASIS,
+        ),
+        body=Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode_order_item(item),)),
+        decision=decision,
+        asked=(request,),
+    )
+
+
+def _other(own: NodeName, message: StoredMessage) -> NodeName:
+    return message.pair.recipient if message.pair.sender == own else message.pair.sender
+
+
+def _line_of(order: order_records.Order, *, now: datetime) -> ErasureLine:
+    if order.receipted is not None:
+        state = ErasureState.RECEIPTED
+    else:
+        state = ErasureState.OVERDUE if now > order.due else ErasureState.ORDERED
+    return ErasureLine(
+        message_id=order.message_id,
+        message_digest=order.message,
+        kind=order.kind,
+        recipient=order.recipient,
+        state=state,
+        ordered=order.ordered,
+        due=order.due,
+        order_digest=order.digest,
+        receipted=order.receipted,
+        was_held=order.outcome is ErasureOutcome.ERASED,
+        leaf_index=order.leaf_index,
+        leaf_digest=order.leaf_digest,
+    )

@@ -1,0 +1,1 @@
+"""Reading again and erasing on the wire: services, clients, values and their conversion."""

@@ -1,0 +1,130 @@
+"""What the agency's port speaks of about reading again and erasing, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from federation.domain.lookup.asking import Outcome
+from federation.domain.retention.watermark import Watermark
+from federation.protocol.ids import MessageId, NodeName
+from federation.wire.values import Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStep:
+    """What one province answered to one step; no outcome while it is awaited.
+
+    `handle` lives, and belongs to the reader. `ruling` is what policy said of reading a release again; only then are
+    there fields, under their watermark. `policies` and the titles are those of the province that refused.
+    """
+
+    node: NodeName
+    step: str
+    asked: datetime
+    outcome: Outcome | None = None
+    handle: str | None = None
+    expires: datetime | None = None
+    erased: datetime | None = None
+    ruling: Ruling | None = None
+    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    watermark: Watermark | None = None
+    policies: tuple[str, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person and the handle: the names of the fields only."""
+        return f"ReadStep({self.node}, {self.step}, {self.outcome}, {sorted(self.fields)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupResult:
+    """What came of one look-up of the reader's own office, step by step."""
+
+    lookup_id: str
+    case_id: str
+    steps: tuple[ReadStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedReading:
+    """The reading that a watermark's code stands for; it names no person read about."""
+
+    watermark: Watermark
+    lookup_id: str
+    case_id: str
+    node: NodeName
+    fields: frozenset[str]
+    fetch_digest: str
+
+
+class ErasureState(StrEnum):
+    """Where an order to erase stands."""
+
+    ORDERED = "ordered"
+    RECEIPTED = "receipted"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureQuestion:
+    """Which message is to be erased, and why in words."""
+
+    message_id: MessageId
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureLine:
+    """One order, and its deletion receipt once it came; `leaf_index` and `leaf_digest` find the recipient's leaf."""
+
+    message_id: MessageId
+    message_digest: str
+    kind: str
+    recipient: NodeName
+    state: ErasureState
+    ordered: datetime
+    due: datetime
+    order_digest: str
+    receipted: datetime | None = None
+    was_held: bool = False
+    leaf_index: int | None = None
+    leaf_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureAnswer:
+    """What policy said of an order, and the order; None when it was refused."""
+
+    ruling: Ruling
+    line: ErasureLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureQuery:
+    """Which orders to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+
+    page_size: int = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasurePage:
+    """One page of orders, newest first; an empty `next_page_token` is the only sign of the end."""
+
+    lines: tuple[ErasureLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRound:
+    """How much one round destroyed: releases and answers that came in, handles given out, records past their floor."""
+
+    releases: int = 0
+    answers: int = 0
+    handles: int = 0
+    purged: int = 0
