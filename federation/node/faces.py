@@ -15,6 +15,7 @@ from federation.node.deliver import Delivery
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups.functions import lookup_functions
+from federation.node.lookups.intake.functions import intake_functions
 from federation.node.lookups.watch.functions import oversight_functions
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
@@ -38,6 +39,7 @@ from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, list_messages, pair_state
 from federation.store.outbox import find_outbox
 from federation.wire.lookups.corrections.service import CorrectionService
+from federation.wire.lookups.intake.service import IntakeService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
@@ -115,6 +117,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         lookups=LookupService(lookup_functions(node, home)),
         oversight=OversightService(oversight_functions(node, home)),
         registers=RegisterService(register_functions(node)),
+        intake=IntakeService(intake_functions(node)),
         subjects=SubjectService(get_report=get_report),
         corrections=CorrectionService(correction_functions(node)),
         permits=PermitService(_permit_functions(node)),

@@ -101,6 +101,8 @@ class _LookupOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LookupO
     """The province knows that the case is open."""
     LOOKUP_OUTCOME_CASE_CLOSED: _LookupOutcome.ValueType  # 9
     """The province knows that the case is closed."""
+    LOOKUP_OUTCOME_WAITING: _LookupOutcome.ValueType  # 6
+    """The province has it, and a person at its intake desk must answer; read it again before its deadline."""
 
 class LookupOutcome(_LookupOutcome, metaclass=_LookupOutcomeEnumTypeWrapper):
     """What came of a search, a fetch or a case."""
@@ -121,6 +123,8 @@ LOOKUP_OUTCOME_CASE_OPENED: LookupOutcome.ValueType  # 8
 """The province knows that the case is open."""
 LOOKUP_OUTCOME_CASE_CLOSED: LookupOutcome.ValueType  # 9
 """The province knows that the case is closed."""
+LOOKUP_OUTCOME_WAITING: LookupOutcome.ValueType  # 6
+"""The province has it, and a person at its intake desk must answer; read it again before its deadline."""
 Global___LookupOutcome: _TypeAlias = LookupOutcome  # noqa: Y015
 
 @_typing.final
@@ -406,7 +410,7 @@ class ProvinceAnswer(_message.Message):
     """What would make it lawful, in English; empty unless the own node refused."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when the handle opens it; absent without one."""
+        """Until when the handle opens it; while the answer is waited for, until when; else absent."""
 
     @_builtins.property
     def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -540,7 +544,7 @@ class FetchResponse(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when they may be shown; absent unless it is a hit."""
+        """Until when they may be shown; while the answer is waited for, until when; else absent."""
 
     @_builtins.property
     def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

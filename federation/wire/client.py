@@ -33,6 +33,7 @@ from federation.v1 import (
 from federation.wire import convert, convert_permit
 from federation.wire.lookups.calls import LookupCalls, SubjectCalls
 from federation.wire.lookups.corrections.calls import CorrectionCalls
+from federation.wire.lookups.intake.calls import IntakeCalls
 from federation.wire.lookups.oversight.calls import OversightCalls
 from federation.wire.methods import MAX_MESSAGE_BYTES
 from federation.wire.registers.calls import RegisterCalls
@@ -194,6 +195,7 @@ class AgencyClient:
         self.corrections = CorrectionCalls(self._kept.current, timeout_seconds)
         self.readings = ReadingCalls(self._kept.current, timeout_seconds)
         self.erasures = ErasureCalls(self._kept.current, timeout_seconds)
+        self.intake = IntakeCalls(self._kept.current, timeout_seconds)
 
     async def get_status(self) -> NodeStatus:
         """Reads the state of the node and of its peers."""

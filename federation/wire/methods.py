@@ -45,6 +45,7 @@ _LOOKUPS = "/federation.v1.LookupService/"
 _OVERSIGHT = "/federation.v1.OversightService/"
 _CORRECTIONS = "/federation.v1.CorrectionService/"
 _REGISTERS = "/federation.v1.RegisterService/"
+_INTAKE = "/federation.v1.IntakeService/"
 _MARKET = frozenset({"market"})
 _READINGS = "/federation.v1.ReadingService/"
 _ERASURES = "/federation.v1.ErasureService/"
@@ -81,6 +82,10 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _ERASURES + "OrderErasure": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _ERASURES + "ListErasures": Method(sides=_AGENCY),
         _ERASURES + "RunRetention": Method(sides=_AGENCY, floor_seconds=0.1),
+        _INTAKE + "ListIntake": Method(sides=_AGENCY, kinds=_POLICE),
+        _INTAKE + "ReleaseIntake": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _INTAKE + "RefuseIntake": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
+        _INTAKE + "SendSecond": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         "/federation.v1.SubjectService/GetReport": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "FileCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "ListCorrections": Method(sides=_AGENCY, kinds=_COUNTERS),

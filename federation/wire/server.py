@@ -20,6 +20,7 @@ from federation.v1 import (
     correction_service_pb2_grpc,
     erasure_service_pb2_grpc,
     exchange_service_pb2_grpc,
+    intake_service_pb2_grpc,
     lookup_service_pb2_grpc,
     node_service_pb2_grpc,
     oversight_service_pb2_grpc,
@@ -32,6 +33,7 @@ from federation.v1 import (
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
 from federation.wire.lookups.corrections.service import CorrectionService
+from federation.wire.lookups.intake.service import IntakeService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
@@ -90,6 +92,7 @@ class AgencyServices:
     lookups: LookupService
     oversight: OversightService
     registers: RegisterService
+    intake: IntakeService
     subjects: SubjectService
     corrections: CorrectionService
     readings: ReadingService
@@ -153,6 +156,7 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
     oversight_service_pb2_grpc.add_OversightServiceServicer_to_server(services.oversight, server)
     register_service_pb2_grpc.add_RegisterServiceServicer_to_server(services.registers, server)
+    intake_service_pb2_grpc.add_IntakeServiceServicer_to_server(services.intake, server)
     subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
     correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server(services.corrections, server)
     reading_service_pb2_grpc.add_ReadingServiceServicer_to_server(services.readings, server)
@@ -160,7 +164,7 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    lookups = ("LookupService", "OversightService", "ReadingService", "ErasureService")
+    lookups = ("LookupService", "IntakeService", "OversightService", "ReadingService", "ErasureService")
     names = ("PermitService", *lookups, "RegisterService", "NodeService", "AuditService", "AgreementService")
     return await _start(server, listener, names=names)
 

@@ -46,7 +46,7 @@ def answer(outcome, node=JIANGXI):
         node=node,
         outcome=outcome,
         handle=HANDLE if outcome is Outcome.HIT else None,
-        expires=ENDS if outcome is Outcome.HIT else None,
+        expires=ENDS if outcome in (Outcome.HIT, Outcome.WAITING) else None,
         policies=("deny-lookup-no-case",) if refused else (),
         title_zh="没有在办案件不得查询" if refused else "",
         title_en="No look-up without an open case" if refused else "",
@@ -64,6 +64,13 @@ def answer(outcome, node=JIANGXI):
         (Outcome.REFUSED, "江西 jiangxi  拒绝 refused  deny-lookup-no-case  没有在办案件不得查询 | No look-up without an open case"),
         (Outcome.UNREACHABLE, "江西 jiangxi  无法到达 unreachable"),
         (Outcome.EXPIRED, "江西 jiangxi  已过期 expired"),
+        (
+            Outcome.WAITING,
+            (
+                "江西 jiangxi  待对方受理岗答复 waiting for their desk  "
+                "期限 due 2126-11-24 09:02:03+08:00  稍后查看 read it later: bridgehead lookup history"
+            ),
+        ),
     ],
 )  # fmt: skip
 def test_province_lines_tell_each_outcome_in_both_languages(outcome, told):
@@ -94,6 +101,7 @@ def test_search_object_holds_the_same_for_a_program():
         ([Outcome.UNREACHABLE, Outcome.REFUSED, Outcome.EXPIRED], 1),
         ([Outcome.HIT, Outcome.UNREACHABLE], 3),
         ([Outcome.NO_HIT, Outcome.EXPIRED], 3),
+        ([Outcome.NO_HIT, Outcome.WAITING], 0),
     ],
 )
 def test_outcome_code_refusal_goes_before_silence(outcomes, code):
@@ -103,7 +111,14 @@ def test_outcome_code_refusal_goes_before_silence(outcomes, code):
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
-    [(Outcome.HIT, 0), (Outcome.REFUSED, 1), (Outcome.NO_HIT, 1), (Outcome.UNREACHABLE, 3), (Outcome.EXPIRED, 3)],
+    [
+        (Outcome.HIT, 0),
+        (Outcome.REFUSED, 1),
+        (Outcome.NO_HIT, 1),
+        (Outcome.UNREACHABLE, 3),
+        (Outcome.EXPIRED, 3),
+        (Outcome.WAITING, 0),
+    ],
 )
 def test_fetch_code_is_0_only_for_a_release(outcome, code):
     """Released 0, refused 1, no answer 3."""

@@ -16,7 +16,8 @@ demo|demo stop|node init|node status|node config|keys new|keys show|keys bundle|
 keys revoke|keys admit|agreement draft|agreement sign|agreement collect|agreement status|agreement publish
 agreement refresh|agreement show|permit register|permit endorse|permit suspend|permit restore|permit revoke
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch
-lookup history|lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
+lookup history|lookup inbox|lookup release|lookup refuse|lookup remind
+lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
 oversight flags|oversight digest|subject report|subject correct|subject corrections
 subject grant|subject deny|subject extend|policy check|policy explain|policy replay
 log checkpoint|log proof|log leaf|audit verify|bench|bench lookup

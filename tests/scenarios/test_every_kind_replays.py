@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.permit import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
 from federation.node.incoming import KINDS
@@ -23,7 +24,11 @@ from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
+from federation.node.lookups.intake import desk as intake_desk
+from federation.node.lookups.intake.inbox import list_intake
+from federation.node.lookups.intake.second import remind
 from federation.node.lookups.officers import register_officer_key
+from federation.node.lookups.replies import intake_office
 from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
 from federation.node.send import send
@@ -36,6 +41,7 @@ from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_messa
 from federation.store.messages import list_messages
 from federation.store.records import erase_record, find_record
 from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionQuery, CorrectionStep
+from federation.wire.lookups.intake.values import IntakeQuery, RefuseQuestion, ReleaseQuestion
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ReportQuestion
 from federation.wire.values import ImportChunk, PermitImport, PermitQuery, PermitRecognition
 from tests.node.rig import (
@@ -45,6 +51,7 @@ from tests.node.rig import (
     HALL,
     JIANGXI,
     NODES,
+    POLICE,
     YUSHAN_HALL,
     YUSHAN_POLICE,
     ZHEJIANG,
@@ -58,6 +65,7 @@ from tests.node.rig import (
 
 CASE, PURPOSE = "CASE-2026-0001", "lookup.criminal_investigation"
 RESIDENT = application()
+XINZHOU = parse_agency_id("jiangxi/361102/police")
 PUCHENG = parse_agency_id("fujian/350722/service-hall")
 MADE_UP = [("share-with-household",), ("reply-to-own-request",), ("rule-handle-unknown",)]
 
@@ -74,6 +82,7 @@ async def border_day(rig: Rig) -> None:
     urn = await permits(rig)
     await recognitions(rig, urn)
     await lookups(rig)
+    await intake(rig)
     await reports(rig)
     await corrections(rig, urn)
     await rig.drain()
@@ -150,6 +159,33 @@ async def lookups(rig: Rig) -> None:
     assert gone.policies == ("rule-handle-unknown",)
 
 
+async def intake(rig: Rig) -> None:
+    """lookup.second and .refusal: police away from the border ask twice, a person answers once and refuses once."""
+    node, home, office = rig[JIANGXI], rig.folder, intake_office(rig[ZHEJIANG].trust.in_force, ZHEJIANG)
+    terms = CaseQuestion(
+        case_id="CASE-2026-0003", letter="饶公协〔2026〕3号", counties=frozenset({"330822"}),
+        purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
+    )  # fmt: skip
+    given = {"home": home, "caller": XINZHOU}
+    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).ruling.decision.allowed
+    selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
+    question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
+    for _ in range(2):
+        found = await searching.search(node, question, act=act(PURPOSE, "F03"), **given)
+        assert [answer.outcome for answer in found.answers] == [Outcome.WAITING]
+        await remind(node, found.lookup_id, caller=XINZHOU, act=act(PURPOSE, "F03"))
+    first, second = (await list_intake(rig[ZHEJIANG], IntakeQuery(), caller=office, act=act(PURPOSE, "F03"))).lines
+    refused = RefuseQuestion(request_id=first.request_id, reason=RefusalReason.OTHER, words="案情不清")
+    released = ReleaseQuestion(request_id=second.request_id)
+    for caller in (POLICE, office):
+        for answer in (
+            await intake_desk.refuse(rig[ZHEJIANG], refused, caller=caller, act=act(PURPOSE, "F03")),
+            await intake_desk.release(rig[ZHEJIANG], released, caller=caller, act=act(PURPOSE, "F03")),
+        ):
+            assert answer.ruling.decision.allowed is (caller == office)
+    await rig.drain()
+
+
 async def reports(rig: Rig) -> None:
     """subject.request and .answer: a person's own report at the counter, and one without checking who asks."""
     for checked in (True, False):
@@ -216,7 +252,7 @@ async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(ri
         assert found.differing == (), f"{name}: {found.differing}"
         assert found.reproduced + sum(found.by_rule.values()) == found.decisions
         rules |= found.by_rule
-    assert rules == {"reply-to-own-request": 10, "rule-handle-unknown": 1, "rule-same-value": 1}
+    assert rules == {"reply-to-own-request": 12, "rule-handle-unknown": 1, "rule-same-value": 1, "second-request": 2}
 
 
 async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:

@@ -361,6 +361,9 @@ class Functions:
     calls: list[tuple] = field(default_factory=list)
     failure: BaseException | None = None
 
+    def note(self, *call) -> None:
+        self._note(*call)
+
     def _note(self, *call) -> None:
         self.calls.append(call)
         if self.failure is not None:

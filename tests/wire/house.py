@@ -12,6 +12,7 @@ from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.identity import Gate
 from federation.wire.lookups.corrections.service import CorrectionFunctions, CorrectionService
+from federation.wire.lookups.intake.service import IntakeService
 from federation.wire.lookups.oversight.service import OversightFunctions, OversightService
 from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService
@@ -29,6 +30,7 @@ from federation.wire.services.reconciliation import ReconciliationService
 from federation.wire.values import ClientProfile
 from tests.wire import answers
 from tests.wire.certificates import FEDERATION, Authority, Issued
+from tests.wire.lookups.intake_answers import intake_functions
 
 JIANGXI, ZHEJIANG, FUJIAN = NodeName("jiangxi"), NodeName("zhejiang"), NodeName("fujian")
 
@@ -123,6 +125,7 @@ class House:
         services = AgencyServices(
             permits=PermitService(permits),
             lookups=LookupService(lookups),
+            intake=IntakeService(intake_functions(functions)),
             oversight=OversightService(oversight),
             registers=RegisterService(registers),
             subjects=SubjectService(get_report=functions.get_report),

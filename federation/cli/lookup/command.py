@@ -27,15 +27,13 @@ from federation.cli.client_profile import (
     gathering,
     open_desk,
 )
-from federation.cli.output import Form, FormOption, say, show_json, show_one
+from federation.cli.lookup.acts import end, lookup_act, show
+from federation.cli.lookup.intake import inbox, refuse, release, remind
+from federation.cli.output import Form, FormOption, say, show_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from federation.cli.output import JsonOut
     from federation.wire.client import AgencyClient
     from federation.wire.lookups.values import CaseAnswer, LookupPage, SearchResult
-    from federation.wire.values import Act
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
 cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
@@ -116,7 +114,7 @@ def open_case(
         days=0 if glass else days,
         leader=leader,
     )
-    act = _act(desk)
+    act = lookup_act(desk)
     answer = desk.ask(lambda client: client.lookups.open_case(act, question))
     if glass and answer.ruling.decision.allowed and desk.form is Form.TEXT:
         say(f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:")
@@ -128,7 +126,7 @@ def open_case(
 @gathering(open_desk)
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
-    act = _act(desk)
+    act = lookup_act(desk)
     _show_case(desk, desk.ask(lambda client: client.lookups.close_case(act, case_id)), opened=False)
 
 
@@ -152,7 +150,7 @@ def search(
     from federation.protocol.ids import Realm, parse_node_name
     from federation.wire.lookups.values import LookupQuestion
 
-    text, act = _exact(person), _act(desk)
+    text, act = _exact(person), lookup_act(desk)
     named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
 
@@ -164,8 +162,8 @@ def search(
         return await client.lookups.search(act, question)
 
     result = desk.ask(ask)
-    _show(desk, {"request_id": desk.request_id, **view.search_object(result)}, view.province_lines(result))
-    _end(view.outcome_code(answer.outcome for answer in result.answers))
+    show(desk, {"request_id": desk.request_id, **view.search_object(result)}, view.province_lines(result))
+    end(view.outcome_code(answer.outcome for answer in result.answers))
 
 
 @app.command("fetch")
@@ -191,11 +189,11 @@ def fetch(
         handle=handle.removeprefix(view.HANDLE_PREFIX),
         fields=frozenset(fields),
     )
-    act = _act(desk)
+    act = lookup_act(desk)
     result = desk.ask(lambda client: client.lookups.fetch(act, question))
     told = {"request_id": desk.request_id, "node": question.node, **view.fetch_object(result, full=full)}
-    _show(desk, told, view.fetch_lines(result, full=full))
-    _end(view.fetch_code(result.outcome))
+    show(desk, told, view.fetch_lines(result, full=full))
+    end(view.fetch_code(result.outcome))
 
 
 @app.command("history")
@@ -212,7 +210,10 @@ def history(
     from federation.cli.lookup import view
     from federation.wire.lookups.values import LookupQuery
 
-    act, query = _act(desk), LookupQuery(case_id=case_id, officer=asked_by, page_size=page_size, page_token=page_token)
+    act, query = (
+        lookup_act(desk),
+        LookupQuery(case_id=case_id, officer=asked_by, page_size=page_size, page_token=page_token),
+    )
 
     async def read(client: AgencyClient) -> LookupPage:
         page = await client.lookups.list_lookups(act, query)
@@ -222,7 +223,7 @@ def history(
         return page
 
     page = desk.ask(read, changes=False)
-    _show(desk, view.history_object(page), view.history_lines(page.lines) if page.lines else ())
+    show(desk, view.history_object(page), view.history_lines(page.lines) if page.lines else ())
     if desk.form is Form.TEXT:
         say(f"共 {len(page.lines)} 条 | {len(page.lines)} steps")
         if page.next_page_token:
@@ -266,19 +267,6 @@ def register_key(
     show_one("public_key", public, form)
 
 
-def _act(desk: Desk) -> Act:
-    """Who acts and what for: an investigation unless another purpose was given; policy judges what is unknown."""
-    from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
-    from federation.wire.values import Act
-
-    return Act(
-        request_id=desk.request_id,
-        purpose=desk.purpose or LookupPurpose.CRIMINAL_INVESTIGATION.value,
-        function=desk.function or LOOKUP_FUNCTION,
-        officer=desk.officer,
-    )
-
-
 def _exact(person: str) -> str:
     """What was typed or piped in, with the x of a citizen number as a capital letter."""
     text = (sys.stdin.readline() if person == "-" else person).strip()
@@ -289,18 +277,9 @@ def _show_case(desk: Desk, answer: CaseAnswer, *, opened: bool) -> None:
     from federation.cli.lookup import view
 
     told = {"request_id": desk.request_id, **view.case_object(answer)}
-    _show(desk, told, view.case_lines(answer, opened=opened))
-    _end(0 if answer.ruling.decision.allowed else 1)
+    show(desk, told, view.case_lines(answer, opened=opened))
+    end(0 if answer.ruling.decision.allowed else 1)
 
 
-def _show(desk: Desk, told: dict[str, JsonOut], lines: Iterable[str]) -> None:
-    if desk.form is Form.JSON:
-        show_json(told)
-        return
-    for line in lines:
-        print(line)
-
-
-def _end(code: int) -> None:
-    if code:
-        raise typer.Exit(code)
+for _command, _name in ((inbox, "inbox"), (release, "release"), (refuse, "refuse"), (remind, "remind")):
+    app.command(_name)(gathering(open_desk)(_command))

@@ -7,13 +7,13 @@ both languages; citizen number and day of birth are masked in both forms unless 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from federation.cli.lookup.lines import columns, local_time, time_text
 from federation.cli.permits import view, words
 from federation.domain.lookup.asking import Outcome
-from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
@@ -36,6 +36,7 @@ OUTCOMES: Final[Mapping[Outcome, str]] = MappingProxyType(
         Outcome.REFUSED: "拒绝 refused",
         Outcome.UNREACHABLE: "无法到达 unreachable",
         Outcome.EXPIRED: "已过期 expired",
+        Outcome.WAITING: "待对方受理岗答复 waiting for their desk",
         Outcome.CASE_OPENED: "已通报立案 case opened",
         Outcome.CASE_CLOSED: "已通报结案 case closed",
     }
@@ -59,15 +60,15 @@ def outcome_code(outcomes: Iterable[Outcome]) -> int:
 
 
 def fetch_code(outcome: Outcome) -> int:
-    """The exit code for a fetch: 0 when the fields were released, 3 when no answer came in time, else 1."""
-    if outcome is Outcome.HIT:
+    """The exit code for a fetch: 0 when fields came or wait for a person, 3 when no answer came in time, else 1."""
+    if outcome in (Outcome.HIT, Outcome.WAITING):
         return 0
     return 3 if outcome in _LATE else 1
 
 
 def province_lines(result: SearchResult) -> Iterable[str]:
     """What each province answered, one a line, nothing cut or wrapped; then how a no of ours would become a yes."""
-    yield from _columns([_province_cells(answer) for answer in result.answers])
+    yield from columns([_province_cells(answer) for answer in result.answers])
     ways = dict.fromkeys((answer.explanation_zh, answer.explanation_en) for answer in result.answers)
     for chinese, english in ways:
         if chinese or english:
@@ -89,7 +90,7 @@ def search_object(result: SearchResult) -> dict[str, JsonOut]:
             "node": answer.node,
             "outcome": answer.outcome.value,
             "handle": answer.handle,
-            "expires": _iso(answer.expires),
+            "expires": time_text(answer.expires),
             "policies": list(answer.policies),
             "title_zh": answer.title_zh,
             "title_en": answer.title_en,
@@ -117,7 +118,9 @@ def fetch_lines(result: FetchResult, *, full: bool) -> Iterable[str]:
         for name, value in mask_fields(result.fields, full=full).items():
             yield view.field_line(name, value)
         if result.expires is not None:
-            yield f"可用至 may be read until {_local(result.expires)}"
+            yield f"可用至 may be read until {local_time(result.expires)}"
+    elif result.outcome is Outcome.WAITING and result.expires is not None:
+        yield f"{OUTCOMES[result.outcome]}  期限 due {local_time(result.expires)}"
     elif result.ruling is not None and not result.ruling.decision.allowed:
         yield from view.ruling_lines(result.ruling)
     elif result.policies:
@@ -133,7 +136,7 @@ def fetch_object(result: FetchResult, *, full: bool) -> dict[str, JsonOut]:
         "outcome": result.outcome.value,
         "decision": view.ruling_object(result.ruling) if result.ruling is not None else None,
         "fields": mask_fields(result.fields, full=full),
-        "expires": _iso(result.expires),
+        "expires": time_text(result.expires),
         "policies": list(result.policies),
         "title_zh": result.title_zh,
         "title_en": result.title_en,
@@ -146,7 +149,7 @@ def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterable[str]:
         yield from view.ruling_lines(answer.ruling)
     elif answer.closes is not None:
         done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
-        yield f"案件 case {answer.case_id} {done} {_local(answer.closes)}"
+        yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
 
 
 def case_object(answer: CaseAnswer) -> dict[str, JsonOut]:
@@ -154,7 +157,7 @@ def case_object(answer: CaseAnswer) -> dict[str, JsonOut]:
     return {
         "decision": view.ruling_object(answer.ruling),
         "case_id": answer.case_id,
-        "closes": _iso(answer.closes),
+        "closes": time_text(answer.closes),
     }
 
 
@@ -162,7 +165,7 @@ def history_lines(lines: Sequence[LookupLine]) -> Iterable[str]:
     """The steps of look-ups, one a line, newest first."""
     rows = [
         (
-            _local(line.time),
+            local_time(line.time),
             line.case_id,
             _province(line.node),
             STEPS.get(line.step, line.step),
@@ -173,7 +176,7 @@ def history_lines(lines: Sequence[LookupLine]) -> Iterable[str]:
         for line in lines
     ]
     heads = ("时间 time", "案件 case", "省 province", "步骤 step", "结果 outcome", "民警 officer", "查询号 lookup")
-    return _columns([heads, *rows])
+    return columns([heads, *rows])
 
 
 def history_object(page: LookupPage) -> dict[str, JsonOut]:
@@ -181,7 +184,7 @@ def history_object(page: LookupPage) -> dict[str, JsonOut]:
     lines: JsonOut = [
         {
             "lookup_id": line.lookup_id,
-            "time": _iso(line.time),
+            "time": time_text(line.time),
             "case_id": line.case_id,
             "node": line.node,
             "step": line.step,
@@ -196,7 +199,9 @@ def history_object(page: LookupPage) -> dict[str, JsonOut]:
 def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
     more = ""
     if answer.handle is not None and answer.expires is not None:
-        more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {_local(answer.expires)}"
+        more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {local_time(answer.expires)}"
+    elif answer.outcome is Outcome.WAITING and answer.expires is not None:
+        more = f"期限 due {local_time(answer.expires)}  稍后查看 read it later: bridgehead lookup history"
     elif answer.outcome is Outcome.REFUSED:
         more = f"{', '.join(answer.policies)}  {answer.title_zh} | {answer.title_en}"
     return _province(answer.node), OUTCOMES[answer.outcome], more
@@ -204,17 +209,3 @@ def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
 
 def _province(node: str) -> str:
     return f"{PROVINCES.get(node, '')} {node}".lstrip()
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(view.width_of(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(view.pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _local(time: datetime) -> str:
-    return time.astimezone(view.CHINA).isoformat(sep=" ", timespec="seconds")
-
-
-def _iso(time: datetime | None) -> str | None:
-    return None if time is None else format_time(time)

@@ -90,6 +90,7 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     CASE_OPENED = "case_opened"
     CASE_CLOSED = "case_closed"
+    WAITING = "waiting"
 
 
 class Urgency(StrEnum):
@@ -99,12 +100,23 @@ class Urgency(StrEnum):
     ROUTINE = "routine"
 
 
-_TIMES: Final = MappingProxyType({Urgency.URGENT: timedelta(minutes=10), Urgency.ROUTINE: timedelta(hours=1)})
+TIMES: Final = MappingProxyType({Urgency.URGENT: timedelta(minutes=10), Urgency.ROUTINE: timedelta(hours=1)})
+"""The clocks `lookup.urgent` and `lookup.routine` of the clock table, counted from the asking."""
 
 
 def deadline_of(urgency: Urgency, asked: datetime) -> datetime:
     """Until when an answer is waited for; after it the look-up has expired on both sides."""
-    return asked + _TIMES[urgency]
+    return asked + TIMES[urgency]
+
+
+def urgency_of(asked: datetime, expires: datetime) -> Urgency:
+    """How urgent a question is by the time that its asker gave it, which is what its statement says of it."""
+    return Urgency.URGENT if expires - asked <= TIMES[Urgency.URGENT] else Urgency.ROUTINE
+
+
+def reply_lifetime(expires: datetime, now: datetime, tolerance: timedelta) -> timedelta:
+    """How long a reply may travel: as long as its request is waited for, and the clocks' tolerance."""
+    return max(expires - now, timedelta(0)) + tolerance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,9 @@ REPLY_RULE: Final = "reply-to-own-request"
 OWN_ERASURE_RULE: Final = "receipt-of-own-erasure"
 """The giver is told that what it handed over has ended and was destroyed: nobody has to ask for that."""
 
+SECOND_RULE: Final = "second-request"
+"""What asks once more for the answer to a request that was let out before, and taken in by the other side."""
+
 _REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
@@ -34,8 +37,8 @@ def refusal_rule(error: RuleError) -> str:
 def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
     """The name of the rule that made the decision of a leaf, if one did and if it holds when looked at again.
 
-    A reply must cite a request that this node sent to that very node; the receipt of an erasure must cite what this
-    log says was erased; a rule's own refusal must be a refusal.
+    A reply must cite a request that this node sent to that very node, a second request one that went the same way as
+    itself; the receipt of an erasure must cite what this log says was erased; a rule's own refusal must be a refusal.
     """
     if len(leaf.policies) != 1:
         return None
@@ -44,6 +47,8 @@ def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
         return name if leaf.verdict is Verdict.ALLOWED and _is_reply(source, index, leaf) else None
     if name == OWN_ERASURE_RULE:
         return name if leaf.kind is LeafKind.SENT and _is_own_erasure(source, index) else None
+    if name == SECOND_RULE:
+        return name if leaf.verdict is Verdict.ALLOWED and _is_second(source, index, leaf) else None
     return name if leaf.kind is LeafKind.REFUSED and _REFUSAL.fullmatch(name) else None
 
 
@@ -69,6 +74,15 @@ def _is_own_erasure(source: Source, index: int) -> bool:
     if statement is None or received is None:
         return False
     return find_leaf(source, LeafKind.ERASURE, received.digest) is not None
+
+
+def _is_second(source: Source, index: int, leaf: Leaf) -> bool:
+    direction: Direction = "sent" if leaf.kind is LeafKind.SENT else "received"
+    statement = _statement_at(source, direction, index)
+    if statement is None or statement.in_reply_to is None:
+        return False
+    request = find_by_digest(source, direction, statement.in_reply_to)
+    return request is not None and request.pair == statement.pair == leaf.pair
 
 
 def _statement_at(source: Source, direction: Direction, index: int) -> Statement | None:

@@ -7,35 +7,59 @@ in must cite a question of ours to that very node.
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
+from federation.domain.lookup.asking import reply_lifetime
 from federation.node.judgement import Incoming, Judgement
 from federation.node.log.rules import REPLY_RULE
 from federation.node.lookups import records
+from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
 from federation.node.node import Node
 from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.trust import InForce
 from federation.protocol.body import Body
-from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.ids import AgencyId, MessageId, NodeName
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, Grounds
-from federation.protocol.statement import Recipient, Sender
+from federation.protocol.policy import Decision, Grounds, PolicyRequest
+from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import find_by_digest
+from federation.store.messages import StoredMessage, find_by_digest
 
-ANSWER_LIFETIME = timedelta(hours=1)
-"""An answer that cannot be delivered within the routine hour is of no use: it expires on both sides."""
 POLICE = "police"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """What is replied: kind, body, and the decision behind it; `officer` is the person at the desk, if one answers.
+
+    `asked` are the questions that were put to policy for this very reply; none when the request's own are.
+    """
+
+    kind: str
+    body: Body
+    decision: Decision
+    officer: str | None = None
+    asked: tuple[PolicyRequest, ...] = ()
 
 
 def reply_to(
     node: Node, transaction: GroupTransaction, incoming: Incoming, *, kind: str, body: Body, decision: Decision
 ) -> None:
-    """Drafts, numbers, signs, logs and queues the reply to a question, under the question's own purpose and case."""
+    """Drafts, numbers, signs, logs and queues the reply that the node gives by itself."""
+    record_reply(node, transaction, incoming, answering=Answering(kind=kind, body=body, decision=decision))
+
+
+def record_reply(node: Node, transaction: GroupTransaction, incoming: Incoming, *, answering: Answering) -> MessageId:
+    """Drafts, numbers, signs, logs and queues the reply to a question, under the question's own purpose and case.
+
+    It travels no longer than its question is waited for. Returns its id.
+    """
     statement, in_force = incoming.statement, node.trust.in_force
     cause = Cause(
-        sender=Sender(node=node.name, agency=_intake(in_force, node.name)),
+        sender=Sender(node=node.name, agency=intake_office(in_force, node.name), officer=answering.officer),
         purpose=statement.purpose,
         function=statement.function,
         basis=statement.basis,
@@ -43,14 +67,17 @@ def reply_to(
         in_reply_to=incoming.digest,
     )
     draft = Draft(
-        kind=kind,
+        kind=answering.kind,
         recipient=Recipient(node=statement.sender.node, agency=statement.sender.agency),
         cause=cause,
-        body=body,
-        decision=decision,
-        lifetime=ANSWER_LIFETIME,
+        body=answering.body,
+        decision=answering.decision,
+        lifetime=reply_lifetime(statement.expires, node.now(), in_force.agreement.clock_tolerance),
+        asked=answering.asked,
     )
-    record_message(node, transaction, make_ready(node, draft), in_force=in_force)
+    ready = make_ready(node, draft)
+    record_message(node, transaction, ready, in_force=in_force)
+    return ready.id
 
 
 def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None, handle: str | None = None) -> Judgement:
@@ -87,6 +114,30 @@ def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None, 
     )
 
 
+def take_lookup_reply(
+    node: Node, incoming: Incoming, *, ends: datetime | None = None, handle: str | None = None
+) -> Judgement:
+    """Takes in the reply to a look-up, in its time.
+
+    One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
+
+    Raises:
+        MalformedError: REPLY_UNASKED.
+    """
+    judgement = take_reply(node, incoming, ends=ends, handle=handle)
+    request = find_by_digest(node.database, "sent", incoming.statement.in_reply_to or "")
+    tolerance = node.trust.in_force.agreement.clock_tolerance
+    if request is not None and node.now() > statement_of(request).expires + tolerance:
+        too_late = RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
+        return Judgement(decision=refused_by_rule(too_late), apply=write_nothing)
+    return judgement
+
+
+def statement_of(message: StoredMessage) -> Statement:
+    """The statement of a message of our own store."""
+    return decode_statement(parse_envelope(message.envelope).payload)
+
+
 def only_item(body: Body) -> bytes:
     """The one item of a body.
 
@@ -103,7 +154,7 @@ def one_item_body(media_type: str, content: bytes) -> Body:
     return Body(type=media_type, salt=os.urandom(32), items=(content,))
 
 
-def _intake(in_force: InForce, node: NodeName) -> AgencyId:
+def intake_office(in_force: InForce, node: NodeName) -> AgencyId:
     """The one office that answers for a province (article 347): its first police office by name."""
     offices = sorted(agency for agency in in_force.member(node).agencies if agency.kind == POLICE)
     if not offices:

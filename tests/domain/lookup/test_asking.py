@@ -303,10 +303,10 @@ def test_deadline_is_ten_minutes_or_one_hour():
     assert deadline_of(Urgency.ROUTINE, NOW) == NOW + timedelta(hours=1)
 
 
-def test_outcomes_are_five_honest_ones_for_a_question_and_two_for_a_case():
+def test_outcomes_are_six_honest_ones_for_a_question_and_two_for_a_case():
     """One of them for each province asked, or told of a case."""
     told = {"case_opened", "case_closed"}
-    assert set(Outcome) - told == {"hit", "no_hit", "refused", "unreachable", "expired"}
+    assert set(Outcome) - told == {"hit", "no_hit", "refused", "unreachable", "expired", "waiting"}
 
 
 @pytest.mark.parametrize("item", [SEARCH, HIT, FETCH, RELEASE], ids=["search", "answer", "fetch", "release"])

@@ -5,6 +5,7 @@ The case, the handle, the officer's own signature, every field.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from federation.domain.lookup.asking import (
@@ -15,6 +16,7 @@ from federation.domain.lookup.asking import (
     encode_release_item,
     verify_step_up,
 )
+from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.handle import (
     Handle,
     verify_handle,
@@ -24,23 +26,37 @@ from federation.domain.lookup_policy import (
 )
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
-from federation.node.lookups.answering.dossiers import dossier_of, find_dossier
-from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule, write_nothing
+from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of, find_dossier
+from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule
+from federation.node.lookups.intake.entries import entry_of, put_entry
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.subjects.given import given_of, put_given
 from federation.node.trust import InForce
+from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import decide
+from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Statement
 from federation.store.exchange_log import GroupTransaction
 
 
-def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    """Judges a fetch anew: the case, the handle, the officer's signature, every field.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighedFetch:
+    """A fetch as policy and the store see it now; `asked` is empty when a rule refused before policy was asked."""
+
+    item: FetchItem
+    case: LookupCase | None
+    handle: Handle | None
+    found: FoundDossier | None
+    asked: tuple[PolicyRequest, ...]
+    decision: Decision
+
+
+def weigh_fetch(node: Node, incoming: Incoming, in_force: InForce) -> WeighedFetch:
+    """Puts a fetch to the rules of its handle and to policy: the case, the officer's signature, every field.
 
     Raises:
         MalformedError: as `decode_fetch_item`; HANDLE_UNKNOWN when the record is gone.
@@ -50,42 +66,72 @@ def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     case = records.find_case(node.database, asker.node, statement.case or "", told=True)
     handle = records.find_handle(node.database, item.handle)
     found = find_dossier(node, handle.dossier) if handle is not None else None
-
-    def remember(transaction: GroupTransaction, verdict: Verdict, fields: frozenset[str]) -> None:
-        subject = found.subject(fields) if found is not None else None
-        if subject is not None:
-            given = given_of(statement, case=case, verdict=verdict, fields=fields, now=node.now())
-            put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
-
-    def refused(transaction: GroupTransaction) -> None:
-        remember(transaction, Verdict.REFUSED, item.fields)
-
+    weighed = partial(WeighedFetch, item=item, case=case, handle=handle, found=found)
     try:
-        handle = _valid_handle(node, handle, statement)
+        _valid_handle(node, handle, statement)
     except RuleError as error:
-        return Judgement(decision=refused_by_rule(error), apply=write_nothing, refused=refused)
+        return weighed(asked=(), decision=refused_by_rule(error))
     if found is None:
         raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
     counties = frozenset({asker.county, found.division})
     occasion = occasion_of(statement, case=case, counties=counties, node=node, step_up=_is_signed(item))
     dossier = dossier_of(node.name, found, node.today())
     request = fetch_request(agency_facts(in_force, asker), dossier, occasion=occasion, fields=item.fields)
-    decision = decide(in_force.policies, request)
-    if decision.by_desk:
-        decision = refused_by_rule(
-            RuleError("DESK_MISSING", "a person must answer this, and this province has no desk yet")
-        )
-    fields, expires = decision.fields & item.fields, handle.expires
+    return weighed(asked=(request,), decision=decide(in_force.policies, request))
+
+
+def judge_fetch(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Judges a fetch anew; what policy allows is released at once, or waits for a person.
+
+    Raises:
+        MalformedError: as `weigh_fetch`.
+    """
+    weighed = weigh_fetch(node, incoming, in_force)
+    item, decision = weighed.item, weighed.decision
+
+    def refused(transaction: GroupTransaction) -> None:
+        remember_fetch(node, transaction, incoming, weighed=weighed, verdict=Verdict.REFUSED)
 
     def apply(transaction: GroupTransaction) -> None:
-        values = found.release(fields)
-        release = ReleaseItem(lookup_id=item.lookup_id, handle=item.handle, fields=values, expires=expires)
-        body = one_item_body(RELEASE_BODY, encode_release_item(release))
+        if decision.by_desk:
+            record = weighed.handle.dossier.id if weighed.handle is not None else ""
+            entry = entry_of(incoming, lookup_id=item.lookup_id, person=record, fields=item.fields)
+            put_entry(transaction, entry, owner=node.name)
+            return
+        body = release_fetch(node, transaction, incoming, weighed=weighed)
         reply_to(node, transaction, incoming, kind=RELEASE_KIND, body=body, decision=decision)
-        remember(transaction, Verdict.ALLOWED, fields)
 
-    wake = partial(node.wake_delivery, asker.node)
-    return Judgement(asked=(request,), decision=decision, apply=apply, refused=refused, after=wake)
+    wake = partial(node.wake_delivery, incoming.statement.sender.node)
+    return Judgement(asked=weighed.asked, decision=decision, apply=apply, refused=refused, after=wake)
+
+
+def release_fetch(node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedFetch) -> Body:
+    """The release of what was asked for and allowed, and what the person may later be told of it.
+
+    Raises:
+        MalformedError: HANDLE_UNKNOWN when the record is gone.
+    """
+    item, found, handle = weighed.item, weighed.found, weighed.handle
+    if found is None or handle is None:
+        raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
+    fields = weighed.decision.fields & item.fields
+    release = ReleaseItem(
+        lookup_id=item.lookup_id, handle=item.handle, fields=found.release(fields), expires=handle.expires
+    )
+    remember_fetch(node, transaction, incoming, weighed=weighed, verdict=Verdict.ALLOWED)
+    return one_item_body(RELEASE_BODY, encode_release_item(release))
+
+
+def remember_fetch(
+    node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedFetch, verdict: Verdict
+) -> None:
+    """Keeps for the person what was given or refused; nothing when the record tells of nobody."""
+    statement, found = incoming.statement, weighed.found
+    fields = weighed.item.fields if verdict is Verdict.REFUSED else weighed.decision.fields & weighed.item.fields
+    subject = found.subject(fields) if found is not None else None
+    if subject is not None:
+        given = given_of(statement, case=weighed.case, verdict=verdict, fields=fields, now=node.now())
+        put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
 
 
 def _valid_handle(node: Node, handle: Handle | None, statement: Statement) -> Handle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from federation.domain.lookup.asking import urgency_of
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup_policy import (
     LookupOccasion,
@@ -29,6 +30,7 @@ def occasion_of(
         purpose_in_case=case is not None and statement.purpose in case.purposes,
         county_in_case=case is not None and counties <= case.counties,
         step_up=step_up,
+        urgency=urgency_of(statement.created, statement.expires),
     )
 
 

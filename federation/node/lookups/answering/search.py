@@ -2,23 +2,26 @@
 
 What policy allows is answered in the same transaction that receives it: the reply is numbered, signed and logged there,
 and cites the request. A hit is an opaque handle, never a field; several records of one person are one hit. A fetch is
-judged anew: the case, the handle, the officer's own signature, every field.
+judged anew: the case, the handle, the officer's own signature, every field. What a person must answer waits at the
+intake desk, and is weighed again when that person answers.
 Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 articles 346 to 353.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from federation.domain.lookup.asking import (
     ANSWER_BODY,
     DOSSIER_OF,
     AnswerItem,
+    SearchItem,
     decode_search_item,
     encode_answer_item,
 )
+from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.handle import (
     HANDLE_RANDOM_BYTES,
     Handle,
@@ -32,7 +35,8 @@ from federation.domain.lookup_policy import (
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of, find_own
-from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule
+from federation.node.lookups.answering.occasion import occasion_of
+from federation.node.lookups.intake.entries import entry_of, put_entry
 from federation.node.lookups.kinds import ANSWER_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.lookups.watch.flags import desk_for, judge_hit, put_flags
@@ -40,14 +44,32 @@ from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.subjects.given import given_of, put_given
 from federation.node.trust import InForce
-from federation.protocol.errors import RuleError
+from federation.protocol.body import Body
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import PolicyRequest, decide
+from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.store.exchange_log import GroupTransaction
 
 
-def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    """Judges a search; what policy allows is answered in the transaction that receives it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighedSearch:
+    """A search as policy and the store see it now: what is asked, what policy says, which records it may hear of.
+
+    `asked` is the question that decides, `asked_of_records` those about single records, which show in the answer only.
+    """
+
+    item: SearchItem
+    case: LookupCase | None
+    asked: PolicyRequest
+    asked_of_records: tuple[PolicyRequest, ...]
+    decision: Decision
+    hits: tuple[FoundDossier, ...]
+    by_desk: bool
+
+
+def weigh_search(node: Node, incoming: Incoming, in_force: InForce) -> WeighedSearch:
+    """Puts a search to policy: without a record, then for each record found.
+
+    A person answers when policy says so of the search, or of a record that it finds.
 
     Raises:
         MalformedError: as `decode_search_item`.
@@ -61,46 +83,79 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
     nothing_yet = DossierFacts(province=node.name, kind=DOSSIER_OF[item.selector.kind].value)
     request = search_request(sender, nothing_yet, occasion=occasion)
     decision = decide(in_force.policies, request)
-    if decision.by_desk:
-        decision = refused_by_rule(
-            RuleError("DESK_MISSING", "a person must answer this, and this province has no desk yet")
-        )
-    asked_of_records: list[PolicyRequest] = []
-
-    def is_answered(found: FoundDossier) -> bool:
-        """A record that policy keeps from this asker is no hit: a refusal would tell that it exists."""
+    about: list[tuple[FoundDossier, PolicyRequest]] = []
+    for found in find_own(node, item.selector) if decision.allowed else ():
         counties = frozenset({asker.county, found.division})
-        about = occasion_of(statement, case=case, counties=counties, node=node)
-        asked_of_records.append(search_request(sender, dossier_of(node.name, found, today), occasion=about))
-        return decide(in_force.policies, asked_of_records[-1]).allowed
+        of_record = occasion_of(statement, case=case, counties=counties, node=node)
+        about.append((found, search_request(sender, dossier_of(node.name, found, today), occasion=of_record)))
+    decisions = [(found, decide(in_force.policies, question)) for found, question in about]
+    return WeighedSearch(
+        item=item,
+        case=case,
+        asked=request,
+        asked_of_records=tuple(question for _, question in about),
+        decision=decision,
+        # a record that policy keeps from this asker is no hit: a refusal would tell that it exists
+        hits=tuple(found for found, said in decisions if said.allowed),
+        by_desk=decision.by_desk or any(said.by_desk for _, said in decisions),
+    )
 
-    hits = [found for found in find_own(node, item.selector) if is_answered(found)] if decision.allowed else []
+
+def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Judges a search; what policy allows is answered in the transaction that receives it, or waits for a person.
+
+    Raises:
+        MalformedError: as `decode_search_item`.
+    """
+    weighed = weigh_search(node, incoming, in_force)
+    item = weighed.item
 
     def apply(transaction: GroupTransaction) -> None:
-        answer = AnswerItem(lookup_id=item.lookup_id, hit=False)
-        if hits and case is not None:
-            handle = Handle(
-                handle=format_handle(secrets.token_bytes(HANDLE_RANDOM_BYTES)),
-                lookup_id=item.lookup_id,
-                case_id=case.case_id,
-                asker=asker,
-                officer=statement.sender.officer or "",
-                dossier=hits[0].ref,
-                expires=handle_expires(case, node.now()),
-            )
-            records.put_handle(transaction, handle, owner=node.name)
-            for found in hits:
-                raised = judge_hit(node.home, replace(handle, dossier=found.ref), node.now())
-                put_flags(transaction, raised, owner=node.name, desk=desk_for(node, found.division))
-            answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
-            subject = hits[0].subject(frozenset())
-            if subject is not None:
-                given = given_of(statement, case=case, verdict=Verdict.ALLOWED, fields=frozenset(), now=node.now())
-                put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
-        body = one_item_body(ANSWER_BODY, encode_answer_item(answer))
-        reply_to(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=decision)
+        if weighed.by_desk:
+            entry = entry_of(incoming, lookup_id=item.lookup_id, person=item.selector.value, fields=frozenset())
+            put_entry(transaction, entry, owner=node.name)
+            return
+        body = answer_search(node, transaction, incoming, weighed=weighed)
+        reply_to(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=weighed.decision)
 
-    wake = partial(node.wake_delivery, asker.node)
     return Judgement(
-        asked=(request,), asked_of_records=tuple(asked_of_records), decision=decision, apply=apply, after=wake
+        asked=(weighed.asked,),
+        asked_of_records=weighed.asked_of_records,
+        decision=weighed.decision,
+        apply=apply,
+        after=partial(node.wake_delivery, incoming.statement.sender.node),
     )
+
+
+def answer_search(node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedSearch) -> Body:
+    """The answer to a search, hit or no hit; a hit leaves its handle and what the person may later be told."""
+    statement, item, case = incoming.statement, weighed.item, weighed.case
+    answer = AnswerItem(lookup_id=item.lookup_id, hit=False)
+    if weighed.hits and case is not None:
+        handle = Handle(
+            handle=format_handle(secrets.token_bytes(HANDLE_RANDOM_BYTES)),
+            lookup_id=item.lookup_id,
+            case_id=case.case_id,
+            asker=statement.sender.agency,
+            officer=statement.sender.officer or "",
+            dossier=weighed.hits[0].ref,
+            expires=handle_expires(case, node.now()),
+        )
+        records.put_handle(transaction, handle, owner=node.name)
+        for found in weighed.hits:
+            raised = judge_hit(node.home, replace(handle, dossier=found.ref), node.now())
+            put_flags(transaction, raised, owner=node.name, desk=desk_for(node, found.division))
+        answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
+        remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.ALLOWED)
+    return one_item_body(ANSWER_BODY, encode_answer_item(answer))
+
+
+def remember_search(
+    node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedSearch, verdict: Verdict
+) -> None:
+    """Keeps for the person that somebody was told of them, or turned away; nothing when no record is theirs."""
+    subject = weighed.hits[0].subject(frozenset()) if weighed.hits else None
+    if subject is not None:
+        statement = incoming.statement
+        given = given_of(statement, case=weighed.case, verdict=verdict, fields=frozenset(), now=node.now())
+        put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)

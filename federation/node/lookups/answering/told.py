@@ -7,6 +7,7 @@ from federation.domain.lookup.asking import (
     decode_release_item,
 )
 from federation.domain.lookup.case import decode_case, verify_case_follows
+from federation.domain.lookup.refusal import decode_refusal
 from federation.domain.lookup_policy import (
     case_request,
 )
@@ -14,7 +15,7 @@ from federation.domain.permit_policy import Occasion
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
-from federation.node.lookups.replies import only_item, take_reply
+from federation.node.lookups.replies import only_item, take_lookup_reply
 from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.trust import InForce
@@ -51,10 +52,17 @@ def judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
     """Takes in hit or no hit, the reply to a search of ours."""
     del in_force
     answer = decode_answer_item(only_item(incoming.body))
-    return take_reply(node, incoming, ends=answer.expires, handle=answer.handle)
+    return take_lookup_reply(node, incoming, ends=answer.expires, handle=answer.handle)
 
 
 def judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     """Takes in the fields that were released to us, the reply to a fetch of ours."""
     release = decode_release_item(only_item(incoming.body), in_force.agreement.realm)
-    return take_reply(node, incoming, ends=release.expires)
+    return take_lookup_reply(node, incoming, ends=release.expires)
+
+
+def judge_refusal(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Takes in that a person at the other side's desk refused, the reply to a search or a fetch of ours."""
+    del in_force
+    decode_refusal(only_item(incoming.body))
+    return take_lookup_reply(node, incoming)

@@ -29,7 +29,7 @@ from federation.domain.lookup.handle import parse_handle
 from federation.domain.lookup_policy import DossierFacts, fetch_request
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept
-from federation.node.lookups.asking.outcomes import wait_outcome
+from federation.node.lookups.asking.outcomes import silent_outcome, wait_outcome, waits_until
 from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said, Step, occasion_of, take_step
 from federation.node.lookups.asking.refusals import rule_refusal
 from federation.node.lookups.cases import find_own_case
@@ -145,12 +145,12 @@ async def _result(errand: Errand, kept: Kept) -> FetchResult:
     node, line = errand.node, kept.lines[0]
     if not line.ruling.decision.allowed:
         return _refused(line.ruling.decision, ruling=line.ruling)
-    came = await wait_outcome(node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS)
+    by_desk = line.ruling.decision.by_desk
+    came = await wait_outcome(node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS, by_desk=by_desk)
     if came.refusal is not None:
         return _refused(came.refusal, ruling=line.ruling)
     if came.reply is None:
-        late = came.expired or came.received
-        return FetchResult(outcome=Outcome.EXPIRED if late else Outcome.UNREACHABLE, ruling=line.ruling)
+        return FetchResult(outcome=silent_outcome(came), ruling=line.ruling, expires=waits_until(came))
     return await _read(errand, kept, ends=came.answered.ends if came.answered is not None else None)
 
 

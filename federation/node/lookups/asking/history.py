@@ -60,4 +60,6 @@ def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
         return Outcome.NO_HIT if came.answered.ends is None else Outcome.HIT
     if asked.outcome is not None and came.received:
         return asked.outcome
-    return Outcome.EXPIRED if came.expired else None
+    if came.expired:
+        return Outcome.EXPIRED
+    return Outcome.WAITING if came.received else None

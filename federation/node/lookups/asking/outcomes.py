@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
 from federation.node.log.rules import refusal_rule
 from federation.node.lookups import records
 from federation.node.node import Node
@@ -22,7 +25,7 @@ class Came:
     """The reply, or who refused and why, or that it expired; none of them while it is awaited.
 
     `answered`: that it was replied to, even when the reply has been erased since. `received`: the other side has our
-    statement, and will reply if it is a question.
+    statement, and will reply if it is a question; until `due`, after which it has expired.
     """
 
     reply: bytes | None = None
@@ -30,6 +33,7 @@ class Came:
     refusal: Decision | None = None
     expired: bool = False
     received: bool = False
+    due: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -42,6 +46,8 @@ def find_outcome(node: Node, digest: str, *, message_id: str) -> Came:
     answered = records.find_reply_line(node.database, digest)
     if answered is not None:
         body = find_body(node.database, answered.message_id)
+        if body is not None and body.type == REFUSAL_BODY:
+            return Came(refusal=_desk_decision(decode_refusal(body.items[0])), answered=answered, received=True)
         return Came(reply=body.items[0] if body is not None else None, answered=answered, received=True)
     row = find_outbox(node.database, MessageId(message_id))
     if row is None:
@@ -52,16 +58,33 @@ def find_outcome(node: Node, digest: str, *, message_id: str) -> Came:
             return Came(refusal=_decision_of(node, leaf.policies), received=True)
     elif row.state == "rejected":
         return Came(refusal=_rejection(row.last_error or "UNKNOWN"))
-    return Came(expired=row.expires < node.now(), received=row.receipt_leaf is not None)
+    return Came(expired=row.expires < node.now(), received=row.receipt_leaf is not None, due=row.expires)
 
 
-async def wait_outcome(node: Node, digest: str, *, message_id: str, seconds: float) -> Came:
-    """Waits until nothing more is awaited, at most so long; what comes later is found in the store."""
+async def wait_outcome(node: Node, digest: str, *, message_id: str, seconds: float, by_desk: bool = False) -> Came:
+    """Waits until nothing more is awaited, at most so long; what comes later is found in the store.
+
+    When a person must answer (`by_desk`) it is enough that the other side has it.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while not (came := find_outcome(node, digest, message_id=message_id)).ended and loop.time() < end:
+    while True:
+        came = find_outcome(node, digest, message_id=message_id)
+        if came.ended or (by_desk and came.received) or loop.time() >= end:
+            return came
         await node.arrivals.wait(digest)
-    return came
+
+
+def silent_outcome(came: Came) -> Outcome:
+    """What it is when there is neither reply nor refusal: expired, waiting for a person who has it, or out of reach."""
+    if came.expired:
+        return Outcome.EXPIRED
+    return Outcome.WAITING if came.received else Outcome.UNREACHABLE
+
+
+def waits_until(came: Came) -> datetime | None:
+    """Until when the other side's desk may answer; None when nothing is waited for there."""
+    return came.due if silent_outcome(came) is Outcome.WAITING else None
 
 
 async def wait_received(node: Node, digest: str, *, message_id: str, seconds: float) -> None:
@@ -73,6 +96,19 @@ async def wait_received(node: Node, digest: str, *, message_id: str, seconds: fl
         if came.received or came.ended:
             return
         await node.arrivals.wait(digest)
+
+
+def _desk_decision(refusal: Refusal) -> Decision:
+    """A refusal by a person at the other side's desk: the reason, and that person's own words."""
+    title_zh, title_en = refusal_titles(refusal)
+    return Decision(
+        verdict=Verdict.REFUSED,
+        policies=(f"desk-{refusal.reason.value.replace('_', '-')}",),
+        fields=frozenset(),
+        reason=Grounds.FORBIDDEN,
+        title_zh=title_zh,
+        title_en=title_en,
+    )
 
 
 def _decision_of(node: Node, policies: Sequence[str]) -> Decision:

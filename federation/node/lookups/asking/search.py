@@ -25,7 +25,7 @@ from federation.domain.lookup.asking import (
 from federation.domain.lookup.case import LookupCase, case_provinces
 from federation.domain.lookup_policy import DossierFacts, search_request
 from federation.node.lookups.asking.kept import Kept, KeptLine
-from federation.node.lookups.asking.outcomes import wait_outcome
+from federation.node.lookups.asking.outcomes import silent_outcome, wait_outcome, waits_until
 from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said, Step, occasion_of, take_step
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import SEARCH_KIND
@@ -93,14 +93,15 @@ async def _answer(node: Node, line: KeptLine) -> ProvinceAnswer:
     """What a province answered, or why it was not asked."""
     decision, ruling = line.ruling.decision, line.ruling
     if decision.allowed:
-        came = await wait_outcome(node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS)
+        came = await wait_outcome(
+            node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS, by_desk=decision.by_desk
+        )
         if came.reply is not None:
             item = decode_answer_item(came.reply)
             outcome = Outcome.HIT if item.hit else Outcome.NO_HIT
             return ProvinceAnswer(node=line.node, outcome=outcome, handle=item.handle, expires=item.expires)
         if came.refusal is None:
-            late = came.expired or came.received
-            return ProvinceAnswer(node=line.node, outcome=Outcome.EXPIRED if late else Outcome.UNREACHABLE)
+            return ProvinceAnswer(node=line.node, outcome=silent_outcome(came), expires=waits_until(came))
         decision = came.refusal
     return ProvinceAnswer(
         node=line.node,

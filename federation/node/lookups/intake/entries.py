@@ -1,0 +1,128 @@
+"""Questions at the intake desk as records of the store: one a request, under the id of the request's own message.
+
+What is asked and about whom is sealed; status and day stand in plain columns. An entry is written in the transaction
+that receives its request, so that a repeat of the request makes no second line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from federation.domain.lookup.asking import urgency_of
+from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake
+from federation.node.judgement import Incoming
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import MessageId, NodeName
+from federation.protocol.statement import decode_statement
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import find_by_digest, find_message, load_body
+from federation.store.records import Record, find_record, list_records, put_records
+
+INTAKE = "lookup-intake"
+MAX_ENTRIES = 10_000
+"""So many entries are read at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptEntry:
+    """An entry as it is stored now; `version` is what the next one replaces."""
+
+    entry: IntakeEntry
+    version: int
+
+
+def entry_of(incoming: Incoming, *, lookup_id: MessageId, person: str, fields: frozenset[str]) -> IntakeEntry:
+    """A question that begins to wait: until its own statement ends."""
+    statement = incoming.statement
+    return IntakeEntry(
+        request_id=statement.id,
+        digest=incoming.digest,
+        seq=statement.seq,
+        status=IntakeStatus.WAITING,
+        lookup_id=lookup_id,
+        step=statement.kind,
+        asker=statement.sender.agency,
+        officer=statement.sender.officer or "",
+        case_id=statement.case or "",
+        purpose=statement.purpose,
+        function=statement.function,
+        urgency=urgency_of(statement.created, statement.expires),
+        person=person,
+        fields=fields,
+        created=statement.created,
+        due=statement.expires,
+    )
+
+
+def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> None:
+    """Stores an entry in the place of that version; 0 when it is new.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when another act came first.
+    """
+    record = Record(
+        id=entry.request_id,
+        kind=INTAKE,
+        owner=owner,
+        version=replaces + 1,
+        replica=False,
+        status=entry.status.value,
+        division=entry.asker.county,
+        due_date=entry.due.date(),
+        content=encode_intake(entry),
+    )
+    put_records(transaction, [record], expect_version=replaces or None)
+
+
+def find_entry(source: Source, request_id: str) -> KeptEntry | None:
+    """The entry of a request as it is now."""
+    record = find_record(source, INTAKE, request_id, replica=False)
+    return KeptEntry(entry=decode_intake(record.content), version=record.version) if record is not None else None
+
+
+def load_entry(source: Source, request_id: str) -> KeptEntry:
+    """The entry of a request as it is now.
+
+    Raises:
+        NotFoundError: INTAKE_UNKNOWN.
+    """
+    kept = find_entry(source, request_id)
+    if kept is None:
+        raise NotFoundError("INTAKE_UNKNOWN", f"no request {request_id!r:.50} waits or waited at this desk")
+    return kept
+
+
+def find_entry_of(source: Source, digest: str) -> KeptEntry | None:
+    """The entry of the request with that digest; None when it was never at the desk."""
+    message = find_by_digest(source, "received", digest)
+    return find_entry(source, message.id) if message is not None else None
+
+
+def list_entries(source: Source, status: IntakeStatus | None = None) -> Sequence[KeptEntry]:
+    """The entries of one status, or of every one, by id, which is the order of asking."""
+    found: list[KeptEntry] = []
+    after = ""
+    while True:
+        page = list_records(
+            source, INTAKE, after_id=after, limit=MAX_ENTRIES, replica=False, status=status.value if status else None
+        )
+        found += [KeptEntry(entry=decode_intake(record.content), version=record.version) for record in page]
+        if len(page) < MAX_ENTRIES:
+            return found
+        after = page[-1].id
+
+
+def load_incoming(source: Source, entry: IntakeEntry) -> Incoming:
+    """The request itself, as it was received.
+
+    Raises:
+        NotFoundError: BODY when its body was erased, INTAKE_UNKNOWN when the store does not have the message.
+    """
+    message = find_message(source, "received", entry.request_id)
+    if message is None:
+        raise NotFoundError("INTAKE_UNKNOWN", f"the message of request {entry.request_id} is not in the store")
+    statement = decode_statement(parse_envelope(message.envelope).payload)
+    return Incoming(statement=statement, body=load_body(source, message.id), digest=message.digest)

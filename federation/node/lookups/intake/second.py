@@ -1,0 +1,193 @@
+"""The second request: asking once more for an answer that a person at the other side's desk owes us.
+
+It is a signed statement that cites the request; one a request is sent, by the officer or by the node at half of the
+clock. At the desk it puts the request at the top of the inbox. Source: Nlets second requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from federation.domain.lookup.asking import reply_lifetime
+from federation.domain.lookup.intake import IntakeStatus
+from federation.domain.lookup.refusal import SECOND_BODY, decode_second, encode_second
+from federation.node.judgement import Incoming, Judgement
+from federation.node.log.rules import SECOND_RULE
+from federation.node.lookups import records
+from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
+from federation.node.lookups.intake.entries import find_entry, put_entry
+from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND, SECOND_KIND
+from federation.node.lookups.replies import one_item_body, only_item, statement_of
+from federation.node.node import Node
+from federation.node.send import Cause, Draft, make_ready, record_message
+from federation.node.trust import InForce
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.ids import AgencyId, MessageId, parse_message_id, truncate_to_millisecond
+from federation.protocol.leaf import Verdict, decode_leaf
+from federation.protocol.policy import Decision, Grounds
+from federation.protocol.statement import Recipient, Statement
+from federation.protocol.trust import verify_in_force
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_by_digest, find_message
+from federation.store.outbox import find_outbox
+from federation.store.records import Record, find_record, put_records
+from federation.wire.lookups.intake.values import SecondRequest
+from federation.wire.values import Act
+
+SECOND = "lookup-second"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A request of ours that the other side has, and has not replied to."""
+
+    message: StoredMessage
+    statement: Statement
+    lookup_id: MessageId
+
+
+async def remind(node: Node, lookup_id: str, *, caller: AgencyId, act: Act) -> tuple[SecondRequest, ...]:
+    """Asks every province a second time that owes an answer to a look-up of this agency; a repeat asks nobody again.
+
+    Raises:
+        MalformedError: MESSAGE_ID. NotFoundError: LOOKUP_UNKNOWN.
+        RuleError: NOTHING_OWED when every province has answered, refused, or let the time pass.
+    """
+    del act
+    wanted = parse_message_id(lookup_id)
+    asked = [line for line, _ in records.list_asked(node.database, caller) if line.lookup_id == wanted]
+    if not asked:
+        raise NotFoundError("LOOKUP_UNKNOWN", f"this agency asked no look-up {wanted}")
+    found = (find_owed(node, line.digest, lookup_id=wanted) for line in asked)
+    owed = [each for each in found if each is not None]
+    if not owed:
+        raise RuleError("NOTHING_OWED", f"nobody owes an answer to look-up {wanted}; see 'bridgehead lookup history'")
+    times = await send_seconds(node, owed)
+    return tuple(
+        SecondRequest(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
+        for each, time in zip(owed, times, strict=True)
+    )
+
+
+def find_owed(node: Node, digest: str, *, lookup_id: MessageId) -> Owed | None:
+    """The request with that digest while the other side owes a reply to it; None when it does not, or no longer."""
+    message = find_by_digest(node.database, "sent", digest) if digest else None
+    if message is None or not is_owed(node, message):
+        return None
+    statement = statement_of(message)
+    return Owed(message=message, statement=statement, lookup_id=lookup_id) if node.now() <= statement.expires else None
+
+
+def is_owed(node: Node, message: StoredMessage) -> bool:
+    """Whether the other side took in a search or a fetch of ours and has not replied."""
+    if message.kind not in (SEARCH_KIND, FETCH_KIND):
+        return False
+    row = find_outbox(node.database, message.id)
+    leaf = decode_leaf(row.receipt_leaf) if row is not None and row.receipt_leaf is not None else None
+    taken = leaf is not None and leaf.verdict is Verdict.ALLOWED
+    return taken and records.find_reply_line(node.database, message.digest) is None
+
+
+async def send_seconds(node: Node, owed: Sequence[Owed]) -> Sequence[datetime]:
+    """Sends one second request for each that had none yet; returns when each was asked the second time.
+
+    Raises:
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
+    verify_in_force(in_force.agreement, now)
+    ready = [make_ready(node, _draft(each, now=now, in_force=in_force)) for each in owed]
+
+    def record(transaction: GroupTransaction) -> list[datetime]:
+        times: list[datetime] = []
+        for each, message in zip(owed, ready, strict=True):
+            sent = find_second(transaction, each.message.digest)
+            if sent is None:
+                _put_second(transaction, each, message.id, node=node)
+                record_message(node, transaction, message, in_force=in_force)
+            times.append(sent or now)
+        return times
+
+    times = (await node.sequencer.commit(record)).value
+    for each in owed:
+        node.wake_delivery(each.message.pair.recipient)
+    return times
+
+
+def find_second(source: Source, digest: str) -> datetime | None:
+    """When the request with that digest was asked a second time; None when it was not."""
+    record = find_record(source, SECOND, digest, replica=True)
+    sent = find_message(source, "sent", MessageId(record.content.decode())) if record is not None else None
+    return sent.created if sent is not None else None
+
+
+def judge_second(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+    """Takes in that another province asks a second time: its request goes to the top of the inbox, if it still waits.
+
+    Raises:
+        MalformedError: SECOND_UNASKED when it cites no request of that node to us; as `decode_second`.
+    """
+    del in_force
+    decode_second(only_item(incoming.body))
+    statement, cited = incoming.statement, incoming.statement.in_reply_to
+    request = find_by_digest(node.database, "received", cited) if cited is not None else None
+    if request is None or request.pair.sender != statement.sender.node:
+        raise MalformedError("SECOND_UNASKED", "expected a second request that cites a request of that node to us")
+    if statement_of(request).sender.agency != statement.sender.agency:
+        other = RuleError("SECOND_OTHER", "the first request was another agency's")
+        return Judgement(decision=refused_by_rule(other), apply=write_nothing)
+
+    def apply(transaction: GroupTransaction) -> None:
+        kept = find_entry(transaction, request.id)
+        if kept is not None and kept.entry.status is IntakeStatus.WAITING and kept.entry.second is None:
+            entry = replace(kept.entry, second=truncate_to_millisecond(node.now()))
+            put_entry(transaction, entry, owner=node.name, replaces=kept.version)
+
+    return Judgement(decision=_by_rule(), apply=apply)
+
+
+def _draft(owed: Owed, *, now: datetime, in_force: InForce) -> Draft:
+    statement = owed.statement
+    return Draft(
+        kind=SECOND_KIND,
+        recipient=Recipient(node=owed.message.pair.recipient),
+        cause=Cause(
+            sender=statement.sender,
+            purpose=statement.purpose,
+            function=statement.function,
+            basis=statement.basis,
+            case=statement.case,
+            in_reply_to=owed.message.digest,
+        ),
+        body=one_item_body(SECOND_BODY, encode_second(owed.lookup_id)),
+        decision=_by_rule(),
+        lifetime=reply_lifetime(statement.expires, now, in_force.agreement.clock_tolerance),
+    )
+
+
+def _by_rule() -> Decision:
+    return Decision(
+        verdict=Verdict.ALLOWED,
+        policies=(SECOND_RULE,),
+        fields=frozenset(),
+        reason=Grounds.PERMITTED,
+        title_zh="对已提出请求的再次催问",
+        title_en="A second request for an answer that is owed",
+    )
+
+
+def _put_second(transaction: GroupTransaction, owed: Owed, message_id: MessageId, *, node: Node) -> None:
+    record = Record(
+        id=owed.message.digest,
+        kind=SECOND,
+        owner=node.name,
+        version=1,
+        replica=True,
+        status="sent",
+        division="",
+        content=message_id.encode(),
+    )
+    put_records(transaction, [record])
