@@ -19,8 +19,14 @@ from federation.store.exchange_log import GroupTransaction
 def occasion_of(
     statement: Statement, *, case: LookupCase | None, counties: frozenset[str], node: Node, step_up: bool = False
 ) -> LookupOccasion:
-    """What this node knows of a request's case, put as policy asks for it; an unknown case is not open."""
+    """What this node knows of a request's case, put as policy asks for it.
+
+    An unknown case is not open, and a case is open for the agency that opened it alone: another office of its province
+    that cites it is not one whose questions its leader answers for.
+    """
     agreement = node.trust.in_force.agreement
+    if case is not None and case.opened_by != statement.sender.agency:
+        case = None
     return LookupOccasion(
         purpose=statement.purpose,
         function=statement.function,
