@@ -38,7 +38,11 @@ _BY_SEQ = _OF_PAIR.where(MESSAGE.c.seq == bindparam("at_seq"))
 _AFTER = _OF_PAIR.where(MESSAGE.c.seq > bindparam("after")).order_by(MESSAGE.c.seq).limit(bindparam("most"))
 # By its leaf alone, and the direction is looked at here: given the direction too, SQLite walks all of that direction.
 _BY_LEAF = select(MESSAGE).where(MESSAGE.c.leaf_index == bindparam("at_leaf"))
-_LEAVES_OF = select(LOG_LEAF.c.leaf_index).where(LOG_LEAF.c.subject == bindparam("subject"))
+_BY_SUBJECT = (
+    select(MESSAGE)
+    .join(LOG_LEAF, LOG_LEAF.c.leaf_index == MESSAGE.c.leaf_index)
+    .where(LOG_LEAF.c.subject == bindparam("subject"))
+)
 _STEPS = (
     select(MESSAGE.c.seq, func.lag(MESSAGE.c.seq, 1, 0).over(order_by=MESSAGE.c.seq).label("before"))
     .where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
@@ -138,12 +142,10 @@ def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredM
         MalformedError: LEAF_SUBJECT when the digest is not 64 lower-case hex digits.
     """
     with source.reading() as connection:
-        leaves = connection.execute(_LEAVES_OF, {"subject": encode_subject(digest)}).scalars().all()
-    for leaf_index in leaves:
-        found = find_by_leaf(source, direction, leaf_index)
-        if found is not None and found.digest == digest:
-            return found
-    return None
+        rows = connection.execute(_BY_SUBJECT, {"subject": encode_subject(digest)}).mappings().all()
+    found = (row for row in rows if row["direction"] == direction and row["digest"] == digest)
+    row = next(found, None)
+    return None if row is None else _from_row(row, source.keys)
 
 
 def list_messages(

@@ -66,6 +66,16 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """A step of one officer, as much of it as tells whether it goes together with the others."""
+
+    time: datetime
+    lookup_id: str
+    case_id: str
+    desk: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """That a request of ours, named by its digest, was replied to by a message, whose body holds the reply.
 
@@ -213,12 +223,13 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
         "kind": asked.kind.value,
         "outcome": asked.outcome.value if asked.outcome is not None else "",
     }
-    content = encode_canonical(fields)
-    end = f"{format_time(asked.time)}/{asked.request_id}/{asked.node}"
-    line = _line(ASKED, f"{asked.agency}/{end}", owner=owner, content=content)
+    place = f"{format_time(asked.time)}/{asked.request_id}/{asked.node}"
+    line = _line(ASKED, f"{asked.agency}/{place}", owner=owner, content=encode_canonical(fields))
     line = replace(line, status=asked.step, division=asked.agency.county, due_date=asked.time.date(), subject=subject)
-    by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{end}", owner=owner, content=content)
-    in_case = _line(ASKED_IN, f"{asked.agency}/{asked.case_id}/{end}", owner=owner, content=content)
+    left = asked.step if asked.digest else ""
+    recent = f"{left}\n{asked.lookup_id}\n{asked.case_id}\n{asked.desk}".encode()
+    by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{place}", owner=owner, content=recent)
+    in_case = _line(ASKED_IN, f"{asked.agency}/{asked.case_id}/{place}", owner=owner, content=b"")
     put_records(transaction, [line, by_officer, in_case])
 
 
@@ -262,11 +273,20 @@ def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:
     return erase_record(transaction, ASKED, f"{asked.agency}/{end}", replica=True)
 
 
-def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime) -> Sequence[Asked]:
-    """The newest steps of one officer, from `since` on, at most `MAX_RECENT`, newest first."""
+def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime, step: str) -> Sequence[Recent]:
+    """The newest such steps of one officer that left this province, from `since` on, newest first.
+
+    Among the newest `MAX_RECENT` steps, whatever they are.
+    """
     prefix = f"{agency}/{officer}/"
     ids = replace(ids_under(prefix, newest_first=True), after=prefix + format_time(since))
-    return [_read_asked(each.content) for each in list_range(source, ASKED_BY, ids, limit=MAX_RECENT, replica=True)]
+    found = list_range(source, ASKED_BY, ids, limit=MAX_RECENT, replica=True)
+    steps = ((record.id.removeprefix(prefix), record.content.decode().split("\n")) for record in found)
+    return [
+        Recent(time=parse_time(place.partition("/")[0]), lookup_id=lookup_id, case_id=case_id, desk=desk)
+        for place, (left, lookup_id, case_id, desk) in steps
+        if left == step
+    ]
 
 
 def list_history(
@@ -285,8 +305,12 @@ def list_history(
     ids = ids_under(prefix, newest_first=True, before=before)
     lines: list[tuple[str, Asked]] = []
     while len(lines) < limit and (found := list_range(source, kind, ids, limit=limit, replica=True)):
-        read = ((record.id.removeprefix(prefix), _read_asked(record.content)) for record in found)
-        lines += [(place, asked) for place, asked in read if case_id in (None, asked.case_id)]
+        for record in found:
+            place = record.id.removeprefix(prefix)
+            line = record if kind == ASKED else find_record(source, ASKED, f"{agency}/{place}", replica=True)
+            asked = _read_asked(line.content) if line is not None else None  # None: erased at this moment
+            if asked is not None and case_id in (None, asked.case_id):
+                lines.append((place, asked))
         ids = replace(ids, before=found[-1].id)
     return lines[:limit]
 

@@ -89,9 +89,12 @@ def judge_search(
         agency: whose look-ups it is seen with.
         selector: what it asks for.
     """
-    known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW)
-    sent = [asked for asked in known if asked.step == SEARCH and asked.digest]
-    lines = [_line_of(asked) for asked in sent if asked.lookup_id != line.lookup_id]
+    known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW, step=SEARCH)
+    lines = [
+        replace(line, time=one.time, lookup_id=one.lookup_id, case_id=one.case_id, desk=one.desk)
+        for one in known
+        if one.lookup_id != line.lookup_id
+    ]
     judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
     flags = find_misuse([*lines, judged], judged.time, find_calendar(home))
     flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)
@@ -126,17 +129,6 @@ def _series(desk: AgencyId) -> str:
 
 def _flag_id(desk: AgencyId, serial: int) -> str:
     return f"{desk}/{serial:012}"
-
-
-def _line_of(asked: records.Asked) -> AskedLine:
-    return AskedLine(
-        time=asked.time,
-        officer=asked.officer,
-        agency=str(asked.agency),
-        lookup_id=asked.lookup_id,
-        case_id=asked.case_id,
-        desk=asked.desk,
-    )
 
 
 def _to_record(raised: RaisedFlag, desk: AgencyId, *, serial: int, owner: NodeName) -> Record:
