@@ -60,6 +60,25 @@ def test_report_lines_say_who_when_what_for_and_what_waits():
     assert told[5].endswith("3 older")
 
 
+@pytest.mark.parametrize(
+    ("given_by", "verdict", "at_home"),
+    [
+        (NodeName("zhejiang"), Verdict.REFUSED, True),
+        (NodeName("zhejiang"), Verdict.ALLOWED, False),
+        (JIANGXI, Verdict.REFUSED, False),
+    ],
+)
+def test_report_says_when_the_own_province_refused(given_by, verdict, at_home):
+    """Who tried is told, and that nothing was told to them: their own province held the question back."""
+    page = replace(PAGE, lines=(replace(LINE, given_by=given_by, verdict=verdict),))
+
+    told = "\n".join(view.report_lines(page))
+
+    assert ("被本省拒绝,未向任何人提供" in told) is at_home
+    assert ("refused by its own province; nothing was told" in told) is at_home
+    assert view.report_object(page)["lines"][0]["refused_at_home"] is at_home
+
+
 def test_report_object_is_the_same_for_programs():
     """A program reads the same, with times in UTC."""
     shown = view.report_object(PAGE)

@@ -77,6 +77,8 @@ def _entry_lines(line: ReportLine) -> Iterable[str]:
     time = line.time.astimezone(view.CHINA).isoformat(sep=" ", timespec="seconds")
     given = "拒绝 refused" if line.verdict is Verdict.REFUSED else "提供 given"
     yield f"{time}  {line.asker}  {STEPS.get(line.step, line.step)}  {given}  {_province(line.given_by)}"
+    if _is_refused_at_home(line):
+        yield "  被本省拒绝,未向任何人提供 | asked and was refused by its own province; nothing was told"
     yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
     if line.fields:
         named = (f"{label} {name}" for name, label in words.FIELDS.items() if name in line.fields)
@@ -97,8 +99,14 @@ def _entry_object(line: ReportLine) -> dict[str, JsonOut]:
         "basis": line.basis,
         "step": line.step,
         "verdict": line.verdict.value,
+        "refused_at_home": _is_refused_at_home(line),
         "fields": sorted(line.fields),
     }
+
+
+def _is_refused_at_home(line: ReportLine) -> bool:
+    """Whether the asking agency's own province said no: the question never reached anybody who knows the person."""
+    return line.verdict is Verdict.REFUSED and line.asker.node == line.given_by
 
 
 def _province(node: str) -> str:

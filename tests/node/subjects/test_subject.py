@@ -16,6 +16,7 @@ from federation.node.subjects import report as subject
 from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_agency_id
+from federation.protocol.leaf import Verdict
 from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ReportQuestion
 from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, NODES, YUSHAN_POLICE, ZHEJIANG, act, applications, running_rig
 
@@ -110,3 +111,24 @@ async def test_report_of_no_citizen_number_is_malformed(tmp_path: Path) -> None:
     async with running_rig(tmp_path, NODES) as rig:
         with pytest.raises(MalformedError):
             await report(rig, ReportQuestion(citizen_number=NUMBER[:-1] + "*", identity_checked=True))
+
+
+async def test_report_tells_who_was_refused_by_their_own_province(tmp_path: Path) -> None:
+    """A question that Jiangxi held back reached nobody; the person learns who tried, from Jiangxi."""
+    async with looked_up(tmp_path) as rig:
+        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
+        question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, FUJIAN))
+        purpose = "lookup.identity_check"
+        before = len(rig.faults(JIANGXI, ZHEJIANG).carried)
+        found = await searching.search(
+            rig[JIANGXI], question, home=tmp_path / "home", caller=YUSHAN_POLICE, act=act(purpose, "F03")
+        )
+        assert {answer.outcome for answer in found.answers} == {Outcome.REFUSED}
+        assert len(rig.faults(JIANGXI, ZHEJIANG).carried) == before
+
+        page = await report(rig)
+
+        (line,) = page.lines
+        assert (line.given_by, line.asker, line.step) == (JIANGXI, YUSHAN_POLICE, "lookup.search")
+        assert (line.verdict, line.purpose) == (Verdict.REFUSED, purpose)
+        assert page.withheld_count == 1

@@ -1,0 +1,163 @@
+"""Who was given the field by a look-up is told that it was corrected; nobody else is, and no value goes along."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from federation.domain.citizen_number import format_citizen_number
+from federation.domain.corrections.items import NOTICE_BODY, CorrectionNotice, encode_correction_notice
+from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.node.lookups import cases
+from federation.node.lookups.asking import fetch as fetching
+from federation.node.lookups.asking import search as searching
+from federation.node.lookups.officers import register_officer_key
+from federation.node.lookups.replies import one_item_body
+from federation.node.receive import receive
+from federation.node.subjects.corrections.granting import grant
+from federation.node.subjects.corrections.listing import list_lines
+from federation.node.subjects.given import tell_subject
+from federation.protocol.errors import MalformedError
+from federation.protocol.ids import parse_message_id
+from federation.protocol.leaf import Verdict, decode_leaf
+from federation.wire.lookups.corrections.values import CorrectionQuery, CorrectionStep
+from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    YUSHAN_HALL,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    act,
+    running_rig,
+    submission,
+)
+from tests.node.subjects.corrections.case import Case, correcting, registered
+
+PURPOSE, CASE = "lookup.identity_check", "CASE-2026-0001"
+
+
+async def fetched(case: Case, *fields: str) -> None:
+    """Yushan's police look the person up and fetch those fields."""
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+    home, node = case.rig.folder, case.rig[JIANGXI]
+    register_officer_key(home, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
+    terms = CaseQuestion(
+        case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30,
+        leader="leader-1",
+    )  # fmt: skip
+    police = {"home": home, "caller": YUSHAN_POLICE}
+    await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **police)
+    selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=case.application.holder.citizen_number)
+    question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
+    (hit,) = (await searching.search(node, question, act=act(PURPOSE, "F03"), **police)).answers
+    unsigned = FetchItem(
+        lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), handle=hit.handle,
+        fields=frozenset(fields), officer_key=public, officer_signature="",
+    )  # fmt: skip
+    wanted = FetchQuestion(
+        case_id=CASE, node=ZHEJIANG, handle=hit.handle, fields=frozenset(fields), officer_key=public,
+        officer_signature=base64.b64encode(key.sign(step_up_bytes(unsigned))).decode(),
+    )  # fmt: skip
+    found = await fetching.fetch(node, wanted, act=act(PURPOSE, "F03"), **police)
+    assert found.outcome is Outcome.HIT
+    await case.rig.drain()
+
+
+async def corrected(case: Case, **changes) -> None:
+    filed = (await case.file(**changes)).line
+    step = CorrectionStep(correction_id=filed.correction_id)
+    assert (await grant(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())).line is not None
+    await case.rig.drain()
+
+
+async def notices(case: Case, caller=YUSHAN_POLICE):
+    page = await list_lines(case.rig[caller.node], CorrectionQuery(), caller=caller, act=correcting())
+    return page.notices
+
+
+async def test_agency_that_fetched_the_field_is_told_within_its_time(tmp_path: Path, monkeypatch) -> None:
+    """The field's name and the case, to the agency that fetched it: no value, no officer, no other office."""
+    async with registered(tmp_path, monkeypatch) as case:
+        await fetched(case, "holder_name", "status")
+        case.rig.faults(ZHEJIANG, JIANGXI).carried.clear()
+        await corrected(case)
+
+        (notice,) = await notices(case)
+        assert (notice.field, notice.case_id, notice.owner, notice.urn) == ("holder_name", CASE, ZHEJIANG, None)
+        assert await notices(case, YUSHAN_HALL) == ()
+        bodies = [
+            item for call in case.rig.faults(ZHEJIANG, JIANGXI).carried for each in call
+            if each.body is not None and each.body.type == NOTICE_BODY for item in each.body.items
+        ]  # fmt: skip
+        assert len(bodies) == 1
+        for secret in ("徐谷语", case.application.holder.name, case.urn, "officer-1"):
+            assert secret.encode() not in bodies[0]
+
+
+async def test_nobody_is_told_who_fetched_another_field_or_long_ago(tmp_path: Path, monkeypatch) -> None:
+    """A field that was not given, or whose time is over, is not told of: there is nothing to correct there."""
+    async with registered(tmp_path, monkeypatch) as case:
+        await fetched(case, "status")
+        await corrected(case)
+        assert await notices(case) == ()
+    later = tmp_path / "later"
+    later.mkdir()
+    async with registered(later, monkeypatch) as case:
+        await fetched(case, "holder_name")
+        case.rig.clock.advance(hours=24)
+        await corrected(case)
+        assert await notices(case) == ()
+
+
+async def test_report_under_a_corrected_number_has_what_was_given_before(tmp_path: Path, monkeypatch) -> None:
+    """The person's report follows the person: what was given under the wrong number is told under the right one."""
+    async with registered(tmp_path, monkeypatch) as case:
+        await fetched(case, "status")
+        holder, node = case.application.holder, case.rig[ZHEJIANG]
+        number = format_citizen_number("361123", holder.birth_date, sequence=555 if holder.sex == "male" else 556)
+        before = tell_subject(node, holder.citizen_number, now=case.rig.clock())
+        assert {line.step for line in before.lines} == {"lookup.search", "lookup.fetch"}
+        await corrected(case, field="citizen_number", value=number)
+
+        assert tell_subject(node, number, now=case.rig.clock()) == before
+
+
+@pytest.mark.parametrize("cited", [None, "ab" * 32])
+async def test_notice_about_a_fetch_that_never_was_is_malformed(tmp_path: Path, monkeypatch, cited) -> None:
+    """A notice about a field cites our own fetch to that province, or nothing of it is kept."""
+    async with registered(tmp_path, monkeypatch, names=(ZHEJIANG, JIANGXI)) as case:
+        body = one_item_body(
+            NOTICE_BODY, encode_correction_notice(CorrectionNotice(time=case.rig.clock(), field="sex"))
+        )
+        sent = submission(case.rig, body, seq=9, kind="correction.notice", purpose="subject.correct", in_reply_to=cited)
+        with pytest.raises(MalformedError, match="REPLY_UNASKED"):
+            await receive(case.rig[JIANGXI], sent, peer=ZHEJIANG)
+
+
+@pytest.mark.parametrize(
+    ("urn", "policy", "verdict"),
+    [
+        ("urn:permit:350782:2026:000001", "default-deny", Verdict.REFUSED),
+        ("urn:permit:990000:2026:000001", "default-deny", Verdict.REFUSED),
+        ("urn:permit:330822:2026:000099", "notice-by-owner", Verdict.ALLOWED),
+    ],
+)
+async def test_notice_is_the_issuing_provinces_alone(tmp_path: Path, urn, policy, verdict) -> None:
+    """Only the issuing province may say that a copy is outdated; a notice about a copy not held here shows nowhere."""
+    async with running_rig(tmp_path) as rig:
+        body = one_item_body(
+            NOTICE_BODY, encode_correction_notice(CorrectionNotice(time=rig.clock(), urn=urn, version=2))
+        )
+        sent = submission(rig, body, kind="correction.notice", purpose="subject.correct")
+
+        leaf = decode_leaf((await receive(rig[JIANGXI], sent, peer=ZHEJIANG)).leaf)
+
+        assert (leaf.policies, leaf.verdict) == ((policy,), verdict)
+        page = await list_lines(rig[JIANGXI], CorrectionQuery(), caller=YUSHAN_POLICE, act=correcting())
+        assert page.notices == ()
