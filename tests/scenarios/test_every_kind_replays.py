@@ -31,6 +31,8 @@ from federation.node.lookups.officers import register_officer_key
 from federation.node.lookups.replies import intake_office
 from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
+from federation.node.permits.sharing import SYNC_KIND
+from federation.node.retention.orders import order_erasure
 from federation.node.send import send
 from federation.node.subjects import report
 from federation.node.subjects.corrections import desk
@@ -43,6 +45,7 @@ from federation.store.records import erase_record, find_record
 from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionQuery, CorrectionStep
 from federation.wire.lookups.intake.values import IntakeQuery, RefuseQuestion, ReleaseQuestion
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ReportQuestion
+from federation.wire.retention.values import ErasureQuestion
 from federation.wire.values import ImportChunk, PermitImport, PermitQuery, PermitRecognition
 from tests.node.rig import (
     ALLOWED,
@@ -85,6 +88,8 @@ async def border_day(rig: Rig) -> None:
     await intake(rig)
     await reports(rig)
     await corrections(rig, urn)
+    await rig.drain()
+    await erasures(rig)
     await rig.drain()
 
 
@@ -220,6 +225,16 @@ async def corrections(rig: Rig, urn: PermitUrn) -> None:
         assert (await step(node, wanted, caller=HALL, act=act("subject.correct", "F01"))).line is not None
     page = await list_lines(node, CorrectionQuery(), caller=HALL, act=act("permit.check", "F03"))
     assert not page.ruling.decision.allowed
+
+
+async def erasures(rig: Rig) -> None:
+    """erasure.order, .receipt: the newest copy of a permit that went to Anhui is destroyed; refused under another purpose."""
+    sent = list_messages(rig[ZHEJIANG].database, "sent", pair=Pair(ZHEJIANG, ANHUI), after_seq=0, limit=1000)
+    newest = [message for message in sent if message.kind == SYNC_KIND][-1]
+    question = ErasureQuestion(message_id=newest.id, words="发错了")
+    for given, allowed in ((act("permit.check", "F03"), False), (act("erasure.order", "F01"), True)):
+        answer = await order_erasure(rig[ZHEJIANG], question, caller=HALL, act=given)
+        assert answer.ruling.decision.allowed is allowed
 
 
 def decided_again(rig: Rig, name: NodeName) -> Replay:
