@@ -20,13 +20,14 @@ from federation.node.home.config import database_url, load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
+from federation.protocol.leaf import LeafKind
 from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_database
-from federation.store.exchange_log import check_log, load_entry_bundle, load_head, load_tile
-from federation.store.messages import StoredMessage, list_messages, load_body
+from federation.store.exchange_log import check_log, find_leaf, load_entry_bundle, load_head, load_tile
+from federation.store.messages import StoredMessage, find_body, list_messages
 from federation.store.outbox import find_outbox
 from federation.store.witness_state import find_witness_state
 from federation.wire.values import Direction, LoggedMessage, MessagePage, MessageQuery
@@ -122,7 +123,7 @@ def _check_pair(sender: Kept, recipient: Kept, *, settled: bool) -> None:
             f"{pair} {ours.seq}"
         )
         if theirs.verdict == "allowed" and ours.kind:
-            assert load_body(sender.database, message_id) == load_body(recipient.database, message_id)
+            _check_bodies(sender, recipient, ours)
     for message_id, ours in sent.items():
         row = find_outbox(sender.database, message_id)
         assert row is not None, f"{pair} {ours.seq}: never queued"
@@ -130,6 +131,15 @@ def _check_pair(sender: Kept, recipient: Kept, *, settled: bool) -> None:
             assert message_id in received, f"{pair} {ours.seq}: settled, and never received"
         elif settled:
             assert row.state in ("expired", "rejected"), f"{pair} {ours.seq}: {row.state} {row.last_error}"
+
+
+def _check_bodies(sender: Kept, recipient: Kept, message: StoredMessage) -> None:
+    """Each side holds the body, the same one, or its log says that it was erased there."""
+    held = {each.name: find_body(each.database, message.id) for each in (sender, recipient)}
+    for each in (sender, recipient):
+        erased = find_leaf(each.database, LeafKind.ERASURE, message.digest) is not None
+        assert (held[each.name] is None) is erased, f"{each.name}: {message.kind} {message.seq}: {erased=}"
+    assert len({body for body in held.values() if body is not None}) <= 1, f"{message.pair} {message.seq}"
 
 
 def _every(database: Database, direction: str, pair: Pair) -> list[StoredMessage]:

@@ -1,0 +1,283 @@
+"""Orders to erase: both sides destroy, the receipt names the leaf, and what may not be erased is answered clearly."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from federation.domain.retention.erasure import (
+    ORDER_BODY,
+    RECEIPT_BODY,
+    ErasureOutcome,
+    OrderItem,
+    ReceiptItem,
+    decode_receipt_item,
+    encode_order_item,
+    encode_receipt_item,
+)
+from federation.node.log.decisions import list_decisions
+from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, RELEASE_KIND, SEARCH_KIND
+from federation.node.permits import steps
+from federation.node.permits.records import PERMIT
+from federation.node.permits.sharing import SYNC_KIND
+from federation.node.receive import receive
+from federation.node.retention.orders import list_erasures, order_erasure
+from federation.node.retention.reading import read_lookup
+from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
+from federation.protocol.body import Body
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
+from federation.protocol.ids import MessageId, NodeName, Pair, parse_agency_id
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
+from federation.protocol.receipt import Submission
+from federation.protocol.tlog.merkle import hash_leaf
+from federation.store.exchange_log import find_entry, find_leaf, load_entries
+from federation.store.messages import StoredMessage, find_body, list_messages, load_body
+from federation.store.outbox import find_outbox
+from federation.store.records import find_record
+from federation.wire.retention.values import ErasureQuery, ErasureQuestion, ErasureState
+from tests.node.retention.released import OUT, PURPOSE, Border, border, released
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    POLICE,
+    YUSHAN_HALL,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    act,
+    application,
+    running_rig,
+    submission,
+)  # fmt: skip
+
+ACT = act("erasure.order", "F01")
+WORDS = "误发 sent by mistake"
+
+
+def sent(rig, sender: NodeName, recipient: NodeName, kind: str) -> list[StoredMessage]:
+    found = list_messages(rig[sender].database, "sent", pair=Pair(sender, recipient), after_seq=0, limit=1000)
+    return [message for message in found if message.kind == kind]
+
+
+async def order(rig, message_id: str, *, at: NodeName = ZHEJIANG, caller=HALL, **changes: str):
+    question = ErasureQuestion(message_id=MessageId(message_id), words=changes.pop("words", WORDS))
+    acting = replace(act("erasure.order", "F01"), **changes)
+    return await order_erasure(rig[at], question, caller=caller, act=acting)
+
+
+async def lines(rig, at: NodeName = ZHEJIANG):
+    return (await list_erasures(rig[at], ErasureQuery(), caller=HALL, act=ACT)).lines
+
+
+@pytest.fixture
+async def shared(tmp_path: Path):
+    """Changshan's permit of somebody from Yushan has come to Jiangxi."""
+    async with running_rig(tmp_path) as rig:
+        rig.start_delivery()
+        answer = await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+        assert answer.permit is not None
+        await rig.drain()
+        assert find_record(rig[JIANGXI].database, PERMIT, answer.permit.urn, replica=True) is not None
+        yield rig, answer.permit.urn, sent(rig, ZHEJIANG, JIANGXI, SYNC_KIND)[0]
+
+
+async def test_order_destroys_the_copy_over_there_and_our_own_body(shared) -> None:
+    """Both bodies die, the copy dies, our own permit stays; the receipt points at their leaf."""
+    rig, urn, message = shared
+
+    answer = await order(rig, message.id)
+    assert answer.line is not None
+    assert answer.line.state is ErasureState.ORDERED
+    assert find_body(rig[ZHEJIANG].database, message.id) is None
+    await rig.drain()
+
+    assert find_body(rig[JIANGXI].database, message.id) is None
+    assert find_record(rig[JIANGXI].database, PERMIT, urn, replica=True) is None
+    assert find_record(rig[ZHEJIANG].database, PERMIT, urn, replica=False) is not None
+    (line,) = await lines(rig)
+    assert (line.state, line.was_held, line.receipted) == (ErasureState.RECEIPTED, True, rig.clock())
+    index = find_leaf(rig[JIANGXI].database, LeafKind.ERASURE, message.digest)
+    assert line.leaf_index == index is not None
+    entry = load_entries(rig[JIANGXI].database, index, 1)[0]
+    assert line.leaf_digest == hash_leaf(entry).hex()
+    ours = find_entry(rig[ZHEJIANG].database, LeafKind.ERASURE, message.digest)
+    assert ours is not None
+    assert decode_leaf(ours[1]).reason == decode_leaf(entry).reason == "ERASED_ORDERED"
+    assert decode_leaf(ours[1]).commitment == decode_leaf(entry).commitment
+
+
+async def test_order_about_a_release_ends_the_reading(tmp_path: Path) -> None:
+    """The officer reads no more what its giver had erased; the refusal says so."""
+    async with released(tmp_path) as found:
+        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+
+        await order(found.rig, release.id, caller=POLICE)
+        await found.rig.drain()
+
+        acting = act(PURPOSE, "F03")
+        step = (await read_lookup(found.rig[JIANGXI], found.lookup_id, caller=YUSHAN_POLICE, act=acting)).steps[1]
+        assert step.ruling is not None
+        assert step.ruling.decision.policies == ("deny-reread-expired",)
+        assert (step.fields, step.erased) == ({}, found.rig.clock())
+        await found.verify()
+
+
+async def test_order_about_an_answer_ends_its_handle_at_the_asker(tmp_path: Path) -> None:
+    """The handle that came with the answer opens nothing any more."""
+    async with border(tmp_path) as found:
+        await found.search()
+        answer = found.sent(ZHEJIANG, ANSWER_KIND)[0]
+
+        await order(found.rig, answer.id, caller=POLICE)
+        await found.rig.drain()
+
+        assert (await found.fetch()).policies == ("rule-handle-unknown",)
+        await found.verify()
+
+
+async def test_order_about_a_question_of_ours_destroys_it_at_the_province_asked(tmp_path: Path) -> None:
+    """A search holds the person's number: the asker may have it erased, and the answer stays."""
+    async with released(tmp_path) as found:
+        question = found.sent(JIANGXI, SEARCH_KIND)[0]
+
+        await order(found.rig, question.id, at=JIANGXI, caller=YUSHAN_POLICE)
+        await found.rig.drain()
+
+        assert find_body(found.rig[ZHEJIANG].database, question.id) is None
+        assert find_body(found.rig[ZHEJIANG].database, found.sent(ZHEJIANG, ANSWER_KIND)[0].id) is not None
+        await found.verify()
+
+
+async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Path) -> None:
+    """Not ours, unknown, already erased, a record of provision, an office that may not: each says what it is."""
+    async with released(tmp_path) as found:
+        rig, release = found.rig, found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        case = found.sent(JIANGXI, CASE_KIND)[0]
+
+        not_ours = await order(rig, release.id, at=JIANGXI, caller=YUSHAN_HALL)
+        assert not_ours.ruling.decision.policies == ("deny-erasure-not-the-sender",)
+        floor = await order(rig, case.id, at=JIANGXI, caller=YUSHAN_POLICE)
+        assert floor.ruling.decision.policies == ("deny-erasure-under-floor",)
+        elsewhere = await order(rig, release.id, caller=parse_agency_id("zhejiang/330822/police"), function="F03")
+        assert not elsewhere.ruling.decision.allowed
+        with pytest.raises(NotFoundError, match="MESSAGE_UNKNOWN"):
+            await order(rig, "00000000-0000-7000-8000-000000000000")
+        with pytest.raises(MalformedError, match="ERASURE_WORDS"):
+            await order(rig, release.id, words="x\n")
+        assert (await order(rig, release.id)).line is not None
+        with pytest.raises(ConflictError, match="ERASURE_DONE"):
+            await order(rig, release.id)
+        assert find_body(rig[JIANGXI].database, case.id) is not None
+        asked = {one.request.action for kept in list_decisions(rig[JIANGXI].database) for one in kept.asked}
+        assert "erasure.order" in asked
+        await found.verify()
+
+
+async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> None:
+    """It never leaves: an `expired` leaf says so; the recipient answers that it held nothing."""
+    async with running_rig(tmp_path) as rig:
+        rig.faults(ZHEJIANG, JIANGXI).cut = True
+        rig.start_delivery()
+        await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+        message = sent(rig, ZHEJIANG, JIANGXI, SYNC_KIND)[0]
+
+        await order(rig, message.id)
+        rig.faults(ZHEJIANG, JIANGXI).cut = False
+        await rig.drain()
+
+        row = find_outbox(rig[ZHEJIANG].database, message.id)
+        assert row is not None
+        assert row.state == "expired"
+        expired = find_entry(rig[ZHEJIANG].database, LeafKind.EXPIRED, message.digest)
+        assert expired is not None
+        assert decode_leaf(expired[1]).reason == "WITHDRAWN"
+        (line,) = await lines(rig)
+        assert (line.state, line.was_held, line.leaf_index) == (ErasureState.RECEIPTED, False, None)
+        await Border(rig, tmp_path, None).verify()
+
+
+async def test_message_that_comes_after_its_order_is_destroyed_at_once(tmp_path: Path) -> None:
+    """A call that was under way when the order overtook it: the message is received, logged, and erased with it."""
+    async with running_rig(tmp_path) as rig:
+        await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+        message = sent(rig, ZHEJIANG, JIANGXI, SYNC_KIND)[0]
+        late = Submission(envelope=message.envelope, body=load_body(rig[ZHEJIANG].database, message.id))
+        await order(rig, message.id)
+        rig.start_delivery()
+        await rig.drain()
+
+        receipt = await receive(rig[JIANGXI], late, peer=ZHEJIANG)
+
+        assert decode_leaf(receipt.leaf).kind is LeafKind.RECEIVED
+        assert find_body(rig[JIANGXI].database, message.id) is None
+        assert find_leaf(rig[JIANGXI].database, LeafKind.ERASURE, message.digest) is not None
+        assert await receive(rig[JIANGXI], late, peer=ZHEJIANG) == receipt
+
+
+async def test_order_whose_receipt_does_not_come_is_overdue(shared) -> None:
+    """After the days that the agreement gives, the list says so."""
+    rig, _, message = shared
+    rig.faults(ZHEJIANG, JIANGXI).cut = True
+    await order(rig, message.id)
+    rig.clock.advance(days=3)
+    assert (await lines(rig))[0].state is ErasureState.ORDERED
+
+    rig.clock.advance(seconds=1)
+
+    assert (await lines(rig))[0].state is ErasureState.OVERDUE
+
+
+async def test_order_repeated_by_a_lost_answer_is_obeyed_once(shared) -> None:
+    """The same order comes twice: one leaf, one receipt."""
+    rig, _, message = shared
+    rig.faults(ZHEJIANG, JIANGXI).drop_answers = 1
+    rig.faults(JIANGXI, ZHEJIANG).repeat = 1
+
+    await order(rig, message.id)
+    await rig.drain()
+
+    assert len(sent(rig, JIANGXI, ZHEJIANG, RECEIPT_KIND)) == 1
+    assert (await lines(rig))[0].state is ErasureState.RECEIPTED
+
+
+async def test_order_by_a_province_that_did_not_send_it_is_refused_there(tmp_path: Path) -> None:
+    """Zhejiang can not have erased what Jiangxi sent: a refusal, logged and receipted like any other."""
+    async with released(tmp_path) as found:
+        question = found.sent(JIANGXI, SEARCH_KIND)[0]
+        item = OrderItem(message_id=question.id, message=question.digest, words=WORDS)
+        body = Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode_order_item(item),))
+        forged = submission(found.rig, body, seq=1000, kind=ORDER_KIND, purpose="erasure.order")
+
+        receipt = await receive(found.rig[JIANGXI], forged, peer=ZHEJIANG)
+
+        leaf = decode_leaf(receipt.leaf)
+        assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("deny-erasure-not-the-sender",))
+        assert find_body(found.rig[JIANGXI].database, question.id) is not None
+
+
+async def test_receipt_about_something_else_is_refused(tmp_path: Path) -> None:
+    """A receipt must be about a message of ours to that node, and carry the leaf of that very message."""
+    async with released(tmp_path) as found:
+        rig, question = found.rig, found.sent(JIANGXI, SEARCH_KIND)[0]
+        other = Leaf(
+            federation=rig.agreement.federation, realm=rig.agreement.realm, kind=LeafKind.ERASURE,
+            subject=question.digest, pair=OUT, seq=question.seq, agreement_version=1, time=rig.clock(),
+        )  # fmt: skip
+
+        async def take(item: ReceiptItem, cites: str):
+            body = Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode_receipt_item(item),))
+            names = {"kind": RECEIPT_KIND, "purpose": "erasure.order", "in_reply_to": cites}
+            return await receive(rig[JIANGXI], submission(rig, body, seq=1000, **names), peer=ZHEJIANG)
+
+        unknown = ReceiptItem(message="ab" * 32, outcome=ErasureOutcome.NOT_HELD)
+        wrong = ReceiptItem(message=question.digest, outcome=ErasureOutcome.ERASED, entry=encode_leaf(other), index=1)
+        assert decode_receipt_item(encode_receipt_item(wrong)) == wrong
+        with pytest.raises(MalformedError, match="RECEIPT_UNASKED"):
+            await take(unknown, "ab" * 32)
+        with pytest.raises(MalformedError, match="RECEIPT_UNASKED"):
+            await take(replace(wrong, order="cd" * 32), "cd" * 32)
+        with pytest.raises(UntrustedError, match="ERASURE_LEAF"):  # it lacks the commitment of that very body
+            await take(wrong, question.digest)
+        assert load_body(rig[JIANGXI].database, question.id)
