@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from functools import partial
 
-from federation.audit.column import MessageColumn, MessageRecord, pack_digest, pack_time
+from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
 from federation.audit.findings import Code, Findings
 from federation.audit.rules import Rules, broken_rules
 from federation.protocol.errors import MalformedError
@@ -27,6 +28,7 @@ class LeafReader:
         self.sent: dict[Pair, MessageColumn] = {}
         self.decided: dict[Pair, MessageColumn] = {}
         self.expired: dict[Pair, MessageColumn] = {}
+        self.erased: dict[Pair, MessageColumn] = {}
         self.disputed: set[bytes] = set()
         self._node = node
         self._rules = rules
@@ -46,6 +48,28 @@ class LeafReader:
             self._findings.add(code, sentence, index=index)
         self._check_time(leaf, index)
         self._keep(leaf, index)
+
+    def check_erasures(self) -> None:
+        """Compares what was erased with what was sent and received: an erasure is about a message of this log.
+
+        What was erased stands there before, once, under that very statement and commitment; so an erasure proves that
+        an exchange took place, and hides none.
+        """
+        for pair, column in self.erased.items():
+            messages = (self.sent if pair.sender == self._node else self.decided).get(pair, MessageColumn())
+            erasures = once(column.in_order(), partial(self._add_unfounded, pair, "it was erased before"))
+            for erasure, message in side_by_side(erasures, once(messages.in_order(), lambda _record: None)):
+                if erasure is not None:
+                    self._compare_erasure(pair, erasure, message)
+
+    def _compare_erasure(self, pair: Pair, erasure: MessageRecord, message: MessageRecord | None) -> None:
+        if message is None or message.log_index > erasure.log_index:
+            self._add_unfounded(pair, "this log has no message of that number before its erasure", erasure)
+        elif (message.subject, message.commitment) != (erasure.subject, erasure.commitment):
+            self._add_unfounded(pair, "it names another statement or body than the message of that number", erasure)
+
+    def _add_unfounded(self, pair: Pair, sentence: str, erasure: MessageRecord) -> None:
+        self._findings.add(Code.ERASURE_UNFOUNDED, f"{pair} {erasure.seq}: {sentence}", index=erasure.log_index)
 
     def _check_time(self, leaf: Leaf, index: int) -> None:
         latest = self._latest
@@ -87,6 +111,8 @@ class LeafReader:
                 return self.decided
             case LeafKind.EXPIRED:
                 return self.expired
+            case LeafKind.ERASURE:
+                return self.erased
             case _:
                 return None
 

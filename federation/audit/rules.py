@@ -77,6 +77,8 @@ def _unlawful(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[str]:
         yield from _unlawful_message(leaf, node)
     elif leaf.kind in _EVENTS_WITHOUT_PAIR and pair is not None:
         yield f"expected no pair, got {pair}"
+    elif leaf.kind is LeafKind.ERASURE:
+        yield from _unlawful_erasure(leaf)
     if leaf.kind not in _VERDICTS and leaf.verdict is not None:
         yield f"expected no verdict, got {leaf.verdict}"
 
@@ -92,6 +94,15 @@ def _unlawful_message(leaf: Leaf, node: NodeName) -> Iterator[str]:
     yield from _wrong_verdict(leaf)
     if leaf.kind in _VERDICTS and leaf.signatures is None:
         yield "expected the digest of the signatures"
+
+
+def _unlawful_erasure(leaf: Leaf) -> Iterator[str]:
+    """It is about a message, by pair, number and body, or about something of the node's own, by its digest alone."""
+    named = (leaf.pair is not None, bool(leaf.seq), leaf.commitment is not None)
+    if any(named) and not all(named):
+        yield "expected a pair, a number from 1 and the commitment to what was erased, or none of them"
+    if leaf.reason is None:
+        yield "expected the reason code of the erasure"
 
 
 def _wrong_verdict(leaf: Leaf) -> Iterator[str]:

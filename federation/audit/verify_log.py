@@ -139,6 +139,7 @@ class LogCheck:
         whole = self.size == task.head.size
         if whole and root != task.head.root:
             self._findings.add(Code.ROOT_DIFFERS, self._root_sentence(root))
+        self._leaves.check_erasures()
         for ahead in (head for head in self._seen if head.size > task.head.size):
             sentence = f"it signed the head {ahead.where} of size {ahead.size}, and now shows one of {task.head.size}"
             self._findings.add(Code.LOG_ROLLED_BACK, sentence)

@@ -11,7 +11,7 @@ from federation.audit.findings import Code, Findings
 from federation.audit.leaf_reader import LeafReader
 from federation.protocol.leaf import encode_leaf
 from tests.audit.provinces import NOW, ZHEJIANG
-from tests.audit.test_rules import RULES, SENT
+from tests.audit.test_rules import BACK, ERASURE, OWN_ERASURE, RECEIVED, RULES, SENT
 
 
 def read(*leaves) -> list[tuple[Code, int | None]]:
@@ -50,3 +50,45 @@ def test_slow_slide_backwards_is_measured_from_the_latest_time() -> None:
     leaves = [replace(SENT, seq=step + 1, time=NOW - timedelta(seconds=40 * step)) for step in range(3)]
 
     assert read(*leaves) == [(Code.TIME_BACKWARDS, 2)]
+
+
+OURS = replace(SENT, commitment="ef" * 32)
+THEIRS = replace(RECEIVED, commitment="ef" * 32)
+OF_THEIRS = replace(ERASURE, pair=BACK)
+
+
+def check(*leaves) -> list[tuple[Code, int | None]]:
+    findings = Findings(ZHEJIANG)
+    reader = LeafReader(ZHEJIANG, RULES, findings)
+    for index, leaf in enumerate(leaves):
+        reader.read(encode_leaf(leaf), index)
+    reader.check_erasures()
+    return [(finding.code, finding.index) for finding in findings.all()]
+
+
+@pytest.mark.parametrize(
+    "leaves",
+    [(OURS, ERASURE), (THEIRS, OF_THEIRS), (OURS, THEIRS, OF_THEIRS, ERASURE), (OURS, OWN_ERASURE), (OURS,)],
+    ids=["sent", "received", "both", "of a handle", "none"],
+)
+def test_erasure_of_a_message_of_this_log_is_lawful(leaves) -> None:
+    """What was sent or received before may be erased, in whatever order."""
+    assert check(*leaves) == []
+
+
+@pytest.mark.parametrize(
+    ("leaves", "index"),
+    [
+        ((ERASURE,), 0),
+        ((ERASURE, OURS), 0),
+        ((OURS, OF_THEIRS), 1),
+        ((OURS, replace(ERASURE, seq=2)), 1),
+        ((OURS, replace(ERASURE, subject="12" * 32)), 1),
+        ((OURS, replace(ERASURE, commitment="12" * 32)), 1),
+        ((OURS, ERASURE, replace(ERASURE, subject="12" * 32)), 2),
+    ],
+    ids=["of nothing", "before it", "of the other way", "other number", "other digest", "other body", "twice"],
+)
+def test_erasure_of_something_else_is_found(leaves, index) -> None:
+    """An erasure that no message stands behind is an error, and says where."""
+    assert check(*leaves) == [(Code.ERASURE_UNFOUNDED, index)]

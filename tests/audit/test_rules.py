@@ -31,6 +31,8 @@ RECEIVED = replace(SENT, kind=LeafKind.RECEIVED, pair=BACK)
 REFUSED = replace(RECEIVED, kind=LeafKind.REFUSED, verdict=Verdict.REFUSED)
 EXPIRED = replace(SENT, kind=LeafKind.EXPIRED, verdict=None, signatures=None)
 OWN_REFUSAL = replace(REFUSED, pair=None, seq=None, signatures=None)
+ERASURE = replace(EXPIRED, kind=LeafKind.ERASURE, commitment="ef" * 32, reason="ERASED_EXPIRED")
+OWN_ERASURE = replace(ERASURE, pair=None, seq=None, commitment=None)
 BOOT = replace(EXPIRED, kind=LeafKind.BOOT, pair=None, seq=None)
 
 
@@ -40,9 +42,15 @@ def codes(leaf: Leaf, rules: Rules = RULES) -> list[Code]:
 
 @pytest.mark.parametrize(
     "leaf",
-    [SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT, replace(BOOT, kind=LeafKind.READING)],
-    ids=["sent", "received", "refused", "own refusal", "expired", "boot", "reading"],
-)
+    [
+        SENT, RECEIVED, REFUSED, OWN_REFUSAL, EXPIRED, BOOT, replace(BOOT, kind=LeafKind.READING), ERASURE,
+        replace(ERASURE, pair=BACK), OWN_ERASURE,
+    ],
+    ids=[
+        "sent", "received", "refused", "own refusal", "expired", "boot", "reading", "erasure", "their erasure",
+        "own erasure",
+    ],
+)  # fmt: skip
 def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
     """The leaves that a node writes are lawful."""
     assert codes(leaf) == []
@@ -71,6 +79,10 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         (replace(REFUSED, pair=None, seq=None), Code.LEAF_UNLAWFUL),
         (replace(BOOT, pair=SENT.pair), Code.LEAF_UNLAWFUL),
         (replace(BOOT, kind=LeafKind.READING, pair=SENT.pair), Code.LEAF_UNLAWFUL),
+        (replace(ERASURE, commitment=None), Code.LEAF_UNLAWFUL),
+        (replace(OWN_ERASURE, seq=3), Code.LEAF_UNLAWFUL),
+        (replace(ERASURE, reason=None), Code.LEAF_UNLAWFUL),
+        (replace(ERASURE, pair=Pair(FUJIAN, JIANGXI)), Code.LEAF_UNLAWFUL),
         (replace(EXPIRED, kind=LeafKind.DISCREPANCY, reason="SEQUENCE_REUSED"), Code.DISCREPANCY_LOGGED),
     ],
     ids=[
@@ -78,7 +90,8 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
         "received by the other", "no member", "pair without this node", "sent though refused",
         "received without verdict", "refused though allowed", "expired with verdict", "unsigned", "no pair", "no number",
         "number zero", "own refusal that allows", "refused message without pair", "event with pair",
-        "reading with pair", "discrepancy",
+        "reading with pair", "erasure without body", "own erasure with number", "erasure without reason",
+        "erasure of others' message", "discrepancy",
     ],
 )  # fmt: skip
 def test_unlawful_leaf_breaks_exactly_one_rule(leaf: Leaf, code: Code) -> None:

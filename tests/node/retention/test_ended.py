@@ -103,6 +103,7 @@ async def test_receipt_of_an_erasure_carries_the_very_leaf_of_the_askers_log(tmp
 async def test_repeat_of_an_erased_message_gets_its_first_receipt(tmp_path: Path) -> None:
     """The giver, whose answer was lost, sends the release again after it was erased: the same receipt, nothing stored."""
     async with released(tmp_path) as found:
+        await found.rig.drain()
         release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
         first = find_outbox(found.rig[ZHEJIANG].database, release.id)
         carried = [
