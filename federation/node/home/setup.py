@@ -16,7 +16,7 @@ from federation.node.home.tls_files import create_tls, write_profiles
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError
 from federation.protocol.ids import NodeName
 
-BUNDLE_FILE = "member-bundle.json"
+BUNDLE_FILE, CALENDAR_FILE = "member-bundle.json", "calendar.toml"
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -37,7 +37,8 @@ def create_home(
 
     Args:
         home: an empty or absent folder.
-        province: the folder in `nodes/` with `node.toml` and `member.toml`.
+        province: the folder in `nodes/` with `node.toml` and `member.toml`; the calendar of working days is copied from
+            `policies/` beside `nodes/`, when it is there.
         now: when the keys and certificates begin to be valid.
         overrides: settings that differ from `node.toml`, such as ports.
 
@@ -62,6 +63,9 @@ def create_home(
     write_profiles(home, agency_addr=f"{reached}:{settings.agency_port}", read_url=read_url)
     bundle = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
     (home / BUNDLE_FILE).write_bytes(bundle)
+    calendar = province.resolve().parent.parent / "policies" / CALENDAR_FILE
+    if calendar.is_file():
+        (home / CALENDAR_FILE).write_bytes(calendar.read_bytes())
     return NewHome(home=home, settings=settings, sheet=sheet, bundle=bundle)
 
 
