@@ -33,7 +33,7 @@ PARTS = {
     "agreement": "What the provinces agreed on: draft, sign, publish, refresh, show.",
     "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
     "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
-    "oversight": "The watch over look-ups (监督): countersign, notices, review, flags, digest.",
+    "oversight": "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",
     "policy": "Policies (规则): check them, explain a case, decide again what was decided.",
     "subject": "For the person (本人查阅、更正): who asked about me; corrections of a record.",
     "log": "Read one exchange log: its head, an entry, a proof.",

@@ -239,6 +239,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
             asyncio.create_task(keep_retention(node), name="retention"),
         ]
         stack.push_async_callback(_end_duties, duties)
+        stack.callback(node.arrivals.end)
         for server in servers:
             await server.set_serving(serving=True)
         yield Running(

@@ -22,6 +22,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SampleFinding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SampleFindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SampleFinding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SAMPLE_FINDING_UNSPECIFIED: _SampleFinding.ValueType  # 0
+    """Not set: refused."""
+    SAMPLE_FINDING_LAWFUL: _SampleFinding.ValueType  # 1
+    """It was lawful."""
+    SAMPLE_FINDING_DOUBTFUL: _SampleFinding.ValueType  # 2
+    """It is to be looked into."""
+
+class SampleFinding(_SampleFinding, metaclass=_SampleFindingEnumTypeWrapper):
+    """What the review of a look-up found."""
+
+SAMPLE_FINDING_UNSPECIFIED: SampleFinding.ValueType  # 0
+"""Not set: refused."""
+SAMPLE_FINDING_LAWFUL: SampleFinding.ValueType  # 1
+"""It was lawful."""
+SAMPLE_FINDING_DOUBTFUL: SampleFinding.ValueType  # 2
+"""It is to be looked into."""
+Global___SampleFinding: _TypeAlias = SampleFinding  # noqa: Y015
+
 class _BreakGlassFinding:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -609,3 +633,289 @@ class DigestOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome) -> _WhichOneofReturnType__outcome | None: ...
 
 Global___DigestOutcome: _TypeAlias = DigestOutcome  # noqa: Y015
+
+@_typing.final
+class ListSampleRequest(_message.Message):
+    """Asks to list the sample."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    WITH_REVIEWED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    with_reviewed: _builtins.bool
+    """The reviewed ones too; else those that wait for a review only."""
+    page_size: _builtins.int
+    """At most this many; 0 means 100; above 1,000 counts as 1,000. Negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first page. At most 200 characters."""
+    @_builtins.property
+    def act(self) -> _act_pb2.Act:
+        """Who reads, and why. Required."""
+
+    def __init__(
+        self,
+        *,
+        act: _act_pb2.Act | None = ...,
+        with_reviewed: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "page_size", b"page_size", "page_token", b"page_token", "with_reviewed", b"with_reviewed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSampleRequest: _TypeAlias = ListSampleRequest  # noqa: Y015
+
+@_typing.final
+class ListSampleResponse(_message.Message):
+    """One page of the sample."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty at the end, which is its only sign."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SampleItem]:
+        """In the order in which they were asked."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___SampleItem] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSampleResponse: _TypeAlias = ListSampleResponse  # noqa: Y015
+
+@_typing.final
+class SampleItem(_message.Message):
+    """A look-up that chance picked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    OFFICER_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    DUE_DATE_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
+    lookup_id: _builtins.str
+    """The search."""
+    case_id: _builtins.str
+    """The case number."""
+    officer: _builtins.str
+    """The officer who asked."""
+    purpose: _builtins.str
+    """What for."""
+    person: _builtins.str
+    """Whom it asked for, masked."""
+    due_date: _builtins.str
+    """The last day of its review, YYYY-MM-DD in China."""
+    overdue: _builtins.bool
+    """Whether that day has passed without one."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked."""
+
+    @_builtins.property
+    def review(self) -> Global___SampleReview:
+        """Its review; absent while there is none."""
+
+    def __init__(
+        self,
+        *,
+        lookup_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        officer: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        purpose: _builtins.str = ...,
+        person: _builtins.str = ...,
+        due_date: _builtins.str = ...,
+        overdue: _builtins.bool = ...,
+        review: Global___SampleReview | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["review", b"review", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_id", b"case_id", "due_date", b"due_date", "lookup_id", b"lookup_id", "officer", b"officer", "overdue", b"overdue", "person", b"person", "purpose", b"purpose", "review", b"review", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleItem: _TypeAlias = SampleItem  # noqa: Y015
+
+@_typing.final
+class SampleReview(_message.Message):
+    """The review of a look-up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    reviewer: _builtins.str
+    """The officer who reviewed it."""
+    finding: Global___SampleFinding.ValueType
+    """What was found."""
+    words: _builtins.str
+    """The reviewer's words."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        reviewer: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        finding: Global___SampleFinding.ValueType = ...,
+        words: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding", "reviewer", b"reviewer", "time", b"time", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleReview: _TypeAlias = SampleReview  # noqa: Y015
+
+@_typing.final
+class RecordReviewRequest(_message.Message):
+    """Asks to review a look-up of the sample."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
+    FINDING_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    lookup_id: _builtins.str
+    """The search. Required."""
+    finding: Global___SampleFinding.ValueType
+    """What was found. Required."""
+    words: _builtins.str
+    """The reviewer's words, 1 to 500 characters. Required."""
+    signature: _builtins.str
+    """The reviewer's own signature, Ed25519: 64 bytes as base64 (RFC 4648). Required."""
+    @_builtins.property
+    def act(self) -> _act_pb2.Act:
+        """Who reviews. Required."""
+
+    def __init__(
+        self,
+        *,
+        act: _act_pb2.Act | None = ...,
+        lookup_id: _builtins.str = ...,
+        finding: Global___SampleFinding.ValueType = ...,
+        words: _builtins.str = ...,
+        signature: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "finding", b"finding", "lookup_id", b"lookup_id", "signature", b"signature", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordReviewRequest: _TypeAlias = RecordReviewRequest  # noqa: Y015
+
+@_typing.final
+class RecordReviewResponse(_message.Message):
+    """The outcome of `RecordReview`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item(self) -> Global___SampleItem:
+        """The look-up with its review."""
+
+    def __init__(
+        self,
+        *,
+        item: Global___SampleItem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordReviewResponse: _TypeAlias = RecordReviewResponse  # noqa: Y015
+
+@_typing.final
+class WatchNoticesRequest(_message.Message):
+    """Asks to be told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    after: _builtins.str
+    """The last `token` that was not empty, to go on behind it without a gap. Empty: the open notices, then what is new."""
+    @_builtins.property
+    def act(self) -> _act_pb2.Act:
+        """Who reads. Required."""
+
+    def __init__(
+        self,
+        *,
+        act: _act_pb2.Act | None = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "after", b"after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchNoticesRequest: _TypeAlias = WatchNoticesRequest  # noqa: Y015
+
+@_typing.final
+class WatchNoticesResponse(_message.Message):
+    """One piece of news."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    FLAG_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """Its place in the stream; empty for a notice that was open before."""
+    @_builtins.property
+    def notice(self) -> Global___Notice:
+        """A case without a letter."""
+
+    @_builtins.property
+    def flag(self) -> Global___Flag:
+        """Any other flag."""
+
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        notice: Global___Notice | None = ...,
+        flag: Global___Flag | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "news", b"news", "notice", b"notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "news", b"news", "notice", b"notice", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_news: _TypeAlias = _typing.Literal["notice", "flag"]  # noqa: Y015
+    _WhichOneofArgType_news: _TypeAlias = _typing.Literal["news", b"news"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_news) -> _WhichOneofReturnType_news | None: ...
+
+Global___WatchNoticesResponse: _TypeAlias = WatchNoticesResponse  # noqa: Y015

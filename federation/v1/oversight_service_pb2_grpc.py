@@ -64,6 +64,21 @@ class OversightServiceStub(object):
                 request_serializer=federation_dot_v1_dot_oversight__service__pb2.GetDailyDigestRequest.SerializeToString,
                 response_deserializer=federation_dot_v1_dot_oversight__service__pb2.GetDailyDigestResponse.FromString,
                 _registered_method=True)
+        self.ListSample = channel.unary_unary(
+                '/federation.v1.OversightService/ListSample',
+                request_serializer=federation_dot_v1_dot_oversight__service__pb2.ListSampleRequest.SerializeToString,
+                response_deserializer=federation_dot_v1_dot_oversight__service__pb2.ListSampleResponse.FromString,
+                _registered_method=True)
+        self.RecordReview = channel.unary_unary(
+                '/federation.v1.OversightService/RecordReview',
+                request_serializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewRequest.SerializeToString,
+                response_deserializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewResponse.FromString,
+                _registered_method=True)
+        self.WatchNotices = channel.unary_stream(
+                '/federation.v1.OversightService/WatchNotices',
+                request_serializer=federation_dot_v1_dot_oversight__service__pb2.WatchNoticesRequest.SerializeToString,
+                response_deserializer=federation_dot_v1_dot_oversight__service__pb2.WatchNoticesResponse.FromString,
+                _registered_method=True)
 
 
 class OversightServiceServicer(object):
@@ -109,6 +124,28 @@ class OversightServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSample(self, request, context):
+        """Lists the look-ups that chance picked for review, oldest first. Idempotent; the reading is logged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordReview(self, request, context):
+        """Reviews a look-up of the sample. Not twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchNotices(self, request, context):
+        """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
+        reader is waited for and misses nothing. The reading is logged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OversightServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -136,6 +173,21 @@ def add_OversightServiceServicer_to_server(servicer, server):
                     servicer.GetDailyDigest,
                     request_deserializer=federation_dot_v1_dot_oversight__service__pb2.GetDailyDigestRequest.FromString,
                     response_serializer=federation_dot_v1_dot_oversight__service__pb2.GetDailyDigestResponse.SerializeToString,
+            ),
+            'ListSample': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSample,
+                    request_deserializer=federation_dot_v1_dot_oversight__service__pb2.ListSampleRequest.FromString,
+                    response_serializer=federation_dot_v1_dot_oversight__service__pb2.ListSampleResponse.SerializeToString,
+            ),
+            'RecordReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordReview,
+                    request_deserializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewRequest.FromString,
+                    response_serializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewResponse.SerializeToString,
+            ),
+            'WatchNotices': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchNotices,
+                    request_deserializer=federation_dot_v1_dot_oversight__service__pb2.WatchNoticesRequest.FromString,
+                    response_serializer=federation_dot_v1_dot_oversight__service__pb2.WatchNoticesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -278,6 +330,87 @@ class OversightService(object):
             '/federation.v1.OversightService/GetDailyDigest',
             federation_dot_v1_dot_oversight__service__pb2.GetDailyDigestRequest.SerializeToString,
             federation_dot_v1_dot_oversight__service__pb2.GetDailyDigestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSample(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.v1.OversightService/ListSample',
+            federation_dot_v1_dot_oversight__service__pb2.ListSampleRequest.SerializeToString,
+            federation_dot_v1_dot_oversight__service__pb2.ListSampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.v1.OversightService/RecordReview',
+            federation_dot_v1_dot_oversight__service__pb2.RecordReviewRequest.SerializeToString,
+            federation_dot_v1_dot_oversight__service__pb2.RecordReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/federation.v1.OversightService/WatchNotices',
+            federation_dot_v1_dot_oversight__service__pb2.WatchNoticesRequest.SerializeToString,
+            federation_dot_v1_dot_oversight__service__pb2.WatchNoticesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -48,6 +48,14 @@ class OversightServiceStub:
     """Lists what the watch flagged, newest first. Idempotent; the reading is logged."""
     GetDailyDigest: _grpc.UnaryUnaryMultiCallable[_oversight_service_pb2.GetDailyDigestRequest, _oversight_service_pb2.GetDailyDigestResponse]
     """Reads an officer's look-ups of one day. Idempotent; the reading is logged."""
+    ListSample: _grpc.UnaryUnaryMultiCallable[_oversight_service_pb2.ListSampleRequest, _oversight_service_pb2.ListSampleResponse]
+    """Lists the look-ups that chance picked for review, oldest first. Idempotent; the reading is logged."""
+    RecordReview: _grpc.UnaryUnaryMultiCallable[_oversight_service_pb2.RecordReviewRequest, _oversight_service_pb2.RecordReviewResponse]
+    """Reviews a look-up of the sample. Not twice."""
+    WatchNotices: _grpc.UnaryStreamMultiCallable[_oversight_service_pb2.WatchNoticesRequest, _oversight_service_pb2.WatchNoticesResponse]
+    """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
+    reader is waited for and misses nothing. The reading is logged.
+    """
 
 @_typing.type_check_only
 class OversightServiceAsyncStub(OversightServiceStub):
@@ -69,6 +77,14 @@ class OversightServiceAsyncStub(OversightServiceStub):
     """Lists what the watch flagged, newest first. Idempotent; the reading is logged."""
     GetDailyDigest: _aio.UnaryUnaryMultiCallable[_oversight_service_pb2.GetDailyDigestRequest, _oversight_service_pb2.GetDailyDigestResponse]  # type: ignore[assignment]
     """Reads an officer's look-ups of one day. Idempotent; the reading is logged."""
+    ListSample: _aio.UnaryUnaryMultiCallable[_oversight_service_pb2.ListSampleRequest, _oversight_service_pb2.ListSampleResponse]  # type: ignore[assignment]
+    """Lists the look-ups that chance picked for review, oldest first. Idempotent; the reading is logged."""
+    RecordReview: _aio.UnaryUnaryMultiCallable[_oversight_service_pb2.RecordReviewRequest, _oversight_service_pb2.RecordReviewResponse]  # type: ignore[assignment]
+    """Reviews a look-up of the sample. Not twice."""
+    WatchNotices: _aio.UnaryStreamMultiCallable[_oversight_service_pb2.WatchNoticesRequest, _oversight_service_pb2.WatchNoticesResponse]  # type: ignore[assignment]
+    """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
+    reader is waited for and misses nothing. The reading is logged.
+    """
 
 class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
     """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
@@ -117,5 +133,31 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_oversight_service_pb2.GetDailyDigestResponse, _abc.Awaitable[_oversight_service_pb2.GetDailyDigestResponse]]:
         """Reads an officer's look-ups of one day. Idempotent; the reading is logged."""
+
+    @_abc_1.abstractmethod
+    def ListSample(
+        self,
+        request: _oversight_service_pb2.ListSampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oversight_service_pb2.ListSampleResponse, _abc.Awaitable[_oversight_service_pb2.ListSampleResponse]]:
+        """Lists the look-ups that chance picked for review, oldest first. Idempotent; the reading is logged."""
+
+    @_abc_1.abstractmethod
+    def RecordReview(
+        self,
+        request: _oversight_service_pb2.RecordReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oversight_service_pb2.RecordReviewResponse, _abc.Awaitable[_oversight_service_pb2.RecordReviewResponse]]:
+        """Reviews a look-up of the sample. Not twice."""
+
+    @_abc_1.abstractmethod
+    def WatchNotices(
+        self,
+        request: _oversight_service_pb2.WatchNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_oversight_service_pb2.WatchNoticesResponse], _abc.AsyncIterator[_oversight_service_pb2.WatchNoticesResponse]]:
+        """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
+        reader is waited for and misses nothing. The reading is logged.
+        """
 
 def add_OversightServiceServicer_to_server(servicer: OversightServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -118,6 +118,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             try:
                 _admit(call, context)
                 async for response in inner(request, context):
+                    verify_caller(context.auth_context(), call.gate)  # a long call outlives a revocation
                     yield response
             except BaseException as error:
                 await _abort(call, context, error)

@@ -18,7 +18,8 @@ agreement refresh|agreement show|permit register|permit endorse|permit suspend|p
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch
 lookup history|lookup inbox|lookup release|lookup refuse|lookup remind
 lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
-oversight flags|oversight digest|subject report|subject correct|subject corrections
+oversight flags|oversight digest|oversight sample|oversight reviewed|oversight watch
+subject report|subject correct|subject corrections
 subject grant|subject deny|subject extend|policy check|policy explain|policy replay
 log checkpoint|log proof|log leaf|audit verify|bench|bench lookup
 """

@@ -5,10 +5,7 @@ from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
 from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.break_glass import BreakGlass, Finding
-from federation.domain.lookup.digest import Digest, DigestLine
 from federation.domain.lookup.report import ReportLine
-from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
 from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
 from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
@@ -27,7 +24,6 @@ from federation.wire.lookups.corrections.values import (
     CorrectionStanding,
     NoticeLine,
 )
-from federation.wire.lookups.oversight.values import Countersigned, FlagPage, NoticePage, NoticeState
 from federation.wire.lookups.values import (
     CaseAnswer,
     FetchResult,
@@ -51,6 +47,7 @@ from federation.wire.values import (
     Ruling,
 )
 from tests.wire import register_samples
+from tests.wire.oversight_answers import OversightAnswers
 from tests.wire.retention import answers as retention
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
@@ -245,52 +242,6 @@ REPORT = ReportPage(
 )
 
 
-COUNTERSIGNED = Countersigned(case_id="A3611-0042", signers=("leader-1", "officer-9"), complete=True)
-NOTICE = NoticeState(
-    notice=BreakGlass(
-        case_id="BREAK-GLASS-2026-001",
-        agency=parse_agency_id("jiangxi/361123/police"),
-        officer="officer-7",
-        leader="leader-1",
-        opened=datetime(2026, 11, 23, 18, tzinfo=UTC),
-        due=date(2026, 11, 25),
-        finding=Finding.UNJUSTIFIED,
-        words="无警情记录",
-    ),
-    overdue=True,
-)
-NOTICES = NoticePage(notices=(NOTICE,), next_page_token="1")
-FLAGS = FlagPage(
-    flags=tuple(
-        RaisedFlag(
-            time=datetime(2026, 11, 23, 18, tzinfo=UTC),
-            agency=parse_agency_id("zhejiang/330822/police"),
-            flag=Flag(
-                kind=kind,
-                officer="officer-7",
-                lookup_id="l-1",
-                case_id="A-42",
-                sentence_zh="请核查",
-                sentence_en="look",
-            ),
-        )
-        for kind in FlagKind
-    ),
-    next_page_token="7",
-)
-DIGEST_OF_DAY = Digest(
-    officer="officer-7",
-    day=date(2026, 11, 23),
-    lines=(
-        DigestLine(
-            lookup_id="l-1",
-            case_id="A-42",
-            time=datetime(2026, 11, 23, 6, tzinfo=UTC),
-            person="361123**********11",
-            outcomes={NodeName("zhejiang"): Outcome.HIT, NodeName("fujian"): None},
-        ),
-    ),
-)
 CORRECTION = CorrectionLine(
     correction_id=ACT.request_id,
     urn=URN,
@@ -355,7 +306,7 @@ CORRECTIONS = CorrectionPage(
 
 
 @dataclass
-class Functions:
+class Functions(OversightAnswers):
     """Records what it is called with; a test replaces `failure` to make every function raise it."""
 
     calls: list[tuple] = field(default_factory=list)
@@ -464,26 +415,6 @@ class Functions:
     async def run_retention(self, caller, act):
         self._note(caller, act)
         return retention.ROUND
-
-    async def countersign(self, caller, act, question):
-        self._note(caller, act, question)
-        return COUNTERSIGNED
-
-    async def list_notices(self, caller, act, query):
-        self._note(caller, act, query)
-        return NOTICES
-
-    async def review_glass(self, caller, act, question):
-        self._note(caller, act, question)
-        return NOTICE
-
-    async def list_flags(self, caller, act, query):
-        self._note(caller, act, query)
-        return FLAGS
-
-    async def get_digest(self, caller, act, question):
-        self._note(caller, act, question)
-        return DIGEST_OF_DAY
 
     async def file_correction(self, caller, act, filing):
         self._note(caller, act, filing)

@@ -105,6 +105,9 @@ class House:
             review=functions.review_glass,
             flags=functions.list_flags,
             digest=functions.get_digest,
+            sample=functions.list_sample,
+            review_sample=functions.review_sample,
+            watch=functions.watch,
         )
         corrections = CorrectionFunctions(
             file=functions.file_correction,

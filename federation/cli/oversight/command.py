@@ -16,6 +16,7 @@ import typer
 from federation.cli.client_profile import Desk, gathering, open_desk
 from federation.cli.output import Form, say, show_json
 from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.review import SampleFinding
 from federation.domain.lookup.watch import FlagKind
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from federation.cli.output import JsonOut
     from federation.wire.client import AgencyClient
-    from federation.wire.lookups.oversight.values import FlagPage, NoticePage
+    from federation.wire.lookups.oversight.values import FlagPage, News, NoticePage, SamplePage
     from federation.wire.values import Act
 
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
@@ -151,6 +152,89 @@ def digest(
         question = sign_digest(key, desk.profile.agency, of, day=found, reader=desk.officer)
     answer = desk.ask(lambda client: client.oversight.get_digest(act, question), changes=False)
     show(desk, view.digest_object(answer), view.digest_lines(answer))
+
+
+@app.command("sample")
+@gathering(open_desk)
+def sample(
+    desk: Desk,
+    with_reviewed: Annotated[bool, typer.Option("--reviewed", help="The reviewed ones too.")] = False,
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+    everything: Everything = False,
+) -> None:
+    """List (抽查) the look-ups that chance picked for review by somebody else, oldest first."""
+    from federation.cli.oversight import view
+    from federation.wire.lookups.oversight.values import SampleQuery
+
+    act = act_of(desk)
+    query = SampleQuery(with_reviewed=with_reviewed, page_size=page_size, page_token=page_token)
+
+    async def read(client: AgencyClient) -> SamplePage:
+        page = await client.oversight.list_sample(act, query)
+        while everything and page.next_page_token:
+            more = await client.oversight.list_sample(act, replace(query, page_token=page.next_page_token))
+            page = replace(more, items=(*page.items, *more.items))
+        return page
+
+    page = desk.ask(read, changes=False)
+    show(desk, view.samples_object(page), view.sample_lines(page.items) if page.items else ())
+    tell_count(desk, len(page.items), page.next_page_token)
+
+
+@app.command("reviewed")
+@gathering(open_desk)
+def reviewed(
+    desk: Desk,
+    lookup_id: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As `oversight sample` shows it.")],
+    finding: Annotated[SampleFinding, typer.Option("--finding", help="lawful or doubtful.")],
+    words: Annotated[str, typer.Option("--words", help="What was checked, and against what.")],
+    key: KeyOption,
+) -> None:
+    """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
+    from federation.cli.oversight import view
+    from federation.cli.oversight.signing import sign_sample_review
+
+    act = act_of(desk)
+    question = sign_sample_review(key, desk.profile.agency, lookup_id, finding=finding, words=words)
+    item = desk.ask(lambda client: client.oversight.review_sample(act, question))
+    show(desk, view.sample_object(item), view.sample_lines([item]))
+
+
+@app.command("watch")
+@gathering(open_desk)
+def watch(
+    desk: Desk,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")] = None,
+    after: Annotated[str, typer.Option("--after", help="The last token that was told: go on behind it.")] = "",
+) -> None:
+    """Be told (值班提醒) of each notice and flag at once, until Ctrl-C; open notices first. JSON: one object a line."""
+    from federation.cli.oversight.following import follow
+
+    act, left = act_of(desk), count
+
+    def told(news: News) -> bool:
+        nonlocal left
+        _print_news(desk, news)
+        left = left - 1 if left is not None else None
+        return left != 0
+
+    try:
+        follow(desk, act, after=after, told=told)
+    except KeyboardInterrupt:
+        say("已停止 | stopped")
+
+
+def _print_news(desk: Desk, news: News) -> None:
+    from json import dumps
+
+    from federation.cli.oversight import view
+
+    if desk.form is Form.JSON:
+        print(dumps(view.news_object(news), ensure_ascii=False), flush=True)
+        return
+    for line in view.news_lines(news):
+        print(line, flush=True)
 
 
 def act_of(desk: Desk) -> Act:

@@ -10,10 +10,15 @@ from federation.domain.lookup.break_glass import Finding, review_bytes
 from federation.domain.lookup.case import parse_case_id
 from federation.domain.lookup.digest import digest_bytes
 from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
-from federation.domain.lookup.review import verify_words
-from federation.protocol.ids import AgencyId
+from federation.domain.lookup.review import SampleFinding, sample_review_bytes, verify_words
+from federation.protocol.ids import AgencyId, parse_message_id
 from federation.protocol.tlog.lines import format_base64
-from federation.wire.lookups.oversight.values import CountersignQuestion, DigestQuestion, ReviewQuestion
+from federation.wire.lookups.oversight.values import (
+    CountersignQuestion,
+    DigestQuestion,
+    ReviewQuestion,
+    SampleReviewQuestion,
+)
 
 
 def sign_countersign(key: Path, agency: AgencyId, case_id: str, *, bulk: bool) -> CountersignQuestion:
@@ -45,6 +50,19 @@ def sign_digest(key: Path, agency: AgencyId, officer: str, *, day: date, reader:
     """
     signed = digest_bytes(agency, officer, day=day, reader=reader)
     return DigestQuestion(officer=officer, day=day, signature=_sign(key, signed))
+
+
+def sign_sample_review(
+    key: Path, agency: AgencyId, lookup_id: str, *, finding: SampleFinding, words: str
+) -> SampleReviewQuestion:
+    """The signed review of a look-up of the sample.
+
+    Raises:
+        MalformedError: REVIEW_WORDS, MESSAGE_ID; BridgeheadError: as `load_officer_key`.
+    """
+    text, known = verify_words(words), parse_message_id(lookup_id)
+    signed = sample_review_bytes(agency, known, finding=finding, words=text)
+    return SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=_sign(key, signed))
 
 
 def _sign(key: Path, signed: bytes) -> str:

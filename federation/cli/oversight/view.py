@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Final
 from federation.cli.lookup.view import OUTCOMES, PROVINCES
 from federation.cli.permits import view
 from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.review import SampleFinding
 from federation.domain.lookup.watch import FlagKind
 from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
     from federation.domain.lookup.digest import Digest, DigestLine
+    from federation.domain.lookup.review import SampleItem
     from federation.domain.lookup.watch import RaisedFlag
-    from federation.wire.lookups.oversight.values import Countersigned, FlagPage, NoticePage, NoticeState
+    from federation.wire.lookups.oversight.values import (
+        Countersigned,
+        FlagPage,
+        News,
+        NoticePage,
+        NoticeState,
+        SamplePage,
+    )
 
 FINDINGS: Final[Mapping[Finding, str]] = MappingProxyType(
     {Finding.OPEN: "待审查 open", Finding.JUSTIFIED: "属实必要 justified", Finding.UNJUSTIFIED: "不当 unjustified"}
@@ -29,6 +38,9 @@ KINDS: Final[Mapping[FlagKind, str]] = MappingProxyType(
         FlagKind.HONEY: "诱饵记录 honey",
         FlagKind.BREAK_GLASS: "紧急查询 break_glass",
     }
+)
+SAMPLE_FINDINGS: Final[Mapping[SampleFinding, str]] = MappingProxyType(
+    {SampleFinding.LAWFUL: "合规 lawful", SampleFinding.DOUBTFUL: "存疑 doubtful"}
 )
 _WAITING: Final = "等待答复 waiting"
 
@@ -143,6 +155,90 @@ def digest_object(digest: Digest) -> dict[str, JsonOut]:
         for line in digest.lines
     ]
     return {"officer": digest.officer, "day": digest.day.isoformat(), "lookups": lines}
+
+
+def sample_lines(items: Sequence[SampleItem]) -> Iterable[str]:
+    """The look-ups that chance picked, one a line, oldest first."""
+    heads = (
+        "查询号 lookup",
+        "时间 time",
+        "警员 officer",
+        "案件 case",
+        "用途 purpose",
+        "对象 person",
+        "期限 due",
+        "状态 state",
+    )
+    rows = [
+        (
+            item.lookup_id,
+            local(item.time),
+            item.officer,
+            item.case_id,
+            item.purpose,
+            item.person,
+            item.due.isoformat(),
+            _state_of(item),
+        )
+        for item in items
+    ]
+    return columns([heads, *rows])
+
+
+def sample_object(item: SampleItem) -> dict[str, JsonOut]:
+    """A look-up of the sample, as JSON."""
+    review: JsonOut = None
+    if item.review is not None:
+        review = {
+            "reviewer": item.review.reviewer,
+            "time": format_time(item.review.time),
+            "finding": item.review.finding.value,
+            "words": item.review.words,
+        }
+    return {
+        "lookup_id": item.lookup_id,
+        "case_id": item.case_id,
+        "officer": item.officer,
+        "time": format_time(item.time),
+        "purpose": item.purpose,
+        "person": item.person,
+        "due": item.due.isoformat(),
+        "overdue": item.overdue,
+        "review": review,
+    }
+
+
+def samples_object(page: SamplePage) -> dict[str, JsonOut]:
+    """A page of the sample, as JSON."""
+    return {"sample": [sample_object(item) for item in page.items], "next_page_token": page.next_page_token}
+
+
+def news_lines(news: News) -> Iterable[str]:
+    """One piece of news: a notice with its day of review, or a flag."""
+    if news.notice is not None:
+        notice = news.notice.notice
+        state = "逾期 overdue" if news.notice.overdue else FINDINGS[notice.finding]
+        yield (
+            f"{local(notice.opened)}  {KINDS[FlagKind.BREAK_GLASS]}  {notice.case_id}  {notice.officer}  "
+            f"领导 leader {notice.leader}  期限 due {notice.due}  {state}"
+        )
+    if news.flag is not None:
+        yield from flag_lines([news.flag])
+
+
+def news_object(news: News) -> dict[str, JsonOut]:
+    """One piece of news, as JSON."""
+    return {
+        "token": news.token,
+        "notice": notice_object(news.notice) if news.notice is not None else None,
+        "flag": flag_object(news.flag) if news.flag is not None else None,
+    }
+
+
+def _state_of(item: SampleItem) -> str:
+    if item.review is not None:
+        return f"{SAMPLE_FINDINGS[item.review.finding]}  {item.review.reviewer}: {item.review.words}"
+    return "逾期 overdue" if item.overdue else "待复核 waiting"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -45,12 +45,17 @@ class SampleReview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleItem:
-    """One look-up that chance picked: `due` is the last day of its review; `overdue` once that has passed without."""
+    """One look-up that chance picked: `due` is the last day of its review; `overdue` once that has passed without.
+
+    `person` is masked.
+    """
 
     lookup_id: str
     case_id: str
     officer: str
     time: datetime
+    purpose: str
+    person: str
     due: date
     overdue: bool
     review: SampleReview | None = None

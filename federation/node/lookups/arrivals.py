@@ -19,11 +19,18 @@ class Arrivals:
     def __init__(self) -> None:
         """Nobody waits yet."""
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.ended = False
 
     def tell(self, key: str) -> None:
         """Wakes everybody who waits for that key."""
         for event in self._waiting.get(key, ()):
             event.set()
+
+    def end(self) -> None:
+        """Says that this process stops, and wakes everybody, so that streams end by themselves."""
+        self.ended = True
+        for key in list(self._waiting):
+            self.tell(key)
 
     async def wait(self, key: str, *, seconds: float = LOOK_SECONDS) -> None:
         """Waits for the key to be told, at most so long; who asks looks at the store first, and again afterwards."""

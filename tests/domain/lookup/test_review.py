@@ -20,7 +20,14 @@ from federation.protocol.ids import parse_agency_id
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 ITEM = SampleItem(
-    lookup_id="l-1", case_id="CASE-1", officer="officer-1", time=NOW, due=date(2026, 11, 30), overdue=False
+    lookup_id="l-1",
+    case_id="CASE-1",
+    officer="officer-1",
+    time=NOW,
+    purpose="lookup.identity_check",
+    person="361123**********11",
+    due=date(2026, 11, 30),
+    overdue=False,
 )
 REVIEW = SampleReview(
     lookup_id="l-1", reviewer="officer-9", time=NOW, finding=SampleFinding.LAWFUL, words="the letter names him"

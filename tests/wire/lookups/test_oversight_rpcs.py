@@ -1,5 +1,6 @@
 """The watch's RPCs against a real port: equal values both ways, for the police only, bad fields refused by field."""
 
+import asyncio
 import base64
 from dataclasses import replace
 from datetime import date
@@ -7,6 +8,7 @@ from datetime import date
 import pytest
 
 from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.review import SampleFinding
 from federation.domain.lookup.watch import FlagKind
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import parse_agency_id
@@ -14,11 +16,15 @@ from federation.wire.lookups.oversight.values import (
     CountersignQuestion,
     DigestQuestion,
     FlagQuery,
+    News,
     PageQuery,
     ReviewQuestion,
+    SampleQuery,
+    SampleReviewQuestion,
 )
-from tests.wire.answers import ACT, COUNTERSIGNED, DIGEST_OF_DAY, FLAGS, NOTICE, NOTICES
+from tests.wire.answers import ACT
 from tests.wire.house import JIANGXI, House
+from tests.wire.oversight_answers import COUNTERSIGNED, DIGEST_OF_DAY, FLAGS, NEWS, NOTICE, NOTICES, REVIEWED, SAMPLE
 
 POLICE = parse_agency_id("jiangxi/361123/police")
 SIGNATURE = base64.b64encode(b"s" * 64).decode()
@@ -30,6 +36,11 @@ REVIEW = ReviewQuestion(
 FLAG_QUERY = FlagQuery(officer="officer-7", kind=FlagKind.HONEY, case_id="A3611-0042", page_size=5, page_token="t")
 DIGEST_QUESTION = DigestQuestion(officer="officer-7", day=date(2026, 11, 23), signature=SIGNATURE)
 
+SAMPLE_QUERY = SampleQuery(with_reviewed=True, page_size=5, page_token="t")
+SAMPLE_REVIEW = SampleReviewQuestion(
+    lookup_id=ACT.request_id, finding=SampleFinding.DOUBTFUL, words="协作函上没有此人", signature=SIGNATURE
+)
+
 CALLS = [
     pytest.param(lambda c: c.countersign(ACT, COUNTERSIGN), COUNTERSIGN, COUNTERSIGNED, id="CountersignCase"),
     pytest.param(lambda c: c.list_notices(ACT, PAGE, agency=POLICE), PAGE, NOTICES, id="ListNotices"),
@@ -38,6 +49,8 @@ CALLS = [
     pytest.param(lambda c: c.list_flags(ACT, FlagQuery()), FlagQuery(), FLAGS, id="ListFlags of all"),
     pytest.param(lambda c: c.get_digest(ACT, DIGEST_QUESTION), DIGEST_QUESTION, DIGEST_OF_DAY, id="GetDailyDigest"),
     pytest.param(lambda c: c.get_digest(ACT, DigestQuestion()), DigestQuestion(), DIGEST_OF_DAY, id="own day"),
+    pytest.param(lambda c: c.list_sample(ACT, SAMPLE_QUERY), SAMPLE_QUERY, SAMPLE, id="ListSample"),
+    pytest.param(lambda c: c.review_sample(ACT, SAMPLE_REVIEW), SAMPLE_REVIEW, REVIEWED, id="RecordReview"),
 ]
 
 
@@ -78,6 +91,8 @@ async def test_oversight_with_bad_fields_is_refused_by_field(house: House):
             (watch.list_notices(ACT, replace(PAGE, page_size=-1), agency=POLICE), "page_size"),
             (watch.review(ACT, replace(REVIEW, words="x" * 501), agency=POLICE), "words"),
             (watch.list_flags(ACT, replace(FLAG_QUERY, officer="Zhang San")), "officer"),
+            (watch.review_sample(ACT, replace(SAMPLE_REVIEW, words="")), "words"),
+            (watch.review_sample(ACT, replace(SAMPLE_REVIEW, lookup_id="l-1")), "lookup_id"),
             (watch.get_digest(ACT, replace(DIGEST_QUESTION, signature="no")), "signature"),
         ):
             with pytest.raises(MalformedError, match="FIELD_RULE") as caught:
@@ -85,3 +100,62 @@ async def test_oversight_with_bad_fields_is_refused_by_field(house: House):
             assert caught.value.facts["field"].startswith(field)
 
     assert house.functions.calls == []
+
+
+async def test_watch_brings_each_piece_of_news_and_is_for_the_police(house: House):
+    """A stream of equal values in order, the token to go on behind handed on; a service hall is refused."""
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        assert [news async for news in client.oversight.watch(ACT, "7", agency=POLICE)] == list(NEWS)
+        with pytest.raises(MalformedError, match="FIELD_RULE"):
+            await anext(client.oversight.watch(ACT, "seven", agency=POLICE))
+    assert house.functions.calls[0] == (POLICE, ACT, "7")
+
+    issued = house.authorities[JIANGXI].agency("jiangxi/361123/service-hall")
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        with pytest.raises(UntrustedError, match="METHOD_DENIED"):
+            await anext(client.oversight.watch(ACT, agency=POLICE))
+
+
+async def test_watch_ends_once_the_certificate_is_revoked(house: House):
+    """A stream outlives its start: what comes after the revocation is told to nobody."""
+    waits = asyncio.Event()
+
+    async def watch(caller, act, after):
+        yield NEWS[0]
+        await waits.wait()
+        yield NEWS[1]
+
+    house.functions.watch = watch
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        stream = client.oversight.watch(ACT, agency=POLICE)
+        assert await anext(stream) == NEWS[0]
+        house.revoked.add((JIANGXI, issued.serial))
+        waits.set()
+        with pytest.raises(UntrustedError, match="CERTIFICATE_REVOKED"):
+            await anext(stream)
+
+
+async def test_watch_of_a_slow_reader_waits_and_loses_nothing(house: House):
+    """Who takes nothing holds the node up, however long that lasts; then everything arrives, in order."""
+    total, told = 3000, 0
+    flag = NEWS[1].flag
+    assert flag is not None
+    big = replace(flag, flag=replace(flag.flag, sentence_en="x" * 4000))
+
+    async def watch(caller, act, after):
+        nonlocal told
+        for number in range(total):
+            yield News(token=str(number), flag=big)
+            told = number + 1
+
+    house.functions.watch = watch
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        stream = client.oversight.watch(ACT, agency=POLICE)
+        await anext(stream)
+        for _ in range(20_000):  # turns in which the node may tell as much as the connection takes
+            await asyncio.sleep(0)
+        assert told < total
+        assert [news.token async for news in stream] == [str(number) for number in range(1, total)]

@@ -40,6 +40,7 @@ from federation.node.lookups.intake.entries import entry_of, put_entry
 from federation.node.lookups.kinds import ANSWER_KIND
 from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.lookups.watch.flags import desk_for, judge_hit, put_flags
+from federation.node.lookups.watch.stream import tell_desk
 from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.subjects.given import given_of, put_given
@@ -123,8 +124,15 @@ def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement
         asked_of_records=weighed.asked_of_records,
         decision=weighed.decision,
         apply=apply,
-        after=partial(node.wake_delivery, incoming.statement.sender.node),
+        after=partial(_wake, node, incoming, weighed),
     )
+
+
+def _wake(node: Node, incoming: Incoming, weighed: WeighedSearch) -> None:
+    """Brings the answer on its way, and the leaders of the counties whose records were met to their desks."""
+    node.wake_delivery(incoming.statement.sender.node)
+    for found in weighed.hits:
+        tell_desk(node, desk_for(node, found.division))
 
 
 def answer_search(node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedSearch) -> Body:

@@ -23,6 +23,8 @@ from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_k
 from federation.node.lookups.asking.refusals import given_refusal, put_given_refusal, rule_refusal
 from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.lookups.watch.flags import judge_search, put_flags
+from federation.node.lookups.watch.sample import pick
+from federation.node.lookups.watch.stream import tell_desk
 from federation.node.permits.ruling import Errand, put_refusal
 from federation.node.send import Cause, Draft, Ready, make_ready, record_message
 from federation.protocol.body import Body
@@ -141,6 +143,7 @@ async def take_step(
     for line in kept.lines:
         if line.digest:
             node.wake_delivery(line.node)
+    tell_desk(node, errand.caller)
     return kept
 
 
@@ -224,7 +227,7 @@ def _asked_of(errand: Errand, step: Step, line: KeptLine, *, time: datetime, des
 
 
 def _flag(transaction: GroupTransaction, errand: Errand, step: Step, asked: Sequence[records.Asked]) -> None:
-    """Looks at a search beside the officer's own of just before, in the transaction that asks."""
+    """Looks at a search beside the officer's own of just before, and draws it for review, in the same transaction."""
     if step.said.kind != SEARCH_KIND or step.about is None:
         return
     line = AskedLine(
@@ -237,3 +240,4 @@ def _flag(transaction: GroupTransaction, errand: Errand, step: Step, asked: Sequ
     )
     raised = judge_search(transaction, step.home, line, agency=errand.caller, selector=step.about)
     put_flags(transaction, raised, owner=errand.node.name)
+    pick(transaction, line, home=step.home, agency=errand.caller, purpose=errand.act.purpose, about=step.about.value)

@@ -29,6 +29,8 @@ from federation.store.records import Record, find_record, ids_under, last_serial
 FLAG, FLAGGED = "lookup-flag", "lookup-flagged"
 SEARCH = "lookup.search"
 _AT_ONCE = 200
+_PAGE = 50
+"""So many flags lie in memory for one stream."""
 
 
 def put_flags(
@@ -53,10 +55,11 @@ def count_flags(source: Source, desk: AgencyId) -> int:
     return last_serial(source, _series(desk))
 
 
-def find_flag(source: Source, desk: AgencyId, serial: int) -> RaisedFlag | None:
-    """The flag of that number (from 1) at a desk, None when there is none yet."""
-    record = find_record(source, FLAG, _flag_id(desk, serial), replica=False)
-    return _read_flag(record.content) if record is not None else None
+def list_after(source: Source, desk: AgencyId, number: int) -> Sequence[tuple[int, RaisedFlag]]:
+    """The flags that were raised at a desk after that number, with theirs, oldest first, one page of them."""
+    ids = replace(ids_under(f"{desk}/"), after=_flag_id(desk, number))
+    found = list_range(source, FLAG, ids, limit=_PAGE, replica=False)
+    return [(_number_of(record), _read_flag(record.content)) for record in found]
 
 
 def list_flags(
@@ -71,7 +74,7 @@ def list_flags(
     ids = ids_under(f"{desk}/", newest_first=True, before=f"{before:012}" if before is not None else "")
     listed: list[tuple[int, RaisedFlag]] = []
     while len(listed) < limit and (found := list_range(source, FLAG, ids, limit=_AT_ONCE, replica=False)):
-        numbered = [(int(record.id.rpartition("/")[2]), _read_flag(record.content)) for record in found]
+        numbered = [(_number_of(record), _read_flag(record.content)) for record in found]
         listed += [one for one in numbered if wanted(one[1])]
         ids = replace(ids, before=found[-1].id)
     return listed[:limit]
@@ -129,6 +132,10 @@ def _series(desk: AgencyId) -> str:
 
 def _flag_id(desk: AgencyId, serial: int) -> str:
     return f"{desk}/{serial:012}"
+
+
+def _number_of(record: Record) -> int:
+    return int(record.id.rpartition("/")[2])
 
 
 def _to_record(raised: RaisedFlag, desk: AgencyId, *, serial: int, owner: NodeName) -> Record:

@@ -6,17 +6,20 @@ Every reading is noted before it is answered; whoever signs does so by their own
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from federation.domain.lookup.break_glass import BreakGlass, is_overdue, order_of
 from federation.domain.lookup.digest import Digest
+from federation.domain.lookup.review import SampleItem, SampleReview
 from federation.domain.lookup.watch import RaisedFlag
-from federation.node.lookups.watch import digest, flags, glass, leaders
+from federation.node.lookups.watch import digest, flags, glass, leaders, sample
 from federation.node.lookups.watch.own_keys import LeaderAct
 from federation.node.lookups.watch.readings import note_reading
+from federation.node.lookups.watch.stream import watch_desk
 from federation.node.node import Node
-from federation.protocol.ids import AgencyId
+from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.wire.lookups.oversight.service import OversightFunctions
 from federation.wire.lookups.oversight.values import (
     Countersigned,
@@ -24,10 +27,14 @@ from federation.wire.lookups.oversight.values import (
     DigestQuestion,
     FlagPage,
     FlagQuery,
+    News,
     NoticePage,
     NoticeState,
     PageQuery,
     ReviewQuestion,
+    SamplePage,
+    SampleQuery,
+    SampleReviewQuestion,
 )
 from federation.wire.values import Act
 
@@ -95,6 +102,38 @@ class Watch:
         await note_reading(self.node, caller, act, step="digest", what=f"{officer} {day}")
         return await asyncio.to_thread(digest.daily_digest, self.node, caller, officer, day=day)
 
+    async def sample(self, caller: AgencyId, act: Act, query: SampleQuery) -> SamplePage:
+        """The look-ups that chance picked, oldest first."""
+        await note_reading(self.node, caller, act, step="sample")
+        found = await asyncio.to_thread(
+            sample.list_sample,
+            self.node.database,
+            caller,
+            today=self.node.today(),
+            after=query.page_token,
+            limit=query.page_size + 1,
+            with_reviewed=query.with_reviewed,
+        )
+        page = found[: query.page_size]
+        return SamplePage(items=tuple(page), next_page_token=page[-1].lookup_id if len(found) > len(page) else "")
+
+    async def review_sample(self, caller: AgencyId, act: Act, question: SampleReviewQuestion) -> SampleItem:
+        """Keeps the review of one of them."""
+        review = SampleReview(
+            lookup_id=question.lookup_id,
+            reviewer=act.officer,
+            time=truncate_to_millisecond(self.node.now()),
+            finding=question.finding,
+            words=question.words,
+        )
+        return await sample.review(self.node, _signed(caller, act, "", question.signature), review, home=self.home)
+
+    async def watch(self, caller: AgencyId, act: Act, after: str) -> AsyncIterator[News]:
+        """What is raised at the office's desk, as it is raised."""
+        await note_reading(self.node, caller, act, step="watch", what=after)
+        async for news in watch_desk(self.node, caller, after=after, state_of=self.state_of):
+            yield news
+
     def state_of(self, notice: BreakGlass) -> NoticeState:
         """A notice, and whether its review is overdue today."""
         return NoticeState(notice=notice, overdue=is_overdue(notice, today=self.node.today()))
@@ -109,6 +148,9 @@ def oversight_functions(node: Node, home: Path) -> OversightFunctions:
         review=watch.review,
         flags=watch.flags,
         digest=watch.digest,
+        sample=watch.sample,
+        review_sample=watch.review_sample,
+        watch=watch.watch,
     )
 
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import grpc
 
 from federation.domain.lookup.digest import Digest
+from federation.domain.lookup.review import SampleItem
 from federation.protocol.ids import AgencyId
-from federation.v1 import oversight_service_pb2_grpc
-from federation.wire.lookups.oversight import convert
+from federation.v1 import oversight_service_pb2, oversight_service_pb2_grpc
+from federation.wire.convert import act_to_pb
+from federation.wire.lookups.oversight import convert, convert_desk
 from federation.wire.lookups.oversight.values import (
     Countersigned,
     CountersignQuestion,
     DigestQuestion,
     FlagPage,
     FlagQuery,
+    News,
     NoticePage,
     NoticeState,
     PageQuery,
     ReviewQuestion,
+    SamplePage,
+    SampleQuery,
+    SampleReviewQuestion,
 )
-from federation.wire.status import finished
+from federation.wire.status import error_of_call, finished
 from federation.wire.values import Act
 
 
@@ -57,6 +63,29 @@ class OversightCalls:
         """Reads an officer's day."""
         call = self._stub().GetDailyDigest(convert.digest_question_to_pb(act, question), timeout=self._timeout_seconds)
         return convert.digest_from_pb(await finished(call))
+
+    async def list_sample(self, act: Act, query: SampleQuery) -> SamplePage:
+        """Reads one page of the sample."""
+        call = self._stub().ListSample(convert_desk.sample_query_to_pb(act, query), timeout=self._timeout_seconds)
+        return convert_desk.sample_page_from_pb(await finished(call))
+
+    async def review_sample(self, act: Act, question: SampleReviewQuestion) -> SampleItem:
+        """Reviews a look-up of the sample."""
+        request = convert_desk.sample_review_to_pb(act, question)
+        call = self._stub().RecordReview(request, timeout=self._timeout_seconds)
+        return convert_desk.sample_item_from_pb((await finished(call)).item)
+
+    async def watch(self, act: Act, after: str = "", *, agency: AgencyId) -> AsyncGenerator[News, None]:
+        """Tells of each notice and flag of that agency, which is the client's own; it ends when the node stops."""
+        request = oversight_service_pb2.WatchNoticesRequest(act=act_to_pb(act), after=after)
+        call = self._stub().WatchNotices(request)
+        try:
+            async for found in call:
+                yield convert_desk.news_from_pb(found, agency)
+        except grpc.aio.AioRpcError as error:
+            raise error_of_call(error) from error
+        finally:
+            call.cancel()
 
     def _stub(self) -> oversight_service_pb2_grpc.OversightServiceAsyncStub:
         return oversight_service_pb2_grpc.OversightServiceStub(self._channel())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from federation.domain.lookup.break_glass import BreakGlass, Finding
+from federation.domain.lookup.review import SampleFinding, SampleItem
 from federation.domain.lookup.watch import FlagKind, RaisedFlag
 
 
@@ -90,3 +91,42 @@ class DigestQuestion:
     officer: str | None = None
     day: date | None = None
     signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleQuery:
+    """Which look-ups of the sample to list. Pages as in `PageQuery`."""
+
+    with_reviewed: bool = False
+    page_size: int = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplePage:
+    """One page of the sample, oldest first; an empty `next_page_token` is the only sign of the end."""
+
+    items: tuple[SampleItem, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleReviewQuestion:
+    """What a reviewer found of a look-up; the signature is over `sample_review_bytes` of the same."""
+
+    lookup_id: str
+    finding: SampleFinding
+    words: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a leader's desk is told: a notice, or any other flag.
+
+    `token` is its place in the stream, empty for a notice that was open before.
+    """
+
+    token: str
+    notice: NoticeState | None = None
+    flag: RaisedFlag | None = None
