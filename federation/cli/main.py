@@ -32,6 +32,8 @@ PARTS = {
     "keys": "Keys and certificates of a node's home.",
     "agreement": "What the provinces agreed on: draft, sign, publish, refresh, show.",
     "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
+    "vehicle": "Vehicles (机动车) of the own county: register, import, show.",
+    "enterprise": "Enterprises (经营主体) of the own county: register, import, show.",
     "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
     "oversight": "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",
     "policy": "Policies (规则): check them, explain a case, decide again what was decided.",

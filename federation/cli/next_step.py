@@ -11,6 +11,8 @@ from typing import Final
 from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
 
 _NUMBER = "对照证件逐位核对号码 | compare the number with the card, digit by digit"
+_ONE = "只能按一个号码、居住证、号牌或信用代码查询 | give one citizen number, permit, plate or USCC"
+_CODE = "对照执照逐位核对代码 | compare the code with the licence, character by character"
 _CERTIFICATE = "请节点管理员换发证书 | ask the node's operator for a new one: bridgehead keys client"
 _NETWORK = "检查节点是否运行、地址与证书是否对应 | check that the node runs and that profile and node belong together"
 
@@ -57,9 +59,9 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "IDENTITY_UNPROVEN": "出示户籍地材料:加 --paper 文件 | show a paper of the household place: --paper FILE",
     "INTAKE_EXPIRED": "时限已过,对方可重新查询 | its time is over: the other side may ask again",
     "INTAKE_UNKNOWN": "照抄编号:bridgehead lookup inbox | copy the id from: bridgehead lookup inbox",
-    "LOOKUP_FORM": "只能按一个号码或一个居住证编号查询 | give one citizen number or one permit",
+    "LOOKUP_FORM": _ONE,
     "LOOKUP_UNKNOWN": "照抄记录中的查询号:bridgehead lookup history | copy the id from: bridgehead lookup history",
-    "LOOKUP_WILDCARD": "只能按一个号码或一个居住证编号查询 | give one citizen number or one permit",
+    "LOOKUP_WILDCARD": _ONE,
     "NOTHING_OWED": "已有答复:bridgehead lookup history | it was answered: bridgehead lookup history",
     "NOT_AN_AGENCY": "该单位不在协议中:联系节点管理员 | the agreement does not name it: tell the node's operator",
     "NUMBER_DISAGREES": "先申请更正公民身份号码 | file a correction of the citizen number first",
@@ -70,12 +72,18 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "PERMIT_NOT_SUSPENDED": "未中止的居住证用签注 | a permit that is not suspended is endorsed",
     "PERMIT_UNKNOWN": "核对编号;副本只发往户籍省和工作省 | check the name; only household and work province get one",
     "PERMIT_URN": "核对编号的写法 | check how the name is written",
+    "PLATE_CLASS": "核对号牌种类 | check the class of the plate",
+    "PLATE_FORM": "核对号牌,如 浙H·I0001 | check how the plate is written, such as 浙H·I0001",
     "PORT_TAKEN": "停掉占用端口的程序,或在 node.toml 换端口 | stop what listens there, or change the port in node.toml",
     "PROVINCE_MISSING": "用 --from nodes/<省> | point --from at a folder such as nodes/zhejiang",
     "QUOTA_CASE": "两人会签 | two persons sign: bridgehead oversight countersign CASE --bulk --key FILE",
     "QUOTA_PERSONS": "请案件领导会签 | the case's leader: bridgehead oversight countersign CASE --key FILE",
+    "REAL_PLATE_IN_DEMO": "演示节点只收含 I 或 O 的号牌 | a demo node takes plates with an I or O only",
+    "REAL_USCC_IN_DEMO": "演示节点只收 DEM0 代码 | a demo node takes codes of the series DEM0 only",
     "REAL_NUMBER_IN_DEMO": "演示节点不收真人信息,请用 --synthetic | a demo node takes no real person: use --synthetic",
     "RECOGNITION_FIELDS_MISSING": "先请签发省补送所缺字段 | ask the issuing province for the fields first",
+    "REGISTERED_ELSEWHERE": "请原登记县先办转出 | the county that keeps it registers its transfer first",
+    "REGISTER_UNKNOWN": "核对号牌或代码;只能查阅本县登记 | check it; an office reads its own county's register",
     "REQUEST_ID": "去掉 --request-id,由程序生成 | leave --request-id out: one is made",
     "REVIEW_DONE": "查看结论:bridgehead oversight sample --reviewed | see it: bridgehead oversight sample --reviewed",
     "REVIEW_SELF": "由另一名民警复核 | another officer reviews it, naming themselves: --officer, --key",
@@ -84,6 +92,10 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "SAME_PERSON": "两人各用各的密钥 | two persons, each with a key of their own",
     "SERVER_CERTIFICATE": _NETWORK,
     "SETTINGS": "改正 node.toml 或环境变量:bridgehead node config | mend node.toml or the environment",
+    "USCC_CHECKSUM": _CODE,
+    "USCC_FORM": _CODE,
+    "USCC_LENGTH": _CODE,
+    "VEHICLE_PERMIT": "核对居住证:有效,且为所有人本人的 | the permit must be valid and the keeper's own",
     "VERSION_CONFLICT": "别人刚改过:先查看再办 | somebody just changed it: look at it, then do it again",
 }
 """By reason."""

@@ -135,7 +135,7 @@ def close_case(desk: Desk, case_id: CaseArgument) -> None:
 def search(
     desk: Desk,
     person: Annotated[
-        str, typer.Argument(metavar="NUMBER_OR_URN", help="A citizen number or a permit's URN; - reads it from stdin.")
+        str, typer.Argument(metavar="NUMBER", help="A citizen number, a permit's URN, a plate, a USCC; - reads stdin.")
     ],
     case_id: CaseOption,
     provinces: Annotated[
@@ -268,9 +268,11 @@ def register_key(
 
 
 def _exact(person: str) -> str:
-    """What was typed or piped in, with the x of a citizen number as a capital letter."""
+    """What was typed or piped in: the x of a citizen number as a capital letter, a plate in its written form."""
+    from federation.domain.dossiers.plate import normalise_plate
+
     text = (sys.stdin.readline() if person == "-" else person).strip()
-    return text if text.startswith("urn:") else text.upper()
+    return text if text.startswith("urn:") else normalise_plate(text).upper()
 
 
 def _show_case(desk: Desk, answer: CaseAnswer, *, opened: bool) -> None:

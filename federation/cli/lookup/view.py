@@ -7,12 +7,12 @@ both languages; citizen number and day of birth are masked in both forms unless 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from federation.cli.lookup.lines import columns, local_time, time_text
-from federation.cli.permits import view, words
+from federation.cli.permits import view
+from federation.cli.registers.view import field_lines, mask_fields
 from federation.domain.lookup.asking import Outcome
 
 if TYPE_CHECKING:
@@ -102,21 +102,10 @@ def search_object(result: SearchResult) -> dict[str, JsonOut]:
     return {"lookup_id": result.lookup_id, "answers": answers}
 
 
-def mask_fields(fields: Mapping[str, str], *, full: bool) -> dict[str, str]:
-    """Released fields in the order of a card, with number and day of birth masked unless all is asked for."""
-    found = {name: fields[name] for name in words.FIELDS if name in fields}
-    if not full and "citizen_number" in found:
-        found["citizen_number"] = view.mask_number(found["citizen_number"])
-    if not full and "birth_date" in found:
-        found["birth_date"] = view.mask_day(date.fromisoformat(found["birth_date"]))
-    return found
-
-
 def fetch_lines(result: FetchResult, *, full: bool) -> Iterable[str]:
     """What was released, one field a line and until when it may be shown; or why it was not."""
     if result.outcome is Outcome.HIT:
-        for name, value in mask_fields(result.fields, full=full).items():
-            yield view.field_line(name, value)
+        yield from field_lines(result.fields, full=full)
         if result.expires is not None:
             yield f"可用至 may be read until {local_time(result.expires)}"
     elif result.outcome is Outcome.WAITING and result.expires is not None:

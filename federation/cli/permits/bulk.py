@@ -21,7 +21,7 @@ from federation.domain.synthetic import synthetic_applications
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
 
 if TYPE_CHECKING:
-    from federation.domain.permit import PermitApplication, PermitUrn
+    from federation.domain.permit import PermitApplication
     from federation.protocol.ids import AgencyId, Realm
     from federation.wire.client import AgencyClient
     from federation.wire.values import Act, ImportedRow, PermitImport
@@ -46,7 +46,7 @@ class Tally:
     """What became of the rows so far."""
 
     rows: int = 0
-    stored: list[tuple[int, PermitUrn | None]] = field(default_factory=list)
+    stored: list[tuple[int, str | None]] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     doubts: Counter[str] = field(default_factory=Counter)
 

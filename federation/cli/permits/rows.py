@@ -11,7 +11,7 @@ import csv
 import json
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain, dropwhile
@@ -27,6 +27,19 @@ Texts: TypeAlias = dict[str, str]
 _ABOUT = "a row is an object with the fields of an application"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns a file may have: their names, those that may be left out, and the field that a heading names."""
+
+    names: tuple[str, ...]
+    optional: frozenset[str]
+    field_of: Callable[[str], str | None]
+
+
+PERMIT_COLUMNS = Columns(names=IMPORT_FIELDS, optional=OPTIONAL_FIELDS, field_of=field_of)
+"""The columns of a register of permits."""
+
+
 @dataclass(frozen=True, slots=True)
 class NumberedRow:
     """One row with the number of the line it ends at, from 1: its texts, or why they could not be read."""
@@ -35,7 +48,7 @@ class NumberedRow:
     texts: Texts | BridgeheadError
 
 
-def read_rows(path: Path, *, encoding: str) -> Iterator[NumberedRow]:
+def read_rows(path: Path, *, encoding: str, columns: Columns = PERMIT_COLUMNS) -> Iterator[NumberedRow]:
     """Reads the rows of a CSV file or of JSON Lines, told apart by the first character.
 
     Raises:
@@ -50,9 +63,9 @@ def read_rows(path: Path, *, encoding: str) -> Iterator[NumberedRow]:
                 raise MalformedError("FILE_EMPTY", f"expected rows in {path}, got none")
             skipped, everything = first[0] - 1, chain([first], numbered)
             yield from (
-                _read_json_lines(everything)
+                _read_json_lines(everything, columns)
                 if first[1].lstrip().startswith("{")
-                else _read_csv((line for _, line in everything), skipped=skipped)
+                else _read_csv((line for _, line in everything), columns, skipped=skipped)
             )
     except FileNotFoundError as error:
         raise NotFoundError("FILE_MISSING", f"expected a file {path}") from error
@@ -85,13 +98,13 @@ def read_application(path: Path) -> Texts:
         raise NotFoundError("FILE_MISSING", f"expected a file {path}") from error
     except (ValueError, RecursionError) as error:  # both libraries, and text that is no UTF-8
         raise MalformedError("APPLICATION_FILE", f"expected JSON or TOML in UTF-8 in {path}") from error
-    return _texts_of(value)
+    return _texts_of(value, PERMIT_COLUMNS)
 
 
-def _read_csv(lines: Iterable[str], *, skipped: int) -> Iterator[NumberedRow]:
+def _read_csv(lines: Iterable[str], columns: Columns, *, skipped: int) -> Iterator[NumberedRow]:
     reader = csv.reader(lines, strict=True)
     try:
-        fields = _fields_of(next(reader))
+        fields = _fields_of(next(reader), columns)
     except csv.Error as error:
         raise MalformedError("COLUMN", f"expected a heading of comma-separated names: {error}") from error
     while True:
@@ -113,13 +126,13 @@ def _read_csv(lines: Iterable[str], *, skipped: int) -> Iterator[NumberedRow]:
             yield NumberedRow(line, dict(zip(fields, cells, strict=True)))
 
 
-def _fields_of(heading: list[str]) -> list[str]:
-    fields = [field_of(name) for name in heading]
+def _fields_of(heading: list[str], columns: Columns) -> list[str]:
+    fields = [columns.field_of(name) for name in heading]
     unknown = [name for name, found in zip(heading, fields, strict=True) if found is None]
     known = [found for found in fields if found is not None]
-    missing = [name for name in IMPORT_FIELDS if name not in known and name not in OPTIONAL_FIELDS]
+    missing = [name for name in columns.names if name not in known and name not in columns.optional]
     if unknown:
-        raise MalformedError("COLUMN", f"no such field: {unknown[0]!r:.60}; the fields are {', '.join(IMPORT_FIELDS)}")
+        raise MalformedError("COLUMN", f"no such field: {unknown[0]!r:.60}; the fields are {', '.join(columns.names)}")
     if len(set(known)) != len(known):
         raise MalformedError("COLUMN", "expected every field once in the heading")
     if missing:
@@ -127,24 +140,24 @@ def _fields_of(heading: list[str]) -> list[str]:
     return known
 
 
-def _read_json_lines(lines: Iterable[tuple[int, str]]) -> Iterator[NumberedRow]:
+def _read_json_lines(lines: Iterable[tuple[int, str]], columns: Columns) -> Iterator[NumberedRow]:
     for number, line in lines:
         if not line.strip():
             continue
         try:
-            yield NumberedRow(number, _texts_of(json.loads(line)))
+            yield NumberedRow(number, _texts_of(json.loads(line), columns))
         except MalformedError as error:
             yield NumberedRow(number, error)
         except (ValueError, RecursionError):
             yield NumberedRow(number, MalformedError("ROW", f"expected one JSON object a line: {_ABOUT}"))
 
 
-def _texts_of(value: object) -> Texts:
+def _texts_of(value: object, columns: Columns) -> Texts:
     if not isinstance(value, Mapping):
         raise MalformedError("ROW", f"expected an object: {_ABOUT}")
     found: Texts = {}
     for name, given in value.items():
-        known = field_of(str(name))
+        known = columns.field_of(str(name))
         if known is None or known in found:
             raise MalformedError("COLUMN", f"no such field, or twice: {str(name)!r:.60}")
         found[known] = _text_of(given, known)

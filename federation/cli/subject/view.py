@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from federation.cli.lookup.view import OUTCOMES, PROVINCES, STEPS
-from federation.cli.permits import view, words
+from federation.cli.permits import view
+from federation.cli.registers import words
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.report import ReportLine, purpose_words
 from federation.protocol.ids import format_time

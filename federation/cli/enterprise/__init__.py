@@ -1,0 +1,5 @@
+"""Enterprises of the own county: the command."""
+
+from federation.cli.enterprise.command import app
+
+__all__ = ["app"]
