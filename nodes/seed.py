@@ -1,26 +1,34 @@
 # ruff: noqa: INP001 - a program beside the provinces' folders, not a module of a package
-"""Writes each province's synthetic seed register, `nodes/<province>/permits.csv`: `python nodes/seed.py`.
+"""Writes each province's synthetic seed registers: `python nodes/seed.py`.
 
-The files are committed; a test writes them again and wants no difference. Nobody in them exists: born 2100-2299.
-Load one with `bridgehead permit import nodes/zhejiang/permits.csv` as the service hall of that county.
+`nodes/<province>/permits.csv`, `vehicles.csv` and `enterprises.csv`, all of one county; the people of the first keep
+the vehicles and stand for the enterprises. The files are committed; a test writes them again and wants no difference.
+Nobody in them exists: born 2100-2299, plates with an I, codes of the series DEM0. Load them with
+`bridgehead permit import nodes/zhejiang/permits.csv` as the service hall of that county, `bridgehead vehicle import` as
+its police, `bridgehead enterprise import` as its market regulator.
 """
 
 from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
 from pathlib import Path
 
+from federation.domain.dossiers.enterprise import enterprise_texts
+from federation.domain.dossiers.vehicle import vehicle_texts
 from federation.domain.permit import PermitApplication
 from federation.domain.synthetic import SYNTHETIC_NOTICE, synthetic_applications
+from federation.domain.synthetic_registers import synthetic_enterprises, synthetic_vehicles
 from federation.protocol.ids import NodeName
 
 COUNTIES = {"zhejiang": "330822", "jiangxi": "361123", "fujian": "350722", "anhui": "341022"}
 """The county whose register each province's file is: Changshan, Yushan, Pucheng, Xiuning."""
 ROWS = 40
+THINGS = 24
+"""So many vehicles and so many enterprises."""
 SEED = 2026
 AS_OF = date(2026, 11, 1)
 FIELDS = (
@@ -36,13 +44,33 @@ def write_register(province: str, path: Path) -> None:
         file.write(f"# {SYNTHETIC_NOTICE}\n")
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(islice(_rows(province), ROWS))
+        writer.writerows(_rows(province))
+
+
+def write_table(rows: Iterable[Mapping[str, str]], path: Path) -> None:
+    """Writes a register whose rows all have the same fields."""
+    found = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# {SYNTHETIC_NOTICE}\n")
+        writer = csv.DictWriter(file, list(found[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found)
+
+
+def people_of(province: str) -> Iterator[PermitApplication]:
+    """The people of a province's seed register whose record is not sealed and who are no children."""
+    for found in _applications(province):
+        if not found.sealed and not found.guardian:
+            yield found
 
 
 def _rows(province: str) -> Iterator[dict[str, str]]:
-    for found in synthetic_applications(NodeName(province), 100_000, seed=SEED, today=AS_OF):
-        if found.residence_division == COUNTIES[province]:
-            yield _row(found)
+    return map(_row, _applications(province))
+
+
+def _applications(province: str) -> Iterator[PermitApplication]:
+    every = synthetic_applications(NodeName(province), 100_000, seed=SEED, today=AS_OF)
+    return islice((found for found in every if found.residence_division == COUNTIES[province]), ROWS)
 
 
 def _row(found: PermitApplication) -> dict[str, str]:
@@ -77,6 +105,11 @@ def main() -> None:
     for province in COUNTIES:
         (folder / province).mkdir(parents=True, exist_ok=True)
         write_register(province, folder / province / "permits.csv")
+        people = list(people_of(province))[:THINGS]
+        vehicles = synthetic_vehicles(people, seed=SEED, today=AS_OF)
+        write_table(map(vehicle_texts, vehicles), folder / province / "vehicles.csv")
+        enterprises = synthetic_enterprises(people, seed=SEED, today=AS_OF)
+        write_table(map(enterprise_texts, enterprises), folder / province / "enterprises.csv")
 
 
 if __name__ == "__main__":
