@@ -84,7 +84,8 @@ def test_demo_ends_verified_and_says_so(demo):
             "other_key": "rule-officer-key", "closed_case": "deny-lookup-no-case",
         },
     }  # fmt: skip
-    assert summary["person"] == {"break_glass": "justified", "lines": [4, 8], "withheld": [3, 0]}
+    assert summary["desk"] == {"at_once": "waiting", "released": "hit", "refused": "refused"}
+    assert summary["person"] == {"break_glass": "justified", "lines": [4, 10], "withheld": [5, 0]}
     assert summary["seconds"] < 170
     assert {node["node"] for node in federation["nodes"]} == {"zhejiang", "jiangxi", "fujian", "anhui"}
     for node in federation["nodes"]:

@@ -21,6 +21,7 @@ import typer
 from federation.cli.output import Form, FormOption, JsonOut, say, show_json
 
 if TYPE_CHECKING:
+    from federation.cli.demo.desk_scenes import DeskScenes
     from federation.cli.demo.lookup_scenes import LookupScenes
     from federation.cli.demo.person_scenes import PersonScenes
     from federation.cli.demo.provinces import DemoFederation
@@ -168,8 +169,10 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
 
 
 async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, records: int) -> dict[str, JsonOut]:
+    from federation.cli.demo.desk_scenes import DeskScenes
     from federation.cli.demo.person_scenes import PersonScenes
 
+    desk = DeskScenes(lookups, client=scenes.client, tell=story.line)
     person = PersonScenes(lookups, client=scenes.client, tell=story.line)
     try:
         story.title("常山登记一张居住证,玉山收到 | A permit registered in Changshan arrives in Yushan")
@@ -177,15 +180,21 @@ async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, recor
         story.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
         await scenes.recognise_in_yushan(urn)
         refused_by = await scenes.refuse_in_pucheng(urn)
-        await _look_up(lookups, person, story)
+        await _look_up(lookups, desk, person, story=story)
         story.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
         counts = await scenes.import_all(records)
-        return {**counts, "refused_by": refused_by, "lookup": lookups.told.summary(), "person": person.told.summary()}
+        return {
+            **counts,
+            "refused_by": refused_by,
+            "lookup": lookups.told.summary(),
+            "desk": desk.told.summary(),
+            "person": person.told.summary(),
+        }
     finally:
         await scenes.close()
 
 
-async def _look_up(lookups: LookupScenes, person: PersonScenes, story: _Story) -> None:
+async def _look_up(lookups: LookupScenes, desk: DeskScenes, person: PersonScenes, *, story: _Story) -> None:
     """A lawful look-up, a curious one, a borrowed certificate, a broken glass; and what the person is told of them."""
     story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
     await lookups.prepare()
@@ -193,6 +202,9 @@ async def _look_up(lookups: LookupScenes, person: PersonScenes, story: _Story) -
     await lookups.fetch()
     story.title("无案、越权、借用证书均被拒 | Curiosity and a borrowed certificate fail")
     await lookups.refuse()
+    story.title("非边际单位查询:由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
+    await desk.release()
+    await desk.refuse()
     story.title("紧急先查:领导即刻得知,次日前审查 | Break-glass: the leader is told at once and answers for it")
     await person.break_glass()
     await person.review()
@@ -200,6 +212,7 @@ async def _look_up(lookups: LookupScenes, person: PersonScenes, story: _Story) -
     await person.report_while_it_runs()
     story.title("结案:凭据即失效,暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
     await lookups.close_case()
+    await desk.close_case()
     await person.report_after()
 
 

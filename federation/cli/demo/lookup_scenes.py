@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -49,6 +50,8 @@ CHANGSHAN, KAIHUA, PUCHENG = "330822", "330824", "350722"
 FIELDS = frozenset({"holder_name", "status"})
 PATIENCE_SECONDS = 30.0
 CHINA = timezone(timedelta(hours=8), "CST")
+
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -170,14 +173,28 @@ class LookupScenes:
             raise NotFoundError("DEMO_REFUSED", f"Yushan was refused a case: {answer.ruling.decision.title_en}")
         await self._wait_told()
 
+    async def wait_for(self, find: Callable[[], Awaitable[T | None]], *, what: str) -> T:
+        """Looks until something is there.
+
+        Raises:
+            UnavailableError: DEMO_WAITING when it takes too long.
+        """
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (found := await find()) is None:
+            if time.monotonic() > end:
+                raise UnavailableError("DEMO_WAITING", f"expected {what} within {PATIENCE_SECONDS:.0f} s")
+            await asyncio.sleep(0.02)
+        return found
+
     async def _wait_told(self) -> None:
         """Waits until the provinces that the case names have receipted it: they answer for no case they do not know."""
         auditor = self._client(str(self._federation.agencies(parse_agency_id(POLICE).node, "audit")[0]))
-        end = time.monotonic() + PATIENCE_SECONDS
-        while any(peer.waiting_count for peer in (await auditor.get_status()).peers):
-            if time.monotonic() > end:
-                raise UnavailableError("DEMO_WAITING", "the provinces do not receipt the case")
-            await asyncio.sleep(0.02)
+
+        async def find() -> bool | None:
+            waiting = any(peer.waiting_count for peer in (await auditor.get_status()).peers)
+            return None if waiting else True
+
+        await self.wait_for(find, what="the provinces' receipts for the case")
 
     async def _search(self, case_id: str, *, purpose: str = LookupPurpose.CRIMINAL_INVESTIGATION) -> SearchResult:
         """Asks all provinces under the demo's case; under any other, the one that has the person."""

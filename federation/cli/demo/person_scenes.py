@@ -64,10 +64,8 @@ class PersonScenes:
         self._lookups.register(LEADER, self._leader)
         question = CaseQuestion(
             case_id=GLASS,
-            letter="BREAK-GLASS",
             counties=frozenset({CHANGSHAN}),
             purposes=frozenset({LookupPurpose.MISSING_PERSON}),
-            days=1,
             leader=LEADER,
         )
         opened = await police.lookups.open_case(_night_act(), question)
