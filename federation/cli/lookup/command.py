@@ -29,6 +29,7 @@ from federation.cli.client_profile import (
 )
 from federation.cli.lookup.acts import end, lookup_act, show
 from federation.cli.lookup.intake import inbox, refuse, release, remind
+from federation.cli.lookup.reading import result, trace
 from federation.cli.output import Form, FormOption, say, show_one
 
 if TYPE_CHECKING:
@@ -283,5 +284,9 @@ def _show_case(desk: Desk, answer: CaseAnswer, *, opened: bool) -> None:
     end(0 if answer.ruling.decision.allowed else 1)
 
 
-for _command, _name in ((inbox, "inbox"), (release, "release"), (refuse, "refuse"), (remind, "remind")):
+_OTHERS = (
+    (inbox, "inbox"), (release, "release"), (refuse, "refuse"), (remind, "remind"),
+    (result, "result"), (trace, "trace"),
+)  # fmt: skip
+for _command, _name in _OTHERS:
     app.command(_name)(gathering(open_desk)(_command))

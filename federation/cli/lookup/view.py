@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from federation.cli.lookup.lines import columns, local_time, time_text
+from federation.cli.lookup.lines import columns, local_time, time_text, watermark_line, watermark_object
 from federation.cli.permits import view
 from federation.cli.registers.view import field_lines, mask_fields
 from federation.domain.lookup.asking import Outcome
@@ -108,6 +108,8 @@ def fetch_lines(result: FetchResult, *, full: bool) -> Iterable[str]:
         yield from field_lines(result.fields, full=full)
         if result.expires is not None:
             yield f"可用至 may be read until {local_time(result.expires)}"
+        if result.watermark is not None:
+            yield watermark_line(result.watermark)
     elif result.outcome is Outcome.WAITING and result.expires is not None:
         yield f"{OUTCOMES[result.outcome]}  期限 due {local_time(result.expires)}"
     elif result.ruling is not None and not result.ruling.decision.allowed:
@@ -129,6 +131,7 @@ def fetch_object(result: FetchResult, *, full: bool) -> dict[str, JsonOut]:
         "policies": list(result.policies),
         "title_zh": result.title_zh,
         "title_en": result.title_en,
+        "watermark": watermark_object(result.watermark),
     }
 
 
