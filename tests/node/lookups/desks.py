@@ -1,160 +1,129 @@
-"""Two provinces with an intake desk: Xinzhou's police, away from the border, ask; Zhejiang's one office answers."""
+"""Every office of Jiangxi at its own node, and one adult of Changshan, who is asked for through both nodes."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, Urgency, step_up_bytes
-from federation.domain.lookup.refusal import RefusalReason
-from federation.domain.permit import PermitApplication
-from federation.node.lookups import cases
+from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, step_up_bytes
+from federation.domain.lookup.case import LookupCase
+from federation.domain.permit import Permit, format_permit_urn, register_permit
+from federation.node.lookups import records
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.asking.history import list_lookups
-from federation.node.lookups.intake import desk
-from federation.node.lookups.intake.inbox import list_intake
-from federation.node.lookups.intake.second import remind
 from federation.node.lookups.officers import register_officer_key
-from federation.node.lookups.replies import intake_office
-from federation.node.node import Node
-from federation.node.permits import steps
-from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
-from federation.wire.lookups.intake.values import (
-    IntakeAnswer,
-    IntakeLine,
-    IntakeQuery,
-    RefuseQuestion,
-    ReleaseQuestion,
-    SecondRequest,
-)
-from federation.wire.lookups.values import (
-    CaseQuestion,
-    FetchQuestion,
-    FetchResult,
-    LookupLine,
-    LookupQuery,
-    LookupQuestion,
-    ProvinceAnswer,
-)
+from federation.node.permits.records import put_own_permits
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import NodeName, parse_message_id
+from federation.store.exchange_log import GroupTransaction
+from federation.wire.lookups.values import FetchQuestion, LookupQuestion
 from federation.wire.values import Act
-from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, running_rig
+from tests.node.lookups.hostile import Ask, CaseState, case_of, with_added_offices
+from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, application, running_rig
 
-XINZHOU = parse_agency_id("jiangxi/361102/police")
-PURPOSE = "lookup.criminal_investigation"
-CASE = "CASE-2026-0001"
-NO_LOOKUP = parse_message_id("00000000-0000-7000-8000-000000000000")
+
+class Key(StrEnum):
+    """With which key the officer signs."""
+
+    OWN = "own"
+    OTHER = "other"
+    NONE = "none"
 
 
 @dataclass
-class Border:
-    """Both nodes, one permit of Changshan, and an officer of Xinzhou and one of Yushan with a key and a case each."""
+class Desks:
+    """Every office of Jiangxi at its node; one adult of Changshan, who is asked for."""
 
     rig: Rig
+    permit: Permit
     key: Ed25519PrivateKey
-    person: PermitApplication
+    count: int = 0
+    stolen: str = ""
+    noes: list[str] = field(default_factory=list)
 
-    @property
-    def asking(self) -> Node:
-        return self.rig[JIANGXI]
+    async def ask(
+        self, ask: Ask, *, key: Key = Key.OWN, province: NodeName = ZHEJIANG, told: CaseState | None = None
+    ) -> Mapping[str, str]:
+        """Searches and fetches; what was released. Each ask is another officer's, under a case of its own.
 
-    @property
-    def answering(self) -> Node:
-        return self.rig[ZHEJIANG]
+        `told` is how the case stands at the province asked, when it was told another thing.
+        """
+        self.count += 1
+        case_id, officer = f"CASE-{self.count:06d}", f"officer-{self.count}"
+        register_officer_key(self.rig.folder, ask.asker, officer, key=f"ed25519:{_public(self.key)}")
+        await self._plant(ask, case_id, told=told or ask.case)
+        act = Act(request_id=str(uuid.uuid4()), purpose=ask.purpose, function=ask.function, officer=officer)
+        try:
+            return await self._ask(ask, act, key=key, province=province, case_id=case_id)
+        except BridgeheadError as error:
+            self.noes.append(error.reason)
+            return {}
 
-    @property
-    def office(self) -> AgencyId:
-        return intake_office(self.answering.trust.in_force, ZHEJIANG)
+    async def _ask(self, ask: Ask, act: Act, *, key: Key, province: NodeName, case_id: str) -> Mapping[str, str]:
+        node, home = self.rig[JIANGXI], self.rig.folder
+        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self.permit.holder.citizen_number)
+        question = LookupQuestion(case_id=case_id, selector=selector, provinces=(province,))
+        handle = self.stolen or "x" * 32
+        try:
+            found = await searching.search(node, question, home=home, caller=ask.asker, act=act)
+            self.noes += (found.answers[0].outcome, *found.answers[0].policies)
+            handle = found.answers[0].handle or handle
+        except BridgeheadError as error:
+            self.noes.append(error.reason)
+        act = replace(act, request_id=str(uuid.uuid4()))
+        asked = self._question(ask, handle, case_id, key=key, province=province)
+        released = await fetching.fetch(node, asked, home=home, caller=ask.asker, act=act)
+        self.stolen = self.stolen or handle
+        self.noes += released.policies if not released.fields else ()
+        return released.fields
 
-    async def search(
-        self, number: str | None = None, *, caller: AgencyId = XINZHOU, urgency: Urgency = Urgency.ROUTINE
-    ) -> ProvinceAnswer:
-        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number or self.person.holder.citizen_number)
-        question = LookupQuestion(case_id=case_of(caller), selector=selector, provinces=(ZHEJIANG,), urgency=urgency)
-        found = await searching.search(
-            self.asking, question, home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03")
-        )
-        return found.answers[0]
-
-    async def fetch(self, handle: str, *fields: str, caller: AgencyId = YUSHAN_POLICE) -> FetchResult:
-        public = base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-        item = FetchItem(
-            lookup_id=NO_LOOKUP, handle=handle, fields=frozenset(fields), officer_key=public, officer_signature=""
-        )
-        question = FetchQuestion(
-            case_id=case_of(caller), node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
-            officer_signature=base64.b64encode(self.key.sign(step_up_bytes(item))).decode(),
+    def _question(self, ask: Ask, handle: str, case_id: str, *, key: Key, province: NodeName) -> FetchQuestion:
+        signer = Ed25519PrivateKey.generate() if key is Key.OTHER else self.key
+        unsigned = FetchItem(
+            lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), handle=handle, fields=ask.fields,
+            officer_key=_public(signer), officer_signature="",
         )  # fmt: skip
-        return await fetching.fetch(self.asking, question, home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03"))
+        signature = bytes(64) if key is Key.NONE else signer.sign(step_up_bytes(unsigned))
+        return FetchQuestion(
+            case_id=case_id, node=province, handle=handle, fields=ask.fields, officer_key=_public(signer),
+            officer_signature=base64.b64encode(signature).decode(),
+        )  # fmt: skip
 
-    async def inbox(self, *, ended: bool = False) -> tuple[IntakeLine, ...]:
-        page = await list_intake(self.answering, IntakeQuery(ended=ended), caller=self.office, act=desk_act())
-        return page.lines
-
-    async def waiting(self) -> str:
-        """The id of the one request that waits."""
-        (line,) = await self.inbox()
-        return line.request_id
-
-    async def release(
-        self, request_id: str, *fields: str, caller: AgencyId | None = None, by: Act | None = None
-    ) -> IntakeAnswer:
-        question = ReleaseQuestion(request_id=request_id, fields=frozenset(fields))
-        answer = await desk.release(self.answering, question, caller=caller or self.office, act=by or desk_act())
-        await self.rig.drain()
-        return answer
-
-    async def refuse(
-        self, request_id: str, words: str = "请写明案情", *, caller: AgencyId | None = None, by: Act | None = None
-    ) -> IntakeAnswer:
-        question = RefuseQuestion(request_id=request_id, reason=RefusalReason.CASE_UNCLEAR, words=words)
-        answer = await desk.refuse(self.answering, question, caller=caller or self.office, act=by or desk_act())
-        await self.rig.drain()
-        return answer
-
-    async def remind(self, lookup_id: str, *, caller: AgencyId = XINZHOU) -> tuple[SecondRequest, ...]:
-        seconds = await remind(self.asking, lookup_id, caller=caller, act=act(PURPOSE, "F03"))
-        await self.rig.drain()
-        return seconds
-
-    async def history(self, *, caller: AgencyId = XINZHOU) -> tuple[LookupLine, ...]:
-        page = await list_lookups(self.asking, LookupQuery(), caller=caller, act=act(PURPOSE, "F03"))
-        return tuple(line for line in page.lines if line.step != "lookup.case")
-
-    async def close_case(self, caller: AgencyId = XINZHOU) -> None:
-        await cases.end_case(self.asking, case_of(caller), home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03"))
-        await self.rig.drain()
-
-
-def case_of(caller: AgencyId) -> str:
-    return f"{CASE}-{caller.county}"
-
-
-def desk_act() -> Act:
-    return act(PURPOSE, "F03")
+    async def _plant(self, ask: Ask, case_id: str, *, told: CaseState) -> None:
+        """The case at both nodes, as if it had been opened and told."""
+        for name, state in ((JIANGXI, ask.case), (ZHEJIANG, told)):
+            case = case_of(replace(ask, case=state), case_id)
+            if case is not None:
+                await self.rig[name].sequencer.commit(partial(_put_case, case=case, told=name == ZHEJIANG))
 
 
 @asynccontextmanager
-async def border(folder: Path) -> AsyncIterator[Border]:
-    key = Ed25519PrivateKey.generate()
-    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    async with running_rig(folder) as rig:
+async def open_desks(folder: Path) -> AsyncIterator[Desks]:
+    """Two nodes that deliver; the permit is Zhejiang's, and nothing was asked yet."""
+    async with running_rig(folder, (ZHEJIANG, JIANGXI)) as rig:
+        rig.put_in_force(with_added_offices(rig.agreement))
         rig.start_delivery()
-        found = Border(rig, key, application())
-        await steps.register(rig[ZHEJIANG], found.person, caller=HALL, act=act())
-        for caller in (XINZHOU, YUSHAN_POLICE):
-            register_officer_key(rig.folder, caller, "officer-1", key=f"ed25519:{public}")
-            question = CaseQuestion(
-                case_id=case_of(caller), letter="饶公协〔2026〕1号", counties=frozenset({"330822"}),
-                purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
-            )  # fmt: skip
-            opened = await cases.begin_case(rig[JIANGXI], question, home=rig.folder, caller=caller, act=desk_act())
-            assert opened.ruling.decision.allowed, opened.ruling
-        await rig.drain()
-        yield found
+        permit = register_permit(
+            application(), format_permit_urn("330822", START.year, serial="00000001"), today=START.date()
+        )
+        await rig[ZHEJIANG].sequencer.commit(lambda tx: put_own_permits(tx, [permit], owner=ZHEJIANG, before=0))
+        yield Desks(rig, permit, Ed25519PrivateKey.generate())
+
+
+def _put_case(transaction: GroupTransaction, *, case: LookupCase, told: bool) -> None:
+    if case.closed:
+        records.put_case(transaction, replace(case, closed=False, version=1), owner=JIANGXI, told=told)
+    records.put_case(transaction, case, owner=JIANGXI, told=told)
+
+
+def _public(key: Ed25519PrivateKey) -> str:
+    return base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()

@@ -367,7 +367,7 @@ def case_of(ask: Ask, case_id: str) -> LookupCase | None:
         closes=opens + (timedelta(hours=2) if glass else timedelta(days=30)),
         closed=closed,
         leader="leader-1",
-        version=1,
+        version=2 if closed else 1,
     )
 
 
