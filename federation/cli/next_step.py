@@ -5,7 +5,7 @@ By the stable reason, else by the class of the error. Nothing is advised where n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
@@ -78,6 +78,8 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "PORT_TAKEN": "停掉占用端口的程序,或在 node.toml 换端口 | stop what listens there, or change the port in node.toml",
     "PROVINCE_MISSING": "用 --from nodes/<省> | point --from at a folder such as nodes/zhejiang",
     "QUOTA_CASE": "两人会签 | two persons sign: bridgehead oversight countersign CASE --bulk --key FILE",
+    "QUOTA_CASE_LIMIT": "结案后凭新函另立新案 | close the case; open another under a new letter",
+    "QUOTA_OFFICER": "次日再查,或由本案其他民警查询 | go on tomorrow, or another officer of the case asks",
     "QUOTA_PERSONS": "请案件领导会签 | the case's leader: bridgehead oversight countersign CASE --key FILE",
     "REAL_PLATE_IN_DEMO": "演示节点只收含 I 或 O 的号牌 | a demo node takes plates with an I or O only",
     "REAL_USCC_IN_DEMO": "演示节点只收 DEM0 代码 | a demo node takes codes of the series DEM0 only",
@@ -100,6 +102,8 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "VERSION_CONFLICT": "别人刚改过:先查看再办 | somebody just changed it: look at it, then do it again",
 }
 """By reason."""
+_RULE: Final = "rule-"
+"""How the name of a look-up's own rule begins where a deciding policy is named."""
 
 
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
@@ -113,6 +117,13 @@ def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
     if isinstance(error, CorruptError):
         return ("停止办理,立即联系节点管理员 | stop, and call the node's operator",)
     return ()
+
+
+def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
+    """Finds what to do next about the rules among these deciding policies, each once: `rule-quota-persons` and such."""
+    rules = [name for name in policies if name.startswith(_RULE)]
+    reasons = dict.fromkeys(name.removeprefix(_RULE).upper().replace("-", "_") for name in rules)
+    return tuple(NEXT_STEPS[reason] for reason in reasons if reason in NEXT_STEPS)
 
 
 def _again(error: UnavailableError) -> str:

@@ -80,6 +80,26 @@ def test_bulk_waits_for_the_second_person(nodes, case, keys):
     assert (done["signers"], done["complete"]) == (["leader-1", "officer-9"], True)
 
 
+def test_eleventh_person_is_refused_with_what_to_do(nodes, keys):
+    """The officer is told whose signature is missing, and by which command it is given; then the search goes on."""
+    number, where = "CS-2026-0077", ("--county", "330822", "--county", "361123", "--letter", "常公协字2026-77号")
+    nodes.ask(POLICE, "lookup", "case", "open", number, *where, "--leader", "leader-1", "--officer", "officer-5")
+    nodes.delivered(POLICE)
+
+    def search(serial, code=0):
+        subject = f"urn:permit:361123:2026:{800 + serial}"
+        options = ("--case", number, "--province", "jiangxi", "--officer", "officer-5")
+        return nodes.ask(POLICE, "lookup", "search", subject, *options, code=code)
+
+    for serial in range(10):
+        search(serial)
+    refused = search(10, code=1)
+    assert "rule-quota-persons" in refused.out
+    assert "bridgehead oversight countersign CASE --key FILE" in refused.err
+    oversee(nodes, "countersign", number, "--key", keys / "leader-1", *LEADER)
+    assert "未命中 no hit" in search(10).out
+
+
 def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, case, keys):
     """The officer's own day; a leader's reading of it needs a key; somebody else's is refused."""
     own = oversee(nodes, "digest", *OFFICER)
@@ -151,7 +171,7 @@ def test_watch_tells_what_is_raised_and_ends_after_so_many(nodes, case):
 def test_sample_is_reviewed_by_somebody_else(nodes, case, keys, monkeypatch):
     """Listed masked; nobody's own, with words, once; then it shows with --reviewed only."""
     monkeypatch.setattr(sample, "is_sampled", lambda lookup_id, key: bool(lookup_id and key))
-    nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", case, "--province", "jiangxi", *OFFICER)
+    nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", case, "--province", "jiangxi", "--officer", "officer-6")
     item = oversee(nodes, "sample", *LEADER, "-o", "json").json["sample"][0]
     assert (item["person"], item["review"]) == ("urn:permit:361123:2026:****99", None)
     assert "待复核 waiting" in oversee(nodes, "sample", *LEADER).out

@@ -209,6 +209,7 @@ async def test_second_request_goes_to_the_top_of_the_inbox(tmp_path: Path) -> No
     """The officer asks again, once; the desk sees it first, before an urgent one that is calm."""
     async with border(tmp_path) as found:
         await found.search()
+        found.rig.clock.advance(seconds=1)
         await found.search(urgency=Urgency.URGENT)
         lookup = (await found.history())[-1].lookup_id
 
