@@ -48,6 +48,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "ENDORSEMENT_LATE": "改为恢复:bridgehead permit restore | restore it instead: bridgehead permit restore",
     "ENDORSEMENT_TOO_EARLY": "到期前一个月内再办 | come back in the month before the full year",
     "ERASURE_DONE": "查看删除通知与回执:bridgehead erasure list | see the orders and receipts: bridgehead erasure list",
+    "EXTENSION_PAST_ANSWER": "缩短延期:--days | take fewer days: --days",
     "FEDERATION_FILE": "先启动演示,或用 --client 指明单位配置 | start the demo first, or name a profile with --client",
     "FILE_ENCODING": "另存为“CSV UTF-8”,或加 --encoding gb18030 | save as 'CSV UTF-8', or add --encoding gb18030",
     "FIELD_NOT_CORRECTABLE": "这一项按签注、注销等步骤改变 | this field changes by the steps of the law only",

@@ -2,7 +2,7 @@
 
 Rules kept: each step is a new version; the deadline keeps the rule and the calendar that made it; what is granted or
 denied stays so. A correction that was let lie is overdue and still open: the duty to answer does not end with the time.
-Sources: PIPL articles 46, 50; clock `share.correct` of `policies/clocks.toml`.
+Sources: PIPL articles 46, 50; clocks `share.correct` and `subject.answer` of `policies/clocks.toml`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from federation.protocol.ids import AgencyId, Realm, parse_agency_id, truncate_t
 
 CLOCK: Final = "share.correct"
 """The clock of a correction: from its reception to its answer."""
+
+ANSWER_CLOCK: Final = "subject.answer"
+"""The clock of every request of a person: no extension outlasts it."""
 
 _WHAT: Final = "stored correction"
 
@@ -92,6 +95,20 @@ def extend_correction(
     verify_open(correction)
     deadline = extend_deadline(correction.standing.deadline, rule, by=by, asked=now, calendar=calendar)
     return _next(correction, replace(correction.standing, deadline=deadline, words=verify_words(words)), now)
+
+
+def verify_answered_in_time(correction: Correction, answer_by: Deadline) -> Correction:
+    """Returns the correction when its time ends within that in which the person must be answered at all.
+
+    Raises:
+        RuleError: EXTENSION_PAST_ANSWER.
+    """
+    if correction.standing.deadline.due > answer_by.due:
+        raise RuleError(
+            "EXTENSION_PAST_ANSWER",
+            f"the person is answered by {answer_by.last_day} ({answer_by.clock_id}): expected fewer days",
+        )
+    return correction
 
 
 def grant_correction(correction: Correction, *, permit_version: int, words: str, now: datetime) -> Correction:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from federation.domain.corrections.correction import (
+    ANSWER_CLOCK,
     CLOCK,
     decode_correction,
     deny_correction,
@@ -17,6 +18,7 @@ from federation.domain.corrections.correction import (
     is_overdue,
     open_correction,
     verify_admissible,
+    verify_answered_in_time,
 )
 from federation.domain.corrections.items import CorrectionRequest, CorrectionState
 from federation.domain.rules.clock import compute_deadline, load_rule
@@ -74,6 +76,17 @@ def test_extend_correction_once_before_the_time_is_over(opened, rule, calendar):
             extend_correction(given["correction"], rule, by=given["by"], calendar=calendar, words="a", now=given["now"])
     with pytest.raises(MalformedError, match="CORRECTION_WORDS"):
         extend_correction(opened, rule, by=1, calendar=calendar, words=" ", now=NOW)
+
+
+def test_extension_past_the_persons_answer_is_refused(opened, rule, calendar, clocks):
+    """Every request of a person is answered within thirty days: over the holidays of autumn ten days are too many."""
+    answer_by = compute_deadline(load_rule(clocks, ANSWER_CLOCK, on=NOW.date()), NOW, calendar=calendar)
+    assert answer_by.last_day == date(2026, 10, 21)
+    short = extend_correction(opened, rule, by=7, calendar=calendar, words="a", now=NOW)
+    assert verify_answered_in_time(short, answer_by) is short
+    long = extend_correction(opened, rule, by=8, calendar=calendar, words="a", now=NOW)
+    with pytest.raises(RuleError, match="EXTENSION_PAST_ANSWER"):
+        verify_answered_in_time(long, answer_by)
 
 
 def test_grant_and_deny_end_a_correction_for_good(opened, rule, calendar):

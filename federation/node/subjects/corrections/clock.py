@@ -22,15 +22,15 @@ from federation.protocol.errors import NotFoundError
 CLOCKS_FILE, CALENDAR_FILE = "policies/clocks.toml", "policies/calendar.toml"
 
 
-def start_clock(in_force: InForce, now: datetime) -> Deadline:
-    """The deadline of a correction that was received now.
+def start_clock(in_force: InForce, now: datetime, *, clock: str = CLOCK) -> Deadline:
+    """The deadline of a correction that was received now, or of another clock that starts with it.
 
     Raises:
         RuleError: CALENDAR_YEAR_MISSING.
         NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
     """
     clocks = _clocks(_file(in_force, CLOCKS_FILE))
-    return compute_deadline(load_rule(clocks, CLOCK, on=china_day(now)), now, calendar=calendar_of(in_force))
+    return compute_deadline(load_rule(clocks, clock, on=china_day(now)), now, calendar=calendar_of(in_force))
 
 
 def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:

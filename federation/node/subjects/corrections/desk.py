@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from federation.domain.corrections.correction import Correction, deny_correction, extend_correction
+from federation.domain.corrections.correction import (
+    ANSWER_CLOCK,
+    Correction,
+    deny_correction,
+    extend_correction,
+    verify_answered_in_time,
+)
 from federation.domain.corrections.policy import decide_request
 from federation.domain.permit import urn_division
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_request, put_request
 from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.send import Draft, send
-from federation.node.subjects.corrections.clock import calendar_of, running_rule
+from federation.node.subjects.corrections.clock import calendar_of, running_rule, start_clock
 from federation.node.subjects.corrections.judges import answer_draft
 from federation.node.subjects.corrections.lines import own_line
 from federation.node.subjects.corrections.records import find_correction, find_filed, put_correction
@@ -32,20 +38,24 @@ async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act
     """Takes up to ten working days more, once, before the time is over; the filing office is told why.
 
     Raises:
-        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, and as `extend_correction`.
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, as `extend_correction` and
+            `verify_answered_in_time`.
         ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when another desk took a step meanwhile.
     """
     errand = begin_errand(node, caller, act)
 
     def extended(correction: Correction) -> Correction:
-        return extend_correction(
+        running = correction.standing.deadline
+        extended = extend_correction(
             correction,
-            running_rule(errand.in_force, correction.standing.deadline),
+            running_rule(errand.in_force, running),
             by=step.days,
             calendar=calendar_of(errand.in_force),
             words=step.words,
             now=node.now(),
         )
+        answer_by = start_clock(errand.in_force, running.started, clock=ANSWER_CLOCK)
+        return verify_answered_in_time(extended, answer_by)
 
     return await _take_step(errand, "extend", step, following=extended)
 

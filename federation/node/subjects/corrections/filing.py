@@ -51,6 +51,7 @@ REQUEST_KIND = "correction.request"
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the owner to open the correction; later answers are in the list."""
 LOOK_SECONDS = 0.05
+_UNANSWERED = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
 
 
 async def file_correction(node: Node, filing: CorrectionFiling, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
@@ -160,7 +161,7 @@ async def _line(node: Node, correction_id: str) -> CorrectionLine:
     loop = asyncio.get_running_loop()
     end = loop.time() + WAIT_SECONDS
     line = filed_line(node, filed)
-    while line.standing is CorrectionStanding.WAITING and loop.time() < end:
+    while line.standing in _UNANSWERED and line.answer_time is None and loop.time() < end:
         await node.arrivals.wait(filed.digest, seconds=LOOK_SECONDS)
         line = filed_line(node, filed)
     return line

@@ -9,9 +9,11 @@ from federation.domain.corrections.correction import Correction, is_overdue
 from federation.domain.corrections.items import CorrectionAnswer, CorrectionRequest
 from federation.domain.corrections.words import rule_words
 from federation.node.node import Node
+from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.records import Filed, find_answer
+from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.protocol.leaf import Verdict, decode_leaf
+from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.store.outbox import find_outbox
 from federation.wire.lookups.corrections.values import CorrectionLine, CorrectionStanding
 
@@ -29,15 +31,34 @@ def filed_line(node: Node, filed: Filed) -> CorrectionLine:
     answer = find_answer(node.database, filed.request.correction_id)
     if answer is not None:
         return _answered(line, answer, node.now())
-    standing, policies = _sent(node, filed)
-    words = [_words(node, name) for name in policies]
+    row = find_outbox(node.database, filed.message_id)
+    if row is None or row.state in ("rejected", "expired"):
+        return replace(line, standing=CorrectionStanding.UNDELIVERED)
+    leaf = decode_leaf(row.receipt_leaf) if row.receipt_leaf is not None else None
+    if leaf is None:
+        return line
+    return _refused(node, line, leaf) if leaf.verdict is Verdict.REFUSED else _receipted(node, line, leaf)
+
+
+def _refused(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
+    """The owner did not admit it: its receipt names the policies or the rule."""
+    words = [_words(node, name) for name in leaf.policies]
     return replace(
         line,
-        standing=standing,
-        policies=policies,
+        standing=CorrectionStanding.REFUSED,
+        policies=leaf.policies,
         title_zh=";".join(zh for zh, _ in words),
         title_en="; ".join(en for _, en in words),
     )
+
+
+def _receipted(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
+    """The owner has opened it, though its answer is not here: the clock runs from the time of its receipt."""
+    try:
+        deadline = start_clock(node.trust.in_force, leaf.time)
+    except RuleError:
+        return line
+    return replace(line, standing=CorrectionStanding.OPEN, deadline=deadline, overdue=node.now() >= deadline.due)
 
 
 def _asked(request: CorrectionRequest, *, filed_by: AgencyId, time: datetime, owner: NodeName) -> CorrectionLine:
@@ -66,17 +87,6 @@ def _answered(line: CorrectionLine, answer: CorrectionAnswer, now: datetime) -> 
         answer_time=answer.time,
         permit_version=answer.permit_version,
     )
-
-
-def _sent(node: Node, filed: Filed) -> tuple[CorrectionStanding, tuple[str, ...]]:
-    """What became of the request while no answer is here: the receipt tells a refusal, the queue a failure."""
-    row = find_outbox(node.database, filed.message_id)
-    if row is None or row.state in ("rejected", "expired"):
-        return CorrectionStanding.UNDELIVERED, ()
-    leaf = decode_leaf(row.receipt_leaf) if row.receipt_leaf is not None else None
-    if leaf is not None and leaf.verdict is Verdict.REFUSED:
-        return CorrectionStanding.REFUSED, leaf.policies
-    return CorrectionStanding.WAITING, ()
 
 
 def _words(node: Node, name: str) -> tuple[str, str]:

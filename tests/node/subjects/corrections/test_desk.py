@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,21 @@ async def test_extend_once_in_time_tells_the_applicant(tmp_path: Path, monkeypat
         assert (seen.deadline, seen.answer) == (extended.line.deadline, "等待户籍地答复")
         with pytest.raises(RuleError, match="EXTENSION_USED"):
             await desk.extend(case.rig[ZHEJIANG], step, caller=POLICE, act=correcting())
+
+
+async def test_extend_past_the_persons_answer_is_refused(tmp_path: Path, monkeypatch) -> None:
+    """Every request of a person is answered within thirty days: over the spring festival ten days more are too many."""
+    async with registered(tmp_path, monkeypatch) as case:
+        fresh = case.rig.agreement.fresh_until_time + timedelta(days=120)
+        case.rig.put_in_force(replace(case.rig.agreement, fresh_until_time=fresh, expires_time=fresh))
+        case.rig.clock.time = datetime(2027, 1, 28, 2, tzinfo=UTC)
+        opened = (await case.file()).line
+        step = CorrectionStep(correction_id=opened.correction_id, words="等待户籍地答复", days=10)
+        with pytest.raises(RuleError, match="EXTENSION_PAST_ANSWER"):
+            await desk.extend(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        fewer = await desk.extend(case.rig[ZHEJIANG], replace(step, days=9), caller=HALL, act=correcting())
+        assert fewer.line.deadline.extended_by == 9
+        assert not fewer.line.deadline.official
 
 
 async def test_time_that_passes_is_seen_on_both_sides_first(tmp_path: Path, monkeypatch) -> None:

@@ -175,6 +175,20 @@ async def test_file_with_the_owner_cut_off_waits_and_converges(tmp_path: Path, m
         assert at_filer.standing is CorrectionStanding.OPEN
 
 
+async def test_file_that_was_receipted_runs_though_the_answer_never_came(tmp_path: Path, monkeypatch) -> None:
+    """A receipt means opened: the clock runs at the filing office, too, and what nobody answers is overdue there."""
+    async with registered(tmp_path, monkeypatch, wait=0.2) as case:
+        case.rig.faults(ZHEJIANG, JIANGXI).cut = True
+        outcome = await case.file()
+
+        (at_owner,) = await case.lines(HALL)
+        assert outcome.line.standing is CorrectionStanding.OPEN
+        assert (outcome.line.answer_time, outcome.line.deadline) == (None, at_owner.deadline)
+        case.rig.clock.time = at_owner.deadline.due
+        (late,) = await case.lines(YUSHAN_HALL)
+        assert (late.standing, late.overdue) == (CorrectionStanding.OPEN, True)
+
+
 async def test_file_that_expires_on_its_way_says_so(tmp_path: Path, monkeypatch) -> None:
     """A request that its owner never got is shown as undelivered: it is filed again."""
     async with registered(tmp_path, monkeypatch, wait=0.05) as case:
