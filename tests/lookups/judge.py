@@ -62,8 +62,11 @@ class Judge:
         *,
         honey: frozenset[str],
         reviewed: Mapping[str, date],
+        signed: Mapping[str, int],
         calendar: Calendar,
     ) -> None:
+        """`signed` are the cases that reach further, by how many persons signed for them."""
+        self._signed = signed
         self._cases, self._honey, self._reviewed, self._calendar = cases, honey, reviewed, calendar
         self._recent: deque[AskedLine] = deque()
         self._of_day: defaultdict[tuple[AgencyId, str, date], int] = defaultdict(int)
@@ -107,7 +110,8 @@ class Judge:
             case_total=len(persons) + 1,
             case_persons=len({*persons, selector.value}),
         )
-        verify_quota(counts, Quotas(), countersigned=False)
+        signers = self._signed.get(asking.case_id, 0)
+        verify_quota(counts, Quotas(), countersigned=signers >= 1, bulk=signers >= 2)
         self._of_day[day] += 1
         persons.append(selector.value)
 

@@ -38,6 +38,7 @@ class Plant(StrEnum):
     CLOSED_CASE = "closed_case"
     WILDCARD = "wildcard"
     ENUMERATION = "enumeration"
+    BULK_OF_ONE = "bulk_of_one"
     NIGHT_BURST = "night_burst"
     LENT_CREDENTIAL = "lent_credential"
     LENT_WITHOUT_DESK = "lent_without_desk"
@@ -64,11 +65,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Month:
-    """What the judge sees: the attempts in the order of time, the cases, the reviews done and on which day."""
+    """What the judge sees: the attempts in the order of time, the cases, the reviews done and on which day.
+
+    `countersigned` are the cases that their leader signed for, `bulk` those for which a second person did too.
+    """
 
     attempts: tuple[Attempt, ...]
     cases: Mapping[str, LookupCase]
     reviewed: Mapping[str, date]
+    countersigned: frozenset[str]
+    bulk: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +93,8 @@ class _Maker:
         self.attempts: list[Attempt] = []
         self.cases: dict[str, LookupCase] = {}
         self.reviewed: dict[str, date] = {}
+        self.countersigned: set[str] = set()
+        self.bulk: set[str] = set()
         self.kinds: dict[str, Plant] = {}
         self.episodes: dict[str, int] = {}
         self.count = self.episode = 0
@@ -137,6 +145,7 @@ def make_month(seed: int, *, planted_share: float = 0.01) -> tuple[Month, Answer
     for agency in AGENCIES:
         for number in range(OFFICERS_EACH):
             _lawful(maker, (agency, f"officer-{number}"))
+        maker.bulk.add(_series(maker, agency, many=40))
     target = len(maker.attempts) * planted_share / (1 - planted_share)
     while len(maker.kinds) < target:
         _PLANTERS[maker.episode % len(_PLANTERS)](maker)
@@ -145,6 +154,8 @@ def make_month(seed: int, *, planted_share: float = 0.01) -> tuple[Month, Answer
         attempts=tuple(sorted(maker.attempts, key=lambda attempt: (attempt.time, attempt.attempt_id))),
         cases=maker.cases,
         reviewed=maker.reviewed,
+        countersigned=frozenset(maker.countersigned),
+        bulk=frozenset(maker.bulk),
     )
     return month, AnswerKey(kinds=maker.kinds, episodes=maker.episodes)
 
@@ -219,6 +230,26 @@ def _plant_enumeration(maker: _Maker) -> None:
         maker.plant(Plant.ENUMERATION, moment + timedelta(minutes=3 * number), who, case_id=case_id)
 
 
+def _series(maker: _Maker, agency: AgencyId, *, many: int) -> str:
+    """A case with so many look-ups on one day, which its leader signed for: lawful up to the thirtieth."""
+    moment, who = maker.at(_day(maker), 8.5), (agency, f"series-{maker.count}")
+    case_id = maker.case(agency, moment)
+    maker.countersigned.add(case_id)
+    for number in range(many):
+        maker.add(moment + timedelta(minutes=10 * number), who, case_id=case_id)
+    return case_id
+
+
+def _plant_bulk_of_one(maker: _Maker) -> None:
+    """Beyond thirty look-ups, with the leader's signature and no second person's."""
+    agency, _ = maker.officer()
+    case_id = _series(maker, agency, many=30)
+    last = maker.attempts[-1]
+    for number in range(1, 4):
+        later = last.time + timedelta(minutes=10 * number)
+        maker.plant(Plant.BULK_OF_ONE, later, (agency, last.officer), case_id=case_id)
+
+
 def _plant_night_burst(maker: _Maker) -> None:
     who, moment = maker.officer(), maker.at(_day(maker), maker.random.uniform(0, 5))
     case_id = maker.case(who[0], moment)
@@ -283,7 +314,7 @@ def _plant_glass_overdue(maker: _Maker) -> None:
 
 
 _PLANTERS: tuple[Callable[[_Maker], None], ...] = (
-    _plant_curiosity, _plant_closed_case, _plant_wildcard, _plant_enumeration, _plant_night_burst,
+    _plant_curiosity, _plant_closed_case, _plant_wildcard, _plant_enumeration, _plant_bulk_of_one, _plant_night_burst,
     _plant_lent_credential, _plant_lent_without_desk, _plant_honey, _plant_borrowed_handle, _plant_dead_handle,
     _plant_glass_overdue,
 )  # fmt: skip

@@ -34,7 +34,8 @@ class Score:
 def judge_month(month: Month) -> dict[str, Verdict]:
     """Hands the attempts to the judge one by one; the answer key is not here."""
     calendar = parse_calendar(CALENDAR.read_text(encoding="utf-8"))
-    judge = Judge(month.cases, honey=HONEY, reviewed=month.reviewed, calendar=calendar)
+    signed = dict.fromkeys(month.countersigned, 1) | dict.fromkeys(month.bulk, 2)
+    judge = Judge(month.cases, honey=HONEY, reviewed=month.reviewed, signed=signed, calendar=calendar)
     verdicts = {}
     for attempt in month.attempts:
         asking = Asking(
