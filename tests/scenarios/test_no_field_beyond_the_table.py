@@ -43,7 +43,7 @@ FUNCTIONS = ("F03", "F01", "F02", "F09", "F99")
 LAWFUL_CASES = (CaseState.OPEN, CaseState.BREAK_GLASS)
 DISTINCTIVE = (
     "urn", "residence_address", "household_address", "holder_name", "birth_date", "citizen_number", "photo_digest", "plate",
-    "brand_model", "keeper",
+    "brand_model", "keeper", "uscc", "name", "legal_form", "legal_representative", "representative_number",
 )  # fmt: skip
 """The fields whose values can stand in no message by chance."""
 FIELDS = [*sorted(frozenset[str]().union(*DOSSIER_FIELDS.values())), "password", ""]
@@ -57,7 +57,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileWorld]:
 
 
 def dossier_kind(target: Target) -> str:
-    return "vehicle" if target is Target.VEHICLE else "permit"
+    return target.value if target in (Target.VEHICLE, Target.ENTERPRISE) else "permit"
 
 
 def zone(agency: AgencyId) -> str:

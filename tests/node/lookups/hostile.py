@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.citizen_number import age_on
 from federation.domain.dossiers.dossier import DossierKind, DossierRef
+from federation.domain.dossiers.enterprise import Enterprise, parse_enterprise
 from federation.domain.dossiers.vehicle import Vehicle, parse_vehicle
 from federation.domain.lookup.asking import (
     FETCH_BODY,
@@ -40,13 +41,14 @@ from federation.domain.lookup.asking import (
 from federation.domain.lookup.case import NO_LETTER, LookupCase
 from federation.domain.lookup.handle import HANDLE_RANDOM_BYTES, Handle, format_handle
 from federation.domain.permit import Permit, PermitApplication, format_permit_urn, register_permit
+from federation.domain.synthetic import synthetic_uscc
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import find_dossier
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND
 from federation.node.node import Node
 from federation.node.permits.records import put_own_permits
 from federation.node.receive import receive
-from federation.node.registers.records import VEHICLES, put_kept
+from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError
@@ -120,6 +122,7 @@ class Target(StrEnum):
     MINOR = "minor"
     SEALED = "sealed"
     VEHICLE = "vehicle"
+    ENTERPRISE = "enterprise"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,8 +173,7 @@ class HostileWorld:
             Target.MINOR: _permit(2, minor=True),
             Target.SEALED: replace(_permit(3), sealed=True),
         }
-        vehicle = _vehicle()
-        self.run(self.node.sequencer.commit(lambda tx: self._register(tx, vehicle)))
+        self.run(self.node.sequencer.commit(self._register))
         self.texts = {target: self._texts(target) for target in Target}
 
     @property
@@ -270,8 +272,11 @@ class HostileWorld:
         return Body(type=FETCH_BODY, salt=os.urandom(32), items=(encode_fetch_item(item),))
 
     def _search_body(self, ask: Ask, planted: Planted) -> Body:
-        kind, value = SelectorKind.PLATE, _vehicle().plate
-        if ask.target is not Target.VEHICLE:
+        if ask.target is Target.VEHICLE:
+            kind, value = SelectorKind.PLATE, _vehicle().plate
+        elif ask.target is Target.ENTERPRISE:
+            kind, value = SelectorKind.USCC, _enterprise().uscc
+        else:
             kind, value = SelectorKind.CITIZEN_NUMBER, self.permits[ask.target].holder.citizen_number
         item = SearchItem(
             lookup_id=format_message_id(self.rig.clock(), os.urandom(10)),
@@ -280,14 +285,18 @@ class HostileWorld:
         )
         return Body(type=SEARCH_BODY, salt=os.urandom(32), items=(encode_search_item(item),))
 
-    def _register(self, transaction: GroupTransaction, vehicle: Vehicle) -> None:
+    def _register(self, transaction: GroupTransaction) -> None:
         put_own_permits(transaction, list(self.permits.values()), owner=ZHEJIANG, before=0)
-        kept = put_kept(transaction, VEHICLES, vehicle, owner=ZHEJIANG)
-        self.vehicle = DossierRef(kind=DossierKind.VEHICLE, id=kept.id)
+        vehicle = put_kept(transaction, VEHICLES, _vehicle(), owner=ZHEJIANG)
+        enterprise = put_kept(transaction, ENTERPRISES, _enterprise(), owner=ZHEJIANG)
+        self.things = {
+            Target.VEHICLE: DossierRef(kind=DossierKind.VEHICLE, id=vehicle.id),
+            Target.ENTERPRISE: DossierRef(kind=DossierKind.ENTERPRISE, id=enterprise.id),
+        }
 
     def _ref(self, target: Target) -> DossierRef:
-        if target is Target.VEHICLE:
-            return self.vehicle
+        if target in self.things:
+            return self.things[target]
         return DossierRef(kind=DossierKind.PERMIT, id=self.permits[target].urn)
 
     def _plan(self, ask: Ask) -> Planted:
@@ -392,6 +401,16 @@ def _vehicle() -> Vehicle:
             "plate": "浙H·I0001", "plate_class": "small_car", "brand_model": "演示 A1", "colour": "白", "status": "normal",
             "registered_division": CHANGSHAN, "first_registered": "2026-01-05",
             "keeper": _permit(1).holder.citizen_number,
+        }
+    )  # fmt: skip
+
+
+def _enterprise() -> Enterprise:
+    return parse_enterprise(
+        {
+            "uscc": synthetic_uscc(CHANGSHAN, 1).value, "name": "常山县演示胡柚有限公司", "division": CHANGSHAN,
+            "status": "active", "registered_on": "2021-06-01", "legal_form": "有限责任公司",
+            "legal_representative": "代表甲", "representative_number": _permit(1).holder.citizen_number,
         }
     )  # fmt: skip
 
