@@ -13,7 +13,7 @@ from functools import partial
 
 from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
 from federation.audit.findings import Code, Findings
-from federation.audit.rules import Rules, broken_rules
+from federation.audit.rules import Rules, broken_rules, is_unanswered
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
@@ -29,6 +29,7 @@ class LeafReader:
         self.decided: dict[Pair, MessageColumn] = {}
         self.expired: dict[Pair, MessageColumn] = {}
         self.erased: dict[Pair, MessageColumn] = {}
+        self.unanswered: dict[Pair, MessageColumn] = {}
         self.disputed: set[bytes] = set()
         self._node = node
         self._rules = rules
@@ -82,7 +83,7 @@ class LeafReader:
     def _keep(self, leaf: Leaf, index: int) -> None:
         if leaf.kind is LeafKind.DISCREPANCY:
             self.disputed.add(pack_digest(leaf.subject))
-        columns = self._columns(leaf.kind)
+        columns = self.unanswered if is_unanswered(leaf) else self._columns(leaf.kind)
         if columns is None or leaf.pair is None or not leaf.seq:
             return
         if leaf.kind is LeafKind.SENT:

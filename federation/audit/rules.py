@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from federation.audit.findings import Code
 from federation.protocol.ids import NodeName, Realm
-from federation.protocol.leaf import Leaf, LeafKind, Verdict
+from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict
 from federation.protocol.trust import Agreement
 
 _VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}
@@ -89,7 +89,7 @@ def _unlawful_message(leaf: Leaf, node: NodeName) -> Iterator[str]:
         yield "expected a pair and a number from 1"
         return
     side = pair.sender if leaf.kind in _OUTGOING else pair.recipient
-    if side != node:
+    if side != node and not is_unanswered(leaf):
         yield f"expected it in the log of {side}, found it in that of {node}"
     yield from _wrong_verdict(leaf)
     if leaf.kind in _VERDICTS and leaf.signatures is None:
@@ -103,6 +103,11 @@ def _unlawful_erasure(leaf: Leaf) -> Iterator[str]:
         yield "expected a pair, a number from 1 and the commitment to what was erased, or none of them"
     if leaf.reason is None:
         yield "expected the reason code of the erasure"
+
+
+def is_unanswered(leaf: Leaf) -> bool:
+    """Whether a leaf says that a request which was delivered found no answer in its time."""
+    return leaf.kind is LeafKind.EXPIRED and leaf.reason == NOT_ANSWERED
 
 
 def _wrong_verdict(leaf: Leaf) -> Iterator[str]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from itertools import permutations
 
 from federation.audit.findings import Code, Finding, Findings
+from federation.audit.requests.unanswered import answered_after_all, compare_unanswered
 from federation.audit.rules import Rules
 from federation.audit.verify_listing import ListingAccount, compare_listing
 from federation.audit.verify_log import LogAccount, SeenHead
@@ -95,7 +96,15 @@ def compare_logs(
         )
         for sender, recipient in permutations(sorted(accounts), 2)
     )
-    return pairs, (*_of_pairs(pairs), *_of_listings(accounts, listings))
+    unanswered = (
+        finding
+        for pair in pairs
+        for finding in compare_unanswered(
+            pair.pair, sender=accounts[pair.pair.sender], receiver=accounts[pair.pair.recipient], rules=rules
+        )
+    )
+    answered = answered_after_all(accounts, listings)
+    return pairs, (*_of_pairs(pairs), *unanswered, *answered, *_of_listings(accounts, listings))
 
 
 def _of_pairs(pairs: tuple[PairAccount, ...]) -> Iterator[Finding]:

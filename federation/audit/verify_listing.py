@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
 from federation.audit.findings import Code, Finding, Findings
@@ -24,13 +25,16 @@ from federation.protocol.tlog.note import Vkey
 from federation.protocol.trust import Agreement, message_keys_at
 from federation.wire.values import LoggedMessage
 
+REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"})
+"""The kinds of statement that answer a request."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingAccount:
     """What one node lists of one ordered pair, verified by itself; `heads` are those of the receiver's log.
 
     `listed_time` is when the listing began: what was logged later need not be on it. `receipted` are the numbers for
-    which a receipt verified.
+    which a receipt verified, `replies` the numbers of replies with the digest of the request that each cites.
     """
 
     node: NodeName
@@ -38,6 +42,7 @@ class ListingAccount:
     listed_time: datetime
     messages: MessageColumn
     receipted: frozenset[int]
+    replies: Mapping[int, bytes]
     heads: tuple[SeenHead, ...]
     findings: tuple[Finding, ...]
 
@@ -55,6 +60,7 @@ class ListingCheck:
         self._findings = Findings(node)
         self._messages = MessageColumn()
         self._receipted: set[int] = set()
+        self._replies: dict[int, bytes] = {}
         self._heads: dict[tuple[int, bytes], SeenHead] = {}
 
     def append(self, listed: LoggedMessage) -> None:
@@ -69,6 +75,8 @@ class ListingCheck:
         for sentence in self._differences(statement, listed):
             self._findings.add(Code.STATEMENT_DIFFERS, f"{self._name(listed)}: {sentence}", index=listed.log_index)
         self._messages.append(_record_of(statement, envelope, listed.log_index))
+        if statement.kind in REPLIES and statement.in_reply_to is not None:
+            self._replies[statement.seq] = pack_digest(statement.in_reply_to)
         if listed.receipt is not None:
             self._append_receipt(listed, envelope.digest, listed.receipt)
 
@@ -80,6 +88,7 @@ class ListingCheck:
             listed_time=self._listed_time,
             messages=self._messages,
             receipted=frozenset(self._receipted),
+            replies=self._replies,
             heads=tuple(self._heads.values()),
             findings=self._findings.all(),
         )

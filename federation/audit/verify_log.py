@@ -48,6 +48,7 @@ class LogAccount:
     sent: Mapping[Pair, MessageColumn]
     decided: Mapping[Pair, MessageColumn]
     expired: Mapping[Pair, MessageColumn]
+    unanswered: Mapping[Pair, MessageColumn]
     disputed: frozenset[bytes]
     settled_size: int
     findings: tuple[Finding, ...]
@@ -153,6 +154,7 @@ class LogCheck:
             sent=self._leaves.sent,
             decided=self._leaves.decided,
             expired=self._leaves.expired,
+            unanswered=self._leaves.unanswered,
             disputed=frozenset(self._leaves.disputed),
             settled_size=task.settled_size,
             findings=self._findings.all(),

@@ -28,6 +28,7 @@ from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups.arrivals import Arrivals
+from federation.node.lookups.intake.clock import keep_clocks
 from federation.node.node import Node
 from federation.node.retention.ended import keep_retention
 from federation.node.signing import MessageKeys
@@ -237,6 +238,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
             asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
             asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
             asyncio.create_task(keep_retention(node), name="retention"),
+            asyncio.create_task(keep_clocks(node), name="intake"),
         ]
         stack.push_async_callback(_end_duties, duties)
         stack.callback(node.arrivals.end)

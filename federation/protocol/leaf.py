@@ -23,6 +23,8 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Pair, Realm, format_time, parse_federation_name, parse_pair, parse_time
 
 MAX_LEAF_BYTES = 1024
+NOT_ANSWERED = "NOT_ANSWERED"
+"""The reason of an `expired` leaf about a request that was delivered and that no one answered: lawful on both sides."""
 VERSION = 1
 
 

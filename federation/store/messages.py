@@ -9,7 +9,7 @@ Trusts: the callers' checks; nothing here judges a message. Source: DESIGN secti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -149,12 +149,16 @@ def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredM
 
 
 def list_messages(
-    source: Source, direction: Direction, *, pair: Pair, after_seq: int, limit: int
+    source: Source, direction: Direction, *, pair: Pair, after_seq: int, limit: int, kinds: Collection[str] = ()
 ) -> list[StoredMessage]:
-    """The messages of an ordered pair with numbers above `after_seq`, in order, at most `limit`."""
+    """The messages of an ordered pair with numbers above `after_seq`, in order, at most `limit`.
+
+    Of all kinds, or of those named.
+    """
     names = {"direction": direction, "of_pair": str(pair), "after": after_seq, "most": limit}
+    statement = _AFTER.where(MESSAGE.c.kind.in_(sorted(kinds))) if kinds else _AFTER
     with source.reading() as connection:
-        return [_from_row(row, source.keys) for row in connection.execute(_AFTER, names).mappings()]
+        return [_from_row(row, source.keys) for row in connection.execute(statement, names).mappings()]
 
 
 def pair_state(source: Source, direction: Direction, pair: Pair) -> PairState:

@@ -90,6 +90,8 @@ class _FlagKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FlagKind.Val
     """A planted record was met."""
     FLAG_KIND_BREAK_GLASS: _FlagKind.ValueType  # 4
     """A case was opened without a letter."""
+    FLAG_KIND_UNANSWERED: _FlagKind.ValueType  # 5
+    """A request that a person must answer still waits at three quarters of its clock."""
 
 class FlagKind(_FlagKind, metaclass=_FlagKindEnumTypeWrapper):
     """What a flag says happened."""
@@ -104,6 +106,8 @@ FLAG_KIND_HONEY: FlagKind.ValueType  # 3
 """A planted record was met."""
 FLAG_KIND_BREAK_GLASS: FlagKind.ValueType  # 4
 """A case was opened without a letter."""
+FLAG_KIND_UNANSWERED: FlagKind.ValueType  # 5
+"""A request that a person must answer still waits at three quarters of its clock."""
 Global___FlagKind: _TypeAlias = FlagKind  # noqa: Y015
 
 @_typing.final

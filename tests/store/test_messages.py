@@ -183,3 +183,18 @@ def test_load_body_moved_to_another_message_is_corrupt(database: Database) -> No
     with pytest.raises(CorruptError) as caught:
         load_body(database, message_id_of(2))
     assert caught.value.reason == "SEALED_VALUE"
+
+
+def test_list_messages_of_some_kinds_leaves_the_others_out(database: Database) -> None:
+    """Those named, with their numbers as they are; none named means all."""
+
+    def job(transaction: GroupTransaction) -> None:
+        for seq, kind in enumerate(("permit.sync", "lookup.search", "permit.sync", "lookup.fetch"), start=1):
+            put_message(transaction, replace(message_of(seq, seq=seq), kind=kind, leaf_index=seq))
+
+    run(database, job)
+
+    kinds = ("lookup.fetch", "lookup.search")
+    found = list_messages(database, "sent", pair=OUT, after_seq=1, limit=9, kinds=kinds)
+    assert [(each.seq, each.kind) for each in found] == [(2, "lookup.search"), (4, "lookup.fetch")]
+    assert len(list_messages(database, "sent", pair=OUT, after_seq=1, limit=9)) == 3

@@ -37,6 +37,7 @@ KINDS: Final[Mapping[FlagKind, str]] = MappingProxyType(
         FlagKind.TWO_DESKS: "一人两处 two_desks",
         FlagKind.HONEY: "诱饵记录 honey",
         FlagKind.BREAK_GLASS: "紧急查询 break_glass",
+        FlagKind.UNANSWERED: "久未答复 unanswered",
     }
 )
 SAMPLE_FINDINGS: Final[Mapping[SampleFinding, str]] = MappingProxyType(

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from federation.domain.rules.calendar import Calendar, is_working_day
-from federation.protocol.ids import AgencyId, format_time
+from federation.protocol.ids import AgencyId, NodeName, format_time
 
 CHINA: Final = timezone(timedelta(hours=8), "CST")
 DAY_BEGINS, DAY_ENDS = time(8), time(20)
@@ -38,6 +38,7 @@ class FlagKind(StrEnum):
     TWO_DESKS = "two_desks"
     HONEY = "honey"
     BREAK_GLASS = "break_glass"
+    UNANSWERED = "unanswered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,18 @@ def honey_flag(line: AskedLine) -> Flag:
         case_id=line.case_id,
         sentence_zh="查询命中了诱饵记录:没有案件会涉及此人,请核查查询来由",
         sentence_en="the look-up met a planted record, which no case has a reason to ask for; ask where it came from",
+    )
+
+
+def unanswered_flag(line: AskedLine, *, asked_of: NodeName) -> Flag:
+    """The flag of a look-up that a person must answer and has not, at three quarters of its clock."""
+    return Flag(
+        kind=FlagKind.UNANSWERED,
+        officer=line.officer,
+        lookup_id=line.lookup_id,
+        case_id=line.case_id,
+        sentence_zh=f"{line.agency} 的请求在 {asked_of} 受理岗久未答复,请立即联系对方",
+        sentence_en=f"what {line.agency} asked of {asked_of} still waits at the intake desk there; call them now",
     )
 
 

@@ -68,6 +68,8 @@ class NodeSettings(BaseSettings):
     """Every how many of those rounds the peers are asked too."""
     retention_seconds: Annotated[float, Field(ge=0.05, le=86_400)] = 60.0
     """How often what has ended is looked for and destroyed."""
+    intake_seconds: Annotated[float, Field(ge=0.05, le=600)] = 5.0
+    """How often the clocks of look-ups that wait for a person are looked at: second requests, escalation, expiry."""
     drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
     """How long a stopping node finishes what it has begun."""
 

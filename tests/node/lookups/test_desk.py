@@ -16,7 +16,7 @@ from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
 from federation.wire.lookups.intake.values import IntakeQuery
-from tests.node.lookups.desks import NO_LOOKUP, XINZHOU, border, desk_act
+from tests.node.lookups.intake_border import NO_LOOKUP, XINZHOU, border, desk_act
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
 
 

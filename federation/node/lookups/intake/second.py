@@ -23,6 +23,7 @@ from federation.node.lookups.replies import one_item_body, only_item, statement_
 from federation.node.node import Node
 from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.trust import InForce
+from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, parse_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Verdict, decode_leaf
@@ -31,7 +32,7 @@ from federation.protocol.statement import Recipient, Statement
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, find_by_digest, find_message
+from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message
 from federation.store.outbox import find_outbox
 from federation.store.records import Record, find_record, put_records
 from federation.wire.lookups.intake.values import SecondRequest
@@ -89,6 +90,16 @@ def is_owed(node: Node, message: StoredMessage) -> bool:
     leaf = decode_leaf(row.receipt_leaf) if row is not None and row.receipt_leaf is not None else None
     taken = leaf is not None and leaf.verdict is Verdict.ALLOWED
     return taken and records.find_reply_line(node.database, message.digest) is None
+
+
+def lookup_of(node: Node, message: StoredMessage) -> MessageId | None:
+    """The look-up that a question of ours belongs to; None when its body was erased."""
+    body = find_body(node.database, message.id)
+    if body is None:
+        return None
+    return parse_message_id(
+        read_text(decode_canonical(body.items[0], what=message.kind), "lookup_id", what=message.kind)
+    )
 
 
 async def send_seconds(node: Node, owed: Sequence[Owed]) -> Sequence[datetime]:

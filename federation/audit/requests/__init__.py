@@ -1,0 +1,1 @@
+"""What the logs say of requests and their answers, beyond the single message."""

@@ -1,0 +1,161 @@
+"""Two provinces with an intake desk: Xinzhou's police, away from the border, ask; Zhejiang's one office answers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, Urgency, step_up_bytes
+from federation.domain.lookup.refusal import RefusalReason
+from federation.domain.permit import PermitApplication
+from federation.node.lookups import cases
+from federation.node.lookups.asking import fetch as fetching
+from federation.node.lookups.asking import search as searching
+from federation.node.lookups.asking.history import list_lookups
+from federation.node.lookups.intake import desk
+from federation.node.lookups.intake.inbox import list_intake
+from federation.node.lookups.intake.second import remind
+from federation.node.lookups.officers import register_officer_key
+from federation.node.lookups.replies import intake_office
+from federation.node.node import Node
+from federation.node.permits import steps
+from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
+from federation.wire.lookups.intake.values import (
+    IntakeAnswer,
+    IntakeLine,
+    IntakeQuery,
+    RefuseQuestion,
+    ReleaseQuestion,
+    SecondRequest,
+)
+from federation.wire.lookups.values import (
+    CaseQuestion,
+    FetchQuestion,
+    FetchResult,
+    LookupLine,
+    LookupQuery,
+    LookupQuestion,
+    ProvinceAnswer,
+)
+from federation.wire.values import Act
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, running_rig
+
+XINZHOU = parse_agency_id("jiangxi/361102/police")
+PURPOSE = "lookup.criminal_investigation"
+CASE = "CASE-2026-0001"
+NO_LOOKUP = parse_message_id("00000000-0000-7000-8000-000000000000")
+
+
+@dataclass
+class Border:
+    """Both nodes, one permit of Changshan, and an officer of Xinzhou and one of Yushan with a key and a case each."""
+
+    rig: Rig
+    key: Ed25519PrivateKey
+    person: PermitApplication
+
+    @property
+    def asking(self) -> Node:
+        return self.rig[JIANGXI]
+
+    @property
+    def answering(self) -> Node:
+        return self.rig[ZHEJIANG]
+
+    @property
+    def office(self) -> AgencyId:
+        return intake_office(self.answering.trust.in_force, ZHEJIANG)
+
+    async def search(
+        self, number: str | None = None, *, caller: AgencyId = XINZHOU, urgency: Urgency = Urgency.ROUTINE
+    ) -> ProvinceAnswer:
+        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number or self.person.holder.citizen_number)
+        question = LookupQuestion(case_id=case_of(caller), selector=selector, provinces=(ZHEJIANG,), urgency=urgency)
+        found = await searching.search(
+            self.asking, question, home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03")
+        )
+        return found.answers[0]
+
+    async def fetch(self, handle: str, *fields: str, caller: AgencyId = YUSHAN_POLICE) -> FetchResult:
+        public = base64.b64encode(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+        item = FetchItem(
+            lookup_id=NO_LOOKUP, handle=handle, fields=frozenset(fields), officer_key=public, officer_signature=""
+        )
+        question = FetchQuestion(
+            case_id=case_of(caller), node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
+            officer_signature=base64.b64encode(self.key.sign(step_up_bytes(item))).decode(),
+        )  # fmt: skip
+        return await fetching.fetch(self.asking, question, home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03"))
+
+    async def inbox(self, *, ended: bool = False) -> tuple[IntakeLine, ...]:
+        page = await list_intake(self.answering, IntakeQuery(ended=ended), caller=self.office, act=desk_act())
+        return page.lines
+
+    async def waiting(self) -> str:
+        """The id of the one request that waits."""
+        (line,) = await self.inbox()
+        return line.request_id
+
+    async def release(
+        self, request_id: str, *fields: str, caller: AgencyId | None = None, by: Act | None = None, drain: bool = True
+    ) -> IntakeAnswer:
+        question = ReleaseQuestion(request_id=request_id, fields=frozenset(fields))
+        answer = await desk.release(self.answering, question, caller=caller or self.office, act=by or desk_act())
+        if drain:
+            await self.rig.drain()
+        return answer
+
+    async def refuse(
+        self, request_id: str, words: str = "请写明案情", *, caller: AgencyId | None = None, by: Act | None = None
+    ) -> IntakeAnswer:
+        question = RefuseQuestion(request_id=request_id, reason=RefusalReason.CASE_UNCLEAR, words=words)
+        answer = await desk.refuse(self.answering, question, caller=caller or self.office, act=by or desk_act())
+        await self.rig.drain()
+        return answer
+
+    async def remind(self, lookup_id: str, *, caller: AgencyId = XINZHOU) -> tuple[SecondRequest, ...]:
+        seconds = await remind(self.asking, lookup_id, caller=caller, act=act(PURPOSE, "F03"))
+        await self.rig.drain()
+        return seconds
+
+    async def history(self, *, caller: AgencyId = XINZHOU) -> tuple[LookupLine, ...]:
+        page = await list_lookups(self.asking, LookupQuery(), caller=caller, act=act(PURPOSE, "F03"))
+        return tuple(line for line in page.lines if line.step != "lookup.case")
+
+    async def close_case(self, caller: AgencyId = XINZHOU) -> None:
+        await cases.end_case(self.asking, case_of(caller), home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03"))
+        await self.rig.drain()
+
+
+def case_of(caller: AgencyId) -> str:
+    return f"{CASE}-{caller.county}"
+
+
+def desk_act() -> Act:
+    return act(PURPOSE, "F03")
+
+
+@asynccontextmanager
+async def border(folder: Path) -> AsyncIterator[Border]:
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+    async with running_rig(folder) as rig:
+        rig.start_delivery()
+        found = Border(rig, key, application())
+        await steps.register(rig[ZHEJIANG], found.person, caller=HALL, act=act())
+        for caller in (XINZHOU, YUSHAN_POLICE):
+            register_officer_key(rig.folder, caller, "officer-1", key=f"ed25519:{public}")
+            question = CaseQuestion(
+                case_id=case_of(caller), letter="饶公协〔2026〕1号", counties=frozenset({"330822"}),
+                purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
+            )  # fmt: skip
+            opened = await cases.begin_case(rig[JIANGXI], question, home=rig.folder, caller=caller, act=desk_act())
+            assert opened.ruling.decision.allowed, opened.ruling
+        await rig.drain()
+        yield found
