@@ -85,7 +85,7 @@ def test_demo_ends_verified_and_says_so(demo):
         },
     }  # fmt: skip
     assert summary["desk"] == {"at_once": "waiting", "released": "hit", "refused": "refused"}
-    assert summary["person"] == {"break_glass": "justified", "lines": [4, 10], "withheld": [5, 0]}
+    assert summary["person"] == {"break_glass": "justified", "lines": [4, 11], "withheld": [6, 0]}
     assert summary["seconds"] < 170
     assert {node["node"] for node in federation["nodes"]} == {"zhejiang", "jiangxi", "fujian", "anhui"}
     for node in federation["nodes"]:

@@ -132,3 +132,23 @@ async def test_report_tells_who_was_refused_by_their_own_province(tmp_path: Path
         assert (line.given_by, line.asker, line.step) == (JIANGXI, YUSHAN_POLICE, "lookup.search")
         assert (line.verdict, line.purpose) == (Verdict.REFUSED, purpose)
         assert page.withheld_count == 1
+
+
+async def test_tell_subject_of_a_search_that_policy_answered_with_no_hit_shows_who_was_turned_away(
+    tmp_path: Path,
+) -> None:
+    """The asker of another county's case hears of no hit; the person hears that somebody asked and got nothing."""
+    async with looked_up(tmp_path) as rig:
+        police = {"home": tmp_path / "home", "caller": YUSHAN_POLICE}
+        elsewhere = CaseQuestion(
+            case_id="CASE-2026-0002", letter="玉公协〔2026〕2号", counties=frozenset({"330824"}),
+            purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
+        )  # fmt: skip
+        await cases.begin_case(rig[JIANGXI], elsewhere, **police, act=act(PURPOSE, "F03"))
+        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
+        question = LookupQuestion(case_id="CASE-2026-0002", selector=selector, provinces=(ZHEJIANG,))
+        asked = await searching.search(rig[JIANGXI], question, **police, act=act(PURPOSE, "F03"))
+
+        assert [answer.outcome for answer in asked.answers] == [Outcome.NO_HIT]
+        shown = tell_subject(rig[ZHEJIANG], NUMBER, now=rig.clock() + timedelta(days=31))
+        assert [line.verdict for line in shown.lines] == [Verdict.REFUSED, Verdict.ALLOWED]

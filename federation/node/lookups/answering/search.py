@@ -56,6 +56,7 @@ class WeighedSearch:
     """A search as policy and the store see it now: what is asked, what policy says, which records it may hear of.
 
     `asked` is the question that decides, `asked_of_records` those about single records, which show in the answer only.
+    `hidden` are the records that policy keeps from this asker, who hears of no hit; the person hears who tried.
     """
 
     item: SearchItem
@@ -64,6 +65,7 @@ class WeighedSearch:
     asked_of_records: tuple[PolicyRequest, ...]
     decision: Decision
     hits: tuple[FoundDossier, ...]
+    hidden: tuple[FoundDossier, ...]
     by_desk: bool
 
 
@@ -98,6 +100,7 @@ def weigh_search(node: Node, incoming: Incoming, in_force: InForce) -> WeighedSe
         decision=decision,
         # a record that policy keeps from this asker is no hit: a refusal would tell that it exists
         hits=tuple(found for found, said in decisions if said.allowed),
+        hidden=tuple(found for found, said in decisions if not said.allowed),
         by_desk=decision.by_desk or any(said.by_desk for _, said in decisions),
     )
 
@@ -155,6 +158,8 @@ def answer_search(node: Node, transaction: GroupTransaction, incoming: Incoming,
             put_flags(transaction, raised, owner=node.name, desk=desk_for(node, found.division))
         answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
         remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.ALLOWED)
+    elif weighed.hidden:
+        remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.REFUSED)
     return one_item_body(ANSWER_BODY, encode_answer_item(answer))
 
 
@@ -162,7 +167,8 @@ def remember_search(
     node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedSearch, verdict: Verdict
 ) -> None:
     """Keeps for the person that somebody was told of them, or turned away; nothing when no record is theirs."""
-    subject = weighed.hits[0].subject(frozenset()) if weighed.hits else None
+    found = weighed.hits or weighed.hidden
+    subject = found[0].subject(frozenset()) if found else None
     if subject is not None:
         statement = incoming.statement
         given = given_of(statement, case=weighed.case, verdict=verdict, fields=frozenset(), now=node.now())
