@@ -73,6 +73,12 @@ _OVERDUE = (
     .order_by(OUTBOX.c.expires_millis)
     .limit(bindparam("most"))
 )
+_EXPIRED = (
+    select(OUTBOX.c.message_id)
+    .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
+    .where(OUTBOX.c.state == "expired", MESSAGE.c.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(OUTBOX.c.peer, OUTBOX.c.seq)
+)
 _COUNT = select(OUTBOX.c.peer, func.count()).where(OUTBOX.c.state == "pending").group_by(OUTBOX.c.peer)
 _OF_MESSAGE = OUTBOX.c.message_id == bindparam("of_message")
 _SETTLE = (
@@ -216,6 +222,13 @@ def list_overdue(source: Source, now: datetime, limit: int) -> list[MessageId]:
     """The waiting messages, to whatever peer, that expired before `now`: oldest first, at most `limit`."""
     with source.reading() as connection:
         found = connection.execute(_OVERDUE, {"now": to_millis(now), "most": limit}).scalars()
+        return [MessageId(message_id) for message_id in found]
+
+
+def list_expired(source: Source, kinds: Sequence[str]) -> list[MessageId]:
+    """The messages of those kinds that expired before their peer receipted them, in order, peer by peer."""
+    with source.reading() as connection:
+        found = connection.execute(_EXPIRED, {"kinds": list(kinds)}).scalars()
         return [MessageId(message_id) for message_id in found]
 
 

@@ -23,6 +23,7 @@ from federation.domain.rules.retention import PROVISION, USE, floor_passed_befor
 from federation.node.lookups import records
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.node import Node
+from federation.node.retention.again import say_again
 from federation.node.retention.destroy import destroy_handle, destroy_message
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import rules_of
@@ -71,6 +72,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
     answers = await _destroy_replies(node, [each for each in replies if each[0].kind != RELEASE_KIND], in_force)
     dead = await asyncio.to_thread(lambda: list(_dead_handles(node, now)))
     handles = await _in_batches(node, [partial(_destroy_handle, node, handle, why) for handle, why in dead])
+    await say_again(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(rules_of(in_force), PROVISION, now))
     done = RetentionRound(releases=releases, answers=answers, handles=handles, purged=purged)
     if done != RetentionRound():

@@ -31,7 +31,10 @@ _PAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order of ours, by its own statement's digest; what the receipt says once it came."""
+    """One order of ours, by its own statement's digest; what the receipt says once it came.
+
+    `said_again`: it expired on its way, and another statement took its place.
+    """
 
     digest: str
     message_id: MessageId
@@ -45,6 +48,7 @@ class Order:
     outcome: ErasureOutcome | None = None
     leaf_index: int | None = None
     leaf_digest: str | None = None
+    said_again: bool = False
 
 
 def put_order(transaction: GroupTransaction, order: Order, *, owner: NodeName) -> None:
@@ -57,6 +61,7 @@ def put_order(transaction: GroupTransaction, order: Order, *, owner: NodeName) -
         "agency": str(order.agency),
         "ordered": format_time(order.ordered),
         "due": format_time(order.due),
+        "said_again": order.said_again,
     }
     if order.receipted is not None and order.outcome is not None:
         fields |= {"receipted": format_time(order.receipted), "outcome": order.outcome.value}
@@ -66,7 +71,7 @@ def put_order(transaction: GroupTransaction, order: Order, *, owner: NodeName) -
         id=order.digest,
         kind=ORDER,
         owner=owner,
-        version=1 if order.receipted is None else 2,
+        version=1 + order.said_again + 2 * (order.receipted is not None),
         replica=True,
         status="ordered" if order.receipted is None else "receipted",
         division=order.agency.county,
@@ -97,11 +102,11 @@ def answered(order: Order, receipt: ReceiptItem, *, now: datetime) -> Order:
 
 
 def list_orders(source: Source) -> Sequence[Order]:
-    """Every order of this province, newest first."""
+    """Every order of this province, newest first; of one that was said again, the last statement."""
     orders: list[Order] = []
     after = ""
     while found := list_records(source, ORDER, after_id=after, limit=_PAGE, replica=True):
-        orders += [_read(record) for record in found]
+        orders += [order for order in map(_read, found) if not order.said_again]
         after = found[-1].id
     return sorted(orders, key=lambda order: (order.ordered, order.digest), reverse=True)
 
@@ -132,6 +137,7 @@ def _read(record: Record) -> Order:
         kind=read_text(value, "kind", what=ORDER),
         recipient=parse_node_name(read_text(value, "recipient", what=ORDER)),
         agency=parse_agency_id(read_text(value, "agency", what=ORDER)),
+        said_again=value.get("said_again") is True,
         ordered=parse_time(read_text(value, "ordered", what=ORDER)),
         due=parse_time(read_text(value, "due", what=ORDER)),
         receipted=parse_time(read_text(value, "receipted", what=ORDER)) if "receipted" in value else None,

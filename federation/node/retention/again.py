@@ -1,0 +1,84 @@
+"""Orders and deletion receipts that expired on their way are said again, until the other side has them.
+
+A province may be away for longer than a statement lives; what it must destroy, or be told was destroyed, does not lapse
+with the message. The same words go out under a new statement, once for each that expired; an order keeps its day.
+Source: PIPL article 47, DESIGN section 3 (delivery).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from federation.node.log.decisions import find_decision
+from federation.node.node import Node
+from federation.node.retention.order_records import find_order, put_order
+from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
+from federation.node.send import Cause, Draft, make_ready, record_message
+from federation.node.trust import InForce
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
+from federation.protocol.policy import Decision, Grounds
+from federation.protocol.statement import decode_statement
+from federation.store.exchange_log import GroupTransaction, find_entry
+from federation.store.messages import StoredMessage, load_body, load_message
+from federation.store.outbox import list_expired
+from federation.store.records import Record, find_record, put_records
+
+AGAIN: Final = "erasure-again"
+
+
+async def say_again(node: Node, *, in_force: InForce) -> int:
+    """Says again what expired before the other side had it, and returns how many there were."""
+    said = 0
+    for message_id in list_expired(node.database, (ORDER_KIND, RECEIPT_KIND)):
+        if find_record(node.database, AGAIN, message_id, replica=True) is not None:
+            continue
+        message = load_message(node.database, "sent", message_id)
+        said += (await node.sequencer.commit(partial(_say_again, node, in_force, message))).value
+        node.wake_delivery(message.pair.recipient)
+    return said
+
+
+def _say_again(node: Node, in_force: InForce, message: StoredMessage, transaction: GroupTransaction) -> bool:
+    if find_record(transaction, AGAIN, message.id, replica=True) is not None:
+        return False  # another process of this node was here first
+    digest = record_message(node, transaction, make_ready(node, _draft(node, message)), in_force=in_force)
+    order = find_order(transaction, message.digest)
+    if order is not None:
+        put_order(transaction, replace(order, digest=digest), owner=node.name)
+        put_order(transaction, replace(order, said_again=True), owner=node.name)
+    done = Record(
+        id=message.id, kind=AGAIN, owner=node.name, version=1, replica=True, status="again", division="", content=b"{}"
+    )
+    put_records(transaction, [done])
+    return True
+
+
+def _draft(node: Node, message: StoredMessage) -> Draft:
+    """The same words to the same office, as the same policies let them out."""
+    statement = decode_statement(parse_envelope(message.envelope).payload)
+    sent, kept = find_entry(node.database, LeafKind.SENT, message.digest), find_decision(node.database, message.digest)
+    return Draft(
+        kind=message.kind,
+        recipient=statement.recipient,
+        cause=Cause(
+            sender=statement.sender,
+            purpose=statement.purpose,
+            function=statement.function,
+            basis=statement.basis,
+            in_reply_to=statement.in_reply_to,
+        ),
+        body=replace(load_body(node.database, message.id), salt=os.urandom(32)),
+        decision=Decision(
+            verdict=Verdict.ALLOWED,
+            policies=decode_leaf(sent[1]).policies if sent is not None else (),
+            fields=frozenset(),
+            reason=Grounds.PERMITTED,
+            title_zh="",
+            title_en="",
+        ),
+        asked=tuple(asked.request for asked in kept.asked) if kept is not None else (),
+    )
