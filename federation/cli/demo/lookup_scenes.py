@@ -152,9 +152,10 @@ class LookupScenes:
         self._refused("the office's certificate, another key", "other_key", answer)
 
     async def close_case(self) -> None:
-        """Closes the case: the handle dies with it."""
-        await self._client(POLICE).lookups.close_case(lookup_act(), CASE)
-        self._tell(f"case {CASE} is closed")
+        """Closes the cases: the handle dies with its own."""
+        for case_id in (OTHER_CASE, CASE):
+            await self._client(POLICE).lookups.close_case(lookup_act(), case_id)
+            self._tell(f"case {case_id} is closed")
         question = self._fetch_question(self._key)
         answer = await self._client(POLICE).lookups.fetch(lookup_act(), question)
         self._refused("the same handle, the right key", "closed_case", answer)
