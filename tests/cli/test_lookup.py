@@ -338,6 +338,24 @@ def test_search_a_province_without_the_case_is_refused_with_exit_1(nodes, case, 
     assert "命中 hit" in done.out
 
 
+def test_search_without_a_province_asks_those_of_the_case_and_all_asks_every_one(nodes, case, person):
+    """The case names Yushan, so Jiangxi is asked; `all` has a line of each other province."""
+    own = search(nodes, person["citizen_number"], "-o", "json").json
+    everywhere = search(nodes, person["citizen_number"], "--province", "all", "-o", "json", code=1).json
+
+    assert [answer["node"] for answer in own["answers"]] == ["jiangxi"]
+    assert {answer["node"] for answer in everywhere["answers"]} == {"jiangxi", "fujian", "anhui"}
+
+
+def test_search_repeated_by_its_request_id_is_one_look_up(nodes, case, person):
+    """What a broken connection leaves open is asked for again by its id, and counted once."""
+    options = ("--province", "jiangxi", "--request-id", "5b2c0f4e-6f1d-4a53-9c39-d3b6f1a6a7e1", "-o", "json")
+
+    first, again = (search(nodes, person["citizen_number"], *options).json for _ in range(2))
+
+    assert first == again
+
+
 @pytest.mark.parametrize(
     ("subject", "reason"),
     [("36112321%", "LOOKUP_WILDCARD"), ("徐甲", "LOOKUP_FORM"), ("urn:permit:1", "PERMIT_URN")],
@@ -403,6 +421,16 @@ def test_history_tells_the_steps_of_a_case(nodes, case, person):
     assert done["next_page_token"] == ""
     assert "查询 search" in shown.out.splitlines()[1]
     assert none["lookups"] == []
+
+
+def test_history_by_officer_shows_cases_and_steps_of_theirs(nodes, case, person):
+    """One officer's own steps; somebody else's are not there."""
+    search(nodes, person["urn"], "--province", "jiangxi")
+    mine = nodes.ask(POLICE, "lookup", "history", "--by", "officer-7", "--all", "-o", "json").json
+    clerk = nodes.ask(POLICE, "lookup", "history", "--by", "clerk", "--all", "-o", "json").json
+
+    assert {line["officer"] for line in mine["lookups"]} == {"officer-7"}
+    assert "case_opened" in {line["outcome"] for line in clerk["lookups"]}
 
 
 def test_case_close_ends_every_search(nodes):

@@ -19,6 +19,8 @@ from federation.store.records import (
     erase_record,
     find_by_subject,
     find_record,
+    ids_under,
+    list_range,
     list_records,
     list_versions,
     next_serial,
@@ -250,3 +252,20 @@ def test_erased_bytes_are_overwritten(sqlite_path: Path, open_store: Callable[[s
     database.close()
 
     assert content not in b"".join(path.read_bytes() for path in sqlite_path.parent.iterdir())
+
+
+def test_list_range_reads_one_prefix_from_either_end(database: Database) -> None:
+    """Ids under a prefix, in byte order or newest first, and on from where a page ended; neighbours stay out."""
+    ids = ["a", "a/", "a/1", "a/2", "a/3", "a0", "b/1"]
+    put(database, *(replace(record_of(1), id=name) for name in ids))
+    kind = record_of(1).kind
+
+    def listed(limit: int = 10, **where: object) -> list[str]:
+        found = list_range(database, kind, ids_under("a/", **where), limit=limit, replica=False)
+        return [record.id for record in found]
+
+    assert listed() == ["a/1", "a/2", "a/3"]
+    assert listed(newest_first=True) == ["a/3", "a/2", "a/1"]
+    assert listed(2, newest_first=True) == ["a/3", "a/2"]
+    assert listed(newest_first=True, before="2") == ["a/1"]
+    assert list_range(database, kind, ids_under("a/"), limit=10, replica=True) == []

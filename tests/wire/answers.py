@@ -206,6 +206,7 @@ LOOKUPS = LookupPage(
             case_id="A3611-0042",
             node=NodeName("zhejiang"),
             step="lookup.fetch",
+            officer="officer-7",
         ),
         LookupLine(
             lookup_id=ACT.request_id,

@@ -33,6 +33,7 @@ from federation.node.permits.ruling import Errand, asked_digest, begin_errand, r
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
+from federation.wire.identity import calling_desk
 from federation.wire.lookups.values import CaseAnswer, CaseQuestion
 from federation.wire.values import Act
 
@@ -116,6 +117,7 @@ def _step(asked: str, case: LookupCase, outcome: Outcome, *, home: Path) -> Step
         case_id=case.case_id,
         case=case,
         home=home,
+        desk=calling_desk(),
         outcome=outcome,
         closes=case.closes,
     )

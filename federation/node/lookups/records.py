@@ -16,7 +16,7 @@ from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.case import LookupCase, decode_case, encode_case
 from federation.domain.lookup.handle import Handle, parse_handle
 from federation.node.lookups.kinds import CASE_KIND
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
+from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.ids import (
     AgencyId,
     MessageId,
@@ -44,16 +44,16 @@ MAX_RECENT = 100
 class Asked:
     """One step that an officer of ours took towards one province: a question, or the opening or closing of a case.
 
-    `digest` is its statement's, which a reply cites, and `message_id` its id; both are empty when our own side refused
-    it. `lookup_id` is empty for a case. `desk` is the serial of the certificate that it came by, empty when that is not
-    known. `kind` is that of the record that is looked for. `outcome` is what it came to at once (refused) or comes to
-    with its receipt (a case); None: the reply tells.
+    `serial` numbers the steps of this node as they are written. `digest` is its statement's, which a reply cites, and
+    `message_id` its id; both are empty when our own side refused it. `lookup_id` is empty for a case. `desk` is the
+    serial of the certificate that it came by, empty when that is not known. `kind` is that of the record that is looked
+    for. `outcome` is what it came to at once (refused) or comes to with its receipt (a case); None: the reply tells.
     """
 
     time: datetime
     agency: AgencyId
     officer: str
-    request_id: str
+    serial: int
     lookup_id: str
     case_id: str
     node: NodeName
@@ -212,7 +212,7 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
         "time": format_time(asked.time),
         "agency": str(asked.agency),
         "officer": asked.officer,
-        "request_id": asked.request_id,
+        "serial": asked.serial,
         "lookup_id": asked.lookup_id,
         "case_id": asked.case_id,
         "node": asked.node,
@@ -223,7 +223,7 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
         "kind": asked.kind.value,
         "outcome": asked.outcome.value if asked.outcome is not None else "",
     }
-    place = f"{format_time(asked.time)}/{asked.request_id}/{asked.node}"
+    place = _place_of(asked)
     line = _line(ASKED, f"{asked.agency}/{place}", owner=owner, content=encode_canonical(fields))
     line = replace(line, status=asked.step, division=asked.agency.county, due_date=asked.time.date(), subject=subject)
     left = asked.step if asked.digest else ""
@@ -267,7 +267,7 @@ def list_asked_before(source: Source, before: datetime) -> Sequence[Asked]:
 
 def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:
     """Deletes the three lines of a step; says whether there were any."""
-    end = f"{format_time(asked.time)}/{asked.request_id}/{asked.node}"
+    end = _place_of(asked)
     erase_record(transaction, ASKED_BY, f"{asked.agency}/{asked.officer}/{end}", replica=True)
     erase_record(transaction, ASKED_IN, f"{asked.agency}/{asked.case_id}/{end}", replica=True)
     return erase_record(transaction, ASKED, f"{asked.agency}/{end}", replica=True)
@@ -338,13 +338,18 @@ def _read_reply(record: Record) -> Reply:
     )
 
 
+def _place_of(asked: Asked) -> str:
+    """Where a step stands in every order: by its time, then as they were written."""
+    return f"{format_time(asked.time)}/{asked.serial:012d}/{asked.node}"
+
+
 def _read_asked(content: bytes) -> Asked:
     value = decode_canonical(content, what=ASKED)
     return Asked(
         time=parse_time(read_text(value, "time", what=ASKED)),
         agency=parse_agency_id(read_text(value, "agency", what=ASKED)),
         officer=read_text(value, "officer", what=ASKED),
-        request_id=read_text(value, "request_id", what=ASKED),
+        serial=read_integer(value, "serial", what=ASKED),
         lookup_id=read_text(value, "lookup_id", what=ASKED),
         case_id=read_text(value, "case_id", what=ASKED),
         node=parse_node_name(read_text(value, "node", what=ASKED)),

@@ -39,8 +39,9 @@ def test_search_question_reads_back_equal(urgency, selector):
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_search_result_reads_back_equal(outcome):
-    """Each outcome survives, with and without a handle."""
-    answers = tuple(replace(answer, outcome=outcome) for answer in SEARCHED.answers)
+    """Each outcome survives, with and without a handle, and what would make it lawful."""
+    first, *others = (replace(answer, outcome=outcome) for answer in SEARCHED.answers)
+    answers = (replace(first, explanation_zh="案件在办", explanation_en="the case is open"), *others)
     result = SearchResult(lookup_id=SEARCHED.lookup_id, answers=answers)
     assert convert.search_result_from_pb(_again(convert.search_result_to_pb(result))) == result
 
@@ -62,6 +63,12 @@ def test_lookup_query_has_a_page_size_within_bounds(asked, given):
     """Nothing means 100, and above 1,000 counts as 1,000."""
     request = convert.lookup_query_to_pb(ACT, LookupQuery(page_size=asked))
     assert convert.lookup_query_from_pb(_again(request)) == LookupQuery(page_size=given)
+
+
+@pytest.mark.parametrize("query", [LookupQuery(officer="officer-7"), LookupQuery(case_id="A3611-0042")])
+def test_lookup_query_reads_back_what_it_is_narrowed_to(query):
+    """One officer or one case; absent narrows nothing."""
+    assert convert.lookup_query_from_pb(_again(convert.lookup_query_to_pb(ACT, query))) == query
 
 
 def test_unknown_words_are_malformed():

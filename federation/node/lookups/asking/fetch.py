@@ -46,6 +46,7 @@ from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
 from federation.protocol.statement import decode_statement
 from federation.store.messages import find_by_digest, load_body, load_message
+from federation.wire.identity import calling_desk
 from federation.wire.lookups.values import FetchQuestion, FetchResult
 from federation.wire.values import Act, Ruling
 
@@ -85,6 +86,7 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
         case_id=question.case_id,
         case=case,
         home=home,
+        desk=calling_desk(),
         about=held.about if held is not None else None,
         dossier=DOSSIER_OF[held.about.kind] if held is not None else DossierKind.PERMIT,
         fields=item.fields,

@@ -13,7 +13,7 @@ from federation.protocol.ids import AgencyId
 from federation.wire.lookups.values import LookupLine, LookupPage, LookupQuery
 from federation.wire.values import Act
 
-_PLACE = re.compile(r"[0-9TZ:.-]{24}/[0-9a-f-]{36}/[a-z][a-z0-9]{1,30}", re.ASCII)
+_PLACE = re.compile(r"[0-9TZ:.-]{24}/[0-9]{12}/[a-z][a-z0-9]{1,30}", re.ASCII)
 
 
 async def list_lookups(node: Node, query: LookupQuery, *, caller: AgencyId, act: Act) -> LookupPage:

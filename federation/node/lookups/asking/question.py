@@ -33,7 +33,7 @@ from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.identity import calling_desk
+from federation.store.records import next_serial
 from federation.wire.values import Ruling
 
 WAIT_SECONDS = 8.0
@@ -69,7 +69,8 @@ class Step:
     """What an officer does: what is said, in which case, about whom (sealed), for which fields of what kind of record.
 
     `asked` tells a repeat of the request from another question. `lookup_id` is empty for a case, `case` None when it is
-    unknown. `outcome` is what a step without a reply comes to with its receipt; `closes` is the case's, when it is one.
+    unknown. `desk` is the serial of the calling certificate. `outcome` is what a step without a reply comes to with its
+    receipt; `closes` is the case's, when it is one.
     """
 
     asked: str
@@ -78,6 +79,7 @@ class Step:
     case_id: str
     case: LookupCase | None
     home: Path
+    desk: str
     about: Selector | None = None
     dossier: DossierKind = DossierKind.PERMIT
     fields: frozenset[str] = frozenset()
@@ -113,7 +115,7 @@ async def take_step(
     ready = {each.node: make_ready(node, _draft(errand, step, each)) for each in questions if each.allowed}
     if ready:
         verify_in_force(errand.in_force.agreement, node.now())
-    now, desk, entry_id = node.now(), calling_desk(), format_message_id(node.now(), os.urandom(10))
+    now, entry_id = node.now(), format_message_id(node.now(), os.urandom(10))
 
     def record(transaction: GroupTransaction) -> Kept:
         # A repeat shows itself by its id: the transaction is then run again, carefully.
@@ -122,7 +124,8 @@ async def take_step(
             return known
         ruled = _within_quota(transaction, errand, step, questions)
         lines = [_record_question(transaction, errand, each, ready.get(each.node)) for each in ruled]
-        asked = [_asked_of(errand, step, line, time=now, desk=desk) for line in lines]
+        serial = next_serial(transaction, "lookup-step")
+        asked = [_asked_of(errand, step, line, time=now, serial=serial) for line in lines]
         if any(line.digest for line in lines):
             rows(transaction)
             _flag(transaction, errand, step, asked)
@@ -208,19 +211,19 @@ def _record_question(
     return replace(line, digest=digest, message_id=ready.id)
 
 
-def _asked_of(errand: Errand, step: Step, line: KeptLine, *, time: datetime, desk: str) -> records.Asked:
+def _asked_of(errand: Errand, step: Step, line: KeptLine, *, time: datetime, serial: int) -> records.Asked:
     return records.Asked(
         time=time,
         agency=errand.caller,
         officer=errand.act.officer,
-        request_id=errand.act.request_id,
+        serial=serial,
         lookup_id=step.lookup_id,
         case_id=step.case_id,
         node=line.node,
         step=step.said.kind,
         digest=line.digest,
         message_id=line.message_id,
-        desk=desk,
+        desk=step.desk,
         kind=step.dossier,
         outcome=step.outcome if line.digest else Outcome.REFUSED,
     )
@@ -236,7 +239,7 @@ def _flag(transaction: GroupTransaction, errand: Errand, step: Step, asked: Sequ
         agency=str(errand.caller),
         lookup_id=step.lookup_id,
         case_id=step.case_id,
-        desk=asked[0].desk,
+        desk=step.desk,
     )
     raised = judge_search(transaction, step.home, line, agency=errand.caller, selector=step.about)
     put_flags(transaction, raised, owner=errand.node.name)

@@ -32,6 +32,7 @@ from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
 from federation.protocol.ids import AgencyId, NodeName, format_message_id
+from federation.wire.identity import calling_desk
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer, SearchResult
 from federation.wire.values import Act
 
@@ -58,6 +59,7 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
         case_id=question.case_id,
         case=case,
         home=home,
+        desk=calling_desk(),
         about=question.selector,
         dossier=DOSSIER_OF[question.selector.kind],
     )
