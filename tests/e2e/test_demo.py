@@ -68,6 +68,20 @@ def mirror(read_url: str, folder: Path) -> int:
     return size
 
 
+def test_demo_keeps_registers_and_looks_them_up(demo):
+    """The seeds of all four provinces are kept; a plate and a USCC are hits, and what a case needs is released."""
+    summary, _, _ = demo
+
+    assert summary["registers"] == {
+        "kept": 192,
+        "answers": {"plate": "hit", "other_plate": "no_hit", "uscc": "hit"},
+        "released": {
+            "vehicle": ["colour", "keeper", "plate_class", "status"],
+            "enterprise": ["legal_representative", "name", "status"],
+        },
+    }
+
+
 def test_demo_ends_verified_and_says_so(demo):
     """All four logs verified, every permit imported, the refusal names its policy."""
     summary, federation, _ = demo

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from federation.cli.demo.lookup_scenes import LookupScenes
     from federation.cli.demo.person_scenes import PersonScenes
     from federation.cli.demo.provinces import DemoFederation
+    from federation.cli.demo.register_scenes import RegisterScenes
     from federation.cli.demo.scenes import Scenes
 
 app = typer.Typer(invoke_without_command=True, help="Four provinces on loopback, on synthetic data.")
@@ -171,7 +172,9 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
 async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, records: int) -> dict[str, JsonOut]:
     from federation.cli.demo.desk_scenes import DeskScenes
     from federation.cli.demo.person_scenes import PersonScenes
+    from federation.cli.demo.register_scenes import RegisterScenes
 
+    registers = RegisterScenes(lookups, client=scenes.client, tell=story.line)
     desk = DeskScenes(lookups, client=scenes.client, tell=story.line)
     person = PersonScenes(lookups, client=scenes.client, tell=story.line)
     try:
@@ -180,13 +183,14 @@ async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, recor
         story.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
         await scenes.recognise_in_yushan(urn)
         refused_by = await scenes.refuse_in_pucheng(urn)
-        await _look_up(lookups, desk, person, story=story)
+        await _look_up(lookups, desk, person, registers=registers, story=story)
         story.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
         counts = await scenes.import_all(records)
         return {
             **counts,
             "refused_by": refused_by,
             "lookup": lookups.told.summary(),
+            "registers": registers.told.summary(),
             "desk": desk.told.summary(),
             "person": person.told.summary(),
         }
@@ -194,7 +198,9 @@ async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, recor
         await scenes.close()
 
 
-async def _look_up(lookups: LookupScenes, desk: DeskScenes, person: PersonScenes, *, story: _Story) -> None:
+async def _look_up(
+    lookups: LookupScenes, desk: DeskScenes, person: PersonScenes, *, registers: RegisterScenes, story: _Story
+) -> None:
     """A lawful look-up, a curious one, a borrowed certificate, a broken glass; and what the person is told of them."""
     story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
     await lookups.prepare()
@@ -202,6 +208,9 @@ async def _look_up(lookups: LookupScenes, desk: DeskScenes, person: PersonScenes
     await lookups.fetch()
     story.title("无案、越权、借用证书均被拒 | Curiosity and a borrowed certificate fail")
     await lookups.refuse()
+    story.title("车辆与企业:号牌、信用代码各查一次 | Vehicles and enterprises: one look-up by plate, one by USCC")
+    await registers.keep()
+    await registers.look_up()
     story.title("非边际单位查询:由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
     await desk.release()
     await desk.refuse()
