@@ -1,0 +1,63 @@
+"""Whoever is told no is told what to do next, for every reason that a person at a command can do something about."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from federation.cli.next_step import NEXT_STEPS
+from federation.protocol import errors
+
+PACKAGE = Path(errors.__file__).parents[1]
+FLOORS = ("cli", "node/lookups", "node/log", "domain/lookup")
+BY_CLASS = frozenset({"UnavailableError", "CorruptError"})
+"""What these say next is the same for all reasons: try again, or stop and call."""
+SAID_BY_ANOTHER_NODE = frozenset(
+    {
+        "BODY_ITEMS", "CASE_OTHER", "CASE_STEP", "CASE_VERSION", "COSIGN_REFUSED", "JSON_TYPE", "LOOKUP_VALUE", "REPLY_UNASKED",
+        "REPORT_DATE", "REPORT_SIZE", "SECOND_UNASKED", "REPLY_TOO_LATE",
+    }
+)  # fmt: skip
+"""Of messages between nodes: no person at a command can change them."""
+STORED_OTHERWISE = frozenset({"BREAK_GLASS_FORM", "DECISION_FORM", "INTAKE_FORM", "NO_INTAKE", "REVIEW_FORM"})
+"""What is stored or signed is not of its form: nothing that is known to work can be advised."""
+TELLS_ITSELF = ("DEMO_", "BENCH_")
+"""The demo and the bench say in their own sentence what to do."""
+
+
+def raised() -> Iterator[tuple[str, str]]:
+    """Every reason that stands in a call of an error class, with the file that raises it."""
+    classes = {error.__name__ for error in errors.BridgeheadError.__subclasses__()} - BY_CLASS
+    for floor in FLOORS:
+        for path in sorted((PACKAGE / floor).rglob("*.py")):
+            for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in classes):
+                    continue
+                if call.args and isinstance(call.args[0], ast.Constant):
+                    yield str(call.args[0].value), str(path.relative_to(PACKAGE))
+
+
+def test_every_reason_that_a_person_can_act_on_has_its_next_step() -> None:
+    """A new reason gets its line, or is named above as one that nobody at a command can change."""
+    excused = SAID_BY_ANOTHER_NODE | STORED_OTHERWISE
+    missing = {
+        reason: path
+        for reason, path in raised()
+        if reason not in NEXT_STEPS and reason not in excused and not reason.startswith(TELLS_ITSELF)
+    }
+
+    assert missing == {}
+
+
+def test_excused_reasons_are_still_raised_and_have_no_step() -> None:
+    """The list above does not outlive what it excuses."""
+    known = {reason for reason, _ in raised()}
+
+    assert known >= SAID_BY_ANOTHER_NODE | STORED_OTHERWISE
+    assert not (SAID_BY_ANOTHER_NODE | STORED_OTHERWISE) & NEXT_STEPS.keys()
+
+
+def test_next_steps_stand_in_the_order_of_their_reasons() -> None:
+    """So that two who add one find the same place."""
+    assert list(NEXT_STEPS) == sorted(NEXT_STEPS)
