@@ -21,7 +21,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "AGENCY_PROFILE": "换用上列单位之一 | take one of the agencies listed",
     "AGREEMENT_BEHIND": "稍候再试:节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
     "AGREEMENT_MISSING": "先发布协议 | publish the agreement first: bridgehead agreement publish",
-    "AGREEMENT_ROOT": "在 federation.json 写明根或其 SHA-256 | name the pinned root, or its SHA-256, in federation.json",
+    "AGREEMENT_ROOT": "在 federation.json 写明根 | name the pinned root or its SHA-256 in federation.json",
     "APPLICATION": "改正上列各项后重试 | mend the fields named and run it again",
     "APPLICATION_FILE": "另存为 UTF-8 的 JSON 或 TOML | save it as JSON or TOML in UTF-8",
     "BREAK_GLASS_FINDING": "写明结论:--finding justified 或 unjustified | say what was found: --finding",
