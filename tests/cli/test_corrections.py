@@ -24,6 +24,7 @@ def test_lines_say_what_until_when_and_by_which_clock():
     assert told[0] == f"{CORRECTION.correction_id}  办理中 open  ** 逾期 OVERDUE **  待本单位决定 to decide here"
     assert told[1] == "  更正 field: 姓名 holder_name -> 徐谷语"
     assert "361123**********12" in told[2]
+    assert f"  材料 papers: {'ab' * 8} (SHA-256)" in told
     due = next(line for line in told if "due" in line)
     assert due.startswith("  期限 due: 2026-12-07 (share.correct v1; 日历 calendar 2026.1; 已延 extended by 10;")
     assert "not legally verified" in due
@@ -118,6 +119,25 @@ def test_correct_extend_grant_reaches_the_copy(nodes, permit):
     assert (seen["standing"], seen["permit_version"]) == ("granted", 2)
     copy = nodes.ask(ACROSS_POLICE, "permit", "show", permit[0], "-o", "json").json["permit"]
     assert (copy["holder_name"], copy["version"]) == (NEW_NAME, 2)
+
+
+def test_copy_of_a_province_no_longer_entitled_is_shown_as_outdated(nodes):
+    """The household moves to Anhui: Yushan keeps its copy, is told that it is old, and sees so when it reads it."""
+    options = ("--synthetic", "--household", "361123", "--seed", "4", "--full", "-o", "json")
+    person = nodes.ask(HALL, "permit", "register", *options).json["permit"]
+    nodes.delivered()
+    filed = nodes.ask(
+        ACROSS_HALL, "subject", "correct", person["citizen_number"], "--permit", person["urn"], "--field",
+        "household_division", "--value", "341022", "--words", "户口已迁", "--identity-checked", "-o", "json",
+    ).json["correction"]  # fmt: skip
+    nodes.ask(HALL, "subject", "grant", filed["correction_id"])
+    nodes.delivered()
+
+    shown = nodes.ask(ACROSS_POLICE, "permit", "show", person["urn"])
+    assert "outdated copy: its owner has version 2" in shown.err
+    assert nodes.ask(ACROSS_POLICE, "permit", "show", person["urn"], "-o", "json").json["outdated_by"] == 2
+    listed = nodes.ask(ACROSS_POLICE, "subject", "corrections")
+    assert f"{person['urn']} 第 2 版以前的副本已过时" in listed.out
 
 
 def test_correct_with_a_paper_names_its_digest_and_deny_gives_reasons(nodes, permit, tmp_path):

@@ -112,6 +112,8 @@ def _lines(line: CorrectionLine, *, full: bool) -> Iterable[str]:
     number = line.citizen_number if full else view.mask_number(line.citizen_number)
     yield f"  居住证 permit: {line.urn}  本人 person: {number}"
     yield f"  申请 filed: {_when(line.filed_time)}  {line.filed_by}  {line.words}"
+    if line.papers:
+        yield f"  材料 papers: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
     yield f"  决定 decides: {_province(line.owner)}"
     if line.deadline is not None and line.standing is CorrectionStanding.OPEN:
         yield f"  期限 due: {_due(line.deadline)}"
