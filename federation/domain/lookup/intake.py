@@ -43,7 +43,7 @@ class IntakeStatus(StrEnum):
 class IntakeEntry:
     """One question at the desk. `request_id`, `digest` and `seq` are those of its statement, `due` is where that ends.
 
-    `person` is what was asked by: a number, or the record behind the handle. `answered_by` is the officer who ended it
+    `person` is what was asked by, a number or the record behind the handle, masked at the end. `answered_by` ended it,
     and `act_id` the id of that act, both empty until then; `reply_id` is the message that carried the answer; `hit` is
     what a search was told, `released` names the fields that a fetch was given.
     """

@@ -9,13 +9,15 @@ import pytest
 
 from federation.domain.lookup.asking import Outcome, Urgency
 from federation.domain.lookup.intake import IntakeStatus
+from federation.node.lookups.intake.entries import INTAKE, load_entry
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.subjects.given import tell_subject
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
-from federation.wire.lookups.intake.values import IntakeQuery
+from federation.store.records import list_versions
+from federation.wire.lookups.intake.values import IntakeAnswer, IntakeQuery
 from tests.node.lookups.intake_border import NO_LOOKUP, XINZHOU, border, desk_act
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
 
@@ -233,3 +235,32 @@ async def test_second_request_of_what_nobody_owes_says_so(tmp_path: Path) -> Non
         await found.release(await found.waiting())
         with pytest.raises(RuleError, match="NOTHING_OWED"):
             await found.remind(lookup)
+
+
+async def test_entry_that_ended_names_nobody_any_more(tmp_path: Path) -> None:
+    """While it waits the desk's node knows the number; once it has ended only where the number is from."""
+    async with border(tmp_path) as found:
+        await found.search()
+        request, number = await found.waiting(), found.person.holder.citizen_number
+        assert load_entry(found.answering.database, request).entry.person == number
+
+        await found.refuse(request)
+
+        ended = load_entry(found.answering.database, request)
+        assert (ended.entry.person, ended.version) == (f"{number[:6]}{'*' * 12}", 2)
+        assert list_versions(found.answering.database, INTAKE, request) == []
+
+
+async def test_two_acts_at_once_end_a_request_once(tmp_path: Path) -> None:
+    """A release and a refusal at the same moment: one counts, the other is told so."""
+    async with border(tmp_path) as found:
+        await found.search()
+        request = await found.waiting()
+
+        both = await asyncio.gather(found.release(request), found.refuse(request), return_exceptions=True)
+
+        answers = [one for one in both if isinstance(one, IntakeAnswer)]
+        refused = [one for one in both if isinstance(one, BridgeheadError)]
+        assert len(answers) == len(refused) == 1
+        assert refused[0].reason in {"VERSION_CONFLICT", "INTAKE_ANSWERED", "INTAKE_REFUSED"}
+        assert (await found.inbox(ended=True))[0].status is answers[0].status

@@ -1,19 +1,20 @@
 """Questions at the intake desk as records of the store: one a request, under the id of the request's own message.
 
 What is asked and about whom is sealed; status and day stand in plain columns. An entry is written in the transaction
-that receives its request, so that a repeat of the request makes no second line.
+that receives its request, so that a repeat of the request makes no second line. It is one row, as replicas are: when it
+has ended, whom it was about is masked, and no older version keeps the number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from federation.domain.lookup.asking import urgency_of
-from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake
+from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
 from federation.node.judgement import Incoming
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import NotFoundError
+from federation.protocol.errors import ConflictError, NotFoundError
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.statement import decode_statement
 from federation.store.database import Source
@@ -58,28 +59,34 @@ def entry_of(incoming: Incoming, *, lookup_id: MessageId, person: str, fields: f
 
 
 def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> None:
-    """Stores an entry in the place of that version; 0 when it is new.
+    """Stores an entry in the place of that version; 0 when it is new. One that has ended no longer names the person.
 
     Raises:
         ConflictError: VERSION_CONFLICT when another act came first.
     """
+    if replaces:
+        now = find_entry(transaction, entry.request_id)
+        if now is None or now.version != replaces:
+            raise ConflictError("VERSION_CONFLICT", f"another act on request {entry.request_id} came first")
+    if entry.status is not IntakeStatus.WAITING:
+        entry = replace(entry, person=mask_person(entry.person))
     record = Record(
         id=entry.request_id,
         kind=INTAKE,
         owner=owner,
         version=replaces + 1,
-        replica=False,
+        replica=True,
         status=entry.status.value,
         division=entry.asker.county,
         due_date=entry.due.date(),
         content=encode_intake(entry),
     )
-    put_records(transaction, [record], expect_version=replaces or None)
+    put_records(transaction, [record])
 
 
 def find_entry(source: Source, request_id: str) -> KeptEntry | None:
     """The entry of a request as it is now."""
-    record = find_record(source, INTAKE, request_id, replica=False)
+    record = find_record(source, INTAKE, request_id, replica=True)
     return KeptEntry(entry=decode_intake(record.content), version=record.version) if record is not None else None
 
 
@@ -107,7 +114,7 @@ def list_entries(source: Source, status: IntakeStatus | None = None) -> Sequence
     after = ""
     while True:
         page = list_records(
-            source, INTAKE, after_id=after, limit=MAX_ENTRIES, replica=False, status=status.value if status else None
+            source, INTAKE, after_id=after, limit=MAX_ENTRIES, replica=True, status=status.value if status else None
         )
         found += [KeptEntry(entry=decode_intake(record.content), version=record.version) for record in page]
         if len(page) < MAX_ENTRIES:
