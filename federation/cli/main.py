@@ -36,7 +36,7 @@ PARTS = {
     "enterprise": "Enterprises (经营主体) of the own county: register, import, show.",
     "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
     "oversight": "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",
-    "erasure": "Destroying what was handed over (删除): order, list, run.",
+    "erasure": "Destroying what was handed over (删除): sent, order, list, run.",
     "policy": "Policies (规则): check them, explain a case, decide again what was decided.",
     "subject": "For the person (本人查阅、更正): who asked about me; corrections of a record.",
     "log": "Read one exchange log: its head, an entry, a proof.",

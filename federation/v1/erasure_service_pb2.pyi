@@ -115,6 +115,112 @@ class OrderErasureResponse(_message.Message):
 Global___OrderErasureResponse: _TypeAlias = OrderErasureResponse  # noqa: Y015
 
 @_typing.final
+class ListSentRequest(_message.Message):
+    """Asks what was sent to a province."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    recipient: _builtins.str
+    """The province that it was sent to. Required."""
+    after_seq: _builtins.int
+    """Only messages with a higher number; 0 for the first page."""
+    page_size: _builtins.int
+    """At most this many; 0 means 100; above 1,000 counts as 1,000. Negative is refused."""
+    @_builtins.property
+    def act(self) -> _act_pb2.Act:
+        """Who reads, and why. Required."""
+
+    def __init__(
+        self,
+        *,
+        act: _act_pb2.Act | None = ...,
+        recipient: _builtins.str = ...,
+        after_seq: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "after_seq", b"after_seq", "page_size", b"page_size", "recipient", b"recipient"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSentRequest: _TypeAlias = ListSentRequest  # noqa: Y015
+
+@_typing.final
+class ListSentResponse(_message.Message):
+    """One page of what was sent, in the order of the numbers. It names no person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    NEXT_AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    next_after_seq: _builtins.int
+    """The `after_seq` of the next page; absent at the end, which is its only sign."""
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___SentMessage]:
+        """The messages."""
+
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___SentMessage] | None = ...,
+        next_after_seq: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next_after_seq", b"_next_after_seq", "next_after_seq", b"next_after_seq"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next_after_seq", b"_next_after_seq", "messages", b"messages", "next_after_seq", b"next_after_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_after_seq: _TypeAlias = _typing.Literal["next_after_seq"]  # noqa: Y015
+    _WhichOneofArgType__next_after_seq: _TypeAlias = _typing.Literal["_next_after_seq", b"_next_after_seq"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_after_seq) -> _WhichOneofReturnType__next_after_seq | None: ...
+
+Global___ListSentResponse: _TypeAlias = ListSentResponse  # noqa: Y015
+
+@_typing.final
+class SentMessage(_message.Message):
+    """One message that was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    IS_HELD_FIELD_NUMBER: _builtins.int
+    message_id: _builtins.str
+    """Its id, by which it is ordered erased."""
+    seq: _builtins.int
+    """Its number among those to that province."""
+    kind: _builtins.str
+    """The kind of its statement, such as `permit.sync`."""
+    is_held: _builtins.bool
+    """Whether this province still holds what it handed over."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        message_id: _builtins.str = ...,
+        seq: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        is_held: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "is_held", b"is_held", "kind", b"kind", "message_id", b"message_id", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SentMessage: _TypeAlias = SentMessage  # noqa: Y015
+
+@_typing.final
 class ListErasuresRequest(_message.Message):
     """Asks to list orders."""
 

@@ -42,6 +42,11 @@ class ErasureServiceStub(object):
                 request_serializer=federation_dot_v1_dot_erasure__service__pb2.OrderErasureRequest.SerializeToString,
                 response_deserializer=federation_dot_v1_dot_erasure__service__pb2.OrderErasureResponse.FromString,
                 _registered_method=True)
+        self.ListSent = channel.unary_unary(
+                '/federation.v1.ErasureService/ListSent',
+                request_serializer=federation_dot_v1_dot_erasure__service__pb2.ListSentRequest.SerializeToString,
+                response_deserializer=federation_dot_v1_dot_erasure__service__pb2.ListSentResponse.FromString,
+                _registered_method=True)
         self.ListErasures = channel.unary_unary(
                 '/federation.v1.ErasureService/ListErasures',
                 request_serializer=federation_dot_v1_dot_erasure__service__pb2.ListErasuresRequest.SerializeToString,
@@ -68,6 +73,13 @@ class ErasureServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSent(self, request, context):
+        """Lists what this province sent to another one, so that a message to erase is found. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListErasures(self, request, context):
         """Lists the orders of this province, newest first. Idempotent.
         """
@@ -89,6 +101,11 @@ def add_ErasureServiceServicer_to_server(servicer, server):
                     servicer.OrderErasure,
                     request_deserializer=federation_dot_v1_dot_erasure__service__pb2.OrderErasureRequest.FromString,
                     response_serializer=federation_dot_v1_dot_erasure__service__pb2.OrderErasureResponse.SerializeToString,
+            ),
+            'ListSent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSent,
+                    request_deserializer=federation_dot_v1_dot_erasure__service__pb2.ListSentRequest.FromString,
+                    response_serializer=federation_dot_v1_dot_erasure__service__pb2.ListSentResponse.SerializeToString,
             ),
             'ListErasures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListErasures,
@@ -131,6 +148,33 @@ class ErasureService(object):
             '/federation.v1.ErasureService/OrderErasure',
             federation_dot_v1_dot_erasure__service__pb2.OrderErasureRequest.SerializeToString,
             federation_dot_v1_dot_erasure__service__pb2.OrderErasureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.v1.ErasureService/ListSent',
+            federation_dot_v1_dot_erasure__service__pb2.ListSentRequest.SerializeToString,
+            federation_dot_v1_dot_erasure__service__pb2.ListSentResponse.FromString,
             options,
             channel_credentials,
             insecure,

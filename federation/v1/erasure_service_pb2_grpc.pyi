@@ -40,6 +40,8 @@ class ErasureServiceStub:
     """Destroys what a message of this province handed over, and orders its recipient to. A refusal by policy is a value.
     Idempotent: a repeat is told that it was erased already.
     """
+    ListSent: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.ListSentRequest, _erasure_service_pb2.ListSentResponse]
+    """Lists what this province sent to another one, so that a message to erase is found. Idempotent."""
     ListErasures: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.ListErasuresRequest, _erasure_service_pb2.ListErasuresResponse]
     """Lists the orders of this province, newest first. Idempotent."""
     RunRetention: _grpc.UnaryUnaryMultiCallable[_erasure_service_pb2.RunRetentionRequest, _erasure_service_pb2.RunRetentionResponse]
@@ -57,6 +59,8 @@ class ErasureServiceAsyncStub(ErasureServiceStub):
     """Destroys what a message of this province handed over, and orders its recipient to. A refusal by policy is a value.
     Idempotent: a repeat is told that it was erased already.
     """
+    ListSent: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.ListSentRequest, _erasure_service_pb2.ListSentResponse]  # type: ignore[assignment]
+    """Lists what this province sent to another one, so that a message to erase is found. Idempotent."""
     ListErasures: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.ListErasuresRequest, _erasure_service_pb2.ListErasuresResponse]  # type: ignore[assignment]
     """Lists the orders of this province, newest first. Idempotent."""
     RunRetention: _aio.UnaryUnaryMultiCallable[_erasure_service_pb2.RunRetentionRequest, _erasure_service_pb2.RunRetentionResponse]  # type: ignore[assignment]
@@ -77,6 +81,14 @@ class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Destroys what a message of this province handed over, and orders its recipient to. A refusal by policy is a value.
         Idempotent: a repeat is told that it was erased already.
         """
+
+    @_abc_1.abstractmethod
+    def ListSent(
+        self,
+        request: _erasure_service_pb2.ListSentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erasure_service_pb2.ListSentResponse, _abc.Awaitable[_erasure_service_pb2.ListSentResponse]]:
+        """Lists what this province sent to another one, so that a message to erase is found. Idempotent."""
 
     @_abc_1.abstractmethod
     def ListErasures(

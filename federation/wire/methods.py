@@ -80,6 +80,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _READINGS + "ReadLookup": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _READINGS + "TraceReading": Method(sides=_AGENCY, kinds=_AUDIT),
         _ERASURES + "OrderErasure": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
+        _ERASURES + "ListSent": Method(sides=_AGENCY, kinds=_COUNTERS),
         _ERASURES + "ListErasures": Method(sides=_AGENCY),
         _ERASURES + "RunRetention": Method(sides=_AGENCY, floor_seconds=0.1),
         _INTAKE + "ListIntake": Method(sides=_AGENCY, kinds=_POLICE),

@@ -18,7 +18,7 @@ agreement refresh|agreement show|permit register|permit endorse|permit suspend|p
 vehicle register|vehicle import|vehicle show|enterprise register|enterprise import|enterprise show
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch
 lookup history|lookup inbox|lookup release|lookup refuse|lookup remind
-lookup result|lookup trace|erasure order|erasure list|erasure run
+lookup result|lookup trace|erasure sent|erasure order|erasure list|erasure run
 lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
 oversight flags|oversight digest|oversight sample|oversight reviewed|oversight watch
 subject report|subject correct|subject corrections

@@ -409,6 +409,10 @@ class Functions(OversightAnswers):
         self._note(caller, act, question)
         return retention.ORDERED
 
+    async def list_sent(self, caller, act, query):
+        self._note(caller, act, query)
+        return retention.SENT
+
     async def list_erasures(self, caller, act, query):
         self._note(caller, act, query)
         return retention.ERASURES

@@ -123,7 +123,10 @@ class House:
             get_enterprise=functions.get_registered,
         )
         erasures = ErasureFunctions(
-            order=functions.order_erasure, list=functions.list_erasures, run=functions.run_retention
+            order=functions.order_erasure,
+            sent=functions.list_sent,
+            list=functions.list_erasures,
+            run=functions.run_retention,
         )
         services = AgencyServices(
             permits=PermitService(permits),

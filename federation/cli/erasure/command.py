@@ -43,6 +43,26 @@ def order(
     end(0 if answer.ruling.decision.allowed else 1)
 
 
+@app.command("sent")
+@gathering(open_desk)
+def sent(
+    desk: Desk,
+    province: Annotated[str, typer.Argument(metavar="PROVINCE", help="Such as jiangxi.")],
+    page_size: Annotated[int, typer.Option("--page-size", min=1, max=1000, help="How many at once.")] = 100,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only above this number.")] = 0,
+) -> None:
+    """List (已发出) what this province sent to another one: the ids by which it is ordered erased."""
+    from federation.cli.erasure import view
+    from federation.protocol.ids import parse_node_name
+    from federation.wire.retention.values import SentQuery
+
+    act, query = _act(desk), SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
+    page = desk.ask(lambda client: client.erasures.list_sent(act, query), changes=False)
+    show(desk, view.sent_object(page), view.sent_lines(page.messages) if page.messages else ())
+    if desk.form is Form.TEXT and page.next_after_seq is not None:
+        say(f"还有:加 --after {page.next_after_seq} | there are more")
+
+
 @app.command("list")
 @gathering(open_desk)
 def list_(

@@ -16,7 +16,14 @@ from federation.wire.retention.values import ErasureState
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
-    from federation.wire.retention.values import ErasureAnswer, ErasureLine, ErasurePage, RetentionRound
+    from federation.wire.retention.values import (
+        ErasureAnswer,
+        ErasureLine,
+        ErasurePage,
+        RetentionRound,
+        SentMessage,
+        SentPage,
+    )
 
 STATES: Final[Mapping[ErasureState, str]] = MappingProxyType(
     {
@@ -54,6 +61,29 @@ def page_lines(lines: Sequence[ErasureLine]) -> Iterable[str]:
 def page_object(page: ErasurePage) -> dict[str, JsonOut]:
     """Orders, as JSON."""
     return {"orders": [_object(line) for line in page.lines], "next_page_token": page.next_page_token}
+
+
+def sent_lines(messages: Sequence[SentMessage]) -> Iterable[str]:
+    """What was sent, one a line, by number."""
+    heads = ("序号 seq", "时间 time", "类 kind", "消息 message", "内容 body")
+    held = {True: "在 held", False: "已销毁 gone"}
+    rows = ((str(one.seq), local_time(one.created), one.kind, one.message_id, held[one.is_held]) for one in messages)
+    return columns([heads, *rows])
+
+
+def sent_object(page: SentPage) -> dict[str, JsonOut]:
+    """What was sent, as JSON."""
+    messages: JsonOut = [
+        {
+            "message_id": each.message_id,
+            "seq": each.seq,
+            "kind": each.kind,
+            "created": time_text(each.created),
+            "is_held": each.is_held,
+        }
+        for each in page.messages
+    ]
+    return {"messages": messages, "next_after_seq": page.next_after_seq}
 
 
 def round_lines(done: RetentionRound) -> Iterable[str]:

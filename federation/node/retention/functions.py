@@ -15,6 +15,8 @@ from federation.wire.retention.values import (
     ErasureQuestion,
     LookupResult,
     RetentionRound,
+    SentPage,
+    SentQuery,
     TracedReading,
 )
 from federation.wire.values import Act
@@ -38,6 +40,9 @@ def erasure_functions(node: Node) -> ErasureFunctions:
     async def order(caller: AgencyId, act: Act, question: ErasureQuestion) -> ErasureAnswer:
         return await orders.order_erasure(node, question, caller=caller, act=act)
 
+    async def sent(caller: AgencyId, act: Act, query: SentQuery) -> SentPage:
+        return await orders.list_sent(node, query, caller=caller, act=act)
+
     async def list_(caller: AgencyId, act: Act, query: ErasureQuery) -> ErasurePage:
         return await orders.list_erasures(node, query, caller=caller, act=act)
 
@@ -45,4 +50,4 @@ def erasure_functions(node: Node) -> ErasureFunctions:
         begin_errand(node, caller, act)
         return await ended.destroy_ended(node)
 
-    return ErasureFunctions(order=order, list=list_, run=run)
+    return ErasureFunctions(order=order, sent=sent, list=list_, run=run)

@@ -36,12 +36,12 @@ from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, NotFoundError
-from federation.protocol.ids import AgencyId, MessageId, NodeName, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, find_by_digest, find_message
+from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
 from federation.wire.retention.values import (
     ErasureAnswer,
     ErasureLine,
@@ -49,6 +49,9 @@ from federation.wire.retention.values import (
     ErasureQuery,
     ErasureQuestion,
     ErasureState,
+    SentMessage,
+    SentPage,
+    SentQuery,
 )
 from federation.wire.values import Act
 
@@ -98,6 +101,28 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
     order = (await node.sequencer.commit(record)).value
     node.wake_delivery(other)
     return ErasureAnswer(ruling=ruling, line=_line_of(order, now=ordered))
+
+
+async def list_sent(node: Node, query: SentQuery, *, caller: AgencyId, act: Act) -> SentPage:
+    """What this province sent to another one, by number: where a message to erase is found. It names no person.
+
+    Raises:
+        UntrustedError: NOT_A_MEMBER for a province that the agreement does not name.
+    """
+    begin_errand(node, caller, act).in_force.member(query.recipient)
+    pair = Pair(node.name, query.recipient)
+    found = list_messages(node.database, "sent", pair=pair, after_seq=query.after_seq, limit=query.page_size)
+    messages = tuple(
+        SentMessage(
+            message_id=message.id,
+            seq=message.seq,
+            kind=message.kind,
+            created=message.created,
+            is_held=find_body(node.database, message.id) is not None,
+        )
+        for message in found
+    )
+    return SentPage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
 
 
 async def list_erasures(node: Node, query: ErasureQuery, *, caller: AgencyId, act: Act) -> ErasurePage:

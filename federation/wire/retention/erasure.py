@@ -31,6 +31,9 @@ from federation.wire.retention.values import (
     ErasureQuestion,
     ErasureState,
     RetentionRound,
+    SentMessage,
+    SentPage,
+    SentQuery,
 )
 from federation.wire.services.shape import verify_shape
 from federation.wire.status import finished
@@ -45,6 +48,7 @@ class ErasureFunctions:
     """What the node does for each RPC: the agency that calls, who acts and why, the question."""
 
     order: Callable[[AgencyId, Act, ErasureQuestion], Awaitable[ErasureAnswer]]
+    sent: Callable[[AgencyId, Act, SentQuery], Awaitable[SentPage]]
     list: Callable[[AgencyId, Act, ErasureQuery], Awaitable[ErasurePage]]
     run: Callable[[AgencyId, Act], Awaitable[RetentionRound]]
 
@@ -65,6 +69,19 @@ class ErasureService(erasure_service_pb2_grpc.ErasureServiceServicer):
         question = ErasureQuestion(message_id=parse_message_id(request.message_id), words=request.words)
         answer = await self._functions.order(calling_agency(), act_from_pb(request.act), question)
         return answer_to_pb(answer)
+
+    async def ListSent(  # noqa: N802 - the name of the RPC
+        self, request: erasure_service_pb2.ListSentRequest, context: grpc.ServicerContext
+    ) -> erasure_service_pb2.ListSentResponse:
+        """Lists what was sent to a province."""
+        del context
+        verify_shape(request)
+        query = SentQuery(
+            recipient=parse_node_name(request.recipient),
+            after_seq=request.after_seq,
+            page_size=min(request.page_size or DEFAULT_PAGE, MAX_ERASURES_PAGE),
+        )
+        return sent_to_pb(await self._functions.sent(calling_agency(), act_from_pb(request.act), query))
 
     async def ListErasures(  # noqa: N802 - the name of the RPC
         self, request: erasure_service_pb2.ListErasuresRequest, context: grpc.ServicerContext
@@ -103,6 +120,13 @@ class ErasureCalls:
         )
         return answer_from_pb(await finished(self._stub().OrderErasure(request, timeout=self._timeout_seconds)))
 
+    async def list_sent(self, act: Act, query: SentQuery) -> SentPage:
+        """Reads one page of what was sent to a province."""
+        request = erasure_service_pb2.ListSentRequest(
+            act=act_to_pb(act), recipient=query.recipient, after_seq=query.after_seq, page_size=query.page_size
+        )
+        return sent_from_pb(await finished(self._stub().ListSent(request, timeout=self._timeout_seconds)))
+
     async def list_erasures(self, act: Act, query: ErasureQuery) -> ErasurePage:
         """Reads one page of orders."""
         request = erasure_service_pb2.ListErasuresRequest(
@@ -138,6 +162,41 @@ def answer_from_pb(found: erasure_service_pb2.OrderErasureResponse) -> ErasureAn
     return ErasureAnswer(
         ruling=ruling_from_pb(found.decision), line=_line_from_pb(found.line) if found.HasField("line") else None
     )
+
+
+def sent_to_pb(page: SentPage) -> erasure_service_pb2.ListSentResponse:
+    """The response that carries a page of what was sent."""
+    messages = [
+        erasure_service_pb2.SentMessage(
+            message_id=message.message_id,
+            seq=message.seq,
+            kind=message.kind,
+            create_time=time_to_pb(message.created),
+            is_held=message.is_held,
+        )
+        for message in page.messages
+    ]
+    return erasure_service_pb2.ListSentResponse(messages=messages, next_after_seq=page.next_after_seq)
+
+
+def sent_from_pb(found: erasure_service_pb2.ListSentResponse) -> SentPage:
+    """A page of what was sent.
+
+    Raises:
+        MalformedError: MESSAGE_ID.
+    """
+    messages = tuple(
+        SentMessage(
+            message_id=parse_message_id(message.message_id),
+            seq=message.seq,
+            kind=message.kind,
+            created=time_from_pb(message.create_time),
+            is_held=message.is_held,
+        )
+        for message in found.messages
+    )
+    following = found.next_after_seq if found.HasField("next_after_seq") else None
+    return SentPage(messages=messages, next_after_seq=following)
 
 
 def page_to_pb(page: ErasurePage) -> erasure_service_pb2.ListErasuresResponse:

@@ -105,6 +105,34 @@ class ErasureAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentQuery:
+    """What was sent to a province, with numbers above `after_seq`. `page_size` is 1 to 1,000."""
+
+    recipient: NodeName
+    after_seq: int = 0
+    page_size: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """One message that this province sent; `is_held`: what it handed over is still here."""
+
+    message_id: MessageId
+    seq: int
+    kind: str
+    created: datetime
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentPage:
+    """One page of what was sent, by number; no `next_after_seq` is the only sign of the end."""
+
+    messages: tuple[SentMessage, ...] = ()
+    next_after_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureQuery:
     """Which orders to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
 

@@ -9,12 +9,9 @@ import pytest
 from federation.cli.erasure import view
 from federation.cli.lookup import reading_view
 from federation.node.home.agreement_files import load_home_agreement
-from federation.node.home.config import database_url, load_settings
-from federation.node.home.keyring import load_keyring
+from federation.node.home.config import load_settings
 from federation.node.serve import utc_now
-from federation.protocol.ids import NodeName, Pair
-from federation.store.database import open_to_read
-from federation.store.messages import list_messages
+from federation.protocol.ids import NodeName
 from tests.cli.command_line import ACROSS_POLICE, HALL, ServedNodes, run
 from tests.wire.retention.answers import ERASURES, ORDERED, RECEIPTED, RESULT, ROUND, TRACED, WAITING
 
@@ -83,13 +80,9 @@ def shared_message(nodes) -> str:
     """The id of the message that shared a permit of Changshan with Jiangxi."""
     nodes.ask(HALL, "permit", "register", "--synthetic", "--household", "361123")
     nodes.delivered()
-    home = nodes.federation.home("zhejiang")
-    database = open_to_read(database_url(load_settings(home), home), keys=load_keyring(home).columns)
-    try:
-        pair = Pair(NodeName("zhejiang"), NodeName("jiangxi"))
-        return list_messages(database, "sent", pair=pair, after_seq=0, limit=1)[0].id
-    finally:
-        database.close()
+    listed = nodes.ask(HALL, "erasure", "sent", "jiangxi", "-o", "json").json["messages"]
+    assert (listed[0]["kind"], listed[0]["is_held"]) == ("permit.sync", True)
+    return listed[0]["message_id"]
 
 
 def test_order_at_real_nodes_is_receipted_and_its_leaf_is_found(nodes):
@@ -108,6 +101,7 @@ def test_order_at_real_nodes_is_receipted_and_its_leaf_is_found(nodes):
     leaf = run("log", "leaf", line["leaf_index"], "--read-url", read_url, "--vkey", vkey).json
     assert (leaf["kind"], leaf["subject"]) == ("erasure", line["message_digest"])
     assert "ERASURE_DONE" in nodes.ask(HALL, "erasure", "order", message, "--words", "again", code=1).err
+    assert "已销毁 gone" in nodes.ask(HALL, "erasure", "sent", "jiangxi").out
     assert "已回执 receipted" in nodes.ask(HALL, "erasure", "list").out
 
 

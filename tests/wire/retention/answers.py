@@ -15,6 +15,8 @@ from federation.wire.retention.values import (
     LookupResult,
     ReadStep,
     RetentionRound,
+    SentMessage,
+    SentPage,
     TracedReading,
 )
 from federation.wire.values import Ruling
@@ -108,3 +110,15 @@ RECEIPTED = ErasureLine(
 ORDERED = ErasureAnswer(ruling=ALLOWED, line=WAITING)
 ERASURES = ErasurePage(lines=(WAITING, RECEIPTED), next_page_token="2")
 ROUND = RetentionRound(releases=1, answers=2, handles=3, purged=4)
+SENT = SentPage(
+    messages=(
+        SentMessage(
+            message_id=MESSAGE_ID,
+            seq=4,
+            kind="permit.sync",
+            created=datetime(2026, 11, 30, 7, tzinfo=UTC),
+            is_held=True,
+        ),
+    ),
+    next_after_seq=4,
+)

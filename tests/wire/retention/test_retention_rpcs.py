@@ -9,9 +9,9 @@ import pytest
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import parse_agency_id
 from federation.wire.retention.erasure import answer_from_pb, answer_to_pb
-from federation.wire.retention.values import ErasureQuery, ErasureQuestion
+from federation.wire.retention.values import ErasureQuery, ErasureQuestion, SentQuery
 from tests.wire.answers import ACT, REFUSED
-from tests.wire.house import JIANGXI, House
+from tests.wire.house import JIANGXI, ZHEJIANG, House
 from tests.wire.retention.answers import (
     ERASURES,
     LOOKUP_ID,
@@ -19,12 +19,14 @@ from tests.wire.retention.answers import (
     ORDERED,
     RESULT,
     ROUND,
+    SENT,
     TRACED,
 )
 
 POLICE, AUDITOR = parse_agency_id("jiangxi/361123/police"), parse_agency_id("jiangxi/360000/audit")
 HALL = parse_agency_id("jiangxi/361123/service-hall")
 QUESTION = ErasureQuestion(message_id=MESSAGE_ID, words="错误发送 sent by mistake")
+SENT_QUERY = SentQuery(recipient=ZHEJIANG, after_seq=3, page_size=5)
 QUERY = ErasureQuery(page_size=5, page_token="t")
 
 CALLS = [
@@ -37,6 +39,7 @@ CALLS = [
         id="TraceReading",
     ),
     pytest.param(HALL, lambda c: c.erasures.order_erasure(ACT, QUESTION), (ACT, QUESTION), ORDERED, id="OrderErasure"),
+    pytest.param(HALL, lambda c: c.erasures.list_sent(ACT, SENT_QUERY), (ACT, SENT_QUERY), SENT, id="ListSent"),
     pytest.param(HALL, lambda c: c.erasures.list_erasures(ACT, QUERY), (ACT, QUERY), ERASURES, id="ListErasures"),
     pytest.param(AUDITOR, lambda c: c.erasures.run_retention(ACT), (ACT,), ROUND, id="RunRetention"),
 ]
