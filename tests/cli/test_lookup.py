@@ -67,15 +67,16 @@ def answer(outcome, node=JIANGXI):
         (
             Outcome.WAITING,
             (
-                "江西 jiangxi  待对方受理岗答复 waiting for their desk  "
-                "期限 due 2126-11-24 09:02:03+08:00  稍后查看 read it later: bridgehead lookup history"
+                "江西 jiangxi  待对方受理岗答复 waiting for their desk  期限 due 2126-11-24 09:02:03+08:00\n"
+                "稍后查看 read it later: bridgehead lookup result x"
             ),
         ),
     ],
 )  # fmt: skip
 def test_province_lines_tell_each_outcome_in_both_languages(outcome, told):
-    """One line a province: the handle with a hit, the policies with a refusal."""
-    assert list(view.province_lines(SearchResult(lookup_id="x", answers=(answer(outcome),)))) == [told]
+    """One line a province: the handle with a hit, the policies with a refusal; where to read what a person answers."""
+    shown = view.province_lines(SearchResult(lookup_id="x", answers=(answer(outcome),)))
+    assert "\n".join(shown) == told
 
 
 def test_search_object_holds_the_same_for_a_program():

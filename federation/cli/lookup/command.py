@@ -145,7 +145,7 @@ def search(
     ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
 ) -> None:
-    """Ask (查询) whether provinces hold a permit of one person: hit or no hit, nothing else."""
+    """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
     from federation.cli.lookup import view
     from federation.cli.next_step import find_rule_steps
     from federation.domain.lookup.asking import Urgency, parse_selector

@@ -67,8 +67,13 @@ def fetch_code(outcome: Outcome) -> int:
 
 
 def province_lines(result: SearchResult) -> Iterable[str]:
-    """What each province answered, one a line, nothing cut or wrapped; then how a no of ours would become a yes."""
+    """What each province answered, one a line, nothing cut or wrapped.
+
+    Then where a later answer is read, and how a no of ours would become a yes.
+    """
     yield from columns([_province_cells(answer) for answer in result.answers])
+    if any(answer.outcome is Outcome.WAITING for answer in result.answers):
+        yield f"稍后查看 read it later: bridgehead lookup result {result.lookup_id}"
     ways = dict.fromkeys((answer.explanation_zh, answer.explanation_en) for answer in result.answers)
     for chinese, english in ways:
         if chinese or english:
@@ -193,7 +198,7 @@ def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
     if answer.handle is not None and answer.expires is not None:
         more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {local_time(answer.expires)}"
     elif answer.outcome is Outcome.WAITING and answer.expires is not None:
-        more = f"期限 due {local_time(answer.expires)}  稍后查看 read it later: bridgehead lookup history"
+        more = f"期限 due {local_time(answer.expires)}"
     elif answer.outcome is Outcome.REFUSED:
         more = f"{', '.join(answer.policies)}  {answer.title_zh} | {answer.title_en}"
     return _province(answer.node), OUTCOMES[answer.outcome], more

@@ -86,12 +86,12 @@ def test_parse_functions_refuses_a_wrong_register(text, reason):
     assert caught.value.reason == reason
 
 
-def test_retention_rules_have_a_floor_or_an_event_that_destroys():
-    """Every row names what it keeps, how long or until what, and the instrument."""
+def test_retention_rules_have_a_floor_an_event_that_destroys_or_a_time_to_answer():
+    """Every row names what it keeps, how long, until what or how soon, and the instrument."""
     rules = tomllib.loads((POLICIES / "retention.toml").read_text("utf-8"))["rule"]
     assert len({rule["id"] for rule in rules}) == len(rules)
     for rule in rules:
-        assert ("keep_months" in rule) != ("destroy_on" in rule)
+        assert len({"keep_months", "destroy_on", "within_days"} & rule.keys()) == 1
         assert rule["what"]
         assert rule["instrument"]
         assert isinstance(rule["official"], bool)
