@@ -38,6 +38,8 @@ SALT_BYTES = 32
 _ITEM_SALT_CONTEXT = b"bridgehead/item-salt/v1"
 _MAX_TYPE_CHARACTERS = 200
 _BLOCK_BYTES = 64  # of SHA-256, which HMAC pads its key to
+_INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))  # RFC 2104 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +152,8 @@ def _leaf_hashes(body: Body) -> list[bytes]:
     """
     digest = sha256
     key = body.salt.ljust(_BLOCK_BYTES, b"\x00")
-    inner = bytes(byte ^ 0x36 for byte in key) + _ITEM_SALT_CONTEXT
-    outer = bytes(byte ^ 0x5C for byte in key)
+    inner = key.translate(_INNER_PAD) + _ITEM_SALT_CONTEXT
+    outer = key.translate(_OUTER_PAD)
     return [
         digest(b"\x00" + digest(outer + digest(inner + index.to_bytes(8)).digest()).digest() + item).digest()
         for index, item in enumerate(body.items)

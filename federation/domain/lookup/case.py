@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from federation.domain.division import province_of
@@ -49,6 +50,8 @@ BREAK_GLASS_TIME: Final = timedelta(hours=2)
 """The longest term of such a case; the answering side holds the asker to it."""
 
 _MAX_NAMES: Final = 50
+_KNOWN_CASES: Final = 1024
+"""Decoded cases kept: every search and every fetch reads its own again, on both sides."""
 _WHAT: Final = "look-up case"
 _CASE_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{3,39}", re.ASCII)
 _COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
@@ -208,6 +211,7 @@ def encode_case(case: LookupCase) -> bytes:
     )
 
 
+@lru_cache(maxsize=_KNOWN_CASES)
 def decode_case(encoded: bytes) -> LookupCase:
     """Decodes a case that came from another province.
 
