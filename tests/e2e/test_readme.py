@@ -14,7 +14,10 @@ READMES = ("README.md", "README.zh-CN.md")
 MAKE_TARGET = re.compile(r"^make ([a-z-]+)", re.MULTILINE)
 COMMAND = re.compile(r"`(?:bridgehead )?([a-z]+(?: [a-z]+(?:\\\|[a-z]+)*)?)[^`]*`")
 LINK = re.compile(r"\]\(([^)#]+)\)")
-PARTS = {"demo", "node", "keys", "agreement", "permit", "lookup", "subject", "policy", "log", "audit", "bench"}
+PARTS = {
+    "demo", "node", "keys", "agreement", "permit", "lookup", "oversight", "subject", "erasure", "vehicle", "enterprise",
+    "policy", "log", "audit", "bench",
+}  # fmt: skip
 
 
 def commands(text: str) -> set[tuple[str, ...]]:
