@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Select, bindparam, delete, func, select
+from sqlalchemy import Select, bindparam, delete, exists, func, select
 
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
@@ -42,6 +42,16 @@ _BY_SUBJECT = (
     select(MESSAGE)
     .join(LOG_LEAF, LOG_LEAF.c.leaf_index == MESSAGE.c.leaf_index)
     .where(LOG_LEAF.c.subject == bindparam("subject"))
+)
+# In the order of their leaves, so that a reader goes on where it stopped; whether a body is left is looked up for each.
+_HELD = (
+    select(MESSAGE)
+    .where(
+        MESSAGE.c.leaf_index > bindparam("after"),
+        exists().where(MESSAGE_BODY.c.message_id == MESSAGE.c.id),
+    )
+    .order_by(MESSAGE.c.leaf_index)
+    .limit(bindparam("most"))
 )
 _STEPS = (
     select(MESSAGE.c.seq, func.lag(MESSAGE.c.seq, 1, 0).over(order_by=MESSAGE.c.seq).label("before"))
@@ -159,6 +169,14 @@ def list_messages(
     statement = _AFTER.where(MESSAGE.c.kind.in_(sorted(kinds))) if kinds else _AFTER
     with source.reading() as connection:
         return [_from_row(row, source.keys) for row in connection.execute(statement, names).mappings()]
+
+
+def list_held(source: Source, kinds: Collection[str], *, after_leaf: int, limit: int) -> list[StoredMessage]:
+    """The messages of those kinds, of either direction, whose body is still here, behind that leaf, at most `limit`."""
+    statement = _HELD.where(MESSAGE.c.kind.in_(sorted(kinds)))
+    with source.reading() as connection:
+        rows = connection.execute(statement, {"after": after_leaf, "most": limit}).mappings()
+        return [_from_row(row, source.keys) for row in rows]
 
 
 def pair_state(source: Source, direction: Direction, pair: Pair) -> PairState:

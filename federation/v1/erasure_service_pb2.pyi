@@ -397,6 +397,8 @@ class RunRetentionResponse(_message.Message):
     ANSWERS_FIELD_NUMBER: _builtins.int
     HANDLES_FIELD_NUMBER: _builtins.int
     PURGED_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    REPORTS_FIELD_NUMBER: _builtins.int
     releases: _builtins.int
     """Releases of other provinces."""
     answers: _builtins.int
@@ -405,6 +407,10 @@ class RunRetentionResponse(_message.Message):
     """Handles that this province gave out."""
     purged: _builtins.int
     """Records of provision and of use whose floor has passed."""
+    questions: _builtins.int
+    """Searches and fetches whose case has ended, sent or received."""
+    reports: _builtins.int
+    """Requests for reports of persons and what answered them, sent or received."""
     def __init__(
         self,
         *,
@@ -412,10 +418,12 @@ class RunRetentionResponse(_message.Message):
         answers: _builtins.int = ...,
         handles: _builtins.int = ...,
         purged: _builtins.int = ...,
+        questions: _builtins.int = ...,
+        reports: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "handles", b"handles", "purged", b"purged", "releases", b"releases"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "handles", b"handles", "purged", b"purged", "questions", b"questions", "releases", b"releases", "reports", b"reports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -92,11 +92,20 @@ def round_lines(done: RetentionRound) -> Iterable[str]:
     yield f"答复与凭据 answers         {done.answers}"
     yield f"本省发出的凭据 handles     {done.handles}"
     yield f"期满记录 purged            {done.purged}"
+    yield f"已结案的提问 questions     {done.questions}"
+    yield f"本人查阅材料 reports       {done.reports}"
 
 
 def round_object(done: RetentionRound) -> dict[str, JsonOut]:
     """How much was destroyed, as JSON."""
-    return {"releases": done.releases, "answers": done.answers, "handles": done.handles, "purged": done.purged}
+    return {
+        "releases": done.releases,
+        "answers": done.answers,
+        "handles": done.handles,
+        "purged": done.purged,
+        "questions": done.questions,
+        "reports": done.reports,
+    }
 
 
 def _cells(line: ErasureLine) -> tuple[str, ...]:

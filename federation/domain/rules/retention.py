@@ -36,6 +36,10 @@ USE: Final = "use"
 """The rule of the requester's record of what it asked for."""
 RELEASE: Final = "lookup.release"
 """The rule of what was released to an officer."""
+QUESTION: Final = "lookup.question"
+"""The rule of a search or a fetch, which names a person or a handle."""
+REPORT: Final = "subject.report"
+"""The rule of a person's report and of the requests that it was gathered by."""
 ORDER: Final = "erasure.order"
 """The rule of the deletion receipt that answers an order to erase."""
 
@@ -43,8 +47,8 @@ _WHAT: Final = "retention.toml"
 _MONTHS_A_YEAR: Final = 12
 _NAMES: Final = frozenset(
     {
-        "id", "what", "keep_months", "counts_from", "destroy_on", "unless", "within_days", "instrument", "article",
-        "official",
+        "id", "what", "keep_months", "counts_from", "destroy_on", "destroy_after_days", "unless", "within_days",
+        "instrument", "article", "official",
     }
 )  # fmt: skip
 
@@ -55,11 +59,12 @@ class DestroyOn(StrEnum):
     WORK_ENDED = "work_ended"
     PURPOSE_REACHED = "purpose_reached"
     EXPIRED_OR_CASE_CLOSED = "expired_or_case_closed"
+    CASE_AND_ANSWER_ENDED = "case_and_answer_ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRule:
-    """One rule: a floor in months from an event, a ceiling by an event, or days within which somebody must answer.
+    """One rule: a floor in months from an event, a ceiling by an event or in days from one, days to answer within.
 
     `official`: it stands in the instrument as written; else it is a proposal of the federation.
     """
@@ -69,6 +74,7 @@ class RetentionRule:
     keep_months: int | None
     counts_from: str | None
     destroy_on: DestroyOn | None
+    destroy_after_days: int | None
     unless: str
     within_days: int | None
     instrument: str
@@ -163,6 +169,18 @@ def answer_due(rules: RetentionRules, rule_id: str, asked: datetime) -> datetime
     return asked + timedelta(days=days)
 
 
+def destroyed_after(rules: RetentionRules, rule_id: str) -> timedelta | None:
+    """How long after its event a record is destroyed; None when the provinces agreed on no such days."""
+    rule = rules.rules.get(rule_id)
+    return timedelta(days=rule.destroy_after_days) if rule is not None and rule.destroy_after_days is not None else None
+
+
+def is_destroyed_on(rules: RetentionRules, rule_id: str, event: DestroyOn) -> bool:
+    """Whether the provinces agreed that this event ends a record; what they did not agree on is not destroyed."""
+    rule = rules.rules.get(rule_id)
+    return rule is not None and rule.destroy_on is event
+
+
 def _add_months(time: datetime, months: int) -> datetime:
     years, month = divmod(time.month - 1 + months, _MONTHS_A_YEAR)
     year, month = time.year + years, month + 1
@@ -178,14 +196,19 @@ def _parse_rule(row: TomlTable) -> RetentionRule:
         keep_months=read_number(row, "keep_months", what=what) if "keep_months" in row else None,
         counts_from=read_string(row, "counts_from", what=what) if "counts_from" in row else None,
         destroy_on=read_choice(row, "destroy_on", DestroyOn, what=what) if "destroy_on" in row else None,
+        destroy_after_days=read_number(row, "destroy_after_days", what=what) if "destroy_after_days" in row else None,
         unless=read_string(row, "unless", what=what, default=""),
         within_days=read_number(row, "within_days", what=what) if "within_days" in row else None,
         instrument=read_string(row, "instrument", what=what),
         article=read_string(row, "article", what=what),
         official=read_flag(row, "official", what=what),
     )
-    if (rule.keep_months is None) != (rule.counts_from is None):
-        raise MalformedError("RETENTION_RULE", f"{what}: expected keep_months and counts_from together")
-    if rule.keep_months is None and rule.destroy_on is None and rule.within_days is None:
-        raise MalformedError("RETENTION_RULE", f"{what}: expected keep_months, destroy_on or within_days")
+    if (rule.keep_months is None and rule.destroy_after_days is None) != (rule.counts_from is None):
+        raise MalformedError(
+            "RETENTION_RULE", f"{what}: expected keep_months or destroy_after_days together with counts_from"
+        )
+    if (rule.keep_months, rule.destroy_on, rule.destroy_after_days, rule.within_days) == (None, None, None, None):
+        raise MalformedError(
+            "RETENTION_RULE", f"{what}: expected keep_months, destroy_on, destroy_after_days or within_days"
+        )
     return rule

@@ -1,8 +1,9 @@
 """What has ended is destroyed: releases and answers at the asker, handles at the giver, records past their floor.
 
 A release ends with its time or with its case, whichever is first; the asker destroys it and tells the giver, which
-destroys its own copy. A handle ends the same way. Lines of what was given or asked are kept as long as the agreement
-says and no day longer; a purge before that is refused by rule. Every destruction has its leaf.
+destroys its own copy. A handle ends the same way, and so do questions and reports (`questions`). Lines of what was
+given or asked are kept as long as the agreement says and no day longer; a purge before that is refused by rule. Every
+destruction of what crossed the border has its leaf.
 Source: domain reference section 4 and misuse control M9; PIPL articles 19 and 47.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -19,15 +21,24 @@ import structlog
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup.handle import Handle
 from federation.domain.retention.erasure import ErasureGrounds
-from federation.domain.rules.retention import PROVISION, USE, floor_passed_before, verify_floor_passed
+from federation.domain.rules.retention import (
+    PROVISION,
+    REPORT,
+    USE,
+    destroyed_after,
+    floor_passed_before,
+    verify_floor_passed,
+)
 from federation.node.lookups import records
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.node import Node
 from federation.node.retention.again import say_again
 from federation.node.retention.destroy import destroy_handle, destroy_message
+from federation.node.retention.questions import QUESTION_KINDS, REPORT_KINDS, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import rules_of
 from federation.node.subjects.given import GIVEN
+from federation.node.subjects.report import erase_asked, list_asked_before
 from federation.node.trust import InForce
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
@@ -68,15 +79,18 @@ async def destroy_ended(node: Node) -> RetentionRound:
     in_force, now = node.trust.in_force, node.now()
     verify_in_force(in_force.agreement, now)
     replies = await asyncio.to_thread(lambda: list(_ended_replies(node, now)))
-    releases = await _destroy_replies(node, [each for each in replies if each[0].kind == RELEASE_KIND], in_force)
-    answers = await _destroy_replies(node, [each for each in replies if each[0].kind != RELEASE_KIND], in_force)
+    releases = await _destroy_received(node, [each for each in replies if each[0].kind == RELEASE_KIND], in_force)
+    answers = await _destroy_received(node, [each for each in replies if each[0].kind != RELEASE_KIND], in_force)
     dead = await asyncio.to_thread(lambda: list(_dead_handles(node, now)))
     handles = await _in_batches(node, [partial(_destroy_handle, node, handle, why) for handle, why in dead])
+    questions, reports = await _destroy_questions(node, in_force, now)
     await say_again(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(rules_of(in_force), PROVISION, now))
-    done = RetentionRound(releases=releases, answers=answers, handles=handles, purged=purged)
+    done = RetentionRound(
+        releases=releases, answers=answers, handles=handles, purged=purged, questions=questions, reports=reports
+    )
     if done != RetentionRound():
-        _log.info("retention.done", releases=releases, answers=answers, handles=handles, purged=purged)
+        _log.info("retention.done", **asdict(done))
         await asyncio.to_thread(node.database.scrub)
     return done
 
@@ -127,14 +141,14 @@ def _grounds(ends: datetime, case: LookupCase | None, now: datetime) -> ErasureG
     return ErasureGrounds.EXPIRED if now >= ends else None
 
 
-async def _destroy_replies(node: Node, ended: list[tuple[StoredMessage, ErasureGrounds]], in_force: InForce) -> int:
-    done = await _in_batches(node, [partial(_destroy_reply, node, in_force, *each) for each in ended])
+async def _destroy_received(node: Node, ended: list[tuple[StoredMessage, ErasureGrounds]], in_force: InForce) -> int:
+    done = await _in_batches(node, [partial(_destroy_one, node, in_force, *each) for each in ended])
     for peer in {message.pair.sender for message, _ in ended}:
         node.wake_delivery(peer)
     return done
 
 
-def _destroy_reply(
+def _destroy_one(
     node: Node, in_force: InForce, message: StoredMessage, grounds: ErasureGrounds, transaction: GroupTransaction
 ) -> bool:
     before = transaction.size
@@ -143,6 +157,33 @@ def _destroy_reply(
         return False  # another process of this node was here first
     record_own_receipt(node, transaction, message, destroyed=destroyed, in_force=in_force)
     return True
+
+
+async def _destroy_questions(node: Node, in_force: InForce, now: datetime) -> tuple[int, int]:
+    """Destroys questions and parts of reports that have ended; who received one tells its sender."""
+    kept = destroyed_after(rules_of(in_force), REPORT)
+    if kept is not None:
+        asked = await asyncio.to_thread(lambda: list(list_asked_before(node, now - kept)))
+        await _in_batches(node, [partial(_forget_report, report_id) for report_id in asked])
+    found = await asyncio.to_thread(look_for_ended, node, in_force, now)
+    counts: list[int] = []
+    for kinds in (QUESTION_KINDS, REPORT_KINDS):
+        ended = [each for each in found.ended if each[0].kind in kinds]
+        received = [each for each in ended if each[0].direction == "received"]
+        own = [partial(_destroy_own, node, *each) for each in ended if each[0].direction == "sent"]
+        counts.append(await _destroy_received(node, received, in_force) + await _in_batches(node, own))
+    await keep_place(node, found)
+    return counts[0], counts[1]
+
+
+def _destroy_own(node: Node, message: StoredMessage, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:
+    before = transaction.size
+    destroyed = destroy_message(node, transaction, message, grounds=grounds)
+    return destroyed is not None and destroyed.index >= before
+
+
+def _forget_report(report_id: str, transaction: GroupTransaction) -> bool:
+    return erase_asked(transaction, report_id)
 
 
 def _destroy_handle(node: Node, handle: str, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:

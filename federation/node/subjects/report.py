@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,11 +29,13 @@ from federation.domain.lookup.report import (
 )
 from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
 from federation.domain.permit_policy import Occasion
+from federation.domain.rules.retention import REPORT, destroyed_after
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
 from federation.node.lookups.replies import one_item_body, only_item, reply_to, take_reply
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
+from federation.node.retention.rules import rules_of
 from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.subjects.given import tell_subject
 from federation.node.trust import InForce
@@ -56,7 +58,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest
 from federation.store.outbox import find_outbox
-from federation.store.records import Record, find_record, put_records
+from federation.store.records import Record, erase_record, find_record, list_records, put_records
 from federation.wire.lookups.values import ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.values import Act, Ruling
 
@@ -65,6 +67,7 @@ SUBJECT_ASKED = "subject-asked"
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the other provinces; later answers are in the further pages."""
 REQUEST_LIFETIME = timedelta(hours=1)
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
 
     Raises:
         MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
-        NotFoundError: REPORT_UNKNOWN for the page of a report that this agency did not ask for.
+        NotFoundError: REPORT_UNKNOWN for the page of a report that this agency did not ask for, or that has ended.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
     errand = begin_errand(node, caller, act)
@@ -99,13 +102,31 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
     if question.page_token:
         report_id, start = _parse_token(question.page_token)
         asked = _load_asked(node, report_id)
-        if asked.agency != caller or asked.citizen_number != number:
+        kept = destroyed_after(rules_of(errand.in_force), REPORT)
+        is_over = kept is not None and node.now() >= asked.time + kept
+        if asked.agency != caller or asked.citizen_number != number or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
         return _page(node, asked, question, start=start, ruling=ruling)
     others = {name: found for name, found in ruled.items() if name != node.name}
     asked = await _ask(errand, SubjectRequest(citizen_number=number, identity_checked=True), others)
     await _wait(node, asked)
     return _page(node, asked, question, start=0, ruling=ruling)
+
+
+def list_asked_before(node: Node, before: datetime) -> Iterator[str]:
+    """The ids of the reports that were asked for here by that moment; an id begins with its time."""
+    after = ""
+    while found := list_records(node.database, SUBJECT_ASKED, after_id=after, limit=_PAGE, replica=False):
+        old = [record.id for record in found if _read_asked(record).time <= before]
+        yield from old
+        if len(old) < len(found):
+            return
+        after = found[-1].id
+
+
+def erase_asked(transaction: GroupTransaction, report_id: str) -> bool:
+    """Forgets that a report was asked for, and about whom; says whether it was known."""
+    return erase_record(transaction, SUBJECT_ASKED, report_id, replica=False)
 
 
 def _policy_request(errand: Errand, name: NodeName, *, identity_checked: bool) -> PolicyRequest:
@@ -224,10 +245,14 @@ def _load_asked(node: Node, report_id: str) -> _Asked:
     record = find_record(node.database, SUBJECT_ASKED, report_id, replica=False)
     if record is None:
         raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
+    return _read_asked(record)
+
+
+def _read_asked(record: Record) -> _Asked:
     value = decode_canonical(record.content, what=SUBJECT_ASKED)
     requests = read_object(value, "requests", what=SUBJECT_ASKED)
     return _Asked(
-        report_id=report_id,
+        report_id=record.id,
         agency=parse_agency_id(read_text(value, "agency", what=SUBJECT_ASKED)),
         citizen_number=record.subject or "",
         time=parse_time(read_text(value, "time", what=SUBJECT_ASKED)),

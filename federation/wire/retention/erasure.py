@@ -101,7 +101,12 @@ class ErasureService(erasure_service_pb2_grpc.ErasureServiceServicer):
         verify_shape(request)
         done = await self._functions.run(calling_agency(), act_from_pb(request.act))
         return erasure_service_pb2.RunRetentionResponse(
-            releases=done.releases, answers=done.answers, handles=done.handles, purged=done.purged
+            releases=done.releases,
+            answers=done.answers,
+            handles=done.handles,
+            purged=done.purged,
+            questions=done.questions,
+            reports=done.reports,
         )
 
 
@@ -139,7 +144,12 @@ class ErasureCalls:
         request = erasure_service_pb2.RunRetentionRequest(act=act_to_pb(act))
         found = await finished(self._stub().RunRetention(request, timeout=self._timeout_seconds))
         return RetentionRound(
-            releases=found.releases, answers=found.answers, handles=found.handles, purged=found.purged
+            releases=found.releases,
+            answers=found.answers,
+            handles=found.handles,
+            purged=found.purged,
+            questions=found.questions,
+            reports=found.reports,
         )
 
     def _stub(self) -> erasure_service_pb2_grpc.ErasureServiceAsyncStub:

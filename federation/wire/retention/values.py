@@ -150,9 +150,14 @@ class ErasurePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRound:
-    """How much one round destroyed: releases and answers that came in, handles given out, records past their floor."""
+    """How much one round destroyed: releases and answers that came in, handles given out, records past their floor.
+
+    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers.
+    """
 
     releases: int = 0
     answers: int = 0
     handles: int = 0
     purged: int = 0
+    questions: int = 0
+    reports: int = 0

@@ -91,7 +91,7 @@ def test_retention_rules_have_a_floor_an_event_that_destroys_or_a_time_to_answer
     rules = tomllib.loads((POLICIES / "retention.toml").read_text("utf-8"))["rule"]
     assert len({rule["id"] for rule in rules}) == len(rules)
     for rule in rules:
-        assert len({"keep_months", "destroy_on", "within_days"} & rule.keys()) == 1
+        assert len({"keep_months", "destroy_on", "destroy_after_days", "within_days"} & rule.keys()) == 1
         assert rule["what"]
         assert rule["instrument"]
         assert isinstance(rule["official"], bool)

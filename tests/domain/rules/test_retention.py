@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from hypothesis import strategies as st
 from federation.domain.rules.retention import (
     ORDER,
     PROVISION,
+    QUESTION,
     RELEASE,
+    REPORT,
     USE,
     DestroyOn,
     answer_due,
+    destroyed_after,
     find_rule,
     floor_passed_before,
+    is_destroyed_on,
     kept_until,
     parse_retention,
     verify_floor_passed,
@@ -36,6 +41,18 @@ def test_parse_retention_reads_the_agreed_table() -> None:
     assert find_rule(RULES, USE).keep_months == 36
     assert find_rule(RULES, RELEASE).destroy_on is DestroyOn.EXPIRED_OR_CASE_CLOSED
     assert find_rule(RULES, ORDER).within_days == 3
+    assert is_destroyed_on(RULES, QUESTION, DestroyOn.CASE_AND_ANSWER_ENDED)
+    assert destroyed_after(RULES, REPORT) == timedelta(days=7)
+
+
+def test_what_the_provinces_did_not_agree_on_is_not_destroyed() -> None:
+    """An agreement from before the rule destroys no question and no report by it; another event is not this one."""
+    older = replace(RULES, rules={PROVISION: find_rule(RULES, PROVISION), QUESTION: find_rule(RULES, RELEASE)})
+
+    assert destroyed_after(older, REPORT) is None
+    assert destroyed_after(older, PROVISION) is None
+    assert not is_destroyed_on(older, QUESTION, DestroyOn.CASE_AND_ANSWER_ENDED)
+    assert not is_destroyed_on(older, REPORT, DestroyOn.CASE_AND_ANSWER_ENDED)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +111,8 @@ def test_rule_without_what_is_asked_of_it_is_not_there() -> None:
         ('counts_from = "written"', "", "RETENTION_RULE"),
         ('id = "use"', 'id = "provision"', "RETENTION_RULE"),
         ("within_days = 3", "", "RETENTION_RULE"),
+        ("destroy_after_days = 7", "", "RETENTION_RULE"),
+        ('counts_from = "asked"', "", "RETENTION_RULE"),
         ('destroy_on = "work_ended"', 'destroy_on = "sometime"', "TOML_CHOICE"),
         ("[[rule]]", "[[rule]", "TOML_SYNTAX"),
     ],
