@@ -25,9 +25,10 @@ from federation.domain.retention.erasure import (
 from federation.domain.retention.policy import ERASURE_BASIS, OrderFacts, order_request
 from federation.domain.rules.retention import ORDER, answer_due
 from federation.node.judgement import Incoming, Judgement
+from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
 from federation.node.lookups.replies import only_item
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
+from federation.node.permits.ruling import Errand, agency_facts, asked_digest, begin_errand, record_refusal, rule
 from federation.node.retention import order_records
 from federation.node.retention.destroy import destroy_message
 from federation.node.retention.receipts import item_of, receipt_draft
@@ -40,6 +41,7 @@ from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, truncat
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
 from federation.wire.retention.values import (
@@ -59,13 +61,20 @@ from federation.wire.values import Act
 async def order_erasure(node: Node, question: ErasureQuestion, *, caller: AgencyId, act: Act) -> ErasureAnswer:
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
+    A repeat under the same request id gets the first ruling, and the line of that order as it stands now.
+
     Raises:
         MalformedError: ERASURE_WORDS.
         NotFoundError: MESSAGE_UNKNOWN when no message of that id was ever sent or received here.
-        ConflictError: ERASURE_DONE when it was erased before, or handed over nothing.
+        ConflictError: ERASURE_DONE when it was erased before, or handed over nothing; REQUEST_ID_REUSED when another
+            erasure was ordered under the same id.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
     errand, words = begin_errand(node, caller, act), verify_words(question.words)
+    asked = asked_digest(errand, ORDER_KIND, f"{question.message_id} {words}")
+    known = find_kept(node.database, act.request_id, asked=asked)
+    if known is not None:
+        return _answer_again(node, known)
     message = _find_either(node, question.message_id)
     by_sender = message.direction == "sent"
     other = message.pair.recipient if by_sender else message.pair.sender
@@ -79,7 +88,10 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
     ready = make_ready(node, _draft_of(errand, message, words, request, decision=ruling.decision))
     ordered = truncate_to_millisecond(node.now())
 
-    def record(transaction: GroupTransaction) -> order_records.Order:
+    def record(transaction: GroupTransaction) -> ErasureAnswer:
+        first = find_kept(transaction, act.request_id, asked=asked)
+        if first is not None:
+            return _answer_again(node, first, source=transaction)
         before = transaction.size
         destroyed = destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
         if destroyed is None or destroyed.index < before:
@@ -96,11 +108,13 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
             due=answer_due(rules_of(errand.in_force), ORDER, ordered),
         )
         order_records.put_order(transaction, order, owner=node.name)
-        return order
+        line = KeptLine(node=other, ruling=ruling, digest=digest, message_id=message.id)
+        put_kept(transaction, act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
+        return ErasureAnswer(ruling=ruling, line=_line_of(order, now=ordered))
 
-    order = (await node.sequencer.commit(record)).value
+    answer = (await node.sequencer.commit(record)).value
     node.wake_delivery(other)
-    return ErasureAnswer(ruling=ruling, line=_line_of(order, now=ordered))
+    return answer
 
 
 async def list_sent(node: Node, query: SentQuery, *, caller: AgencyId, act: Act) -> SentPage:
@@ -174,6 +188,15 @@ def destroy_if_ordered(node: Node, transaction: GroupTransaction, message: Store
     """Destroys at once what comes after the order to erase it; costs no look-up when no order ever came so early."""
     if order_records.is_ordered_ahead(transaction, message.digest, sender=message.pair.sender):
         destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
+
+
+def _answer_again(node: Node, known: Kept, *, source: Source | None = None) -> ErasureAnswer:
+    """What an order came to, told once more; of one that was said again since, the line of its last statement."""
+    source, line = source or node.database, known.lines[0]
+    order = order_records.find_order(source, line.digest)
+    if order is not None and order.said_again:
+        order = next((each for each in order_records.list_orders(source) if each.message == order.message), order)
+    return ErasureAnswer(ruling=line.ruling, line=_line_of(order, now=node.now()) if order is not None else None)
 
 
 def _find_either(node: Node, message_id: MessageId) -> StoredMessage:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from federation.node.permits import steps
 from federation.node.permits.records import PERMIT
 from federation.node.permits.sharing import SYNC_KIND
 from federation.node.receive import receive
+from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import list_erasures, order_erasure
 from federation.node.retention.reading import read_lookup
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
@@ -173,6 +176,69 @@ async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Pa
         asked = {one.request.action for kept in list_decisions(rig[JIANGXI].database) for one in kept.asked}
         assert "erasure.order" in asked
         await found.verify()
+
+
+async def test_order_repeated_under_its_request_id_gets_the_first_answer(shared) -> None:
+    """Whoever lost the answer asks again: the same order, what became of it since, nothing sent or logged twice."""
+    rig, _, message = shared
+    request_id = str(uuid.uuid4())
+    first = await order(rig, message.id, request_id=request_id)
+
+    again = await order(rig, message.id, request_id=request_id)
+    await rig.drain()
+    later = await order(rig, message.id, request_id=request_id)
+
+    assert again == first
+    assert later.ruling == first.ruling
+    assert later.line is not None
+    assert first.line is not None
+    assert (later.line.order_digest, later.line.state) == (first.line.order_digest, ErasureState.RECEIPTED)
+    assert len(sent(rig, ZHEJIANG, JIANGXI, ORDER_KIND)) == 1
+
+
+async def test_orders_at_once_under_one_request_id_are_one(shared) -> None:
+    """Two tries of one click: one of them orders, the other is told of it."""
+    rig, _, message = shared
+    request_id = str(uuid.uuid4())
+
+    first, other = await asyncio.gather(*(order(rig, message.id, request_id=request_id) for _ in range(2)))
+
+    assert first == other
+    assert len(sent(rig, ZHEJIANG, JIANGXI, ORDER_KIND)) == 1
+
+
+async def test_order_said_again_since_is_told_by_its_last_statement(shared) -> None:
+    """The first statement expired on its way: the repeat shows the order that took its place, with its first day."""
+    rig, _, message = shared
+    request_id = str(uuid.uuid4())
+    rig.faults(ZHEJIANG, JIANGXI).cut = True
+    first = await order(rig, message.id, request_id=request_id)
+    rig.clock.advance(seconds=rig.agreement.statement_lifetime.total_seconds() + 60)
+    rig[ZHEJIANG].wake_delivery(JIANGXI)
+    await rig.drain()
+    rig.faults(ZHEJIANG, JIANGXI).cut = False
+    await destroy_ended(rig[ZHEJIANG])
+    await rig.drain()
+
+    again = await order(rig, message.id, request_id=request_id)
+
+    assert first.line is not None
+    assert again.line is not None
+    assert (again.line.state, again.line.ordered) == (ErasureState.RECEIPTED, first.line.ordered)
+    assert again.line.order_digest != first.line.order_digest
+
+
+async def test_order_of_something_else_under_the_same_request_id_is_a_conflict(shared) -> None:
+    """Other words, another message or another office under one id is another request."""
+    rig, _, message = shared
+    request_id = str(uuid.uuid4())
+    await order(rig, message.id, request_id=request_id)
+
+    for changes in ({"words": "another reason"}, {"caller": POLICE}):
+        with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+            await order(rig, message.id, request_id=request_id, **changes)
+    with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+        await order(rig, "00000000-0000-7000-8000-000000000000", request_id=request_id)
 
 
 async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> None:
