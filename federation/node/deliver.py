@@ -24,6 +24,7 @@ import structlog
 from federation.node.home.config import NodeSettings
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import Sequencer
+from federation.node.lookups.arrivals import received_key
 from federation.node.trust import Trust
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
@@ -36,7 +37,7 @@ from federation.protocol.errors import (
     UntrustedError,
 )
 from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, Submission, verify_receipt
 from federation.protocol.statement import decode_statement
 from federation.protocol.tlog.note import Vkey, parse_vkey
@@ -131,8 +132,8 @@ class Delivery:
     def start(self, peers: Mapping[NodeName, Peer], *, told: Callable[[str], None] = _nobody) -> None:
         """Starts a lane for each peer; what was queued before a restart goes first.
 
-        `told` hears the digest of each statement that has left the queue, settled, rejected or expired, once that is
-        durable.
+        `told` hears the `received_key` of each statement that has left the queue, settled, rejected or expired, once
+        that is durable; and its digest, too, when no reply will come.
         """
         self._told = told
         for name, peer in peers.items():
@@ -326,6 +327,7 @@ class Delivery:
             raise MalformedError("ANSWER_COUNT", f"expected {len(batch)} answers, got {len(answers)}")
         vkey = parse_vkey(self._trust.in_force.member(name).log_vkey)
         settled: list[tuple[PendingMessage, Receipt]] = []
+        refused: set[MessageId] = set()
         rejected: list[tuple[PendingMessage, str]] = []
         deferred: list[MessageId] = []
         lane.error = None
@@ -337,7 +339,10 @@ class Delivery:
                 _log.error("delivery.rejected", message_id=message.id, peer=name, reason=answer.reason)
                 continue
             try:
-                settled.append((message, self._verified(name, message, answer, vkey)))
+                verdict, receipt = self._verified(name, message, answer, vkey)
+                settled.append((message, receipt))
+                if verdict is Verdict.REFUSED:
+                    refused.add(message.id)
             except BridgeheadError as error:
                 deferred.append(message.id)
                 lane.put_off[message.id] = str(error)
@@ -347,7 +352,7 @@ class Delivery:
         if settled:
             lane.receipt_time = self._now()
         for message, _receipt in settled:
-            self._finish(lane, message, "settled")
+            self._finish(lane, message, "settled", answered=message.id not in refused)
         for message, _reason in rejected:
             self._finish(lane, message, "rejected")
         return deferred
@@ -366,7 +371,9 @@ class Delivery:
             transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
             reject_outbox(transaction, message.id, reason)
 
-    def _verified(self, name: NodeName, message: PendingMessage, answer: Answer, vkey: Vkey) -> Receipt:
+    def _verified(
+        self, name: NodeName, message: PendingMessage, answer: Answer, vkey: Vkey
+    ) -> tuple[Verdict | None, Receipt]:
         if isinstance(answer, BridgeheadError):
             raise answer
         verified = verify_receipt(answer, statement_digest=message.digest, log_vkey=vkey)
@@ -380,12 +387,15 @@ class Delivery:
             _log.critical("log.forked", peer=name, size=verified.checkpoint.size)
             keep_contradiction(self._database, vkey.name, parse_proof(answer.proof).checkpoint, now=self._now())
             raise
-        return answer
+        return verified.leaf.verdict, answer
 
-    def _finish(self, lane: _Lane, message: PendingMessage, state: str) -> None:
+    def _finish(self, lane: _Lane, message: PendingMessage, state: str, *, answered: bool = False) -> None:
+        """Tells who waits; who waits for a reply only when none will come, unless the receipt says yes."""
         lane.put_off.pop(message.id, None)
         self._remember(message.id, state)
-        self._told(message.digest)
+        self._told(received_key(message.digest))
+        if not answered:
+            self._told(message.digest)
 
     def _remember(self, message_id: MessageId, state: str) -> None:
         self._finished[message_id] = state

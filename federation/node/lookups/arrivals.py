@@ -1,6 +1,7 @@
 """Who waits in this process for which answer: an agency's question, until its reply or its receipt is durable here.
 
-Told by `receive` when a reply is taken in and by delivery when a message has left the queue, both after the commit. The
+Told by `receive` when a reply is taken in and by delivery when a message has left the queue, both after the commit. A
+receipt that says yes ends nothing for who waits for a reply, and is told under a key of its own. The
 store is the truth: a waiter that hears nothing looks there now and then, so that what another process on the same
 database received is found too.
 """
@@ -13,8 +14,13 @@ LOOK_SECONDS = 1.0
 """How often a waiter that hears nothing looks at the store."""
 
 
+def received_key(digest: str) -> str:
+    """The key that is told when a statement of ours has left the queue, whatever became of it."""
+    return f"received/{digest}"
+
+
 class Arrivals:
-    """Who waits for which key: the digest of a statement of ours."""
+    """Who waits for which key: the digest of a statement of ours, told with its reply or when none will come."""
 
     def __init__(self) -> None:
         """Nobody waits yet."""
@@ -32,16 +38,18 @@ class Arrivals:
         for key in list(self._waiting):
             self.tell(key)
 
-    async def wait(self, key: str, *, seconds: float = LOOK_SECONDS) -> None:
-        """Waits for the key to be told, at most so long; who asks looks at the store first, and again afterwards."""
+    async def wait(self, *keys: str, seconds: float = LOOK_SECONDS) -> None:
+        """Waits for one of the keys to be told, at most so long; who asks looks at the store afterwards."""
         event = asyncio.Event()
-        self._waiting.setdefault(key, set()).add(event)
+        for key in keys:
+            self._waiting.setdefault(key, set()).add(event)
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
         except TimeoutError:
             return
         finally:
-            self._waiting[key].discard(event)
-            if not self._waiting[key]:
-                del self._waiting[key]
+            for key in keys:
+                self._waiting[key].discard(event)
+                if not self._waiting[key]:
+                    del self._waiting[key]

@@ -80,19 +80,42 @@ def record_reply(node: Node, transaction: GroupTransaction, incoming: Incoming, 
     return ready.id
 
 
-def take_reply(node: Node, incoming: Incoming, *, ends: datetime | None = None, handle: str | None = None) -> Judgement:
-    """Takes a reply in, if it is one: it must cite a request that we sent to that very node.
-
-    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `handle` of a hit
-    is kept with the request that it came of.
+def load_cited(node: Node, incoming: Incoming) -> StoredMessage:
+    """The request of ours that a reply cites, which went to that very node.
 
     Raises:
         MalformedError: REPLY_UNASKED.
     """
     statement, cited = incoming.statement, incoming.statement.in_reply_to
     request = find_by_digest(node.database, "sent", cited) if cited is not None else None
-    if request is None or request.pair.recipient != statement.sender.node or cited is None:
+    if request is None or request.pair.recipient != statement.sender.node:
         raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
+    return request
+
+
+def take_reply(node: Node, incoming: Incoming) -> Judgement:
+    """Takes a reply in, if it is one.
+
+    Raises:
+        MalformedError: as `load_cited`.
+    """
+    return _reply_to(node, incoming, load_cited(node, incoming))
+
+
+def _reply_to(
+    node: Node,
+    incoming: Incoming,
+    request: StoredMessage,
+    *,
+    ends: datetime | None = None,
+    handle: str | None = None,
+) -> Judgement:
+    """Writes down the reply to a request.
+
+    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `handle` of a hit
+    is kept with the request that it came of.
+    """
+    statement, cited = incoming.statement, request.digest
     reply = records.Reply(request=cited, message_id=statement.id, ends=ends)
 
     def apply(transaction: GroupTransaction) -> None:
@@ -122,15 +145,14 @@ def take_lookup_reply(
     One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
 
     Raises:
-        MalformedError: REPLY_UNASKED.
+        MalformedError: as `load_cited`.
     """
-    judgement = take_reply(node, incoming, ends=ends, handle=handle)
-    request = find_by_digest(node.database, "sent", incoming.statement.in_reply_to or "")
+    request = load_cited(node, incoming)
     tolerance = node.trust.in_force.agreement.clock_tolerance
-    if request is not None and node.now() > statement_of(request).expires + tolerance:
+    if node.now() > statement_of(request).expires + tolerance:
         too_late = RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
         return Judgement(decision=refused_by_rule(too_late), apply=write_nothing)
-    return judgement
+    return _reply_to(node, incoming, request, ends=ends, handle=handle)
 
 
 def statement_of(message: StoredMessage) -> Statement:

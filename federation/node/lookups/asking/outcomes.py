@@ -11,6 +11,7 @@ from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
 from federation.node.log.rules import refusal_rule
 from federation.node.lookups import records
+from federation.node.lookups.arrivals import LOOK_SECONDS, received_key
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import MessageId
@@ -61,18 +62,24 @@ def find_outcome(node: Node, digest: str, *, message_id: str) -> Came:
     return Came(expired=row.expires < node.now(), received=row.receipt_leaf is not None, due=row.expires)
 
 
-async def wait_outcome(node: Node, digest: str, *, message_id: str, seconds: float, by_desk: bool = False) -> Came:
+async def wait_outcome(
+    node: Node, digest: str, *, message_id: str, seconds: float, by_desk: bool = False, fresh: bool = False
+) -> Came:
     """Waits until nothing more is awaited, at most so long; what comes later is found in the store.
 
-    When a person must answer (`by_desk`) it is enough that the other side has it.
+    When a person must answer (`by_desk`) it is enough that the other side has it. A `fresh` statement was committed a
+    moment ago: there is nothing to be found yet.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
+    keys = (digest, received_key(digest)) if by_desk else (digest,)
+    if fresh:
+        await node.arrivals.wait(*keys, seconds=min(seconds, LOOK_SECONDS))
     while True:
         came = find_outcome(node, digest, message_id=message_id)
         if came.ended or (by_desk and came.received) or loop.time() >= end:
             return came
-        await node.arrivals.wait(digest)
+        await node.arrivals.wait(*keys)
 
 
 def silent_outcome(came: Came) -> Outcome:
@@ -95,7 +102,7 @@ async def wait_received(node: Node, digest: str, *, message_id: str, seconds: fl
         came = find_outcome(node, digest, message_id=message_id)
         if came.received or came.ended:
             return
-        await node.arrivals.wait(digest)
+        await node.arrivals.wait(received_key(digest))
 
 
 def _desk_decision(refusal: Refusal) -> Decision:

@@ -70,7 +70,8 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
         dossier = DossierFacts(province=name, kind=step.dossier.value)
         request = search_request(errand.agency, dossier, occasion=occasion)
         questions.append(Question(node=name, ruling=rule(errand, request), request=request))
-    return await _result(node, await take_step(errand, step, questions))
+    kept = await take_step(errand, step, questions)
+    return await _result(node, kept, fresh=kept.lookup_id == lookup_id)
 
 
 def _provinces(errand: Errand, question: LookupQuestion, case: LookupCase | None) -> Sequence[NodeName]:
@@ -86,17 +87,22 @@ def _question_text(question: LookupQuestion) -> str:
     return f"{question.case_id} {selector.kind} {selector.value} {','.join(question.provinces)} {question.urgency}"
 
 
-async def _result(node: Node, kept: Kept) -> SearchResult:
-    answers = await asyncio.gather(*(_answer(node, line) for line in kept.lines))
+async def _result(node: Node, kept: Kept, *, fresh: bool) -> SearchResult:
+    answers = await asyncio.gather(*(_answer(node, line, fresh=fresh) for line in kept.lines))
     return SearchResult(lookup_id=kept.lookup_id, answers=tuple(answers))
 
 
-async def _answer(node: Node, line: KeptLine) -> ProvinceAnswer:
+async def _answer(node: Node, line: KeptLine, *, fresh: bool) -> ProvinceAnswer:
     """What a province answered, or why it was not asked."""
     decision, ruling = line.ruling.decision, line.ruling
     if decision.allowed:
         came = await wait_outcome(
-            node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS, by_desk=decision.by_desk
+            node,
+            line.digest,
+            message_id=line.message_id,
+            seconds=WAIT_SECONDS,
+            by_desk=decision.by_desk,
+            fresh=fresh,
         )
         if came.reply is not None:
             item = decode_answer_item(came.reply)
