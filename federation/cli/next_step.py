@@ -113,6 +113,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "QUOTA_CASE_LIMIT": "结案后凭新函另立新案 | close the case; open another under a new letter",
     "QUOTA_OFFICER": "次日再查,或由本案其他民警查询 | go on tomorrow, or another officer of the case asks",
     "QUOTA_PERSONS": "请案件领导会签 | the case's leader: bridgehead oversight countersign CASE --key FILE",
+    "READINGS_READER": "案件领导加 --case 与 --key | the case's leader adds --case CASE --key FILE",
     "REAL_NUMBER_IN_DEMO": "演示节点不收真人信息,请用 --synthetic | a demo node takes no real person: use --synthetic",
     "REAL_PLATE_IN_DEMO": "演示节点只收含 I 或 O 的号牌 | a demo node takes plates with an I or O only",
     "REAL_USCC_IN_DEMO": "演示节点只收 DEM0 代码 | a demo node takes codes of the series DEM0 only",

@@ -74,6 +74,50 @@ BREAK_GLASS_FINDING_UNJUSTIFIED: BreakGlassFinding.ValueType  # 3
 """It had not."""
 Global___BreakGlassFinding: _TypeAlias = BreakGlassFinding  # noqa: Y015
 
+class _ReadingKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReadingKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReadingKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    READING_KIND_UNSPECIFIED: _ReadingKind.ValueType  # 0
+    """Not set: never sent."""
+    READING_KIND_RELEASED: _ReadingKind.ValueType  # 1
+    """Fields that another province released."""
+    READING_KIND_NOTICES: _ReadingKind.ValueType  # 2
+    """The cases without a letter."""
+    READING_KIND_FLAGS: _ReadingKind.ValueType  # 3
+    """What the watch flagged."""
+    READING_KIND_DIGEST: _ReadingKind.ValueType  # 4
+    """An officer's day."""
+    READING_KIND_SAMPLE: _ReadingKind.ValueType  # 5
+    """The look-ups that chance picked."""
+    READING_KIND_WATCH: _ReadingKind.ValueType  # 6
+    """What a leader's desk is told, as it happens."""
+    READING_KIND_READINGS: _ReadingKind.ValueType  # 7
+    """Who read what."""
+
+class ReadingKind(_ReadingKind, metaclass=_ReadingKindEnumTypeWrapper):
+    """What somebody read."""
+
+READING_KIND_UNSPECIFIED: ReadingKind.ValueType  # 0
+"""Not set: never sent."""
+READING_KIND_RELEASED: ReadingKind.ValueType  # 1
+"""Fields that another province released."""
+READING_KIND_NOTICES: ReadingKind.ValueType  # 2
+"""The cases without a letter."""
+READING_KIND_FLAGS: ReadingKind.ValueType  # 3
+"""What the watch flagged."""
+READING_KIND_DIGEST: ReadingKind.ValueType  # 4
+"""An officer's day."""
+READING_KIND_SAMPLE: ReadingKind.ValueType  # 5
+"""The look-ups that chance picked."""
+READING_KIND_WATCH: ReadingKind.ValueType  # 6
+"""What a leader's desk is told, as it happens."""
+READING_KIND_READINGS: ReadingKind.ValueType  # 7
+"""Who read what."""
+Global___ReadingKind: _TypeAlias = ReadingKind  # noqa: Y015
+
 class _FlagKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -637,6 +681,147 @@ class DigestOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__outcome) -> _WhichOneofReturnType__outcome | None: ...
 
 Global___DigestOutcome: _TypeAlias = DigestOutcome  # noqa: Y015
+
+@_typing.final
+class ListReadingsRequest(_message.Message):
+    """Asks who read what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    OFFICER_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    case_id: _builtins.str
+    """Only readings in this case; a police office must name one. Absent: of every one."""
+    officer: _builtins.str
+    """Only readings by this officer. Absent: by everybody."""
+    signature: _builtins.str
+    """The signature of the case's leader, Ed25519: 64 bytes as base64 (RFC 4648). Absent for an audit office."""
+    page_size: _builtins.int
+    """At most this many; 0 means 100; above 1,000 counts as 1,000. Negative is refused."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first page. At most 200 characters."""
+    @_builtins.property
+    def act(self) -> _act_pb2.Act:
+        """Who reads, and why. Required."""
+
+    def __init__(
+        self,
+        *,
+        act: _act_pb2.Act | None = ...,
+        case_id: _builtins.str | None = ...,
+        officer: _builtins.str | None = ...,
+        signature: _builtins.str | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_case_id", b"_case_id", "_officer", b"_officer", "_signature", b"_signature", "act", b"act", "case_id", b"case_id", "officer", b"officer", "signature", b"signature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_case_id", b"_case_id", "_officer", b"_officer", "_signature", b"_signature", "act", b"act", "case_id", b"case_id", "officer", b"officer", "page_size", b"page_size", "page_token", b"page_token", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__case_id: _TypeAlias = _typing.Literal["case_id"]  # noqa: Y015
+    _WhichOneofArgType__case_id: _TypeAlias = _typing.Literal["_case_id", b"_case_id"]  # noqa: Y015
+    _WhichOneofReturnType__officer: _TypeAlias = _typing.Literal["officer"]  # noqa: Y015
+    _WhichOneofArgType__officer: _TypeAlias = _typing.Literal["_officer", b"_officer"]  # noqa: Y015
+    _WhichOneofReturnType__signature: _TypeAlias = _typing.Literal["signature"]  # noqa: Y015
+    _WhichOneofArgType__signature: _TypeAlias = _typing.Literal["_signature", b"_signature"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__case_id) -> _WhichOneofReturnType__case_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__officer) -> _WhichOneofReturnType__officer | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signature) -> _WhichOneofReturnType__signature | None: ...
+
+Global___ListReadingsRequest: _TypeAlias = ListReadingsRequest  # noqa: Y015
+
+@_typing.final
+class ListReadingsResponse(_message.Message):
+    """One page of readings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page starts; empty at the end, which is its only sign."""
+    @_builtins.property
+    def readings(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptReading]:
+        """In the order of reading, newest first."""
+
+    def __init__(
+        self,
+        *,
+        readings: _abc.Iterable[Global___KeptReading] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "readings", b"readings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReadingsResponse: _TypeAlias = ListReadingsResponse  # noqa: Y015
+
+@_typing.final
+class KeptReading(_message.Message):
+    """That somebody read something. It names no person asked about and holds no value of a field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    OFFICER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
+    CASE_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    """The office that read."""
+    officer: _builtins.str
+    """The officer who read."""
+    kind: Global___ReadingKind.ValueType
+    """What was read."""
+    about: _builtins.str
+    """What a list was narrowed to, such as an officer and a day; empty for released fields."""
+    lookup_id: _builtins.str
+    """The look-up whose released fields were read; empty for a list."""
+    case_id: _builtins.str
+    """Its case number; empty for a list."""
+    node: _builtins.str
+    """The province that released them; empty for a list."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was read."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the fields, in order; empty for a list."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        agency: _builtins.str = ...,
+        officer: _builtins.str = ...,
+        kind: Global___ReadingKind.ValueType = ...,
+        about: _builtins.str = ...,
+        lookup_id: _builtins.str = ...,
+        case_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "agency", b"agency", "case_id", b"case_id", "fields", b"fields", "kind", b"kind", "lookup_id", b"lookup_id", "node", b"node", "officer", b"officer", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptReading: _TypeAlias = KeptReading  # noqa: Y015
 
 @_typing.final
 class ListSampleRequest(_message.Message):

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class OversightServiceStub(object):
-    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
+    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only;
+    `ListReadings` is for audit offices too.
 
     A certificate is an office's and is shared: whoever signs or reviews here does so by the own key that is registered for
     `act.officer`. Every reading is recorded, with a leaf in the exchange log. Nothing here names a person asked about but
@@ -74,6 +75,11 @@ class OversightServiceStub(object):
                 request_serializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewRequest.SerializeToString,
                 response_deserializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewResponse.FromString,
                 _registered_method=True)
+        self.ListReadings = channel.unary_unary(
+                '/federation.v1.OversightService/ListReadings',
+                request_serializer=federation_dot_v1_dot_oversight__service__pb2.ListReadingsRequest.SerializeToString,
+                response_deserializer=federation_dot_v1_dot_oversight__service__pb2.ListReadingsResponse.FromString,
+                _registered_method=True)
         self.WatchNotices = channel.unary_stream(
                 '/federation.v1.OversightService/WatchNotices',
                 request_serializer=federation_dot_v1_dot_oversight__service__pb2.WatchNoticesRequest.SerializeToString,
@@ -82,7 +88,8 @@ class OversightServiceStub(object):
 
 
 class OversightServiceServicer(object):
-    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
+    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only;
+    `ListReadings` is for audit offices too.
 
     A certificate is an office's and is shared: whoever signs or reviews here does so by the own key that is registered for
     `act.officer`. Every reading is recorded, with a leaf in the exchange log. Nothing here names a person asked about but
@@ -138,6 +145,14 @@ class OversightServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReadings(self, request, context):
+        """Lists who read what, newest first: every reading of the province for an audit office, those of one case for its leader.
+        Idempotent; the reading is logged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchNotices(self, request, context):
         """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
         reader is waited for and misses nothing. The reading is logged.
@@ -184,6 +199,11 @@ def add_OversightServiceServicer_to_server(servicer, server):
                     request_deserializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewRequest.FromString,
                     response_serializer=federation_dot_v1_dot_oversight__service__pb2.RecordReviewResponse.SerializeToString,
             ),
+            'ListReadings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReadings,
+                    request_deserializer=federation_dot_v1_dot_oversight__service__pb2.ListReadingsRequest.FromString,
+                    response_serializer=federation_dot_v1_dot_oversight__service__pb2.ListReadingsResponse.SerializeToString,
+            ),
             'WatchNotices': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchNotices,
                     request_deserializer=federation_dot_v1_dot_oversight__service__pb2.WatchNoticesRequest.FromString,
@@ -198,7 +218,8 @@ def add_OversightServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OversightService(object):
-    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
+    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only;
+    `ListReadings` is for audit offices too.
 
     A certificate is an office's and is shared: whoever signs or reviews here does so by the own key that is registered for
     `act.officer`. Every reading is recorded, with a leaf in the exchange log. Nothing here names a person asked about but
@@ -384,6 +405,33 @@ class OversightService(object):
             '/federation.v1.OversightService/RecordReview',
             federation_dot_v1_dot_oversight__service__pb2.RecordReviewRequest.SerializeToString,
             federation_dot_v1_dot_oversight__service__pb2.RecordReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReadings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/federation.v1.OversightService/ListReadings',
+            federation_dot_v1_dot_oversight__service__pb2.ListReadingsRequest.SerializeToString,
+            federation_dot_v1_dot_oversight__service__pb2.ListReadingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

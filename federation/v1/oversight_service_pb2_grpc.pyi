@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OversightServiceStub:
-    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
+    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only;
+    `ListReadings` is for audit offices too.
 
     A certificate is an office's and is shared: whoever signs or reviews here does so by the own key that is registered for
     `act.officer`. Every reading is recorded, with a leaf in the exchange log. Nothing here names a person asked about but
@@ -52,6 +53,10 @@ class OversightServiceStub:
     """Lists the look-ups that chance picked for review, oldest first. Idempotent; the reading is logged."""
     RecordReview: _grpc.UnaryUnaryMultiCallable[_oversight_service_pb2.RecordReviewRequest, _oversight_service_pb2.RecordReviewResponse]
     """Reviews a look-up of the sample. Not twice."""
+    ListReadings: _grpc.UnaryUnaryMultiCallable[_oversight_service_pb2.ListReadingsRequest, _oversight_service_pb2.ListReadingsResponse]
+    """Lists who read what, newest first: every reading of the province for an audit office, those of one case for its leader.
+    Idempotent; the reading is logged.
+    """
     WatchNotices: _grpc.UnaryStreamMultiCallable[_oversight_service_pb2.WatchNoticesRequest, _oversight_service_pb2.WatchNoticesResponse]
     """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
     reader is waited for and misses nothing. The reading is logged.
@@ -59,7 +64,8 @@ class OversightServiceStub:
 
 @_typing.type_check_only
 class OversightServiceAsyncStub(OversightServiceStub):
-    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
+    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only;
+    `ListReadings` is for audit offices too.
 
     A certificate is an office's and is shared: whoever signs or reviews here does so by the own key that is registered for
     `act.officer`. Every reading is recorded, with a leaf in the exchange log. Nothing here names a person asked about but
@@ -81,13 +87,18 @@ class OversightServiceAsyncStub(OversightServiceStub):
     """Lists the look-ups that chance picked for review, oldest first. Idempotent; the reading is logged."""
     RecordReview: _aio.UnaryUnaryMultiCallable[_oversight_service_pb2.RecordReviewRequest, _oversight_service_pb2.RecordReviewResponse]  # type: ignore[assignment]
     """Reviews a look-up of the sample. Not twice."""
+    ListReadings: _aio.UnaryUnaryMultiCallable[_oversight_service_pb2.ListReadingsRequest, _oversight_service_pb2.ListReadingsResponse]  # type: ignore[assignment]
+    """Lists who read what, newest first: every reading of the province for an audit office, those of one case for its leader.
+    Idempotent; the reading is logged.
+    """
     WatchNotices: _aio.UnaryStreamMultiCallable[_oversight_service_pb2.WatchNoticesRequest, _oversight_service_pb2.WatchNoticesResponse]  # type: ignore[assignment]
     """Tells of each notice and flag at once, for as long as the call lasts; first of the notices that are still open. A slow
     reader is waited for and misses nothing. The reading is logged.
     """
 
 class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only.
+    """The watch over an office's own look-ups: what its leaders sign for, review and are told of. Agency side, police only;
+    `ListReadings` is for audit offices too.
 
     A certificate is an office's and is shared: whoever signs or reviews here does so by the own key that is registered for
     `act.officer`. Every reading is recorded, with a leaf in the exchange log. Nothing here names a person asked about but
@@ -149,6 +160,16 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_oversight_service_pb2.RecordReviewResponse, _abc.Awaitable[_oversight_service_pb2.RecordReviewResponse]]:
         """Reviews a look-up of the sample. Not twice."""
+
+    @_abc_1.abstractmethod
+    def ListReadings(
+        self,
+        request: _oversight_service_pb2.ListReadingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oversight_service_pb2.ListReadingsResponse, _abc.Awaitable[_oversight_service_pb2.ListReadingsResponse]]:
+        """Lists who read what, newest first: every reading of the province for an audit office, those of one case for its leader.
+        Idempotent; the reading is logged.
+        """
 
     @_abc_1.abstractmethod
     def WatchNotices(

@@ -77,6 +77,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _OVERSIGHT + "ReviewBreakGlass": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _OVERSIGHT + "ListFlags": Method(sides=_AGENCY, kinds=_POLICE),
         _OVERSIGHT + "GetDailyDigest": Method(sides=_AGENCY, kinds=_POLICE),
+        _OVERSIGHT + "ListReadings": Method(sides=_AGENCY, kinds=_POLICE | _AUDIT),
         _READINGS + "ReadLookup": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.1),
         _READINGS + "TraceReading": Method(sides=_AGENCY, kinds=_AUDIT),
         _ERASURES + "OrderErasure": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),

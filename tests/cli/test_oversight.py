@@ -14,7 +14,7 @@ from federation.protocol.ids import parse_agency_id
 from federation.wire.lookups.oversight.values import Countersigned, NoticeState
 from tests.cli.command_line import HALL, POLICE, ServedNodes, run
 
-CASE = "CS-2026-0061"
+AUDIT, CASE = "zhejiang/330000/audit", "CS-2026-0061"
 LEADER, OFFICER = ("--officer", "leader-1"), ("--officer", "officer-7")
 STRANGER = "urn:permit:361123:2026:999999"
 
@@ -209,3 +209,17 @@ def test_view_tells_what_is_overdue_and_what_waits():
 def test_help_of_every_command_is_there(part):
     """Each command explains itself, with exit 0."""
     assert "Usage: bridgehead oversight" in run("oversight", part, "--help").out
+
+
+def test_readings_are_listed_for_the_leader_of_the_case_and_an_audit_office(nodes, case, keys):
+    """The leader signs for one case; an audit office needs no key; without either the refusal says what to give."""
+    nodes.ask(POLICE, "oversight", "flags", *LEADER)
+    found = json.loads(oversee(nodes, "readings", "-o", "json", agency=AUDIT).out)
+    assert {"flags", "readings"} <= {one["kind"] for one in found["readings"]}
+    assert "预警 flags" in oversee(nodes, "readings", "--by", "leader-1", "--all", "--page-size", "1", agency=AUDIT).out
+
+    own = oversee(nodes, "readings", "--case", case, "--key", keys / "leader-1", "-o", "json", *LEADER)
+    assert json.loads(own.out)["readings"] == []  # nothing was released in it
+    refused = oversee(nodes, "readings", *LEADER, code=1)
+    assert "READINGS_READER" in refused.err
+    assert "--case" in refused.err

@@ -108,6 +108,7 @@ class House:
             sample=functions.list_sample,
             review_sample=functions.review_sample,
             watch=functions.watch,
+            readings=functions.list_readings,
         )
         corrections = CorrectionFunctions(
             file=functions.file_correction,

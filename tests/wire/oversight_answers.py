@@ -6,10 +6,19 @@ from datetime import UTC, date, datetime
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.break_glass import BreakGlass, Finding
 from federation.domain.lookup.digest import Digest, DigestLine
+from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleFinding, SampleItem, SampleReview
 from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.wire.lookups.oversight.values import Countersigned, FlagPage, News, NoticePage, NoticeState, SamplePage
+from federation.wire.lookups.oversight.values import (
+    Countersigned,
+    FlagPage,
+    News,
+    NoticePage,
+    NoticeState,
+    ReadingPage,
+    SamplePage,
+)
 
 LOOKUP_ID = "6f0c4a1e-1f3b-4a55-9a38-0c8f7f6b1d2a"
 COUNTERSIGNED = Countersigned(case_id="A3611-0042", signers=("leader-1", "officer-9"), complete=True)
@@ -82,6 +91,31 @@ REVIEWED = replace(
     ),
 )
 SAMPLE = SamplePage(items=(SAMPLED, REVIEWED), next_page_token=LOOKUP_ID)
+READINGS = ReadingPage(
+    readings=(
+        KeptReading(
+            time=datetime(2026, 11, 24, 6, tzinfo=UTC),
+            agency=parse_agency_id("jiangxi/361123/police"),
+            officer="officer-7",
+            kind=ReadingKind.RELEASED,
+            lookup_id=LOOKUP_ID,
+            case_id="A3611-0042",
+            node="zhejiang",
+            fields=frozenset({"status", "holder_name"}),
+        ),
+        *(
+            KeptReading(
+                time=datetime(2026, 11, 23, 6, tzinfo=UTC),
+                agency=parse_agency_id("jiangxi/361123/police"),
+                officer="leader-1",
+                kind=kind,
+                about="officer-7 2026-11-23",
+            )
+            for kind in ReadingKind
+        ),
+    ),
+    next_page_token="2026-11-23T06:00:00.000Z/ab",
+)
 NEWS = (News(token="", notice=NOTICE), *(News(token=str(at), flag=one) for at, one in enumerate(FLAGS.flags, 8)))
 
 
@@ -111,6 +145,10 @@ class OversightAnswers:
     async def list_sample(self, caller, act, query):
         self._note(caller, act, query)
         return SAMPLE
+
+    async def list_readings(self, caller, act, query):
+        self._note(caller, act, query)
+        return READINGS
 
     async def review_sample(self, caller, act, question):
         self._note(caller, act, question)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from federation.cli.output import JsonOut
     from federation.wire.client import AgencyClient
-    from federation.wire.lookups.oversight.values import FlagPage, News, NoticePage, SamplePage
+    from federation.wire.lookups.oversight.values import FlagPage, News, NoticePage, ReadingPage, SamplePage
     from federation.wire.values import Act
 
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
@@ -199,6 +199,39 @@ def reviewed(
     question = sign_sample_review(key, desk.profile.agency, lookup_id, finding=finding, words=words)
     item = desk.ask(lambda client: client.oversight.review_sample(act, question))
     show(desk, view.sample_object(item), view.sample_lines([item]))
+
+
+@app.command("readings")
+@gathering(open_desk)
+def readings(
+    desk: Desk,
+    case_id: Annotated[str | None, typer.Option("--case", help="Only in this case; a leader names it.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Only by this officer.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The file of the leader's own key; none for audit.")] = None,
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+    everything: Everything = False,
+) -> None:
+    """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
+    from federation.cli.oversight import view
+    from federation.cli.oversight.signing import sign_readings
+    from federation.wire.lookups.oversight.values import ReadingQuery
+
+    act = act_of(desk)
+    query = ReadingQuery(case_id=case_id, officer=by, page_size=page_size, page_token=page_token)
+    if key is not None:
+        query = sign_readings(key, desk.profile.agency, query, reader=desk.officer)
+
+    async def read(client: AgencyClient) -> ReadingPage:
+        page = await client.oversight.list_readings(act, query)
+        while everything and page.next_page_token:
+            more = await client.oversight.list_readings(act, replace(query, page_token=page.next_page_token))
+            page = replace(more, readings=(*page.readings, *more.readings))
+        return page
+
+    page = desk.ask(read, changes=False)
+    show(desk, view.readings_object(page), view.reading_lines(page.readings) if page.readings else ())
+    tell_count(desk, len(page.readings), page.next_page_token)
 
 
 @app.command("watch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from federation.domain.lookup.break_glass import Finding, review_bytes
 from federation.domain.lookup.case import parse_case_id
 from federation.domain.lookup.digest import digest_bytes
 from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
+from federation.domain.lookup.reading import readings_bytes
 from federation.domain.lookup.review import SampleFinding, sample_review_bytes, verify_words
 from federation.protocol.ids import AgencyId, parse_message_id
 from federation.protocol.tlog.lines import format_base64
 from federation.wire.lookups.oversight.values import (
     CountersignQuestion,
     DigestQuestion,
+    ReadingQuery,
     ReviewQuestion,
     SampleReviewQuestion,
 )
@@ -50,6 +53,16 @@ def sign_digest(key: Path, agency: AgencyId, officer: str, *, day: date, reader:
     """
     signed = digest_bytes(agency, officer, day=day, reader=reader)
     return DigestQuestion(officer=officer, day=day, signature=_sign(key, signed))
+
+
+def sign_readings(key: Path, agency: AgencyId, query: ReadingQuery, *, reader: str) -> ReadingQuery:
+    """The same question with the signature of the case's leader.
+
+    Raises:
+        BridgeheadError: as `load_officer_key` and `parse_case_id`.
+    """
+    signed = readings_bytes(agency, parse_case_id(query.case_id or ""), reader=reader)
+    return replace(query, signature=_sign(key, signed))
 
 
 def sign_sample_review(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from federation.cli.lookup.view import OUTCOMES, PROVINCES
 from federation.cli.permits import view
 from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.reading import ReadingKind
 from federation.domain.lookup.review import SampleFinding
 from federation.domain.lookup.watch import FlagKind
 from federation.protocol.ids import format_time
@@ -17,6 +18,7 @@ from federation.protocol.ids import format_time
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
     from federation.domain.lookup.digest import Digest, DigestLine
+    from federation.domain.lookup.reading import KeptReading
     from federation.domain.lookup.review import SampleItem
     from federation.domain.lookup.watch import RaisedFlag
     from federation.wire.lookups.oversight.values import (
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
         News,
         NoticePage,
         NoticeState,
+        ReadingPage,
         SamplePage,
     )
 
@@ -42,6 +45,17 @@ KINDS: Final[Mapping[FlagKind, str]] = MappingProxyType(
 )
 SAMPLE_FINDINGS: Final[Mapping[SampleFinding, str]] = MappingProxyType(
     {SampleFinding.LAWFUL: "合规 lawful", SampleFinding.DOUBTFUL: "存疑 doubtful"}
+)
+READ: Final[Mapping[ReadingKind, str]] = MappingProxyType(
+    {
+        ReadingKind.RELEASED: "提供字段 released",
+        ReadingKind.NOTICES: "紧急查询 notices",
+        ReadingKind.FLAGS: "预警 flags",
+        ReadingKind.DIGEST: "每日回执 digest",
+        ReadingKind.SAMPLE: "抽查 sample",
+        ReadingKind.WATCH: "值班提醒 watch",
+        ReadingKind.READINGS: "查阅留痕 readings",
+    }
 )
 _WAITING: Final = "等待答复 waiting"
 
@@ -212,6 +226,43 @@ def sample_object(item: SampleItem) -> dict[str, JsonOut]:
 def samples_object(page: SamplePage) -> dict[str, JsonOut]:
     """A page of the sample, as JSON."""
     return {"sample": [sample_object(item) for item in page.items], "next_page_token": page.next_page_token}
+
+
+def reading_lines(readings: Sequence[KeptReading]) -> Iterable[str]:
+    """Who read what, one a line, newest first; the names of fields, never a value."""
+    heads = ("时间 time", "单位 agency", "人员 officer", "读取 read", "案件 case", "查询号 lookup", "内容 what")
+    rows = [
+        (
+            local(one.time),
+            str(one.agency),
+            one.officer,
+            READ[one.kind],
+            one.case_id,
+            one.lookup_id,
+            f"{one.node}: {', '.join(sorted(one.fields))}" if one.fields else one.about,
+        )
+        for one in readings
+    ]
+    return columns([heads, *rows])
+
+
+def readings_object(page: ReadingPage) -> dict[str, JsonOut]:
+    """A page of readings, as JSON."""
+    readings: JsonOut = [
+        {
+            "time": format_time(one.time),
+            "agency": str(one.agency),
+            "officer": one.officer,
+            "kind": one.kind.value,
+            "about": one.about,
+            "lookup_id": one.lookup_id,
+            "case_id": one.case_id,
+            "node": one.node,
+            "fields": sorted(one.fields),
+        }
+        for one in page.readings
+    ]
+    return {"readings": readings, "next_page_token": page.next_page_token}
 
 
 def news_lines(news: News) -> Iterable[str]:

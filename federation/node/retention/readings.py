@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.retention.watermark import Watermark, format_code, parse_code, reading_text
 from federation.node.log.decisions import Questions, decision_records
+from federation.node.lookups.watch.reading_lines import put_reading_line
 from federation.node.permits.ruling import Errand
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import CorruptError, NotFoundError
@@ -105,6 +107,7 @@ def put_reading(transaction: GroupTransaction, reading: Reading, *, owner: NodeN
         content=encode_canonical(fields),
     )
     put_records(transaction, [record])
+    put_reading_line(transaction, _line_of(reading), name=mark.code, owner=owner)
     return mark
 
 
@@ -147,6 +150,19 @@ def load_reading(source: Source, code: str) -> tuple[Reading, Watermark]:
     if mark.code != wanted:
         raise CorruptError("READING_CODE", f"the reading kept under {wanted} is another one")
     return reading, mark
+
+
+def _line_of(reading: Reading) -> KeptReading:
+    return KeptReading(
+        time=reading.time,
+        agency=reading.agency,
+        officer=reading.officer,
+        kind=ReadingKind.RELEASED,
+        lookup_id=reading.lookup_id,
+        case_id=reading.case_id,
+        node=reading.node,
+        fields=reading.fields,
+    )
 
 
 def _text(reading: Reading) -> str:

@@ -18,13 +18,24 @@ from federation.wire.lookups.oversight.values import (
     FlagQuery,
     News,
     PageQuery,
+    ReadingQuery,
     ReviewQuestion,
     SampleQuery,
     SampleReviewQuestion,
 )
 from tests.wire.answers import ACT
 from tests.wire.house import JIANGXI, House
-from tests.wire.oversight_answers import COUNTERSIGNED, DIGEST_OF_DAY, FLAGS, NEWS, NOTICE, NOTICES, REVIEWED, SAMPLE
+from tests.wire.oversight_answers import (
+    COUNTERSIGNED,
+    DIGEST_OF_DAY,
+    FLAGS,
+    NEWS,
+    NOTICE,
+    NOTICES,
+    READINGS,
+    REVIEWED,
+    SAMPLE,
+)
 
 POLICE = parse_agency_id("jiangxi/361123/police")
 SIGNATURE = base64.b64encode(b"s" * 64).decode()
@@ -37,6 +48,9 @@ FLAG_QUERY = FlagQuery(officer="officer-7", kind=FlagKind.HONEY, case_id="A3611-
 DIGEST_QUESTION = DigestQuestion(officer="officer-7", day=date(2026, 11, 23), signature=SIGNATURE)
 
 SAMPLE_QUERY = SampleQuery(with_reviewed=True, page_size=5, page_token="t")
+READING_QUERY = ReadingQuery(
+    case_id="A3611-0042", officer="officer-7", signature=SIGNATURE, page_size=5, page_token="t"
+)
 SAMPLE_REVIEW = SampleReviewQuestion(
     lookup_id=ACT.request_id, finding=SampleFinding.DOUBTFUL, words="协作函上没有此人", signature=SIGNATURE
 )
@@ -50,6 +64,8 @@ CALLS = [
     pytest.param(lambda c: c.get_digest(ACT, DIGEST_QUESTION), DIGEST_QUESTION, DIGEST_OF_DAY, id="GetDailyDigest"),
     pytest.param(lambda c: c.get_digest(ACT, DigestQuestion()), DigestQuestion(), DIGEST_OF_DAY, id="own day"),
     pytest.param(lambda c: c.list_sample(ACT, SAMPLE_QUERY), SAMPLE_QUERY, SAMPLE, id="ListSample"),
+    pytest.param(lambda c: c.list_readings(ACT, READING_QUERY), READING_QUERY, READINGS, id="ListReadings"),
+    pytest.param(lambda c: c.list_readings(ACT, ReadingQuery()), ReadingQuery(), READINGS, id="ListReadings of all"),
     pytest.param(lambda c: c.review_sample(ACT, SAMPLE_REVIEW), SAMPLE_REVIEW, REVIEWED, id="RecordReview"),
 ]
 
@@ -80,6 +96,15 @@ async def test_oversight_rpc_is_for_the_police_and_tells_errors(house: House, ca
     assert len(house.functions.calls) == 1
 
 
+async def test_readings_are_for_audit_offices_too_and_nothing_else_of_the_watch_is(house: House):
+    """Who inspects the readers need not be one of them."""
+    issued = house.authorities[JIANGXI].agency("jiangxi/360000/audit")
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        assert await client.oversight.list_readings(ACT, ReadingQuery()) == READINGS
+        with pytest.raises(UntrustedError, match="METHOD_DENIED"):
+            await client.oversight.list_flags(ACT, FlagQuery())
+
+
 async def test_oversight_with_bad_fields_is_refused_by_field(house: House):
     """A signature, a case number, a day and a page have a shape; the field is named."""
     issued = house.authorities[JIANGXI].agency(str(POLICE))
@@ -91,6 +116,8 @@ async def test_oversight_with_bad_fields_is_refused_by_field(house: House):
             (watch.list_notices(ACT, replace(PAGE, page_size=-1), agency=POLICE), "page_size"),
             (watch.review(ACT, replace(REVIEW, words="x" * 501), agency=POLICE), "words"),
             (watch.list_flags(ACT, replace(FLAG_QUERY, officer="Zhang San")), "officer"),
+            (watch.list_readings(ACT, replace(READING_QUERY, case_id="*")), "case_id"),
+            (watch.list_readings(ACT, replace(READING_QUERY, signature="")), "signature"),
             (watch.review_sample(ACT, replace(SAMPLE_REVIEW, words="")), "words"),
             (watch.review_sample(ACT, replace(SAMPLE_REVIEW, lookup_id="l-1")), "lookup_id"),
             (watch.get_digest(ACT, replace(DIGEST_QUESTION, signature="no")), "signature"),

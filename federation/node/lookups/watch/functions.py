@@ -12,10 +12,12 @@ from pathlib import Path
 
 from federation.domain.lookup.break_glass import BreakGlass, is_overdue, order_of
 from federation.domain.lookup.digest import Digest
+from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleItem, SampleReview
 from federation.domain.lookup.watch import RaisedFlag
 from federation.node.lookups.watch import digest, flags, glass, leaders, sample
 from federation.node.lookups.watch.own_keys import LeaderAct
+from federation.node.lookups.watch.reading_lines import list_reading_lines, verify_inspector
 from federation.node.lookups.watch.readings import note_reading
 from federation.node.lookups.watch.stream import watch_desk
 from federation.node.node import Node
@@ -31,6 +33,8 @@ from federation.wire.lookups.oversight.values import (
     NoticePage,
     NoticeState,
     PageQuery,
+    ReadingPage,
+    ReadingQuery,
     ReviewQuestion,
     SamplePage,
     SampleQuery,
@@ -57,7 +61,7 @@ class Watch:
 
     async def notices(self, caller: AgencyId, act: Act, query: PageQuery) -> NoticePage:
         """The notices of the office, overdue ones first."""
-        await note_reading(self.node, caller, act, step="notices")
+        await note_reading(self.node, caller, act, step=ReadingKind.NOTICES)
         today = self.node.today()
         found = await asyncio.to_thread(glass.list_notices, self.node.database, caller)
         ordered = sorted(found, key=lambda notice: order_of(notice, today=today))
@@ -75,7 +79,7 @@ class Watch:
 
     async def flags(self, caller: AgencyId, act: Act, query: FlagQuery) -> FlagPage:
         """The flags at the office's desk, newest first."""
-        await note_reading(self.node, caller, act, step="flags", what=query.officer or "")
+        await note_reading(self.node, caller, act, step=ReadingKind.FLAGS, what=query.officer or "")
         before = int(query.page_token) if query.page_token.isdecimal() else None
 
         def wanted(one: RaisedFlag) -> bool:
@@ -99,12 +103,12 @@ class Watch:
         officer, day = question.officer or act.officer, question.day or self.node.today()
         reader = _signed(caller, act, "", question.signature or "")
         digest.verify_reader(self.node, self.home, reader, officer=officer, day=day)
-        await note_reading(self.node, caller, act, step="digest", what=f"{officer} {day}")
+        await note_reading(self.node, caller, act, step=ReadingKind.DIGEST, what=f"{officer} {day}")
         return await asyncio.to_thread(digest.daily_digest, self.node, caller, officer, day=day)
 
     async def sample(self, caller: AgencyId, act: Act, query: SampleQuery) -> SamplePage:
         """The look-ups that chance picked, oldest first."""
-        await note_reading(self.node, caller, act, step="sample")
+        await note_reading(self.node, caller, act, step=ReadingKind.SAMPLE)
         found = await asyncio.to_thread(
             sample.list_sample,
             self.node.database,
@@ -130,9 +134,33 @@ class Watch:
 
     async def watch(self, caller: AgencyId, act: Act, after: str) -> AsyncIterator[News]:
         """What is raised at the office's desk, as it is raised."""
-        await note_reading(self.node, caller, act, step="watch", what=after)
+        await note_reading(self.node, caller, act, step=ReadingKind.WATCH, what=after)
         async for news in watch_desk(self.node, caller, after=after, state_of=self.state_of):
             yield news
+
+    async def readings(self, caller: AgencyId, act: Act, query: ReadingQuery) -> ReadingPage:
+        """Who read what, newest first: all of the province for an audit office, one case for its leader."""
+        inspector = _signed(caller, act, query.case_id or "", query.signature or "")
+        case = verify_inspector(self.node, self.home, inspector)
+        narrowed = " ".join(word for word in (query.case_id, query.officer) if word)
+        await note_reading(self.node, caller, act, step=ReadingKind.READINGS, what=narrowed)
+
+        def wanted(reading: KeptReading) -> bool:
+            return query.case_id in (None, reading.case_id) and query.officer in (None, reading.officer)
+
+        found = await asyncio.to_thread(
+            list_reading_lines,
+            self.node.database,
+            case=case,
+            before=query.page_token,
+            limit=query.page_size + 1,
+            wanted=wanted,
+        )
+        page = found[: query.page_size]
+        return ReadingPage(
+            readings=tuple(reading for _, reading in page),
+            next_page_token=page[-1][0] if len(found) > len(page) else "",
+        )
 
     def state_of(self, notice: BreakGlass) -> NoticeState:
         """A notice, and whether its review is overdue today."""
@@ -151,6 +179,7 @@ def oversight_functions(node: Node, home: Path) -> OversightFunctions:
         sample=watch.sample,
         review_sample=watch.review_sample,
         watch=watch.watch,
+        readings=watch.readings,
     )
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 
+from federation.domain.lookup.reading import KeptReading, ReadingKind
+from federation.node.lookups.watch.reading_lines import put_reading_line
 from federation.node.node import Node
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.ids import AgencyId, format_time, truncate_to_millisecond
@@ -18,7 +20,7 @@ from federation.wire.values import Act
 READING = "lookup-reading"
 
 
-async def note_reading(node: Node, caller: AgencyId, act: Act, *, step: str, what: str = "") -> None:
+async def note_reading(node: Node, caller: AgencyId, act: Act, *, step: ReadingKind, what: str = "") -> None:
     """Notes that somebody is about to read; returns once that is durable.
 
     Raises:
@@ -32,7 +34,7 @@ async def note_reading(node: Node, caller: AgencyId, act: Act, *, step: str, wha
             "agency": str(caller),
             "officer": act.officer,
             "request": act.request_id,
-            "step": step,
+            "step": step.value,
             "what": what,
         }
     )
@@ -51,14 +53,17 @@ async def note_reading(node: Node, caller: AgencyId, act: Act, *, step: str, wha
         owner=node.name,
         version=1,
         replica=False,
-        status=step,
+        status=step.value,
         division=caller.county,
         due_date=now.date(),
         content=content,
     )
 
+    line = KeptReading(time=now, agency=caller, officer=act.officer, kind=step, about=what)
+
     def write(transaction: GroupTransaction) -> None:
         transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
         put_records(transaction, [record])
+        put_reading_line(transaction, line, name=subject[:16], owner=node.name)
 
     await node.sequencer.commit(write)

@@ -22,6 +22,8 @@ from federation.wire.lookups.oversight.values import (
     NoticePage,
     NoticeState,
     PageQuery,
+    ReadingPage,
+    ReadingQuery,
     ReviewQuestion,
     SamplePage,
     SampleQuery,
@@ -74,6 +76,13 @@ class OversightCalls:
         request = convert_desk.sample_review_to_pb(act, question)
         call = self._stub().RecordReview(request, timeout=self._timeout_seconds)
         return convert_desk.sample_item_from_pb((await finished(call)).item)
+
+    async def list_readings(self, act: Act, query: ReadingQuery) -> ReadingPage:
+        """Reads one page of who read what."""
+        request = convert_desk.reading_query_to_pb(act, query)
+        return convert_desk.reading_page_from_pb(
+            await finished(self._stub().ListReadings(request, timeout=self._timeout_seconds))
+        )
 
     async def watch(self, act: Act, after: str = "", *, agency: AgencyId) -> AsyncGenerator[News, None]:
         """Tells of each notice and flag of that agency, which is the client's own; it ends when the node stops."""

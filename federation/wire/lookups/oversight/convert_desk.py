@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleFinding, SampleItem, SampleReview
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import AgencyId
+from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.v1 import oversight_service_pb2
 from federation.wire.convert import act_to_pb, read_word, time_from_pb, time_to_pb
 from federation.wire.lookups.oversight.convert import (
@@ -15,9 +16,17 @@ from federation.wire.lookups.oversight.convert import (
     notice_to_pb,
     page_size_of,
 )
-from federation.wire.lookups.oversight.values import News, SamplePage, SampleQuery, SampleReviewQuestion
+from federation.wire.lookups.oversight.values import (
+    News,
+    ReadingPage,
+    ReadingQuery,
+    SamplePage,
+    SampleQuery,
+    SampleReviewQuestion,
+)
 from federation.wire.values import Act
 
+_READING_KINDS = {word: oversight_service_pb2.ReadingKind.Value(f"READING_KIND_{word.name}") for word in ReadingKind}
 _FINDINGS = {word: oversight_service_pb2.SampleFinding.Value(f"SAMPLE_FINDING_{word.name}") for word in SampleFinding}
 
 
@@ -55,6 +64,75 @@ def sample_page_from_pb(found: oversight_service_pb2.ListSampleResponse) -> Samp
     """
     return SamplePage(
         items=tuple(sample_item_from_pb(item) for item in found.items), next_page_token=found.next_page_token
+    )
+
+
+def reading_query_to_pb(act: Act, query: ReadingQuery) -> oversight_service_pb2.ListReadingsRequest:
+    """The request for a page of readings."""
+    return oversight_service_pb2.ListReadingsRequest(
+        act=act_to_pb(act),
+        case_id=query.case_id,
+        officer=query.officer,
+        signature=query.signature,
+        page_size=query.page_size,
+        page_token=query.page_token,
+    )
+
+
+def reading_query_from_pb(request: oversight_service_pb2.ListReadingsRequest) -> ReadingQuery:
+    """The readings that are asked for, the size of the page clamped."""
+    return ReadingQuery(
+        case_id=request.case_id if request.HasField("case_id") else None,
+        officer=request.officer if request.HasField("officer") else None,
+        signature=request.signature if request.HasField("signature") else None,
+        page_size=page_size_of(request.page_size),
+        page_token=request.page_token,
+    )
+
+
+def reading_page_to_pb(page: ReadingPage) -> oversight_service_pb2.ListReadingsResponse:
+    """The response that carries a page of readings."""
+    return oversight_service_pb2.ListReadingsResponse(
+        readings=[_reading_to_pb(reading) for reading in page.readings], next_page_token=page.next_page_token
+    )
+
+
+def reading_page_from_pb(found: oversight_service_pb2.ListReadingsResponse) -> ReadingPage:
+    """A page of readings.
+
+    Raises:
+        MalformedError: ENUM_VALUE, AGENCY_ID.
+    """
+    return ReadingPage(
+        readings=tuple(_reading_from_pb(reading) for reading in found.readings), next_page_token=found.next_page_token
+    )
+
+
+def _reading_to_pb(reading: KeptReading) -> oversight_service_pb2.KeptReading:
+    return oversight_service_pb2.KeptReading(
+        time=time_to_pb(reading.time),
+        agency=str(reading.agency),
+        officer=reading.officer,
+        kind=_READING_KINDS[reading.kind],
+        about=reading.about,
+        lookup_id=reading.lookup_id,
+        case_id=reading.case_id,
+        node=reading.node,
+        fields=sorted(reading.fields),
+    )
+
+
+def _reading_from_pb(found: oversight_service_pb2.KeptReading) -> KeptReading:
+    return KeptReading(
+        time=time_from_pb(found.time),
+        agency=parse_agency_id(found.agency),
+        officer=found.officer,
+        kind=read_word(_READING_KINDS, found.kind),
+        about=found.about,
+        lookup_id=found.lookup_id,
+        case_id=found.case_id,
+        node=found.node,
+        fields=frozenset(found.fields),
     )
 
 

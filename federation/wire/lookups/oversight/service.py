@@ -24,6 +24,8 @@ from federation.wire.lookups.oversight.values import (
     NoticePage,
     NoticeState,
     PageQuery,
+    ReadingPage,
+    ReadingQuery,
     ReviewQuestion,
     SamplePage,
     SampleQuery,
@@ -48,6 +50,7 @@ class OversightFunctions:
     sample: Callable[[AgencyId, Act, SampleQuery], Awaitable[SamplePage]]
     review_sample: Callable[[AgencyId, Act, SampleReviewQuestion], Awaitable[SampleItem]]
     watch: Callable[[AgencyId, Act, str], AsyncIterator[News]]
+    readings: Callable[[AgencyId, Act, ReadingQuery], Awaitable[ReadingPage]]
 
 
 class OversightService(oversight_service_pb2_grpc.OversightServiceServicer):
@@ -125,6 +128,16 @@ class OversightService(oversight_service_pb2_grpc.OversightServiceServicer):
         question = convert_desk.sample_review_from_pb(request)
         item = await self._functions.review_sample(calling_agency(), act_from_pb(request.act), question)
         return oversight_service_pb2.RecordReviewResponse(item=convert_desk.sample_item_to_pb(item))
+
+    async def ListReadings(  # noqa: N802 - the name of the RPC
+        self, request: oversight_service_pb2.ListReadingsRequest, context: grpc.ServicerContext
+    ) -> oversight_service_pb2.ListReadingsResponse:
+        """Lists who read what."""
+        del context
+        verify_shape(request)
+        query = convert_desk.reading_query_from_pb(request)
+        page = await self._functions.readings(calling_agency(), act_from_pb(request.act), query)
+        return convert_desk.reading_page_to_pb(page)
 
     async def WatchNotices(  # noqa: N802 - the name of the RPC
         self, request: oversight_service_pb2.WatchNoticesRequest, context: grpc.ServicerContext

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from federation.domain.lookup.break_glass import BreakGlass, Finding
+from federation.domain.lookup.reading import KeptReading
 from federation.domain.lookup.review import SampleFinding, SampleItem
 from federation.domain.lookup.watch import FlagKind, RaisedFlag
 
@@ -118,6 +119,25 @@ class SampleReviewQuestion:
     finding: SampleFinding
     words: str
     signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingQuery:
+    """Which readings to list; None narrows nothing. The signature is a leader's, over the case's `readings_bytes`."""
+
+    case_id: str | None = None
+    officer: str | None = None
+    signature: str | None = None
+    page_size: int = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingPage:
+    """One page of readings, newest first; an empty `next_page_token` is the only sign of the end."""
+
+    readings: tuple[KeptReading, ...] = ()
+    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

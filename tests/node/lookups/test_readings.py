@@ -1,0 +1,132 @@
+"""Who read what: an audit office sees all of its province, a case's leader the case; nobody else, and never a person."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from federation.domain.lookup.reading import ReadingKind, decode_reading, encode_reading, readings_bytes
+from federation.node.lookups.officers import register_officer_key
+from federation.node.lookups.watch.functions import Watch
+from federation.node.retention.reading import read_lookup
+from federation.protocol.errors import CorruptError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.ids import parse_agency_id
+from federation.wire.lookups.oversight.values import FlagQuery, ReadingQuery
+from federation.wire.values import Act
+from tests.node.retention.released import CASE, FIELDS, NUMBER, PERSON, PURPOSE, Border, released
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act
+
+AUDIT = parse_agency_id("jiangxi/360000/audit")
+
+
+def acting(officer: str) -> Act:
+    found = act("lookup.oversight", "F03")
+    return Act(request_id=found.request_id, purpose=found.purpose, function=found.function, officer=officer)
+
+
+def watch_of(found: Border) -> Watch:
+    return Watch(node=found.rig[JIANGXI], home=found.home)
+
+
+def register(found: Border, officer: str) -> Ed25519PrivateKey:
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+    register_officer_key(found.home, YUSHAN_POLICE, officer, key=f"ed25519:{public}")
+    return key
+
+
+def signed(key: Ed25519PrivateKey, *, reader: str = "leader-1", case_id: str = CASE) -> ReadingQuery:
+    signature = base64.b64encode(key.sign(readings_bytes(YUSHAN_POLICE, case_id, reader=reader))).decode()
+    return ReadingQuery(case_id=case_id, signature=signature)
+
+
+async def test_audit_office_sees_every_reading_newest_first_page_by_page(tmp_path: Path) -> None:
+    """The fetch, its reading again, and the lists of the watch: time, officer, what, look-up, names of fields."""
+    async with released(tmp_path) as found:
+        watch, node = watch_of(found), found.rig[JIANGXI]
+        found.rig.clock.advance(seconds=1)
+        await read_lookup(node, found.lookup_id, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        found.rig.clock.advance(seconds=1)
+        await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery(officer="officer-1"))
+        seen, token = [], ""
+        while True:
+            found.rig.clock.advance(seconds=1)
+            page = await watch.readings(AUDIT, acting("auditor-1"), ReadingQuery(page_size=2, page_token=token))
+            seen += page.readings
+            token = page.next_page_token
+            if not token:
+                break
+
+        own, flags, again, first = seen
+        assert (own.kind, own.agency, own.officer) == (ReadingKind.READINGS, AUDIT, "auditor-1")
+        assert (flags.kind, flags.officer, flags.about) == (ReadingKind.FLAGS, "leader-1", "officer-1")
+        assert (again.kind, again.officer, again.lookup_id, again.case_id, again.node, again.fields) == (
+            ReadingKind.RELEASED, "officer-1", found.lookup_id, CASE, ZHEJIANG, FIELDS,
+        )  # fmt: skip
+        assert (first.lookup_id, first.time < again.time) == (found.lookup_id, True)
+        assert NUMBER not in repr(seen)
+        assert PERSON.holder.name not in repr(seen)
+
+
+async def test_audit_office_narrows_by_case_and_officer(tmp_path: Path) -> None:
+    """Each alone and together; what is not there is an empty page."""
+    async with released(tmp_path) as found:
+        watch = watch_of(found)
+        await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery())
+
+        async def kinds(**narrowed: str) -> list[str]:
+            page = await watch.readings(AUDIT, acting("auditor-1"), ReadingQuery(**narrowed))
+            return [one.kind.value for one in page.readings]
+
+        assert await kinds(case_id=CASE) == ["released"]
+        assert await kinds(officer="leader-1") == ["flags"]
+        assert await kinds(case_id=CASE, officer="leader-1") == []
+        assert await kinds(case_id="CASE-2026-0009") == []
+
+
+async def test_leader_sees_the_readings_of_the_case_with_their_own_key(tmp_path: Path) -> None:
+    """Those in the case, none of the office's lists nor of another case."""
+    async with released(tmp_path) as found:
+        watch, key = watch_of(found), register(found, "leader-1")
+        await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery())
+        await found.open_case("CASE-2026-0002")
+
+        page = await watch.readings(YUSHAN_POLICE, acting("leader-1"), signed(key))
+        other = await watch.readings(YUSHAN_POLICE, acting("leader-1"), signed(key, case_id="CASE-2026-0002"))
+
+        assert [(one.kind, one.lookup_id) for one in page.readings] == [(ReadingKind.RELEASED, found.lookup_id)]
+        assert other.readings == ()
+
+
+async def test_readings_are_shown_to_nobody_else(tmp_path: Path) -> None:
+    """No case, another officer, a certificate without the key, another's key, another office: each is refused."""
+    async with released(tmp_path) as found:
+        watch, key = watch_of(found), register(found, "leader-1")
+        other = register(found, "officer-9")
+
+        with pytest.raises(RuleError, match="READINGS_READER"):
+            await watch.readings(YUSHAN_POLICE, acting("leader-1"), ReadingQuery())
+        with pytest.raises(RuleError, match="READINGS_READER"):
+            await watch.readings(YUSHAN_POLICE, acting("officer-9"), signed(other, reader="officer-9"))
+        for query in (ReadingQuery(case_id=CASE), signed(other), signed(key, case_id="CASE-2026-0002")):
+            with pytest.raises((UntrustedError, NotFoundError), match=r"OFFICER_KEY|CASE_UNKNOWN"):
+                await watch.readings(YUSHAN_POLICE, acting("leader-1"), query)
+        with pytest.raises(NotFoundError, match="CASE_UNKNOWN"):
+            await watch.readings(parse_agency_id("jiangxi/361130/police"), acting("leader-1"), signed(key))
+        page = await watch.readings(AUDIT, acting("auditor-1"), ReadingQuery())
+        kinds = [one.kind for one in page.readings]
+        assert kinds.count(ReadingKind.READINGS) == 1  # who is refused has read nothing
+
+
+async def test_decode_reading_of_another_kind_is_corrupt(tmp_path: Path) -> None:
+    """What the store holds is what was written; anything else is said."""
+    async with released(tmp_path) as found:
+        page = await watch_of(found).readings(AUDIT, acting("auditor-1"), ReadingQuery())
+        for one in page.readings:
+            assert decode_reading(encode_reading(one)) == one
+        with pytest.raises(CorruptError, match="READING_KIND"):
+            decode_reading(encode_reading(page.readings[0]).replace(b'"kind":"', b'"kind":"un'))
