@@ -42,6 +42,9 @@ from federation.store.tables import COUNTER
 NewRow: TypeAlias = Mapping[str, Any]
 """Values by column or parameter name, on their way into the store."""
 
+RowKey: TypeAlias = tuple[str | int | bool, ...]
+"""A primary key, in the order of the table."""
+
 StoredRow: TypeAlias = RowMapping | NewRow
 """A row by column name, as stored or about to be; turned into a value before it leaves this floor."""
 
@@ -63,6 +66,9 @@ class Source(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that sees everything written so far through this source."""
+
+    def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
+        """A connection that sees every row of that table with such a primary key written so far through this source."""
 
     def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
         """The row with that primary key."""
@@ -113,6 +119,11 @@ class Database:
                     return
                 with self._reader.connect() as connection:
                     yield connection
+
+    def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
+        """A connection that sees what is committed; raises what `reading` does."""
+        del table, named
+        return self.reading()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

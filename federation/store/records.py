@@ -18,7 +18,7 @@ from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delet
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
 from federation.store.crypto_column import DataKeys, blind_index, seal, unseal
-from federation.store.database import NewRow, Source, StoredRow
+from federation.store.database import NewRow, RowKey, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
 from federation.store.tables import RECORD, RECORD_VERSION
 
@@ -209,7 +209,11 @@ def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: 
         CorruptError: SEALED_VALUE when one can not be opened.
     """
     names = {"is_replica": replica, "of_kind": kind, "after": ids.after, "before": ids.before, "most": limit}
-    with source.reading() as connection:
+
+    def is_listed(key: RowKey) -> bool:
+        return key[:2] == (replica, kind) and ids.after < str(key[2]) < ids.before
+
+    with source.reading_rows(RECORD, is_listed) as connection:
         rows = connection.execute(_RANGE_BACK if ids.newest_first else _RANGE, names).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 

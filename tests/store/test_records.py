@@ -269,3 +269,26 @@ def test_list_range_reads_one_prefix_from_either_end(database: Database) -> None
     assert listed(2, newest_first=True) == ["a/3", "a/2"]
     assert listed(newest_first=True, before="2") == ["a/1"]
     assert list_range(database, kind, ids_under("a/"), limit=10, replica=True) == []
+
+
+def test_list_range_in_a_group_sees_what_the_group_wrote(database: Database) -> None:
+    """A job sees the rows of that range written before it in the group, and a change of one; others can wait."""
+    put(database, replace(record_of(1), id="a/1"))
+
+    def listed(transaction: GroupTransaction) -> list[tuple[str, int]]:
+        found = list_range(transaction, record_of(1).kind, ids_under("a/"), limit=10, replica=False)
+        return [(record.id, record.version) for record in found]
+
+    def job(transaction: GroupTransaction) -> list[list[tuple[str, int]]]:
+        put_records(transaction, [replace(record_of(1), id="b/1")])
+        seen = [listed(transaction)]
+        put_records(transaction, [replace(record_of(1), id="a/2")])
+        seen.append(listed(transaction))
+        put_records(transaction, [replace(record_of(1), id="a/1", version=2)])
+        return [*seen, listed(transaction)]
+
+    assert run(database, job) == [
+        [("a/1", 1)],
+        [("a/1", 1), ("a/2", 1)],
+        [("a/1", 2), ("a/2", 1)],
+    ]

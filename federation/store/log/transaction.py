@@ -20,7 +20,7 @@ from federation.protocol.errors import ConflictError, CorruptError, MalformedErr
 from federation.protocol.ids import Pair
 from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
 from federation.store.crypto_column import DataKeys
-from federation.store.database import NewRow, StoredRow, read_row
+from federation.store.database import NewRow, RowKey, StoredRow, read_row
 from federation.store.log.reader import encode_subject, read_leaf
 from federation.store.log.tree import GrowingTree, Head
 from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, to_millis
@@ -56,7 +56,7 @@ class GroupTransaction:
         self._first = tree.size
         self._leaves: dict[tuple[str, bytes], int] = {}
         self._entries: list[bytes] = []
-        self._rows: dict[Table, dict[tuple[str | int | bool, ...], NewRow]] = {}
+        self._rows: dict[Table, dict[RowKey, NewRow]] = {}
         self._changes: dict[Executable, list[NewRow]] = {}
         self._claims: set[tuple[str | int, ...]] = set()
         self._counters = dict(counters)
@@ -130,7 +130,7 @@ class GroupTransaction:
             raise ConflictError("ROW_CLAIMED", "expected a name that no other job of the group uses")
         self._claims.add(name)
 
-    def insert_row(self, table: Table, key: tuple[str | int | bool, ...], row: NewRow) -> None:
+    def insert_row(self, table: Table, key: RowKey, row: NewRow) -> None:
         """Adds a new row, named by its primary key.
 
         Raises:
@@ -160,6 +160,16 @@ class GroupTransaction:
     def reading(self) -> Iterator[Connection]:
         """The connection, with all that was gathered written."""
         self._flush()
+        yield self._connection
+
+    @contextmanager
+    def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> Iterator[Connection]:
+        """The connection, with the rows of that table written whose primary key is such a one.
+
+        What was gathered by other jobs of the group about other things can wait, and is written in bulk.
+        """
+        if self._changes or any(named(key) for key in self._rows.get(table, ())):
+            self._flush()
         yield self._connection
 
     def write_end(self, epoch: int, now: datetime) -> Head:
