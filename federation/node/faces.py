@@ -117,7 +117,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         lookups=LookupService(lookup_functions(node, home)),
         oversight=OversightService(oversight_functions(node, home)),
         registers=RegisterService(register_functions(node)),
-        intake=IntakeService(intake_functions(node)),
+        intake=IntakeService(intake_functions(node, home)),
         subjects=SubjectService(get_report=get_report),
         corrections=CorrectionService(correction_functions(node)),
         permits=PermitService(_permit_functions(node)),

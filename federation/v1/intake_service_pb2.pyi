@@ -265,8 +265,11 @@ class ReleaseIntakeRequest(_message.Message):
     ACT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request: a UUIDv7. Required."""
+    signature: _builtins.str
+    """The officer's own signature, Ed25519: 64 bytes as base64 (RFC 4648). A fetch is not released without."""
     @_builtins.property
     def act(self) -> _act_pb2.Act:
         """Who answers, and why. Required."""
@@ -281,12 +284,15 @@ class ReleaseIntakeRequest(_message.Message):
         act: _act_pb2.Act | None = ...,
         request_id: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
+        signature: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_signature", b"_signature", "act", b"act", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "fields", b"fields", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signature", b"_signature", "act", b"act", "fields", b"fields", "request_id", b"request_id", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__signature: _TypeAlias = _typing.Literal["signature"]  # noqa: Y015
+    _WhichOneofArgType__signature: _TypeAlias = _typing.Literal["_signature", b"_signature"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signature) -> _WhichOneofReturnType__signature | None: ...
 
 Global___ReleaseIntakeRequest: _TypeAlias = ReleaseIntakeRequest  # noqa: Y015
 
@@ -349,12 +355,15 @@ class RefuseIntakeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """The request: a UUIDv7. Required."""
     reason: Global___RefusalReason.ValueType
     """Why. Required."""
     words: _builtins.str
     """One sentence that the asker reads, 1 to 200 characters. Required."""
+    signature: _builtins.str
+    """The officer's own signature, Ed25519: 64 bytes as base64 (RFC 4648). May be left out."""
     @_builtins.property
     def act(self) -> _act_pb2.Act:
         """Who refuses, and why. Required."""
@@ -366,12 +375,15 @@ class RefuseIntakeRequest(_message.Message):
         request_id: _builtins.str = ...,
         reason: Global___RefusalReason.ValueType = ...,
         words: _builtins.str = ...,
+        signature: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_signature", b"_signature", "act", b"act", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "reason", b"reason", "request_id", b"request_id", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_signature", b"_signature", "act", b"act", "reason", b"reason", "request_id", b"request_id", "signature", b"signature", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__signature: _TypeAlias = _typing.Literal["signature"]  # noqa: Y015
+    _WhichOneofArgType__signature: _TypeAlias = _typing.Literal["_signature", b"_signature"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__signature) -> _WhichOneofReturnType__signature | None: ...
 
 Global___RefuseIntakeRequest: _TypeAlias = RefuseIntakeRequest  # noqa: Y015
 

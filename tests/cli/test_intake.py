@@ -6,7 +6,7 @@ import pytest
 
 from federation.cli.lookup import intake_view
 from federation.wire.lookups.intake.values import IntakePage
-from tests.cli.command_line import POLICE
+from tests.cli.command_line import POLICE, run
 from tests.wire.lookups.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELEASED, SECONDS
 
 XINZHOU, OFFICE = "jiangxi/361102/police", "zhejiang/330112/police"
@@ -93,6 +93,20 @@ def test_release_answers_and_a_repeat_changes_nothing(nodes, waiting):
     assert outcomes(nodes, asked["lookup_id"]) == ["no_hit"]
     assert found not in {line["intake_id"] for line in inbox(nodes)}
     assert found in {line["intake_id"] for line in inbox(nodes, "--all")}
+
+
+def test_release_is_signed_with_the_key_of_the_officer_who_names_themselves(nodes, waiting, tmp_path):
+    """Under another name the key is not the registered one: exit 1, and the request waits on."""
+    _, found = waiting
+    key, home = tmp_path / "desk-1", nodes.federation.home("zhejiang")
+    run("lookup", "key", "new", key)
+    run("lookup", "key", "register", key, "--home", home, "--agency", OFFICE, "--officer", "desk-1")
+    release, other = ("lookup", "release", found, "--key", key), ("--officer", "desk-2")
+    refuse = ("lookup", "refuse", found, "--reason", "other", "--words", "x", "--key", key)
+
+    assert "rule-officer-key" in nodes.ask(OFFICE, *release, *other, code=1).out
+    assert "rule-officer-key" in nodes.ask(OFFICE, *refuse, *other, code=1).out
+    assert nodes.ask(OFFICE, *release, "--officer", "desk-1", "-o", "json").json["status"] == "answered"
 
 
 def test_refuse_needs_a_known_reason_and_words(nodes, waiting):

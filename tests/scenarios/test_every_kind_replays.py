@@ -184,8 +184,8 @@ async def intake(rig: Rig) -> None:
     released = ReleaseQuestion(request_id=second.request_id)
     for caller in (POLICE, office):
         for answer in (
-            await intake_desk.refuse(rig[ZHEJIANG], refused, caller=caller, act=act(PURPOSE, "F03")),
-            await intake_desk.release(rig[ZHEJIANG], released, caller=caller, act=act(PURPOSE, "F03")),
+            await intake_desk.refuse(rig[ZHEJIANG], refused, home=home, caller=caller, act=act(PURPOSE, "F03")),
+            await intake_desk.release(rig[ZHEJIANG], released, home=home, caller=caller, act=act(PURPOSE, "F03")),
         ):
             assert answer.ruling.decision.allowed is (caller == office)
     await rig.drain()

@@ -6,6 +6,7 @@ allow it any more; the request then waits on, for a refusal in words.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,9 @@ from federation.cli.client_profile import Desk
 from federation.cli.lookup.acts import end, lookup_act, show
 from federation.cli.output import Form, say
 
+KeyOption = Annotated[
+    Path | None, typer.Option("--key", help="The file of your own key (本人密钥); fields are not released without.")
+]
 RequestArgument = Annotated[str, typer.Argument(metavar="ID", help="The request, as the inbox shows it.")]
 
 
@@ -42,12 +46,16 @@ def release(
     fields: Annotated[
         list[str] | None, typer.Option("--field", help="Release only this; several. All that was asked for.")
     ] = None,
+    key: KeyOption = None,
 ) -> None:
-    """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer."""
+    """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
     from federation.cli.lookup import intake_view
+    from federation.cli.lookup.officer_key import sign_release
     from federation.wire.lookups.intake.values import ReleaseQuestion
 
     act, question = lookup_act(desk), ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
+    if key is not None:
+        question = sign_release(key, desk.profile.agency, question, officer=desk.officer)
     answer = desk.ask(lambda client: client.intake.release(act, question))
     show(desk, {"request_id": desk.request_id, **intake_view.answer_object(answer)}, intake_view.answer_lines(answer))
     end(0 if answer.status is not None else 1)
@@ -58,14 +66,18 @@ def refuse(
     request: RequestArgument,
     reason: Annotated[str, typer.Option("--reason", help="not_competent, case_unclear, too_broad or other.")],
     words: Annotated[str, typer.Option("--words", help="One sentence that the asker reads; name no person.")],
+    key: KeyOption = None,
 ) -> None:
     """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
     from federation.cli.lookup import intake_view
+    from federation.cli.lookup.officer_key import sign_refuse
     from federation.domain.lookup.refusal import parse_reason, parse_words
     from federation.wire.lookups.intake.values import RefuseQuestion
 
     act = lookup_act(desk)
     question = RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
+    if key is not None:
+        question = sign_refuse(key, desk.profile.agency, question, officer=desk.officer)
     answer = desk.ask(lambda client: client.intake.refuse(act, question))
     show(desk, {"request_id": desk.request_id, **intake_view.answer_object(answer)}, intake_view.answer_lines(answer))
     end(0 if answer.status is not None else 1)

@@ -1,4 +1,4 @@
-"""An officer's own key (民警本人密钥): made on the officer's machine, kept there, and used to sign each fetch.
+"""An officer's own key (民警本人密钥): made on the officer's machine, kept there, used to sign each fetch and release.
 
 Rules kept: the private key is Ed25519, PKCS #8 in PEM, in a file of mode 0600; it is never overwritten and never
 printed; the node is given the public key only. Source: misuse control M1.
@@ -6,6 +6,7 @@ printed; the node is given the public key only. Source: misuse control M1.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -14,11 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from federation.domain.lookup.asking import FetchItem, step_up_bytes, verify_fields
 from federation.domain.lookup.handle import parse_handle
+from federation.domain.lookup.intake import refuse_bytes, release_bytes
 from federation.node.home.secret_files import read_file, read_secret, write_secret
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import NodeName, parse_message_id
+from federation.protocol.ids import AgencyId, NodeName, parse_message_id
 from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_public_key, parse_public_key
 from federation.protocol.tlog.lines import format_base64
+from federation.wire.lookups.intake.values import RefuseQuestion, ReleaseQuestion
 from federation.wire.lookups.values import FetchQuestion
 
 _SUITE_PREFIX = f"{Suite.ED25519}:"
@@ -93,3 +96,25 @@ def sign_fetch(
         officer_key=key,
         officer_signature=format_base64(signer.sign(step_up_bytes(item))),
     )
+
+
+def sign_release(key: Path, agency: AgencyId, question: ReleaseQuestion, *, officer: str) -> ReleaseQuestion:
+    """The same release with the signature of the officer at the desk.
+
+    Raises:
+        BridgeheadError: as `load_officer_key`.
+    """
+    signed = release_bytes(agency, officer, request_id=question.request_id, fields=question.fields)
+    return replace(question, signature=format_base64(load_officer_key(key).sign(signed)))
+
+
+def sign_refuse(key: Path, agency: AgencyId, question: RefuseQuestion, *, officer: str) -> RefuseQuestion:
+    """The same refusal with the signature of the officer at the desk.
+
+    Raises:
+        BridgeheadError: as `load_officer_key`.
+    """
+    signed = refuse_bytes(
+        agency, officer, request_id=question.request_id, reason=question.reason.value, words=question.words
+    )
+    return replace(question, signature=format_base64(load_officer_key(key).sign(signed)))

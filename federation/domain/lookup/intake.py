@@ -30,6 +30,34 @@ _SHOWN: Final = 6
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
+def release_bytes(agency: AgencyId, officer: str, *, request_id: str, fields: frozenset[str]) -> bytes:
+    """The exact bytes that an officer's own key signs to release; `fields` as named, empty for all that was asked."""
+    names: list[JsonValue] = [*sorted(fields)]
+    return encode_canonical(
+        {
+            "step": "lookup.release",
+            "agency": str(agency),
+            "officer": officer,
+            "request_id": request_id,
+            "fields": names,
+        }
+    )
+
+
+def refuse_bytes(agency: AgencyId, officer: str, *, request_id: str, reason: str, words: str) -> bytes:
+    """The exact bytes that an officer's own key signs to refuse."""
+    return encode_canonical(
+        {
+            "step": "lookup.refuse",
+            "agency": str(agency),
+            "officer": officer,
+            "request_id": request_id,
+            "reason": reason,
+            "words": words,
+        }
+    )
+
+
 class IntakeStatus(StrEnum):
     """Where a question at the desk is: it waits, or how it ended."""
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, Urgency, step_up_bytes
+from federation.domain.lookup.intake import release_bytes
 from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.permit import PermitApplication
 from federation.node.lookups import cases
@@ -103,19 +104,46 @@ class Border:
         return line.request_id
 
     async def release(
-        self, request_id: str, *fields: str, caller: AgencyId | None = None, by: Act | None = None, drain: bool = True
+        self,
+        request_id: str,
+        *fields: str,
+        caller: AgencyId | None = None,
+        by: Act | None = None,
+        drain: bool = True,
+        key: Ed25519PrivateKey | None = None,
     ) -> IntakeAnswer:
-        question = ReleaseQuestion(request_id=request_id, fields=frozenset(fields))
-        answer = await desk.release(self.answering, question, caller=caller or self.office, act=by or desk_act())
+        """With the registered key of the officer at the desk, or with another one."""
+        office, acting, names = caller or self.office, by or desk_act(), frozenset(fields)
+        signed = release_bytes(office, acting.officer, request_id=request_id, fields=names)
+        signature = base64.b64encode((key or self.key).sign(signed)).decode()
+        question = ReleaseQuestion(request_id=request_id, fields=names, signature=signature)
+        return await self.release_as(question, caller=office, by=acting, drain=drain)
+
+    async def release_as(
+        self, question: ReleaseQuestion, *, caller: AgencyId | None = None, by: Act | None = None, drain: bool = True
+    ) -> IntakeAnswer:
+        answer = await desk.release(
+            self.answering, question, home=self.rig.folder, caller=caller or self.office, act=by or desk_act()
+        )
         if drain:
             await self.rig.drain()
         return answer
 
     async def refuse(
-        self, request_id: str, words: str = "请写明案情", *, caller: AgencyId | None = None, by: Act | None = None
+        self,
+        request_id: str,
+        words: str = "请写明案情",
+        *,
+        caller: AgencyId | None = None,
+        by: Act | None = None,
+        signature: str | None = None,
     ) -> IntakeAnswer:
-        question = RefuseQuestion(request_id=request_id, reason=RefusalReason.CASE_UNCLEAR, words=words)
-        answer = await desk.refuse(self.answering, question, caller=caller or self.office, act=by or desk_act())
+        question = RefuseQuestion(
+            request_id=request_id, reason=RefusalReason.CASE_UNCLEAR, words=words, signature=signature
+        )
+        answer = await desk.refuse(
+            self.answering, question, home=self.rig.folder, caller=caller or self.office, act=by or desk_act()
+        )
         await self.rig.drain()
         return answer
 
@@ -149,6 +177,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
         rig.start_delivery()
         found = Border(rig, key, application())
         await steps.register(rig[ZHEJIANG], found.person, caller=HALL, act=act())
+        register_officer_key(rig.folder, found.office, "officer-1", key=f"ed25519:{public}")
         for caller in (XINZHOU, YUSHAN_POLICE):
             register_officer_key(rig.folder, caller, "officer-1", key=f"ed25519:{public}")
             question = CaseQuestion(

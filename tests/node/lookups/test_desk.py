@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.lookup.asking import Outcome, Urgency
-from federation.domain.lookup.intake import IntakeStatus
+from federation.domain.lookup.intake import IntakeStatus, refuse_bytes, release_bytes
 from federation.node.lookups.intake.entries import INTAKE, load_entry
 from federation.node.lookups.intake.inbox import list_intake
+from federation.node.lookups.intake.own_signature import DESK_SIGNATURE
 from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
-from federation.store.records import list_versions
-from federation.wire.lookups.intake.values import IntakeAnswer, IntakeQuery
+from federation.store.records import find_record, list_versions
+from federation.wire.lookups.intake.values import IntakeAnswer, IntakeQuery, ReleaseQuestion
 from tests.node.lookups.intake_border import NO_LOOKUP, XINZHOU, border, desk_act
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
 
@@ -118,6 +122,51 @@ async def test_fetch_of_an_address_waits_while_the_name_comes_at_once(tmp_path: 
         assert found.person.residence_address.encode() not in carried.body.items[0]
         assert found.person.holder.household_division.encode() in carried.body.items[0]
         assert (await found.history(caller=YUSHAN_POLICE))[0].outcome is Outcome.HIT
+
+
+async def test_fetch_is_released_with_the_officers_own_registered_key_only(tmp_path: Path) -> None:
+    """The certificate is not enough: no signature, another's, one of other fields; each no is logged, nothing leaves."""
+    async with border(tmp_path) as found:
+        hit = await found.search(caller=YUSHAN_POLICE)
+        await found.fetch(hit.handle or "", "residence_address", "household_division")
+        request, carried = await found.waiting(), len(found.rig.faults(ZHEJIANG, JIANGXI).carried)
+        unregistered = replace(desk_act(), officer="officer-9")
+        of_less = base64.b64encode(found.key.sign(release_bytes(
+            found.office, "officer-1", request_id=request, fields=frozenset({"household_division"})
+        ))).decode()  # fmt: skip
+
+        for answer in (
+            await found.release_as(ReleaseQuestion(request_id=request)),
+            await found.release_as(ReleaseQuestion(request_id=request, signature=of_less)),
+            await found.release(request, key=Ed25519PrivateKey.generate()),
+            await found.release(request, by=unregistered),
+        ):
+            assert answer.status is None
+            assert answer.ruling.decision.policies == ("rule-officer-key",)
+        assert (await found.inbox())[0].request_id == request
+        assert len(found.rig.faults(ZHEJIANG, JIANGXI).carried) == carried
+
+        assert (await found.release(request)).status is IntakeStatus.ANSWERED
+        kept = find_record(found.answering.database, DESK_SIGNATURE, request, replica=True)
+        assert kept is not None
+        assert b"officer-1" in kept.content
+
+
+async def test_search_and_refusal_may_be_unsigned_but_not_signed_wrongly(tmp_path: Path) -> None:
+    """No field leaves with them; a signature that is given is looked at all the same."""
+    async with border(tmp_path) as found:
+        await found.search()
+        first = await found.waiting()
+        wrong = await found.release(first, key=Ed25519PrivateKey.generate())
+        assert wrong.ruling.decision.policies == ("rule-officer-key",)
+        assert (await found.release_as(ReleaseQuestion(request_id=first))).status is IntakeStatus.ANSWERED
+        await found.search()
+        second = await found.waiting()
+        bad = await found.refuse(second, signature=base64.b64encode(bytes(64)).decode())
+        assert (bad.status, bad.ruling.decision.policies) == (None, ("rule-officer-key",))
+        signed = refuse_bytes(found.office, "officer-1", request_id=second, reason="case_unclear", words="请写明案情")
+        done = await found.refuse(second, signature=base64.b64encode(found.key.sign(signed)).decode())
+        assert done.status is IntakeStatus.REFUSED
 
 
 async def test_release_of_more_than_was_asked_for_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The desk's RPCs against a real port: equal values both ways, for the police only, bad fields refused by field."""
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -15,14 +16,17 @@ from tests.wire.lookups.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELE
 POLICE = parse_agency_id("jiangxi/361123/police")
 LOOKUP = "01a2076b-4400-7291-b85e-b162f6ac09ad"
 QUERY = IntakeQuery(ended=True, page_size=5, page_token="3")
-RELEASE = ReleaseQuestion(request_id=LOOKUP, fields=frozenset({"citizen_number", "work_division"}))
-REFUSE = RefuseQuestion(request_id=LOOKUP, reason=RefusalReason.TOO_BROAD, words="请缩小范围")
+SIGNATURE = base64.b64encode(b"s" * 64).decode()
+RELEASE = ReleaseQuestion(request_id=LOOKUP, fields=frozenset({"citizen_number", "work_division"}), signature=SIGNATURE)
+REFUSE = RefuseQuestion(request_id=LOOKUP, reason=RefusalReason.TOO_BROAD, words="请缩小范围", signature=SIGNATURE)
+BARE = replace(REFUSE, signature=None)
 
 CALLS = [
     pytest.param(lambda c: c.list_intake(ACT, QUERY), QUERY, INBOX, id="ListIntake"),
     pytest.param(lambda c: c.list_intake(ACT, IntakeQuery()), IntakeQuery(), INBOX, id="ListIntake of what waits"),
     pytest.param(lambda c: c.release(ACT, RELEASE), RELEASE, INTAKE_RELEASED, id="ReleaseIntake"),
     pytest.param(lambda c: c.refuse(ACT, REFUSE), REFUSE, INTAKE_REFUSED, id="RefuseIntake"),
+    pytest.param(lambda c: c.refuse(ACT, BARE), BARE, INTAKE_REFUSED, id="RefuseIntake unsigned"),
     pytest.param(lambda c: c.send_second(ACT, LOOKUP), LOOKUP, SECONDS, id="SendSecond"),
 ]
 
@@ -62,6 +66,8 @@ async def test_intake_with_bad_fields_is_refused_by_field(house: House):
             (client.intake.list_intake(ACT, replace(QUERY, page_size=-1)), "page_size"),
             (client.intake.release(ACT, replace(RELEASE, request_id="7")), "request_id"),
             (client.intake.release(ACT, replace(RELEASE, fields=frozenset({"*"}))), "fields"),
+            (client.intake.release(ACT, replace(RELEASE, signature="")), "signature"),
+            (client.intake.refuse(ACT, replace(REFUSE, signature="no")), "signature"),
             (client.intake.refuse(ACT, replace(REFUSE, words="")), "words"),
             (client.intake.refuse(ACT, replace(REFUSE, words="x" * 201)), "words"),
             (client.intake.send_second(ACT, "x"), "lookup_id"),

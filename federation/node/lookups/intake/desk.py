@@ -1,8 +1,9 @@
 """The intake desk at work: what waits there, and a person's release or refusal.
 
 Rules kept: one office answers for the province, and policy says so (`lookup.answer`); what is released is weighed again
-with what is known now, by the rules of an answer that the node gives by itself; reply, end of the entry and what
-the person may later be told are one transaction. A repeat of the same act changes nothing.
+with what is known now, by the rules of an answer that the node gives by itself; fields leave with the own signature of
+the officer only; reply, end of the entry and what the person may later be told are one transaction. A repeat of the
+same act changes nothing.
 Source: 公安机关办理刑事案件程序规定 article 347.
 """
 
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, verify_waiting
+from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, refuse_bytes, release_bytes, verify_waiting
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, encode_refusal, parse_words
 from federation.domain.lookup_policy import DossierFacts, answer_request
 from federation.domain.permit_policy import Occasion
@@ -19,7 +21,8 @@ from federation.node.judgement import Incoming
 from federation.node.lookups.answering.fetch import release_fetch, remember_fetch, weigh_fetch
 from federation.node.lookups.answering.search import answer_search, remember_search, weigh_search
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, load_entry, load_incoming, put_entry
-from federation.node.lookups.kinds import ANSWER_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
+from federation.node.lookups.intake.own_signature import find_key_refusal, put_signature
+from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.lookups.replies import Answering, intake_office, one_item_body, record_reply
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
@@ -42,6 +45,7 @@ class _Reply:
     decision: Decision
     write: Callable[[GroupTransaction], Body]
     hit: bool | None = None
+    sign: Callable[[GroupTransaction], object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +58,14 @@ class _Desk:
     asked: PolicyRequest
     ruling: Ruling
 
+    @property
+    def is_fetch(self) -> bool:
+        """Whether fields would leave the province."""
+        return self.kept.entry.step == FETCH_KIND
 
-async def release(node: Node, question: ReleaseQuestion, *, caller: AgencyId, act: Act) -> IntakeAnswer:
-    """Answers a request that waits: hit or no hit, or the fields asked for, or fewer.
+
+async def release(node: Node, question: ReleaseQuestion, *, home: Path, caller: AgencyId, act: Act) -> IntakeAnswer:
+    """Answers a request that waits: hit or no hit, or the fields asked for, or fewer, which the officer signs for.
 
     Raises:
         NotFoundError: INTAKE_UNKNOWN. RuleError: INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED.
@@ -67,15 +76,20 @@ async def release(node: Node, question: ReleaseQuestion, *, caller: AgencyId, ac
     desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.ANSWERED)
     if isinstance(desk, IntakeAnswer):
         return desk
+    signed = release_bytes(caller, act.officer, request_id=question.request_id, fields=question.fields)
+    refused = await _refuse_unsigned(desk, home, signed=signed, signature=question.signature, required=desk.is_fetch)
+    if refused is not None:
+        return refused
     reply = _weigh(desk, question.fields)
     if not reply.decision.allowed:
         ruling = Ruling(decision=reply.decision, agreement_version=errand.in_force.agreement.version)
         await record_refusal(errand, ruling, asked=reply.asked)
         return IntakeAnswer(ruling=ruling, request_id=question.request_id)
+    reply = replace(reply, sign=_signing(desk, home, question.signature))
     return await _end(desk, reply, status=IntakeStatus.ANSWERED)
 
 
-async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act: Act) -> IntakeAnswer:
+async def refuse(node: Node, question: RefuseQuestion, *, home: Path, caller: AgencyId, act: Act) -> IntakeAnswer:
     """Refuses a request that waits, with a reason and a sentence; no field goes out, not even hit or no hit.
 
     Raises:
@@ -87,14 +101,39 @@ async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act:
     desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.REFUSED)
     if isinstance(desk, IntakeAnswer):
         return desk
+    signed = refuse_bytes(
+        caller, act.officer, request_id=question.request_id, reason=question.reason.value, words=words
+    )
+    unsigned = await _refuse_unsigned(desk, home, signed=signed, signature=question.signature, required=False)
+    if unsigned is not None:
+        return unsigned
     refusal = Refusal(lookup_id=desk.kept.entry.lookup_id, reason=question.reason, words=words)
 
     def write(transaction: GroupTransaction) -> Body:
         _remember_refused(node, transaction, desk)
         return one_item_body(REFUSAL_BODY, encode_refusal(refusal))
 
-    reply = _Reply(kind=REFUSAL_KIND, asked=(), decision=desk.ruling.decision, write=write)
+    sign = _signing(desk, home, question.signature)
+    reply = _Reply(kind=REFUSAL_KIND, asked=(), decision=desk.ruling.decision, write=write, sign=sign)
     return await _end(desk, reply, status=IntakeStatus.REFUSED)
+
+
+async def _refuse_unsigned(
+    desk: _Desk, home: Path, *, signed: bytes, signature: str | None, required: bool
+) -> IntakeAnswer | None:
+    """The answer when the officer's own signature is missing or wrong, logged; the request waits on."""
+    ruling = find_key_refusal(desk.errand, home, signed=signed, signature=signature, required=required)
+    if ruling is None:
+        return None
+    await record_refusal(desk.errand, ruling, asked=())
+    return IntakeAnswer(ruling=ruling, request_id=desk.kept.entry.request_id)
+
+
+def _signing(desk: _Desk, home: Path, signature: str | None) -> Callable[[GroupTransaction], object] | None:
+    if signature is None:
+        return None
+    request_id = desk.kept.entry.request_id
+    return lambda tx: put_signature(tx, desk.errand, home, request_id=request_id, signature=signature)
 
 
 async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) -> _Desk | IntakeAnswer:
@@ -187,6 +226,8 @@ async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeAns
             released=released,
         )
         put_entry(transaction, ended, owner=node.name, replaces=kept.version)
+        if reply.sign is not None:
+            reply.sign(transaction)
         return ended
 
     try:

@@ -76,19 +76,30 @@ def intake_page_from_pb(found: intake_service_pb2.ListIntakeResponse) -> IntakeP
 def release_question_to_pb(act: Act, question: ReleaseQuestion) -> intake_service_pb2.ReleaseIntakeRequest:
     """The request to answer."""
     return intake_service_pb2.ReleaseIntakeRequest(
-        act=act_to_pb(act), request_id=question.request_id, fields=sorted(question.fields)
+        act=act_to_pb(act),
+        request_id=question.request_id,
+        fields=sorted(question.fields),
+        signature=question.signature,
     )
 
 
 def release_question_from_pb(request: intake_service_pb2.ReleaseIntakeRequest) -> ReleaseQuestion:
     """What is to be answered."""
-    return ReleaseQuestion(request_id=request.request_id, fields=frozenset(request.fields))
+    return ReleaseQuestion(
+        request_id=request.request_id,
+        fields=frozenset(request.fields),
+        signature=request.signature if request.HasField("signature") else None,
+    )
 
 
 def refuse_question_to_pb(act: Act, question: RefuseQuestion) -> intake_service_pb2.RefuseIntakeRequest:
     """The request to refuse."""
     return intake_service_pb2.RefuseIntakeRequest(
-        act=act_to_pb(act), request_id=question.request_id, reason=_REASONS[question.reason], words=question.words
+        act=act_to_pb(act),
+        request_id=question.request_id,
+        reason=_REASONS[question.reason],
+        words=question.words,
+        signature=question.signature,
     )
 
 
@@ -99,7 +110,10 @@ def refuse_question_from_pb(request: intake_service_pb2.RefuseIntakeRequest) -> 
         MalformedError: ENUM_VALUE for a reason that this version does not know.
     """
     return RefuseQuestion(
-        request_id=request.request_id, reason=read_word(_REASONS, request.reason), words=request.words
+        request_id=request.request_id,
+        reason=read_word(_REASONS, request.reason),
+        words=request.words,
+        signature=request.signature if request.HasField("signature") else None,
     )
 
 

@@ -58,19 +58,27 @@ class IntakePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseQuestion:
-    """Which request is to be answered; for a fetch, fewer fields than were asked for when some are named."""
+    """Which request is to be answered; for a fetch, fewer fields than were asked for when some are named.
+
+    `signature`: by the officer's own key over `release_bytes`, base64 of 64 bytes; a fetch is not released without.
+    """
 
     request_id: str
     fields: frozenset[str] = frozenset()
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseQuestion:
-    """Which request is to be refused, why, and the sentence that the asker reads."""
+    """Which request is to be refused, why, and the sentence that the asker reads.
+
+    `signature`: by the officer's own key over `refuse_bytes`, base64 of 64 bytes; may be left out.
+    """
 
     request_id: str
     reason: RefusalReason
     words: str
+    signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
