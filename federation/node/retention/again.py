@@ -1,7 +1,9 @@
-"""Orders and deletion receipts that expired on their way are said again, until the other side has them.
+"""What a province must learn, however long it was away, is said again when it expired on its way, until it is there.
 
 A province may be away for longer than a statement lives; what it must destroy, or be told was destroyed, does not lapse
-with the message. The same words go out under a new statement, once for each that expired; an order keeps its day.
+with the message, nor does the owner's answer to a correction that it filed. The same words go out under a new
+statement, once for each that expired; an order keeps its day, and of the answers to one correction the newest counts,
+whatever the order they arrive in. What was erased or withdrawn meanwhile is not said again.
 Source: PIPL article 47, DESIGN section 3 (delivery).
 """
 
@@ -17,24 +19,28 @@ from federation.node.node import Node
 from federation.node.retention.order_records import find_order, put_order
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
 from federation.node.send import Cause, Draft, make_ready, record_message
+from federation.node.subjects.corrections.judges import ANSWER_KIND
 from federation.node.trust import InForce
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
 from federation.protocol.statement import decode_statement
 from federation.store.exchange_log import GroupTransaction, find_entry
-from federation.store.messages import StoredMessage, load_body, load_message
+from federation.store.messages import StoredMessage, find_body, load_body, load_message
 from federation.store.outbox import list_expired
 from federation.store.records import Record, find_record, put_records
 
 AGAIN: Final = "erasure-again"
+_KINDS: Final = (ORDER_KIND, RECEIPT_KIND, ANSWER_KIND)
 
 
 async def say_again(node: Node, *, in_force: InForce) -> int:
     """Says again what expired before the other side had it, and returns how many there were."""
     said = 0
-    for message_id in list_expired(node.database, (ORDER_KIND, RECEIPT_KIND)):
+    for message_id in list_expired(node.database, _KINDS):
         if find_record(node.database, AGAIN, message_id, replica=True) is not None:
+            continue
+        if find_body(node.database, message_id) is None:
             continue
         message = load_message(node.database, "sent", message_id)
         said += (await node.sequencer.commit(partial(_say_again, node, in_force, message))).value

@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.retention.ended import destroy_ended
+from federation.node.retention.orders import order_erasure
 from federation.node.subjects.corrections import desk
+from federation.node.subjects.corrections.judges import ANSWER_KIND
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.ids import parse_agency_id
+from federation.protocol.ids import Pair, parse_agency_id
+from federation.store.messages import StoredMessage, list_messages
 from federation.wire.lookups.corrections.values import CorrectionStanding, CorrectionStep
+from federation.wire.retention.values import ErasureQuestion
+from tests.node.retention.released import Border
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, act
-from tests.node.subjects.corrections.case import correcting, registered
+from tests.node.subjects.corrections.case import Case, correcting, registered
 
 KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
 
@@ -140,3 +146,55 @@ async def test_answers_in_reverse_order_leave_the_newest(tmp_path: Path, monkeyp
 
         (seen,) = await case.lines(YUSHAN_HALL, everything=True)
         assert (seen.standing, seen.deadline.extended_by) == (CorrectionStanding.DENIED, 5)
+
+
+async def test_answer_that_expired_on_its_way_is_said_again(tmp_path: Path, monkeypatch) -> None:
+    """The filing province was away for longer than a statement lives: it learns the end when it is back, once."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        await expire_answer(case, opened.correction_id)
+        (before,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert before.standing is CorrectionStanding.OPEN
+
+        for _ in range(2):
+            await destroy_ended(case.rig[ZHEJIANG])
+            await case.rig.drain()
+
+        (seen,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert (seen.standing, seen.answer) == (CorrectionStanding.DENIED, "与户口簿不符")
+        assert len(answers(case)) == 3  # opened, denied, denied once more
+        await Border(case.rig, tmp_path, None).verify()
+
+
+async def test_answer_that_was_ordered_erased_is_not_said_again(tmp_path: Path, monkeypatch) -> None:
+    """What its sender took back stays unsaid, and the rest of the round goes on."""
+    async with registered(tmp_path, monkeypatch) as case:
+        opened = (await case.file()).line
+        await expire_answer(case, opened.correction_id)
+        question = ErasureQuestion(message_id=answers(case)[-1].id, words="误发 in error")
+        await order_erasure(case.rig[ZHEJIANG], question, caller=HALL, act=act("erasure.order", "F01"))
+
+        await destroy_ended(case.rig[ZHEJIANG])
+        await case.rig.drain()
+
+        assert len(answers(case)) == 2
+        (seen,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert seen.standing is CorrectionStanding.OPEN
+
+
+async def expire_answer(case: Case, correction_id: str) -> None:
+    """The desk denies while the line is cut, which stays so for longer than a statement lives."""
+    faults = case.rig.faults(ZHEJIANG, JIANGXI)
+    await case.rig.drain()
+    faults.cut = True
+    step = CorrectionStep(correction_id=correction_id, words="与户口簿不符")
+    await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+    case.rig.clock.advance(seconds=case.rig.agreement.statement_lifetime.total_seconds() + 60)
+    case.rig[ZHEJIANG].wake_delivery(JIANGXI)
+    await case.rig.drain()
+    faults.cut = False
+
+
+def answers(case: Case) -> list[StoredMessage]:
+    pair = Pair(ZHEJIANG, JIANGXI)
+    return list_messages(case.rig[ZHEJIANG].database, "sent", pair=pair, after_seq=0, limit=99, kinds=(ANSWER_KIND,))
