@@ -80,26 +80,26 @@ def record_reply(node: Node, transaction: GroupTransaction, incoming: Incoming, 
     return ready.id
 
 
-def load_cited(node: Node, incoming: Incoming) -> StoredMessage:
-    """The request of ours that a reply cites, which went to that very node.
+def load_cited(node: Node, incoming: Incoming, *, of: frozenset[str]) -> StoredMessage:
+    """The request of ours that a reply cites: of one of those kinds, and it went to that very node.
 
     Raises:
         MalformedError: REPLY_UNASKED.
     """
     statement, cited = incoming.statement, incoming.statement.in_reply_to
     request = find_by_digest(node.database, "sent", cited) if cited is not None else None
-    if request is None or request.pair.recipient != statement.sender.node:
+    if request is None or request.pair.recipient != statement.sender.node or request.kind not in of:
         raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
     return request
 
 
-def take_reply(node: Node, incoming: Incoming) -> Judgement:
-    """Takes a reply in, if it is one.
+def take_reply(node: Node, incoming: Incoming, *, to: str) -> Judgement:
+    """Takes a reply in, if it is one to a request of that kind.
 
     Raises:
         MalformedError: as `load_cited`.
     """
-    return _reply_to(node, incoming, load_cited(node, incoming))
+    return _reply_to(node, incoming, load_cited(node, incoming, of=frozenset({to})))
 
 
 def _reply_to(
@@ -110,12 +110,15 @@ def _reply_to(
     ends: datetime | None = None,
     handle: str | None = None,
 ) -> Judgement:
-    """Writes down the reply to a request.
+    """Writes down the reply to a request. The first one stands: another one is refused and not kept.
 
     `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `handle` of a hit
     is kept with the request that it came of.
     """
     statement, cited = incoming.statement, request.digest
+    first = records.find_reply_line(node.database, cited)
+    if first is not None and first.message_id != statement.id:
+        return _refused(RuleError("REPLY_TWICE", "the request that this answers was answered before"))
     reply = records.Reply(request=cited, message_id=statement.id, ends=ends)
 
     def apply(transaction: GroupTransaction) -> None:
@@ -138,21 +141,27 @@ def _reply_to(
 
 
 def take_lookup_reply(
-    node: Node, incoming: Incoming, *, ends: datetime | None = None, handle: str | None = None
+    node: Node,
+    incoming: Incoming,
+    request: StoredMessage,
+    *,
+    ends: datetime | None = None,
+    handle: str | None = None,
 ) -> Judgement:
-    """Takes in the reply to a look-up, in its time.
+    """Takes in the reply to a look-up, in its time, from an office that answers for its province.
 
     One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
-
-    Raises:
-        MalformedError: as `load_cited`.
     """
-    request = load_cited(node, incoming)
     tolerance = node.trust.in_force.agreement.clock_tolerance
+    if incoming.statement.sender.agency.kind != POLICE:
+        return _refused(RuleError("REPLY_OFFICE", "expected a police office to answer for its province"))
     if node.now() > statement_of(request).expires + tolerance:
-        too_late = RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
-        return Judgement(decision=refused_by_rule(too_late), apply=write_nothing)
+        return _refused(RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again"))
     return _reply_to(node, incoming, request, ends=ends, handle=handle)
+
+
+def _refused(error: RuleError) -> Judgement:
+    return Judgement(decision=refused_by_rule(error), apply=write_nothing)
 
 
 def statement_of(message: StoredMessage) -> Statement:

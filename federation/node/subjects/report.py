@@ -299,7 +299,7 @@ def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgeme
 def _judge_report(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     del in_force
     decode_report(only_item(incoming.body), given_by=incoming.statement.sender.node)
-    return take_reply(node, incoming)
+    return take_reply(node, incoming, to=REQUEST_KIND)
 
 
 SUBJECT: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from federation.domain.lookup.asking import (
     decode_answer_item,
+    decode_fetch_item,
     decode_release_item,
+    decode_search_item,
 )
 from federation.domain.lookup.case import decode_case, verify_case_follows
 from federation.domain.lookup.refusal import decode_refusal
@@ -15,12 +17,16 @@ from federation.domain.permit_policy import Occasion
 from federation.node.judgement import Incoming, Judgement
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
-from federation.node.lookups.replies import only_item, take_lookup_reply
+from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.replies import load_cited, only_item, take_lookup_reply
 from federation.node.node import Node
 from federation.node.permits.ruling import agency_facts
 from federation.node.trust import InForce
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.policy import decide
+from federation.store.messages import find_body
+
+_SEARCH, _FETCH = frozenset({SEARCH_KIND}), frozenset({FETCH_KIND})
 
 
 def judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
@@ -49,20 +55,46 @@ def judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
 
 
 def judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    """Takes in hit or no hit, the reply to a search of ours."""
-    del in_force
+    """Takes in hit or no hit, the reply to a search of ours.
+
+    Raises:
+        MalformedError: REPLY_UNASKED when it answers no search, or another look-up than the one it cites.
+    """
     answer = decode_answer_item(only_item(incoming.body))
-    return take_lookup_reply(node, incoming, ends=answer.expires, handle=answer.handle)
+    request = load_cited(node, incoming, of=_SEARCH)
+    body = find_body(node.database, request.id)  # None when it has been erased since
+    if body is not None:
+        _verify_same(answer.lookup_id, decode_search_item(only_item(body), in_force.agreement.realm).lookup_id)
+    return take_lookup_reply(node, incoming, request, ends=answer.expires, handle=answer.handle)
 
 
 def judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    """Takes in the fields that were released to us, the reply to a fetch of ours."""
+    """Takes in the fields that were released to us, the reply to a fetch of ours.
+
+    A province that hands over more than was asked for is refused, and nothing of it is kept.
+
+    Raises:
+        MalformedError: REPLY_UNASKED when it answers no fetch, or another look-up or handle than the one it cites.
+    """
     release = decode_release_item(only_item(incoming.body), in_force.agreement.realm)
-    return take_lookup_reply(node, incoming, ends=release.expires)
+    request = load_cited(node, incoming, of=_FETCH)
+    body = find_body(node.database, request.id)
+    if body is not None:
+        asked = decode_fetch_item(only_item(body))
+        _verify_same((release.lookup_id, release.handle), (asked.lookup_id, asked.handle))
+        if not release.fields.keys() <= asked.fields:
+            beyond = RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
+            return Judgement(decision=refused_by_rule(beyond), apply=write_nothing)
+    return take_lookup_reply(node, incoming, request, ends=release.expires)
 
 
 def judge_refusal(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
     """Takes in that a person at the other side's desk refused, the reply to a search or a fetch of ours."""
     del in_force
     decode_refusal(only_item(incoming.body))
-    return take_lookup_reply(node, incoming)
+    return take_lookup_reply(node, incoming, load_cited(node, incoming, of=_SEARCH | _FETCH))
+
+
+def _verify_same(told: object, asked: object) -> None:
+    if told != asked:
+        raise MalformedError("REPLY_UNASKED", "expected a reply to the very look-up that it cites")
