@@ -18,6 +18,7 @@ _NETWORK = "检查节点是否运行、地址与证书是否对应 | check that 
 
 NEXT_STEPS: Final[Mapping[str, str]] = {
     "AGENCY_ELSEWHERE": "换用本节点的单位:--agency | take an agency of this node: --agency",
+    "AGENCY_ID": "写作 省/区划代码/类别 | write province/county/kind, such as zhejiang/330822/police",
     "AGENCY_PROFILE": "换用上列单位之一 | take one of the agencies listed",
     "AGREEMENT_BEHIND": "稍候再试:节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
     "AGREEMENT_MISSING": "先发布协议 | publish the agreement first: bridgehead agreement publish",
@@ -38,6 +39,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "CASE_CLOSED": "另立新案:bridgehead lookup case open | open a new case: bridgehead lookup case open",
     "CASE_COUNTIES": "写明外省的县:--county | name a county of another province: --county",
     "CASE_COUNTY_UNKNOWN": "核对区划代码:须属四省 | check the code: it must lie in a member province",
+    "CASE_EXISTS": "换一个编号,或用原案件 | take another number, or go on with that case: bridgehead lookup history",
     "CASE_ID": "核对案件编号的写法,如 YS-2026-0042 | check how the number is written, such as YS-2026-0042",
     "CASE_LEADER": "写领导的化名:--leader | give the leader's pseudonym: --leader",
     "CASE_LETTER": "写明协作函号:--letter | give the letter's number: --letter",
@@ -56,8 +58,10 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "CITIZEN_NUMBER_FUTURE": "演示人员只能用于演示节点 | synthetic people are for demo nodes only",
     "CITIZEN_NUMBER_LENGTH": _NUMBER,
     "COLUMN": "首行写字段名:bridgehead permit import --help | the first line names the fields: see --help",
+    "CORRECTION_ENDED": "查看结果:bridgehead subject corrections --all | see what came of it: bridgehead subject corrections --all",
     "CORRECTION_NOT_OURS": "由签发省决定,进度见清单 | the owner decides: see bridgehead subject corrections",
     "CORRECTION_UNKNOWN": "核对编号:bridgehead subject corrections --all | compare the id with the list: --all",
+    "CORRECTION_VALUE": "照证件写成一行:--value | one line, as the card has it: --value",
     "COUNTERSIGN_LEADER": "由案件领导会签 | the case's leader countersigns, naming themselves: --officer",
     "COUNTERSIGN_SELF": "由未在本案查询过的人会签 | somebody who has not asked in the case countersigns",
     "DIGEST_READER": "只有本单位案件领导可查他人 | only a leader of the office reads another's: --officer, --key",
@@ -65,8 +69,11 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "ENDORSEMENT_TOO_EARLY": "到期前一个月内再办 | come back in the month before the full year",
     "ERASURE_DONE": "查看删除通知与回执:bridgehead erasure list | see the orders and receipts: bridgehead erasure list",
     "EXTENSION_PAST_ANSWER": "缩短延期:--days | take fewer days: --days",
+    "EXTENSION_TOO_LONG": "缩短延期:--days | take fewer days: --days",
+    "EXTENSION_USED": "只能延期一次:准予或不予 | it is extended once only: grant or deny it",
     "FEDERATION_FILE": "先启动演示,或用 --client 指明单位配置 | start the demo first, or name a profile with --client",
     "FIELD_NOT_CORRECTABLE": "这一项按签注、注销等步骤改变 | this field changes by the steps of the law only",
+    "FIELD_RULE": "照 --help 填写上列各项 | fill in what is named above as the command's --help says",
     "FILE_EMPTY": "文件中没有数据行 | the file holds no rows: check which file it is",
     "FILE_ENCODING": "另存为“CSV UTF-8”,或加 --encoding gb18030 | save as 'CSV UTF-8', or add --encoding gb18030",
     "FILE_MISSING": "核对文件路径 | check the path of the file",
@@ -80,19 +87,27 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "HOME_EXISTS": "换一个空文件夹 | take another, empty folder",
     "HOME_MISSING": "先建节点:bridgehead node init | make the node first: bridgehead node init",
     "IDENTITY_UNPROVEN": "出示户籍地材料:加 --paper 文件 | show a paper of the household place: --paper FILE",
+    "INTAKE_ANSWERED": "查看已办:bridgehead lookup inbox --all | see what was done: bridgehead lookup inbox --all",
     "INTAKE_EXPIRED": "时限已过,对方可重新查询 | its time is over: the other side may ask again",
+    "INTAKE_REFUSED": "查看已办:bridgehead lookup inbox --all | see what was done: bridgehead lookup inbox --all",
     "INTAKE_UNKNOWN": "照抄编号:bridgehead lookup inbox | copy the id from: bridgehead lookup inbox",
     "ISSUE_DATE": "签发日期不得晚于今天 | take a day of issue up to today",
     "JSON_OBJECT": "照 bridgehead policy explain --help 写一个 JSON 对象 | write one JSON object",
     "JSON_SYNTAX": "改正 JSON 的写法 | mend the JSON where the error says",
+    "KEY_EXISTS": "换一个文件名:旧密钥从不覆盖 | take another file: an old key is never overwritten",
+    "KEY_FILE_MODE": "只许本人读:chmod 600 文件 | let nobody else read it: chmod 600 FILE",
+    "KEY_MISSING": "核对密钥文件:--key;没有则 bridgehead lookup key new | check the file, or make one: lookup key new",
     "LOG_FORKED": "保全两本日志,立即联系对方管理员 | keep both logs, and call the operators of both nodes",
     "LOG_UNKNOWN": "写明协议中的节点或其网址 | name a node of the agreement or its read URL",
     "LOOKUP_FIELD": "照字段名写,每次至少一项:--field | name at least one field as listed: --field",
     "LOOKUP_FORM": _ONE,
     "LOOKUP_UNKNOWN": "照抄记录中的查询号:bridgehead lookup history | copy the id from: bridgehead lookup history",
     "LOOKUP_WILDCARD": _ONE,
+    "METHOD_DENIED": "换用上列类别的单位:--agency | take an agency of the kind named: --agency",
+    "NODE_NAME": "写 zhejiang、jiangxi、fujian 或 anhui | write zhejiang, jiangxi, fujian or anhui",
     "NOTHING_OWED": "已有答复:bridgehead lookup history | it was answered: bridgehead lookup history",
     "NOT_AN_AGENCY": "该单位不在协议中:联系节点管理员 | the agreement does not name it: tell the node's operator",
+    "NOT_A_MEMBER": "写协议成员:bridgehead agreement show | name a member: bridgehead agreement show",
     "NOT_INTAKE": "受理岗由协议定为一个单位 | one office answers for a province: use its profile",
     "NUMBER_DISAGREES": "先申请更正公民身份号码 | file a correction of the citizen number first",
     "OFFICER": "化名用 1 至 64 个字母、数字、- 或 _ | a pseudonym of 1 to 64 letters, digits, - and _",
@@ -147,13 +162,26 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "VERSION_CONFLICT": "别人刚改过:先查看再办 | somebody just changed it: look at it, then do it again",
 }
 """By reason."""
+FIELD_STEPS: Final[Mapping[str, str]] = {
+    "case_id": NEXT_STEPS["CASE_ID"],
+    "citizen_number": NEXT_STEPS["CITIZEN_NUMBER_FORM"],
+    "correction_id": NEXT_STEPS["CORRECTION_UNKNOWN"],
+    "counties": "六位区划代码,如 330822:--county | a code of six digits, such as 330822: --county",
+    "leader": "领导的化名用字母、数字、- 或 _:--leader | a pseudonym of letters, digits, - and _: --leader",
+    "letter": NEXT_STEPS["CASE_LETTER"],
+    "lookup_id": NEXT_STEPS["LOOKUP_UNKNOWN"],
+    "officer": NEXT_STEPS["OFFICER"],
+    "request_id": NEXT_STEPS["INTAKE_UNKNOWN"],
+    "words": "写一句话说明:--words | say why in one sentence: --words",
+}
+"""By the field that is not of its form (FIELD_RULE), as it is named in a message."""
 _RULE: Final = "rule-"
 """How the name of a look-up's own rule begins where a deciding policy is named."""
 
 
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
     """Finds what to do next, one line a step; none when nothing is known to work."""
-    told = NEXT_STEPS.get(error.reason)
+    told = _field_step(error) if error.reason == "FIELD_RULE" else NEXT_STEPS.get(error.reason)
     again = _again(error) if isinstance(error, UnavailableError) and "request_id" in error.facts else None
     if told is not None or again is not None:
         return tuple(filter(None, (told, again)))
@@ -162,6 +190,12 @@ def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
     if isinstance(error, CorruptError):
         return ("停止办理,立即联系节点管理员 | stop, and call the node's operator",)
     return ()
+
+
+def _field_step(error: BridgeheadError) -> str:
+    """About the field itself, whatever it lies in: `act.officer`, `counties[0]`."""
+    field = str(error.facts.get("field", "")).rpartition(".")[2].partition("[")[0]
+    return FIELD_STEPS.get(field, NEXT_STEPS["FIELD_RULE"])
 
 
 def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from federation.cli.next_step import NEXT_STEPS
+import pytest
+
+from federation.cli.next_step import NEXT_STEPS, find_next_steps
 from federation.protocol import errors
 
 PACKAGE = Path(errors.__file__).parents[1]
@@ -16,7 +18,7 @@ BY_CLASS = frozenset({"UnavailableError", "CorruptError"})
 SAID_BY_ANOTHER_NODE = frozenset(
     {
         "BODY_ITEMS", "CASE_OTHER", "CASE_STEP", "CASE_VERSION", "COSIGN_REFUSED", "JSON_TYPE", "LOOKUP_VALUE", "REPLY_UNASKED",
-        "REPORT_DATE", "REPORT_SIZE", "SECOND_UNASKED", "REPLY_TOO_LATE",
+        "REPORT_DATE", "REPORT_SIZE", "SECOND_UNASKED", "REPLY_BEYOND", "REPLY_OFFICE", "REPLY_TOO_LATE", "REPLY_TWICE",
     }
 )  # fmt: skip
 """Of messages between nodes: no person at a command can change them."""
@@ -61,3 +63,19 @@ def test_excused_reasons_are_still_raised_and_have_no_step() -> None:
 def test_next_steps_stand_in_the_order_of_their_reasons() -> None:
     """So that two who add one find the same place."""
     assert list(NEXT_STEPS) == sorted(NEXT_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("case_id", "CASE_ID"),
+        ("act.officer", "OFFICER"),
+        ("request_id", "INTAKE_UNKNOWN"),
+        ("rows[3].note", "FIELD_RULE"),
+    ],
+)
+def test_field_that_is_not_of_its_form_has_the_step_of_that_field(field: str, reason: str) -> None:
+    """A clerk is shown how a case number is written, not a pattern alone."""
+    error = errors.MalformedError("FIELD_RULE", "does not match regex pattern", field=field)
+
+    assert find_next_steps(error) == (NEXT_STEPS[reason],)

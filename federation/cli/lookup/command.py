@@ -184,6 +184,7 @@ def fetch(
     """Fetch (调取) named fields of one hit, signed by the officer's own key."""
     from federation.cli.lookup import view
     from federation.cli.lookup.officer_key import load_officer_key, sign_fetch
+    from federation.cli.next_step import find_rule_steps
     from federation.protocol.ids import parse_node_name
 
     question = sign_fetch(
@@ -197,6 +198,9 @@ def fetch(
     result = desk.ask(lambda client: client.lookups.fetch(act, question))
     told = {"request_id": desk.request_id, "node": question.node, **view.fetch_object(result, full=full)}
     show(desk, told, view.fetch_lines(result, full=full))
+    if result.ruling is not None and result.ruling.decision.allowed:
+        for step in find_rule_steps(result.policies):
+            say(f"  -> {step}")
     end(view.fetch_code(result.outcome))
 
 

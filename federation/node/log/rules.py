@@ -30,8 +30,13 @@ _REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 
 
 def refusal_rule(error: RuleError) -> str:
-    """The name of the rule that refused, as a leaf has it: `rule-handle-expired` for HANDLE_EXPIRED."""
-    return f"rule-{error.reason.lower().replace('_', '-')}"
+    """The name of the rule that refused, as a leaf has it."""
+    return rule_name(error.reason)
+
+
+def rule_name(reason: str) -> str:
+    """The name of the rule with that reason: `rule-handle-expired` for HANDLE_EXPIRED."""
+    return f"rule-{reason.lower().replace('_', '-')}"
 
 
 def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:

@@ -30,7 +30,7 @@ from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
 from federation.node.lookups.watch.glass import begin_notice, put_notice
 from federation.node.node import Node
 from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
-from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.errors import ConflictError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.identity import calling_desk
@@ -48,7 +48,7 @@ async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: 
 
     Raises:
         MalformedError, RuleError: as `open_case`, `open_break_glass` and `begin_notice`.
-        ConflictError: VERSION_CONFLICT when the number was used before; REQUEST_ID_REUSED.
+        ConflictError: CASE_EXISTS when the number was used before; REQUEST_ID_REUSED.
     """
     terms = CaseTerms(
         letter=question.letter,
@@ -72,7 +72,13 @@ async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: 
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
 
-    return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED, home=home), case, write)
+    try:
+        return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED, home=home), case, write)
+    except ConflictError as conflict:
+        if records.find_case(node.database, node.name, case.case_id, told=False) is None:
+            raise
+        taken = f"a case {case.case_id} was opened in {node.name} before; expected a number of its own"
+        raise ConflictError("CASE_EXISTS", taken) from conflict
 
 
 async def end_case(node: Node, case_id: str, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:

@@ -192,6 +192,36 @@ async def test_fetch_finds_its_search_by_the_handle(tmp_path: Path) -> None:
         assert elsewhere.policies == ("rule-handle-unknown",)
 
 
+async def test_fetch_that_the_other_side_refuses_by_rule_is_told_in_words(tmp_path: Path) -> None:
+    """A handle used under another case is refused over there; the officer reads why, not a bare name of a rule."""
+    async with office(tmp_path) as found:
+        await found.open()
+        await found.open("CASE-2026-0002")
+        handle = await hit(found)
+        key = Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())
+        register_officer_key(found.home, YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
+        asked = sign_fetch(key, case_id="CASE-2026-0002", node=ZHEJIANG, handle=handle, fields=FIELDS)
+
+        result = await fetch(found, asked)
+
+        assert (result.outcome, result.policies) == (Outcome.REFUSED, ("rule-handle-case",))
+        assert (result.title_zh, result.title_en) == ("凭据属于另一案件", "The handle belongs to another case")
+
+
+async def test_case_number_that_was_used_before_is_told_as_such(tmp_path: Path) -> None:
+    """The second opening names the number that is taken, and changes nothing."""
+    async with office(tmp_path) as found:
+        await found.open()
+
+        with pytest.raises(ConflictError) as caught:
+            await found.open(leader="leader-2")
+
+        assert (caught.value.reason, CASE in caught.value.message) == ("CASE_EXISTS", True)
+        kept = records.find_case(found.rig[JIANGXI].database, JIANGXI, CASE, told=False)
+        assert kept is not None
+        assert kept.leader == "leader-1"
+
+
 # ---- a repeat
 
 

@@ -12,6 +12,7 @@ from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refus
 from federation.node.log.rules import refusal_rule
 from federation.node.lookups import records
 from federation.node.lookups.arrivals import LOOK_SECONDS, received_key
+from federation.node.lookups.asking.refusals import rule_titles
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import MessageId
@@ -119,16 +120,17 @@ def _desk_decision(refusal: Refusal) -> Decision:
 
 
 def _decision_of(node: Node, policies: Sequence[str]) -> Decision:
-    """The other side's refusal in our words: its leaf names the policies, and our agreement holds their text."""
+    """The other side's refusal in our words: its leaf names the policies or the rule, and we hold their text."""
     book = node.trust.in_force.policies.policies
-    known = [book[name] for name in policies if name in book]
+    policy_titles = {name: (book[name].title_zh, book[name].title_en) for name in policies if name in book}
+    titles = [found for name in policies if (found := policy_titles.get(name) or rule_titles(name)) is not None]
     return Decision(
         verdict=Verdict.REFUSED,
         policies=tuple(policies),
         fields=frozenset(),
         reason=Grounds.FORBIDDEN,
-        title_zh=";".join(policy.title_zh for policy in known),
-        title_en="; ".join(policy.title_en for policy in known),
+        title_zh=";".join(title_zh for title_zh, _ in titles),
+        title_en="; ".join(title_en for _, title_en in titles),
     )
 
 

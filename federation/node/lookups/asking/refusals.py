@@ -15,7 +15,7 @@ from federation.domain.lookup.asking import Selector, SelectorKind
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup.report import DEFERRED_PURPOSE, Given
 from federation.domain.lookup_policy import basis_of
-from federation.node.log.rules import refusal_rule
+from federation.node.log.rules import refusal_rule, rule_name
 from federation.node.permits.ruling import Errand
 from federation.node.subjects.given import put_given
 from federation.protocol.errors import RuleError
@@ -57,9 +57,32 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "This agency got no such handle of that province",
             "先查询:bridgehead lookup search",
         ),
+        "HANDLE_ASKER": (
+            "凭据发给了另一民警",
+            "The handle was given to another officer",
+            "以本人名义重新查询:bridgehead lookup search",
+        ),
+        "HANDLE_CASE": (
+            "凭据属于另一案件",
+            "The handle belongs to another case",
+            "在本案下重新查询:bridgehead lookup search",
+        ),
+        "HANDLE_EXPIRED": (
+            "凭据已失效",
+            "The handle has ended",
+            "重新查询:bridgehead lookup search",
+        ),
     }
 )
 """Of each rule: the title in Chinese and in English, and what to do in Chinese; the rule's own sentence is English."""
+
+
+def rule_titles(name: str) -> tuple[str, str] | None:
+    """What a rule of a look-up says by its name in a leaf, such as `rule-handle-case`, in Chinese and in English.
+
+    None for a name that is none of them, such as that of a policy.
+    """
+    return next((words[:2] for reason, words in _WORDS.items() if rule_name(reason) == name), None)
 
 
 def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
