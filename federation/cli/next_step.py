@@ -58,7 +58,7 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "CITIZEN_NUMBER_FUTURE": "演示人员只能用于演示节点 | synthetic people are for demo nodes only",
     "CITIZEN_NUMBER_LENGTH": _NUMBER,
     "COLUMN": "首行写字段名:bridgehead permit import --help | the first line names the fields: see --help",
-    "CORRECTION_ENDED": "查看结果:bridgehead subject corrections --all | see what came of it: bridgehead subject corrections --all",
+    "CORRECTION_ENDED": "查看结果:bridgehead subject corrections --all | see the list: subject corrections --all",
     "CORRECTION_NOT_OURS": "由签发省决定,进度见清单 | the owner decides: see bridgehead subject corrections",
     "CORRECTION_UNKNOWN": "核对编号:bridgehead subject corrections --all | compare the id with the list: --all",
     "CORRECTION_VALUE": "照证件写成一行:--value | one line, as the card has it: --value",
