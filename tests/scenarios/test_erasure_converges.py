@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -21,14 +23,17 @@ from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND,
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.order_records import list_orders
 from federation.node.retention.orders import order_erasure
+from federation.node.retention.questions import QUESTION_KINDS, REPORT_KINDS
+from federation.node.subjects import report as subject
 from federation.protocol.errors import ConflictError
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import find_leaf
-from federation.store.messages import StoredMessage, find_body
+from federation.store.messages import StoredMessage, find_body, list_held
+from federation.wire.lookups.values import ReportQuestion
 from federation.wire.retention.values import ErasureQuestion
-from tests.node.retention.released import Border, border
-from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act
+from tests.node.retention.released import NUMBER, Border, border
+from tests.node.rig import JIANGXI, NODES, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
 
 SIDES = (ZHEJIANG, JIANGXI)
 HANDED = {ZHEJIANG: (RELEASE_KIND, ANSWER_KIND), JIANGXI: (SEARCH_KIND, FETCH_KIND)}
@@ -52,6 +57,9 @@ class Erasing(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.found: Border = self.run(self.stack.enter_async_context(border(Path(self.folder.name))))
+        rig = self.found.rig
+        fresh = rig.agreement.fresh_until_time + timedelta(days=60)
+        rig.put_in_force(replace(rig.agreement, fresh_until_time=fresh, expires_time=fresh))
 
     def run(self, doing):
         return self.loop.run_until_complete(doing)
@@ -81,6 +89,16 @@ class Erasing(RuleBasedStateMachine):
             self.cases += 1
             self.run(self.found.open_case(self.case))
         self.is_open = not self.is_open
+
+    @rule()
+    def report(self) -> None:
+        """The person asks at a counter of the asking province who asked about them; all four answer."""
+        self.heal()
+        question = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
+        given = act("subject.access", "F01")
+        page = self.run(subject.report(self.found.rig[JIANGXI], question, caller=YUSHAN_HALL, act=given))
+        assert {province.outcome for province in page.provinces} == {Outcome.HIT}
+        self.heal()
 
     @precondition(lambda self: self.hours < MOST_HOURS)
     @rule(hours=st.sampled_from((1, 8, 12)))
@@ -144,9 +162,9 @@ class Erasing(RuleBasedStateMachine):
         if self.is_open:
             self.run(self.found.close_case(self.case))
         self.heal()
-        self.found.rig.clock.advance(hours=2)  # nobody waits for an answer any more
+        self.found.rig.clock.advance(days=8)  # nobody waits for an answer, or reads a report, any more
         for _ in range(2):
-            for at in SIDES:
+            for at in NODES:
                 self.run(destroy_ended(self.found.rig[at]))
             self.heal()
         for kind in HANDED[ZHEJIANG]:
@@ -155,6 +173,9 @@ class Erasing(RuleBasedStateMachine):
                     self._require_gone(message)
         for message in self._sent(JIANGXI):
             self._require_gone(message)
+        for at in NODES:
+            kinds = QUESTION_KINDS | REPORT_KINDS
+            assert list_held(self.found.rig[at].database, kinds, after_leaf=-1, limit=1) == []
         for at in SIDES:
             for order in list_orders(self.found.rig[at].database):
                 assert order.receipted is not None

@@ -17,6 +17,7 @@ from federation.store.messages import (
     _encode_body,  # the form that bodies had before they had keys of their own
     erase_body,
     find_body,
+    list_held,
     load_body,
     open_body,
     put_body,
@@ -139,3 +140,17 @@ def test_scrub_runs_on_each_database_and_changes_nothing_else(database: Database
 
 def _files(path: Path) -> bytes:
     return b"".join(each.read_bytes() for each in path.parent.glob(f"{path.name}*"))
+
+
+def test_list_held_gives_messages_whose_body_is_here_in_the_order_of_their_leaves(database: Database) -> None:
+    """Behind a leaf, of the kinds named, page by page; what was erased is left out."""
+    for number in (3, 1, 2, 4):
+        run(database, send(number))
+    run(database, lambda tx: erase_body(tx, message_id_of(1)))
+
+    found = list_held(database, ("permit.sync",), after_leaf=-1, limit=9)
+
+    assert [message.id for message in found] == [message_id_of(3), message_id_of(2), message_id_of(4)]
+    first = list_held(database, ("permit.sync",), after_leaf=-1, limit=1)
+    assert list_held(database, ("permit.sync",), after_leaf=first[0].leaf_index, limit=9) == found[1:]
+    assert list_held(database, ("lookup.search",), after_leaf=-1, limit=9) == []

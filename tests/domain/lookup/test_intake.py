@@ -20,6 +20,8 @@ from federation.domain.lookup.intake import (
     escalation_due,
     in_order,
     mask_person,
+    refuse_bytes,
+    release_bytes,
     second_due,
     verify_waiting,
 )
@@ -155,3 +157,22 @@ def test_reply_never_outlives_its_request_but_by_the_clocks_tolerance(left):
     life = reply_lifetime(now + left, now, MINUTE)
 
     assert life == max(left, timedelta(0)) + MINUTE
+
+
+def test_what_an_officer_signs_at_the_desk_is_one_act_on_one_request():
+    """A signature to release does not refuse, nor release another request, other fields, or for another officer."""
+    office, other = parse_agency_id("zhejiang/330112/police"), parse_agency_id("zhejiang/330822/police")
+    released = {
+        release_bytes(agency, officer, request_id=request, fields=fields)
+        for agency in (office, other)
+        for officer in ("officer-1", "officer-2")
+        for request in ("r-1", "r-2")
+        for fields in (frozenset[str](), frozenset({"status"}), frozenset({"status", "holder_name"}))
+    }
+    refused = {
+        refuse_bytes(office, "officer-1", request_id=request, reason=reason, words=words)
+        for request in ("r-1", "r-2")
+        for reason in ("other", "too_broad")
+        for words in ("a", "b")
+    }
+    assert (len(released), len(refused), released & refused) == (24, 8, set())
