@@ -20,7 +20,7 @@ from typer._click.core import Command, Context
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from federation.cli.next_step import find_next_steps
+from federation.cli.next_step import NEXT_STEPS, find_next_steps
 from federation.cli.output import exit_code
 from federation.protocol.errors import BridgeheadError
 
@@ -117,7 +117,7 @@ def _run(given: list[str]) -> int:
         return exit_code(error)
     except OSError as error:
         _raise_when_debugging()
-        _tell(f"{error.strerror}: {error.filename}", "FILE", (), as_json=_wants_json(given))
+        _tell(f"{error.strerror}: {error.filename}", "FILE", (NEXT_STEPS["FILE"],), as_json=_wants_json(given))
         return 1
     except Exception as error:  # noqa: BLE001 - a clerk is shown no traceback
         _raise_when_debugging()
