@@ -211,8 +211,12 @@ def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
 
 
 def _again(error: UnavailableError) -> str:
+    return again_step(str(error.facts["request_id"]))
+
+
+def again_step(request_id: str) -> str:
     """How to repeat it: under the same id it is done once, whatever became of the first try."""
-    option = f"--request-id {error.facts['request_id']}"
+    option = f"--request-id {request_id}"
     return (
         f"没有丢失任何内容。稍后用同一命令加 {option} 重试,只办一次"
         f" | nothing was lost: run the same command with {option}, it is done once"

@@ -110,6 +110,17 @@ def test_outcome_code_refusal_goes_before_silence(outcomes, code):
     assert view.outcome_code(outcomes) == code
 
 
+def test_search_that_missed_a_province_says_how_to_repeat_it():
+    """Under the same id it is done once; when every province answered there is nothing to repeat."""
+    missed = SearchResult(lookup_id="L", answers=(answer(Outcome.HIT), answer(Outcome.UNREACHABLE)))
+    answered = SearchResult(lookup_id="L", answers=(answer(Outcome.HIT), answer(Outcome.REFUSED)))
+
+    (step,) = view.search_steps(missed, request_id="R-1")
+
+    assert "--request-id R-1" in step
+    assert not any("--request-id" in each for each in view.search_steps(answered, request_id="R-1"))
+
+
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [

@@ -147,7 +147,6 @@ def search(
 ) -> None:
     """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
     from federation.cli.lookup import view
-    from federation.cli.next_step import find_rule_steps
     from federation.domain.lookup.asking import Urgency, parse_selector
     from federation.protocol.ids import Realm, parse_node_name
     from federation.wire.lookups.values import LookupQuestion
@@ -165,7 +164,7 @@ def search(
 
     result = desk.ask(ask)
     show(desk, {"request_id": desk.request_id, **view.search_object(result)}, view.province_lines(result))
-    for step in find_rule_steps(rule for answer in result.answers for rule in answer.policies):
+    for step in view.search_steps(result, request_id=desk.request_id):
         say(f"  -> {step}")
     end(view.outcome_code(answer.outcome for answer in result.answers))
 

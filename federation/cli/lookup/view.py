@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from federation.cli.lookup.lines import columns, local_time, time_text, watermark_line, watermark_object
+from federation.cli.next_step import again_step, find_rule_steps
 from federation.cli.permits import view
 from federation.cli.registers.view import field_lines, mask_fields
 from federation.domain.lookup.asking import Outcome
@@ -105,6 +106,13 @@ def search_object(result: SearchResult) -> dict[str, JsonOut]:
         for answer in result.answers
     ]
     return {"lookup_id": result.lookup_id, "answers": answers}
+
+
+def search_steps(result: SearchResult, *, request_id: str) -> tuple[str, ...]:
+    """What to do next: about each rule that refused, and how to repeat what did not reach every province."""
+    steps = find_rule_steps(rule for answer in result.answers for rule in answer.policies)
+    missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
+    return (*steps, again_step(request_id)) if missed else steps
 
 
 def fetch_lines(result: FetchResult, *, full: bool) -> Iterable[str]:
