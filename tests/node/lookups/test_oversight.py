@@ -109,7 +109,7 @@ async def test_every_reading_is_kept_with_a_leaf_that_names_nobody(tmp_path: Pat
 
 
 async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp_path: Path) -> None:
-    """Through the functions that the port calls: list, review with words, list again, page by page."""
+    """Through the functions that the port calls: list, review with words, list again; each no stands in the log."""
     async with office(tmp_path) as found:
         await found.open(GLASS)
         found.rig.clock.advance(hours=1)
@@ -127,7 +127,12 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
             await found.watch.review(YUSHAN_POLICE, found.act("officer-9"), question)
         with pytest.raises(UntrustedError, match="OFFICER_KEY"):
             await found.watch.review(YUSHAN_POLICE, found.act("leader-1"), replace(question, words="all fine"))
+        node = found.rig[JIANGXI]
+        bundle = load_entry_bundle(node.database, 0, node.sequencer.head.size)
+        assert b'"policies":["rule-break-glass-reviewer"]' in bundle
+        assert b'"policies":["rule-officer-key"]' in bundle
         state = await found.watch.review(YUSHAN_POLICE, found.act("leader-1"), question)
+        assert load_entry_bundle(node.database, 0, node.sequencer.head.size).count(b'"kind":"refused"') == 2
         assert (state.notice.finding, state.notice.words, state.overdue) == (Finding.UNJUSTIFIED, "no call", False)
 
         listed = await found.watch.notices(YUSHAN_POLICE, found.act("leader-1"), PageQuery())

@@ -1,27 +1,33 @@
 """What the agencies' port is handed for the watch: this part's functions, bound to the node.
 
-Every reading is noted before it is answered; whoever signs does so by their own key.
+Every reading is noted before it is answered; whoever signs does so by their own key, and a no to them is logged.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from federation.domain.lookup.break_glass import BreakGlass, is_overdue, order_of
 from federation.domain.lookup.digest import Digest
 from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleItem, SampleReview
 from federation.domain.lookup.watch import RaisedFlag
+from federation.node.log.rules import rule_name
 from federation.node.lookups.watch import digest, flags, glass, leaders, sample
 from federation.node.lookups.watch.own_keys import LeaderAct
 from federation.node.lookups.watch.reading_lines import list_reading_lines, verify_inspector
 from federation.node.lookups.watch.readings import note_reading
 from federation.node.lookups.watch.stream import watch_desk
 from federation.node.node import Node
+from federation.node.permits.ruling import Errand, begin_errand, record_refusal
+from federation.protocol.errors import RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Decision, Grounds
 from federation.wire.lookups.oversight.service import OversightFunctions
 from federation.wire.lookups.oversight.values import (
     Countersigned,
@@ -40,7 +46,9 @@ from federation.wire.lookups.oversight.values import (
     SampleQuery,
     SampleReviewQuestion,
 )
-from federation.wire.values import Act
+from federation.wire.values import Act, Ruling
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +62,11 @@ class Watch:
         """Lets a case reach more persons, or more look-ups."""
         signed = _signed(caller, act, question.case_id, question.signature)
         if question.bulk:
-            release = await leaders.countersign_bulk(self.node, signed, home=self.home)
+            bulk = leaders.countersign_bulk(self.node, signed, home=self.home)
+            release = await self._or_logged(caller, act, bulk)
             return Countersigned(case_id=question.case_id, signers=release.signers, complete=release.complete)
-        signers = await leaders.countersign_case(self.node, signed, home=self.home)
+        alone = leaders.countersign_case(self.node, signed, home=self.home)
+        signers = await self._or_logged(caller, act, alone)
         return Countersigned(case_id=question.case_id, signers=signers, complete=True)
 
     async def notices(self, caller: AgencyId, act: Act, query: PageQuery) -> NoticePage:
@@ -73,9 +83,8 @@ class Watch:
     async def review(self, caller: AgencyId, act: Act, question: ReviewQuestion) -> NoticeState:
         """Closes a notice."""
         signed = _signed(caller, act, question.case_id, question.signature)
-        return self.state_of(
-            await glass.review(self.node, signed, finding=question.finding, words=question.words, home=self.home)
-        )
+        found = glass.review(self.node, signed, finding=question.finding, words=question.words, home=self.home)
+        return self.state_of(await self._or_logged(caller, act, found))
 
     async def flags(self, caller: AgencyId, act: Act, query: FlagQuery) -> FlagPage:
         """The flags at the office's desk, newest first."""
@@ -130,7 +139,8 @@ class Watch:
             finding=question.finding,
             words=question.words,
         )
-        return await sample.review(self.node, _signed(caller, act, "", question.signature), review, home=self.home)
+        signed = _signed(caller, act, "", question.signature)
+        return await self._or_logged(caller, act, sample.review(self.node, signed, review, home=self.home))
 
     async def watch(self, caller: AgencyId, act: Act, after: str) -> AsyncIterator[News]:
         """What is raised at the office's desk, as it is raised."""
@@ -162,6 +172,15 @@ class Watch:
             next_page_token=page[-1][0] if len(found) > len(page) else "",
         )
 
+    async def _or_logged(self, caller: AgencyId, act: Act, step: Awaitable[T]) -> T:
+        """Takes a step that somebody signs for; a no to it is logged like a yes (misuse control M11), then told."""
+        try:
+            return await step
+        except (RuleError, UntrustedError) as error:
+            errand = begin_errand(self.node, caller, act)
+            await record_refusal(errand, _refusal_of(errand, error), asked=())
+            raise
+
     def state_of(self, notice: BreakGlass) -> NoticeState:
         """A notice, and whether its review is overdue today."""
         return NoticeState(notice=notice, overdue=is_overdue(notice, today=self.node.today()))
@@ -185,3 +204,16 @@ def oversight_functions(node: Node, home: Path) -> OversightFunctions:
 
 def _signed(caller: AgencyId, act: Act, case_id: str, signature: str) -> LeaderAct:
     return LeaderAct(agency=caller, leader=act.officer, case_id=case_id, signature=signature)
+
+
+def _refusal_of(errand: Errand, error: RuleError | UntrustedError) -> Ruling:
+    """A no of the watch's own rules, as the log has it; the error tells the words."""
+    decision = Decision(
+        verdict=Verdict.REFUSED,
+        policies=(rule_name(error.reason),),
+        fields=frozenset(),
+        reason=Grounds.FORBIDDEN,
+        title_zh="",
+        title_en=error.message,
+    )
+    return Ruling(decision=decision, agreement_version=errand.in_force.agreement.version)
