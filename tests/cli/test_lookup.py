@@ -379,7 +379,8 @@ def test_search_for_names_and_wildcards_is_never_sent(nodes, case, subject, reas
 
 def test_search_by_a_service_hall_is_refused(nodes, person):
     """Look-ups are for the police."""
-    nodes.ask(HALL, "lookup", "search", person["citizen_number"], "--case", CASE, code=1)
+    asked = nodes.ask(HALL, "lookup", "search", person["citizen_number"], "--case", CASE, code=1)
+    assert "METHOD_DENIED" in asked.err
 
 
 def test_fetch_releases_the_named_fields_masked(nodes, case, person, key):

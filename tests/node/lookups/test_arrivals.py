@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from federation.node.lookups.arrivals import Arrivals
+from federation.node.lookups.arrivals import Arrivals, received_key
+
+
+async def turns() -> None:
+    """Lets every task that is ready go on."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_tell_wakes_everybody_who_waits_for_that_key() -> None:
@@ -30,12 +36,37 @@ async def test_wait_that_ends_leaves_the_others_waiting() -> None:
 
     arrivals.tell("a")
 
-    await long
+    await asyncio.wait_for(long, 30)  # by itself it would wait for twice as long
 
 
 async def test_tell_before_anybody_waits_is_forgotten() -> None:
     """The store is the truth: who comes later looks there first."""
     arrivals = Arrivals()
     arrivals.tell("a")
+    late = asyncio.create_task(arrivals.wait("a", seconds=60))
+    await turns()
 
-    await arrivals.wait("a", seconds=0)
+    assert not late.done()
+    arrivals.tell("a")
+    await asyncio.wait_for(late, 30)
+
+
+async def test_wait_for_several_keys_ends_with_the_first_told_and_leaves_none_behind() -> None:
+    """A receipt or a reply, whichever is told; another statement's receipt wakes nobody."""
+    arrivals = Arrivals()
+    either = asyncio.create_task(arrivals.wait("a", received_key("a"), seconds=60))
+    await turns()
+    arrivals.tell(received_key("b"))
+    await turns()
+    assert not either.done()
+
+    arrivals.tell(received_key("a"))
+    await asyncio.wait_for(either, 30)
+
+    again = asyncio.create_task(arrivals.wait("a", seconds=60))
+    await turns()
+    arrivals.tell(received_key("a"))
+    await turns()
+    assert not again.done()
+    arrivals.tell("a")
+    await asyncio.wait_for(again, 30)
