@@ -1,6 +1,6 @@
 """The rules of the house: walls, sizes, names, docstrings. Each finding names file, line and rule.
 
-Source: DESIGN section 2, style reference sections 3 and 6. Generated code and written migrations are exempt.
+Source: DESIGN section 2. Generated code and written migrations are exempt.
 """
 
 import ast
@@ -20,12 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "federation"
 EXEMPT = (PACKAGE / "v1", PACKAGE / "store" / "migrations" / "versions", ROOT / "buf")
 
-MAX_FILE_LINES = 500
+MAX_FILE_LINES = 600
 MAX_FUNCTION_LINES = 60
 MAX_MEDIAN_LINES = 10
 MAX_PARAMETERS = 6
 MAX_POSITIONAL = 3  # two, or three whose order the field itself gives: key, message, signature; index, size, reader
-MAX_FOLDER_MODULES = 12
 MAX_INIT_LINES = 30
 BANNED = frozenset(
     [
@@ -79,15 +78,6 @@ def functions_of(path: Path) -> Iterator[Function]:
     return (node for node in ast.walk(tree_of(path)) if isinstance(node, Function))
 
 
-def public_definitions(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
-    """Public functions and classes of a module, and the public methods of those classes."""
-    for node in body:
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
-            yield node
-            if isinstance(node, ast.ClassDef):
-                yield from public_definitions(node.body)
-
-
 def finding(path: Path, line: int, rule: str) -> str:
     """One line that an editor can jump to."""
     return f"{path.relative_to(ROOT)}:{line}: {rule}"
@@ -121,7 +111,7 @@ def test_floors_and_walls_hold():
 
 
 def test_files_stay_small():
-    """A file has at most 500 lines, tests included: aim at 150."""
+    """A file has at most 600 lines, tests included: aim at 100 to 450, one subject a file."""
     report(
         [
             finding(path, lines, f"a file has at most {MAX_FILE_LINES} lines, got {lines}")
@@ -174,21 +164,6 @@ def test_functions_take_few_parameters():
     report(findings)
 
 
-def test_folders_stay_small():
-    """A folder has at most 12 modules beside its `__init__.py`."""
-    counts: dict[Path, int] = {}
-    for path in sources():
-        counts[path.parent] = counts.get(path.parent, 0) + (path.name != "__init__.py")
-
-    report(
-        [
-            finding(folder, 1, f"a folder has at most {MAX_FOLDER_MODULES} modules, got {count}")
-            for folder, count in counts.items()
-            if count > MAX_FOLDER_MODULES
-        ]
-    )
-
-
 def test_init_files_hold_no_logic():
     """An `__init__.py` has at most 30 lines: a docstring, imports and `__all__`."""
     findings = []
@@ -237,18 +212,11 @@ def test_words_of_a_name_are_split_in_either_style(name, words):
     assert words_of(name) == words
 
 
-def test_modules_and_public_definitions_have_docstrings():
-    """Every module, public class, public function and public method says what it is."""
-    findings = [
-        finding(path, 1, "a module has a docstring") for path in sources() if ast.get_docstring(tree_of(path)) is None
-    ]
-    findings += [
-        finding(path, node.lineno, f"a public definition has a docstring: {node.name}")
-        for path in sources()
-        for node in public_definitions(tree_of(path).body)
-        if ast.get_docstring(node) is None
-    ]
-    report(findings)
+def test_modules_have_docstrings():
+    """Every module says what it is for. A definition needs a docstring only where name and types do not say it all."""
+    report(
+        [finding(path, 1, "a module has a docstring") for path in sources() if ast.get_docstring(tree_of(path)) is None]
+    )
 
 
 def test_tests_say_their_rule():
