@@ -1,4 +1,4 @@
-"""What a machine may lack: published vectors, a Go compiler. Missing, a test is skipped with its reason, or fails.
+"""What a machine may lack: a Go compiler. Missing, a test is skipped with its reason, or fails.
 
 It fails where `BRIDGEHEAD_REQUIRE_ALL=1`, so that a full run cannot pass by skipping.
 """
