@@ -11,7 +11,8 @@ from typing import Literal
 import structlog
 
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
-from federation.node.deliver import Delivery
+from federation.node.exchange.deliver import Delivery
+from federation.node.exchange.receive import receive
 from federation.node.home.agreement_files import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups.functions import lookup_functions
@@ -19,7 +20,6 @@ from federation.node.lookups.intake.functions import intake_functions
 from federation.node.lookups.watch.functions import oversight_functions
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
-from federation.node.receive import receive
 from federation.node.registers.functions import register_functions
 from federation.node.retention.functions import erasure_functions, reading_functions
 from federation.node.status import node_status

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
+from federation.node.exchange.signing import MessageKeys
+from federation.node.exchange.trust import Trust
+from federation.node.exchange.waiters import Waiters
 from federation.node.home.config import NodeSettings
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import Sequencer
-from federation.node.lookups.arrivals import Arrivals
-from federation.node.signing import MessageKeys
-from federation.node.trust import Trust
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Signer
 from federation.store.database import Database
@@ -34,7 +34,7 @@ class Node:
     sequencer: Sequencer
     trust: Trust
     heads: KnownHeads
-    arrivals: Arrivals
+    waiters: Waiters
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
     home: Path

@@ -17,7 +17,10 @@ from pathlib import Path
 
 import structlog
 
-from federation.node.deliver import Delivery
+from federation.node.exchange.deliver import Delivery
+from federation.node.exchange.signing import MessageKeys
+from federation.node.exchange.trust import Trust
+from federation.node.exchange.waiters import Waiters
 from federation.node.faces import agency_services, peer_services, read_functions
 from federation.node.home.agreement_files import load_home_agreement
 from federation.node.home.config import NodeSettings, database_url, load_settings
@@ -27,12 +30,9 @@ from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, che
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
-from federation.node.lookups.arrivals import Arrivals
 from federation.node.lookups.intake.clock import keep_clocks
 from federation.node.node import Node
 from federation.node.retention.ended import keep_retention
-from federation.node.signing import MessageKeys
-from federation.node.trust import Trust
 from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -150,7 +150,7 @@ def build_node(
         sequencer=sequencer,
         trust=trust,
         heads=heads,
-        arrivals=Arrivals(),
+        waiters=Waiters(),
         wake_delivery=delivery.wake,
         now=now,
         home=home,
@@ -233,7 +233,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
             listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
         )
         servers.append(agency_server)
-        parts.delivery.start(clients, told=node.arrivals.tell)
+        parts.delivery.start(clients, told=node.waiters.tell)
         duties = [
             asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
             asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
@@ -241,7 +241,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
             asyncio.create_task(keep_clocks(node), name="intake"),
         ]
         stack.push_async_callback(_end_duties, duties)
-        stack.callback(node.arrivals.end)
+        stack.callback(node.waiters.end)
         for server in servers:
             await server.set_serving(serving=True)
         yield Running(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.node.deliver import Delivery
+from federation.node.exchange.deliver import Delivery
 from federation.node.log.witness import Cosigning
 from federation.node.node import Node
 from federation.protocol.ids import NodeName

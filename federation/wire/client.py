@@ -2,7 +2,7 @@
 
 Rules kept: every call has a deadline; what a call ended with is translated by the status table, so a caller sees errors
 of the house only; a new certificate or CA makes a new channel and lets the calls on the old one end. No retry happens
-here: who knows the id decides (`node.deliver`).
+here: who knows the id decides (`node.exchange.deliver`).
 Trusts the server when its certificate is from the one CA given and carries the expected name (`<node>.<federation>`).
 """
 

@@ -10,8 +10,8 @@ import pytest
 
 from federation.audit.findings import Code
 from federation.audit.run import Audit, audit_federation
-from federation.node.receive import receive
-from federation.node.send import send
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import send
 from federation.protocol.errors import UntrustedError
 from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.checkpoint import verify_checkpoint

@@ -25,10 +25,10 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, RefusalReason, encode_refusal
 from federation.domain.lookup.report import REPORT_BODY, SubjectReport, encode_report
+from federation.node.exchange.receive import receive
+from federation.node.exchange.replies import one_item_body, only_item, statement_of
 from federation.node.lookups.asking.outcomes import find_outcome
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
-from federation.node.lookups.replies import one_item_body, only_item, statement_of
-from federation.node.receive import receive
 from federation.node.subjects.report import REPORT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError

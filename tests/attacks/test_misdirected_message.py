@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.node.receive import receive
-from federation.node.send import send
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import send
 from federation.protocol.errors import BridgeheadError, ConflictError, UntrustedError
 from federation.protocol.ids import NodeName
 from federation.protocol.receipt import Submission

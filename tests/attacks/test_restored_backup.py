@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import send
 from federation.node.log.witness import Cosigning
-from federation.node.receive import receive
-from federation.node.send import send
 from federation.node.serve import boot_node
 from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
 from federation.protocol.ids import Pair

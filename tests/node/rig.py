@@ -22,6 +22,9 @@ from federation.domain.citizen_number import age_on
 from federation.domain.permit import PermitApplication
 from federation.domain.permit_item import encode_permit_item, project_permit
 from federation.domain.synthetic import synthetic_applications, synthetic_permits
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.trust import Trust
 from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.agreement_files import load_home_agreement
 from federation.node.home.config import NodeSettings
@@ -30,10 +33,7 @@ from federation.node.home.member_sheet import load_member_sheet, member_bundle
 from federation.node.home.tls_files import create_tls
 from federation.node.node import Node
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
-from federation.node.receive import receive
-from federation.node.send import Cause, Draft
 from federation.node.serve import Parts, build_node
-from federation.node.trust import Trust
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError, UnavailableError
@@ -217,7 +217,7 @@ class Host:
         assert self.parts is not None
         self.parts.delivery.start(
             {name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name},
-            told=self.node.arrivals.tell,
+            told=self.node.waiters.tell,
         )
 
     async def close(self) -> None:

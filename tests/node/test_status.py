@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from federation.node.send import send
+from federation.node.exchange.send import send
 from federation.node.status import node_status
 from federation.protocol.errors import CorruptError
 from federation.store.witness_state import keep_contradiction

@@ -22,15 +22,15 @@ from pathlib import Path
 
 import structlog
 
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import Cause, Draft, send
+from federation.node.exchange.trust import Trust
 from federation.node.home.agreement_files import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.node import Node
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
-from federation.node.receive import receive
-from federation.node.send import Cause, Draft, send
 from federation.node.serve import Parts, build_node, no_crash, running_node, utc_now
-from federation.node.trust import Trust
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.protocol.ids import NodeName, Pair, parse_agency_id

@@ -20,12 +20,12 @@ from federation.domain.permit import PermitUrn
 from federation.domain.permit_item import encode_permit_item, project_permit
 from federation.domain.permit_policy import Occasion, PermitPurpose, permit_facts, replicate_request
 from federation.domain.permit_record import decode_permit
+from federation.node.exchange.errand import begin_errand
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import send
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT, find_own_permit, put_own_permits
-from federation.node.permits.ruling import begin_errand
 from federation.node.permits.sharing import draft_sharing
-from federation.node.receive import receive
-from federation.node.send import send
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.policy import decide

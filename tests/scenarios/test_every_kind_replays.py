@@ -18,7 +18,9 @@ from federation.domain.lookup.asking import FetchItem, Outcome, Selector, Select
 from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.permit import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
-from federation.node.incoming import KINDS
+from federation.node.exchange.replies import intake_office
+from federation.node.exchange.send import send
+from federation.node.kinds import KINDS
 from federation.node.log.decisions import DECISION, list_decisions
 from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import cases
@@ -28,12 +30,10 @@ from federation.node.lookups.intake import desk as intake_desk
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.second import remind
 from federation.node.lookups.officers import register_officer_key
-from federation.node.lookups.replies import intake_office
 from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
 from federation.node.permits.sharing import SYNC_KIND
 from federation.node.retention.orders import order_erasure
-from federation.node.send import send
 from federation.node.subjects import report
 from federation.node.subjects.corrections import desk
 from federation.node.subjects.corrections.filing import file_correction

@@ -15,8 +15,8 @@ from typing import Protocol
 
 import structlog
 
+from federation.node.exchange.trust import Trust
 from federation.node.log.sequence import Sequencer, SignedHead
-from federation.node.trust import Trust
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
 from federation.protocol.ids import NodeName
 from federation.protocol.tlog.cosignature import Cosignature

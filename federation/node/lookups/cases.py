@@ -22,6 +22,7 @@ from federation.domain.lookup.case import (
     open_case,
 )
 from federation.domain.lookup_policy import case_request
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, rule
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept, find_kept
 from federation.node.lookups.asking.outcomes import wait_received
@@ -29,7 +30,6 @@ from federation.node.lookups.asking.question import Question, Said, Step, take_s
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
 from federation.node.lookups.watch.glass import begin_notice, put_notice
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
 from federation.protocol.errors import ConflictError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction

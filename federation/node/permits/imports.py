@@ -19,11 +19,11 @@ from federation.domain.permit import (
     urn_division,
 )
 from federation.domain.permit_policy import PermitChange, change_request, permit_facts
+from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.send import send
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT, find_request_record, put_own_permits, put_request_answer, take_urn
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.permits.sharing import draft_sharing
-from federation.node.send import send
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
 from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest

@@ -22,10 +22,10 @@ from federation.domain.recognition import (
     decode_recognition_item,
     encode_recognition_item,
 )
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.send import Cause, Draft, send
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_request, put_request
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
-from federation.node.send import Cause, Draft, send
 from federation.protocol.body import Body
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, Realm

@@ -21,9 +21,9 @@ from federation.domain.permit_policy import (
     permit_facts,
     replicate_request,
 )
-from federation.node.permits.ruling import Errand
-from federation.node.send import Cause, Draft
-from federation.node.trust import InForce
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions

@@ -36,6 +36,8 @@ from federation.domain.permit_policy import (
     read_request,
 )
 from federation.domain.permit_record import decode_permit
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.send import send
 from federation.node.node import Node
 from federation.node.permits.recognition import recognitions_of
 from federation.node.permits.records import (
@@ -51,9 +53,7 @@ from federation.node.permits.records import (
     put_request,
     take_urn,
 )
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.permits.sharing import draft_sharing
-from federation.node.send import send
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest

@@ -21,9 +21,9 @@ from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts, verify_ve
 from federation.domain.lookup_policy import DossierFacts
 from federation.domain.permit import PermitStatus, status_on
 from federation.domain.uscc import verify_uscc
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.node import Node
 from federation.node.permits.records import find_own_permit, find_request_record, put_request_answer
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.registers.records import ENTERPRISES, VEHICLES, Form, Kept, list_kept, put_kept
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId

@@ -29,17 +29,17 @@ from federation.domain.rules.retention import (
     floor_passed_before,
     verify_floor_passed,
 )
+from federation.node.disclosures import GIVEN
+from federation.node.exchange.resend import say_again
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.node import Node
-from federation.node.retention.again import say_again
 from federation.node.retention.destroy import destroy_handle, destroy_message
 from federation.node.retention.questions import QUESTION_KINDS, REPORT_KINDS, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import rules_of
-from federation.node.subjects.given import GIVEN
 from federation.node.subjects.report import erase_asked, list_asked_before
-from federation.node.trust import InForce
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import format_time

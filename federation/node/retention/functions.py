@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from federation.node.exchange.errand import begin_errand
 from federation.node.node import Node
-from federation.node.permits.ruling import begin_errand
 from federation.node.retention import ended, orders, reading
 from federation.protocol.ids import AgencyId
 from federation.wire.retention.erasure import ErasureFunctions

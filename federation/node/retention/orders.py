@@ -24,17 +24,17 @@ from federation.domain.retention.erasure import (
 )
 from federation.domain.retention.policy import ERASURE_BASIS, OrderFacts, order_request
 from federation.domain.rules.retention import ORDER, answer_due
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.errand import Errand, agency_facts, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import only_item
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
-from federation.node.lookups.replies import only_item
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, agency_facts, asked_digest, begin_errand, record_refusal, rule
 from federation.node.retention import order_records
 from federation.node.retention.destroy import destroy_message
 from federation.node.retention.receipts import item_of, receipt_draft
 from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
-from federation.node.send import Cause, Draft, make_ready, record_message
-from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, NotFoundError
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, truncate_to_millisecond

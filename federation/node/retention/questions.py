@@ -24,14 +24,14 @@ from federation.domain.rules.retention import (
     destroyed_after,
     is_destroyed_on,
 )
+from federation.node.exchange.replies import statement_of
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.intake.clock import SETTLE
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.lookups.replies import statement_of
 from federation.node.node import Node
 from federation.node.retention.rules import rules_of
 from federation.node.subjects.report import REPORT_KIND, REQUEST_KIND
-from federation.node.trust import InForce
 from federation.store.exchange_log import GroupTransaction, load_head
 from federation.store.messages import StoredMessage, list_held
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from federation.domain.lookup.asking import Outcome, decode_answer_item
 from federation.domain.lookup.case import LookupCase, is_open
+from federation.node.exchange.errand import Errand, begin_errand, put_refusal
 from federation.node.lookups import records
 from federation.node.lookups.asking.history import outcome_of
 from federation.node.lookups.asking.outcomes import Came, find_outcome
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, begin_errand, put_refusal
 from federation.node.retention.readings import load_reading
 from federation.node.retention.release import Read, read_release
 from federation.protocol.errors import NotFoundError

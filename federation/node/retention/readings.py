@@ -15,9 +15,9 @@ from typing import Final
 
 from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.retention.watermark import Watermark, format_code, parse_code, reading_text
+from federation.node.exchange.errand import Errand
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.lookups.watch.reading_lines import put_reading_line
-from federation.node.permits.ruling import Errand
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.ids import (

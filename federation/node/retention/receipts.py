@@ -19,15 +19,15 @@ from federation.domain.retention.erasure import (
     verify_receipt_item,
 )
 from federation.domain.retention.policy import ERASURE_BASIS, ERASURE_FUNCTION, ERASURE_PURPOSE
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import only_item
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.log.rules import OWN_ERASURE_RULE, REPLY_RULE
-from federation.node.lookups.replies import only_item
 from federation.node.node import Node
 from federation.node.retention.destroy import Destroyed, destroy_message
 from federation.node.retention.order_records import answered, find_order, put_order
 from federation.node.retention.rules import RECEIPT_KIND
-from federation.node.send import Cause, Draft, make_ready, record_message
-from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError

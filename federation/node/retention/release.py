@@ -15,8 +15,8 @@ from federation.domain.lookup.asking import decode_release_item
 from federation.domain.lookup.case import is_open
 from federation.domain.retention.policy import ReadingFacts, reading_request
 from federation.domain.retention.watermark import Watermark
+from federation.node.exchange.errand import Errand, rule
 from federation.node.lookups import records
-from federation.node.permits.ruling import Errand, rule
 from federation.node.retention.readings import begin_reading, log_reading
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.policy import PolicyRequest

@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Final
 
 from federation.domain.rules.retention import PROVISION, RETENTION_FILE, RetentionRules, kept_until, parse_retention
+from federation.node.exchange.trust import InForce
 from federation.node.lookups.kinds import CASE_KIND
-from federation.node.trust import InForce
 from federation.protocol.errors import NotFoundError
 from federation.store.messages import StoredMessage
 

@@ -30,15 +30,15 @@ from federation.domain.lookup.report import (
 from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
 from federation.domain.permit_policy import Occasion
 from federation.domain.rules.retention import REPORT, destroyed_after
-from federation.node.judgement import Incoming, Judgement
+from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import Errand, agency_facts, begin_errand, record_refusal, rule
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import one_item_body, only_item, reply_to, take_reply
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
-from federation.node.lookups.replies import one_item_body, only_item, reply_to, take_reply
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, agency_facts, begin_errand, record_refusal, rule
 from federation.node.retention.rules import rules_of
-from federation.node.send import Cause, Draft, make_ready, record_message
-from federation.node.subjects.given import tell_subject
-from federation.node.trust import InForce
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_object, read_text
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.ids import (
@@ -189,7 +189,7 @@ async def _wait(node: Node, asked: _Asked) -> None:
 
     async def one(digest: str) -> None:
         while _outcome(node, digest) is Outcome.UNREACHABLE:
-            await node.arrivals.wait(digest)
+            await node.waiters.wait(digest)
 
     try:
         async with asyncio.timeout(WAIT_SECONDS):

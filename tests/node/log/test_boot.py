@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from federation.node.exchange.send import send
 from federation.node.log.boot import BootFinding, agreement_leaf, boot_leaf, check_boot
 from federation.node.log.witness import Cosigning
-from federation.node.send import send
 from federation.node.serve import boot_node
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.ids import NodeName

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from federation.node.exchange.receive import receive
 from federation.node.log.decisions import DECISION, KeptDecision, list_decisions
-from federation.node.receive import receive
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.leaf import Verdict

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from federation.node.exchange.send import send
 from federation.node.log.witness import Cosigning
-from federation.node.send import send
 from federation.protocol.errors import UnavailableError
 from federation.protocol.ids import NodeName
 from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint

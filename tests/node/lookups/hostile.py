@@ -42,12 +42,12 @@ from federation.domain.lookup.case import NO_LETTER, LookupCase
 from federation.domain.lookup.handle import HANDLE_RANDOM_BYTES, Handle, format_handle
 from federation.domain.permit import Permit, PermitApplication, format_permit_urn, register_permit
 from federation.domain.synthetic import synthetic_uscc
+from federation.node.exchange.receive import receive
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import find_dossier
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND
 from federation.node.node import Node
 from federation.node.permits.records import put_own_permits
-from federation.node.receive import receive
 from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope, sign_envelope

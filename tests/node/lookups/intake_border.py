@@ -15,6 +15,7 @@ from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, U
 from federation.domain.lookup.intake import release_bytes
 from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.permit import PermitApplication
+from federation.node.exchange.replies import intake_office
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
@@ -23,7 +24,6 @@ from federation.node.lookups.intake import desk
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.second import remind
 from federation.node.lookups.officers import register_officer_key
-from federation.node.lookups.replies import intake_office
 from federation.node.node import Node
 from federation.node.permits import steps
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id

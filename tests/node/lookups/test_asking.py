@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.lookup.officer_key import sign_fetch
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.node.disclosures import tell_subject
 from federation.node.log.decisions import find_decision
 from federation.node.lookups import cases, records
 from federation.node.lookups.asking import fetch as fetching
@@ -19,7 +20,6 @@ from federation.node.lookups.asking import history
 from federation.node.lookups.asking import search as searching
 from federation.node.lookups.officers import register_officer_key
 from federation.node.permits import steps
-from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Ed25519Signer, format_public_key

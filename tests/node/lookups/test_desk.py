@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.lookup.asking import Outcome, Urgency
 from federation.domain.lookup.intake import IntakeStatus, refuse_bytes, release_bytes
+from federation.node.disclosures import tell_subject
 from federation.node.lookups.intake.entries import INTAKE, load_entry
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.own_signature import DESK_SIGNATURE
-from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict

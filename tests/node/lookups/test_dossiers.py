@@ -18,6 +18,7 @@ from federation.domain.dossiers.enterprise import enterprise_texts
 from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts
 from federation.domain.lookup.asking import FetchItem, Outcome, parse_selector, step_up_bytes
 from federation.domain.synthetic import synthetic_uscc
+from federation.node.disclosures import tell_subject
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
@@ -25,7 +26,6 @@ from federation.node.lookups.officers import register_officer_key
 from federation.node.permits import steps
 from federation.node.registers import keeping
 from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
-from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import MessageId, Realm, parse_agency_id
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion, ProvinceAnswer

@@ -123,5 +123,5 @@ async def test_desk_stream_ends_when_the_node_stops(tmp_path: Path) -> None:
     async with office(tmp_path) as found, watch(found) as stream:
         waiting = asyncio.create_task(anext(stream, None))
         await asyncio.sleep(0)
-        found.rig[JIANGXI].arrivals.end()
+        found.rig[JIANGXI].waiters.end()
         assert await waiting is None

@@ -17,9 +17,9 @@ from federation.domain.recognition import (
     decode_recognition_item,
     encode_recognition_item,
 )
+from federation.node.exchange.receive import receive
 from federation.node.permits import steps
 from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, recognise
-from federation.node.receive import receive
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, Pair, Realm, parse_agency_id

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from federation.domain.retention.erasure import ErasureGrounds
+from federation.node.disclosures import GIVEN, tell_subject
 from federation.node.lookups import records
 from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.retention.destroy import destroy_handle, handle_digest
 from federation.node.retention.ended import destroy_ended, purge
 from federation.node.retention.rules import RECEIPT_KIND
-from federation.node.subjects.given import GIVEN, tell_subject
 from federation.protocol.errors import NotFoundError, RuleError, StaleError
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf

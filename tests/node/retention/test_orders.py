@@ -20,12 +20,12 @@ from federation.domain.retention.erasure import (
     encode_order_item,
     encode_receipt_item,
 )
+from federation.node.exchange.receive import receive
 from federation.node.log.decisions import list_decisions
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT
 from federation.node.permits.sharing import SYNC_KIND
-from federation.node.receive import receive
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import list_erasures, order_erasure
 from federation.node.retention.reading import read_lookup

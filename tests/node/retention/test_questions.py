@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome
+from federation.node.disclosures import tell_subject
 from federation.node.lookups.asking.history import outcome_of
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.lookups.records import list_asked
@@ -18,7 +19,6 @@ from federation.node.retention.questions import keep_place, look_for_ended
 from federation.node.retention.reading import read_lookup
 from federation.node.retention.rules import RECEIPT_KIND
 from federation.node.subjects import report as subject
-from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf

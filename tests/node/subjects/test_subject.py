@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.node.disclosures import tell_subject
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
 from federation.node.subjects import report as subject
-from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict

@@ -24,17 +24,17 @@ from federation.domain.lookup.handle import (
 from federation.domain.lookup_policy import (
     fetch_request,
 )
-from federation.node.judgement import Incoming, Judgement
+from federation.node.disclosures import given_of, put_given
+from federation.node.exchange.errand import agency_facts
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import one_item_body, only_item, reply_to
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of, find_dossier
 from federation.node.lookups.answering.occasion import occasion_of, refused_by_rule
 from federation.node.lookups.intake.entries import entry_of, put_entry
 from federation.node.lookups.kinds import RELEASE_KIND
-from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.node import Node
-from federation.node.permits.ruling import agency_facts
-from federation.node.subjects.given import given_of, put_given
-from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.leaf import Verdict

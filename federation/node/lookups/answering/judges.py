@@ -11,7 +11,8 @@ from federation.domain.lookup.asking import (
     SEARCH_BODY,
 )
 from federation.domain.lookup.refusal import REFUSAL_BODY, SECOND_BODY
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.trust import InForce
 from federation.node.lookups.answering.fetch import judge_fetch
 from federation.node.lookups.answering.search import judge_search
 from federation.node.lookups.answering.told import judge_answer, judge_case, judge_refusal, judge_release
@@ -27,7 +28,6 @@ from federation.node.lookups.kinds import (
     SECOND_KIND,
 )
 from federation.node.node import Node
-from federation.node.trust import InForce
 
 ANSWERING: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {
     CASE_KIND: (CASE_BODY, judge_case),

@@ -32,19 +32,19 @@ from federation.domain.lookup_policy import (
     DossierFacts,
     search_request,
 )
-from federation.node.judgement import Incoming, Judgement
+from federation.node.disclosures import given_of, put_given
+from federation.node.exchange.errand import agency_facts
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import one_item_body, only_item, reply_to
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of, find_own
 from federation.node.lookups.answering.occasion import occasion_of
 from federation.node.lookups.intake.entries import entry_of, put_entry
 from federation.node.lookups.kinds import ANSWER_KIND
-from federation.node.lookups.replies import one_item_body, only_item, reply_to
 from federation.node.lookups.watch.flags import desk_for, judge_hit, put_flags
 from federation.node.lookups.watch.stream import tell_desk
 from federation.node.node import Node
-from federation.node.permits.ruling import agency_facts
-from federation.node.subjects.given import given_of, put_given
-from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide

@@ -14,14 +14,14 @@ from federation.domain.lookup_policy import (
     case_request,
 )
 from federation.domain.permit_policy import Occasion
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.errand import agency_facts
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import load_cited, only_item, take_lookup_reply
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.lookups.replies import load_cited, only_item, take_lookup_reply
 from federation.node.node import Node
-from federation.node.permits.ruling import agency_facts
-from federation.node.trust import InForce
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.policy import decide
 from federation.store.messages import find_body

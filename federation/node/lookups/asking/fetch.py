@@ -27,6 +27,8 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.lookup.handle import parse_handle
 from federation.domain.lookup_policy import DossierFacts, fetch_request
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.replies import only_item
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept
 from federation.node.lookups.asking.outcomes import silent_outcome, wait_outcome, waits_until
@@ -35,9 +37,7 @@ from federation.node.lookups.asking.refusals import rule_refusal
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import FETCH_KIND
 from federation.node.lookups.officers import find_officer_key
-from federation.node.lookups.replies import only_item
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.retention.release import read_release
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError

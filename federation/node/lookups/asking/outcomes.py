@@ -9,9 +9,9 @@ from datetime import datetime
 
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
+from federation.node.exchange.waiters import LOOK_SECONDS, received_key
 from federation.node.log.rules import refusal_rule
 from federation.node.lookups import records
-from federation.node.lookups.arrivals import LOOK_SECONDS, received_key
 from federation.node.lookups.asking.refusals import rule_titles
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
@@ -75,12 +75,12 @@ async def wait_outcome(
     end = loop.time() + seconds
     keys = (digest, received_key(digest)) if by_desk else (digest,)
     if fresh:
-        await node.arrivals.wait(*keys, seconds=min(seconds, LOOK_SECONDS))
+        await node.waiters.wait(*keys, seconds=min(seconds, LOOK_SECONDS))
     while True:
         came = find_outcome(node, digest, message_id=message_id)
         if came.ended or (by_desk and came.received) or loop.time() >= end:
             return came
-        await node.arrivals.wait(*keys)
+        await node.waiters.wait(*keys)
 
 
 def silent_outcome(came: Came) -> Outcome:
@@ -103,7 +103,7 @@ async def wait_received(node: Node, digest: str, *, message_id: str, seconds: fl
         came = find_outcome(node, digest, message_id=message_id)
         if came.received or came.ended:
             return
-        await node.arrivals.wait(received_key(digest))
+        await node.waiters.wait(received_key(digest))
 
 
 def _desk_decision(refusal: Refusal) -> Decision:

@@ -17,6 +17,8 @@ from federation.domain.lookup.asking import Outcome, Selector, Urgency, deadline
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup.watch import AskedLine
 from federation.domain.lookup_policy import LookupOccasion, basis_of
+from federation.node.exchange.errand import Errand, put_refusal
+from federation.node.exchange.send import Cause, Draft, Ready, make_ready, record_message
 from federation.node.lookups import records
 from federation.node.lookups.asking.counting import count
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
@@ -25,8 +27,6 @@ from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.lookups.watch.flags import judge_search, put_flags
 from federation.node.lookups.watch.sample import pick
 from federation.node.lookups.watch.stream import tell_desk
-from federation.node.permits.ruling import Errand, put_refusal
-from federation.node.send import Cause, Draft, Ready, make_ready, record_message
 from federation.protocol.body import Body
 from federation.protocol.ids import NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.policy import PolicyRequest

@@ -15,9 +15,9 @@ from federation.domain.lookup.asking import Selector, SelectorKind
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup.report import DEFERRED_PURPOSE, Given
 from federation.domain.lookup_policy import basis_of
+from federation.node.disclosures import put_given
+from federation.node.exchange.errand import Errand
 from federation.node.log.rules import refusal_rule, rule_name
-from federation.node.permits.ruling import Errand
-from federation.node.subjects.given import put_given
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Verdict

@@ -24,13 +24,13 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.lookup.case import LookupCase, case_provinces
 from federation.domain.lookup_policy import DossierFacts, search_request
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, rule
 from federation.node.lookups.asking.kept import Kept, KeptLine
 from federation.node.lookups.asking.outcomes import silent_outcome, wait_outcome, waits_until
 from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said, Step, occasion_of, take_step
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, rule
 from federation.protocol.ids import AgencyId, NodeName, format_message_id
 from federation.wire.identity import calling_desk
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer, SearchResult

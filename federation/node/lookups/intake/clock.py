@@ -20,11 +20,11 @@ import structlog
 
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, escalation_due, second_due
 from federation.domain.lookup.watch import AskedLine, RaisedFlag, unanswered_flag
+from federation.node.exchange.replies import intake_office, statement_of
 from federation.node.lookups import records
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, list_entries, put_entry
 from federation.node.lookups.intake.second import Owed, find_second, is_owed, lookup_of, send_seconds
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.lookups.replies import intake_office, statement_of
 from federation.node.lookups.watch.flags import put_flags
 from federation.node.node import Node
 from federation.protocol.errors import BridgeheadError

@@ -17,15 +17,15 @@ from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, refuse_by
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, encode_refusal, parse_words
 from federation.domain.lookup_policy import DossierFacts, answer_request
 from federation.domain.permit_policy import Occasion
-from federation.node.judgement import Incoming
+from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.judge import Incoming
+from federation.node.exchange.replies import Answering, intake_office, one_item_body, record_reply
 from federation.node.lookups.answering.fetch import release_fetch, remember_fetch, weigh_fetch
 from federation.node.lookups.answering.search import answer_search, remember_search, weigh_search
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, load_entry, load_incoming, put_entry
 from federation.node.lookups.intake.own_signature import find_key_refusal, put_signature
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
-from federation.node.lookups.replies import Answering, intake_office, one_item_body, record_reply
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.ids import AgencyId

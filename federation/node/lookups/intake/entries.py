@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from federation.domain.lookup.asking import urgency_of
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
-from federation.node.judgement import Incoming
+from federation.node.exchange.judge import Incoming
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, NotFoundError
 from federation.protocol.ids import MessageId, NodeName

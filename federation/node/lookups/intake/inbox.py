@@ -6,8 +6,8 @@ Only the one office that answers for the province reads it. Source: 公安机关
 from __future__ import annotations
 
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, in_order, mask_person
+from federation.node.exchange.replies import intake_office
 from federation.node.lookups.intake.entries import list_entries
-from federation.node.lookups.replies import intake_office
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import AgencyId, MessageId

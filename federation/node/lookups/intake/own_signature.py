@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from federation.node.exchange.errand import Errand
 from federation.node.lookups.asking.refusals import rule_refusal
 from federation.node.lookups.officers import find_officer_key
 from federation.node.lookups.watch.own_keys import LeaderAct, verify_own_key
-from federation.node.permits.ruling import Errand
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import MessageId

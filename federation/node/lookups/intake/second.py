@@ -13,16 +13,16 @@ from datetime import datetime
 from federation.domain.lookup.asking import reply_lifetime
 from federation.domain.lookup.intake import IntakeStatus
 from federation.domain.lookup.refusal import SECOND_BODY, decode_second, encode_second
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import one_item_body, only_item, statement_of
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.log.rules import SECOND_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
 from federation.node.lookups.intake.entries import find_entry, put_entry
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND, SECOND_KIND
-from federation.node.lookups.replies import one_item_body, only_item, statement_of
 from federation.node.node import Node
-from federation.node.send import Cause, Draft, make_ready, record_message
-from federation.node.trust import InForce
 from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, parse_message_id, truncate_to_millisecond

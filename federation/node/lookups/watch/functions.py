@@ -16,6 +16,7 @@ from federation.domain.lookup.digest import Digest
 from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleItem, SampleReview
 from federation.domain.lookup.watch import RaisedFlag
+from federation.node.exchange.errand import Errand, begin_errand, record_refusal
 from federation.node.log.rules import rule_name
 from federation.node.lookups.watch import digest, flags, glass, leaders, sample
 from federation.node.lookups.watch.own_keys import LeaderAct
@@ -23,7 +24,6 @@ from federation.node.lookups.watch.reading_lines import list_reading_lines, veri
 from federation.node.lookups.watch.readings import note_reading
 from federation.node.lookups.watch.stream import watch_desk
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal
 from federation.protocol.errors import RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.protocol.leaf import Verdict

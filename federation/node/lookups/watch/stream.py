@@ -19,7 +19,7 @@ from federation.wire.lookups.oversight.values import News, NoticeState
 
 def tell_desk(node: Node, desk: AgencyId) -> None:
     """Wakes the streams of a desk, once what was raised is durable."""
-    node.arrivals.tell(_key(desk))
+    node.waiters.tell(_key(desk))
 
 
 async def watch_desk(
@@ -36,7 +36,7 @@ async def watch_desk(
             if notice.finding is Finding.OPEN:
                 seen.add(notice.case_id)
                 yield News(token="", notice=state_of(notice))
-    while not node.arrivals.ended:
+    while not node.waiters.ended:
         found = flags.list_after(node.database, desk, number)
         for number, raised in found:
             case_id = raised.flag.case_id
@@ -47,7 +47,7 @@ async def watch_desk(
             elif (known := glass.find_notice(node.database, desk, case_id)) is not None:
                 yield News(token=str(number), notice=state_of(known))
         if not found:
-            await node.arrivals.wait(_key(desk))
+            await node.waiters.wait(_key(desk))
 
 
 def _key(desk: AgencyId) -> str:

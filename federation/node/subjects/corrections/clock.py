@@ -16,7 +16,7 @@ from federation.domain.rules.clock import (
     load_rule,
     parse_clocks,
 )
-from federation.node.trust import InForce
+from federation.node.exchange.trust import InForce
 from federation.protocol.errors import NotFoundError
 
 CLOCKS_FILE, CALENDAR_FILE = "policies/clocks.toml", "policies/calendar.toml"

@@ -17,10 +17,10 @@ from federation.domain.corrections.correction import (
 )
 from federation.domain.corrections.policy import decide_request
 from federation.domain.permit import urn_division
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.send import Draft, send
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_request, put_request
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
-from federation.node.send import Draft, send
 from federation.node.subjects.corrections.clock import calendar_of, running_rule, start_clock
 from federation.node.subjects.corrections.judges import answer_draft
 from federation.node.subjects.corrections.lines import own_line

@@ -19,12 +19,12 @@ from federation.domain.corrections.items import (
 from federation.domain.corrections.policy import CORRECTION_BASIS, file_request
 from federation.domain.division import province_of
 from federation.domain.permit import urn_division
-from federation.node.lookups.arrivals import received_key
-from federation.node.lookups.replies import one_item_body
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.replies import one_item_body
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.waiters import received_key
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_own_permit, find_request, put_request
-from federation.node.permits.ruling import Errand, asked_digest, begin_errand, record_refusal, rule
-from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.records import (
@@ -163,6 +163,6 @@ async def _line(node: Node, correction_id: str) -> CorrectionLine:
     end = loop.time() + WAIT_SECONDS
     line = filed_line(node, filed)
     while line.standing in _UNANSWERED and line.answer_time is None and loop.time() < end:
-        await node.arrivals.wait(filed.digest, received_key(filed.digest), seconds=LOOK_SECONDS)
+        await node.waiters.wait(filed.digest, received_key(filed.digest), seconds=LOOK_SECONDS)
         line = filed_line(node, filed)
     return line

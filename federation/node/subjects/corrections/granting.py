@@ -10,11 +10,11 @@ from __future__ import annotations
 from federation.domain.corrections.correction import grant_correction, verify_open
 from federation.domain.corrections.fields import amend_permit
 from federation.domain.permit import Permit, PermitUrn
+from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.send import Draft, send
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_own_permit, find_request, put_own_permits, put_request
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.permits.sharing import draft_sharing
-from federation.node.send import Draft, send
 from federation.node.subjects.corrections.desk import (
     answer_drafts,
     decide_question,

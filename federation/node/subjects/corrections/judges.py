@@ -24,17 +24,17 @@ from federation.domain.corrections.policy import CORRECTION_BASIS, CORRECTION_FU
 from federation.domain.corrections.words import rule_words
 from federation.domain.permit import urn_division
 from federation.domain.permit_policy import Occasion
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.errand import agency_facts
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import one_item_body, only_item
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.log.rules import REPLY_RULE, refusal_rule
-from federation.node.lookups.replies import one_item_body, only_item
 from federation.node.node import Node
 from federation.node.permits.records import find_own_permit
-from federation.node.permits.ruling import agency_facts
-from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.filing import REQUEST_KIND
 from federation.node.subjects.corrections.records import find_correction, find_filed, put_answer, put_correction
-from federation.node.trust import InForce
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.leaf import Verdict
@@ -137,7 +137,7 @@ def _judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgemen
     return Judgement(
         decision=TAKEN,
         apply=lambda tx: put_answer(tx, answer, owner=owner),
-        after=partial(node.arrivals.tell, filed.digest),
+        after=partial(node.waiters.tell, filed.digest),
     )
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.corrections.policy import decide_request
 from federation.domain.permit import urn_division
+from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
 from federation.node.node import Node
-from federation.node.permits.ruling import Errand, begin_errand, record_refusal, rule
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.notices import list_notices
 from federation.node.subjects.corrections.records import list_corrections, list_filed

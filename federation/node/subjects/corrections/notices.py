@@ -26,17 +26,17 @@ from federation.domain.division import province_of
 from federation.domain.lookup.handle import HANDLE_TIME
 from federation.domain.permit import Permit, PermitUrn, urn_division
 from federation.domain.permit_policy import Occasion
-from federation.node.judgement import Incoming, Judgement
+from federation.node.disclosures import list_given
+from federation.node.exchange.errand import agency_facts
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.replies import one_item_body, only_item
+from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.trust import InForce
 from federation.node.lookups.kinds import FETCH_KIND
-from federation.node.lookups.replies import one_item_body, only_item
 from federation.node.node import Node
 from federation.node.permits.records import OUTDATED, PERMIT, find_outdated
-from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import list_holders
-from federation.node.send import Cause, Draft
 from federation.node.subjects.corrections.judges import TAKEN
-from federation.node.subjects.given import list_given
-from federation.node.trust import InForce
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError

@@ -12,15 +12,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.corrections.items import NOTICE_BODY, CorrectionNotice, encode_correction_notice
 from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.node.disclosures import tell_subject
+from federation.node.exchange.receive import receive
+from federation.node.exchange.replies import one_item_body
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
 from federation.node.lookups.officers import register_officer_key
-from federation.node.lookups.replies import one_item_body
-from federation.node.receive import receive
 from federation.node.subjects.corrections.granting import grant
 from federation.node.subjects.corrections.listing import list_lines
-from federation.node.subjects.given import tell_subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_message_id
 from federation.protocol.leaf import Verdict, decode_leaf

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federation.domain.lookup.asking import reply_lifetime
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.log.rules import REPLY_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
 from federation.node.node import Node
-from federation.node.send import Cause, Draft, make_ready, record_message
-from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
@@ -136,7 +136,7 @@ def _reply_to(
             title_en="A reply to a request of ours",
         ),
         apply=apply,
-        after=lambda: node.arrivals.tell(cited),
+        after=lambda: node.waiters.tell(cited),
     )
 
 

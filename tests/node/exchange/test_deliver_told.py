@@ -7,8 +7,8 @@ import asyncio
 from federation.protocol.ids import Pair
 from federation.store.messages import list_messages
 from federation.store.outbox import find_outbox_state
+from tests.node.exchange.test_deliver import queue
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig
-from tests.node.test_deliver import queue
 
 OUT = Pair(ZHEJIANG, JIANGXI)
 
@@ -19,7 +19,7 @@ async def test_deliver_tells_who_waits_what_has_left_the_queue(rig: Rig) -> None
     digests = [
         message.digest for message in list_messages(rig[ZHEJIANG].database, "sent", pair=OUT, after_seq=0, limit=9)
     ]
-    waiting = [asyncio.create_task(rig[ZHEJIANG].arrivals.wait(digest, seconds=60)) for digest in digests]
+    waiting = [asyncio.create_task(rig[ZHEJIANG].waiters.wait(digest, seconds=60)) for digest in digests]
     await asyncio.sleep(0)
     rig.start_delivery()
 
@@ -32,7 +32,7 @@ async def test_deliver_message_that_expired_tells_who_waits(rig: Rig) -> None:
     """Nobody waits for what was never sent."""
     await queue(rig)
     (message,) = list_messages(rig[ZHEJIANG].database, "sent", pair=OUT, after_seq=0, limit=9)
-    waiting = asyncio.create_task(rig[ZHEJIANG].arrivals.wait(message.digest, seconds=60))
+    waiting = asyncio.create_task(rig[ZHEJIANG].waiters.wait(message.digest, seconds=60))
     rig.clock.advance(days=3, seconds=1)
     await asyncio.sleep(0)
     rig.start_delivery()

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from federation.node.incoming import judge
+from federation.node.exchange.trust import InForce
+from federation.node.kinds import judge
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.receipts import build_receipt, stored_receipt
 from federation.node.node import Node
 from federation.node.retention.orders import destroy_if_ordered
-from federation.node.trust import InForce
 from federation.protocol.body import Body, verify_body
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, StaleError, UntrustedError

@@ -19,7 +19,7 @@ def received_key(digest: str) -> str:
     return f"received/{digest}"
 
 
-class Arrivals:
+class Waiters:
     """Who waits for which key: the digest of a statement of ours, told with its reply or when none will come."""
 
     def __init__(self) -> None:

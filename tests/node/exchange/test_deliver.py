@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 
 from federation.audit.findings import Code
-from federation.node.deliver import Delivery
-from federation.node.receive import receive
-from federation.node.send import send
+from federation.node.exchange.deliver import Delivery
+from federation.node.exchange.receive import receive
+from federation.node.exchange.send import send
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
 from federation.protocol.ids import MessageId, Pair

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
 from federation.node.node import Node
-from federation.node.trust import InForce
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond

@@ -22,12 +22,13 @@ from federation.domain.permit_policy import (
 )
 from federation.domain.recognition import decode_recognition_item
 from federation.domain.retention.erasure import ORDER_BODY, RECEIPT_BODY
-from federation.node.judgement import Incoming, Judgement
+from federation.node.exchange.errand import agency_facts
+from federation.node.exchange.judge import Incoming, Judgement
+from federation.node.exchange.trust import InForce
 from federation.node.lookups.answering.judges import ANSWERING
 from federation.node.node import Node
 from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, told_record
 from federation.node.permits.records import copy_record, find_own_permit
-from federation.node.permits.ruling import agency_facts
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
 from federation.node.retention.orders import judge_order
 from federation.node.retention.receipts import judge_receipt
@@ -35,7 +36,6 @@ from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
 from federation.node.subjects.corrections.judges import CORRECTIONS
 from federation.node.subjects.corrections.notices import NOTICE_KIND, judge_notice
 from federation.node.subjects.report import SUBJECT
-from federation.node.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.policy import decide, join_decisions

@@ -19,7 +19,7 @@ from federation.protocol.keys import Suite
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import AgreementRef, Recipient, Sender, encode_statement
 from federation.protocol.trust import MessageKey
-from tests.node.receiving import SEALED, refused, take, verified
+from tests.node.exchange.receiving import SEALED, refused, take, verified
 from tests.node.rig import (
     FUJIAN,
     JIANGXI,

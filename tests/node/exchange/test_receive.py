@@ -30,7 +30,7 @@ from federation.protocol.trust import MessageKey
 from federation.store.exchange_log import check_log, load_entries
 from federation.store.messages import load_body, missing_numbers, pair_state
 from federation.store.records import find_record
-from tests.node.receiving import SEALED, refused, take, verified
+from tests.node.exchange.receiving import SEALED, refused, take, verified
 from tests.node.rig import (
     FUJIAN,
     JIANGXI,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.node.receive import receive
+from federation.node.exchange.receive import receive
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName

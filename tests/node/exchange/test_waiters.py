@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from federation.node.lookups.arrivals import Arrivals, received_key
+from federation.node.exchange.waiters import Waiters, received_key
 
 
 async def turns() -> None:
@@ -15,12 +15,12 @@ async def turns() -> None:
 
 async def test_tell_wakes_everybody_who_waits_for_that_key() -> None:
     """Two repeats of one request wait for one reply."""
-    arrivals = Arrivals()
-    waiting = [asyncio.create_task(arrivals.wait("a", seconds=60)) for _ in range(2)]
-    other = asyncio.create_task(arrivals.wait("b", seconds=60))
+    waiters = Waiters()
+    waiting = [asyncio.create_task(waiters.wait("a", seconds=60)) for _ in range(2)]
+    other = asyncio.create_task(waiters.wait("b", seconds=60))
     await asyncio.sleep(0)
 
-    arrivals.tell("a")
+    waiters.tell("a")
 
     await asyncio.gather(*waiting)
     assert not other.done()
@@ -29,44 +29,44 @@ async def test_tell_wakes_everybody_who_waits_for_that_key() -> None:
 
 async def test_wait_that_ends_leaves_the_others_waiting() -> None:
     """One gives up; the other is still woken."""
-    arrivals = Arrivals()
-    long = asyncio.create_task(arrivals.wait("a", seconds=60))
+    waiters = Waiters()
+    long = asyncio.create_task(waiters.wait("a", seconds=60))
     await asyncio.sleep(0)
-    await arrivals.wait("a", seconds=0)
+    await waiters.wait("a", seconds=0)
 
-    arrivals.tell("a")
+    waiters.tell("a")
 
     await asyncio.wait_for(long, 30)  # by itself it would wait for twice as long
 
 
 async def test_tell_before_anybody_waits_is_forgotten() -> None:
     """The store is the truth: who comes later looks there first."""
-    arrivals = Arrivals()
-    arrivals.tell("a")
-    late = asyncio.create_task(arrivals.wait("a", seconds=60))
+    waiters = Waiters()
+    waiters.tell("a")
+    late = asyncio.create_task(waiters.wait("a", seconds=60))
     await turns()
 
     assert not late.done()
-    arrivals.tell("a")
+    waiters.tell("a")
     await asyncio.wait_for(late, 30)
 
 
 async def test_wait_for_several_keys_ends_with_the_first_told_and_leaves_none_behind() -> None:
     """A receipt or a reply, whichever is told; another statement's receipt wakes nobody."""
-    arrivals = Arrivals()
-    either = asyncio.create_task(arrivals.wait("a", received_key("a"), seconds=60))
+    waiters = Waiters()
+    either = asyncio.create_task(waiters.wait("a", received_key("a"), seconds=60))
     await turns()
-    arrivals.tell(received_key("b"))
+    waiters.tell(received_key("b"))
     await turns()
     assert not either.done()
 
-    arrivals.tell(received_key("a"))
+    waiters.tell(received_key("a"))
     await asyncio.wait_for(either, 30)
 
-    again = asyncio.create_task(arrivals.wait("a", seconds=60))
+    again = asyncio.create_task(waiters.wait("a", seconds=60))
     await turns()
-    arrivals.tell(received_key("a"))
+    waiters.tell(received_key("a"))
     await turns()
     assert not again.done()
-    arrivals.tell("a")
+    waiters.tell("a")
     await asyncio.wait_for(again, 30)

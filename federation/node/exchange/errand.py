@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import Node
-from federation.node.trust import InForce
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf

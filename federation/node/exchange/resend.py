@@ -14,13 +14,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import find_decision
 from federation.node.node import Node
 from federation.node.retention.order_records import find_order, put_order
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
-from federation.node.send import Cause, Draft, make_ready, record_message
 from federation.node.subjects.corrections.judges import ANSWER_KIND
-from federation.node.trust import InForce
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds

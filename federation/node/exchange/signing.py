@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from federation.node.exchange.trust import Trust
 from federation.node.home.keyring import Keyring, message_signer_at
-from federation.node.trust import Trust
 from federation.protocol.keys import Signer
 
 

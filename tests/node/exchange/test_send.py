@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from federation.node.send import send
+from federation.node.exchange.send import send
 from federation.protocol.envelope import parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, StaleError
 from federation.protocol.ids import Pair

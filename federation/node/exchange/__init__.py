@@ -1,0 +1,1 @@
+"""How messages travel between provinces: received, judged, sent, delivered, answered, awaited. Beneath all features."""
