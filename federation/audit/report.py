@@ -1,21 +1,145 @@
-"""The report of an audit: a line for each log, a line for each ordered pair, the findings, and PASS or FAIL.
+"""What an audit says: findings of one sentence each, a line for each log and each ordered pair, PASS or FAIL.
 
-Rules kept: PASS only when every log was reached and read whole and nothing is contradicted; the first bad entry of a
-log stands first; the text is for a terminal, the JSON says the same for a program.
+Rules kept: a code is stable and names the rule that was broken; a sentence says what was expected and what was got;
+a log that breaks one rule a million times gives a few findings and a number, not a million lines. PASS only when every
+log was reached and read whole and nothing is contradicted; the text is for a terminal, the JSON says the same.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 
-from federation.audit.findings import Finding, Severity
 from federation.protocol.canonical_json import JsonValue
 from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
 _LOG_HEADINGS = ("log", "entries", "root", "witnesses", "witnessed", "verified")
 _PAIR_HEADINGS = ("pair", "sent", "received", "refused", "expired", "in flight", "receipts")
+
+MAX_OF_A_CODE = 20
+"""Findings that are kept of one code and one check; the rest is counted."""
+
+
+class Severity(StrEnum):
+    """`error`: the audit fails. `warning`: a human should look; nothing is contradicted."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Code(StrEnum):
+    """The rules that an audit checks, each by what it is called when broken."""
+
+    CHECKPOINT_INVALID = "CHECKPOINT_INVALID"
+    ROOT_DIFFERS = "ROOT_DIFFERS"
+    LOG_FORKED = "LOG_FORKED"
+    LOG_ROLLED_BACK = "LOG_ROLLED_BACK"
+    COSIGNATURE_INVALID = "COSIGNATURE_INVALID"
+    COSIGNED_BY_FEW = "COSIGNED_BY_FEW"
+    BUNDLE_MISSING = "BUNDLE_MISSING"
+    BUNDLE_MALFORMED = "BUNDLE_MALFORMED"
+    ENTRY_DIFFERS = "ENTRY_DIFFERS"
+    TILE_MISSING = "TILE_MISSING"
+    TILE_DIFFERS = "TILE_DIFFERS"
+    LEAF_MALFORMED = "LEAF_MALFORMED"
+    LEAF_FOREIGN = "LEAF_FOREIGN"
+    LEAF_UNLAWFUL = "LEAF_UNLAWFUL"
+    TIME_BACKWARDS = "TIME_BACKWARDS"
+    TIME_FUTURE = "TIME_FUTURE"
+    AGREEMENT_UNKNOWN = "AGREEMENT_UNKNOWN"
+    AGREEMENT_BEHIND = "AGREEMENT_BEHIND"
+    DISCREPANCY_LOGGED = "DISCREPANCY_LOGGED"
+    SEQUENCE_GAP = "SEQUENCE_GAP"
+    SEQUENCE_REPEATED = "SEQUENCE_REPEATED"
+    DIGEST_DIFFERS = "DIGEST_DIFFERS"
+    COMMITMENT_DIFFERS = "COMMITMENT_DIFFERS"
+    SIGNATURES_DIFFER = "SIGNATURES_DIFFER"
+    MESSAGE_UNSENT = "MESSAGE_UNSENT"
+    MESSAGE_MISSING = "MESSAGE_MISSING"
+    MESSAGE_OUTSTANDING = "MESSAGE_OUTSTANDING"
+    EXPIRED_UNSENT = "EXPIRED_UNSENT"
+    EXPIRED_RECEIVED = "EXPIRED_RECEIVED"
+    ERASURE_UNFOUNDED = "ERASURE_UNFOUNDED"
+    UNANSWERED_DIFFERS = "UNANSWERED_DIFFERS"
+    UNANSWERED_ANSWERED = "UNANSWERED_ANSWERED"
+    UNANSWERED_ONE_SIDED = "UNANSWERED_ONE_SIDED"
+    ENVELOPE_INVALID = "ENVELOPE_INVALID"
+    STATEMENT_DIFFERS = "STATEMENT_DIFFERS"
+    RECEIPT_INVALID = "RECEIPT_INVALID"
+    LISTED_NOT_LOGGED = "LISTED_NOT_LOGGED"
+    LOGGED_NOT_LISTED = "LOGGED_NOT_LISTED"
+    LISTING_DENIED = "LISTING_DENIED"
+
+
+WARNINGS = frozenset(
+    {
+        Code.COSIGNED_BY_FEW,
+        Code.DISCREPANCY_LOGGED,
+        Code.EXPIRED_RECEIVED,
+        Code.AGREEMENT_UNKNOWN,
+        Code.LISTING_DENIED,
+        Code.UNANSWERED_ONE_SIDED,
+    }
+)
+"""The codes that contradict nothing: all others make the audit fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One broken rule: where it was found (`index` of the log entry, when it is about one) and what is wrong."""
+
+    code: Code
+    node: NodeName
+    index: int | None
+    sentence: str
+
+    @property
+    def severity(self) -> Severity:
+        """Whether the audit fails by it."""
+        return Severity.WARNING if self.code in WARNINGS else Severity.ERROR
+
+
+class Findings:
+    """The findings about one node while a check runs."""
+
+    def __init__(self, node: NodeName) -> None:
+        """Starts without any."""
+        self._node = node
+        self._kept: list[Finding] = []
+        self._counts: Counter[Code] = Counter()
+
+    def add(self, code: Code, sentence: str, *, index: int | None = None) -> None:
+        """Adds a finding; beyond the limit of its code it is counted only."""
+        self._counts[code] += 1
+        if self._counts[code] <= MAX_OF_A_CODE:
+            self._kept.append(Finding(code=code, node=self._node, index=index, sentence=sentence))
+
+    def all(self) -> tuple[Finding, ...]:
+        """All that was kept, and one more a code for those that were only counted."""
+        more = (
+            Finding(code=code, node=self._node, index=None, sentence=f"and {count - MAX_OF_A_CODE} more of this kind")
+            for code, count in self._counts.items()
+            if count > MAX_OF_A_CODE
+        )
+        return (*self._kept, *more)
+
+
+def in_reading_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Orders findings for a reader: errors before warnings, then each node's first bad entry first."""
+    return tuple(
+        sorted(
+            findings,
+            key=lambda finding: (
+                finding.severity is Severity.WARNING,
+                finding.index is None,
+                finding.index or 0,
+                finding.node,
+            ),
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +181,8 @@ class Report:
 
     federation: str
     realm: Realm
-    agreement_version: int
-    audit_time: datetime
+    agreement: int
+    time: datetime
     logs: tuple[LogLine, ...]
     pairs: tuple[PairLine, ...]
     findings: tuple[Finding, ...]
@@ -76,18 +200,9 @@ class Report:
 
 
 def report_object(report: Report) -> dict[str, JsonValue]:
-    """Gives the JSON object of a report."""
-    return {
-        "passed": report.passed,
-        "federation": report.federation,
-        "realm": report.realm.value,
-        "agreement": report.agreement_version,
-        "time": format_time(report.audit_time),
-        "logs": [_log_object(line) for line in report.logs],
-        "pairs": [_pair_object(line) for line in report.pairs],
-        "findings": [_finding_object(finding) for finding in report.findings],
-        "unreachable": {str(node): why for node, why in report.unreachable.items()},
-    }
+    """Returns the report as JSON: every value under its field's name, `passed` and each `severity` first."""
+    findings: list[JsonValue] = [{"severity": each.severity.value, **_fields_of(each)} for each in report.findings]
+    return {"passed": report.passed, **_fields_of(report), "findings": findings}
 
 
 def format_report(report: Report) -> str:
@@ -98,8 +213,7 @@ def format_report(report: Report) -> str:
     if report.findings:
         parts.append("\n".join(_format_finding(finding) for finding in report.findings))
     if report.logs:
-        headings = ("log", "entries", "root", "witnesses", "witnessed", "verified")
-        parts.append(_format_table(headings, [_log_row(line) for line in report.logs]))
+        parts.append(_format_table(_LOG_HEADINGS, [_log_row(line) for line in report.logs]))
     spoken = [line for line in report.pairs if line.sent or line.received or line.refused or line.expired]
     if spoken:
         parts.append(_format_table(_PAIR_HEADINGS, [_pair_row(line) for line in spoken]))
@@ -112,8 +226,8 @@ def _format_verdict(report: Report) -> str:
     said = f"{len(report.logs)} logs, {entries} entries, {sent} messages"
     warnings = len(report.findings) - report.errors
     counts = f"{_count(report.errors, 'finding')}, {_count(warnings, 'warning')}"
-    terms = f"{report.federation} ({report.realm}), agreement {report.agreement_version}"
-    return f"{'PASS' if report.passed else 'FAIL'}  {said}: {counts}\n      {terms}, {format_time(report.audit_time)}"
+    terms = f"{report.federation} ({report.realm}), agreement {report.agreement}"
+    return f"{'PASS' if report.passed else 'FAIL'}  {said}: {counts}\n      {terms}, {format_time(report.time)}"
 
 
 def _format_finding(finding: Finding) -> str:
@@ -143,39 +257,25 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _log_object(line: LogLine) -> dict[str, JsonValue]:
-    return {
-        "node": line.node,
-        "origin": line.origin,
-        "size": line.size,
-        "root": line.root.hex(),
-        "read": line.read,
-        "kinds": dict(line.kinds),
-        "cosigned": line.cosigned,
-        "witnesses": line.witnesses,
-        "witnessed_size": line.witnessed_size,
-        "complete": line.complete,
-    }
+def _fields_of(value: Report | LogLine | PairLine | Finding) -> dict[str, JsonValue]:
+    return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
 
 
-def _pair_object(line: PairLine) -> dict[str, JsonValue]:
-    return {
-        "pair": str(line.pair),
-        "sent": line.sent,
-        "received": line.received,
-        "refused": line.refused,
-        "expired": line.expired,
-        "in_flight": line.in_flight,
-        "receipts": line.receipts,
-        "compared": line.compared,
-    }
-
-
-def _finding_object(finding: Finding) -> dict[str, JsonValue]:
-    return {
-        "severity": finding.severity.value,
-        "code": finding.code.value,
-        "node": finding.node,
-        "index": finding.index,
-        "sentence": finding.sentence,
-    }
+def _json(value: object) -> JsonValue:
+    match value:
+        case str():
+            return str(value)
+        case int() | None:
+            return value
+        case bytes():
+            return value.hex()
+        case datetime():
+            return format_time(value)
+        case tuple():
+            return [_json(each) for each in value]
+        case Mapping():
+            return {str(name): _json(each) for name, each in value.items()}
+        case LogLine() | PairLine() | Finding():
+            return _fields_of(value)
+        case _:
+            return str(value)

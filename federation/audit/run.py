@@ -4,7 +4,10 @@
 heads of all logs, and what each node cosigned of the others · 3 second heads: whatever was received by the first heads
 must have been sent by the second ones · 4 all entries of each log up to its second head · 5 the logs against each
 other. A node that cannot be reached is named, and the others are audited.
-Trusts the verified agreement alone. Source: DESIGN section 3, transparency-log reference sections 15 and 16.
+What is remembered for the next audit is the head of each log that verified whole, as the log signed it: a log that is
+rolled back or rewritten later has signed the proof against itself. A remembered head never goes back.
+Trusts the verified agreement alone; remembered heads are verified again each time.
+Source: DESIGN section 3, transparency-log reference sections 15 and 16, C2SP tlog-tiles (clients that follow a log).
 """
 
 from __future__ import annotations
@@ -13,16 +16,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TypeAlias
 
 from federation.audit.fetch import LogSource, feed
-from federation.audit.findings import Code, Finding, Severity, in_reading_order
-from federation.audit.report import LogLine, PairLine, Report
-from federation.audit.rules import Rules, rules_of
+from federation.audit.leaves import Rules, rules_of
+from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity, in_reading_order
 from federation.audit.verify import HeadAccount, compare_logs, enough_witnesses, verify_head, witnessed_size
 from federation.audit.verify_listing import ListingAccount, ListingCheck
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask, SeenHead
-from federation.audit.verify_pair import PairAccount
+from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_object, read_text
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.tlog.note import parse_vkey
@@ -30,6 +33,8 @@ from federation.protocol.trust import Agreement
 from federation.wire.values import Direction, MessagePage, MessageQuery
 
 PAGE_SIZE = 256
+_REMEMBERED = "remembered heads"
+_REMEMBERED_VERSION = 1
 
 ListMessages: TypeAlias = Callable[[MessageQuery], Awaitable[MessagePage]]
 """Lists messages of one node as an auditor of its province may see them."""
@@ -197,23 +202,20 @@ class _Run:
         heads += [head for listing in self._listings if listing.pair.recipient == node for head in listing.heads]
         return list({(head.size, head.root): head for head in heads if head is not None}.values())
 
-    def _report(self, rules: Rules, pairs: tuple[PairAccount, ...]) -> Report:
+    def _report(self, rules: Rules, pairs: tuple[PairLine, ...]) -> Report:
         agreement = self._audit.agreement
         logs = tuple(self._log_line(account) for account in self._accounts.values())
         for line in logs:
             if line.size and line.cosigned < enough_witnesses(agreement):
                 sentence = f"expected {enough_witnesses(agreement)} witnesses on its heads, got {line.cosigned}"
                 self._add(Code.COSIGNED_BY_FEW, line.node, f"{sentence}: two histories are not excluded")
-        receipts = {
-            listing.pair: len(listing.receipted) for listing in self._listings if listing.node == listing.pair.sender
-        }
         return Report(
             federation=agreement.federation,
             realm=agreement.realm,
-            agreement_version=agreement.version,
-            audit_time=rules.now,
+            agreement=agreement.version,
+            time=rules.now,
             logs=logs,
-            pairs=tuple(_pair_line(pair, receipts.get(pair.pair)) for pair in pairs),
+            pairs=pairs,
             findings=in_reading_order(tuple(self._findings)),
             unreachable=self._unreachable,
         )
@@ -246,20 +248,43 @@ class _Run:
         self._findings.append(Finding(code=code, node=node, index=None, sentence=sentence))
 
 
+def load_remembered(path: Path) -> dict[str, bytes]:
+    """Loads the signed heads by origin, not verified; none when there is no file yet.
+
+    Raises:
+        MalformedError: REMEMBERED for another version, JSON_* for another form: an auditor who forgot must know it.
+        UnavailableError: FILE when it cannot be read.
+    """
+    if not path.exists():
+        return {}
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise UnavailableError("FILE", f"expected to read {path}, got {error.strerror}") from error
+    value = decode_canonical(encoded, what=_REMEMBERED)
+    expect_names(value, ("v", "heads"), what=_REMEMBERED)
+    if value["v"] != _REMEMBERED_VERSION:
+        raise MalformedError("REMEMBERED", f"{_REMEMBERED}: expected version {_REMEMBERED_VERSION}")
+    heads = read_object(value, "heads", what=_REMEMBERED)
+    return {origin: read_text(heads, origin, what=_REMEMBERED).encode() for origin in heads}
+
+
+def save_remembered(path: Path, notes: Mapping[str, bytes]) -> None:
+    """Replaces the file in one step.
+
+    Raises:
+        UnavailableError: FILE when it cannot be written.
+    """
+    heads = {origin: note.decode() for origin, note in notes.items()}
+    new = path.with_name(path.name + ".new")
+    try:
+        new.write_bytes(encode_canonical({"v": _REMEMBERED_VERSION, "heads": heads}))
+        new.replace(path)
+    except OSError as error:
+        raise UnavailableError("FILE", f"expected to write {path}, got {error.strerror}") from error
+
+
 def _next_page(page: MessagePage, after_seq: int) -> int | None:
     """Where the next page starts; a node that sends us in circles ends the listing."""
     following = page.next_after_seq
     return following if following is not None and following > after_seq else None
-
-
-def _pair_line(pair: PairAccount, receipts: int | None) -> PairLine:
-    return PairLine(
-        pair=pair.pair,
-        sent=pair.sent,
-        received=pair.received,
-        refused=pair.refused,
-        expired=pair.expired,
-        in_flight=pair.in_flight,
-        receipts=receipts,
-        compared=pair.compared,
-    )

@@ -9,17 +9,16 @@ Trusts the verified agreement alone. Source: transparency-log reference sections
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import permutations
 
-from federation.audit.findings import Code, Finding, Findings
-from federation.audit.requests.unanswered import answered_after_all, compare_unanswered
-from federation.audit.rules import Rules
+from federation.audit.leaves import Rules
+from federation.audit.report import Code, Finding, Findings, PairLine
 from federation.audit.verify_listing import ListingAccount, compare_listing
 from federation.audit.verify_log import LogAccount, SeenHead
-from federation.audit.verify_pair import PairAccount, compare_pair
+from federation.audit.verify_pair import answered_after_all, compare_pair, compare_unanswered
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.tlog.checkpoint import Checkpoint, verify_checkpoint
@@ -83,37 +82,22 @@ def witnessed_size(heads: Iterable[HeadAccount], agreement: Agreement) -> tuple[
 
 def compare_logs(
     accounts: Mapping[NodeName, LogAccount], listings: Collection[ListingAccount], *, rules: Rules
-) -> tuple[tuple[PairAccount, ...], tuple[Finding, ...]]:
+) -> tuple[tuple[PairLine, ...], tuple[Finding, ...]]:
     """Compares every log with every other, and every listing with its log; returns the pairs, and the findings."""
     receipted = {listing.pair: listing.receipted for listing in listings if listing.node == listing.pair.sender}
-    pairs = tuple(
-        compare_pair(
-            Pair(sender, recipient),
-            sender=accounts[sender],
-            receiver=accounts[recipient],
-            rules=rules,
-            receipted=receipted.get(Pair(sender, recipient), frozenset()),
-        )
-        for sender, recipient in permutations(sorted(accounts), 2)
-    )
-    unanswered = (
-        finding
-        for pair in pairs
-        for finding in compare_unanswered(
-            pair.pair, sender=accounts[pair.pair.sender], receiver=accounts[pair.pair.recipient], rules=rules
-        )
-    )
-    answered = answered_after_all(accounts, listings)
-    return pairs, (*_of_pairs(pairs), *unanswered, *answered, *_of_listings(accounts, listings))
-
-
-def _of_pairs(pairs: tuple[PairAccount, ...]) -> Iterator[Finding]:
-    for pair in pairs:
-        yield from pair.findings
-
-
-def _of_listings(accounts: Mapping[NodeName, LogAccount], listings: Collection[ListingAccount]) -> Iterator[Finding]:
+    lines: list[PairLine] = []
+    findings: list[Finding] = []
+    unanswered: list[Finding] = []
+    for sender, recipient in permutations(sorted(accounts), 2):
+        pair, ours, theirs = Pair(sender, recipient), accounts[sender], accounts[recipient]
+        line, found = compare_pair(pair, sender=ours, receiver=theirs, rules=rules, receipted=receipted.get(pair))
+        lines.append(line)
+        findings += found
+        unanswered += compare_unanswered(pair, sender=ours, receiver=theirs, rules=rules)
+    findings += unanswered
+    findings += answered_after_all(accounts, listings)
     for listing in listings:
-        yield from listing.findings
+        findings += listing.findings
         if listing.node in accounts:
-            yield from compare_listing(listing, accounts[listing.node])
+            findings += compare_listing(listing, accounts[listing.node])
+    return tuple(lines), tuple(findings)

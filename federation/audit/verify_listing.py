@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
-from federation.audit.findings import Code, Finding, Findings
+from federation.audit.report import Code, Finding, Findings
 from federation.audit.verify_log import LogAccount, SeenHead
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError

@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from federation.audit.column import MessageColumn
-from federation.audit.findings import Code, Finding, Findings
-from federation.audit.leaf_reader import LeafReader
-from federation.audit.rules import Rules
+from federation.audit.leaves import LeafReader, Rules
+from federation.audit.report import Code, Finding, Findings
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind

@@ -1,39 +1,30 @@
-"""Two logs against each other: what the sender says it sent and the receiver says it decided, number by number. Pure.
+"""Two logs against each other: what one side says of the messages of an ordered pair, and what the other says. Pure.
 
 Rules kept: every number that the receiver decided was sent; both leaves of a number name the same statement, body
 commitment and signatures; the receiver judged under no older agreement than the sender cited; what was sent and never
-decided has expired, or is young enough to be in flight. A log that could not be read whole proves nothing missing.
-Trusts no side more than the other. Source: DESIGN section 3, transparency-log reference section 16.
+decided has expired, or is young enough to be in flight.
+Of requests that no one answered: only what was sent and received can go unanswered. What the side asked says, the
+asking side says too, unless the request expired on its way. The asking side alone may say it when an answer came too
+late: a human should look. A reply that the asking side received leaves nothing unanswered; this is judged where the
+envelopes are listed. A side has the life of a statement to say its part.
+A log that could not be read whole proves nothing missing. Trusts no side more than the other.
+Source: DESIGN section 3, transparency-log reference section 16.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
 from federation.audit.column import MessageColumn, MessageRecord, once, pack_time, side_by_side
-from federation.audit.findings import Code, Finding, Findings
-from federation.audit.rules import Rules
+from federation.audit.leaves import Rules
+from federation.audit.report import Code, Finding, Findings, PairLine
+from federation.audit.verify_listing import ListingAccount
 from federation.audit.verify_log import LogAccount
-from federation.protocol.ids import Pair
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairAccount:
-    """What became of the messages of one ordered pair; `compared` is False when a log could not be read whole."""
-
-    pair: Pair
-    sent: int
-    received: int
-    refused: int
-    expired: int
-    in_flight: int
-    compared: bool
-    findings: tuple[Finding, ...]
+from federation.protocol.ids import NodeName, Pair
 
 
 class _Outcome(Enum):
@@ -45,9 +36,12 @@ class _Outcome(Enum):
 
 
 def compare_pair(
-    pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] = frozenset()
-) -> PairAccount:
-    """Compares the two logs on one ordered pair; `receipted` are the numbers that the sender holds receipts for."""
+    pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] | None = None
+) -> tuple[PairLine, tuple[Finding, ...]]:
+    """Compares the two logs on one ordered pair.
+
+    `receipted` are the numbers that the sender holds receipts for, None when the sender listed no messages.
+    """
     comparison = _Comparison(pair, sender=sender, receiver=receiver, rules=rules, receipted=receipted)
     sent = once(_in_order(sender.sent, pair), lambda _record: None)  # reported where the log was read
     decided = once(_in_order(receiver.decided, pair), comparison.repeated)
@@ -66,7 +60,7 @@ class _Comparison:
     """One pair while it is compared."""
 
     def __init__(
-        self, pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int]
+        self, pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] | None
     ) -> None:
         self._pair = pair
         self._sender = sender
@@ -100,21 +94,22 @@ class _Comparison:
         if self._sender.complete:
             self._add(Code.EXPIRED_UNSENT, self._sender, expired, "it expired, and was never sent")
 
-    def finish(self) -> PairAccount:
+    def finish(self) -> tuple[PairLine, tuple[Finding, ...]]:
         outcomes = self._outcomes
-        return PairAccount(
+        line = PairLine(
             pair=self._pair,
             sent=outcomes[_Outcome.SENT],
             received=outcomes[_Outcome.RECEIVED],
             refused=outcomes[_Outcome.REFUSED],
             expired=outcomes[_Outcome.EXPIRED],
             in_flight=outcomes[_Outcome.IN_FLIGHT],
+            receipts=None if self._receipted is None else len(self._receipted),
             compared=self._sender.complete and self._receiver.complete,
-            findings=tuple(finding for findings in self._findings.values() for finding in findings.all()),
         )
+        return line, tuple(finding for findings in self._findings.values() for finding in findings.all())
 
     def _judge_undecided(self, sent: MessageRecord, expired: MessageRecord | None) -> None:
-        if sent.seq in self._receipted and self._receiver.complete:
+        if self._receipted and sent.seq in self._receipted and self._receiver.complete:
             sentence = (
                 f"{self._sender.node} holds a receipt for it, and the log of {self._receiver.node} has no such leaf"
             )
@@ -153,3 +148,88 @@ def _differences(sent: MessageRecord, decided: MessageRecord) -> Iterator[tuple[
 def _in_order(columns: Mapping[Pair, MessageColumn], pair: Pair) -> Iterator[MessageRecord]:
     column = columns.get(pair)
     return iter(()) if column is None else column.in_order()
+
+
+def compare_unanswered(pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules) -> tuple[Finding, ...]:
+    """Compares what both sides of one ordered pair say of its unanswered requests."""
+    findings = {account.node: Findings(account.node) for account in (sender, receiver)}
+    ours, theirs = _by_seq(sender.unanswered, pair), _by_seq(receiver.unanswered, pair)
+    if not ours and not theirs:
+        return ()
+    wanted = ours.keys() | theirs.keys()
+    sent, decided = _by_seq(sender.sent, pair, wanted), _by_seq(receiver.decided, pair, wanted)
+    expired = _by_seq(sender.expired, pair, wanted)
+    for seq in sorted(wanted):
+        for account, record in ((sender, ours.get(seq)), (receiver, theirs.get(seq))):
+            if record is None:
+                continue
+            for sentence in _contradicted(record, sent.get(seq), decided.get(seq), sender=sender, receiver=receiver):
+                _add(findings, Code.UNANSWERED_DIFFERS, account, record, f"{pair} {seq}: {sentence}")
+        one, other = ours.get(seq), theirs.get(seq)
+        if other is not None and one is None and seq not in expired and sender.complete and _is_old(other, rules):
+            sentence = f"{receiver.node} says that nobody answered it, and {sender.node} does not"
+            _add(findings, Code.UNANSWERED_DIFFERS, sender, other, f"{pair} {seq}: {sentence}")
+        if one is not None and other is None and receiver.complete and _is_old(one, rules):
+            sentence = f"{sender.node} says that nobody answered it in time, and {receiver.node} does not"
+            _add(findings, Code.UNANSWERED_ONE_SIDED, sender, one, f"{pair} {seq}: {sentence}")
+    return tuple(finding for each in findings.values() for finding in each.all())
+
+
+def answered_after_all(
+    accounts: Mapping[NodeName, LogAccount], listings: Collection[ListingAccount]
+) -> Iterator[Finding]:
+    """Finds each request that the asking side says nobody answered, beside a reply to it that it took in."""
+    told: set[tuple[Pair, int]] = set()
+    for listing in listings:
+        asker = accounts.get(listing.pair.recipient)
+        if asker is None or not listing.replies:
+            continue
+        asked = Pair(asker.node, listing.pair.sender)
+        unanswered = {record.subject: record for record in _by_seq(asker.unanswered, asked).values()}
+        taken = _by_seq(asker.decided, listing.pair, listing.replies.keys()) if unanswered else {}
+        findings = Findings(asker.node)
+        for seq, cited in listing.replies.items():
+            record, reply = unanswered.get(cited), taken.get(seq)
+            if record is None or reply is None or reply.refused or (asked, record.seq) in told:
+                continue
+            told.add((asked, record.seq))
+            sentence = f"{asked} {record.seq}: nobody answered it, says {asker.node}, and took in {listing.pair} {seq}"
+            findings.add(Code.UNANSWERED_ANSWERED, sentence, index=record.log_index)
+        yield from findings.all()
+
+
+def _contradicted(
+    record: MessageRecord,
+    sent: MessageRecord | None,
+    decided: MessageRecord | None,
+    *,
+    sender: LogAccount,
+    receiver: LogAccount,
+) -> Iterator[str]:
+    if sent is None and sender.complete:
+        yield "it found no answer, and was never sent"
+    if decided is None and receiver.complete:
+        yield f"it found no answer, and {receiver.node} never took it in"
+    if decided is not None and decided.refused:
+        yield f"it found no answer, and {receiver.node} refused it, which is one"
+    for other in (sent, decided):
+        if other is not None and other.subject != record.subject:
+            yield "it found no answer under another statement digest"
+
+
+def _is_old(record: MessageRecord, rules: Rules) -> bool:
+    return pack_time(rules.now) - record.time_ms > rules.in_flight_age / timedelta(milliseconds=1)
+
+
+def _by_seq(
+    columns: Mapping[Pair, MessageColumn], pair: Pair, wanted: Collection[int] | None = None
+) -> dict[int, MessageRecord]:
+    column = columns.get(pair)
+    records = column.in_order() if column is not None else ()
+    return {record.seq: record for record in records if wanted is None or record.seq in wanted}
+
+
+def _add(
+    findings: Mapping[NodeName, Findings], code: Code, account: LogAccount, record: MessageRecord, sentence: str
+) -> None:
+    findings[account.node].add(code, sentence, index=record.log_index)

@@ -76,9 +76,8 @@ def verify(
     officer: Annotated[str, typer.Option(help="The auditor's pseudonym.")] = "auditor",
 ) -> None:
     """Verify every log against its signed heads, and each side's account of every message against the other's."""
-    from federation.audit.remembered import load_remembered, save_remembered
     from federation.audit.report import format_report, report_object
-    from federation.audit.run import Options
+    from federation.audit.run import Options, load_remembered, save_remembered
     from federation.node.home.tls_files import load_profile
     from federation.wire.values import Act
 

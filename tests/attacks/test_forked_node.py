@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.audit.findings import Code
+from federation.audit.report import Code
 from federation.audit.run import Audit, audit_federation
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send

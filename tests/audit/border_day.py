@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from federation.audit.findings import Code, Finding, Severity
+from federation.audit.report import Code, Finding, Severity
 from federation.audit.run import Audit, Options, Outcome, audit_federation
 from federation.protocol.ids import NodeName
 from tests.audit.provinces import FUJIAN, JIANGXI, NOW, ZHEJIANG, Provinces

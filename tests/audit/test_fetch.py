@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.audit.fetch import DirectorySource, LogSource, feed, fetch_proven, load_cut
-from federation.audit.rules import rules_of
+from federation.audit.leaves import rules_of
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.tlog.tiles import ENTRIES, Tile, tiles_of

@@ -5,8 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from federation.audit.findings import Code, Finding
-from federation.audit.report import LogLine, PairLine, Report, format_report, report_object
+from federation.audit.report import (
+    MAX_OF_A_CODE,
+    Code,
+    Finding,
+    Findings,
+    LogLine,
+    PairLine,
+    Report,
+    Severity,
+    format_report,
+    in_reading_order,
+    report_object,
+)
 from federation.protocol.ids import Pair, Realm
 from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG
 
@@ -29,8 +40,8 @@ QUIET = replace(PAIR, pair=Pair(JIANGXI, ZHEJIANG), sent=0, received=0, refused=
 REPORT = Report(
     federation=FEDERATION,
     realm=Realm.DEMO,
-    agreement_version=1,
-    audit_time=NOW,
+    agreement=1,
+    time=NOW,
     logs=(LOG,),
     pairs=(PAIR, QUIET),
     findings=(),
@@ -95,8 +106,18 @@ def test_report_object_is_json_and_says_the_same() -> None:
     """A program reads what a person sees."""
     value = json.loads(json.dumps(report_object(replace(REPORT, findings=(ERROR,)))))
 
-    assert value["passed"] is False
-    assert value["logs"][0]["root"] == bytes(range(32)).hex()
+    assert list(value) == [
+        "passed", "federation", "realm", "agreement", "time", "logs", "pairs", "findings", "unreachable",
+    ]  # fmt: skip
+    assert (value["passed"], value["realm"], value["time"]) == (False, "demo", "2126-11-23T08:30:00.000Z")
+    assert value["logs"][0] == {
+        "node": "zhejiang", "origin": LOG.origin, "size": 12, "root": bytes(range(32)).hex(), "read": 12,
+        "kinds": {"sent": 12}, "cosigned": 3, "witnesses": 4, "witnessed_size": 11, "complete": True,
+    }  # fmt: skip
+    assert value["pairs"][0] == {
+        "pair": "zhejiang>jiangxi", "sent": 12, "received": 10, "refused": 1, "expired": 0, "in_flight": 1,
+        "receipts": None, "compared": True,
+    }  # fmt: skip
     assert value["findings"] == [
         {
             "severity": "error",
@@ -106,3 +127,29 @@ def test_report_object_is_json_and_says_the_same() -> None:
             "sentence": "zhejiang>jiangxi: number 8 is not there",
         }
     ]
+
+
+def test_findings_of_one_code_are_bounded_and_counted() -> None:
+    """A log that breaks one rule everywhere fills no report."""
+    findings = Findings(ZHEJIANG)
+    for index in range(MAX_OF_A_CODE + 5):
+        findings.add(Code.LEAF_MALFORMED, "no leaf", index=index)
+
+    found = findings.all()
+
+    assert len(found) == MAX_OF_A_CODE + 1
+    assert found[-1].sentence == "and 5 more of this kind"
+
+
+def test_reading_order_has_errors_first_and_the_first_bad_entry_first() -> None:
+    """What a human reads first is where the trouble starts."""
+    zhejiang, jiangxi = Findings(ZHEJIANG), Findings(JIANGXI)
+    zhejiang.add(Code.ROOT_DIFFERS, "root")
+    zhejiang.add(Code.LEAF_MALFORMED, "leaf", index=9)
+    jiangxi.add(Code.DISCREPANCY_LOGGED, "seen", index=0)
+    jiangxi.add(Code.SEQUENCE_GAP, "gap", index=4)
+
+    order = in_reading_order((*zhejiang.all(), *jiangxi.all()))
+
+    assert [finding.sentence for finding in order] == ["gap", "leaf", "root", "seen"]
+    assert [finding.severity for finding in order][-1] is Severity.WARNING

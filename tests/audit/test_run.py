@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from federation.audit.findings import Code
-from federation.audit.run import Audit, Options, audit_federation
-from federation.protocol.errors import UntrustedError
+from federation.audit.report import Code
+from federation.audit.run import Audit, Options, audit_federation, load_remembered, save_remembered
+from federation.protocol.errors import MalformedError, UnavailableError, UntrustedError
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from tests.audit.border_day import a_border_day, codes, errors, found, run
@@ -206,3 +207,37 @@ def test_kinds_are_counted() -> None:
 
     kinds = {line.node: dict(line.kinds) for line in outcome.report.logs}
     assert kinds[FUJIAN] == {LeafKind.EXPIRED: 1, LeafKind.REFUSED: 1, LeafKind.SENT: 2}
+
+
+def test_remembered_heads_come_back_as_they_were_signed(tmp_path: Path) -> None:
+    """The notes are kept verbatim: they are the proof if the log is rewritten later."""
+    province = Provinces()[ZHEJIANG]
+    notes = {province.vkey.name: province.note()}
+
+    save_remembered(tmp_path / "heads.json", notes)
+
+    assert load_remembered(tmp_path / "heads.json") == notes
+    assert [path.name for path in tmp_path.iterdir()] == ["heads.json"]
+
+
+def test_first_audit_remembers_nothing(tmp_path: Path) -> None:
+    """No file is no memory, not an error."""
+    assert load_remembered(tmp_path / "heads.json") == {}
+
+
+@pytest.mark.parametrize("text", ['{"heads":{},"v":2}', '{"heads":{}}', "{", '{"heads":{"x":1},"v":1}'])
+def test_damaged_memory_is_refused(tmp_path: Path, text: str) -> None:
+    """An auditor who forgot must know it: a rollback would go unseen."""
+    path = tmp_path / "heads.json"
+    path.write_text(text)
+
+    with pytest.raises(MalformedError):
+        load_remembered(path)
+
+
+def test_memory_that_cannot_be_read_or_written_is_unavailable(tmp_path: Path) -> None:
+    """A folder is no file."""
+    with pytest.raises(UnavailableError):
+        load_remembered(tmp_path)
+    with pytest.raises(UnavailableError):
+        save_remembered(tmp_path / "absent" / "heads.json", {})

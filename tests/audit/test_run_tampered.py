@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.audit.findings import Code
+from federation.audit.report import Code
 from federation.audit.run import Options
 from federation.protocol.leaf import decode_leaf, encode_leaf
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle

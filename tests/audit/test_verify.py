@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from federation.audit.findings import Code
+from federation.audit.report import Code
 from federation.audit.verify import HeadAccount, enough_witnesses, verify_head, witnessed_size
 from tests.audit.provinces import ANHUI, FUJIAN, JIANGXI, NOW, ZHEJIANG, Province, Provinces
 

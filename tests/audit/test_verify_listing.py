@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from federation.audit.findings import Code
-from federation.audit.rules import rules_of
+from federation.audit.leaves import rules_of
+from federation.audit.report import Code
 from federation.audit.verify_listing import ListingAccount, ListingCheck, compare_listing
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.protocol.envelope import parse_envelope, sign_envelope

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from federation.audit.findings import Code
-from federation.audit.rules import rules_of
+from federation.audit.leaves import rules_of
+from federation.audit.report import Code
 from federation.audit.verify_log import LogCheck, LogTask, SeenHead
 from federation.protocol.errors import MalformedError
 from federation.protocol.tlog.merkle import EMPTY_ROOT

@@ -13,8 +13,7 @@ from datetime import datetime
 from itertools import permutations
 from pathlib import Path
 
-from federation.audit.findings import Code
-from federation.audit.report import Report, format_report
+from federation.audit.report import Code, Report, format_report
 from federation.audit.run import Audit, audit_federation
 from federation.node.home.config import database_url, load_settings
 from federation.node.home.keyring import NoteKey, load_keyring

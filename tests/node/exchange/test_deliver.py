@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from federation.audit.findings import Code
+from federation.audit.report import Code
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from federation.audit.findings import Code, Finding, Severity
-from federation.audit.rules import broken_rules, rules_of
+from federation.audit.leaves import broken_rules, rules_of
+from federation.audit.report import Code, Finding, Severity
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import NOT_ANSWERED, LeafKind, Verdict, decode_leaf, encode_leaf

@@ -1,1 +1,0 @@
-"""What the logs say of requests and their answers, beyond the single message."""
