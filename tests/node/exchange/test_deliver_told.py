@@ -1,42 +1,83 @@
-"""Delivery tells who waits: the end of a message is heard at once, whatever end it is."""
+"""Delivery tells who waits: the end of a message is heard at once, whatever end it is, and after the commit."""
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
 
+from federation.node.exchange.send import send
+from federation.node.exchange.waiters import received_key
+from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Pair
-from federation.store.messages import list_messages
+from federation.store.messages import find_message, list_messages
 from federation.store.outbox import find_outbox_state
-from tests.node.exchange.test_deliver import queue
-from tests.node.rig import JIANGXI, ZHEJIANG, Rig
+from tests.node.exchange.test_deliver import delivery, outcomes, queue
+from tests.node.rig import JIANGXI, ZHEJIANG, Rig, cause, draft
 
 OUT = Pair(ZHEJIANG, JIANGXI)
 
 
-async def test_deliver_tells_who_waits_what_has_left_the_queue(rig: Rig) -> None:
-    """Each statement by its digest, once its end is durable; so that a refusal wakes its waiter at once."""
+class Listener:
+    """Keeps each key that delivery tells, with the states that the queue had in the store at that moment."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.database = rig[ZHEJIANG].database
+        self.states: dict[str, set[str | None]] = {}
+        delivery(rig).start({JIANGXI: rig.links[ZHEJIANG, JIANGXI]}, told=self._hear)
+
+    def _hear(self, key: str) -> None:
+        sent = list_messages(self.database, "sent", pair=OUT, after_seq=0, limit=9)
+        digest = key.rpartition("/")[2]
+        (message,) = (each for each in sent if each.digest == digest)
+        self.states.setdefault(key, set()).add(find_outbox_state(self.database, message.id))
+
+
+def digest_of(rig: Rig, message_id) -> str:
+    message = find_message(rig[ZHEJIANG].database, "sent", message_id)
+    assert message is not None
+    return message.digest
+
+
+async def test_deliver_tells_of_each_message_once_its_receipt_is_durable(rig: Rig) -> None:
+    """A receipt that says yes ends nothing for who waits for the reply: only the receipt's own key is told."""
     ids = await queue(rig, 3)
-    digests = [
-        message.digest for message in list_messages(rig[ZHEJIANG].database, "sent", pair=OUT, after_seq=0, limit=9)
-    ]
-    waiting = [asyncio.create_task(rig[ZHEJIANG].waiters.wait(digest, seconds=60)) for digest in digests]
-    await asyncio.sleep(0)
-    rig.start_delivery()
+    listener = Listener(rig)
 
-    await asyncio.gather(*waiting)
+    assert await outcomes(rig, ids) == {"settled"}
 
-    assert {find_outbox_state(rig[ZHEJIANG].database, message_id) for message_id in ids} == {"settled"}
+    assert listener.states == {received_key(digest_of(rig, each)): {"settled"} for each in ids}
 
 
-async def test_deliver_message_that_expired_tells_who_waits(rig: Rig) -> None:
+async def test_deliver_tells_who_waits_for_a_reply_of_a_refusal(rig: Rig) -> None:
+    """The receipt says no: no reply will come, and nobody waits for one until his time is out."""
+    refused = replace(draft(), cause=cause(purpose="permit.check", function="F03"))
+    (message_id,) = (await send(rig[ZHEJIANG], [refused], rows=lambda _tx: None)).value[1]
+    listener = Listener(rig)
+
+    assert await delivery(rig).wait_settled(message_id) == "settled"
+
+    digest = digest_of(rig, message_id)
+    assert listener.states == {received_key(digest): {"settled"}, digest: {"settled"}}
+
+
+async def test_deliver_tells_who_waits_for_a_reply_of_a_rejection(rig: Rig) -> None:
+    """The other side cannot judge it, and never will."""
+    rig.faults(ZHEJIANG, JIANGXI).alter = lambda answers: [MalformedError("MESSAGE_KIND", "no such kind")]
+    (message_id,) = await queue(rig)
+    listener = Listener(rig)
+
+    assert await delivery(rig).wait_settled(message_id) == "rejected"
+
+    digest = digest_of(rig, message_id)
+    assert listener.states == {received_key(digest): {"rejected"}, digest: {"rejected"}}
+
+
+async def test_deliver_tells_who_waits_for_a_reply_of_a_message_that_expired(rig: Rig) -> None:
     """Nobody waits for what was never sent."""
-    await queue(rig)
-    (message,) = list_messages(rig[ZHEJIANG].database, "sent", pair=OUT, after_seq=0, limit=9)
-    waiting = asyncio.create_task(rig[ZHEJIANG].waiters.wait(message.digest, seconds=60))
+    (message_id,) = await queue(rig)
     rig.clock.advance(days=3, seconds=1)
-    await asyncio.sleep(0)
-    rig.start_delivery()
+    listener = Listener(rig)
 
-    await waiting
+    assert await delivery(rig).wait_settled(message_id) == "expired"
 
-    assert find_outbox_state(rig[ZHEJIANG].database, message.id) == "expired"
+    digest = digest_of(rig, message_id)
+    assert listener.states == {received_key(digest): {"expired"}, digest: {"expired"}}

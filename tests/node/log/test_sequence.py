@@ -51,13 +51,13 @@ class Gate:
         self.steps.append(step)
         if step == "before-rows" and not self.entered.is_set():
             self.entered.set()
-            self.open.wait(30)
+            assert self.open.wait(30)
 
 
 async def behind_a_gate(writer: Sequencer, gate: Gate, jobs) -> list[Committed[object] | BridgeheadError]:
     """Queues the jobs while the writer is held in its first commit: they come as one group."""
     first = asyncio.create_task(writer.commit(append("first")))
-    await asyncio.to_thread(gate.entered.wait, 30)
+    assert await asyncio.to_thread(gate.entered.wait, 30)
     tasks = [asyncio.create_task(writer.commit(job)) for job in jobs]
     await asyncio.sleep(0)
     gate.open.set()
@@ -226,7 +226,7 @@ async def test_close_finishes_what_is_queued_and_refuses_what_comes_later(databa
     gate = Gate()
     writer = sequencer(database, crash_point=gate)
     first = asyncio.create_task(writer.commit(append("first")))
-    await asyncio.to_thread(gate.entered.wait, 30)
+    assert await asyncio.to_thread(gate.entered.wait, 30)
     queued = asyncio.create_task(writer.commit(append("queued")))
     await asyncio.sleep(0)
     closing = asyncio.create_task(asyncio.to_thread(writer.close))
@@ -246,7 +246,7 @@ async def test_commit_beyond_the_queue_is_told_to_come_back(database: Database) 
     gate = Gate()
     writer = sequencer(database, crash_point=gate)
     first = asyncio.create_task(writer.commit(append("first")))
-    await asyncio.to_thread(gate.entered.wait, 30)
+    assert await asyncio.to_thread(gate.entered.wait, 30)
     while writer._queue.qsize() < MAX_QUEUED:
         writer._queue.put_nowait(writer._queue.queue[0] if writer._queue.qsize() else _nobody(first))
     with pytest.raises(UnavailableError) as caught:
