@@ -1,0 +1,220 @@
+"""Every item, stored value and signed document in bytes: what is written stays as it is, what is refused stays refused.
+
+A file of `items/` holds one kind. `accepted`: bytes that are taken, and written again in the same way. `refused`: under
+each reason the changes of them that it is given for: `[value, place, what is put there]`, with a fourth number for text
+repeated so often, `[value, place]` for a name that is dropped, or the name of one of the `SPOILT` spellings.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federation.domain.corrections.correction import decode_correction, encode_correction
+from federation.domain.corrections.items import (
+    decode_correction_answer,
+    decode_correction_notice,
+    decode_correction_request,
+    encode_correction_answer,
+    encode_correction_notice,
+    encode_correction_request,
+)
+from federation.domain.dossiers.enterprise import decode_enterprise, encode_enterprise
+from federation.domain.dossiers.vehicle import decode_vehicle, encode_vehicle
+from federation.domain.lookup.asking import (
+    FetchItem,
+    decode_answer_item,
+    decode_fetch_item,
+    decode_release_item,
+    decode_search_item,
+    encode_answer_item,
+    encode_fetch_item,
+    encode_release_item,
+    encode_search_item,
+    step_up_bytes,
+)
+from federation.domain.lookup.break_glass import Finding, decode_break_glass, encode_break_glass, review_bytes
+from federation.domain.lookup.case import decode_case, encode_case
+from federation.domain.lookup.digest import digest_bytes
+from federation.domain.lookup.intake import decode_intake, encode_intake, refuse_bytes, release_bytes
+from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
+from federation.domain.lookup.reading import decode_reading, encode_reading, readings_bytes
+from federation.domain.lookup.refusal import decode_refusal, decode_second, encode_refusal, encode_second
+from federation.domain.lookup.report import (
+    decode_given,
+    decode_report,
+    decode_subject_request,
+    encode_given,
+    encode_report,
+    encode_subject_request,
+)
+from federation.domain.lookup.review import (
+    SampleFinding,
+    decode_sample_review,
+    encode_sample_review,
+    sample_review_bytes,
+)
+from federation.domain.permit_item import decode_permit_item, encode_permit_item
+from federation.domain.permit_record import decode_permit, encode_permit
+from federation.domain.recognition import decode_recognition_item, encode_recognition_item
+from federation.domain.retention.erasure import (
+    decode_order_item,
+    decode_receipt_item,
+    encode_order_item,
+    encode_receipt_item,
+)
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm
+from federation.protocol.leaf import decode_leaf, encode_leaf
+from federation.protocol.policy.inputs import decode_request, encode_request
+from federation.protocol.statement import decode_statement, encode_statement
+from federation.protocol.trust.draft import decode_bundle, encode_bundle
+from federation.protocol.trust.members import decode_members, encode_members
+from federation.protocol.trust.terms import decode_terms, encode_terms
+
+HERE = Path(__file__).parent / "items"
+ZHEJIANG, DEMO = NodeName("zhejiang"), Realm.DEMO
+CHANGSHAN = AgencyId(ZHEJIANG, "330822", "police")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of value is read and written."""
+
+    decode: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes]
+
+
+KINDS = {
+    "statement": Kind(decode_statement, encode_statement),
+    "envelope": Kind(parse_envelope, lambda envelope: envelope.encoded),
+    "leaf": Kind(decode_leaf, encode_leaf),
+    "policy-request": Kind(decode_request, encode_request),
+    "members": Kind(lambda encoded: decode_members(encoded, federation="bridgehead.example"), encode_members),
+    "terms": Kind(decode_terms, encode_terms),
+    "bundle": Kind(decode_bundle, encode_bundle),
+    "permit-item": Kind(lambda encoded: decode_permit_item(encoded, DEMO), encode_permit_item),
+    "permit-record": Kind(decode_permit, encode_permit),
+    "recognition": Kind(lambda encoded: decode_recognition_item(encoded, DEMO), encode_recognition_item),
+    "vehicle": Kind(decode_vehicle, encode_vehicle),
+    "enterprise": Kind(decode_enterprise, encode_enterprise),
+    "lookup-case": Kind(decode_case, encode_case),
+    "lookup-search": Kind(lambda encoded: decode_search_item(encoded, DEMO), encode_search_item),
+    "lookup-answer": Kind(decode_answer_item, encode_answer_item),
+    "lookup-fetch": Kind(decode_fetch_item, encode_fetch_item),
+    "lookup-release": Kind(lambda encoded: decode_release_item(encoded, DEMO), encode_release_item),
+    "lookup-refusal": Kind(decode_refusal, encode_refusal),
+    "lookup-second": Kind(decode_second, encode_second),
+    "intake-entry": Kind(decode_intake, encode_intake),
+    "break-glass": Kind(decode_break_glass, encode_break_glass),
+    "sample-review": Kind(decode_sample_review, encode_sample_review),
+    "reading": Kind(decode_reading, encode_reading),
+    "given": Kind(decode_given, encode_given),
+    "subject-request": Kind(lambda encoded: decode_subject_request(encoded, DEMO), encode_subject_request),
+    "subject-report": Kind(lambda encoded: decode_report(encoded, given_by=ZHEJIANG), encode_report),
+    "correction-request": Kind(decode_correction_request, encode_correction_request),
+    "correction-answer": Kind(decode_correction_answer, encode_correction_answer),
+    "correction-notice": Kind(decode_correction_notice, encode_correction_notice),
+    "correction-record": Kind(decode_correction, encode_correction),
+    "erasure-order": Kind(decode_order_item, encode_order_item),
+    "erasure-receipt": Kind(decode_receipt_item, encode_receipt_item),
+}
+
+SIGNED = {
+    "lookup.fetch": lambda: step_up_bytes(
+        FetchItem(
+            lookup_id=MessageId("0193587f-0a00-7000-8000-000000000000"), handle="A" * 32,
+            fields=frozenset({"holder_name", "birth_date"}), officer_key="AAAA", officer_signature="BBBB",
+        )
+    ),
+    "lookup.release": lambda: release_bytes(CHANGSHAN, "o-1", request_id="r-1", fields=frozenset({"sex", "urn"})),
+    "lookup.refuse": lambda: refuse_bytes(CHANGSHAN, "o-1", request_id="r-1", reason="other", words="案情“不清”"),
+    "lookup.countersign": lambda: countersign_bytes("YS-2026-0042", CHANGSHAN),
+    "lookup.countersign.bulk": lambda: bulk_bytes("YS-2026-0042", CHANGSHAN),
+    "lookup.break_glass.review": lambda: review_bytes(
+        "BREAK-GLASS-7", CHANGSHAN, finding=Finding.UNJUSTIFIED, words="不必"
+    ),
+    "lookup.sample.review": lambda: sample_review_bytes(
+        CHANGSHAN, "l-1", finding=SampleFinding.LAWFUL, words="已核对警情"
+    ),
+    "lookup.digest": lambda: digest_bytes(CHANGSHAN, "o-1", day=date(2026, 11, 23), reader="o-2"),
+    "lookup.readings": lambda: readings_bytes(CHANGSHAN, "YS-2026-0042", reader="o-2"),
+}  # fmt: skip
+
+
+def corpus(name):
+    return json.loads((HERE / f"{name}.json").read_text("utf-8"))
+
+
+SPOILT = {
+    "nothing": lambda text: b"",
+    "array": lambda text: b"[]",
+    "null": lambda text: b"null",
+    "empty object": lambda text: b"{}",
+    "cut off": lambda text: text[:-1].encode(),
+    "space after": lambda text: f"{text} ".encode(),
+    "space before": lambda text: f" {text}".encode(),
+    "space within": lambda text: text.replace(":", ": ", 1).encode(),
+    "second object": lambda text: f"{text}{{}}".encode(),
+    "every name twice": lambda text: f"{text[:-1]},{text[1:]}".encode(),
+    "real number": lambda text: f'{text[:-1]},"zz":1.5}}'.encode(),
+    "no number": lambda text: f'{text[:-1]},"zz":NaN}}'.encode(),
+    "large number": lambda text: f'{text[:-1]},"zz":100000000000000000000}}'.encode(),
+    "lone surrogate": lambda text: f'{text[:-1]},"zz":"\\ud800"}}'.encode(),
+    "escaped letter": lambda text: text.replace(text[2], f"\\u00{ord(text[2]):02x}", 1).encode(),
+    "no UTF-8": lambda text: b"\xff" + text.encode(),
+}
+
+
+def changed(accepted, change):
+    """The bytes that one change of the accepted values makes."""
+    if isinstance(change, str):
+        return SPOILT[change](accepted[0])
+    of, place, *put = change
+    value = json.loads(accepted[of])
+    *way, last = (int(step) if step.isdigit() else step for step in place.split("|"))
+    found = value
+    for step in way:
+        found = found[step]
+    if put:
+        found[last] = put[0] if len(put) == 1 else put[0] * put[1]
+    else:
+        del found[last]
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_corpus_holds_every_kind():
+    """A kind has a file, and a file is of a kind: none is left out of the tests below."""
+    assert {path.stem for path in HERE.glob("*.json")} == {*KINDS, "signed"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_accepted_bytes_are_written_as_they_were_read(name):
+    """Each value has one spelling, and it stays what it was."""
+    kind, accepted = KINDS[name], corpus(name)["accepted"]
+    assert len(accepted) >= 2
+    for text in accepted:
+        assert kind.encode(kind.decode(text.encode())) == text.encode()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_refused_bytes_are_refused_for_the_same_reason(name):
+    """What was not of the form never becomes a value, and the sender is told the same."""
+    kind, found = KINDS[name], corpus(name)
+    assert found["refused"]
+    for reason, changes in found["refused"].items():
+        for change in changes:
+            with pytest.raises(BridgeheadError) as caught:
+                kind.decode(changed(found["accepted"], change))
+            assert caught.value.reason == reason, change
+
+
+@pytest.mark.parametrize("act", SIGNED)
+def test_bytes_that_an_officer_signs_stay_the_same(act):
+    """A signature made before holds afterwards."""
+    assert SIGNED[act]().decode() == corpus("signed")[act]
