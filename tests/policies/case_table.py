@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from federation.domain.cases.table import Case, parse_cases
+from federation.domain.cases import Case, parse_cases
+from federation.protocol.policy import PolicyBook
 
 ROOT = Path(__file__).parents[2]
 
@@ -14,5 +15,5 @@ def policy_files() -> dict[str, bytes]:
     return {f"policies/{path.name}": path.read_bytes() for path in (ROOT / "policies").iterdir() if path.is_file()}
 
 
-def load_cases(name: str, policy_ids: frozenset[str]) -> tuple[Case, ...]:
-    return parse_cases((ROOT / "policies" / "cases" / name).read_text(), policy_ids, name=name)
+def load_cases(name: str, book: PolicyBook) -> tuple[Case, ...]:
+    return parse_cases((ROOT / "policies" / "cases" / name).read_text(), book)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from federation.domain.cases.table import AnswerBy, find_failure, parse_cases
+from federation.domain.cases import AnswerBy, find_failure, parse_cases
 from federation.domain.corrections.policy import CORRECTION_FUNCTION
 from federation.domain.dossiers.dossier import DOSSIER_FIELDS
 from federation.domain.dossiers.register_policy import REGISTER_FUNCTION
@@ -19,7 +19,7 @@ from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
 NAMES = ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml", "erasure.toml")
-TABLES = {name: load_cases(name, frozenset(BOOK.policies)) for name in NAMES}
+TABLES = {name: load_cases(name, BOOK) for name in NAMES}
 CASES = tuple(case for cases in TABLES.values() for case in cases)
 INVESTIGATION = ("purpose", "lookup.criminal_investigation")
 RELEASING = ("read-", "recognise-", "share-", "fetch-")
@@ -141,15 +141,21 @@ def test_functions_of_purposes_are_registered():
 @pytest.mark.parametrize(
     ("find", "put", "told"),
     [
-        ("purpose =", "purpos =", "did not expect 'purpos'"),
+        ("{ purpose =", "{ purpos =", "context: did not expect 'purpos'"),
         ('by = ["keep-own-permits"]', 'by = ["keep-own-permit"]', "no policy has the id 'keep-own-permit'"),
         ('expect = "allowed"', 'expect = "alowed"', "expected 'expect' of allowed, refused, got 'alowed'"),
-        ('action = "register"', 'action = "registr"', "no such action: 'registr'"),
-        ("household = ", "houshold = ", "did not expect 'houshold'"),
+        ('action = "permit.register"', 'action = "permit.registr"', "no such action: 'permit.registr'"),
+        ("household = ", "houshold = ", "resource: did not expect 'houshold'"),
         ('who = "zhejiang/330822/police"', 'who = "zhejiang/330822/polic"', "no [[agency]] has the id"),
-        ('function = "F02"', "", "expected 'function'"),
-        ('function = "F02"', 'function = "F02"\nmode = "card"', "'mode' is for recognise, not for register"),
+        (', function = "F02"', "", "context: expected 'function'"),
+        ('function = "F02"', 'function = "F02", mode = "card"', "context: did not expect 'mode'"),
         ('status = "suspended"', 'status = "suspendet"', "expected 'status' of valid"),
+        ("sealed = true", 'sealed = "yes"', "resource: expected 'sealed' to be Bool"),
+        ('fields = ["status"', "fields = [true", "expected 'fields' to be Set<String>"),
+        ('recipient = "jiangxi"', "recipient = 36", "context: expected 'recipient' to be Province"),
+        ('nodeRealm = "demo", ', "", "context: expected 'nodeRealm'"),
+        ('nodeRealm = "demo", ', 'nodeReam = "demo", ', "defaults: did not expect 'nodeReam'"),
+        ("status = [", "statuss = [", "words: did not expect 'statuss'"),
         ("[[case]]", "[[cases]]", "did not expect 'cases'"),
         ("[[case]]", "[[case]", "expected TOML 1.0"),
     ],
@@ -160,7 +166,7 @@ def test_case_table_with_a_typo_says_what_is_wrong(find, put, told):
     assert find in text
 
     with pytest.raises(MalformedError) as caught:
-        parse_cases(text.replace(find, put, 1), frozenset(BOOK.policies), name="permits.toml")
+        parse_cases(text.replace(find, put, 1), BOOK)
 
     assert told in caught.value.message
 
@@ -168,10 +174,14 @@ def test_case_table_with_a_typo_says_what_is_wrong(find, put, told):
 @pytest.mark.parametrize(
     ("find", "put", "told"),
     [
-        ('action = "search"', 'action = "serach"', "no such action: 'serach'"),
-        ("dossier = ", "dosier = ", "did not expect 'dosier'"),
-        ('dossier = { asked = "zhejiang" }', "dossier = {}", "expected 'asked'"),
-        ('action = "case"', 'action = "case"\nasks = ["status"]', "'asks' is for fetch, not for case"),
+        ('action = "lookup.search"', 'action = "lookup.serach"', "no such action: 'lookup.serach'"),
+        ("resource = { province", "resorce = { province", "did not expect 'resorce'"),
+        ('resource = { province = "zhejiang" }', "resource = {}", "resource: expected 'province'"),
+        (
+            'action = "lookup.case"',
+            'action = "lookup.case"\ncontext.fields = ["status"]',
+            "context: did not expect 'fields'",
+        ),
         ('who = "jiangxi/361123/police"', 'who = "jiangxi/361123/polic"', "no [[agency]] has the id"),
     ],
 )
@@ -181,7 +191,7 @@ def test_lookup_table_with_a_typo_says_what_is_wrong(find, put, told):
     assert find in text
 
     with pytest.raises(MalformedError) as caught:
-        parse_cases(text.replace(find, put, 1), frozenset(BOOK.policies), name="lookups.toml")
+        parse_cases(text.replace(find, put, 1), BOOK)
 
     assert told in caught.value.message
 

@@ -67,14 +67,15 @@ def zone(agency: AgencyId) -> str:
 @cache
 def table(action: str) -> Mapping[tuple[str, str, str, str], frozenset[str]]:
     """What the cases of the table name, by kind of agency, zone, purpose and kind of record, of what a node answers itself."""
-    rows = tomllib.loads((REPOSITORY / "policies" / "cases" / "lookups.toml").read_text(encoding="utf-8"))["case"]
+    cases = tomllib.loads((REPOSITORY / "policies" / "cases" / "lookups.toml").read_text(encoding="utf-8"))
     named: dict[tuple[str, str, str, str], frozenset[str]] = {}
-    for row in rows:
+    for row in cases["case"]:
         if (row["action"], row["expect"]) != (action, "allowed") or row.get("answer") == "desk":
             continue
         who = parse_agency_id(row["who"])
-        key = (who.kind, zone(who), row["purpose"], row["dossier"].get("kind", "permit"))
-        named[key] = named.get(key, frozenset()) | frozenset(row.get("asks", ()))
+        record = {**cases["defaults"]["resource"], **row["resource"]}
+        key = (who.kind, zone(who), row["context"]["purpose"], record["kind"])
+        named[key] = named.get(key, frozenset()) | frozenset(row["context"].get("fields", ()))
     return named
 
 
@@ -90,7 +91,9 @@ def fields_that_may_go(ask: Ask) -> frozenset[str]:
     """
     lawful = is_in_a_lawful_case(ask) and ask.handle is HandleState.OWN and ask.step_up is StepUp.VALID
     open_record = ask.target not in (Target.MINOR, Target.SEALED)
-    named = table("fetch").get((ask.asker.kind, zone(ask.asker), ask.purpose, dossier_kind(ask.target)), frozenset())
+    named = table("lookup.fetch").get(
+        (ask.asker.kind, zone(ask.asker), ask.purpose, dossier_kind(ask.target)), frozenset()
+    )
     return ask.fields if lawful and open_record and ask.fields and ask.fields <= named else frozenset()
 
 
@@ -100,8 +103,8 @@ def may_hit(ask: Ask) -> bool:
     Where the table names a fetch, the search before it is named too.
     """
     named = (ask.asker.kind, zone(ask.asker), ask.purpose, dossier_kind(ask.target)) in {
-        **table("search"),
-        **table("fetch"),
+        **table("lookup.search"),
+        **table("lookup.fetch"),
     }
     return is_in_a_lawful_case(ask) and named and ask.target is not Target.SEALED
 
@@ -153,11 +156,11 @@ NEARLY_LAWFUL = st.builds(
 
 def test_the_table_names_what_it_is_meant_to() -> None:
     """The oracle is not empty by a slip: three purposes, three different sets of fields, police only."""
-    police = {purpose: table("fetch")["police", "border", purpose, "permit"] for purpose in PURPOSES[:3]}
+    police = {purpose: table("lookup.fetch")["police", "border", purpose, "permit"] for purpose in PURPOSES[:3]}
 
     assert [len(police[purpose]) for purpose in PURPOSES[:3]] == [7, 4, 3]
-    assert {kind for kind, *_ in (*table("fetch"), *table("search"))} == {"police"}
-    assert not any(place == "inland" for _, place, *_ in (*table("fetch"), *table("search")))
+    assert {kind for kind, *_ in (*table("lookup.fetch"), *table("lookup.search"))} == {"police"}
+    assert not any(place == "inland" for _, place, *_ in (*table("lookup.fetch"), *table("lookup.search")))
 
 
 @pytest.mark.parametrize("asker", offices(), ids=str)
@@ -170,7 +173,7 @@ def test_every_purpose_and_case_state_yields_what_the_table_names(world: Hostile
 @pytest.mark.parametrize("purpose", PURPOSES[:3])
 def test_every_field_alone_and_beside_a_lawful_one(world: HostileWorld, purpose: str, target: Target) -> None:
     """A field that the table does not name goes neither by itself nor in company; one too many holds back all."""
-    named = table("fetch").get(("police", "border", purpose, dossier_kind(target)), frozenset())
+    named = table("lookup.fetch").get(("police", "border", purpose, dossier_kind(target)), frozenset())
     whole = frozenset(DOSSIER_FIELDS[DossierKind(dossier_kind(target))])
     sets = [fields for name in FIELDS for fields in (frozenset({name}), frozenset({name, "status"}))]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from federation.domain.cases.table import Case, find_failure, parse_cases
+from federation.domain.cases import Case, find_failure, parse_cases
 from federation.protocol.errors import BridgeheadError, NotFoundError
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.policy.book import SCHEMA_FILE
@@ -69,13 +69,13 @@ def load_cases(files: Mapping[str, bytes], name: str, book: PolicyBook) -> tuple
     """Reads one table.
 
     Raises:
-        NotFoundError: CASE_TABLE when it is not there or of no known kind.
+        NotFoundError: CASE_TABLE when it is not there.
         MalformedError: as `parse_cases`.
     """
     content = files.get(_CASES + name)
     if content is None:
         raise NotFoundError("CASE_TABLE", f"expected the table {_CASES}{name} beside the policies")
-    return parse_cases(content.decode(errors="replace"), frozenset(book.policies), name=name)
+    return parse_cases(content.decode(errors="replace"), book)
 
 
 def _table_names(files: Mapping[str, bytes]) -> list[str]:

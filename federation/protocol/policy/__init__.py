@@ -5,9 +5,10 @@ from federation.protocol.policy.explain import ClauseFinding, Explanation, Polic
 from federation.protocol.policy.joined import join_decisions
 from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 from federation.protocol.policy.text import Effect, PolicyText, Sentence
+from federation.protocol.policy.vocabulary import ActionShape, Shape, read_vocabulary
 
 __all__ = [
-    "Attributes", "ClauseFinding", "Decision", "Effect", "Entity", "EntityRef", "Explanation", "Grounds", "PolicyBook",
-    "PolicyFinding", "PolicyRequest", "PolicyText", "PolicyValue", "Sentence", "decide", "decide_afresh", "explain",
-    "format_explanation", "join_decisions", "load_policy_book",
+    "ActionShape", "Attributes", "ClauseFinding", "Decision", "Effect", "Entity", "EntityRef", "Explanation", "Grounds",
+    "PolicyBook", "PolicyFinding", "PolicyRequest", "PolicyText", "PolicyValue", "Sentence", "Shape", "decide",
+    "decide_afresh", "explain", "format_explanation", "join_decisions", "load_policy_book", "read_vocabulary",
 ]  # fmt: skip

@@ -80,6 +80,7 @@ class PolicyBook:
     file_digests: Mapping[str, str]
     digest: str
     engine: Engine = field(repr=False)
+    schema: cedarpy.Schema = field(repr=False)
     remembered: Callable[[PolicyRequest], Decision] = field(repr=False)
 
 
@@ -110,6 +111,7 @@ def load_policy_book(files: Mapping[str, bytes]) -> PolicyBook:
         file_digests=MappingProxyType(digests),
         digest=hashlib.sha256(lines.encode()).hexdigest(),
         engine=engine,
+        schema=schema,
         remembered=lru_cache(maxsize=MAX_REMEMBERED)(partial(_judge, texts, engine)),
     )
 

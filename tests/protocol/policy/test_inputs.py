@@ -14,9 +14,7 @@ from federation.protocol.policy.inputs import decode_request, encode_request
 from tests.policies.case_table import load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
-CASES = [
-    case for name in ("permits.toml", "lookups.toml", "registers.toml") for case in load_cases(name, frozenset(BOOK.policies))
-]  # fmt: skip
+CASES = [case for name in ("permits.toml", "lookups.toml", "registers.toml") for case in load_cases(name, BOOK)]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 refs = st.builds(EntityRef, texts, texts)

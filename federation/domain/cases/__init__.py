@@ -1,1 +1,0 @@
-"""The case tables: what the policies must say of invented cases, as non-programmers write them in TOML."""
