@@ -46,6 +46,7 @@ from federation.wire.values import (
     RecognitionAnswer,
     RecognitionLink,
     Ruling,
+    ruling_of,
 )
 
 MAX_PERMITS_PAGE = 1000
@@ -191,14 +192,13 @@ def permit_from_pb(found: permit_pb2.Permit) -> PermitItem:
 
 def ruling_to_pb(ruling: Ruling) -> permit_pb2.Decision:
     """What policy said, as a message."""
-    decision = ruling.decision
     return permit_pb2.Decision(
-        verdict=_VERDICTS[decision.verdict],
-        policies=decision.policies,
-        title_zh=decision.title_zh,
-        title_en=decision.title_en,
-        reason=decision.reason.value,
-        fields=sorted(decision.fields),
+        verdict=_VERDICTS[ruling.verdict],
+        policies=ruling.policies,
+        title_zh=ruling.title_zh,
+        title_en=ruling.title_en,
+        reason=ruling.reason.value,
+        fields=sorted(ruling.fields),
         agreement_version=ruling.agreement_version,
         explanation_zh=ruling.explanation_zh,
         explanation_en=ruling.explanation_en,
@@ -219,8 +219,8 @@ def ruling_from_pb(found: permit_pb2.Decision) -> Ruling:
         title_zh=found.title_zh,
         title_en=found.title_en,
     )
-    return Ruling(
-        decision=decision,
+    return ruling_of(
+        decision,
         agreement_version=found.agreement_version,
         explanation_zh=found.explanation_zh,
         explanation_en=found.explanation_en,
@@ -230,13 +230,13 @@ def ruling_from_pb(found: permit_pb2.Decision) -> Ruling:
 def permit_answer_to_pb(response: type[_PermitResponse], answer: PermitAnswer) -> _PermitResponse:
     """The response of that RPC with the outcome of its step."""
     permit = None if answer.permit is None else permit_to_pb(answer.permit)
-    return response(decision=ruling_to_pb(answer.ruling), permit=permit)
+    return response(decision=ruling_to_pb(answer.decision), permit=permit)
 
 
 def permit_answer_from_pb(found: _PermitResponse) -> PermitAnswer:
     """The outcome of a step with one permit."""
     permit = permit_from_pb(found.permit) if found.HasField("permit") else None
-    return PermitAnswer(ruling=ruling_from_pb(found.decision), permit=permit)
+    return PermitAnswer(decision=ruling_from_pb(found.decision), permit=permit)
 
 
 def reading_to_pb(answer: PermitAnswer) -> permit_service_pb2.GetPermitResponse:
@@ -318,7 +318,7 @@ def recognition_from_pb(found: permit_pb2.Recognition) -> Recognition:
 def recognition_answer_to_pb(answer: RecognitionAnswer) -> permit_service_pb2.RecognisePermitResponse:
     """The response that carries the outcome of a recognition."""
     return permit_service_pb2.RecognisePermitResponse(
-        decision=ruling_to_pb(answer.ruling),
+        decision=ruling_to_pb(answer.decision),
         recognition=None if answer.recognition is None else recognition_to_pb(answer.recognition),
         permit=None if answer.permit is None else permit_to_pb(answer.permit),
     )
@@ -327,7 +327,7 @@ def recognition_answer_to_pb(answer: RecognitionAnswer) -> permit_service_pb2.Re
 def recognition_answer_from_pb(found: permit_service_pb2.RecognisePermitResponse) -> RecognitionAnswer:
     """The outcome of a recognition."""
     return RecognitionAnswer(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         recognition=recognition_from_pb(found.recognition) if found.HasField("recognition") else None,
         permit=permit_from_pb(found.permit) if found.HasField("permit") else None,
     )
@@ -359,7 +359,7 @@ def query_from_pb(request: permit_service_pb2.ListPermitsRequest) -> PermitQuery
 def page_to_pb(page: PermitPage) -> permit_service_pb2.ListPermitsResponse:
     """The response that carries a page of permits."""
     return permit_service_pb2.ListPermitsResponse(
-        decision=ruling_to_pb(page.ruling),
+        decision=ruling_to_pb(page.decision),
         permits=[permit_to_pb(permit) for permit in page.permits],
         next_page_token=page.next_page_token,
     )
@@ -368,7 +368,7 @@ def page_to_pb(page: PermitPage) -> permit_service_pb2.ListPermitsResponse:
 def page_from_pb(found: permit_service_pb2.ListPermitsResponse) -> PermitPage:
     """A page of permits."""
     return PermitPage(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         permits=tuple(permit_from_pb(permit) for permit in found.permits),
         next_page_token=found.next_page_token,
     )

@@ -6,7 +6,7 @@ used as they are; here stand only those that no lower floor has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -53,13 +53,24 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    """What policy said, under which agreement; the explanations are empty unless it refused."""
+class Ruling(Decision):
+    """A decision, under which agreement it was made; the explanations are empty unless policy refused."""
 
-    decision: Decision
     agreement_version: int
     explanation_zh: str = ""
     explanation_en: str = ""
+
+
+def ruling_of(
+    decision: Decision, *, agreement_version: int, explanation_zh: str = "", explanation_en: str = ""
+) -> Ruling:
+    """A decision as a ruling under that version of the agreement."""
+    return Ruling(
+        **{each.name: getattr(decision, each.name) for each in fields(Decision)},
+        agreement_version=agreement_version,
+        explanation_zh=explanation_zh,
+        explanation_en=explanation_en,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +91,7 @@ class PermitAnswer:
     `outdated_by` comes with the reading of a copy that its owner said is outdated: the version that the owner has.
     """
 
-    ruling: Ruling
+    decision: Ruling
     permit: PermitItem | None = None
     recognitions: tuple[RecognitionLink, ...] = ()
     outdated_by: int = 0
@@ -103,7 +114,7 @@ class PermitRecognition:
 class RecognitionAnswer:
     """The outcome of a recognition; only the ruling when policy refused."""
 
-    ruling: Ruling
+    decision: Ruling
     recognition: Recognition | None = None
     permit: PermitItem | None = None
 
@@ -122,7 +133,7 @@ class PermitQuery:
 class PermitPage:
     """One page of permits; an empty `next_page_token` is the only sign of the end."""
 
-    ruling: Ruling
+    decision: Ruling
     permits: tuple[PermitItem, ...] = ()
     next_page_token: str = ""
 

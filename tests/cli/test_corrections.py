@@ -19,7 +19,7 @@ NEW_NAME = "徐谷语"
 
 def test_lines_say_what_until_when_and_by_which_clock():
     """What is overdue says so first; a clock that no lawyer has read says so, too."""
-    told = list(correction_view.page_lines(CorrectionPage(ruling=ALLOWED, lines=(CORRECTION,)), full=False))
+    told = list(correction_view.page_lines(CorrectionPage(decision=ALLOWED, lines=(CORRECTION,)), full=False))
 
     assert told[0] == f"{CORRECTION.correction_id}  办理中 open  ** 逾期 OVERDUE **  待本单位决定 to decide here"
     assert told[1] == "  更正 field: 姓名 holder_name -> 徐谷语"
@@ -37,7 +37,7 @@ def test_number_and_day_of_birth_are_masked_until_full():
         ("citizen_number", "361123219003070012", "361123**********12"),
         ("birth_date", "2190-03-07", "2190-**-**"),
     ):
-        outcome = CorrectionOutcome(ruling=ALLOWED, line=replace(CORRECTION, field=field, value=value))
+        outcome = CorrectionOutcome(decision=ALLOWED, line=replace(CORRECTION, field=field, value=value))
         assert correction_view.outcome_object(outcome, full=False)["correction"]["value"] == shown
         assert correction_view.outcome_object(outcome, full=True)["correction"]["value"] == value
         assert value not in "".join(correction_view.outcome_lines(outcome, full=False))
@@ -50,7 +50,7 @@ def test_notices_say_what_is_outdated_here():
         NoticeLine(time=time, owner=NodeName("zhejiang"), urn=URN, version=3),
         NoticeLine(time=time, owner=NodeName("zhejiang"), field="holder_name", case_id="A3611-0042"),
     )
-    page = CorrectionPage(ruling=ALLOWED, notices=notices)
+    page = CorrectionPage(decision=ALLOWED, notices=notices)
 
     told = list(correction_view.page_lines(page, full=False))
 
@@ -63,10 +63,10 @@ def test_notices_say_what_is_outdated_here():
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [
-        (CorrectionOutcome(ruling=REFUSED), 1),
-        (CorrectionOutcome(ruling=ALLOWED, line=replace(CORRECTION, standing=CorrectionStanding.REFUSED)), 1),
-        (CorrectionOutcome(ruling=ALLOWED, line=CORRECTION_WAITING), 3),
-        (CorrectionOutcome(ruling=ALLOWED, line=CORRECTION), 0),
+        (CorrectionOutcome(decision=REFUSED), 1),
+        (CorrectionOutcome(decision=ALLOWED, line=replace(CORRECTION, standing=CorrectionStanding.REFUSED)), 1),
+        (CorrectionOutcome(decision=ALLOWED, line=CORRECTION_WAITING), 3),
+        (CorrectionOutcome(decision=ALLOWED, line=CORRECTION), 0),
     ],
 )
 def test_filing_code_tells_a_refusal_from_silence(outcome, code):

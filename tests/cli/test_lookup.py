@@ -17,7 +17,7 @@ from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.wire.lookups.values import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
-from federation.wire.values import Ruling
+from federation.wire.values import ruling_of
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, POLICE, ServedNodes, run
 
 JIANGXI = parse_node_name("jiangxi")
@@ -37,7 +37,7 @@ def ruling(verdict=Verdict.ALLOWED):
         title_zh="没有在办案件不得查询",
         title_en="No look-up without an open case",
     )
-    return Ruling(decision=decision, agreement_version=3, explanation_zh="先立案", explanation_en="open a case")
+    return ruling_of(decision, agreement_version=3, explanation_zh="先立案", explanation_en="open a case")
 
 
 def answer(outcome, node=JIANGXI):
@@ -139,7 +139,7 @@ def test_fetch_code_is_0_only_for_a_release(outcome, code):
 
 def test_fetch_lines_mask_number_and_day_unless_full():
     """Fields have Chinese labels in a card's order; number and day of birth are masked."""
-    released = FetchResult(outcome=Outcome.HIT, ruling=ruling(), fields=FIELDS, expires=ENDS)
+    released = FetchResult(outcome=Outcome.HIT, decision=ruling(), fields=FIELDS, expires=ENDS)
 
     masked, full = list(view.fetch_lines(released, full=False)), list(view.fetch_lines(released, full=True))
 
@@ -152,9 +152,9 @@ def test_fetch_lines_mask_number_and_day_unless_full():
 
 def test_fetch_lines_of_a_refusal_name_who_refused_and_why():
     """Own policy with what would make it lawful; the other side's with its titles; silence as what it was."""
-    own = FetchResult(outcome=Outcome.REFUSED, ruling=ruling(Verdict.REFUSED))
+    own = FetchResult(outcome=Outcome.REFUSED, decision=ruling(Verdict.REFUSED))
     theirs = FetchResult(
-        outcome=Outcome.REFUSED, ruling=ruling(), policies=("deny-lookup-minor",), title_zh="未满", title_en="A minor"
+        outcome=Outcome.REFUSED, decision=ruling(), policies=("deny-lookup-minor",), title_zh="未满", title_en="A minor"
     )
 
     assert "  - 先立案" in list(view.fetch_lines(own, full=False))
@@ -164,8 +164,8 @@ def test_fetch_lines_of_a_refusal_name_who_refused_and_why():
 
 def test_case_lines_tell_until_when_or_why_not():
     """An opened case has its end; a refused one the policy."""
-    opened = CaseAnswer(ruling=ruling(), case_id=CASE, closes=ENDS)
-    refused = CaseAnswer(ruling=ruling(Verdict.REFUSED), case_id=CASE)
+    opened = CaseAnswer(decision=ruling(), case_id=CASE, closes=ENDS)
+    refused = CaseAnswer(decision=ruling(Verdict.REFUSED), case_id=CASE)
 
     assert list(view.case_lines(opened, opened=True)) == [
         f"案件 case {CASE} 已立,有效至 opened, runs until 2126-11-24 09:02:03+08:00"

@@ -14,12 +14,12 @@ from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.wire.lookups.values import ProvinceReport, ReportPage
-from federation.wire.values import Ruling
+from federation.wire.values import ruling_of
 from tests.cli.command_line import HALL, ServedNodes, run
 
 JIANGXI = NodeName("jiangxi")
-ALLOWED = Ruling(
-    decision=Decision(
+ALLOWED = ruling_of(
+    Decision(
         verdict=Verdict.ALLOWED,
         policies=("report-to-the-person",),
         fields=frozenset(),
@@ -41,7 +41,7 @@ LINE = ReportLine(
     fields=frozenset({"status", "holder_name"}),
 )
 PAGE = ReportPage(
-    ruling=ALLOWED,
+    decision=ALLOWED,
     lines=(LINE,),
     withheld_count=2,
     next_shown=date(2026, 4, 1),

@@ -29,7 +29,7 @@ async def test_glass_is_broken_without_a_letter_and_the_person_is_told(tmp_path:
     """Over the wire: opened, asked, noticed, flagged; the report shows it as it shows every look-up."""
     async with border(tmp_path) as found:
         opened = await found.police.lookups.open_case(act(CHECK), case())
-        assert opened.ruling.decision.allowed
+        assert opened.decision.allowed
         number = found.application.holder.citizen_number
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number)
         question = LookupQuestion(case_id=GLASS, selector=selector, provinces=(ZHEJIANG,))

@@ -76,7 +76,7 @@ async def order_copy_erased(found: Border) -> tuple[StoredMessage, str, ErasureL
         ]
         acting, question = act("erasure.order", "F01"), ErasureQuestion(message_id=message.id, words="误发 in error")
         answer = await hall.erasures.order_erasure(acting, question)
-        assert answer.ruling.decision.allowed, answer.ruling
+        assert answer.decision.allowed, answer.decision
 
         async def first() -> ErasureLine:
             return (await hall.erasures.list_erasures(acting, ErasureQuery())).lines[0]
@@ -127,8 +127,8 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
         result = await found.police.readings.read_lookup(act(), history.lines[-2].lookup_id)
         fetch = next(step for step in result.steps if step.step == "lookup.fetch")
         assert fetch.outcome is Outcome.HIT
-        assert fetch.ruling is not None
-        assert fetch.ruling.decision.policies == ("deny-reread-case-closed", "deny-reread-expired")
+        assert fetch.decision is not None
+        assert fetch.decision.policies == ("deny-reread-case-closed", "deny-reread-expired")
         assert (fetch.fields, fetch.erased is not None) == ({}, True)
 
         message, urn, line = await order_copy_erased(found)

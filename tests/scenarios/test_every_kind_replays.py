@@ -99,14 +99,12 @@ async def permits(rig: Rig) -> PermitUrn:
     answer = await steps.register(node, RESIDENT, caller=HALL, act=act())
     assert answer.permit is not None
     urn = answer.permit.urn
-    assert not (
-        await steps.register(node, RESIDENT, caller=HALL, act=act("permit.check", "F03"))
-    ).ruling.decision.allowed
-    assert not (await steps.show(node, urn, caller=HALL, act=act("permit.check", "F03"))).ruling.decision.allowed
+    assert not (await steps.register(node, RESIDENT, caller=HALL, act=act("permit.check", "F03"))).decision.allowed
+    assert not (await steps.show(node, urn, caller=HALL, act=act("permit.check", "F03"))).decision.allowed
     refused_list = await steps.list_permits(node, PermitQuery(page_size=5), caller=HALL, act=act("permit.check", "F03"))
-    assert not refused_list.ruling.decision.allowed
+    assert not refused_list.decision.allowed
     refused = await steps.revoke(node, urn, reason=RevokeReason.LEFT, caller=HALL, act=act("permit.check", "F03"))
-    assert not refused.ruling.decision.allowed
+    assert not refused.decision.allowed
     rows = [PermitImport(application=each) for each in applications()[:40] if each.residence_division == "330822"]
     for purpose in (act(), act("permit.check", "F03")):
         chunk = ImportChunk(import_id=purpose.request_id, chunk=1, rows=tuple(rows))
@@ -135,9 +133,9 @@ async def lookups(rig: Rig) -> None:
         leader="leader-1",
     )  # fmt: skip
     given = {"home": home, "caller": YUSHAN_POLICE}
-    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).ruling.decision.allowed
+    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).decision.allowed
     wrong = replace(terms, case_id="CASE-2026-0002")
-    assert not (await cases.begin_case(node, wrong, act=act(PURPOSE, "F01"), **given)).ruling.decision.allowed
+    assert not (await cases.begin_case(node, wrong, act=act(PURPOSE, "F01"), **given)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, ANHUI))
     hit, refused = (await searching.search(node, question, act=act(PURPOSE, "F03"), **given)).answers
@@ -172,7 +170,7 @@ async def intake(rig: Rig) -> None:
         purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
     )  # fmt: skip
     given = {"home": home, "caller": XINZHOU}
-    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).ruling.decision.allowed
+    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
     for _ in range(2):
@@ -187,7 +185,7 @@ async def intake(rig: Rig) -> None:
             await intake_desk.refuse(rig[ZHEJIANG], refused, home=home, caller=caller, act=act(PURPOSE, "F03")),
             await intake_desk.release(rig[ZHEJIANG], released, home=home, caller=caller, act=act(PURPOSE, "F03")),
         ):
-            assert answer.ruling.decision.allowed is (caller == office)
+            assert answer.decision.allowed is (caller == office)
     await rig.drain()
 
 
@@ -197,7 +195,7 @@ async def reports(rig: Rig) -> None:
         question = ReportQuestion(citizen_number=RESIDENT.holder.citizen_number, identity_checked=checked)
         given = act("subject.access", "F01")
         page = await report.report(rig[JIANGXI], question, caller=YUSHAN_HALL, act=given)
-        assert page.ruling.decision.allowed is checked
+        assert page.decision.allowed is checked
 
 
 async def corrections(rig: Rig, urn: PermitUrn) -> None:
@@ -221,10 +219,10 @@ async def corrections(rig: Rig, urn: PermitUrn) -> None:
     node = rig[ZHEJIANG]
     for line, step in ((lines[2], desk.extend), (lines[2], desk.deny), (lines[3], grant)):
         wanted = CorrectionStep(correction_id=line.correction_id, words="理由", days=10)
-        assert not (await step(node, wanted, caller=HALL, act=act("permit.check", "F03"))).ruling.decision.allowed
+        assert not (await step(node, wanted, caller=HALL, act=act("permit.check", "F03"))).decision.allowed
         assert (await step(node, wanted, caller=HALL, act=act("subject.correct", "F01"))).line is not None
     page = await list_lines(node, CorrectionQuery(), caller=HALL, act=act("permit.check", "F03"))
-    assert not page.ruling.decision.allowed
+    assert not page.decision.allowed
 
 
 async def erasures(rig: Rig) -> None:
@@ -234,7 +232,7 @@ async def erasures(rig: Rig) -> None:
     question = ErasureQuestion(message_id=newest.id, words="发错了")
     for given, allowed in ((act("permit.check", "F03"), False), (act("erasure.order", "F01"), True)):
         answer = await order_erasure(rig[ZHEJIANG], question, caller=HALL, act=given)
-        assert answer.ruling.decision.allowed is allowed
+        assert answer.decision.allowed is allowed
 
 
 def decided_again(rig: Rig, name: NodeName) -> Replay:

@@ -39,14 +39,14 @@ async def test_permit_registered_in_changshan_arrives_in_yushan(tmp_path: Path) 
         police = await stack.enter_async_context(federation.client("jiangxi/361123/police"))
 
         registered = await hall.register_permit(act("permit.administration", "F02"), application)
-        assert registered.ruling.decision.allowed, registered.ruling
+        assert registered.decision.allowed, registered.decision
         assert registered.permit is not None
         status = await hall.get_status()
         while any(peer.waiting_count for peer in status.peers):
             status = await hall.get_status()
         shown = await police.get_permit(act("permit.check", "F03"), registered.permit.urn)
 
-        assert shown.permit is not None, shown.ruling
+        assert shown.permit is not None, shown.decision
         assert shown.permit.citizen_number == application.holder.citizen_number
         assert shown.permit.ethnicity is None
 

@@ -59,7 +59,7 @@ class Border:
             days=30, leader="leader-1",
         )  # fmt: skip
         answer = await self.police.lookups.open_case(act(), question)
-        assert answer.ruling.decision.allowed, answer.ruling
+        assert answer.decision.allowed, answer.decision
 
     async def search(self, number: str, *provinces: str, case_id: str = "CASE-2026-0001") -> dict[str, ProvinceAnswer]:
         question = LookupQuestion(

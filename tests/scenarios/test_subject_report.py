@@ -32,7 +32,7 @@ async def open_cases(found: Border) -> None:
             case_id=case_id, letter="玉公协〔2026〕2号", counties=frozenset({"330822"}),
             purposes=frozenset({purpose}), days=30, leader="leader-1",
         )  # fmt: skip
-        assert (await found.police.lookups.open_case(act(purpose), question)).ruling.decision.allowed
+        assert (await found.police.lookups.open_case(act(purpose), question)).decision.allowed
 
 
 async def search(found: Border, purpose: str, number: str) -> ProvinceAnswer:
@@ -109,7 +109,7 @@ async def test_report_tells_of_a_refused_fetch_and_only_to_the_person(tmp_path: 
             unchecked = await hall.subjects.get_report(act(*ACCESS), replace(question, identity_checked=False))
 
             assert [(line.step, line.verdict) for line in page.lines] == [("lookup.fetch", Verdict.REFUSED)]
-            assert unchecked.ruling.decision.policies == ("deny-report-identity-unchecked",)
+            assert unchecked.decision.policies == ("deny-report-identity-unchecked",)
             assert unchecked.lines == ()
             with pytest.raises(NotFoundError, match="REPORT_UNKNOWN"):
                 await other.subjects.get_report(act(*ACCESS), replace(question, page_token=page.next_page_token))

@@ -44,7 +44,7 @@ from federation.wire.values import (
     PermitAnswer,
     PermitPage,
     RecognitionAnswer,
-    Ruling,
+    ruling_of,
 )
 from tests.wire import register_samples
 from tests.wire.oversight_answers import OversightAnswers
@@ -64,8 +64,8 @@ FILES = AgreementFiles(
     files={"members.json": b"{}", "policies/permit.cedar": b"permit(principal,action,resource);"},
 )
 DIGEST = PairDigest(count=3, root=b"r" * 32, highest=7)
-ALLOWED = Ruling(
-    decision=Decision(
+ALLOWED = ruling_of(
+    Decision(
         verdict=Verdict.ALLOWED,
         policies=("permit-register",),
         fields=frozenset({"urn", "holder_name"}),
@@ -75,8 +75,8 @@ ALLOWED = Ruling(
     ),
     agreement_version=3,
 )
-REFUSED = Ruling(
-    decision=Decision(
+REFUSED = ruling_of(
+    Decision(
         verdict=Verdict.REFUSED,
         policies=("default-deny",),
         fields=frozenset(),
@@ -172,8 +172,8 @@ MESSAGES = MessagePage(
     next_after_seq=2,
 )
 
-CASE_OPENED = CaseAnswer(ruling=ALLOWED, case_id="A3611-0042", closes=datetime(2027, 1, 1, 8, tzinfo=UTC))
-CASE_REFUSED = CaseAnswer(ruling=REFUSED, case_id="A3611-0042")
+CASE_OPENED = CaseAnswer(decision=ALLOWED, case_id="A3611-0042", closes=datetime(2027, 1, 1, 8, tzinfo=UTC))
+CASE_REFUSED = CaseAnswer(decision=REFUSED, case_id="A3611-0042")
 SEARCHED = SearchResult(
     lookup_id=ACT.request_id,
     answers=(
@@ -190,7 +190,7 @@ SEARCHED = SearchResult(
     ),
 )
 FETCHED = FetchResult(
-    ruling=ALLOWED,
+    decision=ALLOWED,
     outcome=Outcome.HIT,
     fields={"holder_name": "测试甲", "sex": "female"},
     expires=datetime(2026, 12, 1, 8, tzinfo=UTC),
@@ -222,7 +222,7 @@ LOOKUPS = LookupPage(
 
 
 REPORT = ReportPage(
-    ruling=ALLOWED,
+    decision=ALLOWED,
     lines=(
         ReportLine(
             time=datetime(2026, 3, 2, 2, 0, tzinfo=UTC),
@@ -288,10 +288,10 @@ CORRECTION_WAITING = replace(
     title_zh="",
     title_en="",
 )
-CORRECTION_FILED = CorrectionOutcome(ruling=ALLOWED, line=CORRECTION_WAITING)
-CORRECTION_STEP = CorrectionOutcome(ruling=REFUSED)
+CORRECTION_FILED = CorrectionOutcome(decision=ALLOWED, line=CORRECTION_WAITING)
+CORRECTION_STEP = CorrectionOutcome(decision=REFUSED)
 CORRECTIONS = CorrectionPage(
-    ruling=ALLOWED,
+    decision=ALLOWED,
     lines=(CORRECTION, CORRECTION_WAITING),
     notices=(
         NoticeLine(time=datetime(2026, 12, 1, 8, tzinfo=UTC), owner=NodeName("zhejiang"), urn=URN, version=3),
@@ -351,23 +351,23 @@ class Functions(OversightAnswers):
 
     async def register(self, caller, act, application):
         self._note(caller, act, application)
-        return PermitAnswer(ruling=ALLOWED, permit=ITEM)
+        return PermitAnswer(decision=ALLOWED, permit=ITEM)
 
     async def step(self, caller, act, urn):
         self._note(caller, act, urn)
-        return PermitAnswer(ruling=REFUSED)
+        return PermitAnswer(decision=REFUSED)
 
     async def revoke(self, caller, act, urn, reason):
         self._note(caller, act, urn, reason)
-        return PermitAnswer(ruling=ALLOWED, permit=BARE_ITEM)
+        return PermitAnswer(decision=ALLOWED, permit=BARE_ITEM)
 
     async def recognise(self, caller, act, recognition):
         self._note(caller, act, recognition)
-        return RecognitionAnswer(ruling=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM)
+        return RecognitionAnswer(decision=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM)
 
     async def list(self, caller, act, query):
         self._note(caller, act, query)
-        return PermitPage(ruling=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next")
+        return PermitPage(decision=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next")
 
     async def import_chunk(self, caller, act, chunk):
         self._note(caller, act, chunk)

@@ -12,7 +12,7 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.wire.registers.values import KeptRecord, KeptVersion, RegisterReading
-from federation.wire.values import Ruling
+from federation.wire.values import Ruling, ruling_of
 
 CITIZEN_NUMBER = "361123219003070012"
 URN = PermitUrn("urn:permit:330822:2226:000123")
@@ -22,7 +22,7 @@ def _ruling(verdict: Verdict, policy: str, grounds: Grounds) -> Ruling:
     decision = Decision(
         verdict=verdict, policies=(policy,), fields=frozenset(), reason=grounds, title_zh="登记", title_en="Register"
     )
-    return Ruling(decision=decision, agreement_version=3)
+    return ruling_of(decision, agreement_version=3)
 
 
 ALLOWED = _ruling(Verdict.ALLOWED, "keep-vehicles", Grounds.PERMITTED)
@@ -51,6 +51,6 @@ ENTERPRISE = Enterprise(
 )
 KEPT = KeptVersion(id="urn:vehicle:361123:000001", version=2)
 READING = RegisterReading(
-    ruling=ALLOWED, records=(KeptRecord(version=KEPT, fields={"colour": "白", "plate": "浙H·I0042"}),)
+    decision=ALLOWED, records=(KeptRecord(version=KEPT, fields={"colour": "白", "plate": "浙H·I0042"}),)
 )
 ROWS = (KEPT, REFUSED, NotFoundError("SOME_REASON", "no such thing"))

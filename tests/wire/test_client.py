@@ -64,7 +64,7 @@ RECOGNISE = PermitRecognition(urn=URN, mode=RecognitionMode.TIME, citizen_number
 QUERY = PermitQuery(residence_division="330822", status=PermitStatus.VALID, page_size=5, page_token="t")
 MESSAGE_QUERY = MessageQuery(direction=Direction.SENT, peer=ZHEJIANG, after_seq=3, page_size=9)
 CHUNK = ImportChunk(import_id=ACT.request_id, chunk=2, rows=(PermitImport(application=APPLICATION, urn=URN),))
-REFUSAL = PermitAnswer(ruling=REFUSED)
+REFUSAL = PermitAnswer(decision=REFUSED)
 CASE_ID = "A3611-0042"
 CASE = CaseQuestion(
     case_id=CASE_ID,
@@ -111,7 +111,7 @@ CALLS = [
     pytest.param(
         lambda c: c.register_permit(ACT, APPLICATION),
         (POLICE, ACT, APPLICATION),
-        PermitAnswer(ruling=ALLOWED, permit=ITEM),
+        PermitAnswer(decision=ALLOWED, permit=ITEM),
         id="RegisterPermit",
     ),
     pytest.param(lambda c: c.endorse_permit(ACT, URN), (POLICE, ACT, URN), REFUSAL, id="EndorsePermit"),
@@ -120,20 +120,20 @@ CALLS = [
     pytest.param(
         lambda c: c.revoke_permit(ACT, URN, reason=RevokeReason.LEFT),
         (POLICE, ACT, URN, RevokeReason.LEFT),
-        PermitAnswer(ruling=ALLOWED, permit=BARE_ITEM),
+        PermitAnswer(decision=ALLOWED, permit=BARE_ITEM),
         id="RevokePermit",
     ),
     pytest.param(
         lambda c: c.recognise_permit(ACT, RECOGNISE),
         (POLICE, ACT, RECOGNISE),
-        RecognitionAnswer(ruling=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM),
+        RecognitionAnswer(decision=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM),
         id="RecognisePermit",
     ),
     pytest.param(lambda c: c.get_permit(ACT, URN), (POLICE, ACT, URN), REFUSAL, id="GetPermit"),
     pytest.param(
         lambda c: c.list_permits(ACT, QUERY),
         (POLICE, ACT, QUERY),
-        PermitPage(ruling=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next"),
+        PermitPage(decision=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next"),
         id="ListPermits",
     ),
     pytest.param(lambda c: c.import_permits(ACT, CHUNK), (POLICE, ACT, CHUNK), (URN,), id="ImportPermits"),
@@ -287,7 +287,7 @@ def test_reading_with_recognitions_survives_the_wire():
         agency=POLICE,
         decided_on=date(2026, 11, 1),
     )
-    answer = PermitAnswer(ruling=ALLOWED, permit=ITEM, recognitions=(link,), outdated_by=4)
+    answer = PermitAnswer(decision=ALLOWED, permit=ITEM, recognitions=(link,), outdated_by=4)
 
     assert reading_from_pb(reading_to_pb(answer)) == answer
 

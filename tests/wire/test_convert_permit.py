@@ -47,7 +47,7 @@ def test_ruling_reads_back_equal(ruling):
 @pytest.mark.parametrize("permit", [None, ITEM], ids=["none", "permit"])
 def test_permit_answer_reads_back_equal(permit):
     """The outcome of a step survives, with and without a permit."""
-    answer = PermitAnswer(ruling=ALLOWED, permit=permit)
+    answer = PermitAnswer(decision=ALLOWED, permit=permit)
     response = convert.permit_answer_to_pb(permit_service_pb2.EndorsePermitResponse, answer)
     assert convert.permit_answer_from_pb(_again(response)) == answer
 
@@ -57,13 +57,13 @@ def test_permit_answer_reads_back_equal(permit):
 def test_recognition_reads_back_equal(outcome, reason):
     """Outcome, reason, services and days survive."""
     recognition = replace(RECOGNITION, outcome=outcome, reason=reason, services=tuple(Entitlement))
-    answer = RecognitionAnswer(ruling=ALLOWED, recognition=recognition, permit=BARE_ITEM)
+    answer = RecognitionAnswer(decision=ALLOWED, recognition=recognition, permit=BARE_ITEM)
     assert convert.recognition_answer_from_pb(_again(convert.recognition_answer_to_pb(answer))) == answer
 
 
 def test_recognition_refused_by_policy_reads_back_equal():
     """Only the ruling is there."""
-    answer = RecognitionAnswer(ruling=REFUSED)
+    answer = RecognitionAnswer(decision=REFUSED)
     assert convert.recognition_answer_from_pb(_again(convert.recognition_answer_to_pb(answer))) == answer
 
 
@@ -112,7 +112,7 @@ def test_query_reads_back_with_its_page_clamped(asked, given, status):
 
 def test_page_reads_back_equal():
     """Permits, ruling and the next token survive."""
-    page = PermitPage(ruling=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next")
+    page = PermitPage(decision=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next")
     assert convert.page_from_pb(_again(convert.page_to_pb(page))) == page
 
 

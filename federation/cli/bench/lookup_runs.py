@@ -107,8 +107,8 @@ class Desk:
             leader="bench-leader",
         )
         answer = await self._police.lookups.open_case(_act("bench-leader"), question)
-        if not answer.ruling.decision.allowed:
-            raise RuleError("BENCH_REFUSED", f"expected an open case: {answer.ruling.decision.title_en}")
+        if not answer.decision.allowed:
+            raise RuleError("BENCH_REFUSED", f"expected an open case: {answer.decision.title_en}")
 
 
 async def register_people(bench: Bench) -> Sequence[str]:

@@ -61,7 +61,7 @@ class DeskScenes:
         act = lookup_act(LookupPurpose.CRIMINAL_INVESTIGATION, officer=DESK_OFFICER)
         answer = await self._client(INTAKE).intake.release(act, ReleaseQuestion(request_id=request_id))
         if answer.status is None:
-            raise NotFoundError("DEMO_REFUSED", f"the desk was refused: {answer.ruling.decision.title_en}")
+            raise NotFoundError("DEMO_REFUSED", f"the desk was refused: {answer.decision.title_en}")
         self._tell(f"{INTAKE} answers: {'hit' if answer.hit else 'no hit'}")
         self.told.released = await self._read(asked.lookup_id)
         self._tell(f"Xinzhou reads again: {self.told.released}")
@@ -91,7 +91,7 @@ class DeskScenes:
         )
         opened = await self._client(INLAND).lookups.open_case(lookup_act(officer=OFFICER), question)
         if opened.closes is None:
-            raise NotFoundError("DEMO_REFUSED", f"expected an open case: {opened.ruling.decision.title_en}")
+            raise NotFoundError("DEMO_REFUSED", f"expected an open case: {opened.decision.title_en}")
 
     async def _search(self) -> SearchResult:
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._lookups.number)

@@ -96,7 +96,7 @@ class LookupScenes:
         act = Act(request_id=str(uuid.uuid4()), purpose=purpose, function=FUNCTION_OF[purpose], officer="demo-clerk")
         answer = await self._client(HALL).register_permit(act, application)
         if answer.permit is None:
-            raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.ruling.decision.title_en}")
+            raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
         household = application.holder.household_division
         self._tell(f"Changshan issues a permit to somebody of {household}: no business of Jiangxi's, nothing is sent")
         self.register(OFFICER, self._key)
@@ -170,8 +170,8 @@ class LookupScenes:
             leader=LEADER,
         )
         answer = await self._client(POLICE).lookups.open_case(lookup_act(), question)
-        if not answer.ruling.decision.allowed:
-            raise NotFoundError("DEMO_REFUSED", f"Yushan was refused a case: {answer.ruling.decision.title_en}")
+        if not answer.decision.allowed:
+            raise NotFoundError("DEMO_REFUSED", f"Yushan was refused a case: {answer.decision.title_en}")
         await self._wait_told()
 
     async def wait_for(self, find: Callable[[], Awaitable[T | None]], *, what: str) -> T:

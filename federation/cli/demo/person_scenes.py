@@ -70,7 +70,7 @@ class PersonScenes:
         )
         opened = await police.lookups.open_case(_night_act(), question)
         if opened.closes is None:
-            raise NotFoundError("DEMO_REFUSED", f"expected an open case: {opened.ruling.decision.title_en}")
+            raise NotFoundError("DEMO_REFUSED", f"expected an open case: {opened.decision.title_en}")
         self._tell(f"a child is missing, there is no time for a letter: {GLASS}, two hours")
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._lookups.number)
         search = LookupQuestion(case_id=GLASS, selector=selector, provinces=(ASKED,))

@@ -68,7 +68,7 @@ class Scenes:
         began = time.monotonic()
         answer = await self.client(CHANGSHAN).register_permit(_act(PermitPurpose.ADMINISTRATION), application)
         if answer.permit is None:
-            raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.ruling.decision.title_en}")
+            raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
         urn = answer.permit.urn
         self._tell(f"Changshan issues {urn}: household {application.holder.household_division}, 玉山县")
         seen = await self._wait_for(urn)
@@ -87,17 +87,17 @@ class Scenes:
             answer = await self.client(YUSHAN_HALL).recognise_permit(_act(PermitPurpose.RECOGNITION), asked)
             found = answer.recognition
             outcome = f"{found.outcome} ({found.reason})" if found else "refused"
-            self._tell(f"Yushan's service hall, mode {mode}: {outcome}; policy {', '.join(_policies(answer.ruling))}")
+            self._tell(f"Yushan's service hall, mode {mode}: {outcome}; policy {', '.join(_policies(answer.decision))}")
 
     async def refuse_in_pucheng(self, urn: PermitUrn) -> str:
         """Has an unrelated county try the same; the refusal names its policy in words and stands in the log."""
         asked = PermitRecognition(urn=urn, mode=RecognitionMode.CARD, citizen_number=self._number)
         answer = await self.client(PUCHENG).recognise_permit(_act(PermitPurpose.RECOGNITION), asked)
-        decision = answer.ruling.decision
+        decision = answer.decision
         self._tell(f"Pucheng's service hall: refused by {', '.join(decision.policies)}")
         self._tell(f"  {decision.title_zh}")
         self._tell(f"  {decision.title_en}")
-        for line in answer.ruling.explanation_en.splitlines()[:3]:
+        for line in answer.decision.explanation_en.splitlines()[:3]:
             self._tell(f"  what would make it lawful: {line}")
         return ", ".join(decision.policies)
 
@@ -239,7 +239,7 @@ def _act(purpose: PermitPurpose) -> Act:
 
 
 def _policies(ruling: Ruling) -> Sequence[str]:
-    return ruling.decision.policies
+    return ruling.policies
 
 
 def _today() -> date:

@@ -40,7 +40,7 @@ def order(
     show(desk, {"request_id": desk.request_id, **view.answer_object(answer)}, view.answer_lines(answer))
     if answer.line is not None and desk.form is Form.TEXT:
         say("回执到后可查 | its receipt will be found by: bridgehead erasure list")
-    end(0 if answer.ruling.decision.allowed else 1)
+    end(0 if answer.decision.allowed else 1)
 
 
 @app.command("sent")

@@ -37,7 +37,7 @@ STATES: Final[Mapping[ErasureState, str]] = MappingProxyType(
 def answer_lines(answer: ErasureAnswer) -> Iterable[str]:
     """What became of an order: what was destroyed here and by when the receipt is due, or why not."""
     if answer.line is None:
-        yield from view.ruling_lines(answer.ruling)
+        yield from view.ruling_lines(answer.decision)
         return
     line = answer.line
     yield f"本省已销毁 destroyed here: {line.message_id} ({line.kind})"
@@ -47,7 +47,7 @@ def answer_lines(answer: ErasureAnswer) -> Iterable[str]:
 def answer_object(answer: ErasureAnswer) -> dict[str, JsonOut]:
     """What became of an order, as JSON."""
     return {
-        "decision": view.ruling_object(answer.ruling),
+        "decision": view.ruling_object(answer.decision),
         "order": _object(answer.line) if answer.line is not None else None,
     }
 

@@ -117,7 +117,7 @@ def open_case(
     )
     act = lookup_act(desk)
     answer = desk.ask(lambda client: client.lookups.open_case(act, question))
-    if glass and answer.ruling.decision.allowed and desk.form is Form.TEXT:
+    if glass and answer.decision.allowed and desk.form is Form.TEXT:
         say(f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:")
         say(f"  bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}")
     _show_case(desk, answer, opened=True)
@@ -197,7 +197,7 @@ def fetch(
     result = desk.ask(lambda client: client.lookups.fetch(act, question))
     told = {"request_id": desk.request_id, "node": question.node, **view.fetch_object(result, full=full)}
     show(desk, told, view.fetch_lines(result, full=full))
-    if result.ruling is not None and result.ruling.decision.allowed:
+    if result.decision is not None and result.decision.allowed:
         for step in find_rule_steps(result.policies):
             say(f"  -> {step}")
     end(view.fetch_code(result.outcome))
@@ -287,7 +287,7 @@ def _show_case(desk: Desk, answer: CaseAnswer, *, opened: bool) -> None:
 
     told = {"request_id": desk.request_id, **view.case_object(answer)}
     show(desk, told, view.case_lines(answer, opened=opened))
-    end(0 if answer.ruling.decision.allowed else 1)
+    end(0 if answer.decision.allowed else 1)
 
 
 _OTHERS = (

@@ -57,7 +57,7 @@ def inbox_object(page: IntakePage) -> dict[str, JsonOut]:
 def answer_lines(answer: IntakeAnswer) -> Iterable[str]:
     """What became of a release or a refusal, in one line; or why policy did not allow it."""
     if answer.status is None:
-        yield from view.ruling_lines(answer.ruling)
+        yield from view.ruling_lines(answer.decision)
         return
     told = STATUSES[answer.status]
     if answer.hit is not None:
@@ -70,7 +70,7 @@ def answer_lines(answer: IntakeAnswer) -> Iterable[str]:
 def answer_object(answer: IntakeAnswer) -> dict[str, JsonOut]:
     """What became of a release or a refusal, as JSON."""
     return {
-        "decision": view.ruling_object(answer.ruling),
+        "decision": view.ruling_object(answer.decision),
         "intake_id": answer.request_id,
         "status": answer.status.value if answer.status is not None else None,
         "hit": answer.hit,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def result_code(result: LookupResult) -> int:
     """The exit code: 1 when a province refused or a release may not be read any more, else 0."""
     refused = (
-        step.outcome is Outcome.REFUSED or (step.ruling is not None and not step.ruling.decision.allowed)
+        step.outcome is Outcome.REFUSED or (step.decision is not None and not step.decision.allowed)
         for step in result.steps
     )
     return 1 if any(refused) else 0
@@ -49,7 +49,7 @@ def result_object(result: LookupResult, *, full: bool) -> dict[str, JsonOut]:
             "handle": step.handle,
             "expires": time_text(step.expires),
             "erased": time_text(step.erased),
-            "decision": view.ruling_object(step.ruling) if step.ruling is not None else None,
+            "decision": view.ruling_object(step.decision) if step.decision is not None else None,
             "fields": mask_fields(step.fields, full=full),
             "watermark": watermark_object(step.watermark),
             "policies": list(step.policies),
@@ -85,8 +85,8 @@ def _more(step: ReadStep, *, full: bool) -> Iterable[str]:
     if step.watermark is not None:
         yield watermark_line(step.watermark)
         yield from field_lines(step.fields, full=full)
-    elif step.ruling is not None:
-        yield from view.ruling_lines(step.ruling)
+    elif step.decision is not None:
+        yield from view.ruling_lines(step.decision)
     elif step.policies:
         yield f"{', '.join(step.policies)}  {step.title_zh} | {step.title_en}"
     if step.handle is not None:

@@ -125,8 +125,8 @@ def fetch_lines(result: FetchResult, *, full: bool) -> Iterable[str]:
             yield watermark_line(result.watermark)
     elif result.outcome is Outcome.WAITING and result.expires is not None:
         yield f"{OUTCOMES[result.outcome]}  期限 due {local_time(result.expires)}"
-    elif result.ruling is not None and not result.ruling.decision.allowed:
-        yield from view.ruling_lines(result.ruling)
+    elif result.decision is not None and not result.decision.allowed:
+        yield from view.ruling_lines(result.decision)
     elif result.policies:
         yield f"{OUTCOMES[result.outcome]}: {', '.join(result.policies)}"
         yield f"  {result.title_zh} | {result.title_en}"
@@ -138,7 +138,7 @@ def fetch_object(result: FetchResult, *, full: bool) -> dict[str, JsonOut]:
     """What was released, as JSON."""
     return {
         "outcome": result.outcome.value,
-        "decision": view.ruling_object(result.ruling) if result.ruling is not None else None,
+        "decision": view.ruling_object(result.decision) if result.decision is not None else None,
         "fields": mask_fields(result.fields, full=full),
         "expires": time_text(result.expires),
         "policies": list(result.policies),
@@ -150,8 +150,8 @@ def fetch_object(result: FetchResult, *, full: bool) -> dict[str, JsonOut]:
 
 def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterable[str]:
     """What became of a case: until when it runs, or why it was not opened or closed."""
-    if not answer.ruling.decision.allowed:
-        yield from view.ruling_lines(answer.ruling)
+    if not answer.decision.allowed:
+        yield from view.ruling_lines(answer.decision)
     elif answer.closes is not None:
         done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
         yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
@@ -160,7 +160,7 @@ def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterable[str]:
 def case_object(answer: CaseAnswer) -> dict[str, JsonOut]:
     """What became of a case, as JSON."""
     return {
-        "decision": view.ruling_object(answer.ruling),
+        "decision": view.ruling_object(answer.decision),
         "case_id": answer.case_id,
         "closes": time_text(answer.closes),
     }

@@ -31,14 +31,14 @@ def show_answer(desk: Desk, answer: PermitAnswer, *, full: bool) -> None:
         permit = view.permit_object(item, full=full, today=today) if item else None
         links: JsonOut = [view.link_object(link) for link in answer.recognitions]
         outdated: JsonOut = answer.outdated_by or None
-        _show_object(desk, answer.ruling, {"permit": permit, "recognitions": links, "outdated_by": outdated})
+        _show_object(desk, answer.decision, {"permit": permit, "recognitions": links, "outdated_by": outdated})
     elif item is not None:
         if answer.outdated_by:
             newer = answer.outdated_by
             say(f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}")
         _show_lines(view.permit_lines(item, full=full, today=today))
         _show_lines(view.link_lines(answer.recognitions))
-    _end(desk, answer.ruling)
+    _end(desk, answer.decision)
 
 
 def show_recognition(desk: Desk, answer: RecognitionAnswer, *, full: bool) -> None:
@@ -47,11 +47,11 @@ def show_recognition(desk: Desk, answer: RecognitionAnswer, *, full: bool) -> No
     if desk.form is Form.JSON:
         permit = view.permit_object(item, full=full, today=today) if item else None
         recognition = view.recognition_object(found) if found else None
-        _show_object(desk, answer.ruling, {"recognition": recognition, "permit": permit})
+        _show_object(desk, answer.decision, {"recognition": recognition, "permit": permit})
     else:
         _show_lines(view.recognition_lines(found) if found else ())
         _show_lines(view.permit_lines(item, full=full, today=today) if item else ())
-    _end(desk, answer.ruling, done=found is not None and found.outcome is not RecognitionOutcome.REFUSED)
+    _end(desk, answer.decision, done=found is not None and found.outcome is not RecognitionOutcome.REFUSED)
 
 
 def show_page(desk: Desk, page: PermitPage, *, full: bool) -> None:
@@ -59,13 +59,13 @@ def show_page(desk: Desk, page: PermitPage, *, full: bool) -> None:
     today = view.china_today()
     if desk.form is Form.JSON:
         permits: JsonOut = [view.permit_object(item, full=full, today=today) for item in page.permits]
-        _show_object(desk, page.ruling, {"permits": permits, "next_page_token": page.next_page_token})
-    elif page.ruling.decision.allowed:
+        _show_object(desk, page.decision, {"permits": permits, "next_page_token": page.next_page_token})
+    elif page.decision.allowed:
         _show_lines(view.list_lines(page.permits, today=today) if page.permits else ())
         say(f"共 {len(page.permits)} 条 | {len(page.permits)} permits")
         if page.next_page_token:
             say(f"还有:加 --page-token {page.next_page_token} 或 --all | there are more")
-    _end(desk, page.ruling)
+    _end(desk, page.decision)
 
 
 def show_tally(desk: Desk, tally: Tally, *, dry_run: bool) -> None:
@@ -100,7 +100,7 @@ def _show_lines(lines: Iterable[str]) -> None:
 
 def _end(desk: Desk, ruling: Ruling, *, done: bool = True) -> None:
     """Ends the command: a refusal is shown as the answer that it is, and exits with 1."""
-    allowed = ruling.decision.allowed
+    allowed = ruling.allowed
     if not allowed and desk.form is Form.TEXT:
         _show_lines(view.ruling_lines(ruling))
     if not (allowed and done):

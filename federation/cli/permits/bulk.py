@@ -176,6 +176,6 @@ def _account(tally: Tally, line: int, answer: ImportedRow) -> None:
         case BridgeheadError():
             tally.bad.append(BadRow(line, answer.reason, answer.message))
         case _:
-            decision = answer.decision
+            decision = answer
             told = f"{', '.join(decision.policies)}: {decision.title_zh} | {decision.title_en}"
             tally.bad.append(BadRow(line, "REFUSED", told, refused=True))

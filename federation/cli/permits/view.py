@@ -61,13 +61,12 @@ def permit_object(item: PermitItem, *, full: bool, today: date) -> dict[str, Jso
 
 def ruling_object(ruling: Ruling) -> dict[str, JsonOut]:
     """What policy said, as JSON."""
-    decision = ruling.decision
     return {
-        "verdict": decision.verdict.value,
-        "policies": list(decision.policies),
-        "title_zh": decision.title_zh,
-        "title_en": decision.title_en,
-        "reason": decision.reason.value,
+        "verdict": ruling.verdict.value,
+        "policies": list(ruling.policies),
+        "title_zh": ruling.title_zh,
+        "title_en": ruling.title_en,
+        "reason": ruling.reason.value,
         "agreement_version": ruling.agreement_version,
         "explanation_zh": ruling.explanation_zh.splitlines(),
         "explanation_en": ruling.explanation_en.splitlines(),
@@ -117,10 +116,9 @@ def link_lines(links: Sequence[RecognitionLink]) -> Iterable[str]:
 
 def ruling_lines(ruling: Ruling) -> Iterable[str]:
     """A refusal for a clerk: which policy, why, and what would make it lawful."""
-    decision = ruling.decision
     version = ruling.agreement_version
-    yield f"拒绝 refused: {', '.join(decision.policies)}  (协议第 {version} 版 agreement version {version})"
-    yield f"  {decision.title_zh} | {decision.title_en}"
+    yield f"拒绝 refused: {', '.join(ruling.policies)}  (协议第 {version} 版 agreement version {version})"
+    yield f"  {ruling.title_zh} | {ruling.title_en}"
     ways = list(zip(ruling.explanation_zh.splitlines(), ruling.explanation_en.splitlines(), strict=False))
     if ways:
         yield "如何才合法 what would make it lawful:"

@@ -80,12 +80,12 @@ def show_one(
     """Shows what the own county keeps under one plate or USCC; exit 1 when policy refused."""
     act = _act(desk, kind)
     reading = desk.ask(lambda client: read(client, act), changes=False)
-    if not reading.ruling.decision.allowed:
-        _refuse(desk, reading.ruling)
+    if not reading.decision.allowed:
+        _refuse(desk, reading.decision)
         return
     if desk.form is Form.JSON:
         records = [view.record_object(record, full=full) for record in reading.records]
-        decision = permit_view.ruling_object(reading.ruling)
+        decision = permit_view.ruling_object(reading.decision)
         show_json({"request_id": desk.request_id, "decision": decision, "records": records})
         return
     for record in reading.records:
@@ -142,7 +142,7 @@ def _account(tally: Tally, line: int, answer: RegisteredRow) -> None:
         case BridgeheadError():
             tally.bad.append(BadRow(line, answer.reason, answer.message))
         case Ruling():
-            decision = answer.decision
+            decision = answer
             told = f"{', '.join(decision.policies)}: {decision.title_zh} | {decision.title_en}"
             tally.bad.append(BadRow(line, "REFUSED", told, refused=True))
 

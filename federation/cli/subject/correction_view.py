@@ -51,7 +51,7 @@ def filing_code(outcome: CorrectionOutcome) -> int:
 def outcome_lines(outcome: CorrectionOutcome, *, full: bool) -> Iterable[str]:
     """What came of filing or of a step, in lines for a clerk."""
     if outcome.line is None:
-        yield from view.ruling_lines(outcome.ruling)
+        yield from view.ruling_lines(outcome.decision)
         return
     yield from _lines(outcome.line, full=full)
 
@@ -60,15 +60,15 @@ def outcome_object(outcome: CorrectionOutcome, *, full: bool) -> dict[str, JsonO
     """The same as JSON."""
     line = outcome.line
     return {
-        "decision": view.ruling_object(outcome.ruling),
+        "decision": view.ruling_object(outcome.decision),
         "correction": _object(line, full=full) if line is not None else None,
     }
 
 
 def page_lines(page: CorrectionPage, *, full: bool) -> Iterable[str]:
     """A page of corrections in lines for a clerk."""
-    if not page.ruling.decision.allowed:
-        yield from view.ruling_lines(page.ruling)
+    if not page.decision.allowed:
+        yield from view.ruling_lines(page.decision)
         return
     for line in page.lines:
         yield from _lines(line, full=full)
@@ -96,7 +96,7 @@ def page_object(page: CorrectionPage, *, full: bool) -> dict[str, JsonOut]:
         for notice in page.notices
     ]
     return {
-        "decision": view.ruling_object(page.ruling),
+        "decision": view.ruling_object(page.decision),
         "corrections": lines,
         "overdue": sum(line.overdue for line in page.lines),
         "notices": notices,

@@ -105,7 +105,7 @@ def corrections(
             print(line)
         if page.next_page_token:
             say(f"还有:加 --page-token {page.next_page_token} 或 --all | there are more")
-    if not page.ruling.decision.allowed:
+    if not page.decision.allowed:
         raise typer.Exit(1)
 
 
@@ -158,7 +158,7 @@ def _take_step(desk: Desk, correction: str, call: _StepCall, *, words: str, full
     step = CorrectionStep(correction_id=correction.strip().lower(), words=words)
     outcome = desk.ask(lambda client: call(client, _act(desk), step))
     _show_outcome(desk, outcome, full=full)
-    if not outcome.ruling.decision.allowed:
+    if not outcome.decision.allowed:
         raise typer.Exit(1)
 
 

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 def report_code(page: ReportPage) -> int:
     """The exit code: 1 when refused here or by a province, 3 when a province has not answered, else 0."""
     found = {province.outcome for province in page.provinces}
-    if not page.ruling.decision.allowed or Outcome.REFUSED in found:
+    if not page.decision.allowed or Outcome.REFUSED in found:
         return 1
     return 0 if found <= {Outcome.HIT} else 3
 
 
 def report_lines(page: ReportPage) -> Iterable[str]:
     """The report in lines for a person."""
-    if not page.ruling.decision.allowed:
-        yield from view.ruling_lines(page.ruling)
+    if not page.decision.allowed:
+        yield from view.ruling_lines(page.decision)
         return
     for line in page.lines:
         yield from _entry_lines(line)
@@ -64,7 +64,7 @@ def report_object(page: ReportPage) -> dict[str, JsonOut]:
         for province in page.provinces
     ]
     return {
-        "decision": view.ruling_object(page.ruling),
+        "decision": view.ruling_object(page.decision),
         "lines": lines,
         "withheld_count": page.withheld_count,
         "next_shown": page.next_shown.isoformat() if page.next_shown is not None else None,

@@ -20,7 +20,7 @@ from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide, explain
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import put_records
-from federation.wire.values import Act, Ruling
+from federation.wire.values import Act, Ruling, ruling_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +67,10 @@ def rule(errand: Errand, request: PolicyRequest) -> Ruling:
     policies, version = errand.in_force.policies, errand.in_force.agreement.version
     decision = decide(policies, request)
     if decision.allowed:
-        return Ruling(decision=decision, agreement_version=version)
+        return ruling_of(decision, agreement_version=version)
     explanation = explain(policies, request)
-    return Ruling(
-        decision=decision,
+    return ruling_of(
+        decision,
         agreement_version=version,
         explanation_zh="\n".join(explanation.remedy_zh),
         explanation_en="\n".join(explanation.remedy_en),
@@ -107,7 +107,7 @@ def put_refusal(
         kind=LeafKind.REFUSED,
         subject=hashlib.sha256(encode_canonical(named)).hexdigest(),
         verdict=Verdict.REFUSED,
-        policies=tuple(sorted({policy for ruling in rulings for policy in ruling.decision.policies})),
+        policies=tuple(sorted({policy for ruling in rulings for policy in ruling.policies})),
         agreement_version=agreement.version,
         time=truncate_to_millisecond(errand.node.now()),
     )

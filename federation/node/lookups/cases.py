@@ -148,10 +148,10 @@ async def _tell_case(
 async def _answer(errand: Errand, kept: Kept, case_id: str) -> CaseAnswer:
     """Waits until the provinces have the case: a search that travels beside its case would find none there."""
     ruling = kept.lines[-1].ruling
-    if not ruling.decision.allowed:
-        return CaseAnswer(ruling=ruling, case_id=case_id)
+    if not ruling.allowed:
+        return CaseAnswer(decision=ruling, case_id=case_id)
     waits = (
         wait_received(errand.node, line.digest, message_id=line.message_id, seconds=CASE_SECONDS) for line in kept.lines
     )
     await asyncio.gather(*waits)
-    return CaseAnswer(ruling=ruling, case_id=case_id, closes=kept.closes)
+    return CaseAnswer(decision=ruling, case_id=case_id, closes=kept.closes)

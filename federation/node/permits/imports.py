@@ -84,7 +84,7 @@ async def _judge_rows(
         facts = permit_facts(permit, today=today)
         request = change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion)
         ruling = rule(errand, request)
-        if ruling.decision.allowed:
+        if ruling.allowed:
             accepted[position] = permit
         else:
             answer[position] = ruling

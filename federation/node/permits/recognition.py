@@ -64,9 +64,9 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
         errand.agency, facts, occasion=errand.occasion, mode=presented.mode, agreed_modes=agreed
     )
     ruling = rule(errand, request)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[request])
-        return RecognitionAnswer(ruling=ruling)
+        return RecognitionAnswer(decision=ruling)
     if record is None or item is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"no copy of {presented.urn} came to this province; ask its home county")
     if item.citizen_number != presented.citizen_number:
@@ -78,7 +78,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
         done = Done(asked=asked, urn=item.urn, version=item.version)
         told = _told(item, recognition, errand, presented.mode)
         await _tell_home(errand, told, home=record.owner, request=request, ruling=ruling, done=done)
-    return RecognitionAnswer(ruling=ruling, recognition=recognition, permit=keep_fields(item, ruling.decision.fields))
+    return RecognitionAnswer(decision=ruling, recognition=recognition, permit=keep_fields(item, ruling.fields))
 
 
 def told_record(item: RecognitionItem, content: bytes, *, owner: NodeName) -> Record:
@@ -128,7 +128,7 @@ async def _tell_home(
         recipient=Recipient(node=home),
         cause=cause,
         body=Body(type=RECOGNITION_BODY, salt=os.urandom(32), items=(content,)),
-        decision=ruling.decision,
+        decision=ruling,
         asked=(request,),
     )
     record = _record(told, content, owner=node.name, replica=False)

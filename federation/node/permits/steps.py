@@ -84,9 +84,9 @@ async def register(node: Node, application: PermitApplication, *, caller: Agency
     )
     request = _change_request(errand, PermitChange.REGISTER, trial)
     ruling = rule(errand, request)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[request])
-        return PermitAnswer(ruling=ruling)
+        return PermitAnswer(decision=ruling)
     taken = await node.sequencer.commit(lambda tx: take_urn(tx, application.residence_division, today.year))
     return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
 
@@ -127,8 +127,8 @@ async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> Per
     if record is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
     request, answer = _view(errand, record)
-    if not answer.ruling.decision.allowed:
-        await record_refusal(errand, answer.ruling, asked=[request])
+    if not answer.decision.allowed:
+        await record_refusal(errand, answer.decision, asked=[request])
         return answer
     links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
     return replace(answer, recognitions=links, outdated_by=find_outdated(node.database, record))
@@ -147,12 +147,12 @@ async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act:
     readable = [answer for answer in answers if answer.permit is not None]
     own = PermitFacts(issuing_division=caller.county, household_division=None, status=PermitStatus.VALID)
     request = _read_request(errand, own)
-    ruling = readable[0].ruling if readable else rule(errand, request)
-    if not ruling.decision.allowed:
+    ruling = readable[0].decision if readable else rule(errand, request)
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[request])
-        return PermitPage(ruling=ruling)
+        return PermitPage(decision=ruling)
     return PermitPage(
-        ruling=ruling,
+        decision=ruling,
         permits=tuple(answer.permit for answer in readable if answer.permit is not None),
         next_page_token=page_token(records[-1]) if len(records) == size else "",
     )
@@ -170,9 +170,9 @@ async def _step(
         raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
     request = _change_request(errand, change, before)
     ruling = rule(errand, request)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[request])
-        return PermitAnswer(ruling=ruling)
+        return PermitAnswer(decision=ruling)
     return await _write(errand, step(before), before=before.version, ruling=ruling, asked=asked)
 
 
@@ -194,7 +194,7 @@ def _done_before(errand: Errand, change: PermitChange, done: Done) -> PermitAnsw
     """The answer of a repeat: the version that the request made, whatever became of the permit since."""
     permit = load_own_version(errand.node.database, done.urn, done.version)
     ruling = rule(errand, _change_request(errand, change, permit))
-    return _answer(errand, permit, ruling=ruling) if ruling.decision.allowed else PermitAnswer(ruling=ruling)
+    return _answer(errand, permit, ruling=ruling) if ruling.allowed else PermitAnswer(decision=ruling)
 
 
 def _change_request(errand: Errand, change: PermitChange, permit: Permit) -> PolicyRequest:
@@ -205,8 +205,8 @@ def _change_request(errand: Errand, change: PermitChange, permit: Permit) -> Pol
 def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
     """What the agency that made a change may see of it: the fields that policy lets it read for the same purpose."""
     reading = rule(errand, _read_request(errand, permit_facts(permit, today=errand.node.today())))
-    item = project_permit(permit, reading.decision.fields) if reading.decision.allowed else None
-    return PermitAnswer(ruling=ruling, permit=item)
+    item = project_permit(permit, reading.fields) if reading.allowed else None
+    return PermitAnswer(decision=ruling, permit=item)
 
 
 def _application_text(application: PermitApplication) -> str:
@@ -222,13 +222,13 @@ def _view(errand: Errand, record: Record) -> tuple[PolicyRequest, PermitAnswer]:
         copy = decode_permit_item(record.content, errand.in_force.agreement.realm)
         request = _read_request(errand, item_facts(copy, today=today))
         ruling = rule(errand, request)
-        item = keep_fields(copy, ruling.decision.fields)
+        item = keep_fields(copy, ruling.fields)
     else:
         permit = decode_permit(record.content)
         request = _read_request(errand, permit_facts(permit, today=today))
         ruling = rule(errand, request)
-        item = project_permit(permit, ruling.decision.fields)
-    return request, PermitAnswer(ruling=ruling, permit=item if ruling.decision.allowed else None)
+        item = project_permit(permit, ruling.fields)
+    return request, PermitAnswer(decision=ruling, permit=item if ruling.allowed else None)
 
 
 def _read_request(errand: Errand, facts: PermitFacts) -> PolicyRequest:

@@ -123,7 +123,7 @@ async def _judge(
             continue
         request = _request(errand, RegisterAct.KEEP, form.kind, form.division(row))
         ruling = rule(errand, request)
-        if not ruling.decision.allowed:
+        if not ruling.allowed:
             answer[position] = ruling
             refused = (request, ruling)
             continue
@@ -148,19 +148,17 @@ async def _read(errand: Errand, form: Form[_Fact], kept: Sequence[Kept[_Fact]]) 
     """Policy is asked about the caller's own county first: what another county keeps is not even told to be there."""
     request = _request(errand, RegisterAct.READ, form.kind, errand.caller.county)
     ruling = rule(errand, request)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[request])
-        return RegisterReading(ruling=ruling)
+        return RegisterReading(decision=ruling)
     readable = [
         each
         for each in kept
-        if rule(errand, _request(errand, RegisterAct.READ, form.kind, form.division(each.facts))).decision.allowed
+        if rule(errand, _request(errand, RegisterAct.READ, form.kind, form.division(each.facts))).allowed
     ]
     if not readable:
         raise NotFoundError("REGISTER_UNKNOWN", f"{errand.caller.county} keeps no such {form.kind}")
-    return RegisterReading(
-        ruling=ruling, records=tuple(_record(each, fields=ruling.decision.fields) for each in readable)
-    )
+    return RegisterReading(decision=ruling, records=tuple(_record(each, fields=ruling.fields) for each in readable))
 
 
 def _record(kept: Kept[_Fact], *, fields: frozenset[str]) -> KeptRecord:

@@ -81,11 +81,11 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
     facts = OrderFacts(by_sender=by_sender, under_floor=is_under_floor(errand.in_force, message, now=node.now()))
     request = order_request(errand.agency, other, occasion=errand.occasion, facts=facts)
     ruling = rule(errand, request)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[request])
-        return ErasureAnswer(ruling=ruling)
+        return ErasureAnswer(decision=ruling)
     verify_in_force(errand.in_force.agreement, node.now())
-    ready = make_ready(node, _draft_of(errand, message, words, request, decision=ruling.decision))
+    ready = make_ready(node, _draft_of(errand, message, words, request, decision=ruling))
     ordered = truncate_to_millisecond(node.now())
 
     def record(transaction: GroupTransaction) -> ErasureAnswer:
@@ -110,7 +110,7 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
         order_records.put_order(transaction, order, owner=node.name)
         line = KeptLine(node=other, ruling=ruling, digest=digest, message_id=message.id)
         put_kept(transaction, act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
-        return ErasureAnswer(ruling=ruling, line=_line_of(order, now=ordered))
+        return ErasureAnswer(decision=ruling, line=_line_of(order, now=ordered))
 
     answer = (await node.sequencer.commit(record)).value
     node.wake_delivery(other)
@@ -196,7 +196,7 @@ def _answer_again(node: Node, known: Kept, *, source: Source | None = None) -> E
     order = order_records.find_order(source, line.digest)
     if order is not None and order.said_again:
         order = next((each for each in order_records.list_orders(source) if each.message == order.message), order)
-    return ErasureAnswer(ruling=line.ruling, line=_line_of(order, now=node.now()) if order is not None else None)
+    return ErasureAnswer(decision=line.ruling, line=_line_of(order, now=node.now()) if order is not None else None)
 
 
 def _find_either(node: Node, message_id: MessageId) -> StoredMessage:

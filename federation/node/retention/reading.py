@@ -57,7 +57,7 @@ async def read_lookup(node: Node, lookup_id: str, *, caller: AgencyId, act: Act)
         if asked.step == FETCH_KIND and step.outcome is Outcome.HIT:
             fetch = load_message(node.database, "sent", MessageId(asked.message_id))
             read = await read_release(errand, fetch, lookup_id=lookup_id)
-            step = replace(step, ruling=read.ruling, fields=read.fields, watermark=read.watermark)
+            step = replace(step, decision=read.ruling, fields=read.fields, watermark=read.watermark)
             refused += [read] if read.watermark is None else []
         steps.append(step)
     if refused:

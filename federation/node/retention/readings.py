@@ -119,7 +119,7 @@ async def log_reading(errand: Errand, reading: Reading, *, ruling: Ruling, asked
         realm=agreement.realm,
         kind=LeafKind.READING,
         subject=reading_digest(reading),
-        policies=ruling.decision.policies,
+        policies=ruling.policies,
         agreement_version=agreement.version,
         time=reading.time,
     )

@@ -36,7 +36,7 @@ class Read:
 
     def __repr__(self) -> str:
         """Hides the person: the names of the fields only."""
-        return f"Read({self.ruling.decision.verdict}, {sorted(self.fields)})"
+        return f"Read({self.ruling.verdict}, {sorted(self.fields)})"
 
 
 async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) -> Read:
@@ -46,7 +46,7 @@ async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) 
     facts = _facts(errand, fetch, statement, is_kept=content is not None)
     request = reading_request(errand.agency, statement.recipient.node, occasion=errand.occasion, facts=facts)
     ruling = rule(errand, request)
-    if not ruling.decision.allowed or content is None:
+    if not ruling.allowed or content is None:
         return Read(ruling=ruling, request=request)
     release = decode_release_item(content, errand.in_force.agreement.realm)
     reading = begin_reading(

@@ -95,9 +95,9 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
     for name in sorted(errand.in_force.agreement.members):
         request = _policy_request(errand, name, identity_checked=question.identity_checked)
         ruled[name] = (request, rule(errand, request))
-        if not ruled[name][1].decision.allowed:
+        if not ruled[name][1].allowed:
             await record_refusal(errand, ruled[name][1], asked=[request])
-            return ReportPage(ruling=ruled[name][1])
+            return ReportPage(decision=ruled[name][1])
     ruling = ruled[node.name][1]
     if question.page_token:
         report_id, start = _parse_token(question.page_token)
@@ -154,7 +154,7 @@ async def _ask(
                 recipient=Recipient(node=name),
                 cause=cause,
                 body=one_item_body(REQUEST_BODY, encode_subject_request(request)),
-                decision=ruling.decision,
+                decision=ruling,
                 lifetime=REQUEST_LIFETIME,
                 asked=(question,),
             ),
@@ -219,7 +219,7 @@ def _page(node: Node, asked: _Asked, question: ReportQuestion, *, start: int, ru
     merged = merge_reports(told.values())
     end = start + question.page_size
     return ReportPage(
-        ruling=ruling,
+        decision=ruling,
         lines=merged.lines[start:end],
         withheld_count=merged.withheld_count,
         next_shown=merged.next_shown,

@@ -67,14 +67,14 @@ def case_question_from_pb(request: lookup_service_pb2.OpenCaseRequest) -> CaseQu
 def case_answer_to_pb(response: type[_CaseResponse], answer: CaseAnswer) -> _CaseResponse:
     """The response of that RPC with the outcome of its step."""
     return response(
-        decision=ruling_to_pb(answer.ruling), case_id=answer.case_id, close_time=optional_time_to_pb(answer.closes)
+        decision=ruling_to_pb(answer.decision), case_id=answer.case_id, close_time=optional_time_to_pb(answer.closes)
     )
 
 
 def case_answer_from_pb(found: _CaseResponse) -> CaseAnswer:
     """The outcome of opening or closing a case."""
     return CaseAnswer(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         case_id=found.case_id,
         closes=time_from_pb(found.close_time) if found.HasField("close_time") else None,
     )
@@ -185,7 +185,7 @@ def fetch_question_from_pb(request: lookup_service_pb2.FetchRequest) -> FetchQue
 def fetch_result_to_pb(result: FetchResult) -> lookup_service_pb2.FetchResponse:
     """The response that carries the released fields."""
     return lookup_service_pb2.FetchResponse(
-        decision=None if result.ruling is None else ruling_to_pb(result.ruling),
+        decision=None if result.decision is None else ruling_to_pb(result.decision),
         outcome=OUTCOMES[result.outcome],
         fields=result.fields,
         expire_time=optional_time_to_pb(result.expires),
@@ -203,7 +203,7 @@ def fetch_result_from_pb(found: lookup_service_pb2.FetchResponse) -> FetchResult
         MalformedError: ENUM_VALUE for an outcome that this version does not know.
     """
     return FetchResult(
-        ruling=ruling_from_pb(found.decision) if found.HasField("decision") else None,
+        decision=ruling_from_pb(found.decision) if found.HasField("decision") else None,
         outcome=read_word(OUTCOMES, found.outcome),
         fields=dict(found.fields),
         expires=time_from_pb(found.expire_time) if found.HasField("expire_time") else None,

@@ -70,7 +70,7 @@ def report_question_from_pb(request: subject_service_pb2.GetReportRequest) -> Re
 def report_page_to_pb(page: ReportPage) -> subject_service_pb2.GetReportResponse:
     """The response that carries a page of a person's report."""
     return subject_service_pb2.GetReportResponse(
-        decision=ruling_to_pb(page.ruling),
+        decision=ruling_to_pb(page.decision),
         lines=[_line_to_pb(line) for line in page.lines],
         withheld_count=page.withheld_count,
         next_shown_date=None if page.next_shown is None else page.next_shown.isoformat(),
@@ -94,7 +94,7 @@ def report_page_from_pb(found: subject_service_pb2.GetReportResponse) -> ReportP
         MalformedError: DATE for a day of another form; ENUM_VALUE, NODE_NAME and AGENCY_ID for an unknown word.
     """
     return ReportPage(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         lines=tuple(_line_from_pb(line) for line in found.lines),
         withheld_count=found.withheld_count,
         next_shown=_day_from_pb(found.next_shown_date) if found.HasField("next_shown_date") else None,

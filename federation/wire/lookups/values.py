@@ -33,7 +33,7 @@ class CaseQuestion:
 class CaseAnswer:
     """The outcome of opening or closing a case; no time of closing when policy refused."""
 
-    ruling: Ruling
+    decision: Ruling
     case_id: str
     closes: datetime | None = None
 
@@ -106,12 +106,12 @@ class FetchQuestion:
 class FetchResult:
     """The released fields of one hit, and until when they may be shown; none unless the outcome is a hit.
 
-    `ruling` is what the own node said, None when it could not be judged; `policies` and the titles are the answering
+    `decision` is what the own node said, None when it could not be judged; `policies` and the titles are the answering
     node's.
     """
 
     outcome: Outcome
-    ruling: Ruling | None = None
+    decision: Ruling | None = None
     fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     expires: datetime | None = None
     policies: tuple[str, ...] = ()
@@ -193,7 +193,7 @@ class ReportPage:
     the end.
     """
 
-    ruling: Ruling
+    decision: Ruling
     lines: tuple[ReportLine, ...] = ()
     withheld_count: int = 0
     next_shown: date | None = None

@@ -83,7 +83,7 @@ def reading_to_pb(response: type[_Reading], reading: RegisterReading) -> _Readin
         register_service_pb2.KeptRecord(version=_version_to_pb(record.version), fields=record.fields)
         for record in reading.records
     ]
-    return response(decision=ruling_to_pb(reading.ruling), records=records)
+    return response(decision=ruling_to_pb(reading.decision), records=records)
 
 
 def reading_from_pb(found: _Reading) -> RegisterReading:
@@ -91,7 +91,7 @@ def reading_from_pb(found: _Reading) -> RegisterReading:
     records = [
         KeptRecord(version=_version_from_pb(record.version), fields=dict(record.fields)) for record in found.records
     ]
-    return RegisterReading(ruling=ruling_from_pb(found.decision), records=tuple(records))
+    return RegisterReading(decision=ruling_from_pb(found.decision), records=tuple(records))
 
 
 def _row_to_pb(row: RegisteredRow) -> register_service_pb2.RegisteredRow:

@@ -38,5 +38,5 @@ class KeptRecord:
 class RegisterReading:
     """What policy said, and the records found under one plate or USCC; none when refused."""
 
-    ruling: Ruling
+    decision: Ruling
     records: tuple[KeptRecord, ...] = ()

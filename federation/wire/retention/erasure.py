@@ -159,7 +159,7 @@ class ErasureCalls:
 def answer_to_pb(answer: ErasureAnswer) -> erasure_service_pb2.OrderErasureResponse:
     """The response that carries what became of an order."""
     return erasure_service_pb2.OrderErasureResponse(
-        decision=ruling_to_pb(answer.ruling), line=None if answer.line is None else _line_to_pb(answer.line)
+        decision=ruling_to_pb(answer.decision), line=None if answer.line is None else _line_to_pb(answer.line)
     )
 
 
@@ -170,7 +170,7 @@ def answer_from_pb(found: erasure_service_pb2.OrderErasureResponse) -> ErasureAn
         MalformedError: ENUM_VALUE, NODE_NAME and MESSAGE_ID for an unknown word.
     """
     return ErasureAnswer(
-        ruling=ruling_from_pb(found.decision), line=_line_from_pb(found.line) if found.HasField("line") else None
+        decision=ruling_from_pb(found.decision), line=_line_from_pb(found.line) if found.HasField("line") else None
     )
 
 

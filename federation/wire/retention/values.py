@@ -18,7 +18,7 @@ from federation.wire.values import Ruling
 class ReadStep:
     """What one province answered to one step; no outcome while it is awaited.
 
-    `handle` lives, and belongs to the reader. `ruling` is what policy said of reading a release again; only then are
+    `handle` lives, and belongs to the reader. `decision` is what policy said of reading a release again; only then are
     there fields, under their watermark. `policies` and the titles are those of the province that refused.
     """
 
@@ -29,7 +29,7 @@ class ReadStep:
     handle: str | None = None
     expires: datetime | None = None
     erased: datetime | None = None
-    ruling: Ruling | None = None
+    decision: Ruling | None = None
     fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     watermark: Watermark | None = None
     policies: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class ErasureLine:
 class ErasureAnswer:
     """What policy said of an order, and the order; None when it was refused."""
 
-    ruling: Ruling
+    decision: Ruling
     line: ErasureLine | None = None
 
 

@@ -185,6 +185,6 @@ async def border(folder: Path) -> AsyncIterator[Border]:
                 purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
             )  # fmt: skip
             opened = await cases.begin_case(rig[JIANGXI], question, home=rig.folder, caller=caller, act=desk_act())
-            assert opened.ruling.decision.allowed, opened.ruling
+            assert opened.decision.allowed, opened.decision
         await rig.drain()
         yield found

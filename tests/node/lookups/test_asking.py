@@ -170,9 +170,9 @@ async def test_fetch_by_rule_is_a_logged_refusal(
         result = await fetch(found, asked)
 
         assert (result.outcome, result.policies) == (Outcome.REFUSED, policies)
-        assert result.ruling is not None
-        assert result.ruling.explanation_zh
-        assert result.ruling.explanation_en
+        assert result.decision is not None
+        assert result.decision.explanation_zh
+        assert result.decision.explanation_en
         assert [leaf.policies for leaf in own_refusals(found)] == [policies]
 
 

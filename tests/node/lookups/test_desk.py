@@ -142,7 +142,7 @@ async def test_fetch_is_released_with_the_officers_own_registered_key_only(tmp_p
             await found.release(request, by=unregistered),
         ):
             assert answer.status is None
-            assert answer.ruling.decision.policies == ("rule-officer-key",)
+            assert answer.decision.policies == ("rule-officer-key",)
         assert (await found.inbox())[0].request_id == request
         assert len(found.rig.faults(ZHEJIANG, JIANGXI).carried) == carried
 
@@ -158,12 +158,12 @@ async def test_search_and_refusal_may_be_unsigned_but_not_signed_wrongly(tmp_pat
         await found.search()
         first = await found.waiting()
         wrong = await found.release(first, key=Ed25519PrivateKey.generate())
-        assert wrong.ruling.decision.policies == ("rule-officer-key",)
+        assert wrong.decision.policies == ("rule-officer-key",)
         assert (await found.release_as(ReleaseQuestion(request_id=first))).status is IntakeStatus.ANSWERED
         await found.search()
         second = await found.waiting()
         bad = await found.refuse(second, signature=base64.b64encode(bytes(64)).decode())
-        assert (bad.status, bad.ruling.decision.policies) == (None, ("rule-officer-key",))
+        assert (bad.status, bad.decision.policies) == (None, ("rule-officer-key",))
         signed = refuse_bytes(found.office, "officer-1", request_id=second, reason="case_unclear", words="请写明案情")
         done = await found.refuse(second, signature=base64.b64encode(found.key.sign(signed)).decode())
         assert done.status is IntakeStatus.REFUSED
@@ -192,7 +192,7 @@ async def test_release_after_the_case_closed_is_refused_and_waits_on(tmp_path: P
         answer = await found.release(request)
 
         assert answer.status is None
-        assert answer.ruling.decision.policies == ("deny-lookup-no-case",)
+        assert answer.decision.policies == ("deny-lookup-no-case",)
         assert await found.waiting() == request
         assert (await found.refuse(request)).status is IntakeStatus.REFUSED
 
@@ -205,7 +205,7 @@ async def test_another_police_office_does_not_answer(tmp_path: Path) -> None:
 
         for answer in (await found.release(request, caller=POLICE), await found.refuse(request, caller=POLICE)):
             assert answer.status is None
-            assert answer.ruling.decision.policies == ("default-deny",)
+            assert answer.decision.policies == ("default-deny",)
         with pytest.raises(UntrustedError, match="NOT_INTAKE"):
             await list_intake(found.answering, IntakeQuery(), caller=POLICE, act=desk_act())
         assert await found.waiting() == request

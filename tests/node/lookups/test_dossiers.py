@@ -108,7 +108,7 @@ async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> As
             days=30, leader="leader-1",
         )  # fmt: skip
         police = {"home": home, "caller": YUSHAN_POLICE, "act": act(INVESTIGATION, "F03")}
-        assert (await cases.begin_case(rig[JIANGXI], question, **police)).ruling.decision.allowed
+        assert (await cases.begin_case(rig[JIANGXI], question, **police)).decision.allowed
         yield Border(rig, home, key)
 
 

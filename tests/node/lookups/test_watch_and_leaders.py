@@ -82,7 +82,7 @@ async def test_break_glass_flags_notices_and_dies_after_two_hours(tmp_path: Path
     """The look-up works at once, the leader has a notice, and after two hours the case is over."""
     async with office(tmp_path) as found:
         opened = await found.open(GLASS)
-        assert opened.ruling.decision.allowed
+        assert opened.decision.allowed
         assert (await found.search(NUMBERS[0], GLASS)).answers[0].outcome is Outcome.NO_HIT
         assert found.flags() == [FlagKind.BREAK_GLASS]
         notice = glass.list_notices(found.rig[JIANGXI].database, YUSHAN_POLICE)[0]
@@ -105,7 +105,7 @@ async def test_break_glass_is_blocked_while_overdue_until_reviewed(tmp_path: Pat
 
         assert (await found.review()).finding is Finding.JUSTIFIED
 
-        assert (await found.open("BREAK-GLASS-2026-002")).ruling.decision.allowed
+        assert (await found.open("BREAK-GLASS-2026-002")).decision.allowed
         with pytest.raises(RuleError, match="BREAK_GLASS_REVIEWED"):
             await found.review()
 

@@ -82,7 +82,7 @@ async def test_import_judges_each_row_by_itself(rig: Rig) -> None:
     assert isinstance(answers[0], str)
     assert isinstance(answers[1], RuleError)
     assert isinstance(answers[2], Ruling)
-    assert not answers[2].decision.allowed
+    assert not answers[2].allowed
     assert isinstance(answers[3], str)
     assert len(stored(rig)) == 2
 

@@ -142,7 +142,7 @@ async def test_recognise_mode_that_is_not_agreed_refused_by_own_policy(rig: Rig,
     answer = await at_window(rig, urn, CARD)
 
     assert answer.recognition is None
-    assert answer.ruling.decision.policies == ("deny-mode-not-agreed",)
+    assert answer.decision.policies == ("deny-mode-not-agreed",)
     assert shown(rig, ZHEJIANG) == shown(rig, JIANGXI) == []
     assert told(rig) == []
 
@@ -154,7 +154,7 @@ async def test_recognise_by_an_agency_away_from_the_border_refused(rig: Rig, urn
 
     answer = await at_window(rig, urn, caller=court)
 
-    assert not answer.ruling.decision.allowed
+    assert not answer.decision.allowed
     assert rig[JIANGXI].sequencer.head.size == size + 1
     assert told(rig) == []
 
@@ -174,7 +174,7 @@ async def test_recognise_permit_of_which_no_copy_came_says_nothing_about_it(rig:
     """Whether such a permit exists is not for this province to know: policy refuses on the name alone."""
     answer = await at_window(rig, PermitUrn("urn:permit:330822:2026:000999"))
 
-    assert not answer.ruling.decision.allowed
+    assert not answer.decision.allowed
     assert answer.recognition is None
 
 

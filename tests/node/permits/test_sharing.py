@@ -31,7 +31,7 @@ WORK_FIELDS = {
 async def registered(rig: Rig, applicant: PermitApplication) -> PermitUrn:
     """Registers, and waits until everything that goes out of it has arrived."""
     answer = await steps.register(rig[ZHEJIANG], applicant, caller=HALL, act=act())
-    assert answer.permit is not None, answer.ruling
+    assert answer.permit is not None, answer.decision
     await rig.drain()
     return answer.permit.urn
 

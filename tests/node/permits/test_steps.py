@@ -78,7 +78,7 @@ async def test_every_step_brings_its_version_to_the_other_side(rig: Rig) -> None
     node = rig[ZHEJIANG]
 
     async def step(answer: PermitAnswer, version: int, status: PermitStatus) -> None:
-        assert answer.ruling.decision.allowed
+        assert answer.decision.allowed
         assert answer.permit is not None
         assert answer.permit.version == version
         await rig.drain()
@@ -127,15 +127,15 @@ async def test_step_that_policy_refuses_is_returned_explained_and_logged(
     asked = act(purpose, function)
     for _ in range(2):
         answer = await steps.register(rig[ZHEJIANG], application(), caller=parse_agency_id(caller), act=asked)
-        assert not answer.ruling.decision.allowed
+        assert not answer.decision.allowed
         assert answer.permit is None
-        assert answer.ruling.decision.policies
-        assert answer.ruling.explanation_zh
-        assert answer.ruling.explanation_en
+        assert answer.decision.policies
+        assert answer.decision.explanation_zh
+        assert answer.decision.explanation_en
 
     assert kinds(rig) == [LeafKind.REFUSED]
     leaf = decode_leaf(load_entries(rig[ZHEJIANG].database, 0, 1)[0])
-    assert (leaf.pair, leaf.policies) == (None, answer.ruling.decision.policies)
+    assert (leaf.pair, leaf.policies) == (None, answer.decision.policies)
     assert list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False) == []
 
 
@@ -288,7 +288,7 @@ async def test_show_to_another_county_refused_and_logged(rig: Rig) -> None:
     answer = await steps.show(rig[JIANGXI], urn, caller=other, act=act("permit.check", "F03"))
 
     assert answer.permit is None
-    assert not answer.ruling.decision.allowed
+    assert not answer.decision.allowed
     assert rig[JIANGXI].sequencer.head.size == size + 1
 
 
@@ -318,7 +318,7 @@ async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
     assert other.permits == ()
     court = parse_agency_id("zhejiang/330822/court")
     refused = await steps.list_permits(rig[ZHEJIANG], PermitQuery(), caller=court, act=act())
-    assert not refused.ruling.decision.allowed
+    assert not refused.decision.allowed
 
 
 async def test_register_real_looking_number_refused_before_anything(rig: Rig) -> None:

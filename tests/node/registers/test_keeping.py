@@ -75,7 +75,7 @@ async def test_each_row_is_judged_by_itself(tmp_path: Path) -> None:
 
         assert isinstance(rows[0], KeptVersion)
         assert isinstance(rows[1], Ruling)
-        assert rows[1].decision.policies == ("deny-register-other-county",)
+        assert rows[1].policies == ("deny-register-other-county",)
         assert isinstance(rows[2], MalformedError)
         assert rows[2].reason == "REAL_PLATE_IN_DEMO"
         assert isinstance(rows[3], RuleError)
@@ -104,7 +104,7 @@ async def test_register_by_others_or_for_other_purposes_is_refused_and_logged(
         (row,) = await keeping.register_vehicles(node, [VEHICLE], caller=caller, act=act(*purpose))
 
         assert isinstance(row, Ruling)
-        assert row.decision.policies == (policy,)
+        assert row.policies == (policy,)
         assert list_kept(node.database, VEHICLES, VEHICLE.plate) == []
         assert load_head(node.database).size == before + 1
 
@@ -157,7 +157,7 @@ async def test_enterprise_is_kept_and_read_by_its_market_regulator(tmp_path: Pat
         assert found.records[0].version == row
         assert found.records[0].fields["legal_representative"] == ENTERPRISE.legal_representative
         denied = await keeping.get_enterprise(node, ENTERPRISE.uscc, caller=POLICE, act=act(*F07))
-        assert (denied.records, denied.ruling.decision.allowed) == ((), False)
+        assert (denied.records, denied.decision.allowed) == ((), False)
         other = synthetic_uscc("330822", 99).value
         with pytest.raises(NotFoundError, match="REGISTER_UNKNOWN"):
             await keeping.get_enterprise(node, other, caller=MARKET, act=act(*F16))
@@ -198,4 +198,4 @@ async def test_an_office_of_another_province_keeps_nothing_here(tmp_path: Path) 
     async with running_rig(tmp_path) as rig:
         (row,) = await register(rig[ZHEJIANG], VEHICLE, caller=YUSHAN_POLICE)
         assert isinstance(row, Ruling)
-        assert "deny-register-other-county" in row.decision.policies
+        assert "deny-register-other-county" in row.policies

@@ -121,8 +121,8 @@ async def test_order_about_a_release_ends_the_reading(tmp_path: Path) -> None:
 
         acting = act(PURPOSE, "F03")
         step = (await read_lookup(found.rig[JIANGXI], found.lookup_id, caller=YUSHAN_POLICE, act=acting)).steps[1]
-        assert step.ruling is not None
-        assert step.ruling.decision.policies == ("deny-reread-expired",)
+        assert step.decision is not None
+        assert step.decision.policies == ("deny-reread-expired",)
         assert (step.fields, step.erased) == ({}, found.rig.clock())
         await found.verify()
 
@@ -160,11 +160,11 @@ async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Pa
         case = found.sent(JIANGXI, CASE_KIND)[0]
 
         not_ours = await order(rig, release.id, at=JIANGXI, caller=YUSHAN_HALL)
-        assert not_ours.ruling.decision.policies == ("deny-erasure-not-the-sender",)
+        assert not_ours.decision.policies == ("deny-erasure-not-the-sender",)
         floor = await order(rig, case.id, at=JIANGXI, caller=YUSHAN_POLICE)
-        assert floor.ruling.decision.policies == ("deny-erasure-under-floor",)
+        assert floor.decision.policies == ("deny-erasure-under-floor",)
         elsewhere = await order(rig, release.id, caller=parse_agency_id("zhejiang/330822/police"), function="F03")
-        assert not elsewhere.ruling.decision.allowed
+        assert not elsewhere.decision.allowed
         with pytest.raises(NotFoundError, match="MESSAGE_UNKNOWN"):
             await order(rig, "00000000-0000-7000-8000-000000000000")
         with pytest.raises(MalformedError, match="ERASURE_WORDS"):
@@ -189,7 +189,7 @@ async def test_order_repeated_under_its_request_id_gets_the_first_answer(shared)
     later = await order(rig, message.id, request_id=request_id)
 
     assert again == first
-    assert later.ruling == first.ruling
+    assert later.decision == first.decision
     assert later.line is not None
     assert first.line is not None
     assert (later.line.order_digest, later.line.state) == (first.line.order_digest, ErasureState.RECEIPTED)

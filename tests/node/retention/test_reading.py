@@ -42,8 +42,8 @@ async def test_read_lookup_by_its_officer_shows_the_fields_under_a_watermark(tmp
         search, fetch = result.steps
         assert (search.step, search.outcome, search.handle) == ("lookup.search", Outcome.HIT, found.handle)
         assert dict(fetch.fields) == {"holder_name": PERSON.holder.name, "status": "valid"}
-        assert fetch.ruling is not None
-        assert fetch.ruling.decision.policies == ("reread-own-release",)
+        assert fetch.decision is not None
+        assert fetch.decision.policies == ("reread-own-release",)
         assert fetch.watermark is not None
         assert (fetch.watermark.agency, fetch.watermark.officer) == (YUSHAN_POLICE, "officer-1")
         assert len(leaves(found, LeafKind.READING)) == 1 + 1  # the fetch itself, and this
@@ -69,9 +69,9 @@ async def test_read_lookup_by_another_officer_is_refused_and_shows_neither_handl
 
         assert (search.outcome, search.handle) == (Outcome.HIT, None)
         assert (fetch.fields, fetch.watermark) == ({}, None)
-        assert fetch.ruling is not None
-        assert fetch.ruling.decision.policies == ("deny-reread-other-officer",)
-        assert fetch.ruling.decision.title_zh
+        assert fetch.decision is not None
+        assert fetch.decision.policies == ("deny-reread-other-officer",)
+        assert fetch.decision.title_zh
 
 
 @pytest.mark.parametrize("ending", ["case closed", "release expired"])
@@ -87,8 +87,8 @@ async def test_read_lookup_after_the_end_is_refused_logged_and_kept(tmp_path: Pa
         search, fetch = (await read(found)).steps
 
         policy = "deny-reread-case-closed" if ending == "case closed" else "deny-reread-expired"
-        assert fetch.ruling is not None
-        assert fetch.ruling.decision.policies == (policy,)
+        assert fetch.decision is not None
+        assert fetch.decision.policies == (policy,)
         assert (search.handle, fetch.fields) == (None, {})
         assert len(leaves(found, LeafKind.REFUSED)) == refusals + 1
         kept = [one for each in list_decisions(found.rig[JIANGXI].database) for one in each.asked]

@@ -101,7 +101,7 @@ async def test_report_under_another_purpose_asks_nobody(tmp_path: Path) -> None:
     async with looked_up(tmp_path) as rig:
         page = await subject.report(rig[ANHUI], QUESTION, caller=XIUNING_HALL, act=act("permit.service", "F01"))
 
-        assert not page.ruling.decision.allowed
+        assert not page.decision.allowed
         assert (page.lines, page.provinces) == ((), ())
         assert NUMBER.encode() not in rig.carried(ANHUI, ZHEJIANG)
 

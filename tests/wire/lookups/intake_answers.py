@@ -48,13 +48,13 @@ INBOX = IntakePage(
     next_page_token="2",
 )
 INTAKE_RELEASED = IntakeAnswer(
-    ruling=ALLOWED,
+    decision=ALLOWED,
     request_id=ACT.request_id,
     status=IntakeStatus.ANSWERED,
     hit=False,
     fields=frozenset({"citizen_number"}),
 )
-INTAKE_REFUSED = IntakeAnswer(ruling=REFUSED, request_id=ACT.request_id)
+INTAKE_REFUSED = IntakeAnswer(decision=REFUSED, request_id=ACT.request_id)
 SECONDS = (
     SecondRequest(
         node=NodeName("zhejiang"),

@@ -19,7 +19,7 @@ from federation.wire.retention.values import (
     SentPage,
     TracedReading,
 )
-from federation.wire.values import Ruling
+from federation.wire.values import ruling_of
 
 LOOKUP_ID = "6f0c4a1e-1f3b-4a55-9a38-0c8f7f6b1d2a"
 MESSAGE_ID = MessageId("01a2076b-4400-7eef-826a-f437f3342294")
@@ -29,8 +29,8 @@ MARK = Watermark(
     time=datetime(2026, 11, 30, 8, 0, 0, 5000, tzinfo=UTC),
     code="7Q2M-X9TR-04KD",
 )
-ALLOWED = Ruling(
-    decision=Decision(
+ALLOWED = ruling_of(
+    Decision(
         verdict=Verdict.ALLOWED,
         policies=("reread-own-release",),
         fields=frozenset(),
@@ -58,7 +58,7 @@ RESULT = LookupResult(
             asked=datetime(2026, 11, 30, 7, 1, tzinfo=UTC),
             outcome=Outcome.HIT,
             expires=datetime(2026, 12, 1, 7, tzinfo=UTC),
-            ruling=ALLOWED,
+            decision=ALLOWED,
             fields={"holder_name": "测试甲"},
             watermark=MARK,
         ),
@@ -107,7 +107,7 @@ RECEIPTED = ErasureLine(
     leaf_index=0,
     leaf_digest="12" * 32,
 )
-ORDERED = ErasureAnswer(ruling=ALLOWED, line=WAITING)
+ORDERED = ErasureAnswer(decision=ALLOWED, line=WAITING)
 ERASURES = ErasurePage(lines=(WAITING, RECEIPTED), next_page_token="2")
 ROUND = RetentionRound(releases=1, answers=2, handles=3, purged=4, questions=5, reports=6)
 SENT = SentPage(

@@ -94,7 +94,7 @@ async def test_rpc_with_bad_fields_names_the_field(house: House):
 
 def test_refused_order_survives_the_wire_without_a_line():
     """A refusal is a value; there is no order then."""
-    refused = replace(ORDERED, ruling=REFUSED, line=None)
+    refused = replace(ORDERED, decision=REFUSED, line=None)
 
     assert answer_from_pb(answer_to_pb(refused)) == refused
 

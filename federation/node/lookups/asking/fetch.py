@@ -105,7 +105,7 @@ def _rule_fetch(errand: Errand, name: NodeName, item: FetchItem, *, step: Step, 
     dossier = DossierFacts(province=name, kind=step.dossier.value)
     request = fetch_request(errand.agency, dossier, occasion=occasion, fields=item.fields)
     ruling = rule(errand, request)
-    if ruling.decision.allowed and not held:
+    if ruling.allowed and not held:
         unknown = RuleError("HANDLE_UNKNOWN", f"this agency got no such handle of {name}; search first")
         return Question(node=name, ruling=rule_refusal(errand, unknown), request=None)
     return Question(node=name, ruling=ruling, request=request)
@@ -145,14 +145,14 @@ def _find_held(errand: Errand, name: NodeName, handle: str) -> _Held | None:
 
 async def _result(errand: Errand, kept: Kept) -> FetchResult:
     node, line = errand.node, kept.lines[0]
-    if not line.ruling.decision.allowed:
-        return _refused(line.ruling.decision, ruling=line.ruling)
-    by_desk = line.ruling.decision.by_desk
+    if not line.ruling.allowed:
+        return _refused(line.ruling, ruling=line.ruling)
+    by_desk = line.ruling.by_desk
     came = await wait_outcome(node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS, by_desk=by_desk)
     if came.refusal is not None:
         return _refused(came.refusal, ruling=line.ruling)
     if came.reply is None:
-        return FetchResult(outcome=silent_outcome(came), ruling=line.ruling, expires=waits_until(came))
+        return FetchResult(outcome=silent_outcome(came), decision=line.ruling, expires=waits_until(came))
     return await _read(errand, kept, ends=came.answered.ends if came.answered is not None else None)
 
 
@@ -163,16 +163,16 @@ async def _read(errand: Errand, kept: Kept, *, ends: datetime | None) -> FetchRe
     read = await read_release(errand, message, lookup_id=kept.lookup_id)
     if read.watermark is None:
         await record_refusal(errand, read.ruling, asked=[read.request])
-        return _refused(read.ruling.decision, ruling=read.ruling)
+        return _refused(read.ruling, ruling=read.ruling)
     return FetchResult(
-        outcome=Outcome.HIT, ruling=line.ruling, fields=read.fields, expires=ends, watermark=read.watermark
+        outcome=Outcome.HIT, decision=line.ruling, fields=read.fields, expires=ends, watermark=read.watermark
     )
 
 
 def _refused(decision: Decision, *, ruling: Ruling) -> FetchResult:
     return FetchResult(
         outcome=Outcome.REFUSED,
-        ruling=ruling,
+        decision=ruling,
         policies=decision.policies,
         title_zh=decision.title_zh,
         title_en=decision.title_en,

@@ -23,7 +23,7 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.values import Ruling
+from federation.wire.values import Ruling, ruling_of
 
 _WHAT = "kept request"
 
@@ -87,18 +87,18 @@ def find_kept(source: Source, request_id: str, *, asked: str) -> Kept | None:
 
 
 def _line_json(line: KeptLine) -> dict[str, JsonValue]:
-    ruling, decision = line.ruling, line.ruling.decision
+    ruling = line.ruling
     return {
         "node": line.node,
         "digest": line.digest,
         "message_id": line.message_id,
         "ruling": {
-            "verdict": decision.verdict.value,
-            "policies": list(decision.policies),
-            "fields": sorted(decision.fields),
-            "reason": decision.reason.value,
-            "title_zh": decision.title_zh,
-            "title_en": decision.title_en,
+            "verdict": ruling.verdict.value,
+            "policies": list(ruling.policies),
+            "fields": sorted(ruling.fields),
+            "reason": ruling.reason.value,
+            "title_zh": ruling.title_zh,
+            "title_en": ruling.title_en,
             "agreement_version": ruling.agreement_version,
             "explanation_zh": ruling.explanation_zh,
             "explanation_en": ruling.explanation_en,
@@ -120,8 +120,8 @@ def _read_line(line: JsonValue) -> KeptLine:
     )
     return KeptLine(
         node=parse_node_name(read_text(line, "node", what=_WHAT)),
-        ruling=Ruling(
-            decision=decision,
+        ruling=ruling_of(
+            decision,
             agreement_version=read_integer(ruling, "agreement_version", what=_WHAT),
             explanation_zh=read_text(ruling, "explanation_zh", what=_WHAT),
             explanation_en=read_text(ruling, "explanation_en", what=_WHAT),

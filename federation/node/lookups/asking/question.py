@@ -61,7 +61,7 @@ class Question:
     @property
     def allowed(self) -> bool:
         """Whether it may leave."""
-        return self.ruling.decision.allowed
+        return self.ruling.allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,7 @@ def _draft(errand: Errand, step: Step, question: Question) -> Draft:
             case=step.case_id,
         ),
         body=Body(type=said.body_type, salt=os.urandom(32), items=(said.content,)),
-        decision=question.ruling.decision,
+        decision=question.ruling,
         lifetime=deadline_of(said.urgency, now) - now if said.urgency is not None else None,
         asked=(question.request,) if question.request is not None else (),
     )

@@ -23,7 +23,7 @@ from federation.protocol.ids import MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.values import Ruling
+from federation.wire.values import Ruling, ruling_of
 
 _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
@@ -96,8 +96,8 @@ def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
         title_zh=title_zh,
         title_en=title_en,
     )
-    return Ruling(
-        decision=decision,
+    return ruling_of(
+        decision,
         agreement_version=errand.in_force.agreement.version,
         explanation_zh=remedy_zh,
         explanation_en=error.message,

@@ -32,6 +32,7 @@ from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import Node
 from federation.protocol.ids import AgencyId, NodeName, format_message_id
+from federation.protocol.policy import Decision
 from federation.wire.identity import calling_desk
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer, SearchResult
 from federation.wire.values import Act
@@ -94,7 +95,7 @@ async def _result(node: Node, kept: Kept, *, fresh: bool) -> SearchResult:
 
 async def _answer(node: Node, line: KeptLine, *, fresh: bool) -> ProvinceAnswer:
     """What a province answered, or why it was not asked."""
-    decision, ruling = line.ruling.decision, line.ruling
+    decision: Decision = line.ruling
     if decision.allowed:
         came = await wait_outcome(
             node,
@@ -117,6 +118,6 @@ async def _answer(node: Node, line: KeptLine, *, fresh: bool) -> ProvinceAnswer:
         policies=decision.policies,
         title_zh=decision.title_zh,
         title_en=decision.title_en,
-        explanation_zh=ruling.explanation_zh,
-        explanation_en=ruling.explanation_en,
+        explanation_zh=line.ruling.explanation_zh,
+        explanation_en=line.ruling.explanation_en,
     )

@@ -33,7 +33,7 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.lookups.intake.values import IntakeAnswer, RefuseQuestion, ReleaseQuestion
-from federation.wire.values import Act, Ruling
+from federation.wire.values import Act, Ruling, ruling_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,9 @@ async def release(node: Node, question: ReleaseQuestion, *, home: Path, caller: 
         return refused
     reply = _weigh(desk, question.fields)
     if not reply.decision.allowed:
-        ruling = Ruling(decision=reply.decision, agreement_version=errand.in_force.agreement.version)
+        ruling = ruling_of(reply.decision, agreement_version=errand.in_force.agreement.version)
         await record_refusal(errand, ruling, asked=reply.asked)
-        return IntakeAnswer(ruling=ruling, request_id=question.request_id)
+        return IntakeAnswer(decision=ruling, request_id=question.request_id)
     reply = replace(reply, sign=_signing(desk, home, question.signature))
     return await _end(desk, reply, status=IntakeStatus.ANSWERED)
 
@@ -114,7 +114,7 @@ async def refuse(node: Node, question: RefuseQuestion, *, home: Path, caller: Ag
         return one_item_body(REFUSAL_BODY, encode_refusal(refusal))
 
     sign = _signing(desk, home, question.signature)
-    reply = _Reply(kind=REFUSAL_KIND, asked=(), decision=desk.ruling.decision, write=write, sign=sign)
+    reply = _Reply(kind=REFUSAL_KIND, asked=(), decision=desk.ruling, write=write, sign=sign)
     return await _end(desk, reply, status=IntakeStatus.REFUSED)
 
 
@@ -126,7 +126,7 @@ async def _refuse_unsigned(
     if ruling is None:
         return None
     await record_refusal(desk.errand, ruling, asked=())
-    return IntakeAnswer(ruling=ruling, request_id=desk.kept.entry.request_id)
+    return IntakeAnswer(decision=ruling, request_id=desk.kept.entry.request_id)
 
 
 def _signing(desk: _Desk, home: Path, signature: str | None) -> Callable[[GroupTransaction], object] | None:
@@ -146,9 +146,9 @@ async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) ->
         verify_waiting(entry, node.now())
     asked = _question(errand, entry, intake=is_intake)
     ruling = rule(errand, asked)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[asked])
-        return IntakeAnswer(ruling=ruling, request_id=request_id)
+        return IntakeAnswer(decision=ruling, request_id=request_id)
     if _is_repeat(errand, entry, ended):
         return _answer_of(entry, ruling)
     return _Desk(errand=errand, kept=kept, incoming=load_incoming(node.database, entry), asked=asked, ruling=ruling)
@@ -169,7 +169,7 @@ def _is_repeat(errand: Errand, entry: IntakeEntry, ended: IntakeStatus) -> bool:
 def _answer_of(entry: IntakeEntry, ruling: Ruling) -> IntakeAnswer:
     """The answer to an act, from what it left: a repeat of the act gets the same."""
     return IntakeAnswer(
-        ruling=ruling, request_id=entry.request_id, status=entry.status, hit=entry.hit, fields=entry.released
+        decision=ruling, request_id=entry.request_id, status=entry.status, hit=entry.hit, fields=entry.released
     )
 
 
@@ -206,7 +206,7 @@ async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeAns
     errand, kept = desk.errand, desk.kept
     node, act = errand.node, errand.act
     released = reply.decision.fields if status is IntakeStatus.ANSWERED else frozenset[str]()
-    policies = tuple(sorted({*reply.decision.policies, *desk.ruling.decision.policies}))
+    policies = tuple(sorted({*reply.decision.policies, *desk.ruling.policies}))
 
     def record(transaction: GroupTransaction) -> IntakeEntry:
         answering = Answering(

@@ -46,7 +46,7 @@ from federation.wire.lookups.oversight.values import (
     SampleQuery,
     SampleReviewQuestion,
 )
-from federation.wire.values import Act, Ruling
+from federation.wire.values import Act, Ruling, ruling_of
 
 T = TypeVar("T")
 
@@ -216,4 +216,4 @@ def _refusal_of(errand: Errand, error: RuleError | UntrustedError) -> Ruling:
         title_zh="",
         title_en=error.message,
     )
-    return Ruling(decision=decision, agreement_version=errand.in_force.agreement.version)
+    return ruling_of(decision, agreement_version=errand.in_force.agreement.version)

@@ -83,9 +83,9 @@ async def _take_step(
     correction = load_correction(node, step.correction_id)
     question = decide_question(errand, correction)
     ruling = rule(errand, question)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
-        return CorrectionOutcome(ruling=ruling)
+        return CorrectionOutcome(decision=ruling)
     asked = step_digest(errand, name, step)
     if find_request(node.database, act.request_id, asked=asked) is None:
         correction = following(correction)
@@ -97,7 +97,7 @@ async def _take_step(
 
         await send(node, answer_drafts(errand, correction, ruling), rows=rows)
     line = own_line(correction, owner=node.name, now=node.now(), to_decide=True)
-    return CorrectionOutcome(ruling=ruling, line=line)
+    return CorrectionOutcome(decision=ruling, line=line)
 
 
 def load_correction(node: Node, correction_id: str) -> Correction:
@@ -132,4 +132,4 @@ def answer_drafts(errand: Errand, correction: Correction, ruling: Ruling) -> lis
         return []
     question = decide_question(errand, correction)
     sender = Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer)
-    return [answer_draft(correction, sender=sender, decision=ruling.decision, asked=(question,))]
+    return [answer_draft(correction, sender=sender, decision=ruling, asked=(question,))]

@@ -71,16 +71,16 @@ async def file_correction(node: Node, filing: CorrectionFiling, *, caller: Agenc
     owner = _owner_of(errand, request)
     question = file_request(errand.agency, owner, occasion=errand.occasion, identity_checked=request.identity_checked)
     ruling = rule(errand, question)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
-        return CorrectionOutcome(ruling=ruling)
+        return CorrectionOutcome(decision=ruling)
     if find_request(node.database, act.request_id, asked=asked) is None:
         done = Done(asked=asked, urn=request.urn, version=1)
         if owner == node.name:
             await _open_here(errand, request, done=done)
         else:
-            await _send(errand, request, owner=owner, done=done, decided=(question, ruling.decision))
-    return CorrectionOutcome(ruling=ruling, line=await _line(node, request.correction_id))
+            await _send(errand, request, owner=owner, done=done, decided=(question, ruling))
+    return CorrectionOutcome(decision=ruling, line=await _line(node, request.correction_id))
 
 
 def _request_of(filing: CorrectionFiling, act: Act) -> CorrectionRequest:

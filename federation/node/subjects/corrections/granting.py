@@ -43,9 +43,9 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
     correction = load_correction(node, step.correction_id)
     question = decide_question(errand, correction)
     ruling = rule(errand, question)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
-        return CorrectionOutcome(ruling=ruling)
+        return CorrectionOutcome(decision=ruling)
     asked = step_digest(errand, "grant", step)
     if find_request(node.database, act.request_id, asked=asked) is None:
         request = verify_open(correction).request
@@ -62,14 +62,16 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
         taken = Step(
             sender=Sender(node=node.name, agency=caller, officer=act.officer),
             question=question,
-            decision=ruling.decision,
+            decision=ruling,
         )
         drafts = [
             *_drafts(errand, before, permit, field=request.field, step=taken),
             *answer_drafts(errand, correction, ruling),
         ]
         await send(node, drafts, rows=rows)
-    return CorrectionOutcome(ruling=ruling, line=own_line(correction, owner=node.name, now=node.now(), to_decide=True))
+    return CorrectionOutcome(
+        decision=ruling, line=own_line(correction, owner=node.name, now=node.now(), to_decide=True)
+    )
 
 
 def _drafts(errand: Errand, before: Permit, permit: Permit, *, field: str, step: Step) -> list[Draft]:

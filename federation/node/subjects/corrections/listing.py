@@ -41,14 +41,14 @@ async def list_lines(node: Node, query: CorrectionQuery, *, caller: AgencyId, ac
         verify_citizen_number(query.citizen_number, errand.in_force.agreement.realm)
     question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=caller.county)
     ruling = rule(errand, question)
-    if not ruling.decision.allowed:
+    if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
-        return CorrectionPage(ruling=ruling)
+        return CorrectionPage(decision=ruling)
     start = _parse_start(query.page_token)
     lines = _every(errand, query)
     end = start + query.page_size
     return CorrectionPage(
-        ruling=ruling,
+        decision=ruling,
         lines=tuple(lines[start:end]),
         notices=tuple(list_notices(node, caller)) if start == 0 and not query.citizen_number else (),
         next_page_token=str(end) if end < len(lines) else "",

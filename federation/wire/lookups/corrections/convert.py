@@ -113,7 +113,7 @@ def query_from_pb(request: correction_service_pb2.ListCorrectionsRequest) -> Cor
 def outcome_to_pb(response: type[_Response], outcome: CorrectionOutcome) -> _Response:
     """The response that carries what came of a step."""
     line = None if outcome.line is None else _line_to_pb(outcome.line)
-    return response(decision=ruling_to_pb(outcome.ruling), correction=line)
+    return response(decision=ruling_to_pb(outcome.decision), correction=line)
 
 
 def outcome_from_pb(found: _Response) -> CorrectionOutcome:
@@ -123,13 +123,13 @@ def outcome_from_pb(found: _Response) -> CorrectionOutcome:
         MalformedError: DATE, ENUM_VALUE, NODE_NAME, AGENCY_ID and PERMIT_URN for a field of another form.
     """
     line = _line_from_pb(found.correction) if found.HasField("correction") else None
-    return CorrectionOutcome(ruling=ruling_from_pb(found.decision), line=line)
+    return CorrectionOutcome(decision=ruling_from_pb(found.decision), line=line)
 
 
 def page_to_pb(page: CorrectionPage) -> correction_service_pb2.ListCorrectionsResponse:
     """The response that carries a page of corrections."""
     return correction_service_pb2.ListCorrectionsResponse(
-        decision=ruling_to_pb(page.ruling),
+        decision=ruling_to_pb(page.decision),
         corrections=[_line_to_pb(line) for line in page.lines],
         notices=[
             correction_service_pb2.CorrectionNotice(
@@ -153,7 +153,7 @@ def page_from_pb(found: correction_service_pb2.ListCorrectionsResponse) -> Corre
         MalformedError: as `outcome_from_pb`.
     """
     return CorrectionPage(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         lines=tuple(_line_from_pb(line) for line in found.corrections),
         notices=tuple(
             NoticeLine(

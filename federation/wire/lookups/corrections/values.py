@@ -95,7 +95,7 @@ class CorrectionLine:
 class CorrectionOutcome:
     """What came of filing a correction or of a step; no line when policy refused."""
 
-    ruling: Ruling
+    decision: Ruling
     line: CorrectionLine | None = None
 
 
@@ -135,7 +135,7 @@ class CorrectionPage:
     `notices` come with the first page.
     """
 
-    ruling: Ruling
+    decision: Ruling
     lines: tuple[CorrectionLine, ...] = ()
     notices: tuple[NoticeLine, ...] = ()
     next_page_token: str = ""

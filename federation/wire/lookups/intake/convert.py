@@ -129,7 +129,7 @@ def release_answer_to_pb(answer: IntakeAnswer) -> intake_service_pb2.ReleaseInta
 def release_answer_from_pb(found: intake_service_pb2.ReleaseIntakeResponse) -> IntakeAnswer:
     """How a request was answered."""
     return IntakeAnswer(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         request_id=found.request_id,
         status=read_word(_STATUSES, found.status) if found.HasField("status") else None,
         hit=found.hit if found.HasField("hit") else None,
@@ -145,7 +145,7 @@ def refuse_answer_to_pb(answer: IntakeAnswer) -> intake_service_pb2.RefuseIntake
 def refuse_answer_from_pb(found: intake_service_pb2.RefuseIntakeResponse) -> IntakeAnswer:
     """That a request was refused."""
     return IntakeAnswer(
-        ruling=ruling_from_pb(found.decision),
+        decision=ruling_from_pb(found.decision),
         request_id=found.request_id,
         status=read_word(_STATUSES, found.status) if found.HasField("status") else None,
     )
@@ -185,7 +185,7 @@ def seconds_from_pb(found: intake_service_pb2.SendSecondResponse) -> tuple[Secon
 
 def _answer_to_pb(response: type[_Answer], answer: IntakeAnswer) -> _Answer:
     status = None if answer.status is None else _STATUSES[answer.status]
-    return response(decision=ruling_to_pb(answer.ruling), request_id=answer.request_id, status=status)
+    return response(decision=ruling_to_pb(answer.decision), request_id=answer.request_id, status=status)
 
 
 def _line_to_pb(line: IntakeLine) -> intake_service_pb2.IntakeLine:

@@ -88,7 +88,7 @@ class IntakeAnswer:
     `hit` is told for a search that was answered, `fields` are the names of those released for a fetch.
     """
 
-    ruling: Ruling
+    decision: Ruling
     request_id: str
     status: IntakeStatus | None = None
     hit: bool | None = None

@@ -57,7 +57,7 @@ class Case:
 
     async def lines(self, caller: AgencyId = YUSHAN_HALL, **query) -> Sequence[CorrectionLine]:
         page = await list_lines(self.rig[caller.node], CorrectionQuery(**query), caller=caller, act=correcting())
-        assert page.ruling.decision.allowed, page.ruling
+        assert page.decision.allowed, page.decision
         return page.lines
 
 
@@ -70,6 +70,6 @@ async def registered(
         rig.start_delivery()
         person = replace(application(), **changes)
         answer = await steps.register(rig[ZHEJIANG], person, caller=HALL, act=act())
-        assert answer.permit is not None, answer.ruling
+        assert answer.permit is not None, answer.decision
         await rig.drain()
         yield Case(rig, person, answer.permit.urn)

@@ -108,8 +108,8 @@ async def test_only_the_issuing_county_decides(tmp_path: Path, monkeypatch) -> N
         refused = await desk.deny(case.rig[ZHEJIANG], step, caller=KAIHUA, act=correcting())
         purpose = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=act("permit.administration", "F02"))
 
-        assert (refused.line, refused.ruling.decision.allowed) == (None, False)
-        assert not purpose.ruling.decision.allowed
+        assert (refused.line, refused.decision.allowed) == (None, False)
+        assert not purpose.decision.allowed
         with pytest.raises(RuleError, match="CORRECTION_NOT_OURS"):
             await desk.deny(case.rig[JIANGXI], step, caller=YUSHAN_HALL, act=correcting())
         unknown = CorrectionStep(correction_id=str(uuid.uuid4()), words="x")

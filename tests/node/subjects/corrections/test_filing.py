@@ -80,15 +80,15 @@ async def test_file_without_identity_check_is_refused_by_own_policy(tmp_path: Pa
         before = len(case.rig.faults(JIANGXI, ZHEJIANG).carried)
         outcome = await case.file(identity_checked=False)
 
-        assert outcome.ruling.decision.policies == ("deny-correct-identity-unchecked",)
+        assert outcome.decision.policies == ("deny-correct-identity-unchecked",)
         assert outcome.line is None
         assert kinds(case.rig, JIANGXI)[-1] is LeafKind.REFUSED
         assert len(case.rig.faults(JIANGXI, ZHEJIANG).carried) == before
-        assert not (await case.file(COURT)).ruling.decision.allowed
+        assert not (await case.file(COURT)).decision.allowed
         under_another = await file_correction(
             case.rig[JIANGXI], case.filing(), caller=YUSHAN_HALL, act=act("permit.service", "F01")
         )
-        assert not under_another.ruling.decision.allowed
+        assert not under_another.decision.allowed
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ async def test_file_what_could_not_be_granted_is_refused_by_the_owner_in_words(
     async with registered(tmp_path, monkeypatch) as case:
         outcome = await case.file(**changes)
 
-        assert outcome.ruling.decision.allowed
+        assert outcome.decision.allowed
         assert (outcome.line.standing, outcome.line.policies) == (CorrectionStanding.REFUSED, (policy,))
         assert outcome.line.title_zh
         assert outcome.line.title_en
@@ -208,7 +208,7 @@ async def test_list_is_for_counters_and_pages(tmp_path: Path, monkeypatch) -> No
             await case.file(value=value)
         node = case.rig[ZHEJIANG]
         refused = await list_lines(node, CorrectionQuery(), caller=COURT, act=correcting())
-        assert not refused.ruling.decision.allowed
+        assert not refused.decision.allowed
         assert refused.lines == ()
         query = CorrectionQuery(page_size=2, citizen_number=case.application.holder.citizen_number)
         first = await list_lines(node, query, caller=HALL, act=correcting())

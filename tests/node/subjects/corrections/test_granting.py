@@ -166,7 +166,7 @@ async def test_grant_by_another_county_or_under_another_purpose_is_refused(tmp_p
         kaihua = parse_agency_id("zhejiang/330824/service-hall")
         for caller, given in ((kaihua, correcting()), (HALL, act("permit.administration", "F02"))):
             outcome = await grant(case.rig[ZHEJIANG], step, caller=caller, act=given)
-            assert (outcome.line, outcome.ruling.decision.allowed) == (None, False)
+            assert (outcome.line, outcome.decision.allowed) == (None, False)
         assert find_own_permit(case.rig[ZHEJIANG].database, case.urn).version == 1
 
 
