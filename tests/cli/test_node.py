@@ -12,9 +12,9 @@ import sys
 import pytest
 import structlog
 
-from federation.cli.demo.provinces import free_ports
 from federation.cli.node import configure_log
 from tests.cli.command_line import HALL, ServedNodes, run
+from tests.ports import free_ports
 from tests.scenarios.provinces import NODES, make_federation
 
 

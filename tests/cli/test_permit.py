@@ -8,11 +8,11 @@ from datetime import date, timedelta
 
 import pytest
 
-from federation.cli.demo.provinces import free_ports
 from federation.cli.permits.view import china_today
 from federation.domain.citizen_number import check_character, format_citizen_number
 from tests.cli.applications import REQUEST, csv_of, person, wrong_check
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, POLICE, run
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")

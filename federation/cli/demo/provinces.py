@@ -270,19 +270,19 @@ def _is_well(url: str) -> bool:
     return False
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, *, among: Sequence[int] = PORTS) -> list[int]:
     """Ports of the loopback address that nobody listens on now.
 
     Below 32768 on purpose: above it the system hands out ports to outgoing connections, and one that is free now may be
-    somebody's a moment later.
+    somebody's a moment later. Drawn from the system's randomness, so that two programs with one seed do not meet.
 
     Raises:
         UnavailableError: PORTS_TAKEN when there are not so many.
     """
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
+    for port in random.SystemRandom().sample(among, len(among)):
         if len(found) == count:
             return found
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             found.append(port)
-    raise UnavailableError("PORTS_TAKEN", f"expected {count} free ports between {PORTS.start} and {PORTS.stop}")
+    raise UnavailableError("PORTS_TAKEN", f"expected {count} free ports between {min(among)} and {max(among)}")

@@ -1,0 +1,15 @@
+"""Ports for the nodes of tests: two workers of one run never choose the same ones."""
+
+from __future__ import annotations
+
+import os
+
+from federation.cli.demo import provinces
+
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this worker's share that nobody listens on now."""
+    return provinces.free_ports(count, among=provinces.PORTS[_WORKER::_WORKERS])
