@@ -15,10 +15,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.permit_policy import AgencyFacts, Occasion, agency_entities, county_ref
+from federation.domain.permit_policy import AgencyFacts, Occasion, ask, county_ref
 from federation.domain.rules.function_register import FunctionCode
-from federation.protocol.ids import NodeName, Realm
-from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest
+from federation.protocol.ids import NodeName
+from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 LOOKUP_FUNCTION: Final = FunctionCode("F03")
 """The joint function of every look-up, as the policy `deny-lookup-function` has it."""
@@ -76,8 +76,8 @@ class DossierFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookupOccasion:
-    """Why it is asked, under which function, in which realms, and what the deciding node found out about the case.
+class LookupOccasion(Occasion):
+    """An occasion, and what the deciding node found out about the case.
 
     `case_open`: its copy of the case is within its term and not closed. `purpose_in_case`: the case names the purpose.
     `county_in_case`: the case names every county known so far: the asker's and, once a record is found, the issuing
@@ -85,10 +85,6 @@ class LookupOccasion:
     `urgency` is `urgent` or `routine`.
     """
 
-    purpose: str
-    function: str
-    realm: Realm
-    node_realm: Realm
     case_open: bool
     purpose_in_case: bool
     county_in_case: bool
@@ -100,14 +96,9 @@ def case_request(
     agency: AgencyFacts, province: NodeName, *, occasion: Occasion, purposes: frozenset[str]
 ) -> PolicyRequest:
     """May the agency open or close a case that allows these purposes with that province?"""
-    context = (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
-        ("purposes", purposes),
+    return ask(
+        "lookup.case", agency, dossier_entity(DossierFacts(province=province)), occasion=occasion, purposes=purposes
     )
-    return _request("lookup.case", agency, dossier=DossierFacts(province=province), context=context)
 
 
 def search_request(agency: AgencyFacts, dossier: DossierFacts, *, occasion: LookupOccasion) -> PolicyRequest:
@@ -116,15 +107,15 @@ def search_request(agency: AgencyFacts, dossier: DossierFacts, *, occasion: Look
     The province asked puts the question first without a record: refused means that the search is refused. It puts it
     again for the record it finds: refused then means no hit, since a refusal would tell that the record exists.
     """
-    return _request("lookup.search", agency, dossier=dossier, context=_why(occasion))
+    return ask("lookup.search", agency, dossier_entity(dossier), occasion=occasion, **_case_facts(occasion))
 
 
 def fetch_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: LookupOccasion, fields: frozenset[str]
 ) -> PolicyRequest:
     """May the agency have these fields of the record it hit? All of them or none: one field too many refuses all."""
-    context = (*_why(occasion), ("stepUp", occasion.step_up), ("fields", fields))
-    return _request("lookup.fetch", agency, dossier=dossier, context=context)
+    facts = {**_case_facts(occasion), "stepUp": occasion.step_up, "fields": fields}
+    return ask("lookup.fetch", agency, dossier_entity(dossier), occasion=occasion, **facts)
 
 
 def answer_request(
@@ -135,15 +126,7 @@ def answer_request(
     `intake`: it is the one office that answers for its province. `in_time`: the time of the request is not over. The
     purpose and the function are those of the request.
     """
-    context = (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
-        ("intake", intake),
-        ("inTime", in_time),
-    )
-    return _request("lookup.answer", agency, dossier=dossier, context=context)
+    return ask("lookup.answer", agency, dossier_entity(dossier), occasion=occasion, intake=intake, inTime=in_time)
 
 
 def report_request(
@@ -153,47 +136,16 @@ def report_request(
 
     `identity_checked` is the clerk's word, signed by the sending province.
     """
-    context = (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
-        ("identityChecked", identity_checked),
-    )
-    return _request("subject.report", agency, dossier=dossier, context=context)
+    return ask("subject.report", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked)
 
 
-def dossier_request(
-    action: str, agency: AgencyFacts, *, dossier: DossierFacts, occasion: Occasion, context: Attributes = ()
-) -> PolicyRequest:
-    """A question about a dossier that belongs to no case: who, why, in which realm, and what the action adds."""
-    why: Attributes = (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
-    )
-    return _request(action, agency, dossier=dossier, context=(*why, *context))
-
-
-def _request(action: str, agency: AgencyFacts, *, dossier: DossierFacts, context: Attributes) -> PolicyRequest:
-    principal, county = agency_entities(agency)
-    return PolicyRequest(
-        principal=principal, action=action, resource=dossier_entity(dossier), context=context, others=(county,)
-    )
-
-
-def _why(occasion: LookupOccasion) -> Attributes:
-    return (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
-        ("caseOpen", occasion.case_open),
-        ("purposeInCase", occasion.purpose_in_case),
-        ("countyInCase", occasion.county_in_case),
-        ("urgency", str(occasion.urgency)),
-    )
+def _case_facts(occasion: LookupOccasion) -> Mapping[str, PolicyValue]:
+    return {
+        "caseOpen": occasion.case_open,
+        "purposeInCase": occasion.purpose_in_case,
+        "countyInCase": occasion.county_in_case,
+        "urgency": str(occasion.urgency),
+    }
 
 
 def dossier_entity(dossier: DossierFacts) -> Entity:

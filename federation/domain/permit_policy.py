@@ -22,7 +22,7 @@ from federation.domain.permit import Permit, PermitStatus, status_on
 from federation.domain.permit_item import PermitItem
 from federation.domain.rules.function_register import FunctionCode
 from federation.protocol.ids import AgencyId, NodeName, Realm
-from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest
+from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 CHILD_AGE: Final = 14
 """Below this age everything about a person is sensitive (PIPL article 28)."""
@@ -142,15 +142,15 @@ def change_request(
     change: PermitChange, agency: AgencyFacts, *, permit: PermitFacts, occasion: Occasion
 ) -> PolicyRequest:
     """May the agency register, endorse, suspend, restore, revoke or import this permit?"""
-    return _agency_request(change.value, agency, permit=permit, context=_why(occasion))
+    return ask(change.value, agency, _permit_entity(permit), occasion=occasion)
 
 
 def read_request(
     agency: AgencyFacts, permit: PermitFacts, *, occasion: Occasion, fields: frozenset[str] | None = None
 ) -> PolicyRequest:
     """May the agency read this permit? With `fields`, those and no others; without, whatever policy gives."""
-    wanted: Attributes = () if fields is None else (("fields", fields),)
-    return _agency_request("permit.read", agency, permit=permit, context=(*_why(occasion), *wanted))
+    wanted: Mapping[str, PolicyValue] = {} if fields is None else {"fields": fields}
+    return ask("permit.read", agency, _permit_entity(permit), occasion=occasion, **wanted)
 
 
 def recognise_request(
@@ -160,8 +160,9 @@ def recognise_request(
 
     `mode` is `card` or `time`; `agreed_modes` are those that the agreement has in force.
     """
-    context = (*_why(occasion), ("mode", mode), ("agreedModes", agreed_modes))
-    return _agency_request("permit.recognise", agency, permit=permit, context=context)
+    return ask(
+        "permit.recognise", agency, _permit_entity(permit), occasion=occasion, mode=mode, agreedModes=agreed_modes
+    )
 
 
 def replicate_request(recipient: NodeName, permit: PermitFacts, *, occasion: Occasion) -> PolicyRequest:
@@ -170,7 +171,7 @@ def replicate_request(recipient: NodeName, permit: PermitFacts, *, occasion: Occ
         principal=Entity(EntityRef("Province", recipient)),
         action="permit.replicate",
         resource=_permit_entity(permit),
-        context=_why(occasion),
+        context=_context(occasion),
     )
 
 
@@ -178,18 +179,24 @@ def accept_request(
     sender: AgencyFacts, permit: PermitFacts, *, occasion: Occasion, recipient: NodeName
 ) -> PolicyRequest:
     """May we, the recipient, take in a copy that this agency sent?"""
-    context = (*_why(occasion), ("recipient", EntityRef("Province", recipient)))
-    return _agency_request("permit.accept", sender, permit=permit, context=context)
-
-
-def _agency_request(action: str, agency: AgencyFacts, *, permit: PermitFacts, context: Attributes) -> PolicyRequest:
-    principal, county = agency_entities(agency)
-    return PolicyRequest(
-        principal=principal, action=action, resource=_permit_entity(permit), context=context, others=(county,)
+    return ask(
+        "permit.accept", sender, _permit_entity(permit), occasion=occasion, recipient=EntityRef("Province", recipient)
     )
 
 
-def _why(occasion: Occasion) -> Attributes:
+def ask(
+    action: str, agency: AgencyFacts, resource: Entity, *, occasion: Occasion, **facts: PolicyValue
+) -> PolicyRequest:
+    """Returns the question whether the agency may do this.
+
+    `facts` are what the action's context has in the schema beside the occasion, by their names there.
+    """
+    principal, county = agency_entities(agency)
+    context = (*_context(occasion), *facts.items())
+    return PolicyRequest(principal=principal, action=action, resource=resource, context=context, others=(county,))
+
+
+def _context(occasion: Occasion) -> Attributes:
     return (
         ("purpose", occasion.purpose),
         ("function", occasion.function),

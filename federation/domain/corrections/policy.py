@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from federation.domain.lookup_policy import DossierFacts, dossier_request
-from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.domain.lookup_policy import DossierFacts, dossier_entity
+from federation.domain.permit_policy import AgencyFacts, Occasion, ask
 from federation.domain.rules.function_register import FunctionCode
 from federation.protocol.ids import NodeName
 from federation.protocol.policy.request import PolicyRequest
@@ -32,17 +32,18 @@ def file_request(
     `identity_checked` is the clerk's word, signed by the sending province.
     """
     dossier = DossierFacts(province=province, kind=CORRECTION_KIND)
-    context = (("identityChecked", identity_checked),)
-    return dossier_request("correction.request", agency, dossier=dossier, occasion=occasion, context=context)
+    return ask(
+        "correction.request", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked
+    )
 
 
 def decide_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, county: str) -> PolicyRequest:
     """May the agency extend, grant or deny corrections of permits that this county issued?"""
     dossier = DossierFacts(province=province, kind=CORRECTION_KIND, issuing_division=county)
-    return dossier_request("correction.decide", agency, dossier=dossier, occasion=occasion)
+    return ask("correction.decide", agency, dossier_entity(dossier), occasion=occasion)
 
 
 def notice_request(agency: AgencyFacts, owner: NodeName, *, occasion: Occasion) -> PolicyRequest:
     """May the agency say that copies of a permit which that province issued are outdated?"""
     dossier = DossierFacts(province=owner, kind=CORRECTION_KIND)
-    return dossier_request("correction.notice", agency, dossier=dossier, occasion=occasion)
+    return ask("correction.notice", agency, dossier_entity(dossier), occasion=occasion)

@@ -14,7 +14,7 @@ from typing import Final
 
 from federation.domain.dossiers.dossier import DossierKind
 from federation.domain.lookup_policy import DossierFacts, dossier_entity
-from federation.domain.permit_policy import AgencyFacts, Occasion, agency_entities
+from federation.domain.permit_policy import AgencyFacts, Occasion, ask
 from federation.domain.rules.function_register import FunctionCode
 from federation.protocol.policy.request import PolicyRequest
 
@@ -40,12 +40,4 @@ def register_request(
     act: RegisterAct, agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion
 ) -> PolicyRequest:
     """May the agency keep (register, change, import) or read this record of its own province?"""
-    principal, county = agency_entities(agency)
-    context = (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
-    )
-    resource = dossier_entity(dossier)
-    return PolicyRequest(principal=principal, action=act.value, resource=resource, context=context, others=(county,))
+    return ask(act.value, agency, dossier_entity(dossier), occasion=occasion)

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from federation.domain.permit_policy import AgencyFacts, Occasion, agency_entities
+from federation.domain.lookup_policy import DossierFacts, dossier_entity
+from federation.domain.permit_policy import AgencyFacts, Occasion, ask
 from federation.domain.rules.function_register import FunctionCode
 from federation.protocol.ids import NodeName
-from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest
+from federation.protocol.policy.request import PolicyRequest
 
 ERASURE_PURPOSE: Final = "erasure.order"
 """The purpose of an order to erase, and of the receipt that answers it."""
@@ -54,42 +55,23 @@ class OrderFacts:
 
 
 def reading_request(
-    agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: ReadingFacts, kind: str = RELEASE_KIND
+    agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: ReadingFacts
 ) -> PolicyRequest:
     """May the agency read again what that province released to one of its officers?"""
-    context = (
-        *_why(occasion),
-        ("caseOpen", facts.case_open),
-        ("releaseLive", facts.release_live),
-        ("sameOfficer", facts.same_officer),
+    return ask(
+        "lookup.read",
+        agency,
+        dossier_entity(DossierFacts(province=province, kind=RELEASE_KIND)),
+        occasion=occasion,
+        caseOpen=facts.case_open,
+        releaseLive=facts.release_live,
+        sameOfficer=facts.same_officer,
     )
-    return _request("lookup.read", agency, kind=kind, province=province, context=context)
 
 
-def order_request(
-    agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: OrderFacts, kind: str = MESSAGE_KIND
-) -> PolicyRequest:
+def order_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: OrderFacts) -> PolicyRequest:
     """May the agency order that province to erase what a message handed over to it?"""
-    context = (*_why(occasion), ("bySender", facts.by_sender), ("underFloor", facts.under_floor))
-    return _request("erasure.order", agency, kind=kind, province=province, context=context)
-
-
-def _why(occasion: Occasion) -> Attributes:
-    return (
-        ("purpose", occasion.purpose),
-        ("function", occasion.function),
-        ("realm", occasion.realm.value),
-        ("nodeRealm", occasion.node_realm.value),
+    resource = dossier_entity(DossierFacts(province=province, kind=MESSAGE_KIND))
+    return ask(
+        "erasure.order", agency, resource, occasion=occasion, bySender=facts.by_sender, underFloor=facts.under_floor
     )
-
-
-def _request(action: str, agency: AgencyFacts, *, kind: str, province: NodeName, context: Attributes) -> PolicyRequest:
-    principal, county = agency_entities(agency)
-    dossier: Attributes = (
-        ("province", EntityRef("Province", province)),
-        ("kind", kind),
-        ("sealed", False),
-        ("minor", False),
-    )
-    resource = Entity(EntityRef("Dossier", "dossier"), dossier)
-    return PolicyRequest(principal=principal, action=action, resource=resource, context=context, others=(county,))
