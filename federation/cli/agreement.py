@@ -11,7 +11,7 @@ import typer
 from federation.cli.output import Form, FormOption, JsonOut, say, show_json, show_table
 
 if TYPE_CHECKING:
-    from federation.node.home.agreement_draft import DraftStatus
+    from federation.node.home.draft import DraftStatus
     from federation.protocol.trust import Agreement
 
 app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
@@ -31,9 +31,9 @@ def draft(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Draft the first agreement, or with --after the next one."""
-    from federation.node.home.agreement_draft import draft_agreement
-    from federation.node.home.agreement_files import read_agreement_files
-    from federation.node.home.secret_files import read_file
+    from federation.node.home.agreement import read_agreement_files
+    from federation.node.home.draft import draft_agreement
+    from federation.node.home.files import read_file
 
     previous = read_agreement_files(after) if after else None
     bundles = [read_file(path) for path in bundle]
@@ -45,7 +45,7 @@ def draft(
 @app.command("sign")
 def sign(folder: DraftArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Sign a draft in place with this home's agreement key; says first what it would change."""
-    from federation.node.home.agreement_draft import changed_files, sign_draft
+    from federation.node.home.draft import changed_files, sign_draft
 
     say("Changes against the agreement of this home: " + (", ".join(changed_files(folder, home)) or "no file"))
     status = sign_draft(folder, home)
@@ -61,7 +61,7 @@ def collect(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Take over the signatures from a copy of a draft that went another way."""
-    from federation.node.home.agreement_draft import collect_draft
+    from federation.node.home.draft import collect_draft
 
     _show_status(collect_draft(folder, copy), form)
 
@@ -69,7 +69,7 @@ def collect(
 @app.command("status")
 def status(folder: DraftArgument, form: FormOption = Form.TEXT) -> None:
     """Tell who has signed a draft and who is missing; exit 1 while signatures are missing."""
-    from federation.node.home.agreement_draft import draft_status
+    from federation.node.home.draft import draft_status
 
     found = draft_status(folder)
     _show_status(found, form)
@@ -80,7 +80,7 @@ def status(folder: DraftArgument, form: FormOption = Form.TEXT) -> None:
 @app.command("publish")
 def publish(folder: DraftArgument, home: HomesOption, form: FormOption = Form.TEXT) -> None:
     """Verify the signatures of a draft, sign its freshness, install it."""
-    from federation.node.home.agreement_draft import publish_draft
+    from federation.node.home.draft import publish_draft
 
     agreement = publish_draft(folder, home, now=_now())
     say(f"In force in {len(home)} home(s); the other nodes fetch it from any of them.")
@@ -90,16 +90,16 @@ def publish(folder: DraftArgument, home: HomesOption, form: FormOption = Form.TE
 @app.command("refresh")
 def refresh(home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Re-sign that the agreement in force is still the newest; any one node may."""
-    from federation.node.home import agreement_files
+    from federation.node.home.agreement import refresh as refresh_agreement
     from federation.node.home.keyring import load_keyring
 
-    _show_agreement(agreement_files.refresh(home, load_keyring(home), _now()), form)
+    _show_agreement(refresh_agreement(home, load_keyring(home), _now()), form)
 
 
 @app.command("show")
 def show(home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Show the agreement in force in a home, verified from its pinned root."""
-    from federation.node.home.agreement_files import load_home_agreement
+    from federation.node.home.agreement import load_home_agreement
 
     _show_agreement(load_home_agreement(home, now=_now()), form)
 

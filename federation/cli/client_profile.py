@@ -23,7 +23,7 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 
 if TYPE_CHECKING:
     from federation.domain.permit_policy import PermitPurpose
-    from federation.node.home.tls_files import AgencyProfile
+    from federation.node.home.certificates import AgencyProfile
     from federation.wire.client import AgencyClient
     from federation.wire.values import Act
 
@@ -140,7 +140,7 @@ def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyP
         NotFoundError: AGENCY_PROFILE naming the agencies that there are; FEDERATION_FILE; FILE_MISSING.
         MalformedError: as `load_profile` and `load_federation_file`.
     """
-    from federation.node.home.tls_files import load_profile
+    from federation.node.home.certificates import load_profile
 
     if client is None and agency is not None:
         client = _profile_in(home, agency)
@@ -163,7 +163,7 @@ def profiles_in(home: Path) -> dict[str, Path]:
         MalformedError: as `load_federation_file`.
     """
     from federation.cli.federation_file import FEDERATION_FILE, load_federation_file
-    from federation.node.home.tls_files import PROFILE_FILE, load_profile
+    from federation.node.home.certificates import PROFILE_FILE, load_profile
 
     if (home / FEDERATION_FILE).is_file():
         profiles = load_federation_file(home / FEDERATION_FILE).profiles

@@ -88,7 +88,7 @@ def load_federation_agreement(file: FederationFile, now: datetime) -> Agreement:
         UntrustedError: AGREEMENT_ROOT when the first root is not the pinned one, and as `load_agreement`.
         NotFoundError, MalformedError: as `read_agreement_files` and `load_agreement`.
     """
-    from federation.node.home.agreement_files import read_agreement_files, read_repository
+    from federation.node.home.agreement import read_agreement_files, read_repository
     from federation.protocol.trust import load_agreement
 
     folder = file.agreement

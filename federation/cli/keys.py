@@ -54,9 +54,9 @@ def bundle(
     form: FormOption = Form.JSON,
 ) -> None:
     """Make the bundle of public keys and agencies that the other provinces need for the next agreement: always JSON."""
+    from federation.node.home.files import write_public
     from federation.node.home.keyring import load_identity
-    from federation.node.home.member_sheet import load_member_sheet, member_bundle
-    from federation.node.home.secret_files import write_public
+    from federation.node.home.setup import load_member_sheet, member_bundle
 
     del form  # a bundle is signed over: it has the one form
     sheet = load_member_sheet(nodes / load_identity(home).node / "member.toml")
@@ -95,8 +95,8 @@ def rotate(
 @app.command("renew")
 def renew(home: HomeOption, host: HostOption = None, form: FormOption = Form.TEXT) -> None:
     """Issue the node's own certificates anew, under the same authorities; a running node takes them up by itself."""
+    from federation.node.home.certificates import renew_tls
     from federation.node.home.config import load_settings
-    from federation.node.home.tls_files import renew_tls
 
     hosts = {load_settings(home).reached, "127.0.0.1", "localhost", *(host or [])}
     renew_tls(home, hosts=sorted(hosts), now=_now())
@@ -106,8 +106,8 @@ def renew(home: HomeOption, host: HostOption = None, form: FormOption = Form.TEX
 @app.command("client")
 def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
+    from federation.node.home.certificates import PROFILE_FILE, issue_client, write_profiles
     from federation.node.home.config import load_settings
-    from federation.node.home.tls_files import PROFILE_FILE, issue_client, write_profiles
     from federation.protocol.ids import parse_agency_id
 
     settings = load_settings(home)
@@ -123,7 +123,7 @@ def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEX
 @app.command("revoke")
 def revoke(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Revoke an agency's certificate; prints its serial. A running node refuses it from the next call on."""
-    from federation.node.home.tls_files import revoke_client
+    from federation.node.home.certificates import revoke_client
     from federation.protocol.ids import parse_agency_id
 
     show_one("serial", revoke_client(home, parse_agency_id(agency)), form)
@@ -144,7 +144,7 @@ def admit(
 
 
 def _admitted(text: str) -> list[tuple[str, PublicKey]]:
-    from federation.node.home.secret_files import read_file
+    from federation.node.home.files import read_file
     from federation.protocol.keys import PublicKey, Suite, admit_public_key, parse_public_key
     from federation.protocol.tlog.note import parse_vkey
     from federation.protocol.trust.draft import decode_bundle
@@ -185,8 +185,8 @@ def _public_keys(home: Path) -> dict[str, str]:
 
 
 def _show_keys(home: Path, form: Form) -> None:
+    from federation.node.home.certificates import find_leaves
     from federation.node.home.keyring import load_identity
-    from federation.node.home.tls_files import find_leaves
     from federation.protocol.ids import format_time
 
     identity, keys, leaves = load_identity(home), _public_keys(home), find_leaves(home)
@@ -211,7 +211,7 @@ def _show_keys(home: Path, form: Form) -> None:
 
 
 def _show_leaves(home: Path, form: Form = Form.TEXT) -> None:
-    from federation.node.home.tls_files import find_leaves
+    from federation.node.home.certificates import find_leaves
     from federation.protocol.ids import format_time
 
     leaves = find_leaves(home)

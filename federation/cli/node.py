@@ -24,7 +24,7 @@ from federation.cli.output import Form, FormOption, JsonOut, exit_code, say, sho
 from federation.protocol.errors import BridgeheadError, MalformedError
 
 if TYPE_CHECKING:
-    from federation.node.home.tls_files import AgencyProfile
+    from federation.node.home.certificates import AgencyProfile
     from federation.wire.values import NodeStatus, PeerState
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
@@ -189,7 +189,7 @@ def _parse_value(text: str) -> str | int | float | bool:
 def _profiles(client: Path | None, home: Path, agency: str | None) -> list[AgencyProfile]:
     """The one that is named, else one of each node that the folder knows."""
     from federation.cli.client_profile import CLIENT_VARIABLE, find_profile, profiles_in
-    from federation.node.home.tls_files import load_profile
+    from federation.node.home.certificates import load_profile
 
     if client is not None or agency is not None or (os.environ.get(CLIENT_VARIABLE) and not home.exists()):
         return [find_profile(client, home, agency)]

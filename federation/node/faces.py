@@ -13,7 +13,7 @@ import structlog
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.receive import receive
-from federation.node.home.agreement_files import read_agreement_files
+from federation.node.home.agreement import read_agreement_files
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups.functions import lookup_functions
 from federation.node.lookups.intake.functions import intake_functions

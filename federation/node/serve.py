@@ -22,10 +22,10 @@ from federation.node.exchange.signing import MessageKeys
 from federation.node.exchange.trust import Trust
 from federation.node.exchange.waiters import Waiters
 from federation.node.faces import agency_services, peer_services, read_functions
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
+from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
 from federation.node.home.keyring import Keyring, load_keyring
-from federation.node.home.tls_files import SideFiles, find_side, load_revoked
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from federation.node.home.agreement_files import install_agreement, load_home_agreement, refresh
+from federation.node.home.agreement import install_agreement, load_home_agreement, refresh
 from federation.node.home.keyring import load_keyring
 from federation.node.log.boot import agreement_leaf, leaf_entry
 from federation.node.node import Node

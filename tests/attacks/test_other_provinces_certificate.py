@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.node.home.certificates import Issued, issue_peer
+from federation.node.home.certificates import Issued, find_side, issue_peer
 from federation.node.home.keyring import load_keyring
-from federation.node.home.tls_files import find_side
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.body import commit_body
 from federation.protocol.envelope import sign_envelope

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from federation.node.home.agreement_files import write_repository
+from federation.node.home.agreement import write_repository
 from federation.protocol.errors import NotFoundError
 from federation.protocol.tlog.tiles import Tile
 from federation.protocol.tlog.witness import Status, WitnessAnswer

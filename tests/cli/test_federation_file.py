@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from federation.cli.federation_file import load_federation_agreement, load_federation_file
-from federation.node.home.agreement_files import write_repository
+from federation.node.home.agreement import write_repository
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId
 from tests.protocol.trust import four

@@ -15,7 +15,7 @@ from securesystemslib.dsse import Envelope as OtherEnvelope
 from securesystemslib.signer import SSlibKey
 
 from federation.cli.demo.provinces import client_profile
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.tlog.checkpoint import parse_checkpoint

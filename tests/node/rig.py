@@ -25,12 +25,12 @@ from federation.domain.synthetic import synthetic_applications, synthetic_permit
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import Trust
-from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
+from federation.node.home.certificates import create_tls
 from federation.node.home.config import NodeSettings
+from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Keyring, create_keyring, load_keyring
-from federation.node.home.member_sheet import load_member_sheet, member_bundle
-from federation.node.home.tls_files import create_tls
+from federation.node.home.setup import load_member_sheet, member_bundle
 from federation.node.node import Node
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
 from federation.node.serve import Parts, build_node

@@ -11,10 +11,10 @@ import pytest
 
 from federation.node.exchange.send import send
 from federation.node.exchange.trust import Trust
-from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
-from federation.node.home.agreement_files import read_agreement_files
+from federation.node.home.agreement import read_agreement_files
+from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
-from federation.node.home.member_sheet import load_member_sheet, member_bundle
+from federation.node.home.setup import load_member_sheet, member_bundle
 from federation.node.node import Node
 from federation.node.serve import Parts, build_node, utc_now
 from federation.node.upkeep import take_from_home, take_from_peers

@@ -25,7 +25,7 @@ import structlog
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft, send
 from federation.node.exchange.trust import Trust
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.node import Node

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from federation.node.home.agreement_draft import draft_agreement, publish_draft, sign_draft
+from federation.node.home.certificates import client_folder, load_profile
+from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.setup import NewHome, create_home
-from federation.node.home.tls_files import client_folder, load_profile
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
 from federation.wire.values import ClientProfile, TlsFiles

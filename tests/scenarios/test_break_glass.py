@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import parse_agency_id

@@ -10,7 +10,7 @@ import sys
 from base64 import b64encode
 from pathlib import Path
 
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.store.messages import missing_numbers, pair_state
 from tests.node.rig import sync_item

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from federation.domain.synthetic import synthetic_applications
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import running_node, utc_now
 from federation.protocol.ids import NodeName

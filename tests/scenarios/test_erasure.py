@@ -13,7 +13,7 @@ import pytest
 from federation.cli.permits.bulk import invent_one
 from federation.cli.permits.view import china_today
 from federation.domain.lookup.asking import Outcome
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.permits.records import PERMIT
 from federation.node.permits.sharing import SYNC_KIND

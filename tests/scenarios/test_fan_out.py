@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.node.home.tls_files import find_side
+from federation.node.home.certificates import find_side
 from federation.node.node import Node
 from federation.protocol.ids import NodeName
 from federation.wire.client import PeerClient

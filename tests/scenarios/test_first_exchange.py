@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from federation.domain.synthetic import synthetic_applications
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now
 from federation.wire.values import Act

@@ -21,7 +21,7 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.permit import PermitApplication
 from federation.domain.synthetic import synthetic_applications
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.lookups.officers import register_officer_key
 from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer

@@ -10,7 +10,7 @@ import pytest
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.domain.synthetic import synthetic_applications
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, NotFoundError

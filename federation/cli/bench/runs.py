@@ -28,8 +28,8 @@ from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
 from federation.domain.synthetic import synthetic_permits
 from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.send import send
-from federation.node.home.agreement_files import load_home_agreement
-from federation.node.home.tls_files import find_side
+from federation.node.home.agreement import load_home_agreement
+from federation.node.home.certificates import find_side
 from federation.node.permits.records import put_own_permits
 from federation.node.permits.sharing import MAX_ITEMS_A_MESSAGE, draft_sharing
 from federation.node.serve import Running, running_node, utc_now

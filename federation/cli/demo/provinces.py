@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from federation.node.home.agreement_draft import DraftStatus, draft_agreement, publish_draft, sign_draft
-from federation.node.home.agreement_files import pinned_root
+from federation.node.home.agreement import pinned_root
+from federation.node.home.certificates import client_folder, load_profile
+from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
 from federation.node.home.setup import NewHome, create_home
-from federation.node.home.tls_files import client_folder, load_profile
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import Agreement

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from federation.domain.lookup.asking import FetchItem, step_up_bytes, verify_fields
 from federation.domain.lookup.handle import parse_handle
 from federation.domain.lookup.intake import refuse_bytes, release_bytes
-from federation.node.home.secret_files import read_file, read_secret, write_secret
+from federation.node.home.files import read_file, read_secret, write_secret
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId, NodeName, parse_message_id
 from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_public_key, parse_public_key

@@ -30,7 +30,7 @@ PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of 
 def check(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
     """Check every policy file against the schema, and run every case of the case tables."""
     from federation.cli.policy.check import check_files, check_tables
-    from federation.node.home.agreement_draft import read_policies
+    from federation.node.home.draft import read_policies
     from federation.protocol.policy import load_policy_book
 
     files = read_policies(policies)
@@ -50,7 +50,7 @@ def explain(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Explain one case clause by clause, and what would make it lawful."""
-    from federation.node.home.agreement_draft import read_policies
+    from federation.node.home.draft import read_policies
     from federation.protocol.policy import explain as explain_request
     from federation.protocol.policy import format_explanation, load_policy_book
 
@@ -88,7 +88,7 @@ def replay(
     Exit 1 if one differs by the policies of the day, or was kept without what it takes to decide it again.
     """
     from federation.cli.policy.replay_view import show_replay
-    from federation.node.home.agreement_draft import read_policies
+    from federation.node.home.draft import read_policies
     from federation.node.log.replay import Period
     from federation.node.log.replay import replay as decide_again
     from federation.protocol.ids import parse_time
@@ -106,7 +106,7 @@ def _load_request(
     files: Mapping[str, bytes], book: PolicyBook, *, case: str | None, file: Path | None
 ) -> PolicyRequest:
     from federation.cli.policy.check import find_case
-    from federation.node.home.secret_files import read_file
+    from federation.node.home.files import read_file
     from federation.protocol.policy.inputs import read_request
 
     if file is not None:

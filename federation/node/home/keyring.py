@@ -16,7 +16,7 @@ Trusts the file system's rights. Source: DESIGN sections 4, 6; RFC 8410 (Ed25519
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from federation.node.home.secret_files import make_private_folder, read_file, read_secret, write_public, write_secret
+from federation.node.home.files import make_private_folder, read_file, read_secret, write_public, write_secret
 from federation.protocol.canonical_json import (
     JsonValue,
     decode_canonical,
@@ -120,7 +120,8 @@ def create_keyring(home: Path, federation: str, *, node: NodeName, now: datetime
     make_private_folder(home / "keys")
     for office in Office:
         write_secret(_key_path(home, office), _new_key())
-    write_secret(home / "keys" / "data.key", _encode_columns(DataKeys(key_id=1, key=_random(), index_key=_random())))
+    columns = DataKeys(key_id=1, key=secrets.token_bytes(32), index_key=secrets.token_bytes(32))
+    write_secret(home / "keys" / "data.key", _encode_columns(columns))
     write_identity(home, identity)
     return load_keyring(home)
 
@@ -152,7 +153,7 @@ def load_keyring(home: Path) -> Keyring:
 
 
 def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> Signer:
-    """Gives the newest own key under which the others verify a statement made now.
+    """Returns the newest own key under which the others verify a statement made now.
 
     Raises:
         RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node neither of its keys now.
@@ -181,7 +182,7 @@ def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | 
     identity = load_identity(home)
     write_secret(_key_path(home, office, coming=True), _new_key())
     if office is Office.MESSAGE:
-        write_identity(home, _with_times(identity, identity.message_from, starts or now))
+        write_identity(home, replace(identity, next_from=starts or now))
     return _load_signer(_key_path(home, office, coming=True)).public_key
 
 
@@ -199,7 +200,8 @@ def finish_rotation(home: Path, office: Office) -> PublicKey:
     write_secret(_key_path(home, office), read_secret(coming), replace=True)
     coming.unlink()
     if office is Office.MESSAGE:
-        write_identity(home, _with_times(identity, identity.next_from or identity.message_from, None))
+        started = identity.next_from or identity.message_from
+        write_identity(home, replace(identity, message_from=started, next_from=None))
     return signer.public_key
 
 
@@ -238,16 +240,6 @@ def write_identity(home: Path, identity: Identity) -> None:
     write_public(home / HOME_FILE, encode_canonical(value))
 
 
-def _with_times(identity: Identity, message_from: datetime, next_from: datetime | None) -> Identity:
-    return Identity(
-        federation=identity.federation,
-        node=identity.node,
-        log_year=identity.log_year,
-        message_from=message_from,
-        next_from=next_from,
-    )
-
-
 def _require_rotated(office: Office) -> None:
     if office not in ROTATED:
         raise RuleError(
@@ -261,10 +253,6 @@ def _key_path(home: Path, office: Office, *, coming: bool = False) -> Path:
 
 def _new_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _random() -> bytes:
-    return secrets.token_bytes(32)
 
 
 def _load_signer(path: Path) -> Signer:
@@ -296,15 +284,8 @@ def _not_a_key(path: Path) -> MalformedError:
 
 def _encode_columns(keys: DataKeys) -> bytes:
     older = {str(key_id): format_base64(key) for key_id, key in keys.older.items()}
-    return encode_canonical(
-        {
-            "v": VERSION,
-            "key_id": keys.key_id,
-            "key": format_base64(keys.key),
-            "index_key": format_base64(keys.index_key),
-            "older": older,
-        }
-    )
+    key, index_key = format_base64(keys.key), format_base64(keys.index_key)
+    return encode_canonical({"v": VERSION, "key_id": keys.key_id, "key": key, "index_key": index_key, "older": older})
 
 
 def _decode_columns(encoded: bytes) -> DataKeys:

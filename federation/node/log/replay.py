@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from federation.node.home.agreement_files import pinned_root, read_agreement_files
+from federation.node.home.agreement import pinned_root, read_agreement_files
 from federation.node.home.config import database_url, load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.log.decisions import Asked, KeptDecision, find_decision

@@ -8,7 +8,7 @@ import pytest
 
 from federation.cli.erasure import view
 from federation.cli.lookup import reading_view
-from federation.node.home.agreement_files import load_home_agreement
+from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName

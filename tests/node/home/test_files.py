@@ -1,4 +1,4 @@
-"""Tests of `node.home.secret_files`: rights, replacement, limits."""
+"""Tests of `node.home.files`: rights, replacement, limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from federation.node.home.secret_files import MAX_FILE_BYTES, read_file, read_secret, write_public, write_secret
+from federation.node.home.files import MAX_FILE_BYTES, read_file, read_secret, write_public, write_secret
 from federation.protocol.errors import ConflictError, NotFoundError, UntrustedError
 
 

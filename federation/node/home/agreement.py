@@ -19,8 +19,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from federation.node.home.files import make_private_folder, read_file, sync_folder, write_public
 from federation.node.home.keyring import Keyring
-from federation.node.home.secret_files import make_private_folder, read_file, sync_folder, write_public
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.trust.agreement import MAX_FILES, Agreement, AgreementFiles, load_agreement
 from federation.protocol.trust.draft import make_snapshot, make_timestamp

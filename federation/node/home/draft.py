@@ -11,7 +11,6 @@ Source: DESIGN section 4 (agreement).
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from tuf.api.metadata import Root, Targets
 
-from federation.node.home.agreement_files import (
+from federation.node.home.agreement import (
     FRESHNESS_LIFETIME,
     install_agreement,
     load_home_agreement,
@@ -29,8 +28,8 @@ from federation.node.home.agreement_files import (
     refreshed_files,
     write_repository,
 )
+from federation.node.home.files import read_file, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
-from federation.node.home.secret_files import read_file, write_public
 from federation.protocol.canonical_json import (
     decode_canonical,
     encode_canonical,
@@ -82,10 +81,7 @@ def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
         NotFoundError: FILE_MISSING when it is not there.
         MalformedError: AGREEMENT_TERMS or JSON_* naming what is missing, unknown or out of bounds.
     """
-    try:
-        table = tomllib.loads(read_file(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MalformedError("AGREEMENT_TERMS", f"{path}: expected TOML: {error}") from error
+    table = read_toml(path, reason="AGREEMENT_TERMS")
     days = table.pop("content_lifetime_days", None)
     if type(days) is not int or not 1 <= days <= 3660:
         raise MalformedError("AGREEMENT_TERMS", f"{path}: expected 'content_lifetime_days' from 1 to 3660")

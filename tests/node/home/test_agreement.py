@@ -12,7 +12,17 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
-from federation.node.home.agreement_draft import (
+from federation.node.home.agreement import (
+    install_agreement,
+    load_home_agreement,
+    pin_root,
+    pinned_root,
+    read_agreement_files,
+    refresh,
+    refreshed_files,
+)
+from federation.node.home.certificates import create_tls
+from federation.node.home.draft import (
     changed_files,
     collect_draft,
     draft_agreement,
@@ -22,18 +32,8 @@ from federation.node.home.agreement_draft import (
     read_policies,
     sign_draft,
 )
-from federation.node.home.agreement_files import (
-    install_agreement,
-    load_home_agreement,
-    pin_root,
-    pinned_root,
-    read_agreement_files,
-    refresh,
-    refreshed_files,
-)
 from federation.node.home.keyring import Office, create_keyring, finish_rotation, load_keyring, rotate_key
-from federation.node.home.member_sheet import agency_ids, load_member_sheet, member_bundle
-from federation.node.home.tls_files import create_tls
+from federation.node.home.setup import agency_ids, load_member_sheet, member_bundle
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,

@@ -1,4 +1,4 @@
-"""Secret files: written once with mode 0600, read only while nobody else may.
+"""The files of a home: secrets, written once with mode 0600 and read only while nobody else may, and public ones.
 
 Rules kept: a secret never exists with wider rights, not for a moment; a file is replaced by a rename, so that a crash
 leaves the old one or the new one; a secret that group or others may read is refused, as ssh does.
@@ -7,9 +7,11 @@ leaves the old one or the new one; a secret that group or others may read is ref
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
+from typing import Any
 
-from federation.protocol.errors import ConflictError, NotFoundError, UntrustedError
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -62,6 +64,19 @@ def read_file(path: Path) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise NotFoundError("FILE_MISSING", f"expected a file of at most {MAX_FILE_BYTES} bytes at {path}")
     return content
+
+
+def read_toml(path: Path, *, reason: str) -> dict[str, Any]:
+    """Reads a TOML file that must be there.
+
+    Raises:
+        NotFoundError: FILE_MISSING when it is not.
+        MalformedError: `reason` when it is no TOML.
+    """
+    try:
+        return tomllib.loads(read_file(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MalformedError(reason, f"{path}: expected TOML: {error}") from error
 
 
 def make_private_folder(path: Path) -> None:
