@@ -18,6 +18,7 @@ from federation.domain.lookup.report import (
     decode_given,
     encode_given,
 )
+from federation.domain.rules.retention import PROVISION
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT
@@ -63,6 +64,7 @@ def put_given(
         division=entry.asker.county,
         subject=subject,
         content=encode_given(entry),
+        kept_under=PROVISION,
     )
     put_records(transaction, [record])
 

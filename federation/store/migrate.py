@@ -18,10 +18,10 @@ from federation.protocol.errors import CorruptError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD_REVISION = "0002"
+HEAD_REVISION = "0003"
 """The newest migration in `migrations/versions`."""
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration, oldest first."""
 
 _LOCK = 0x62726964676568  # any number that all our processes share

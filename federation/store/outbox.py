@@ -61,18 +61,6 @@ _CONTENT = (
     )
     .order_by(OUTBOX.c.seq)
 )
-_SETTLED = (
-    select(OUTBOX)
-    .where(OUTBOX.c.state == "settled", OUTBOX.c.peer == bindparam("to_peer"), OUTBOX.c.seq > bindparam("after"))
-    .order_by(OUTBOX.c.seq)
-    .limit(bindparam("most"))
-)
-_OVERDUE = (
-    select(OUTBOX.c.message_id)
-    .where(OUTBOX.c.state == "pending", OUTBOX.c.expires_millis < bindparam("now"))
-    .order_by(OUTBOX.c.expires_millis)
-    .limit(bindparam("most"))
-)
 _EXPIRED = (
     select(OUTBOX.c.message_id)
     .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
@@ -91,7 +79,6 @@ _END = (
     .where(_OF_MESSAGE, OUTBOX.c.state == "pending")
     .values(state=bindparam("new_state"), last_error=bindparam("error"))
 )
-_ATTEMPT = update(OUTBOX).where(_OF_MESSAGE).values(attempts=OUTBOX.c.attempts + 1, last_error=bindparam("error"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +91,6 @@ class OutboxRow:
     state: OutboxState
     receipt_leaf: bytes | None
     receipt_proof: bytes | None
-    attempts: int
     last_error: str | None
     expires: datetime
 
@@ -186,13 +172,6 @@ def expire_outbox(transaction: GroupTransaction, message_id: MessageId) -> None:
     transaction.change_rows(_END, {"of_message": message_id, "new_state": "expired", "error": None})
 
 
-def count_attempt(transaction: GroupTransaction, message_ids: Sequence[MessageId], error: str) -> None:
-    """Counts a failed delivery of each message and keeps the first 500 characters of why."""
-    rows = [{"of_message": message_id, "error": error[:_MAX_ERROR]} for message_id in message_ids]
-    if rows:
-        transaction.change_rows(_ATTEMPT, *rows)
-
-
 def find_outbox(source: Source, message_id: MessageId) -> OutboxRow | None:
     """The outbox row of a message, None when it was never queued here."""
     row = source.find_row(OUTBOX, message_id)
@@ -209,20 +188,6 @@ def count_pending(source: Source) -> Mapping[NodeName, int]:
     """How many messages wait for each peer; a peer without any is left out."""
     with source.reading() as connection:
         return {NodeName(peer): count for peer, count in connection.execute(_COUNT)}
-
-
-def list_settled(source: Source, peer: NodeName, *, after_seq: int, limit: int) -> list[OutboxRow]:
-    """The receipted messages of a peer with numbers above `after_seq`, in order, at most `limit`."""
-    with source.reading() as connection:
-        names = {"to_peer": peer, "after": after_seq, "most": limit}
-        return [_from_row(row) for row in connection.execute(_SETTLED, names).mappings()]
-
-
-def list_overdue(source: Source, now: datetime, limit: int) -> list[MessageId]:
-    """The waiting messages, to whatever peer, that expired before `now`: oldest first, at most `limit`."""
-    with source.reading() as connection:
-        found = connection.execute(_OVERDUE, {"now": to_millis(now), "most": limit}).scalars()
-        return [MessageId(message_id) for message_id in found]
 
 
 def list_expired(source: Source, kinds: Sequence[str]) -> list[MessageId]:
@@ -252,7 +217,6 @@ def _from_row(row: StoredRow) -> OutboxRow:
         state=row["state"],
         receipt_leaf=row["receipt_leaf"],
         receipt_proof=row["receipt_proof"],
-        attempts=row["attempts"],
         last_error=row["last_error"],
         expires=from_millis(row["expires_millis"]),
     )

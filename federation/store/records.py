@@ -8,12 +8,12 @@ Trusts: the owner's versions. Source: DESIGN sections 5 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, func, select, update
+from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
@@ -26,7 +26,7 @@ _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"
 _CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
 
-_VERSIONS = select(RECORD.c.id, RECORD.c.version).where(
+_VERSIONS = select(RECORD.c.id, RECORD.c.version, RECORD.c.message_id).where(
     RECORD.c.replica == bindparam("is_replica"), RECORD.c.kind == bindparam("of_kind")
 )
 _VERSIONS_IN = _VERSIONS.where(RECORD.c.id.in_(bindparam("ids", expanding=True)))
@@ -63,6 +63,7 @@ _NEW_VALUES = (
     "sealed",
     "subject_index",
     "content",
+    "message_id",
 )
 _REPLACE = (
     update(RECORD)
@@ -81,6 +82,8 @@ _ERASE = delete(RECORD).where(
 _ERASE_HISTORY = delete(RECORD_VERSION).where(
     RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id")
 )
+_CAME_OF = select(RECORD.c.replica, RECORD.c.kind, RECORD.c.id).where(RECORD.c.message_id == bindparam("of_message"))
+_ERASE_VERSIONS_OF = delete(RECORD_VERSION).where(RECORD_VERSION.c.message_id == bindparam("of_message"))
 
 _Name: TypeAlias = tuple[bool, str, str]  # replica, kind, id: the primary key
 
@@ -91,6 +94,8 @@ class Record:
 
     `subject` is the exact search key, already normalised, such as a citizen number; it and `content` are stored sealed.
     `sealed` says that the law seals the whole record, which is for policies to heed.
+    `kept_under` is the rule of retention by which it stays when the message dies in whose transaction it is written;
+    without one it dies with that message, and so does each later version that our own side makes of it.
     """
 
     id: str
@@ -105,6 +110,7 @@ class Record:
     sealed: bool = False
     subject: str | None = None
     content: bytes
+    kept_under: str = ""
 
 
 class RecordFilter(TypedDict, total=False):
@@ -142,25 +148,23 @@ def put_records(transaction: GroupTransaction, records: Sequence[Record], *, exp
     """
     if not transaction.careful and all(record.version == 1 for record in records):
         # First versions are written unseen; should one be there already, the group is run again carefully.
-        _write(
-            transaction, records, {(record.replica, record.kind, record.id): record for record in records}, frozenset()
-        )
+        _write(transaction, records, {(record.replica, record.kind, record.id): record for record in records}, {})
         return len(records)
     with transaction.reading() as connection:
         stored = _read_versions(connection, records)
-    known = frozenset(stored)
+    versions = {name: version for name, (version, _) in stored.items()}
     newest: dict[_Name, Record] = {}
     accepted: list[Record] = []
     for record in records:
         name = (record.replica, record.kind, record.id)
-        version = stored.get(name, 0)
+        version = versions.get(name, 0)
         if expect_version is not None and not record.replica:
             _require_version(record, version, expect_version)
         if record.version > version:
-            stored[name] = record.version
+            versions[name] = record.version
             newest[name] = record
             accepted.append(record)
-    _write(transaction, accepted, newest, known)
+    _write(transaction, accepted, newest, {name: message_id for name, (_, message_id) in stored.items()})
     return len(accepted)
 
 
@@ -218,13 +222,6 @@ def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: 
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 
 
-def count_records(source: Source, kind: str, *, replica: bool, **where: Unpack[RecordFilter]) -> int:
-    """Counts the records of a kind that `list_records` would list."""
-    statement = _narrow(select(func.count()).select_from(RECORD), kind, replica=replica, where=where)
-    with source.reading() as connection:
-        return int(connection.execute(statement).scalar_one())
-
-
 def list_versions(source: Source, kind: str, record_id: str) -> list[Record]:
     """Every version of a record of our own, oldest first; empty for replicas and unknown ids.
 
@@ -248,6 +245,17 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
     return found
 
 
+def erase_records_of(transaction: GroupTransaction, message_id: str) -> int:
+    """Deletes every record that the message left and nothing newer has replaced, history included; returns how many."""
+    with transaction.reading() as connection:
+        if connection.execute(_ERASE_VERSIONS_OF, {"of_message": message_id}).rowcount:
+            transaction.is_changed = True
+        names = connection.execute(_CAME_OF, {"of_message": message_id}).all()
+    for replica, kind, record_id in names:
+        erase_record(transaction, kind, record_id, replica=replica)
+    return len(names)
+
+
 def next_serial(transaction: GroupTransaction, name: str) -> int:
     """Takes the next number of a named series: 1, 2, 3 ... A group that fails gives its numbers back."""
     return transaction.count_up(f"serial/{name}")
@@ -258,17 +266,18 @@ def last_serial(source: Source, name: str) -> int:
     return source.find_counter(f"serial/{name}")
 
 
-def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, int]:
-    """Reads the stored version of each record that has one, a few hundred at a time."""
+def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, tuple[int, str | None]]:
+    """Reads stored version and message of each record that is there, a few hundred at a time."""
     ids: dict[tuple[bool, str], list[str]] = {}
     for record in records:
         ids.setdefault((record.replica, record.kind), []).append(record.id)
     statement = _VERSIONS_ANY if connection.dialect.name == "postgresql" else _VERSIONS_IN
-    stored: dict[_Name, int] = {}
+    stored: dict[_Name, tuple[int, str | None]] = {}
     for (replica, kind), wanted in ids.items():
         for start in range(0, len(wanted), _CHUNK):
             names = {"is_replica": replica, "of_kind": kind, "ids": wanted[start : start + _CHUNK]}
-            stored.update({(replica, kind, row.id): row.version for row in connection.execute(statement, names)})
+            rows = connection.execute(statement, names)
+            stored.update({(replica, kind, row.id): (row.version, row.message_id) for row in rows})
     return stored
 
 
@@ -282,13 +291,20 @@ def _require_version(record: Record, stored: int, expected: int) -> None:
 
 
 def _write(
-    transaction: GroupTransaction, accepted: Sequence[Record], newest: dict[_Name, Record], known: frozenset[_Name]
+    transaction: GroupTransaction,
+    accepted: Sequence[Record],
+    newest: dict[_Name, Record],
+    known: Mapping[_Name, str | None],
 ) -> None:
-    """Hands rows to the transaction: each version of ours to the history, the newest of each to the records."""
+    """Hands rows to the transaction: each version of ours to the history, the newest of each to the records.
+
+    `known` are those that are there, each with the message that it came of, which a version of our own making keeps.
+    """
     replaced: list[NewRow] = []
     for record in accepted:
         name = (record.replica, record.kind, record.id)
-        row = _to_row(record, transaction.keys)
+        came_of = None if record.kept_under else transaction.message_id or known.get(name)
+        row = _to_row(record, transaction.keys, message_id=came_of)
         if not record.replica:
             history = {key: value for key, value in row.items() if key not in ("replica", "subject_index")}
             transaction.insert_row(RECORD_VERSION, (record.kind, record.id, record.version), history)
@@ -321,7 +337,7 @@ def _row_key(kind: str, record_id: str, version: int) -> str:
     return f"{kind}/{record_id}/{version}"
 
 
-def _to_row(record: Record, keys: DataKeys) -> NewRow:
+def _to_row(record: Record, keys: DataKeys, *, message_id: str | None) -> NewRow:
     subject = (record.subject or "").encode()
     plaintext = len(subject).to_bytes(2) + subject + record.content
     return {
@@ -337,6 +353,7 @@ def _to_row(record: Record, keys: DataKeys) -> NewRow:
         "sealed": record.sealed,
         "subject_index": None if record.subject is None else blind_index(keys, _SUBJECT_COLUMN, record.subject),
         "content": seal(keys, _CONTENT_COLUMN, plaintext, row_key=_row_key(record.kind, record.id, record.version)),
+        "message_id": message_id,
     }
 
 

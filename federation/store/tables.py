@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -37,6 +38,8 @@ BIG = BigInteger().with_variant(Integer(), "sqlite")
 
 TEXT = String().with_variant(String(collation="C"), "postgresql")
 """Text without a limit (only one of the two would enforce it), in byte order on both."""
+
+_CAME = text("message_id IS NOT NULL")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -156,12 +159,16 @@ class OutboxRow(StoreRow, table=True):
 
 
 class RecordRow(StoreRow, table=True):
-    """The newest version of a record or of a replica; content sealed, subject only as a blind index."""
+    """The newest version of a record or of a replica; content sealed, subject only as a blind index.
+
+    `message_id`: the message that it came of and dies with, null for what is our own or stays under a rule of its own.
+    """
 
     __tablename__ = "record"
     __table_args__ = (
         Index(None, "kind", "subject_index"),
         Index(None, "replica", "kind", "division", "due_date"),
+        Index(None, "message_id", sqlite_where=_CAME, postgresql_where=_CAME),
     )
     replica: bool = Field(sa_column=Column(Boolean, primary_key=True, autoincrement=False))
     kind: str = Field(sa_column=Column(TEXT, primary_key=True))
@@ -175,12 +182,14 @@ class RecordRow(StoreRow, table=True):
     sealed: bool = Field(sa_column=Column(Boolean, nullable=False))
     subject_index: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    message_id: str | None = Field(sa_column=Column(TEXT, nullable=True))
 
 
 class RecordVersionRow(StoreRow, table=True):
     """Every version of a record of our own, sealed as it was."""
 
     __tablename__ = "record_version"
+    __table_args__ = (Index(None, "message_id", sqlite_where=_CAME, postgresql_where=_CAME),)
     kind: str = Field(sa_column=Column(TEXT, primary_key=True))
     id: str = Field(sa_column=Column(TEXT, primary_key=True))
     version: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
@@ -191,6 +200,7 @@ class RecordVersionRow(StoreRow, table=True):
     sealed: bool = Field(sa_column=Column(Boolean, nullable=False))
     owner: str = Field(sa_column=Column(TEXT, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    message_id: str | None = Field(sa_column=Column(TEXT, nullable=True))
 
 
 class WitnessHeadRow(StoreRow, table=True):

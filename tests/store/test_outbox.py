@@ -11,13 +11,10 @@ from federation.protocol.receipt import Receipt
 from federation.store.database import Database
 from federation.store.exchange_log import commit_group
 from federation.store.outbox import (
-    count_attempt,
     count_pending,
     expire_outbox,
     find_outbox,
     find_outbox_state,
-    list_overdue,
-    list_settled,
     load_pending,
     put_outbox,
     reject_outbox,
@@ -83,14 +80,12 @@ def test_settle_takes_off_the_queue_and_keeps_the_receipt(five: Database) -> Non
         2,
     )
     assert pending(five) == [1, 3, 5]
-    assert [row.seq for row in list_settled(five, JIANGXI, after_seq=0, limit=10)] == [2, 4]
-    assert [row.seq for row in list_settled(five, JIANGXI, after_seq=2, limit=10)] == [4]
     assert count_pending(five) == {JIANGXI: 3}
 
 
 def test_settle_nothing_changes_nothing(five: Database) -> None:
     """An empty list is no write."""
-    run(five, lambda tx: (settle_outbox(tx, []), count_attempt(tx, [], "x")))
+    run(five, lambda tx: settle_outbox(tx, []))
 
     assert count_pending(five) == {JIANGXI: 5}
 
@@ -134,25 +129,6 @@ def test_put_outbox_twice_is_a_conflict(five: Database) -> None:
         run(five, lambda tx: put_outbox(tx, message_id=message_id_of(1), peer=FUJIAN, seq=1, expires=NOW))
     assert caught.value.reason == "MESSAGE_ID_REUSED"
     assert find_outbox(five, message_id_of(1)).peer == JIANGXI
-
-
-def test_count_attempt_counts_and_keeps_why(five: Database) -> None:
-    """Failures are counted; the reason is cut, never refused."""
-    for error in ("PEER_DOWN", "x" * 900):
-        run(five, lambda tx, error=error: count_attempt(tx, [message_id_of(1), message_id_of(2)], error))
-
-    row = find_outbox(five, message_id_of(2))
-    assert (row.attempts, row.last_error, row.state) == (2, "x" * 500, "pending")
-
-
-def test_list_overdue_gives_what_expired(five: Database) -> None:
-    """Only what is pending and past its time."""
-    later = NOW + timedelta(hours=1, milliseconds=1)
-
-    assert list_overdue(five, NOW + timedelta(hours=1), 10) == []
-    assert len(list_overdue(five, later, 3)) == 3
-    run(five, lambda tx: expire_outbox(tx, message_id_of(1)))
-    assert set(list_overdue(five, later, 10)) == {message_id_of(number) for number in range(2, 6)}
 
 
 def test_find_outbox_of_an_unknown_message_is_none(five: Database) -> None:

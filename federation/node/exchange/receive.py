@@ -94,7 +94,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         put_records(transaction, decisions)
         if judgement.decision.allowed and body is not None:
             put_body(transaction, statement.id, body)
-        judgement.write(transaction)
+        with transaction.carrying(statement.id):
+            judgement.write(transaction)
         destroy_if_ordered(node, transaction, message)
         return message, True
 

@@ -44,12 +44,25 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What names a message once it has a number: its id, and the digest of its statement, which a reply cites."""
+
+    id: MessageId
+    digest: str
+
+
+def _no_rows(sent: Sent) -> Sequence[Record]:
+    del sent
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's.
 
     `lifetime` is how long it may travel; None takes the agreement's, which is also the most. `asked` are questions that
-    were put to policy; they are kept beside the leaf. `rows` are records that are written in the transaction that sends
-    it, whoever sends it.
+    were put to policy; they are kept beside the leaf. `rows` makes the records that it leaves here: written in the
+    transaction that sends it, whoever sends it, and erased with it.
     """
 
     kind: str
@@ -59,7 +72,7 @@ class Draft:
     decision: Decision
     lifetime: timedelta | None = None
     asked: tuple[PolicyRequest, ...] = ()
-    rows: tuple[Record, ...] = ()
+    rows: Callable[[Sent], Sequence[Record]] = _no_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +156,10 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, i
     put_records(
         transaction, decision_records(leaf, Questions(deciding=draft.asked), book=in_force.policies, owner=node.name)
     )
-    if draft.rows:
-        put_records(transaction, draft.rows)
+    rows = draft.rows(Sent(id=ready.id, digest=envelope.digest))
+    if rows:
+        with transaction.carrying(ready.id):
+            put_records(transaction, rows)
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)

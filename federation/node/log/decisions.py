@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from federation.domain.rules.retention import PROVISION
 from federation.protocol.canonical_json import (
     JsonValue,
     decode_canonical,
@@ -99,6 +100,7 @@ def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owne
             division="",
             due_date=leaf.time.date(),
             content=pack_decision(content),
+            kept_under=PROVISION,
         ),
     )
 

@@ -15,6 +15,7 @@ from federation.domain.dossiers.dossier import DossierKind, parse_dossier_urn
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.case import LookupCase, decode_case, encode_case
 from federation.domain.lookup.handle import Handle, parse_handle
+from federation.domain.rules.retention import PROVISION, USE
 from federation.node.lookups.kinds import CASE_KIND
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.ids import (
@@ -101,6 +102,7 @@ def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName
         division=case.opened_by.county,
         due_date=case.closes.date(),
         content=encode_case(case),
+        kept_under=PROVISION,
     )
     put_records(transaction, [record], expect_version=None if told else case.version - 1)
 
@@ -160,6 +162,7 @@ def put_reply(transaction: GroupTransaction, reply: Reply, *, owner: NodeName) -
         division="",
         due_date=reply.ends.date() if living and reply.ends is not None else None,
         content=encode_canonical(fields),
+        kept_under=USE,
     )
     put_records(transaction, [record])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from federation.domain.permit import Permit, PermitUrn
 from federation.domain.permit_item import encode_permit_item, project_permit
@@ -21,8 +22,9 @@ from federation.domain.permit_policy import (
     permit_facts,
     replicate_request,
 )
+from federation.domain.rules.retention import PROVISION
 from federation.node.exchange.errand import Errand
-from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.exchange.trust import InForce
 from federation.protocol.body import Body
 from federation.protocol.ids import NodeName
@@ -86,7 +88,7 @@ def _drafts_for(
             body=Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(item for _, item, _ in share)),
             decision=join_decisions([decision for _, decision in found_for]),
             asked=tuple(request for request, _ in found_for),
-            rows=tuple(record for _, _, record in share),
+            rows=partial(_sent_records, [record for _, _, record in share]),
         )
 
 
@@ -95,6 +97,11 @@ def list_holders(source: Source, urn: PermitUrn) -> Sequence[NodeName]:
     prefix = f"{urn}/"
     found = list_records(source, SENT, after_id=prefix, limit=_MAX_HOLDERS, replica=True)
     return [NodeName(record.id.removeprefix(prefix)) for record in found if record.id.startswith(prefix)]
+
+
+def _sent_records(records: Sequence[Record], sent: Sent) -> Sequence[Record]:
+    del sent
+    return records
 
 
 def _sent_record(permit: Permit, recipient: NodeName, *, owner: NodeName) -> Record:
@@ -108,4 +115,5 @@ def _sent_record(permit: Permit, recipient: NodeName, *, owner: NodeName) -> Rec
         status="sent",
         division=permit.residence_division,
         content=b"",
+        kept_under=PROVISION,
     )

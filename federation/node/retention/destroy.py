@@ -9,22 +9,12 @@ Source: transparency-log reference section 18, DESIGN section 4 (body commitment
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from federation.domain.lookup.asking import decode_answer_item
-from federation.domain.permit_item import decode_permit_item
-from federation.domain.recognition import decode_recognition_item
 from federation.domain.retention.erasure import ErasureGrounds
 from federation.node.lookups import records
-from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.node import Node
-from federation.node.permits.recognition import RECOGNITION_KIND, told_record
-from federation.node.permits.records import PERMIT
-from federation.node.permits.sharing import SYNC_KIND
-from federation.node.subjects.report import REPORT_KIND
-from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
@@ -32,7 +22,7 @@ from federation.protocol.statement import Statement, decode_statement
 from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import StoredMessage, erase_body, find_body
 from federation.store.outbox import expire_outbox, find_outbox_state
-from federation.store.records import erase_record, find_record
+from federation.store.records import erase_record, erase_records_of
 
 WITHDRAWN: Final = "WITHDRAWN"
 """Why a queued message whose body was erased left the queue."""
@@ -52,18 +42,17 @@ def destroy_message(
 ) -> Destroyed | None:
     """Destroys what a message handed over, once; None when there is nothing to destroy and never was.
 
-    A message that was sent loses its body only: the rows it was made of are our own. One that was received loses the
-    rows that came of it, too.
+    Every record that it left here goes with it, unless something newer replaced it or a rule of retention keeps it.
     """
     known = find_entry(transaction, LeafKind.ERASURE, message.digest)
     if known is not None:
         return Destroyed(index=known[0], entry=known[1])
-    body = find_body(transaction, message.id)
-    if body is None:
+    if find_body(transaction, message.id) is None:
         return None
     statement = decode_statement(parse_envelope(message.envelope).payload)
+    erase_records_of(transaction, message.id)
     if message.direction == "received":
-        _erase_rows(node, transaction, statement, body)
+        _end_reply(node, transaction, statement)
     else:
         _withdraw(node, transaction, message, statement)
     erase_body(transaction, message.id)
@@ -119,45 +108,9 @@ def _withdraw(node: Node, transaction: GroupTransaction, message: StoredMessage,
     expire_outbox(transaction, message.id)
 
 
-def _erase_rows(node: Node, transaction: GroupTransaction, statement: Statement, body: Body) -> None:
-    erase = _ROWS.get(statement.kind)
-    if erase is not None:
-        erase(node, transaction, statement, body)
-
-
-def _erase_copies(node: Node, transaction: GroupTransaction, statement: Statement, body: Body) -> None:
-    """Copies of permits, but only those that are still what this message brought: a newer one came otherwise."""
-    del node
-    for content in body.items:
-        item = decode_permit_item(content, statement.realm)
-        copy = find_record(transaction, PERMIT, item.urn, replica=True)
-        if copy is not None and copy.version == item.version:
-            erase_record(transaction, PERMIT, item.urn, replica=True)
-
-
-def _erase_told(node: Node, transaction: GroupTransaction, statement: Statement, body: Body) -> None:
-    """What another province decided about a permit of ours."""
-    del node
-    for content in body.items:
-        record = told_record(decode_recognition_item(content, statement.realm), content, owner=statement.sender.node)
-        erase_record(transaction, record.kind, record.id, replica=True)
-
-
-def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement, body: Body) -> None:
-    """The reply lay in the body alone; that it came, and when it was erased, stays. A handle of it opens no more."""
-    if statement.kind == ANSWER_KIND:
-        handle = decode_answer_item(body.items[0]).handle
-        erase_record(transaction, records.HELD, f"{statement.sender.node}/{handle}", replica=True)
+def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) -> None:
+    """That a request of ours was replied to, and when the reply was erased, stays."""
     reply = records.find_reply_line(transaction, statement.in_reply_to or "")
     if reply is not None and reply.message_id == statement.id and reply.erased is None:
         erased = replace(reply, erased=truncate_to_millisecond(node.now()))
         records.put_reply(transaction, erased, owner=statement.sender.node)
-
-
-_ROWS: Mapping[str, Callable[[Node, GroupTransaction, Statement, Body], None]] = {
-    SYNC_KIND: _erase_copies,
-    RECOGNITION_KIND: _erase_told,
-    ANSWER_KIND: _end_reply,
-    RELEASE_KIND: _end_reply,
-    REPORT_KIND: _end_reply,
-}

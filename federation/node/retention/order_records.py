@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from federation.domain.retention.erasure import ErasureOutcome, ReceiptItem
+from federation.domain.rules.retention import PROVISION
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.ids import (
     AgencyId,
@@ -77,6 +78,7 @@ def put_order(transaction: GroupTransaction, order: Order, *, owner: NodeName) -
         division=order.agency.county,
         due_date=order.due.date() if order.receipted is None else None,
         content=encode_canonical(fields),
+        kept_under=PROVISION,
     )
     put_records(transaction, [record])
 
@@ -115,8 +117,9 @@ def put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName) 
     """Remembers that a message of that province which never came is to be destroyed when it does."""
     name = f"{sender}/{message}"
     record = Record(
-        id=name, kind=AHEAD, owner=sender, version=1, replica=True, status="ordered", division="", content=b"{}"
-    )
+        id=name, kind=AHEAD, owner=sender, version=1, replica=True, status="ordered", division="", content=b"{}",
+        kept_under=PROVISION,
+    )  # fmt: skip
     if put_records(transaction, [record]):
         transaction.count_up(_AHEAD_COUNT)
 

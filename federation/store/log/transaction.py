@@ -64,6 +64,7 @@ class GroupTransaction:
         self._changed_counters: set[str] = set()
         self._written_leaves = 0
         self.is_changed = False
+        self.message_id: str | None = None
 
     @property
     def size(self) -> int:
@@ -119,6 +120,15 @@ class GroupTransaction:
         self._counters[name] = value
         self._changed_counters.add(name)
         self.is_changed = True
+
+    @contextmanager
+    def carrying(self, message_id: str) -> Iterator[None]:
+        """Marks the records that are written meanwhile as what that message leaves: they die with it."""
+        before, self.message_id = self.message_id, message_id
+        try:
+            yield
+        finally:
+            self.message_id = before
 
     def claim(self, *name: str | int) -> None:
         """Marks something unique as used by this transaction.

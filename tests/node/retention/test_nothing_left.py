@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from federation.node.lookups.intake.entries import list_entries
 from federation.node.retention.orders import list_erasures
 from federation.node.subjects.corrections.records import list_corrections
@@ -29,7 +27,6 @@ async def erase(rig: Rig, kind: str, caller: AgencyId) -> None:
     assert find_body(rig[ZHEJIANG].database, message.id) is None
 
 
-@pytest.mark.xfail(strict=True, reason="rows that came of a correction outlive it")
 async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, monkeypatch) -> None:
     """The owner's correction and the filing office's line of it held number, new name and words."""
     async with registered(tmp_path, monkeypatch) as case:
@@ -42,7 +39,6 @@ async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, mo
         assert await case.lines(YUSHAN_HALL, everything=True) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="an entry of the intake desk outlives its question")
 async def test_search_that_waits_and_is_erased_names_nobody(tmp_path: Path) -> None:
     """The entry at the desk held the whole number, and could still be answered."""
     async with intake_border(tmp_path) as found:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from federation.domain.lookup.asking import urgency_of
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
+from federation.domain.rules.retention import PROVISION
 from federation.node.exchange.judge import Incoming
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, NotFoundError
@@ -61,6 +62,8 @@ def entry_of(incoming: Incoming, *, lookup_id: MessageId, person: str, fields: f
 def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> None:
     """Stores an entry in the place of that version; 0 when it is new. One that has ended no longer names the person.
 
+    It dies with its request while it waits; once it has ended it is a record of provision that tells of nobody.
+
     Raises:
         ConflictError: VERSION_CONFLICT when another act came first.
     """
@@ -68,7 +71,8 @@ def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeN
         now = find_entry(transaction, entry.request_id)
         if now is None or now.version != replaces:
             raise ConflictError("VERSION_CONFLICT", f"another act on request {entry.request_id} came first")
-    if entry.status is not IntakeStatus.WAITING:
+    waits = entry.status is IntakeStatus.WAITING
+    if not waits:
         entry = replace(entry, person=mask_person(entry.person))
     record = Record(
         id=entry.request_id,
@@ -80,8 +84,10 @@ def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeN
         division=entry.asker.county,
         due_date=entry.due.date(),
         content=encode_intake(entry),
+        kept_under="" if waits else PROVISION,
     )
-    put_records(transaction, [record])
+    with transaction.carrying(entry.request_id):  # a second request changes the entry, which is the first one's
+        put_records(transaction, [record])
 
 
 def find_entry(source: Source, request_id: str) -> KeptEntry | None:

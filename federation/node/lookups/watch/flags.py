@@ -16,6 +16,7 @@ from pathlib import Path
 from federation.domain.lookup.asking import Selector
 from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.watch import BURST_WINDOW, AskedLine, Flag, FlagKind, RaisedFlag, find_misuse, honey_flag
+from federation.domain.rules.retention import PROVISION
 from federation.node.lookups import records
 from federation.node.lookups.watch.home_files import find_calendar, load_honey
 from federation.node.node import Node
@@ -45,7 +46,7 @@ def put_flags(
         serial = next_serial(transaction, _series(at))
         marked = Record(
             id=name, kind=FLAGGED, owner=owner, version=1, replica=False, status="raised", division=at.county,
-            due_date=one.time.date(), content=encode_canonical({"serial": serial}),
+            due_date=one.time.date(), content=encode_canonical({"serial": serial}), kept_under=PROVISION,
         )  # fmt: skip
         put_records(transaction, [marked, _to_record(one, at, serial=serial, owner=owner)])
 
@@ -162,6 +163,7 @@ def _to_record(raised: RaisedFlag, desk: AgencyId, *, serial: int, owner: NodeNa
         division=desk.county,
         due_date=raised.time.date(),
         content=content,
+        kept_under=PROVISION,
     )
 
 

@@ -8,6 +8,7 @@ the rest is seen in the list. Source: PIPL articles 20, 46; DESIGN section 5 (co
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from federation.domain.corrections.correction import open_correction, verify_admissible
 from federation.domain.corrections.items import (
@@ -21,7 +22,7 @@ from federation.domain.division import province_of
 from federation.domain.permit import urn_division
 from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
 from federation.node.exchange.replies import one_item_body
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
 from federation.node.exchange.waiters import received_key
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_own_permit, find_request, put_request
@@ -29,17 +30,18 @@ from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.records import (
     Filed,
+    filed_record,
     find_correction,
     find_filed,
     put_correction,
-    put_filed,
 )
-from federation.protocol.errors import CorruptError, NotFoundError
+from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record
 from federation.wire.lookups.corrections.values import (
     CorrectionFiling,
     CorrectionLine,
@@ -61,6 +63,7 @@ async def file_correction(node: Node, filing: CorrectionFiling, *, caller: Agenc
     Raises:
         MalformedError, RuleError: as `verify_correction_request`; for a permit of our own also as `verify_admissible`.
         NotFoundError: PERMIT_UNKNOWN when no member province issued a permit of that name.
+            CORRECTION_UNKNOWN for a repeat of one that was erased since.
         ConflictError: REQUEST_ID_REUSED when the id came with another text before.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
@@ -131,6 +134,14 @@ async def _send(
         basis=CORRECTION_BASIS,
     )
     question, decision = decided
+    time = truncate_to_millisecond(node.now())
+
+    def rows(sent: Sent) -> Sequence[Record]:
+        filed = Filed(
+            request=request, agency=errand.caller, time=time, owner=owner, message_id=sent.id, digest=sent.digest
+        )
+        return (filed_record(filed, owner=node.name),)
+
     draft = Draft(
         kind=REQUEST_KIND,
         recipient=Recipient(node=owner),
@@ -138,14 +149,13 @@ async def _send(
         body=one_item_body(REQUEST_BODY, encode_correction_request(request)),
         decision=decision,
         asked=(question,),
+        rows=rows,
     )
-    ready, time = make_ready(node, draft), truncate_to_millisecond(node.now())
+    ready = make_ready(node, draft)
 
     def record(transaction: GroupTransaction) -> None:
         put_request(transaction, act.request_id, done, owner=node.name)
-        digest = record_message(node, transaction, ready, in_force=in_force)
-        filed = Filed(request=request, agency=errand.caller, time=time, owner=owner, message_id=ready.id, digest=digest)
-        put_filed(transaction, filed, owner=node.name)
+        record_message(node, transaction, ready, in_force=in_force)
 
     await node.sequencer.commit(record)
     node.wake_delivery(owner)
@@ -158,7 +168,7 @@ async def _line(node: Node, correction_id: str) -> CorrectionLine:
         return own_line(own, owner=node.name, now=node.now(), to_decide=False)
     filed = find_filed(node.database, correction_id)
     if filed is None:
-        raise CorruptError("CORRECTION_RECORD", "expected the correction that a request made before")
+        raise NotFoundError("CORRECTION_UNKNOWN", f"correction {correction_id} was erased since")
     loop = asyncio.get_running_loop()
     end = loop.time() + WAIT_SECONDS
     line = filed_line(node, filed)

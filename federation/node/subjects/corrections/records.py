@@ -105,8 +105,8 @@ def find_answer(source: Source, correction_id: str) -> CorrectionAnswer | None:
     return decode_correction_answer(record.content) if record is not None else None
 
 
-def put_filed(transaction: GroupTransaction, filed: Filed, *, owner: NodeName) -> None:
-    """Remembers what an office of ours filed with another province."""
+def filed_record(filed: Filed, *, owner: NodeName) -> Record:
+    """What an office of ours filed with another province, as a record."""
     content = encode_canonical(
         {
             "request": request_value(filed.request),
@@ -117,7 +117,7 @@ def put_filed(transaction: GroupTransaction, filed: Filed, *, owner: NodeName) -
             "digest": filed.digest,
         }
     )
-    record = Record(
+    return Record(
         id=filed.request.correction_id,
         kind=FILED,
         owner=owner,
@@ -128,7 +128,6 @@ def put_filed(transaction: GroupTransaction, filed: Filed, *, owner: NodeName) -
         subject=filed.request.citizen_number,
         content=content,
     )
-    put_records(transaction, [record])
 
 
 def find_filed(source: Source, correction_id: str) -> Filed | None:
