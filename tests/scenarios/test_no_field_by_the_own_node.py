@@ -40,7 +40,7 @@ async def test_office_gets_what_the_table_names_for_each_purpose_and_case(desks:
 @pytest.mark.parametrize("purpose", PURPOSES[:3])
 async def test_officer_gets_the_fields_that_the_table_names_and_no_other(desks: Desks, purpose: str) -> None:
     """Each field by itself, all that the table names, and one too many."""
-    named = table("fetch")["police", "border", purpose, "permit"]
+    named = table("lookup.fetch")["police", "border", purpose, "permit"]
     sets = [frozenset({name}) for name in FIELDS] + [named, named | {"ethnicity"}, frozenset()]
     for fields in sets:
         ask = Ask(purpose=purpose, fields=fields)
