@@ -14,8 +14,8 @@ from federation.node.exchange.signing import MessageKeys
 from federation.node.exchange.trust import Trust
 from federation.node.exchange.waiters import Waiters
 from federation.node.home.config import NodeSettings
-from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import Sequencer
+from federation.node.log.witness import KnownHeads
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Signer
 from federation.store.database import Database

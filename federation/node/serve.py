@@ -27,9 +27,8 @@ from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
-from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import LogKey, Sequencer
-from federation.node.log.witness import Cosigning, Witness
+from federation.node.log.witness import Cosigning, KnownHeads, Witness
 from federation.node.lookups.intake.clock import keep_clocks
 from federation.node.node import Node
 from federation.node.retention.ended import keep_retention

@@ -21,7 +21,7 @@ from federation.domain.recognition import RecognitionMode
 from federation.node.exchange.replies import intake_office
 from federation.node.exchange.send import send
 from federation.node.kinds import KINDS
-from federation.node.log.decisions import DECISION, list_decisions
+from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
@@ -47,6 +47,7 @@ from federation.wire.lookups.intake.values import IntakeQuery, RefuseQuestion, R
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ReportQuestion
 from federation.wire.retention.values import ErasureQuestion
 from federation.wire.values import ImportChunk, PermitImport, PermitQuery, PermitRecognition
+from tests.node.kept_decisions import list_decisions
 from tests.node.rig import (
     ALLOWED,
     ANHUI,

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome
-from federation.node.log.decisions import DECISION, list_decisions
+from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Period, replay
 from federation.node.serve import utc_now
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.ids import format_time
 from federation.store.records import find_record, put_records
 from tests.cli.command_line import run
+from tests.node.kept_decisions import list_decisions
 from tests.scenarios.provinces import POLICIES, make_federation
 from tests.scenarios.test_lookup import Border, act, border
 

@@ -24,8 +24,8 @@ import structlog
 from federation.node.exchange.trust import Trust
 from federation.node.exchange.waiters import received_key
 from federation.node.home.config import NodeSettings
-from federation.node.log.heads import KnownHeads
 from federation.node.log.sequence import Sequencer
+from federation.node.log.witness import KnownHeads
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,

@@ -14,7 +14,6 @@ import structlog
 from federation.node.exchange.trust import InForce
 from federation.node.kinds import judge
 from federation.node.log.decisions import Questions, decision_records
-from federation.node.log.receipts import build_receipt, stored_receipt
 from federation.node.node import Node
 from federation.node.retention.orders import destroy_if_ordered
 from federation.protocol.body import Body, verify_body
@@ -76,7 +75,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         seen = find_by_digest(node.database, "received", envelope.digest)
         if seen is None or seen.pair.sender != peer or seen.envelope != envelope.encoded:
             raise
-        return stored_receipt(node, seen)
+        return node.sequencer.first_receipt(seen.digest, seen.leaf_index)
     leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=in_force.agreement.version, now=now)
     entry = encode_leaf(leaf)
     questions = Questions(deciding=judgement.asked, of_records=judgement.asked_of_records)
@@ -108,9 +107,9 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     message, new = committed.value
     _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
     if not new or not committed.first:
-        return stored_receipt(node, message)
+        return node.sequencer.first_receipt(message.digest, message.leaf_index)
     judgement.after()
-    return build_receipt(node, envelope.digest, entry, index=message.leaf_index, head=committed.head)
+    return node.sequencer.receipt(envelope.digest, entry, index=message.leaf_index, head=committed.head)
 
 
 def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer: NodeName) -> None:

@@ -14,7 +14,7 @@ from federation.domain.lookup.asking import reply_lifetime
 from federation.node.exchange.judge import Incoming, Judgement
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
-from federation.node.log.rules import REPLY_RULE
+from federation.node.log.decisions import REPLY_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
 from federation.node.node import Node

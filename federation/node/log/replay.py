@@ -20,8 +20,7 @@ from types import MappingProxyType
 from federation.node.home.agreement import pinned_root, read_agreement_files
 from federation.node.home.config import database_url, load_settings
 from federation.node.home.keyring import load_keyring
-from federation.node.log.decisions import Asked, KeptDecision, find_decision
-from federation.node.log.rules import find_answered, find_rule
+from federation.node.log.decisions import Asked, KeptDecision, find_answered, find_decision, find_rule
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import (

@@ -20,10 +20,19 @@ from typing import Generic, TypeVar
 import structlog
 
 from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
+from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.note import Vkey
+from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.store.database import Database
-from federation.store.exchange_log import GroupTransaction, commit_group, load_head
+from federation.store.exchange_log import (
+    GroupTransaction,
+    commit_group,
+    covering_checkpoint,
+    inclusion_proof,
+    load_entries,
+    load_head,
+)
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -137,6 +146,37 @@ class Sequencer:
                 ) from error
         return await asyncio.shield(future)
 
+    def sign(self, size: int, root: bytes) -> SignedHead:
+        """Signs a head that the store has recorded; the same head always gives the same bytes."""
+        checkpoint = Checkpoint(origin=self._key.vkey.name, size=size, root=root)
+        return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
+
+    def receipt(self, statement_digest: str, entry: bytes, *, index: int, head: SignedHead) -> Receipt:
+        """Builds the receipt of the leaf `entry` at `index` under that head, and verifies it.
+
+        It needs no signature of its own: the checkpoint's is the one. It says *stored and decided*.
+
+        Raises:
+            CorruptError: RECEIPT_INVALID when our own receipt does not verify: the node must not answer.
+        """
+        hashes = inclusion_proof(self._database, index, head.size)
+        receipt = Receipt(leaf=entry, proof=format_proof(TlogProof(index=index, hashes=hashes, checkpoint=head.note)))
+        try:
+            verify_receipt(receipt, statement_digest=statement_digest, log_vkey=self.vkey)
+        except BridgeheadError as error:
+            raise CorruptError("RECEIPT_INVALID", "our own receipt does not verify") from error
+        return receipt
+
+    def first_receipt(self, statement_digest: str, index: int) -> Receipt:
+        """Builds the receipt that was given first for a message, byte for byte: under the first head over its leaf.
+
+        Raises:
+            CorruptError: RECEIPT_INVALID when our own receipt does not verify: the node must not answer.
+        """
+        row = covering_checkpoint(self._database, index)
+        entry = load_entries(self._database, index, 1)[0]
+        return self.receipt(statement_digest, entry, index=index, head=self.sign(row.size, row.root))
+
     def close(self) -> None:
         """Finishes what is queued, then ends the writer thread; what comes later is refused, never left waiting."""
         with self._door:
@@ -211,11 +251,6 @@ class Sequencer:
         for loop, answers in by_loop.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, answers)
-
-    def sign(self, size: int, root: bytes) -> SignedHead:
-        """Signs a head that the store has recorded; the same head always gives the same bytes."""
-        checkpoint = Checkpoint(origin=self._key.vkey.name, size=size, root=root)
-        return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
 
 
 def _resolve(answers: Sequence[tuple[asyncio.Future[Committed[object]], object]]) -> None:

@@ -23,7 +23,7 @@ from federation.node.exchange.judge import Incoming, Judgement
 from federation.node.exchange.replies import only_item
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
-from federation.node.log.rules import OWN_ERASURE_RULE, REPLY_RULE
+from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import Node
 from federation.node.retention.destroy import Destroyed, destroy_message
 from federation.node.retention.order_records import answered, find_order, put_order

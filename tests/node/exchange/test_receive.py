@@ -11,7 +11,7 @@ import pytest
 from federation.domain.citizen_number import format_citizen_number, true_birth_date
 from federation.domain.permit import PermitUrn
 from federation.domain.permit_item import decode_permit_item, encode_permit_item
-from federation.node.log import receipts
+from federation.node.log import sequence
 from federation.protocol.body import MAX_BODY_BYTES, Body
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
@@ -343,7 +343,7 @@ async def test_receive_when_our_own_receipt_does_not_verify_is_corrupt(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node never hands out a receipt that it could not verify itself."""
-    monkeypatch.setattr(receipts, "inclusion_proof", lambda *_names: (bytes(32),))
+    monkeypatch.setattr(sequence, "inclusion_proof", lambda *_names: (bytes(32),))
 
     with pytest.raises(CorruptError) as caught:
         await take(rig, submission(rig))

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from federation.node.exchange.receive import receive
-from federation.node.log.decisions import DECISION, KeptDecision, list_decisions
+from federation.node.log.decisions import DECISION, KeptDecision
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import decide_afresh
 from federation.protocol.policy.inputs import encode_request
 from federation.store.records import find_record, put_records
+from tests.node.kept_decisions import list_decisions
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, running_rig, submission, sync_body, sync_item
 
 

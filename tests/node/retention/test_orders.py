@@ -21,7 +21,6 @@ from federation.domain.retention.erasure import (
     encode_receipt_item,
 )
 from federation.node.exchange.receive import receive
-from federation.node.log.decisions import list_decisions
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT
@@ -41,6 +40,7 @@ from federation.store.messages import StoredMessage, find_body, list_messages, l
 from federation.store.outbox import find_outbox
 from federation.store.records import find_record
 from federation.wire.retention.values import ErasureQuery, ErasureQuestion, ErasureState
+from tests.node.kept_decisions import list_decisions
 from tests.node.retention.released import OUT, PURPOSE, Border, border, released
 from tests.node.rig import (
     HALL,

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome
-from federation.node.log.decisions import list_decisions
 from federation.node.retention.reading import read_lookup, trace_reading
 from federation.node.retention.readings import READING, load_reading
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
@@ -16,6 +15,7 @@ from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import load_entries, load_head
 from federation.store.records import find_record, list_records, put_records
+from tests.node.kept_decisions import list_decisions
 from tests.node.retention.released import FIELDS, PERSON, PURPOSE, Border, border, released
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act
 

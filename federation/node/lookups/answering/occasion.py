@@ -7,7 +7,7 @@ from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup_policy import (
     LookupOccasion,
 )
-from federation.node.log.rules import refusal_rule
+from federation.node.log.decisions import refusal_rule
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.leaf import Verdict

@@ -10,7 +10,7 @@ from datetime import datetime
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
 from federation.node.exchange.waiters import LOOK_SECONDS, received_key
-from federation.node.log.rules import refusal_rule
+from federation.node.log.decisions import refusal_rule
 from federation.node.lookups import records
 from federation.node.lookups.asking.refusals import rule_titles
 from federation.node.node import Node

@@ -17,7 +17,7 @@ from federation.domain.lookup.report import DEFERRED_PURPOSE, Given
 from federation.domain.lookup_policy import basis_of
 from federation.node.disclosures import put_given
 from federation.node.exchange.errand import Errand
-from federation.node.log.rules import refusal_rule, rule_name
+from federation.node.log.decisions import refusal_rule, rule_name
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Verdict

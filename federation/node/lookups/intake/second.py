@@ -17,7 +17,7 @@ from federation.node.exchange.judge import Incoming, Judgement
 from federation.node.exchange.replies import one_item_body, only_item, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
-from federation.node.log.rules import SECOND_RULE
+from federation.node.log.decisions import SECOND_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
 from federation.node.lookups.intake.entries import find_entry, put_entry

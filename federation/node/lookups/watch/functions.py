@@ -17,7 +17,7 @@ from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleItem, SampleReview
 from federation.domain.lookup.watch import RaisedFlag
 from federation.node.exchange.errand import Errand, begin_errand, record_refusal
-from federation.node.log.rules import rule_name
+from federation.node.log.decisions import rule_name
 from federation.node.lookups.watch import digest, flags, glass, leaders, sample
 from federation.node.lookups.watch.own_keys import LeaderAct
 from federation.node.lookups.watch.reading_lines import list_reading_lines, verify_inspector

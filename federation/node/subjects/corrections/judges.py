@@ -29,7 +29,7 @@ from federation.node.exchange.judge import Incoming, Judgement
 from federation.node.exchange.replies import one_item_body, only_item
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
-from federation.node.log.rules import REPLY_RULE, refusal_rule
+from federation.node.log.decisions import REPLY_RULE, refusal_rule
 from federation.node.node import Node
 from federation.node.permits.records import find_own_permit
 from federation.node.subjects.corrections.clock import start_clock
