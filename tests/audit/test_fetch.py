@@ -12,7 +12,7 @@ from federation.audit.fetch import DirectorySource, LogSource, feed, fetch_prove
 from federation.audit.leaves import rules_of
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
-from federation.protocol.tlog.tiles import ENTRIES, Tile, tiles_of
+from federation.protocol.tlog.tiles import ENTRIES, Tile, tiles_between
 from tests.audit.provinces import JIANGXI, NOW, ZHEJIANG, Province, Provinces
 
 
@@ -49,7 +49,7 @@ def test_feed_reads_logs_of_any_size_whole(provinces: Provinces, log: Province, 
 
 def test_feed_from_a_directory_reads_the_same(provinces: Provinces, log: Province, tmp_path: Path) -> None:
     """A copy on disk is as good as the node."""
-    for tile in tiles_of(700):
+    for tile in tiles_between(0, 700):
         path = tmp_path / str(tile)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(asyncio.run(log.load(tile)))

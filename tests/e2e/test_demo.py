@@ -20,7 +20,7 @@ from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.tlog.checkpoint import parse_checkpoint
 from federation.protocol.tlog.note import parse_note
-from federation.protocol.tlog.tiles import tiles_of
+from federation.protocol.tlog.tiles import tiles_between
 from federation.wire.client import AgencyClient
 from federation.wire.values import Act, Direction, MessageQuery
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
@@ -61,7 +61,7 @@ def mirror(read_url: str, folder: Path) -> int:
     size = parse_checkpoint(parse_note(note).text).size
     folder.mkdir(parents=True)
     (folder / "checkpoint").write_bytes(note)
-    for tile in tiles_of(size):
+    for tile in tiles_between(0, size):
         path = folder / str(tile)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(fetch(f"{read_url}/{tile}"))

@@ -11,16 +11,23 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
 from federation.protocol.keys import (
+    _D,
+    _L,
+    _P,
     Ed25519Signer,
     P256Signer,
     PublicKey,
     Suite,
+    _add,
+    _is_neutral,
+    _multiply,
+    _recover_x,
+    admit_ed25519,
     admit_public_key,
     format_public_key,
     parse_public_key,
     verify_signature,
 )
-from federation.protocol.keys_ed25519 import _D, _L, _P, _add, _is_neutral, _multiply, _recover_x, admit_ed25519
 from tests.vectors.published import load_signatures
 
 LOW_ORDER = bytes([1]) + bytes(31)

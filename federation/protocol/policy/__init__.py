@@ -1,8 +1,15 @@
 """What the provinces allow each other, in Cedar, as verified values. Start reading at `book.decide`."""
 
-from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide, decide_afresh, load_policy_book
+from federation.protocol.policy.book import (
+    Decision,
+    Grounds,
+    PolicyBook,
+    decide,
+    decide_afresh,
+    join_decisions,
+    load_policy_book,
+)
 from federation.protocol.policy.explain import ClauseFinding, Explanation, PolicyFinding, explain, format_explanation
-from federation.protocol.policy.joined import join_decisions
 from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 from federation.protocol.policy.text import Effect, PolicyText, Sentence
 from federation.protocol.policy.vocabulary import ActionShape, Shape, read_vocabulary

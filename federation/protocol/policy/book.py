@@ -9,7 +9,7 @@ Trusts the files, which come out of a verified agreement, and nothing in a reque
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache, partial
@@ -128,6 +128,23 @@ def decide(book: PolicyBook, request: PolicyRequest) -> Decision:
 def decide_afresh(book: PolicyBook, request: PolicyRequest) -> Decision:
     """Decides a request without looking at, or into, what is remembered; for auditors and tests."""
     return _judge(book.policies, book.engine, request)
+
+
+def join_decisions(decisions: Sequence[Decision]) -> Decision:
+    """Returns one decision for a message of several items: refused if any item is, or if there is none.
+
+    It names every deciding policy.
+    """
+    refused = [decision for decision in decisions if not decision.allowed]
+    deciding = refused or list(decisions)
+    return Decision(
+        verdict=Verdict.REFUSED if refused or not decisions else Verdict.ALLOWED,
+        policies=tuple(sorted({name for decision in deciding for name in decision.policies})),
+        fields=frozenset().union(*(decision.fields for decision in deciding)) if deciding else frozenset(),
+        reason=deciding[0].reason if deciding else Grounds.DEFAULT_DENY,
+        title_zh=";".join(dict.fromkeys(decision.title_zh for decision in deciding)),
+        title_en="; ".join(dict.fromkeys(decision.title_en for decision in deciding)),
+    )
 
 
 def _judge(policies: Mapping[str, PolicyText], engine: Engine, request: PolicyRequest) -> Decision:

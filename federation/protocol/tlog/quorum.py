@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.tlog.lines import parse_decimal
-from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
+from federation.protocol.tlog.note import KeyKind, Vkey, parse_vkey
 
 NO_QUORUM = "none"
 """The predefined name that demands no cosignature at all."""
@@ -84,24 +84,6 @@ def parse_policy(blob: bytes) -> Policy:
         if words and not words[0].startswith("#"):
             reading.read(words, number)
     return reading.finish()
-
-
-def format_policy(policy: Policy) -> bytes:
-    """Formats a policy in the fixed order logs, witnesses, groups, quorum; `parse_policy` reads it back.
-
-    Raises:
-        MalformedError: POLICY when the value breaks a rule of the format.
-    """
-    lines = [_join("log", format_vkey(log.vkey), log.url) for log in policy.logs]
-    lines += [_join("witness", entry.name, format_vkey(entry.vkey), entry.url) for entry in policy.witnesses]
-    lines += [_join("group", group.name, str(group.threshold), *group.members) for group in policy.groups]
-    try:
-        blob = "".join([*lines, f"quorum {policy.quorum}\n"]).encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise MalformedError("POLICY", "expected names that bytes can carry, got a lone surrogate") from error
-    if parse_policy(blob) != policy:
-        raise MalformedError("POLICY", "expected a policy that reads back as itself, got names that do not")
-    return blob
 
 
 def find_log(policy: Policy, origin: str) -> Vkey | None:
@@ -209,7 +191,3 @@ class _Reading:
 
 def _broken(expected: str) -> MalformedError:
     return MalformedError("POLICY", f"expected {expected}")
-
-
-def _join(*words: str | None) -> str:
-    return " ".join(word for word in words if word is not None) + "\n"

@@ -114,11 +114,6 @@ def tile_exists(tile: Tile, size: int) -> bool:
     return tile.index * TILE_WIDTH + tile.width <= size >> (TILE_HEIGHT * max(tile.level, 0))
 
 
-def tiles_of(size: int) -> Iterator[Tile]:
-    """Lists every tile and bundle of a log of that size, entries first, then level by level."""
-    yield from tiles_between(0, size)
-
-
 def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
     """Lists the tiles and bundles that a log must publish when it grows from one size to another.
 

@@ -27,7 +27,7 @@ from types import MappingProxyType
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, StaleError, UntrustedError
+from federation.protocol.errors import ConflictError, MalformedError, StaleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, Realm, format_time
 from federation.protocol.keys import PublicKey
 from federation.protocol.trust.members import MEMBERS_PATH, Agency, Member, decode_members, public_keys
@@ -186,18 +186,6 @@ def find_agency(agreement: Agreement, agency: AgencyId) -> Agency | None:
     """Finds an agency among those of its node."""
     member = agreement.members.get(agency.node)
     return None if member is None else member.agencies.get(agency)
-
-
-def load_member(agreement: Agreement, node: NodeName) -> Member:
-    """Loads a member.
-
-    Raises:
-        NotFoundError: MEMBER when the agreement has no such node.
-    """
-    if node not in agreement.members:
-        known = ", ".join(sorted(agreement.members))
-        raise NotFoundError("MEMBER", f"expected a member of the agreement ({known}), got {node}")
-    return agreement.members[node]
 
 
 def _targets_meta(snapshot: Snapshot) -> MetaFile:

@@ -15,7 +15,6 @@ from federation.protocol.tlog.quorum import (
     PolicyLog,
     PolicyWitness,
     find_log,
-    format_policy,
     met_names,
     parse_policy,
     verify_quorum,
@@ -26,6 +25,16 @@ from tests.protocol.tlog.golden import LOG, LOG_VKEY, PQ_WITNESS
 def witness_key(at: int, name: str = "") -> Vkey:
     """A witness's vkey; policies do not care whether it is a point on the curve."""
     return Vkey(name=name or f"w{at}.example", kind=KeyKind.COSIGNATURE, public_key=bytes([at]) * 32)
+
+
+def format_policy(policy: Policy) -> bytes:
+    """The policy in the fixed order logs, witnesses, groups, quorum."""
+    lines = [("log", format_vkey(log.vkey), log.url) for log in policy.logs]
+    lines += [("witness", entry.name, format_vkey(entry.vkey), entry.url) for entry in policy.witnesses]
+    lines += [("group", group.name, str(group.threshold), *group.members) for group in policy.groups]
+    lines += [("quorum", policy.quorum)]
+    text = "".join(" ".join(word for word in words if word is not None) + "\n" for words in lines)
+    return text.encode("utf-8", "surrogateescape")
 
 
 KEYS = [witness_key(at).public_key for at in range(4)]
@@ -158,25 +167,6 @@ def test_policy_round_trips(count, data):
     policy = Policy(logs=(PolicyLog(vkey=LOG, url=url),), witnesses=witnesses, groups=(group,), quorum="g")
 
     assert parse_policy(format_policy(policy)) == policy
-
-
-@pytest.mark.parametrize(
-    ("group", "url"),
-    [("g h", None), ("g", ""), ("g", "a b"), ("\ud800", None)],
-    ids=["space", "empty", "two", "surrogate"],
-)
-def test_format_policy_value_that_breaks_a_rule_is_refused(group, url):
-    """Nothing is written that would not be read as the same."""
-    policy = Policy(
-        logs=(PolicyLog(vkey=LOG, url=url),),
-        witnesses=(PolicyWitness(name="a", vkey=witness_key(1)),),
-        groups=(PolicyGroup(name=group, threshold=1, members=("a",)),),
-        quorum="a",
-    )
-
-    with pytest.raises(MalformedError) as caught:
-        format_policy(policy)
-    assert caught.value.reason == "POLICY"
 
 
 def split_view_possible(first: int, second: int, dishonest: int, nodes: int = 4) -> bool:

@@ -14,7 +14,7 @@ from federation.protocol.tlog.cosignature import sign_cosignature
 from federation.protocol.tlog.merkle import inclusion_proof
 from federation.protocol.tlog.note import Note, format_note, format_vkey, parse_note
 from federation.protocol.tlog.proof import TlogProof, format_proof
-from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, encode_bundle, tiles_of
+from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, encode_bundle, tiles_between
 from tests.protocol.tlog.golden import (
     CHECKPOINT,
     COSIGN_TIME,
@@ -54,7 +54,7 @@ def cosigned(size: int) -> bytes:
 def write_log(folder: Path, size: int) -> Path:
     """Writes the golden log at a size as static files."""
     nodes = tree(size).nodes
-    for tile in tiles_of(size):
+    for tile in tiles_between(0, size):
         path = folder / str(tile)
         path.parent.mkdir(parents=True, exist_ok=True)
         places = range(tile.index * TILE_WIDTH, tile.index * TILE_WIDTH + tile.width)

@@ -24,7 +24,6 @@ from federation.protocol.tlog.tiles import (
     tile_hash_reader,
     tile_of_node,
     tiles_between,
-    tiles_of,
 )
 from tests.protocol.tlog.golden import tree
 
@@ -109,16 +108,16 @@ def test_level_shape_matches_published_sizes():
     assert [level_shape(256, level) for level in (0, 1, 2)] == [(1, 0), (0, 1), (0, 0)]
 
 
-def test_tiles_of_lists_entries_then_levels():
+def test_tiles_between_nothing_and_a_size_lists_entries_then_levels():
     """Size 257 has two bundles, two tiles of hashes and one above."""
-    assert list(map(str, tiles_of(257))) == [
+    assert list(map(str, tiles_between(0, 257))) == [
         "tile/entries/000",
         "tile/entries/001.p/1",
         "tile/0/000",
         "tile/0/001.p/1",
         "tile/1/000.p/1",
     ]
-    assert list(tiles_of(0)) == []
+    assert list(tiles_between(0, 0)) == []
 
 
 @given(st.integers(0, 200_000), st.integers(0, 2_000))
@@ -127,7 +126,7 @@ def test_tiles_between_is_what_the_new_size_has_and_the_old_had_not(old_size, gr
     """Publishing growth leaves out nothing and repeats nothing."""
     new_size = old_size + growth
 
-    assert set(tiles_between(old_size, new_size)) == set(tiles_of(new_size)) - set(tiles_of(old_size))
+    assert set(tiles_between(old_size, new_size)) == set(tiles_between(0, new_size)) - set(tiles_between(0, old_size))
 
 
 @given(st.integers(0, 70_000), st.integers(ENTRIES, 3), st.integers(0, 300), st.integers(1, 256))
@@ -215,7 +214,7 @@ def blobs(size):
     nodes = tree(700).nodes
     return {
         str(tile): b"".join(nodes[tile.level * 8, tile.index * TILE_WIDTH + at] for at in range(tile.width))
-        for tile in tiles_of(size)
+        for tile in tiles_between(0, size)
         if tile.level != ENTRIES
     }
 

@@ -13,7 +13,6 @@ from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
     MalformedError,
-    NotFoundError,
     StaleError,
     UntrustedError,
 )
@@ -25,7 +24,6 @@ from federation.protocol.trust import (
     load_agreement,
     verify_in_force,
 )
-from federation.protocol.trust.agreement import load_member
 from federation.protocol.trust.draft import draft_files, draft_targets
 from tests.protocol.trust.four import (
     ANHUI,
@@ -288,8 +286,8 @@ def test_load_expired_files_load_alone_but_not_as_an_update():
     assert refusal.value.reason == "AGREEMENT_EXPIRED"
 
 
-def test_find_agency_and_load_member_know_members_only():
-    """Agencies and members are those of the agreement."""
+def test_find_agency_knows_those_of_members_only():
+    """Agencies are those of the agreement."""
     agreement = load(build(Plan()))
     police = AgencyId(ZHEJIANG, "330822", "police")
 
@@ -299,9 +297,6 @@ def test_find_agency_and_load_member_know_members_only():
     assert found.id == police
     assert find_agency(agreement, AgencyId(ZHEJIANG, "330822", "court")) is None
     assert find_agency(agreement, AgencyId(NodeName("hunan"), "430000", "police")) is None
-    assert load_member(agreement, ZHEJIANG).node == ZHEJIANG
-    with pytest.raises(NotFoundError):
-        load_member(agreement, NodeName("hunan"))
 
 
 def test_load_terms_that_are_not_canonical_refused():
