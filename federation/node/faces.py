@@ -20,7 +20,7 @@ from federation.node.lookups.intake.functions import intake_functions
 from federation.node.lookups.watch.functions import oversight_functions
 from federation.node.node import Node
 from federation.node.permits import imports, recognition, steps
-from federation.node.registers.functions import register_functions
+from federation.node.ports import STEPS
 from federation.node.retention.functions import erasure_functions, reading_functions
 from federation.node.status import node_status
 from federation.node.subjects import report as subject
@@ -48,7 +48,6 @@ from federation.wire.lookups.values import (
     ReportQuestion,
 )
 from federation.wire.read_http import ReadFunctions
-from federation.wire.registers.service import RegisterService
 from federation.wire.retention.erasure import ErasureService
 from federation.wire.retention.reading import ReadingService
 from federation.wire.server import AgencyServices, PeerServices
@@ -116,7 +115,7 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
     return AgencyServices(
         lookups=LookupService(lookup_functions(node, home)),
         oversight=OversightService(oversight_functions(node, home)),
-        registers=RegisterService(register_functions(node)),
+        bindings=tuple(step(node) for step in STEPS),
         intake=IntakeService(intake_functions(node, home)),
         subjects=SubjectService(get_report=get_report),
         corrections=CorrectionService(correction_functions(node)),

@@ -39,9 +39,9 @@ from federation.protocol.tlog.witness import Cosigner
 from federation.store.database import open_database
 from federation.wire.client import PeerClient
 from federation.wire.identity import Gate
-from federation.wire.methods import Side
 from federation.wire.read_client import CheckpointPoster, ReadClient
 from federation.wire.read_http import RunningHttp, read_app, serve_http
+from federation.wire.rpc import Side
 from federation.wire.server import Listener, RunningServer, start_agency_server, start_peer_server
 from federation.wire.values import TlsFiles
 

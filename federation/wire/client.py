@@ -9,8 +9,9 @@ Trusts the server when its certificate is from the one CA given and carries the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from time import monotonic
+from typing import Any
 
 import grpc
 
@@ -35,11 +36,10 @@ from federation.wire.lookups.calls import LookupCalls, SubjectCalls
 from federation.wire.lookups.corrections.calls import CorrectionCalls
 from federation.wire.lookups.intake.calls import IntakeCalls
 from federation.wire.lookups.oversight.calls import OversightCalls
-from federation.wire.methods import MAX_MESSAGE_BYTES
-from federation.wire.registers.calls import RegisterCalls
 from federation.wire.retention.erasure import ErasureCalls
 from federation.wire.retention.reading import ReadingCalls
-from federation.wire.status import finished
+from federation.wire.rpc import MAX_MESSAGE_BYTES, A, Q, Rpc
+from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 from federation.wire.values import (
     Act,
@@ -190,12 +190,46 @@ class AgencyClient:
         )
         self.lookups = LookupCalls(self._kept.current, timeout_seconds)
         self.oversight = OversightCalls(self._kept.current, timeout_seconds)
-        self.registers = RegisterCalls(self._kept.current, timeout_seconds)
         self.subjects = SubjectCalls(self._kept.current, timeout_seconds)
         self.corrections = CorrectionCalls(self._kept.current, timeout_seconds)
         self.readings = ReadingCalls(self._kept.current, timeout_seconds)
         self.erasures = ErasureCalls(self._kept.current, timeout_seconds)
         self.intake = IntakeCalls(self._kept.current, timeout_seconds)
+
+    async def call(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> A:
+        """Asks one question; `act` is None for an RPC that does not say who acts.
+
+        Raises:
+            BridgeheadError: as the node answered; `UnavailableError` when it was not reached, `MalformedError` when its
+                answer could not be read.
+        """
+        call: grpc.aio.UnaryUnaryMultiCallable[Any, Any] = self._kept.current().unary_unary(
+            rpc.path,
+            request_serializer=rpc.request.SerializeToString,
+            response_deserializer=rpc.response.FromString,
+        )
+        request = rpc.encode_question(act, question)
+        return rpc.decode_answer(await finished(call(request, timeout=self._timeout_seconds)), question=question)
+
+    async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:
+        """Asks once and is answered on and on, until the node stops.
+
+        Raises:
+            BridgeheadError: as `call`.
+        """
+        ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._kept.current().unary_stream(
+            rpc.path,
+            request_serializer=rpc.request.SerializeToString,
+            response_deserializer=rpc.response.FromString,
+        )
+        call = ask(rpc.encode_question(act, question))
+        try:
+            async for found in call:
+                yield rpc.decode_answer(found, question=question)
+        except grpc.aio.AioRpcError as error:
+            raise error_of_call(error) from error
+        finally:
+            call.cancel()
 
     async def get_status(self) -> NodeStatus:
         """Reads the state of the node and of its peers."""

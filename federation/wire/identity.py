@@ -14,13 +14,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
-from federation.wire.methods import Method, Side
+from federation.wire.methods import Method
+from federation.wire.rpc import Rpc, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,17 @@ class Caller:
     not_before: datetime
     not_after: datetime
 
+    @property
+    def agency(self) -> AgencyId:
+        """The agency that calls.
+
+        Raises:
+            UntrustedError: CALLER_SIDE when it is a node.
+        """
+        if not isinstance(self.identity, AgencyId):
+            raise UntrustedError("CALLER_SIDE", "expected a call by an agency of this province")
+        return self.identity
+
 
 _calling: ContextVar[Caller] = ContextVar("calling")
 
@@ -56,6 +69,18 @@ _calling: ContextVar[Caller] = ContextVar("calling")
 def enter_call(caller: Caller) -> None:
     """Makes the admitted caller known to the servicer that runs next in this task."""
     _calling.set(caller)
+
+
+def calling() -> Caller:
+    """Who calls.
+
+    Raises:
+        UntrustedError: CALLER_SIDE outside of an admitted call.
+    """
+    caller = _calling.get(None)
+    if caller is None:
+        raise UntrustedError("CALLER_SIDE", "expected an admitted call")
+    return caller
 
 
 def calling_node() -> NodeName:
@@ -112,7 +137,7 @@ def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Ca
     return caller
 
 
-def verify_method(caller: Caller, method: Method | None, side: Side) -> Method:
+def verify_method(caller: Caller, method: Method | Rpc[Any, Any] | None, side: Side) -> Method | Rpc[Any, Any]:
     """Verifies that this caller may call this RPC here; an RPC without a row is for nobody.
 
     Raises:

@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from federation.protocol.errors import BridgeheadError, CorruptError, StaleError, UnavailableError
 from federation.wire.identity import Gate, enter_call, verify_caller, verify_method
 from federation.wire.methods import METHODS, Method
+from federation.wire.rpc import Rpc
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 REGISTRY = CollectorRegistry(auto_describe=True)
@@ -137,7 +138,7 @@ def _admit(call: _Call, context: _Context) -> None:
     enter_call(caller)
 
 
-def _verify_deadline(call: _Call, method: Method, context: _Context) -> None:
+def _verify_deadline(call: _Call, method: Method | Rpc[Any, Any], context: _Context) -> None:
     left = context.time_remaining()
     call.deadline_left_seconds = left
     floor = method.floor_seconds

@@ -9,18 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
-MAX_MESSAGE_BYTES = 8 * 1024 * 1024
-"""The largest request or response, refused before it is parsed."""
-
-
-class Side(StrEnum):
-    """Which of a node's two gRPC ports: for the other provinces, or for its own agencies."""
-
-    PEER = "peer"
-    AGENCY = "agency"
+from federation.wire.rpc import Rpc, Side
+from federation.wire.table import RPCS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +37,16 @@ _PERMITS = "/federation.v1.PermitService/"
 _LOOKUPS = "/federation.v1.LookupService/"
 _OVERSIGHT = "/federation.v1.OversightService/"
 _CORRECTIONS = "/federation.v1.CorrectionService/"
-_REGISTERS = "/federation.v1.RegisterService/"
 _INTAKE = "/federation.v1.IntakeService/"
-_MARKET = frozenset({"market"})
 _READINGS = "/federation.v1.ReadingService/"
 _ERASURES = "/federation.v1.ErasureService/"
 _POLICE = frozenset({"police"})
 _AUDIT = frozenset({"audit"})
 _COUNTERS = frozenset({"service-hall", "police"})
 
-METHODS: Mapping[str, Method] = MappingProxyType(
+METHODS: Mapping[str, Method | Rpc[Any, Any]] = MappingProxyType(
     {
+        **{rpc.path: rpc for rpc in RPCS},
         "/federation.v1.ExchangeService/Submit": Method(sides=_PEER, floor_seconds=0.1),
         "/federation.v1.AgreementService/FetchAgreement": Method(sides=_BOTH),
         "/federation.v1.ReconciliationService/DigestRange": Method(sides=_PEER),
@@ -97,10 +89,6 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         _CORRECTIONS + "GrantCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "DenyCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
         _CORRECTIONS + "ExtendCorrection": Method(sides=_AGENCY, kinds=_COUNTERS, floor_seconds=0.1),
-        _REGISTERS + "RegisterVehicles": Method(sides=_AGENCY, kinds=_POLICE, floor_seconds=0.5),
-        _REGISTERS + "GetVehicle": Method(sides=_AGENCY, kinds=_POLICE),
-        _REGISTERS + "RegisterEnterprises": Method(sides=_AGENCY, kinds=_MARKET, floor_seconds=0.5),
-        _REGISTERS + "GetEnterprise": Method(sides=_AGENCY, kinds=_MARKET),
         "/federation.v1.NodeService/GetStatus": Method(sides=_AGENCY),
         "/federation.v1.AuditService/ListMessages": Method(sides=_AGENCY, kinds=frozenset({"audit"})),
         "/grpc.health.v1.Health/Check": Method(sides=_BOTH, floor_seconds=0.01),

@@ -27,9 +27,9 @@ from federation.v1 import (
     permit_service_pb2_grpc,
     reading_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
-    register_service_pb2_grpc,
     subject_service_pb2_grpc,
 )
+from federation.wire.bindings import Binding, generic_handlers
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
 from federation.wire.lookups.corrections.service import CorrectionService
@@ -37,10 +37,9 @@ from federation.wire.lookups.intake.service import IntakeService
 from federation.wire.lookups.oversight.service import OversightService
 from federation.wire.lookups.service import LookupService
 from federation.wire.lookups.subject import SubjectService
-from federation.wire.methods import MAX_MESSAGE_BYTES
-from federation.wire.registers.service import RegisterService
 from federation.wire.retention.erasure import ErasureService
 from federation.wire.retention.reading import ReadingService
+from federation.wire.rpc import MAX_MESSAGE_BYTES
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
 from federation.wire.services.exchange import ExchangeService
@@ -91,7 +90,6 @@ class AgencyServices:
     permits: PermitService
     lookups: LookupService
     oversight: OversightService
-    registers: RegisterService
     intake: IntakeService
     subjects: SubjectService
     corrections: CorrectionService
@@ -100,6 +98,7 @@ class AgencyServices:
     node: NodeService
     audit: AuditService
     agreement: AgreementService
+    bindings: tuple[Binding, ...]
 
 
 class RunningServer:
@@ -155,7 +154,6 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
     lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
     oversight_service_pb2_grpc.add_OversightServiceServicer_to_server(services.oversight, server)
-    register_service_pb2_grpc.add_RegisterServiceServicer_to_server(services.registers, server)
     intake_service_pb2_grpc.add_IntakeServiceServicer_to_server(services.intake, server)
     subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
     correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server(services.corrections, server)
@@ -164,6 +162,7 @@ async def start_agency_server(services: AgencyServices, *, gate: Gate, listener:
     node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
     audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
     agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
+    server.add_generic_rpc_handlers(generic_handlers(services.bindings))
     lookups = ("LookupService", "IntakeService", "OversightService", "ReadingService", "ErasureService")
     names = ("PermitService", *lookups, "RegisterService", "NodeService", "AuditService", "AgreementService")
     return await _start(server, listener, names=names)

@@ -9,8 +9,8 @@ from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName
+from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, KeptVersion
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer
-from federation.wire.registers.values import KeptVersion
 from federation.wire.values import Ruling
 from tests.cli.command_line import run
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
@@ -34,9 +34,9 @@ async def test_vehicle_and_enterprise_are_kept_asked_for_and_every_log_agrees(tm
         vehicle = replace(VEHICLE, keeper=found.application.holder.citizen_number)
         async with federation.client("zhejiang/330822/police") as police:
             elsewhere = replace(vehicle, plate="浙H·I0043", registered_division="330824")
-            kept = await police.registers.register_vehicles(act("vehicle.administration", "F07"), (vehicle, elsewhere))
+            kept = await police.call(REGISTER_VEHICLES, act("vehicle.administration", "F07"), (vehicle, elsewhere))
         async with federation.client("zhejiang/330822/market") as market:
-            await market.registers.register_enterprises(act("enterprise.administration", "F16"), (ENTERPRISE,))
+            await market.call(REGISTER_ENTERPRISES, act("enterprise.administration", "F16"), (ENTERPRISE,))
         assert isinstance(kept[0], KeptVersion)
         assert isinstance(kept[1], Ruling)
         await found.open_case()

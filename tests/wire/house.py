@@ -9,6 +9,8 @@ from pathlib import Path
 import grpc
 
 from federation.protocol.ids import NodeName
+from federation.wire.agency.registers import GET_ENTERPRISE, GET_VEHICLE, REGISTER_ENTERPRISES, REGISTER_VEHICLES
+from federation.wire.bindings import bind
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.identity import Gate
 from federation.wire.lookups.corrections.service import CorrectionFunctions, CorrectionService
@@ -16,10 +18,9 @@ from federation.wire.lookups.intake.service import IntakeService
 from federation.wire.lookups.oversight.service import OversightFunctions, OversightService
 from federation.wire.lookups.service import LookupFunctions, LookupService
 from federation.wire.lookups.subject import SubjectService
-from federation.wire.methods import Side
-from federation.wire.registers.service import RegisterFunctions, RegisterService
 from federation.wire.retention.erasure import ErasureFunctions, ErasureService
 from federation.wire.retention.reading import ReadingFunctions, ReadingService
+from federation.wire.rpc import Side
 from federation.wire.server import AgencyServices, Listener, PeerServices, start_agency_server, start_peer_server
 from federation.wire.services.agreement import AgreementService
 from federation.wire.services.audit import AuditService
@@ -117,11 +118,11 @@ class House:
             deny=functions.take_correction_step,
             extend=functions.take_correction_step,
         )
-        registers = RegisterFunctions(
-            register_vehicles=functions.register_rows,
-            get_vehicle=functions.get_registered,
-            register_enterprises=functions.register_rows,
-            get_enterprise=functions.get_registered,
+        bindings = (
+            _bind(REGISTER_VEHICLES, functions.register_rows),
+            _bind(GET_VEHICLE, functions.get_registered),
+            _bind(REGISTER_ENTERPRISES, functions.register_rows),
+            _bind(GET_ENTERPRISE, functions.get_registered),
         )
         erasures = ErasureFunctions(
             order=functions.order_erasure,
@@ -134,7 +135,7 @@ class House:
             lookups=LookupService(lookups),
             intake=IntakeService(intake_functions(functions)),
             oversight=OversightService(oversight),
-            registers=RegisterService(registers),
+            bindings=bindings,
             subjects=SubjectService(get_report=functions.get_report),
             corrections=CorrectionService(corrections),
             readings=ReadingService(ReadingFunctions(read=functions.read_lookup, trace=functions.trace_reading)),
@@ -192,3 +193,10 @@ class House:
         )
         async with grpc.aio.secure_channel(f"localhost:{port}", credentials, options=options) as channel:
             yield channel
+
+
+def _bind(rpc, answer):
+    async def handed(caller, act, question):
+        return await answer(caller.agency, act, question)
+
+    return bind(rpc, handed)

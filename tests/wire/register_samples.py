@@ -11,7 +11,7 @@ from federation.domain.permit import PermitUrn
 from federation.protocol.errors import NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
-from federation.wire.registers.values import KeptRecord, KeptVersion, RegisterReading
+from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisterReading
 from federation.wire.values import Ruling, ruling_of
 
 CITIZEN_NUMBER = "361123219003070012"

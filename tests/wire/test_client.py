@@ -12,6 +12,7 @@ from federation.domain.permit import PermitStatus, RevokeReason
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, parse_agency_id
+from federation.wire.agency.registers import GET_ENTERPRISE, GET_VEHICLE, REGISTER_ENTERPRISES, REGISTER_VEHICLES
 from federation.wire.client import AgencyClient, PeerClient
 from federation.wire.convert_permit import reading_from_pb, reading_to_pb
 from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionQuery, CorrectionStep
@@ -162,22 +163,22 @@ CALLS = [
         id="ExtendCorrection",
     ),
     pytest.param(
-        lambda c: c.registers.register_vehicles(ACT, (VEHICLE,)),
+        lambda c: c.call(REGISTER_VEHICLES, ACT, (VEHICLE,)),
         (POLICE, ACT, (VEHICLE,)),
         (KEPT,),
         id="RegisterVehicles",
     ),
     pytest.param(
-        lambda c: c.registers.get_vehicle(ACT, VEHICLE.plate), (POLICE, ACT, VEHICLE.plate), READING, id="GetVehicle"
+        lambda c: c.call(GET_VEHICLE, ACT, VEHICLE.plate), (POLICE, ACT, VEHICLE.plate), READING, id="GetVehicle"
     ),
     pytest.param(
-        lambda c: c.registers.register_enterprises(ACT, (ENTERPRISE, ENTERPRISE)),
+        lambda c: c.call(REGISTER_ENTERPRISES, ACT, (ENTERPRISE, ENTERPRISE)),
         (MARKET, ACT, (ENTERPRISE, ENTERPRISE)),
         ROWS[:2],
         id="RegisterEnterprises",
     ),
     pytest.param(
-        lambda c: c.registers.get_enterprise(ACT, ENTERPRISE.uscc),
+        lambda c: c.call(GET_ENTERPRISE, ACT, ENTERPRISE.uscc),
         (MARKET, ACT, ENTERPRISE.uscc),
         READING,
         id="GetEnterprise",

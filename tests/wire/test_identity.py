@@ -15,7 +15,8 @@ from federation.wire.identity import (
     verify_caller,
     verify_method,
 )
-from federation.wire.methods import Method, Side
+from federation.wire.methods import Method
+from federation.wire.rpc import Side
 from tests.wire.certificates import FEDERATION, NOW, Authority
 
 

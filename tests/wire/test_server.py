@@ -22,7 +22,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.protocol.receipt import Submission
 from federation.v1 import exchange_service_pb2, exchange_service_pb2_grpc
-from federation.wire.methods import Side
+from federation.wire.rpc import Side
 from federation.wire.server import Listener, PeerServices, start_peer_server
 from tests.wire.answers import DIGEST, FILES, RECEIPT, STATUS, SUBMISSION
 from tests.wire.certificates import FEDERATION, Authority

@@ -20,9 +20,9 @@ from federation.cli.registers.view import mask_fields
 from federation.domain.dossiers.register_policy import REGISTER_FUNCTION, REGISTER_PURPOSE
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.protocol.errors import BridgeheadError, NotFoundError
+from federation.wire.agency.registers import KeptVersion
 from federation.wire.client import AgencyClient
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer
-from federation.wire.registers.values import KeptVersion
 from federation.wire.values import Act
 
 OFFICER = "yushan-0902"

@@ -77,6 +77,7 @@ def show(
     """Show (查看) the enterprise that the own county keeps under a USCC."""
     from federation.cli.registers.desk import show_one
     from federation.domain.dossiers.dossier import DossierKind
+    from federation.wire.agency.registers import GET_ENTERPRISE
 
     code = uscc.strip().upper()
-    show_one(desk, DossierKind.ENTERPRISE, lambda client, act: client.registers.get_enterprise(act, code), full=full)
+    show_one(desk, DossierKind.ENTERPRISE, lambda client, act: client.call(GET_ENTERPRISE, act, code), full=full)

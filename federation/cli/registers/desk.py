@@ -25,14 +25,14 @@ from federation.cli.registers import view
 from federation.cli.registers.rows import Fact, RegisterForm
 from federation.domain.dossiers.register_policy import REGISTER_FUNCTION, REGISTER_PURPOSE
 from federation.protocol.errors import BridgeheadError
-from federation.wire.registers.values import KeptVersion
+from federation.wire.agency.registers import KeptVersion
 from federation.wire.values import Act, Ruling
 
 if TYPE_CHECKING:
     from federation.domain.dossiers.dossier import DossierKind
     from federation.protocol.ids import Realm
+    from federation.wire.agency.registers import RegisteredRow, RegisterReading
     from federation.wire.client import AgencyClient
-    from federation.wire.registers.values import RegisteredRow, RegisterReading
 
 
 def register_one(desk: Desk, form: RegisterForm[Fact], texts: Mapping[str, str | None]) -> None:

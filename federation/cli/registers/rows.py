@@ -21,13 +21,13 @@ from federation.domain.dossiers.enterprise import Enterprise, parse_enterprise, 
 from federation.domain.dossiers.plate import normalise_plate
 from federation.domain.dossiers.vehicle import Vehicle, parse_vehicle, verify_vehicle
 from federation.protocol.errors import MalformedError
+from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, RegisteredRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from federation.protocol.ids import Realm
     from federation.wire.client import AgencyClient
-    from federation.wire.registers.values import RegisteredRow
     from federation.wire.values import Act
 
 Fact = TypeVar("Fact", Vehicle, Enterprise)
@@ -115,12 +115,12 @@ VEHICLES: Final = RegisterForm(
     columns=_columns(words.VEHICLE_COLUMNS, optional=frozenset({"plate_class", "status", "permit", "sealed"})),
     parse=parse_vehicle_row,
     judge=lambda vehicle, realm, today: verify_vehicle(vehicle, realm, today=today),
-    send=lambda client, act, rows: client.registers.register_vehicles(act, rows),
+    send=lambda client, act, rows: client.call(REGISTER_VEHICLES, act, tuple(rows)),
 )
 ENTERPRISES: Final = RegisterForm(
     kind=DossierKind.ENTERPRISE,
     columns=_columns(words.ENTERPRISE_COLUMNS, optional=frozenset({"status"})),
     parse=parse_enterprise_row,
     judge=lambda enterprise, realm, today: verify_enterprise(enterprise, realm, today=today),
-    send=lambda client, act, rows: client.registers.register_enterprises(act, rows),
+    send=lambda client, act, rows: client.call(REGISTER_ENTERPRISES, act, tuple(rows)),
 )

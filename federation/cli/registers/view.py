@@ -19,7 +19,7 @@ from federation.domain.dossiers.texts import is_citizen_number
 
 if TYPE_CHECKING:
     from federation.cli.output import JsonOut
-    from federation.wire.registers.values import KeptRecord
+    from federation.wire.agency.registers import KeptRecord
 
 _NUMBERS: Final = ("citizen_number", "keeper", "representative_number")
 _DIVISIONS: Final = frozenset({"registered_division", "division"})

@@ -82,6 +82,7 @@ def show(
     from federation.cli.registers.desk import show_one
     from federation.domain.dossiers.dossier import DossierKind
     from federation.domain.dossiers.plate import normalise_plate
+    from federation.wire.agency.registers import GET_VEHICLE
 
     written = normalise_plate(plate.strip())
-    show_one(desk, DossierKind.VEHICLE, lambda client, act: client.registers.get_vehicle(act, written), full=full)
+    show_one(desk, DossierKind.VEHICLE, lambda client, act: client.call(GET_VEHICLE, act, written), full=full)

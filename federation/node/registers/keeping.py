@@ -21,68 +21,58 @@ from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts, verify_ve
 from federation.domain.lookup_policy import DossierFacts
 from federation.domain.permit import PermitStatus, status_on
 from federation.domain.uscc import verify_uscc
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
-from federation.node.node import Node
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.permits.records import find_own_permit, find_request_record, put_request_answer
 from federation.node.registers.records import ENTERPRISES, VEHICLES, Form, Kept, list_kept, put_kept
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
-from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.registers.values import KeptRecord, KeptVersion, RegisteredRow, RegisterReading
-from federation.wire.values import Act, Ruling
+from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisteredRow, RegisterReading
+from federation.wire.values import Ruling
 
 _Fact = TypeVar("_Fact", Vehicle, Enterprise)
 _WORKING = frozenset({PermitStatus.VALID, PermitStatus.ENDORSEMENT_OPEN})
 
 
-async def register_vehicles(
-    node: Node, vehicles: Sequence[Vehicle], *, caller: AgencyId, act: Act
-) -> tuple[RegisteredRow, ...]:
+async def register_vehicles(errand: Errand, vehicles: Sequence[Vehicle]) -> tuple[RegisteredRow, ...]:
     """Registers vehicles of the caller's county, or what changed of them, each judged by itself.
 
     Raises:
         ConflictError: REQUEST_ID_REUSED when the id came with other vehicles before.
         UnavailableError: nothing was written; the same request may be sent again.
     """
-    errand = begin_errand(node, caller, act)
     return await _register(errand, VEHICLES, vehicles, verify=partial(_verify_vehicle, errand))
 
 
-async def register_enterprises(
-    node: Node, enterprises: Sequence[Enterprise], *, caller: AgencyId, act: Act
-) -> tuple[RegisteredRow, ...]:
+async def register_enterprises(errand: Errand, enterprises: Sequence[Enterprise]) -> tuple[RegisteredRow, ...]:
     """Registers enterprises of the caller's county, or what changed of them, each judged by itself.
 
     Raises:
         ConflictError: REQUEST_ID_REUSED when the id came with other enterprises before.
         UnavailableError: nothing was written; the same request may be sent again.
     """
-    errand = begin_errand(node, caller, act)
     return await _register(errand, ENTERPRISES, enterprises, verify=partial(_verify_enterprise, errand))
 
 
-async def get_vehicle(node: Node, plate: str, *, caller: AgencyId, act: Act) -> RegisterReading:
+async def get_vehicle(errand: Errand, plate: str) -> RegisterReading:
     """Reads what the caller's county keeps under a plate, with the fields that policy gives.
 
     Raises:
         MalformedError: PLATE_* and REAL_PLATE_IN_DEMO.
         NotFoundError: REGISTER_UNKNOWN when the county keeps no such vehicle.
     """
-    errand = begin_errand(node, caller, act)
-    kept = list_kept(node.database, VEHICLES, parse_plate(plate, errand.in_force.agreement.realm))
+    kept = list_kept(errand.node.database, VEHICLES, parse_plate(plate, errand.in_force.agreement.realm))
     return await _read(errand, VEHICLES, kept)
 
 
-async def get_enterprise(node: Node, uscc: str, *, caller: AgencyId, act: Act) -> RegisterReading:
+async def get_enterprise(errand: Errand, uscc: str) -> RegisterReading:
     """Reads the enterprise that the caller's county keeps under a USCC, with the fields that policy gives.
 
     Raises:
         MalformedError: USCC_* and REAL_USCC_IN_DEMO.
         NotFoundError: REGISTER_UNKNOWN when the county keeps no such enterprise.
     """
-    errand = begin_errand(node, caller, act)
-    kept = list_kept(node.database, ENTERPRISES, verify_uscc(uscc, errand.in_force.agreement.realm))
+    kept = list_kept(errand.node.database, ENTERPRISES, verify_uscc(uscc, errand.in_force.agreement.realm))
     return await _read(errand, ENTERPRISES, kept)
 
 

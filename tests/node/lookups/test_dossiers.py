@@ -19,6 +19,7 @@ from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts
 from federation.domain.lookup.asking import FetchItem, Outcome, parse_selector, step_up_bytes
 from federation.domain.synthetic import synthetic_uscc
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
@@ -100,9 +101,9 @@ async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> As
     async with running_rig(folder) as rig:
         rig.start_delivery()
         node = rig[ZHEJIANG]
-        await keeping.register_vehicles(node, [VEHICLE], caller=POLICE, act=act("vehicle.administration", "F07"))
+        await keeping.register_vehicles(begin_errand(node, POLICE, act("vehicle.administration", "F07")), [VEHICLE])
         market = act("enterprise.administration", "F16")
-        await keeping.register_enterprises(node, [ENTERPRISE], caller=MARKET, act=market)
+        await keeping.register_enterprises(begin_errand(node, MARKET, market), [ENTERPRISE])
         question = CaseQuestion(
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset(PURPOSES),
             days=30, leader="leader-1",

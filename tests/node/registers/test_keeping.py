@@ -10,6 +10,7 @@ import pytest
 
 from federation.domain.dossiers.vehicle import VehicleStatus
 from federation.domain.synthetic import synthetic_uscc
+from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.registers import keeping
 from federation.node.registers.records import ENTERPRISES, VEHICLES, find_kept, list_kept
@@ -17,7 +18,7 @@ from federation.protocol.errors import ConflictError, MalformedError, NotFoundEr
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.store.log.reader import load_head
 from federation.store.outbox import count_pending
-from federation.wire.registers.values import KeptVersion
+from federation.wire.agency.registers import KeptVersion
 from federation.wire.values import Ruling
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act, application, running_rig
@@ -28,7 +29,7 @@ F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16
 
 
 async def register(node, *vehicles, caller: AgencyId = POLICE, request_id: str | None = None):
-    return await keeping.register_vehicles(node, vehicles, caller=caller, act=act(*F07, request_id=request_id))
+    return await keeping.register_vehicles(begin_errand(node, caller, act(*F07, request_id=request_id)), vehicles)
 
 
 async def test_register_keeps_each_change_as_a_version_and_sends_nothing(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ async def test_register_by_others_or_for_other_purposes_is_refused_and_logged(
         node = rig[ZHEJIANG]
         before = load_head(node.database).size
 
-        (row,) = await keeping.register_vehicles(node, [VEHICLE], caller=caller, act=act(*purpose))
+        (row,) = await keeping.register_vehicles(begin_errand(node, caller, act(*purpose)), [VEHICLE])
 
         assert isinstance(row, Ruling)
         assert row.policies == (policy,)
@@ -149,18 +150,18 @@ async def test_enterprise_is_kept_and_read_by_its_market_regulator(tmp_path: Pat
     """The market regulator registers and reads; the police of the county do not read that register."""
     async with running_rig(tmp_path) as rig:
         node = rig[ZHEJIANG]
-        (row,) = await keeping.register_enterprises(node, [ENTERPRISE], caller=MARKET, act=act(*F16))
+        (row,) = await keeping.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
         assert row == KeptVersion(id="urn:enterprise:330822:000001", version=1)
         assert len(list_kept(node.database, ENTERPRISES, ENTERPRISE.uscc)) == 1
 
-        found = await keeping.get_enterprise(node, ENTERPRISE.uscc, caller=MARKET, act=act(*F16))
+        found = await keeping.get_enterprise(begin_errand(node, MARKET, act(*F16)), ENTERPRISE.uscc)
         assert found.records[0].version == row
         assert found.records[0].fields["legal_representative"] == ENTERPRISE.legal_representative
-        denied = await keeping.get_enterprise(node, ENTERPRISE.uscc, caller=POLICE, act=act(*F07))
+        denied = await keeping.get_enterprise(begin_errand(node, POLICE, act(*F07)), ENTERPRISE.uscc)
         assert (denied.records, denied.decision.allowed) == ((), False)
         other = synthetic_uscc("330822", 99).value
         with pytest.raises(NotFoundError, match="REGISTER_UNKNOWN"):
-            await keeping.get_enterprise(node, other, caller=MARKET, act=act(*F16))
+            await keeping.get_enterprise(begin_errand(node, MARKET, act(*F16)), other)
 
 
 async def test_vehicle_of_another_county_is_not_told_to_be_there(tmp_path: Path) -> None:
@@ -168,13 +169,13 @@ async def test_vehicle_of_another_county_is_not_told_to_be_there(tmp_path: Path)
     async with running_rig(tmp_path) as rig:
         node = rig[ZHEJIANG]
         await register(node, VEHICLE)
-        read = await keeping.get_vehicle(node, VEHICLE.plate, caller=POLICE, act=act(*F07))
+        read = await keeping.get_vehicle(begin_errand(node, POLICE, act(*F07)), VEHICLE.plate)
         assert read.records[0].fields["keeper"] == VEHICLE.keeper
         for plate in (VEHICLE.plate, "浙H·I9999"):
             with pytest.raises(NotFoundError, match="REGISTER_UNKNOWN"):
-                await keeping.get_vehicle(node, plate, caller=KAIHUA, act=act(*F07))
+                await keeping.get_vehicle(begin_errand(node, KAIHUA, act(*F07)), plate)
         with pytest.raises(MalformedError, match="PLATE_FORM"):
-            await keeping.get_vehicle(node, "浙HI0042", caller=POLICE, act=act(*F07))
+            await keeping.get_vehicle(begin_errand(node, POLICE, act(*F07)), "浙HI0042")
 
 
 async def test_registers_lie_sealed_and_are_not_shared(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ async def test_registers_lie_sealed_and_are_not_shared(tmp_path: Path) -> None:
         rig.start_delivery()
         node = rig[ZHEJIANG]
         await register(node, VEHICLE)
-        await keeping.register_enterprises(node, [ENTERPRISE], caller=MARKET, act=act(*F16))
+        await keeping.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
         await rig.drain()
 
         assert list_kept(rig[JIANGXI].database, VEHICLES, VEHICLE.plate) == []

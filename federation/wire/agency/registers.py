@@ -1,0 +1,72 @@
+"""The registers of vehicles and enterprises.
+
+Whether a plate, a USCC or a keeper is one of its realm is the domain's to judge, for only the node knows its realm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from federation.domain.dossiers.enterprise import Enterprise
+from federation.domain.dossiers.vehicle import Vehicle
+from federation.protocol.errors import BridgeheadError
+from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc
+from federation.wire.values import Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptVersion:
+    """Which version of which record holds what was registered."""
+
+    id: str
+    version: int
+
+
+RegisteredRow: TypeAlias = KeptVersion | Ruling | BridgeheadError
+"""What one row came to: kept so, refused by policy, or not to be judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRecord:
+    """One record of a register with the fields that policy gives, as text."""
+
+    version: KeptVersion
+    fields: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Hides whom it is about: the names of the fields only."""
+        return f"KeptRecord({self.version.id}, {sorted(self.fields)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterReading:
+    """What policy said, and the records found under one plate or USCC; none when refused."""
+
+    decision: Ruling
+    records: tuple[KeptRecord, ...] = ()
+
+
+REGISTER_VEHICLES: Final = Rpc(
+    name="RegisterService/RegisterVehicles",
+    question=tuple[Vehicle, ...],
+    answer=tuple[RegisteredRow, ...],
+    kinds=POLICE,
+    floor_seconds=IMPORTS,
+    counted=len,
+)
+GET_VEHICLE: Final = Rpc(name="RegisterService/GetVehicle", question=str, answer=RegisterReading, kinds=POLICE)
+"""The question is a plate."""
+REGISTER_ENTERPRISES: Final = Rpc(
+    name="RegisterService/RegisterEnterprises",
+    question=tuple[Enterprise, ...],
+    answer=tuple[RegisteredRow, ...],
+    kinds=MARKET,
+    floor_seconds=IMPORTS,
+    counted=len,
+)
+GET_ENTERPRISE: Final = Rpc(name="RegisterService/GetEnterprise", question=str, answer=RegisterReading, kinds=MARKET)
+"""The question is a USCC."""
+
+RPCS: Final = (REGISTER_VEHICLES, GET_VEHICLE, REGISTER_ENTERPRISES, GET_ENTERPRISE)

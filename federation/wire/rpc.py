@@ -1,0 +1,171 @@
+# ruff: noqa: ANN401 - values of any class, messages of either make
+"""One line an RPC: its name, question and answer, who may call it where, its shortest deadline, whose key signs it.
+
+The lines stand in `wire/agency/` and `wire/peer.py`; `wire/table.py` has them all. Both ports, both clients and the
+gate read them; an RPC that no port binds is offered to nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from google.protobuf.message_factory import GetMessageClass
+
+from federation.protocol.errors import MalformedError
+from federation.wire.pb import ACT, Codec, Step, declare, pair
+from federation.wire.values import Act, Ruling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+PACKAGE: Final = "federation.v1"
+MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
+"""The largest request or response, refused before it is parsed."""
+
+
+class Side(StrEnum):
+    """Which of a node's two gRPC ports: for the other provinces, or for its own agencies."""
+
+    PEER = "peer"
+    AGENCY = "agency"
+
+
+class OwnKey(StrEnum):
+    """Whether the officer's own key signs the question, besides the certificate of the agency.
+
+    `sometimes`: the question has room for a signature, and what is asked decides.
+    """
+
+    NEVER = "never"
+    SOMETIMES = "sometimes"
+    ALWAYS = "always"
+
+
+AGENCY: Final = frozenset({Side.AGENCY})
+PEER: Final = frozenset({Side.PEER})
+BOTH: Final = AGENCY | PEER
+POLICE: Final = frozenset({"police"})
+COUNTERS: Final = frozenset({"service-hall", "police"})
+MARKET: Final = frozenset({"market"})
+AUDIT: Final = frozenset({"audit"})
+
+READS: Final = 0.05
+WRITES: Final = 0.1
+IMPORTS: Final = 0.5
+"""Deadline floors in seconds: with less left the work would be thrown away."""
+
+
+declare(Ruling, unsent=frozenset({"errors", "by_desk"}))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rpc(Generic[Q, A]):
+    """One RPC. Every one is idempotent: by the statement's id, `request_id`, or import id and chunk.
+
+    `kinds` are the kinds of agency that may call it, None for every one of the node's own province. `floor_seconds` is
+    the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `counted` tells
+    how many answers a question wants, one for each and in order.
+    """
+
+    name: str
+    question: type[Q]
+    answer: type[A]
+    sides: frozenset[Side] = AGENCY
+    kinds: frozenset[str] | None = None
+    floor_seconds: float | None = READS
+    signed: OwnKey = OwnKey.NEVER
+    stream: bool = False
+    counted: Callable[[Q], int] | None = None
+
+    @property
+    def service(self) -> str:
+        """The full name of its service."""
+        return f"{PACKAGE}.{self.name.partition('/')[0]}"
+
+    @cached_property
+    def has_act(self) -> bool:
+        """Whether a request says who acts."""
+        return ACT in self.request.DESCRIPTOR.fields_by_name
+
+    @cached_property
+    def path(self) -> str:
+        """The name that gRPC calls it by."""
+        return f"/{PACKAGE}.{self.name}"
+
+    @cached_property
+    def method(self) -> Any:
+        """What the proto files say of it; its generated module is imported on first use."""
+        service, _, method = self.name.partition("/")
+        words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in service)
+        module = import_module(f"{PACKAGE}{words.replace('_', '.', 1)}_pb2")
+        found: Any = module.DESCRIPTOR.services_by_name[service].methods_by_name[method]
+        return found
+
+    @cached_property
+    def request(self) -> type[Message]:
+        """The message of the question."""
+        return GetMessageClass(self.method.input_type)
+
+    @cached_property
+    def response(self) -> type[Message]:
+        """The message of the answer."""
+        return GetMessageClass(self.method.output_type)
+
+    def encode_question(self, act: Act | None, question: Q) -> Message:
+        """The request that carries a question and who asks it."""
+        made: Message = _convert(self._codecs[0].out, question)
+        if act is not None:
+            getattr(made, ACT).CopyFrom(_convert(self._act.out, act))
+        return made
+
+    def decode_question(self, request: Message) -> tuple[Act | None, Q]:
+        """Who asks, None for an RPC that does not say, and what.
+
+        Raises:
+            MalformedError: as `pb.from_pb`.
+        """
+        if not self.has_act:
+            return None, _convert(self._codecs[0].back, request)
+        if not request.HasField(ACT):
+            raise MalformedError("FIELD_MISSING", f"expected {ACT!r}", field=ACT)
+        return _convert(self._act.back, getattr(request, ACT)), _convert(self._codecs[0].back, request)
+
+    def encode_answer(self, answer: A) -> Message:
+        """The response that carries an answer."""
+        made: Message = _convert(self._codecs[1].out, answer)
+        return made
+
+    def decode_answer(self, response: Message, *, question: Q) -> A:
+        """The answer to a question.
+
+        Raises:
+            MalformedError: as `pb.from_pb`; ANSWER_COUNT when there is not one for each.
+        """
+        answer: A = _convert(self._codecs[1].back, response)
+        if self.counted is not None:
+            expected, got = self.counted(question), len(answer)  # type: ignore[arg-type]  # counted answers are tuples
+            if got != expected:
+                raise MalformedError("ANSWER_COUNT", f"expected {expected} answers, got {got}")
+        return answer
+
+    @cached_property
+    def _codecs(self) -> tuple[Codec, Codec]:
+        return pair(self.question, self.request), pair(self.answer, self.response)
+
+    @cached_property
+    def _act(self) -> Codec:
+        act: Any = self.request.DESCRIPTOR.fields_by_name[ACT]
+        return pair(Act, GetMessageClass(act.message_type))
+
+
+def _convert(step: Step | None, value: Any) -> Any:
+    return value if step is None else step(value)
