@@ -19,7 +19,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
 
 class MessageRecord(NamedTuple):
-    """What two sides must agree on about one message. Digests are raw; an absent one is 32 zero bytes."""
+    """What both sides must agree on about one message. Digests are raw; an absent one is 32 zero bytes."""
 
     seq: int
     log_index: int
@@ -37,17 +37,14 @@ class MessageColumn:
     __slots__ = ("_ordered", "_packed", "_seqs")
 
     def __init__(self) -> None:
-        """Starts empty."""
         self._packed = bytearray()
         self._seqs = array("Q")
         self._ordered = True
 
     def __len__(self) -> int:
-        """Records in the column."""
         return len(self._seqs)
 
     def append(self, record: MessageRecord) -> None:
-        """Appends a record at the end."""
         if self._seqs and record.seq < self._seqs[-1]:
             self._ordered = False
         self._packed += _RECORD.pack(*record)
@@ -62,12 +59,11 @@ class MessageColumn:
 
 
 def pack_digest(digest: str | None) -> bytes:
-    """The raw form of a hex digest in a record."""
+    """Returns the raw form of a hex digest, as records hold it."""
     return _NO_DIGEST if digest is None else bytes.fromhex(digest)
 
 
 def pack_time(time: datetime) -> int:
-    """Milliseconds since 1970."""
     return (time - _EPOCH) // _MILLISECOND
 
 

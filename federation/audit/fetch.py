@@ -39,7 +39,7 @@ READ_AHEAD = 16
 
 
 class LogSource(Protocol):
-    """Where the published files of one node come from: its HTTP read side, or a directory."""
+    """Reads the published files of one node: from its HTTP read side, or from a directory."""
 
     async def checkpoint(self) -> bytes:
         """Fetches the signed head.
@@ -74,15 +74,12 @@ class DirectorySource:
     path: Path
 
     async def checkpoint(self) -> bytes:
-        """Reads `checkpoint`."""
         return self._read("checkpoint")
 
     async def load(self, tile: Tile) -> bytes:
-        """Reads `tile/...`."""
         return self._read(str(tile))
 
     async def cosigned(self, origin: str) -> bytes:
-        """Reads `<hex SHA-256 of the origin>/checkpoint`."""
         return self._read(f"{sha256(origin.encode()).hexdigest()}/checkpoint")
 
     def _read(self, name: str) -> bytes:
@@ -222,7 +219,7 @@ async def fetch_proven(source: LogSource, log: Vkey, index: int) -> ProvenEntry:
 
 
 def _tiles_of_proof(index: int, size: int) -> frozenset[Tile]:
-    """Which tiles the proof of a leaf is built from: asks for it once with hashes that do not matter."""
+    """Returns the tiles that a leaf's proof is built from: the proof is built once with hashes that do not matter."""
     wanted: list[Tile] = []
 
     def note_tiles(nodes: Sequence[Node]) -> list[bytes]:

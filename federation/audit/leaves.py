@@ -30,7 +30,7 @@ _EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.RE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What an audit holds the logs against. `in_flight_age` is how old a message may be without an answer."""
+    """The rules of one audit. `in_flight_age` is how old a message may be without an answer."""
 
     federation: str
     realm: Realm
@@ -57,7 +57,7 @@ def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | 
 
 
 def broken_rules(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[tuple[Code, str]]:
-    """Gives every rule that a leaf breaks by what it says itself, as code and sentence."""
+    """Yields each rule that a leaf breaks by itself, as code and sentence."""
     if leaf.federation != rules.federation or leaf.realm != rules.realm:
         yield Code.LEAF_FOREIGN, f"expected {rules.federation}/{rules.realm}, got {leaf.federation}/{leaf.realm}"
     if leaf.time > rules.now + rules.clock_tolerance:
@@ -112,7 +112,7 @@ def _unlawful_erasure(leaf: Leaf) -> Iterator[str]:
 
 
 def is_unanswered(leaf: Leaf) -> bool:
-    """Whether a leaf says that a request which was delivered found no answer in its time."""
+    """Returns whether a leaf says that a request which was delivered was not answered in its time."""
     return leaf.kind is LeafKind.EXPIRED and leaf.reason == NOT_ANSWERED
 
 
@@ -125,7 +125,6 @@ class LeafReader:
     """Reads the leaves of one log in order: each by itself, and each against those before it."""
 
     def __init__(self, node: NodeName, rules: Rules, findings: Findings) -> None:
-        """Starts before the first leaf."""
         self.kinds: Counter[LeafKind] = Counter()
         self.sent: dict[Pair, MessageColumn] = {}
         self.decided: dict[Pair, MessageColumn] = {}

@@ -98,7 +98,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """Whether the audit fails by it."""
+        """`error` when the audit fails by it."""
         return Severity.WARNING if self.code in WARNINGS else Severity.ERROR
 
 
@@ -106,7 +106,6 @@ class Findings:
     """The findings about one node while a check runs."""
 
     def __init__(self, node: NodeName) -> None:
-        """Starts without any."""
         self._node = node
         self._kept: list[Finding] = []
         self._counts: Counter[Code] = Counter()
@@ -118,7 +117,7 @@ class Findings:
             self._kept.append(Finding(code=code, node=self._node, index=index, sentence=sentence))
 
     def all(self) -> tuple[Finding, ...]:
-        """All that was kept, and one more a code for those that were only counted."""
+        """Returns what was kept, and one more finding a code for those that were only counted."""
         more = (
             Finding(code=code, node=self._node, index=None, sentence=f"and {count - MAX_OF_A_CODE} more of this kind")
             for code, count in self._counts.items()
@@ -190,12 +189,11 @@ class Report:
 
     @property
     def errors(self) -> int:
-        """Findings that contradict something."""
         return sum(finding.severity is Severity.ERROR for finding in self.findings)
 
     @property
     def passed(self) -> bool:
-        """Whether every log was reached, read whole, and contradicted by nothing."""
+        """True when every log was reached, read whole, and contradicted by nothing."""
         return not self.unreachable and not self.errors and all(line.complete for line in self.logs)
 
 

@@ -45,7 +45,7 @@ OnRead: TypeAlias = Callable[[NodeName, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How deep an audit looks. With `leaves` off only the trees are verified; `tiles` compares the log's tiles too."""
+    """The depth of an audit. With `leaves` off only the trees are verified; `tiles` compares the log's tiles too."""
 
     tiles: bool = True
     leaves: bool = True
@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What is audited: the agreement, where each member's log is read, who may list messages, what was seen before."""
+    """One audit's inputs: the agreement, each member's log, who may list messages, the heads remembered by origin."""
 
     agreement: Agreement
     sources: Mapping[NodeName, LogSource]
@@ -78,8 +78,6 @@ async def audit_federation(audit: Audit, *, on_read: OnRead = lambda _node, _rea
 
 
 class _Run:
-    """One audit while it runs."""
-
     def __init__(self, audit: Audit, on_read: OnRead) -> None:
         self._audit = audit
         self._on_read = on_read
@@ -197,7 +195,7 @@ class _Run:
         self._accounts[node] = check.finish()
 
     def _seen_heads(self, node: NodeName) -> list[SeenHead]:
-        """Every head that the log signed for anyone, each once; the published one is compared by itself."""
+        """Returns every head that the log signed for anyone, each once, without the published one."""
         heads = [head.seen for head in self._heads[node][:-1]]
         heads += [head for listing in self._listings if listing.pair.recipient == node for head in listing.heads]
         return list({(head.size, head.root): head for head in heads if head is not None}.values())
@@ -285,6 +283,6 @@ def save_remembered(path: Path, notes: Mapping[str, bytes]) -> None:
 
 
 def _next_page(page: MessagePage, after_seq: int) -> int | None:
-    """Where the next page starts; a node that sends us in circles ends the listing."""
+    """Returns where the next page starts, None at the end; a node that sends us in circles ends the listing."""
     following = page.next_after_seq
     return following if following is not None and following > after_seq else None

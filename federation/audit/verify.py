@@ -65,12 +65,12 @@ def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datet
 
 
 def enough_witnesses(agreement: Agreement) -> int:
-    """How many witnesses make a split view impossible while one node is dishonest: 3 of 4."""
+    """Returns how many witnesses exclude a split view while one node is dishonest: 3 of 4."""
     return len(agreement.members) // 2 + 1
 
 
 def witnessed_size(heads: Iterable[HeadAccount], agreement: Agreement) -> tuple[int, int]:
-    """Counts the witnesses that cosigned any of a log's heads, and gives the size that enough of them cover."""
+    """Returns how many witnesses cosigned any of a log's heads, and the size that enough of them cover."""
     newest: dict[NodeName, int] = {}
     for head in heads:
         for witness in head.witnesses if head.checkpoint else ():

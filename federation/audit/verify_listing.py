@@ -31,7 +31,7 @@ REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingAccount:
-    """What one node lists of one ordered pair, verified by itself; `heads` are those of the receiver's log.
+    """One node's listing of one ordered pair, verified by itself; `heads` are those of the receiver's log.
 
     `listed_time` is when the listing began: what was logged later need not be on it. `receipted` are the numbers for
     which a receipt verified, `replies` the numbers of replies with the digest of the request that each cites.
@@ -81,7 +81,6 @@ class ListingCheck:
             self._append_receipt(listed, envelope.digest, listed.receipt)
 
     def finish(self) -> ListingAccount:
-        """Returns what the node lists."""
         return ListingAccount(
             node=self._node,
             pair=self._pair,

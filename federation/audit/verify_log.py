@@ -36,7 +36,7 @@ class SeenHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogAccount:
-    """What one log says after its verification. `complete`: every entry was read and the root is the signed one."""
+    """One log after its verification. `complete`: every entry was read and the root is the signed one."""
 
     node: NodeName
     head: Checkpoint
@@ -72,7 +72,6 @@ class LogCheck:
     """Verifies one log while its bundles come in, in order."""
 
     def __init__(self, task: LogTask, rules: Rules) -> None:
-        """Starts before the first entry."""
         self._task = task
         self._findings = Findings(task.node)
         self._edge = CompactRange()

@@ -57,8 +57,6 @@ def compare_pair(
 
 
 class _Comparison:
-    """One pair while it is compared."""
-
     def __init__(
         self, pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] | None
     ) -> None:
@@ -85,7 +83,7 @@ class _Comparison:
         self._add(Code.SEQUENCE_REPEATED, self._receiver, record, "the receiver decided this number more than once")
 
     def judge_unsent(self, decided: MessageRecord | None) -> None:
-        """What was decided within the settled size was sent before the sender's head was fetched."""
+        """Reports what was decided and never sent, within the settled size: up to there the sender's head is newer."""
         if decided is not None and self._sender.complete and decided.log_index < self._receiver.settled_size:
             sentence = f"{self._receiver.node} decided it, and {self._sender.node} never logged that it was sent"
             self._add(Code.MESSAGE_UNSENT, self._receiver, decided, sentence)

@@ -52,12 +52,10 @@ BOOT_SECONDS = 2.0
 
 
 def utc_now() -> datetime:
-    """The machine's clock, in UTC."""
     return datetime.now(UTC)
 
 
 def no_crash(step: str) -> None:
-    """The crash point of a node that nobody is testing: nothing happens."""
     del step
 
 

@@ -16,7 +16,6 @@ SOFTWARE_VERSION = "0.1.0"
 
 
 def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeStatus:
-    """Reads the state of this node now."""
     agreement, now = node.trust.in_force.agreement, node.now()
     waiting = count_pending(node.database)
     peers = tuple(

@@ -94,7 +94,7 @@ async def _put_in_force(node: Node, home: Path, found: Agreement) -> None:
 
 
 def _verify_newer(found: Agreement, current: Agreement) -> None:
-    """What lies on disk was verified by itself; a disk that was set back must not set back what is in force.
+    """Refuses an agreement older than the one in force: a disk that was set back must not set that back.
 
     Raises:
         StaleError: AGREEMENT_ROLLBACK.

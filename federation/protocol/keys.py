@@ -82,12 +82,10 @@ class PublicKey:
 
 
 class Signer(Protocol):
-    """What holds a private key: a key file here, a hardware module elsewhere."""
+    """A holder of a private key: a key file here, a hardware module elsewhere."""
 
     @property
-    def public_key(self) -> PublicKey:
-        """The key under which the signatures verify."""
-        ...
+    def public_key(self) -> PublicKey: ...
 
     def sign(self, message: bytes) -> bytes:
         """Signs the exact bytes: 64 bytes for Ed25519, canonical DER for ECDSA."""
@@ -112,7 +110,6 @@ class Ed25519Signer:
 
     @property
     def public_key(self) -> PublicKey:
-        """The key under which the signatures verify."""
         return self._public_key
 
     def sign(self, message: bytes) -> bytes:
@@ -143,7 +140,6 @@ class P256Signer:
 
     @property
     def public_key(self) -> PublicKey:
-        """The key under which the signatures verify."""
         return self._public_key
 
     def sign(self, message: bytes) -> bytes:
@@ -168,7 +164,6 @@ def parse_public_key(text: str) -> PublicKey:
 
 
 def format_public_key(public_key: PublicKey) -> str:
-    """Formats a key as `parse_public_key` reads it."""
     return f"{public_key.suite.value}:{format_base64(public_key.key)}"
 
 

@@ -168,7 +168,7 @@ def refresh(home: Path, keyring: Keyring, now: datetime, *, lifetime: timedelta 
 def refreshed_files(
     files: AgreementFiles, previous: Agreement | None, keyring: Keyring, *, now: datetime, lifetime: timedelta
 ) -> AgreementFiles:
-    """Gives the same targets under a new snapshot and timestamp, signed with this node's freshness keys.
+    """Returns the same targets under a new snapshot and timestamp, signed with this node's freshness keys.
 
     Raises:
         NotFoundError: KEY_MISSING when the home holds no freshness key.

@@ -62,7 +62,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an operator wants to know of a certificate. The serial is lower-case hex, as in revocation lists."""
+    """Names, serial and end of a certificate. The serial is lower-case hex, as in revocation lists."""
 
     uris: tuple[str, ...]
     serial: str
@@ -107,7 +107,7 @@ def issue_agency_client(
 
 
 def parse_facts(certificate: bytes) -> Facts:
-    """Parses what an operator wants to know out of a certificate in PEM.
+    """Parses a certificate in PEM.
 
     Raises:
         MalformedError: CERTIFICATE when it is no certificate with a SAN.
@@ -210,7 +210,7 @@ def _key_usage(*, authority: bool) -> x509.KeyUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideFiles:
-    """Where one side of a node keeps its authority's certificate, its own and its private key, all PEM."""
+    """The files of one side of a node: its authority's certificate, its own and its private key, all PEM."""
 
     authority: Path
     certificate: Path
@@ -219,7 +219,7 @@ class SideFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgencyProfile:
-    """How an agency's program reaches its node; loaded paths are joined to the profile's folder."""
+    """The way from an agency's program to its node; loaded paths are joined to the profile's folder."""
 
     federation: str
     agency: AgencyId

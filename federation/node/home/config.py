@@ -24,7 +24,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class NodeSettings(BaseSettings):
-    """What one province decides for its own machine. All else is in the agreement."""
+    """The settings that a province decides for its own machine. All else is in the agreement."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix="BRIDGEHEAD_")
 
@@ -75,7 +75,6 @@ class NodeSettings(BaseSettings):
 
     @property
     def reached(self) -> str:
-        """The name or address that others reach this node by."""
         return self.advertise or self.host
 
     @classmethod
@@ -87,7 +86,6 @@ class NodeSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's own signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Orders the sources: arguments, environment, then the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 

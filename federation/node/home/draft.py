@@ -62,7 +62,7 @@ _ROOT_RENEWAL = timedelta(days=90)  # a root that ends sooner than this is repla
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftStatus:
-    """How far a draft is. `signings` holds the root, where a new one is drafted, and the targets."""
+    """The signatures of a draft. `signings` holds the root, where a new one is drafted, and the targets."""
 
     version: int
     root_version: int
@@ -70,7 +70,6 @@ class DraftStatus:
 
     @property
     def complete(self) -> bool:
-        """Whether it may be published."""
         return all(signing.complete for signing in self.signings.values())
 
 
@@ -142,7 +141,7 @@ def draft_agreement(
 
 
 def draft_status(out: Path) -> DraftStatus:
-    """Tells who has signed a draft and who has not.
+    """Returns who has signed a draft and who has not.
 
     Raises:
         NotFoundError: FILE_MISSING when the folder holds no draft.
@@ -185,7 +184,7 @@ def sign_draft(out: Path, home: Path) -> DraftStatus:
 
 
 def collect_draft(out: Path, copy: Path) -> DraftStatus:
-    """Takes the signatures of a copy of the same draft over into this one: the two went different ways.
+    """Adds the signatures on another copy of the same draft to this one.
 
     Raises:
         MalformedError: AGREEMENT_FORM when the copy is of another draft.

@@ -54,7 +54,7 @@ HOME_FILE = "home.json"
 
 
 class Office(StrEnum):
-    """What a key is for."""
+    """The purpose of a key."""
 
     MESSAGE = "message"
     LOG = "log"
@@ -69,7 +69,7 @@ ROTATED = frozenset({Office.MESSAGE, Office.AGREEMENT, Office.FRESHNESS})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Whose home it is. `message_from` is when the message key began to sign, `next_from` when its successor may."""
+    """The owner of a home. `message_from` is when the message key began to sign, `next_from` when its successor may."""
 
     federation: str
     node: NodeName
@@ -206,7 +206,7 @@ def finish_rotation(home: Path, office: Office) -> PublicKey:
 
 
 def load_identity(home: Path) -> Identity:
-    """Loads whose home it is.
+    """Loads the owner of a home.
 
     Raises:
         NotFoundError: HOME_MISSING.
@@ -227,7 +227,6 @@ def load_identity(home: Path) -> Identity:
 
 
 def write_identity(home: Path, identity: Identity) -> None:
-    """Writes whose home it is; nothing in it is secret."""
     value: dict[str, JsonValue] = {
         "v": VERSION,
         "federation": identity.federation,

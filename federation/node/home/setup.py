@@ -26,7 +26,7 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewHome:
-    """A home that was just made: its settings, what the province tells the others, and the bundle to hand to them."""
+    """A home that was just made, its settings and member sheet, and the bundle for the other provinces."""
 
     home: Path
     settings: NodeSettings
@@ -103,7 +103,7 @@ _NAMES = frozenset({"node", "name", "peer_addr", "read_url", "revoked_serials", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberSheet:
-    """What a province tells the others about itself, keys apart."""
+    """A province's entry in the agreement as the province writes it, without keys."""
 
     node: NodeName
     name: str
@@ -183,7 +183,7 @@ def member_bundle(
 
 
 def agency_ids(sheet: MemberSheet) -> tuple[AgencyId, ...]:
-    """The agencies that get a client certificate."""
+    """Returns the agencies that get a client certificate."""
     return tuple(agency.id for agency in sheet.agencies)
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from federation.protocol.canonical_json import JsonValue, encode_canonical
 from federation.protocol.errors import BridgeheadError, CorruptError
-from federation.protocol.ids import NodeName, Realm, format_time, truncate_to_millisecond
+from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.note import Vkey, parse_vkey
@@ -33,7 +33,7 @@ AskCosigned = Callable[[str, str], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFinding:
-    """Which peers confirmed our history, and which could not be asked or had nothing."""
+    """The peers that confirmed our history, and those that could not be asked or had nothing."""
 
     confirmed: tuple[NodeName, ...]
     silent: tuple[NodeName, ...]
@@ -74,33 +74,29 @@ async def check_boot(
 
 
 def boot_leaf(agreement: Agreement, *, size: int, finding: BootFinding, now: datetime) -> Leaf:
-    """The leaf that says: from here on this process signs."""
+    """Returns the leaf that says: from here on this process signs."""
     named: dict[str, JsonValue] = {"confirmed": sorted(finding.confirmed), "size": size, "time": format_time(now)}
-    return Leaf(
-        federation=agreement.federation,
-        realm=Realm(agreement.realm),
-        kind=LeafKind.BOOT,
-        subject=hashlib.sha256(encode_canonical(named)).hexdigest(),
-        agreement_version=agreement.version,
-        time=truncate_to_millisecond(now),
-    )
+    return _leaf(agreement, LeafKind.BOOT, hashlib.sha256(encode_canonical(named)).hexdigest(), now)
 
 
 def agreement_leaf(agreement: Agreement, *, now: datetime) -> Leaf:
-    """The leaf that says: this agreement version came into force here."""
-    return Leaf(
-        federation=agreement.federation,
-        realm=Realm(agreement.realm),
-        kind=LeafKind.AGREEMENT,
-        subject=agreement.digest,
-        agreement_version=agreement.version,
-        time=truncate_to_millisecond(now),
-    )
+    """Returns the leaf that says: this agreement version came into force here."""
+    return _leaf(agreement, LeafKind.AGREEMENT, agreement.digest, now)
 
 
 def leaf_entry(leaf: Leaf) -> tuple[str, str, bytes]:
-    """What `append_leaf` takes."""
     return leaf.kind.value, leaf.subject, encode_leaf(leaf)
+
+
+def _leaf(agreement: Agreement, kind: LeafKind, subject: str, now: datetime) -> Leaf:
+    return Leaf(
+        federation=agreement.federation,
+        realm=agreement.realm,
+        kind=kind,
+        subject=subject,
+        agreement_version=agreement.version,
+        time=truncate_to_millisecond(now),
+    )
 
 
 async def _ask_all(peers: Mapping[NodeName, Member], origin: str, ask: AskCosigned) -> dict[NodeName, bytes]:

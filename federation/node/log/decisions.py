@@ -62,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """What policy was asked: the questions that together decide, and those about single records.
+    """The questions to policy: those that together decide, and those about single records.
 
     The answers to the latter show in a reply alone: a record that policy hides is no hit, and the search was allowed.
     """
@@ -73,9 +73,9 @@ class Questions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptDecision:
-    """What was asked about one message or request: `subject` is that of its leaf, `book_digest` the policies' own.
+    """The questions about one message or request: `subject` is that of its leaf, `book_digest` the policies' own.
 
-    What its leaf says is the answers of `asked`, joined.
+    The answers of `asked`, joined, are what its leaf says.
     """
 
     subject: str
@@ -87,7 +87,7 @@ class KeptDecision:
 
 
 def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owner: NodeName) -> Sequence[Record]:
-    """The record that keeps what was asked about the leaf's subject; none when policy was not asked.
+    """Returns the record that keeps the questions about the leaf's subject; none when policy was not asked.
 
     It is kept as replicas are, in one row: there is never a second version that would need a history.
     """
@@ -118,7 +118,7 @@ def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owne
 
 
 def find_decision(source: Source, subject: str) -> KeptDecision | None:
-    """What was asked about the message or request with that digest, None when nothing is kept.
+    """Returns the questions about the message or request with that digest, None when nothing is kept.
 
     Raises:
         MalformedError: DECISION_FORM when the store holds something else.
@@ -128,7 +128,7 @@ def find_decision(source: Source, subject: str) -> KeptDecision | None:
 
 
 def pack_decision(content: Mapping[str, JsonValue]) -> bytes:
-    """The content of a record: canonical JSON, compressed, since the questions of one bulk differ by a word or two."""
+    """Returns canonical JSON, compressed, since the questions of one bulk differ by a word or two."""
     return zlib.compress(encode_canonical(content), _QUICK)
 
 
@@ -189,17 +189,17 @@ def _read_asked(value: JsonValue) -> Asked:
 
 
 def refusal_rule(error: RuleError) -> str:
-    """The name of the rule that refused, as a leaf has it."""
+    """Returns the name of the rule that refused, as a leaf has it."""
     return rule_name(error.reason)
 
 
 def rule_name(reason: str) -> str:
-    """The name of the rule with that reason: `rule-handle-expired` for HANDLE_EXPIRED."""
+    """Returns the name of the rule with that reason: `rule-handle-expired` for HANDLE_EXPIRED."""
     return f"rule-{reason.lower().replace('_', '-')}"
 
 
 def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
-    """The name of the rule that made the decision of a leaf, if one did and if it holds when looked at again.
+    """Returns the name of the rule that decided a leaf, if one did and if it holds when checked again.
 
     A reply must cite a request that this node sent to that very node, a second request one that went the same way as
     itself; the receipt of an erasure must cite what this log says was erased; a rule's own refusal must be a refusal.
@@ -217,7 +217,7 @@ def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
 
 
 def find_answered(source: Source, index: int) -> StoredMessage | None:
-    """The request of another province that our message with the leaf at that index answers; None for any other."""
+    """Returns the other province's request that our message with the leaf at that index answers; None for any other."""
     statement = _statement_at(source, "sent", index)
     if statement is None or statement.in_reply_to is None:
         return None

@@ -41,7 +41,7 @@ _JUDGED = (LeafKind.SENT, LeafKind.RECEIVED, LeafKind.REFUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What is decided otherwise now: about which leaf, the action asked about, what was said then, what comes out now.
+    """One question that is decided otherwise now: its leaf and action, the answer then and now.
 
     The action is empty where each answer is the same and the leaf says something else than they come to.
     """
@@ -56,7 +56,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What came of deciding again.
+    """The result of a replay.
 
     Of `decisions` leaves that say a verdict, `reproduced` came out the same by policy, `by_rule` were made by rules
     (how many by each), `without_inputs` cannot be decided again, and the rest is in `differing`; `changed` is what a
@@ -73,19 +73,18 @@ class Replay:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every decision came out the same or was a rule's."""
+        """True when every decision came out the same or was a rule's."""
         return not self.without_inputs and not self.differing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """From a moment on, up to but without another; None leaves that side open."""
+    """`since` inclusive, `until` exclusive; None leaves that side open."""
 
     since: datetime | None = None
     until: datetime | None = None
 
     def holds(self, time: datetime) -> bool:
-        """Whether the moment lies in it."""
         return (self.since is None or self.since <= time) and (self.until is None or time < self.until)
 
 
@@ -135,7 +134,7 @@ def replay_log(
 
 
 def books_of(home: Path, *, now: datetime) -> BookOf:
-    """The policies of each agreement version in a home, loaded once."""
+    """Returns a loader of the policies of each agreement version in a home, each loaded once."""
 
     @cache
     def book_of(version: int, digest: str) -> PolicyBook:
@@ -153,8 +152,6 @@ def books_of(home: Path, *, now: datetime) -> BookOf:
 
 @dataclass(kw_only=True)
 class _Run:
-    """One replay while it runs: where it reads, and what it has come to."""
-
     database: Database
     book_of: BookOf
     draft: PolicyBook | None
@@ -168,7 +165,6 @@ class _Run:
     decided: dict[tuple[str, PolicyRequest], Decision] = field(default_factory=dict)
 
     def account(self, index: int, leaf: Leaf) -> None:
-        """Decides one leaf again, or finds the rule that decided it."""
         self.decisions += 1
         kept, found = find_decision(self.database, leaf.subject), list[Difference]()
         if kept is not None:
@@ -186,12 +182,12 @@ class _Run:
             self.reproduced += not found
 
     def _find_answered(self, index: int, leaf: Leaf) -> KeptDecision | None:
-        """What was asked about the request that a message of ours answers."""
+        """Returns the questions about the request that a message of ours answers."""
         answered = find_answered(self.database, index) if leaf.kind is LeafKind.SENT else None
         return find_decision(self.database, answered.digest) if answered is not None else None
 
     def _conclude(self, leaf: Leaf, kept: KeptDecision) -> list[Difference]:
-        """Holds what the questions come to against what the leaf says."""
+        """Compares the joined answers with what the leaf says."""
         book = self.book_of(kept.agreement_version, kept.book_digest)
         joined = join_decisions([self._decide(book, asked.request) for asked in kept.asked])
         said = leaf.verdict or Verdict.ALLOWED  # a reading has a leaf of its own only when it was allowed
@@ -216,7 +212,7 @@ class _Run:
 
 
 def _judged_leaves(database: Database) -> Iterator[tuple[int, Leaf]]:
-    """Every leaf about a message or a request, with its index, in the order of the log."""
+    """Yields every leaf with a verdict, and every reading that policy allowed, with its index."""
     size = load_head(database).size
     for start in range(0, size, _PAGE):
         for index, entry in enumerate(load_entries(database, start, min(_PAGE, size - start)), start):
@@ -239,7 +235,7 @@ def _difference(
 
 
 def _require_file(url: str) -> None:
-    """Opening a SQLite file that is not there would make it."""
+    """Refuses a SQLite file that is not there: opening it would make it."""
     path = url.removeprefix("sqlite:///")
     if path != url and not Path(path).is_file():
         raise NotFoundError("STORE_MISSING", f"expected a store at {path}: did this node ever run?")

@@ -52,7 +52,7 @@ class SignedHead:
 
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[T]):
-    """What a job returned, and a signed head that covers everything it wrote.
+    """A job's result, and a signed head that covers everything it wrote.
 
     `first` says that no earlier recorded head covers it: only under that one may a receipt be given, or a repeat of the
     message, which gets the first head that covers its leaf, would get another receipt.
@@ -72,8 +72,6 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogKey:
-    """The log's verifier key (its name is the origin) and the way to sign with it: the key may live in a token."""
-
     vkey: Vkey
     sign: Callable[[bytes], bytes]
 
@@ -109,17 +107,14 @@ class Sequencer:
 
     @property
     def head(self) -> SignedHead:
-        """The newest head that is durable and signed."""
         return self._head
 
     @property
     def vkey(self) -> Vkey:
-        """The verifier key of this log; its name is the origin."""
         return self._key.vkey
 
     @property
     def failure(self) -> CorruptError | None:
-        """Why the writer stopped for good, or None while it works."""
         return self._failure
 
     async def commit(self, job: Callable[[GroupTransaction], T]) -> Committed[T]:

@@ -87,7 +87,7 @@ class Witness:
         return WitnessAnswer(status=Status.CLOCK_BEHIND, body=b"busy, try again\n")
 
     def last_cosigned(self, origin_hash: str) -> bytes | None:
-        """The last cosigned checkpoint of the origin with that hex SHA-256, log's and witness's lines on it."""
+        """Returns the last cosigned checkpoint of the origin with that hex SHA-256, its signature lines on it."""
         for origin in self._logs():
             state = find_witness_state(self.database, origin, origin_hash=origin_hash)
             if state is not None:
@@ -113,7 +113,6 @@ class Cosigning:
         post: Post,
         now: Callable[[], datetime],
     ) -> None:
-        """Keeps what it uses; `run` does the work."""
         self._name = name
         self._database = database
         self._sequencer = sequencer
@@ -201,7 +200,6 @@ class KnownHeads:
     """
 
     def __init__(self) -> None:
-        """Starts knowing nothing; the first receipt of each peer teaches it."""
         self._known: dict[NodeName, _Known] = {}
 
     def digest(self, peer: NodeName) -> str | None:
@@ -215,7 +213,7 @@ class KnownHeads:
         return known.checkpoint if known else None
 
     def observe(self, peer: NodeName, checkpoint: Checkpoint) -> None:
-        """Takes note of a verified checkpoint.
+        """Remembers a verified checkpoint.
 
         Raises:
             UntrustedError: LOG_FORKED when the same size came with another root before.

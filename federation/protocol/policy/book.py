@@ -30,7 +30,7 @@ MAX_REMEMBERED: Final = 8192
 
 
 class Grounds(StrEnum):
-    """Why a decision is as it is, in one word: the `reason` of a leaf."""
+    """The grounds of a decision in one word: the `reason` of a leaf."""
 
     PERMITTED = "permitted"
     FORBIDDEN = "forbidden"
@@ -64,7 +64,6 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Whether the verdict is `allowed`."""
         return self.verdict is Verdict.ALLOWED
 
 

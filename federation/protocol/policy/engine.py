@@ -31,7 +31,7 @@ _KNOWN_ENTITIES: Final = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the engine said: `policies` are the ids that decided (sorted), `errors` is empty unless something broke."""
+    """The engine's answer: `policies` are the ids that decided (sorted), `errors` is empty unless something broke."""
 
     allowed: bool
     policies: tuple[str, ...]
@@ -42,7 +42,6 @@ class Engine:
     """Parsed policies with their schema, ready to be asked. Equal questions get equal answers; nothing is written."""
 
     def __init__(self, schema: cedarpy.Schema, policies: Mapping[str, pst.Template]) -> None:
-        """Keeps the parsed schema and the policies by their ids."""
         self._schema = schema
         self._policies = policies
         self._scopes = policy_set({name: _action_scope(tree) for name, tree in policies.items()})
@@ -51,7 +50,6 @@ class Engine:
         self._entities = lru_cache(maxsize=_KNOWN_ENTITIES)(self._parse_entities)
 
     def ask(self, request: PolicyRequest) -> Answer:
-        """Puts the request to the policies of its action."""
         try:
             policies, _ = self._slice(request)
         except MalformedError as error:
@@ -80,7 +78,7 @@ class Engine:
         )
 
     def policies_of(self, request: PolicyRequest) -> tuple[str, ...]:
-        """The ids of the policies that speak of the request's action, sorted; none when the request is broken."""
+        """Returns the ids of the policies about the request's action, sorted; none when the request is broken."""
         try:
             return self._slice(request)[1]
         except MalformedError:
@@ -112,7 +110,7 @@ def policy_set(policies: Mapping[str, pst.Template]) -> cedarpy.PolicySet:
 
 
 def _action_scope(tree: pst.Template) -> pst.Template:
-    """The policy reduced to its action: a permit for everybody, so that the engine names those of an action."""
+    """Returns the policy reduced to its action, as a permit for everybody: the engine then names those of an action."""
     return replace(tree, effect="permit", principal=pst.ScopeAny(), resource=pst.ScopeAny(), clauses=(), annotations={})
 
 

@@ -40,7 +40,7 @@ _ASKS: Final = pst.HasAttr(base=pst.Var(name="context"), attrs=("fields",))
 
 
 class Effect(StrEnum):
-    """What a policy does when its clauses hold; one `forbid` outweighs every `permit`."""
+    """The effect of a policy when its clauses hold; one `forbid` outweighs every `permit`."""
 
     PERMIT = "permit"
     FORBID = "forbid"
@@ -48,7 +48,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """What one clause's condition says, in Chinese and in English; `unless` turns its sense round."""
+    """One clause's condition in Chinese and in English; `unless` turns its sense round."""
 
     zh: str
     en: str

@@ -170,7 +170,7 @@ def verify_cosignatures(
 
 
 def existed_by(cosignatures: Iterable[Cosignature], *, dishonest: int = 1) -> datetime | None:
-    """Gives the time by which a checkpoint existed although that many of its cosigners may lie.
+    """Returns the time by which a checkpoint existed although that many of its cosigners may lie.
 
     That is the (dishonest + 1)-th smallest time, one a public key; None when too few keys cosigned.
     """

@@ -66,7 +66,6 @@ class CompactRange:
 
     @property
     def hashes(self) -> tuple[bytes, ...]:
-        """The roots of the complete subtrees, left to right."""
         return tuple(self._hashes)
 
     def append(self, leaf_hash: bytes) -> list[tuple[int, int, bytes]]:
@@ -91,7 +90,6 @@ class CompactRange:
         return completed
 
     def root(self) -> bytes:
-        """Computes the root of the tree of the current size."""
         return _fold(self._hashes) if self._hashes else EMPTY_ROOT
 
     def copy(self) -> CompactRange:

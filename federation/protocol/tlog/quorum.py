@@ -66,7 +66,6 @@ class Policy:
 
     @property
     def witness_vkeys(self) -> tuple[Vkey, ...]:
-        """The keys of all witnesses, for the verification of a checkpoint's lines."""
         return tuple(witness.vkey for witness in self.witnesses)
 
 
@@ -116,8 +115,6 @@ def verify_quorum(policy: Policy, public_keys: Iterable[bytes]) -> frozenset[str
 
 
 class _Reading:
-    """A policy while its lines are read, top to bottom."""
-
     def __init__(self) -> None:
         self.logs: list[PolicyLog] = []
         self.witnesses: list[PolicyWitness] = []

@@ -91,7 +91,7 @@ def format_tile_path(tile: Tile) -> str:
 
 
 def level_shape(size: int, level: int) -> tuple[int, int]:
-    """Gives (number of full tiles, width of the partial tile or 0) of one level of a log of that size."""
+    """Returns (number of full tiles, width of the partial tile or 0) of one level of a log of that size."""
     return divmod(size >> (TILE_HEIGHT * max(level, 0)), TILE_WIDTH)
 
 
@@ -110,7 +110,7 @@ def tile_at(size: int, level: int, index: int) -> Tile:
 
 
 def tile_exists(tile: Tile, size: int) -> bool:
-    """Says whether a log of that size can serve the tile, full or cut to that width."""
+    """Returns whether a log of that size can serve the tile, full or cut to that width."""
     return tile.index * TILE_WIDTH + tile.width <= size >> (TILE_HEIGHT * max(tile.level, 0))
 
 

@@ -61,14 +61,11 @@ class AddCheckpoint:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The checkpoint inside, not verified."""
         return parse_checkpoint(parse_note(self.note).text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessState:
-    """What this witness cosigned last for one origin."""
-
     size: int
     root: bytes
     cosign_time: datetime
@@ -127,7 +124,7 @@ def format_add_checkpoint(request: AddCheckpoint) -> bytes:
 
 
 def refuse_malformed(error: MalformedError) -> WitnessAnswer:
-    """Gives row 1: 400 for a body that is not of the agreed form."""
+    """Returns row 1: 400 for a body that is not of the agreed form."""
     return _refuse(Status.MALFORMED, error.message)
 
 
@@ -211,7 +208,7 @@ def _signed_by_log(note: Note, trusted: Collection[Vkey]) -> bool:
 
 
 def _find_contradiction(request: AddCheckpoint, checkpoint: Checkpoint, last: WitnessState | None) -> str | None:
-    """Rows 6 to 9: says how the checkpoint contradicts what was cosigned, None when it does not."""
+    """Rows 6 to 9: returns how the checkpoint contradicts what was cosigned, None when it does not."""
     if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:
         return "expected the root of the empty tree for size 0"
     if request.old_size == 0 and request.proof:

@@ -39,7 +39,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 class Freshness(StrEnum):
-    """Whether the agreement is known to be the newest; the module docstring says what works in each state."""
+    """The state of an agreement by its freshness; the module docstring says what works in each state."""
 
     FRESH = "fresh"
     LAPSED = "lapsed"
@@ -146,7 +146,7 @@ def load_agreement(
 
 
 def freshness(agreement: Agreement, now: datetime) -> Freshness:
-    """Tells whether the agreement is fresh, lapsed or expired at a time."""
+    """Returns whether the agreement is fresh, lapsed or expired at a time."""
     if now >= agreement.expires_time or now >= agreement.fresh_until_time + agreement.lapse_grace:
         return Freshness.EXPIRED
     return Freshness.FRESH if now < agreement.fresh_until_time else Freshness.LAPSED
@@ -171,7 +171,7 @@ def verify_in_force(agreement: Agreement, now: datetime) -> Freshness:
 
 
 def message_keys_at(agreement: Agreement, node: NodeName, time: datetime) -> tuple[PublicKey, ...]:
-    """Gives the keys under which a node's statements verify at a time; none for a stranger."""
+    """Returns the keys under which a node's statements verify at a time; none for a stranger."""
     member = agreement.members.get(node)
     if member is None:
         return ()
@@ -183,7 +183,6 @@ def message_keys_at(agreement: Agreement, node: NodeName, time: datetime) -> tup
 
 
 def find_agency(agreement: Agreement, agency: AgencyId) -> Agency | None:
-    """Finds an agency among those of its node."""
     member = agreement.members.get(agency.node)
     return None if member is None else member.agencies.get(agency)
 

@@ -46,7 +46,7 @@ S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """Who has signed one metadata file and who has not yet, of those whose signature counts.
+    """The signers of one metadata file and those who have not signed yet, of those whose signature counts.
 
     Where a root changes a node's key, that node has signed only when both its old and its new key have.
     """
@@ -58,7 +58,7 @@ class Signing:
 
 
 def majority(nodes: int) -> int:
-    """Gives the smallest number that is more than half: 3 of 4."""
+    """Returns the smallest number that is more than half: 3 of 4."""
     return nodes // 2 + 1
 
 
@@ -86,7 +86,7 @@ def read_draft(encoded: bytes) -> Draft:
 
 
 def owner_of(key: Key) -> NodeName:
-    """Gives the node that a key of the root belongs to.
+    """Returns the node that a key of the root belongs to.
 
     Raises:
         MalformedError: AGREEMENT_FORM when the key does not say; NODE_NAME.
@@ -98,7 +98,7 @@ def owner_of(key: Key) -> NodeName:
 
 
 def tuf_key(public_key: PublicKey, owner: NodeName) -> SSlibKey:
-    """Gives the TUF form of a public key, named by the digest of its content."""
+    """Returns the TUF form of a public key, named by the digest of its content."""
     key = _nameless_key(public_key)
     key.unrecognized_fields[OWNER_FIELD] = owner
     return key
@@ -129,7 +129,7 @@ def admit_tuf_key(key: Key) -> PublicKey:
 
 
 def role_keys(root: Root, role: str) -> Mapping[NodeName, PublicKey]:
-    """Gives the one key of each node for a role, each admitted.
+    """Returns the one key of each node for a role, each admitted.
 
     Raises:
         MalformedError, UntrustedError: as `admit_tuf_key`; AGREEMENT_FORM for a missing key or role.
@@ -236,7 +236,7 @@ def verify_role(encoded: bytes, kind: type[S], *, root: Root) -> S:
 
 
 def who_signed(metadata: bytes, root: bytes) -> Signing:
-    """Tells who has signed a draft and who has not, under the root in force (for a first root: itself).
+    """Returns who has signed a draft and who has not, under the root in force (for a first root: itself).
 
     Raises:
         MalformedError: as `read_metadata`; AGREEMENT_FORM for a root that does not follow the one given.
