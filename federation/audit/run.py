@@ -22,9 +22,18 @@ from typing import TypeAlias
 from federation.audit.fetch import LogSource, feed
 from federation.audit.leaves import Rules, rules_of
 from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity, in_reading_order
-from federation.audit.verify import HeadAccount, compare_logs, enough_witnesses, verify_head, witnessed_size
 from federation.audit.verify_listing import ListingAccount, ListingCheck
-from federation.audit.verify_log import LogAccount, LogCheck, LogTask, SeenHead
+from federation.audit.verify_log import (
+    HeadAccount,
+    LogAccount,
+    LogCheck,
+    LogTask,
+    SeenHead,
+    enough_witnesses,
+    verify_head,
+    witnessed_size,
+)
+from federation.audit.verify_pair import compare_logs
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_object, read_text
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, Pair

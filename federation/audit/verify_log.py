@@ -1,28 +1,32 @@
 """One log against its own signed heads: every entry in, one account out. Pure; entries may come as they are fetched.
 
-Rules kept: the root is computed from *all* entries, never taken from the log; every head that anyone was ever shown
-must lie on that one tree; the log's tiles are the hashes of its entries; every leaf decodes strictly, is lawful in this
-log and not older than those before it beyond the clock tolerance; the numbers of `sent` leaves are contiguous from 1.
+Rules kept: a head is signed by the log's key of the agreement, and its witnesses are counted by key; the root is
+computed from *all* entries, never taken from the log; every head that anyone was ever shown must lie on that one tree;
+the log's tiles are the hashes of its entries; every leaf decodes strictly, is lawful in this log and not older than
+those before it beyond the clock tolerance; the numbers of `sent` leaves are contiguous from 1.
 Memory holds one compact range and the packed message leaves, never the entries.
-Trusts the log's vkey, by which the caller verified the heads. Source: RFC 6962 2.1, C2SP tlog-tiles,
-transparency-log reference sections 14 to 16.
+Trusts the agreement. Source: RFC 6962 2.1, C2SP tlog-tiles, transparency-log reference sections 13 to 16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from federation.audit.column import MessageColumn
 from federation.audit.leaves import LeafReader, Rules
 from federation.audit.report import Code, Finding, Findings
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind
-from federation.protocol.tlog.checkpoint import Checkpoint
+from federation.protocol.tlog.checkpoint import Checkpoint, verify_checkpoint
+from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.lines import HASH_SIZE
 from federation.protocol.tlog.merkle import CompactRange, hash_leaf
+from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
+from federation.protocol.trust import Agreement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,59 @@ class SeenHead:
     size: int
     root: bytes
     where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadAccount:
+    """A head as someone was shown it; `checkpoint` is None when the log did not sign it. `where` says to whom."""
+
+    node: NodeName
+    note: bytes
+    where: str
+    checkpoint: Checkpoint | None
+    witnesses: frozenset[NodeName]
+    findings: tuple[Finding, ...]
+
+    @property
+    def seen(self) -> SeenHead | None:
+        """The head that must lie on the log's one tree, when the log signed it."""
+        head = self.checkpoint
+        return None if head is None else SeenHead(size=head.size, root=head.root, where=self.where)
+
+
+def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datetime, where: str) -> HeadAccount:
+    """Verifies a checkpoint of a node's log: first the log's own line, then the witnesses', counted by key."""
+    findings = Findings(node)
+    vkey = parse_vkey(agreement.members[node].log_vkey)
+    witnesses = {parse_vkey(member.witness_vkey): name for name, member in agreement.members.items()}
+    checkpoint, signed_by = None, frozenset[NodeName]()
+    try:
+        checkpoint = verify_checkpoint(note, vkey)
+        not_after = now + agreement.clock_tolerance
+        lines = verify_cosigned(note, vkey, witnesses=witnesses, not_after=not_after).cosignatures
+        signed_by = frozenset(witnesses[line.vkey] for line in lines)
+    except BridgeheadError as error:
+        code = Code.CHECKPOINT_INVALID if checkpoint is None else Code.COSIGNATURE_INVALID
+        findings.add(code, f"the head {where}: {error}")
+    return HeadAccount(
+        node=node, note=note, where=where, checkpoint=checkpoint, witnesses=signed_by, findings=findings.all()
+    )
+
+
+def enough_witnesses(agreement: Agreement) -> int:
+    """Returns how many witnesses exclude a split view while one node is dishonest: 3 of 4."""
+    return len(agreement.members) // 2 + 1
+
+
+def witnessed_size(heads: Iterable[HeadAccount], agreement: Agreement) -> tuple[int, int]:
+    """Returns how many witnesses cosigned any of a log's heads, and the size that enough of them cover."""
+    newest: dict[NodeName, int] = {}
+    for head in heads:
+        for witness in head.witnesses if head.checkpoint else ():
+            newest[witness] = max(newest.get(witness, 0), head.checkpoint.size if head.checkpoint else 0)
+    sizes = sorted(newest.values(), reverse=True)
+    enough = enough_witnesses(agreement)
+    return len(sizes), sizes[enough - 1] if len(sizes) >= enough else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Two logs against each other: what one side says of the messages of an ordered pair, and what the other says. Pure.
+"""The logs against each other: what both sides say of the messages of each ordered pair. Pure.
 
 Rules kept: every number that the receiver decided was sent; both leaves of a number name the same statement, body
 commitment and signatures; the receiver judged under no older agreement than the sender cited; what was sent and never
@@ -18,13 +18,37 @@ from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from enum import Enum, auto
+from itertools import permutations
 
 from federation.audit.column import MessageColumn, MessageRecord, once, pack_time, side_by_side
 from federation.audit.leaves import Rules
 from federation.audit.report import Code, Finding, Findings, PairLine
-from federation.audit.verify_listing import ListingAccount
+from federation.audit.verify_listing import ListingAccount, compare_listing
 from federation.audit.verify_log import LogAccount
 from federation.protocol.ids import NodeName, Pair
+
+
+def compare_logs(
+    accounts: Mapping[NodeName, LogAccount], listings: Collection[ListingAccount], *, rules: Rules
+) -> tuple[tuple[PairLine, ...], tuple[Finding, ...]]:
+    """Compares every log with every other, and every listing with its log; returns the pairs, and the findings."""
+    receipted = {listing.pair: listing.receipted for listing in listings if listing.node == listing.pair.sender}
+    lines: list[PairLine] = []
+    findings: list[Finding] = []
+    unanswered: list[Finding] = []
+    for sender, recipient in permutations(sorted(accounts), 2):
+        pair, ours, theirs = Pair(sender, recipient), accounts[sender], accounts[recipient]
+        line, found = compare_pair(pair, sender=ours, receiver=theirs, rules=rules, receipted=receipted.get(pair))
+        lines.append(line)
+        findings += found
+        unanswered += compare_unanswered(pair, sender=ours, receiver=theirs, rules=rules)
+    findings += unanswered
+    findings += answered_after_all(accounts, listings)
+    for listing in listings:
+        findings += listing.findings
+        if listing.node in accounts:
+            findings += compare_listing(listing, accounts[listing.node])
+    return tuple(lines), tuple(findings)
 
 
 class _Outcome(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from federation.audit.report import Code
-from federation.audit.verify import HeadAccount, enough_witnesses, verify_head, witnessed_size
+from federation.audit.verify_log import HeadAccount, enough_witnesses, verify_head, witnessed_size
 from tests.audit.provinces import ANHUI, FUJIAN, JIANGXI, NOW, ZHEJIANG, Province, Provinces
 
 ALL = (ZHEJIANG, JIANGXI, FUJIAN, ANHUI)
