@@ -10,21 +10,37 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NewType
+from typing import Annotated, NewType
 
 from federation.protocol.errors import MalformedError
+from federation.protocol.fields import matching
 
-NodeName = NewType("NodeName", str)
+_NODE_FORM = "[a-z][a-z0-9]{1,30}"
+_UUID7_FORM = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+
+
+NodeName = NewType(
+    "NodeName", Annotated[str, matching(_NODE_FORM, form="a node name such as 'zhejiang'", reason="NODE_NAME")]
+)
 """One province at work: `zhejiang`, `jiangxi`, `fujian`, `anhui`."""
 
-MessageId = NewType("MessageId", str)
+MessageId = NewType(
+    "MessageId", Annotated[str, matching(_UUID7_FORM, form="a UUIDv7 in lower case", reason="MESSAGE_ID")]
+)
 """A UUIDv7 in its 36-character lower-case form: the idempotency key of one message, honoured for ever."""
 
-_NODE = re.compile(r"[a-z][a-z0-9]{1,30}", re.ASCII)
+FederationName = Annotated[
+    str,
+    matching(rf"(?=.{{1,120}}\Z){_LABEL}(\.{_LABEL})*", form="a lower-case DNS name", reason="FEDERATION_NAME"),
+]
+"""The federation's name: the trust domain of every certificate."""
+
+_NODE = re.compile(_NODE_FORM, re.ASCII)
 _COUNTY = re.compile(r"[0-9]{6}", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9-]{1,30}", re.ASCII)
-_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII)
-_FEDERATION = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
+_UUID7 = re.compile(_UUID7_FORM, re.ASCII)
+_FEDERATION = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
 _ID_RANDOM_BYTES = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(  # no hour 24: newer Pythons read it as the next day, which would be written differently
@@ -52,6 +68,9 @@ class AgencyId:
         return f"{self.node}/{self.county}/{self.kind}"
 
 
+del AgencyId.__dataclass_fields__  # an item writes it as text and not as an object
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Pair:
     """An ordered pair of nodes: the messages from one to the other share one contiguous numbering."""
@@ -62,6 +81,9 @@ class Pair:
     def __str__(self) -> str:
         """The one written form, as in leaves: `zhejiang>jiangxi`."""
         return f"{self.sender}>{self.recipient}"
+
+
+del Pair.__dataclass_fields__  # as above
 
 
 def parse_node_name(text: str) -> NodeName:

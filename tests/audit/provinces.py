@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.errors import NotFoundError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, format_message_id
 from federation.protocol.keys import Ed25519Signer
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf

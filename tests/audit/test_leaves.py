@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from federation.audit.leaves import LeafReader, Rules, broken_rules, rules_of
 from federation.audit.report import Code, Findings
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from tests.audit.provinces import ANHUI, FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG, Provinces

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from federation.audit.report import Code
 from federation.audit.run import Audit, Options, audit_federation, load_remembered, save_remembered
 from federation.protocol.errors import MalformedError, UnavailableError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from tests.audit.border_day import a_border_day, codes, errors, found, run

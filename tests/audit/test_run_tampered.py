@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.audit.report import Code
 from federation.audit.run import Options
+from federation.protocol.form import replace
 from federation.protocol.leaf import decode_leaf, encode_leaf
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from tests.audit.border_day import a_border_day, codes, errors, found, run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +12,7 @@ from federation.audit.report import Code
 from federation.audit.verify_listing import ListingAccount, ListingCheck, compare_listing
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.protocol.envelope import parse_envelope, sign_envelope
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair
 from federation.protocol.receipt import Receipt
 from federation.protocol.statement import AgreementRef, Statement, encode_statement

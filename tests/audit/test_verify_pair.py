@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from federation.audit.leaves import rules_of
 from federation.audit.report import Code, Finding, PairLine
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.audit.verify_pair import compare_pair
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from federation.protocol.tlog.tiles import encode_bundle

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 from federation.audit.leaves import broken_rules, rules_of
 from federation.audit.report import Code, Finding, Severity
 from federation.protocol.envelope import parse_envelope, sign_envelope
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import NOT_ANSWERED, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.statement import encode_statement

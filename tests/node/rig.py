@@ -13,7 +13,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -37,6 +37,7 @@ from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, format_message_id, parse_agency_id, truncate_to_millisecond
 from federation.protocol.keys import Signer
 from federation.protocol.leaf import Verdict

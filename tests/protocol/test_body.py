@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,6 +17,7 @@ from federation.protocol.body import (
     verify_disclosure,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
+from federation.protocol.form import replace
 
 SALT = bytes(range(32))
 TYPE = "application/vnd.bridgehead.permits.v1+json"

@@ -1,6 +1,5 @@
 """The leaf: what an exchange leaves in a log."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.leaf import MAX_LEAF_BYTES, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 

@@ -1,6 +1,5 @@
 """Receipts: what the sender makes sure of."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.keys import Ed25519Signer
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf

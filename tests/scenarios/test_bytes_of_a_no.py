@@ -29,7 +29,7 @@ from federation.domain.synthetic import synthetic_applications
 from federation.node.permits.records import PERMIT, put_own_permits
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.receipt import Answer, Submission
 from federation.store.records import find_by_subject
 from federation.wire import convert
@@ -118,7 +118,7 @@ def listen(desks: Desks, sender: NodeName, recipient: NodeName) -> list[bytes]:
     return told
 
 
-HALL_ASKS = Ask(asker=replace(Ask().asker, kind="service-hall"))
+HALL_ASKS = Ask(asker=AgencyId(Ask().asker.node, Ask().asker.county, "service-hall"))
 NOES: Mapping[str, tuple[Ask, CaseState | None, str]] = {
     "own policy, other office": (HALL_ASKS, None, "deny-lookup-not-police"),
     "own policy, other purpose": (Ask(purpose="permit.check"), None, "deny-lookup-function"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from sqlalchemy import text
 
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.store.database import Database, open_database
 from federation.store.exchange_log import GroupTransaction, commit_group, find_leaf
 from federation.store.messages import (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from federation.cli.erasure import view
@@ -11,6 +9,7 @@ from federation.cli.lookup import reading_view
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.serve import utc_now
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from tests.cli.command_line import ACROSS_POLICE, HALL, ServedNodes, run
 from tests.wire.retention.answers import ERASURES, ORDERED, RECEIPTED, RESULT, ROUND, TRACED, WAITING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -22,6 +21,7 @@ from federation.domain.retention.erasure import (
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, Pair, Realm
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.merkle import hash_leaf

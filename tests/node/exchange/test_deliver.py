@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, verify_receipt

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -22,6 +21,7 @@ from federation.protocol.errors import (
     UnavailableError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.receipt import Submission

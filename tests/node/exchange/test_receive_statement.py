@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.envelope import MAX_ENVELOPE_BYTES, parse_envelope, payload_type_of
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm, parse_agency_id
 from federation.protocol.keys import Suite
 from federation.protocol.receipt import Submission

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
 
@@ -12,6 +11,7 @@ from federation.node.log.boot import BootFinding, agreement_leaf, boot_leaf, che
 from federation.node.log.witness import Cosigning
 from federation.node.serve import boot_node
 from federation.protocol.errors import CorruptError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from federation.store.exchange_log import load_entries

@@ -314,7 +314,7 @@ class HostileWorld:
         records.put_handle(transaction, planted.handle, owner=ZHEJIANG)
 
     def _handle(self, ask: Ask, case_id: str) -> Handle:
-        other_agency = replace(ask.asker, county="361181" if ask.asker.county != "361181" else "361123")
+        other_agency = AgencyId(ask.asker.node, "361181" if ask.asker.county != "361181" else "361123", ask.asker.kind)
         ends = timedelta(0) if ask.handle is HandleState.EXPIRED else timedelta(hours=1)
         return Handle(
             handle=format_handle(os.urandom(HANDLE_RANDOM_BYTES)),
@@ -364,7 +364,7 @@ def case_of(ask: Ask, case_id: str) -> LookupCase | None:
     counties = {ask.asker.county, KAIHUA if ask.case is CaseState.OTHER_COUNTY else CHANGSHAN}
     if ask.case is CaseState.WITHOUT_ASKERS_COUNTY:
         counties = {CHANGSHAN}
-    other = replace(ask.asker, county="361130" if ask.asker.county != "361130" else "361123", kind="police")
+    other = AgencyId(ask.asker.node, "361130" if ask.asker.county != "361130" else "361123", "police")
     closed = ask.case is CaseState.CLOSED
     return LookupCase(
         case_id=case_id,

@@ -1,0 +1,346 @@
+"""Forms: a class whose fields say how it is written, as canonical JSON or as a row of an agreed TOML file.
+
+Rules kept: one value, one byte string; what decodes is encoded again and compared, so that every other spelling is
+refused; unknown and repeated names, other types and nulls are refused as a whole. An error names the field and the form
+that was expected, and no `repr` and no error shows what an item holds.
+Trusts nothing: every byte string may come from a hostile peer. Source: RFC 8259, RFC 8785, DESIGN section 4.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Final, TypeVar
+
+import msgspec
+from msgspec import inspect, structs
+
+from federation.protocol.canonical_json import (
+    MAX_INTEGER,
+    decode_canonical,
+)
+from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.fields import matching, told
+from federation.protocol.ids import AgencyId, Pair, format_time, parse_agency_id, parse_pair
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of every form. A default is None or () and left out, or it is `always` written.
+
+    The class variables are for errors: what the form is called, and the reasons of a value of another form or type, and
+    of a name that is missing or unknown. The type of a field may give its own (`fields`).
+    """
+
+    WHAT: ClassVar[str] = "item"
+    REASON: ClassVar[str] = "JSON_TYPE"
+    TYPE_REASON: ClassVar[str] = "JSON_TYPE"
+    MISSING_REASON: ClassVar[str] = "JSON_MISSING_NAME"
+    UNKNOWN_REASON: ClassVar[str] = "JSON_UNKNOWN_NAME"
+
+    def __repr__(self) -> str:
+        """Hides the content, so that a log line or a traceback names nobody."""
+        return f"{type(self).__name__}(...)"
+
+
+class Row(Item, frozen=True, kw_only=True):
+    """The base of every row of an agreed TOML file."""
+
+    REASON: ClassVar[str] = "TOML_CHOICE"
+    TYPE_REASON: ClassVar[str] = "TOML_TYPE"
+    MISSING_REASON: ClassVar[str] = "TOML_TYPE"
+    UNKNOWN_REASON: ClassVar[str] = "TOML_UNKNOWN_NAME"
+
+
+I = TypeVar("I", bound=Item)  # noqa: E741  # an item
+_V = TypeVar("_V")
+
+
+def always(default: _V) -> _V:
+    """A default that is written, too, and must be there when it is read."""
+    made: _V = msgspec.field(default_factory=lambda: default)
+    return made
+
+
+def replace(value: _V, **changes: Any) -> _V:  # noqa: ANN401  # as `dataclasses.replace`
+    """The value with some fields changed, an item or a dataclass (as `copy.replace` of Python 3.13)."""
+    if isinstance(value, msgspec.Struct):
+        return structs.replace(value, **changes)
+    return dataclasses.replace(value, **changes)  # type: ignore[type-var]
+
+
+Digest = Annotated[str, matching("[0-9a-f]{64}", form="64 lower-case hex digits", reason="JSON_DIGEST")]
+"""A SHA-256 digest."""
+Text = Annotated[str, matching(r"[^\x00-\x1f\x7f]{1,200}", form="1 to 200 characters without control characters")]
+County = Annotated[str, matching("[0-9]{6}", form="six digits")]
+"""A county by its six digits (GB/T 2260)."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER, extra={"form": "an integer from 1 on"})]
+Time = Annotated[datetime, told("a time such as 2026-11-23T08:00:00.000Z", reason="TIME")]
+"""An aware moment, written in UTC with three fraction digits."""
+
+
+def encode(item: Item) -> bytes:
+    """Returns the one canonical form of an item.
+
+    Raises:
+        MalformedError: JSON_UTF8 when a text holds a lone surrogate, which UTF-8 cannot carry.
+    """
+    try:
+        return _ENCODER.encode(_written(item))
+    except UnicodeEncodeError as error:
+        raise MalformedError("JSON_UTF8", "expected characters that UTF-8 can carry, got a lone surrogate") from error
+
+
+def decode(kind: type[I], encoded: bytes) -> I:
+    """Returns the item; encoding it again gives the same bytes.
+
+    Raises:
+        MalformedError: JSON_* for the spelling, and the reasons of the class and of its fields.
+    """
+    try:
+        item: I = _decoder(kind).decode(encoded)
+        if encode(item) == encoded and _check(item):
+            return item
+    except (msgspec.MsgspecError, BridgeheadError, ValueError, RecursionError):
+        pass
+    value = decode_canonical(encoded, what=kind.WHAT)
+    raise _find_fault(kind, value, kind.WHAT) or MalformedError(
+        "JSON_NOT_CANONICAL", f"{kind.WHAT}: expected sorted names and no insignificant space"
+    )
+
+
+def load_toml(kind: type[I], table: Mapping[str, object], *, what: str) -> I:
+    """Returns the row that a table of a TOML file is; `what` names it in errors.
+
+    Raises:
+        MalformedError: TOML_UNKNOWN_NAME, TOML_TYPE, TOML_CHOICE, TOML_REPEATED, and the reasons of the fields.
+    """
+    try:
+        row = msgspec.convert(table, kind, dec_hook=_read, builtin_types=(date, datetime))
+        if _check(row):
+            return row
+    except (msgspec.MsgspecError, BridgeheadError, ValueError):
+        pass
+    raise _find_fault(kind, table, what) or MalformedError(kind.TYPE_REASON, f"{what}: expected another form")
+
+
+def parse_toml(text: str, *, what: str) -> dict[str, Any]:
+    """Parses a TOML document; `what` names it in the error.
+
+    Raises:
+        MalformedError: TOML_SYNTAX.
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise MalformedError("TOML_SYNTAX", f"{what}: expected TOML 1.0: {error}") from error
+
+
+def _write(value: object) -> str | dict[Any, Any]:
+    if isinstance(value, AgencyId | Pair):
+        return str(value)
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise TypeError(f"an item holds a {type(value).__name__}, which has no written form")
+
+
+def _read(kind: type[Any], written: object) -> AgencyId | Pair:
+    read = _READ.get(kind)
+    if read is None or not isinstance(written, str):
+        raise ValueError(kind.__name__)
+    return read(written)
+
+
+_READ: Final[Mapping[type[Any], Callable[[str], AgencyId | Pair]]] = MappingProxyType(
+    {AgencyId: parse_agency_id, Pair: parse_pair}
+)
+_ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_write)
+
+
+@cache
+def _decoder(kind: type[I]) -> msgspec.json.Decoder[I]:
+    for field in _fields(kind):
+        if field.default not in {_NONE, None, ()}:  # any other may stand there or not: two spellings of one value
+            raise TypeError(f"{kind.__name__}.{field.name}: expected a default of None, () or `always`")
+    return msgspec.json.Decoder(kind, dec_hook=_read)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """One field: its name in the class and as written, its type, what it may be at its top, and what it is made of."""
+
+    name: str
+    written: str
+    annotation: Any
+    default: Any
+    tops: tuple[inspect.Type, ...]
+    parts: tuple[inspect.Type, ...]
+    extra: Mapping[str, Any]
+
+    @property
+    def items(self) -> tuple[type[Item], ...]:
+        """The forms that the field holds, itself or within a list or a mapping."""
+        structs_within = (part.cls for part in self.parts if isinstance(part, inspect.StructType))
+        return tuple(within for within in structs_within if issubclass(within, Item))
+
+
+@cache
+def _fields(kind: type[Item]) -> tuple[_Field, ...]:
+    found = []
+    for field in structs.fields(kind):
+        top = inspect.type_info(field.type)
+        parts = tuple(_parts(top, within=True))
+        extras = [part.extra for part in reversed(parts) if isinstance(part, inspect.Metadata) and part.extra]
+        found.append(
+            _Field(
+                name=field.name,
+                written=field.encode_name,
+                annotation=field.type,
+                default=field.default,
+                tops=tuple(_parts(top, within=False)),
+                parts=parts,
+                extra={name: value for extra in extras for name, value in extra.items()},
+            )
+        )
+    return tuple(found)
+
+
+def _parts(kind: inspect.Type, *, within: bool) -> Iterator[inspect.Type]:
+    """What a type is made of: itself, what it annotates, its alternatives and, if asked for, what it holds."""
+    yield kind
+    names = ("type", "item_type", "key_type", "value_type") if within else ("type",)
+    found = [getattr(kind, name, None) for name in names]
+    for part in (*found, *getattr(kind, "types", ())):
+        if part is not None:
+            yield from _parts(part, within=within)
+
+
+@cache
+def _timed(kind: type[Item]) -> tuple[str, ...]:
+    """The names of the fields that hold times, which msgspec would write with other fractions."""
+    return tuple(
+        field.name
+        for field in _fields(kind)
+        if any(isinstance(part, inspect.DateTimeType) for part in field.parts) or any(map(_timed, field.items))
+    )
+
+
+def _written(value: Any) -> Any:  # noqa: ANN401  # whatever a field holds
+    if isinstance(value, Item):
+        names = _timed(type(value))
+        return structs.replace(value, **{name: _written(getattr(value, name)) for name in names}) if names else value
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, tuple):
+        return tuple(map(_written, value))
+    return {key: _written(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+
+
+@cache
+def _checks(kind: type[Item]) -> tuple[tuple[str, Callable[[Any], object]], ...]:
+    """The names of the fields that a function checks, and of those that hold items with such."""
+    own = [(field.name, field.extra["check"]) for field in _fields(kind) if "check" in field.extra]
+    return (*own, *((field.name, _check) for field in _fields(kind) if any(map(_checks, field.items))))
+
+
+def _check(value: Any) -> bool:  # noqa: ANN401  # whatever a field holds
+    if isinstance(value, Item):
+        found = ((check, getattr(value, name)) for name, check in _checks(type(value)))
+        return all(within is None or check(within) is not False for check, within in found)
+    if isinstance(value, tuple):
+        return all(map(_check, value))
+    return all(map(_check, value.values())) if isinstance(value, Mapping) else True
+
+
+def _find_fault(kind: type[Item], value: Mapping[str, Any], what: str) -> MalformedError | None:
+    """The first fault of an object: of its names, then of its values in the order of the class."""
+    fields = {field.written: field for field in _fields(kind)}
+    for name in sorted(name for name, field in fields.items() if field.default is _NONE and name not in value):
+        if issubclass(kind, Row):
+            return _wrong(fields[name], what, reason=kind.MISSING_REASON)
+        return MalformedError(kind.MISSING_REASON, f"{what}: expected the name {name!r}", field=name)
+    for name in sorted(value.keys() - fields.keys()):
+        return MalformedError(kind.UNKNOWN_REASON, f"{what}: did not expect the name {name!r:.60}")
+    faults = (_field_fault(kind, field, value[name], what) for name, field in fields.items() if name in value)
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def _field_fault(kind: type[Item], field: _Field, found: Any, what: str) -> MalformedError | None:  # noqa: ANN401  # JSON
+    type_reason: str = field.extra.get("type_reason", kind.TYPE_REASON)
+    reason: str = field.extra.get("reason", kind.REASON)
+    if not _is_of_type(field, found, toml=issubclass(kind, Row)):
+        return _wrong(field, what, reason=type_reason)
+    for item in field.items:
+        within = found if isinstance(found, list) else found.values() if _is_mapping(field) else (found,)
+        for value in within:
+            fault = _find_fault(item, value, f"{what}, {field.written}") if isinstance(value, dict) else None
+            if fault is not None:
+                return fault
+    try:
+        spelled = _spell(field, found, toml=issubclass(kind, Row))
+    except BridgeheadError as error:
+        return _wrong(field, what, reason=error.reason)
+    except (msgspec.MsgspecError, ValueError):
+        texts = isinstance(found, list) and not issubclass(kind, Row) and all(isinstance(each, str) for each in found)
+        return _wrong(field, what, reason=reason if texts or isinstance(found, str | int) else type_reason)
+    if spelled != found:
+        return _wrong(field, what, reason=reason if isinstance(found, str) else type_reason)
+    return None
+
+
+def _spell(field: _Field, found: Any, *, toml: bool) -> Any:  # noqa: ANN401  # JSON or TOML
+    """The value that was found, read and written again; raises when it cannot be read."""
+    made = msgspec.convert(found, field.annotation, dec_hook=_read, builtin_types=(date, datetime) if toml else None)
+    if field.extra.get("check", _check)(made) is False:
+        raise ValueError(field.name)
+    if toml:
+        return found
+    return None if made == field.default else msgspec.json.decode(_ENCODER.encode(_written(made)))
+
+
+def _is_of_type(field: _Field, found: Any, *, toml: bool) -> bool:  # noqa: ANN401  # JSON or TOML
+    types = {
+        date if toml and isinstance(top, inspect.DateType) else _TYPES[type(top)][0]
+        for top in field.tops
+        if type(top) in _TYPES
+    }
+    return type(found) in types and (type(found) is not int or 0 <= found <= MAX_INTEGER)
+
+
+def _is_mapping(field: _Field) -> bool:
+    return any(isinstance(top, inspect.DictType) for top in field.tops)
+
+
+def _wrong(field: _Field, what: str, *, reason: str) -> MalformedError:
+    form = field.extra.get("form")
+    for top in field.tops:
+        if form is None and isinstance(top, inspect.EnumType):
+            form = f"one of {', '.join(top.cls)}"
+        elif form is None and type(top) in _TYPES:
+            form = _TYPES[type(top)][1]
+    return MalformedError(reason, f"{what}: expected {field.written!r} to be {form}", field=field.written)
+
+
+_NONE: Final = msgspec.NODEFAULT
+_TYPES: Final[Mapping[type[inspect.Type], tuple[type, str]]] = MappingProxyType(
+    {
+        inspect.StrType: (str, "a string"),
+        inspect.EnumType: (str, "one of the words known"),
+        inspect.DateType: (str, "a date such as 2026-01-01"),
+        inspect.DateTimeType: (str, "a time"),
+        inspect.CustomType: (str, "text of its form"),
+        inspect.BytesType: (str, "base64"),
+        inspect.BoolType: (bool, "true or false"),
+        inspect.IntType: (int, "an integer from 0 to 2^53-1"),
+        inspect.LiteralType: (int, "the version known"),
+        inspect.VarTupleType: (list, "a list"),
+        inspect.FrozenSetType: (list, "a sorted list of different values"),
+        inspect.StructType: (dict, "an object"),
+        inspect.DictType: (dict, "an object"),
+    }
+)
+"""What each type is written as, and how errors tell it."""
