@@ -386,6 +386,10 @@ async def test_server_of_another_name_is_untrusted(house: House):
         with pytest.raises(UntrustedError, match="SERVER_CERTIFICATE"):
             await client.submit([SUBMISSION], timeout_seconds=10)
         await client.close()
+        async with house.peer_client(
+            server.port, issued
+        ) as good:  # and the refused handshake is over before the port closes
+            assert len(await good.submit([SUBMISSION], timeout_seconds=10)) == 1
 
 
 def test_profile_without_its_files_is_told_before_any_call(tmp_path):
