@@ -113,10 +113,10 @@ def agency_services(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         return await subject.report(node, question, caller=caller, act=act)
 
     return AgencyServices(
-        lookups=LookupService(lookup_functions(node, home)),
-        oversight=OversightService(oversight_functions(node, home)),
+        lookups=LookupService(lookup_functions(node)),
+        oversight=OversightService(oversight_functions(node)),
         bindings=tuple(step(node) for step in STEPS),
-        intake=IntakeService(intake_functions(node, home)),
+        intake=IntakeService(intake_functions(node)),
         subjects=SubjectService(get_report=get_report),
         corrections=CorrectionService(correction_functions(node)),
         permits=PermitService(_permit_functions(node)),

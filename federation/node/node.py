@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from pathlib import Path
 
 from federation.node.exchange.signing import MessageKeys
 from federation.node.exchange.trust import Trust
@@ -25,7 +24,7 @@ CHINA = timezone(timedelta(hours=8), "CST")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A province's own name, keys, store, writer, trust, what it knows of the others, the clock, its home."""
+    """A province's own name, keys, store, writer, trust, what it knows of the others, the clock."""
 
     name: NodeName
     settings: NodeSettings
@@ -37,7 +36,6 @@ class Node:
     waiters: Waiters
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
-    home: Path
 
     @property
     def signer(self) -> Signer:

@@ -26,6 +26,7 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
 from federation.node.home.keyring import Keyring, load_keyring
+from federation.node.home_store import find_home_files
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, KnownHeads, Witness
@@ -109,6 +110,7 @@ async def running_node(
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
         await boot_node(parts, ask=_ask_cosigned)
+        await _take_in_files(parts.node, home)
         async with _open_ports(parts, home) as running:
             yield running
     finally:
@@ -150,7 +152,6 @@ def build_node(
         waiters=Waiters(),
         wake_delivery=delivery.wake,
         now=now,
-        home=home,
     )
     poster = CheckpointPoster()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)
@@ -185,12 +186,21 @@ async def boot_node(parts: Parts, *, ask: AskCosigned) -> None:
     finding = await check_boot(node.database, agreement, own=node.name, log_vkey=node.sequencer.vkey, ask=ask, now=now)
     if finding.silent:
         _log.warning("boot.unconfirmed", silent=list(finding.silent), confirmed=list(finding.confirmed))
+    if node.today().year not in node.trust.in_force.calendar.years:
+        _log.warning("calendar.year_missing", year=node.today().year, counted="weekdays")
     leaves = (
         agreement_leaf(agreement, now=now),
         boot_leaf(agreement, size=node.sequencer.head.size, finding=finding, now=now),
     )
     entries = [leaf_entry(leaf) for leaf in leaves]
     await node.sequencer.commit(lambda tx: [tx.append_leaf(*entry) for entry in entries])
+
+
+async def _take_in_files(node: Node, home: Path) -> None:
+    """Takes the officers' keys and planted records of an earlier version's home into the store, once."""
+    take_in = await asyncio.to_thread(find_home_files, home, node.name)
+    if take_in is not None:
+        _log.info("home.files", taken_in=(await node.sequencer.commit(take_in)).value)
 
 
 async def _ask_cosigned(read_url: str, origin: str) -> bytes:

@@ -10,7 +10,8 @@ import pytest
 from federation.cli.lookup import view
 from federation.cli.lookup.officer_key import create_officer_key, find_public_key, load_officer_key, sign_fetch
 from federation.domain.lookup.asking import FetchItem, Outcome, verify_step_up
-from federation.node.lookups.officers import find_officer_key
+from federation.node.home_store import open_home_store
+from federation.node.officers import find_officer_key
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import parse_agency_id, parse_message_id, parse_node_name
 from federation.protocol.keys import format_public_key
@@ -418,7 +419,8 @@ def test_fetch_with_a_key_that_is_not_registered_is_refused(nodes, case, person,
 def test_key_register_stores_the_public_key_of_an_own_agency_only(nodes, key):
     """Another province's officer is registered there."""
     office = parse_agency_id(POLICE)
-    stored = find_officer_key(nodes.federation.home("zhejiang"), office, "officer-7")
+    with open_home_store(nodes.federation.home("zhejiang")) as store:
+        stored = find_officer_key(store, office, "officer-7")
 
     assert stored == format_public_key(load_officer_key(key).public_key)
     assert "AGENCY_ELSEWHERE" in register(nodes, key, agency=ACROSS_POLICE, code=1).err

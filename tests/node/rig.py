@@ -32,13 +32,22 @@ from federation.node.home.draft import draft_agreement, publish_draft, sign_draf
 from federation.node.home.keyring import Keyring, create_keyring, load_keyring
 from federation.node.home.setup import load_member_sheet, member_bundle
 from federation.node.node import Node
+from federation.node.officers import register_officer_key
 from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
+from federation.node.planted import plant
 from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.protocol.form import replace
-from federation.protocol.ids import NodeName, Pair, format_message_id, parse_agency_id, truncate_to_millisecond
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    Pair,
+    format_message_id,
+    parse_agency_id,
+    truncate_to_millisecond,
+)
 from federation.protocol.keys import Signer
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision
@@ -106,6 +115,16 @@ class Clock:
     def advance(self, **span: float) -> datetime:
         self.time += timedelta(**span)
         return self.time
+
+
+async def register_key(node: Node, agency: AgencyId, officer: str, *, key: str) -> None:
+    """Registers an officer's own key, as `bridgehead lookup key register` does."""
+    await node.sequencer.commit(lambda tx: register_officer_key(tx, agency, officer, key=key))
+
+
+async def plant_record(node: Node, name: str) -> None:
+    """Plants a record, as `bridgehead lookup planted add` does."""
+    await node.sequencer.commit(lambda tx: plant(tx, name, owner=node.name))
 
 
 class ProcessDiedError(Exception):

@@ -29,7 +29,6 @@ from federation.node.lookups.asking import search as searching
 from federation.node.lookups.intake import desk as intake_desk
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.second import remind
-from federation.node.lookups.officers import register_officer_key
 from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
 from federation.node.permits.sharing import SYNC_KIND
@@ -64,6 +63,7 @@ from tests.node.rig import (
     application,
     applications,
     draft,
+    register_key,
     running_rig,
 )
 
@@ -125,15 +125,15 @@ async def recognitions(rig: Rig, urn: PermitUrn) -> None:
 
 async def lookups(rig: Rig) -> None:
     """lookup.case, .search, .answer, .fetch, .release; refused here, refused there by policy and by rule."""
-    node, home = rig[JIANGXI], rig.folder
+    node = rig[JIANGXI]
     key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    register_officer_key(home, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
+    await register_key(node, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
     terms = CaseQuestion(
         case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30,
         leader="leader-1",
     )  # fmt: skip
-    given = {"home": home, "caller": YUSHAN_POLICE}
+    given = {"caller": YUSHAN_POLICE}
     assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).decision.allowed
     wrong = replace(terms, case_id="CASE-2026-0002")
     assert not (await cases.begin_case(node, wrong, act=act(PURPOSE, "F01"), **given)).decision.allowed
@@ -165,12 +165,12 @@ async def lookups(rig: Rig) -> None:
 
 async def intake(rig: Rig) -> None:
     """lookup.second and .refusal: police away from the border ask twice, a person answers once and refuses once."""
-    node, home, office = rig[JIANGXI], rig.folder, intake_office(rig[ZHEJIANG].trust.in_force, ZHEJIANG)
+    node, office = rig[JIANGXI], intake_office(rig[ZHEJIANG].trust.in_force, ZHEJIANG)
     terms = CaseQuestion(
         case_id="CASE-2026-0003", letter="饶公协〔2026〕3号", counties=frozenset({"330822"}),
         purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
     )  # fmt: skip
-    given = {"home": home, "caller": XINZHOU}
+    given = {"caller": XINZHOU}
     assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
@@ -183,8 +183,8 @@ async def intake(rig: Rig) -> None:
     released = ReleaseQuestion(request_id=second.request_id)
     for caller in (POLICE, office):
         for answer in (
-            await intake_desk.refuse(rig[ZHEJIANG], refused, home=home, caller=caller, act=act(PURPOSE, "F03")),
-            await intake_desk.release(rig[ZHEJIANG], released, home=home, caller=caller, act=act(PURPOSE, "F03")),
+            await intake_desk.refuse(rig[ZHEJIANG], refused, caller=caller, act=act(PURPOSE, "F03")),
+            await intake_desk.release(rig[ZHEJIANG], released, caller=caller, act=act(PURPOSE, "F03")),
         ):
             assert answer.decision.allowed is (caller == office)
     await rig.drain()

@@ -22,8 +22,9 @@ from federation.domain.lookup.asking import (
 from federation.domain.permit import PermitApplication
 from federation.domain.synthetic import synthetic_applications
 from federation.node.home.agreement import load_home_agreement
-from federation.node.lookups.officers import register_officer_key
+from federation.node.home_store import write_home_store
 from federation.node.node import CHINA
+from federation.node.officers import register_officer_key
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.wire.client import AgencyClient
@@ -96,7 +97,12 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     )  # fmt: skip
     key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    register_officer_key(federation.home("jiangxi"), parse_agency_id(YUSHAN), OFFICER, key=f"ed25519:{public}")
+    police = parse_agency_id(YUSHAN)
+    write_home_store(
+        federation.home("jiangxi"),
+        lambda tx: register_officer_key(tx, police, OFFICER, key=f"ed25519:{public}"),
+        now=utc_now(),
+    )
     async with contextlib.AsyncExitStack() as stack:
         running = {}
         for name in federation.homes:

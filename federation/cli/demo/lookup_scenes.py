@@ -24,7 +24,8 @@ from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
 from federation.domain.permit import PermitApplication
 from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
 from federation.domain.synthetic import synthetic_applications
-from federation.node.lookups.officers import register_officer_key
+from federation.node.home_store import write_home_store
+from federation.node.officers import register_officer_key
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
@@ -111,7 +112,8 @@ class LookupScenes:
         """Registers an officer's own key with Yushan's police, as `bridgehead lookup key register` does."""
         agency = parse_agency_id(POLICE)
         home = self._federation.homes[agency.node].home
-        register_officer_key(home, agency, officer, key=format_public_key(key.public_key))
+        public = format_public_key(key.public_key)
+        write_home_store(home, lambda tx: register_officer_key(tx, agency, officer, key=public), now=datetime.now(UTC))
 
     async def open_and_search(self) -> None:
         """Opens a case that names Changshan and Pucheng, and asks all provinces for one person: a line for each."""

@@ -29,8 +29,9 @@ from federation.cli.client_profile import (
 )
 from federation.cli.lookup.acts import end, lookup_act, show
 from federation.cli.lookup.intake import inbox, refuse, release, remind
+from federation.cli.lookup.operator import exact_name, keys, planted
 from federation.cli.lookup.reading import result, trace
-from federation.cli.output import Form, FormOption, say, show_one
+from federation.cli.output import Form, FormOption, say
 
 if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
 cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
-keys = typer.Typer(name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs fetches.")
 app.add_typer(cases)
 app.add_typer(keys)
+app.add_typer(planted)
 
 EVERYWHERE = "all"
 """Among the provinces that are named: every other one."""
@@ -237,49 +238,9 @@ def history(
             say(f"还有:加 --page-token {page.next_page_token} 或 --all | there are more")
 
 
-@keys.command("new")
-def new_key(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")],
-    form: FormOption = Form.TEXT,
-) -> None:
-    """Make an officer's own key (mode 0600); prints the public key, which the node's operator registers."""
-    from federation.cli.lookup.officer_key import create_officer_key
-    from federation.protocol.keys import format_public_key
-
-    show_one("public_key", format_public_key(create_officer_key(file)), form)
-    say("请节点管理员登记 | next, the node's operator: bridgehead lookup key register")
-
-
-@keys.command("register")
-def register_key(
-    key: Annotated[str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or a file with the key.")],
-    home: Annotated[Path, typer.Option("--home", help="The node's home.")],
-    agency: Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")],
-    officer: Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")],
-    form: FormOption = Form.TEXT,
-) -> None:
-    """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
-    from federation.cli.lookup.officer_key import find_public_key
-    from federation.node.home.keyring import load_identity
-    from federation.node.lookups.officers import register_officer_key
-    from federation.protocol.errors import RuleError
-    from federation.protocol.ids import parse_agency_id
-    from federation.protocol.keys import format_public_key
-
-    office, node = parse_agency_id(agency), load_identity(home).node
-    if office.node != node:
-        raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {office}")
-    public = format_public_key(find_public_key(key))
-    register_officer_key(home, office, officer, key=public)
-    show_one("public_key", public, form)
-
-
 def _exact(person: str) -> str:
-    """What was typed or piped in: the x of a citizen number as a capital letter, a plate in its written form."""
-    from federation.domain.dossiers.plate import normalise_plate
-
-    text = (sys.stdin.readline() if person == "-" else person).strip()
-    return text if text.startswith("urn:") else normalise_plate(text).upper()
+    """What was typed or piped in, as records have it."""
+    return exact_name(sys.stdin.readline() if person == "-" else person)
 
 
 def _show_case(desk: Desk, answer: CaseAnswer, *, opened: bool) -> None:

@@ -71,7 +71,7 @@ def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now
     return replace(case, closes=case.opens + BREAK_GLASS_TIME)
 
 
-def notice_of(case: LookupCase, officer: str, *, calendar: Calendar | None) -> BreakGlass:
+def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGlass:
     """What the duty leader is noticed of, in the same moment.
 
     Raises:
@@ -200,9 +200,7 @@ def decode_break_glass(encoded: bytes) -> BreakGlass:
         raise MalformedError("BREAK_GLASS_FORM", "expected a date as due and a known finding") from error
 
 
-def _due(opened: date, calendar: Calendar | None) -> date:
-    if calendar is None:
-        return opened + timedelta(days=1)
+def _due(opened: date, calendar: Calendar) -> date:
     try:
         return add_working_days(calendar, opened, count=1)
     except RuleError:

@@ -61,11 +61,11 @@ class SampleItem:
     review: SampleReview | None = None
 
 
-def due_of(asked: datetime, calendar: Calendar | None) -> date:
+def due_of(asked: datetime, calendar: Calendar) -> date:
     """The last day of the review of a look-up that was asked then."""
     day = asked.astimezone(CHINA).date()
     try:
-        return add_working_days(calendar, day, count=REVIEW_DAYS) if calendar else day + timedelta(days=7)
+        return add_working_days(calendar, day, count=REVIEW_DAYS)
     except RuleError:
         return day + timedelta(days=7)
 

@@ -74,13 +74,13 @@ class RaisedFlag:
     flag: Flag
 
 
-def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar | None = None) -> tuple[Flag, ...]:
+def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -> tuple[Flag, ...]:
     """The flags that the look-ups made at `now` raise, seen with those before them.
 
     Args:
         lines: what was asked, in any order; a look-up in several provinces is one look-up. Later lines are not seen.
         now: the time of the look-ups that are judged.
-        calendar: the working days; without it, or for a year without a table, Saturdays and Sundays are free.
+        calendar: the working days; in a year without a table, Saturdays and Sundays are free.
     """
     known = {(line.lookup_id, line.desk): line for line in lines if now - BURST_WINDOW < line.time <= now}
     flags: list[Flag] = []
@@ -91,7 +91,7 @@ def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar | 
     return tuple(flags)
 
 
-def is_off_hours(moment: datetime, calendar: Calendar | None) -> bool:
+def is_off_hours(moment: datetime, calendar: Calendar) -> bool:
     """Whether offices are closed at that moment in China: before 08:00, from 20:00 on, or on a free day."""
     local = moment.astimezone(CHINA)
     return not (DAY_BEGINS <= local.time() < DAY_ENDS) or not _is_worked(local.date(), calendar)
@@ -127,7 +127,7 @@ def is_sampled(lookup_id: str, key: bytes) -> bool:
     return int.from_bytes(digest[:8], "big") % 10_000 < SAMPLE_OF_10_000
 
 
-def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar | None) -> list[Flag]:
+def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar) -> list[Flag]:
     asked = {other.lookup_id for other in same if is_off_hours(other.time, calendar)}
     if not is_off_hours(line.time, calendar) or len(asked) < BURST:
         return []
@@ -163,7 +163,7 @@ def _find_two_desks(line: AskedLine, same: Sequence[AskedLine]) -> list[Flag]:
     ]
 
 
-def _is_worked(day: date, calendar: Calendar | None) -> bool:
-    if calendar is None or day.year not in calendar.years:
+def _is_worked(day: date, calendar: Calendar) -> bool:
+    if day.year not in calendar.years:
         return day.weekday() < 5
     return is_working_day(calendar, day)

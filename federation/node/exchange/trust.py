@@ -7,19 +7,24 @@ for one exchange, so that an exchange is judged under a single version from its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from federation.protocol.errors import UntrustedError
+from federation.domain.rules.calendar import Calendar, parse_calendar
+from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.trust import Agency, Agreement, Member, find_agency
 
+CALENDAR_FILE: Final = "policies/calendar.toml"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """One agreement version and the policies that it carries."""
+    """One agreement version, and the policies and the calendar that it carries."""
 
     agreement: Agreement
     policies: PolicyBook
+    calendar: Calendar
 
     def member(self, node: NodeName) -> Member:
         """The member of that name.
@@ -48,8 +53,8 @@ class Trust:
     """Holds the agreement in force; one writer replaces it, readers take a snapshot."""
 
     def __init__(self, agreement: Agreement) -> None:
-        """Parses the policies that the agreement carries; an agreement whose policies do not parse is refused."""
-        self._in_force = InForce(agreement=agreement, policies=load_policy_book(agreement.files))
+        """Parses what the agreement carries; one whose policies or calendar do not parse is refused."""
+        self._in_force = _read(agreement, load_policy_book(agreement.files))
 
     @property
     def in_force(self) -> InForce:
@@ -57,8 +62,19 @@ class Trust:
         return self._in_force
 
     def replace(self, agreement: Agreement) -> None:
-        """Puts a newer, already verified version in force, policies and all."""
+        """Puts a newer, already verified version in force, policies and all.
+
+        Raises:
+            NotFoundError: CALENDAR_MISSING; MalformedError: as `load_policy_book` and `parse_calendar`.
+        """
         policies = self._in_force.policies
         if agreement.digest != self._in_force.agreement.digest:
             policies = load_policy_book(agreement.files)
-        self._in_force = InForce(agreement=agreement, policies=policies)
+        self._in_force = _read(agreement, policies)
+
+
+def _read(agreement: Agreement, policies: PolicyBook) -> InForce:
+    content = agreement.files.get(CALENDAR_FILE)
+    if content is None:
+        raise NotFoundError("CALENDAR_MISSING", f"expected the agreement to hold {CALENDAR_FILE}: working days count")
+    return InForce(agreement=agreement, policies=policies, calendar=parse_calendar(content.decode()))

@@ -20,7 +20,7 @@ from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust.draft import Bundle, decode_bundle, encode_bundle
 from federation.protocol.trust.members import Agency, Member, MessageKey
 
-BUNDLE_FILE, CALENDAR_FILE = "member-bundle.json", "calendar.toml"
+BUNDLE_FILE = "member-bundle.json"
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -41,8 +41,7 @@ def create_home(
 
     Args:
         home: an empty or absent folder.
-        province: the folder in `nodes/` with `node.toml` and `member.toml`; the calendar of working days is copied from
-            `policies/` beside `nodes/`, when it is there.
+        province: the folder in `nodes/` with `node.toml` and `member.toml`.
         now: when the keys and certificates begin to be valid.
         overrides: settings that differ from `node.toml`, such as ports.
 
@@ -67,9 +66,6 @@ def create_home(
     write_profiles(home, agency_addr=f"{reached}:{settings.agency_port}", read_url=read_url)
     bundle = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
     (home / BUNDLE_FILE).write_bytes(bundle)
-    calendar = province.resolve().parent.parent / "policies" / CALENDAR_FILE
-    if calendar.is_file():
-        (home / CALENDAR_FILE).write_bytes(calendar.read_bytes())
     return NewHome(home=home, settings=settings, sheet=sheet, bundle=bundle)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.break_glass import open_break_glass
@@ -41,7 +40,7 @@ CASE_SECONDS = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 
 
-async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:
+async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, act: Act) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
     A repeat of the request gets the same answer.
@@ -65,7 +64,7 @@ async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: 
     is_glass = is_break_glass(question.case_id)
     open_ = open_break_glass if is_glass else open_case
     case = open_(question.case_id, terms, opened_by=caller, now=node.now())
-    notice = begin_notice(node, case, act.officer, home=home) if is_glass else None
+    notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
         records.put_case(transaction, case, owner=node.name, told=False)
@@ -73,7 +72,7 @@ async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: 
             put_notice(transaction, notice, owner=node.name)
 
     try:
-        return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED, home=home), case, write)
+        return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED), case, write)
     except ConflictError as conflict:
         if records.find_case(node.database, node.name, case.case_id, told=False) is None:
             raise
@@ -81,7 +80,7 @@ async def begin_case(node: Node, question: CaseQuestion, *, home: Path, caller: 
         raise ConflictError("CASE_EXISTS", taken) from conflict
 
 
-async def end_case(node: Node, case_id: str, *, home: Path, caller: AgencyId, act: Act) -> CaseAnswer:
+async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> CaseAnswer:
     """Closes a case; every handle given out for it dies with it. A repeat of the request gets the same answer.
 
     Raises:
@@ -101,7 +100,7 @@ async def end_case(node: Node, case_id: str, *, home: Path, caller: AgencyId, ac
     def write(transaction: GroupTransaction) -> None:
         records.put_case(transaction, case, owner=node.name, told=False)
 
-    return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED, home=home), case, write)
+    return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
 
 
 def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
@@ -115,14 +114,13 @@ def _terms_text(case_id: str, terms: CaseTerms) -> str:
     return f"open {case_id} {terms.letter} {','.join(names)} {terms.days} {terms.leader}"
 
 
-def _step(asked: str, case: LookupCase, outcome: Outcome, *, home: Path) -> Step:
+def _step(asked: str, case: LookupCase, outcome: Outcome) -> Step:
     return Step(
         asked=asked,
         said=Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode_case(case), urgency=None),
         lookup_id="",
         case_id=case.case_id,
         case=case,
-        home=home,
         desk=calling_desk(),
         outcome=outcome,
         closes=case.closes,

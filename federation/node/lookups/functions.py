@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import history
@@ -24,20 +22,20 @@ from federation.wire.lookups.values import (
 from federation.wire.values import Act
 
 
-def lookup_functions(node: Node, home: Path) -> LookupFunctions:
+def lookup_functions(node: Node) -> LookupFunctions:
     """What a police office of this province may call."""
 
     async def open_case(caller: AgencyId, act: Act, question: CaseQuestion) -> CaseAnswer:
-        return await cases.begin_case(node, question, home=home, caller=caller, act=act)
+        return await cases.begin_case(node, question, caller=caller, act=act)
 
     async def close_case(caller: AgencyId, act: Act, case_id: str) -> CaseAnswer:
-        return await cases.end_case(node, case_id, home=home, caller=caller, act=act)
+        return await cases.end_case(node, case_id, caller=caller, act=act)
 
     async def search(caller: AgencyId, act: Act, question: LookupQuestion) -> SearchResult:
-        return await searching.search(node, question, home=home, caller=caller, act=act)
+        return await searching.search(node, question, caller=caller, act=act)
 
     async def fetch(caller: AgencyId, act: Act, question: FetchQuestion) -> FetchResult:
-        return await fetching.fetch(node, question, home=home, caller=caller, act=act)
+        return await fetching.fetch(node, question, caller=caller, act=act)
 
     async def list_(caller: AgencyId, act: Act, query: LookupQuery) -> LookupPage:
         return await history.list_lookups(node, query, caller=caller, act=act)

@@ -13,10 +13,12 @@ from federation.domain.lookup.watch import (
     is_off_hours,
     is_sampled,
 )
+from federation.domain.rules.calendar import Calendar
 
 NIGHT = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """Two in the morning at the border."""
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+
 LINE = AskedLine(
     time=NIGHT, officer="officer-7", agency="jiangxi/361123/police", lookup_id="0", case_id="CASE-1", desk="a1"
 )
@@ -29,13 +31,17 @@ def burst(start: datetime, count: int, minutes: int = 2) -> list[AskedLine]:
     ]
 
 
-def kinds(lines: list[AskedLine], calendar=None) -> list[FlagKind]:
+WEEKENDS = Calendar(version="none", years={})
+"""A calendar without a table: Saturdays and Sundays are free."""
+
+
+def kinds(lines: list[AskedLine], calendar=WEEKENDS) -> list[FlagKind]:
     return [flag.kind for flag in find_misuse(lines, lines[-1].time, calendar)]
 
 
 def test_watch_burst_at_night_is_flagged_in_both_languages():
     """Five look-ups within half an hour at two in the morning are looked at; nobody asked about is named."""
-    flags = find_misuse(burst(NIGHT, 5), burst(NIGHT, 5)[-1].time)
+    flags = find_misuse(burst(NIGHT, 5), burst(NIGHT, 5)[-1].time, WEEKENDS)
 
     assert [flag.kind for flag in flags] == [FlagKind.OFF_HOURS_BURST]
     assert flags[0].officer == "officer-7"
@@ -94,7 +100,7 @@ def test_watch_judges_the_newest_look_up_only():
     lines = burst(NIGHT, 5)
     quiet = replace(LINE, time=NOON + timedelta(days=1), lookup_id="9")
     assert kinds([*lines, quiet]) == []
-    assert find_misuse(lines, NIGHT) == ()
+    assert find_misuse(lines, NIGHT, WEEKENDS) == ()
 
 
 @pytest.mark.parametrize(
@@ -115,9 +121,9 @@ def test_watch_off_hours_follow_the_calendar(calendar, moment, off):
     assert is_off_hours(moment, calendar) is off
 
 
-def test_watch_make_up_saturday_is_free_without_a_calendar():
+def test_watch_make_up_saturday_is_free_without_its_table():
     """Without a table a weekend is a weekend."""
-    assert is_off_hours(datetime(2026, 10, 10, 4, 0, tzinfo=UTC), None)
+    assert is_off_hours(datetime(2026, 10, 10, 4, 0, tzinfo=UTC), WEEKENDS)
 
 
 def test_honey_flag_names_look_up_and_officer_alone():

@@ -20,7 +20,6 @@ from federation.domain.permit import Permit, format_permit_urn, register_permit
 from federation.node.lookups import records
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.officers import register_officer_key
 from federation.node.permits.records import put_own_permits
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, parse_message_id
@@ -28,7 +27,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.wire.lookups.values import FetchQuestion, LookupQuestion
 from federation.wire.values import Act
 from tests.node.lookups.hostile import Ask, CaseState, case_of, with_added_offices
-from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, application, running_rig
+from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, application, register_key, running_rig
 
 
 class Key(StrEnum):
@@ -59,7 +58,7 @@ class Desks:
         """
         self.count += 1
         case_id, officer = f"CASE-{self.count:06d}", f"officer-{self.count}"
-        register_officer_key(self.rig.folder, ask.asker, officer, key=f"ed25519:{_public(self.key)}")
+        await register_key(self.rig[JIANGXI], ask.asker, officer, key=f"ed25519:{_public(self.key)}")
         await self._plant(ask, case_id, told=told or ask.case)
         act = Act(request_id=str(uuid.uuid4()), purpose=ask.purpose, function=ask.function, officer=officer)
         try:
@@ -69,19 +68,19 @@ class Desks:
             return {}
 
     async def _ask(self, ask: Ask, act: Act, *, key: Key, province: NodeName, case_id: str) -> Mapping[str, str]:
-        node, home = self.rig[JIANGXI], self.rig.folder
+        node = self.rig[JIANGXI]
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self.permit.holder.citizen_number)
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=(province,))
         handle = self.stolen or "x" * 32
         try:
-            found = await searching.search(node, question, home=home, caller=ask.asker, act=act)
+            found = await searching.search(node, question, caller=ask.asker, act=act)
             self.noes += (found.answers[0].outcome, *found.answers[0].policies)
             handle = found.answers[0].handle or handle
         except BridgeheadError as error:
             self.noes.append(error.reason)
         act = replace(act, request_id=str(uuid.uuid4()))
         asked = self._question(ask, handle, case_id, key=key, province=province)
-        released = await fetching.fetch(node, asked, home=home, caller=ask.asker, act=act)
+        released = await fetching.fetch(node, asked, caller=ask.asker, act=act)
         self.stolen = self.stolen or handle
         self.noes += released.policies if not released.fields else ()
         return released.fields

@@ -23,7 +23,6 @@ from federation.node.lookups.asking.history import list_lookups
 from federation.node.lookups.intake import desk
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.second import remind
-from federation.node.lookups.officers import register_officer_key
 from federation.node.node import Node
 from federation.node.permits import steps
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
@@ -45,7 +44,7 @@ from federation.wire.lookups.values import (
     ProvinceAnswer,
 )
 from federation.wire.values import Act
-from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, running_rig
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, register_key, running_rig
 
 XINZHOU = parse_agency_id("jiangxi/361102/police")
 PURPOSE = "lookup.criminal_investigation"
@@ -78,9 +77,7 @@ class Border:
     ) -> ProvinceAnswer:
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number or self.person.holder.citizen_number)
         question = LookupQuestion(case_id=case_of(caller), selector=selector, provinces=(ZHEJIANG,), urgency=urgency)
-        found = await searching.search(
-            self.asking, question, home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03")
-        )
+        found = await searching.search(self.asking, question, caller=caller, act=act(PURPOSE, "F03"))
         return found.answers[0]
 
     async def fetch(self, handle: str, *fields: str, caller: AgencyId = YUSHAN_POLICE) -> FetchResult:
@@ -92,7 +89,7 @@ class Border:
             case_id=case_of(caller), node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
             officer_signature=base64.b64encode(self.key.sign(step_up_bytes(item))).decode(),
         )  # fmt: skip
-        return await fetching.fetch(self.asking, question, home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03"))
+        return await fetching.fetch(self.asking, question, caller=caller, act=act(PURPOSE, "F03"))
 
     async def inbox(self, *, ended: bool = False) -> tuple[IntakeLine, ...]:
         page = await list_intake(self.answering, IntakeQuery(ended=ended), caller=self.office, act=desk_act())
@@ -122,9 +119,7 @@ class Border:
     async def release_as(
         self, question: ReleaseQuestion, *, caller: AgencyId | None = None, by: Act | None = None, drain: bool = True
     ) -> IntakeAnswer:
-        answer = await desk.release(
-            self.answering, question, home=self.rig.folder, caller=caller or self.office, act=by or desk_act()
-        )
+        answer = await desk.release(self.answering, question, caller=caller or self.office, act=by or desk_act())
         if drain:
             await self.rig.drain()
         return answer
@@ -141,9 +136,7 @@ class Border:
         question = RefuseQuestion(
             request_id=request_id, reason=RefusalReason.CASE_UNCLEAR, words=words, signature=signature
         )
-        answer = await desk.refuse(
-            self.answering, question, home=self.rig.folder, caller=caller or self.office, act=by or desk_act()
-        )
+        answer = await desk.refuse(self.answering, question, caller=caller or self.office, act=by or desk_act())
         await self.rig.drain()
         return answer
 
@@ -157,7 +150,7 @@ class Border:
         return tuple(line for line in page.lines if line.step != "lookup.case")
 
     async def close_case(self, caller: AgencyId = XINZHOU) -> None:
-        await cases.end_case(self.asking, case_of(caller), home=self.rig.folder, caller=caller, act=act(PURPOSE, "F03"))
+        await cases.end_case(self.asking, case_of(caller), caller=caller, act=act(PURPOSE, "F03"))
         await self.rig.drain()
 
 
@@ -177,14 +170,14 @@ async def border(folder: Path) -> AsyncIterator[Border]:
         rig.start_delivery()
         found = Border(rig, key, application())
         await steps.register(rig[ZHEJIANG], found.person, caller=HALL, act=act())
-        register_officer_key(rig.folder, found.office, "officer-1", key=f"ed25519:{public}")
+        await register_key(rig[ZHEJIANG], found.office, "officer-1", key=f"ed25519:{public}")
         for caller in (XINZHOU, YUSHAN_POLICE):
-            register_officer_key(rig.folder, caller, "officer-1", key=f"ed25519:{public}")
+            await register_key(rig[JIANGXI], caller, "officer-1", key=f"ed25519:{public}")
             question = CaseQuestion(
                 case_id=case_of(caller), letter="饶公协〔2026〕1号", counties=frozenset({"330822"}),
                 purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
             )  # fmt: skip
-            opened = await cases.begin_case(rig[JIANGXI], question, home=rig.folder, caller=caller, act=desk_act())
+            opened = await cases.begin_case(rig[JIANGXI], question, caller=caller, act=desk_act())
             assert opened.decision.allowed, opened.decision
         await rig.drain()
         yield found

@@ -16,14 +16,13 @@ from federation.domain.lookup.break_glass import Finding, review_bytes
 from federation.domain.lookup.watch import FlagKind
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.officers import register_officer_key
 from federation.node.lookups.watch import flags, glass
 from federation.node.lookups.watch.functions import Watch
-from federation.node.lookups.watch.own_keys import LeaderAct
+from federation.node.officers import LeaderAct
 from federation.protocol.ids import NodeName
 from federation.wire.lookups.values import CaseQuestion, LookupQuestion, SearchResult
 from federation.wire.values import Act
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, running_rig
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, register_key, running_rig
 
 PURPOSE = "lookup.criminal_investigation"
 CASE, GLASS = "CASE-2026-0001", "BREAK-GLASS-2026-001"
@@ -36,13 +35,12 @@ class Office:
     """Yushan's police at its node; officer-1 asks, leader-1 leads and has a key of their own."""
 
     rig: Rig
-    home: Path
     key: Ed25519PrivateKey
     second: Ed25519PrivateKey
 
     @property
     def watch(self) -> Watch:
-        return Watch(node=self.rig[JIANGXI], home=self.home)
+        return Watch(node=self.rig[JIANGXI])
 
     def act(self, officer: str) -> Act:
         return replace(act("lookup.oversight", "F03"), officer=officer)
@@ -52,9 +50,7 @@ class Office:
             case_id=case_id, letter="玉公协〔2026〕1号",
             counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30, leader=leader,
         )  # fmt: skip
-        return await cases.begin_case(
-            self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
-        )
+        return await cases.begin_case(self.rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
 
     async def search(
         self,
@@ -70,7 +66,6 @@ class Office:
         found: SearchResult = await searching.search(
             self.rig[JIANGXI],
             question,
-            home=self.home,
             caller=YUSHAN_POLICE,
             act=replace(act(PURPOSE, "F03"), officer=officer),
         )
@@ -87,18 +82,17 @@ class Office:
     async def review(self, finding: Finding = Finding.JUSTIFIED, *, words: str = "", **changes: str):
         node = self.rig[JIANGXI]
         signed = self.signed(GLASS, review_bytes(GLASS, YUSHAN_POLICE, finding=finding, words=words))
-        return await glass.review(node, replace(signed, **changes), finding=finding, words=words, home=self.home)
+        return await glass.review(node, replace(signed, **changes), finding=finding, words=words)
 
 
 @asynccontextmanager
 async def office(folder: Path) -> AsyncIterator[Office]:
-    home = folder / "home"
     keys = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    for name, key in zip(("leader-1", "officer-9"), keys, strict=True):
-        register_officer_key(home, YUSHAN_POLICE, name, key=public_text(key))
     async with running_rig(folder) as rig:
         rig.start_delivery()
-        yield Office(rig, home, *keys)
+        for name, key in zip(("leader-1", "officer-9"), keys, strict=True):
+            await register_key(rig[JIANGXI], YUSHAN_POLICE, name, key=public_text(key))
+        yield Office(rig, *keys)
 
 
 def public_text(key: Ed25519PrivateKey) -> str:

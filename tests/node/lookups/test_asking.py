@@ -18,7 +18,6 @@ from federation.node.lookups import cases, records
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import history
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.officers import register_officer_key
 from federation.node.permits import steps
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.ids import NodeName
@@ -28,7 +27,7 @@ from federation.store.exchange_log import load_entries, load_head
 from federation.store.records import list_records
 from federation.wire.lookups.values import CaseQuestion, LookupQuery, LookupQuestion
 from tests.node.lookups.office import CASE, NUMBERS, PURPOSE, Office, office
-from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application
+from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, register_key
 
 CHECK = "lookup.identity_check"
 FIELDS = frozenset({"holder_name", "status"})
@@ -41,7 +40,7 @@ def question(number: str = NUMBERS[0], *provinces: NodeName, case_id: str = CASE
 
 async def ask(found: Office, asked: LookupQuestion, *, request_id: str | None = None, purpose: str = PURPOSE):
     why = act(purpose, "F03", request_id=request_id)
-    return await searching.search(found.rig[JIANGXI], asked, home=found.home, caller=YUSHAN_POLICE, act=why)
+    return await searching.search(found.rig[JIANGXI], asked, caller=YUSHAN_POLICE, act=why)
 
 
 async def lines(found: Office, **query: object):
@@ -84,7 +83,7 @@ async def test_search_in_a_closed_case_is_refused_by_the_one_policy(tmp_path: Pa
     """The case is known, its purpose and county fit: only that it is over decides."""
     async with office(tmp_path) as found:
         await found.open()
-        await cases.end_case(found.rig[JIANGXI], CASE, home=found.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        await cases.end_case(found.rig[JIANGXI], CASE, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
 
         result = await ask(found, question())
 
@@ -116,7 +115,7 @@ async def test_refusal_in_an_open_investigation_waits_for_its_end(tmp_path: Path
         told = tell_subject(node, NUMBERS[10], now=node.now())
         assert (told.lines, told.withheld_count) == ((), 1)
 
-        await cases.end_case(node, CASE, home=found.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        await cases.end_case(node, CASE, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
 
         assert len(tell_subject(node, NUMBERS[10], now=node.now()).lines) == 1
 
@@ -164,7 +163,7 @@ async def test_fetch_by_rule_is_a_logged_refusal(
         handle = await hit(found)
         key = Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())
         if registered:
-            register_officer_key(found.home, YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
+            await register_key(found.rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
         asked = sign_fetch(key, case_id=CASE, node=ZHEJIANG, handle=handle if known else "A" * 32, fields=FIELDS)
 
         result = await fetch(found, asked)
@@ -182,7 +181,7 @@ async def test_fetch_finds_its_search_by_the_handle(tmp_path: Path) -> None:
         await found.open()
         handle = await hit(found)
         key = Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())
-        register_officer_key(found.home, YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
+        await register_key(found.rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
         asked = sign_fetch(key, case_id=CASE, node=ZHEJIANG, handle=handle, fields=FIELDS)
 
         released = await fetch(found, asked)
@@ -199,7 +198,7 @@ async def test_fetch_that_the_other_side_refuses_by_rule_is_told_in_words(tmp_pa
         await found.open("CASE-2026-0002")
         handle = await hit(found)
         key = Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())
-        register_officer_key(found.home, YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
+        await register_key(found.rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=format_public_key(key.public_key))
         asked = sign_fetch(key, case_id="CASE-2026-0002", node=ZHEJIANG, handle=handle, fields=FIELDS)
 
         result = await fetch(found, asked)
@@ -286,7 +285,7 @@ async def test_case_opened_and_closed_twice_by_their_ids_is_opened_and_closed_on
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}),
             days=30, leader="leader-1",
         )  # fmt: skip
-        node, who = found.rig[JIANGXI], {"home": found.home, "caller": YUSHAN_POLICE}
+        node, who = found.rig[JIANGXI], {"caller": YUSHAN_POLICE}
         opened = await cases.begin_case(node, asked, **who, act=opening)
         assert await cases.begin_case(node, asked, **who, act=opening) == opened
         closed = await cases.end_case(node, CASE, **who, act=closing)
@@ -392,11 +391,9 @@ async def hit(found: Office) -> str:
 
 
 async def fetch(found: Office, asked):
-    return await fetching.fetch(
-        found.rig[JIANGXI], asked, home=found.home, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
-    )
+    return await fetching.fetch(found.rig[JIANGXI], asked, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
 
 
 async def close(found: Office, request_id: str):
     why = act(PURPOSE, "F03", request_id=request_id)
-    return await cases.end_case(found.rig[JIANGXI], CASE, home=found.home, caller=YUSHAN_POLICE, act=why)
+    return await cases.end_case(found.rig[JIANGXI], CASE, caller=YUSHAN_POLICE, act=why)

@@ -10,12 +10,11 @@ import pytest
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.misuse import Quotas, bulk_bytes, countersign_bytes
 from federation.node.lookups.asking import counting
-from federation.node.lookups.officers import register_officer_key
 from federation.node.lookups.watch import leaders
 from federation.protocol.errors import BridgeheadError, RuleError
 from federation.wire.lookups.oversight.values import Countersigned, CountersignQuestion
 from tests.node.lookups.office import CASE, NUMBERS, Office, office, public_text
-from tests.node.rig import JIANGXI, YUSHAN_POLICE
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, register_key
 
 LEADER, SECOND = "leader-1", "officer-9"
 
@@ -43,7 +42,7 @@ async def sign(found: Office, signer: str) -> Countersigned:
 
 async def countersign(found: Office) -> None:
     signed = found.signed(CASE, countersign_bytes(CASE, YUSHAN_POLICE))
-    await leaders.countersign_case(found.rig[JIANGXI], signed, home=found.home)
+    await leaders.countersign_case(found.rig[JIANGXI], signed)
 
 
 async def test_case_reaches_ten_alone_thirty_with_the_leader_and_more_with_two_persons(tmp_path: Path) -> None:
@@ -87,7 +86,7 @@ async def test_bulk_is_not_signed_by_who_asked_nor_by_one_person_under_two_names
         await ask(found, NUMBERS[0], officer=SECOND)
         with pytest.raises(RuleError, match="COUNTERSIGN_SELF"):
             await sign(found, SECOND)
-        register_officer_key(found.home, YUSHAN_POLICE, "officer-8", key=public_text(found.key))
+        await register_key(found.rig[JIANGXI], YUSHAN_POLICE, "officer-8", key=public_text(found.key))
         assert not (await sign(found, LEADER)).complete
         with pytest.raises(RuleError, match="SAME_PERSON"):
             await sign(found, "officer-8")
@@ -103,7 +102,7 @@ async def test_leader_under_a_second_name_does_not_countersign_what_they_asked(t
     """Whoever asked with the leader's key under another name asked as the leader."""
     async with office(tmp_path) as found:
         await found.open()
-        register_officer_key(found.home, YUSHAN_POLICE, "officer-1", key=public_text(found.key))
+        await register_key(found.rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=public_text(found.key))
         await ask(found, NUMBERS[0])
         with pytest.raises(RuleError, match="SAME_PERSON"):
             await countersign(found)

@@ -23,7 +23,6 @@ from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.officers import register_officer_key
 from federation.node.permits import steps
 from federation.node.registers import keeping
 from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
@@ -31,7 +30,18 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import MessageId, Realm, parse_agency_id
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion, ProvinceAnswer
 from tests.node.registers.samples import ENTERPRISE, KEEPER, REPRESENTATIVE, VEHICLE
-from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, running_rig
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    POLICE,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    application,
+    register_key,
+    running_rig,
+)
 
 INVESTIGATION, MISSING, CHECK = "lookup.criminal_investigation", "lookup.missing_person", "lookup.identity_check"
 PURPOSES = (INVESTIGATION, MISSING, CHECK)
@@ -57,14 +67,11 @@ class Border:
     """Changshan keeps a vehicle and an enterprise; Yushan's officer-1 has a case for all three purposes and a key."""
 
     rig: Rig
-    home: Path
     key: Ed25519PrivateKey
 
     async def search(self, text: str, purpose: str = INVESTIGATION) -> ProvinceAnswer:
         question = LookupQuestion(case_id=CASE, selector=parse_selector(text, Realm.DEMO), provinces=(ZHEJIANG,))
-        found = await searching.search(
-            self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(purpose, "F03")
-        )
+        found = await searching.search(self.rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(purpose, "F03"))
         return found.answers[0]
 
     async def fetch(self, handle: str | None, *fields: str, purpose: str = INVESTIGATION) -> FetchResult:
@@ -77,9 +84,7 @@ class Border:
             case_id=CASE, node=ZHEJIANG, handle=handle, fields=item.fields, officer_key=public,
             officer_signature=base64.b64encode(self.key.sign(step_up_bytes(item))).decode(),
         )  # fmt: skip
-        return await fetching.fetch(
-            self.rig[JIANGXI], question, home=self.home, caller=YUSHAN_POLICE, act=act(purpose, "F03")
-        )
+        return await fetching.fetch(self.rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(purpose, "F03"))
 
     def told(self, person: str, *, days: int = 31) -> list[tuple[str, list[str]]]:
         """What Zhejiang tells a person after so many days: each step and the fields, sorted, for the clock stands."""
@@ -95,11 +100,11 @@ class Border:
 
 @asynccontextmanager
 async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> AsyncIterator[Border]:
-    home, key = folder / "home", Ed25519PrivateKey.generate()
+    key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    register_officer_key(home, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
     async with running_rig(folder) as rig:
         rig.start_delivery()
+        await register_key(rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
         node = rig[ZHEJIANG]
         await keeping.register_vehicles(begin_errand(node, POLICE, act("vehicle.administration", "F07")), [VEHICLE])
         market = act("enterprise.administration", "F16")
@@ -108,9 +113,9 @@ async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> As
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset(PURPOSES),
             days=30, leader="leader-1",
         )  # fmt: skip
-        police = {"home": home, "caller": YUSHAN_POLICE, "act": act(INVESTIGATION, "F03")}
+        police = {"caller": YUSHAN_POLICE, "act": act(INVESTIGATION, "F03")}
         assert (await cases.begin_case(rig[JIANGXI], question, **police)).decision.allowed
-        yield Border(rig, home, key)
+        yield Border(rig, key)
 
 
 @pytest.mark.parametrize("text", [VEHICLE.plate, ENTERPRISE.uscc])

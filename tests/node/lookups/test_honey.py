@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.watch import FlagKind
 from federation.node.lookups.watch import flags
-from federation.node.lookups.watch.home_files import load_honey
 from federation.node.permits import steps
+from federation.node.planted import is_planted, list_planted, remove_planted
+from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
-from tests.node.lookups.office import Office, office
-from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application
+from tests.node.lookups.office import URN, Office, office
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record
 
 CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
 
@@ -32,7 +35,7 @@ async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_le
         assert registered.permit is not None
         before = await found.search(person.holder.citizen_number)
         assert seen_at(found, ZHEJIANG, CHANGSHAN_POLICE) == []
-        (found.rig.folder / "honey.txt").write_text(f"# planted\n{registered.permit.urn}\n", encoding="utf-8")
+        await plant_record(zhejiang, str(registered.permit.urn))
         carried = len(found.rig.carried(ZHEJIANG, JIANGXI))
 
         found.rig.clock.advance(minutes=1)
@@ -49,15 +52,23 @@ async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_le
 
 
 async def test_record_that_is_planted_no_more_is_flagged_no_more(tmp_path: Path) -> None:
-    """The file is read again when it changes, and its absence plants nothing."""
-    home = tmp_path
-    assert load_honey(home) == frozenset()
-    (home / "honey.txt").write_text("urn:permit:330822:2026:0001\n\n# not this\n", encoding="utf-8")
-    assert load_honey(home) == {"urn:permit:330822:2026:0001"}
-    (home / "honey.txt").write_text("urn:permit:330822:2026:00022\n", encoding="utf-8")
-    assert load_honey(home) == {"urn:permit:330822:2026:00022"}
-    (home / "honey.txt").unlink()
-    assert load_honey(home) == frozenset()
+    """What is removed is a record like any other, until it is planted again; its name is on no plain column."""
+    async with office(tmp_path) as found:
+        node = found.rig[ZHEJIANG]
+        await plant_record(node, URN)
+        await plant_record(node, URN)
+        assert is_planted(node.database, URN)
+        assert not is_planted(node.database, f"{URN}2")
+        assert list(list_planted(node.database)) == [URN]
+
+        await node.sequencer.commit(lambda tx: remove_planted(tx, URN, owner=node.name))
+
+        assert not is_planted(node.database, URN)
+        assert list(list_planted(node.database)) == []
+        with pytest.raises(NotFoundError):
+            await node.sequencer.commit(lambda tx: remove_planted(tx, URN, owner=node.name))
+        await plant_record(node, URN)
+        assert is_planted(node.database, URN)
 
 
 async def test_flag_of_a_county_without_police_comes_to_the_provinces_first_desk(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from federation.store.records import list_records
 from federation.wire.lookups.oversight.values import News
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, Office, office
 from tests.node.lookups.test_oversight import put, raised
-from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application
+from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record
 
 CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
 
@@ -78,7 +78,7 @@ async def test_desk_of_the_answering_side_is_told_of_a_planted_record(tmp_path: 
         person = replace(application(household="361123"), work_division=None)
         registered = await steps.register(zhejiang, person, caller=HALL, act=act())
         assert registered.permit is not None
-        (found.rig.folder / "honey.txt").write_text(f"{registered.permit.urn}\n", encoding="utf-8")
+        await plant_record(found.rig[ZHEJIANG], str(registered.permit.urn))
         theirs = replace(found.watch, node=zhejiang)
         async with aclosing(theirs.watch(CHANGSHAN_POLICE, found.act("leader-5"), "0")) as stream:
             waiting = asyncio.create_task(anext(stream))

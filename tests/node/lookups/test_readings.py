@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookup.reading import ReadingKind, decode_reading, encode_reading, readings_bytes
-from federation.node.lookups.officers import register_officer_key
 from federation.node.lookups.watch.functions import Watch
 from federation.node.retention.reading import read_lookup
 from federation.protocol.errors import CorruptError, NotFoundError, RuleError, UntrustedError
@@ -18,7 +17,7 @@ from federation.protocol.ids import parse_agency_id
 from federation.wire.lookups.oversight.values import FlagQuery, ReadingQuery
 from federation.wire.values import Act
 from tests.node.retention.released import CASE, FIELDS, NUMBER, PERSON, PURPOSE, Border, released
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, register_key
 
 AUDIT = parse_agency_id("jiangxi/360000/audit")
 
@@ -29,13 +28,13 @@ def acting(officer: str) -> Act:
 
 
 def watch_of(found: Border) -> Watch:
-    return Watch(node=found.rig[JIANGXI], home=found.home)
+    return Watch(node=found.rig[JIANGXI])
 
 
-def register(found: Border, officer: str) -> Ed25519PrivateKey:
+async def register(found: Border, officer: str) -> Ed25519PrivateKey:
     key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    register_officer_key(found.home, YUSHAN_POLICE, officer, key=f"ed25519:{public}")
+    await register_key(found.rig[JIANGXI], YUSHAN_POLICE, officer, key=f"ed25519:{public}")
     return key
 
 
@@ -91,7 +90,7 @@ async def test_audit_office_narrows_by_case_and_officer(tmp_path: Path) -> None:
 async def test_leader_sees_the_readings_of_the_case_with_their_own_key(tmp_path: Path) -> None:
     """Those in the case, none of the office's lists nor of another case."""
     async with released(tmp_path) as found:
-        watch, key = watch_of(found), register(found, "leader-1")
+        watch, key = watch_of(found), await register(found, "leader-1")
         await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery())
         await found.open_case("CASE-2026-0002")
 
@@ -105,8 +104,8 @@ async def test_leader_sees_the_readings_of_the_case_with_their_own_key(tmp_path:
 async def test_readings_are_shown_to_nobody_else(tmp_path: Path) -> None:
     """No case, another officer, a certificate without the key, another's key, another office: each is refused."""
     async with released(tmp_path) as found:
-        watch, key = watch_of(found), register(found, "leader-1")
-        other = register(found, "officer-9")
+        watch, key = watch_of(found), await register(found, "leader-1")
+        other = await register(found, "officer-9")
 
         with pytest.raises(RuleError, match="READINGS_READER"):
             await watch.readings(YUSHAN_POLICE, acting("leader-1"), ReadingQuery())

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.review import SampleFinding, SampleItem, sample_review_bytes
-from federation.node.lookups.officers import register_officer_key
 from federation.node.lookups.watch import sample
 from federation.protocol.errors import BridgeheadError
 from federation.wire.lookups.oversight.values import SamplePage, SampleQuery, SampleReviewQuestion
 from tests.node.lookups.office import NUMBERS, Office, office, public_text
-from tests.node.rig import YUSHAN_POLICE
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, register_key
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ async def test_sample_is_not_reviewed_by_who_asked_nor_twice_nor_with_another_ke
         await found.search(NUMBERS[0], officer="officer-9")
         await found.search(NUMBERS[1], officer="officer-1")
         items = {item.officer: item for item in (await listed(found)).items}
-        register_officer_key(found.home, YUSHAN_POLICE, "officer-1", key=public_text(found.second))
+        await register_key(found.rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=public_text(found.second))
 
         async def reason(item: SampleItem, **changes: str) -> str:
             with pytest.raises(BridgeheadError) as caught:

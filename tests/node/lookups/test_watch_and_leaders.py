@@ -20,7 +20,7 @@ from federation.node.lookups.watch import digest, flags, glass, leaders
 from federation.protocol.errors import BridgeheadError, RuleError, UntrustedError
 from federation.protocol.ids import parse_message_id
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, URN, office
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, plant_record
 
 
 async def test_search_burst_at_night_leaves_flags_with_the_question(tmp_path: Path) -> None:
@@ -134,10 +134,10 @@ async def test_eleventh_person_needs_the_leaders_own_signature(tmp_path: Path) -
             found.signed("CASE-2026-0009", content),
         ):
             with pytest.raises(BridgeheadError):
-                await leaders.countersign_case(node, wrong, home=found.home)
+                await leaders.countersign_case(node, wrong)
         assert (await found.search(NUMBERS[10])).answers[0].policies == ("rule-quota-persons",)
 
-        await leaders.countersign_case(node, found.signed(CASE, content), home=found.home)
+        await leaders.countersign_case(node, found.signed(CASE, content))
 
         assert (await found.search(NUMBERS[10])).answers[0].outcome is Outcome.NO_HIT
 
@@ -165,7 +165,7 @@ async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> Non
         await found.open()
         await found.search(URN, kind=SelectorKind.PERMIT)
         assert found.flags() == []
-        (found.home / "honey.txt").write_text(f"# planted\n{URN}\n", encoding="utf-8")
+        await plant_record(found.rig[JIANGXI], URN)
 
         await found.search(URN, kind=SelectorKind.PERMIT)
 
@@ -175,6 +175,6 @@ async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> Non
             handle="h" * 32, lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), case_id=CASE,
             asker=YUSHAN_POLICE, officer="officer-1", dossier=parse_dossier_urn(URN), expires=now,
         )  # fmt: skip
-        raised = flags.judge_hit(found.home, handle, now)
+        raised = flags.judge_hit(found.rig[JIANGXI].database, handle, now)
         assert [one.flag.kind for one in raised] == [FlagKind.HONEY]
-        assert flags.judge_hit(found.home / "elsewhere", handle, now) == ()
+        assert flags.judge_hit(found.rig[ZHEJIANG].database, handle, now) == ()

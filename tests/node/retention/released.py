@@ -15,12 +15,22 @@ from federation.domain.lookup.asking import FetchItem, Outcome, Selector, Select
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.officers import register_officer_key
 from federation.node.permits import steps
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.store.messages import StoredMessage, list_messages
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion
-from tests.node.rig import HALL, JIANGXI, NODES, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, running_rig
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    NODES,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    applications,
+    register_key,
+    running_rig,
+)
 from tests.scenarios.check_federation import Kept, check_federation
 
 PURPOSE, CASE, OFFICER = "lookup.criminal_investigation", "CASE-2026-0001", "officer-1"
@@ -36,16 +46,15 @@ OUT, BACK = Pair(JIANGXI, ZHEJIANG), Pair(ZHEJIANG, JIANGXI)
 
 @dataclass
 class Border:
-    """The rig, the folder that is every node's home, the officer's key, and what the search came to."""
+    """The rig, the officer's key, and what the search came to."""
 
     rig: Rig
-    home: Path
     key: Ed25519PrivateKey
     lookup_id: str = ""
     handle: str = ""
 
     def police(self):
-        return {"home": self.home, "caller": YUSHAN_POLICE, "act": act(PURPOSE, "F03")}
+        return {"caller": YUSHAN_POLICE, "act": act(PURPOSE, "F03")}
 
     async def open_case(self, case_id: str = CASE) -> None:
         question = CaseQuestion(
@@ -97,13 +106,12 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     """Four provinces, the person's permit, the officer's key, an open case; nothing was asked yet."""
     key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    home = folder / "home"
-    register_officer_key(home, YUSHAN_POLICE, OFFICER, key=f"ed25519:{public}")
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
+        await register_key(rig[JIANGXI], YUSHAN_POLICE, OFFICER, key=f"ed25519:{public}")
         registered = await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act("permit.administration", "F02"))
         assert registered.permit is not None
-        found = Border(rig, home, key)
+        found = Border(rig, key)
         await found.open_case()
         yield found
 

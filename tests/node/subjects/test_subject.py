@@ -42,7 +42,7 @@ async def looked_up(folder: Path):
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}),
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
-        police = {"home": folder / "home", "caller": YUSHAN_POLICE}
+        police = {"caller": YUSHAN_POLICE}
         await cases.begin_case(rig[JIANGXI], question, **police, act=act(PURPOSE, "F03"))
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
@@ -120,9 +120,7 @@ async def test_report_tells_who_was_refused_by_their_own_province(tmp_path: Path
         question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, FUJIAN))
         purpose = "lookup.identity_check"
         before = len(rig.faults(JIANGXI, ZHEJIANG).carried)
-        found = await searching.search(
-            rig[JIANGXI], question, home=tmp_path / "home", caller=YUSHAN_POLICE, act=act(purpose, "F03")
-        )
+        found = await searching.search(rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(purpose, "F03"))
         assert {answer.outcome for answer in found.answers} == {Outcome.REFUSED}
         assert len(rig.faults(JIANGXI, ZHEJIANG).carried) == before
 
@@ -139,7 +137,7 @@ async def test_tell_subject_of_a_search_that_policy_answered_with_no_hit_shows_w
 ) -> None:
     """The asker of another county's case hears of no hit; the person hears that somebody asked and got nothing."""
     async with looked_up(tmp_path) as rig:
-        police = {"home": tmp_path / "home", "caller": YUSHAN_POLICE}
+        police = {"caller": YUSHAN_POLICE}
         elsewhere = CaseQuestion(
             case_id="CASE-2026-0002", letter="玉公协〔2026〕2号", counties=frozenset({"330824"}),
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",

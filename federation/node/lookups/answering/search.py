@@ -154,7 +154,7 @@ def answer_search(node: Node, transaction: GroupTransaction, incoming: Incoming,
         )
         records.put_handle(transaction, handle, owner=node.name)
         for found in weighed.hits:
-            raised = judge_hit(node.home, replace(handle, dossier=found.ref), node.now())
+            raised = judge_hit(transaction, replace(handle, dossier=found.ref), node.now())
             put_flags(transaction, raised, owner=node.name, desk=desk_for(node, found.division))
         answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
         remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.ALLOWED)

@@ -1,7 +1,7 @@
 """The second step: named fields of one hit, signed by the officer's own key.
 
-The certificate alone is not enough: the key is the one registered at home for this officer. Who has another key, or a
-handle that this agency did not get, is refused by rule, which is logged like a refusal by policy.
+The certificate alone is not enough: the key is the one registered at the node for this officer. Who has another key, or
+a handle that this agency did not get, is refused by rule, which is logged like a refusal by policy.
 Source: misuse controls M1, M3 and M11.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from federation.domain.dossiers.dossier import DossierKind
 from federation.domain.lookup.asking import (
@@ -36,8 +35,8 @@ from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said
 from federation.node.lookups.asking.refusals import rule_refusal
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import FETCH_KIND
-from federation.node.lookups.officers import find_officer_key
 from federation.node.node import Node
+from federation.node.officers import find_officer_key
 from federation.node.retention.release import read_release
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
@@ -59,7 +58,7 @@ class _Held:
     about: Selector
 
 
-async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: AgencyId, act: Act) -> FetchResult:
+async def fetch(node: Node, question: FetchQuestion, *, caller: AgencyId, act: Act) -> FetchResult:
     """Asks for named fields of one hit; a repeat of the request gets the same fetch.
 
     Raises:
@@ -85,7 +84,6 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
         lookup_id=item.lookup_id,
         case_id=question.case_id,
         case=case,
-        home=home,
         desk=calling_desk(),
         about=held.about if held is not None else None,
         dossier=DOSSIER_OF[held.about.kind] if held is not None else DossierKind.PERMIT,
@@ -98,7 +96,7 @@ async def fetch(node: Node, question: FetchQuestion, *, home: Path, caller: Agen
 def _rule_fetch(errand: Errand, name: NodeName, item: FetchItem, *, step: Step, held: bool) -> Question:
     """Who asks, then whether they may, then for what: the first no ends it."""
     try:
-        _verify_officer(step.home, errand, item)
+        _verify_officer(errand, item)
     except RuleError as error:
         return Question(node=name, ruling=rule_refusal(errand, error), request=None)
     occasion = occasion_of(errand, step.case, step_up=True)
@@ -111,9 +109,9 @@ def _rule_fetch(errand: Errand, name: NodeName, item: FetchItem, *, step: Step, 
     return Question(node=name, ruling=ruling, request=request)
 
 
-def _verify_officer(home: Path, errand: Errand, item: FetchItem) -> None:
-    """The officer's own key signs each fetch: it is registered at home, by the officer's pseudonym."""
-    registered = find_officer_key(home, errand.caller, errand.act.officer)
+def _verify_officer(errand: Errand, item: FetchItem) -> None:
+    """The officer's own key signs each fetch: it is registered at the node, by the officer's pseudonym."""
+    registered = find_officer_key(errand.node.database, errand.caller, errand.act.officer)
     try:
         signed_by = format_public_key(verify_step_up(item))
     except UntrustedError as error:

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
 from federation.domain.dossiers.dossier import DossierKind
 from federation.domain.lookup.asking import Outcome, Selector, Urgency, deadline_of
@@ -78,7 +77,6 @@ class Step:
     lookup_id: str
     case_id: str
     case: LookupCase | None
-    home: Path
     desk: str
     about: Selector | None = None
     dossier: DossierKind = DossierKind.PERMIT
@@ -241,6 +239,6 @@ def _flag(transaction: GroupTransaction, errand: Errand, step: Step, asked: Sequ
         case_id=step.case_id,
         desk=step.desk,
     )
-    raised = judge_search(transaction, step.home, line, agency=errand.caller, selector=step.about)
+    raised = judge_search(transaction, errand.in_force, line, agency=errand.caller, selector=step.about)
     put_flags(transaction, raised, owner=errand.node.name)
-    pick(transaction, line, home=step.home, agency=errand.caller, purpose=errand.act.purpose, about=step.about.value)
+    pick(transaction, errand, line, about=step.about.value)

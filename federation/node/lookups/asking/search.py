@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from federation.domain.lookup.asking import (
     DOSSIER_OF,
@@ -38,7 +37,7 @@ from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer, Searc
 from federation.wire.values import Act
 
 
-async def search(node: Node, question: LookupQuestion, *, home: Path, caller: AgencyId, act: Act) -> SearchResult:
+async def search(node: Node, question: LookupQuestion, *, caller: AgencyId, act: Act) -> SearchResult:
     """Asks provinces for a record of one person or thing: those that the case names, unless others are named.
 
     A repeat of the request gets the same look-up, waits again for what is still missing, and is not counted again.
@@ -59,7 +58,6 @@ async def search(node: Node, question: LookupQuestion, *, home: Path, caller: Ag
         lookup_id=lookup_id,
         case_id=question.case_id,
         case=case,
-        home=home,
         desk=calling_desk(),
         about=question.selector,
         dossier=DOSSIER_OF[question.selector.kind],

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, refuse_bytes, release_bytes, verify_waiting
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, encode_refusal, parse_words
@@ -64,7 +63,7 @@ class _Desk:
         return self.kept.entry.step == FETCH_KIND
 
 
-async def release(node: Node, question: ReleaseQuestion, *, home: Path, caller: AgencyId, act: Act) -> IntakeAnswer:
+async def release(node: Node, question: ReleaseQuestion, *, caller: AgencyId, act: Act) -> IntakeAnswer:
     """Answers a request that waits: hit or no hit, or the fields asked for, or fewer, which the officer signs for.
 
     Raises:
@@ -77,7 +76,7 @@ async def release(node: Node, question: ReleaseQuestion, *, home: Path, caller: 
     if isinstance(desk, IntakeAnswer):
         return desk
     signed = release_bytes(caller, act.officer, request_id=question.request_id, fields=question.fields)
-    refused = await _refuse_unsigned(desk, home, signed=signed, signature=question.signature, required=desk.is_fetch)
+    refused = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=desk.is_fetch)
     if refused is not None:
         return refused
     reply = _weigh(desk, question.fields)
@@ -85,11 +84,11 @@ async def release(node: Node, question: ReleaseQuestion, *, home: Path, caller: 
         ruling = ruling_of(reply.decision, agreement_version=errand.in_force.agreement.version)
         await record_refusal(errand, ruling, asked=reply.asked)
         return IntakeAnswer(decision=ruling, request_id=question.request_id)
-    reply = replace(reply, sign=_signing(desk, home, question.signature))
+    reply = replace(reply, sign=_signing(desk, question.signature))
     return await _end(desk, reply, status=IntakeStatus.ANSWERED)
 
 
-async def refuse(node: Node, question: RefuseQuestion, *, home: Path, caller: AgencyId, act: Act) -> IntakeAnswer:
+async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act: Act) -> IntakeAnswer:
     """Refuses a request that waits, with a reason and a sentence; no field goes out, not even hit or no hit.
 
     Raises:
@@ -104,7 +103,7 @@ async def refuse(node: Node, question: RefuseQuestion, *, home: Path, caller: Ag
     signed = refuse_bytes(
         caller, act.officer, request_id=question.request_id, reason=question.reason.value, words=words
     )
-    unsigned = await _refuse_unsigned(desk, home, signed=signed, signature=question.signature, required=False)
+    unsigned = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=False)
     if unsigned is not None:
         return unsigned
     refusal = Refusal(lookup_id=desk.kept.entry.lookup_id, reason=question.reason, words=words)
@@ -113,27 +112,25 @@ async def refuse(node: Node, question: RefuseQuestion, *, home: Path, caller: Ag
         _remember_refused(node, transaction, desk)
         return one_item_body(REFUSAL_BODY, encode_refusal(refusal))
 
-    sign = _signing(desk, home, question.signature)
+    sign = _signing(desk, question.signature)
     reply = _Reply(kind=REFUSAL_KIND, asked=(), decision=desk.ruling, write=write, sign=sign)
     return await _end(desk, reply, status=IntakeStatus.REFUSED)
 
 
-async def _refuse_unsigned(
-    desk: _Desk, home: Path, *, signed: bytes, signature: str | None, required: bool
-) -> IntakeAnswer | None:
+async def _refuse_unsigned(desk: _Desk, *, signed: bytes, signature: str | None, required: bool) -> IntakeAnswer | None:
     """The answer when the officer's own signature is missing or wrong, logged; the request waits on."""
-    ruling = find_key_refusal(desk.errand, home, signed=signed, signature=signature, required=required)
+    ruling = find_key_refusal(desk.errand, signed=signed, signature=signature, required=required)
     if ruling is None:
         return None
     await record_refusal(desk.errand, ruling, asked=())
     return IntakeAnswer(decision=ruling, request_id=desk.kept.entry.request_id)
 
 
-def _signing(desk: _Desk, home: Path, signature: str | None) -> Callable[[GroupTransaction], object] | None:
+def _signing(desk: _Desk, signature: str | None) -> Callable[[GroupTransaction], object] | None:
     if signature is None:
         return None
     request_id = desk.kept.entry.request_id
-    return lambda tx: put_signature(tx, desk.errand, home, request_id=request_id, signature=signature)
+    return lambda tx: put_signature(tx, desk.errand, request_id=request_id, signature=signature)
 
 
 async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) -> _Desk | IntakeAnswer:

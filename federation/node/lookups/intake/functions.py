@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from federation.node.lookups.intake import desk
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.second import remind
@@ -21,17 +19,17 @@ from federation.wire.lookups.intake.values import (
 from federation.wire.values import Act
 
 
-def intake_functions(node: Node, home: Path) -> IntakeFunctions:
+def intake_functions(node: Node) -> IntakeFunctions:
     """What a police office of this province may call."""
 
     async def list_(caller: AgencyId, act: Act, query: IntakeQuery) -> IntakePage:
         return await list_intake(node, query, caller=caller, act=act)
 
     async def release(caller: AgencyId, act: Act, question: ReleaseQuestion) -> IntakeAnswer:
-        return await desk.release(node, question, home=home, caller=caller, act=act)
+        return await desk.release(node, question, caller=caller, act=act)
 
     async def refuse(caller: AgencyId, act: Act, question: RefuseQuestion) -> IntakeAnswer:
-        return await desk.refuse(node, question, home=home, caller=caller, act=act)
+        return await desk.refuse(node, question, caller=caller, act=act)
 
     async def second(caller: AgencyId, act: Act, lookup_id: str) -> tuple[SecondRequest, ...]:
         return await remind(node, lookup_id, caller=caller, act=act)

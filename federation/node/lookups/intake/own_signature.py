@@ -7,13 +7,11 @@ out, but a signature that is given must be right. What was signed is kept. Sourc
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from federation.node.exchange.errand import Errand
 from federation.node.lookups.asking.refusals import rule_refusal
-from federation.node.lookups.officers import find_officer_key
-from federation.node.lookups.watch.own_keys import LeaderAct, verify_own_key
+from federation.node.officers import LeaderAct, find_officer_key, verify_own_key
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import MessageId
@@ -24,9 +22,7 @@ from federation.wire.values import Ruling
 DESK_SIGNATURE: Final = "intake-signature"
 
 
-def find_key_refusal(
-    errand: Errand, home: Path, *, signed: bytes, signature: str | None, required: bool
-) -> Ruling | None:
+def find_key_refusal(errand: Errand, *, signed: bytes, signature: str | None, required: bool) -> Ruling | None:
     """The no of the rule when the officer's own signature is missing or not theirs; None when nothing is wrong."""
     if signature is None:
         if not required:
@@ -35,21 +31,19 @@ def find_key_refusal(
         return rule_refusal(errand, unsigned)
     act = LeaderAct(agency=errand.caller, leader=errand.act.officer, case_id="", signature=signature)
     try:
-        verify_own_key(home, act, signed)
+        verify_own_key(errand.node.database, act, signed)
     except (UntrustedError, MalformedError) as error:
         return rule_refusal(errand, RuleError("OFFICER_KEY", error.message))
     return None
 
 
-def put_signature(
-    transaction: GroupTransaction, errand: Errand, home: Path, *, request_id: MessageId, signature: str
-) -> None:
+def put_signature(transaction: GroupTransaction, errand: Errand, *, request_id: MessageId, signature: str) -> None:
     """Keeps who signed for the end of a request, and the key that was registered then."""
     content = encode_canonical(
         {
             "agency": str(errand.caller),
             "officer": errand.act.officer,
-            "key": find_officer_key(home, errand.caller, errand.act.officer) or "",
+            "key": find_officer_key(transaction, errand.caller, errand.act.officer) or "",
             "signature": signature,
         }
     )

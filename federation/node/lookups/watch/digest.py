@@ -7,7 +7,6 @@ leader's own registered key; the person is masked before it leaves the node. Sou
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.case import decode_case
@@ -15,8 +14,8 @@ from federation.domain.lookup.digest import Digest, DigestLine, digest_bytes, ma
 from federation.node.lookups import records
 from federation.node.lookups.asking.history import outcome_of
 from federation.node.lookups.watch.flags import SEARCH
-from federation.node.lookups.watch.own_keys import LeaderAct, verify_own_key
 from federation.node.node import CHINA, Node
+from federation.node.officers import LeaderAct, verify_own_key
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.records import list_records
@@ -45,7 +44,7 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
     return Digest(officer=officer, day=day, lines=tuple(lines.values()))
 
 
-def verify_reader(node: Node, home: Path, act: LeaderAct, *, officer: str, day: date) -> None:
+def verify_reader(node: Node, act: LeaderAct, *, officer: str, day: date) -> None:
     """Returns when this officer may read that officer's day.
 
     Raises:
@@ -56,7 +55,7 @@ def verify_reader(node: Node, home: Path, act: LeaderAct, *, officer: str, day: 
         return
     if not _leads(node, act.agency, act.leader):
         raise RuleError("DIGEST_READER", "expected a leader of one of the office's cases, or the officer's own day")
-    verify_own_key(home, act, digest_bytes(act.agency, officer, day=day, reader=act.leader))
+    verify_own_key(node.database, act, digest_bytes(act.agency, officer, day=day, reader=act.leader))
 
 
 def _leads(node: Node, agency: AgencyId, officer: str) -> bool:

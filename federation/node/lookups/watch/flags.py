@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from federation.domain.lookup.asking import Selector
 from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.watch import BURST_WINDOW, AskedLine, Flag, FlagKind, RaisedFlag, find_misuse, honey_flag
 from federation.domain.rules.retention import PROVISION
+from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
-from federation.node.lookups.watch.home_files import find_calendar, load_honey
 from federation.node.node import Node
+from federation.node.planted import is_planted
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agency_id, parse_time
 from federation.protocol.trust import find_agency
@@ -82,13 +82,13 @@ def list_flags(
 
 
 def judge_search(
-    source: Source, home: Path, line: AskedLine, *, agency: AgencyId, selector: Selector
+    source: Source, in_force: InForce, line: AskedLine, *, agency: AgencyId, selector: Selector
 ) -> tuple[RaisedFlag, ...]:
     """The flags that a look-up raises at the asking side, before it leaves.
 
     Args:
         source: the transaction that writes the look-up, so that two at the same moment see each other.
-        home: where the planted records and the calendar lie.
+        in_force: by whose calendar the working days are told.
         line: the look-up; of two that are written out of the order of their times, the later written is judged.
         agency: whose look-ups it is seen with.
         selector: what it asks for.
@@ -100,16 +100,16 @@ def judge_search(
         if one.lookup_id != line.lookup_id
     ]
     judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
-    flags = find_misuse([*lines, judged], judged.time, find_calendar(home))
+    flags = find_misuse([*lines, judged], judged.time, in_force.calendar)
     flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)
-    if selector.value in load_honey(home):
+    if is_planted(source, selector.value):
         flags = (*flags, honey_flag(line))
     return tuple(RaisedFlag(time=line.time, agency=agency, flag=flag) for flag in flags)
 
 
-def judge_hit(home: Path, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:
+def judge_hit(source: Source, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:
     """The flag that a hit raises at the answering side, when the record behind the handle is a planted one."""
-    if handle.dossier.id not in load_honey(home):
+    if not is_planted(source, handle.dossier.id):
         return ()
     line = AskedLine(
         time=now, officer=handle.officer, agency=str(handle.asker), lookup_id=handle.lookup_id, case_id=handle.case_id

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from federation.domain.lookup.break_glass import BreakGlass, is_overdue, order_of
@@ -19,11 +18,11 @@ from federation.domain.lookup.watch import RaisedFlag
 from federation.node.exchange.errand import Errand, begin_errand, record_refusal
 from federation.node.log.decisions import rule_name
 from federation.node.lookups.watch import digest, flags, glass, leaders, sample
-from federation.node.lookups.watch.own_keys import LeaderAct
 from federation.node.lookups.watch.reading_lines import list_reading_lines, verify_inspector
 from federation.node.lookups.watch.readings import note_reading
 from federation.node.lookups.watch.stream import watch_desk
 from federation.node.node import Node
+from federation.node.officers import LeaderAct
 from federation.protocol.errors import RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
@@ -56,16 +55,15 @@ class Watch:
     """The watch of one node, as its agencies call it."""
 
     node: Node
-    home: Path
 
     async def countersign(self, caller: AgencyId, act: Act, question: CountersignQuestion) -> Countersigned:
         """Lets a case reach more persons, or more look-ups."""
         signed = _signed(caller, act, question.case_id, question.signature)
         if question.bulk:
-            bulk = leaders.countersign_bulk(self.node, signed, home=self.home)
+            bulk = leaders.countersign_bulk(self.node, signed)
             release = await self._or_logged(caller, act, bulk)
             return Countersigned(case_id=question.case_id, signers=release.signers, complete=release.complete)
-        alone = leaders.countersign_case(self.node, signed, home=self.home)
+        alone = leaders.countersign_case(self.node, signed)
         signers = await self._or_logged(caller, act, alone)
         return Countersigned(case_id=question.case_id, signers=signers, complete=True)
 
@@ -83,7 +81,7 @@ class Watch:
     async def review(self, caller: AgencyId, act: Act, question: ReviewQuestion) -> NoticeState:
         """Closes a notice."""
         signed = _signed(caller, act, question.case_id, question.signature)
-        found = glass.review(self.node, signed, finding=question.finding, words=question.words, home=self.home)
+        found = glass.review(self.node, signed, finding=question.finding, words=question.words)
         return self.state_of(await self._or_logged(caller, act, found))
 
     async def flags(self, caller: AgencyId, act: Act, query: FlagQuery) -> FlagPage:
@@ -111,7 +109,7 @@ class Watch:
         """An officer's day: one's own, or that of somebody whom a leader looks after."""
         officer, day = question.officer or act.officer, question.day or self.node.today()
         reader = _signed(caller, act, "", question.signature or "")
-        digest.verify_reader(self.node, self.home, reader, officer=officer, day=day)
+        digest.verify_reader(self.node, reader, officer=officer, day=day)
         await note_reading(self.node, caller, act, step=ReadingKind.DIGEST, what=f"{officer} {day}")
         return await asyncio.to_thread(digest.daily_digest, self.node, caller, officer, day=day)
 
@@ -140,7 +138,7 @@ class Watch:
             words=question.words,
         )
         signed = _signed(caller, act, "", question.signature)
-        return await self._or_logged(caller, act, sample.review(self.node, signed, review, home=self.home))
+        return await self._or_logged(caller, act, sample.review(self.node, signed, review))
 
     async def watch(self, caller: AgencyId, act: Act, after: str) -> AsyncIterator[News]:
         """What is raised at the office's desk, as it is raised."""
@@ -151,7 +149,7 @@ class Watch:
     async def readings(self, caller: AgencyId, act: Act, query: ReadingQuery) -> ReadingPage:
         """Who read what, newest first: all of the province for an audit office, one case for its leader."""
         inspector = _signed(caller, act, query.case_id or "", query.signature or "")
-        case = verify_inspector(self.node, self.home, inspector)
+        case = verify_inspector(self.node, inspector)
         narrowed = " ".join(word for word in (query.case_id, query.officer) if word)
         await note_reading(self.node, caller, act, step=ReadingKind.READINGS, what=narrowed)
 
@@ -186,9 +184,9 @@ class Watch:
         return NoticeState(notice=notice, overdue=is_overdue(notice, today=self.node.today()))
 
 
-def oversight_functions(node: Node, home: Path) -> OversightFunctions:
+def oversight_functions(node: Node) -> OversightFunctions:
     """What a police office of this province may call."""
-    watch = Watch(node=node, home=home)
+    watch = Watch(node=node)
     return OversightFunctions(
         countersign=watch.countersign,
         notices=watch.notices,

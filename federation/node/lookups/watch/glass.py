@@ -7,7 +7,6 @@ their own registered key; the review is kept as a version of the notice. Source:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from federation.domain.lookup.break_glass import (
     BreakGlass,
@@ -22,11 +21,11 @@ from federation.domain.lookup.break_glass import (
 )
 from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.watch import RaisedFlag
+from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
 from federation.node.lookups.watch.flags import put_flags
-from federation.node.lookups.watch.home_files import find_calendar
-from federation.node.lookups.watch.own_keys import LeaderAct, verify_own_key
 from federation.node.node import Node
+from federation.node.officers import LeaderAct, verify_own_key
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.database import Source
@@ -36,14 +35,15 @@ from federation.store.records import Record, find_record, list_records, put_reco
 NOTICE = "lookup-notice"
 
 
-def begin_notice(node: Node, case: LookupCase, officer: str, *, home: Path) -> BreakGlass:
+def begin_notice(errand: Errand, case: LookupCase) -> BreakGlass:
     """The notice of a glass about to be broken.
 
     Raises:
         RuleError: BREAK_GLASS_OVERDUE, BREAK_GLASS_LEADER.
     """
+    node = errand.node
     verify_break_glass_allowed(list_notices(node.database, case.opened_by), today=node.today())
-    return notice_of(case, officer, calendar=find_calendar(home))
+    return notice_of(case, errand.act.officer, calendar=errand.in_force.calendar)
 
 
 def put_notice(transaction: GroupTransaction, notice: BreakGlass, *, owner: NodeName) -> None:
@@ -72,7 +72,7 @@ def list_notices(source: Source, agency: AgencyId) -> Sequence[BreakGlass]:
         after = ours[-1].id
 
 
-async def review(node: Node, act: LeaderAct, *, finding: Finding, words: str = "", home: Path) -> BreakGlass:
+async def review(node: Node, act: LeaderAct, *, finding: Finding, words: str = "") -> BreakGlass:
     """Closes a notice with what its leader found; after that the agency may break glass again.
 
     Raises:
@@ -85,7 +85,7 @@ async def review(node: Node, act: LeaderAct, *, finding: Finding, words: str = "
     if record is None:
         raise NotFoundError("BREAK_GLASS_UNKNOWN", f"this agency broke no glass under {act.case_id!r:.50}")
     reviewed = review_break_glass(decode_break_glass(record.content), act.leader, finding=finding, words=words)
-    verify_own_key(home, act, review_bytes(act.case_id, act.agency, finding=finding, words=reviewed.words))
+    verify_own_key(node.database, act, review_bytes(act.case_id, act.agency, finding=finding, words=reviewed.words))
     await node.sequencer.commit(
         lambda tx: put_records(
             tx, [_to_record(reviewed, node.name, version=record.version + 1)], expect_version=record.version

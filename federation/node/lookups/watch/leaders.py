@@ -6,8 +6,6 @@ names with one key are one person. Source: misuse control M4.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.misuse import (
     BulkRelease,
@@ -18,8 +16,8 @@ from federation.domain.lookup.misuse import (
 )
 from federation.node.lookups import records
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.lookups.watch.own_keys import LeaderAct, verify_another_person, verify_own_key
 from federation.node.node import Node
+from federation.node.officers import LeaderAct, verify_another_person, verify_own_key
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, format_time
@@ -30,7 +28,7 @@ from federation.store.records import Record, find_record, list_versions, put_rec
 COUNTERSIGN, BULK = "lookup-countersign", "lookup-countersign-bulk"
 
 
-async def countersign_case(node: Node, act: LeaderAct, *, home: Path) -> tuple[str, ...]:
+async def countersign_case(node: Node, act: LeaderAct) -> tuple[str, ...]:
     """Lets a case of the agency reach more persons than the limit; once more is no harm. Returns who signed.
 
     Raises:
@@ -39,19 +37,19 @@ async def countersign_case(node: Node, act: LeaderAct, *, home: Path) -> tuple[s
         UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
     """
     case = own_case(node, act)
-    verify_own_key(home, act, countersign_bytes(act.case_id, act.agency))
+    verify_own_key(node.database, act, countersign_bytes(act.case_id, act.agency))
 
     def sign(transaction: GroupTransaction) -> None:
         askers = _askers(transaction, case)
         verify_countersigner(case, act.leader, askers=askers)
-        verify_another_person(home, act, askers)
+        verify_another_person(transaction, act, askers)
         put_records(transaction, [_signed(node, act, COUNTERSIGN, version=1, status="signed")])
 
     await node.sequencer.commit(sign)
     return (act.leader,)
 
 
-async def countersign_bulk(node: Node, act: LeaderAct, *, home: Path) -> BulkRelease:
+async def countersign_bulk(node: Node, act: LeaderAct) -> BulkRelease:
     """Adds one of two signatures for more look-ups in a case than its quota; the first waits for the second.
 
     Raises:
@@ -60,14 +58,14 @@ async def countersign_bulk(node: Node, act: LeaderAct, *, home: Path) -> BulkRel
         UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
     """
     case = own_case(node, act)
-    verify_own_key(home, act, bulk_bytes(act.case_id, act.agency))
+    verify_own_key(node.database, act, bulk_bytes(act.case_id, act.agency))
 
     def sign(transaction: GroupTransaction) -> BulkRelease:
         askers, known = _askers(transaction, case), find_bulk(transaction, act.agency, act.case_id)
         if known is not None and known.complete and act.leader in known.signers:
             return known
         release = sign_bulk(case, known, act.leader, askers=askers)
-        verify_another_person(home, act, (*askers, *release.signers))
+        verify_another_person(transaction, act, (*askers, *release.signers))
         status = "signed" if release.complete else "waiting"
         record = _signed(node, act, BULK, version=len(release.signers), status=status)
         put_records(transaction, [record], expect_version=record.version - 1)

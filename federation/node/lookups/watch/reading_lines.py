@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from federation.domain.lookup.reading import (
@@ -19,8 +18,8 @@ from federation.domain.lookup.reading import (
     readings_bytes,
 )
 from federation.node.lookups.watch.leaders import own_case
-from federation.node.lookups.watch.own_keys import LeaderAct, verify_own_key
 from federation.node.node import Node
+from federation.node.officers import LeaderAct, verify_own_key
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import NodeName, format_time
 from federation.store.database import Source
@@ -61,7 +60,7 @@ def list_reading_lines(
     return lines[:limit]
 
 
-def verify_inspector(node: Node, home: Path, act: LeaderAct) -> str:
+def verify_inspector(node: Node, act: LeaderAct) -> str:
     """Returns which readings the one who acts may see: all of the province (empty), or those of one case.
 
     An audit office sees every one; in a police office the leader of the named case sees those in it, signing for it.
@@ -74,7 +73,7 @@ def verify_inspector(node: Node, home: Path, act: LeaderAct) -> str:
         return ""
     if not act.case_id or own_case(node, act).leader != act.leader:
         raise RuleError("READINGS_READER", "expected an audit office, or the leader of the named case (--case)")
-    verify_own_key(home, act, readings_bytes(act.agency, act.case_id, reader=act.leader))
+    verify_own_key(node.database, act, readings_bytes(act.agency, act.case_id, reader=act.leader))
     return f"{act.agency}/{act.case_id}/"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 from federation.domain.lookup.digest import mask_selector
 from federation.domain.lookup.review import (
@@ -22,9 +21,9 @@ from federation.domain.lookup.review import (
     sample_review_bytes,
 )
 from federation.domain.lookup.watch import AskedLine, is_sampled
-from federation.node.lookups.watch.home_files import find_calendar
-from federation.node.lookups.watch.own_keys import LeaderAct, verify_another_person, verify_own_key
+from federation.node.exchange.errand import Errand
 from federation.node.node import Node
+from federation.node.officers import LeaderAct, verify_another_person, verify_own_key
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName, format_time, parse_time
@@ -37,9 +36,7 @@ SAMPLE = "lookup-sample"
 _AT_ONCE = 200
 
 
-def pick(
-    transaction: GroupTransaction, line: AskedLine, *, home: Path, agency: AgencyId, purpose: str, about: str
-) -> bool:
+def pick(transaction: GroupTransaction, errand: Errand, line: AskedLine, *, about: str) -> bool:
     """Puts a look-up into the sample when chance picks it; says whether it did."""
     key = blind_index(transaction.keys, "lookup.review", "sample")
     if not is_sampled(line.lookup_id, key):
@@ -49,12 +46,12 @@ def pick(
         case_id=line.case_id,
         officer=line.officer,
         time=line.time,
-        purpose=purpose,
+        purpose=errand.act.purpose,
         person=mask_selector(about),
-        due=due_of(line.time, find_calendar(home)),
+        due=due_of(line.time, errand.in_force.calendar),
         overdue=False,
     )
-    put_records(transaction, [_to_record(item, agency, version=1)])
+    put_records(transaction, [_to_record(item, errand.caller, version=1)])
     return True
 
 
@@ -72,7 +69,7 @@ def list_sample(
     return items[:limit]
 
 
-async def review(node: Node, act: LeaderAct, review: SampleReview, *, home: Path) -> SampleItem:
+async def review(node: Node, act: LeaderAct, review: SampleReview) -> SampleItem:
     """Keeps the review of a look-up of the sample by another officer of the same agency.
 
     Raises:
@@ -88,12 +85,12 @@ async def review(node: Node, act: LeaderAct, review: SampleReview, *, home: Path
             raise NotFoundError("REVIEW_UNKNOWN", "expected a look-up of this office that is in the sample")
         item = _read_item(record.content, node.today())
         reviewed = replace(item, review=review_sample(item, review), overdue=False)
-        verify_another_person(home, act, [item.officer])
+        verify_another_person(transaction, act, [item.officer])
         put_records(transaction, [_to_record(reviewed, act.agency, version=2)], expect_version=1)
         return reviewed
 
     signed = sample_review_bytes(act.agency, review.lookup_id, finding=review.finding, words=review.words)
-    verify_own_key(home, act, signed)
+    verify_own_key(node.database, act, signed)
     return (await node.sequencer.commit(write)).value
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import lru_cache
 
 from federation.domain.corrections.correction import CLOCK
-from federation.domain.rules.calendar import Calendar, parse_calendar
 from federation.domain.rules.clock import (
     ClockRule,
     ClockTable,
@@ -19,7 +18,7 @@ from federation.domain.rules.clock import (
 from federation.node.exchange.trust import InForce
 from federation.protocol.errors import NotFoundError
 
-CLOCKS_FILE, CALENDAR_FILE = "policies/clocks.toml", "policies/calendar.toml"
+CLOCKS_FILE = "policies/clocks.toml"
 
 
 def start_clock(in_force: InForce, now: datetime, *, clock: str = CLOCK) -> Deadline:
@@ -30,7 +29,7 @@ def start_clock(in_force: InForce, now: datetime, *, clock: str = CLOCK) -> Dead
         NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
     """
     clocks = _clocks(_file(in_force, CLOCKS_FILE))
-    return compute_deadline(load_rule(clocks, clock, on=china_day(now)), now, calendar=calendar_of(in_force))
+    return compute_deadline(load_rule(clocks, clock, on=china_day(now)), now, calendar=in_force.calendar)
 
 
 def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
@@ -46,11 +45,6 @@ def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
     raise NotFoundError("CLOCK_UNKNOWN", f"no clock {deadline.clock_id} version {deadline.rule_version} is agreed")
 
 
-def calendar_of(in_force: InForce) -> Calendar:
-    """The calendar that the provinces agreed on."""
-    return _calendar(_file(in_force, CALENDAR_FILE))
-
-
 def _file(in_force: InForce, name: str) -> bytes:
     found = in_force.agreement.files.get(name)
     if found is None:
@@ -61,8 +55,3 @@ def _file(in_force: InForce, name: str) -> bytes:
 @lru_cache(maxsize=4)
 def _clocks(content: bytes) -> ClockTable:
     return parse_clocks(content.decode())
-
-
-@lru_cache(maxsize=4)
-def _calendar(content: bytes) -> Calendar:
-    return parse_calendar(content.decode())

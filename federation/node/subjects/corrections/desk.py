@@ -21,7 +21,7 @@ from federation.node.exchange.errand import Errand, asked_digest, begin_errand, 
 from federation.node.exchange.send import Draft, send
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_request, put_request
-from federation.node.subjects.corrections.clock import calendar_of, running_rule, start_clock
+from federation.node.subjects.corrections.clock import running_rule, start_clock
 from federation.node.subjects.corrections.judges import answer_draft
 from federation.node.subjects.corrections.lines import own_line
 from federation.node.subjects.corrections.records import find_correction, find_filed, put_correction
@@ -50,7 +50,7 @@ async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act
             correction,
             running_rule(errand.in_force, running),
             by=step.days,
-            calendar=calendar_of(errand.in_force),
+            calendar=errand.in_force.calendar,
             words=step.words,
             now=node.now(),
         )

@@ -18,7 +18,6 @@ from federation.node.exchange.replies import one_item_body
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.officers import register_officer_key
 from federation.node.subjects.corrections.granting import grant
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import MalformedError
@@ -33,6 +32,7 @@ from tests.node.rig import (
     YUSHAN_POLICE,
     ZHEJIANG,
     act,
+    register_key,
     running_rig,
     submission,
 )
@@ -45,13 +45,13 @@ async def fetched(case: Case, *fields: str) -> None:
     """Yushan's police look the person up and fetch those fields."""
     key = Ed25519PrivateKey.generate()
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    home, node = case.rig.folder, case.rig[JIANGXI]
-    register_officer_key(home, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
+    node = case.rig[JIANGXI]
+    await register_key(node, YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
     terms = CaseQuestion(
         case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30,
         leader="leader-1",
     )  # fmt: skip
-    police = {"home": home, "caller": YUSHAN_POLICE}
+    police = {"caller": YUSHAN_POLICE}
     await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **police)
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=case.application.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))

@@ -1,0 +1,81 @@
+"""A home's store from outside its node: what its operator writes there, and what earlier versions kept in files.
+
+A running node, on this machine or another, sees what is written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from federation.node.home.config import database_url, load_settings
+from federation.node.home.keyring import load_keyring
+from federation.node.officers import is_known_officer, register_officer_key
+from federation.node.planted import plant, was_planted
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import AgencyId, NodeName
+from federation.store.database import Database, open_database
+from federation.store.exchange_log import GroupTransaction, commit_group
+
+HONEY_FILE: Final = "honey.txt"
+T = TypeVar("T")
+
+
+@contextmanager
+def open_home_store(home: Path) -> Iterator[Database]:
+    """Opens the store of a home whose node may be running.
+
+    Raises:
+        BridgeheadError: as `load_settings`, `load_keyring` and `open_database`.
+    """
+    database = open_database(database_url(load_settings(home), home), keys=load_keyring(home).columns)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def write_home_store(home: Path, job: Callable[[GroupTransaction], T], *, now: datetime) -> T:
+    """Runs one job in a transaction of a home's store; returns what it returned once that is durable.
+
+    Raises:
+        BridgeheadError: what the job raised; as `open_home_store`.
+    """
+    with open_home_store(home) as database:
+        (outcome,) = commit_group(database, [job], now=now).outcomes
+    if isinstance(outcome, BridgeheadError):
+        raise outcome
+    return outcome
+
+
+def find_home_files(home: Path, node: NodeName) -> Callable[[GroupTransaction], int] | None:
+    """Returns the job that takes in the officers' keys and planted records of an earlier version's files.
+
+    None when the home has none. What the store knows already, withdrawn or removed since included, stays as it is.
+
+    Raises:
+        BridgeheadError: from the job, for a file that holds no admissible key.
+    """
+    keys = [_read_key(path, node) for path in sorted((home / "officers").glob("*/*.pub"))]
+    honey = home / HONEY_FILE
+    lines = [line.strip() for line in honey.read_text(encoding="utf-8").splitlines()] if honey.is_file() else []
+    planted = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+    def take_in(transaction: GroupTransaction) -> int:
+        new_keys = [found for found in keys if not is_known_officer(transaction, *found[:2])]
+        for agency, officer, key in new_keys:
+            register_officer_key(transaction, agency, officer, key=key)
+        new_names = [name for name in planted if not was_planted(transaction, name)]
+        for name in new_names:
+            plant(transaction, name, owner=node)
+        return len(new_keys) + len(new_names)
+
+    return take_in if keys or planted else None
+
+
+def _read_key(path: Path, node: NodeName) -> tuple[AgencyId, str, str]:
+    county, _, kind = path.parent.name.partition("-")
+    return AgencyId(node, county, kind), path.stem, path.read_text(encoding="ascii").strip()

@@ -1,0 +1,131 @@
+"""Officers' own keys, registered at their node, and what is signed by them.
+
+A certificate is an office's, and offices share theirs; a key of the officer's own is what makes a fetch, a release or a
+leader's word answerable. Two names with one key are one person. Every key that was ever registered stays as a version.
+Source: misuse controls M1 and M4.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key, verify_signature
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_record, put_records
+
+OFFICER_KEY: Final = "officer-key"
+_OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_REGISTERED, _WITHDRAWN = "registered", "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderAct:
+    """What a leader signed: who, for which agency and case, and the signature of their own key (base64)."""
+
+    agency: AgencyId
+    leader: str
+    case_id: str
+    signature: str
+
+
+def register_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, key: str) -> None:
+    """Registers, or replaces, the public key of an officer.
+
+    Raises:
+        MalformedError: OFFICER, and for a key of another form.
+        UntrustedError: for a weak key.
+    """
+    admitted = format_public_key(admit_public_key(parse_public_key(key)))
+    _put(transaction, agency, officer, status=_REGISTERED, key=admitted)
+
+
+def withdraw_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str) -> None:
+    """Withdraws the key of an officer; what it signed before stays signed.
+
+    Raises:
+        MalformedError: OFFICER. NotFoundError: OFFICER_KEY_UNKNOWN when none is registered.
+    """
+    if find_officer_key(transaction, agency, officer) is None:
+        raise NotFoundError("OFFICER_KEY_UNKNOWN", f"no key is registered for the officer {officer!r:.70} of {agency}")
+    _put(transaction, agency, officer, status=_WITHDRAWN, key="")
+
+
+def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | None:
+    """Returns the registered public key of an officer, None when there is none.
+
+    Raises:
+        MalformedError: OFFICER when the pseudonym has another form than 1 to 64 letters, digits, - and _.
+    """
+    record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
+    return record.content.decode() if record is not None and record.status == _REGISTERED else None
+
+
+def is_known_officer(source: Source, agency: AgencyId, officer: str) -> bool:
+    """Whether a key was ever registered for the officer, one withdrawn since included."""
+    return find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False) is not None
+
+
+def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:
+    """Returns when the registered key of the one who acts signed these bytes.
+
+    Raises:
+        UntrustedError: OFFICER_KEY when it is none, or did not sign this; MalformedError: SIGNATURE_FORM.
+    """
+    registered = find_officer_key(source, act.agency, act.leader)
+    if registered is None:
+        raise UntrustedError("OFFICER_KEY", f"expected a key registered for the officer {act.leader!r:.70}")
+    try:
+        signature = base64.b64decode(act.signature, validate=True)
+    except binascii.Error as error:
+        raise MalformedError("SIGNATURE_FORM", "expected the officer's signature in base64") from error
+    try:
+        verify_signature(parse_public_key(registered), signed, signature)
+    except UntrustedError as error:
+        raise UntrustedError(
+            "OFFICER_KEY", f"expected a signature of just this by the key registered for {act.leader!r:.70}"
+        ) from error
+
+
+def verify_another_person(source: Source, act: LeaderAct, others: Iterable[str]) -> None:
+    """Returns when none of the others has the same key registered: that would be one person under two names.
+
+    Raises:
+        RuleError: SAME_PERSON.
+    """
+    own = find_officer_key(source, act.agency, act.leader)
+    for other in others:
+        if other != act.leader and own is not None and own == find_officer_key(source, act.agency, other):
+            raise RuleError("SAME_PERSON", f"expected two persons: {act.leader} and {other} have the same key")
+
+
+def _record_id(agency: AgencyId, officer: str) -> str:
+    if not _OFFICER.fullmatch(officer):
+        raise MalformedError("OFFICER", "expected a pseudonym of 1 to 64 letters, digits, - and _")
+    return f"{agency}/{officer}"
+
+
+def _put(transaction: GroupTransaction, agency: AgencyId, officer: str, *, status: str, key: str) -> None:
+    name = _record_id(agency, officer)
+    known = find_record(transaction, OFFICER_KEY, name, replica=False)
+    if known is not None and (known.status, known.content) == (status, key.encode()):
+        return
+    stored = known.version if known is not None else 0
+    record = Record(
+        id=name,
+        kind=OFFICER_KEY,
+        owner=NodeName(agency.node),
+        version=stored + 1,
+        replica=False,
+        status=status,
+        division=agency.county,
+        content=key.encode(),
+    )
+    put_records(transaction, [record], expect_version=stored)
