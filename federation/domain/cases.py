@@ -8,25 +8,16 @@ Trusts nothing it reads. Source: policies/README.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any
 
 from federation.domain.division import province_of
 from federation.domain.permit_policy import AgencyFacts, agency_entities, county_ref
-from federation.domain.rules.toml_fields import (
-    TomlTable,
-    expect_keys,
-    parse_toml,
-    read_choice,
-    read_string,
-    read_strings,
-    read_table,
-    read_tables,
-)
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import parse_agency_id, parse_node_name
+from federation.protocol.form import Row, always, load_toml, parse_toml
+from federation.protocol.ids import AgencyId, parse_node_name
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import (
     ActionShape,
@@ -41,9 +32,6 @@ from federation.protocol.policy import (
     read_vocabulary,
 )
 from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR
-
-_NAMES: Final = ("name", "name_en", "who", "action", "resource", "context", "expect", "by")
-_OPTIONAL: Final = ("fields", "answer")
 
 
 class AnswerBy(StrEnum):
@@ -69,13 +57,44 @@ class Case:
     answer: AnswerBy | None
 
 
+class _Agency(Row, frozen=True, kw_only=True):
+    id: AgencyId
+    functions: tuple[str, ...]
+
+
+class _Row(Row, frozen=True, kw_only=True):
+    name: str
+    name_en: str
+    who: str
+    action: str
+    resource: dict[str, Any]
+    context: dict[str, Any]
+    expect: Verdict
+    by: tuple[str, ...]
+    fields: tuple[str, ...] | None = None
+    answer: AnswerBy | None = None
+
+
+class _Defaults(Row, frozen=True, kw_only=True):
+    resource: dict[str, Any] = always({})
+    context: dict[str, Any] = always({})
+
+
+class _Table(Row, frozen=True, kw_only=True):
+    agency: tuple[_Agency, ...] = ()
+    case: tuple[dict[str, Any], ...] = ()
+    defaults: _Defaults = always(_Defaults())
+    words: dict[str, tuple[str, ...]] = always({})
+
+
 def parse_cases(text: str, book: PolicyBook) -> tuple[Case, ...]:
     """Parses one table of cases about the policies of a book.
 
     Raises:
-        MalformedError: CASE_TWICE, CASE_FIELD, CASE_POLICY, CASE_AGENCY, CASE_ACTION, and the reasons of `toml_fields`.
+        MalformedError: CASE_TWICE, CASE_FIELD, CASE_POLICY, CASE_AGENCY, CASE_ACTION, POLICY_SCHEMA, TOML_*.
     """
-    cases = tuple(_Table(parse_toml(text, what="cases"), book).read())
+    reader = _Reader(load_toml(_Table, parse_toml(text, what="cases"), what="cases"), book)
+    cases = tuple(reader.read())
     names = [case.name for case in cases] + [case.name_en for case in cases]
     for twice in (found for found in names if names.count(found) > 1):
         raise MalformedError("CASE_TWICE", f"the name stands twice: {twice}")
@@ -98,58 +117,49 @@ def find_failure(book: PolicyBook, case: Case) -> str | None:
     return None
 
 
-class _Table:
-    """A table being read: its agencies, and what its rows leave unsaid."""
+class _Reader:
+    """Makes the questions of one table's rows."""
 
-    def __init__(self, table: TomlTable, book: PolicyBook) -> None:
-        expect_keys(table, frozenset({"agency", "case", "defaults", "words"}), what="cases")
-        self._rows = read_tables(table, "case", what="cases")
+    def __init__(self, table: _Table, book: PolicyBook) -> None:
+        self._table = table
         self._policies = book.policies.keys() | {DEFAULT_DENY, POLICY_ERROR}
         self._actions = read_vocabulary(book.schema)
-        self._agencies = dict(_read_agency(row) for row in read_tables(table, "agency", what="cases"))
-        defaults, words = read_table(table, "defaults", what="cases"), read_table(table, "words", what="cases")
-        expect_keys(defaults, frozenset({"resource", "context"}), what="defaults")
-        self._resource = read_table(defaults, "resource", what="defaults")
-        self._context = read_table(defaults, "context", what="defaults")
-        self._words = {name: read_strings(words, name, what="words") for name in words}
+        self._agencies = {
+            str(row.id): AgencyFacts(id=row.id, functions=frozenset(row.functions)) for row in table.agency
+        }
         shapes = [shape for action in self._actions.values() for shape in (action.attributes, action.context)]
         known = frozenset[str]().union(*shapes)
-        for part, names in (("words", self._words), ("defaults", self._resource), ("defaults", self._context)):
-            expect_keys(names, known, what=part)
+        _expect_known(table.words, known, what="words")
+        _expect_known({**table.defaults.resource, **table.defaults.context}, known, what="defaults")
 
     def read(self) -> Iterator[Case]:
-        for row in self._rows:
-            what = f"case {row.get('name', '(without a name)')}"
-            expect_keys(row, frozenset(_NAMES + _OPTIONAL), what=what)
-            for missing in (name for name in _NAMES if name not in row):
-                raise MalformedError("CASE_FIELD", f"{what}: expected {missing!r}")
-            by = read_strings(row, "by", what=what)
-            for unknown in (name for name in by if name not in self._policies):
+        for found in self._table.case:
+            what = f"case {found.get('name', '(without a name)')}"
+            row = load_toml(_Row, found, what=what)
+            for unknown in (name for name in row.by if name not in self._policies):
                 raise MalformedError("CASE_POLICY", f"{what}: no policy has the id {unknown!r}")
             yield Case(
-                name=read_string(row, "name", what=what),
-                name_en=read_string(row, "name_en", what=what),
+                name=row.name,
+                name_en=row.name_en,
                 request=self._read_request(row, what),
-                expect=read_choice(row, "expect", Verdict, what=what),
-                by=tuple(sorted(by)),
-                fields=frozenset(read_strings(row, "fields", what=what)) if "fields" in row else None,
-                answer=read_choice(row, "answer", AnswerBy, what=what) if "answer" in row else None,
+                expect=row.expect,
+                by=tuple(sorted(row.by)),
+                fields=frozenset(row.fields) if row.fields is not None else None,
+                answer=row.answer,
             )
 
-    def _read_request(self, row: TomlTable, what: str) -> PolicyRequest:
-        name, who = read_string(row, "action", what=what), read_string(row, "who", what=what)
-        action = self._actions.get(name)
+    def _read_request(self, row: _Row, what: str) -> PolicyRequest:
+        action = self._actions.get(row.action)
         if action is None:
-            raise MalformedError("CASE_ACTION", f"{what}: no such action: {name!r}")
-        resource = dict(_spell_out(read_table(row, "resource", what=what), action.attributes))
-        attributes = self._read_attributes(self._resource, resource, action.attributes, f"{what}, resource")
-        context = read_table(row, "context", what=what)
-        principal, *others = self._read_principal(who, action, what)
+            raise MalformedError("CASE_ACTION", f"{what}: no such action: {row.action!r}")
+        defaults, resource = self._table.defaults, dict(_spell_out(row.resource, action.attributes))
+        principal, *others = self._read_principal(row.who, action, what)
+        attributes = self._read_attributes(defaults.resource, resource, action.attributes, f"{what}, resource")
         return PolicyRequest(
             principal=principal,
-            action=name,
+            action=row.action,
             resource=Entity(EntityRef(action.resource, action.resource.lower()), attributes),
-            context=self._read_attributes(self._context, context, action.context, f"{what}, context"),
+            context=self._read_attributes(defaults.context, row.context, action.context, f"{what}, context"),
             others=tuple(others),
         )
 
@@ -161,8 +171,10 @@ class _Table:
             raise MalformedError("CASE_AGENCY", f"{what}: no [[agency]] has the id {who!r}")
         return agency_entities(agency)
 
-    def _read_attributes(self, defaults: TomlTable, given: TomlTable, shape: Shape, what: str) -> Attributes:
-        expect_keys(given, frozenset(shape), what=what)
+    def _read_attributes(
+        self, defaults: Mapping[str, Any], given: Mapping[str, Any], shape: Shape, what: str
+    ) -> Attributes:
+        _expect_known(given, shape, what=what)
         values = {**defaults, **given}
         for name in (name for name, kind in shape.items() if kind.required and name not in values):
             raise MalformedError("CASE_FIELD", f"{what}: expected {name!r}")
@@ -170,7 +182,7 @@ class _Table:
         return tuple((name, self._read_value(name, values[name], kind, what)) for name, kind in there)
 
     def _read_value(self, name: str, value: object, kind: str, what: str) -> PolicyValue:
-        words = self._words.get(name)
+        words = self._table.words.get(name)
         if words is not None and value not in words:
             choices = ", ".join(words)
             raise MalformedError("CASE_FIELD", f"{what}: expected {name!r} of {choices}, got {value!r:.40}")
@@ -187,7 +199,7 @@ class _Table:
                 raise MalformedError("CASE_FIELD", f"{what}: expected {name!r} to be {kind}")
 
 
-def _spell_out(given: TomlTable, shape: Shape) -> Iterator[tuple[str, object]]:
+def _spell_out(given: Mapping[str, Any], shape: Shape) -> Iterator[tuple[str, object]]:
     """Writes `work = "330822"` as `workCounty` and, where the schema has it, `workProvince`."""
     for name, value in given.items():
         if name in shape or f"{name}County" not in shape or not isinstance(value, str):
@@ -198,8 +210,6 @@ def _spell_out(given: TomlTable, shape: Shape) -> Iterator[tuple[str, object]]:
             yield f"{name}Province", EntityRef("Province", province_of(value) or value[:2])
 
 
-def _read_agency(row: TomlTable) -> tuple[str, AgencyFacts]:
-    expect_keys(row, frozenset({"id", "functions"}), what="agency")
-    agency = parse_agency_id(read_string(row, "id", what="agency"))
-    functions = frozenset(read_strings(row, "functions", what="agency"))
-    return str(agency), AgencyFacts(id=agency, functions=functions)
+def _expect_known(names: Collection[str], known: Collection[str], *, what: str) -> None:
+    for unknown in sorted(set(names) - set(known)):
+        raise MalformedError("CASE_FIELD", f"{what}: did not expect the name {unknown!r:.60}")

@@ -55,18 +55,6 @@ def read_tables(table: TomlTable, name: str, *, what: str) -> tuple[TomlTable, .
     return tuple(found)
 
 
-def read_table(table: TomlTable, name: str, *, what: str) -> TomlTable:
-    """Reads a table, `[name]`; an absent one is empty.
-
-    Raises:
-        MalformedError: TOML_TYPE when it is something else.
-    """
-    found = table.get(name, {})
-    if not isinstance(found, dict):
-        raise _wrong(what, name, "a table")
-    return found
-
-
 def read_string(table: TomlTable, name: str, *, what: str, default: str | None = None) -> str:
     """Reads a string; a default stands for an absent one.
 
