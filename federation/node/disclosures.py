@@ -54,7 +54,12 @@ def put_given(
     transaction: GroupTransaction, entry: Given, *, message_id: MessageId, subject: str, owner: NodeName
 ) -> None:
     """Keeps one step about the person whose citizen number is the subject."""
-    record = Record(
+    put_records(transaction, [given_record(entry, message_id=message_id, subject=subject, owner=owner)])
+
+
+def given_record(entry: Given, *, message_id: MessageId, subject: str, owner: NodeName) -> Record:
+    """One step about the person whose citizen number is the subject."""
+    return Record(
         id=f"{format_time(entry.time)}/{message_id}",
         kind=GIVEN,
         owner=owner,
@@ -66,7 +71,6 @@ def put_given(
         content=encode_given(entry),
         kept_under=PROVISION,
     )
-    put_records(transaction, [record])
 
 
 def list_given(source: Source, citizen_number: str) -> Sequence[tuple[Given, MessageId]]:

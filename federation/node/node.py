@@ -5,9 +5,10 @@ Built in one place only (`serve.build_node`). It holds no rules: receiving is `r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
 from federation.node.exchange.signing import MessageKeys
 from federation.node.exchange.trust import Trust
@@ -19,12 +20,18 @@ from federation.protocol.ids import NodeName
 from federation.protocol.keys import Signer
 from federation.store.database import Database
 
+if TYPE_CHECKING:
+    from federation.node.exchange.judge import Kind
+
 CHINA = timezone(timedelta(hours=8), "CST")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A province's own name, keys, store, writer, trust, what it knows of the others, the clock."""
+    """A province's own name, keys, store, writer, trust, what it knows of the others, the clock.
+
+    `kinds` are the kinds of message that it takes in, by name.
+    """
 
     name: NodeName
     settings: NodeSettings
@@ -36,6 +43,7 @@ class Node:
     waiters: Waiters
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
+    kinds: Mapping[str, Kind[Any]]
 
     @property
     def signer(self) -> Signer:

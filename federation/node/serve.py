@@ -27,6 +27,7 @@ from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home_store import find_home_files
+from federation.node.kinds import KINDS
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, KnownHeads, Witness
@@ -152,6 +153,7 @@ def build_node(
         waiters=Waiters(),
         wake_delivery=delivery.wake,
         now=now,
+        kinds=KINDS,
     )
     poster = CheckpointPoster()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)

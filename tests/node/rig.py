@@ -33,7 +33,7 @@ from federation.node.home.keyring import Keyring, create_keyring, load_keyring
 from federation.node.home.setup import load_member_sheet, member_bundle
 from federation.node.node import Node
 from federation.node.officers import register_officer_key
-from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
+from federation.node.permits.sharing import SYNC
 from federation.node.planted import plant
 from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body
@@ -399,7 +399,7 @@ def sync_item(version: int = 1, *, residence: str = "330822", household: str = "
 
 
 def sync_body(*items: bytes) -> Body:
-    return Body(type=SYNC_BODY, salt=os.urandom(32), items=items or (sync_item(),))
+    return Body(type=SYNC.media_type, salt=os.urandom(32), items=items or (sync_item(),))
 
 
 ALLOWED = Decision(
@@ -410,7 +410,7 @@ ALLOWED = Decision(
 def draft(body: Body | None = None, *, recipient: NodeName = JIANGXI, agency: str = str(HALL)) -> Draft:
     """A message that shares one permit."""
     body = body or sync_body()
-    return Draft(kind=SYNC_KIND, recipient=Recipient(node=recipient), cause=cause(agency), body=body, decision=ALLOWED)
+    return Draft(kind=SYNC.name, recipient=Recipient(node=recipient), cause=cause(agency), body=body, decision=ALLOWED)
 
 
 def statement(rig: Rig, body: Body | None = None, *, seq: int = 1, **changes: object) -> Statement:
@@ -420,7 +420,7 @@ def statement(rig: Rig, body: Body | None = None, *, seq: int = 1, **changes: ob
         federation=rig.agreement.federation,
         realm=rig.agreement.realm,
         id=format_message_id(now, os.urandom(10)),
-        kind=SYNC_KIND,
+        kind=SYNC.name,
         sender=cause().sender,
         recipient=Recipient(node=JIANGXI),
         seq=seq,

@@ -29,7 +29,7 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.node import Node
-from federation.node.permits.sharing import SYNC_BODY, SYNC_KIND
+from federation.node.permits.sharing import SYNC
 from federation.node.serve import Parts, build_node, no_crash, running_node, utc_now
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError, UnavailableError
@@ -73,8 +73,8 @@ def sync_draft(items: Sequence[bytes]) -> Draft:
         function="F01",
         basis="居住证暂行条例第七条",
     )
-    body = Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(items))
-    return Draft(kind=SYNC_KIND, recipient=Recipient(node=JIANGXI), cause=cause, body=body, decision=ALLOWED)
+    body = Body(type=SYNC.media_type, salt=os.urandom(32), items=tuple(items))
+    return Draft(kind=SYNC.name, recipient=Recipient(node=JIANGXI), cause=cause, body=body, decision=ALLOWED)
 
 
 async def send_rest(node: Node, total: int, item: Callable[[int], bytes], *, at_once: int = 1) -> None:

@@ -16,7 +16,7 @@ from federation.domain.lookup.asking import Outcome
 from federation.node.home.agreement import load_home_agreement
 from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.permits.records import PERMIT
-from federation.node.permits.sharing import SYNC_KIND
+from federation.node.permits.sharing import SYNC
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import LeafKind
@@ -70,7 +70,7 @@ async def order_copy_erased(found: Border) -> tuple[StoredMessage, str, ErasureL
         assert registered.permit is not None
         urn = registered.permit.urn
         await until(lambda: find_record(jiangxi.database, PERMIT, urn, replica=True) is not None)
-        message = sent(found.running["zhejiang"], SYNC_KIND)
+        message = sent(found.running["zhejiang"], SYNC.name)
         traces = [
             trace for name in ("zhejiang", "jiangxi") for trace in traces_of(found.federation.home(name), message.id)
         ]

@@ -31,7 +31,7 @@ from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.second import remind
 from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
-from federation.node.permits.sharing import SYNC_KIND
+from federation.node.permits.sharing import SYNC
 from federation.node.retention.orders import order_erasure
 from federation.node.subjects import report
 from federation.node.subjects.corrections import desk
@@ -229,7 +229,7 @@ async def corrections(rig: Rig, urn: PermitUrn) -> None:
 async def erasures(rig: Rig) -> None:
     """erasure.order, .receipt: the newest copy of a permit that went to Anhui is destroyed; refused under another purpose."""
     sent = list_messages(rig[ZHEJIANG].database, "sent", pair=Pair(ZHEJIANG, ANHUI), after_seq=0, limit=1000)
-    newest = [message for message in sent if message.kind == SYNC_KIND][-1]
+    newest = [message for message in sent if message.kind == SYNC.name][-1]
     question = ErasureQuestion(message_id=newest.id, words="发错了")
     for given, allowed in ((act("permit.check", "F03"), False), (act("erasure.order", "F01"), True)):
         answer = await order_erasure(rig[ZHEJIANG], question, caller=HALL, act=given)

@@ -1,1 +1,1 @@
-"""How messages travel between provinces: received, judged, sent, delivered, answered, awaited. Beneath all features."""
+"""How messages travel between provinces: received, judged, sent, delivered, answered. Beneath all features."""

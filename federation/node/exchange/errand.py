@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from federation.domain.permit_policy import AgencyFacts, Occasion
-from federation.node.exchange.trust import InForce
+from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import Node
 from federation.protocol.canonical_json import encode_canonical
@@ -51,15 +51,6 @@ class Errand:
 def begin_errand(node: Node, caller: AgencyId, act: Act) -> Errand:
     """Takes the agreement in force now for all of this errand."""
     return Errand(node=node, in_force=node.trust.in_force, caller=caller, act=act)
-
-
-def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
-    """What policy may know of an agency, as the agreement has it.
-
-    Raises:
-        UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
-    """
-    return AgencyFacts(id=agency, functions=in_force.agency(agency).functions)
 
 
 def rule(errand: Errand, request: PolicyRequest) -> Ruling:

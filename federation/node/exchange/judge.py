@@ -1,50 +1,273 @@
-"""A message as it is put before policy, and what policy and the domain say of it. Between `receive` and the kinds."""
+"""What a kind of message is, and what is judged of one that came: the decision, and what is written, as values.
+
+`Kind` is everything that the exchange knows of a kind; `node.kinds.KINDS` is the only list of them. Items are decoded
+and counted here, once, before the kind's judge sees them; a rule that a judge raises is the refused decision.
+Writing happens in `receive`'s one transaction, out of the `Rows` of the judgement.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
+from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.node.exchange.send import Draft
+from federation.node.exchange.trust import InForce, agency_facts
+from federation.node.log.decisions import REPLY_RULE, Questions, refusal_rule
+from federation.node.node import Node
 from federation.protocol.body import Body
-from federation.protocol.policy import Decision, PolicyRequest
+from federation.protocol.errors import MalformedError, RuleError, UnavailableError
+from federation.protocol.ids import MessageId, NodeName
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Statement
 from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_by_digest
+from federation.store.records import Record, find_record, next_serial, put_records
+
+I = TypeVar("I")  # noqa: E741 - the item of a kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Received(Generic[I]):
+    """A message whose signature, sender, freshness and body were verified and whose items were decoded.
+
+    `digest` is what a reply cites. `request` is the message of ours that it cites, for the kinds that answer one.
+    """
+
+    node: Node
+    in_force: InForce
+    statement: Statement
+    digest: str
+    body: Body
+    items: tuple[I, ...]
+    request: StoredMessage | None
+
+    @property
+    def item(self) -> I:
+        """The one item of a kind that carries one."""
+        return self.items[0]
+
+    @property
+    def sender(self) -> AgencyFacts:
+        """What policy may know of the sending agency."""
+        return agency_facts(self.in_force, self.statement.sender.agency)
+
+    @property
+    def occasion(self) -> Occasion:
+        """Why it was sent, as its statement says, in the realm of this node."""
+        return occasion_of(self.statement, self.in_force)
+
+    @property
+    def cited(self) -> StoredMessage:
+        """The request of ours that this message answers.
+
+        Raises:
+            MalformedError: REPLY_UNASKED for a kind that answers none.
+        """
+        if self.request is None:
+            raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
+        return self.request
+
+    def judge(self, *asked: PolicyRequest, rows: Rows | None = None, refused: Rows | None = None) -> Judgement:
+        """Returns what our policy says to all of these questions together, with the rows of a yes and of a no."""
+        decisions = [decide(self.in_force.policies, question) for question in asked]
+        decision = decisions[0] if len(decisions) == 1 else join_decisions(decisions)
+        return Judgement(decision=decision, asked=asked, rows=rows or NO_ROWS, refused=refused or NO_ROWS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
-    """A message whose signature, sender, freshness and body have been verified; `digest` is what a reply cites."""
+class Numbered:
+    """A record that gets the next number of a series behind its id, unless `mark` was written before."""
 
-    statement: Statement
-    body: Body
-    digest: str
-
-
-def _nothing() -> None:
-    """Most messages have nobody waiting for them."""
+    series: str
+    mark: Record
+    record: Record
 
 
-def _no_rows(transaction: GroupTransaction) -> None:
-    """Most refusals leave nothing but their leaf."""
-    del transaction
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What a judgement writes, and whom to wake once it is durable: keys of `waiters`, and the peers of `write`.
+
+    Of our own records only new ones. `left_by` is the message whose rows they are, where it is another than the one
+    that is judged. `write` is for what depends on the transaction itself, and may run again.
+    """
+
+    records: tuple[Record, ...] = ()
+    numbered: tuple[Numbered, ...] = ()
+    drafts: tuple[Draft, ...] = ()
+    wakes: tuple[str, ...] = ()
+    left_by: MessageId | None = None
+    write: Callable[[GroupTransaction], None] | None = None
+    wakes_peers: tuple[NodeName, ...] = ()
+
+
+NO_ROWS = Rows()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What our incoming policy says of a message, the rows it writes if that is yes, whom to tell when durable.
+    """What is decided of a message, and what is written with it: `rows` when allowed, `refused` when not.
 
-    `refused` writes the rows of a no: a person may later ask who was turned away. `asked` are the questions that were
-    put to policy, which together make the decision; `asked_of_records` are those about single records, whose answers
-    show in the reply only. All are kept beside the leaf.
+    `asked` are the questions that were put to policy, which together make the decision; `asked_of_records` are those
+    about single records, whose answers show in the reply only. All are kept beside the leaf.
     """
 
     decision: Decision
-    apply: Callable[[GroupTransaction], object]
-    refused: Callable[[GroupTransaction], object] = _no_rows
-    after: Callable[[], object] = _nothing
+    rows: Rows = NO_ROWS
+    refused: Rows = NO_ROWS
     asked: tuple[PolicyRequest, ...] = ()
     asked_of_records: tuple[PolicyRequest, ...] = ()
 
-    def write(self, transaction: GroupTransaction) -> None:
-        """Writes the rows of the verdict."""
-        (self.apply if self.decision.allowed else self.refused)(transaction)
+    @property
+    def questions(self) -> Questions:
+        """What policy was asked."""
+        return Questions(deciding=self.asked, of_records=self.asked_of_records)
+
+    @property
+    def written(self) -> Rows:
+        """The rows of the verdict."""
+        return self.rows if self.decision.allowed else self.refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[I]):
+    """A kind of message. Nothing has a default: what a kind leaves behind and who may answer it is said, not forgotten.
+
+    name: as the statement has it, `correction.request`.
+    media_type: of its body.
+    encode, decode: an item as bytes and back; decoding is told the statement that brought it.
+    many: whether a body carries any number of items, or exactly one.
+    judge: what a received message means here; a `RuleError` refuses it by that rule.
+    answers: the kinds of ours that it replies to; a message that cites none of them is malformed. Empty for a question.
+    keep: the row of `policies/retention.toml` under which it is kept or ends.
+    resend: whether it is sent again when it expired on its way.
+    """
+
+    name: str
+    media_type: str
+    encode: Callable[[I], bytes]
+    decode: Callable[[bytes, Statement], I]
+    many: bool
+    judge: Callable[[Received[I]], Judgement]
+    answers: tuple[str, ...]
+    keep: str
+    resend: bool
+
+
+def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId | None) -> None:
+    """Writes the rows of a judgement as what that message leaves; its replies are recorded by the caller."""
+    with transaction.carrying(rows.left_by or message_id):
+        put_records(transaction, rows.records, expect_version=0)
+        for numbered in rows.numbered:
+            if find_record(transaction, numbered.mark.kind, numbered.mark.id, replica=numbered.mark.replica) is None:
+                serial = next_serial(transaction, numbered.series)
+                record = replace(numbered.record, id=f"{numbered.record.id}{serial:012}")
+                put_records(transaction, [numbered.mark, record])
+        if rows.write is not None:
+            rows.write(transaction)
+
+
+def wake(node: Node, rows: Rows) -> None:
+    """Tells whoever waits for what was written, and brings the replies on their way, once it is durable."""
+    for name in (*(draft.recipient.node for draft in rows.drafts), *rows.wakes_peers):
+        node.wake_delivery(name)
+    for key in rows.wakes:
+        node.waiters.tell(key)
+
+
+def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, in_force: InForce) -> Judgement:
+    """Judges a message whose signature, sender, freshness and body have been verified.
+
+    Raises:
+        UnavailableError: MESSAGE_KIND for a kind that this node does not know: a newer node may speak it, and the
+            message waits for our upgrade until it expires.
+        MalformedError: BODY_TYPE for another kind of body, BODY_ITEMS, REPLY_UNASKED when it answers no request of
+            ours, and the reasons of the item's decoder and of the kind's judge.
+        NotFoundError: PERMIT_UNKNOWN when it is about a permit that we never issued.
+    """
+    kind = node.kinds.get(statement.kind)
+    if kind is None:
+        raise UnavailableError("MESSAGE_KIND", f"expected one of {', '.join(node.kinds)}, got {statement.kind!r}")
+    if body is None or body.type != kind.media_type:
+        raise MalformedError("BODY_TYPE", f"expected a body of type {kind.media_type}")
+    received = open_received(node, statement, body, digest=digest, in_force=in_force)
+    try:
+        return kind.judge(received)
+    except RuleError as error:
+        return refused_by_rule(error)
+
+
+def open_received(node: Node, statement: Statement, body: Body, *, digest: str, in_force: InForce) -> Received[Any]:
+    """Decodes the items of a message of a known kind, and finds the request that it answers.
+
+    Raises:
+        MalformedError: BODY_ITEMS, REPLY_UNASKED, and the reasons of the item's decoder.
+    """
+    kind = node.kinds[statement.kind]
+    if not kind.many and len(body.items) != 1:
+        raise MalformedError("BODY_ITEMS", f"expected one item, got {len(body.items)}")
+    return Received(
+        node=node,
+        in_force=in_force,
+        statement=statement,
+        digest=digest,
+        body=body,
+        items=tuple(kind.decode(item, statement) for item in body.items),
+        request=_load_cited(node, statement, of=kind.answers) if kind.answers else None,
+    )
+
+
+def _load_cited(node: Node, statement: Statement, *, of: tuple[str, ...]) -> StoredMessage:
+    """The request of ours that a reply cites: of one of those kinds, and it went to that very node."""
+    cited = statement.in_reply_to
+    request = find_by_digest(node.database, "sent", cited) if cited is not None else None
+    if request is None or request.pair.recipient != statement.sender.node or request.kind not in of:
+        raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
+    return request
+
+
+def occasion_of(statement: Statement, in_force: InForce) -> Occasion:
+    """Why something was sent, as its statement says, in the realm of this node."""
+    return Occasion(
+        purpose=statement.purpose,
+        function=statement.function,
+        realm=statement.realm,
+        node_realm=in_force.agreement.realm,
+    )
+
+
+def allowed_by_rule(rule: str, title_zh: str, title_en: str) -> Decision:
+    """A yes that a rule of the exchange gives without asking policy; the leaf names the rule."""
+    return Decision(
+        verdict=Verdict.ALLOWED,
+        policies=(rule,),
+        fields=frozenset(),
+        reason=Grounds.PERMITTED,
+        title_zh=title_zh,
+        title_en=title_en,
+    )
+
+
+REPLY_TAKEN = allowed_by_rule(REPLY_RULE, "对本省请求的答复", "A reply to a request of ours")
+"""What takes in an answer to a request of ours: it was our own policy that let the request out."""
+
+
+def rule_decision(error: RuleError, titles: Mapping[str, tuple[str, str]] | None = None) -> Decision:
+    """The no of a rule as a decision, logged and receipted like policy's; `titles` are the words of rules by name."""
+    name = refusal_rule(error)
+    title_zh, title_en = (titles or {}).get(name, (error.message, error.message))
+    return Decision(
+        verdict=Verdict.REFUSED,
+        policies=(name,),
+        fields=frozenset(),
+        reason=Grounds.FORBIDDEN,
+        title_zh=title_zh,
+        title_en=title_en,
+    )
+
+
+def refused_by_rule(error: RuleError, *asked: PolicyRequest) -> Judgement:
+    """A message that a rule refuses; nothing is written with it but its leaf, and what policy was asked before."""
+    return Judgement(decision=rule_decision(error), asked=asked)

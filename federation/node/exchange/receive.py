@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from federation.node.exchange.judge import judge, put_rows, wake
+from federation.node.exchange.send import make_ready, record_message
 from federation.node.exchange.trust import InForce
-from federation.node.kinds import judge
-from federation.node.log.decisions import Questions, decision_records
+from federation.node.log.decisions import decision_records
 from federation.node.node import Node
 from federation.node.retention.orders import destroy_if_ordered
 from federation.protocol.body import Body, verify_body
@@ -51,8 +52,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         ConflictError: MESSAGE_ID_REUSED or SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it.
         UnavailableError: the store cannot take it now; the sender retries with the same bytes.
     """
-    now = truncate_to_millisecond(node.now())
-    in_force = node.trust.in_force
+    now, in_force = truncate_to_millisecond(node.now()), node.trust.in_force
     # 1 size and payload type
     envelope = parse_envelope(submission.envelope)
     # 2 seen before? a new message costs no look-up: a repeat is found by its id when it is written (9), or here below,
@@ -78,8 +78,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         return node.sequencer.first_receipt(seen.digest, seen.leaf_index)
     leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=in_force.agreement.version, now=now)
     entry = encode_leaf(leaf)
-    questions = Questions(deciding=judgement.asked, of_records=judgement.asked_of_records)
-    decisions = decision_records(leaf, questions, book=in_force.policies, owner=node.name)
+    decisions = decision_records(leaf, judgement.questions, book=in_force.policies, owner=node.name)
+    rows, replies = judgement.written, [make_ready(node, draft) for draft in judgement.written.drafts]
 
     # 9 one transaction
     def record(transaction: GroupTransaction) -> tuple[StoredMessage, bool]:
@@ -93,8 +93,9 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         put_records(transaction, decisions)
         if judgement.decision.allowed and body is not None:
             put_body(transaction, statement.id, body)
-        with transaction.carrying(statement.id):
-            judgement.write(transaction)
+        put_rows(transaction, rows, message_id=statement.id)
+        for reply in replies:
+            record_message(node, transaction, reply, in_force=in_force)
         destroy_if_ordered(node, transaction, message)
         return message, True
 
@@ -108,7 +109,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
     if not new or not committed.first:
         return node.sequencer.first_receipt(message.digest, message.leaf_index)
-    judgement.after()
+    wake(node, rows)
     return node.sequencer.receipt(envelope.digest, entry, index=message.leaf_index, head=committed.head)
 
 

@@ -19,8 +19,6 @@ from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import find_decision
 from federation.node.node import Node
 from federation.node.retention.order_records import find_order, put_order
-from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
-from federation.node.subjects.corrections.judges import ANSWER_KIND
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
@@ -31,13 +29,13 @@ from federation.store.outbox import list_expired
 from federation.store.records import Record, find_record, put_records
 
 AGAIN: Final = "erasure-again"
-_KINDS: Final = (ORDER_KIND, RECEIPT_KIND, ANSWER_KIND)
 
 
 async def say_again(node: Node, *, in_force: InForce) -> int:
     """Says again what expired before the other side had it, and returns how many there were."""
     said = 0
-    for message_id in list_expired(node.database, _KINDS):
+    kinds = tuple(kind.name for kind in node.kinds.values() if kind.resend)
+    for message_id in list_expired(node.database, kinds):
         if find_record(node.database, AGAIN, message_id, replica=True) is not None:
             continue
         if find_body(node.database, message_id) is None:

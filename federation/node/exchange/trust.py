@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from federation.domain.permit_policy import AgencyFacts
 from federation.domain.rules.calendar import Calendar, parse_calendar
 from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
@@ -47,6 +48,15 @@ class InForce:
         if found is None:
             raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
         return found
+
+
+def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
+    """What policy may know of an agency, as the agreement has it.
+
+    Raises:
+        UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
+    """
+    return AgencyFacts(id=agency, functions=in_force.agency(agency).functions)
 
 
 class Trust:

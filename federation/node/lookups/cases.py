@@ -67,7 +67,7 @@ async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, ac
     notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
-        records.put_case(transaction, case, owner=node.name, told=False)
+        records.put_case(transaction, case, owner=node.name)
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
 
@@ -98,7 +98,7 @@ async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> C
     case = close_case(known, node.now())
 
     def write(transaction: GroupTransaction) -> None:
-        records.put_case(transaction, case, owner=node.name, told=False)
+        records.put_case(transaction, case, owner=node.name)
 
     return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
 

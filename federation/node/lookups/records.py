@@ -90,9 +90,14 @@ class Reply:
     erased: datetime | None = None
 
 
-def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName, told: bool) -> None:
-    """Stores a version of a case: our own, or one that another province told us; versions only grow."""
-    record = Record(
+def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName) -> None:
+    """Stores a version of a case of our own; versions only grow."""
+    put_records(transaction, [case_record(case, owner=owner, told=False)], expect_version=case.version - 1)
+
+
+def case_record(case: LookupCase, *, owner: NodeName, told: bool) -> Record:
+    """A version of a case: our own, or one that another province told us."""
+    return Record(
         id=f"{owner}/{case.case_id}",
         kind=CASE,
         owner=owner,
@@ -104,7 +109,6 @@ def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName
         content=encode_case(case),
         kept_under=PROVISION,
     )
-    put_records(transaction, [record], expect_version=None if told else case.version - 1)
 
 
 def find_case(source: Source, owner: NodeName, case_id: str, *, told: bool) -> LookupCase | None:
@@ -113,8 +117,8 @@ def find_case(source: Source, owner: NodeName, case_id: str, *, told: bool) -> L
     return decode_case(record.content) if record is not None else None
 
 
-def put_handle(transaction: GroupTransaction, handle: Handle, *, owner: NodeName) -> None:
-    """Keeps what a handle stands for, at the province that gave it out."""
+def handle_record(handle: Handle, *, owner: NodeName) -> Record:
+    """What a handle stands for, at the province that gave it out."""
     value: dict[str, JsonValue] = {
         "lookup_id": handle.lookup_id,
         "case_id": handle.case_id,
@@ -123,7 +127,7 @@ def put_handle(transaction: GroupTransaction, handle: Handle, *, owner: NodeName
         "dossier": handle.dossier.id,
         "expires": format_time(handle.expires),
     }
-    put_records(transaction, [_plain(HANDLE, handle.handle, owner=owner, content=encode_canonical(value))])
+    return _plain(HANDLE, handle.handle, owner=owner, content=encode_canonical(value))
 
 
 def find_handle(source: Source, text: str) -> Handle | None:
@@ -144,15 +148,15 @@ def list_handles(source: Source) -> Sequence[Handle]:
         after = found[-1].id
 
 
-def put_reply(transaction: GroupTransaction, reply: Reply, *, owner: NodeName) -> None:
-    """Keeps which message replied to one of our requests, by the digest of that request; later, that it was erased."""
+def reply_record(reply: Reply, *, owner: NodeName) -> Record:
+    """Which message replied to one of our requests, by the digest of that request; later, that it was erased."""
     fields: dict[str, JsonValue] = {"message": reply.message_id}
     if reply.ends is not None:
         fields["ends"] = format_time(reply.ends)
     if reply.erased is not None:
         fields["erased"] = format_time(reply.erased)
     living = reply.ends is not None and reply.erased is None
-    record = Record(
+    return Record(
         id=reply.request,
         kind=REPLY,
         owner=owner,
@@ -164,7 +168,6 @@ def put_reply(transaction: GroupTransaction, reply: Reply, *, owner: NodeName) -
         content=encode_canonical(fields),
         kept_under=USE,
     )
-    put_records(transaction, [record])
 
 
 def find_reply(source: Source, request_digest: str) -> bytes | None:
@@ -197,10 +200,9 @@ def list_ending_replies(source: Source) -> Sequence[Reply]:
         after = found[-1].id
 
 
-def put_held(transaction: GroupTransaction, handle: str, request_digest: str, *, owner: NodeName) -> None:
+def held_record(handle: str, request_digest: str, *, owner: NodeName) -> Record:
     """Remembers which search of ours a handle came of; of a handle that its owner gives twice, the first stays."""
-    content = request_digest.encode()
-    put_records(transaction, [_line(HELD, f"{owner}/{handle}", owner=owner, content=content)])
+    return _line(HELD, f"{owner}/{handle}", owner=owner, content=request_digest.encode())
 
 
 def find_held(source: Source, handle: str, *, owner: NodeName) -> str | None:

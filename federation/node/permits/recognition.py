@@ -11,7 +11,14 @@ import os
 
 from federation.domain.permit import PermitStatus, PermitUrn, urn_division
 from federation.domain.permit_item import PermitItem, decode_permit_item, keep_fields
-from federation.domain.permit_policy import LEGAL_BASIS, PermitFacts, PermitPurpose, item_facts, recognise_request
+from federation.domain.permit_policy import (
+    LEGAL_BASIS,
+    PermitFacts,
+    PermitPurpose,
+    item_facts,
+    permit_facts,
+    recognise_request,
+)
 from federation.domain.recognition import (
     Entitlement,
     Recognition,
@@ -22,12 +29,14 @@ from federation.domain.recognition import (
     decode_recognition_item,
     encode_recognition_item,
 )
+from federation.domain.rules.retention import SHARED
 from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, send
 from federation.node.node import Node
-from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_request, put_request
+from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_own_permit, find_request, put_request
 from federation.protocol.body import Body
-from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -36,8 +45,6 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, put_records
 from federation.wire.values import Act, PermitRecognition, RecognitionAnswer, RecognitionLink, Ruling
 
-RECOGNITION_KIND = "permit.recognition"
-RECOGNITION_BODY = "application/vnd.bridgehead.recognition-item.v1+json"
 MAX_LINKS = 100
 ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
@@ -73,7 +80,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
         raise RuleError("HOLDER_OTHER", "the number at the window is not that of the permit's holder")
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
-    asked = asked_digest(errand, RECOGNITION_KIND, f"{presented.urn} {presented.mode} {presented.citizen_number}")
+    asked = asked_digest(errand, RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
     if find_request(node.database, act.request_id, asked=asked) is None:
         done = Done(asked=asked, urn=item.urn, version=item.version)
         told = _told(item, recognition, errand, presented.mode)
@@ -124,10 +131,10 @@ async def _tell_home(
         basis=LEGAL_BASIS[PermitPurpose.RECOGNITION],
     )
     draft = Draft(
-        kind=RECOGNITION_KIND,
+        kind=RECOGNISED.name,
         recipient=Recipient(node=home),
         cause=cause,
-        body=Body(type=RECOGNITION_BODY, salt=os.urandom(32), items=(content,)),
+        body=Body(type=RECOGNISED.media_type, salt=os.urandom(32), items=(content,)),
         decision=ruling,
         asked=(request,),
     )
@@ -168,3 +175,40 @@ def _record(item: RecognitionItem, content: bytes, *, owner: NodeName, replica: 
         subject=item.citizen_number,
         content=content,
     )
+
+
+def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
+    """Takes in what another province decided about a permit of ours.
+
+    Raises:
+        NotFoundError: PERMIT_UNKNOWN when we issued no such permit to that holder.
+        MalformedError: RECOGNITION_AGENCY.
+    """
+    node, item = received.node, received.item
+    permit = find_own_permit(node.database, item.urn)
+    if permit is None or permit.holder.citizen_number != item.citizen_number:
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {item.urn} to that holder")
+    if item.agency != received.statement.sender.agency:
+        raise MalformedError("RECOGNITION_AGENCY", "expected the recognising agency to be the sender")
+    request = recognise_request(
+        received.sender,
+        permit_facts(permit, today=node.today()),
+        occasion=received.occasion,
+        mode=item.mode,
+        agreed_modes=received.in_force.agreement.recognition_modes,
+    )
+    record = told_record(item, received.body.items[0], owner=received.statement.sender.node)
+    return received.judge(request, rows=Rows(records=(record,)))
+
+
+RECOGNISED = Kind(
+    name="permit.recognition",
+    media_type="application/vnd.bridgehead.recognition-item.v1+json",
+    encode=encode_recognition_item,
+    decode=lambda content, statement: decode_recognition_item(content, statement.realm),
+    many=False,
+    judge=_judge_recognition,
+    answers=(),
+    keep=SHARED,
+    resend=False,
+)

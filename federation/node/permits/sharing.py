@@ -11,30 +11,34 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from federation.domain.permit import Permit, PermitUrn
-from federation.domain.permit_item import encode_permit_item, project_permit
+from federation.domain.division import province_of
+from federation.domain.permit import Permit, PermitUrn, urn_division
+from federation.domain.permit_item import PermitItem, decode_permit_item, encode_permit_item, project_permit
 from federation.domain.permit_policy import (
     FUNCTION_OF,
     LEGAL_BASIS,
     Occasion,
     PermitFacts,
     PermitPurpose,
+    accept_request,
+    item_facts,
     permit_facts,
     replicate_request,
 )
-from federation.domain.rules.retention import PROVISION
+from federation.domain.rules.retention import PROVISION, SHARED
 from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.exchange.trust import InForce
+from federation.node.permits.records import copy_record
 from federation.protocol.body import Body
+from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Sender
 from federation.store.database import Source
 from federation.store.records import Record, list_records
 
-SYNC_KIND = "permit.sync"
-SYNC_BODY = "application/vnd.bridgehead.permit-item.v1+json"
 MAX_ITEMS_A_MESSAGE = 1000
 SENT = "permit-sent"
 _MAX_HOLDERS = 100
@@ -82,10 +86,10 @@ def _drafts_for(
         share = going[start : start + MAX_ITEMS_A_MESSAGE]
         found_for = [ruled[fact] for fact in dict.fromkeys(fact for fact, _, _ in share)]
         yield Draft(
-            kind=SYNC_KIND,
+            kind=SYNC.name,
             recipient=Recipient(node=name),
             cause=cause,
-            body=Body(type=SYNC_BODY, salt=os.urandom(32), items=tuple(item for _, item, _ in share)),
+            body=Body(type=SYNC.media_type, salt=os.urandom(32), items=tuple(item for _, item, _ in share)),
             decision=join_decisions([decision for _, decision in found_for]),
             asked=tuple(request for request, _ in found_for),
             rows=partial(_sent_records, [record for _, _, record in share]),
@@ -117,3 +121,35 @@ def _sent_record(permit: Permit, recipient: NodeName, *, owner: NodeName) -> Rec
         content=b"",
         kept_under=PROVISION,
     )
+
+
+def _judge_sync(received: Received[PermitItem]) -> Judgement:
+    """Judges copies of permits: all of them are taken in, or none.
+
+    Raises:
+        MalformedError: PERMIT_OWNER for a permit that the sending province did not issue: it would write over the
+            copies of another's, with a county of its own beside a name that another province gave.
+    """
+    node, owner = received.node, received.statement.sender.node
+    for item in received.items:
+        if province_of(urn_division(item.urn)) != owner:
+            raise MalformedError("PERMIT_OWNER", f"{item.urn} was not issued in {owner}")
+    sender, occasion, today = received.sender, received.occasion, node.today()
+    facts = dict.fromkeys(item_facts(item, today=today) for item in received.items)
+    asked = [accept_request(sender, fact, occasion=occasion, recipient=node.name) for fact in facts]
+    copies = zip(received.items, received.body.items, strict=True)
+    rows = Rows(records=tuple(copy_record(item, content, owner=owner) for item, content in copies))
+    return received.judge(*asked, rows=rows)
+
+
+SYNC = Kind(
+    name="permit.sync",
+    media_type="application/vnd.bridgehead.permit-item.v1+json",
+    encode=encode_permit_item,
+    decode=lambda content, statement: decode_permit_item(content, statement.realm),
+    many=True,
+    judge=_judge_sync,
+    answers=(),
+    keep=SHARED,
+    resend=False,
+)

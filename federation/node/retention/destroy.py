@@ -22,7 +22,7 @@ from federation.protocol.statement import Statement, decode_statement
 from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import StoredMessage, erase_body, find_body
 from federation.store.outbox import expire_outbox, find_outbox_state
-from federation.store.records import erase_record, erase_records_of
+from federation.store.records import erase_record, erase_records_of, put_records
 
 WITHDRAWN: Final = "WITHDRAWN"
 """Why a queued message whose body was erased left the queue."""
@@ -113,4 +113,4 @@ def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) 
     reply = records.find_reply_line(transaction, statement.in_reply_to or "")
     if reply is not None and reply.message_id == statement.id and reply.erased is None:
         erased = replace(reply, erased=truncate_to_millisecond(node.now()))
-        records.put_reply(transaction, erased, owner=statement.sender.node)
+        put_records(transaction, [records.reply_record(erased, owner=statement.sender.node)])

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from functools import partial
 
-from federation.domain.permit_policy import Occasion
 from federation.domain.retention.erasure import (
     ORDER_BODY,
     ErasureGrounds,
@@ -23,12 +21,10 @@ from federation.domain.retention.erasure import (
     verify_words,
 )
 from federation.domain.retention.policy import ERASURE_BASIS, OrderFacts, order_request
-from federation.domain.rules.retention import ORDER, answer_due
-from federation.node.exchange.errand import Errand, agency_facts, asked_digest, begin_errand, record_refusal, rule
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import only_item
+from federation.domain.rules.retention import ORDER, PROVISION, answer_due
+from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
-from federation.node.exchange.trust import InForce
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
 from federation.node.node import Node
 from federation.node.retention import order_records
@@ -149,25 +145,20 @@ async def list_erasures(node: Node, query: ErasureQuery, *, caller: AgencyId, ac
     return ErasurePage(lines=lines, next_page_token=str(end) if end < len(found) else "")
 
 
-def judge_order(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_order(received: Received[OrderItem]) -> Judgement:
     """Judges an order of another province, and obeys it when policy allows: the receipt is on its way at once.
 
     What never came is remembered, so that it is destroyed should it come later.
-
-    Raises:
-        MalformedError: as `decode_order_item`.
     """
-    statement, item = incoming.statement, decode_order_item(only_item(incoming.body))
+    node, in_force, item = received.node, received.in_force, received.item
     message = find_by_digest(node.database, "received", item.message)
-    sender, realm = statement.sender.node, in_force.agreement.realm
+    sender = received.statement.sender.node
     ours = find_by_digest(node.database, "sent", item.message) is not None
     facts = OrderFacts(
         by_sender=not ours and (message is None or message.pair.sender == sender),
         under_floor=message is not None and is_under_floor(in_force, message, now=node.now()),
     )
-    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
-    asker = agency_facts(in_force, statement.sender.agency)
-    request = order_request(asker, node.name, occasion=occasion, facts=facts)
+    request = order_request(received.sender, node.name, occasion=received.occasion, facts=facts)
     decision = decide(in_force.policies, request)
 
     def obey(transaction: GroupTransaction) -> None:
@@ -177,11 +168,13 @@ def judge_order(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
         )
         if found is None:
             order_records.put_ahead(transaction, item.message, sender=sender)
-        receipt = item_of(item.message, destroyed, order=incoming.digest)
-        draft = receipt_draft(node, statement, receipt, cites=incoming.digest, decision=decision, in_force=in_force)
+        receipt = item_of(item.message, destroyed, order=received.digest)
+        draft = receipt_draft(
+            node, received.statement, receipt, cites=received.digest, decision=decision, in_force=in_force
+        )
         record_message(node, transaction, make_ready(node, draft), in_force=in_force)
 
-    return Judgement(asked=(request,), decision=decision, apply=obey, after=partial(node.wake_delivery, sender))
+    return Judgement(asked=(request,), decision=decision, rows=Rows(write=obey, wakes_peers=(sender,)))
 
 
 def destroy_if_ordered(node: Node, transaction: GroupTransaction, message: StoredMessage) -> None:
@@ -248,3 +241,16 @@ def _line_of(order: order_records.Order, *, now: datetime) -> ErasureLine:
         leaf_index=order.leaf_index,
         leaf_digest=order.leaf_digest,
     )
+
+
+ORDERED = Kind(
+    name=ORDER_KIND,
+    media_type=ORDER_BODY,
+    encode=encode_order_item,
+    decode=lambda content, _: decode_order_item(content),
+    many=False,
+    judge=_judge_order,
+    answers=(),
+    keep=PROVISION,
+    resend=True,
+)

@@ -19,8 +19,9 @@ from federation.domain.retention.erasure import (
     verify_receipt_item,
 )
 from federation.domain.retention.policy import ERASURE_BASIS, ERASURE_FUNCTION, ERASURE_PURPOSE
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import only_item
+from federation.domain.rules.retention import PROVISION
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
+from federation.node.exchange.replies import statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
@@ -29,14 +30,17 @@ from federation.node.retention.destroy import Destroyed, destroy_message
 from federation.node.retention.order_records import answered, find_order, put_order
 from federation.node.retention.rules import RECEIPT_KIND
 from federation.protocol.body import Body
-from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
-from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, Grounds
-from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
+from federation.protocol.policy import Decision
+from federation.protocol.statement import Recipient, Sender, Statement
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest
+
+_OWN = allowed_by_rule(
+    OWN_ERASURE_RULE, "本省已销毁到期信息的回执", "The receipt of what this province destroyed when it ended"
+)
+_TAKEN = allowed_by_rule(REPLY_RULE, "对方销毁本省所发信息的回执", "The receipt that what we sent was destroyed")
 
 
 def item_of(message: str, destroyed: Destroyed | None, *, order: str | None = None) -> ReceiptItem:
@@ -56,17 +60,9 @@ def record_own_receipt(
     node: Node, transaction: GroupTransaction, message: StoredMessage, *, destroyed: Destroyed, in_force: InForce
 ) -> None:
     """Drafts, numbers, signs, logs and queues the receipt of what this node destroyed by itself."""
-    statement = decode_statement(parse_envelope(message.envelope).payload)
-    decision = Decision(
-        verdict=Verdict.ALLOWED,
-        policies=(OWN_ERASURE_RULE,),
-        fields=frozenset(),
-        reason=Grounds.PERMITTED,
-        title_zh="本省已销毁到期信息的回执",
-        title_en="The receipt of what this province destroyed when it ended",
-    )
+    statement = statement_of(message)
     draft = receipt_draft(
-        node, statement, item_of(message.digest, destroyed), cites=message.digest, decision=decision, in_force=in_force
+        node, statement, item_of(message.digest, destroyed), cites=message.digest, decision=_OWN, in_force=in_force
     )
     record_message(node, transaction, make_ready(node, draft), in_force=in_force)
 
@@ -90,15 +86,14 @@ def receipt_draft(
     )
 
 
-def judge_receipt(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_receipt(received: Received[ReceiptItem]) -> Judgement:
     """Takes in a deletion receipt: the order is answered, and our own copy of what was handed over dies.
 
     Raises:
-        MalformedError: RECEIPT_UNASKED when it is about nothing that we sent to that node; as `decode_receipt_item`.
+        MalformedError: RECEIPT_UNASKED when it is about nothing that we sent to that node.
         UntrustedError: ERASURE_LEAF when its leaf is about something else.
     """
-    statement = incoming.statement
-    item = decode_receipt_item(only_item(incoming.body))
+    node, statement, item = received.node, received.statement, received.item
     message = find_by_digest(node.database, "sent", item.message)
     if (
         message is None
@@ -109,24 +104,14 @@ def judge_receipt(node: Node, incoming: Incoming, in_force: InForce) -> Judgemen
     order = find_order(node.database, item.order) if item.order is not None else None
     if item.order is not None and (order is None or order.message != item.message):
         raise MalformedError("RECEIPT_UNASKED", "expected the receipt of an order of ours about that very message")
-    body = decode_statement(parse_envelope(message.envelope).payload).body
+    body = statement_of(message).body
     verify_receipt_item(
         item,
-        federation=in_force.agreement.federation,
+        federation=received.in_force.agreement.federation,
         pair=message.pair,
         commitment=body.commitment if body is not None else None,
     )
-    return Judgement(
-        decision=Decision(
-            verdict=Verdict.ALLOWED,
-            policies=(REPLY_RULE,),
-            fields=frozenset(),
-            reason=Grounds.PERMITTED,
-            title_zh="对方销毁本省所发信息的回执",
-            title_en="The receipt that what we sent was destroyed",
-        ),
-        apply=partial(_take_in, node, message, item),
-    )
+    return Judgement(decision=_TAKEN, rows=Rows(write=partial(_take_in, node, message, item)))
 
 
 def _take_in(node: Node, message: StoredMessage, item: ReceiptItem, transaction: GroupTransaction) -> None:
@@ -139,3 +124,16 @@ def _take_in(node: Node, message: StoredMessage, item: ReceiptItem, transaction:
 def _office(in_force: InForce, node: NodeName, addressed: AgencyId | None) -> AgencyId:
     """The office that answers: the one that was written to, else the first of this province by name."""
     return addressed if addressed is not None else min(in_force.member(node).agencies)
+
+
+RECEIPT = Kind(
+    name=RECEIPT_KIND,
+    media_type=RECEIPT_BODY,
+    encode=encode_receipt_item,
+    decode=lambda content, _: decode_receipt_item(content),
+    many=False,
+    judge=_judge_receipt,
+    answers=(),
+    keep=PROVISION,
+    resend=True,
+)

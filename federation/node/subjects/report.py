@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from federation.domain.citizen_number import verify_citizen_number
@@ -28,14 +28,12 @@ from federation.domain.lookup.report import (
     merge_reports,
 )
 from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
-from federation.domain.permit_policy import Occasion
 from federation.domain.rules.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
-from federation.node.exchange.errand import Errand, agency_facts, begin_errand, record_refusal, rule
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import one_item_body, only_item, reply_to, take_reply
+from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.replies import one_item_body, reply_draft, take_reply
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
-from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.retention.rules import rules_of
@@ -52,7 +50,7 @@ from federation.protocol.ids import (
     truncate_to_millisecond,
 )
 from federation.protocol.leaf import Verdict, decode_leaf
-from federation.protocol.policy import PolicyRequest, decide
+from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
@@ -276,34 +274,38 @@ def _to_record(asked: _Asked, *, owner: NodeName) -> Record:
     )
 
 
-def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    statement, realm = incoming.statement, in_force.agreement.realm
-    wanted = decode_subject_request(only_item(incoming.body), realm)
-    sender = agency_facts(in_force, statement.sender.agency)
-    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
+def _judge_request(received: Received[SubjectRequest]) -> Judgement:
+    node, wanted = received.node, received.item
     dossier = DossierFacts(province=node.name, kind=GIVEN_KIND)
-    request = report_request(sender, dossier, occasion=occasion, identity_checked=wanted.identity_checked)
-    decision = decide(in_force.policies, request)
-
-    def apply(transaction: GroupTransaction) -> None:
-        told = tell_subject(node, wanted.citizen_number, now=node.now())
-        body = one_item_body(REPORT_BODY, encode_report(told))
-        reply_to(node, transaction, incoming, kind=REPORT_KIND, body=body, decision=decision)
-
-    def wake() -> None:
-        node.wake_delivery(statement.sender.node)
-
-    return Judgement(asked=(request,), decision=decision, apply=apply, after=wake)
+    request = report_request(
+        received.sender, dossier, occasion=received.occasion, identity_checked=wanted.identity_checked
+    )
+    judged = received.judge(request)
+    if not judged.decision.allowed:
+        return judged
+    told = tell_subject(node, wanted.citizen_number, now=node.now())
+    return replace(judged, rows=Rows(drafts=(reply_draft(received, ANSWERED, told, decision=judged.decision),)))
 
 
-def _judge_report(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    del in_force
-    decode_report(only_item(incoming.body), given_by=incoming.statement.sender.node)
-    return take_reply(node, incoming, to=REQUEST_KIND)
-
-
-SUBJECT: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {
-    REQUEST_KIND: (REQUEST_BODY, _judge_request),
-    REPORT_KIND: (REPORT_BODY, _judge_report),
-}
-"""The kinds of message of a person's report: body type and judge."""
+REQUEST = Kind(
+    name=REQUEST_KIND,
+    media_type=REQUEST_BODY,
+    encode=encode_subject_request,
+    decode=lambda content, statement: decode_subject_request(content, statement.realm),
+    many=False,
+    judge=_judge_request,
+    answers=(),
+    keep=REPORT,
+    resend=False,
+)
+ANSWERED = Kind(
+    name=REPORT_KIND,
+    media_type=REPORT_BODY,
+    encode=encode_report,
+    decode=lambda content, statement: decode_report(content, given_by=statement.sender.node),
+    many=False,
+    judge=take_reply,
+    answers=(REQUEST_KIND,),
+    keep=REPORT,
+    resend=False,
+)

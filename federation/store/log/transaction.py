@@ -122,8 +122,8 @@ class GroupTransaction:
         self.is_changed = True
 
     @contextmanager
-    def carrying(self, message_id: str) -> Iterator[None]:
-        """Marks the records that are written meanwhile as what that message leaves: they die with it."""
+    def carrying(self, message_id: str | None) -> Iterator[None]:
+        """Marks the records that are written meanwhile as what that message leaves: they die with it. None: our own."""
         before, self.message_id = self.message_id, message_id
         try:
             yield

@@ -19,7 +19,7 @@ from federation.domain.recognition import (
 )
 from federation.node.exchange.receive import receive
 from federation.node.permits import steps
-from federation.node.permits.recognition import RECOGNITION_BODY, RECOGNITION_KIND, recognise
+from federation.node.permits.recognition import RECOGNISED, recognise
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, Pair, Realm, parse_agency_id
@@ -205,9 +205,9 @@ def message(rig: Rig, urn: PermitUrn, *, seq: int = 1, agency: AgencyId = YUSHAN
         decided_on=date(2026, 11, 23),
     )  # fmt: skip
     items = (encode_recognition_item(replace(item, **changes)),)
-    body = Body(type=RECOGNITION_BODY, salt=os.urandom(32), items=items)
+    body = Body(type=RECOGNISED.media_type, salt=os.urandom(32), items=items)
     made = statement(
-        rig, body, seq=seq, kind=RECOGNITION_KIND, sender=sender, recipient=Recipient(node=ZHEJIANG), purpose=purpose
+        rig, body, seq=seq, kind=RECOGNISED.name, sender=sender, recipient=Recipient(node=ZHEJIANG), purpose=purpose
     )
     return Submission(envelope=sign(made, kit().keyrings[node].message), body=body)
 

@@ -24,7 +24,7 @@ from federation.node.exchange.receive import receive
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT
-from federation.node.permits.sharing import SYNC_KIND
+from federation.node.permits.sharing import SYNC
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import list_erasures, order_erasure
 from federation.node.retention.reading import read_lookup
@@ -83,7 +83,7 @@ async def shared(tmp_path: Path):
         assert answer.permit is not None
         await rig.drain()
         assert find_record(rig[JIANGXI].database, PERMIT, answer.permit.urn, replica=True) is not None
-        yield rig, answer.permit.urn, sent(rig, ZHEJIANG, JIANGXI, SYNC_KIND)[0]
+        yield rig, answer.permit.urn, sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
 
 
 async def test_order_destroys_the_copy_over_there_and_our_own_body(shared) -> None:
@@ -247,7 +247,7 @@ async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> No
         rig.faults(ZHEJIANG, JIANGXI).cut = True
         rig.start_delivery()
         await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
-        message = sent(rig, ZHEJIANG, JIANGXI, SYNC_KIND)[0]
+        message = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
 
         await order(rig, message.id)
         rig.faults(ZHEJIANG, JIANGXI).cut = False
@@ -268,7 +268,7 @@ async def test_message_that_comes_after_its_order_is_destroyed_at_once(tmp_path:
     """A call that was under way when the order overtook it: the message is received, logged, and erased with it."""
     async with running_rig(tmp_path) as rig:
         await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
-        message = sent(rig, ZHEJIANG, JIANGXI, SYNC_KIND)[0]
+        message = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
         late = Submission(envelope=message.envelope, body=load_body(rig[ZHEJIANG].database, message.id))
         await order(rig, message.id)
         rig.start_delivery()

@@ -1,4 +1,4 @@
-"""A question of another province put as our own policy asks for it; a no by rule as a decision."""
+"""A question of another province put as our own policy asks for it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup_policy import (
     LookupOccasion,
 )
-from federation.node.log.decisions import refusal_rule
 from federation.node.node import Node
-from federation.protocol.errors import RuleError
-from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, Grounds
 from federation.protocol.statement import Statement
-from federation.store.exchange_log import GroupTransaction
 
 
 def occasion_of(
@@ -38,20 +33,3 @@ def occasion_of(
         step_up=step_up,
         urgency=urgency_of(statement.created, statement.expires),
     )
-
-
-def refused_by_rule(error: RuleError) -> Decision:
-    """A refusal by a rule of the look-up itself, as a decision that is logged and receipted like policy's."""
-    return Decision(
-        verdict=Verdict.REFUSED,
-        policies=(refusal_rule(error),),
-        fields=frozenset(),
-        reason=Grounds.FORBIDDEN,
-        title_zh="查询凭据无效:换人、换案或过期",
-        title_en=error.message,
-    )
-
-
-def write_nothing(transaction: GroupTransaction) -> None:
-    """A refusal leaves no rows but its leaf."""
-    del transaction

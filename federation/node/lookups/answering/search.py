@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from functools import partial
 
 from federation.domain.lookup.asking import (
-    ANSWER_BODY,
     DOSSIER_OF,
+    SEARCH_BODY,
     AnswerItem,
     SearchItem,
     decode_search_item,
-    encode_answer_item,
+    encode_search_item,
 )
 from federation.domain.lookup.case import LookupCase
 from federation.domain.lookup.handle import (
@@ -32,23 +31,21 @@ from federation.domain.lookup_policy import (
     DossierFacts,
     search_request,
 )
-from federation.node.disclosures import given_of, put_given
-from federation.node.exchange.errand import agency_facts
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import one_item_body, only_item, reply_to
-from federation.node.exchange.trust import InForce
+from federation.domain.rules.retention import QUESTION
+from federation.node.disclosures import given_of, given_record
+from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows
+from federation.node.exchange.replies import reply_draft
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import FoundDossier, dossier_of, find_own
 from federation.node.lookups.answering.occasion import occasion_of
-from federation.node.lookups.intake.entries import entry_of, put_entry
-from federation.node.lookups.kinds import ANSWER_KIND
-from federation.node.lookups.watch.flags import desk_for, judge_hit, put_flags
-from federation.node.lookups.watch.stream import tell_desk
-from federation.node.node import Node
-from federation.protocol.body import Body
+from federation.node.lookups.answering.told import ANSWER
+from federation.node.lookups.intake.entries import entry_of, entry_record
+from federation.node.lookups.kinds import SEARCH_KIND
+from federation.node.lookups.watch.flags import desk_for, flag_records, judge_hit
+from federation.node.lookups.watch.stream import desk_key
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
-from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,29 +66,25 @@ class WeighedSearch:
     by_desk: bool
 
 
-def weigh_search(node: Node, incoming: Incoming, in_force: InForce) -> WeighedSearch:
+def weigh_search(received: Received[SearchItem]) -> WeighedSearch:
     """Puts a search to policy: without a record, then for each record found.
 
     A person answers when policy says so of the search, or of a record that it finds.
-
-    Raises:
-        MalformedError: as `decode_search_item`.
     """
-    statement = incoming.statement
-    item = decode_search_item(only_item(incoming.body), in_force.agreement.realm)
-    asker = statement.sender.agency
+    node, statement, item = received.node, received.statement, received.item
+    asker, policies = statement.sender.agency, received.in_force.policies
     case = records.find_case(node.database, asker.node, item.case_id, told=True)
-    sender, today = agency_facts(in_force, asker), node.today()
+    sender, today = received.sender, node.today()
     occasion = occasion_of(statement, case=case, counties=frozenset({asker.county}), node=node)
     nothing_yet = DossierFacts(province=node.name, kind=DOSSIER_OF[item.selector.kind].value)
     request = search_request(sender, nothing_yet, occasion=occasion)
-    decision = decide(in_force.policies, request)
+    decision = decide(policies, request)
     about: list[tuple[FoundDossier, PolicyRequest]] = []
     for found in find_own(node, item.selector) if decision.allowed else ():
         counties = frozenset({asker.county, found.division})
         of_record = occasion_of(statement, case=case, counties=counties, node=node)
         about.append((found, search_request(sender, dossier_of(node.name, found, today), occasion=of_record)))
-    decisions = [(found, decide(in_force.policies, question)) for found, question in about]
+    decisions = [(found, decide(policies, question)) for found, question in about]
     return WeighedSearch(
         item=item,
         case=case,
@@ -105,71 +98,70 @@ def weigh_search(node: Node, incoming: Incoming, in_force: InForce) -> WeighedSe
     )
 
 
-def judge_search(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    """Judges a search; what policy allows is answered in the transaction that receives it, or waits for a person.
-
-    Raises:
-        MalformedError: as `decode_search_item`.
-    """
-    weighed = weigh_search(node, incoming, in_force)
-    item = weighed.item
-
-    def apply(transaction: GroupTransaction) -> None:
-        if weighed.by_desk:
-            entry = entry_of(incoming, lookup_id=item.lookup_id, person=item.selector.value, fields=frozenset())
-            put_entry(transaction, entry, owner=node.name)
-            return
-        body = answer_search(node, transaction, incoming, weighed=weighed)
-        reply_to(node, transaction, incoming, kind=ANSWER_KIND, body=body, decision=weighed.decision)
-
+def _judge_search(received: Received[SearchItem]) -> Judgement:
+    """Judges a search; what policy allows is answered in the transaction that receives it, or waits for a person."""
+    weighed, node, rows = weigh_search(received), received.node, NO_ROWS
+    if weighed.by_desk:
+        entry = entry_of(
+            received, lookup_id=weighed.item.lookup_id, person=weighed.item.selector.value, fields=frozenset()
+        )
+        rows = Rows(records=(entry_record(entry, owner=node.name),))
+    elif weighed.decision.allowed:
+        answer, rows = answer_search(received, weighed)
+        rows = replace(rows, drafts=(reply_draft(received, ANSWER, answer, decision=weighed.decision),))
+    desks = tuple(desk_key(desk_for(node, found.division)) for found in weighed.hits)
     return Judgement(
         asked=(weighed.asked,),
         asked_of_records=weighed.asked_of_records,
         decision=weighed.decision,
-        apply=apply,
-        after=partial(_wake, node, incoming, weighed),
+        rows=replace(rows, wakes=desks),
     )
 
 
-def _wake(node: Node, incoming: Incoming, weighed: WeighedSearch) -> None:
-    """Brings the answer on its way, and the leaders of the counties whose records were met to their desks."""
-    node.wake_delivery(incoming.statement.sender.node)
-    for found in weighed.hits:
-        tell_desk(node, desk_for(node, found.division))
-
-
-def answer_search(node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedSearch) -> Body:
+def answer_search(received: Received[SearchItem], weighed: WeighedSearch) -> tuple[AnswerItem, Rows]:
     """The answer to a search, hit or no hit; a hit leaves its handle and what the person may later be told."""
-    statement, item, case = incoming.statement, weighed.item, weighed.case
-    answer = AnswerItem(lookup_id=item.lookup_id, hit=False)
-    if weighed.hits and case is not None:
-        handle = Handle(
-            handle=format_handle(secrets.token_bytes(HANDLE_RANDOM_BYTES)),
-            lookup_id=item.lookup_id,
-            case_id=case.case_id,
-            asker=statement.sender.agency,
-            officer=statement.sender.officer or "",
-            dossier=weighed.hits[0].ref,
-            expires=handle_expires(case, node.now()),
-        )
-        records.put_handle(transaction, handle, owner=node.name)
-        for found in weighed.hits:
-            raised = judge_hit(transaction, replace(handle, dossier=found.ref), node.now())
-            put_flags(transaction, raised, owner=node.name, desk=desk_for(node, found.division))
-        answer = AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
-        remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.ALLOWED)
-    elif weighed.hidden:
-        remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.REFUSED)
-    return one_item_body(ANSWER_BODY, encode_answer_item(answer))
+    statement, node, item, case = received.statement, received.node, weighed.item, weighed.case
+    if not weighed.hits or case is None:
+        verdict = Verdict.REFUSED if weighed.hidden and not weighed.hits else None
+        told = disclosed_search(received, weighed, verdict=verdict) if verdict is not None else ()
+        return AnswerItem(lookup_id=item.lookup_id, hit=False), Rows(records=told)
+    handle = Handle(
+        handle=format_handle(secrets.token_bytes(HANDLE_RANDOM_BYTES)),
+        lookup_id=item.lookup_id,
+        case_id=case.case_id,
+        asker=statement.sender.agency,
+        officer=statement.sender.officer or "",
+        dossier=weighed.hits[0].ref,
+        expires=handle_expires(case, node.now()),
+    )
+    flags: list[Numbered] = []
+    for found in weighed.hits:
+        raised = judge_hit(node.database, replace(handle, dossier=found.ref), node.now())
+        flags += flag_records(raised, owner=node.name, desk=desk_for(node, found.division))
+    told = disclosed_search(received, weighed, verdict=Verdict.ALLOWED)
+    rows = Rows(records=(records.handle_record(handle, owner=node.name), *told), numbered=tuple(flags))
+    return AnswerItem(lookup_id=item.lookup_id, hit=True, handle=handle.handle, expires=handle.expires), rows
 
 
-def remember_search(
-    node: Node, transaction: GroupTransaction, incoming: Incoming, *, weighed: WeighedSearch, verdict: Verdict
-) -> None:
-    """Keeps for the person that somebody was told of them, or turned away; nothing when no record is theirs."""
+def disclosed_search(received: Received[SearchItem], weighed: WeighedSearch, *, verdict: Verdict) -> tuple[Record, ...]:
+    """For the person's report: somebody was told of them, or turned away; nothing when no record is theirs."""
     found = weighed.hits or weighed.hidden
     subject = found[0].subject(frozenset()) if found else None
-    if subject is not None:
-        statement = incoming.statement
-        given = given_of(statement, case=weighed.case, verdict=verdict, fields=frozenset(), now=node.now())
-        put_given(transaction, given, message_id=statement.id, subject=subject, owner=node.name)
+    if subject is None:
+        return ()
+    node, statement = received.node, received.statement
+    given = given_of(statement, case=weighed.case, verdict=verdict, fields=frozenset(), now=node.now())
+    return (given_record(given, message_id=statement.id, subject=subject, owner=node.name),)
+
+
+SEARCH = Kind(
+    name=SEARCH_KIND,
+    media_type=SEARCH_BODY,
+    encode=encode_search_item,
+    decode=lambda content, statement: decode_search_item(content, statement.realm),
+    many=False,
+    judge=_judge_search,
+    answers=(),
+    keep=QUESTION,
+    resend=False,
+)

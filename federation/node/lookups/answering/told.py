@@ -3,98 +3,137 @@
 from __future__ import annotations
 
 from federation.domain.lookup.asking import (
+    ANSWER_BODY,
+    RELEASE_BODY,
+    AnswerItem,
+    ReleaseItem,
     decode_answer_item,
     decode_fetch_item,
     decode_release_item,
     decode_search_item,
+    encode_answer_item,
+    encode_release_item,
 )
-from federation.domain.lookup.case import decode_case, verify_case_follows
-from federation.domain.lookup.refusal import decode_refusal
-from federation.domain.lookup_policy import (
-    case_request,
-)
-from federation.domain.permit_policy import Occasion
-from federation.node.exchange.errand import agency_facts
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import load_cited, only_item, take_lookup_reply
-from federation.node.exchange.trust import InForce
+from federation.domain.lookup.case import LookupCase, decode_case, encode_case, verify_case_follows
+from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, encode_refusal
+from federation.domain.lookup_policy import case_request
+from federation.domain.rules.retention import PROVISION, RELEASE
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.replies import only_item, take_lookup_reply
 from federation.node.lookups import records
-from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.node import Node
+from federation.node.lookups.kinds import (
+    ANSWER_KIND,
+    CASE_BODY,
+    CASE_KIND,
+    FETCH_KIND,
+    REFUSAL_KIND,
+    RELEASE_KIND,
+    SEARCH_KIND,
+)
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.policy import decide
 from federation.store.messages import find_body
 
-_SEARCH, _FETCH = frozenset({SEARCH_KIND}), frozenset({FETCH_KIND})
 
-
-def judge_case(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_case(received: Received[LookupCase]) -> Judgement:
     """Judges the opening or the closing of a case.
 
     Raises:
-        MalformedError: CASE_OTHER, and as `decode_case`.
+        MalformedError: CASE_OTHER. RuleError: as `verify_case_follows`.
     """
-    statement = incoming.statement
-    case = decode_case(only_item(incoming.body))
+    statement, case, node = received.statement, received.item, received.node
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
-    owner, realm = statement.sender.node, in_force.agreement.realm
-    try:
-        verify_case_follows(records.find_case(node.database, owner, case.case_id, told=True), case)
-    except RuleError as error:
-        return Judgement(decision=refused_by_rule(error), apply=write_nothing)
-    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
-    sender = agency_facts(in_force, statement.sender.agency)
-    request = case_request(sender, node.name, occasion=occasion, purposes=case.purposes)
-    return Judgement(
-        asked=(request,),
-        decision=decide(in_force.policies, request),
-        apply=lambda tx: records.put_case(tx, case, owner=owner, told=True),
-    )
+    owner = statement.sender.node
+    verify_case_follows(records.find_case(node.database, owner, case.case_id, told=True), case)
+    request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
+    return received.judge(request, rows=Rows(records=(records.case_record(case, owner=owner, told=True),)))
 
 
-def judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_answer(received: Received[AnswerItem]) -> Judgement:
     """Takes in hit or no hit, the reply to a search of ours.
 
     Raises:
-        MalformedError: REPLY_UNASKED when it answers no search, or another look-up than the one it cites.
+        MalformedError: REPLY_UNASKED when it answers another look-up than the one it cites.
+        RuleError: as `take_lookup_reply`.
     """
-    answer = decode_answer_item(only_item(incoming.body))
-    request = load_cited(node, incoming, of=_SEARCH)
-    body = find_body(node.database, request.id)  # None when it has been erased since
+    answer = received.item
+    body = find_body(received.node.database, received.cited.id)  # None when it has been erased since
     if body is not None:
-        _verify_same(answer.lookup_id, decode_search_item(only_item(body), in_force.agreement.realm).lookup_id)
-    return take_lookup_reply(node, incoming, request, ends=answer.expires, handle=answer.handle)
+        asked = decode_search_item(only_item(body), received.statement.realm)
+        _verify_same(answer.lookup_id, asked.lookup_id)
+    return take_lookup_reply(received, ends=answer.expires, handle=answer.handle)
 
 
-def judge_release(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_release(received: Received[ReleaseItem]) -> Judgement:
     """Takes in the fields that were released to us, the reply to a fetch of ours.
 
     A province that hands over more than was asked for is refused, and nothing of it is kept.
 
     Raises:
-        MalformedError: REPLY_UNASKED when it answers no fetch, or another look-up or handle than the one it cites.
+        MalformedError: REPLY_UNASKED when it answers another look-up or handle than the one it cites.
+        RuleError: REPLY_BEYOND, and as `take_lookup_reply`.
     """
-    release = decode_release_item(only_item(incoming.body), in_force.agreement.realm)
-    request = load_cited(node, incoming, of=_FETCH)
-    body = find_body(node.database, request.id)
+    release = received.item
+    body = find_body(received.node.database, received.cited.id)
     if body is not None:
         asked = decode_fetch_item(only_item(body))
         _verify_same((release.lookup_id, release.handle), (asked.lookup_id, asked.handle))
         if not release.fields.keys() <= asked.fields:
-            beyond = RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
-            return Judgement(decision=refused_by_rule(beyond), apply=write_nothing)
-    return take_lookup_reply(node, incoming, request, ends=release.expires)
+            raise RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
+    return take_lookup_reply(received, ends=release.expires)
 
 
-def judge_refusal(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_refusal(received: Received[Refusal]) -> Judgement:
     """Takes in that a person at the other side's desk refused, the reply to a search or a fetch of ours."""
-    del in_force
-    decode_refusal(only_item(incoming.body))
-    return take_lookup_reply(node, incoming, load_cited(node, incoming, of=_SEARCH | _FETCH))
+    return take_lookup_reply(received)
 
 
 def _verify_same(told: object, asked: object) -> None:
     if told != asked:
         raise MalformedError("REPLY_UNASKED", "expected a reply to the very look-up that it cites")
+
+
+CASE = Kind(
+    name=CASE_KIND,
+    media_type=CASE_BODY,
+    encode=encode_case,
+    decode=lambda content, _: decode_case(content),
+    many=False,
+    judge=_judge_case,
+    answers=(),
+    keep=PROVISION,
+    resend=False,
+)
+ANSWER = Kind(
+    name=ANSWER_KIND,
+    media_type=ANSWER_BODY,
+    encode=encode_answer_item,
+    decode=lambda content, _: decode_answer_item(content),
+    many=False,
+    judge=_judge_answer,
+    answers=(SEARCH_KIND,),
+    keep=RELEASE,
+    resend=False,
+)
+RELEASED = Kind(
+    name=RELEASE_KIND,
+    media_type=RELEASE_BODY,
+    encode=encode_release_item,
+    decode=lambda content, statement: decode_release_item(content, statement.realm),
+    many=False,
+    judge=_judge_release,
+    answers=(FETCH_KIND,),
+    keep=RELEASE,
+    resend=False,
+)
+REFUSAL = Kind(
+    name=REFUSAL_KIND,
+    media_type=REFUSAL_BODY,
+    encode=encode_refusal,
+    decode=lambda content, _: decode_refusal(content),
+    many=False,
+    judge=_judge_refusal,
+    answers=(SEARCH_KIND, FETCH_KIND),
+    keep=RELEASE,
+    resend=False,
+)

@@ -11,21 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
+from federation.domain.lookup.asking import AnswerItem, ReleaseItem
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, refuse_bytes, release_bytes, verify_waiting
-from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, encode_refusal, parse_words
+from federation.domain.lookup.refusal import Refusal, parse_words
 from federation.domain.lookup_policy import DossierFacts, answer_request
 from federation.domain.permit_policy import Occasion
 from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
-from federation.node.exchange.judge import Incoming
-from federation.node.exchange.replies import Answering, intake_office, one_item_body, record_reply
-from federation.node.lookups.answering.fetch import release_fetch, remember_fetch, weigh_fetch
-from federation.node.lookups.answering.search import answer_search, remember_search, weigh_search
-from federation.node.lookups.intake.entries import KeptEntry, find_entry, load_entry, load_incoming, put_entry
+from federation.node.exchange.judge import NO_ROWS, Kind, Received, Rows, put_rows
+from federation.node.exchange.replies import intake_office, reply_draft
+from federation.node.exchange.send import make_ready, record_message
+from federation.node.lookups.answering.fetch import disclosed_fetch, release_fetch, weigh_fetch
+from federation.node.lookups.answering.search import answer_search, disclosed_search, weigh_search
+from federation.node.lookups.answering.told import ANSWER, REFUSAL, RELEASED
+from federation.node.lookups.intake.entries import KeptEntry, find_entry, load_entry, load_received, put_entry
 from federation.node.lookups.intake.own_signature import find_key_refusal, put_signature
-from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
+from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
-from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.ids import AgencyId
 from federation.protocol.leaf import Verdict
@@ -37,12 +40,13 @@ from federation.wire.values import Act, Ruling, ruling_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reply:
-    """What would be replied: what policy was asked for it and said, and how the body is made, with its rows."""
+    """What would be replied: what policy was asked for it and said, and the rows that go with it."""
 
-    kind: str
+    kind: Kind[Any]
+    item: AnswerItem | ReleaseItem | Refusal | None
+    rows: Rows
     asked: tuple[PolicyRequest, ...]
     decision: Decision
-    write: Callable[[GroupTransaction], Body]
     hit: bool | None = None
     sign: Callable[[GroupTransaction], object] | None = None
 
@@ -53,7 +57,7 @@ class _Desk:
 
     errand: Errand
     kept: KeptEntry
-    incoming: Incoming
+    received: Received[Any]
     asked: PolicyRequest
     ruling: Ruling
 
@@ -108,12 +112,8 @@ async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act:
         return unsigned
     refusal = Refusal(lookup_id=desk.kept.entry.lookup_id, reason=question.reason, words=words)
 
-    def write(transaction: GroupTransaction) -> Body:
-        _remember_refused(node, transaction, desk)
-        return one_item_body(REFUSAL_BODY, encode_refusal(refusal))
-
     sign = _signing(desk, question.signature)
-    reply = _Reply(kind=REFUSAL_KIND, asked=(), decision=desk.ruling, write=write, sign=sign)
+    reply = _Reply(kind=REFUSAL, item=refusal, rows=_refused_rows(desk), asked=(), decision=desk.ruling, sign=sign)
     return await _end(desk, reply, status=IntakeStatus.REFUSED)
 
 
@@ -148,7 +148,8 @@ async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) ->
         return IntakeAnswer(decision=ruling, request_id=request_id)
     if _is_repeat(errand, entry, ended):
         return _answer_of(entry, ruling)
-    return _Desk(errand=errand, kept=kept, incoming=load_incoming(node.database, entry), asked=asked, ruling=ruling)
+    received = load_received(node, errand.in_force, entry)
+    return _Desk(errand=errand, kept=kept, received=received, asked=asked, ruling=ruling)
 
 
 def _question(errand: Errand, entry: IntakeEntry, *, intake: bool) -> PolicyRequest:
@@ -172,30 +173,29 @@ def _answer_of(entry: IntakeEntry, ruling: Ruling) -> IntakeAnswer:
 
 def _weigh(desk: _Desk, fields: frozenset[str]) -> _Reply:
     """Weighs the request again, with what is known now."""
-    errand, incoming = desk.errand, desk.incoming
-    node = errand.node
+    received = desk.received
     if desk.kept.entry.step == SEARCH_KIND:
         if fields:
             raise MalformedError("LOOKUP_FIELD", "a search is answered with hit or no hit; expected no field")
-        search = weigh_search(node, incoming, errand.in_force)
+        search = weigh_search(received)
+        answer, rows = answer_search(received, search)
         return _Reply(
-            kind=ANSWER_KIND,
+            kind=ANSWER,
+            item=answer,
+            rows=rows,
             asked=(search.asked,),
             decision=search.decision,
-            write=lambda tx: answer_search(node, tx, incoming, weighed=search),
             hit=bool(search.hits),
         )
-    fetch = weigh_fetch(node, incoming, errand.in_force)
+    fetch = weigh_fetch(received)
     if not fields <= fetch.item.fields:
         raise MalformedError("LOOKUP_FIELD", f"expected fields that were asked for: {sorted(fetch.item.fields)}")
     if fields:
         fetch = replace(fetch, decision=replace(fetch.decision, fields=fetch.decision.fields & fields))
-    return _Reply(
-        kind=RELEASE_KIND,
-        asked=fetch.asked,
-        decision=fetch.decision,
-        write=lambda tx: release_fetch(node, tx, incoming, weighed=fetch),
-    )
+    if not fetch.decision.allowed:
+        return _Reply(kind=RELEASED, item=None, rows=NO_ROWS, asked=fetch.asked, decision=fetch.decision)
+    release, rows = release_fetch(received, fetch)
+    return _Reply(kind=RELEASED, item=release, rows=rows, asked=fetch.asked, decision=fetch.decision)
 
 
 async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeAnswer:
@@ -204,31 +204,34 @@ async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeAns
     node, act = errand.node, errand.act
     released = reply.decision.fields if status is IntakeStatus.ANSWERED else frozenset[str]()
     policies = tuple(sorted({*reply.decision.policies, *desk.ruling.policies}))
+    draft = reply_draft(
+        desk.received,
+        reply.kind,
+        reply.item,
+        decision=replace(reply.decision, policies=policies),
+        officer=act.officer,
+        asked=(desk.asked, *reply.asked),
+    )
+    ready = make_ready(node, draft)
+    ended = replace(
+        kept.entry,
+        status=status,
+        answered_by=act.officer,
+        act_id=act.request_id,
+        reply_id=ready.id,
+        hit=reply.hit,
+        released=released,
+    )
 
-    def record(transaction: GroupTransaction) -> IntakeEntry:
-        answering = Answering(
-            kind=reply.kind,
-            body=reply.write(transaction),
-            decision=replace(reply.decision, policies=policies),
-            officer=act.officer,
-            asked=(desk.asked, *reply.asked),
-        )
-        ended = replace(
-            kept.entry,
-            status=status,
-            answered_by=act.officer,
-            act_id=act.request_id,
-            reply_id=record_reply(node, transaction, desk.incoming, answering=answering),
-            hit=reply.hit,
-            released=released,
-        )
+    def record(transaction: GroupTransaction) -> None:
+        put_rows(transaction, reply.rows, message_id=kept.entry.request_id)
+        record_message(node, transaction, ready, in_force=errand.in_force)
         put_entry(transaction, ended, owner=node.name, replaces=kept.version)
         if reply.sign is not None:
             reply.sign(transaction)
-        return ended
 
     try:
-        ended = (await node.sequencer.commit(record)).value
+        await node.sequencer.commit(record)
     except ConflictError:
         now = find_entry(node.database, kept.entry.request_id)
         if now is None or not _is_repeat(errand, now.entry, status):
@@ -238,15 +241,13 @@ async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeAns
     return _answer_of(ended, desk.ruling)
 
 
-def _remember_refused(node: Node, transaction: GroupTransaction, desk: _Desk) -> None:
-    """Keeps for the person that somebody was turned away, when there is a record of the person at all."""
-    in_force, incoming = desk.errand.in_force, desk.incoming
+def _refused_rows(desk: _Desk) -> Rows:
+    """For the person's report: somebody was turned away, when there is a record of the person at all."""
+    received = desk.received
     if desk.kept.entry.step == SEARCH_KIND:
-        weighed = weigh_search(node, incoming, in_force)
-        remember_search(node, transaction, incoming, weighed=weighed, verdict=Verdict.REFUSED)
-        return
+        return Rows(records=disclosed_search(received, weigh_search(received), verdict=Verdict.REFUSED))
     try:
-        fetch = weigh_fetch(node, incoming, in_force)
+        fetch = weigh_fetch(received)
     except MalformedError:  # the record is gone: nobody is left to be told
-        return
-    remember_fetch(node, transaction, incoming, weighed=fetch, verdict=Verdict.REFUSED)
+        return NO_ROWS
+    return Rows(records=disclosed_fetch(received, fetch, verdict=Verdict.REFUSED))

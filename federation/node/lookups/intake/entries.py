@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from federation.domain.lookup.asking import urgency_of
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
 from federation.domain.rules.retention import PROVISION
-from federation.node.exchange.judge import Incoming
+from federation.node.exchange.judge import Received, open_received
+from federation.node.exchange.trust import InForce
+from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, NotFoundError
 from federation.protocol.ids import MessageId, NodeName
@@ -36,12 +39,12 @@ class KeptEntry:
     version: int
 
 
-def entry_of(incoming: Incoming, *, lookup_id: MessageId, person: str, fields: frozenset[str]) -> IntakeEntry:
+def entry_of(received: Received[Any], *, lookup_id: MessageId, person: str, fields: frozenset[str]) -> IntakeEntry:
     """A question that begins to wait: until its own statement ends."""
-    statement = incoming.statement
+    statement = received.statement
     return IntakeEntry(
         request_id=statement.id,
-        digest=incoming.digest,
+        digest=received.digest,
         seq=statement.seq,
         status=IntakeStatus.WAITING,
         lookup_id=lookup_id,
@@ -71,10 +74,16 @@ def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeN
         now = find_entry(transaction, entry.request_id)
         if now is None or now.version != replaces:
             raise ConflictError("VERSION_CONFLICT", f"another act on request {entry.request_id} came first")
+    with transaction.carrying(entry.request_id):
+        put_records(transaction, [entry_record(entry, owner=owner, replaces=replaces)])
+
+
+def entry_record(entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> Record:
+    """An entry in the place of that version; one that has ended no longer names the person."""
     waits = entry.status is IntakeStatus.WAITING
     if not waits:
         entry = replace(entry, person=mask_person(entry.person))
-    record = Record(
+    return Record(
         id=entry.request_id,
         kind=INTAKE,
         owner=owner,
@@ -86,8 +95,6 @@ def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeN
         content=encode_intake(entry),
         kept_under="" if waits else PROVISION,
     )
-    with transaction.carrying(entry.request_id):  # a second request changes the entry, which is the first one's
-        put_records(transaction, [record])
 
 
 def find_entry(source: Source, request_id: str) -> KeptEntry | None:
@@ -128,14 +135,15 @@ def list_entries(source: Source, status: IntakeStatus | None = None) -> Sequence
         after = page[-1].id
 
 
-def load_incoming(source: Source, entry: IntakeEntry) -> Incoming:
+def load_received(node: Node, in_force: InForce, entry: IntakeEntry) -> Received[Any]:
     """The request itself, as it was received.
 
     Raises:
         NotFoundError: BODY when its body was erased, INTAKE_UNKNOWN when the store does not have the message.
     """
-    message = find_message(source, "received", entry.request_id)
+    message = find_message(node.database, "received", entry.request_id)
     if message is None:
         raise NotFoundError("INTAKE_UNKNOWN", f"the message of request {entry.request_id} is not in the store")
     statement = decode_statement(parse_envelope(message.envelope).payload)
-    return Incoming(statement=statement, body=load_body(source, message.id), digest=message.digest)
+    body = load_body(node.database, message.id)
+    return open_received(node, statement, body, digest=message.digest, in_force=in_force)

@@ -13,21 +13,20 @@ from datetime import datetime
 from federation.domain.lookup.asking import reply_lifetime
 from federation.domain.lookup.intake import IntakeStatus
 from federation.domain.lookup.refusal import SECOND_BODY, decode_second, encode_second
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import one_item_body, only_item, statement_of
+from federation.domain.rules.retention import PROVISION
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
+from federation.node.exchange.replies import one_item_body, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import SECOND_RULE
 from federation.node.lookups import records
-from federation.node.lookups.answering.occasion import refused_by_rule, write_nothing
-from federation.node.lookups.intake.entries import find_entry, put_entry
+from federation.node.lookups.intake.entries import entry_record, find_entry
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND, SECOND_KIND
 from federation.node.node import Node
 from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, parse_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Verdict, decode_leaf
-from federation.protocol.policy import Decision, Grounds
 from federation.protocol.statement import Recipient, Statement
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
@@ -39,6 +38,7 @@ from federation.wire.lookups.intake.values import SecondRequest
 from federation.wire.values import Act
 
 SECOND = "lookup-second"
+_BY_RULE = allowed_by_rule(SECOND_RULE, "对已提出请求的再次催问", "A second request for an answer that is owed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,29 +135,27 @@ def find_second(source: Source, digest: str) -> datetime | None:
     return sent.created if sent is not None else None
 
 
-def judge_second(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_second(received: Received[MessageId]) -> Judgement:
     """Takes in that another province asks a second time: its request goes to the top of the inbox, if it still waits.
 
     Raises:
-        MalformedError: SECOND_UNASKED when it cites no request of that node to us; as `decode_second`.
+        MalformedError: SECOND_UNASKED when it cites no request of that node to us.
+        RuleError: SECOND_OTHER for the request of another agency.
     """
-    del in_force
-    decode_second(only_item(incoming.body))
-    statement, cited = incoming.statement, incoming.statement.in_reply_to
+    node, statement = received.node, received.statement
+    cited = statement.in_reply_to
     request = find_by_digest(node.database, "received", cited) if cited is not None else None
     if request is None or request.pair.sender != statement.sender.node:
         raise MalformedError("SECOND_UNASKED", "expected a second request that cites a request of that node to us")
     if statement_of(request).sender.agency != statement.sender.agency:
-        other = RuleError("SECOND_OTHER", "the first request was another agency's")
-        return Judgement(decision=refused_by_rule(other), apply=write_nothing)
-
-    def apply(transaction: GroupTransaction) -> None:
-        kept = find_entry(transaction, request.id)
-        if kept is not None and kept.entry.status is IntakeStatus.WAITING and kept.entry.second is None:
-            entry = replace(kept.entry, second=truncate_to_millisecond(node.now()))
-            put_entry(transaction, entry, owner=node.name, replaces=kept.version)
-
-    return Judgement(decision=_by_rule(), apply=apply)
+        raise RuleError("SECOND_OTHER", "the first request was another agency's")
+    kept = find_entry(node.database, request.id)
+    if kept is None or kept.entry.status is not IntakeStatus.WAITING or kept.entry.second is not None:
+        return Judgement(decision=_BY_RULE)
+    # an act at the desk at the same moment makes the same version and comes first: there is nothing to ask again then
+    entry = replace(kept.entry, second=truncate_to_millisecond(node.now()))
+    record = entry_record(entry, owner=node.name, replaces=kept.version)
+    return Judgement(decision=_BY_RULE, rows=Rows(records=(record,), left_by=request.id))
 
 
 def _draft(owed: Owed, *, now: datetime, in_force: InForce) -> Draft:
@@ -174,19 +172,8 @@ def _draft(owed: Owed, *, now: datetime, in_force: InForce) -> Draft:
             in_reply_to=owed.message.digest,
         ),
         body=one_item_body(SECOND_BODY, encode_second(owed.lookup_id)),
-        decision=_by_rule(),
+        decision=_BY_RULE,
         lifetime=reply_lifetime(statement.expires, now, in_force.agreement.clock_tolerance),
-    )
-
-
-def _by_rule() -> Decision:
-    return Decision(
-        verdict=Verdict.ALLOWED,
-        policies=(SECOND_RULE,),
-        fields=frozenset(),
-        reason=Grounds.PERMITTED,
-        title_zh="对已提出请求的再次催问",
-        title_en="A second request for an answer that is owed",
     )
 
 
@@ -202,3 +189,16 @@ def _put_second(transaction: GroupTransaction, owed: Owed, message_id: MessageId
         content=message_id.encode(),
     )
     put_records(transaction, [record])
+
+
+SECOND_REQUEST = Kind(
+    name=SECOND_KIND,
+    media_type=SECOND_BODY,
+    encode=encode_second,
+    decode=lambda content, _: decode_second(content),
+    many=False,
+    judge=_judge_second,
+    answers=(),
+    keep=PROVISION,
+    resend=False,
+)

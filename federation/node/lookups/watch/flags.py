@@ -16,6 +16,7 @@ from federation.domain.lookup.asking import Selector
 from federation.domain.lookup.handle import Handle
 from federation.domain.lookup.watch import BURST_WINDOW, AskedLine, Flag, FlagKind, RaisedFlag, find_misuse, honey_flag
 from federation.domain.rules.retention import PROVISION
+from federation.node.exchange.judge import Numbered, Rows, put_rows
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.node import Node
@@ -25,7 +26,7 @@ from federation.protocol.ids import AgencyId, NodeName, format_time, parse_agenc
 from federation.protocol.trust import find_agency
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, ids_under, last_serial, list_range, next_serial, put_records
+from federation.store.records import Record, ids_under, last_serial, list_range
 
 FLAG, FLAGGED = "lookup-flag", "lookup-flagged"
 SEARCH = "lookup.search"
@@ -38,17 +39,22 @@ def put_flags(
     transaction: GroupTransaction, raised: Iterable[RaisedFlag], *, owner: NodeName, desk: AgencyId | None = None
 ) -> None:
     """Stores flags at a desk, that of the asking agency unless another is named; a flag that is there is not again."""
+    put_rows(transaction, Rows(numbered=flag_records(raised, owner=owner, desk=desk)), message_id=None)
+
+
+def flag_records(
+    raised: Iterable[RaisedFlag], *, owner: NodeName, desk: AgencyId | None = None
+) -> tuple[Numbered, ...]:
+    """The flags as records that get the next numbers of their desk; a flag that is there gets none."""
+    found: list[Numbered] = []
     for one in raised:
         at = desk or one.agency
-        name = f"{at}/{one.flag.kind}/{one.flag.lookup_id}"
-        if find_record(transaction, FLAGGED, name, replica=False) is not None:
-            continue
-        serial = next_serial(transaction, _series(at))
-        marked = Record(
-            id=name, kind=FLAGGED, owner=owner, version=1, replica=False, status="raised", division=at.county,
-            due_date=one.time.date(), content=encode_canonical({"serial": serial}), kept_under=PROVISION,
+        mark = Record(
+            id=f"{at}/{one.flag.kind}/{one.flag.lookup_id}", kind=FLAGGED, owner=owner, version=1, replica=False,
+            status="raised", division=at.county, due_date=one.time.date(), content=b"{}", kept_under=PROVISION,
         )  # fmt: skip
-        put_records(transaction, [marked, _to_record(one, at, serial=serial, owner=owner)])
+        found.append(Numbered(series=_series(at), mark=mark, record=_to_record(one, at, owner=owner)))
+    return tuple(found)
 
 
 def count_flags(source: Source, desk: AgencyId) -> int:
@@ -139,7 +145,7 @@ def _number_of(record: Record) -> int:
     return int(record.id.rpartition("/")[2])
 
 
-def _to_record(raised: RaisedFlag, desk: AgencyId, *, serial: int, owner: NodeName) -> Record:
+def _to_record(raised: RaisedFlag, desk: AgencyId, *, owner: NodeName) -> Record:
     flag = raised.flag
     content = encode_canonical(
         {
@@ -154,7 +160,7 @@ def _to_record(raised: RaisedFlag, desk: AgencyId, *, serial: int, owner: NodeNa
         }
     )
     return Record(
-        id=_flag_id(desk, serial),
+        id=f"{desk}/",
         kind=FLAG,
         owner=owner,
         version=1,

@@ -19,7 +19,7 @@ from federation.wire.lookups.oversight.values import News, NoticeState
 
 def tell_desk(node: Node, desk: AgencyId) -> None:
     """Wakes the streams of a desk, once what was raised is durable."""
-    node.waiters.tell(_key(desk))
+    node.waiters.tell(desk_key(desk))
 
 
 async def watch_desk(
@@ -47,8 +47,9 @@ async def watch_desk(
             elif (known := glass.find_notice(node.database, desk, case_id)) is not None:
                 yield News(token=str(number), notice=state_of(known))
         if not found:
-            await node.waiters.wait(_key(desk))
+            await node.waiters.wait(desk_key(desk))
 
 
-def _key(desk: AgencyId) -> str:
+def desk_key(desk: AgencyId) -> str:
+    """The key of `waiters` by which the streams of a desk are woken."""
     return f"desk/{desk}"

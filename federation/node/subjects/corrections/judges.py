@@ -7,76 +7,60 @@ any other refusal. Source: DESIGN sections 3 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import replace
 
 from federation.domain.corrections.correction import Correction, open_correction, verify_admissible
 from federation.domain.corrections.items import (
     ANSWER_BODY,
     REQUEST_BODY,
+    CorrectionAnswer,
     CorrectionRequest,
     decode_correction_answer,
     decode_correction_request,
     encode_correction_answer,
+    encode_correction_request,
     verify_correction_request,
 )
 from federation.domain.corrections.policy import CORRECTION_BASIS, CORRECTION_FUNCTION, CORRECTION_PURPOSE, file_request
-from federation.domain.corrections.words import rule_words
 from federation.domain.permit import urn_division
-from federation.domain.permit_policy import Occasion
-from federation.node.exchange.errand import agency_facts
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import one_item_body, only_item
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.domain.rules.retention import CORRECTION
+from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule
+from federation.node.exchange.replies import one_item_body
+from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import InForce
-from federation.node.log.decisions import REPLY_RULE, refusal_rule
-from federation.node.node import Node
 from federation.node.permits.records import find_own_permit
 from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.filing import REQUEST_KIND
-from federation.node.subjects.corrections.records import find_correction, find_filed, put_answer, put_correction
+from federation.node.subjects.corrections.records import (
+    answer_record,
+    correction_record,
+    find_correction,
+    find_filed,
+)
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide
+from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
-from federation.store.exchange_log import GroupTransaction
 
 ANSWER_KIND = "correction.answer"
 _DESKS = ("service-hall", "police")
-TAKEN = Decision(
-    verdict=Verdict.ALLOWED,
-    policies=(REPLY_RULE,),
-    fields=frozenset(),
-    reason=Grounds.PERMITTED,
-    title_zh="对本省请求的答复",
-    title_en="A reply to a request of ours",
-)
-"""What takes in an answer to a request of ours: it was our own policy that let the request out."""
 
 
-def _judge_request(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
-    statement, realm = incoming.statement, in_force.agreement.realm
-    request = decode_correction_request(only_item(incoming.body))
-    sender = agency_facts(in_force, statement.sender.agency)
-    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
-    question = file_request(sender, node.name, occasion=occasion, identity_checked=request.identity_checked)
-    decision = decide(in_force.policies, question)
-    if not decision.allowed:
-        return Judgement(asked=(question,), decision=decision, apply=_write_nothing)
+def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
+    node, request = received.node, received.item
+    question = file_request(
+        received.sender, node.name, occasion=received.occasion, identity_checked=request.identity_checked
+    )
+    judged = received.judge(question)
+    if not judged.decision.allowed:
+        return judged
     try:
-        correction = _opened(node, incoming, request, in_force=in_force)
+        correction = _opened(received)
     except RuleError as error:
-        return Judgement(asked=(question,), decision=_refused_by_rule(error), apply=_write_nothing)
-
-    def apply(transaction: GroupTransaction) -> None:
-        put_correction(transaction, correction, owner=node.name)
-        desk = _desk_of(in_force, node.name, urn_division(request.urn))
-        draft = answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=decision)
-        record_message(node, transaction, make_ready(node, draft), in_force=in_force)
-
-    wake = partial(node.wake_delivery, statement.sender.node)
-    return Judgement(asked=(question,), decision=decision, apply=apply, after=wake)
+        return refused_by_rule(error, question)
+    desk = _desk_of(received.in_force, node.name, urn_division(request.urn))
+    draft = answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=judged.decision)
+    return replace(judged, rows=Rows(records=(correction_record(correction, owner=node.name),), drafts=(draft,)))
 
 
 def answer_draft(
@@ -102,57 +86,39 @@ def answer_draft(
     )
 
 
-def _opened(node: Node, incoming: Incoming, request: CorrectionRequest, *, in_force: InForce) -> Correction:
+def _opened(received: Received[CorrectionRequest]) -> Correction:
     """The correction that the request opens.
 
     Raises:
         RuleError: why it could not be granted as things stand, or CORRECTION_ID_USED.
         MalformedError: what the filing province should not have let out.
     """
-    realm, filed_by = in_force.agreement.realm, incoming.statement.sender.agency
+    node, request = received.node, received.item
+    realm, filed_by = received.statement.realm, received.statement.sender.agency
     verify_correction_request(request, realm)
     known = find_correction(node.database, request.correction_id)
-    if known is not None and known.cited != incoming.digest:
+    if known is not None and known.cited != received.digest:
         raise RuleError("CORRECTION_ID_USED", "the id was used for another correction")
     permit = find_own_permit(node.database, request.urn)
     open_to_them = permit if permit is not None and not permit.sealed else None
     verify_admissible(request, open_to_them, filed_by=filed_by, realm=realm)
     now = node.now()
-    deadline = start_clock(in_force, now)
-    return open_correction(request, filed_by=filed_by, cited=incoming.digest, deadline=deadline, now=now)
+    deadline = start_clock(received.in_force, now)
+    return open_correction(request, filed_by=filed_by, cited=received.digest, deadline=deadline, now=now)
 
 
-def _judge_answer(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
     """Takes in what the owner says of a correction that we filed there.
 
     Raises:
         MalformedError: REPLY_UNASKED when it answers nothing that we filed with that province.
     """
-    del in_force
-    statement = incoming.statement
-    answer, owner = decode_correction_answer(only_item(incoming.body)), statement.sender.node
-    filed = find_filed(node.database, answer.correction_id)
-    if filed is None or filed.owner != owner or filed.digest != statement.in_reply_to:
+    statement, answer = received.statement, received.item
+    filed = find_filed(received.node.database, answer.correction_id)
+    if filed is None or filed.owner != statement.sender.node or filed.digest != statement.in_reply_to:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
-    return Judgement(
-        decision=TAKEN,
-        apply=lambda tx: put_answer(tx, answer, owner=owner),
-        after=partial(node.waiters.tell, filed.digest),
-    )
-
-
-def _refused_by_rule(error: RuleError) -> Decision:
-    """A refusal by a rule of corrections, as a decision that is logged and receipted like policy's."""
-    name = refusal_rule(error)
-    title_zh, title_en = rule_words(name) or (error.message, error.message)
-    return Decision(
-        verdict=Verdict.REFUSED,
-        policies=(name,),
-        fields=frozenset(),
-        reason=Grounds.FORBIDDEN,
-        title_zh=title_zh,
-        title_en=title_en,
-    )
+    rows = Rows(records=(answer_record(answer, owner=filed.owner),), wakes=(filed.digest,))
+    return Judgement(decision=REPLY_TAKEN, rows=rows)
 
 
 def _desk_of(in_force: InForce, node: NodeName, county: str) -> AgencyId:
@@ -164,13 +130,25 @@ def _desk_of(in_force: InForce, node: NodeName, county: str) -> AgencyId:
     return (here or offices)[0]
 
 
-def _write_nothing(transaction: GroupTransaction) -> None:
-    """A refusal leaves no rows but its leaf."""
-    del transaction
-
-
-CORRECTIONS: Mapping[str, tuple[str, Callable[[Node, Incoming, InForce], Judgement]]] = {
-    REQUEST_KIND: (REQUEST_BODY, _judge_request),
-    ANSWER_KIND: (ANSWER_BODY, _judge_answer),
-}
-"""The kinds of message of a correction: body type and judge."""
+REQUEST = Kind(
+    name=REQUEST_KIND,
+    media_type=REQUEST_BODY,
+    encode=encode_correction_request,
+    decode=lambda content, _: decode_correction_request(content),
+    many=False,
+    judge=_judge_request,
+    answers=(),
+    keep=CORRECTION,
+    resend=False,
+)
+ANSWER = Kind(
+    name=ANSWER_KIND,
+    media_type=ANSWER_BODY,
+    encode=encode_correction_answer,
+    decode=lambda content, _: decode_correction_answer(content),
+    many=False,
+    judge=_judge_answer,
+    answers=(REQUEST_KIND,),
+    keep=CORRECTION,
+    resend=True,
+)

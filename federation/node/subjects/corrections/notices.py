@@ -25,28 +25,25 @@ from federation.domain.corrections.policy import (
 from federation.domain.division import province_of
 from federation.domain.lookup.handle import HANDLE_TIME
 from federation.domain.permit import Permit, PermitUrn, urn_division
-from federation.domain.permit_policy import Occasion
+from federation.domain.rules.retention import CORRECTION
 from federation.node.disclosures import list_given
-from federation.node.exchange.errand import agency_facts
-from federation.node.exchange.judge import Incoming, Judgement
-from federation.node.exchange.replies import one_item_body, only_item
+from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
+from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft
-from federation.node.exchange.trust import InForce
 from federation.node.lookups.kinds import FETCH_KIND
 from federation.node.node import Node
 from federation.node.permits.records import OUTDATED, PERMIT, find_outdated
 from federation.node.permits.sharing import list_holders
-from federation.node.subjects.corrections.judges import TAKEN
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId, NodeName, format_time, parse_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy import Decision, PolicyRequest, decide
+from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
 from federation.store.database import Source
 from federation.store.messages import find_by_digest, find_message
-from federation.store.records import Record, find_record, list_records, put_records
+from federation.store.records import Record, find_record, list_records
 from federation.wire.lookups.corrections.values import NoticeLine
 
 NOTICE_KIND = "correction.notice"
@@ -86,28 +83,21 @@ def lookup_notices(node: Node, citizen_number: str, *, field: str, step: Step) -
     return drafts
 
 
-def judge_notice(node: Node, incoming: Incoming, in_force: InForce) -> Judgement:
+def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
     """Judges a notice: about a copy by policy, about a field that a look-up gave by the request that it cites.
 
     Raises:
-        MalformedError: REPLY_UNASKED when it cites no fetch of ours to that province; as `decode_correction_notice`.
+        MalformedError: REPLY_UNASKED when it cites no fetch of ours to that province.
     """
-    statement = incoming.statement
-    notice, owner = decode_correction_notice(only_item(incoming.body)), statement.sender.node
+    statement, notice = received.statement, received.item
+    owner = statement.sender.node
     if notice.urn is None:
-        asked = _fetch_of(node, statement)
+        asked = _fetch_of(received.node, statement)
         record = _given_record(notice, asked, cited=statement.in_reply_to or "", owner=owner)
-        return Judgement(decision=TAKEN, apply=lambda tx: put_records(tx, [record]))
-    realm = in_force.agreement.realm
-    occasion = Occasion(purpose=statement.purpose, function=statement.function, realm=statement.realm, node_realm=realm)
+        return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(record,)))
     issuer = province_of(urn_division(notice.urn)) or NodeName(urn_division(notice.urn)[:2])
-    question = notice_request(agency_facts(in_force, statement.sender.agency), issuer, occasion=occasion)
-    outdated = _copy_record(notice, notice.urn, owner=owner)
-    return Judgement(
-        asked=(question,),
-        decision=decide(in_force.policies, question),
-        apply=lambda tx: put_records(tx, [outdated]),
-    )
+    question = notice_request(received.sender, issuer, occasion=received.occasion)
+    return received.judge(question, rows=Rows(records=(_copy_record(notice, notice.urn, owner=owner),)))
 
 
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
@@ -202,3 +192,16 @@ def _every(source: Source, kind: str) -> Iterator[Record]:
     while page := list_records(source, kind, after_id=after, limit=_PAGE, replica=True):
         yield from page
         after = page[-1].id
+
+
+NOTICE = Kind(
+    name=NOTICE_KIND,
+    media_type=NOTICE_BODY,
+    encode=encode_correction_notice,
+    decode=lambda content, _: decode_correction_notice(content),
+    many=False,
+    judge=_judge_notice,
+    answers=(),
+    keep=CORRECTION,
+    resend=False,
+)

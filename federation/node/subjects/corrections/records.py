@@ -61,8 +61,14 @@ def put_correction(transaction: GroupTransaction, correction: Correction, *, own
     Raises:
         ConflictError: VERSION_CONFLICT when somebody else took a step meanwhile.
     """
+    version = correction.standing.version
+    put_records(transaction, [correction_record(correction, owner=owner)], expect_version=version - 1)
+
+
+def correction_record(correction: Correction, *, owner: NodeName) -> Record:
+    """A version of a correction of our own."""
     request, standing = correction.request, correction.standing
-    record = Record(
+    return Record(
         id=request.correction_id,
         kind=CORRECTION,
         owner=owner,
@@ -74,7 +80,6 @@ def put_correction(transaction: GroupTransaction, correction: Correction, *, own
         subject=request.citizen_number,
         content=encode_correction(correction),
     )
-    put_records(transaction, [record], expect_version=standing.version - 1)
 
 
 def find_correction(source: Source, correction_id: str) -> Correction | None:
@@ -83,9 +88,9 @@ def find_correction(source: Source, correction_id: str) -> Correction | None:
     return decode_correction(record.content) if record is not None else None
 
 
-def put_answer(transaction: GroupTransaction, answer: CorrectionAnswer, *, owner: NodeName) -> None:
-    """Keeps what the owner says of a correction that we filed there, unless something newer came before."""
-    record = Record(
+def answer_record(answer: CorrectionAnswer, *, owner: NodeName) -> Record:
+    """What the owner says of a correction that we filed there; an older version is passed over."""
+    return Record(
         id=answer.correction_id,
         kind=CORRECTION,
         owner=owner,
@@ -96,7 +101,6 @@ def put_answer(transaction: GroupTransaction, answer: CorrectionAnswer, *, owner
         due_date=answer.deadline.last_day,
         content=encode_correction_answer(answer),
     )
-    put_records(transaction, [record])
 
 
 def find_answer(source: Source, correction_id: str) -> CorrectionAnswer | None:
