@@ -55,10 +55,10 @@ def run(*arguments, code=0) -> Done:
 class ServedNodes:
     """Four nodes at work, their homes, and a federation file that names every agency's profile."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: float) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         self.folder = folder
-        self.federation: Federation = make_federation(folder)
+        self.federation: Federation = make_federation(folder, **settings)
         self._write_federation_file()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
