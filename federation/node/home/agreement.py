@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from pathlib import Path
 
 from federation.node.home.files import make_private_folder, read_file, sync_folder, write_public
@@ -75,16 +76,11 @@ def write_repository(folder: Path, files: AgreementFiles) -> None:
     Raises:
         MalformedError: AGREEMENT_FORM for a file under an unsafe name.
     """
-    metadata: dict[str, bytes] = {f"metadata/{n}.root.json": root for n, root in enumerate(files.roots, start=1)}
-    metadata |= {
-        f"metadata/{name}.json": content
-        for name, content in (
-            ("timestamp", files.timestamp), ("snapshot", files.snapshot), ("targets", files.targets)
-        ) if content
-    }  # fmt: skip
-    content: Mapping[str, bytes] = metadata | {
-        f"targets/{_safe_path(path)}": file for path, file in files.files.items()
-    }
+    content: dict[str, bytes] = {f"metadata/{n}.root.json": root for n, root in enumerate(files.roots, start=1)}
+    for name in ("timestamp", "snapshot", "targets"):
+        if signed := getattr(files, name):
+            content[f"metadata/{name}.json"] = signed
+    content |= {f"targets/{_safe_path(path)}": file for path, file in files.files.items()}
     for path, file in content.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         write_public(folder / path, file)
@@ -116,6 +112,10 @@ def pin_root(home: Path, root: bytes) -> None:
     write_public(path, root)
 
 
+def has_agreement(home: Path) -> bool:
+    return (home / "agreement" / "current").exists()
+
+
 def load_home_agreement(home: Path, *, now: datetime) -> Agreement:
     """Loads the agreement in force from disk, verified anew; an expired one loads too (`freshness` tells).
 
@@ -136,7 +136,7 @@ def install_agreement(home: Path, files: AgreementFiles, *, now: datetime) -> Ag
         NotFoundError: AGREEMENT_MISSING when nothing is pinned (`pin_root` first).
         BridgeheadError: as `load_agreement`, `AGREEMENT_EXPIRED` for an update that is no longer in force.
     """
-    previous = load_home_agreement(home, now=now) if (home / "agreement" / "current").exists() else None
+    previous = load_home_agreement(home, now=now) if has_agreement(home) else None
     if previous is not None and read_agreement_files(home) == files:
         return previous
     agreement = load_agreement(files, trusted_root=pinned_root(home), now=now, previous=previous)
@@ -181,14 +181,9 @@ def refreshed_files(
     snapshot_version = max(clock, previous.snapshot_version + 1 if previous else 1)
     timestamp_version = max(clock, previous.timestamp_version + 1 if previous else 1)
     snapshot = make_snapshot(files.targets, version=snapshot_version, now=now, lifetime=lifetime)
-    for signer in signers:
-        snapshot = sign_metadata(snapshot, signer)
+    snapshot = reduce(sign_metadata, signers, snapshot)
     timestamp = make_timestamp(snapshot, version=timestamp_version, now=now, lifetime=lifetime)
-    for signer in signers:
-        timestamp = sign_metadata(timestamp, signer)
-    return AgreementFiles(
-        roots=files.roots, timestamp=timestamp, snapshot=snapshot, targets=files.targets, files=files.files
-    )
+    return replace(files, snapshot=snapshot, timestamp=reduce(sign_metadata, signers, timestamp))
 
 
 def _stamp(agreement: Agreement) -> tuple[int, int, int]:

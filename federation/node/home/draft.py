@@ -14,12 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import reduce
 from pathlib import Path
 
 from tuf.api.metadata import Root, Targets
 
 from federation.node.home.agreement import (
     FRESHNESS_LIFETIME,
+    has_agreement,
     install_agreement,
     load_home_agreement,
     pin_root,
@@ -172,14 +174,9 @@ def sign_draft(out: Path, home: Path) -> DraftStatus:
     wanted = [key for root in (roots if root_drafted else roots[-1:]) for key in role_keys(root, "root").values()]
     signers = _signers_among(keyring, wanted)
     if root_drafted:
-        signed_root = files.roots[-1]
-        for signer in signers:
-            signed_root = sign_metadata(signed_root, signer)
-        files = replace(files, roots=(*files.roots[:-1], signed_root))
-    targets = files.targets
-    for signer in _signers_among(keyring, role_keys(roots[-1], "targets").values()):
-        targets = sign_metadata(targets, signer)
-    write_repository(out, replace(files, targets=targets))
+        files = replace(files, roots=(*files.roots[:-1], reduce(sign_metadata, signers, files.roots[-1])))
+    signers = _signers_among(keyring, role_keys(roots[-1], "targets").values())
+    write_repository(out, replace(files, targets=reduce(sign_metadata, signers, files.targets)))
     return draft_status(out)
 
 
@@ -216,7 +213,7 @@ def publish_draft(
     for what, signing in draft_status(out).signings.items():
         require_signing(signing, what=what)
     files, _ = _read_draft(out)
-    previous = load_home_agreement(homes[0], now=now) if (homes[0] / "agreement" / "current").exists() else None
+    previous = load_home_agreement(homes[0], now=now) if has_agreement(homes[0]) else None
     files = refreshed_files(files, previous, load_keyring(homes[0]), now=now, lifetime=lifetime)
     for home in homes:
         pin_root(home, files.roots[0])
@@ -227,7 +224,7 @@ def publish_draft(
 def changed_files(out: Path, home: Path) -> tuple[str, ...]:
     """Names the target files that a draft adds, changes or drops against the version in force in a home."""
     draft, _ = _read_draft(out)
-    known = read_agreement_files(home).files if (home / "agreement" / "current").exists() else {}
+    known = read_agreement_files(home).files if has_agreement(home) else {}
     paths = sorted(draft.files.keys() | known.keys())
     return tuple(path for path in paths if draft.files.get(path) != known.get(path))
 
