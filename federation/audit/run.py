@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from federation.audit.fetch import LogSource, feed
 from federation.audit.leaves import Rules, rules_of
@@ -34,16 +34,15 @@ from federation.audit.verify_log import (
     witnessed_size,
 )
 from federation.audit.verify_pair import compare_logs
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_object, read_text
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
+from federation.protocol.fields import told
+from federation.protocol.form import Item, always, decode, encode
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement
 from federation.wire.values import Direction, MessagePage, MessageQuery
 
 PAGE_SIZE = 256
-_REMEMBERED = "remembered heads"
-_REMEMBERED_VERSION = 1
 
 ListMessages: TypeAlias = Callable[[MessageQuery], Awaitable[MessagePage]]
 """Lists messages of one node as an auditor of its province may see them."""
@@ -84,6 +83,13 @@ class Outcome:
 async def audit_federation(audit: Audit, *, on_read: OnRead = lambda _node, _read, _size: None) -> Outcome:
     """Audits every log of the agreement that has a source; see the module for the order. Never raises for bad input."""
     return await _Run(audit, on_read).run()
+
+
+class _Remembered(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = "remembered heads"
+
+    v: Annotated[Literal[1], told("1", reason="REMEMBERED")] = always(1)
+    heads: dict[str, str]
 
 
 class _Run:
@@ -268,12 +274,7 @@ def load_remembered(path: Path) -> dict[str, bytes]:
         encoded = path.read_bytes()
     except OSError as error:
         raise UnavailableError("FILE", f"expected to read {path}, got {error.strerror}") from error
-    value = decode_canonical(encoded, what=_REMEMBERED)
-    expect_names(value, ("v", "heads"), what=_REMEMBERED)
-    if value["v"] != _REMEMBERED_VERSION:
-        raise MalformedError("REMEMBERED", f"{_REMEMBERED}: expected version {_REMEMBERED_VERSION}")
-    heads = read_object(value, "heads", what=_REMEMBERED)
-    return {origin: read_text(heads, origin, what=_REMEMBERED).encode() for origin in heads}
+    return {origin: note.encode() for origin, note in decode(_Remembered, encoded).heads.items()}
 
 
 def save_remembered(path: Path, notes: Mapping[str, bytes]) -> None:
@@ -285,7 +286,7 @@ def save_remembered(path: Path, notes: Mapping[str, bytes]) -> None:
     heads = {origin: note.decode() for origin, note in notes.items()}
     new = path.with_name(path.name + ".new")
     try:
-        new.write_bytes(encode_canonical({"v": _REMEMBERED_VERSION, "heads": heads}))
+        new.write_bytes(encode(_Remembered(heads=heads)))
         new.replace(path)
     except OSError as error:
         raise UnavailableError("FILE", f"expected to write {path}, got {error.strerror}") from error

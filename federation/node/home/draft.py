@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from pathlib import Path
+from typing import ClassVar, Literal
 
 from tuf.api.metadata import Root, Targets
 
@@ -32,13 +33,9 @@ from federation.node.home.agreement import (
 )
 from federation.node.home.files import read_file, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
-from federation.protocol.canonical_json import (
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_integer,
-)
+from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import ConflictError, MalformedError, RuleError, UntrustedError
+from federation.protocol.form import Count, Item, always, decode, encode
 from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey
@@ -56,10 +53,17 @@ from federation.protocol.trust.metadata import (
 )
 from federation.protocol.trust.terms import Terms, decode_terms
 
-VERSION = 1
+VERSION: Literal[1] = 1
 DRAFT_FILE = "draft.json"
 TERMS_SHEET = "agreement.toml"
 _ROOT_RENEWAL = timedelta(days=90)  # a root that ends sooner than this is replaced together with the content
+
+
+class _Draft(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = DRAFT_FILE
+
+    v: Literal[1] = always(VERSION)
+    roots_in_force: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +142,7 @@ def draft_agreement(
     )
     out.mkdir(parents=True, exist_ok=True)
     write_repository(out, draft)
-    write_public(out / DRAFT_FILE, encode_canonical({"v": VERSION, "roots_in_force": len(roots)}))
+    write_public(out / DRAFT_FILE, encode(_Draft(roots_in_force=len(roots))))
     return draft_status(out)
 
 
@@ -230,12 +234,11 @@ def changed_files(out: Path, home: Path) -> tuple[str, ...]:
 
 
 def _read_draft(out: Path) -> tuple[AgreementFiles, int]:
-    value = decode_canonical(read_file(out / DRAFT_FILE), what=DRAFT_FILE)
-    expect_names(value, ("v", "roots_in_force"), what=DRAFT_FILE)
+    draft = decode(_Draft, read_file(out / DRAFT_FILE))
     files = read_repository(out)
     if not files.roots:
         raise MalformedError("AGREEMENT_FORM", f"expected a root in {out}/metadata")
-    return files, read_integer(value, "roots_in_force", what=DRAFT_FILE)
+    return files, draft.roots_in_force
 
 
 def _needs_new_root(encoded: bytes, bundles: Sequence[Bundle], now: datetime) -> bool:

@@ -16,10 +16,11 @@ Trusts the file system's rights. Source: DESIGN sections 4, 6; RFC 8410 (Ed25519
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -31,25 +32,24 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from federation.node.home.files import make_private_folder, read_file, read_secret, write_public, write_secret
-from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_integer,
-    read_object,
-    read_text,
-)
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.ids import NodeName, format_time, parse_federation_name, parse_node_name, parse_time
+from federation.protocol.fields import matching
+from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
+from federation.protocol.ids import (
+    FederationName,
+    NodeName,
+    format_time,
+    parse_federation_name,
+    parse_node_name,
+    parse_time,
+)
 from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Signer
-from federation.protocol.tlog.lines import format_base64, parse_base64
 from federation.protocol.tlog.note import KeyKind, Sign, Vkey
 from federation.protocol.trust.agreement import Agreement, message_keys_at
 from federation.protocol.trust.members import format_log_origin, format_witness_name
 from federation.store.crypto_column import DataKeys
 
-VERSION = 1
+VERSION: Literal[1] = 1
 HOME_FILE = "home.json"
 
 
@@ -67,15 +67,30 @@ ROTATED = frozenset({Office.MESSAGE, Office.AGREEMENT, Office.FRESHNESS})
 """Keys that are replaced in place. A new log key is a new log, and a new witness key starts without memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Item, frozen=True, kw_only=True):
     """The owner of a home. `message_from` is when the message key began to sign, `next_from` when its successor may."""
 
-    federation: str
+    WHAT: ClassVar[str] = HOME_FILE
+
+    v: Literal[1] = always(VERSION)
+    federation: FederationName
     node: NodeName
-    log_year: int
-    message_from: datetime
-    next_from: datetime | None = None
+    log_year: Count
+    message_from: Time
+    next_from: Time | None = None
+
+
+class _ColumnKeys(Item, frozen=True, kw_only=True):
+    """The file of `DataKeys`."""
+
+    WHAT: ClassVar[str] = "data.key"
+    REASON: ClassVar[str] = "DATA_KEYS"
+
+    v: Literal[1] = always(VERSION)
+    key_id: Count
+    key: bytes
+    index_key: bytes
+    older: dict[Annotated[str, matching("[0-9]{1,5}")], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +137,7 @@ def create_keyring(home: Path, federation: str, *, node: NodeName, now: datetime
         write_secret(_key_path(home, office), _new_key())
     columns = DataKeys(key_id=1, key=secrets.token_bytes(32), index_key=secrets.token_bytes(32))
     write_secret(home / "keys" / "data.key", _encode_columns(columns))
-    write_identity(home, identity)
+    write_public(home / HOME_FILE, encode(identity))
     return load_keyring(home)
 
 
@@ -182,7 +197,7 @@ def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | 
     identity = load_identity(home)
     write_secret(_key_path(home, office, coming=True), _new_key())
     if office is Office.MESSAGE:
-        write_identity(home, replace(identity, next_from=starts or now))
+        write_public(home / HOME_FILE, encode(replace(identity, next_from=starts or now)))
     return _load_signer(_key_path(home, office, coming=True)).public_key
 
 
@@ -201,7 +216,8 @@ def finish_rotation(home: Path, office: Office) -> PublicKey:
     coming.unlink()
     if office is Office.MESSAGE:
         started = identity.next_from or identity.message_from
-        write_identity(home, replace(identity, message_from=started, next_from=None))
+        identity = replace(identity, message_from=started, next_from=None)
+        write_public(home / HOME_FILE, encode(identity))
     return signer.public_key
 
 
@@ -215,28 +231,7 @@ def load_identity(home: Path) -> Identity:
     path = home / HOME_FILE
     if not path.is_file():
         raise NotFoundError("HOME_MISSING", f"expected a node's home at {home}: make one with 'bridgehead keys new'")
-    value = decode_canonical(read_file(path), what=HOME_FILE)
-    expect_names(value, ("v", "federation", "node", "log_year", "message_from"), ("next_from",), what=HOME_FILE)
-    return Identity(
-        federation=parse_federation_name(read_text(value, "federation", what=HOME_FILE)),
-        node=parse_node_name(read_text(value, "node", what=HOME_FILE)),
-        log_year=read_integer(value, "log_year", what=HOME_FILE),
-        message_from=parse_time(read_text(value, "message_from", what=HOME_FILE)),
-        next_from=parse_time(read_text(value, "next_from", what=HOME_FILE)) if "next_from" in value else None,
-    )
-
-
-def write_identity(home: Path, identity: Identity) -> None:
-    value: dict[str, JsonValue] = {
-        "v": VERSION,
-        "federation": identity.federation,
-        "node": identity.node,
-        "log_year": identity.log_year,
-        "message_from": format_time(identity.message_from),
-    }
-    if identity.next_from is not None:
-        value["next_from"] = format_time(identity.next_from)
-    write_public(home / HOME_FILE, encode_canonical(value))
+    return decode(Identity, read_file(path))
 
 
 def _require_rotated(office: Office) -> None:
@@ -282,21 +277,11 @@ def _not_a_key(path: Path) -> MalformedError:
 
 
 def _encode_columns(keys: DataKeys) -> bytes:
-    older = {str(key_id): format_base64(key) for key_id, key in keys.older.items()}
-    key, index_key = format_base64(keys.key), format_base64(keys.index_key)
-    return encode_canonical({"v": VERSION, "key_id": keys.key_id, "key": key, "index_key": index_key, "older": older})
+    older = {str(key_id): key for key_id, key in keys.older.items()}
+    return encode(_ColumnKeys(key_id=keys.key_id, key=keys.key, index_key=keys.index_key, older=older))
 
 
 def _decode_columns(encoded: bytes) -> DataKeys:
-    what = "data.key"
-    value = decode_canonical(encoded, what=what)
-    expect_names(value, ("v", "key_id", "key", "index_key", "older"), what=what)
-    older = read_object(value, "older", what=what)
-    if not all(name.isascii() and name.isdecimal() and len(name) <= 5 for name in older):
-        raise MalformedError("DATA_KEYS", f"{what}: expected older keys under decimal ids")
-    return DataKeys(
-        key_id=read_integer(value, "key_id", what=what),
-        key=parse_base64(read_text(value, "key", what=what), what),
-        index_key=parse_base64(read_text(value, "index_key", what=what), what),
-        older={int(name): parse_base64(read_text(older, name, what=what), what) for name in older},
-    )
+    keys = decode(_ColumnKeys, encoded)
+    older = {int(key_id): key for key_id, key in keys.older.items()}
+    return DataKeys(key_id=keys.key_id, key=keys.key, index_key=keys.index_key, older=older)
