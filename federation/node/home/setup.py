@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 from federation.node.home.certificates import create_tls, write_profiles
 from federation.node.home.config import NodeSettings, load_settings
 from federation.node.home.files import read_file, read_toml
 from federation.node.home.keyring import Keyring, create_keyring, load_keyring
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
+from federation.protocol.form import Row, load_toml
+from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust.draft import Bundle, decode_bundle, encode_bundle
@@ -62,7 +64,7 @@ def create_home(
     reached = settings.reached
     peer_addr, read_url = f"{reached}:{settings.peer_port}", f"http://{reached}:{settings.read_port}"
     create_keyring(home, settings.federation, node=sheet.node, now=now)
-    create_tls(home, agency_ids(sheet), hosts=sorted({reached, *_LOOPBACK}), now=now)
+    create_tls(home, [agency.id for agency in sheet.agencies], hosts=sorted({reached, *_LOOPBACK}), now=now)
     write_profiles(home, agency_addr=f"{reached}:{settings.agency_port}", read_url=read_url)
     bundle = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
     (home / BUNDLE_FILE).write_bytes(bundle)
@@ -97,16 +99,30 @@ def override_settings(template: str, overrides: Mapping[str, str | int | float |
 _NAMES = frozenset({"node", "name", "peer_addr", "read_url", "revoked_serials", "agency"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberSheet:
+class _Sheet(Row, frozen=True, kw_only=True):
+    REASON: ClassVar[str] = "MEMBER_SHEET"
+    TYPE_REASON: ClassVar[str] = "MEMBER_SHEET"
+    MISSING_REASON: ClassVar[str] = "MEMBER_SHEET"
+    UNKNOWN_REASON: ClassVar[str] = "MEMBER_SHEET"
+
+
+class AgencyRow(_Sheet, frozen=True, kw_only=True):
+    """One agency of a member sheet."""
+
+    id: AgencyId
+    name: str
+    functions: tuple[str, ...]
+
+
+class MemberSheet(_Sheet, frozen=True, kw_only=True, rename={"agencies": "agency"}):
     """A province's entry in the agreement as the province writes it, without keys."""
 
     node: NodeName
     name: str
     peer_addr: str
     read_url: str
-    revoked_serials: frozenset[str]
-    agencies: tuple[Agency, ...]
+    revoked_serials: tuple[str, ...]
+    agencies: tuple[AgencyRow, ...]
 
 
 def load_member_sheet(path: Path) -> MemberSheet:
@@ -117,25 +133,10 @@ def load_member_sheet(path: Path) -> MemberSheet:
         MalformedError: MEMBER_SHEET naming what is missing, unknown or of another type; NODE_NAME, AGENCY_ID.
         ConflictError: MEMBER_SHEET when one agency stands there twice.
     """
-    table = read_toml(path, reason="MEMBER_SHEET")
-    for name in sorted(table.keys() ^ _NAMES):
-        raise MalformedError(
-            "MEMBER_SHEET", f"{path}: {'missing' if name in _NAMES else 'did not expect'} {name!r:.40}"
-        )
-    rows = table["agency"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise MalformedError("MEMBER_SHEET", f"{path}: expected 'agency' to be an array of tables")
-    agencies = tuple(_read_agency(row, path) for row in rows)
-    if len({agency.id for agency in agencies}) != len(agencies):
+    sheet = load_toml(MemberSheet, read_toml(path, reason="MEMBER_SHEET"), what=str(path))
+    if len({agency.id for agency in sheet.agencies}) != len(sheet.agencies):
         raise ConflictError("MEMBER_SHEET", f"{path}: expected every agency once")
-    return MemberSheet(
-        node=parse_node_name(_read_text(table, "node", path)),
-        name=_read_text(table, "name", path),
-        peer_addr=_read_text(table, "peer_addr", path),
-        read_url=_read_text(table, "read_url", path),
-        revoked_serials=frozenset(_read_texts(table, "revoked_serials", path)),
-        agencies=agencies,
-    )
+    return sheet
 
 
 def member_bundle(
@@ -155,6 +156,7 @@ def member_bundle(
     identity = keyring.identity
     if sheet.node != identity.node:
         raise RuleError("MEMBER_ELSEWHERE", f"expected the member sheet of {identity.node}, got that of {sheet.node}")
+    agencies = [Agency(id=row.id, name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies]
     member = Member(
         node=sheet.node,
         name=sheet.name,
@@ -164,8 +166,8 @@ def member_bundle(
         log_vkey=format_vkey(keyring.log.vkey),
         witness_vkey=format_vkey(keyring.witness.vkey),
         tls_ca=read_file(home / "tls" / "peer-ca.crt").decode("ascii", "replace"),
-        agencies={agency.id: agency for agency in sheet.agencies},
-        revoked_serials=sheet.revoked_serials,
+        agencies={agency.id: agency for agency in agencies},
+        revoked_serials=frozenset(sheet.revoked_serials),
     )
     bundle = Bundle(
         federation=identity.federation,
@@ -176,11 +178,6 @@ def member_bundle(
     encoded = encode_bundle(bundle)
     decode_bundle(encoded)
     return encoded
-
-
-def agency_ids(sheet: MemberSheet) -> tuple[AgencyId, ...]:
-    """Returns the agencies that get a client certificate."""
-    return tuple(agency.id for agency in sheet.agencies)
 
 
 def _message_keys(keyring: Keyring) -> tuple[MessageKey, ...]:
@@ -196,28 +193,3 @@ def _require(signer: Signer | None, office: str) -> Signer:
     if signer is None:
         raise NotFoundError("KEY_MISSING", f"expected the {office} key in this home's keys folder")
     return signer
-
-
-def _read_agency(row: dict[str, object], path: Path) -> Agency:
-    for name in sorted(row.keys() ^ {"id", "name", "functions"}):
-        raise MalformedError("MEMBER_SHEET", f"{path}: an agency has id, name and functions; wrong is {name!r:.40}")
-    return Agency(
-        id=parse_agency_id(_read_text(row, "id", path)),
-        name=_read_text(row, "name", path),
-        functions=frozenset(_read_texts(row, "functions", path)),
-    )
-
-
-def _read_text(table: dict[str, object], name: str, path: Path) -> str:
-    found = table[name]
-    if not isinstance(found, str):
-        raise MalformedError("MEMBER_SHEET", f"{path}: expected {name!r} to be a string", field=name)
-    return found
-
-
-def _read_texts(table: dict[str, object], name: str, path: Path) -> list[str]:
-    found = table[name]
-    texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else None
-    if texts is None or texts != found:
-        raise MalformedError("MEMBER_SHEET", f"{path}: expected {name!r} to be a list of strings", field=name)
-    return texts

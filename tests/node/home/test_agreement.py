@@ -33,7 +33,7 @@ from federation.node.home.draft import (
     sign_draft,
 )
 from federation.node.home.keyring import Office, create_keyring, finish_rotation, load_keyring, rotate_key
-from federation.node.home.setup import agency_ids, load_member_sheet, member_bundle
+from federation.node.home.setup import load_member_sheet, member_bundle
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -394,7 +394,7 @@ def test_member_sheets_of_the_repository_load(name):
 
     assert sheet.node == name
     assert kinds == {"police", "service-hall", "court", "emergency", "market", "governance", "audit"}
-    assert len(agency_ids(sheet)) == len({agency.name for agency in sheet.agencies})
+    assert len({agency.id for agency in sheet.agencies}) == len({agency.name for agency in sheet.agencies})
 
 
 def test_member_bundle_under_other_addresses_and_of_another_node(homes):
