@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, JsonOut, say, show_json, show_table
+from federation.cli.options import Form, FormOption
+from federation.cli.show import JsonOut, say, show_json, show_table
 
 if TYPE_CHECKING:
     from federation.node.home.draft import DraftStatus

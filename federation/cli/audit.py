@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import typer
 
-from federation.cli.event_loop import run_loop
 from federation.cli.federation_file import (
     FederationFile,
     FederationOption,
@@ -24,7 +23,8 @@ from federation.cli.federation_file import (
     load_federation_agreement,
     load_federation_file,
 )
-from federation.cli.output import Form, FormOption, progress, say, show_json
+from federation.cli.options import Form, FormOption, client_profile, run_loop
+from federation.cli.show import progress, say, show_json
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from federation.node.home.certificates import AgencyProfile
     from federation.protocol.trust import Agreement
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act, ClientProfile, MessagePage, MessageQuery
+    from federation.wire.values import Act, MessagePage, MessageQuery
 
 AUDIT_KIND = "audit"
 PURPOSE = "audit.exchange"
@@ -140,7 +140,7 @@ async def _audit(asked: _Asked, on_read: OnRead) -> Outcome:
             sources[node] = reader
         listers: dict[NodeName, ListMessages] = {}
         for profile in asked.profiles:
-            client = AgencyClient(_client_profile(profile))
+            client = AgencyClient(client_profile(profile))
             stack.push_async_callback(client.close)
             listers[_audited_node(profile, asked.agreement)] = _lister(client, asked.act)
         audit = Audit(
@@ -170,17 +170,6 @@ def _audited_node(profile: AgencyProfile, agreement: Agreement) -> NodeName:
     if node not in agreement.members:
         raise MalformedError("PROFILE", f"expected the profile of a member's agency, got one of {node}")
     return node
-
-
-def _client_profile(profile: AgencyProfile) -> ClientProfile:
-    from federation.wire.values import ClientProfile, TlsFiles
-
-    return ClientProfile(
-        address=profile.agency_addr,
-        tls=TlsFiles(certificate=profile.cert, key=profile.key),
-        authority=profile.ca,
-        server_name=profile.server_name,
-    )
 
 
 def _exit_code(report: Report) -> int:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, JsonOut, say, show_json, show_one
+from federation.cli.options import Form, FormOption, show_value
+from federation.cli.show import JsonOut, say, show_json
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer
@@ -84,11 +85,11 @@ def rotate(
         raise typer.BadParameter(f"expected one of {', '.join(Office)}, got {office}")
     chosen = Office(office)
     if finish:
-        show_one("key_id", finish_rotation(home, chosen).key_id, form)
+        show_value("key_id", finish_rotation(home, chosen).key_id, form)
         say(f"The new {office} key is in its place; the old one is destroyed.")
         return
     key = rotate_key(home, chosen, now=_now(), starts=parse_time(starts) if starts else None)
-    show_one("key_id", key.key_id, form)
+    show_value("key_id", key.key_id, form)
     say("Next: bridgehead keys bundle, have the agreement signed and published, then: keys rotate --finish.")
 
 
@@ -117,7 +118,7 @@ def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEX
         agency_addr=f"{settings.reached}:{settings.agency_port}",
         read_url=f"http://{settings.reached}:{settings.read_port}",
     )
-    show_one("profile", str(folder / PROFILE_FILE), form)
+    show_value("profile", str(folder / PROFILE_FILE), form)
 
 
 @app.command("revoke")
@@ -126,7 +127,7 @@ def revoke(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEX
     from federation.node.home.certificates import revoke_client
     from federation.protocol.ids import parse_agency_id
 
-    show_one("serial", revoke_client(home, parse_agency_id(agency)), form)
+    show_value("serial", revoke_client(home, parse_agency_id(agency)), form)
 
 
 @app.command("admit")

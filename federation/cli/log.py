@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from federation.cli.event_loop import run_loop
 from federation.cli.federation_file import (
     FederationOption,
     HomeOption,
@@ -24,7 +23,8 @@ from federation.cli.federation_file import (
     load_federation_agreement,
     load_federation_file,
 )
-from federation.cli.output import Form, FormOption, show_json
+from federation.cli.options import Form, FormOption, run_loop
+from federation.cli.show import show_json
 from federation.protocol.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -21,41 +20,43 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from federation.cli.next_step import NEXT_STEPS, find_next_steps
-from federation.cli.output import exit_code
+from federation.cli.show import exit_code
 from federation.protocol.errors import BridgeheadError
 
 DEBUG_VARIABLE = "BRIDGEHEAD_DEBUG"
 VERSION = "0.1.0"
 
 PARTS = {
-    "node": "Make, run and look at one province's node.",
-    "keys": "Keys and certificates of a node's home.",
-    "agreement": "What the provinces agreed on: draft, sign, publish, refresh, show.",
-    "permit": "Residence permits (居住证): register, endorse, recognise, show, list, import.",
-    "vehicle": "Vehicles (机动车) of the own county: register, import, show.",
-    "enterprise": "Enterprises (经营主体) of the own county: register, import, show.",
-    "lookup": "Police look-ups across the border (跨省核查): case, search, fetch, history, key.",
-    "oversight": "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",
-    "erasure": "Destroying what was handed over (删除): sent, order, list, run.",
-    "policy": "Policies (规则): check them, explain a case, decide again what was decided.",
-    "subject": "For the person (本人查阅、更正): who asked about me; corrections of a record.",
-    "log": "Read one exchange log: its head, an entry, a proof.",
-    "audit": "Check the exchange logs, as a stranger would.",
-    "demo": "Four provinces on this machine, with synthetic people.",
-    "bench": "Measure this machine.",
+    "node": ("node.app", "Make, run and look at one province's node."),
+    "keys": ("keys.app", "Keys and certificates of a node's home."),
+    "agreement": ("agreement.app", "What the provinces agreed on: draft, sign, publish, refresh, show."),
+    "permit": ("permits.app", "Residence permits (居住证): register, endorse, recognise, show, list, import."),
+    "vehicle": ("registers.vehicles", "Vehicles (机动车) of the own county: register, import, show."),
+    "enterprise": ("registers.enterprises", "Enterprises (经营主体) of the own county: register, import, show."),
+    "lookup": ("intake.app", "Police look-ups across the border (跨省核查): case, search, fetch, history, key."),
+    "oversight": (
+        "oversight.app",
+        "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",
+    ),
+    "erasure": ("erasure.app", "Destroying what was handed over (删除): sent, order, list, run."),
+    "policy": ("policy.app", "Policies (规则): check them, explain a case, decide again what was decided."),
+    "subject": ("corrections.app", "For the person (本人查阅、更正): who asked about me; corrections of a record."),
+    "log": ("log.app", "Read one exchange log: its head, an entry, a proof."),
+    "audit": ("audit.app", "Check the exchange logs, as a stranger would."),
+    "demo": ("demo.app", "Four provinces on this machine, with synthetic people."),
+    "bench": ("bench.app", "Measure this machine."),
 }
-"""The sub-commands and what each is for, in the order in which they are listed."""
+"""The sub-commands, where each is and what it is for, in the order in which they are listed."""
 
 
 class PartsGroup(TyperGroup):
     """The group of all parts: known by name, loaded when used."""
 
     def __init__(self, **attributes: object) -> None:
-        """Lists a stand-in for every part that is installed."""
+        """Lists a stand-in for every part."""
         super().__init__(**attributes)  # type: ignore[arg-type]  # typer's own, passed through
-        for name, sentence in PARTS.items():
-            if find_spec(f"federation.cli.{name}") is not None:
-                self.commands[name] = TyperGroup(name=name, help=sentence)
+        for name, (_, sentence) in PARTS.items():
+            self.commands[name] = TyperGroup(name=name, help=sentence)
 
     def resolve_command(  # the signature is typer's
         self,
@@ -63,8 +64,9 @@ class PartsGroup(TyperGroup):
         args: list[str],
     ) -> tuple[str | None, Command | None, list[str]]:
         """Loads the part that is named before it is looked up."""
-        if args and args[0] in PARTS and args[0] in self.commands:
-            part = get_group(import_module(f"federation.cli.{args[0]}").app)
+        if args and args[0] in PARTS:
+            module, _, name = PARTS[args[0]][0].rpartition(".")
+            part = get_group(getattr(import_module(f"federation.cli.{module}"), name))
             part.name = args[0]
             self.commands[args[0]] = part
         return super().resolve_command(ctx, args)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.client_profile import AgencyOption, ClientOption, TimeoutOption
-from federation.cli.output import Form, FormOption, JsonOut, exit_code, say, show_json
+from federation.cli.options import AgencyOption, ClientOption, Form, FormOption, TimeoutOption
+from federation.cli.show import JsonOut, exit_code, say, show_json
 from federation.protocol.errors import BridgeheadError, MalformedError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", help="Every message and every try.")] = False,
 ) -> None:
     """Run the node until SIGTERM or SIGINT. Log lines go to stderr."""
-    from federation.cli.event_loop import run_loop
+    from federation.cli.options import run_loop
     from federation.node.serve import serve as serve_node
 
     configure_log(pretty=pretty, verbose=verbose)
@@ -188,7 +188,7 @@ def _parse_value(text: str) -> str | int | float | bool:
 
 def _profiles(client: Path | None, home: Path, agency: str | None) -> list[AgencyProfile]:
     """The one that is named, else one of each node that the folder knows."""
-    from federation.cli.client_profile import CLIENT_VARIABLE, find_profile, profiles_in
+    from federation.cli.options import CLIENT_VARIABLE, find_profile, profiles_in
     from federation.node.home.certificates import load_profile
 
     if client is not None or agency is not None or (os.environ.get(CLIENT_VARIABLE) and not home.exists()):
@@ -204,7 +204,7 @@ async def _ask_all(profiles: list[AgencyProfile], seconds: float) -> list[_Answe
 
 
 async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
-    from federation.cli.client_profile import ask_node
+    from federation.cli.options import ask_node
 
     try:
         found = await ask_node(profile, lambda client: client.get_status(), timeout_seconds=seconds)

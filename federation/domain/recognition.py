@@ -57,7 +57,7 @@ class RecognitionReason(StrEnum):
 
 
 class Entitlement(StrEnum):
-    """The six services of article 12 and the seven conveniences of article 13; `SERVICES` has their Chinese names."""
+    """The six services of article 12 and the seven conveniences of article 13."""
 
     EDUCATION = "service.education"
     EMPLOYMENT = "service.employment"
@@ -72,26 +72,6 @@ class Entitlement(StrEnum):
     VOCATIONAL = "convenience.vocational"
     BIRTH_SERVICE = "convenience.birth_service"
     OTHER_CONVENIENCE = "convenience.other"
-
-
-SERVICES: Final[Mapping[Entitlement, str]] = MappingProxyType(
-    {
-        Entitlement.EDUCATION: "义务教育",
-        Entitlement.EMPLOYMENT: "基本公共就业服务",
-        Entitlement.HEALTH: "基本公共卫生服务和计划生育服务",
-        Entitlement.CULTURE: "公共文化体育服务",
-        Entitlement.LEGAL_AID: "法律援助和其他法律服务",
-        Entitlement.OTHER_SERVICE: "国家规定的其他基本公共服务",
-        Entitlement.EXIT_ENTRY: "办理出入境证件",
-        Entitlement.IDENTITY_CARD: "换领、补领居民身份证",
-        Entitlement.VEHICLE_REGISTRATION: "机动车登记",
-        Entitlement.DRIVING_LICENCE: "申领机动车驾驶证",
-        Entitlement.VOCATIONAL: "报名参加职业资格考试、申请授予职业资格",
-        Entitlement.BIRTH_SERVICE: "办理生育服务登记和其他计划生育证明材料",
-        Entitlement.OTHER_CONVENIENCE: "国家规定的其他便利",
-    }
-)
-"""The Chinese name of each service, as articles 12 and 13 list them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ import csv
 import io
 from datetime import timedelta
 
-from federation.cli.permits.bulk import invent_one
-from federation.cli.permits.view import china_today
+from federation.cli.permits import invent_one
+from federation.cli.show import china_today
 from federation.protocol.ids import parse_agency_id
 from tests.cli.command_line import HALL, row_of
 

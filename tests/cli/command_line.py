@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from federation.cli import words
 from federation.cli.main import main
-from federation.cli.permits import words
 from federation.domain.permit import PermitApplication
 from federation.node.serve import running_node
 from tests.scenarios.provinces import Federation, make_federation
@@ -137,4 +137,4 @@ def row_of(application: PermitApplication) -> dict[str, str]:
 
 def chinese_row(row: dict[str, str]) -> dict[str, str]:
     """The same row as a county's register writes it."""
-    return {words.FIELDS[name]: text for name, text in row.items()}
+    return {words.PERMIT_FIELDS[name]: text for name, text in row.items()}

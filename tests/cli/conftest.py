@@ -1,4 +1,4 @@
-"""Four real nodes for the tests of the permit commands: each test module has its own."""
+"""Four real nodes for the tests of the commands; modules keep apart by their counties, persons and cases."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 from tests.cli.command_line import ServedNodes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nodes(tmp_path_factory):
-    """Four provinces that serve until the last test of the module."""
-    served = ServedNodes(tmp_path_factory.mktemp("permits"))
+    """Four provinces that serve until the last test."""
+    served = ServedNodes(tmp_path_factory.mktemp("nodes"))
     yield served
     served.close()

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from federation.cli.subject import correction_view
+from federation.cli.corrections import correction_lines, filing_code, masked, page_lines
+from federation.cli.show import object_of
 from federation.protocol.ids import NodeName
 from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
-from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, ServedNodes
+from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL
 from tests.wire.answers import ALLOWED, CORRECTION, CORRECTION_WAITING, REFUSED, URN
 
 NEW_NAME = "徐谷语"
@@ -19,7 +20,7 @@ NEW_NAME = "徐谷语"
 
 def test_lines_say_what_until_when_and_by_which_clock():
     """What is overdue says so first; a clock that no lawyer has read says so, too."""
-    told = list(correction_view.page_lines(CorrectionPage(decision=ALLOWED, lines=(CORRECTION,)), full=False))
+    told = list(page_lines(CorrectionPage(decision=ALLOWED, lines=(CORRECTION,)), full=False))
 
     assert told[0] == f"{CORRECTION.correction_id}  办理中 open  ** 逾期 OVERDUE **  待本单位决定 to decide here"
     assert told[1] == "  更正 field: 姓名 holder_name -> 徐谷语"
@@ -37,10 +38,10 @@ def test_number_and_day_of_birth_are_masked_until_full():
         ("citizen_number", "361123219003070012", "361123**********12"),
         ("birth_date", "2190-03-07", "2190-**-**"),
     ):
-        outcome = CorrectionOutcome(decision=ALLOWED, line=replace(CORRECTION, field=field, value=value))
-        assert correction_view.outcome_object(outcome, full=False)["correction"]["value"] == shown
-        assert correction_view.outcome_object(outcome, full=True)["correction"]["value"] == value
-        assert value not in "".join(correction_view.outcome_lines(outcome, full=False))
+        line = replace(CORRECTION, field=field, value=value)
+        assert (masked(line, full=False).value, masked(line, full=True).value) == (shown, value)
+        assert "*" in object_of(line, full=False)["citizen_number"]
+        assert value not in "".join(correction_lines(line, full=False))
 
 
 def test_notices_say_what_is_outdated_here():
@@ -52,12 +53,12 @@ def test_notices_say_what_is_outdated_here():
     )
     page = CorrectionPage(decision=ALLOWED, notices=notices)
 
-    told = list(correction_view.page_lines(page, full=False))
+    told = list(page_lines(page, full=False))
 
     assert told[0] == "没有更正 | no corrections"
     assert told[1].endswith("copies before version 3 are outdated")
     assert "A3611-0042 所取 姓名 holder_name 已更正" in told[2]
-    assert [notice["urn"] for notice in correction_view.page_object(page, full=False)["notices"]] == [URN, None]
+    assert [notice["urn"] for notice in object_of(page)["notices"]] == [URN, None]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +72,7 @@ def test_notices_say_what_is_outdated_here():
 )
 def test_filing_code_tells_a_refusal_from_silence(outcome, code):
     """Exit 1 when it was refused, 3 when the owner has not answered."""
-    assert correction_view.filing_code(outcome) == code
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory):
-    served = ServedNodes(tmp_path_factory.mktemp("corrections"))
-    yield served
-    served.close()
+    assert filing_code(outcome) == code
 
 
 @pytest.fixture(scope="module")
@@ -100,21 +94,21 @@ def file(nodes, permit, *more, agency=ACROSS_HALL, code=0, value=NEW_NAME):
 
 def test_correct_extend_grant_reaches_the_copy(nodes, permit):
     """Yushan files, Changshan extends and grants, and Yushan's police see the new name in their copy."""
-    filed = file(nodes, permit, "-o", "json").json["correction"]
+    filed = file(nodes, permit, "-o", "json").json["line"]
     assert (filed["standing"], filed["owner"], filed["value"]) == ("open", "zhejiang", NEW_NAME)
     assert "*" in filed["citizen_number"]
-    desk = nodes.ask(HALL, "subject", "corrections", "-o", "json").json["corrections"]
+    desk = nodes.ask(HALL, "subject", "corrections", "-o", "json").json["lines"]
     mine = next(line for line in desk if line["correction_id"] == filed["correction_id"])
     assert (mine["to_decide"], mine["deadline"]) == (True, filed["deadline"])
 
     extended = nodes.ask(HALL, "subject", "extend", filed["correction_id"], "--words", "等待户籍地答复", "-o", "json")
-    assert extended.json["correction"]["deadline"]["extended_by"] == 10
+    assert extended.json["line"]["deadline"]["extended_by"] == 10
     granted = nodes.ask(HALL, "subject", "grant", filed["correction_id"])
     assert "准予更正 granted" in granted.out
     nodes.delivered()
 
     (seen,) = nodes.ask(ACROSS_HALL, "subject", "corrections", "--all", "--number", permit[1], "-o", "json").json[
-        "corrections"
+        "lines"
     ]
     assert (seen["standing"], seen["permit_version"]) == ("granted", 2)
     copy = nodes.ask(ACROSS_POLICE, "permit", "show", permit[0], "-o", "json").json["permit"]
@@ -129,7 +123,7 @@ def test_copy_of_a_province_no_longer_entitled_is_shown_as_outdated(nodes):
     filed = nodes.ask(
         ACROSS_HALL, "subject", "correct", person["citizen_number"], "--permit", person["urn"], "--field",
         "household_division", "--value", "341022", "--words", "户口已迁", "--identity-checked", "-o", "json",
-    ).json["correction"]  # fmt: skip
+    ).json["line"]  # fmt: skip
     nodes.ask(HALL, "subject", "grant", filed["correction_id"])
     nodes.delivered()
 
@@ -144,7 +138,7 @@ def test_correct_with_a_paper_names_its_digest_and_deny_gives_reasons(nodes, per
     """A paper stays in the office: its digest goes; a denial without words is a usage error."""
     paper = tmp_path / "household.pdf"
     paper.write_bytes(b"an invented page")
-    filed = file(nodes, permit, "--paper", paper, "-o", "json", agency=HALL, value="徐谷宇").json["correction"]
+    filed = file(nodes, permit, "--paper", paper, "-o", "json", agency=HALL, value="徐谷宇").json["line"]
     assert filed["papers"] == [hashlib.sha256(b"an invented page").hexdigest()]
     nodes.ask(HALL, "subject", "deny", filed["correction_id"], code=2)
     denied = nodes.ask(HALL, "subject", "deny", filed["correction_id"], "--words", "与户口簿不符")

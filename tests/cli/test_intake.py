@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from federation.cli.lookup import intake_view
+from federation.cli.intake import answer_lines, inbox_lines, inbox_object, reminder_lines
 from federation.wire.lookups.intake.values import IntakePage
 from tests.cli.command_line import POLICE, run
 from tests.wire.lookups.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELEASED, SECONDS
@@ -25,46 +25,46 @@ def case(nodes):
 @pytest.fixture
 def waiting(nodes, case):
     """One search that waits for a person: what was answered at once, and the id that the inbox shows."""
-    before = {line["intake_id"] for line in inbox(nodes)}
+    before = {line["request_id"] for line in inbox(nodes)}
     asked = nodes.ask(XINZHOU, "lookup", "search", NOBODY, "--case", case, "--province", "zhejiang", "-o", "json").json
-    (found,) = {line["intake_id"] for line in inbox(nodes)} - before
+    (found,) = {line["request_id"] for line in inbox(nodes)} - before
     return asked, found
 
 
 def inbox(nodes, *options):
-    return nodes.ask(OFFICE, "lookup", "inbox", *options, "-o", "json").json["requests"]
+    return nodes.ask(OFFICE, "lookup", "inbox", *options, "-o", "json").json["lines"]
 
 
 def outcomes(nodes, lookup_id):
-    lines = nodes.ask(XINZHOU, "lookup", "history", "-o", "json").json["lookups"]
+    lines = nodes.ask(XINZHOU, "lookup", "history", "-o", "json").json["lines"]
     return [line["outcome"] for line in lines if line["lookup_id"] == lookup_id]
 
 
 def test_inbox_lines_tell_time_left_marks_and_the_masked_person():
     """Minutes and seconds, what was asked again or escalated, and how an ended one ended."""
-    heads, urgent, ended = intake_view.inbox_lines(INBOX)
+    heads, urgent, ended = inbox_lines(INBOX)
 
     assert "剩余 left" in heads
     assert urgent.startswith("5:00")
     assert "催问 second 升级 escalated" in urgent
     assert "361123************" in urgent
     assert "过时 too late" in ended
-    assert list(intake_view.inbox_lines(IntakePage(now=INBOX.now))) == []
+    assert list(inbox_lines(IntakePage(now=INBOX.now))) == []
 
 
 def test_inbox_object_holds_the_same_for_a_program():
     """Times in UTC, seconds left of what waits."""
-    urgent, ended = intake_view.inbox_object(INBOX)["requests"]
+    urgent, ended = inbox_object(INBOX)
 
-    assert (urgent["seconds_left"], urgent["second_time"]) == (300, "2026-11-30T08:05:00.000Z")
-    assert (ended["seconds_left"], ended["answered_by"], ended["second_time"]) == (0, "officer-1", None)
+    assert (urgent["seconds_left"], urgent["second"]) == (300, "2026-11-30T08:05:00.000Z")
+    assert (ended["seconds_left"], ended["answered_by"], ended["second"]) == (0, "officer-1", None)
 
 
 def test_answer_lines_tell_how_it_ended_or_which_policy_refused():
     """Hit or no hit, the names of fields, or why the desk may not."""
-    assert next(iter(intake_view.answer_lines(INTAKE_RELEASED))).startswith("已答复 answered:未命中 no hit")
-    assert "拒绝" in "\n".join(intake_view.answer_lines(INTAKE_REFUSED))
-    assert "已催问 asked again" in next(iter(intake_view.second_lines(SECONDS)))
+    assert next(iter(answer_lines(INTAKE_RELEASED))).startswith("已答复 answered:未命中 no hit")
+    assert list(answer_lines(INTAKE_REFUSED)) == []  # policy's own words are shown instead
+    assert "已催问 asked again" in next(iter(reminder_lines(SECONDS)))
 
 
 def test_search_by_inland_police_waits_with_exit_0(nodes, waiting):
@@ -91,8 +91,8 @@ def test_release_answers_and_a_repeat_changes_nothing(nodes, waiting):
     assert "INTAKE_ANSWERED" in nodes.ask(OFFICE, "lookup", "release", found, code=1).err
     nodes.delivered(OFFICE)
     assert outcomes(nodes, asked["lookup_id"]) == ["no_hit"]
-    assert found not in {line["intake_id"] for line in inbox(nodes)}
-    assert found in {line["intake_id"] for line in inbox(nodes, "--all")}
+    assert found not in {line["request_id"] for line in inbox(nodes)}
+    assert found in {line["request_id"] for line in inbox(nodes, "--all")}
 
 
 def test_release_is_signed_with_the_key_of_the_officer_who_names_themselves(nodes, waiting, tmp_path):
@@ -143,5 +143,5 @@ def test_remind_asks_again_and_marks_the_inbox(nodes, waiting):
     assert nodes.ask(XINZHOU, "lookup", "remind", asked["lookup_id"]).out == done.out
     nodes.delivered(XINZHOU)
     top = inbox(nodes)[0]
-    assert (top["intake_id"], top["second_time"] is not None) == (found, True)
+    assert (top["request_id"], top["second"] is not None) == (found, True)
     assert "LOOKUP_UNKNOWN" in nodes.ask(XINZHOU, "lookup", "remind", found, code=1).err

@@ -76,7 +76,7 @@ def test_help_lists_every_part_without_loading_it():
 
     loaded = set(done.stdout.splitlines()[-1].split())
     assert all(part in done.stdout for part in ("node", "keys", "agreement", "permit", "log", "audit"))
-    assert not loaded & {"grpc", "sqlmodel", "sqlalchemy", "cryptography", "cedarpy", "tuf", "federation.cli.permit"}
+    assert not loaded & {"grpc", "sqlmodel", "sqlalchemy", "cryptography", "cedarpy", "tuf", "federation.cli.permits"}
 
 
 def test_version_is_printed():

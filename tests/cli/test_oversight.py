@@ -7,23 +7,16 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from federation.cli.oversight import view
+from federation.cli.oversight import notice_lines
 from federation.domain.lookup.break_glass import BreakGlass, Finding
 from federation.node.lookups.watch import sample
 from federation.protocol.ids import parse_agency_id
-from federation.wire.lookups.oversight.values import Countersigned, NoticeState
-from tests.cli.command_line import HALL, POLICE, ServedNodes, run
+from federation.wire.lookups.oversight.values import NoticeState
+from tests.cli.command_line import HALL, POLICE, run
 
 AUDIT, CASE = "zhejiang/330000/audit", "CS-2026-0061"
 LEADER, OFFICER = ("--officer", "leader-1"), ("--officer", "officer-7")
 STRANGER = "urn:permit:361123:2026:999999"
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory):
-    served = ServedNodes(tmp_path_factory.mktemp("oversight"))
-    yield served
-    served.close()
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +103,10 @@ def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, c
 
     theirs = ("digest", "--of", "officer-7")
     read = oversee(nodes, *theirs, "--key", keys / "leader-1", *LEADER, "-o", "json").json
-    assert [one["case_id"] for one in read["lookups"]] == [case]
+    assert [one["case_id"] for one in read["lines"]] == [case]
     assert "DIGEST_READER" in oversee(nodes, *theirs, "--key", keys / "officer-9", "--officer", "officer-9", code=1).err
     assert "--key" in oversee(nodes, *theirs, *LEADER, code=2).err
-    assert oversee(nodes, "digest", "--day", "2026-01-01", *OFFICER, "-o", "json").json["lookups"] == []
+    assert oversee(nodes, "digest", "--day", "2026-01-01", *OFFICER, "-o", "json").json["lines"] == []
     assert "YYYY-MM-DD" in oversee(nodes, "digest", "--day", "yesterday", *OFFICER, code=2).err
 
 
@@ -182,7 +175,7 @@ def test_sample_is_reviewed_by_somebody_else(nodes, case, keys, monkeypatch):
     monkeypatch.setattr(sample, "is_sampled", lambda lookup_id, key: bool(lookup_id and key))
     search = ("lookup", "search", STRANGER, "--case", case, "--province", "jiangxi", "--officer", "officer-6")
     asked = nodes.ask(POLICE, *search, "-o", "json").json["lookup_id"]
-    listed = oversee(nodes, "sample", *LEADER, "-o", "json").json["sample"]
+    listed = oversee(nodes, "sample", *LEADER, "-o", "json").json["items"]
     (item,) = [each for each in listed if each["lookup_id"] == asked]
     assert (item["person"], item["review"]) == ("urn:permit:361123:2026:****99", None)
     assert "待复核 waiting" in oversee(nodes, "sample", *LEADER).out
@@ -203,17 +196,15 @@ def test_review_of_an_unknown_case_is_refused(nodes, case, keys):
     assert "BREAK_GLASS_UNKNOWN" in done.err
 
 
-def test_view_tells_what_is_overdue_and_what_waits():
-    """Overdue stands in the place of the finding; a first signature waits."""
+def test_notice_lines_tell_what_is_overdue():
+    """Overdue stands in the place of the finding."""
     notice = BreakGlass(
         case_id="BREAK-GLASS-2026-001", agency=parse_agency_id(POLICE), officer="officer-7", leader="leader-1",
         opened=datetime(2026, 11, 23, 18, tzinfo=UTC), due=date(2026, 11, 24), finding=Finding.OPEN,
     )  # fmt: skip
-    lines = list(view.notice_lines([NoticeState(notice=notice, overdue=True)]))
+    lines = list(notice_lines([NoticeState(notice=notice, overdue=True)]))
     assert "逾期 overdue" in lines[1]
     assert "2026-11-24 02:00:00+08:00" in lines[1]
-    waiting = Countersigned(case_id=CASE, signers=("leader-1",), complete=False)
-    assert "a second person's signature is awaited" in next(iter(view.countersigned_lines(waiting)))
 
 
 @pytest.mark.parametrize("part", ["countersign", "notices", "review", "flags", "digest", "sample", "reviewed", "watch"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.permits.rows import read_rows
-from federation.cli.registers.rows import ENTERPRISES, VEHICLES
+from federation.cli.registers import ENTERPRISES, VEHICLES
+from federation.cli.rows import read_rows
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Realm
 
@@ -43,14 +43,14 @@ def test_seed_vehicles_and_enterprises_are_what_a_demo_node_takes(province):
     """Every row is read as an import reads it, and judged as a demo node judges it; none is of the live realm."""
     for form, name in ((VEHICLES, "vehicles.csv"), (ENTERPRISES, "enterprises.csv")):
         path = REPOSITORY / "nodes" / province / name
-        rows = [row.texts for row in read_rows(path, encoding="utf-8", columns=form.columns)]
+        rows = [row.texts for row in read_rows(path, form.sheet)]
 
         assert "Synthetic" in path.read_text(encoding="utf-8").splitlines()[0]
         assert len(rows) == 24
         for row in rows:
-            form.judge(form.parse(row), Realm.DEMO, date(2026, 11, 23))
+            form.judge(form.sheet.parse(row), Realm.DEMO, date(2026, 11, 23))
             with pytest.raises(MalformedError):
-                form.judge(form.parse(row), Realm.LIVE, date(2026, 11, 23))
+                form.judge(form.sheet.parse(row), Realm.LIVE, date(2026, 11, 23))
 
 
 @pytest.mark.parametrize("province", PROVINCES)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.cli.permits.bulk import invent_one
-from federation.cli.permits.view import china_today
+from federation.cli.permits import invent_one
+from federation.cli.show import china_today
 from federation.domain.lookup.asking import Outcome
 from federation.node.home.agreement import load_home_agreement
 from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND

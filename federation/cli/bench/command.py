@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, say
+from federation.cli.options import Form, FormOption
+from federation.cli.show import say
 
 if TYPE_CHECKING:
     from federation.cli.bench.measure import Measurement, Timing
@@ -31,8 +32,8 @@ def bench(
     if context.invoked_subcommand is not None:
         return
     from federation.cli.bench.table import show_measurements
-    from federation.cli.event_loop import run_loop
     from federation.cli.node import configure_log
+    from federation.cli.options import run_loop
 
     configure_log(quiet=True)
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
@@ -47,8 +48,8 @@ def lookup(
 ) -> None:
     """Measure look-ups of a person in another province that hit, beside a bare echo over two hops."""
     from federation.cli.bench.table import show_measurements
-    from federation.cli.event_loop import run_loop
     from federation.cli.node import configure_log
+    from federation.cli.options import run_loop
 
     configure_log(quiet=True)
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
@@ -60,7 +61,7 @@ def lookup(
 def echo(home: Annotated[Path, typer.Option("--home")]) -> None:
     """Serve bare echoes for the calibration."""
     from federation.cli.bench.runs import serve_echo
-    from federation.cli.event_loop import run_loop
+    from federation.cli.options import run_loop
 
     run_loop(serve_echo(home, lambda port: print(port, flush=True)))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from federation.cli.bench.measure import Measurement
-from federation.cli.output import Form, JsonOut, show_json, show_table
+from federation.cli.options import Form
+from federation.cli.show import JsonOut, show_json, show_table
 
 HEADINGS = ("operation", "in flight", "rate/s", "p50 ms", "p95 ms", "p99 ms", "ratio", "calibration/s", "calibration")
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, JsonOut, say, show_json
+from federation.cli.options import Form, FormOption
+from federation.cli.show import JsonOut, say, show_json
 
 if TYPE_CHECKING:
     from federation.cli.demo.desk_scenes import DeskScenes

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.cli.demo.lookup_scenes import ASKED, CHANGSHAN, LookupScenes, lookup_act
-from federation.cli.lookup.intake_view import inbox_lines
-from federation.cli.output import JsonOut
+from federation.cli.intake import inbox_lines
+from federation.cli.show import JsonOut
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.lookup_policy import LookupPurpose

@@ -16,8 +16,8 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.demo.provinces import DemoFederation
-from federation.cli.lookup.officer_key import sign_fetch
-from federation.cli.output import JsonOut
+from federation.cli.lookups import sign_fetch
+from federation.cli.show import JsonOut
 from federation.domain.division import province_of
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose

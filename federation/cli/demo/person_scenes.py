@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from federation.cli.demo.lookup_scenes import ASKED, CHANGSHAN, LEADER, POLICE, LookupScenes, lookup_act, new_key
-from federation.cli.lookup.officer_key import sign_fetch
-from federation.cli.output import JsonOut
-from federation.cli.subject.view import report_lines
+from federation.cli.lookups import sign_fetch
+from federation.cli.reports import report_lines
+from federation.cli.show import JsonOut
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.domain.lookup.break_glass import Finding, review_bytes
 from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE, LookupPurpose

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 
 from federation.cli.demo.lookup_scenes import ASKED, CASE, POLICE, LookupScenes, lookup_act, new_key
 from federation.cli.demo.provinces import repository_folder
-from federation.cli.lookup.officer_key import sign_fetch
-from federation.cli.output import JsonOut
-from federation.cli.permits.rows import read_rows
-from federation.cli.registers.rows import ENTERPRISES, VEHICLES, Fact, RegisterForm
-from federation.cli.registers.view import mask_fields
+from federation.cli.lookups import sign_fetch
+from federation.cli.registers import ENTERPRISES, VEHICLES, Fact, Register
+from federation.cli.rows import read_rows
+from federation.cli.show import JsonOut, mask
 from federation.domain.dossiers.register_policy import REGISTER_FUNCTION, REGISTER_PURPOSE
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.protocol.errors import BridgeheadError, NotFoundError
@@ -79,27 +78,27 @@ class RegisterScenes:
         hit = await self._search("uscc", SelectorKind.USCC, enterprise.uscc)
         await self._fetch("enterprise", hit, ENTERPRISE_FIELDS)
 
-    async def _register(self, agency: str, form: RegisterForm[Fact], name: str) -> int:
-        rows = self._rows(form, name, province=agency.partition("/")[0])
+    async def _register(self, agency: str, register: Register[Fact], name: str) -> int:
+        rows = self._rows(register, name, province=agency.partition("/")[0])
         act = Act(
             request_id=str(uuid.uuid4()),
-            purpose=REGISTER_PURPOSE[form.kind],
-            function=REGISTER_FUNCTION[form.kind],
+            purpose=REGISTER_PURPOSE[register.kind],
+            function=REGISTER_FUNCTION[register.kind],
             officer="demo-clerk",
         )
-        answers = await form.send(self._client(agency), act, rows)
+        answers = await register.send(self._client(agency), act, rows)
         kept = sum(isinstance(answer, KeptVersion) for answer in answers)
         if kept != len(rows):
             raise NotFoundError("DEMO_REFUSED", f"{agency} registered {kept} of {len(rows)} rows")
         return kept
 
-    def _rows(self, form: RegisterForm[Fact], name: str, *, province: str = ASKED) -> list[Fact]:
+    def _rows(self, register: Register[Fact], name: str, *, province: str = ASKED) -> list[Fact]:
         path = repository_folder("nodes") / province / name
         rows: list[Fact] = []
-        for row in read_rows(path, encoding="utf-8", columns=form.columns):
+        for row in read_rows(path, register.sheet):
             if isinstance(row.texts, BridgeheadError):
                 raise row.texts
-            rows.append(form.parse(row.texts))
+            rows.append(register.sheet.parse(row.texts))
         return rows
 
     async def _search(self, name: str, kind: SelectorKind, value: str) -> ProvinceAnswer:
@@ -118,5 +117,5 @@ class RegisterScenes:
         if released.outcome is not Outcome.HIT:
             raise NotFoundError("DEMO_REFUSED", f"expected fields of a {name}: {released.title_en}")
         self.told.released[name] = sorted(released.fields)
-        shown = ", ".join(f"{field} {text}" for field, text in mask_fields(released.fields, full=False).items())
+        shown = ", ".join(f"{field} {mask(field, text)}" for field, text in released.fields.items())
         self._tell(f"  released: {shown}")

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from federation.cli.demo.provinces import DemoFederation, kill_node, start_node, wait_ready, write_federation_file
-from federation.cli.output import progress
+from federation.cli.show import progress
 from federation.domain.permit import PermitApplication, PermitUrn
 from federation.domain.permit_item import PERMIT_FIELDS, PermitItem
 from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose

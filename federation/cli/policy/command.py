@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.output import Form, FormOption, JsonOut, show_json, show_table
+from federation.cli.options import Form, FormOption
+from federation.cli.show import JsonOut, show_json, show_table
 from federation.protocol.errors import MalformedError
 
 if TYPE_CHECKING:

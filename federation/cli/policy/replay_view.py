@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from federation.cli.output import Form, JsonOut, show_json, show_table
+from federation.cli.options import Form
+from federation.cli.show import JsonOut, show_json, show_table
 from federation.node.log.replay import Difference, Replay
 from federation.protocol.ids import format_time
 from federation.protocol.leaf import Leaf, Verdict

@@ -1,0 +1,250 @@
+"""`bridgehead subject correct` and what follows: corrections (更正) filed for a person, and the owner's desk.
+
+The clerk says with an option of its own that the person's identity was checked; policy refuses without. A paper is
+named by its digest, computed here: it does not leave the office. What is overdue says so; a deadline by a clock or a
+calendar that is not confirmed says so. The exit code is 1 when it was refused and 3 when the owner has not answered
+yet: the list tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from federation.cli.options import (
+    Desk,
+    FullOption,
+    IdentityOption,
+    PageSize,
+    PageToken,
+    Paging,
+    agency_command,
+    more_notes,
+    read_line,
+)
+from federation.cli.reports import app
+from federation.cli.show import CHINA, mask, to_json
+from federation.cli.words import PERMIT_FIELDS, word, word_of
+from federation.domain.rules.clock import Verified
+from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
+from federation.wire.lookups.corrections.values import CorrectionStanding
+
+if TYPE_CHECKING:
+    from federation.cli.show import JsonOut
+    from federation.domain.rules.clock import Deadline
+    from federation.wire.client import AgencyClient
+    from federation.wire.lookups.corrections.values import (
+        CorrectionLine,
+        CorrectionOutcome,
+        CorrectionPage,
+        CorrectionStep,
+        NoticeLine,
+    )
+    from federation.wire.values import Act
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
+_StepCall = Callable[["AgencyClient", "Act", "CorrectionStep"], Awaitable["CorrectionOutcome"]]
+_LATE: Final = frozenset({CorrectionStanding.WAITING, CorrectionStanding.UNDELIVERED})
+
+
+@agency_command(app, "correct")
+def correct(
+    desk: Desk,
+    number: Annotated[
+        str,
+        typer.Argument(metavar="NUMBER", help="The person's citizen number in the record; - reads it from stdin."),
+    ],
+    permit: Annotated[str, typer.Option("--permit", metavar="URN", help="Such as urn:permit:330822:2026:000001.")],
+    field: Annotated[str, typer.Option("--field", help="The wrong field, such as holder_name or residence_address.")],
+    value: Annotated[str, typer.Option("--value", help="What it should say.")],
+    words: Annotated[str, typer.Option("--words", help="Why, in the person's words.")],
+    papers: Annotated[
+        list[Path] | None, typer.Option("--paper", help="A paper that was shown, as a file: only its SHA-256 is sent.")
+    ] = None,
+    checked: IdentityOption = False,
+    full: FullOption = False,
+) -> None:
+    """File (申请更正) a correction of a person's record with the province that owns it."""
+    from federation.domain.permit import parse_permit_urn
+    from federation.wire.lookups.corrections.values import CorrectionFiling
+
+    filing = CorrectionFiling(
+        urn=parse_permit_urn(permit),
+        field=field,
+        value=value,
+        words=words,
+        papers=tuple(sorted({_digest(path) for path in papers or ()})),
+        citizen_number=read_line(number).upper(),
+        identity_checked=checked,
+    )
+    outcome = desk.ask(lambda client: client.corrections.file(_act(desk), filing))
+    _show_outcome(desk, outcome, full=full, code=filing_code(outcome))
+
+
+@agency_command(app, "corrections")
+def corrections(
+    desk: Desk,
+    ended: Annotated[bool, typer.Option("--all", help="Those that have ended, too, on every page.")] = False,
+    number: Annotated[str, typer.Option("--number", help="Only those about this person (citizen number).")] = "",
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+    full: FullOption = False,
+) -> None:
+    """List (更正清单) the corrections to decide here and those filed here, overdue ones first."""
+    from federation.wire.lookups.corrections.values import CorrectionQuery
+
+    query = CorrectionQuery(everything=ended, citizen_number=number.strip().upper())
+    paging = Paging(page_size, page_token, everything=ended)
+    page = desk.read(lambda client, asked: client.corrections.list(_act(desk), asked), query, paging)
+    late = sum(line.overdue for line in page.lines)
+    lines: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.lines]
+    told: dict[str, JsonOut] = {"lines": lines, "overdue": late}
+    desk.show(page, page_lines(page, full=full), told=told, notes=more_notes(page.next_page_token))
+
+
+@agency_command(app, "grant")
+def grant(
+    desk: Desk,
+    correction: IdArgument,
+    words: Annotated[str, typer.Option("--words", help="What to tell the person.")] = "",
+    full: FullOption = False,
+) -> None:
+    """Grant (准予更正) a correction: the permit's next version goes to every holder by itself."""
+    _take_step(desk, correction, lambda client, act, step: client.corrections.grant(act, step), words=words, full=full)
+
+
+@agency_command(app, "deny")
+def deny(
+    desk: Desk,
+    correction: IdArgument,
+    words: Annotated[str, typer.Option("--words", help="The reasons; the person is told.")],
+    full: FullOption = False,
+) -> None:
+    """Deny (不予更正) a correction with reasons."""
+    _take_step(desk, correction, lambda client, act, step: client.corrections.deny(act, step), words=words, full=full)
+
+
+@agency_command(app, "extend")
+def extend(
+    desk: Desk,
+    correction: IdArgument,
+    words: Annotated[str, typer.Option("--words", help="The reasons; the person is told.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="Working days more, at most 10.")] = 10,
+    full: FullOption = False,
+) -> None:
+    """Extend (延期) the time of a correction once, before it is over."""
+    _take_step(
+        desk,
+        correction,
+        lambda client, act, step: client.corrections.extend(act, replace(step, days=days)),
+        words=words,
+        full=full,
+    )
+
+
+def filing_code(outcome: CorrectionOutcome) -> int:
+    """The exit code of filing: 1 when refused here or by the owner, 3 when the owner has not answered, else 0."""
+    line = outcome.line
+    if line is None or line.standing is CorrectionStanding.REFUSED:
+        return 1
+    return 3 if line.standing in _LATE else 0
+
+
+def masked(line: CorrectionLine, *, full: bool) -> CorrectionLine:
+    """The correction with the wanted value masked as it is in a permit."""
+    return line if full else replace(line, value=mask(line.field, line.value))
+
+
+def page_lines(page: CorrectionPage, *, full: bool) -> Iterator[str]:
+    """A page of corrections in lines for a clerk."""
+    for line in page.lines:
+        yield from correction_lines(line, full=full)
+    if not page.lines:
+        yield "没有更正 | no corrections"
+    else:
+        late = sum(line.overdue for line in page.lines)
+        yield f"共 {len(page.lines)} 件,逾期 {late} 件 | {len(page.lines)} in all, {late} overdue"
+    for notice in page.notices:
+        yield _notice_line(notice)
+
+
+def correction_lines(line: CorrectionLine, *, full: bool) -> Iterator[str]:
+    """What was asked, where it stands, until when and by which clock."""
+    late = "  ** 逾期 OVERDUE **" if line.overdue else ""
+    desk = "  待本单位决定 to decide here" if line.to_decide and line.standing is CorrectionStanding.OPEN else ""
+    number = line.citizen_number if full else mask("citizen_number", line.citizen_number)
+    yield f"{line.correction_id}  {word(line.standing)}{late}{desk}"
+    yield f"  更正 field: {PERMIT_FIELDS.get(line.field, '')} {line.field} -> {masked(line, full=full).value}"
+    yield f"  居住证 permit: {line.urn}  本人 person: {number}"
+    yield f"  申请 filed: {_when(line.filed_time)}  {line.filed_by}  {line.words}"
+    if line.papers:
+        yield f"  材料 papers: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
+    yield f"  决定 decides: {word_of('NodeName', line.owner)}"
+    if line.deadline is not None and line.standing is CorrectionStanding.OPEN:
+        yield f"  期限 due: {_due(line.deadline)}"
+    if line.answer:
+        yield f"  答复 answer: {line.answer}"
+    if line.permit_version:
+        yield f"  居住证版本 permit version: {line.permit_version}"
+    if line.policies:
+        yield f"  理由 because: {line.title_zh} | {line.title_en} ({', '.join(line.policies)})"
+
+
+def _take_step(desk: Desk, correction: str, call: _StepCall, *, words: str, full: bool) -> None:
+    from federation.wire.lookups.corrections.values import CorrectionStep
+
+    step = CorrectionStep(correction_id=correction.strip().lower(), words=words)
+    _show_outcome(desk, desk.ask(lambda client: call(client, _act(desk), step)), full=full)
+
+
+def _show_outcome(desk: Desk, outcome: CorrectionOutcome, *, full: bool, code: int = 0) -> None:
+    line = masked(outcome.line, full=full) if outcome.line is not None else None
+    lines = correction_lines(line, full=full) if line is not None else ()
+    desk.show(replace(outcome, line=line), lines, full=full, code=code)
+
+
+def _act(desk: Desk) -> Act:
+    from federation.domain.corrections.policy import CORRECTION_FUNCTION, CORRECTION_PURPOSE
+
+    return desk.act(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NotFoundError("FILE_MISSING", f"expected a paper at {path}") from error
+
+
+def _due(deadline: Deadline) -> str:
+    day = deadline.last_day.isoformat() if deadline.last_day is not None else _when(deadline.due)
+    told = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
+    if deadline.extended_by:
+        told.append(f"已延 extended by {deadline.extended_by}")
+    if deadline.verified is not Verified.LAW_READ:
+        told.append("未经法律核对 not legally verified")
+    if not deadline.official:
+        told.append("日历未公布 calendar not published")
+    return f"{day} ({'; '.join(told)})"
+
+
+def _notice_line(notice: NoticeLine) -> str:
+    who, when = word_of("NodeName", notice.owner), _when(notice.time)
+    if notice.urn is not None:
+        return (
+            f"{when}  {who}: {notice.urn} 第 {notice.version} 版以前的副本已过时 | "
+            f"copies before version {notice.version} are outdated"
+        )
+    field = f"{PERMIT_FIELDS.get(notice.field, '')} {notice.field}"
+    return f"{when}  {who}: 案件 {notice.case_id} 所取 {field} 已更正 | was corrected since: fetch it again"
+
+
+def _when(time: datetime) -> str:
+    return f"{time.astimezone(CHINA):%Y-%m-%d %H:%M}"

@@ -1,5 +1,0 @@
-"""Enterprises of the own county: the command."""
-
-from federation.cli.enterprise.command import app
-
-__all__ = ["app"]

@@ -1,0 +1,126 @@
+"""`bridgehead erasure`: what was handed over is destroyed on both sides, and the deletion receipts show it (删除).
+
+An order destroys salt, key and body of one message here, and tells the recipient to do the same; the list shows each
+order with its receipt, and where the recipient's leaf stands in its log, so that anybody can look there. What ends by
+itself needs no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.options import Desk, PageSize, Paging, agency_command
+from federation.cli.show import local_time, table
+from federation.cli.words import word_of
+
+if TYPE_CHECKING:
+    from federation.wire.retention.values import ErasureAnswer, ErasureLine, RetentionRound, SentMessage
+    from federation.wire.values import Act
+
+app = typer.Typer(name="erasure", no_args_is_help=True, help="Destroying what was handed over (删除).")
+
+
+@agency_command(app, "order")
+def order(
+    desk: Desk,
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message that this province sent.")],
+    words: Annotated[str, typer.Option("--words", help="Why, as the recipient reads it (理由).")],
+) -> None:
+    """Order (通知删除) what one message handed over erased, here and at its recipient."""
+    from federation.protocol.ids import parse_message_id
+    from federation.wire.retention.values import ErasureQuestion
+
+    act, question = _act(desk), ErasureQuestion(message_id=parse_message_id(message_id), words=words)
+    answer = desk.ask(lambda client: client.erasures.order_erasure(act, question))
+    notes = ("回执到后可查 | its receipt will be found by: bridgehead erasure list",)
+    desk.show(answer, answer_lines(answer), notes=notes)
+
+
+@agency_command(app, "sent")
+def sent(
+    desk: Desk,
+    province: Annotated[str, typer.Argument(metavar="PROVINCE", help="Such as jiangxi.")],
+    page_size: PageSize = 100,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only above this number.")] = 0,
+) -> None:
+    """List (已发出) what this province sent to another one: the ids by which it is ordered erased."""
+    from federation.protocol.ids import parse_node_name
+    from federation.wire.retention.values import SentQuery
+
+    act, query = _act(desk), SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
+    page = desk.ask(lambda client: client.erasures.list_sent(act, query), changes=False)
+    last = page.next_after_seq
+    notes = (f"还有:加 --after {last} | there are more",) if last is not None else ()
+    desk.show(page, sent_lines(page.messages), notes=notes)
+
+
+@agency_command(app, "list")
+def list_(desk: Desk, paging: Paging) -> None:
+    """List (删除通知) the orders of this province, newest first: ordered, receipted or overdue."""
+    from federation.wire.retention.values import ErasureQuery
+
+    act = _act(desk)
+    page = desk.read(lambda client, asked: client.erasures.list_erasures(act, asked), ErasureQuery(), paging)
+    desk.show_page(page, order_lines(page.lines), noun="orders")
+
+
+@agency_command(app, "run")
+def run(desk: Desk) -> None:
+    """Destroy (到期销毁) now what has ended, as the node does by itself every minute."""
+    act = _act(desk)
+    done = desk.ask(lambda client: client.erasures.run_retention(act), changes=False)
+    desk.show(done, round_lines(done))
+
+
+def answer_lines(answer: ErasureAnswer) -> Iterator[str]:
+    """What was destroyed here and by when the receipt is due."""
+    line = answer.line
+    if line is not None:
+        yield f"本省已销毁 destroyed here: {line.message_id} ({line.kind})"
+        recipient = word_of("NodeName", line.recipient)
+        yield f"已通知 ordered: {recipient}  回执期限 receipt due {local_time(line.due)}"
+
+
+def order_lines(lines: Sequence[ErasureLine]) -> Iterator[str]:
+    """Orders, one a line, newest first."""
+
+    def receipt(line: ErasureLine) -> str:
+        if line.receipted is None:
+            return f"期限 due {local_time(line.due)}"
+        where = f"日志第 {line.leaf_index} 条 leaf {line.leaf_index}" if line.was_held else "未曾收到 never held"
+        return f"{local_time(line.receipted)}  {where}"
+
+    return table(
+        lines, ("order_time", lambda line: local_time(line.ordered)), "message_id", "kind", "recipient", "state",
+        ("receipt", receipt),
+    )  # fmt: skip
+
+
+def sent_lines(messages: Sequence[SentMessage]) -> Iterator[str]:
+    """What was sent, one a line, by number."""
+
+    def body(message: SentMessage) -> str:
+        return "在 held" if message.is_held else "已销毁 gone"
+
+    time = ("time", lambda message: local_time(message.created))
+    return table(messages, "seq", time, "kind", "message_id", ("body", body))
+
+
+def round_lines(done: RetentionRound) -> Iterator[str]:
+    """How much was destroyed."""
+    yield f"已到期的提供信息 releases  {done.releases}"
+    yield f"答复与凭据 answers         {done.answers}"
+    yield f"本省发出的凭据 handles     {done.handles}"
+    yield f"期满记录 purged            {done.purged}"
+    yield f"已结案的提问 questions     {done.questions}"
+    yield f"本人查阅材料 reports       {done.reports}"
+
+
+def _act(desk: Desk) -> Act:
+    """Who acts and what for: an order to erase unless another purpose was given; policy judges what is unknown."""
+    from federation.domain.retention.policy import ERASURE_FUNCTION, ERASURE_PURPOSE
+
+    return desk.act(ERASURE_PURPOSE, ERASURE_FUNCTION)

@@ -1,0 +1,145 @@
+"""An import: the rows of a file sent a thousand at a time, and every row accounted for by its line.
+
+Rules kept: a bad row never stops the good ones; the chunks of a file are always the same, so an import that broke off
+is repeated under its request id and nothing is stored twice; what happened is counted, nothing is silently dropped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from federation.cli.options import Desk, Form, end
+from federation.cli.rows import NumberedRow, Sheet
+from federation.cli.show import JsonOut, say, show_json
+from federation.protocol.errors import BridgeheadError
+
+if TYPE_CHECKING:
+    from federation.wire.values import Ruling
+
+T = TypeVar("T")
+CHUNK_ROWS: Final = 1000
+BAD_ROWS_TOLD: Final = 50
+_DOUBTS_TOLD: Final = 10
+
+Kept: TypeAlias = "str | Ruling | BridgeheadError"
+"""What one row came to: stored under this name, refused by policy, or not to be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was not stored: its line, a stable reason, a sentence. `refused`: by policy, not for its form."""
+
+    line: int
+    reason: str
+    message: str
+    refused: bool = False
+
+
+@dataclass
+class Tally:
+    """What became of the rows so far."""
+
+    rows: int = 0
+    stored: list[tuple[int, str | None]] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    doubts: Counter[str] = field(default_factory=Counter)
+
+    def counts(self) -> dict[str, int]:
+        """The totals by name."""
+        refused = sum(row.refused for row in self.bad)
+        return {"rows": self.rows, "stored": len(self.stored), "refused": refused, "failed": len(self.bad) - refused}
+
+    def account(self, line: int, kept: Kept) -> None:
+        """Enters what one row came to."""
+        match kept:
+            case str():
+                self.stored.append((line, kept))
+            case BridgeheadError():
+                self.bad.append(BadRow(line, kept.reason, kept.message))
+            case _:
+                told = f"{', '.join(kept.policies)}: {kept.title_zh} | {kept.title_en}"
+                self.bad.append(BadRow(line, "REFUSED", told, refused=True))
+
+
+def parse_rows(
+    rows: Iterable[NumberedRow], sheet: Sheet[T], tally: Tally, *, doubts: Callable[[T], Iterable[str]] | None = None
+) -> Iterator[tuple[int, T]]:
+    """Yields the rows that can be read with their lines; the others go to the tally."""
+    for numbered in rows:
+        tally.rows += 1
+        try:
+            if isinstance(numbered.texts, BridgeheadError):
+                raise numbered.texts
+            row = sheet.parse(numbered.texts)
+        except BridgeheadError as error:
+            tally.account(numbered.line, error)
+            continue
+        if doubts is not None:
+            tally.doubts.update(doubts(row))
+        yield numbered.line, row
+
+
+def judge_rows(rows: Iterable[tuple[int, T]], tally: Tally, judge: Callable[[T], object]) -> None:
+    """Judges every row here, without a node; those that would be stored are counted as stored."""
+    for line, row in rows:
+        try:
+            name = judge(row)
+            tally.stored.append((line, name if isinstance(name, str) else None))
+        except BridgeheadError as error:
+            tally.account(line, error)
+
+
+async def send_rows(
+    rows: Iterator[tuple[int, T]],
+    tally: Tally,
+    send: Callable[[int, Sequence[T]], Awaitable[Sequence[Kept]]],
+    *,
+    tell: Callable[[int], None],
+) -> None:
+    """Sends all rows, a chunk at a time with its number from 1, and tells how many rows have been read so far.
+
+    Raises:
+        UnavailableError: the chunks before are stored; the same rows under the same request id go on from there.
+        BridgeheadError: the node could judge no row at all, e.g. because it does not know the agency.
+    """
+    number = 0
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        number += 1
+        for (line, _), kept in zip(chunk, await send(number, [row for _, row in chunk]), strict=True):
+            tally.account(line, kept)
+        tell(tally.rows)
+
+
+def show_tally(desk: Desk, tally: Tally, *, dry_run: bool) -> None:
+    """Shows what became of the rows of an import.
+
+    Raises:
+        typer.Exit: when any row was not stored.
+    """
+    counts = tally.counts()
+    if desk.form is Form.JSON:
+        bad: JsonOut = [
+            {"line": row.line, "reason": row.reason, "message": row.message, "refused": row.refused}
+            for row in tally.bad
+        ]
+        stored: JsonOut = [{"line": line, "urn": urn} for line, urn in tally.stored]
+        found = {**counts, "bad_rows": bad, "stored_rows": stored, "doubts": dict(tally.doubts)}
+        show_json({"request_id": desk.request_id, "dry_run": dry_run, **found})
+        end(1 if tally.bad else 0)
+        return
+    for row in tally.bad[:BAD_ROWS_TOLD]:
+        say(f"第 {row.line} 行 line {row.line}: {row.message} [{row.reason}]")
+    if len(tally.bad) > BAD_ROWS_TOLD:
+        say(f"另有 {len(tally.bad) - BAD_ROWS_TOLD} 行,用 -o json 查看全部 | and more: -o json tells all")
+    for doubt, count in tally.doubts.most_common(_DOUBTS_TOLD):
+        say(f"请核对 please check ({count}): {doubt}")
+    kept = "可导入 would be stored" if dry_run else "已导入 stored"
+    print(
+        f"共 rows {counts['rows']}, {kept} {counts['stored']}, "
+        f"拒绝 refused {counts['refused']}, 有误 failed {counts['failed']}"
+    )
+    end(1 if tally.bad else 0)

@@ -1,0 +1,163 @@
+"""`bridgehead lookup inbox|release|refuse|remind`: the intake desk (受理岗), and the second request (催问).
+
+Only the one office that answers for the province has an inbox. The exit code of a release is 1 when policy does not
+allow it any more; the request then waits on, for a refusal in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.lookups import app, lookup_act
+from federation.cli.options import Desk, PageSize, PageToken, Paging, agency_command
+from federation.cli.show import local_time, object_of, table, to_json
+from federation.cli.words import word, word_of
+from federation.domain.lookup.intake import IntakeStatus
+from federation.protocol.form import replace
+
+if TYPE_CHECKING:
+    from federation.cli.show import JsonOut
+    from federation.wire.lookups.intake.values import IntakeAnswer, IntakeLine, IntakePage, SecondRequest
+
+KeyOption = Annotated[
+    Path | None, typer.Option("--key", help="The file of your own key (本人密钥); fields are not released without.")
+]
+RequestArgument = Annotated[str, typer.Argument(metavar="ID", help="The request, as the inbox shows it.")]
+
+
+@agency_command(app, "inbox")
+def inbox(
+    desk: Desk,
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+) -> None:
+    """List (收件箱) what waits for a person here, those that need one most first."""
+    from federation.wire.lookups.intake.values import IntakeQuery
+
+    act, paging = lookup_act(desk), Paging(page_size, page_token, everything=False)
+    page = desk.read(lambda client, asked: client.intake.list_intake(act, asked), IntakeQuery(ended=everything), paging)
+    desk.show_page(page, inbox_lines(page), noun="requests", told={"lines": inbox_object(page)})
+
+
+@agency_command(app, "release")
+def release(
+    desk: Desk,
+    request: RequestArgument,
+    fields: Annotated[
+        list[str] | None, typer.Option("--field", help="Release only this; several. All that was asked for.")
+    ] = None,
+    key: KeyOption = None,
+) -> None:
+    """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.intake import release_bytes
+    from federation.wire.lookups.intake.values import ReleaseQuestion
+
+    act, question = lookup_act(desk), ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
+    if key is not None:
+        signed = release_bytes(desk.profile.agency, desk.officer, request_id=request, fields=question.fields)
+        question = replace(question, signature=sign(key, signed))
+    _show_answer(desk, desk.ask(lambda client: client.intake.release(act, question)))
+
+
+@agency_command(app, "refuse")
+def refuse(
+    desk: Desk,
+    request: RequestArgument,
+    reason: Annotated[str, typer.Option("--reason", help="not_competent, case_unclear, too_broad or other.")],
+    words: Annotated[str, typer.Option("--words", help="One sentence that the asker reads; name no person.")],
+    key: KeyOption = None,
+) -> None:
+    """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.intake import refuse_bytes
+    from federation.domain.lookup.refusal import parse_reason, parse_words
+    from federation.wire.lookups.intake.values import RefuseQuestion
+
+    act = lookup_act(desk)
+    question = RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
+    if key is not None:
+        signed = refuse_bytes(
+            desk.profile.agency, desk.officer, request_id=request, reason=question.reason.value, words=question.words
+        )
+        question = replace(question, signature=sign(key, signed))
+    _show_answer(desk, desk.ask(lambda client: client.intake.refuse(act, question)))
+
+
+@agency_command(app, "remind")
+def remind(
+    desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it.")]
+) -> None:
+    """Ask again (催问) for an answer that another province's desk owes; once a request is enough."""
+    act = lookup_act(desk)
+    seconds = desk.ask(lambda client: client.intake.send_second(act, lookup))
+    desk.show(None, reminder_lines(seconds), told={"seconds": to_json(seconds)})
+
+
+def inbox_lines(page: IntakePage) -> Iterator[str]:
+    """The requests, one a line: how much time is left, and what was asked a second time or escalated."""
+
+    def left(line: IntakeLine) -> str:
+        if line.status is not IntakeStatus.WAITING:
+            return f"{word(line.status)}{' (过时 too late)' if line.came_late else ''}"
+        minutes, seconds = divmod(_seconds_left(line, page.now), 60)
+        return f"{minutes}:{seconds:02}"
+
+    def mark(line: IntakeLine) -> str:
+        second = "催问 second" if line.second is not None else ""
+        escalated = "升级 escalated" if line.escalated is not None else ""
+        return " ".join(filter(None, (second, escalated))) or "-"
+
+    def asker(line: IntakeLine) -> str:
+        return f"{line.asker} {line.officer}"
+
+    def person(line: IntakeLine) -> str:
+        return f"{line.person} {','.join(sorted(line.fields))}".rstrip()
+
+    return table(
+        page.lines, ("left", left), "urgency", ("mark", mark), "step", ("asker", asker), "case_id",
+        ("person", person), "request_id",
+    )  # fmt: skip
+
+
+def inbox_object(page: IntakePage) -> JsonOut:
+    """The requests as JSON, each with the seconds that are left."""
+    return [
+        object_of(line) | {"seconds_left": _seconds_left(line, page.now) if line.status is IntakeStatus.WAITING else 0}
+        for line in page.lines
+    ]
+
+
+def answer_lines(answer: IntakeAnswer) -> Iterator[str]:
+    """What became of a release or a refusal, in one line."""
+    if answer.status is not None:
+        told = word(answer.status)
+        if answer.hit is not None:
+            told += ":命中 hit" if answer.hit else ":未命中 no hit"
+        elif answer.fields:
+            told += f":{', '.join(sorted(answer.fields))}"
+        yield f"{told}  {answer.request_id}"
+
+
+def reminder_lines(seconds: Iterable[SecondRequest]) -> Iterator[str]:
+    """Which provinces were asked a second time, and until when their answer is waited for."""
+    for second in seconds:
+        asked, due = local_time(second.time), local_time(second.due)
+        where = f"{word_of('NodeName', second.node)}  {word_of('Step', second.step)}"
+        yield f"{where}  已催问 asked again {asked}  答复期限 due {due}"
+
+
+def _show_answer(desk: Desk, answer: IntakeAnswer) -> None:
+    """The id of the request at the desk stands beside the id of this act."""
+    told: dict[str, JsonOut] = {"request_id": desk.request_id, "intake_id": answer.request_id}
+    desk.show(answer, answer_lines(answer), told=told, code=0 if answer.status is not None else 1)
+
+
+def _seconds_left(line: IntakeLine, now: datetime) -> int:
+    return max(int((line.due - now).total_seconds()), 0)

@@ -1,0 +1,429 @@
+"""`bridgehead lookup`: what a police officer asks other provinces, bound to a case (跨省核查).
+
+First whether a province knows one person: hit or no hit. Then named fields of one hit, signed by the officer's own key.
+What came is read again under a watermark, by the officer who fetched it, while the case is open; every reading is
+recorded at the node. A refusal by policy or by a rule such as a quota is an answer: it is shown with what decided and
+what would make it lawful, and the exit code is 1; 3 when a province was not reached or did not answer in time. Each
+step is done once by its request id: the same command with it gets the same look-up, waits for what is missing, and is
+not counted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from federation.cli.next_step import again_step, find_rule_steps
+from federation.cli.officers import keys
+from federation.cli.options import (
+    AgencyOption,
+    ClientOption,
+    Desk,
+    Form,
+    FormOption,
+    FullOption,
+    FunctionOption,
+    HomeOption,
+    OfficerOption,
+    Paging,
+    RequestOption,
+    TimeoutOption,
+    agency_command,
+    open_desk,
+    read_line,
+)
+from federation.cli.planted import exact_name, planted
+from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
+from federation.cli.words import AWAITED, word, word_of
+from federation.domain.lookup.asking import Outcome
+
+if TYPE_CHECKING:
+    from federation.domain.retention.watermark import Watermark
+    from federation.protocol.ids import NodeName
+    from federation.protocol.keys import Ed25519Signer
+    from federation.wire.client import AgencyClient
+    from federation.wire.lookups.values import (
+        CaseAnswer,
+        FetchQuestion,
+        FetchResult,
+        LookupLine,
+        ProvinceAnswer,
+        SearchResult,
+    )
+    from federation.wire.retention.values import LookupResult, ReadStep
+    from federation.wire.values import Act
+
+app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
+cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
+app.add_typer(cases)
+app.add_typer(keys)
+app.add_typer(planted)
+
+EVERYWHERE: Final = "all"
+"""Among the provinces that are named: every other one."""
+HANDLE_PREFIX: Final = "handle:"
+"""Before a handle in a text, so that one that begins with a hyphen is no option when it is typed again."""
+_LATE: Final = frozenset({Outcome.UNREACHABLE, Outcome.EXPIRED})
+
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
+CaseOption = Annotated[str, typer.Option("--case", help="The open case that this belongs to.")]
+LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-up, as search or history shows it.")]
+
+
+def lookup_act(desk: Desk) -> Act:
+    """Who acts and what for: an investigation unless another purpose was given; policy judges what is unknown."""
+    from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
+
+    return desk.act(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
+
+
+# ---- the case
+
+
+def open_case_desk(
+    *,
+    client: ClientOption = None,
+    home: HomeOption = Path(".demo"),
+    agency: AgencyOption = None,
+    officer: OfficerOption = "clerk",
+    purposes: Annotated[
+        list[str] | None,
+        typer.Option("--purpose", help="What the case may look up for; several. lookup.criminal_investigation."),
+    ] = None,
+    function: FunctionOption = None,
+    request_id: RequestOption = None,
+    timeout: TimeoutOption = 30.0,
+    form: FormOption = Form.TEXT,
+) -> tuple[Desk, frozenset[str]]:
+    """Opens a desk as `open_desk`, for a case that may have several purposes; the first is that of the act.
+
+    Raises:
+        BridgeheadError, typer.BadParameter: as `open_desk`.
+    """
+    from federation.domain.lookup_policy import LookupPurpose
+
+    found = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
+    desk = open_desk(
+        client=client,
+        home=home,
+        agency=agency,
+        officer=officer,
+        purpose=found[0],
+        function=function,
+        request_id=request_id,
+        timeout=timeout,
+        form=form,
+    )
+    return desk, frozenset(found)
+
+
+@agency_command(cases, "open", opened=open_case_desk)
+def open_case(
+    opened: tuple[Desk, frozenset[str]],
+    case_id: CaseArgument,
+    counties: Annotated[list[str], typer.Option("--county", help="Six digits; several. Own county is added.")],
+    leader: Annotated[str, typer.Option("--leader", help="The pseudonym of the leader who answers for it.")],
+    letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")] = "",
+    days: Annotated[int, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90.")] = 30,
+) -> None:
+    """Open (立案协作) a case; the provinces of its counties are told.
+
+    A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; its leader is notified at once and reviews it.
+    """
+    from federation.domain.lookup.case import BREAK_GLASS_PREFIX, is_break_glass
+    from federation.wire.lookups.values import CaseQuestion
+
+    glass = is_break_glass(case_id)
+    if not glass and not letter.strip():
+        raise typer.BadParameter(f"give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without")
+    desk, purposes = opened
+    question = CaseQuestion(
+        case_id=case_id,
+        letter="" if glass else letter,
+        counties=frozenset(counties),
+        purposes=purposes,
+        days=0 if glass else days,
+        leader=leader,
+    )
+    act = lookup_act(desk)
+    answer = desk.ask(lambda client: client.lookups.open_case(act, question))
+    review = f"bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}"
+    notes = (
+        f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
+        f"  {review}",
+    )
+    desk.show(answer, case_lines(answer, opened=True), notes=notes if glass else ())
+
+
+@agency_command(cases, "close")
+def close_case(desk: Desk, case_id: CaseArgument) -> None:
+    """Close (结案) a case for good; every handle of it ends."""
+    act = lookup_act(desk)
+    answer = desk.ask(lambda client: client.lookups.close_case(act, case_id))
+    desk.show(answer, case_lines(answer, opened=False))
+
+
+def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterator[str]:
+    """What became of a case: until when it runs, or since when it is closed."""
+    if answer.closes is not None:
+        done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
+        yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
+
+
+# ---- asking
+
+
+@agency_command(app, "search")
+def search(
+    desk: Desk,
+    person: Annotated[
+        str, typer.Argument(metavar="NUMBER", help="A citizen number, a permit's URN, a plate, a USCC; - reads stdin.")
+    ],
+    case_id: CaseOption,
+    provinces: Annotated[
+        list[str] | None,
+        typer.Option("--province", help="Such as zhejiang; several; all for every other one. Those of the case."),
+    ] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
+) -> None:
+    """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
+    from federation.domain.lookup.asking import Urgency, parse_selector
+    from federation.protocol.ids import Realm, parse_node_name
+    from federation.wire.lookups.values import LookupQuestion
+
+    text, act = exact_name(read_line(person)), lookup_act(desk)
+    named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
+    urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
+
+    async def ask(client: AgencyClient) -> SearchResult:
+        status = await client.get_status()
+        selector = parse_selector(text, Realm(status.realm))
+        nodes = tuple(peer.node for peer in status.peers) if EVERYWHERE in named else named
+        question = LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
+        return await client.lookups.search(act, question)
+
+    result = desk.ask(ask)
+    steps = search_steps(result, request_id=desk.request_id)
+    desk.show(result, province_lines(result), steps=steps, code=outcome_code(each.outcome for each in result.answers))
+
+
+@agency_command(app, "fetch")
+def fetch(
+    desk: Desk,
+    handle: Annotated[str, typer.Argument(metavar="HANDLE", help="As a search's hit showed it.")],
+    case_id: CaseOption,
+    province: Annotated[str, typer.Option("--province", help="Who gave the handle.")],
+    fields: Annotated[list[str], typer.Option("--field", help="Such as holder_name; several, no more than needed.")],
+    key: Annotated[Path, typer.Option("--key", help="The file of the officer's own key.")],
+    full: FullOption = False,
+) -> None:
+    """Fetch (调取) named fields of one hit, signed by the officer's own key."""
+    from federation.cli.officers import load_officer_key
+    from federation.protocol.ids import parse_node_name
+
+    question = sign_fetch(
+        load_officer_key(key),
+        case_id=case_id,
+        node=parse_node_name(province),
+        handle=handle.removeprefix(HANDLE_PREFIX),
+        fields=frozenset(fields),
+    )
+    act = lookup_act(desk)
+    result = desk.ask(lambda client: client.lookups.fetch(act, question))
+    allowed = result.decision is not None and result.decision.allowed
+    desk.show(
+        result,
+        fetch_lines(result, full=full),
+        told={"node": question.node},
+        full=full,
+        steps=find_rule_steps(result.policies) if allowed else (),
+        code=fetch_code(result.outcome),
+    )
+
+
+def sign_fetch(
+    signer: Ed25519Signer, *, case_id: str, node: NodeName, handle: str, fields: frozenset[str]
+) -> FetchQuestion:
+    """The question for the named fields of one hit, signed by the officer.
+
+    Raises:
+        MalformedError: HANDLE_FORM; LOOKUP_FIELD when no field is named, or one that no record has.
+    """
+    from federation.domain.lookup.asking import FetchItem, step_up_bytes, verify_fields
+    from federation.domain.lookup.handle import parse_handle
+    from federation.protocol.ids import parse_message_id
+    from federation.protocol.tlog.lines import format_base64
+    from federation.wire.lookups.values import FetchQuestion
+
+    key = format_base64(signer.public_key.key)
+    item = FetchItem(
+        lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"),  # not signed: the node knows it
+        handle=parse_handle(handle),
+        fields=verify_fields(fields),
+        officer_key=key,
+        officer_signature="",
+    )
+    return FetchQuestion(
+        case_id=case_id,
+        node=node,
+        handle=item.handle,
+        fields=item.fields,
+        officer_key=key,
+        officer_signature=format_base64(signer.sign(step_up_bytes(item))),
+    )
+
+
+def outcome_code(outcomes: Iterable[Outcome]) -> int:
+    """The exit code for what provinces answered: 1 when one refused, else 3 when one did not answer in time, else 0."""
+    found = frozenset(outcomes)
+    if Outcome.REFUSED in found:
+        return 1
+    return 3 if found & _LATE else 0
+
+
+def fetch_code(outcome: Outcome) -> int:
+    """The exit code for a fetch: 0 when fields came or wait for a person, 3 when no answer came in time, else 1."""
+    if outcome in (Outcome.HIT, Outcome.WAITING):
+        return 0
+    return 3 if outcome in _LATE else 1
+
+
+def province_lines(result: SearchResult) -> Iterator[str]:
+    """What each province answered, one a line, whatever became of it.
+
+    Then where a later answer is read, and how a no of ours would become a yes.
+    """
+    yield from align([_province_cells(answer) for answer in result.answers])
+    if any(answer.outcome is Outcome.WAITING for answer in result.answers):
+        yield f"稍后查看 read it later: bridgehead lookup result {result.lookup_id}"
+    for chinese, english in dict.fromkeys((each.explanation_zh, each.explanation_en) for each in result.answers):
+        yield from way_lines(chinese, english)
+
+
+def search_steps(result: SearchResult, *, request_id: str) -> tuple[str, ...]:
+    """What to do next: about each rule that refused, and how to repeat what did not reach every province."""
+    steps = find_rule_steps(rule for answer in result.answers for rule in answer.policies)
+    missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
+    return (*steps, again_step(request_id)) if missed else steps
+
+
+def fetch_lines(result: FetchResult, *, full: bool) -> Iterator[str]:
+    """What was released, one field a line and until when it may be shown; or why it was not."""
+    if result.outcome is Outcome.HIT:
+        yield from card(to_json(result.fields, full=full))
+        if result.expires is not None:
+            yield f"可用至 may be read until {local_time(result.expires)}"
+        if result.watermark is not None:
+            yield watermark_line(result.watermark)
+    elif result.outcome is Outcome.WAITING and result.expires is not None:
+        yield f"{word(result.outcome)}  期限 due {local_time(result.expires)}"
+    elif result.policies:
+        yield f"{word(result.outcome)}: {', '.join(result.policies)}"
+        yield f"  {result.title_zh} | {result.title_en}"
+    else:
+        yield word(result.outcome)
+
+
+def watermark_line(mark: Watermark) -> str:
+    """What stands over released fields: office, officer, time, code."""
+    return f"水印 watermark {mark.code}  {mark.agency}  {mark.officer}  {local_time(mark.time)}"
+
+
+def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
+    more = ""
+    if answer.handle is not None and answer.expires is not None:
+        more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {local_time(answer.expires)}"
+    elif answer.outcome is Outcome.WAITING and answer.expires is not None:
+        more = f"期限 due {local_time(answer.expires)}"
+    elif answer.outcome is Outcome.REFUSED:
+        more = f"{', '.join(answer.policies)}  {answer.title_zh} | {answer.title_en}"
+    return word_of("NodeName", answer.node), word(answer.outcome), more
+
+
+# ---- what was asked, and what came of it
+
+
+@agency_command(app, "history")
+def history(
+    desk: Desk,
+    paging: Paging,
+    case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
+    asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
+) -> None:
+    """List (记录) what the agency's officers looked up, newest first: cases, refusals and what is awaited too."""
+    from federation.wire.lookups.values import LookupQuery
+
+    act, query = lookup_act(desk), LookupQuery(case_id=case_id, officer=asked_by)
+    page = desk.read(lambda client, asked: client.lookups.list_lookups(act, asked), query, paging)
+    desk.show_page(page, history_lines(page.lines), noun="steps")
+
+
+def history_lines(lines: Iterable[LookupLine]) -> Iterator[str]:
+    """The steps of look-ups, one a line, newest first."""
+
+    def outcome(line: LookupLine) -> str:
+        return word(line.outcome) if line.outcome is not None else AWAITED
+
+    return table(lines, "time", "case_id", "node", "step", ("outcome", outcome), "officer", "lookup_id")
+
+
+@agency_command(app, "result")
+def result(desk: Desk, lookup_id: LookupArgument, full: FullOption = False) -> None:
+    """Read (查看结果) again what each province answered to one look-up; fields are under a watermark (水印)."""
+    act = lookup_act(desk)
+    found = desk.ask(lambda client: client.readings.read_lookup(act, lookup_id), changes=False)
+    desk.show(found, result_lines(found, full=full), full=full, code=result_code(found))
+
+
+def result_code(result: LookupResult) -> int:
+    """The exit code: 1 when a province refused or a release may not be read any more, else 0."""
+    refused = (
+        step.outcome is Outcome.REFUSED or (step.decision is not None and not step.decision.allowed)
+        for step in result.steps
+    )
+    return 1 if any(refused) else 0
+
+
+def result_lines(result: LookupResult, *, full: bool) -> Iterator[str]:
+    """What came of each step, in the order in which they were asked; no field is shown without its watermark."""
+    yield f"查询 look-up {result.lookup_id}  案件 case {result.case_id}"
+    for step in result.steps:
+        outcome = word(step.outcome) if step.outcome is not None else AWAITED
+        yield f"{local_time(step.asked)}  {word_of('NodeName', step.node)}  {word_of('Step', step.step)}  {outcome}"
+        yield from (f"  {line}" for line in _more(step, full=full))
+
+
+@agency_command(app, "trace")
+def trace(
+    desk: Desk,
+    code: Annotated[str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD.")],
+) -> None:
+    """Trace (溯源) a watermark on a photo or a print to the reading that it stands for; for auditors."""
+    act = lookup_act(desk)
+    traced = desk.ask(lambda client: client.readings.trace_reading(act, code), changes=False)
+    lines = (
+        watermark_line(traced.watermark),
+        f"查询 look-up {traced.lookup_id}  案件 case {traced.case_id}  提供省 released by {traced.node}",
+        f"字段 fields: {', '.join(sorted(traced.fields))}",
+        f"调取 fetch {traced.fetch_digest}",
+    )
+    desk.show(traced, lines)
+
+
+def _more(step: ReadStep, *, full: bool) -> Iterator[str]:
+    if step.watermark is not None:
+        yield watermark_line(step.watermark)
+        yield from card(to_json(step.fields, full=full))
+    elif step.decision is not None:
+        yield from decision_lines(step.decision)
+    elif step.policies:
+        yield f"{', '.join(step.policies)}  {step.title_zh} | {step.title_en}"
+    if step.handle is not None:
+        yield f"{HANDLE_PREFIX}{step.handle}"
+    if step.erased is not None:
+        yield f"已销毁 destroyed {local_time(step.erased)}"
+    elif step.expires is not None:
+        yield f"有效至 until {local_time(step.expires)}"

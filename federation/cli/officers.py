@@ -1,0 +1,141 @@
+"""An officer's own key (民警本人密钥): made on the officer's machine, kept there, to sign what a person answers for.
+
+Rules kept: the private key is Ed25519, PKCS #8 in PEM, in a file of mode 0600; it is never overwritten and never
+printed; the node is given the public key and signatures only. Source: misuse control M1.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from federation.cli.options import Form, FormOption, show_value
+from federation.cli.show import say
+from federation.node.home.files import read_file, read_secret, write_secret
+from federation.protocol.errors import MalformedError
+from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_public_key, parse_public_key
+from federation.protocol.tlog.lines import format_base64
+
+if TYPE_CHECKING:
+    from federation.protocol.ids import AgencyId
+
+_SUITE_PREFIX: Final = f"{Suite.ED25519}:"
+
+keys = typer.Typer(name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs fetches.")
+
+HomeOption = Annotated[Path, typer.Option("--home", help="The node's home.")]
+AgencyOption = Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")]
+OfficerOption = Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")]
+KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key (本人密钥).")]
+
+
+def create_officer_key(path: Path) -> PublicKey:
+    """Makes a new key in a file of mode 0600 and returns its public part.
+
+    Raises:
+        ConflictError: KEY_EXISTS when the file is there.
+    """
+    key = Ed25519PrivateKey.generate()
+    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return PublicKey(Suite.ED25519, key.public_key().public_bytes_raw())
+
+
+def load_officer_key(path: Path) -> Ed25519Signer:
+    """Loads the private key of an officer.
+
+    Raises:
+        NotFoundError: KEY_MISSING.
+        UntrustedError: KEY_FILE_MODE when others may read it.
+        MalformedError: PRIVATE_KEY when it is no Ed25519 key in PEM.
+    """
+    told = f"expected an unencrypted Ed25519 key, PKCS #8 in PEM, in {path}"
+    try:
+        key = load_pem_private_key(read_secret(path), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise MalformedError("PRIVATE_KEY", told, file=str(path)) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise MalformedError("PRIVATE_KEY", told, file=str(path))
+    return Ed25519Signer(key.private_bytes_raw())
+
+
+def find_public_key(text: str) -> PublicKey:
+    """The public key that is given as `ed25519:<base64>`, as a file that holds that line, or as a private key's file.
+
+    Raises:
+        MalformedError: PRIVATE_KEY, KEY_*, BASE64 for another form; UntrustedError: as `admit_public_key`.
+        NotFoundError: FILE_MISSING when it is neither a key nor a file.
+    """
+    if text.startswith(_SUITE_PREFIX):
+        return admit_public_key(parse_public_key(text))
+    content = read_file(Path(text))
+    if content.startswith(_SUITE_PREFIX.encode("ascii")):
+        return admit_public_key(parse_public_key(content.decode("ascii", errors="replace").strip()))
+    return load_officer_key(Path(text)).public_key
+
+
+def sign(key: Path, signed: bytes) -> str:
+    """The signature of the key in a file, in base64.
+
+    Raises:
+        BridgeheadError: as `load_officer_key`.
+    """
+    return format_base64(load_officer_key(key).sign(signed))
+
+
+@keys.command("new")
+def new_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")],
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Make an officer's own key (mode 0600); prints the public key, which the node's operator registers."""
+    from federation.protocol.keys import format_public_key
+
+    show_value("public_key", format_public_key(create_officer_key(file)), form)
+    say("请节点管理员登记 | next, the node's operator: bridgehead lookup key register")
+
+
+@keys.command("register")
+def register_key(
+    key: Annotated[str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or a file with the key.")],
+    home: HomeOption,
+    agency: AgencyOption,
+    officer: OfficerOption,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
+    from federation.node.home_store import write_home_store
+    from federation.node.officers import register_officer_key
+    from federation.protocol.keys import format_public_key
+
+    office, public = _own_agency(home, agency), format_public_key(find_public_key(key))
+    write_home_store(home, lambda tx: register_officer_key(tx, office, officer, key=public), now=datetime.now(UTC))
+    show_value("public_key", public, form)
+
+
+@keys.command("withdraw")
+def withdraw_key(home: HomeOption, agency: AgencyOption, officer: OfficerOption, form: FormOption = Form.TEXT) -> None:
+    """Withdraw (注销) an officer's key: it signs nothing more at this node."""
+    from federation.node.home_store import write_home_store
+    from federation.node.officers import withdraw_officer_key
+
+    office = _own_agency(home, agency)
+    write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer), now=datetime.now(UTC))
+    show_value("withdrawn", officer, form)
+
+
+def _own_agency(home: Path, agency: str) -> AgencyId:
+    """Raises RuleError: AGENCY_ELSEWHERE when the agency is another node's."""
+    from federation.node.home.keyring import load_identity
+    from federation.protocol.errors import RuleError
+    from federation.protocol.ids import parse_agency_id
+
+    office, node = parse_agency_id(agency), load_identity(home).node
+    if office.node != node:
+        raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {office}")
+    return office

@@ -1,0 +1,431 @@
+"""How a command meets its node: the options that every command of an agency shares, who asks, and how it ends.
+
+A profile is found by `--client FILE`, else by `--agency` in the folder given by `--home`, else by `BRIDGEHEAD_CLIENT`.
+The request id is made here unless it is given, so that a command can be repeated and is done once. A refusal by policy
+is an answer: it goes to stdout with the deciding policy in words, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import Field, dataclass
+from enum import StrEnum
+from functools import wraps
+from inspect import Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar
+
+import typer
+
+from federation.cli import show
+from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
+from federation.protocol.form import replace
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from federation.cli.show import JsonOut
+    from federation.node.home.certificates import AgencyProfile
+    from federation.wire.client import AgencyClient
+    from federation.wire.values import Act, ClientProfile, Ruling
+
+CLIENT_VARIABLE: Final = "BRIDGEHEAD_CLIENT"
+OFFICER_VARIABLE: Final = "BRIDGEHEAD_OFFICER"
+SWITCH_SECONDS: Final = 0.0002
+"""How long one thread keeps the interpreter. The loop gives it up at each signature and each read; with Python's 5 ms
+the log's writer would then hold it for 5 ms every time, and a message would take twenty instead of three."""
+_WHO: Final = "Who asks, and why"
+_AGENCIES_TOLD: Final = 6
+
+T = TypeVar("T")
+
+
+class Form(StrEnum):
+    """How data is printed: for a person, or as JSON for a program."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Page(Protocol):
+    """One page of a list; an empty `next_page_token` is the only sign of the end."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def next_page_token(self) -> str: ...
+
+
+P = TypeVar("P", bound="Page")
+Q = TypeVar("Q", bound="DataclassInstance")
+
+FormOption = Annotated[Form, typer.Option("-o", "--output", help="text for people, json for programs.")]
+ClientOption = Annotated[
+    Path | None,
+    typer.Option("--client", help=f"The agency's profile.toml (or {CLIENT_VARIABLE}).", rich_help_panel=_WHO),
+]
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", help="With --agency: a folder with federation.json or a node's home.", rich_help_panel=_WHO),
+]
+AgencyOption = Annotated[
+    str | None, typer.Option("--agency", help="Such as zhejiang/330822/service-hall.", rich_help_panel=_WHO)
+]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.5, max=600, help="Seconds.", rich_help_panel=_WHO)]
+OfficerOption = Annotated[
+    str,
+    typer.Option("--officer", envvar=OFFICER_VARIABLE, help="The officer's pseudonym.", rich_help_panel=_WHO),
+]
+_PurposeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--purpose", help="Such as permit.check or lookup.missing_person (that of the step).", rich_help_panel=_WHO
+    ),
+]
+FunctionOption = Annotated[
+    str | None, typer.Option("--function", help="F01 to F23 (that of the purpose).", rich_help_panel=_WHO)
+]
+RequestOption = Annotated[
+    str | None, typer.Option("--request-id", help="A UUID: the same one is done once.", rich_help_panel=_WHO)
+]
+FullOption = Annotated[bool, typer.Option("--full", help="Do not mask citizen numbers and days of birth.")]
+PageSize = Annotated[int, typer.Option("--page-size", min=1, max=1000, help="How many at once.")]
+PageToken = Annotated[str, typer.Option("--page-token", help="Where the page before ended.")]
+IdentityOption = Annotated[
+    bool, typer.Option("--identity-checked", help="I have checked that it is the person who asks (已核对本人).")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which part of a list is wanted."""
+
+    size: int
+    token: str
+    everything: bool
+
+
+def open_paging(
+    *,
+    page_size: PageSize = 100,
+    page_token: PageToken = "",
+    everything: Annotated[bool, typer.Option("--all", help="Every page.")] = False,
+) -> Paging:
+    """The part of a list that the options name."""
+    return Paging(page_size, page_token, everything)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """One agency's desk: its profile, who sits there, why, and under which request id."""
+
+    profile: AgencyProfile
+    officer: str
+    request_id: str
+    purpose: str | None = None
+    function: str | None = None
+    timeout_seconds: float = 30.0
+    form: Form = Form.TEXT
+
+    def act(self, purpose: str, function: str) -> Act:
+        """Who acts and what for: the purpose and function that are usual for the step unless others were given."""
+        from federation.wire.values import Act
+
+        return Act(
+            request_id=self.request_id,
+            purpose=self.purpose or purpose,
+            function=self.function or function,
+            officer=self.officer,
+        )
+
+    def ask(self, question: Callable[[AgencyClient], Awaitable[T]], *, changes: bool = True) -> T:
+        """Asks the agency's own node, over one connection.
+
+        Raises:
+            UnavailableError: when the question `changes` something, its `request_id` is the one to repeat it with.
+            BridgeheadError: as the node answered.
+        """
+        try:
+            return asyncio.run(ask_node(self.profile, question, timeout_seconds=self.timeout_seconds))
+        except UnavailableError as error:
+            if changes:
+                error.facts.setdefault("request_id", self.request_id)
+            raise
+
+    def read(
+        self, ask: Callable[[AgencyClient, Q], Awaitable[P]], query: Q, paging: Paging, *, items: str = "lines"
+    ) -> P:
+        """Reads one page of a list, or every page as one, in which `items` are all of them.
+
+        Raises:
+            BridgeheadError: as the node answered.
+        """
+
+        async def read(client: AgencyClient) -> P:
+            page = await ask(client, replace(query, page_size=paging.size, page_token=paging.token))
+            while paging.everything and page.next_page_token:
+                more = await ask(client, replace(query, page_size=paging.size, page_token=page.next_page_token))
+                found = (*getattr(page, items), *getattr(more, items))
+                page = replace(page, **{items: found, "next_page_token": more.next_page_token})
+            return page
+
+        return self.ask(read, changes=False)
+
+    def show(  # what an answer comes to, in one place
+        self,
+        answer: object,
+        lines: Iterable[str] = (),
+        *,
+        told: Mapping[str, JsonOut] | None = None,
+        full: bool = False,
+        notes: Iterable[str] = (),
+        steps: Iterable[str] = (),
+        code: int = 0,
+    ) -> None:
+        """Shows an answer in the form that was asked for and ends the command; policy's no is shown as such, code 1.
+
+        Args:
+            answer: what the node answered.
+            lines: it for a person.
+            told: what goes over the answer's own fields as JSON.
+            full: whether persons are shown unmasked.
+            notes: talk for a person.
+            steps: what to do next, whatever the form.
+            code: the exit code when policy did not refuse.
+
+        Raises:
+            typer.Exit: for another code than 0.
+        """
+        ruling: Ruling | None = getattr(answer, "decision", None)
+        refused = ruling is not None and not ruling.allowed
+        if self.form is Form.JSON:
+            show.show_json({"request_id": self.request_id, **show.object_of(answer, full=full), **(told or {})})
+        else:
+            show.show_lines(show.decision_lines(ruling) if ruling is not None and refused else lines)
+            for note in () if refused else notes:
+                show.say(note)
+        for step in steps:
+            show.say(f"  -> {step}")
+        end(max(code, 1) if refused else code)
+
+    def show_page(
+        self,
+        page: Page,
+        lines: Iterable[str] = (),
+        *,
+        items: str = "lines",
+        noun: str = "in all",
+        told: Mapping[str, JsonOut] | None = None,
+    ) -> None:
+        """Shows a page of a list: how many there are, and where the next page begins.
+
+        Raises:
+            typer.Exit: when policy refused.
+        """
+        count = len(getattr(page, items))
+        self.show(page, lines, told=told, notes=(f"共 {count} 条 | {count} {noun}", *more_notes(page.next_page_token)))
+
+    def refuse(self, ruling: Ruling) -> None:
+        """Shows policy's no alone.
+
+        Raises:
+            typer.Exit: 1.
+        """
+        if self.form is Form.JSON:
+            show.show_json({"request_id": self.request_id, "decision": show.to_json(ruling)})
+        else:
+            show.show_lines(show.decision_lines(ruling))
+        end(1)
+
+
+def more_notes(next_page_token: str) -> Sequence[str]:
+    """Says that there are more, if so, and how they are read."""
+    return (f"还有:加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
+
+
+def show_value(name: str, text: str, form: Form) -> None:
+    """Prints the one value that a command answers with: bare for a person or a pipe, named in an object as JSON."""
+    if form is Form.JSON:
+        show.show_json({name: text})
+    else:
+        print(text)
+
+
+def end(code: int) -> None:
+    """Ends the command with that exit code.
+
+    Raises:
+        typer.Exit: for another code than 0.
+    """
+    if code:
+        raise typer.Exit(code)
+
+
+def read_line(text: str) -> str:
+    """What was typed, or the next line of stdin for `-`, so that it need not stand in the shell's history."""
+    return (sys.stdin.readline() if text == "-" else text).strip()
+
+
+def run_loop(main: Coroutine[None, None, T]) -> T:
+    """Runs a coroutine to its end: on uvloop where it is installed, on the standard loop elsewhere."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+def client_profile(profile: AgencyProfile) -> ClientProfile:
+    """How the agency of a profile connects to its node."""
+    from federation.wire.values import ClientProfile, TlsFiles
+
+    return ClientProfile(
+        address=profile.agency_addr,
+        tls=TlsFiles(certificate=profile.cert, key=profile.key),
+        authority=profile.ca,
+        server_name=profile.server_name,
+    )
+
+
+async def ask_node(
+    profile: AgencyProfile, question: Callable[[AgencyClient], Awaitable[T]], *, timeout_seconds: float
+) -> T:
+    """Opens a connection with the profile, asks, closes it.
+
+    Raises:
+        BridgeheadError: as the node answered; UnavailableError when it was not reached.
+    """
+    from federation.wire.client import AgencyClient
+
+    client = AgencyClient(client_profile(profile), timeout_seconds=timeout_seconds)
+    try:
+        return await question(client)
+    finally:
+        await client.close()
+
+
+def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyProfile:
+    """Finds the profile that the options, or else the environment, name.
+
+    Raises:
+        typer.BadParameter: when nothing names one.
+        NotFoundError: AGENCY_PROFILE naming the agencies that there are; FEDERATION_FILE; FILE_MISSING.
+        MalformedError: as `load_profile` and `load_federation_file`.
+    """
+    from federation.node.home.certificates import load_profile
+
+    if client is None and agency is not None:
+        client = _profile_in(home, agency)
+    if client is None and os.environ.get(CLIENT_VARIABLE):
+        client = Path(os.environ[CLIENT_VARIABLE])
+    if client is None:
+        raise typer.BadParameter(
+            f"no agency named: give --client FILE, set {CLIENT_VARIABLE}, or give --agency (with --home)"
+        )
+    return load_profile(client / "profile.toml" if client.is_dir() else client)
+
+
+def profiles_in(home: Path) -> dict[str, Path]:
+    """The profiles that a folder knows, by agency: those of its federation.json, or those of a node's home.
+
+    Raises:
+        NotFoundError: FEDERATION_FILE when the folder is neither.
+        MalformedError: as `load_federation_file`.
+    """
+    from federation.cli.federation_file import FEDERATION_FILE, load_federation_file
+    from federation.node.home.certificates import PROFILE_FILE, load_profile
+
+    if (home / FEDERATION_FILE).is_file():
+        profiles = load_federation_file(home / FEDERATION_FILE).profiles
+        return {str(agency): path for agency, path in profiles.items()}
+    found = sorted(home.glob(f"clients/*/{PROFILE_FILE}"))
+    if not found:
+        raise NotFoundError("FEDERATION_FILE", f"expected {FEDERATION_FILE} or a node's home in {home}", home=str(home))
+    return {str(load_profile(path).agency): path for path in found}
+
+
+def open_desk(
+    *,
+    client: ClientOption = None,
+    home: HomeOption = Path(".demo"),
+    agency: AgencyOption = None,
+    officer: OfficerOption = "clerk",
+    purpose: _PurposeOption = None,
+    function: FunctionOption = None,
+    request_id: RequestOption = None,
+    timeout: TimeoutOption = 30.0,
+    form: FormOption = Form.TEXT,
+) -> Desk:
+    """Opens a desk with the options that every command of an agency shares.
+
+    Raises:
+        MalformedError: REQUEST_ID when it is no UUID.
+        BridgeheadError, typer.BadParameter: as `find_profile`.
+    """
+    return Desk(
+        profile=find_profile(client, home, agency),
+        officer=officer,
+        request_id=_parse_request_id(request_id) if request_id else str(uuid.uuid4()),
+        purpose=purpose,
+        function=function,
+        timeout_seconds=timeout,
+        form=form,
+    )
+
+
+_SHARED: Final[Mapping[str, Callable[..., object]]] = {"desk": open_desk, "paging": open_paging}
+
+
+def agency_command(
+    app: typer.Typer, name: str, **shared: Callable[..., object]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds a command whose parameters `desk` and `paging`, if it has them, stand for the options that make them.
+
+    Other parameters that are `shared` stand for the options of what makes their value, in the same way.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = signature(command, eval_str=True).parameters
+        makers = {each: maker for each, maker in {**_SHARED, **shared}.items() if each in own}
+        options = {each: signature(maker, eval_str=True).parameters for each, maker in makers.items()}
+
+        @wraps(command)
+        def gathered(**given: object) -> None:
+            made = {
+                each: maker(**{option: given.pop(option) for option in options[each]}) for each, maker in makers.items()
+            }
+            command(**made, **given)
+
+        parameters = [each for each in own.values() if each.name not in makers]
+        for each in makers:
+            parameters += options[each].values()
+        parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in parameters]
+        gathered.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # where typer finds the options
+        gathered.__annotations__ = {each.name: each.annotation for each in parameters}
+        app.command(name)(gathered)
+        return command
+
+    return decorate
+
+
+def _parse_request_id(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        raise MalformedError("REQUEST_ID", f"expected --request-id to be a UUID, got {text!r:.40}") from error
+
+
+def _profile_in(home: Path, agency: str) -> Path:
+    from federation.protocol.ids import parse_agency_id
+
+    wanted, known = str(parse_agency_id(agency)), profiles_in(home)
+    if wanted not in known:
+        near = [name for name in known if name.startswith(wanted.partition("/")[0])] or list(known)
+        told = ", ".join(near[:_AGENCIES_TOLD]) + (", ..." if len(near) > _AGENCIES_TOLD else "")
+        raise NotFoundError("AGENCY_PROFILE", f"{home} has no profile of {wanted}; it has {told or 'none'}")
+    return known[wanted]

@@ -1,0 +1,355 @@
+"""`bridgehead oversight`: what the leaders of a police office sign, review and are told of (监督).
+
+Whoever signs does so with their own registered key (`--key`, as for `lookup fetch`) and names themselves (`--officer`);
+the node is given the signature only. Nobody who was asked about is named. Every reading is recorded at the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from federation.cli.options import Desk, Form, Paging, agency_command, ask_node
+from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
+from federation.cli.words import AWAITED, OVERDUE, word, word_of
+from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.review import SampleFinding
+from federation.domain.lookup.watch import FlagKind
+from federation.protocol.errors import UnavailableError
+from federation.protocol.form import replace
+
+if TYPE_CHECKING:
+    from federation.domain.lookup.digest import Digest, DigestLine
+    from federation.domain.lookup.reading import KeptReading
+    from federation.domain.lookup.review import SampleItem
+    from federation.domain.lookup.watch import RaisedFlag
+    from federation.wire.client import AgencyClient
+    from federation.wire.lookups.oversight.values import News, NoticeState
+    from federation.wire.values import Act
+
+app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
+
+RECONNECT_SECONDS: Final = 2.0
+"""How long until a lost connection is tried again."""
+
+CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
+KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key (本人密钥).")]
+DayOption = Annotated[str | None, typer.Option("--day", help="YYYY-MM-DD in China; today.")]
+
+
+@agency_command(app, "countersign")
+def countersign(
+    desk: Desk,
+    case_id: CaseArgument,
+    key: KeyOption,
+    bulk: Annotated[
+        bool, typer.Option("--bulk", help="For look-ups beyond the case's quota; the leader and a second person sign.")
+    ] = False,
+) -> None:
+    """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.case import parse_case_id
+    from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
+    from federation.wire.lookups.oversight.values import CountersignQuestion
+
+    signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
+    question, act = CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk), _act(desk)
+    answer = desk.ask(lambda client: client.oversight.countersign(act, question))
+    names = ", ".join(answer.signers)
+    if answer.complete:
+        desk.show(answer, (f"案件 case {case_id} 已会签 countersigned: {names}",))
+        return
+    line = f"案件 case {case_id} 已签 signed: {names}; 待第二人签字 a second person's signature is awaited"
+    again = f"bridgehead oversight countersign {case_id} --bulk --key FILE"
+    desk.show(answer, (line,), notes=(f"请第二人执行 | next, a second person: {again}",))
+
+
+@agency_command(app, "notices")
+def notices(desk: Desk, paging: Paging) -> None:
+    """List (紧急查询) the cases opened without a letter and their reviews: overdue ones first."""
+    from federation.wire.lookups.oversight.values import PageQuery
+
+    act, agency = _act(desk), desk.profile.agency
+    page = desk.read(
+        lambda client, asked: client.oversight.list_notices(act, asked, agency=agency), PageQuery(), paging,
+        items="notices",
+    )  # fmt: skip
+    desk.show_page(page, notice_lines(page.notices), items="notices")
+
+
+@agency_command(app, "review")
+def review(
+    desk: Desk,
+    case_id: CaseArgument,
+    finding: Annotated[Finding, typer.Option("--finding", help="justified or unjustified.")],
+    key: KeyOption,
+    words: Annotated[str, typer.Option("--words", help="Why; an unjustified case is not closed without.")] = "",
+) -> None:
+    """Review (审查) a case that was opened without a letter; its leader does, by the next working day."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.break_glass import review_bytes
+    from federation.domain.lookup.case import parse_case_id
+    from federation.domain.lookup.review import verify_words
+    from federation.wire.lookups.oversight.values import ReviewQuestion
+
+    text, agency, act = verify_words(words), desk.profile.agency, _act(desk)
+    signed = review_bytes(parse_case_id(case_id), agency, finding=finding, words=text)
+    question = ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
+    state = desk.ask(lambda client: client.oversight.review(act, question, agency=agency))
+    desk.show(state, notice_lines([state]))
+
+
+@agency_command(app, "flags")
+def flags(
+    desk: Desk,
+    paging: Paging,
+    by: Annotated[str | None, typer.Option("--by", help="Only of this officer's look-ups.")] = None,
+    kind: Annotated[FlagKind | None, typer.Option("--kind", help="Only of this kind.")] = None,
+    case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
+) -> None:
+    """List (预警) what the watch flagged, newest first."""
+    from federation.wire.lookups.oversight.values import FlagQuery
+
+    act, query = _act(desk), FlagQuery(officer=by, kind=kind, case_id=case_id)
+    page = desk.read(lambda client, asked: client.oversight.list_flags(act, asked), query, paging, items="flags")
+    desk.show_page(page, flag_lines(page.flags), items="flags")
+
+
+@agency_command(app, "digest")
+def digest(
+    desk: Desk,
+    of: Annotated[str | None, typer.Option("--of", help="Whose day, when it is not your own; needs --key.")] = None,
+    day: DayOption = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The file of your own key, to read another's day.")] = None,
+) -> None:
+    """Read (每日回执) the look-ups of a day: "you asked about these"."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.digest import digest_bytes
+    from federation.wire.lookups.oversight.values import DigestQuestion
+
+    act, question = _act(desk), DigestQuestion(officer=of, day=_day(day))
+    if of is not None and of != desk.officer:
+        if key is None:
+            raise typer.BadParameter("a leader who reads somebody else's day signs for it: give --key FILE")
+        found = question.day or china_today()
+        signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.officer)
+        question = DigestQuestion(officer=of, day=found, signature=sign(key, signed))
+    answer = desk.ask(lambda client: client.oversight.get_digest(act, question), changes=False)
+    desk.show(answer, digest_lines(answer))
+
+
+@agency_command(app, "sample")
+def sample(
+    desk: Desk,
+    paging: Paging,
+    with_reviewed: Annotated[bool, typer.Option("--reviewed", help="The reviewed ones too.")] = False,
+) -> None:
+    """List (抽查) the look-ups that chance picked for review by somebody else, oldest first."""
+    from federation.wire.lookups.oversight.values import SampleQuery
+
+    act, query = _act(desk), SampleQuery(with_reviewed=with_reviewed)
+    page = desk.read(lambda client, asked: client.oversight.list_sample(act, asked), query, paging, items="items")
+    desk.show_page(page, sample_lines(page.items), items="items")
+
+
+@agency_command(app, "reviewed")
+def reviewed(
+    desk: Desk,
+    lookup_id: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As `oversight sample` shows it.")],
+    finding: Annotated[SampleFinding, typer.Option("--finding", help="lawful or doubtful.")],
+    words: Annotated[str, typer.Option("--words", help="What was checked, and against what.")],
+    key: KeyOption,
+) -> None:
+    """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.review import sample_review_bytes, verify_words
+    from federation.protocol.ids import parse_message_id
+    from federation.wire.lookups.oversight.values import SampleReviewQuestion
+
+    text, known, act = verify_words(words), parse_message_id(lookup_id), _act(desk)
+    signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
+    question = SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=sign(key, signed))
+    item = desk.ask(lambda client: client.oversight.review_sample(act, question))
+    desk.show(item, sample_lines([item]))
+
+
+@agency_command(app, "readings")
+def readings(
+    desk: Desk,
+    paging: Paging,
+    case_id: Annotated[str | None, typer.Option("--case", help="Only in this case; a leader names it.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Only by this officer.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The file of the leader's own key; none for audit.")] = None,
+) -> None:
+    """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
+    from federation.cli.officers import sign
+    from federation.domain.lookup.case import parse_case_id
+    from federation.domain.lookup.reading import readings_bytes
+    from federation.wire.lookups.oversight.values import ReadingQuery
+
+    act, query = _act(desk), ReadingQuery(case_id=case_id, officer=by)
+    if key is not None:
+        signed = readings_bytes(desk.profile.agency, parse_case_id(case_id or ""), reader=desk.officer)
+        query = replace(query, signature=sign(key, signed))
+    page = desk.read(lambda client, asked: client.oversight.list_readings(act, asked), query, paging, items="readings")
+    desk.show_page(page, reading_lines(page.readings), items="readings")
+
+
+@agency_command(app, "watch")
+def watch(
+    desk: Desk,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")] = None,
+    after: Annotated[str, typer.Option("--after", help="The last token that was told: go on behind it.")] = "",
+) -> None:
+    """Be told (值班提醒) of each notice and flag at once, until Ctrl-C; open notices first. JSON: one object a line."""
+    act, left = _act(desk), count
+
+    def told(news: News) -> bool:
+        nonlocal left
+        _print_news(desk, news)
+        left = left - 1 if left is not None else None
+        return left != 0
+
+    try:
+        asyncio.run(_follow(desk, act, after, told))
+    except KeyboardInterrupt:
+        say("已停止 | stopped")
+
+
+async def _follow(desk: Desk, act: Act, after: str, told: Callable[[News], bool]) -> None:
+    """Tells each piece of news until `told` says that it is enough, across lost connections, without a gap.
+
+    Raises:
+        BridgeheadError: as the node answered; UnavailableError when it was not reached the first time.
+    """
+    place, reached = after, False
+
+    async def read(client: AgencyClient) -> bool:
+        """Whether to go on when the stream has ended."""
+        nonlocal place, reached
+        await client.get_status()
+        reached = True
+        async with aclosing(client.oversight.watch(act, place, agency=desk.profile.agency)) as stream:
+            async for news in stream:
+                place = news.token or place
+                if not told(news):
+                    return False
+        return True
+
+    while True:
+        try:
+            if not await ask_node(desk.profile, read, timeout_seconds=desk.timeout_seconds):
+                return
+        except UnavailableError:
+            if not reached:
+                raise
+        say("连接中断,正在重连 | the connection was lost; trying again")
+        await asyncio.sleep(RECONNECT_SECONDS)
+
+
+def _print_news(desk: Desk, news: News) -> None:
+    from json import dumps
+
+    if desk.form is Form.JSON:
+        print(dumps(to_json(news), ensure_ascii=False), flush=True)
+    else:
+        show_lines(news_lines(news))
+
+
+def notice_lines(states: Sequence[NoticeState]) -> Iterator[str]:
+    """The notices, one a line, in the order in which they are to be looked at."""
+    return table(
+        states,
+        ("case_id", lambda one: one.notice.case_id),
+        ("open_time", lambda one: local_time(one.notice.opened)),
+        ("officer", lambda one: one.notice.officer),
+        ("leader", lambda one: one.notice.leader),
+        ("due", lambda one: one.notice.due.isoformat()),
+        ("state", _notice_state),
+        ("words", lambda one: one.notice.words),
+    )
+
+
+def flag_lines(raised: Iterable[RaisedFlag]) -> Iterator[str]:
+    """The flags, newest first: one line each and the sentence of each language below."""
+    for one in raised:
+        yield f"{local_time(one.time)}  {word(one.flag.kind)}  {one.agency}  {one.flag.officer}  {one.flag.case_id}"
+        yield f"  {one.flag.sentence_zh} | {one.flag.sentence_en}  ({one.flag.lookup_id})"
+
+
+def digest_lines(found: Digest) -> Iterator[str]:
+    """An officer's day, for the officer to check."""
+    yield f"{found.day} {found.officer}:当日查询 {len(found.lines)} 次,如非本人操作请立即报告"
+    yield f"{found.day} {found.officer}: you asked about these {len(found.lines)}; report at once what was not you"
+    if found.lines:
+        yield from align(
+            [
+                (f"{line.time.astimezone(CHINA):%H:%M}", line.case_id, line.person, _outcomes(line), line.lookup_id)
+                for line in found.lines
+            ]
+        )
+
+
+def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
+    """The look-ups that chance picked, one a line, oldest first."""
+
+    def state(item: SampleItem) -> str:
+        if item.review is not None:
+            return f"{word(item.review.finding)}  {item.review.reviewer}: {item.review.words}"
+        return OVERDUE if item.overdue else "待复核 waiting"
+
+    return table(items, "lookup_id", "time", "officer", "case_id", "purpose", "person", "due", ("state", state))
+
+
+def reading_lines(found: Sequence[KeptReading]) -> Iterator[str]:
+    """Who read what, one a line, newest first; the names of fields, never a value."""
+
+    def what(one: KeptReading) -> str:
+        return f"{one.node}: {', '.join(sorted(one.fields))}" if one.fields else one.about
+
+    return table(
+        found, "time", "agency", "officer", ("read", lambda one: word(one.kind)), "case_id", "lookup_id", ("what", what)
+    )
+
+
+def news_lines(news: News) -> Iterator[str]:
+    """One piece of news: a notice with its day of review, or a flag."""
+    if news.notice is not None:
+        notice = news.notice.notice
+        yield (
+            f"{local_time(notice.opened)}  {word(FlagKind.BREAK_GLASS)}  {notice.case_id}  {notice.officer}  "
+            f"领导 leader {notice.leader}  期限 due {notice.due}  {_notice_state(news.notice)}"
+        )
+    if news.flag is not None:
+        yield from flag_lines([news.flag])
+
+
+def _notice_state(state: NoticeState) -> str:
+    return OVERDUE if state.overdue else word(state.notice.finding)
+
+
+def _outcomes(line: DigestLine) -> str:
+    return ", ".join(
+        f"{word_of('NodeName', node).partition(' ')[0]} {word(outcome) if outcome is not None else AWAITED}"
+        for node, outcome in line.outcomes.items()
+    )
+
+
+def _act(desk: Desk) -> Act:
+    """Who acts; what for is the office's own oversight, under the function that look-ups belong to."""
+    from federation.domain.lookup_policy import LOOKUP_FUNCTION
+
+    return desk.act("lookup.oversight", LOOKUP_FUNCTION)
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"expected --day as YYYY-MM-DD, got {text!r:.20}") from error

@@ -1,0 +1,477 @@
+"""`bridgehead permit`: what a clerk does with residence permits (居住证), at the agency's own node.
+
+The citizen number and day of birth are masked unless `--full` is given. A refusal by policy is an answer: it is shown
+with the deciding policy and what would make it lawful, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import date
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from federation.cli import rows, words
+from federation.cli.options import Desk, FullOption, Paging, agency_command
+from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
+from federation.cli.show import align, card, china_today, progress, say, to_json
+from federation.domain.citizen_number import Sex
+from federation.domain.permit import Ground, Paper, PermitStatus, RevokeReason, derive_status, parse_permit_urn
+from federation.domain.recognition import RecognitionMode, RecognitionOutcome
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.ids import Realm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.cli.imports import Kept, Tally
+    from federation.cli.show import JsonOut
+    from federation.domain.permit import PermitApplication
+    from federation.domain.permit_item import PermitItem
+    from federation.domain.permit_policy import PermitPurpose
+    from federation.protocol.ids import AgencyId
+    from federation.wire.client import AgencyClient
+    from federation.wire.values import Act, PermitAnswer, PermitImport, RecognitionLink
+
+app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (居住证).")
+
+UrnArgument = Annotated[str, typer.Argument(metavar="URN", help="Such as urn:permit:330822:2026:000001.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="With --synthetic: the same people again.")]
+PermitStep = Callable[["AgencyClient", "Act"], Awaitable["PermitAnswer"]]
+_DRAWS_FOR_ONE: Final = 2000
+"""How many people are invented at most until one fits."""
+
+
+# ---- an application, from options or a row
+
+
+def _sex_in(found: Found) -> Sex:
+    return Sex.MALE if int(str(found["citizen_number"])[16]) % 2 else Sex.FEMALE
+
+
+def _birth_in(found: Found) -> date:
+    number = str(found["citizen_number"])
+    try:
+        return date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError as error:
+        raise UnreadableError("a possible day of birth in it", field="citizen_number") from error
+
+
+def _application(**found: object) -> PermitApplication:
+    from federation.domain.permit import Holder, PermitApplication
+
+    names = ("sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division",
+             "household_address")  # fmt: skip
+    holder = Holder(name=found.pop("holder_name"), **{name: found.pop(name) for name in names})  # type: ignore[arg-type]
+    return PermitApplication(holder=holder, **found)  # type: ignore[arg-type]  # as the fields below read them
+
+
+def _import(*, issue_date: date | None, urn: str | None, **found: object) -> PermitImport:
+    from federation.domain.permit import PermitUrn
+    from federation.wire.values import PermitImport
+
+    return PermitImport(application=_application(**found), issue_date=issue_date, urn=PermitUrn(urn) if urn else None)
+
+
+_NOTHING: Final = usually(None)
+_FIELDS: Final = {
+    "holder_name": Field(read=rows.text(100), option="--name", help="姓名."),
+    "citizen_number": Field(read=rows.number, option="--citizen-number", help="公民身份号码, 18 characters."),
+    "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="性别 (as the number says)."),
+    "ethnicity": Field(read=rows.text(30), option="--ethnicity", help="民族, e.g. 汉."),
+    "birth_date": Field(read=rows.day, usual=_birth_in, option="--birth-date", help="出生日期 (as the number says)."),
+    "photo_digest": Field(read=rows.digest, usual=_NOTHING, option="--photo-digest", help="照片摘要: SHA-256 in hex."),
+    "household_division": Field(read=rows.division, option="--household", help="户籍地, six digits."),
+    "household_address": Field(read=rows.text(200), option="--household-address", help="户籍地址."),
+    "residence_division": Field(read=rows.division, option="--residence", help="居住地 (the agency's county)."),
+    "residence_address": Field(read=rows.text(200), option="--residence-address", help="居住地址."),
+    "work_division": Field(read=rows.division, usual=_NOTHING, option="--work", help="工作地, six digits."),
+    "issuer": Field(read=rows.text(100), option="--issuer", help="签发机关 (the county's police)."),
+    "ground": Field(read=rows.one_of(Ground), option="--ground", kind=Ground, help="居住事由: 就业, 住所, 就读."),
+    "residence_since": Field(read=rows.day, option="--since", help="居住起始日, e.g. 2026-01-05."),
+    "apply_date": Field(read=rows.day, option="--applied", help="申请日期 (today)."),
+    "accept_date": Field(read=rows.day, option="--accepted", help="受理日期 (today)."),
+    "papers": Field(
+        read=rows.some_of(Paper), usual=usually(frozenset()), option="--paper", kind=list[Paper],
+        help=f"提交材料; repeat for each: {', '.join(Paper)}.",
+    ),
+    "guardian": Field(read=rows.yes, usual=usually(False), option="--guardian", kind=bool, help="监护人代办."),
+    "sealed": Field(
+        read=rows.yes, usual=usually(False), option="--sealed", kind=bool,
+        help="封存: leaves the province for nobody.",
+    ),
+}  # fmt: skip
+_ISSUED: Final = {
+    "issue_date": Field(read=rows.day, usual=_NOTHING),
+    "urn": Field(read=rows.parsed(parse_permit_urn, "a permit such as urn:permit:330822:2026:000123"), usual=_NOTHING),
+}
+APPLICATIONS: Final = Sheet(fields=_FIELDS, labels=words.PERMIT_FIELDS, make=_application, reason="APPLICATION")
+IMPORTS: Final = Sheet(fields={**_FIELDS, **_ISSUED}, labels=words.PERMIT_FIELDS, make=_import, reason="APPLICATION")
+"""A row of an older register; the last two fields are of a permit that was issued before."""
+
+
+def find_doubts(application: PermitApplication) -> Iterator[str]:
+    """Finds what a person should look at; none of it is wrong for certain."""
+    from federation.domain.division import find_division
+
+    holder = application.holder
+    divisions = {
+        "household_division": holder.household_division,
+        "residence_division": application.residence_division,
+        "work_division": application.work_division,
+    }
+    for name, code in divisions.items():
+        if code is not None and find_division(code) is None:
+            label = words.PERMIT_FIELDS[name]
+            yield f"{name} {code}: {label}不在已知的边界县之列 | not one of the border counties known here"
+    if holder.birth_date.isoformat().replace("-", "") != holder.citizen_number[6:14]:
+        yield "birth_date: 出生日期与号码不符,请核对 | not the one in the citizen number"
+    if (int(holder.citizen_number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
+        yield "sex: 性别与号码不符,请核对 | not the one in the citizen number"
+
+
+def judge_import(row: PermitImport, *, realm: Realm, today: date) -> str | None:
+    """Judges a row as its node would, as far as that needs no node; returns its name if it has one.
+
+    Raises:
+        MalformedError, RuleError: as `parse_citizen_number` and `register_permit`.
+    """
+    from federation.domain.citizen_number import parse_citizen_number
+    from federation.domain.permit import format_permit_urn, register_permit
+
+    application, issued = row.application, row.issue_date or today
+    parse_citizen_number(application.holder.citizen_number, realm, today=today)
+    if issued > today:
+        raise MalformedError("ISSUE_DATE", f"expected a day of issue up to {today}, got {issued}")
+    urn = row.urn or format_permit_urn(application.residence_division, issued.year, serial="0")
+    register_permit(application, urn, today=issued)
+    return row.urn
+
+
+def invent_applications(agency: AgencyId, *, seed: int, today: date) -> Iterator[PermitApplication]:
+    """Yields applications of invented people in the agency's own county, as many as are taken.
+
+    Raises:
+        RuleError: SYNTHETIC_COUNTY when the county has no border, SYNTHETIC_NODE.
+    """
+    from federation.domain.division import border_counties
+    from federation.domain.synthetic import synthetic_applications
+
+    if agency.county not in border_counties(agency.node):
+        told = f"invented people live in border counties only; {agency.county} of {agency.node} is none"
+        raise RuleError("SYNTHETIC_COUNTY", told)
+    for application in synthetic_applications(agency.node, 10**9, seed=seed, today=today):
+        if application.residence_division == agency.county:
+            yield application
+
+
+def invent_one(agency: AgencyId, *, household: str | None, seed: int, today: date) -> PermitApplication:
+    """One adult whose record may be shared, from a given household county or from anywhere.
+
+    Raises:
+        RuleError: SYNTHETIC_COUNTY when nobody from there moves here.
+    """
+    for application in islice(invent_applications(agency, seed=seed, today=today), _DRAWS_FOR_ONE):
+        fits = household is None or application.holder.household_division == household
+        if fits and not application.sealed and not application.guardian:
+            return application
+    raise RuleError("SYNTHETIC_COUNTY", f"no invented person from {household} moves to {agency.county}")
+
+
+# ---- what is shown
+
+
+def standing(item: PermitItem, today: date) -> PermitStatus:
+    """Where a permit stands on a day, as far as the released fields tell."""
+    return derive_status(item.status, item.endorsed_until, today=today) if item.endorsed_until else item.status
+
+
+def permit_object(item: PermitItem, *, full: bool, today: date) -> dict[str, JsonOut]:
+    """A permit as JSON: the fields that were released, by name, and as `standing` what its status means today."""
+    found = {name: value for name in words.PERMIT_FIELDS if (value := getattr(item, name, None)) is not None}
+    shown = to_json(found, full=full)
+    return {"standing": standing(item, today).value, **(shown if isinstance(shown, dict) else {})}
+
+
+def permit_lines(item: PermitItem | None, *, full: bool, today: date) -> Iterator[str]:
+    """A permit for a clerk, one field a line."""
+    if item is not None:
+        shown = permit_object(item, full=full, today=today)
+        status = shown.pop("standing")
+        yield from card({**shown, "status": status}, enum="PermitStatus")
+
+
+def link_lines(links: Sequence[RecognitionLink]) -> Iterator[str]:
+    """What the other side decided about a permit, or this side about the other's, one decision a line."""
+    for link in links:
+        outcome = words.word_of("RecognitionOutcome", link.outcome)
+        yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome}"
+
+
+def list_lines(items: Sequence[PermitItem], *, today: date) -> Iterator[str]:
+    """Permits for a clerk, one a line under a heading."""
+    from federation.domain.division import format_division_path
+
+    def place(code: str | None) -> str:
+        return f"{code} {format_division_path(code)}".rstrip() if code else "-"
+
+    heads = [words.label(each) for each in ("urn", "status", "holder_name", "household_division", "endorsed_until")]
+    cells = [
+        [
+            item.urn,
+            words.word(standing(item, today)),
+            item.holder_name or "-",
+            place(item.household_division),
+            item.endorsed_until.isoformat() if item.endorsed_until else "-",
+        ]
+        for item in items
+    ]
+    return align([heads, *cells]) if cells else iter(())
+
+
+# ---- commands
+
+
+@agency_command(app, "register", texts=APPLICATIONS.options(
+    "The application (申请)", file="JSON or TOML with these fields; - is JSON on stdin."
+))  # fmt: skip
+def register(
+    desk: Desk,
+    texts: Texts,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="Invent a person (from --household).")] = False,
+    seed: SeedOption = None,
+    full: FullOption = False,
+) -> None:
+    """Register (登记) a permit; it goes to the entitled provinces by itself."""
+    if synthetic:
+        dice = uuid.UUID(desk.request_id).int if seed is None else seed  # a repeat of the request is the same person
+        application = invent_one(
+            desk.profile.agency, household=texts.get("household_division"), seed=dice, today=china_today()
+        )
+    else:
+        application = APPLICATIONS.parse(_with_the_usual(desk, texts))
+    for doubt in find_doubts(application):
+        say(f"请核对 please check: {doubt}")
+    _take_step(desk, lambda client, act: client.register_permit(act, application), full=full)
+
+
+@agency_command(app, "endorse")
+def endorse(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
+    """Endorse (签注) a permit for the next year."""
+    name = parse_permit_urn(urn)
+    _take_step(desk, lambda client, act: client.endorse_permit(act, name), full=full)
+
+
+@agency_command(app, "suspend")
+def suspend(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
+    """Record (中止使用功能) that a permit was not endorsed in time."""
+    name = parse_permit_urn(urn)
+    _take_step(desk, lambda client, act: client.suspend_permit(act, name), full=full)
+
+
+@agency_command(app, "restore")
+def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
+    """Restore (恢复) a suspended permit by a late endorsement; the years count anew."""
+    name = parse_permit_urn(urn)
+    _take_step(desk, lambda client, act: client.restore_permit(act, name), full=full)
+
+
+@agency_command(app, "revoke")
+def revoke(
+    desk: Desk,
+    urn: UrnArgument,
+    reason: Annotated[RevokeReason, typer.Option("--reason", help="Why: 已离开, 户口已迁入, 死亡, 骗领, 本人申请.")],
+    full: FullOption = False,
+) -> None:
+    """Revoke (注销) a permit for good."""
+    name = parse_permit_urn(urn)
+    _take_step(desk, lambda client, act: client.revoke_permit(act, name, reason=reason), full=full)
+
+
+@agency_command(app, "recognise")
+def recognise(
+    desk: Desk,
+    urn: UrnArgument,
+    mode: Annotated[RecognitionMode, typer.Option("--mode", help="card: 按证互认, time: 按居住时间互认.")],
+    number: Annotated[str, typer.Option("--number", help="The citizen number of the person at the window.")],
+    full: FullOption = False,
+) -> None:
+    """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
+    from federation.domain.permit_policy import PermitPurpose
+    from federation.wire.values import PermitRecognition
+
+    presented = PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
+    act, today = _act(desk, PermitPurpose.RECOGNITION), china_today()
+    answer = desk.ask(lambda client: client.recognise_permit(act, presented))
+    found, item, lines = answer.recognition, answer.permit, list[str]()
+    if found is not None:
+        shown: dict[str, JsonOut] = {"outcome": words.word(found.outcome), "reason": words.word(found.reason)}
+        lines += card(shown | ({"counted_days": found.counted_days} if found.counted_days else {}))
+        lines += (f"{words.label('service')}  {words.word(service)}" for service in found.services)
+    lines += permit_lines(item, full=full, today=today)
+    permit = permit_object(item, full=full, today=today) if item else None
+    done = found is not None and found.outcome is not RecognitionOutcome.REFUSED
+    desk.show(answer, lines, told={"permit": permit}, code=0 if done else 1)
+
+
+@agency_command(app, "show")
+def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
+    """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
+    name, act = parse_permit_urn(urn), _act(desk, _reading_purpose(desk))
+    _show_permit(desk, desk.ask(lambda client: client.get_permit(act, name), changes=False), full=full)
+
+
+@agency_command(app, "list")
+def list_permits(
+    desk: Desk,
+    paging: Paging,
+    division: Annotated[str | None, typer.Option("--division", help="Only of this county of residence.")] = None,
+    status: Annotated[PermitStatus | None, typer.Option("--status", help="Only those that stand so.")] = None,
+    full: FullOption = False,
+) -> None:
+    """List (列表) the permits that the agency may read."""
+    from federation.wire.values import PermitQuery
+
+    act, query, today = (
+        _act(desk, _reading_purpose(desk)),
+        PermitQuery(residence_division=division, status=status),
+        china_today(),
+    )
+    page = desk.read(lambda client, asked: client.list_permits(act, asked), query, paging, items="permits")
+    permits = [permit_object(item, full=full, today=today) for item in page.permits]
+    desk.show_page(
+        page, list_lines(page.permits, today=today), items="permits", noun="permits", told={"permits": permits}
+    )
+
+
+@agency_command(app, "import")
+def import_permits(
+    desk: Desk,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help="Of the file, e.g. gb18030.")] = "utf-8",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, without the node.")] = False,
+    realm: Annotated[Realm, typer.Option("--realm", help="With --dry-run: whose rules.")] = Realm.DEMO,
+    synthetic: Annotated[int | None, typer.Option("--synthetic", min=1, help="Invent so many people instead.")] = None,
+    seed: SeedOption = None,
+) -> None:
+    """Import (导入) an older register. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
+
+    The heading names the fields, in English or Chinese: holder_name, sex, ethnicity, birth_date, citizen_number,
+    photo_digest, household_division, household_address, residence_division, residence_address, work_division, issuer,
+    ground, residence_since, apply_date, accept_date, papers (apart by ;), guardian, sealed, issue_date, urn.
+    """
+    from federation.cli.imports import Tally, judge_rows, parse_rows, show_tally
+
+    if (file is None) is (synthetic is None):
+        raise typer.BadParameter("give a FILE, or --synthetic N")
+    tally, today = Tally(), china_today()
+    if file is not None:
+        found = rows.read_rows(file, IMPORTS, encoding=encoding)
+        good = parse_rows(found, IMPORTS, tally, doubts=lambda row: find_doubts(row.application))
+    else:
+        dice = uuid.UUID(desk.request_id).int if seed is None else seed
+        good = invent_imports(desk.profile.agency, synthetic or 0, seed=dice, today=today, tally=tally)
+    if dry_run:
+        judge_rows(good, tally, lambda row: judge_import(row, realm=realm, today=today))
+    else:
+        _send(desk, good, tally, total=synthetic or (rows.count_lines(file) if file else None))
+    show_tally(desk, tally, dry_run=dry_run)
+
+
+def invent_imports(
+    agency: AgencyId, count: int, *, seed: int, today: date, tally: Tally
+) -> Iterator[tuple[int, PermitImport]]:
+    """Yields invented permits of the agency's own county; their lines count from 1.
+
+    Raises:
+        RuleError: SYNTHETIC_COUNTY as `invent_applications`.
+    """
+    from federation.wire.values import PermitImport
+
+    for number, application in enumerate(islice(invent_applications(agency, seed=seed, today=today), count), start=1):
+        tally.rows += 1
+        yield number, PermitImport(application=application)
+
+
+async def send_chunk(client: AgencyClient, act: Act, number: int, chunk: Sequence[PermitImport]) -> Sequence[Kept]:
+    """Sends one chunk of an import, whose id is that of the act; a chunk that cannot be read fails row by row.
+
+    Raises:
+        BridgeheadError: the node could judge no row at all.
+    """
+    from federation.wire.values import ImportChunk
+
+    sent = ImportChunk(import_id=act.request_id, chunk=number, rows=tuple(chunk))
+    try:
+        return await client.import_permits(act, sent)
+    except MalformedError as error:
+        return [error] * len(chunk)
+
+
+def _send(desk: Desk, good: Iterator[tuple[int, PermitImport]], tally: Tally, *, total: int | None) -> None:
+    from federation.cli.imports import send_rows
+    from federation.domain.permit_policy import PermitPurpose
+
+    act = _act(desk, PermitPurpose.ADMINISTRATION)
+    with progress("导入 import", total) as bar:
+        desk.ask(
+            lambda client: send_rows(
+                good, tally, lambda number, chunk: send_chunk(client, act, number, chunk),
+                tell=lambda read: bar.update(bar.task_ids[0], completed=read),
+            )
+        )  # fmt: skip
+
+
+def _take_step(desk: Desk, step: PermitStep, *, full: bool) -> None:
+    from federation.domain.permit_policy import PermitPurpose
+
+    act = _act(desk, PermitPurpose.ADMINISTRATION)
+    _show_permit(desk, desk.ask(lambda client: step(client, act)), full=full)
+
+
+def _show_permit(desk: Desk, answer: PermitAnswer, *, full: bool) -> None:
+    item, newer, today = answer.permit, answer.outdated_by, china_today()
+    old = (f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
+    permit = permit_object(item, full=full, today=today) if item else None
+    lines = (*permit_lines(item, full=full, today=today), *link_lines(answer.recognitions))
+    desk.show(answer, lines, told={"permit": permit, "outdated_by": newer or None}, notes=old)
+
+
+def _act(desk: Desk, usual: PermitPurpose) -> Act:
+    """Who acts and what for: the purpose that is usual for the step unless another was given.
+
+    Raises:
+        typer.BadParameter: for a purpose of no known function, when no function was given.
+    """
+    from federation.domain.permit_policy import FUNCTION_OF
+
+    purpose = desk.purpose or usual.value
+    function = desk.function or next((code for known, code in FUNCTION_OF.items() if known == purpose), None)
+    if function is None:
+        raise typer.BadParameter(f"no function is known for {purpose!r:.60}; give --function, or one of these "
+                                 f"purposes: {', '.join(FUNCTION_OF)}")  # fmt: skip
+    return desk.act(purpose, function)
+
+
+def _reading_purpose(desk: Desk) -> PermitPurpose:
+    """Police check, everybody else serves: the two purposes for which other provinces' permits are read."""
+    from federation.domain.permit_policy import PermitPurpose
+
+    return PermitPurpose.CHECK if desk.profile.agency.kind == "police" else PermitPurpose.SERVICE
+
+
+def _with_the_usual(desk: Desk, texts: Texts) -> Texts:
+    """The texts over what is usual at this desk: the own county, its police, today."""
+    from federation.domain.division import find_division
+
+    county, today = desk.profile.agency.county, china_today().isoformat()
+    usual = {"residence_division": county, "apply_date": today, "accept_date": today}
+    filled = {name: text for name, text in usual.items() if not texts.get(name)} | texts
+    division = find_division(filled["residence_division"])
+    if division is not None and not filled.get("issuer"):
+        filled["issuer"] = f"{division.name}公安局"
+    return filled

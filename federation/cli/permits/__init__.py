@@ -1,1 +1,0 @@
-"""What the permit commands read and show: rows of older registers, applications, permits, rulings."""

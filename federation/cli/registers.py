@@ -1,0 +1,253 @@
+"""`bridgehead vehicle|enterprise`: the county's own registers (机动车登记, 经营主体登记).
+
+The police keep the one, the market regulator the other; another province learns of them by a look-up. Registering a
+plate or a USCC that is known already registers its change; the same facts again change nothing. Numbers of persons are
+masked wherever they stand; a keeper that is an organisation is shown.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
+
+import typer
+
+from federation.cli import rows, words
+from federation.cli.imports import Kept, Tally, judge_rows, parse_rows, send_rows, show_tally
+from federation.cli.options import Desk, FullOption, agency_command
+from federation.cli.rows import Field, Sheet, Texts, usually
+from federation.cli.show import card, china_today, progress, to_json
+from federation.domain.dossiers.dossier import DossierKind
+from federation.domain.dossiers.enterprise import Enterprise, EnterpriseStatus, verify_enterprise
+from federation.domain.dossiers.plate import PlateClass, normalise_plate
+from federation.domain.dossiers.register_policy import REGISTER_FUNCTION, REGISTER_PURPOSE
+from federation.domain.dossiers.vehicle import Vehicle, VehicleStatus, verify_vehicle
+from federation.domain.permit import parse_permit_urn
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
+from federation.protocol.ids import Realm
+from federation.wire.agency.registers import (
+    GET_ENTERPRISE,
+    GET_VEHICLE,
+    REGISTER_ENTERPRISES,
+    REGISTER_VEHICLES,
+    KeptVersion,
+)
+from federation.wire.values import Ruling
+
+if TYPE_CHECKING:
+    from federation.wire.agency.registers import RegisteredRow, RegisterReading
+    from federation.wire.client import AgencyClient
+    from federation.wire.values import Act
+
+vehicles = typer.Typer(name="vehicle", no_args_is_help=True, help="Vehicles (机动车) of the own county.")
+enterprises = typer.Typer(name="enterprise", no_args_is_help=True, help="Enterprises (经营主体) of the own county.")
+
+Fact = TypeVar("Fact", Vehicle, Enterprise)
+_PANEL: Final = "The record (登记内容)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Generic[Fact]):
+    """One of the two registers at a desk: its rows, and how they are judged here, sent and read."""
+
+    kind: DossierKind
+    key: str
+    county: str
+    status: str
+    sheet: Sheet[Fact]
+    judge: Callable[[Fact, Realm, date], Fact]
+    send: Callable[[AgencyClient, Act, Sequence[Fact]], Awaitable[tuple[RegisteredRow, ...]]]
+    read: Callable[[AgencyClient, Act, str], Awaitable[RegisterReading]]
+
+    def act(self, desk: Desk) -> Act:
+        """Who acts and what for: the register's purpose unless another was given; policy judges what is unknown."""
+        return desk.act(REGISTER_PURPOSE[self.kind], REGISTER_FUNCTION[self.kind])
+
+
+VEHICLES: Final = Register(
+    kind=DossierKind.VEHICLE,
+    key="plate",
+    county="registered_division",
+    status="VehicleStatus",
+    sheet=Sheet(
+        labels=words.VEHICLE_FIELDS,
+        make=Vehicle,
+        reason="REGISTER_FIELD",
+        fields={
+            "plate": Field(read=normalise_plate),
+            "plate_class": Field(
+                read=rows.one_of(PlateClass), usual=usually(PlateClass.SMALL_CAR), option="--class",
+                help="号牌种类: small_car, motorcycle, ... (small_car)",
+            ),
+            "brand_model": Field(read=rows.text(100), option="--brand-model", help="品牌型号."),
+            "colour": Field(read=rows.text(100), option="--colour", help="车身颜色."),
+            "status": Field(
+                read=rows.one_of(VehicleStatus), usual=usually(VehicleStatus.NORMAL), option="--status",
+                help="状态: normal, stolen, transferred, ... (normal)",
+            ),
+            "registered_division": Field(read=rows.division),
+            "first_registered": Field(read=rows.day, option="--first-registered", help="初次登记日期: a day."),
+            "keeper": Field(read=rows.capitals, option="--keeper", help="所有人: a citizen number or a USCC."),
+            "permit": Field(
+                read=rows.parsed(parse_permit_urn, "a permit such as urn:permit:330822:2026:000123"),
+                usual=usually(None), option="--permit", help="The residence permit that it rests on.",
+            ),
+            "sealed": Field(
+                read=rows.yes, usual=usually(False), option="--sealed", kind=bool,
+                help="封存: it answers no look-up.",
+            ),
+        },
+    ),
+    judge=lambda vehicle, realm, today: verify_vehicle(vehicle, realm, today=today),
+    send=lambda client, act, facts: client.call(REGISTER_VEHICLES, act, tuple(facts)),
+    read=lambda client, act, plate: client.call(GET_VEHICLE, act, plate),
+)  # fmt: skip
+ENTERPRISES: Final = Register(
+    kind=DossierKind.ENTERPRISE,
+    key="uscc",
+    county="division",
+    status="EnterpriseStatus",
+    sheet=Sheet(
+        labels=words.ENTERPRISE_FIELDS,
+        make=Enterprise,
+        reason="REGISTER_FIELD",
+        fields={
+            "uscc": Field(read=rows.capitals),
+            "name": Field(read=rows.text(100), option="--name", help="名称."),
+            "division": Field(read=rows.division),
+            "status": Field(
+                read=rows.one_of(EnterpriseStatus), usual=usually(EnterpriseStatus.ACTIVE), option="--status",
+                help="登记状态: active, revoked, ... (active)",
+            ),
+            "registered_on": Field(read=rows.day, option="--registered-on", help="登记日期: a day."),
+            "legal_form": Field(read=rows.text(100), option="--legal-form", help="组织形式, such as 有限责任公司."),
+            "legal_representative": Field(
+                read=rows.text(100), option="--representative", help="法定代表人: the name."
+            ),
+            "representative_number": Field(
+                read=rows.capitals, option="--number", help="The representative's citizen number."
+            ),
+        },
+    ),
+    judge=lambda enterprise, realm, today: verify_enterprise(enterprise, realm, today=today),
+    send=lambda client, act, facts: client.call(REGISTER_ENTERPRISES, act, tuple(facts)),
+    read=lambda client, act, uscc: client.call(GET_ENTERPRISE, act, uscc),
+)  # fmt: skip
+
+DivisionOption = Annotated[str | None, typer.Option("--division", help="Six digits; the own county.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")]
+EncodingOption = Annotated[str, typer.Option("--encoding", help="Of the file, e.g. gb18030.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only check, without the node.")]
+RealmOption = Annotated[Realm, typer.Option("--realm", help="With --dry-run: whose rules.")]
+PlateArgument = Annotated[str, typer.Argument(metavar="PLATE", help="Such as 浙H·I0001; the dot may be left out.")]
+UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="统一社会信用代码, 18 characters.")]
+
+
+@agency_command(vehicles, "register", texts=VEHICLES.sheet.options(_PANEL, required=True))
+def register_vehicle(desk: Desk, texts: Texts, plate: PlateArgument, division: DivisionOption = None) -> None:
+    """Register (登记) a vehicle, or what changed of it. Exit 1 when policy refused."""
+    _register(desk, VEHICLES, plate, division, texts)
+
+
+@agency_command(enterprises, "register", texts=ENTERPRISES.sheet.options(_PANEL, required=True))
+def register_enterprise(desk: Desk, texts: Texts, uscc: UsccArgument, division: DivisionOption = None) -> None:
+    """Register (登记) an enterprise, or what changed of it. Exit 1 when policy refused."""
+    _register(desk, ENTERPRISES, uscc, division, texts)
+
+
+@agency_command(vehicles, "import")
+def import_vehicles(
+    desk: Desk,
+    file: FileArgument,
+    encoding: EncodingOption = "utf-8",
+    dry_run: DryRunOption = False,
+    realm: RealmOption = Realm.DEMO,
+) -> None:
+    """Import (导入) vehicles. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
+
+    The heading names the fields, in English or Chinese: plate, plate_class, brand_model, colour, status,
+    registered_division, first_registered, keeper, permit, sealed.
+    """
+    _import(desk, VEHICLES, file, encoding=encoding, dry_run=dry_run, realm=realm)
+
+
+@agency_command(enterprises, "import")
+def import_enterprises(
+    desk: Desk,
+    file: FileArgument,
+    encoding: EncodingOption = "utf-8",
+    dry_run: DryRunOption = False,
+    realm: RealmOption = Realm.DEMO,
+) -> None:
+    """Import (导入) enterprises. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
+
+    The heading names the fields, in English or Chinese: uscc, name, division, status, registered_on, legal_form,
+    legal_representative, representative_number.
+    """
+    _import(desk, ENTERPRISES, file, encoding=encoding, dry_run=dry_run, realm=realm)
+
+
+@agency_command(vehicles, "show")
+def show_vehicle(desk: Desk, plate: PlateArgument, full: FullOption = False) -> None:
+    """Show (查看) what the own county keeps under a plate."""
+    _show(desk, VEHICLES, normalise_plate(plate.strip()), full=full)
+
+
+@agency_command(enterprises, "show")
+def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) -> None:
+    """Show (查看) the enterprise that the own county keeps under a USCC."""
+    _show(desk, ENTERPRISES, uscc.strip().upper(), full=full)
+
+
+def _register(desk: Desk, register: Register[Fact], key: str, division: str | None, texts: Texts) -> None:
+    county = division or desk.profile.agency.county
+    row, act = register.sheet.parse({**texts, register.key: key, register.county: county}), register.act(desk)
+    (answer,) = desk.ask(lambda client: register.send(client, act, [row]))
+    if isinstance(answer, BridgeheadError):
+        raise answer
+    if isinstance(answer, Ruling):
+        desk.refuse(answer)
+    else:
+        desk.show(answer, (f"{answer.id}  第 {answer.version} 版 version {answer.version}",))
+
+
+def _import(desk: Desk, register: Register[Fact], file: Path, *, encoding: str, dry_run: bool, realm: Realm) -> None:
+    tally, today = Tally(), china_today()
+    good = parse_rows(rows.read_rows(file, register.sheet, encoding=encoding), register.sheet, tally)
+    if dry_run:
+        judge_rows(good, tally, lambda row: register.judge(row, realm, today))
+    else:
+        _send(desk, register, good, tally, total=rows.count_lines(file))
+    show_tally(desk, tally, dry_run=dry_run)
+
+
+def _send(desk: Desk, register: Register[Fact], good: Iterator[tuple[int, Fact]], tally: Tally, *, total: int) -> None:
+    act = register.act(desk)
+
+    async def send(client: AgencyClient, number: int, chunk: Sequence[Fact]) -> Sequence[Kept]:
+        request_id = str(uuid.uuid5(uuid.UUID(act.request_id), str(number)))
+        answers = await register.send(client, replace(act, request_id=request_id), chunk)
+        return [each.id if isinstance(each, KeptVersion) else each for each in answers]
+
+    with progress("导入 import", total) as bar:
+        desk.ask(
+            lambda client: send_rows(
+                good, tally, lambda number, chunk: send(client, number, chunk),
+                tell=lambda read: bar.update(bar.task_ids[0], completed=read),
+            )
+        )  # fmt: skip
+
+
+def _show(desk: Desk, register: Register[Fact], key: str, *, full: bool) -> None:
+    act = register.act(desk)
+    reading = desk.ask(lambda client: register.read(client, act, key), changes=False)
+    lines: list[str] = []
+    for record in reading.records:
+        lines.append(f"{record.version.id}  第 {record.version.version} 版 version {record.version.version}")
+        lines += card(to_json(record.fields, full=full), enum=register.status)
+    desk.show(reading, lines, full=full)

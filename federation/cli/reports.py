@@ -1,0 +1,118 @@
+"""`bridgehead subject report`: what every province gave about one person, asked for that person at any node (本人查阅).
+
+The clerk says with an option of its own that the person's identity was checked; policy refuses without. The agency is
+named, never an officer or another person; what is held back is counted and dated; a province that has not answered is
+named, so that silence is not taken for "nothing". The exit code is 1 when it was refused and 3 when a province has not
+answered yet: the same report can be read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation.cli.options import Desk, IdentityOption, Paging, agency_command, more_notes, read_line
+from federation.cli.show import local_time, object_of
+from federation.cli.words import RECORD_FIELDS, word, word_of
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.report import ReportLine, purpose_words
+from federation.protocol.leaf import Verdict
+
+if TYPE_CHECKING:
+    from federation.cli.show import JsonOut
+    from federation.wire.lookups.values import ReportPage
+
+app = typer.Typer(
+    name="subject", no_args_is_help=True, help="For the person (本人): who asked about me; my record is wrong."
+)
+
+
+@app.callback()
+def subject() -> None:
+    """For the person (本人): who asked about me, from every province; corrections of a record, to its owner."""
+
+
+@agency_command(app, "report")
+def report(
+    desk: Desk,
+    paging: Paging,
+    number: Annotated[
+        str, typer.Argument(metavar="NUMBER", help="The person's citizen number; - reads it from stdin.")
+    ],
+    checked: IdentityOption = False,
+) -> None:
+    """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
+    from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
+    from federation.wire.lookups.values import ReportQuestion
+
+    question = ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
+    act = desk.act(SUBJECT_PURPOSE, SUBJECT_FUNCTION)
+    page = desk.read(lambda client, asked: client.subjects.get_report(act, asked), question, paging)
+    notes = more_notes(page.next_page_token)
+    desk.show(page, report_lines(page), told=report_object(page), notes=notes, code=report_code(page))
+
+
+def report_code(page: ReportPage) -> int:
+    """The exit code: 1 when refused by a province, 3 when a province has not answered, else 0."""
+    found = {province.outcome for province in page.provinces}
+    if Outcome.REFUSED in found:
+        return 1
+    return 0 if found <= {Outcome.HIT} else 3
+
+
+def report_lines(page: ReportPage) -> Iterator[str]:
+    """The report in plain words, one entry after the other."""
+    for line in page.lines:
+        yield from _entry_lines(line)
+    if not page.lines:
+        yield "没有可告知的记录 | nothing that may be told now"
+    if page.withheld_count and page.next_shown is not None:
+        yield (
+            f"暂缓告知 {page.withheld_count} 条,最早于 {page.next_shown.isoformat()} 告知 | "
+            f"{page.withheld_count} withheld for now, the first will be shown on {page.next_shown.isoformat()}"
+        )
+    for province in page.provinces:
+        name, older = word_of("NodeName", province.node), province.older_count
+        if province.outcome is not Outcome.HIT:
+            yield f"{name}: {word(province.outcome)}"
+        if older:
+            yield f"{name}: 另有更早的 {older} 条 | {older} older"
+
+
+def report_object(page: ReportPage) -> dict[str, JsonOut]:
+    """What JSON says plainer than the answer itself: the purposes in words, and which province has answered."""
+    provinces: list[JsonOut] = [
+        object_of(each) | ({"outcome": "answered"} if each.outcome is Outcome.HIT else {}) for each in page.provinces
+    ]
+    return {"lines": [_entry_object(line) for line in page.lines], "provinces": provinces}
+
+
+def _entry_lines(line: ReportLine) -> Iterator[str]:
+    purpose_zh, purpose_en = purpose_words(line.purpose)
+    given = "拒绝 refused" if line.verdict is Verdict.REFUSED else "提供 given"
+    step, province = word_of("Step", line.step), word_of("NodeName", line.given_by)
+    yield f"{local_time(line.time)}  {line.asker}  {step}  {given}  {province}"
+    if _is_refused_at_home(line):
+        yield "  被本省拒绝,未向任何人提供 | asked and was refused by its own province; nothing was told"
+    yield f"  目的 purpose: {purpose_zh} | {purpose_en}"
+    if line.fields:
+        named = (f"{label} {name}" for name, label in RECORD_FIELDS.items() if name in line.fields)
+        yield f"  字段 fields: {', '.join(named)}"
+    yield f"  依据 basis: {line.basis}"
+
+
+def _entry_object(line: ReportLine) -> JsonOut:
+    purpose_zh, purpose_en = purpose_words(line.purpose)
+    words: dict[str, JsonOut] = {
+        "purpose_zh": purpose_zh,
+        "purpose_en": purpose_en,
+        "refused_at_home": _is_refused_at_home(line),
+    }
+    return object_of(line) | words
+
+
+def _is_refused_at_home(line: ReportLine) -> bool:
+    """Whether the asking agency's own province said no: the question never reached anybody who knows the person."""
+    return line.verdict is Verdict.REFUSED and line.asker.node == line.given_by

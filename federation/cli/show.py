@@ -1,0 +1,260 @@
+"""How every command speaks: stdout is data, stderr is talk; an answer is shown as JSON or in lines, in two languages.
+
+Rules kept: JSON has the names of the protocol, times in UTC, sets in order; lines have China's time and the words of
+both languages; nothing is cut or wrapped. Citizen numbers and days of birth are masked in both forms until all of it
+is asked for: what stays tells two people apart and does not give the number away.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from federation.cli import words
+from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.ids import AgencyId, format_time
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from federation.wire.values import Ruling
+
+T = TypeVar("T")
+JsonOut: TypeAlias = "str | int | float | bool | Sequence[JsonOut] | Mapping[str, JsonOut] | None"
+
+CHINA: Final = timezone(timedelta(hours=8))
+_NUMBERS: Final = frozenset({"citizen_number", "keeper", "representative_number"})
+_DIVISIONS: Final = frozenset(
+    {"residence_division", "household_division", "work_division", "registered_division", "division"}
+)
+_ENUMS: Final = {
+    "node": "NodeName", "owner": "NodeName", "recipient": "NodeName", "given_by": "NodeName", "step": "Step",
+    "sex": "Sex", "ground": "Ground", "plate_class": "PlateClass",
+}  # fmt: skip
+"""Fields that hold a word as text."""
+_STATUSES: Final = {
+    "PermitStatus": words.PERMIT_FIELDS.keys(),
+    "VehicleStatus": words.VEHICLE_FIELDS.keys(),
+    "EnterpriseStatus": words.ENTERPRISE_FIELDS.keys(),
+}
+_FLAT: Final = {"NoticeState": "notice", "RaisedFlag": "flag"}
+"""What stands in the fields of a value that holds it, as the protocol has it."""
+_CARD_ORDER: Final = {name: place for place, name in enumerate(words.RECORD_FIELDS)}
+
+
+def say(sentence: str) -> None:
+    """Prints talk for a person to stderr."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def show_json(value: JsonOut) -> None:
+    """Prints one JSON value to stdout, readable and with Chinese as it is."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    """Prints data for a person to stdout."""
+    for line in lines:
+        print(line)
+
+
+def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints rows as a plain table on stdout."""
+    show_lines(align([headings, *rows]))
+
+
+def exit_code(error: BridgeheadError) -> int:
+    """The exit code that answers for an error: 3 when something could not be reached, else 1."""
+    return 3 if isinstance(error, UnavailableError) else 1
+
+
+@contextmanager
+def progress(description: str, total: int | None) -> Iterator[Progress]:
+    """A progress bar on stderr; it shows only on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        bar.add_task(description, total=total)
+        yield bar
+
+
+# ---- JSON
+
+
+def to_json(value: object, *, full: bool = False, name: str = "") -> JsonOut:
+    """Any answer as JSON, whatever values it is made of; a person's number and day of birth masked unless `full`."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str() | date() | bytes() | AgencyId():
+            text = _text(value)
+            return text if full else mask(name, text)
+        case Mapping():
+            in_order = sorted(value.items(), key=lambda entry: _CARD_ORDER.get(entry[0], len(_CARD_ORDER)))
+            return {str(key): to_json(each, full=full, name=key) for key, each in in_order}
+        case frozenset() | set():
+            return sorted(str(to_json(each)) for each in value)
+        case tuple() | list():
+            return [to_json(each, full=full, name=name) for each in value]
+        case _:
+            return object_of(value, full=full)
+
+
+def _text(value: str | date | bytes | AgencyId) -> str:
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def object_of(value: object, *, full: bool = False) -> dict[str, JsonOut]:
+    """The fields of an answer as a JSON object, as `to_json`; none of None."""
+    shown = {name: to_json(getattr(value, name), full=full, name=name) for name in names_of(value)}
+    inner = shown.pop(_FLAT.get(type(value).__name__, ""), None)
+    if isinstance(inner, dict):
+        shown = {**inner, **shown}
+    return shown
+
+
+def names_of(value: object) -> tuple[str, ...]:
+    """The names of a value's fields."""
+    if is_dataclass(value):
+        return tuple(field.name for field in fields(value))
+    names: tuple[str, ...] = getattr(value, "__struct_fields__", ())
+    return names
+
+
+# ---- persons
+
+
+def mask_number(number: str) -> str:
+    """Masks a citizen number: county and last two characters stay."""
+    return f"{number[:6]}{'*' * (len(number) - 8)}{number[-2:]}"
+
+
+def mask_day(day: date) -> str:
+    """Masks a day of birth: the year stays."""
+    return f"{day.year:04d}-**-**"
+
+
+def mask(name: str, text: str) -> str:
+    """Masks the text of a field that names a person; a keeper that is an organisation is shown."""
+    if name == "birth_date":
+        return mask_day(date.fromisoformat(text))
+    if name in _NUMBERS:
+        from federation.domain.dossiers.texts import is_citizen_number
+
+        return mask_number(text) if name == "citizen_number" or is_citizen_number(text) else text
+    return text
+
+
+# ---- lines
+
+
+def china_today() -> date:
+    """The day at the border, in China's one time zone."""
+    return datetime.now(CHINA).date()
+
+
+def local_time(time: datetime) -> str:
+    """A time in China, to the second."""
+    return time.astimezone(CHINA).isoformat(sep=" ", timespec="seconds")
+
+
+def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows as lines, each column as wide as its widest cell on a terminal; nothing is cut or wrapped."""
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
+
+
+def table(values: Iterable[T], *columns: str | tuple[str, Callable[[T], str]]) -> Iterator[str]:
+    """Values as lines under a heading in both languages; no lines at all when there are none.
+
+    A column is a field of each value, or a heading and what stands below it.
+    """
+    rows = [[_cell(value, column) for column in columns] for value in values]
+    if rows:
+        heads = [words.label(column if isinstance(column, str) else column[0]) for column in columns]
+        yield from align([heads, *rows])
+
+
+def card(shown: JsonOut, *, enum: str | None = None) -> Iterator[str]:
+    """The fields of a JSON object one a line: label, name, the value with what it means; what is null is left out.
+
+    `enum` names the words of the status; without it they are those of whichever kind of record has these fields, and
+    a status that kinds name differently is shown as it stands.
+    """
+    if not isinstance(shown, Mapping):
+        return iter(())
+    enums = (enum,) if enum else tuple(kind for kind, known in _STATUSES.items() if shown.keys() <= known)
+    return align(
+        [
+            (words.LABELS.get(name, ""), name, _meaning(name, value, enums))
+            for name, value in shown.items()
+            if value is not None
+        ]
+    )
+
+
+def told(name: str, value: object) -> str:
+    """One value of a field in a line: China's time, both languages, `-` for what is not there."""
+    match value:
+        case Enum():
+            return words.word_of(type(value).__name__, value.value)
+        case None:
+            return "-"
+        case datetime():
+            return local_time(value)
+        case frozenset() | tuple():
+            return ", ".join(sorted(map(str, value)))
+        case _:
+            return _meaning(name, value, ())
+
+
+def decision_lines(ruling: Ruling) -> Iterator[str]:
+    """A refusal by policy: which policy, why, and what would make it lawful."""
+    version = ruling.agreement_version
+    yield f"拒绝 refused: {', '.join(ruling.policies)}  (协议第 {version} 版 agreement version {version})"
+    yield f"  {ruling.title_zh} | {ruling.title_en}"
+    yield from way_lines(ruling.explanation_zh, ruling.explanation_en)
+
+
+def way_lines(chinese: str, english: str) -> Iterator[str]:
+    """What would make it lawful: each clause in Chinese, its English below."""
+    if chinese or english:
+        yield "如何才合法 what would make it lawful:"
+    for clause, in_english in zip(chinese.splitlines(), english.splitlines(), strict=False):
+        yield f"  - {clause}"
+        yield f"    {in_english}"
+
+
+def _cell(value: T, column: str | tuple[str, Callable[[T], str]]) -> str:
+    if isinstance(column, str):
+        return told(column, getattr(value, column))
+    return column[1](value)
+
+
+def _meaning(name: str, value: object, statuses: Sequence[str]) -> str:
+    text = str(value)
+    if name in _DIVISIONS:
+        from federation.domain.division import format_division_path
+
+        return f"{text} {format_division_path(text)}".rstrip()
+    if name == "status":
+        meant = {words.word_of(enum, text) for enum in statuses if text in words.WORDS[enum]}
+        return meant.pop() if len(meant) == 1 else text
+    return words.word_of(_ENUMS[name], text) if name in _ENUMS else text

@@ -1,0 +1,271 @@
+"""The words that a person meets: every field and every word of an enum, in Chinese beside English.
+
+One table for the command line, for the headings of files and for other screens. English is the word of the protocol
+itself unless `_ENGLISH` says it plainer. Enums are named by their class, so that this page opens no other.
+Sources: 居住证暂行条例 articles 2, 4, 9, 10, 12, 13; 机动车登记规定 and GA/T 16.7; 市场主体登记管理条例; the columns
+of county registers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+PERMIT_FIELDS: Final[Mapping[str, str]] = {
+    "urn": "居住证编号",
+    "version": "版本",
+    "status": "状态",
+    "holder_name": "姓名",
+    "sex": "性别",
+    "ethnicity": "民族",
+    "birth_date": "出生日期",
+    "citizen_number": "公民身份号码",
+    "photo_digest": "照片摘要",
+    "household_division": "户籍地",
+    "household_address": "户籍地址",
+    "residence_division": "居住地",
+    "residence_address": "居住地址",
+    "work_division": "工作地",
+    "issuer": "签发机关",
+    "ground": "居住事由",
+    "residence_since": "居住起始日",
+    "apply_date": "申请日期",
+    "accept_date": "受理日期",
+    "issue_date": "签发日期",
+    "counted_from": "年限起算日",
+    "endorsed_until": "签注有效至",
+    "papers": "提交材料",
+    "guardian": "监护人代办",
+    "sealed": "封存",
+}
+"""By field of a permit or of an application for one, in the order in which a card shows them."""
+
+VEHICLE_FIELDS: Final[Mapping[str, str]] = {
+    "plate": "号牌号码",
+    "plate_class": "号牌种类",
+    "brand_model": "品牌型号",
+    "colour": "车身颜色",
+    "status": "状态",
+    "registered_division": "登记地",
+    "first_registered": "初次登记日期",
+    "keeper": "所有人",
+    "permit": "居住证编号",
+    "sealed": "封存",
+}
+"""By field of a vehicle, in the order in which a licence shows them."""
+
+ENTERPRISE_FIELDS: Final[Mapping[str, str]] = {
+    "uscc": "统一社会信用代码",
+    "name": "名称",
+    "division": "登记地",
+    "status": "登记状态",
+    "registered_on": "登记日期",
+    "legal_form": "组织形式",
+    "legal_representative": "法定代表人",
+    "representative_number": "法定代表人公民身份号码",
+}
+"""By field of an enterprise, in the order in which a licence shows them."""
+
+RECORD_FIELDS: Final[Mapping[str, str]] = {**ENTERPRISE_FIELDS, **VEHICLE_FIELDS, **PERMIT_FIELDS}
+"""Every field that a look-up can release, of whatever kind of record; a permit's word goes first."""
+
+LABELS: Final[Mapping[str, str]] = {
+    **RECORD_FIELDS,
+    "agency": "单位",
+    "asker": "单位",
+    "body": "内容",
+    "case_id": "案件",
+    "counted_days": "计入天数",
+    "due": "期限",
+    "kind": "类",
+    "leader": "领导",
+    "left": "剩余",
+    "lookup_id": "查询号",
+    "mark": "标记",
+    "message_id": "消息",
+    "node": "省",
+    "officer": "民警",
+    "open_time": "开启",
+    "order_time": "通知",
+    "outcome": "结果",
+    "person": "所问",
+    "purpose": "用途",
+    "read": "读取",
+    "reason": "理由",
+    "receipt": "回执",
+    "recipient": "接收省",
+    "recognised": "互认",
+    "request_id": "编号",
+    "seq": "序号",
+    "service": "可办事项",
+    "state": "状态",
+    "step": "步骤",
+    "time": "时间",
+    "urgency": "时限",
+    "what": "内容",
+    "words": "意见",
+}
+"""Every field that has a heading or stands on a card."""
+
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "PermitStatus": {
+        "valid": "有效",
+        "endorsement_open": "有效,可以签注",
+        "suspended": "已中止使用功能",
+        "revoked": "已注销",
+        "replaced": "已换发",
+    },
+    "Sex": {"male": "男", "female": "女"},
+    "Ground": {"job": "合法稳定就业", "dwelling": "合法稳定住所", "study": "连续就读"},
+    "Paper": {
+        "identity_card": "居民身份证",
+        "photo": "相片",
+        "residence_proof": "居住地住址证明",
+        "ground_proof": "就业、住所或就读证明",
+        "guardian_identity": "监护人身份证明",
+    },
+    "RevokeReason": {
+        "left": "已离开",
+        "household_moved": "户口已迁入",
+        "deceased": "死亡",
+        "fraud": "骗领",
+        "own_request": "本人申请",
+    },
+    "RecognitionMode": {"card": "按证互认", "time": "按居住时间互认"},
+    "RecognitionOutcome": {
+        "recognised_full": "全部互认",
+        "recognised_part": "部分互认",
+        "refused": "不予互认",
+    },
+    "RecognitionReason": {
+        "card_valid": "居住证有效",
+        "services_limited": "协议只开放部分服务",
+        "half_year_reached": "居住已满半年",
+        "time_credited": "居住未满半年,天数已计入",
+        "mode_not_agreed": "协议未启用这种互认方式",
+        "no_services_agreed": "协议未开放任何服务",
+        "not_yet_issued": "签发日期未到",
+        "no_time": "没有可以计入的居住时间",
+        "permit_suspended": "居住证已中止使用功能",
+        "permit_revoked": "居住证已注销",
+        "permit_replaced": "居住证已换发",
+    },
+    "Entitlement": {
+        "service.education": "义务教育",
+        "service.employment": "基本公共就业服务",
+        "service.health": "基本公共卫生服务和计划生育服务",
+        "service.culture": "公共文化体育服务",
+        "service.legal_aid": "法律援助和其他法律服务",
+        "service.other": "国家规定的其他基本公共服务",
+        "convenience.exit_entry": "办理出入境证件",
+        "convenience.identity_card": "换领、补领居民身份证",
+        "convenience.vehicle_registration": "机动车登记",
+        "convenience.driving_licence": "申领机动车驾驶证",
+        "convenience.vocational": "报名参加职业资格考试、申请授予职业资格",
+        "convenience.birth_service": "办理生育服务登记和其他计划生育证明材料",
+        "convenience.other": "国家规定的其他便利",
+    },
+    "PlateClass": {
+        "large_car": "大型汽车",
+        "small_car": "小型汽车",
+        "motorcycle": "普通摩托车",
+        "moped": "轻便摩托车",
+        "trailer": "挂车",
+        "school_car": "教练汽车",
+        "new_energy_large": "大型新能源汽车",
+        "new_energy_small": "小型新能源汽车",
+    },
+    "VehicleStatus": {
+        "normal": "正常",
+        "transferred": "转出",
+        "stolen": "被盗抢",
+        "suspended": "停驶",
+        "deregistered": "注销",
+    },
+    "EnterpriseStatus": {
+        "active": "存续",
+        "dormant": "歇业",
+        "transferred": "迁出",
+        "revoked": "吊销",
+        "deregistered": "注销",
+    },
+    "NodeName": {"zhejiang": "浙江", "jiangxi": "江西", "fujian": "福建", "anhui": "安徽"},
+    "Step": {"lookup.case": "案件", "lookup.search": "查询", "lookup.fetch": "调取"},
+    "Outcome": {
+        "hit": "命中",
+        "no_hit": "未命中",
+        "refused": "拒绝",
+        "unreachable": "无法到达",
+        "expired": "已过期",
+        "waiting": "待对方受理岗答复",
+        "case_opened": "已通报立案",
+        "case_closed": "已通报结案",
+    },
+    "IntakeStatus": {"waiting": "待答复", "answered": "已答复", "refused": "已拒绝", "expired": "已过期"},
+    "Urgency": {"urgent": "紧急", "routine": "一般"},
+    "Finding": {"open": "待审查", "justified": "属实必要", "unjustified": "不当"},
+    "FlagKind": {
+        "off_hours_burst": "非工作时间连续查询",
+        "two_desks": "一人两处",
+        "honey": "诱饵记录",
+        "break_glass": "紧急查询",
+        "unanswered": "久未答复",
+    },
+    "SampleFinding": {"lawful": "合规", "doubtful": "存疑"},
+    "ReadingKind": {
+        "released": "提供字段",
+        "notices": "紧急查询",
+        "flags": "预警",
+        "digest": "每日回执",
+        "sample": "抽查",
+        "watch": "值班提醒",
+        "readings": "查阅留痕",
+    },
+    "CorrectionStanding": {
+        "waiting": "等待受理",
+        "open": "办理中",
+        "granted": "准予更正",
+        "denied": "不予更正",
+        "refused": "未受理",
+        "undelivered": "未送达",
+    },
+    "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
+}
+"""By enum, by word of the protocol: the Chinese word. Nodes and steps are words, too."""
+
+_ENGLISH: Final[Mapping[str, str]] = {
+    "Outcome.no_hit": "no hit",
+    "Outcome.waiting": "waiting for their desk",
+    "Outcome.case_opened": "case opened",
+    "Outcome.case_closed": "case closed",
+    "Step.lookup.case": "case",
+    "Step.lookup.search": "search",
+    "Step.lookup.fetch": "fetch",
+}
+AWAITED: Final = "等待答复 waiting"
+"""In the place of an outcome that has not come yet."""
+OVERDUE: Final = "逾期 overdue"
+
+
+def label(name: str) -> str:
+    """The heading of a field: `姓名 holder_name`; the name alone where there is no Chinese for it."""
+    return f"{LABELS.get(name, '')} {name}".lstrip()
+
+
+def word(value: StrEnum) -> str:
+    """A word of an enum in both languages: `命中 hit`."""
+    return word_of(type(value).__name__, value.value)
+
+
+def word_of(enum: str, text: str) -> str:
+    """The same for a word that came as text: `浙江 zhejiang`; the text alone where it is no word of that enum."""
+    return f"{WORDS[enum].get(text, '')} {_ENGLISH.get(f'{enum}.{text}', text)}".lstrip()
+
+
+def find_word(enum: type[_Word], text: str) -> _Word | None:
+    """The word that a text in either language stands for."""
+    chinese = WORDS[enum.__name__]
+    return next((each for each in enum if text in {each.value, chinese[each.value]}), None)

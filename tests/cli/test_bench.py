@@ -1,0 +1,62 @@
+"""How measurements are shown: rows for people and objects for programs say the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from federation.cli.bench.lookup_runs import search_measurement
+from federation.cli.bench.measure import Timing
+from federation.cli.bench.table import HEADINGS, measurement_object, measurement_row, show_measurements
+from federation.cli.options import Form
+
+ECHO = Timing(rate_per_second=2000.0, p50_ms=0.5, p95_ms=0.8, p99_ms=1.0)
+SEARCH = Timing(rate_per_second=100.0, p50_ms=10.0, p95_ms=12.5, p99_ms=20.125)
+MEASURED = search_measurement(SEARCH, ECHO, in_flight=16, rss_mib={"zhejiang": 150.0, "jiangxi": 120.5})
+
+
+def test_search_measurement_names_the_two_hops_it_is_compared_with() -> None:
+    """The ratio is of a search to two echoes in sequence, and the line says so."""
+    assert MEASURED.ratio == pytest.approx(0.05)
+    assert MEASURED.operation == "look-up (search, hit)"
+    assert MEASURED.calibration == "2 bare grpc echoes of 300 bytes in sequence (client, A, B), 16 in flight"
+
+
+def test_measurement_row_has_a_cell_for_each_heading() -> None:
+    """Rates are whole, times have two decimals, and the ratio stands before its calibration."""
+    row = measurement_row(MEASURED)
+
+    assert len(row) == len(HEADINGS)
+    assert row[:8] == ("look-up (search, hit)", "16", "100", "10.00", "12.50", "20.12", "0.05", "2,000")
+
+
+def test_measurement_object_has_the_names_of_every_bench_line() -> None:
+    """A look-up's line has the same names as an exchange's: one reader serves both."""
+    assert measurement_object(MEASURED) == {
+        "operation": "look-up (search, hit)",
+        "in_flight": 16,
+        "rate_per_second": 100.0,
+        "p50_ms": 10.0,
+        "p95_ms": 12.5,
+        "p99_ms": 20.125,
+        "calibration": MEASURED.calibration,
+        "calibration_rate_per_second": 2000.0,
+        "ratio": 0.05,
+        "rss_mib": {"zhejiang": 150.0, "jiangxi": 120.5},
+    }
+
+
+def test_show_measurements_as_json_is_one_list(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON is the list and nothing else on stdout."""
+    show_measurements([MEASURED, MEASURED], Form.JSON)
+
+    assert json.loads(capsys.readouterr().out) == [measurement_object(MEASURED)] * 2
+
+
+def test_show_measurements_as_text_ends_with_the_memory_of_each_node(capsys: pytest.CaptureFixture[str]) -> None:
+    """People read the most memory that a node took under the table."""
+    show_measurements([MEASURED], Form.TEXT)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["memory of node zhejiang at most: 150 MiB", "memory of node jiangxi at most: 120 MiB"]

@@ -1,0 +1,121 @@
+"""Tests of `bridgehead subject report`: what a person is shown, and a report asked for at a real node."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from federation.cli.reports import report_code, report_lines, report_object
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.report import ReportLine
+from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Decision, Grounds
+from federation.wire.lookups.values import ProvinceReport, ReportPage
+from federation.wire.values import ruling_of
+from tests.cli.command_line import HALL, run
+
+JIANGXI = NodeName("jiangxi")
+ALLOWED = ruling_of(
+    Decision(
+        verdict=Verdict.ALLOWED,
+        policies=("report-to-the-person",),
+        fields=frozenset(),
+        reason=Grounds.PERMITTED,
+        title_zh="代本人查阅",
+        title_en="For the person",
+    ),
+    agreement_version=1,
+)
+LINE = ReportLine(
+    time=datetime(2026, 3, 2, 2, 0, tzinfo=UTC),
+    given_by=JIANGXI,
+    asker=parse_agency_id("zhejiang/330822/police"),
+    purpose="lookup.identity_check",
+    function="F03",
+    basis="居民身份证法第十五条",
+    step="lookup.fetch",
+    verdict=Verdict.ALLOWED,
+    fields=frozenset({"status", "holder_name"}),
+)
+PAGE = ReportPage(
+    decision=ALLOWED,
+    lines=(LINE,),
+    withheld_count=2,
+    next_shown=date(2026, 4, 1),
+    provinces=(ProvinceReport(node=JIANGXI, outcome=Outcome.HIT, withheld_count=2, older_count=3),),
+)
+
+
+def test_report_lines_say_who_when_what_for_and_what_waits():
+    """Plain words in both languages; the withheld are counted and dated."""
+    told = list(report_lines(PAGE))
+
+    assert told[0] == "2026-03-02 10:00:00+08:00  zhejiang/330822/police  调取 fetch  提供 given  江西 jiangxi"
+    assert told[1] == "  目的 purpose: 公安机关核实身份 | the police checked an identity"
+    assert told[2] == "  字段 fields: 状态 status, 姓名 holder_name"
+    assert "2 withheld for now, the first will be shown on 2026-04-01" in told[4]
+    assert told[5].endswith("3 older")
+
+
+@pytest.mark.parametrize(
+    ("given_by", "verdict", "at_home"),
+    [
+        (NodeName("zhejiang"), Verdict.REFUSED, True),
+        (NodeName("zhejiang"), Verdict.ALLOWED, False),
+        (JIANGXI, Verdict.REFUSED, False),
+    ],
+)
+def test_report_says_when_the_own_province_refused(given_by, verdict, at_home):
+    """Who tried is told, and that nothing was told to them: their own province held the question back."""
+    page = replace(PAGE, lines=(replace(LINE, given_by=given_by, verdict=verdict),))
+
+    told = "\n".join(report_lines(page))
+
+    assert ("被本省拒绝,未向任何人提供" in told) is at_home
+    assert ("refused by its own province; nothing was told" in told) is at_home
+    assert report_object(page)["lines"][0]["refused_at_home"] is at_home
+
+
+def test_report_object_is_the_same_for_programs():
+    """A program reads the same, with times in UTC."""
+    shown = report_object(PAGE)
+
+    assert shown["lines"][0]["time"] == "2026-03-02T02:00:00.000Z"
+    assert shown["lines"][0]["purpose_zh"] == "公安机关核实身份"
+    assert shown["provinces"][0]["outcome"] == "answered"
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(Outcome.HIT, 0), (Outcome.REFUSED, 1), (Outcome.UNREACHABLE, 3)])
+def test_report_code_tells_silence_from_nothing(outcome, code):
+    """A province that has not answered is named, and the exit code says so."""
+    page = replace(PAGE, lines=(), provinces=(ProvinceReport(node=JIANGXI, outcome=outcome),))
+
+    assert report_code(page) == code
+    assert any("江西 jiangxi" in line for line in report_lines(page)) == (code != 0)
+
+
+def test_report_help_is_there():
+    """The command explains itself."""
+    assert "Usage: bridgehead subject report" in run("subject", "report", "--help").out
+
+
+NUMBER = "330822219003070018"
+
+
+def test_report_of_somebody_never_asked_about_is_empty_and_whole(nodes):
+    """Every province that serves has answered; whoever does not serve is named as such."""
+    done = nodes.ask(HALL, "subject", "report", NUMBER, "--identity-checked", "-o", "json")
+
+    assert done.json["lines"] == []
+    assert done.json["decision"]["policies"] == ["report-to-the-person"]
+
+
+def test_report_without_an_identity_check_is_refused_with_exit_1(nodes):
+    """The clerk must say that the person was checked."""
+    done = nodes.ask(HALL, "subject", "report", NUMBER, code=1)
+
+    assert "deny-report-identity-unchecked" in done.out
+    assert NUMBER not in done.out

@@ -1,0 +1,53 @@
+"""Tests of the one table of words: a person never meets a word of the protocol without its Chinese."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.cli import words
+from federation.domain.citizen_number import Sex
+from federation.domain.dossiers.enterprise import EnterpriseStatus
+from federation.domain.dossiers.plate import PlateClass
+from federation.domain.dossiers.vehicle import VehicleStatus
+from federation.domain.lookup.asking import Outcome, Urgency
+from federation.domain.lookup.break_glass import Finding
+from federation.domain.lookup.intake import IntakeStatus
+from federation.domain.lookup.reading import ReadingKind
+from federation.domain.lookup.review import SampleFinding
+from federation.domain.lookup.watch import FlagKind
+from federation.domain.permit import Ground, Paper, PermitStatus, RevokeReason
+from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
+from federation.wire.lookups.corrections.values import CorrectionStanding
+from federation.wire.retention.values import ErasureState
+
+ENUMS = (
+    Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
+    PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
+    ReadingKind, CorrectionStanding, ErasureState,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("enum", ENUMS)
+def test_every_word_has_its_chinese_and_is_found_by_either(enum):
+    """The table has just the words of the protocol; each is read back in both languages."""
+    chinese = words.WORDS[enum.__name__]
+
+    assert set(chinese) == {each.value for each in enum}
+    assert {words.find_word(enum, each.value) for each in enum} == set(enum)
+    assert len(set(chinese.values())) == len(chinese)
+    assert {words.find_word(enum, text) for text in chinese.values()} == set(enum)
+    assert words.find_word(enum, "nothing of the kind") is None
+
+
+def test_table_has_no_words_that_nobody_uses():
+    """Besides enums there are the provinces and the steps of a look-up."""
+    assert set(words.WORDS) == {enum.__name__ for enum in ENUMS} | {"NodeName", "Step"}
+
+
+def test_words_are_told_in_both_languages():
+    """Chinese first; English plainer where the protocol's word is not."""
+    assert words.word(Outcome.NO_HIT) == "未命中 no hit"
+    assert words.word_of("NodeName", "zhejiang") == "浙江 zhejiang"
+    assert words.word_of("Step", "permit.sync") == "permit.sync"
+    assert words.label("case_id") == "案件 case_id"
+    assert words.label("unknown") == "unknown"
