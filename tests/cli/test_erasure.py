@@ -106,6 +106,7 @@ def test_order_that_may_not_be_is_refused_with_exit_1(nodes):
 
 def test_run_of_nothing_that_ended_destroys_nothing(nodes):
     """The round says so."""
+    nodes.ask(HALL, "erasure", "run")
     done = nodes.ask(HALL, "erasure", "run", "-o", "json").json
 
     counts = ("releases", "answers", "handles", "purged", "questions", "reports")

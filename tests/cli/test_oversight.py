@@ -15,7 +15,7 @@ from federation.wire.lookups.oversight.values import NoticeState
 from tests.cli.command_line import HALL, POLICE, run
 
 AUDIT, CASE = "zhejiang/330000/audit", "CS-2026-0061"
-LEADER, OFFICER = ("--officer", "leader-1"), ("--officer", "officer-7")
+LEADER, OFFICER = ("--officer", "leader-1"), ("--officer", "officer-61")
 STRANGER = "urn:permit:361123:2026:999999"
 
 
@@ -31,7 +31,7 @@ def keys(nodes, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def case(nodes):
-    """A case of Changshan's police in which officer-7 has asked once."""
+    """A case of Changshan's police in which officer-61 has asked once."""
     where = ("--county", "330822", "--county", "361123", "--letter", "常公协字2026-61号")
     nodes.ask(POLICE, "lookup", "case", "open", CASE, *where, "--leader", "leader-1", *OFFICER)
     nodes.delivered(POLICE)
@@ -101,7 +101,7 @@ def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, c
     assert "urn:permit:361123:2026:****99" in own.out
     assert "江西 未命中 no hit" in own.out
 
-    theirs = ("digest", "--of", "officer-7")
+    theirs = ("digest", "--of", "officer-61")
     read = oversee(nodes, *theirs, "--key", keys / "leader-1", *LEADER, "-o", "json").json
     assert [one["case_id"] for one in read["lines"]] == [case]
     assert "DIGEST_READER" in oversee(nodes, *theirs, "--key", keys / "officer-9", "--officer", "officer-9", code=1).err
@@ -113,7 +113,7 @@ def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, c
 def test_lists_are_there_for_the_police_and_nobody_else(nodes, case):
     """Flags and notices as text and JSON; a service hall is refused."""
     assert oversee(nodes, "flags", *LEADER, "-o", "json").json["next_page_token"] == ""
-    assert "| 0 in all" in oversee(nodes, "flags", "--kind", "honey", "--by", "officer-7", *LEADER).err
+    assert "| 0 in all" in oversee(nodes, "flags", "--kind", "honey", "--by", "officer-61", *LEADER).err
     assert " in all" in oversee(nodes, "notices", *LEADER).err
     assert "METHOD_DENIED" in oversee(nodes, "flags", *LEADER, agency=HALL, code=1).err
 
@@ -126,12 +126,12 @@ def test_glass_is_broken_noticed_and_reviewed(nodes, case, keys):
     usage = nodes.ask(POLICE, "lookup", "case", "open", "CS-2026-0099", *where, code=2)
     assert "--letter" in usage.err
     own = nodes.ask(POLICE, "lookup", "case", "open", "BREAK-GLASS-2", "--county", "361123", *OFFICER,
-                    "--leader", "officer-7", code=1)  # fmt: skip
+                    "--leader", "officer-61", code=1)  # fmt: skip
     assert "BREAK_GLASS_LEADER" in own.err
 
     told = oversee(nodes, "notices", *LEADER, "-o", "json").json["notices"]
     assert [(one["case_id"], one["officer"], one["finding"]) for one in told if one["case_id"] == glass] == [
-        (glass, "officer-7", "open")
+        (glass, "officer-61", "open")
     ]
     assert "待审查 open" in oversee(nodes, "notices", *LEADER).out
     flag = oversee(nodes, "flags", "--kind", "break_glass", *LEADER).out
@@ -199,7 +199,7 @@ def test_review_of_an_unknown_case_is_refused(nodes, case, keys):
 def test_notice_lines_tell_what_is_overdue():
     """Overdue stands in the place of the finding."""
     notice = BreakGlass(
-        case_id="BREAK-GLASS-2026-001", agency=parse_agency_id(POLICE), officer="officer-7", leader="leader-1",
+        case_id="BREAK-GLASS-2026-001", agency=parse_agency_id(POLICE), officer="officer-61", leader="leader-1",
         opened=datetime(2026, 11, 23, 18, tzinfo=UTC), due=date(2026, 11, 24), finding=Finding.OPEN,
     )  # fmt: skip
     lines = list(notice_lines([NoticeState(notice=notice, overdue=True)]))

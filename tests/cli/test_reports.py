@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from federation.cli.reports import report_code, report_lines, report_object
+from federation.domain.citizen_number import format_citizen_number
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.report import ReportLine
 from federation.protocol.ids import NodeName, parse_agency_id
@@ -102,7 +103,7 @@ def test_report_help_is_there():
     assert "Usage: bridgehead subject report" in run("subject", "report", "--help").out
 
 
-NUMBER = "330822219003070018"
+NUMBER = format_citizen_number("341022", date(2191, 3, 7), sequence=61)
 
 
 def test_report_of_somebody_never_asked_about_is_empty_and_whole(nodes):
