@@ -67,7 +67,7 @@ class ServedNodes:
         try:
             self._call(self._start())
         except BaseException:
-            self.close()  # or the quiet of these nodes would stay over the tests that follow
+            self.close()
             raise
 
     def close(self) -> None:
@@ -75,7 +75,6 @@ class ServedNodes:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        structlog.reset_defaults()
 
     def ask(self, agency: str, *arguments, code=0) -> Done:
         """Runs a command of that agency."""

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
+import structlog
 
 from tests.cli.command_line import ServedNodes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet():
+    """The nodes of this process write no log line between the data that a command prints."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,10 @@ from tests.scenarios.provinces import NODES, make_federation
 @pytest.fixture
 def fresh_logging():
     """What `configure_log` changes is put back."""
-    before = logging.root.handlers[:], logging.root.level
+    before, lines = (logging.root.handlers[:], logging.root.level), structlog.get_config()
     yield
     logging.root.handlers[:], logging.root.level = before
-    structlog.reset_defaults()
+    structlog.configure(**lines)
 
 
 def test_init_makes_a_home_and_says_what_comes_next(tmp_path):
