@@ -19,8 +19,7 @@ from typer._click.core import Command, Context
 from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
-from federation.cli.next_step import NEXT_STEPS, find_next_steps
-from federation.cli.show import exit_code
+from federation.cli.next_step import NEXT_STEPS, exit_code, find_next_steps
 from federation.protocol.errors import BridgeheadError
 
 DEBUG_VARIABLE = "BRIDGEHEAD_DEBUG"

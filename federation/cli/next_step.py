@@ -187,6 +187,11 @@ _RULE: Final = "rule-"
 """How the name of a look-up's own rule begins where a deciding policy is named."""
 
 
+def exit_code(error: BridgeheadError) -> int:
+    """The exit code that answers for an error: 3 when something could not be reached, else 1."""
+    return 3 if isinstance(error, UnavailableError) else 1
+
+
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
     """Finds what to do next, one line a step; none when nothing is known to work."""
     told = _field_step(error) if error.reason == "FIELD_RULE" else NEXT_STEPS.get(error.reason)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from federation.cli.next_step import exit_code
 from federation.cli.options import AgencyOption, ClientOption, Form, FormOption, TimeoutOption
-from federation.cli.show import JsonOut, exit_code, say, show_json
+from federation.cli.show import JsonOut, say, show_json
 from federation.protocol.errors import BridgeheadError, MalformedError
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from federation.cli import words
-from federation.protocol.errors import BridgeheadError, UnavailableError
 from federation.protocol.ids import AgencyId, format_time
 
 if TYPE_CHECKING:
@@ -67,11 +66,6 @@ def show_lines(lines: Iterable[str]) -> None:
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints rows as a plain table on stdout."""
     show_lines(align([headings, *rows]))
-
-
-def exit_code(error: BridgeheadError) -> int:
-    """The exit code that answers for an error: 3 when something could not be reached, else 1."""
-    return 3 if isinstance(error, UnavailableError) else 1
 
 
 @contextmanager

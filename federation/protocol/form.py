@@ -65,7 +65,7 @@ def always(default: _V) -> _V:
     return made
 
 
-def replace(value: _V, **changes: Any) -> _V:  # noqa: ANN401  # as `dataclasses.replace`
+def replace(value: _V, /, **changes: Any) -> _V:  # noqa: ANN401  # as `dataclasses.replace`
     """The value with some fields changed, an item or a dataclass (as `copy.replace` of Python 3.13)."""
     if isinstance(value, msgspec.Struct):
         return structs.replace(value, **changes)
