@@ -13,6 +13,8 @@ from federation.protocol.ids import NodeName
 from tests.cli.command_line import ACROSS_POLICE, HALL, run
 from tests.wire.retention.answers import ERASURES, ORDERED, RECEIPTED, RESULT, ROUND, TRACED, WAITING
 
+PUCHENG = "fujian/350722/service-hall"
+
 
 def test_result_lines_show_steps_fields_and_the_watermark_over_them():
     """The watermark stands before the fields; a refusal says by which policy."""
@@ -68,21 +70,22 @@ def test_answer_and_round_are_shown_in_both_forms():
 
 
 def shared_message(nodes) -> str:
-    """The id of the message that shared a permit of Changshan with Jiangxi."""
-    nodes.ask(HALL, "permit", "register", "--synthetic", "--household", "361123")
-    nodes.delivered()
-    listed = nodes.ask(HALL, "erasure", "sent", "jiangxi", "-o", "json").json["messages"]
-    assert (listed[0]["kind"], listed[0]["is_held"]) == ("permit.sync", True)
-    return listed[0]["message_id"]
+    """The id of the message that shared a permit of Pucheng with Jiangxi."""
+    nodes.ask(PUCHENG, "permit", "register", "--synthetic", "--household", "361103")
+    nodes.delivered(PUCHENG)
+    listed = nodes.ask(PUCHENG, "erasure", "sent", "jiangxi", "-o", "json").json["messages"]
+    shared = [message for message in listed if message["kind"] == "permit.sync"][-1]
+    assert shared["is_held"]
+    return shared["message_id"]
 
 
 def test_order_at_real_nodes_is_receipted_and_its_leaf_is_found(nodes):
     """The clerk orders, the receipt comes by itself, and names the leaf that anybody finds in the recipient's log."""
     message = shared_message(nodes)
 
-    ordered = nodes.ask(HALL, "erasure", "order", message, "--words", "误发 sent by mistake", "-o", "json").json
+    ordered = nodes.ask(PUCHENG, "erasure", "order", message, "--words", "误发 sent by mistake", "-o", "json").json
     assert ordered["line"]["state"] == "ordered"
-    while (line := nodes.ask(HALL, "erasure", "list", "-o", "json").json["lines"][0])["state"] != "receipted":
+    while (line := nodes.ask(PUCHENG, "erasure", "list", "-o", "json").json["lines"][0])["state"] != "receipted":
         pass
 
     assert (line["was_held"], line["recipient"]) == (True, "jiangxi")
@@ -91,17 +94,17 @@ def test_order_at_real_nodes_is_receipted_and_its_leaf_is_found(nodes):
     vkey = load_home_agreement(home, now=utc_now()).members[NodeName("jiangxi")].log_vkey
     leaf = run("log", "leaf", line["leaf_index"], "--read-url", read_url, "--vkey", vkey).json
     assert (leaf["kind"], leaf["subject"]) == ("erasure", line["message_digest"])
-    assert "ERASURE_DONE" in nodes.ask(HALL, "erasure", "order", message, "--words", "again", code=1).err
-    assert "已销毁 gone" in nodes.ask(HALL, "erasure", "sent", "jiangxi").out
-    assert "已回执 receipted" in nodes.ask(HALL, "erasure", "list").out
+    assert "ERASURE_DONE" in nodes.ask(PUCHENG, "erasure", "order", message, "--words", "again", code=1).err
+    assert "已销毁 gone" in nodes.ask(PUCHENG, "erasure", "sent", "jiangxi").out
+    assert "已回执 receipted" in nodes.ask(PUCHENG, "erasure", "list").out
 
 
 def test_order_that_may_not_be_is_refused_with_exit_1(nodes):
     """Unknown is an error that says so; an id and the words have a form."""
     unknown = "00000000-0000-7000-8000-000000000000"
-    assert "MESSAGE_UNKNOWN" in nodes.ask(HALL, "erasure", "order", unknown, "--words", "x", code=1).err
-    assert "FIELD_RULE" in nodes.ask(HALL, "erasure", "order", unknown, "--words", "", code=1).err
-    assert "MESSAGE_ID" in nodes.ask(HALL, "erasure", "order", "x", "--words", "x", code=1).err
+    assert "MESSAGE_UNKNOWN" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", code=1).err
+    assert "FIELD_RULE" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "", code=1).err
+    assert "MESSAGE_ID" in nodes.ask(PUCHENG, "erasure", "order", "x", "--words", "x", code=1).err
 
 
 def test_run_of_nothing_that_ended_destroys_nothing(nodes):
