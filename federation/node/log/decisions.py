@@ -52,7 +52,7 @@ _MOST_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AnsweredQuestion:
     """One question with the answer it got: verdict and deciding policies."""
 
     request: PolicyRequest
@@ -72,7 +72,7 @@ class Questions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptDecision:
+class StoredDecision:
     """The questions about one message or request: `subject` is that of its leaf, `book_digest` the policies' own.
 
     The answers of `asked`, joined, are what its leaf says.
@@ -82,8 +82,8 @@ class KeptDecision:
     time: datetime
     agreement_version: int
     book_digest: str
-    asked: tuple[Asked, ...]
-    asked_of_records: tuple[Asked, ...] = ()
+    asked: tuple[AnsweredQuestion, ...]
+    asked_of_records: tuple[AnsweredQuestion, ...] = ()
 
 
 def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owner: NodeName) -> Sequence[Record]:
@@ -117,7 +117,7 @@ def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owne
     )
 
 
-def find_decision(source: Source, subject: str) -> KeptDecision | None:
+def find_decision(source: Source, subject: str) -> StoredDecision | None:
     """Returns the questions about the message or request with that digest, None when nothing is kept.
 
     Raises:
@@ -148,10 +148,10 @@ def unpack_decision(content: bytes) -> dict[str, JsonValue]:
     return decode_canonical(encoded, what=DECISION)
 
 
-def _from_record(record: Record) -> KeptDecision:
+def _from_record(record: Record) -> StoredDecision:
     value = unpack_decision(record.content)
     expect_names(value, ("time", "agreement_version", "book", "asked"), ("of_records",), what=DECISION)
-    return KeptDecision(
+    return StoredDecision(
         subject=record.id,
         time=parse_time(read_text(value, "time", what=DECISION)),
         agreement_version=read_integer(value, "agreement_version", what=DECISION),
@@ -169,19 +169,19 @@ def _asked_json(requests: Sequence[PolicyRequest], book: PolicyBook) -> list[Jso
     ]
 
 
-def _read_list(value: JsonValue) -> tuple[Asked, ...]:
+def _read_list(value: JsonValue) -> tuple[AnsweredQuestion, ...]:
     if not isinstance(value, list):
         raise MalformedError("DECISION_FORM", f"{DECISION}: expected a list of questions")
     return tuple(_read_asked(item) for item in value)
 
 
-def _read_asked(value: JsonValue) -> Asked:
+def _read_asked(value: JsonValue) -> AnsweredQuestion:
     request = value.get("request") if isinstance(value, dict) else None
     policies = value.get("policies") if isinstance(value, dict) else None
     verdict = value.get("verdict") if isinstance(value, dict) else None
     if not isinstance(request, dict) or not isinstance(policies, list) or verdict not in tuple(Verdict):
         raise MalformedError("DECISION_FORM", f"{DECISION}: expected a question, its verdict and its policies")
-    return Asked(
+    return AnsweredQuestion(
         request=read_request(request),
         verdict=Verdict(verdict),
         policies=tuple(name for name in policies if isinstance(name, str)),

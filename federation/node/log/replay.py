@@ -20,7 +20,7 @@ from types import MappingProxyType
 from federation.node.home.agreement import pinned_root, read_agreement_files
 from federation.node.home.config import database_url, load_settings
 from federation.node.home.keyring import load_keyring
-from federation.node.log.decisions import Asked, KeptDecision, find_answered, find_decision, find_rule
+from federation.node.log.decisions import AnsweredQuestion, StoredDecision, find_answered, find_decision, find_rule
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import (
@@ -181,12 +181,12 @@ class _Run:
             self.differing += found
             self.reproduced += not found
 
-    def _find_answered(self, index: int, leaf: Leaf) -> KeptDecision | None:
+    def _find_answered(self, index: int, leaf: Leaf) -> StoredDecision | None:
         """Returns the questions about the request that a message of ours answers."""
         answered = find_answered(self.database, index) if leaf.kind is LeafKind.SENT else None
         return find_decision(self.database, answered.digest) if answered is not None else None
 
-    def _conclude(self, leaf: Leaf, kept: KeptDecision) -> list[Difference]:
+    def _conclude(self, leaf: Leaf, kept: StoredDecision) -> list[Difference]:
         """Compares the joined answers with what the leaf says."""
         book = self.book_of(kept.agreement_version, kept.book_digest)
         joined = join_decisions([self._decide(book, asked.request) for asked in kept.asked])
@@ -194,10 +194,12 @@ class _Run:
         same = (joined.verdict, joined.policies) == (said, leaf.policies)
         return [] if same else [_difference(kept, "", was=(leaf.verdict, leaf.policies), now=joined)]
 
-    def _compare(self, kept: KeptDecision, book: PolicyBook) -> list[Difference]:
+    def _compare(self, kept: StoredDecision, book: PolicyBook) -> list[Difference]:
         every = (*kept.asked, *kept.asked_of_records)
         self.questions += len(every) if book is not self.draft else 0
-        answers: list[tuple[Asked, Decision]] = [(asked, self._decide(book, asked.request)) for asked in every]
+        answers: list[tuple[AnsweredQuestion, Decision]] = [
+            (asked, self._decide(book, asked.request)) for asked in every
+        ]
         return [
             _difference(kept, asked.request.action, was=(asked.verdict, asked.policies), now=now)
             for asked, now in answers
@@ -222,7 +224,7 @@ def _judged_leaves(database: Database) -> Iterator[tuple[int, Leaf]]:
 
 
 def _difference(
-    kept: KeptDecision, action: str, *, was: tuple[Verdict | None, tuple[str, ...]], now: Decision
+    kept: StoredDecision, action: str, *, was: tuple[Verdict | None, tuple[str, ...]], now: Decision
 ) -> Difference:
     return Difference(
         subject=kept.subject,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from federation.node.exchange.receive import receive
-from federation.node.log.decisions import DECISION, KeptDecision
+from federation.node.log.decisions import DECISION, StoredDecision
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.leaf import Verdict
@@ -19,7 +19,7 @@ from tests.node.kept_decisions import list_decisions
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, running_rig, submission, sync_body, sync_item
 
 
-def kept(rig: Rig) -> list[KeptDecision]:
+def kept(rig: Rig) -> list[StoredDecision]:
     return list(list_decisions(rig[JIANGXI].database))
 
 
