@@ -30,6 +30,7 @@ from federation.domain.rules.retention import (
     verify_floor_passed,
 )
 from federation.node.disclosures import GIVEN
+from federation.node.exchange.replies import list_ending_replies
 from federation.node.exchange.resend import say_again
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
@@ -112,7 +113,7 @@ async def purge(node: Node, *, before: datetime) -> int:
 
 def _ended_replies(node: Node, now: datetime) -> Iterator[tuple[StoredMessage, ErasureGrounds]]:
     """Each reply that tells something of a person and has ended: the message that brought it, and why."""
-    for reply in records.list_ending_replies(node.database):
+    for reply in list_ending_replies(node.database):
         message = find_message(node.database, "received", reply.message_id)
         if message is None or reply.ends is None:
             continue
