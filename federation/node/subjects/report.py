@@ -9,7 +9,7 @@ Sources: PIPL articles 18, 20, 45; domain reference 8.6.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,6 +50,7 @@ from federation.protocol.ids import (
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
+from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, erase_record, find_record, list_records, put_records
 from federation.wire.lookups.values import ProvinceReport, ReportPage, ReportQuestion
@@ -65,11 +66,15 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """One report: who asked for it, about whom, when, and the digest of the request that went to each province."""
+    """One report: who asked for it, when, and the digest of the request that went to each province.
+
+    `person` tells whether a page is asked for about the same one. It is a keyed digest, so that the number lies in the
+    requests alone and dies with them.
+    """
 
     report_id: str
     agency: AgencyId
-    citizen_number: str
+    person: str
     time: datetime
     requests: Mapping[NodeName, str]
 
@@ -97,7 +102,7 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
         asked = _load_asked(node, report_id)
         kept = destroyed_after(rules_of(errand.in_force), REPORT)
         is_over = kept is not None and node.now() >= asked.time + kept
-        if asked.agency != caller or asked.citizen_number != number or is_over:
+        if asked.agency != caller or asked.person != _person(node, number) or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
         return _page(node, asked, question, start=start, ruling=ruling)
     others = {name: found for name, found in ruled.items() if name != node.name}
@@ -106,15 +111,17 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
     return _page(node, asked, question, start=0, ruling=ruling)
 
 
-def list_asked_before(node: Node, before: datetime) -> Iterator[str]:
+def list_asked_before(node: Node, before: datetime) -> Sequence[str]:
     """The ids of the reports that were asked for here by that moment; an id begins with its time."""
+    ids: list[str] = []
     after = ""
     while found := list_records(node.database, SUBJECT_ASKED, after_id=after, limit=_PAGE, replica=False):
         old = [record.id for record in found if _read_asked(record).time <= before]
-        yield from old
+        ids += old
         if len(old) < len(found):
-            return
+            break
         after = found[-1].id
+    return ids
 
 
 def erase_asked(transaction: GroupTransaction, report_id: str) -> bool:
@@ -164,7 +171,7 @@ async def _ask(
         asked = _Asked(
             report_id=report_id,
             agency=errand.caller,
-            citizen_number=request.citizen_number,
+            person=_person(node, request.citizen_number),
             time=time,
             requests=digests,
         )
@@ -186,7 +193,7 @@ def _outcome(response: Response) -> Outcome:
 
 
 def _page(node: Node, asked: _Asked, question: ReportQuestion, *, start: int, ruling: Ruling) -> ReportPage:
-    told = {node.name: tell_subject(node, asked.citizen_number, now=asked.time)}
+    told = {node.name: tell_subject(node, question.citizen_number, now=asked.time)}
     provinces = [_province(node.name, Outcome.HIT, told[node.name])]
     for name, digest in asked.requests.items():
         response = find_response(node, digest)
@@ -225,13 +232,17 @@ def _load_asked(node: Node, report_id: str) -> _Asked:
     return _read_asked(record)
 
 
+def _person(node: Node, citizen_number: str) -> str:
+    return blind_index(node.database.keys, SUBJECT_ASKED, citizen_number).hex()
+
+
 def _read_asked(record: Record) -> _Asked:
     value = decode_canonical(record.content, what=SUBJECT_ASKED)
     requests = read_object(value, "requests", what=SUBJECT_ASKED)
     return _Asked(
         report_id=record.id,
         agency=parse_agency_id(read_text(value, "agency", what=SUBJECT_ASKED)),
-        citizen_number=record.subject or "",
+        person=record.subject or "",
         time=parse_time(read_text(value, "time", what=SUBJECT_ASKED)),
         requests={parse_node_name(name): read_text(requests, name, what=SUBJECT_ASKED) for name in sorted(requests)},
     )
@@ -248,7 +259,7 @@ def _to_record(asked: _Asked, *, owner: NodeName) -> Record:
         replica=False,
         status="asked",
         division=asked.agency.county,
-        subject=asked.citizen_number,
+        subject=asked.person,
         content=content,
     )
 

@@ -158,6 +158,6 @@ REFUSAL = Kind(
     many=False,
     judge=_judge_refusal,
     answers=(SEARCH_KIND, FETCH_KIND),
-    keep=RELEASE,
+    keep=PROVISION,
     resend=False,
 )
