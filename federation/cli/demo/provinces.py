@@ -75,7 +75,11 @@ def repository_folder(name: str) -> Path:
 
 
 def set_up(
-    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS
+    folder: Path,
+    *,
+    now: datetime,
+    overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS,
+    ports: Sequence[int] | None = None,
 ) -> DemoFederation:
     """Makes four homes with keys and CAs of their own; an earlier demo's homes are removed, a running one refuses.
 
@@ -92,12 +96,24 @@ def set_up(
         (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     federation = DemoFederation(folder=folder.absolute())
-    ports = free_ports(3 * len(PROVINCES))
+    ports = ports or free_ports(3 * len(PROVINCES))
     for number, name in enumerate(PROVINCES):
         peer, agency, read = ports[3 * number : 3 * number + 3]
         settings = {"peer_port": peer, "agency_port": agency, "read_port": read, **overrides}
         home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=settings)
         federation.homes[NodeName(name)] = home
+    return federation
+
+
+def make_federation(
+    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool], ports: Sequence[int] | None = None
+) -> DemoFederation:
+    """Makes four homes under one agreement that three of the four signed: `set_up`, `draft`, `sign`, `publish`."""
+    federation = set_up(folder, now=now, overrides=overrides, ports=ports)
+    out = draft(federation, now=now)
+    for province in SIGNERS:
+        sign(federation, out, province)
+    publish(federation, out, now=now)
     return federation
 
 
