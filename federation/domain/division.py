@@ -132,16 +132,6 @@ def province_of(code: str) -> NodeName | None:
     return province[0] if province else None
 
 
-def is_border_pair(one: str, other: str) -> bool:
-    """Whether two counties of different provinces touch; the order does not matter, earlier codes do not count."""
-    return frozenset((one, other)) in _KM
-
-
-def find_border_km(one: str, other: str) -> int | None:
-    """Finds the relative length of the shared border in kilometres; None when the two do not touch."""
-    return _KM.get(frozenset((one, other)))
-
-
 def border_counties(node: NodeName) -> tuple[str, ...]:
     """The counties of one province that touch another province, in the order of their codes."""
     codes = {code for pair in BORDER_PAIRS for code in (pair.one, pair.other)}

@@ -3,31 +3,37 @@
 Rules kept: a permit is a value and every step returns a new one with the next version; versions only grow; a step
 that the law does not allow is an error that names the article. `endorsement_open` and a suspension that nobody has
 recorded yet are derived from the dates (`status_on`), never stored. An authority that issues late has broken its
-own duty: the deadline is told (`issue_due`), but lateness is no reason to refuse the citizen. Source:
+own duty (clock `permit.issue`), but lateness is no reason to refuse the citizen. Source:
 居住证暂行条例 (State Council decree 663), articles 2, 4, 9, 10, 11.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+import re
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Annotated, ClassVar, Final, NewType
 
 from federation.domain.citizen_number import Sex, age_on
 from federation.domain.rules.calendar import add_months
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import matching
+from federation.protocol.form import Count, Item, always, replace
 
-PermitUrn = NewType("PermitUrn", str)
+_URN_FORM: Final = "urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}"
+
+PermitUrn = NewType(
+    "PermitUrn",
+    Annotated[str, matching(_URN_FORM, form="a permit such as urn:permit:330822:2026:000123", reason="PERMIT_URN")],
+)
 """The federation's name of one permit: `urn:permit:<division>:<yyyy>:<serial>`. The law gives permits no number."""
-
-ISSUE_DAYS: Final = 15
-"""Calendar days from acceptance to issue (article 9)."""
 
 GUARDIAN_AGE: Final = 16
 """Below this age a guardian or near relative applies (article 9)."""
 
 _PREFIX: Final = "urn:permit:"
+_URN: Final = re.compile(_URN_FORM)
 
 
 class PermitStatus(StrEnum):
@@ -68,8 +74,7 @@ class RevokeReason(StrEnum):
     OWN_REQUEST = "own_request"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Item, frozen=True, kw_only=True, rename={"name": "holder_name"}):
     """The person on the card: the fields that article 4 lists, and the household place that owns the identity."""
 
     name: str
@@ -80,10 +85,6 @@ class Holder:
     photo_digest: str | None = None
     household_division: str
     household_address: str
-
-    def __repr__(self) -> str:
-        """Hides the person, so that a log line or a traceback names nobody."""
-        return f"Holder(household_division={self.household_division})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +105,7 @@ class PermitApplication:
     sealed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endorsement:
+class Endorsement(Item, frozen=True, kw_only=True, rename={"endorsed_on": "on"}):
     """One endorsement (签注): its day, and the full year until which the card works. `late`: the years count anew."""
 
     endorsed_on: date
@@ -113,16 +113,17 @@ class Endorsement:
     late: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit:
+class Permit(Item, frozen=True, kw_only=True):
     """One residence permit in one version.
 
     `counted_from` is the day from which the years of residence count, `endorsed_until` the date of the next full year:
     through that day the card works. `sealed` permits leave their node for nobody.
     """
 
+    WHAT: ClassVar[str] = "stored permit"
+
     urn: PermitUrn
-    version: int
+    version: Count
     status: PermitStatus
     holder: Holder
     residence_division: str
@@ -136,12 +137,12 @@ class Permit:
     issue_date: date
     counted_from: date
     endorsed_until: date
-    endorsements: tuple[Endorsement, ...] = ()
+    endorsements: tuple[Endorsement, ...] = always(())
     revoke_reason: RevokeReason | None = None
     ended_on: date | None = None
     replaced_by: PermitUrn | None = None
-    sealed: bool = False
-    guardian: bool = False
+    sealed: bool = always(False)
+    guardian: bool = always(False)
 
 
 def format_permit_urn(division: str, year: int, *, serial: str) -> PermitUrn:
@@ -159,16 +160,7 @@ def parse_permit_urn(text: str) -> PermitUrn:
     Raises:
         MalformedError: PERMIT_URN for any other form.
     """
-    serial = text[23:]
-    if (
-        not 24 <= len(text) <= 43
-        or not text.isascii()
-        or not text.startswith(_PREFIX)
-        or not (text[11:17] + text[18:22]).isdigit()
-        or text[17] + text[22] != "::"
-        or not serial.isalnum()
-        or serial != serial.upper()
-    ):
+    if not _URN.fullmatch(text):
         raise MalformedError("PERMIT_URN", f"expected a permit such as urn:permit:330822:2026:000123, got {text!r:.60}")
     return PermitUrn(text)
 
@@ -176,11 +168,6 @@ def parse_permit_urn(text: str) -> PermitUrn:
 def urn_division(urn: PermitUrn) -> str:
     """The county that issued the permit, by its name; it stays when a county is renamed later."""
     return urn[11:17]
-
-
-def issue_due(accept_date: date) -> date:
-    """The last day on which the card must be issued: 15 days after acceptance (article 9), before any roll-forward."""
-    return accept_date + timedelta(days=ISSUE_DAYS)
 
 
 def register_permit(application: PermitApplication, urn: PermitUrn, *, today: date) -> Permit:

@@ -9,20 +9,18 @@ refusal. Sources: 居住证暂行条例 articles 2, 7, 10, 12, 13; the recogniti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permit import PermitStatus, PermitUrn, derive_status, parse_permit_urn, urn_division
+from federation.domain.permit import PermitStatus, PermitUrn, derive_status, urn_division
 from federation.domain.permit_item import PermitItem
 from federation.domain.rules.calendar import add_months
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.ids import AgencyId, Realm, parse_agency_id
+from federation.protocol.form import Item, decode, encode
+from federation.protocol.ids import AgencyId, Realm
 
 
 class RecognitionMode(StrEnum):
@@ -168,67 +166,18 @@ _ENDED: Final = {
 }
 
 
-class RecognitionStep(StrEnum):
-    """How far one recognition has come at the window."""
+class RecognitionItem(Item, frozen=True, kw_only=True):
+    """What the source node is told, keyed on holder, issuing county and issue date: both sides show the link.
 
-    RECEIVED = "received"
-    IDENTITY_CHECKED = "identity_checked"
-    ASKED_HOME = "asked_home"
-    WAITING_HOME = "waiting_home"
-    ANSWERED = "answered"
-    CONDITIONS_CHECKED = "conditions_checked"
-    REFUSED = "refused"
-    RECOGNISED_FULL = "recognised_full"
-    RECOGNISED_PART = "recognised_part"
-    ISSUED = "issued"
-    LINKED = "linked"
-    REMINDER_SET = "reminder_set"
-
-
-_RECOGNISED: Final = frozenset({RecognitionStep.ISSUED, RecognitionStep.LINKED})
-
-NEXT_STEPS: Final[Mapping[RecognitionStep, frozenset[RecognitionStep]]] = MappingProxyType(
-    {
-        RecognitionStep.RECEIVED: frozenset({RecognitionStep.IDENTITY_CHECKED}),
-        RecognitionStep.IDENTITY_CHECKED: frozenset({RecognitionStep.ASKED_HOME}),
-        RecognitionStep.ASKED_HOME: frozenset({RecognitionStep.ANSWERED, RecognitionStep.WAITING_HOME}),
-        RecognitionStep.WAITING_HOME: frozenset({RecognitionStep.ANSWERED}),
-        RecognitionStep.ANSWERED: frozenset({RecognitionStep.CONDITIONS_CHECKED}),
-        RecognitionStep.CONDITIONS_CHECKED: frozenset(
-            {RecognitionStep.REFUSED, RecognitionStep.RECOGNISED_FULL, RecognitionStep.RECOGNISED_PART}
-        ),
-        RecognitionStep.REFUSED: frozenset(),
-        RecognitionStep.RECOGNISED_FULL: _RECOGNISED,
-        RecognitionStep.RECOGNISED_PART: _RECOGNISED,
-        RecognitionStep.ISSUED: frozenset({RecognitionStep.LINKED}),
-        RecognitionStep.LINKED: frozenset({RecognitionStep.REMINDER_SET}),
-        RecognitionStep.REMINDER_SET: frozenset(),
-    }
-)
-"""Which step may follow which; an own permit is issued in `time` mode only."""
-
-
-def verify_next_step(current: RecognitionStep, following: RecognitionStep, *, mode: RecognitionMode) -> RecognitionStep:
-    """Returns the following step when it may be taken now.
-
-    Raises:
-        RuleError: RECOGNITION_STEP.
+    `issuing_division` is the county that is part of the permit's name.
     """
-    allowed = NEXT_STEPS[current]
-    if mode is RecognitionMode.CARD:
-        allowed -= {RecognitionStep.ISSUED}
-    if following not in allowed:
-        expected = ", ".join(sorted(allowed)) or "no further step"
-        raise RuleError("RECOGNITION_STEP", f"after {current} expected {expected}, got {following}")
-    return following
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionItem:
-    """What the source node is told, keyed on holder, issuing county and issue date: both sides show the link."""
+    WHAT: ClassVar[str] = "recognition item"
+    REASON: ClassVar[str] = "RECOGNITION_VALUE"
 
     urn: PermitUrn
     citizen_number: str
+    issuing_division: str
     issue_date: date
     mode: RecognitionMode
     outcome: RecognitionOutcome
@@ -236,37 +185,14 @@ class RecognitionItem:
     agency: AgencyId
     decided_on: date
 
-    @property
-    def issuing_division(self) -> str:
-        """The county that issued the permit; it is part of the permit's name and so cannot contradict it."""
-        return urn_division(self.urn)
-
     def __repr__(self) -> str:
         """Hides the person, so that a log line or a traceback names nobody."""
         return f"RecognitionItem({self.urn}, {self.mode}, {self.outcome})"
 
 
-_WHAT: Final = "recognition item"
-_NAMES: Final = frozenset(
-    {"urn", "citizen_number", "issuing_division", "issue_date", "mode", "outcome", "reason", "agency", "decided_on"}
-)
-
-
 def encode_recognition_item(item: RecognitionItem) -> bytes:
     """Encodes an item into its one canonical form."""
-    return encode_canonical(
-        {
-            "urn": item.urn,
-            "citizen_number": item.citizen_number,
-            "issuing_division": item.issuing_division,
-            "issue_date": item.issue_date.isoformat(),
-            "mode": item.mode,
-            "outcome": item.outcome,
-            "reason": item.reason,
-            "agency": str(item.agency),
-            "decided_on": item.decided_on.isoformat(),
-        }
-    )
+    return encode(item)
 
 
 def decode_recognition_item(encoded: bytes, realm: Realm) -> RecognitionItem:
@@ -276,30 +202,8 @@ def decode_recognition_item(encoded: bytes, realm: Realm) -> RecognitionItem:
         MalformedError: JSON_* for the form; PERMIT_URN; AGENCY_ID; RECOGNITION_VALUE for a date, an issuing county that
             is not that of the permit, or a word outside the lists; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
     """
-    value = decode_canonical(encoded, what=_WHAT)
-    expect_names(value, _NAMES, what=_WHAT)
-    text = {name: read_text(value, name, what=_WHAT) for name in _NAMES}
-    urn = parse_permit_urn(text["urn"])
-    if text["issuing_division"] != urn_division(urn):
-        raise MalformedError("RECOGNITION_VALUE", f"{_WHAT}: expected the issuing county of {urn}")
-    verify_citizen_number(text["citizen_number"], realm)
-    try:
-        return RecognitionItem(
-            urn=urn,
-            citizen_number=text["citizen_number"],
-            issue_date=_parse_date(text["issue_date"]),
-            mode=RecognitionMode(text["mode"]),
-            outcome=RecognitionOutcome(text["outcome"]),
-            reason=RecognitionReason(text["reason"]),
-            agency=parse_agency_id(text["agency"]),
-            decided_on=_parse_date(text["decided_on"]),
-        )
-    except ValueError as error:
-        raise MalformedError("RECOGNITION_VALUE", f"{_WHAT}: a word or date is of another form") from error
-
-
-def _parse_date(text: str) -> date:
-    day = date.fromisoformat(text)
-    if day.isoformat() != text:
-        raise MalformedError("RECOGNITION_VALUE", f"{_WHAT}: expected a date such as 2026-01-01")
-    return day
+    item = decode(RecognitionItem, encoded)
+    if item.issuing_division != urn_division(item.urn):
+        raise MalformedError("RECOGNITION_VALUE", f"{item.WHAT}: expected the issuing county of {item.urn}")
+    verify_citizen_number(item.citizen_number, realm)
+    return item

@@ -148,11 +148,6 @@ def synthetic_plate(prefix: str, serial: int) -> str:
     return f"{prefix}·I{serial:04d}"
 
 
-def synthetic_phone(serial: int) -> str:
-    """An invented mobile number: 11 digits that begin with 100, which is no mobile range."""
-    return f"100{serial:08d}"
-
-
 class _Draw:
     """The dice of one run: one `Random`, the flows into the province, and the numbers that were given out."""
 

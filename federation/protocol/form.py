@@ -19,20 +19,18 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 import msgspec
 from msgspec import inspect, structs
 
-from federation.protocol.canonical_json import (
-    MAX_INTEGER,
-    decode_canonical,
-)
+from federation.protocol.canonical_json import MAX_INTEGER, JsonValue, decode_canonical
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.fields import matching, told
 from federation.protocol.ids import AgencyId, Pair, format_time, parse_agency_id, parse_pair
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The base of every form. A default is None or () and left out, or it is `always` written.
+    """The base of every form. A default is empty (None, "", 0, ()) and left out, or `always` written.
 
     The class variables are for errors: what the form is called, and the reasons of a value of another form or type, and
-    of a name that is missing or unknown. The type of a field may give its own (`fields`).
+    of a name that is missing or unknown. The type of a field may give its own (`fields`). `BLANK` names the fields that
+    are written as "" where there is none.
     """
 
     WHAT: ClassVar[str] = "item"
@@ -40,6 +38,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     TYPE_REASON: ClassVar[str] = "JSON_TYPE"
     MISSING_REASON: ClassVar[str] = "JSON_MISSING_NAME"
     UNKNOWN_REASON: ClassVar[str] = "JSON_UNKNOWN_NAME"
+    BLANK: ClassVar[frozenset[str]] = frozenset()
 
     def __repr__(self) -> str:
         """Hides the content, so that a log line or a traceback names nobody."""
@@ -107,10 +106,28 @@ def decode(kind: type[I], encoded: bytes) -> I:
             return item
     except (msgspec.MsgspecError, BridgeheadError, ValueError, RecursionError):
         pass
-    value = decode_canonical(encoded, what=kind.WHAT)
-    raise _find_fault(kind, value, kind.WHAT) or MalformedError(
-        "JSON_NOT_CANONICAL", f"{kind.WHAT}: expected sorted names and no insignificant space"
-    )
+    return from_object(kind, decode_canonical(encoded, what=kind.WHAT))
+
+
+def to_object(item: Item) -> dict[str, JsonValue]:
+    """Returns an item as the JSON object that is written of it, to stand in another one."""
+    found: dict[str, JsonValue] = msgspec.json.decode(encode(item))
+    return found
+
+
+def from_object(kind: type[I], value: Mapping[str, JsonValue]) -> I:
+    """Returns the item that a JSON object is.
+
+    Raises:
+        MalformedError: as `decode`.
+    """
+    try:
+        item = msgspec.convert(_without_blanks(kind, value), kind, dec_hook=_read)
+        if to_object(item) == value and _check(item):
+            return item
+    except (msgspec.MsgspecError, BridgeheadError, ValueError):
+        pass
+    raise _find_fault(kind, value, kind.WHAT) or MalformedError(kind.TYPE_REASON, f"{kind.WHAT}: expected another form")
 
 
 def load_toml(kind: type[I], table: Mapping[str, object], *, what: str) -> I:
@@ -119,13 +136,10 @@ def load_toml(kind: type[I], table: Mapping[str, object], *, what: str) -> I:
     Raises:
         MalformedError: TOML_UNKNOWN_NAME, TOML_TYPE, TOML_CHOICE, TOML_REPEATED, and the reasons of the fields.
     """
-    try:
-        row = msgspec.convert(table, kind, dec_hook=_read, builtin_types=(date, datetime))
-        if _check(row):
-            return row
-    except (msgspec.MsgspecError, BridgeheadError, ValueError):
-        pass
-    raise _find_fault(kind, table, what) or MalformedError(kind.TYPE_REASON, f"{what}: expected another form")
+    fault = _find_fault(kind, table, what)
+    if fault is not None:
+        raise fault
+    return msgspec.convert(table, kind, dec_hook=_read, builtin_types=(date, datetime))
 
 
 def parse_toml(text: str, *, what: str) -> dict[str, Any]:
@@ -164,8 +178,8 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_write)
 @cache
 def _decoder(kind: type[I]) -> msgspec.json.Decoder[I]:
     for field in _fields(kind):
-        if field.default not in {_NONE, None, ()}:  # any other may stand there or not: two spellings of one value
-            raise TypeError(f"{kind.__name__}.{field.name}: expected a default of None, () or `always`")
+        if field.default not in {_NONE, None, (), "", 0}:  # msgspec might not know it again: two spellings of one value
+            raise TypeError(f"{kind.__name__}.{field.name}: expected an empty default or `always`")
     return msgspec.json.Decoder(kind, dec_hook=_read)
 
 
@@ -177,9 +191,11 @@ class _Field:
     written: str
     annotation: Any
     default: Any
+    required: bool
     tops: tuple[inspect.Type, ...]
     parts: tuple[inspect.Type, ...]
     extra: Mapping[str, Any]
+    blank: bool
 
     @property
     def items(self) -> tuple[type[Item], ...]:
@@ -192,7 +208,8 @@ class _Field:
 def _fields(kind: type[Item]) -> tuple[_Field, ...]:
     found = []
     for field in structs.fields(kind):
-        top = inspect.type_info(field.type)
+        top, blank = inspect.type_info(field.type), field.name in kind.BLANK
+        written = field.default is _NONE or blank  # a default that is `always` written is none to msgspec
         parts = tuple(_parts(top, within=True))
         extras = [part.extra for part in reversed(parts) if isinstance(part, inspect.Metadata) and part.extra]
         found.append(
@@ -201,9 +218,11 @@ def _fields(kind: type[Item]) -> tuple[_Field, ...]:
                 written=field.encode_name,
                 annotation=field.type,
                 default=field.default,
+                required=field.required if issubclass(kind, Row) else written,
                 tops=tuple(_parts(top, within=False)),
                 parts=parts,
                 extra={name: value for extra in extras for name, value in extra.items()},
+                blank=blank,
             )
         )
     return tuple(found)
@@ -221,23 +240,35 @@ def _parts(kind: inspect.Type, *, within: bool) -> Iterator[inspect.Type]:
 
 @cache
 def _timed(kind: type[Item]) -> tuple[str, ...]:
-    """The names of the fields that hold times, which msgspec would write with other fractions."""
+    """The names of the fields that hold times or blanks, which msgspec would write otherwise."""
     return tuple(
         field.name
         for field in _fields(kind)
-        if any(isinstance(part, inspect.DateTimeType) for part in field.parts) or any(map(_timed, field.items))
+        if field.name in kind.BLANK
+        or any(isinstance(part, inspect.DateTimeType) for part in field.parts)
+        or any(map(_timed, field.items))
     )
 
 
 def _written(value: Any) -> Any:  # noqa: ANN401  # whatever a field holds
     if isinstance(value, Item):
-        names = _timed(type(value))
-        return structs.replace(value, **{name: _written(getattr(value, name)) for name in names}) if names else value
+        names, blank = _timed(type(value)), value.BLANK
+        written = {name: _written(getattr(value, name)) for name in names}
+        return structs.replace(value, **written | {name: "" for name in blank if written[name] is None})
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, tuple):
         return tuple(map(_written, value))
     return {key: _written(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+
+
+def _without_blanks(kind: type[Item], value: Any) -> Any:  # noqa: ANN401  # JSON
+    """The object with None for the blanks of its class and of the items within."""
+    if not isinstance(value, dict):
+        return [_without_blanks(kind, each) for each in value] if isinstance(value, list) else value
+    within = {field.written: field.items for field in _fields(kind) if field.items}
+    kept = {name: None if found == "" and name in kind.BLANK else found for name, found in value.items()}
+    return kept | {name: _without_blanks(items[0], kept[name]) for name, items in within.items() if name in kept}
 
 
 @cache
@@ -259,7 +290,7 @@ def _check(value: Any) -> bool:  # noqa: ANN401  # whatever a field holds
 def _find_fault(kind: type[Item], value: Mapping[str, Any], what: str) -> MalformedError | None:
     """The first fault of an object: of its names, then of its values in the order of the class."""
     fields = {field.written: field for field in _fields(kind)}
-    for name in sorted(name for name, field in fields.items() if field.default is _NONE and name not in value):
+    for name in sorted(name for name, field in fields.items() if name not in value and field.required):
         if issubclass(kind, Row):
             return _wrong(fields[name], what, reason=kind.MISSING_REASON)
         return MalformedError(kind.MISSING_REASON, f"{what}: expected the name {name!r}", field=name)
@@ -270,33 +301,39 @@ def _find_fault(kind: type[Item], value: Mapping[str, Any], what: str) -> Malfor
 
 
 def _field_fault(kind: type[Item], field: _Field, found: Any, what: str) -> MalformedError | None:  # noqa: ANN401  # JSON
+    toml = issubclass(kind, Row)
     type_reason: str = field.extra.get("type_reason", kind.TYPE_REASON)
     reason: str = field.extra.get("reason", kind.REASON)
-    if not _is_of_type(field, found, toml=issubclass(kind, Row)):
+    if field.blank and found == "":
+        return None
+    if not _is_of_type(field, found, toml=toml):
         return _wrong(field, what, reason=type_reason)
     for item in field.items:
-        within = found if isinstance(found, list) else found.values() if _is_mapping(field) else (found,)
-        for value in within:
-            fault = _find_fault(item, value, f"{what}, {field.written}") if isinstance(value, dict) else None
+        for within in found if isinstance(found, list) else (found,):
+            fault = _find_fault(item, within, f"{what}, {field.written}") if isinstance(within, dict) else None
             if fault is not None:
                 return fault
     try:
-        spelled = _spell(field, found, toml=issubclass(kind, Row))
+        spelled = _spell(field, found, toml=toml)
     except BridgeheadError as error:
         return _wrong(field, what, reason=error.reason)
     except (msgspec.MsgspecError, ValueError):
-        texts = isinstance(found, list) and not issubclass(kind, Row) and all(isinstance(each, str) for each in found)
-        return _wrong(field, what, reason=reason if texts or isinstance(found, str | int) else type_reason)
-    if spelled != found:
-        return _wrong(field, what, reason=reason if isinstance(found, str) else type_reason)
-    return None
+        texts = isinstance(found, list) and not toml and all(isinstance(each, str) for each in found)
+        scalar = isinstance(found, str | int)
+        return _wrong(field, what, reason=reason if scalar or (texts and not field.items) else type_reason)
+    if spelled == found:
+        return None
+    return _wrong(field, what, reason=reason if isinstance(found, str) else type_reason)
 
 
 def _spell(field: _Field, found: Any, *, toml: bool) -> Any:  # noqa: ANN401  # JSON or TOML
     """The value that was found, read and written again; raises when it cannot be read."""
-    made = msgspec.convert(found, field.annotation, dec_hook=_read, builtin_types=(date, datetime) if toml else None)
+    plain = _without_blanks(field.items[0], found) if field.items else found
+    made = msgspec.convert(plain, field.annotation, dec_hook=_read, builtin_types=(date, datetime) if toml else None)
     if field.extra.get("check", _check)(made) is False:
         raise ValueError(field.name)
+    if toml and isinstance(made, frozenset) and len(made) != len(found):
+        raise MalformedError("TOML_REPEATED", "a value stands twice")
     if toml:
         return found
     return None if made == field.default else msgspec.json.decode(_ENCODER.encode(_written(made)))
@@ -309,10 +346,6 @@ def _is_of_type(field: _Field, found: Any, *, toml: bool) -> bool:  # noqa: ANN4
         if type(top) in _TYPES
     }
     return type(found) in types and (type(found) is not int or 0 <= found <= MAX_INTEGER)
-
-
-def _is_mapping(field: _Field) -> bool:
-    return any(isinstance(top, inspect.DictType) for top in field.tops)
 
 
 def _wrong(field: _Field, what: str, *, reason: str) -> MalformedError:

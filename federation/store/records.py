@@ -241,7 +241,7 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
         if found and not replica:
             connection.execute(_ERASE_HISTORY, names)
     if found:
-        transaction.note_erased()
+        transaction.is_changed = True
     return found
 
 
@@ -249,7 +249,7 @@ def erase_records_of(transaction: GroupTransaction, message_id: str) -> int:
     """Deletes every record that the message left and nothing newer has replaced, history included; returns how many."""
     with transaction.reading() as connection:
         if connection.execute(_ERASE_VERSIONS_OF, {"of_message": message_id}).rowcount:
-            transaction.note_erased()
+            transaction.is_changed = True
         names = connection.execute(_CAME_OF, {"of_message": message_id}).all()
     for replica, kind, record_id in names:
         erase_record(transaction, kind, record_id, replica=replica)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from federation.domain.cases import AnswerBy, find_failure, parse_cases
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import EntityRef, load_policy_book
 from tests.policies.case_table import ROOT, load_cases, policy_files

@@ -12,10 +12,8 @@ from federation.domain.division import (
     NODES,
     ZHEJIANG,
     border_counties,
-    find_border_km,
     find_division,
     format_division_path,
-    is_border_pair,
     neighbours_of,
     province_of,
 )
@@ -38,22 +36,6 @@ def test_border_pairs_cross_a_province_border_once_each():
     assert len({frozenset((pair.one, pair.other)) for pair in BORDER_PAIRS}) == 30
     assert all(province_of(pair.one) != province_of(pair.other) for pair in BORDER_PAIRS)
     assert all(pair.one in CURRENT and pair.other in CURRENT and pair.km > 0 for pair in BORDER_PAIRS)
-
-
-def test_is_border_pair_does_not_mind_the_order():
-    """常山 and 玉山 touch, whoever asks."""
-    assert is_border_pair("330822", "361123")
-    assert is_border_pair("361123", "330822")
-    assert find_border_km("361123", "330822") == 23
-
-
-@pytest.mark.parametrize(
-    ("one", "other"), [("330822", "361103"), ("330822", "330824"), ("330822", "330822"), ("x", "")]
-)
-def test_is_border_pair_is_false_for_others(one, other):
-    """常山 touches 玉山 only, and counties of one province are no border pair."""
-    assert not is_border_pair(one, other)
-    assert find_border_km(one, other) is None
 
 
 def test_neighbours_of_changshan_is_yushan_only():

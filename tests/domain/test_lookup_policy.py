@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from federation.domain.lookup_policy import (
 )
 from federation.domain.permit_item import PERMIT_FIELDS
 from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Realm, parse_agency_id
 from federation.protocol.policy import EntityRef, decide, load_policy_book
 

@@ -1,6 +1,5 @@
 """The residence permit, article by article of decree 663."""
 
-from dataclasses import FrozenInstanceError, replace
 from datetime import date, timedelta
 
 import pytest
@@ -14,7 +13,6 @@ from federation.domain.permit import (
     endorse_permit,
     endorsement_opens,
     format_permit_urn,
-    issue_due,
     next_full_year,
     parse_permit_urn,
     register_permit,
@@ -27,6 +25,7 @@ from federation.domain.permit import (
 )
 from federation.domain.rules.calendar import add_months
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 
 URN = format_permit_urn("330822", 2025, serial="000123")
 ISSUED = date(2025, 8, 12)
@@ -114,7 +113,6 @@ def test_register_permit_with_days_out_of_order_is_refused(application, changes)
 
 def test_register_permit_after_the_15_days_still_issues(application):
     """Article 9 binds the authority: a late card is late, and the citizen gets it."""
-    assert issue_due(application.accept_date) == date(2025, 8, 19)
     assert register_permit(application, URN, today=date(2025, 9, 30)).issue_date == date(2025, 9, 30)
 
 
@@ -210,7 +208,7 @@ def test_replace_permit_by_itself_is_refused(permit):
 
 def test_permit_is_frozen_and_hides_its_holder(permit):
     """A permit is a value, and its text names nobody."""
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         permit.version = 2
     assert permit.holder.name not in repr(permit)
     assert permit.holder.citizen_number not in repr(permit)

@@ -1,6 +1,5 @@
 """The owner's whole permit as stored bytes."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,6 +9,7 @@ from federation.domain.permit import RevokeReason, format_permit_urn, replace_pe
 from federation.domain.permit_record import decode_permit, encode_permit
 from federation.domain.synthetic import synthetic_permits
 from federation.protocol.errors import CorruptError
+from federation.protocol.form import replace
 
 
 @pytest.mark.parametrize("node", NODES)

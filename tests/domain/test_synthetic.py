@@ -23,7 +23,6 @@ from federation.domain.synthetic import (
     SYNTHETIC_NOTICE,
     synthetic_applications,
     synthetic_permits,
-    synthetic_phone,
     synthetic_plate,
 )
 from federation.protocol.errors import RuleError
@@ -137,9 +136,8 @@ def test_unknown_node_is_refused():
     assert caught.value.reason == "SYNTHETIC_NODE"
 
 
-def test_plates_phones_and_notice_are_recognisably_invented():
-    """A letter that is never issued, a range that does not exist, a notice in two languages."""
+def test_plates_and_notice_are_recognisably_invented():
+    """A letter that is never issued, a notice in two languages."""
     assert synthetic_plate("浙H", 1) == "浙H·I0001"
-    assert synthetic_phone(42) == "10000000042"
     assert "虚构" in SYNTHETIC_NOTICE
     assert "Synthetic" in SYNTHETIC_NOTICE

@@ -1,6 +1,5 @@
 """Invented vehicles and enterprises: lawful for the demo, repeatable, and each of its own person."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,6 +9,7 @@ from federation.domain.dossiers.vehicle import verify_vehicle
 from federation.domain.synthetic import synthetic_applications
 from federation.domain.synthetic_registers import synthetic_enterprises, synthetic_vehicles
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Realm
 
 TODAY = date(2026, 11, 23)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from federation.domain.dossiers.dossier import parse_dossier_urn
 from federation.domain.lookup.case import CaseTerms, LookupCase, close_case, open_case
 from federation.domain.lookup.handle import Handle
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
 
 FIRST_DAY, DAYS = date(2026, 11, 2), 28

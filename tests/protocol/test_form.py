@@ -229,13 +229,13 @@ def test_other_rows_are_refused_by_name(old, new, reason, field):
     assert (caught.value.reason, caught.value.facts.get("field")) == (reason, field)
 
 
-def test_default_that_might_stand_there_or_not_is_none():
-    """An empty text is written always or never: a class that leaves it open is refused when it is first used."""
+def test_default_is_empty_or_always_written():
+    """Whether a default stands there is never open: a class that leaves it so is refused when it is first used."""
 
     class Loose(Item, frozen=True, kw_only=True):
-        words: str = ""
+        days: frozenset[str] = frozenset({"a"})
 
-    with pytest.raises(TypeError, match=r"Loose\.words"):
+    with pytest.raises(TypeError, match=r"Loose\.days"):
         decode(Loose, b"{}")
 
 

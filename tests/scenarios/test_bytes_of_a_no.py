@@ -15,7 +15,6 @@ import base64
 import json
 import urllib.parse
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from federation.domain.synthetic import synthetic_applications
 from federation.node.permits.records import PERMIT, put_own_permits
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.receipt import Answer, Submission
 from federation.store.records import find_by_subject

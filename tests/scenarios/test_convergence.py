@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -27,6 +26,7 @@ from federation.node.permits import steps
 from federation.node.permits.records import PERMIT, find_own_permit, put_own_permits
 from federation.node.permits.sharing import draft_sharing
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.policy import decide
 from federation.protocol.receipt import Receipt, Submission

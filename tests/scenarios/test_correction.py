@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 from federation.domain.synthetic import synthetic_applications
 from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import running_node, utc_now
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient
 from federation.wire.lookups.corrections.values import (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +37,7 @@ from federation.node.subjects.corrections import desk
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.granting import grant
 from federation.node.subjects.corrections.listing import list_lines
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
 from federation.store.messages import list_messages
 from federation.store.records import erase_record, find_record

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ import pytest
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.node.home.certificates import find_side
 from federation.node.node import Node
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.client import PeerClient
 from federation.wire.lookups.values import LookupQuestion

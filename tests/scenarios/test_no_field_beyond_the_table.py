@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 
 from federation.domain.dossiers.dossier import DOSSIER_FIELDS, DossierKind
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 from tests.node.lookups.hostile import (
     ADDED,
@@ -30,8 +30,7 @@ from tests.node.lookups.hostile import (
     StepUp,
     Target,
 )
-from tests.node.rig import ANHUI, FUJIAN, JIANGXI, kit
-from tests.scenarios.provinces import REPOSITORY
+from tests.node.rig import ANHUI, FUJIAN, JIANGXI, REPOSITORY, kit
 
 INLAND = frozenset({"361102", "350102", "340102", "341125", "360000", "350000", "340000"})
 """Counties, and seats of provinces, that touch no other province of the four."""

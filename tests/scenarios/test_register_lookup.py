@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, KeptVersion
 from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import zlib
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Period, replay
 from federation.node.serve import utc_now
 from federation.protocol.errors import CorruptError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from federation.store.records import find_record, put_records
 from tests.cli.command_line import run

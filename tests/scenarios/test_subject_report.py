@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
 from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ProvinceAnswer, ReportQuestion
 from tests.scenarios.check_federation import check_federation, kept_homes

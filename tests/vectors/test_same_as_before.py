@@ -20,6 +20,18 @@ from tests.vectors import test_items
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = "cc8b623"
+CHANGED = {
+    # the form of a name or a time is told before its length
+    ("permit-item", "PERMIT_VALUE", "PERMIT_URN"),
+    *((kind, "JSON_TYPE", reason) for kind in ("given", "subject-report") for reason in ("AGENCY_ID", "NODE_NAME", "TIME")),
+    # a missing name is told as missing, a value of another type as such
+    *((kind, "JSON_TYPE", "JSON_MISSING_NAME") for kind in ("lookup-answer", "reading", "subject-report", "correction-notice")),
+    *((kind, "JSON_MISSING_NAME", "JSON_UNKNOWN_NAME") for kind in ("correction-notice", "lookup-answer", "subject-report")),
+    ("reading", "READING_KIND", "JSON_MISSING_NAME"),
+    ("reading", "READING_KIND", "JSON_TYPE"),
+    ("intake-entry", "INTAKE_FORM", "JSON_TYPE"),
+    ("lookup-release", "LOOKUP_FIELD", "JSON_TYPE"),
+}  # fmt: skip
 WORDS = (
     "", "x", "é", "徐谷雨", "2026-02-29", "2026-02-28", "20260228", "2026-W01-1", "\n", " ", "a\u007f", "\u200b", '"\\', "﻿",
     "2026-11-23T08:00:00.000Z", "2026-11-23T24:00:00.000Z", "2026-11-23T08:00:00Z", "0" * 64, "A" * 64, "0" * 201,
@@ -102,7 +114,7 @@ def test_codec_takes_writes_and_refuses_as_before(name):
         now = verdict(test_items.KINDS[name], encoded, BridgeheadError)
         if isinstance(before, bytes) and before != encoded:
             assert isinstance(now, str), "what was taken and written otherwise is refused now"
-        else:
+        elif (name, before, now) not in CHANGED:
             assert now == before
 
     same()

@@ -1,13 +1,12 @@
 """Permits to protobuf and back: equal values; absent stays absent; a word nobody knows is malformed."""
 
-from dataclasses import replace
-
 import pytest
 
 from federation.domain.citizen_number import Sex
 from federation.domain.permit import Ground, Paper, PermitStatus, RevokeReason
 from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
 from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.v1 import permit_pb2, permit_service_pb2
 from federation.wire import convert_permit as convert
 from federation.wire.values import ImportChunk, PermitAnswer, PermitImport, PermitPage, PermitQuery, RecognitionAnswer

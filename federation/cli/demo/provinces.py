@@ -17,11 +17,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 
-from federation.cli.federation_file import FEDERATION_FILE
-from federation.cli.options import client_profile
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder, load_profile
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
@@ -29,10 +26,11 @@ from federation.node.home.setup import NewHome, create_home
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import Agreement
-from federation.wire.values import ClientProfile
+from federation.wire.values import ClientProfile, TlsFiles
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
 SIGNERS = ("zhejiang", "jiangxi", "fujian")
+FEDERATION_FILE = "federation.json"
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PORTS = range(20_000, 32_000)
@@ -55,7 +53,7 @@ class DemoFederation:
 
     def profile(self, agency: str) -> ClientProfile:
         """The connection of an agency to its own node."""
-        return profile_of(self.folder, parse_agency_id(agency))
+        return client_profile(self.folder, parse_agency_id(agency))
 
     def agencies(self, node: NodeName, kind: str) -> list[AgencyId]:
         """The agencies of one kind of a province."""
@@ -75,11 +73,7 @@ def repository_folder(name: str) -> Path:
 
 
 def set_up(
-    folder: Path,
-    *,
-    now: datetime,
-    overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS,
-    ports: Sequence[int] | None = None,
+    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS
 ) -> DemoFederation:
     """Makes four homes with keys and CAs of their own; an earlier demo's homes are removed, a running one refuses.
 
@@ -96,24 +90,12 @@ def set_up(
         (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     federation = DemoFederation(folder=folder.absolute())
-    ports = ports or free_ports(3 * len(PROVINCES))
+    ports = free_ports(3 * len(PROVINCES))
     for number, name in enumerate(PROVINCES):
         peer, agency, read = ports[3 * number : 3 * number + 3]
         settings = {"peer_port": peer, "agency_port": agency, "read_port": read, **overrides}
         home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=settings)
         federation.homes[NodeName(name)] = home
-    return federation
-
-
-def make_federation(
-    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool], ports: Sequence[int] | None = None
-) -> DemoFederation:
-    """Makes four homes under one agreement that three of the four signed: `set_up`, `draft`, `sign`, `publish`."""
-    federation = set_up(folder, now=now, overrides=overrides, ports=ports)
-    out = draft(federation, now=now)
-    for province in SIGNERS:
-        sign(federation, out, province)
-    publish(federation, out, now=now)
     return federation
 
 
@@ -201,7 +183,7 @@ def write_federation_file(federation: DemoFederation) -> Path:
         "agreement": {
             "path": str(first / "agreement" / "current"),
             "version": agreement.version,
-            "root": sha256(pinned_root(first)).hexdigest(),
+            "root": _digest(pinned_root(first)),
         },
         "nodes": [_node_entry(federation, agreement, node) for node in federation.homes],
         "clients": [
@@ -240,9 +222,15 @@ def stop_pids(pids: Mapping[str, int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def profile_of(folder: Path, agency: AgencyId) -> ClientProfile:
+def client_profile(folder: Path, agency: AgencyId) -> ClientProfile:
     """The connection profile that the demo wrote for an agency."""
-    return client_profile(load_profile(client_folder(folder / agency.node, agency) / "profile.toml"))
+    profile = load_profile(client_folder(folder / agency.node, agency) / "profile.toml")
+    return ClientProfile(
+        address=profile.agency_addr,
+        tls=TlsFiles(certificate=profile.cert, key=profile.key),
+        authority=profile.ca,
+        server_name=profile.server_name,
+    )
 
 
 def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName) -> dict[str, str | int | None]:
@@ -259,6 +247,12 @@ def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName
         "home": str(home.home),
         "pid": process.pid if process is not None and process.poll() is None else None,
     }
+
+
+def _digest(blob: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(blob).hexdigest()
 
 
 def _is_our_node(pid: int) -> bool:

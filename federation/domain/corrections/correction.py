@@ -7,27 +7,27 @@ Sources: PIPL articles 46, 50; clocks `share.correct` and `subject.answer` of `p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 from federation.domain.corrections.fields import amend_permit, verify_proven
 from federation.domain.corrections.items import (
     CorrectionAnswer,
     CorrectionRequest,
     CorrectionState,
-    answer_value,
-    read_answer,
-    read_request,
-    request_value,
     verify_words,
 )
 from federation.domain.permit import Permit
 from federation.domain.rules.calendar import Calendar
 from federation.domain.rules.clock import ClockRule, Deadline, extend_deadline
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_object, read_text
 from federation.protocol.errors import RuleError
-from federation.protocol.ids import AgencyId, Realm, parse_agency_id, truncate_to_millisecond
+from federation.protocol.form import (
+    Item,
+    decode,
+    encode,
+    replace,
+)
+from federation.protocol.ids import AgencyId, Realm, truncate_to_millisecond
 
 CLOCK: Final = "share.correct"
 """The clock of a correction: from its reception to its answer."""
@@ -35,12 +35,11 @@ CLOCK: Final = "share.correct"
 ANSWER_CLOCK: Final = "subject.answer"
 """The clock of every request of a person: no extension outlasts it."""
 
-_WHAT: Final = "stored correction"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
+class Correction(Item, frozen=True, kw_only=True):
     """A request, who filed it, where it stands; `cited` is the digest of its statement, empty when filed here."""
+
+    WHAT: ClassVar[str] = "stored correction"
 
     request: CorrectionRequest
     filed_by: AgencyId
@@ -157,14 +156,7 @@ def is_overdue(standing: CorrectionAnswer, now: datetime) -> bool:
 
 def encode_correction(correction: Correction) -> bytes:
     """Encodes a correction as the owner stores it."""
-    return encode_canonical(
-        {
-            "request": request_value(correction.request),
-            "filed_by": str(correction.filed_by),
-            "cited": correction.cited,
-            "standing": answer_value(correction.standing),
-        }
-    )
+    return encode(correction)
 
 
 def decode_correction(encoded: bytes) -> Correction:
@@ -173,14 +165,7 @@ def decode_correction(encoded: bytes) -> Correction:
     Raises:
         MalformedError: JSON_* and the reasons of its parts when the store holds something else.
     """
-    value = decode_canonical(encoded, what=_WHAT)
-    expect_names(value, Correction.__slots__, what=_WHAT)
-    return Correction(
-        request=read_request(read_object(value, "request", what=_WHAT)),
-        filed_by=parse_agency_id(read_text(value, "filed_by", what=_WHAT)),
-        cited=read_text(value, "cited", what=_WHAT),
-        standing=read_answer(read_object(value, "standing", what=_WHAT)),
-    )
+    return decode(Correction, encoded)
 
 
 def _next(correction: Correction, standing: CorrectionAnswer, now: datetime) -> Correction:

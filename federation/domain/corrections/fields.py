@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import date
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +20,7 @@ from federation.domain.division import find_division
 from federation.domain.permit import Ground, Holder, Permit, PermitStatus
 from federation.domain.rules.calendar import add_months
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 
 IDENTITY_FIELDS: Final = frozenset(

@@ -8,20 +8,20 @@ Sources: 市场主体登记管理条例 articles 8 and 9; GB 32100.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.dossiers.dossier import ENTERPRISE_FIELDS
 from federation.domain.dossiers.texts import parse_day, verify_division, verify_text
 from federation.domain.uscc import verify_uscc
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, expect_names, read_text
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.form import (
+    Item,
+    decode,
+    encode,
+)
 from federation.protocol.ids import Realm
-
-_WHAT: Final = "stored enterprise"
 
 
 class EnterpriseStatus(StrEnum):
@@ -34,9 +34,10 @@ class EnterpriseStatus(StrEnum):
     DEREGISTERED = "deregistered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enterprise:
+class Enterprise(Item, frozen=True, kw_only=True):
     """The facts of one enterprise as they stand."""
+
+    WHAT: ClassVar[str] = "stored enterprise"
 
     uscc: str
     name: str
@@ -110,8 +111,7 @@ def parse_enterprise(texts: Mapping[str, str]) -> Enterprise:
 
 def encode_enterprise(enterprise: Enterprise) -> bytes:
     """Encodes an enterprise with every fact; `decode_enterprise` gives an equal value back."""
-    value: dict[str, JsonValue] = dict(enterprise_texts(enterprise))
-    return encode_canonical(value)
+    return encode(enterprise)
 
 
 def decode_enterprise(encoded: bytes) -> Enterprise:
@@ -121,9 +121,6 @@ def decode_enterprise(encoded: bytes) -> Enterprise:
         CorruptError: ENTERPRISE_RECORD when the stored bytes are anything else: a human must look.
     """
     try:
-        value = decode_canonical(encoded, what=_WHAT)
-        expect_names(value, ENTERPRISE_FIELDS, what=_WHAT)
-        texts = {name: read_text(value, name, what=_WHAT) for name in ENTERPRISE_FIELDS}
-        return parse_enterprise(texts)
+        return decode(Enterprise, encoded)
     except MalformedError as error:
         raise CorruptError("ENTERPRISE_RECORD", "a stored enterprise cannot be read back") from error

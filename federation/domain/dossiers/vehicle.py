@@ -9,29 +9,23 @@ Sources: 道路交通安全法 article 8; 机动车登记规定; 居住证暂行
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.dossiers.dossier import VEHICLE_FIELDS
 from federation.domain.dossiers.plate import PlateClass, parse_plate, verify_plate_class
 from federation.domain.dossiers.texts import is_citizen_number, parse_day, verify_division, verify_text
 from federation.domain.permit import PermitUrn, parse_permit_urn
 from federation.domain.uscc import verify_uscc
-from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_text,
-)
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.form import (
+    Item,
+    always,
+    decode,
+    encode,
+)
 from federation.protocol.ids import Realm
-
-_WHAT: Final = "stored vehicle"
-_REQUIRED: Final = tuple(name for name in VEHICLE_FIELDS if name != "permit")
 
 
 class VehicleStatus(StrEnum):
@@ -44,9 +38,10 @@ class VehicleStatus(StrEnum):
     DEREGISTERED = "deregistered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vehicle:
+class Vehicle(Item, frozen=True, kw_only=True):
     """The facts of one vehicle as they stand; `permit` is the residence permit that its registration rested on."""
+
+    WHAT: ClassVar[str] = "stored vehicle"
 
     plate: str
     plate_class: PlateClass
@@ -57,7 +52,7 @@ class Vehicle:
     first_registered: date
     keeper: str
     permit: PermitUrn | None = None
-    sealed: bool = False
+    sealed: bool = always(False)
 
     def __repr__(self) -> str:
         """Hides plate and keeper."""
@@ -140,8 +135,7 @@ def parse_vehicle(texts: Mapping[str, str], *, sealed: bool = False) -> Vehicle:
 
 def encode_vehicle(vehicle: Vehicle) -> bytes:
     """Encodes a vehicle with every fact; `decode_vehicle` gives an equal value back."""
-    value: dict[str, JsonValue] = {**vehicle_texts(vehicle), "sealed": vehicle.sealed}
-    return encode_canonical(value)
+    return encode(vehicle)
 
 
 def decode_vehicle(encoded: bytes) -> Vehicle:
@@ -151,16 +145,6 @@ def decode_vehicle(encoded: bytes) -> Vehicle:
         CorruptError: VEHICLE_RECORD when the stored bytes are anything else: a human must look.
     """
     try:
-        value = decode_canonical(encoded, what=_WHAT)
-        expect_names(value, (*_REQUIRED, "sealed"), ("permit",), what=_WHAT)
-        texts: dict[str, str] = {name: read_text(value, name, what=_WHAT) for name in VEHICLE_FIELDS if name in value}
-        return parse_vehicle(texts, sealed=_read_sealed(value))
+        return decode(Vehicle, encoded)
     except MalformedError as error:
         raise CorruptError("VEHICLE_RECORD", "a stored vehicle cannot be read back") from error
-
-
-def _read_sealed(value: Mapping[str, JsonValue]) -> bool:
-    sealed = value["sealed"]
-    if not isinstance(sealed, bool):
-        raise MalformedError("JSON_TYPE", f"{_WHAT}: expected 'sealed' to be true or false")
-    return sealed

@@ -12,32 +12,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
 from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
 from federation.domain.dossiers.dossier import DOSSIER_FIELDS, DossierKind
 from federation.domain.dossiers.plate import PLATE_PROVINCES, parse_plate
 from federation.domain.dossiers.texts import is_citizen_number
 from federation.domain.dossiers.vehicle import verify_keeper
-from federation.domain.lookup.case import parse_case_id
-from federation.domain.lookup.handle import parse_handle
+from federation.domain.lookup.case import CaseId
+from federation.domain.lookup.handle import HandleText
 from federation.domain.permit import parse_permit_urn
 from federation.domain.permit_item import PERMIT_FIELDS, PermitItem
 from federation.domain.uscc import verify_uscc
 from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
     encode_canonical,
-    expect_names,
-    read_object,
-    read_text,
 )
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import MessageId, Realm, format_time, parse_message_id, parse_time
+from federation.protocol.fields import told
+from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.ids import MessageId, Realm
 from federation.protocol.keys import PublicKey, Suite, verify_signature
 from federation.protocol.tlog.lines import parse_base64
 
@@ -119,11 +115,12 @@ def reply_lifetime(expires: datetime, now: datetime, tolerance: timedelta) -> ti
     return max(expires - now, timedelta(0)) + tolerance
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selector:
+class Selector(Item, frozen=True, kw_only=True):
     """One person or thing, exactly: a citizen number, the name of a permit, a plate, a USCC."""
 
-    kind: SelectorKind
+    REASON: ClassVar[str] = "LOOKUP_FORM"
+
+    kind: Annotated[SelectorKind, told(f"one of {', '.join(SelectorKind)}", type_reason="LOOKUP_FORM")]
     value: str
 
     def __repr__(self) -> str:
@@ -165,19 +162,19 @@ def verify_selector(selector: Selector, realm: Realm) -> Selector:
     return selector
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchItem:
+class SearchItem(Item, frozen=True, kw_only=True):
     """The question: does the other side hold a record of this person or thing?"""
+
+    WHAT: ClassVar[str] = "look-up search"
 
     lookup_id: MessageId
     selector: Selector
-    case_id: str
+    case_id: CaseId
 
 
 def encode_search_item(item: SearchItem) -> bytes:
     """Encodes a question into its one canonical form."""
-    selector: dict[str, JsonValue] = {"kind": item.selector.kind.value, "value": item.selector.value}
-    return encode_canonical({"lookup_id": item.lookup_id, "selector": selector, "case_id": item.case_id})
+    return encode(item)
 
 
 def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
@@ -186,30 +183,20 @@ def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
     Raises:
         MalformedError: JSON_*, MESSAGE_ID and CASE_ID for its form; as `verify_selector` for the person.
     """
-    what = "look-up search"
-    value = decode_canonical(encoded, what=what)
-    expect_names(value, SearchItem.__slots__, what=what)
-    selector = read_object(value, "selector", what=what)
-    expect_names(selector, Selector.__slots__, what=what)
-    kind = next((kind for kind in SelectorKind if kind.value == selector["kind"]), None)
-    if kind is None:
-        raise MalformedError("LOOKUP_FORM", f"{what}: expected one of the kinds {', '.join(SelectorKind)}")
-    found = Selector(kind=kind, value=read_text(selector, "value", what=what))
-    return SearchItem(
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
-        selector=verify_selector(found, realm),
-        case_id=parse_case_id(read_text(value, "case_id", what=what)),
-    )
+    item = decode(SearchItem, encoded)
+    verify_selector(item.selector, realm)
+    return item
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerItem:
+class AnswerItem(Item, frozen=True, kw_only=True):
     """Hit or no hit; a hit has a handle and the time when it ends, a miss has neither. No field of a person."""
+
+    WHAT: ClassVar[str] = "look-up answer"
 
     lookup_id: MessageId
     hit: bool
-    handle: str | None = None
-    expires: datetime | None = None
+    handle: HandleText | None = None
+    expires: Time | None = None
 
     def __repr__(self) -> str:
         """Hides the handle, which opens the record behind it."""
@@ -218,12 +205,7 @@ class AnswerItem:
 
 def encode_answer_item(item: AnswerItem) -> bytes:
     """Encodes an answer into its one canonical form."""
-    value: dict[str, JsonValue] = {"lookup_id": item.lookup_id, "hit": item.hit}
-    if item.handle is not None:
-        value["handle"] = item.handle
-    if item.expires is not None:
-        value["expires"] = format_time(item.expires)
-    return encode_canonical(value)
+    return encode(item)
 
 
 def decode_answer_item(encoded: bytes) -> AnswerItem:
@@ -233,26 +215,22 @@ def decode_answer_item(encoded: bytes) -> AnswerItem:
         MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form, a hit without a handle included, and a
             miss with one.
     """
-    what = "look-up answer"
-    value = decode_canonical(encoded, what=what)
-    hit = value.get("hit")
-    if not isinstance(hit, bool):
-        raise MalformedError("JSON_TYPE", f"{what}: expected 'hit' to be true or false", field="hit")
-    expect_names(value, AnswerItem.__slots__ if hit else ("lookup_id", "hit"), what=what)
-    return AnswerItem(
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
-        hit=hit,
-        handle=parse_handle(read_text(value, "handle", what=what)) if hit else None,
-        expires=parse_time(read_text(value, "expires", what=what)) if hit else None,
-    )
+    item = decode(AnswerItem, encoded)
+    for name, found in (("handle", item.handle), ("expires", item.expires)):
+        if item.hit and found is None:
+            raise MalformedError("JSON_MISSING_NAME", f"{item.WHAT}: expected the name {name!r} of a hit", field=name)
+        if not item.hit and found is not None:
+            raise MalformedError("JSON_UNKNOWN_NAME", f"{item.WHAT}: did not expect the name {name!r} of a miss")
+    return item
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchItem:
+class FetchItem(Item, frozen=True, kw_only=True):
     """The second question: named fields of one hit. Key (32 bytes) and signature (64 bytes) are base64, Ed25519."""
 
+    WHAT: ClassVar[str] = "look-up fetch"
+
     lookup_id: MessageId
-    handle: str
+    handle: HandleText
     fields: frozenset[str]
     officer_key: str
     officer_signature: str
@@ -293,15 +271,7 @@ def verify_step_up(fetch: FetchItem) -> PublicKey:
 
 def encode_fetch_item(item: FetchItem) -> bytes:
     """Encodes a fetch into its one canonical form."""
-    return encode_canonical(
-        {
-            "lookup_id": item.lookup_id,
-            "handle": item.handle,
-            "fields": sorted(item.fields),
-            "officer_key": item.officer_key,
-            "officer_signature": item.officer_signature,
-        }
-    )
+    return encode(item)
 
 
 def decode_fetch_item(encoded: bytes) -> FetchItem:
@@ -311,16 +281,8 @@ def decode_fetch_item(encoded: bytes) -> FetchItem:
         MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM, BASE64 and STEP_UP_FORM for its form; LOOKUP_FIELD when it
             names no field, or fields that no one kind of record has.
     """
-    what = "look-up fetch"
-    value = decode_canonical(encoded, what=what)
-    expect_names(value, FetchItem.__slots__, what=what)
-    item = FetchItem(
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
-        handle=parse_handle(read_text(value, "handle", what=what)),
-        fields=verify_fields(_read_names(value["fields"])),
-        officer_key=read_text(value, "officer_key", what=what),
-        officer_signature=read_text(value, "officer_signature", what=what),
-    )
+    item = decode(FetchItem, encoded)
+    verify_fields(item.fields)
     _parse_bytes(item.officer_key, _KEY_BYTES, "the officer's key")
     _parse_bytes(item.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
     return item
@@ -342,14 +304,15 @@ def verify_fields(fields: frozenset[str]) -> frozenset[str]:
     return fields
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseItem:
+class ReleaseItem(Item, frozen=True, kw_only=True):
     """What was released: each field as text, and until when the asker may read it."""
 
+    WHAT: ClassVar[str] = "look-up release"
+
     lookup_id: MessageId
-    handle: str
+    handle: HandleText
     fields: Mapping[str, str]
-    expires: datetime
+    expires: Time
 
     def __repr__(self) -> str:
         """Hides the person and the handle."""
@@ -364,14 +327,7 @@ def release_fields(item: PermitItem, fields: frozenset[str]) -> Mapping[str, str
 
 def encode_release_item(item: ReleaseItem) -> bytes:
     """Encodes a release into its one canonical form."""
-    return encode_canonical(
-        {
-            "lookup_id": item.lookup_id,
-            "handle": item.handle,
-            "fields": dict(item.fields),
-            "expires": format_time(item.expires),
-        }
-    )
+    return encode(item)
 
 
 def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:
@@ -382,18 +338,10 @@ def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:
             fields that no one kind of record has; LOOKUP_VALUE for a value of another form; CITIZEN_NUMBER_*, PLATE_*,
             USCC_* and REAL_*_IN_DEMO.
     """
-    what = "look-up release"
-    value = decode_canonical(encoded, what=what)
-    expect_names(value, ReleaseItem.__slots__, what=what)
-    found = read_object(value, "fields", what=what)
-    fields = {name: read_text(found, name, what=what) for name in sorted(verify_fields(frozenset(found)))}
-    _verify_values(fields, realm)
-    return ReleaseItem(
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=what)),
-        handle=parse_handle(read_text(value, "handle", what=what)),
-        fields=MappingProxyType(fields),
-        expires=parse_time(read_text(value, "expires", what=what)),
-    )
+    item = decode(ReleaseItem, encoded)
+    verify_fields(frozenset(item.fields))
+    _verify_values(item.fields, realm)
+    return item
 
 
 def _verify_values(fields: Mapping[str, str], realm: Realm) -> None:
@@ -447,10 +395,3 @@ def _parse_bytes(text: str, size: int, what: str) -> bytes:
     if len(found) != size:
         raise MalformedError("STEP_UP_FORM", f"expected {what} to have {size} bytes, got {len(found)}")
     return found
-
-
-def _read_names(found: JsonValue) -> frozenset[str]:
-    texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
-    if texts != found or texts != sorted(set(texts)):
-        raise MalformedError("JSON_TYPE", "look-up fetch: expected 'fields' to be a sorted list of different strings")
-    return frozenset(texts)

@@ -9,10 +9,9 @@ Source: misuse control M10; 公安机关办理刑事案件程序规定 article 3
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar
 
 from federation.domain.lookup.case import (
     BREAK_GLASS_PREFIX,
@@ -26,11 +25,10 @@ from federation.domain.lookup.case import (
 from federation.domain.lookup.review import verify_words
 from federation.domain.lookup.watch import CHINA, Flag, FlagKind
 from federation.domain.rules.calendar import Calendar, add_working_days
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
-from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.ids import AgencyId, format_time, parse_agency_id, parse_time
-
-_WHAT: Final = "break-glass notice"
+from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.errors import RuleError
+from federation.protocol.form import Item, Time, always, decode, encode, replace
+from federation.protocol.ids import AgencyId
 
 
 class Finding(StrEnum):
@@ -41,21 +39,23 @@ class Finding(StrEnum):
     UNJUSTIFIED = "unjustified"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakGlass:
+class BreakGlass(Item, frozen=True, kw_only=True):
     """One breaking of the glass, as its leader is noticed of it; the review is due by the end of `due`.
 
     `words` are the leader's, with the finding.
     """
 
+    WHAT: ClassVar[str] = "break-glass notice"
+    REASON: ClassVar[str] = "BREAK_GLASS_FORM"
+
     case_id: str
     agency: AgencyId
     officer: str
     leader: str
-    opened: datetime
+    opened: Time
     due: date
-    finding: Finding = Finding.OPEN
-    words: str = ""
+    finding: Finding = always(Finding.OPEN)
+    words: str = always("")
 
 
 def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
@@ -162,18 +162,7 @@ def break_glass_flag(notice: BreakGlass) -> Flag:
 
 def encode_break_glass(notice: BreakGlass) -> bytes:
     """Encodes a notice into its one canonical form."""
-    return encode_canonical(
-        {
-            "case_id": notice.case_id,
-            "agency": str(notice.agency),
-            "officer": notice.officer,
-            "leader": notice.leader,
-            "opened": format_time(notice.opened),
-            "due": notice.due.isoformat(),
-            "finding": str(notice.finding),
-            "words": notice.words,
-        }
-    )
+    return encode(notice)
 
 
 def decode_break_glass(encoded: bytes) -> BreakGlass:
@@ -182,22 +171,7 @@ def decode_break_glass(encoded: bytes) -> BreakGlass:
     Raises:
         MalformedError: JSON_* for the form; BREAK_GLASS_FORM, AGENCY_ID and TIME for a field of another form.
     """
-    value = decode_canonical(encoded, what=_WHAT)
-    expect_names(value, BreakGlass.__slots__, what=_WHAT)
-    try:
-        due, finding = date.fromisoformat(read_text(value, "due", what=_WHAT)), read_text(value, "finding", what=_WHAT)
-        return BreakGlass(
-            case_id=read_text(value, "case_id", what=_WHAT),
-            agency=parse_agency_id(read_text(value, "agency", what=_WHAT)),
-            officer=read_text(value, "officer", what=_WHAT),
-            leader=read_text(value, "leader", what=_WHAT),
-            opened=parse_time(read_text(value, "opened", what=_WHAT)),
-            due=due,
-            finding=Finding(finding),
-            words=read_text(value, "words", what=_WHAT),
-        )
-    except ValueError as error:
-        raise MalformedError("BREAK_GLASS_FORM", "expected a date as due and a known finding") from error
+    return decode(BreakGlass, encoded)
 
 
 def _due(opened: date, calendar: Calendar) -> date:

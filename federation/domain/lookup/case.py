@@ -9,28 +9,19 @@ Sources: 公安机关办理刑事案件程序规定 articles on 办案协作 (co
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
 from federation.domain.division import province_of
-from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_integer,
-    read_text,
-)
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import matching
+from federation.protocol.form import Count, Item, Time, decode, encode, replace
 from federation.protocol.ids import (
     AgencyId,
     NodeName,
     format_time,
-    parse_agency_id,
-    parse_time,
     truncate_to_millisecond,
 )
 
@@ -52,11 +43,15 @@ BREAK_GLASS_TIME: Final = timedelta(hours=2)
 _MAX_NAMES: Final = 50
 _KNOWN_CASES: Final = 1024
 """Decoded cases kept: every search and every fetch reads its own again, on both sides."""
-_WHAT: Final = "look-up case"
-_CASE_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{3,39}", re.ASCII)
+_CASE_ID_FORM: Final = "[A-Z0-9][A-Z0-9-]{3,39}"
+_CASE_ID: Final = re.compile(_CASE_ID_FORM, re.ASCII)
 _COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _PURPOSE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
 _PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-0042'", reason="CASE_ID")]
+"""The asker's own number of a case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +65,21 @@ class CaseTerms:
     leader: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookupCase:
+class LookupCase(Item, frozen=True, kw_only=True):
     """One case in one version: 1 as opened, 2 as closed. It runs from `opens` on and before `closes`."""
 
-    case_id: str
+    WHAT: ClassVar[str] = "look-up case"
+
+    case_id: CaseId
     opened_by: AgencyId
     letter: str
     counties: frozenset[str]
     purposes: frozenset[str]
-    opens: datetime
-    closes: datetime
+    opens: Time
+    closes: Time
     closed: bool
     leader: str
-    version: int
+    version: Count
 
 
 def open_case(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
@@ -195,20 +191,7 @@ def is_break_glass(case_id: str) -> bool:
 
 def encode_case(case: LookupCase) -> bytes:
     """Encodes a case into its one canonical form."""
-    return encode_canonical(
-        {
-            "case_id": case.case_id,
-            "opened_by": str(case.opened_by),
-            "letter": case.letter,
-            "counties": sorted(case.counties),
-            "purposes": sorted(case.purposes),
-            "opens": format_time(case.opens),
-            "closes": format_time(case.closes),
-            "closed": case.closed,
-            "leader": case.leader,
-            "version": case.version,
-        }
-    )
+    return encode(case)
 
 
 @lru_cache(maxsize=_KNOWN_CASES)
@@ -220,20 +203,7 @@ def decode_case(encoded: bytes) -> LookupCase:
             AGENCY_ID and TIME for a field of another form.
         RuleError: CASE_TERM when it ends before it begins or more than 90 days later.
     """
-    value = decode_canonical(encoded, what=_WHAT)
-    expect_names(value, LookupCase.__slots__, what=_WHAT)
-    case = LookupCase(
-        case_id=parse_case_id(read_text(value, "case_id", what=_WHAT)),
-        opened_by=parse_agency_id(read_text(value, "opened_by", what=_WHAT)),
-        letter=read_text(value, "letter", what=_WHAT),
-        counties=_read_names(value, "counties"),
-        purposes=_read_names(value, "purposes"),
-        opens=parse_time(read_text(value, "opens", what=_WHAT)),
-        closes=parse_time(read_text(value, "closes", what=_WHAT)),
-        closed=_read_closed(value),
-        leader=read_text(value, "leader", what=_WHAT),
-        version=read_integer(value, "version", what=_WHAT),
-    )
+    case = decode(LookupCase, encoded)
     _verify_forms(case)
     _verify_term(case)
     return case
@@ -265,18 +235,3 @@ def _verify_term(case: LookupCase) -> None:
         )
     if is_break_glass(case.case_id) and days > BREAK_GLASS_TIME:
         raise RuleError("CASE_TERM", f"expected {case.case_id}, which has no letter, to end within {BREAK_GLASS_TIME}")
-
-
-def _read_names(value: Mapping[str, JsonValue], name: str) -> frozenset[str]:
-    found = value[name]
-    texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
-    if texts != found or texts != sorted(set(texts)):
-        raise MalformedError("JSON_TYPE", f"{_WHAT}: expected {name!r} to be a sorted list of different strings")
-    return frozenset(texts)
-
-
-def _read_closed(value: Mapping[str, JsonValue]) -> bool:
-    found = value["closed"]
-    if not isinstance(found, bool):
-        raise MalformedError("JSON_TYPE", f"{_WHAT}: expected 'closed' to be true or false", field="closed")
-    return found

@@ -12,11 +12,12 @@ import base64
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 from federation.domain.dossiers.dossier import DossierRef
 from federation.domain.lookup.case import LookupCase
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import matching
 from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
 
 HANDLE_TIME: Final = timedelta(hours=24)
@@ -25,7 +26,12 @@ HANDLE_TIME: Final = timedelta(hours=24)
 HANDLE_RANDOM_BYTES: Final = 24
 """Random bytes in a handle: nobody guesses one."""
 
-_HANDLE: Final = re.compile(r"[A-Za-z0-9_-]{32}", re.ASCII)
+_HANDLE_FORM: Final = "[A-Za-z0-9_-]{32}"
+_HANDLE: Final = re.compile(_HANDLE_FORM, re.ASCII)
+
+HandleText = Annotated[
+    str, matching(_HANDLE_FORM, form="a handle of 32 letters, digits, - and _", reason="HANDLE_FORM")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

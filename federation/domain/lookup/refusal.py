@@ -7,22 +7,20 @@ Trusts nothing it decodes. Sources: 公安机关办理刑事案件程序规定 a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import MessageId, parse_message_id
+from federation.protocol.fields import checked
+from federation.protocol.form import Item, decode, encode
+from federation.protocol.ids import MessageId
 
 REFUSAL_BODY: Final = "application/vnd.bridgehead.lookup-refusal.v1+json"
 """The media type of a body that holds one `Refusal`."""
 SECOND_BODY: Final = "application/vnd.bridgehead.lookup-second.v1+json"
 """The media type of a body that holds one second request."""
 
-_REFUSAL: Final = "look-up refusal"
-_SECOND: Final = "second request"
 _MAX_WORDS: Final = 200
 
 
@@ -46,13 +44,27 @@ REASON_WORDS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
 """Each reason in Chinese and in English."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+def _is_words(text: str) -> bool:
+    return parse_words(text) == text
+
+
+class Refusal(Item, frozen=True, kw_only=True):
     """What the desk answers instead of a field: a reason, and one sentence of the person who refused."""
+
+    WHAT: ClassVar[str] = "look-up refusal"
+    REASON: ClassVar[str] = "REFUSAL_REASON"
 
     lookup_id: MessageId
     reason: RefusalReason
-    words: str
+    words: Annotated[str, checked(_is_words, form="one sentence of 1 to 200 characters", reason="REFUSAL_WORDS")]
+
+
+class SecondRequest(Item, frozen=True, kw_only=True):
+    """Asks once more; which request it repeats is what its statement cites."""
+
+    WHAT: ClassVar[str] = "second request"
+
+    lookup_id: MessageId
 
 
 def parse_reason(text: str) -> RefusalReason:
@@ -87,9 +99,7 @@ def refusal_titles(refusal: Refusal) -> tuple[str, str]:
 
 def encode_refusal(refusal: Refusal) -> bytes:
     """Encodes a refusal into its one canonical form."""
-    return encode_canonical(
-        {"lookup_id": refusal.lookup_id, "reason": refusal.reason.value, "words": refusal.words},
-    )
+    return encode(refusal)
 
 
 def decode_refusal(encoded: bytes) -> Refusal:
@@ -98,21 +108,12 @@ def decode_refusal(encoded: bytes) -> Refusal:
     Raises:
         MalformedError: JSON_*, MESSAGE_ID, REFUSAL_REASON and REFUSAL_WORDS for its form.
     """
-    value = decode_canonical(encoded, what=_REFUSAL)
-    expect_names(value, Refusal.__slots__, what=_REFUSAL)
-    words = read_text(value, "words", what=_REFUSAL)
-    if parse_words(words) != words:
-        raise MalformedError("REFUSAL_WORDS", "expected a sentence without blanks around it")
-    return Refusal(
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=_REFUSAL)),
-        reason=parse_reason(read_text(value, "reason", what=_REFUSAL)),
-        words=words,
-    )
+    return decode(Refusal, encoded)
 
 
 def encode_second(lookup_id: MessageId) -> bytes:
     """Encodes a second request into its one canonical form; which request it repeats is what its statement cites."""
-    return encode_canonical({"lookup_id": lookup_id})
+    return encode(SecondRequest(lookup_id=lookup_id))
 
 
 def decode_second(encoded: bytes) -> MessageId:
@@ -121,6 +122,4 @@ def decode_second(encoded: bytes) -> MessageId:
     Raises:
         MalformedError: JSON_* and MESSAGE_ID for its form.
     """
-    value = decode_canonical(encoded, what=_SECOND)
-    expect_names(value, ("lookup_id",), what=_SECOND)
-    return parse_message_id(read_text(value, "lookup_id", what=_SECOND))
+    return decode(SecondRequest, encoded).lookup_id

@@ -8,24 +8,17 @@ Sources: PIPL articles 18, 20, 44, 45 (个人信息保护法); Estonia's data tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.lookup.case import LookupCase
-from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_integer,
-    read_text,
-)
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import AgencyId, NodeName, Realm, format_time, parse_agency_id, parse_time
+from federation.protocol.fields import checked
+from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
+from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.leaf import Verdict
 
 REQUEST_BODY: Final = "application/vnd.bridgehead.subject-request.v1+json"
@@ -47,60 +40,72 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "lookup.identity_check": ("公安机关核实身份", "the police checked an identity"),
     }
 )
-_REQUEST: Final = "subject request"
-_REPORT: Final = "subject report"
-_ENTRY: Final = "look-up given"
 _MAX_TEXT: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """One step of a look-up about a person, as the province that was asked keeps it; the officer is not in it.
+def _is_told(text: str) -> bool:
+    return len(text) <= _MAX_TEXT and text.isprintable()
 
-    `fields`: the names of those handed over, or asked for when it was refused; empty for a search. `deferred_until`:
-    when the case was to end, for a criminal investigation.
+
+def _are_told(names: frozenset[str]) -> bool:
+    return all(map(_is_told, names))
+
+
+_Text = Annotated[str, checked(_is_told, form=f"up to {_MAX_TEXT} printable characters")]
+
+
+class _Step(Item, frozen=True, kw_only=True):
+    """One step of a look-up about a person.
+
+    `fields`: the names of those handed over, or asked for when it was refused; empty for a search.
     """
 
-    time: datetime
+    time: Time
     asker: AgencyId
-    purpose: str
-    function: str
-    basis: str
-    case_id: str
-    step: str
+    purpose: _Text
+    function: _Text
+    basis: _Text
+    step: _Text
     verdict: Verdict
-    fields: frozenset[str]
-    deferred_until: datetime | None
+    fields: Annotated[frozenset[str], checked(_are_told, form="a sorted list of different names")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportLine:
+class Given(_Step, frozen=True, kw_only=True):
+    """One step, as the province that was asked keeps it; the officer is not in it.
+
+    `deferred_until`: when the case was to end, for a criminal investigation.
+    """
+
+    WHAT: ClassVar[str] = "look-up given"
+
+    case_id: _Text
+    deferred_until: Time | None = None
+
+
+class ReportLine(_Step, frozen=True, kw_only=True):
     """One step, as the person is told of it. `given_by`: the province that holds the record."""
 
-    time: datetime
-    given_by: NodeName
-    asker: AgencyId
-    purpose: str
-    function: str
-    basis: str
-    step: str
-    verdict: Verdict
-    fields: frozenset[str]
+    WHAT: ClassVar[str] = "subject report"
+
+    given_by: NodeName = NodeName("")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectReport:
+class SubjectReport(Item, frozen=True, kw_only=True):
     """What may be told now, newest first; `next_shown` is the day when the first withheld entry will be shown."""
 
-    lines: tuple[ReportLine, ...] = ()
-    withheld_count: int = 0
+    WHAT: ClassVar[str] = "subject report"
+    REASON: ClassVar[str] = "REPORT_DATE"
+
+    lines: tuple[ReportLine, ...] = always(())
+    withheld_count: Count = always(0)
     next_shown: date | None = None
-    older_count: int = 0
+    older_count: Count = always(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectRequest:
+class SubjectRequest(Item, frozen=True, kw_only=True):
     """Whose report is asked for, and whether the clerk has checked that it is the person who asks."""
+
+    WHAT: ClassVar[str] = "subject request"
 
     citizen_number: str
     identity_checked: bool
@@ -160,10 +165,7 @@ def merge_reports(reports: Iterable[SubjectReport]) -> SubjectReport:
 
 def encode_given(entry: Given) -> bytes:
     """Encodes an entry into its one canonical form."""
-    value = _step_value(entry) | {"case_id": entry.case_id}
-    if entry.deferred_until is not None:
-        value["deferred_until"] = format_time(entry.deferred_until)
-    return encode_canonical(value)
+    return encode(entry)
 
 
 def decode_given(encoded: bytes) -> Given:
@@ -172,26 +174,12 @@ def decode_given(encoded: bytes) -> Given:
     Raises:
         MalformedError: JSON_*, AGENCY_ID and TIME.
     """
-    value = decode_canonical(encoded, what=_ENTRY)
-    expect_names({**value, "deferred_until": None}, Given.__slots__, what=_ENTRY)
-    deferred = parse_time(read_text(value, "deferred_until", what=_ENTRY)) if "deferred_until" in value else None
-    return Given(
-        time=parse_time(_text(value, "time")),
-        asker=parse_agency_id(_text(value, "asker")),
-        purpose=_text(value, "purpose"),
-        function=_text(value, "function"),
-        basis=_text(value, "basis"),
-        case_id=_text(value, "case_id"),
-        step=_text(value, "step"),
-        verdict=_verdict(value),
-        fields=_names(value),
-        deferred_until=deferred,
-    )
+    return decode(Given, encoded)
 
 
 def encode_subject_request(request: SubjectRequest) -> bytes:
     """Encodes a person's request into its one canonical form."""
-    return encode_canonical({"citizen_number": request.citizen_number, "identity_checked": request.identity_checked})
+    return encode(request)
 
 
 def decode_subject_request(encoded: bytes, realm: Realm) -> SubjectRequest:
@@ -200,25 +188,15 @@ def decode_subject_request(encoded: bytes, realm: Realm) -> SubjectRequest:
     Raises:
         MalformedError: JSON_* for its form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO for the number.
     """
-    value = decode_canonical(encoded, what=_REQUEST)
-    expect_names(value, SubjectRequest.__slots__, what=_REQUEST)
-    checked = value["identity_checked"]
-    if not isinstance(checked, bool):
-        raise MalformedError("JSON_TYPE", f"{_REQUEST}: expected 'identity_checked' to be true or false")
-    number = read_text(value, "citizen_number", what=_REQUEST)
-    return SubjectRequest(citizen_number=verify_citizen_number(number, realm), identity_checked=checked)
+    request = decode(SubjectRequest, encoded)
+    verify_citizen_number(request.citizen_number, realm)
+    return request
 
 
 def encode_report(report: SubjectReport) -> bytes:
     """Encodes one province's report into its one canonical form."""
-    value: dict[str, JsonValue] = {
-        "lines": [_step_value(line) for line in report.lines],
-        "withheld_count": report.withheld_count,
-        "older_count": report.older_count,
-    }
-    if report.next_shown is not None:
-        value["next_shown"] = report.next_shown.isoformat()
-    return encode_canonical(value)
+    own = tuple(replace(line, given_by=NodeName("")) for line in report.lines)
+    return encode(replace(report, lines=own))
 
 
 def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
@@ -228,99 +206,22 @@ def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
         MalformedError: JSON_*, AGENCY_ID and TIME for its form; REPORT_SIZE for too many lines; REPORT_DATE when a day
             is missing, of another form, or told with nothing withheld.
     """
-    value = decode_canonical(encoded, what=_REPORT)
-    withheld = read_integer(value, "withheld_count", what=_REPORT)
-    names = SubjectReport.__slots__ if withheld else ("lines", "withheld_count", "older_count")
-    expect_names(value, names, what=_REPORT)
-    found = value["lines"]
-    if not isinstance(found, list):
-        raise MalformedError("JSON_TYPE", f"{_REPORT}: expected 'lines' to be a list", field="lines")
-    if len(found) > MAX_REPORT_LINES:
-        raise MalformedError("REPORT_SIZE", f"expected at most {MAX_REPORT_LINES} lines, got {len(found)}")
-    return SubjectReport(
-        lines=tuple(_read_line(line, given_by) for line in found),
-        withheld_count=withheld,
-        next_shown=_read_day(read_text(value, "next_shown", what=_REPORT)) if withheld else None,
-        older_count=read_integer(value, "older_count", what=_REPORT),
-    )
+    report = decode(SubjectReport, encoded)
+    if len(report.lines) > MAX_REPORT_LINES:
+        raise MalformedError("REPORT_SIZE", f"expected at most {MAX_REPORT_LINES} lines, got {len(report.lines)}")
+    if any(line.given_by for line in report.lines):
+        raise MalformedError("JSON_UNKNOWN_NAME", f"{report.WHAT}: did not expect the name 'given_by'")
+    if (report.next_shown is None) is (report.withheld_count > 0):
+        told = "expected a day exactly where something is withheld"
+        reason = "JSON_MISSING_NAME" if report.withheld_count else "JSON_UNKNOWN_NAME"
+        raise MalformedError(reason, f"{report.WHAT}: {told}", field="next_shown")
+    return replace(report, lines=tuple(replace(line, given_by=given_by) for line in report.lines))
 
 
 def _line(entry: Given, given_by: NodeName) -> ReportLine:
-    return ReportLine(
-        time=entry.time,
-        given_by=given_by,
-        asker=entry.asker,
-        purpose=entry.purpose,
-        function=entry.function,
-        basis=entry.basis,
-        step=entry.step,
-        verdict=entry.verdict,
-        fields=entry.fields,
-    )
+    step = {name: getattr(entry, name) for name in _Step.__struct_fields__}
+    return ReportLine(given_by=given_by, **step)
 
 
 def _newest_first(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
     return tuple(sorted(lines, key=lambda line: (line.time, line.given_by, line.step), reverse=True))
-
-
-def _step_value(step: Given | ReportLine) -> dict[str, JsonValue]:
-    return {
-        "time": format_time(step.time),
-        "asker": str(step.asker),
-        "purpose": step.purpose,
-        "function": step.function,
-        "basis": step.basis,
-        "step": step.step,
-        "verdict": step.verdict.value,
-        "fields": sorted(step.fields),
-    }
-
-
-def _read_line(value: JsonValue, given_by: NodeName) -> ReportLine:
-    if not isinstance(value, dict):
-        raise MalformedError("JSON_TYPE", f"{_REPORT}: expected every line to be an object", field="lines")
-    expect_names({**value, "given_by": None}, ReportLine.__slots__, what=_REPORT)
-    return ReportLine(
-        time=parse_time(_text(value, "time")),
-        given_by=given_by,
-        asker=parse_agency_id(_text(value, "asker")),
-        purpose=_text(value, "purpose"),
-        function=_text(value, "function"),
-        basis=_text(value, "basis"),
-        step=_text(value, "step"),
-        verdict=_verdict(value),
-        fields=_names(value),
-    )
-
-
-def _text(value: Mapping[str, JsonValue], name: str) -> str:
-    found = read_text(value, name, what=_REPORT)
-    if len(found) > _MAX_TEXT or not found.isprintable():
-        raise MalformedError("JSON_TYPE", f"{_REPORT}: expected {name!r} to be up to {_MAX_TEXT} printable characters")
-    return found
-
-
-def _verdict(value: Mapping[str, JsonValue]) -> Verdict:
-    found = next((word for word in Verdict if word.value == value["verdict"]), None)
-    if found is None:
-        raise MalformedError("JSON_TYPE", f"{_REPORT}: expected 'verdict' to be allowed or refused", field="verdict")
-    return found
-
-
-def _names(value: Mapping[str, JsonValue]) -> frozenset[str]:
-    found: JsonValue = value["fields"]
-    items: Sequence[JsonValue] = found if isinstance(found, list) else ()
-    texts = [text for text in items if isinstance(text, str) and len(text) <= _MAX_TEXT and text.isprintable()]
-    if texts != found or texts != sorted(set(texts)):
-        raise MalformedError("JSON_TYPE", f"{_REPORT}: expected 'fields' to be a sorted list of different names")
-    return frozenset(texts)
-
-
-def _read_day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise MalformedError("REPORT_DATE", "expected a day such as 2026-01-01", field="next_shown") from error
-    if day.isoformat() != text:
-        raise MalformedError("REPORT_DATE", "expected a day such as 2026-01-01", field="next_shown")
-    return day

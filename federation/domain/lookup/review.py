@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from federation.domain.lookup.watch import CHINA
 from federation.domain.rules.calendar import Calendar, add_working_days
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, expect_names, read_text
+from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.ids import AgencyId, format_time, parse_time
+from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.ids import AgencyId
 
 REVIEW_DAYS: Final = 5
 """Working days in which a look-up of the sample is reviewed."""
 
 MAX_WORDS: Final = 500
-_WHAT: Final = "sample review"
 
 
 class SampleFinding(StrEnum):
@@ -32,13 +32,15 @@ class SampleFinding(StrEnum):
     DOUBTFUL = "doubtful"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleReview:
+class SampleReview(Item, frozen=True, kw_only=True):
     """Who reviewed a look-up, when, and what they found."""
+
+    WHAT: ClassVar[str] = "sample review"
+    REASON: ClassVar[str] = "REVIEW_FORM"
 
     lookup_id: str
     reviewer: str
-    time: datetime
+    time: Time
     finding: SampleFinding
     words: str
 
@@ -113,15 +115,7 @@ def sample_review_bytes(agency: AgencyId, lookup_id: str, *, finding: SampleFind
 
 def encode_sample_review(review: SampleReview) -> bytes:
     """Encodes a review into its one canonical form."""
-    return encode_canonical(
-        {
-            "lookup_id": review.lookup_id,
-            "reviewer": review.reviewer,
-            "time": format_time(review.time),
-            "finding": str(review.finding),
-            "words": review.words,
-        }
-    )
+    return encode(review)
 
 
 def decode_sample_review(encoded: bytes) -> SampleReview:
@@ -130,16 +124,4 @@ def decode_sample_review(encoded: bytes) -> SampleReview:
     Raises:
         MalformedError: JSON_* for the form; REVIEW_FORM for an unknown finding, TIME.
     """
-    value = decode_canonical(encoded, what=_WHAT)
-    expect_names(value, SampleReview.__slots__, what=_WHAT)
-    try:
-        finding = SampleFinding(read_text(value, "finding", what=_WHAT))
-    except ValueError as error:
-        raise MalformedError("REVIEW_FORM", "expected the finding lawful or doubtful") from error
-    return SampleReview(
-        lookup_id=read_text(value, "lookup_id", what=_WHAT),
-        reviewer=read_text(value, "reviewer", what=_WHAT),
-        time=parse_time(read_text(value, "time", what=_WHAT)),
-        finding=finding,
-        words=read_text(value, "words", what=_WHAT),
-    )
+    return decode(SampleReview, encoded)

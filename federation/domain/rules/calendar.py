@@ -14,17 +14,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from federation.domain.rules.toml_fields import (
-    TomlTable,
-    expect_keys,
-    parse_toml,
-    read_dates,
-    read_flag,
-    read_number,
-    read_string,
-    read_tables,
-)
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import Count, Row, load_toml, parse_toml
 
 _ONE_DAY = timedelta(days=1)
 _WHAT = "calendar"
@@ -38,12 +29,12 @@ class Roll(StrEnum):
     WEEKEND = "weekend"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalendarYear:
+class CalendarYear(Row, frozen=True, kw_only=True):
     """One year's table: the holiday dates and the weekend days that are worked instead."""
 
-    year: int
+    year: Count
     official: bool
+    source: str = ""
     holidays: frozenset[date]
     make_up_days: frozenset[date]
 
@@ -56,6 +47,11 @@ class Calendar:
     years: Mapping[int, CalendarYear]
 
 
+class _File(Row, frozen=True, kw_only=True):
+    version: str
+    year: tuple[CalendarYear, ...] = ()
+
+
 def parse_calendar(text: str) -> Calendar:
     """Parses `calendar.toml`.
 
@@ -63,25 +59,16 @@ def parse_calendar(text: str) -> Calendar:
         MalformedError: TOML_* for the form; CALENDAR_YEAR_TWICE; CALENDAR_DATE when a date is of another year, a
             make-up day is no Saturday or Sunday, or a day is both free and worked.
     """
-    table = parse_toml(text, what=_WHAT)
-    expect_keys(table, frozenset({"version", "year"}), what=_WHAT)
+    file = load_toml(_File, parse_toml(text, what=_WHAT), what=_WHAT)
     years: dict[int, CalendarYear] = {}
-    for row in read_tables(table, "year", what=_WHAT):
-        year = _parse_year(row)
+    for year in file.year:
         if year.year in years:
             raise MalformedError("CALENDAR_YEAR_TWICE", f"expected each year once, got {year.year} twice")
-        years[year.year] = year
-    return Calendar(version=read_string(table, "version", what=_WHAT), years=MappingProxyType(years))
+        years[year.year] = _verify_days(year)
+    return Calendar(version=file.version, years=MappingProxyType(years))
 
 
-def _parse_year(row: TomlTable) -> CalendarYear:
-    expect_keys(row, frozenset({"year", "official", "source", "holidays", "make_up_days"}), what=_WHAT)
-    year = CalendarYear(
-        year=read_number(row, "year", what=_WHAT),
-        official=read_flag(row, "official", what=_WHAT),
-        holidays=read_dates(row, "holidays", what=_WHAT),
-        make_up_days=read_dates(row, "make_up_days", what=_WHAT),
-    )
+def _verify_days(year: CalendarYear) -> CalendarYear:
     strangers = [day for day in year.holidays | year.make_up_days if day.year != year.year]
     weekdays = [day for day in year.make_up_days if day.weekday() < 5]
     wrong = sorted(strangers + weekdays + list(year.holidays & year.make_up_days))

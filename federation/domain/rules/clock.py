@@ -12,26 +12,22 @@ target. Sources: the instrument and article of each row of `policies/clocks.toml
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from federation.domain.rules.calendar import Calendar, Roll, add_months, add_working_days, is_official, roll_forward
-from federation.domain.rules.toml_fields import (
-    TomlTable,
-    expect_keys,
-    parse_toml,
-    read_choice,
-    read_date,
-    read_flag,
-    read_number,
-    read_string,
-    read_strings,
-    read_tables,
-)
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.form import (
+    Count,
+    Item,
+    Row,
+    Time,
+    load_toml,
+    parse_toml,
+)
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))
 """China has one time zone without summer time: all law days are counted in it."""
@@ -62,33 +58,29 @@ class Direction(StrEnum):
     BEFORE = "before"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extension:
-    """How much longer, in the unit of the clock, with whose consent, and who must be told."""
+class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
+    """One row of the clock table; the texts are for people who read the table.
 
-    most: int
-    consent_of: str
-    notify: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockRule:
-    """One row of the clock table. `law_bound` is the longest that the law lets a province make it."""
+    `extension_most`: how much longer, in the unit of the clock; 0 for not at all. `law_bound`: the longest that the law
+    lets a province make it.
+    """
 
     clock_id: str
-    version: int
+    version: Count = 1
     kind: ClockKind
-    amount: int
-    direction: Direction
+    amount: Count
+    direction: Direction = Direction.AFTER
     starts_on: str
     stops_on: str
-    roll: Roll
-    extension: Extension | None
-    law_bound: int
-    pause_reasons: tuple[str, ...]
+    roll: Roll = Roll.NONE
+    extension_most: Count = 0
+    extension_consent_of: str = ""
+    extension_notify: str = ""
+    law_bound: Count | None = None
+    pause_reasons: tuple[str, ...] = ()
     instrument: str
-    article: str
-    text_state: str
+    article: str = ""
+    text_state: str = ""
     verified: Verified
     effective_from: date
     on_breach: str
@@ -106,21 +98,22 @@ class ClockTable:
     rules: Mapping[str, tuple[ClockRule, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
+class Deadline(Item, frozen=True, kw_only=True):
     """A computed deadline: `due` is the first instant that is late.
 
     `last_day` is the last day in time, in China, when days are counted. `official` is false when a calendar year on the
     way was not published yet.
     """
 
+    BLANK: ClassVar[frozenset[str]] = frozenset({"last_day"})
+
     clock_id: str
-    rule_version: int
+    rule_version: Count
     calendar_version: str
-    started: datetime
-    due: datetime
+    started: Time
+    due: Time
     last_day: date | None
-    extended_by: int
+    extended_by: Count
     official: bool
     verified: Verified
 
@@ -143,33 +136,15 @@ def extend_deadline(deadline: Deadline, rule: ClockRule, *, by: int, asked: date
     """
     if (rule.clock_id, rule.version) != (deadline.clock_id, deadline.rule_version):
         raise RuleError("CLOCK_RULE_OTHER", f"expected {deadline.clock_id} version {deadline.rule_version}")
-    if rule.extension is None:
+    if not rule.extension_most:
         raise RuleError("EXTENSION_NOT_ALLOWED", f"{_cite(rule)} allows no extension of {rule.clock_id}")
     if deadline.extended_by:
         raise RuleError("EXTENSION_USED", f"{rule.clock_id} was extended before")
-    if not 0 < by <= rule.extension.most:
-        raise RuleError("EXTENSION_TOO_LONG", f"expected 1 to {rule.extension.most} {rule.kind}, got {by}")
+    if not 0 < by <= rule.extension_most:
+        raise RuleError("EXTENSION_TOO_LONG", f"expected 1 to {rule.extension_most} {rule.kind}, got {by}")
     if asked >= deadline.due:
         raise RuleError("EXTENSION_TOO_LATE", f"expected the request before the time of {rule.clock_id} was over")
     return _deadline(rule, deadline.started, calendar, extra=by)
-
-
-def time_left(deadline: Deadline, now: datetime) -> timedelta:
-    """How much time is left; negative once the deadline is missed."""
-    return deadline.due - now
-
-
-def shorten_rule(rule: ClockRule, amount: int) -> ClockRule:
-    """A province's own amount for a clock: shorter than agreed, or up to the bound that the law itself gives.
-
-    Raises:
-        RuleError: CLOCK_OVERRIDE_LOOSER when it is longer than both, or zero.
-    """
-    if not 0 < amount <= max(rule.amount, rule.law_bound):
-        raise RuleError(
-            "CLOCK_OVERRIDE_LOOSER", f"{_cite(rule)}: {rule.clock_id} may be 1 to {rule.law_bound}, got {amount}"
-        )
-    return replace(rule, amount=amount)
 
 
 def load_rule(table: ClockTable, clock_id: str, *, on: date) -> ClockRule:
@@ -234,14 +209,10 @@ def _cite(rule: ClockRule) -> str:
     return f"{rule.instrument} {rule.article}".strip()
 
 
-_WHAT: Final = "clocks"
-_RULE_KEYS: Final = frozenset(
-    {
-        "id", "version", "kind", "amount", "direction", "starts_on", "stops_on", "roll", "extension_most",
-        "extension_consent_of", "extension_notify", "law_bound", "pause_reasons", "instrument", "article", "text_state",
-        "verified", "effective_from", "on_breach",
-    }
-)  # fmt: skip
+class _File(Row, frozen=True, kw_only=True):
+    version: str
+    official: bool
+    clock: tuple[ClockRule, ...] = ()
 
 
 def parse_clocks(text: str) -> ClockTable:
@@ -251,58 +222,14 @@ def parse_clocks(text: str) -> ClockTable:
         MalformedError: TOML_* for the form; CLOCK_TWICE when an id and version stand there twice; CLOCK_AMOUNT for an
             amount of 0; CLOCK_DIRECTION when working days or a time of day are counted backwards.
     """
-    table = parse_toml(text, what=_WHAT)
-    expect_keys(table, frozenset({"version", "official", "clock"}), what=_WHAT)
+    file = load_toml(_File, parse_toml(text, what="clocks"), what="clocks")
     rules: dict[str, tuple[ClockRule, ...]] = {}
-    for row in read_tables(table, "clock", what=_WHAT):
-        rule = _parse_rule(row)
+    for rule in map(_verify_rule, file.clock):
         earlier = rules.get(rule.clock_id, ())
         if any(rule.version == other.version for other in earlier):
             raise MalformedError("CLOCK_TWICE", f"{rule.clock_id} version {rule.version} stands there twice")
         rules[rule.clock_id] = (*earlier, rule)
-    return ClockTable(
-        version=read_string(table, "version", what=_WHAT),
-        official=read_flag(table, "official", what=_WHAT),
-        rules=MappingProxyType(rules),
-    )
-
-
-def _parse_rule(row: TomlTable) -> ClockRule:
-    clock_id = read_string(row, "id", what=_WHAT)
-    what = f"clock {clock_id:.60}"
-    expect_keys(row, _RULE_KEYS, what=what)
-    amount = read_number(row, "amount", what=what)
-    rule = ClockRule(
-        clock_id=clock_id,
-        version=read_number(row, "version", what=what, default=1),
-        kind=read_choice(row, "kind", ClockKind, what=what),
-        amount=amount,
-        direction=read_choice(row, "direction", Direction, what=what, default=Direction.AFTER),
-        starts_on=read_string(row, "starts_on", what=what),
-        stops_on=read_string(row, "stops_on", what=what),
-        roll=read_choice(row, "roll", Roll, what=what, default=Roll.NONE),
-        extension=_parse_extension(row, what),
-        law_bound=read_number(row, "law_bound", what=what, default=amount),
-        pause_reasons=read_strings(row, "pause_reasons", what=what),
-        instrument=read_string(row, "instrument", what=what),
-        article=read_string(row, "article", what=what, default=""),
-        text_state=read_string(row, "text_state", what=what, default=""),
-        verified=read_choice(row, "verified", Verified, what=what),
-        effective_from=read_date(row, "effective_from", what=what),
-        on_breach=read_string(row, "on_breach", what=what),
-    )
-    return _verify_rule(rule)
-
-
-def _parse_extension(row: TomlTable, what: str) -> Extension | None:
-    most = read_number(row, "extension_most", what=what, default=0)
-    if most == 0:
-        return None
-    return Extension(
-        most=most,
-        consent_of=read_string(row, "extension_consent_of", what=what, default=""),
-        notify=read_string(row, "extension_notify", what=what, default=""),
-    )
+    return ClockTable(version=file.version, official=file.official, rules=MappingProxyType(rules))
 
 
 def _verify_rule(rule: ClockRule) -> ClockRule:

@@ -15,17 +15,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.rules.toml_fields import (
-    TomlTable,
-    expect_keys,
-    parse_toml,
-    read_choice,
-    read_flag,
-    read_number,
-    read_string,
-    read_tables,
-)
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.form import Count, Row, load_toml, parse_toml
 
 RETENTION_FILE: Final = "policies/retention.toml"
 """Where the agreement carries the table."""
@@ -49,12 +40,6 @@ ORDER: Final = "erasure.order"
 
 _WHAT: Final = "retention.toml"
 _MONTHS_A_YEAR: Final = 12
-_NAMES: Final = frozenset(
-    {
-        "id", "what", "keep_months", "counts_from", "destroy_on", "destroy_after_days", "unless", "within_days",
-        "instrument", "article", "official",
-    }
-)  # fmt: skip
 
 
 class DestroyOn(StrEnum):
@@ -66,8 +51,7 @@ class DestroyOn(StrEnum):
     CASE_AND_ANSWER_ENDED = "case_and_answer_ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionRule:
+class RetentionRule(Row, frozen=True, kw_only=True):
     """One rule: a floor in months from an event, a ceiling by an event or in days from one, days to answer within.
 
     `official`: it stands in the instrument as written; else it is a proposal of the federation.
@@ -75,12 +59,12 @@ class RetentionRule:
 
     id: str
     what: str
-    keep_months: int | None
-    counts_from: str | None
-    destroy_on: DestroyOn | None
-    destroy_after_days: int | None
-    unless: str
-    within_days: int | None
+    keep_months: Count | None = None
+    counts_from: str | None = None
+    destroy_on: DestroyOn | None = None
+    destroy_after_days: Count | None = None
+    unless: str = ""
+    within_days: Count | None = None
     instrument: str
     article: str
     official: bool
@@ -94,19 +78,22 @@ class RetentionRules:
     rules: Mapping[str, RetentionRule]
 
 
+class _File(Row, frozen=True, kw_only=True):
+    version: str
+    rule: tuple[RetentionRule, ...] = ()
+
+
 def parse_retention(text: str) -> RetentionRules:
     """Parses the table.
 
     Raises:
-        MalformedError: RETENTION_RULE for a rule that says nothing or stands twice, and the reasons of `toml_fields`.
+        MalformedError: RETENTION_RULE for a rule that says nothing or stands twice, and the reasons of `load_toml`.
     """
-    table = parse_toml(text, what=_WHAT)
-    expect_keys(table, frozenset({"version", "rule"}), what=_WHAT)
-    found = [_parse_rule(row) for row in read_tables(table, "rule", what=_WHAT)]
-    rules = {rule.id: rule for rule in found}
-    if len(rules) != len(found):
+    file = load_toml(_File, parse_toml(text, what=_WHAT), what=_WHAT)
+    rules = {rule.id: _verify_rule(rule) for rule in file.rule}
+    if len(rules) != len(file.rule):
         raise MalformedError("RETENTION_RULE", f"{_WHAT}: expected each id once")
-    return RetentionRules(version=read_string(table, "version", what=_WHAT), rules=MappingProxyType(rules))
+    return RetentionRules(version=file.version, rules=MappingProxyType(rules))
 
 
 def find_rule(rules: RetentionRules, rule_id: str) -> RetentionRule:
@@ -147,15 +134,6 @@ def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datet
             "RETENTION_FLOOR",
             f"must be kept until {until.date().isoformat()} ({rule.instrument} {rule.article}, rule {rule.id})",
         )
-
-
-def has_floor(rules: RetentionRules, rule_id: str) -> bool:
-    """Whether what stands under that rule must be kept for some time.
-
-    Raises:
-        NotFoundError: RETENTION_RULE when the provinces agreed on none.
-    """
-    return find_rule(rules, rule_id).keep_months is not None
 
 
 def floor_passed_before(rules: RetentionRules, rule_id: str, now: datetime) -> datetime:
@@ -200,22 +178,8 @@ def _add_months(time: datetime, months: int) -> datetime:
     return time.replace(year=year, month=month, day=min(time.day, calendar.monthrange(year, month)[1]))
 
 
-def _parse_rule(row: TomlTable) -> RetentionRule:
-    what = f"{_WHAT}, rule {row.get('id', '(without an id)')!s:.60}"
-    expect_keys(row, _NAMES, what=what)
-    rule = RetentionRule(
-        id=read_string(row, "id", what=what),
-        what=read_string(row, "what", what=what),
-        keep_months=read_number(row, "keep_months", what=what) if "keep_months" in row else None,
-        counts_from=read_string(row, "counts_from", what=what) if "counts_from" in row else None,
-        destroy_on=read_choice(row, "destroy_on", DestroyOn, what=what) if "destroy_on" in row else None,
-        destroy_after_days=read_number(row, "destroy_after_days", what=what) if "destroy_after_days" in row else None,
-        unless=read_string(row, "unless", what=what, default=""),
-        within_days=read_number(row, "within_days", what=what) if "within_days" in row else None,
-        instrument=read_string(row, "instrument", what=what),
-        article=read_string(row, "article", what=what),
-        official=read_flag(row, "official", what=what),
-    )
+def _verify_rule(rule: RetentionRule) -> RetentionRule:
+    what = f"{_WHAT}, rule {rule.id:.60}"
     if (rule.keep_months is None and rule.destroy_after_days is None) != (rule.counts_from is None):
         raise MalformedError(
             "RETENTION_RULE", f"{what}: expected keep_months or destroy_after_days together with counts_from"

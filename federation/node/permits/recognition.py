@@ -153,6 +153,7 @@ def _told(item: PermitItem, recognition: Recognition, errand: Errand, mode: Reco
     return RecognitionItem(
         urn=item.urn,
         citizen_number=item.citizen_number,
+        issuing_division=urn_division(item.urn),
         issue_date=item.issue_date,
         mode=mode,
         outcome=recognition.outcome,

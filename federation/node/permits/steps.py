@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 
 from federation.domain.citizen_number import verify_citizen_number
@@ -55,6 +55,7 @@ from federation.node.permits.records import (
 )
 from federation.node.permits.sharing import draft_sharing
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace, to_object
 from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
@@ -211,7 +212,7 @@ def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
 
 def _application_text(application: PermitApplication) -> str:
     """All that an application says, in one order: for comparing only."""
-    fields = asdict(application) | {"papers": sorted(application.papers)}
+    fields = asdict(application) | {"papers": sorted(application.papers), "holder": to_object(application.holder)}
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
 
 

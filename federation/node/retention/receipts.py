@@ -51,7 +51,7 @@ def item_of(message: str, destroyed: Destroyed | None, *, order: str | None = No
         message=message,
         outcome=ErasureOutcome.ERASED,
         order=order,
-        entry=destroyed.entry,
+        entry=destroyed.entry.decode(),
         index=destroyed.index,
     )
 

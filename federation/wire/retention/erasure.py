@@ -107,7 +107,6 @@ class ErasureService(erasure_service_pb2_grpc.ErasureServiceServicer):
             purged=done.purged,
             questions=done.questions,
             reports=done.reports,
-            corrections=done.corrections,
         )
 
 
@@ -151,7 +150,6 @@ class ErasureCalls:
             purged=found.purged,
             questions=found.questions,
             reports=found.reports,
-            corrections=found.corrections,
         )
 
     def _stub(self) -> erasure_service_pb2_grpc.ErasureServiceAsyncStub:

@@ -152,8 +152,7 @@ class ErasurePage:
 class RetentionRound:
     """How much one round destroyed: releases and answers that came in, handles given out, records past their floor.
 
-    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers;
-    `corrections`: requests, answers and notices of corrections, and those that the own desk opened.
+    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers.
     """
 
     releases: int = 0
@@ -162,4 +161,3 @@ class RetentionRound:
     purged: int = 0
     questions: int = 0
     reports: int = 0
-    corrections: int = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -23,6 +22,7 @@ from federation.domain.corrections.correction import (
 from federation.domain.corrections.items import CorrectionRequest, CorrectionState
 from federation.domain.rules.clock import compute_deadline, load_rule
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm, parse_agency_id
 
 NOW = datetime(2026, 9, 21, 2, 0, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -19,6 +18,7 @@ from federation.domain.corrections.fields import (
 from federation.domain.permit import PermitStatus
 from federation.domain.permit_item import PERMIT_FIELDS
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 
 GOOD = {

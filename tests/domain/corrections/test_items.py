@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -24,6 +23,7 @@ from federation.domain.corrections.items import (
 )
 from federation.domain.rules.clock import Deadline, Verified
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

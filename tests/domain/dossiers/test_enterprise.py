@@ -1,6 +1,5 @@
 """An enterprise's record: what is taken, what is stored, what shows a person."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -16,6 +15,7 @@ from federation.domain.dossiers.enterprise import (
     verify_enterprise,
 )
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 
 TODAY = date(2026, 11, 23)

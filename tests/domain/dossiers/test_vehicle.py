@@ -1,6 +1,5 @@
 """A vehicle's record: what is taken, what is stored, what shows a person."""
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -21,6 +20,7 @@ from federation.domain.dossiers.vehicle import (
 )
 from federation.domain.synthetic import synthetic_uscc
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 
 TODAY = date(2026, 11, 23)

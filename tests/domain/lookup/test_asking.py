@@ -1,7 +1,6 @@
 """Question, answer, fetch and release: one exact person, strict forms, and nothing that shows a person by accident."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,6 +39,7 @@ from federation.domain.lookup.handle import format_handle
 from federation.domain.permit_item import PERMIT_FIELDS, project_permit
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import Realm, format_message_id
 from federation.protocol.tlog.lines import format_base64
 

@@ -1,6 +1,5 @@
 """Break-glass: two hours without a letter, a notice at once, a review by the next working day."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from federation.domain.lookup.break_glass import (
 )
 from federation.domain.lookup.case import decode_case, encode_case, is_open, open_case
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 
 POLICE = parse_agency_id("jiangxi/361123/police")

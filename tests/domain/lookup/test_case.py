@@ -1,7 +1,6 @@
 """The case of a look-up: its form, its term, and that nothing of it changes but its closing."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +21,7 @@ from federation.domain.lookup.case import (
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 
 POLICE = parse_agency_id("jiangxi/361123/police")

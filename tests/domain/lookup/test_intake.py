@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from federation.domain.lookup.intake import (
 )
 from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import format_message_id, parse_agency_id
 
 ROOT = Path(__file__).parents[3]

@@ -1,7 +1,5 @@
 """The limits on asking: how many look-ups, and about how many persons."""
 
-from dataclasses import replace
-
 import pytest
 
 from federation.domain.lookup.misuse import (
@@ -15,6 +13,7 @@ from federation.domain.lookup.misuse import (
     verify_quota,
 )
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 
 FULL = LookupCounts(officer_today=50, case_total=30, case_persons=10)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,6 +24,7 @@ from federation.domain.lookup.report import (
     purpose_words,
 )
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Realm, parse_agency_id
 from federation.protocol.leaf import Verdict
 

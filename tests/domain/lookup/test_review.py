@@ -1,6 +1,5 @@
 """The review of the sample: by somebody else, once, with words, within five working days."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -16,6 +15,7 @@ from federation.domain.lookup.review import (
     sample_review_bytes,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)

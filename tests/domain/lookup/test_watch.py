@@ -1,6 +1,5 @@
 """The watch over look-ups: what raises a flag, what does not, and the sample."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from federation.domain.lookup.watch import (
     is_sampled,
 )
 from federation.domain.rules.calendar import Calendar
+from federation.protocol.form import replace
 
 NIGHT = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 """Two in the morning at the border."""

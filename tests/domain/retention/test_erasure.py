@@ -41,7 +41,7 @@ LEAF = Leaf(
 )
 ORDER = OrderItem(message_id=MessageId("01a2076b-4400-7eef-826a-f437f3342294"), message="ab" * 32, words="误发")
 RECEIPT = ReceiptItem(
-    message="ab" * 32, outcome=ErasureOutcome.ERASED, order="ef" * 32, entry=encode_leaf(LEAF), index=7
+    message="ab" * 32, outcome=ErasureOutcome.ERASED, order="ef" * 32, entry=encode_leaf(LEAF).decode(), index=7
 )
 NEVER = ReceiptItem(message="ab" * 32, outcome=ErasureOutcome.NOT_HELD, order="ef" * 32)
 KNOWN = {"federation": "bridgehead.example", "pair": PAIR, "commitment": "cd" * 32}
@@ -88,7 +88,7 @@ def test_receipt_item_names_its_leaf_by_its_hash() -> None:
 def test_receipt_item_of_another_form_is_malformed(changes, reason) -> None:
     """What was erased has a leaf, what was never held has none."""
     value = {
-        "message": RECEIPT.message, "outcome": "erased", "order": "", "entry": RECEIPT.entry.decode(), "index": 7,
+        "message": RECEIPT.message, "outcome": "erased", "order": "", "entry": RECEIPT.entry, "index": 7,
         **changes,
     }  # fmt: skip
 
@@ -117,4 +117,4 @@ def test_verify_receipt_item_returns_the_leaf_of_that_very_message() -> None:
 def test_verify_receipt_item_with_another_leaf_is_untrusted(leaf: Leaf) -> None:
     """A receipt that shows another leaf proves nothing."""
     with pytest.raises(UntrustedError, match="ERASURE_LEAF"):
-        verify_receipt_item(replace(RECEIPT, entry=encode_leaf(leaf)), **KNOWN)
+        verify_receipt_item(replace(RECEIPT, entry=encode_leaf(leaf).decode()), **KNOWN)

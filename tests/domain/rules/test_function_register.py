@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.rules.function_register import load_function, parse_function_code, parse_functions
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError
-from federation.protocol.ids import Realm
+from federation.domain.rules.function_register import parse_functions
+from federation.protocol.errors import MalformedError
 
 POLICIES = Path(__file__).parents[3] / "policies"
 TODAY = date(2026, 11, 23)
@@ -28,39 +27,11 @@ def test_register_has_23_functions_none_official(register):
     assert departments == {"公安", "综治", "市监", "应急", ""}
 
 
-def test_load_function_with_name_and_basis_is_usable_in_both_realms(register):
-    """The permit exchange rests on article 7."""
-    for realm in Realm:
-        assert "第七条" in load_function(register, "F01", realm=realm, on=TODAY).legal_basis
-
-
-@pytest.mark.parametrize("code", ["F21", "F22"])
-def test_load_function_without_basis_is_refused_in_live_only(register, code):
-    """A function without a name or a legal basis may be tried, not used."""
-    assert load_function(register, code, realm=Realm.DEMO, on=TODAY).code == code
-    with pytest.raises(RuleError) as caught:
-        load_function(register, code, realm=Realm.LIVE, on=TODAY)
-    assert caught.value.reason == "FUNCTION_WITHOUT_BASIS"
-
-
-def test_load_function_outside_its_period_is_refused(register):
-    """A function holds from a day on."""
-    with pytest.raises(RuleError) as caught:
-        load_function(register, "F01", realm=Realm.DEMO, on=date(2025, 12, 31))
-    assert caught.value.reason == "FUNCTION_NOT_IN_FORCE"
-
-
-def test_load_function_unknown_is_not_found(register):
-    """F99 is well-formed and nobody's."""
-    with pytest.raises(NotFoundError):
-        load_function(register, "F99", realm=Realm.DEMO, on=TODAY)
-
-
 @pytest.mark.parametrize("text", ["", "F0", "F00", "f01", "F001", "F٠١"])
-def test_parse_function_code_refuses_other_forms(text):
+def test_function_of_another_code_is_refused(text):
     """F and two ASCII digits from 01."""
     with pytest.raises(MalformedError) as caught:
-        parse_function_code(text)
+        parse_functions(HEAD + ROW.replace("F01", text))
     assert caught.value.reason == "FUNCTION_CODE"
 
 

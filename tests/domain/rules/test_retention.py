@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from federation.domain.rules.retention import (
     verify_floor_passed,
 )
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
 
 TEXT = (Path(__file__).parents[3] / "policies" / "retention.toml").read_text()
 RULES = parse_retention(TEXT)

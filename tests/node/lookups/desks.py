@@ -6,7 +6,7 @@ import base64
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
 from federation.node.permits.records import put_own_permits
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_message_id
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.lookups.values import FetchQuestion, LookupQuestion

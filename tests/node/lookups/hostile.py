@@ -11,7 +11,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
@@ -52,6 +52,7 @@ from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, format_message_id, parse_agency_id
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender, decode_statement, encode_statement

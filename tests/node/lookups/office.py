@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +19,7 @@ from federation.node.lookups.asking import search as searching
 from federation.node.lookups.watch import flags, glass
 from federation.node.lookups.watch.functions import Watch
 from federation.node.officers import LeaderAct
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.lookups.values import CaseQuestion, LookupQuestion, SearchResult
 from federation.wire.values import Act

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from federation.node.lookups.asking import history
 from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
 from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from federation.node.lookups.intake.entries import INTAKE, load_entry
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.own_signature import DESK_SIGNATURE
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from federation.node.permits import steps
 from federation.node.registers import keeping
 from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Realm, parse_agency_id
 from federation.wire.lookups.values import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion, ProvinceAnswer
 from tests.node.registers.samples import ENTERPRISE, KEEPER, REPRESENTATIVE, VEHICLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from federation.node.lookups.watch import flags
 from federation.node.permits import steps
 from federation.node.planted import is_planted, list_planted, remove_planted
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from tests.node.lookups.office import URN, Office, office
 from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 from federation.domain.lookup.break_glass import Finding
@@ -13,6 +12,7 @@ from federation.node.lookups.watch import flags
 from federation.node.lookups.watch.readings import READING
 from federation.node.lookups.watch.stream import tell_desk
 from federation.node.permits import steps
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.store.records import list_records
 from federation.wire.lookups.oversight.values import News

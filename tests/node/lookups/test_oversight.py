@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
 from federation.node.lookups.watch import flags
 from federation.node.lookups.watch.readings import READING
 from federation.protocol.errors import RuleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.store.exchange_log import load_entry_bundle
 from federation.store.records import list_records

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from federation.domain.lookup.review import SampleFinding, SampleItem, sample_review_bytes
 from federation.node.lookups.watch import sample
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import replace
 from federation.wire.lookups.oversight.values import SamplePage, SampleQuery, SampleReviewQuestion
 from tests.node.lookups.office import NUMBERS, Office, office, public_text
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, register_key

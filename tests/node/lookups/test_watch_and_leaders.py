@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from federation.domain.lookup.misuse import countersign_bytes
 from federation.domain.lookup.watch import FlagKind
 from federation.node.lookups.watch import digest, flags, glass, leaders
 from federation.protocol.errors import BridgeheadError, RuleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, URN, office
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, plant_record

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -14,6 +13,7 @@ from federation.node.permits import steps
 from federation.node.permits.imports import import_permits
 from federation.node.permits.records import PERMIT
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import list_messages, load_body
 from federation.store.records import list_records

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from federation.domain.permit import PermitUrn, RevokeReason
+from federation.domain.permit import PermitUrn, RevokeReason, urn_division
 from federation.domain.recognition import (
     RecognitionItem,
     RecognitionMode,
@@ -22,6 +21,7 @@ from federation.node.permits import steps
 from federation.node.permits.recognition import RECOGNISED, recognise
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, Pair, Realm, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
@@ -200,7 +200,7 @@ def message(rig: Rig, urn: PermitUrn, *, seq: int = 1, agency: AgencyId = YUSHAN
     node = sender.node
     purpose = changes.pop("purpose", "permit.recognition")
     item = RecognitionItem(
-        urn=urn, citizen_number=NUMBER, issue_date=date(2026, 11, 23), mode=CARD,
+        urn=urn, citizen_number=NUMBER, issuing_division=urn_division(urn), issue_date=date(2026, 11, 23), mode=CARD,
         outcome=RecognitionOutcome.RECOGNISED_FULL, reason=RecognitionReason.CARD_VALID, agency=agency,
         decided_on=date(2026, 11, 23),
     )  # fmt: skip

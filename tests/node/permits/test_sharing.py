@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.domain.permit_item import PermitItem, decode_permit_item
 from federation.node.permits import steps
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
@@ -42,7 +42,7 @@ def copy_at(rig: Rig, name: NodeName, urn: PermitUrn) -> Record | None:
 
 def fields_of(record: Record) -> set[str]:
     item = decode_permit_item(record.content, Realm.DEMO)
-    return {name for name in PermitItem.__slots__ if getattr(item, name) is not None}
+    return {name for name in PermitItem.__struct_fields__ if getattr(item, name) is not None}
 
 
 def personal(applicant: PermitApplication) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,6 +20,7 @@ from federation.protocol.errors import (
     RuleError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries

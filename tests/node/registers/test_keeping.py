@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from federation.node.permits import steps
 from federation.node.registers import keeping
 from federation.node.registers.records import ENTERPRISES, VEHICLES, find_kept, list_kept
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.store.log.reader import load_head
 from federation.store.outbox import count_pending

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +30,7 @@ from federation.node.retention.reading import read_lookup
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.receipt import Submission
@@ -338,7 +338,9 @@ async def test_receipt_about_something_else_is_refused(tmp_path: Path) -> None:
             return await receive(rig[JIANGXI], submission(rig, body, seq=1000, **names), peer=ZHEJIANG)
 
         unknown = ReceiptItem(message="ab" * 32, outcome=ErasureOutcome.NOT_HELD)
-        wrong = ReceiptItem(message=question.digest, outcome=ErasureOutcome.ERASED, entry=encode_leaf(other), index=1)
+        wrong = ReceiptItem(
+            message=question.digest, outcome=ErasureOutcome.ERASED, entry=encode_leaf(other).decode(), index=1
+        )
         assert decode_receipt_item(encode_receipt_item(wrong)) == wrong
         with pytest.raises(MalformedError, match="RECEIPT_UNASKED"):
             await take(unknown, "ab" * 32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from federation.node.retention.reading import read_lookup
 from federation.node.retention.rules import RECEIPT_KIND
 from federation.node.subjects import report as subject
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import find_entry

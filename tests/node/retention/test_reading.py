@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from federation.domain.lookup.asking import Outcome
 from federation.node.retention.reading import read_lookup, trace_reading
 from federation.node.retention.readings import READING, load_reading
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import load_entries, load_head

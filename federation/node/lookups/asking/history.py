@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from federation.domain.lookup.asking import Outcome
-from federation.node.exchange.replies import find_response
 from federation.node.lookups import records
-from federation.node.lookups.asking.outcomes import refusal_of
+from federation.node.lookups.asking.outcomes import find_outcome
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId
@@ -54,13 +53,13 @@ def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
     """What came of one step; None while its answer is awaited."""
     if not asked.digest:
         return Outcome.REFUSED
-    response = find_response(node, asked.digest)
-    if refusal_of(node, response) is not None:
+    came = find_outcome(node, asked.digest, message_id=asked.message_id)
+    if came.refusal is not None:
         return Outcome.REFUSED
-    if response.reply is not None:  # a reply that tells nothing of anybody has no end
-        return Outcome.NO_HIT if response.reply.ends is None else Outcome.HIT
-    if asked.outcome is not None and response.received:
+    if came.answered is not None:  # a reply that tells nothing of anybody has no end
+        return Outcome.NO_HIT if came.answered.ends is None else Outcome.HIT
+    if asked.outcome is not None and came.received:
         return asked.outcome
-    if response.expired:
+    if came.expired:
         return Outcome.EXPIRED
-    return Outcome.WAITING if response.received else None
+    return Outcome.WAITING if came.received else None

@@ -10,7 +10,7 @@ Source: 公安机关办理刑事案件程序规定 article 347.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from federation.domain.lookup.asking import AnswerItem, ReleaseItem
@@ -30,6 +30,7 @@ from federation.node.lookups.intake.own_signature import find_key_refusal, put_s
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
 from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest

@@ -8,7 +8,7 @@ has ended, whom it was about is masked, and no older version keeps the number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from federation.domain.lookup.asking import urgency_of
@@ -19,6 +19,7 @@ from federation.node.exchange.trust import InForce
 from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.statement import decode_statement
 from federation.store.database import Source

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from federation.domain.corrections.correction import Correction, decode_correction, encode_correction
 from federation.domain.corrections.items import (
@@ -16,8 +16,6 @@ from federation.domain.corrections.items import (
     CorrectionRequest,
     decode_correction_answer,
     encode_correction_answer,
-    read_request,
-    request_value,
 )
 from federation.domain.permit import urn_division
 from federation.protocol.canonical_json import (
@@ -26,6 +24,7 @@ from federation.protocol.canonical_json import (
     read_object,
     read_text,
 )
+from federation.protocol.form import from_object, to_object
 from federation.protocol.ids import (
     AgencyId,
     MessageId,
@@ -41,8 +40,6 @@ from federation.store.records import Record, find_by_subject, find_record, list_
 
 CORRECTION, FILED = "correction", "correction-filed"
 _PAGE = 1000
-_LONGEST = timedelta(days=100)
-"""No correction runs longer than so, extended and over holidays: one whose end is later was opened later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +112,7 @@ def filed_record(filed: Filed, *, owner: NodeName) -> Record:
     """What an office of ours filed with another province, as a record."""
     content = encode_canonical(
         {
-            "request": request_value(filed.request),
+            "request": to_object(filed.request),
             "agency": str(filed.agency),
             "time": format_time(filed.time),
             "owner": filed.owner,
@@ -148,18 +145,6 @@ def list_corrections(source: Source, *, citizen_number: str) -> Iterator[Correct
         yield decode_correction(record.content)
 
 
-def list_opened_before(source: Source, before: datetime) -> list[str]:
-    """The ids of the corrections of our own that were opened before that moment."""
-    ids: list[str] = []
-    after = ""
-    while page := list_records(
-        source, CORRECTION, after_id=after, limit=_PAGE, replica=False, due_before=before.date() + _LONGEST
-    ):
-        ids += [record.id for record in page if decode_correction(record.content).standing.deadline.started < before]
-        after = page[-1].id
-    return ids
-
-
 def list_filed(source: Source, *, citizen_number: str) -> Iterator[Filed]:
     """Everything that our offices filed elsewhere, or for one person."""
     for record in _every(source, FILED, citizen_number):
@@ -179,7 +164,7 @@ def _every(source: Source, kind: str, citizen_number: str) -> Iterator[Record]:
 def _read_filed(content: bytes) -> Filed:
     value = decode_canonical(content, what=FILED)
     return Filed(
-        request=read_request(read_object(value, "request", what=FILED)),
+        request=from_object(CorrectionRequest, read_object(value, "request", what=FILED)),
         agency=parse_agency_id(read_text(value, "agency", what=FILED)),
         time=parse_time(read_text(value, "time", what=FILED)),
         owner=NodeName(read_text(value, "owner", what=FILED)),

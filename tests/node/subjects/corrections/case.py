@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from federation.domain.permit import PermitApplication, PermitUrn
@@ -12,6 +12,7 @@ from federation.node.permits import steps
 from federation.node.subjects.corrections import filing as filing_module
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.listing import list_lines
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.lookups.corrections.values import (
     CorrectionFiling,

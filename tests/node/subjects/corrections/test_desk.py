@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from federation.node.retention.orders import order_erasure
 from federation.node.subjects.corrections import desk
 from federation.node.subjects.corrections.judges import ANSWER_KIND
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import StoredMessage, list_messages
 from federation.wire.lookups.corrections.values import CorrectionStanding, CorrectionStep

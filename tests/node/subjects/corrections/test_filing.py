@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from federation.node.subjects.corrections import desk
 from federation.node.subjects.corrections.granting import grant
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
 from federation.store.messages import list_messages
 from federation.store.records import find_record
