@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, select, update
+from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, or_, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
@@ -48,6 +48,19 @@ _IN_RANGE = (
     .limit(bindparam("most"))
 )
 _RANGE, _RANGE_BACK = _IN_RANGE.order_by(RECORD.c.id), _IN_RANGE.order_by(RECORD.c.id.desc())
+_DUE = (
+    select(RECORD)
+    .where(
+        RECORD.c.replica == bindparam("is_replica"),
+        RECORD.c.kind == bindparam("of_kind"),
+        RECORD.c.division == bindparam("of_division"),
+        RECORD.c.due_date < bindparam("before"),
+        RECORD.c.due_date >= bindparam("day"),
+        or_(RECORD.c.due_date > bindparam("day"), RECORD.c.id > bindparam("after")),
+    )
+    .order_by(RECORD.c.due_date, RECORD.c.id)
+    .limit(bindparam("most"))
+)
 _HISTORY = (
     select(RECORD_VERSION)
     .where(RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id"))
@@ -128,6 +141,15 @@ class IdRange:
     after: str
     before: str
     newest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueRange:
+    """What is due before `before`, from `day` on and there behind the id `after`."""
+
+    before: date
+    day: date = date.min
+    after: str = ""
 
 
 def ids_under(prefix: str, *, newest_first: bool = False, before: str = "") -> IdRange:
@@ -219,6 +241,21 @@ def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: 
 
     with source.reading_rows(RECORD, is_listed) as connection:
         rows = connection.execute(_RANGE_BACK if ids.newest_first else _RANGE, names).mappings().all()
+    return [_from_row(row, source.keys, replica=replica) for row in rows]
+
+
+def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit: int, replica: bool) -> list[Record]:
+    """The records of a kind and division that are due in a range of days, the earliest first, at most `limit`.
+
+    Raises:
+        CorruptError: SEALED_VALUE when one can not be opened.
+    """
+    names = {
+        "is_replica": replica, "of_kind": kind, "of_division": division, "before": days.before, "day": days.day,
+        "after": days.after, "most": limit,
+    }  # fmt: skip
+    with source.reading() as connection:
+        rows = connection.execute(_DUE, names).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 
 

@@ -1,0 +1,190 @@
+"""A collection: how values of one class are kept as records, found again, listed page by page, and found when due.
+
+Rules kept: a page goes on behind the last record of the page before, so that none is shown twice or passed over while
+new ones come; the token of a page is sealed, says nothing to who holds it, and opens for its own list alone.
+Source: DESIGN section 6.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final, Generic, TypeVar
+
+from federation.protocol.errors import CorruptError, MalformedError
+from federation.protocol.ids import NodeName
+from federation.store.crypto_column import DataKeys, seal, unseal
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import (
+    DueRange,
+    Record,
+    erase_record,
+    find_by_subject,
+    find_record,
+    ids_under,
+    list_due,
+    list_range,
+    put_records,
+)
+
+V = TypeVar("V")
+_AT_ONCE: Final = 200
+_COLUMN: Final = "page.token"
+
+
+def _first(value: object) -> int:
+    del value
+    return 1
+
+
+def _nothing(value: object) -> str:
+    del value
+    return ""
+
+
+def _absent(value: object) -> None:
+    del value
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[V]):
+    """One page of a list; an empty token is the only sign of the end."""
+
+    values: tuple[V, ...]
+    next_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection(Generic[V]):
+    """How values of one class are records of one kind: their bytes, their names, and what they are found by.
+
+    `replica` keeps the newest version only, in one row; else every version is kept. `decode` is given the record, for
+    what its bytes do not repeat. What is `due` is found by that day while it is not None, in each division apart.
+    `kept_under` is the rule of retention by which values outlive the message that they came of.
+    """
+
+    kind: str
+    encode: Callable[[V], bytes]
+    decode: Callable[[Record], V]
+    id: Callable[[V], str]
+    replica: bool
+    version: Callable[[V], int] = _first
+    status: Callable[[V], str] = _nothing
+    division: Callable[[V], str] = _nothing
+    due: Callable[[V], date | None] = _absent
+    subject: Callable[[V], str | None] = _absent
+    kept_under: str = ""
+
+    def record(self, value: V, *, owner: NodeName) -> Record:
+        """The value as a record of that owner."""
+        return Record(
+            id=self.id(value),
+            kind=self.kind,
+            owner=owner,
+            version=self.version(value),
+            replica=self.replica,
+            status=self.status(value),
+            division=self.division(value),
+            due_date=self.due(value),
+            subject=self.subject(value),
+            content=self.encode(value),
+            kept_under=self.kept_under,
+        )
+
+    def put(self, transaction: GroupTransaction, value: V, *, owner: NodeName) -> bool:
+        """Stores the next version of a value of our own, or a version of a replica unless a newer one is there.
+
+        Returns:
+            Whether it was new.
+
+        Raises:
+            ConflictError: VERSION_CONFLICT when somebody else changed the value of our own meanwhile.
+        """
+        expected = None if self.replica else self.version(value) - 1
+        return put_records(transaction, [self.record(value, owner=owner)], expect_version=expected) > 0
+
+    def find(self, source: Source, value_id: str) -> V | None:
+        """The newest version of a value, None when there is none."""
+        record = find_record(source, self.kind, value_id, replica=self.replica)
+        return self.decode(record) if record is not None else None
+
+    def by_subject(self, source: Source, subject: str) -> list[V]:
+        """The values about exactly that subject, by id."""
+        found = find_by_subject(source, self.kind, subject)
+        return [self.decode(record) for record in found if record.replica is self.replica]
+
+    def each(self, source: Source, *, under: str = "", after: str = "", newest_first: bool = False) -> Iterator[V]:
+        """The values whose ids begin with `under`, behind `after`, in the order of their ids, read as asked for."""
+        yield from (self.decode(record) for record in self._records(source, under, after, newest_first=newest_first))
+
+    def page(
+        self,
+        source: Source,
+        *,
+        limit: int,
+        token: str = "",
+        under: str = "",
+        newest_first: bool = False,
+        wanted: Callable[[V], bool] = lambda _: True,
+    ) -> Page[V]:
+        """The wanted values whose ids begin with `under`, in the order of their ids, behind the page before.
+
+        Raises:
+            MalformedError: PAGE_TOKEN for a token that this list did not give.
+        """
+        name = f"{self.kind}/{under}/{'down' if newest_first else 'up'}"
+        place = open_token(source.keys, name, token) if token else ""
+        found: list[tuple[str, V]] = []
+        for record in self._records(source, under, place, newest_first=newest_first, at_once=limit + 1):
+            value = self.decode(record)
+            if wanted(value):
+                found.append((record.id, value))
+            if len(found) > limit:
+                break
+        values = tuple(value for _, value in found[:limit])
+        return Page(values, seal_token(source.keys, name, found[limit - 1][0]) if len(found) > limit else "")
+
+    def each_due(self, source: Source, *, before: date, division: str = "") -> Iterator[V]:
+        """The values of a division that are due before that day, the earliest first, read as they are asked for."""
+        days = DueRange(before=before)
+        while found := list_due(source, self.kind, days, division=division, limit=_AT_ONCE, replica=self.replica):
+            yield from map(self.decode, found)
+            days = DueRange(before=before, day=found[-1].due_date or before, after=found[-1].id)
+
+    def erase(self, transaction: GroupTransaction, value_id: str) -> bool:
+        """Deletes a value, history included; says whether there was one."""
+        return erase_record(transaction, self.kind, value_id, replica=self.replica)
+
+    def _records(
+        self, source: Source, under: str, after: str, *, newest_first: bool, at_once: int = _AT_ONCE
+    ) -> Iterator[Record]:
+        ids = ids_under(under, newest_first=newest_first)
+        if after:
+            ids = replace(ids, before=after) if newest_first else replace(ids, after=after)
+        found: Sequence[Record]
+        while found := list_range(source, self.kind, ids, limit=at_once, replica=self.replica):
+            yield from found
+            last = found[-1].id
+            ids = replace(ids, before=last) if newest_first else replace(ids, after=last)
+
+
+def seal_token(keys: DataKeys, name: str, place: str) -> str:
+    """The token that goes on behind that place of the list of that name."""
+    return base64.urlsafe_b64encode(seal(keys, _COLUMN, place.encode(), row_key=name)).decode().rstrip("=")
+
+
+def open_token(keys: DataKeys, name: str, token: str) -> str:
+    """The place that a token goes on behind.
+
+    Raises:
+        MalformedError: PAGE_TOKEN for one that the list of that name did not give.
+    """
+    try:
+        sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
+        return unseal(keys, _COLUMN, sealed, row_key=name).decode()
+    except (binascii.Error, ValueError, CorruptError) as error:
+        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token") from error
