@@ -23,7 +23,7 @@ from federation.cli.options import (
     PageSize,
     PageToken,
     Paging,
-    agency_command,
+    command,
     more_notes,
     read_line,
 )
@@ -53,7 +53,7 @@ _StepCall = Callable[["AgencyClient", "Act", "CorrectionStep"], Awaitable["Corre
 _LATE: Final = frozenset({CorrectionStanding.WAITING, CorrectionStanding.UNDELIVERED})
 
 
-@agency_command(app, "correct")
+@command(app, "correct")
 def correct(
     desk: Desk,
     number: Annotated[
@@ -87,7 +87,7 @@ def correct(
     _show_outcome(desk, outcome, full=full, code=filing_code(outcome))
 
 
-@agency_command(app, "corrections")
+@command(app, "corrections")
 def corrections(
     desk: Desk,
     ended: Annotated[bool, typer.Option("--all", help="Those that have ended, too, on every page.")] = False,
@@ -108,7 +108,7 @@ def corrections(
     desk.show(page, page_lines(page, full=full), told=told, notes=more_notes(page.next_page_token))
 
 
-@agency_command(app, "grant")
+@command(app, "grant")
 def grant(
     desk: Desk,
     correction: IdArgument,
@@ -119,7 +119,7 @@ def grant(
     _take_step(desk, correction, lambda client, act, step: client.corrections.grant(act, step), words=words, full=full)
 
 
-@agency_command(app, "deny")
+@command(app, "deny")
 def deny(
     desk: Desk,
     correction: IdArgument,
@@ -130,7 +130,7 @@ def deny(
     _take_step(desk, correction, lambda client, act, step: client.corrections.deny(act, step), words=words, full=full)
 
 
-@agency_command(app, "extend")
+@command(app, "extend")
 def extend(
     desk: Desk,
     correction: IdArgument,

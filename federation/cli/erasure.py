@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import Desk, PageSize, Paging, agency_command
+from federation.cli.options import Desk, PageSize, Paging, command
 from federation.cli.show import local_time, table
 from federation.cli.words import word_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="erasure", no_args_is_help=True, help="Destroying what was handed over (删除).")
 
 
-@agency_command(app, "order")
+@command(app, "order")
 def order(
     desk: Desk,
     message_id: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message that this province sent.")],
@@ -39,7 +39,7 @@ def order(
     desk.show(answer, answer_lines(answer), notes=notes)
 
 
-@agency_command(app, "sent")
+@command(app, "sent")
 def sent(
     desk: Desk,
     province: Annotated[str, typer.Argument(metavar="PROVINCE", help="Such as jiangxi.")],
@@ -57,7 +57,7 @@ def sent(
     desk.show(page, sent_lines(page.messages), notes=notes)
 
 
-@agency_command(app, "list")
+@command(app, "list")
 def list_(desk: Desk, paging: Paging) -> None:
     """List (删除通知) the orders of this province, newest first: ordered, receipted or overdue."""
     from federation.wire.retention.values import ErasureQuery
@@ -67,7 +67,7 @@ def list_(desk: Desk, paging: Paging) -> None:
     desk.show_page(page, order_lines(page.lines), noun="orders")
 
 
-@agency_command(app, "run")
+@command(app, "run")
 def run(desk: Desk) -> None:
     """Destroy (到期销毁) now what has ended, as the node does by itself every minute."""
     act = _act(desk)

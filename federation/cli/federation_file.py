@@ -6,7 +6,6 @@ A relative path counts from the file's own folder, or from the working folder wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from federation.protocol.canonical_json import JsonValue, read_object, read_optional_text, read_text
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
 
@@ -41,6 +40,29 @@ class FederationFile:
     profiles: Mapping[AgencyId, Path]
 
 
+class _Agreement(msgspec.Struct):
+    path: str
+    root: str
+
+
+class _Node(msgspec.Struct):
+    node: str
+    read_url: str
+
+
+class _Client(msgspec.Struct):
+    agency: str
+    profile: str | None = None
+
+
+class _File(msgspec.Struct):
+    """What is read of the file; other programs find more in it."""
+
+    agreement: _Agreement
+    nodes: list[_Node]
+    clients: list[_Client]
+
+
 def find_federation_file(home: Path, federation: Path | None) -> Path:
     """The file that the options name."""
     return home / FEDERATION_FILE if federation is None else federation
@@ -51,32 +73,27 @@ def load_federation_file(path: Path) -> FederationFile:
 
     Raises:
         NotFoundError: FEDERATION_FILE when there is none.
-        MalformedError: FEDERATION_FILE when it is no JSON object, JSON_TYPE for a field, NODE_NAME, AGENCY_ID.
+        MalformedError: FEDERATION_FILE naming what is no JSON or of another form, NODE_NAME, AGENCY_ID.
     """
     try:
-        value: JsonValue = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise NotFoundError("FEDERATION_FILE", f"expected {path}: a running 'bridgehead demo' writes one") from error
-    except ValueError as error:
+    try:
+        found = msgspec.json.decode(content, type=_File)
+    except msgspec.ValidationError as error:
+        raise MalformedError("FEDERATION_FILE", f"{path}: {error}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedError("FEDERATION_FILE", f"{path}: expected JSON") from error
-    if not isinstance(value, dict):
-        raise MalformedError("FEDERATION_FILE", f"{path}: expected a JSON object")
-    what = path.name
-    agreement = read_object(value, "agreement", what=what)
     return FederationFile(
         path=path,
-        agreement=_resolve(path, read_text(agreement, "path", what=what)),
-        root=read_text(agreement, "root", what=what),
-        read_urls={
-            parse_node_name(read_text(node, "node", what=what)): read_text(node, "read_url", what=what)
-            for node in _objects(value, "nodes", path)
-        },
+        agreement=_resolve(path, found.agreement.path),
+        root=found.agreement.root,
+        read_urls={parse_node_name(each.node): each.read_url for each in found.nodes},
         profiles={
-            parse_agency_id(read_text(client, "agency", what=what)): _resolve(
-                path, read_text(client, "profile", what=what)
-            )
-            for client in _objects(value, "clients", path)
-            if read_optional_text(client, "profile", what=what) is not None
+            parse_agency_id(each.agency): _resolve(path, each.profile)
+            for each in found.clients
+            if each.profile is not None
         },
     )
 
@@ -110,11 +127,3 @@ def _pinned_root(file: FederationFile, roots: tuple[bytes, ...]) -> bytes:
 def _resolve(file: Path, text: str) -> Path:
     beside = file.parent / text
     return beside if beside.exists() else Path(text)
-
-
-def _objects(value: dict[str, JsonValue], name: str, path: Path) -> list[dict[str, JsonValue]]:
-    found = value.get(name)
-    objects = [dict(entry) for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
-    if not isinstance(found, list) or len(objects) != len(found):
-        raise MalformedError("FEDERATION_FILE", f"{path}: expected {name!r} to be a list of objects", field=name)
-    return objects

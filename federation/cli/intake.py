@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.cli.lookups import app, lookup_act
-from federation.cli.options import Desk, PageSize, PageToken, Paging, agency_command
+from federation.cli.options import Desk, PageSize, PageToken, Paging, command
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import word, word_of
 from federation.domain.lookup.intake import IntakeStatus
@@ -30,7 +30,7 @@ KeyOption = Annotated[
 RequestArgument = Annotated[str, typer.Argument(metavar="ID", help="The request, as the inbox shows it.")]
 
 
-@agency_command(app, "inbox")
+@command(app, "inbox")
 def inbox(
     desk: Desk,
     everything: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
@@ -45,7 +45,7 @@ def inbox(
     desk.show_page(page, inbox_lines(page), noun="requests", told={"lines": inbox_object(page)})
 
 
-@agency_command(app, "release")
+@command(app, "release")
 def release(
     desk: Desk,
     request: RequestArgument,
@@ -66,7 +66,7 @@ def release(
     _show_answer(desk, desk.ask(lambda client: client.intake.release(act, question)))
 
 
-@agency_command(app, "refuse")
+@command(app, "refuse")
 def refuse(
     desk: Desk,
     request: RequestArgument,
@@ -90,7 +90,7 @@ def refuse(
     _show_answer(desk, desk.ask(lambda client: client.intake.refuse(act, question)))
 
 
-@agency_command(app, "remind")
+@command(app, "remind")
 def remind(
     desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it.")]
 ) -> None:

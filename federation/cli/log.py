@@ -23,7 +23,7 @@ from federation.cli.federation_file import (
     load_federation_agreement,
     load_federation_file,
 )
-from federation.cli.options import Form, FormOption, run_loop
+from federation.cli.options import Form, FormOption, command, run_loop
 from federation.cli.show import show_json
 from federation.protocol.errors import NotFoundError
 
@@ -43,7 +43,9 @@ IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in 
 
 
 @dataclass(frozen=True, slots=True)
-class _Log:
+class Log:
+    """Where a log is read, and the key that signs its heads."""
+
     read_url: str
     vkey: Vkey
 
@@ -53,19 +55,40 @@ def log() -> None:
     """Read one exchange log: its head, an entry, a proof."""
 
 
-@app.command()
-def checkpoint(
+def find_log(
+    *,
     node: NodeOption = None,
     read_url: UrlOption = None,
     vkey: VkeyOption = None,
     home: HomeOption = Path(".demo"),
     federation: FederationOption = None,
-    output: FormOption = Form.TEXT,
-) -> None:
+) -> Log:
+    """The log that the options name: its address may come from anywhere, its key from options or agreement.
+
+    Raises:
+        typer.BadParameter: when they name none; NotFoundError: LOG_UNKNOWN.
+        BridgeheadError: as `load_federation_agreement` and `parse_vkey`.
+    """
+    from federation.protocol.tlog.note import parse_vkey
+
+    if read_url is not None and vkey is not None:
+        return Log(read_url, parse_vkey(vkey))
+    if node is None and read_url is None:
+        raise typer.BadParameter("name the log by --node, or by --read-url and --vkey")
+    known = load_federation_file(find_federation_file(home, federation))
+    agreement = load_federation_agreement(known, datetime.now(UTC))
+    for name, member in agreement.members.items():
+        url = known.read_urls.get(name, member.read_url)
+        if name == node or (node is None and url == read_url):
+            return Log(read_url or url, parse_vkey(vkey or member.log_vkey))
+    raise NotFoundError("LOG_UNKNOWN", f"the agreement names no log of {node or read_url}")
+
+
+@command(app, "checkpoint", found=find_log)
+def checkpoint(found: Log, output: FormOption = Form.TEXT) -> None:
     """Print the log's signed head, verbatim, after its signature verified."""
     from federation.audit.fetch import fetch_head
 
-    found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     note, head = _read(found, lambda source: fetch_head(source, found.vkey))
     if output is Form.JSON:
         show_json({**_head_object(head), "checkpoint": note.decode()})
@@ -73,20 +96,11 @@ def checkpoint(
         sys.stdout.write(note.decode())
 
 
-@app.command()
-def proof(
-    index: IndexArgument,
-    node: NodeOption = None,
-    read_url: UrlOption = None,
-    vkey: VkeyOption = None,
-    home: HomeOption = Path(".demo"),
-    federation: FederationOption = None,
-    output: FormOption = Form.TEXT,
-) -> None:
+@command(app, "proof", found=find_log)
+def proof(found: Log, index: IndexArgument, output: FormOption = Form.TEXT) -> None:
     """Print the .tlog-proof of an entry: built from the log's tiles, and verified."""
     from federation.protocol.tlog.proof import TlogProof, format_proof
 
-    found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     proven = _read_entry(found, index)
     blob = format_proof(TlogProof(index=proven.index, hashes=proven.hashes, checkpoint=proven.note))
     if output is Form.JSON:
@@ -95,14 +109,10 @@ def proof(
         sys.stdout.write(blob.decode())
 
 
-@app.command()
+@command(app, "leaf", found=find_log)
 def leaf(
+    found: Log,
     index: IndexArgument,
-    node: NodeOption = None,
-    read_url: UrlOption = None,
-    vkey: VkeyOption = None,
-    home: HomeOption = Path(".demo"),
-    federation: FederationOption = None,
     raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that are hashed, without a line feed.")] = False,
     output: FormOption = Form.JSON,
 ) -> None:
@@ -110,7 +120,6 @@ def leaf(
     del output
     from federation.protocol.leaf import decode_leaf
 
-    found = _find_log(node, read_url, vkey, file=find_federation_file(home, federation))
     entry = _read_entry(found, index).entry
     decode_leaf(entry)
     if raw:
@@ -119,30 +128,13 @@ def leaf(
         show_json(json.loads(entry))
 
 
-def _find_log(node: str | None, read_url: str | None, vkey: str | None, *, file: Path) -> _Log:
-    """Where the log is read and by which key: the address may come from anywhere, the key from options or agreement."""
-    from federation.protocol.tlog.note import parse_vkey
-
-    if read_url is not None and vkey is not None:
-        return _Log(read_url, parse_vkey(vkey))
-    if node is None and read_url is None:
-        raise typer.BadParameter("name the log by --node, or by --read-url and --vkey")
-    known = load_federation_file(file)
-    agreement = load_federation_agreement(known, datetime.now(UTC))
-    for name, member in agreement.members.items():
-        url = known.read_urls.get(name, member.read_url)
-        if name == node or (node is None and url == read_url):
-            return _Log(read_url or url, parse_vkey(vkey or member.log_vkey))
-    raise NotFoundError("LOG_UNKNOWN", f"the agreement names no log of {node or read_url}")
-
-
-def _read_entry(found: _Log, index: int) -> ProvenEntry:
+def _read_entry(found: Log, index: int) -> ProvenEntry:
     from federation.audit.fetch import fetch_proven
 
     return _read(found, lambda source: fetch_proven(source, found.vkey, index))
 
 
-def _read(found: _Log, ask: Callable[[LogSource], Awaitable[T]]) -> T:
+def _read(found: Log, ask: Callable[[LogSource], Awaitable[T]]) -> T:
     from federation.wire.read_client import ReadClient
 
     async def reading() -> T:

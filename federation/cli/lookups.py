@@ -11,6 +11,7 @@ not counted again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,23 +19,7 @@ import typer
 
 from federation.cli.next_step import again_step, find_rule_steps
 from federation.cli.officers import keys
-from federation.cli.options import (
-    AgencyOption,
-    ClientOption,
-    Desk,
-    Form,
-    FormOption,
-    FullOption,
-    FunctionOption,
-    HomeOption,
-    OfficerOption,
-    Paging,
-    RequestOption,
-    TimeoutOption,
-    agency_command,
-    open_desk,
-    read_line,
-)
+from federation.cli.options import Desk, FullOption, Paging, command, read_line
 from federation.cli.planted import exact_name, planted
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
@@ -83,72 +68,40 @@ def lookup_act(desk: Desk) -> Act:
 # ---- the case
 
 
-def open_case_desk(
-    *,
-    client: ClientOption = None,
-    home: HomeOption = Path(".demo"),
-    agency: AgencyOption = None,
-    officer: OfficerOption = "clerk",
-    purposes: Annotated[
-        list[str] | None,
-        typer.Option("--purpose", help="What the case may look up for; several. lookup.criminal_investigation."),
-    ] = None,
-    function: FunctionOption = None,
-    request_id: RequestOption = None,
-    timeout: TimeoutOption = 30.0,
-    form: FormOption = Form.TEXT,
-) -> tuple[Desk, frozenset[str]]:
-    """Opens a desk as `open_desk`, for a case that may have several purposes; the first is that of the act.
-
-    Raises:
-        BridgeheadError, typer.BadParameter: as `open_desk`.
-    """
-    from federation.domain.lookup_policy import LookupPurpose
-
-    found = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
-    desk = open_desk(
-        client=client,
-        home=home,
-        agency=agency,
-        officer=officer,
-        purpose=found[0],
-        function=function,
-        request_id=request_id,
-        timeout=timeout,
-        form=form,
-    )
-    return desk, frozenset(found)
-
-
-@agency_command(cases, "open", opened=open_case_desk)
+@command(cases, "open", without="purpose")
 def open_case(
-    opened: tuple[Desk, frozenset[str]],
+    desk: Desk,
     case_id: CaseArgument,
     counties: Annotated[list[str], typer.Option("--county", help="Six digits; several. Own county is added.")],
     leader: Annotated[str, typer.Option("--leader", help="The pseudonym of the leader who answers for it.")],
     letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")] = "",
     days: Annotated[int, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90.")] = 30,
+    purposes: Annotated[
+        list[str] | None,
+        typer.Option("--purpose", help="What the case may look up for; several. lookup.criminal_investigation."),
+    ] = None,
 ) -> None:
     """Open (立案协作) a case; the provinces of its counties are told.
 
     A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; its leader is notified at once and reviews it.
     """
     from federation.domain.lookup.case import BREAK_GLASS_PREFIX, is_break_glass
+    from federation.domain.lookup_policy import LookupPurpose
     from federation.wire.lookups.values import CaseQuestion
 
     glass = is_break_glass(case_id)
     if not glass and not letter.strip():
         raise typer.BadParameter(f"give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without")
-    desk, purposes = opened
+    wanted = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
     question = CaseQuestion(
         case_id=case_id,
         letter="" if glass else letter,
         counties=frozenset(counties),
-        purposes=purposes,
+        purposes=frozenset(wanted),
         days=0 if glass else days,
         leader=leader,
     )
-    act = lookup_act(desk)
+    act = lookup_act(replace(desk, purpose=wanted[0]))
     answer = desk.ask(lambda client: client.lookups.open_case(act, question))
     review = f"bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}"
     notes = (
@@ -158,7 +111,7 @@ def open_case(
     desk.show(answer, case_lines(answer, opened=True), notes=notes if glass else ())
 
 
-@agency_command(cases, "close")
+@command(cases, "close")
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
     act = lookup_act(desk)
@@ -176,7 +129,7 @@ def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterator[str]:
 # ---- asking
 
 
-@agency_command(app, "search")
+@command(app, "search")
 def search(
     desk: Desk,
     person: Annotated[
@@ -210,7 +163,7 @@ def search(
     desk.show(result, province_lines(result), steps=steps, code=outcome_code(each.outcome for each in result.answers))
 
 
-@agency_command(app, "fetch")
+@command(app, "fetch")
 def fetch(
     desk: Desk,
     handle: Annotated[str, typer.Argument(metavar="HANDLE", help="As a search's hit showed it.")],
@@ -346,7 +299,7 @@ def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
 # ---- what was asked, and what came of it
 
 
-@agency_command(app, "history")
+@command(app, "history")
 def history(
     desk: Desk,
     paging: Paging,
@@ -370,7 +323,7 @@ def history_lines(lines: Iterable[LookupLine]) -> Iterator[str]:
     return table(lines, "time", "case_id", "node", "step", ("outcome", outcome), "officer", "lookup_id")
 
 
-@agency_command(app, "result")
+@command(app, "result")
 def result(desk: Desk, lookup_id: LookupArgument, full: FullOption = False) -> None:
     """Read (查看结果) again what each province answered to one look-up; fields are under a watermark (水印)."""
     act = lookup_act(desk)
@@ -396,7 +349,7 @@ def result_lines(result: LookupResult, *, full: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in _more(step, full=full))
 
 
-@agency_command(app, "trace")
+@command(app, "trace")
 def trace(
     desk: Desk,
     code: Annotated[str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD.")],

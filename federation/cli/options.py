@@ -381,34 +381,38 @@ def open_desk(
 _SHARED: Final[Mapping[str, Callable[..., object]]] = {"desk": open_desk, "paging": open_paging}
 
 
-def agency_command(
-    app: typer.Typer, name: str, **shared: Callable[..., object]
+def command(
+    app: typer.Typer, name: str, *, without: str = "", **shared: Callable[..., object]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds a command whose parameters `desk` and `paging`, if it has them, stand for the options that make them.
 
-    Other parameters that are `shared` stand for the options of what makes their value, in the same way.
+    Other parameters that are `shared` stand for the options of what makes their value, in the same way; an option
+    `without` which the command does is left at its default.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = signature(command, eval_str=True).parameters
+    def decorate(run: Callable[..., None]) -> Callable[..., None]:
+        own = signature(run, eval_str=True).parameters
         makers = {each: maker for each, maker in {**_SHARED, **shared}.items() if each in own}
-        options = {each: signature(maker, eval_str=True).parameters for each, maker in makers.items()}
+        options = {
+            each: [option for option in signature(maker, eval_str=True).parameters.values() if option.name != without]
+            for each, maker in makers.items()
+        }
 
-        @wraps(command)
+        @wraps(run)
         def gathered(**given: object) -> None:
             made = {
-                each: maker(**{option: given.pop(option) for option in options[each]}) for each, maker in makers.items()
+                each: maker(**{option.name: given.pop(option.name) for option in options[each]})
+                for each, maker in makers.items()
             }
-            command(**made, **given)
+            run(**made, **given)
 
-        parameters = [each for each in own.values() if each.name not in makers]
-        for each in makers:
-            parameters += options[each].values()
-        parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in parameters]
+        found = [each for each in own.values() if each.name not in makers]
+        found += (option for each in makers for option in options[each])
+        parameters = [each.replace(kind=each.KEYWORD_ONLY) for each in found]
         gathered.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # where typer finds the options
         gathered.__annotations__ = {each.name: each.annotation for each in parameters}
         app.command(name)(gathered)
-        return command
+        return run
 
     return decorate
 

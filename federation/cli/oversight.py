@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.options import Desk, Form, Paging, agency_command, ask_node
+from federation.cli.options import Desk, Form, Paging, ask_node, command
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
 from federation.domain.lookup.break_glass import Finding
@@ -43,7 +43,7 @@ KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key
 DayOption = Annotated[str | None, typer.Option("--day", help="YYYY-MM-DD in China; today.")]
 
 
-@agency_command(app, "countersign")
+@command(app, "countersign")
 def countersign(
     desk: Desk,
     case_id: CaseArgument,
@@ -70,7 +70,7 @@ def countersign(
     desk.show(answer, (line,), notes=(f"请第二人执行 | next, a second person: {again}",))
 
 
-@agency_command(app, "notices")
+@command(app, "notices")
 def notices(desk: Desk, paging: Paging) -> None:
     """List (紧急查询) the cases opened without a letter and their reviews: overdue ones first."""
     from federation.wire.lookups.oversight.values import PageQuery
@@ -83,7 +83,7 @@ def notices(desk: Desk, paging: Paging) -> None:
     desk.show_page(page, notice_lines(page.notices), items="notices")
 
 
-@agency_command(app, "review")
+@command(app, "review")
 def review(
     desk: Desk,
     case_id: CaseArgument,
@@ -105,7 +105,7 @@ def review(
     desk.show(state, notice_lines([state]))
 
 
-@agency_command(app, "flags")
+@command(app, "flags")
 def flags(
     desk: Desk,
     paging: Paging,
@@ -121,7 +121,7 @@ def flags(
     desk.show_page(page, flag_lines(page.flags), items="flags")
 
 
-@agency_command(app, "digest")
+@command(app, "digest")
 def digest(
     desk: Desk,
     of: Annotated[str | None, typer.Option("--of", help="Whose day, when it is not your own; needs --key.")] = None,
@@ -144,7 +144,7 @@ def digest(
     desk.show(answer, digest_lines(answer))
 
 
-@agency_command(app, "sample")
+@command(app, "sample")
 def sample(
     desk: Desk,
     paging: Paging,
@@ -158,7 +158,7 @@ def sample(
     desk.show_page(page, sample_lines(page.items), items="items")
 
 
-@agency_command(app, "reviewed")
+@command(app, "reviewed")
 def reviewed(
     desk: Desk,
     lookup_id: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As `oversight sample` shows it.")],
@@ -179,7 +179,7 @@ def reviewed(
     desk.show(item, sample_lines([item]))
 
 
-@agency_command(app, "readings")
+@command(app, "readings")
 def readings(
     desk: Desk,
     paging: Paging,
@@ -201,7 +201,7 @@ def readings(
     desk.show_page(page, reading_lines(page.readings), items="readings")
 
 
-@agency_command(app, "watch")
+@command(app, "watch")
 def watch(
     desk: Desk,
     count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")] = None,

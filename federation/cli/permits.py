@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli import rows, words
-from federation.cli.options import Desk, FullOption, Paging, agency_command
+from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
 from federation.cli.show import align, card, china_today, progress, say, to_json
 from federation.domain.citizen_number import Sex
@@ -236,7 +236,7 @@ def list_lines(items: Sequence[PermitItem], *, today: date) -> Iterator[str]:
 # ---- commands
 
 
-@agency_command(app, "register", texts=APPLICATIONS.options(
+@command(app, "register", texts=APPLICATIONS.options(
     "The application (申请)", file="JSON or TOML with these fields; - is JSON on stdin."
 ))  # fmt: skip
 def register(
@@ -259,28 +259,28 @@ def register(
     _take_step(desk, lambda client, act: client.register_permit(act, application), full=full)
 
 
-@agency_command(app, "endorse")
+@command(app, "endorse")
 def endorse(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Endorse (签注) a permit for the next year."""
     name = parse_permit_urn(urn)
     _take_step(desk, lambda client, act: client.endorse_permit(act, name), full=full)
 
 
-@agency_command(app, "suspend")
+@command(app, "suspend")
 def suspend(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Record (中止使用功能) that a permit was not endorsed in time."""
     name = parse_permit_urn(urn)
     _take_step(desk, lambda client, act: client.suspend_permit(act, name), full=full)
 
 
-@agency_command(app, "restore")
+@command(app, "restore")
 def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Restore (恢复) a suspended permit by a late endorsement; the years count anew."""
     name = parse_permit_urn(urn)
     _take_step(desk, lambda client, act: client.restore_permit(act, name), full=full)
 
 
-@agency_command(app, "revoke")
+@command(app, "revoke")
 def revoke(
     desk: Desk,
     urn: UrnArgument,
@@ -292,7 +292,7 @@ def revoke(
     _take_step(desk, lambda client, act: client.revoke_permit(act, name, reason=reason), full=full)
 
 
-@agency_command(app, "recognise")
+@command(app, "recognise")
 def recognise(
     desk: Desk,
     urn: UrnArgument,
@@ -318,14 +318,14 @@ def recognise(
     desk.show(answer, lines, told={"permit": permit}, code=0 if done else 1)
 
 
-@agency_command(app, "show")
+@command(app, "show")
 def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
     name, act = parse_permit_urn(urn), _act(desk, _reading_purpose(desk))
     _show_permit(desk, desk.ask(lambda client: client.get_permit(act, name), changes=False), full=full)
 
 
-@agency_command(app, "list")
+@command(app, "list")
 def list_permits(
     desk: Desk,
     paging: Paging,
@@ -348,7 +348,7 @@ def list_permits(
     )
 
 
-@agency_command(app, "import")
+@command(app, "import")
 def import_permits(
     desk: Desk,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")] = None,

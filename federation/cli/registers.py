@@ -18,7 +18,7 @@ import typer
 
 from federation.cli import rows, words
 from federation.cli.imports import Kept, Tally, judge_rows, parse_rows, send_rows, show_tally
-from federation.cli.options import Desk, FullOption, agency_command
+from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
 from federation.cli.show import card, china_today, progress, to_json
 from federation.domain.dossiers.dossier import DossierKind
@@ -148,19 +148,19 @@ PlateArgument = Annotated[str, typer.Argument(metavar="PLATE", help="Such as 浙
 UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="统一社会信用代码, 18 characters.")]
 
 
-@agency_command(vehicles, "register", texts=VEHICLES.sheet.options(_PANEL, required=True))
+@command(vehicles, "register", texts=VEHICLES.sheet.options(_PANEL, required=True))
 def register_vehicle(desk: Desk, texts: Texts, plate: PlateArgument, division: DivisionOption = None) -> None:
     """Register (登记) a vehicle, or what changed of it. Exit 1 when policy refused."""
     _register(desk, VEHICLES, plate, division, texts)
 
 
-@agency_command(enterprises, "register", texts=ENTERPRISES.sheet.options(_PANEL, required=True))
+@command(enterprises, "register", texts=ENTERPRISES.sheet.options(_PANEL, required=True))
 def register_enterprise(desk: Desk, texts: Texts, uscc: UsccArgument, division: DivisionOption = None) -> None:
     """Register (登记) an enterprise, or what changed of it. Exit 1 when policy refused."""
     _register(desk, ENTERPRISES, uscc, division, texts)
 
 
-@agency_command(vehicles, "import")
+@command(vehicles, "import")
 def import_vehicles(
     desk: Desk,
     file: FileArgument,
@@ -176,7 +176,7 @@ def import_vehicles(
     _import(desk, VEHICLES, file, encoding=encoding, dry_run=dry_run, realm=realm)
 
 
-@agency_command(enterprises, "import")
+@command(enterprises, "import")
 def import_enterprises(
     desk: Desk,
     file: FileArgument,
@@ -192,13 +192,13 @@ def import_enterprises(
     _import(desk, ENTERPRISES, file, encoding=encoding, dry_run=dry_run, realm=realm)
 
 
-@agency_command(vehicles, "show")
+@command(vehicles, "show")
 def show_vehicle(desk: Desk, plate: PlateArgument, full: FullOption = False) -> None:
     """Show (查看) what the own county keeps under a plate."""
     _show(desk, VEHICLES, normalise_plate(plate.strip()), full=full)
 
 
-@agency_command(enterprises, "show")
+@command(enterprises, "show")
 def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) -> None:
     """Show (查看) the enterprise that the own county keeps under a USCC."""
     _show(desk, ENTERPRISES, uscc.strip().upper(), full=full)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import Desk, IdentityOption, Paging, agency_command, more_notes, read_line
+from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import local_time, object_of
 from federation.cli.words import RECORD_FIELDS, word, word_of
 from federation.domain.lookup.asking import Outcome
@@ -34,7 +34,7 @@ def subject() -> None:
     """For the person (本人): who asked about me, from every province; corrections of a record, to its owner."""
 
 
-@agency_command(app, "report")
+@command(app, "report")
 def report(
     desk: Desk,
     paging: Paging,

@@ -135,11 +135,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "own_request": "本人申请",
     },
     "RecognitionMode": {"card": "按证互认", "time": "按居住时间互认"},
-    "RecognitionOutcome": {
-        "recognised_full": "全部互认",
-        "recognised_part": "部分互认",
-        "refused": "不予互认",
-    },
+    "RecognitionOutcome": {"recognised_full": "全部互认", "recognised_part": "部分互认", "refused": "不予互认"},
     "RecognitionReason": {
         "card_valid": "居住证有效",
         "services_limited": "协议只开放部分服务",

@@ -31,7 +31,7 @@ def bench(
     """Measure exchanges, bulk sync and log appends, everything on, each beside its calibration."""
     if context.invoked_subcommand is not None:
         return
-    from federation.cli.bench.table import show_measurements
+    from federation.cli.bench.measure import show_measurements
     from federation.cli.node import configure_log
     from federation.cli.options import run_loop
 
@@ -47,7 +47,7 @@ def lookup(
     output: FormOption = Form.TEXT,
 ) -> None:
     """Measure look-ups of a person in another province that hit, beside a bare echo over two hops."""
-    from federation.cli.bench.table import show_measurements
+    from federation.cli.bench.measure import show_measurements
     from federation.cli.node import configure_log
     from federation.cli.options import run_loop
 

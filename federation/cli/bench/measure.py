@@ -1,14 +1,18 @@
-"""Measuring: a rate and its quantiles, beside a calibration of the same run."""
+"""Measuring: a rate and its quantiles, beside a calibration of the same run; shown as a row or as an object."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from federation.cli.options import Form
+from federation.cli.show import JsonOut, show_json, show_table
+
 MIB = 1024 * 1024
+HEADINGS = ("operation", "in flight", "rate/s", "p50 ms", "p95 ms", "p99 ms", "ratio", "calibration/s", "calibration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +79,44 @@ def resident_mib(pid: int) -> float:
     """The resident memory of a process (Linux), in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * 4096 / MIB
+
+
+def show_measurements(found: Sequence[Measurement], output: Form) -> None:
+    """Prints what was measured; as text with the most memory that each node took."""
+    if output is Form.JSON:
+        show_json([measurement_object(measurement) for measurement in found])
+        return
+    show_table(HEADINGS, [measurement_row(measurement) for measurement in found])
+    for name in found[0].rss_mib:
+        print(f"memory of node {name} at most: {max(each.rss_mib.get(name, 0) for each in found):.0f} MiB")
+
+
+def measurement_row(found: Measurement) -> tuple[str, ...]:
+    """The cells of one measurement, in the order of the headings."""
+    timing = found.timing
+    return (
+        found.operation,
+        str(found.in_flight),
+        f"{timing.rate_per_second:,.0f}",
+        f"{timing.p50_ms:.2f}",
+        f"{timing.p95_ms:.2f}",
+        f"{timing.p99_ms:.2f}",
+        f"{found.ratio:.2f}",
+        f"{found.calibration_rate_per_second:,.0f}",
+        found.calibration,
+    )
+
+
+def measurement_object(found: Measurement) -> dict[str, JsonOut]:
+    """The JSON object of one measurement: rates a second, times in milliseconds, memory in MiB."""
+    times = {name: round(getattr(found.timing, name), 3) for name in ("p50_ms", "p95_ms", "p99_ms")}
+    return {
+        "operation": found.operation,
+        "in_flight": found.in_flight,
+        "rate_per_second": round(found.timing.rate_per_second, 1),
+        **times,
+        "calibration": found.calibration,
+        "calibration_rate_per_second": round(found.calibration_rate_per_second, 1),
+        "ratio": round(found.ratio, 3),
+        "rss_mib": found.rss_mib,
+    }
