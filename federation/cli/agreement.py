@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.cli.options import Form, FormOption
-from federation.cli.show import JsonOut, say, show_json, show_table
+from federation.cli.show import JsonOut, object_of, say, show_json, show_table
+from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
     from federation.node.home.draft import DraftStatus
@@ -19,6 +20,8 @@ app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, s
 
 HomeOption = Annotated[Path, typer.Option("--home", help="A node's home.")]
 HomesOption = Annotated[list[Path], typer.Option("--home", help="A node's home; repeat for more, the first one signs.")]
+_AGREEMENT_FIELDS = ("version", "digest", "root_version", "federation", "realm")
+_MEMBER_FIELDS = ("node", "name", "peer_addr", "read_url", "log_vkey", "witness_vkey")
 DraftArgument = Annotated[Path, typer.Argument(help="The draft folder.")]
 
 
@@ -111,23 +114,7 @@ def _now() -> datetime:
 
 def _show_status(status: DraftStatus, form: Form) -> None:
     if form is Form.JSON:
-        signings: JsonOut = {
-            what: {
-                "signed": list(signing.signed),
-                "missing": list(signing.missing),
-                "threshold": signing.threshold,
-                "complete": signing.complete,
-            }
-            for what, signing in status.signings.items()
-        }
-        show_json(
-            {
-                "version": status.version,
-                "root_version": status.root_version,
-                "complete": status.complete,
-                "signings": signings,
-            }
-        )
+        show_json({**object_of(status), "complete": status.complete})
         return
     rows = [
         (what, str(signing.threshold), ", ".join(signing.signed) or "-", ", ".join(signing.missing) or "-")
@@ -137,46 +124,29 @@ def _show_status(status: DraftStatus, form: Form) -> None:
 
 
 def _show_agreement(agreement: Agreement, form: Form) -> None:
-    from federation.protocol.ids import format_time
     from federation.protocol.trust import freshness
 
-    state = freshness(agreement, _now())
+    state, members = freshness(agreement, _now()), sorted(agreement.members.items())
+    fresh_until, expires = format_time(agreement.fresh_until_time), format_time(agreement.expires_time)
     if form is Form.JSON:
-        members: JsonOut = [
+        shown: JsonOut = [
             {
-                "node": node,
-                "name": member.name,
-                "peer_addr": member.peer_addr,
-                "read_url": member.read_url,
-                "log_vkey": member.log_vkey,
-                "witness_vkey": member.witness_vkey,
+                **{name: getattr(member, name) for name in _MEMBER_FIELDS},
                 "message_keys": [entry.key.key_id for entry in member.message_keys],
                 "agencies": len(member.agencies),
             }
-            for node, member in sorted(agreement.members.items())
+            for _, member in members
         ]
-        show_json(
-            {
-                "version": agreement.version,
-                "digest": agreement.digest,
-                "root_version": agreement.root_version,
-                "federation": agreement.federation,
-                "realm": agreement.realm.value,
-                "freshness": state.value,
-                "fresh_until": format_time(agreement.fresh_until_time),
-                "expires": format_time(agreement.expires_time),
-                "members": members,
-                "files": sorted(agreement.files),
-            }
-        )
+        facts: dict[str, JsonOut] = {name: getattr(agreement, name) for name in _AGREEMENT_FIELDS}
+        dates = {"freshness": state.value, "fresh_until": fresh_until, "expires": expires}
+        show_json({**facts, **dates, "members": shown, "files": sorted(agreement.files)})
         return
     print(f"agreement   {agreement.version} of {agreement.federation} ({agreement.realm.value})")
     print(f"root        {agreement.root_version}")
     print(f"digest      {agreement.digest}")
-    print(f"freshness   {state.value}, until {format_time(agreement.fresh_until_time)}")
-    print(f"content     until {format_time(agreement.expires_time)}, {len(agreement.files)} files")
+    print(f"freshness   {state.value}, until {fresh_until}")
+    print(f"content     until {expires}, {len(agreement.files)} files")
     rows = [
-        (node, member.name, member.peer_addr, member.read_url, str(len(member.agencies)))
-        for node, member in sorted(agreement.members.items())
+        (node, member.name, member.peer_addr, member.read_url, str(len(member.agencies))) for node, member in members
     ]
     show_table(("node", "name", "peers", "auditors", "agencies"), rows)

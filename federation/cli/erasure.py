@@ -117,6 +117,7 @@ def round_lines(done: RetentionRound) -> Iterator[str]:
     yield f"期满记录 purged            {done.purged}"
     yield f"已结案的提问 questions     {done.questions}"
     yield f"本人查阅材料 reports       {done.reports}"
+    yield f"更正材料 corrections       {done.corrections}"
 
 
 def _act(desk: Desk) -> Act:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.cli.options import Form, FormOption, show_value
-from federation.cli.show import JsonOut, say, show_json
+from federation.cli.show import JsonOut, say, show_json, show_lines
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer
@@ -186,43 +186,33 @@ def _public_keys(home: Path) -> dict[str, str]:
 
 
 def _show_keys(home: Path, form: Form) -> None:
-    from federation.node.home.certificates import find_leaves
     from federation.node.home.keyring import load_identity
-    from federation.protocol.ids import format_time
 
-    identity, keys, leaves = load_identity(home), _public_keys(home), find_leaves(home)
+    identity, keys = load_identity(home), _public_keys(home)
     if form is Form.JSON:
-        certificates: JsonOut = [
-            {"file": path, "uris": list(facts.uris), "serial": facts.serial, "expires": format_time(facts.expires_time)}
-            for path, facts in leaves.items()
-        ]
         show_json(
-            {
-                "node": identity.node,
-                "federation": identity.federation,
-                "keys": keys,
-                "certificates": certificates,
-            }
+            {"node": identity.node, "federation": identity.federation, "keys": keys, "certificates": _leaves(home)}
         )
         return
     print(f"{identity.node} of {identity.federation}")
     for name, key in sorted(keys.items()):
         print(f"{name:<16} {key}")  # never a table: a wrapped key cannot be copied
-    _show_leaves(home)
+    _show_leaves(home, form)
 
 
-def _show_leaves(home: Path, form: Form = Form.TEXT) -> None:
+def _show_leaves(home: Path, form: Form) -> None:
+    leaves = _leaves(home)
+    if form is Form.JSON:
+        show_json(leaves)
+    else:
+        show_lines(f"{each['file']:<44} {each['serial']:<40} {each['expires']}" for each in leaves)
+
+
+def _leaves(home: Path) -> list[dict[str, JsonOut]]:
     from federation.node.home.certificates import find_leaves
     from federation.protocol.ids import format_time
 
-    leaves = find_leaves(home)
-    if form is Form.JSON:
-        show_json(
-            [
-                {"file": path, "serial": facts.serial, "expires": format_time(facts.expires_time)}
-                for path, facts in leaves.items()
-            ]
-        )
-        return
-    for path, facts in leaves.items():
-        print(f"{path:<44} {facts.serial:<40} {format_time(facts.expires_time)}")
+    return [
+        {"file": path, "uris": list(facts.uris), "serial": facts.serial, "expires": format_time(facts.expires_time)}
+        for path, facts in find_leaves(home).items()
+    ]

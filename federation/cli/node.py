@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,12 +21,13 @@ import typer
 
 from federation.cli.next_step import exit_code
 from federation.cli.options import AgencyOption, ClientOption, Form, FormOption, TimeoutOption
-from federation.cli.show import JsonOut, say, show_json
+from federation.cli.show import JsonOut, align, object_of, say, show_json, show_lines
 from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
     from federation.node.home.certificates import AgencyProfile
-    from federation.wire.values import NodeStatus, PeerState
+    from federation.wire.values import NodeStatus
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
 
@@ -94,7 +95,7 @@ def status(
         show_json({"nodes": [_answer_object(answer) for answer in answers]})
     else:
         for answer in answers:
-            _show_answer(answer)
+            show_lines(_answer_lines(answer))
     codes = [exit_code(answer.error) for answer in answers if answer.error is not None]
     if codes:
         raise typer.Exit(max(codes))
@@ -215,63 +216,34 @@ async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
 
 
 def _answer_object(answer: _Answer) -> dict[str, JsonOut]:
+    error = answer.error
     if answer.status is None:
-        error = answer.error
         told: JsonOut = {"reason": error.reason, "message": error.message} if error else None
         return {"node": answer.node, "reachable": False, "error": told}
-    found = answer.status
-    return {
-        "node": found.node,
-        "reachable": True,
-        "federation": found.federation,
-        "realm": found.realm,
-        "software_version": found.software_version,
-        "tree_size": found.tree_size,
-        "agreement": {
-            "version": found.agreement_version,
-            "digest": found.agreement_digest,
-            "freshness": found.agreement_freshness,
-            "expire_time": _format(found.agreement_expire_time),
-        },
-        "peers": [_peer_object(peer) for peer in found.peers],
-        "warnings": list(found.warnings),
-    }
+    return {**object_of(answer.status), "reachable": True}
 
 
-def _peer_object(peer: PeerState) -> dict[str, JsonOut]:
-    return {
-        "node": peer.node,
-        "reachable": peer.reachable,
-        "waiting_count": peer.waiting_count,
-        "oldest_waiting_time": _format(peer.oldest_waiting_time),
-        "last_receipt_time": _format(peer.last_receipt_time),
-        "cosigned_size": peer.cosigned_size,
-        "clock_offset_millis": peer.clock_offset_millis,
-    }
-
-
-def _show_answer(answer: _Answer) -> None:
+def _answer_lines(answer: _Answer) -> Iterator[str]:
     found = answer.status
     if found is None:
-        print(f"{answer.node}: 无法连接 not reached: {answer.error}")
+        yield f"{answer.node}: 无法连接 not reached: {answer.error}"
         return
-    print(f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}")
-    until = _format(found.agreement_expire_time)
-    print(f"  日志 log        {found.tree_size} entries")
-    print(f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}")
-    print(f"  {'邻省 peer':<10}{'reached':<9}{'waiting':<9}{'cosigned':<18}last receipt")
-    for peer in found.peers:
-        reached, cosigned = "yes" if peer.reachable else "NO", f"{peer.cosigned_size} of {found.tree_size}"
-        last = _format(peer.last_receipt_time) or "-"
-        print(f"  {peer.node:<12}{reached:<9}{peer.waiting_count:<9}{cosigned:<18}{last}")
-    for warning in found.warnings:
-        print(f"  注意 warning: {warning}")
-
-
-def _format(time: datetime | None) -> str | None:
-    from federation.protocol.ids import format_time
-
-    return format_time(time) if time is not None else None
+    until = format_time(found.agreement_expire_time)
+    yield f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}"
+    yield f"  日志 log        {found.tree_size} entries"
+    yield f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}"
+    rows = [
+        (
+            peer.node,
+            "yes" if peer.reachable else "NO",
+            str(peer.waiting_count),
+            f"{peer.cosigned_size} of {found.tree_size}",
+            format_time(peer.last_receipt_time) if peer.last_receipt_time is not None else "-",
+        )
+        for peer in found.peers
+    ]
+    yield from (f"  {line}" for line in align([("邻省 peer", "reached", "waiting", "cosigned", "last receipt"), *rows]))
+    yield from (f"  注意 warning: {warning}" for warning in found.warnings)
 
 
 def _source_of(name: str, written: Mapping[str, object]) -> str:

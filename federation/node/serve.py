@@ -34,6 +34,7 @@ from federation.node.log.witness import Cosigning, KnownHeads, Witness
 from federation.node.lookups.intake.clock import keep_clocks
 from federation.node.node import Node
 from federation.node.retention.ended import keep_retention
+from federation.node.retention.rules import rules_of, verify_kept
 from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -108,6 +109,7 @@ async def running_node(
     keyring = load_keyring(home)
     trust = Trust(load_home_agreement(home, now=now()))
     _check_home(settings, keyring, trust)
+    verify_kept(KINDS.values(), rules_of(trust.in_force))
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
         await boot_node(parts, ask=_ask_cosigned)

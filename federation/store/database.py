@@ -81,7 +81,8 @@ class Database:
     """One open store. Every method may be called from any thread.
 
     `recent`, `tree`, `counters` and `epoch` are what the last committed group left in memory; they belong to
-    `exchange_log`, which checks them against the head row before each use.
+    `exchange_log`, which checks them against the head row before each use. `is_scrub_due`: something was deleted that
+    may still lie on the disk; so it is after a start, since a process may have died in between.
     """
 
     def __init__(self, *, writer: Engine, reader: Engine, keys: DataKeys) -> None:
@@ -91,6 +92,7 @@ class Database:
         self.tree: GrowingTree | None = None
         self.counters: dict[str, int] = {}
         self.epoch = -1
+        self.is_scrub_due = True
         self._writer = writer
         self._reader = reader
         self._lock = threading.RLock()
@@ -155,8 +157,8 @@ class Database:
     def scrub(self) -> None:
         """Brings what was deleted off the disk: the log of recent writes is emptied, dead rows are given up.
 
-        What another connection still reads is left for the next time. On PostgreSQL the place of a dead row is free to
-        be written over, and its write-ahead log has a clock of its own.
+        What another connection still reads is left for the next time, and stays due. On PostgreSQL the place of a dead
+        row is free to be written over, and its write-ahead log has a clock of its own.
 
         Raises:
             UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
@@ -164,12 +166,14 @@ class Database:
         if self.is_postgresql:
             with _translated(), self._reader.connect() as connection:
                 connection.exec_driver_sql("VACUUM message_body, body_key, record, record_version")
+            self.is_scrub_due = False
             return
         with self._lock, _translated(), contextlib.closing(self._writer.raw_connection()) as connection:
             cursor = connection.cursor()
             try:
                 cursor.execute("PRAGMA busy_timeout=0")  # a writer must not wait here for whoever reads
-                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self.is_scrub_due = bool(busy)
             finally:
                 cursor.execute(f"PRAGMA busy_timeout={_LOCK_SECONDS * 1000}")
 

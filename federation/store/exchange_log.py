@@ -11,7 +11,7 @@ Source: DESIGN section 3 (sequencing), transparency-log reference sections 15 an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -179,6 +179,7 @@ class _Group:
         self._crash_point("after-commit")
         self._head = written
         _remember(database, transaction, tree, epoch + 1)
+        _scrub(database, is_due=transaction.has_erased)
         return results
 
 
@@ -212,6 +213,14 @@ def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, G
     database.recent.remember(tree.edge_nodes())
     database.tree, database.epoch, database.counters = tree, epoch, {}
     return epoch, head, tree.copy()
+
+
+def _scrub(database: Database, *, is_due: bool) -> None:
+    """Brings off the disk what was erased, before anybody is told of it; what a reader holds back stays due."""
+    database.is_scrub_due |= is_due
+    if database.is_scrub_due and not database.is_postgresql:
+        with suppress(BridgeheadError):
+            database.scrub()
 
 
 def _remember(database: Database, transaction: GroupTransaction, tree: GrowingTree, epoch: int) -> None:

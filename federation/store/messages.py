@@ -250,7 +250,7 @@ def erase_body(transaction: GroupTransaction, message_id: MessageId) -> bool:
         connection.execute(_ERASE_KEY, {"of_message": message_id})
         found = connection.execute(_ERASE, {"of_message": message_id}).rowcount > 0
     if found:
-        transaction.is_changed = True
+        transaction.note_erased()
     return found
 
 

@@ -278,7 +278,7 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
         if found and not replica:
             connection.execute(_ERASE_HISTORY, names)
     if found:
-        transaction.is_changed = True
+        transaction.note_erased()
     return found
 
 
@@ -286,7 +286,7 @@ def erase_records_of(transaction: GroupTransaction, message_id: str) -> int:
     """Deletes every record that the message left and nothing newer has replaced, history included; returns how many."""
     with transaction.reading() as connection:
         if connection.execute(_ERASE_VERSIONS_OF, {"of_message": message_id}).rowcount:
-            transaction.is_changed = True
+            transaction.note_erased()
         names = connection.execute(_CAME_OF, {"of_message": message_id}).all()
     for replica, kind, record_id in names:
         erase_record(transaction, kind, record_id, replica=replica)

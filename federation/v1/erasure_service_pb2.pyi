@@ -399,6 +399,7 @@ class RunRetentionResponse(_message.Message):
     PURGED_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
     REPORTS_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
     releases: _builtins.int
     """Releases of other provinces."""
     answers: _builtins.int
@@ -411,6 +412,8 @@ class RunRetentionResponse(_message.Message):
     """Searches and fetches whose case has ended, sent or received."""
     reports: _builtins.int
     """Requests for reports of persons and what answered them, sent or received."""
+    corrections: _builtins.int
+    """Requests for corrections, their answers and notices, sent or received, and corrections that the own desk opened."""
     def __init__(
         self,
         *,
@@ -420,10 +423,11 @@ class RunRetentionResponse(_message.Message):
         purged: _builtins.int = ...,
         questions: _builtins.int = ...,
         reports: _builtins.int = ...,
+        corrections: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "handles", b"handles", "purged", b"purged", "questions", b"questions", "releases", b"releases", "reports", b"reports"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "corrections", b"corrections", "handles", b"handles", "purged", b"purged", "questions", b"questions", "releases", b"releases", "reports", b"reports"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,8 +26,7 @@ from federation.domain.lookup.asking import (
 from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, RefusalReason, encode_refusal
 from federation.domain.lookup.report import REPORT_BODY, SubjectReport, encode_report
 from federation.node.exchange.receive import receive
-from federation.node.exchange.replies import one_item_body, only_item, statement_of
-from federation.node.lookups.asking.outcomes import find_outcome
+from federation.node.exchange.replies import find_reply_item, one_item_body, only_item, statement_of
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.subjects.report import REPORT_KIND
 from federation.protocol.body import Body
@@ -106,7 +105,7 @@ async def waiting_fetch(found: Border) -> StoredMessage:
 
 def outcome(found: Border, request: StoredMessage) -> bytes | None:
     """What the officer reads as the reply to a request."""
-    return find_outcome(found.asking, request.digest, message_id=request.id).reply
+    return find_reply_item(found.asking.database, request.digest)
 
 
 async def test_answer_of_another_kind_than_the_question_is_not_taken_in(tmp_path: Path) -> None:

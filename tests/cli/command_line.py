@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from federation.cli import words
+from federation.cli.demo.provinces import write_federation_file
 from federation.cli.main import main
 from federation.domain.permit import PermitApplication
 from federation.node.serve import running_node
@@ -59,7 +60,7 @@ class ServedNodes:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         self.folder = folder
         self.federation: Federation = make_federation(folder, **settings)
-        self._write_federation_file()
+        write_federation_file(self.federation.made)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -93,19 +94,6 @@ class ServedNodes:
 
     def _call(self, work) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def _write_federation_file(self) -> None:
-        clients = [
-            {
-                "agency": str(agency.id),
-                "profile": f"{home.home}/clients/{agency.id.county}-{agency.id.kind}/profile.toml",
-            }
-            for home in self.federation.homes.values()
-            for agency in home.sheet.agencies
-        ]
-        agreement = {"path": str(self.federation.home("zhejiang")), "root": "0" * 64}
-        value = {"agreement": agreement, "nodes": [], "clients": clients}
-        (self.folder / "federation.json").write_text(json.dumps(value))
 
 
 def row_of(application: PermitApplication) -> dict[str, str]:

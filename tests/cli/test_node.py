@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from federation.cli.node import configure_log
-from tests.cli.command_line import HALL, ServedNodes, run
+from tests.cli.command_line import HALL, run
 from tests.ports import free_ports
 from tests.scenarios.provinces import NODES, make_federation
 
@@ -81,18 +81,14 @@ def test_config_of_no_home_says_how_to_make_one(tmp_path):
     assert "[HOME_MISSING]" in run("node", "config", "--home", tmp_path, code=1).err
 
 
-def test_status_of_a_federation_shows_every_node(tmp_path):
+def test_status_of_a_federation_shows_every_node(nodes):
     """One view of all nodes; one node alone by its home or an agency; -o json for programs."""
-    nodes = ServedNodes(tmp_path)
-    try:
-        whole = run("node", "status", "--home", tmp_path, "-o", "json").json["nodes"]
-        own = run("node", "status", "--home", nodes.federation.home("fujian"), "-o", "json").json["nodes"]
-        text = nodes.ask(HALL, "node", "status").out
-    finally:
-        nodes.close()
+    whole = run("node", "status", "--home", nodes.folder, "-o", "json").json["nodes"]
+    own = run("node", "status", "--home", nodes.federation.home("fujian"), "-o", "json").json["nodes"]
+    text = nodes.ask(HALL, "node", "status").out
 
     assert {node["node"] for node in whole} == {"zhejiang", "jiangxi", "fujian", "anhui"}
-    assert all(node["agreement"]["version"] == 1 and node["realm"] == "demo" for node in whole)
+    assert all(node["agreement_version"] == 1 and node["realm"] == "demo" for node in whole)
     assert [node["node"] for node in own] == ["fujian"]
     assert {peer["node"] for peer in own[0]["peers"]} == {"zhejiang", "jiangxi", "anhui"}
     assert "zhejiang of bridgehead.example (demo)" in text

@@ -49,7 +49,7 @@ def test_keys_commands_answer_in_json(tmp_path):
     run("keys", "new", "--home", home, "--node", "zhejiang", "--nodes", NODES)
 
     renewed = json.loads(run("keys", "renew", "--home", home, "-o", "json"))
-    assert {"file", "serial", "expires"} == set(renewed[0])
+    assert {"file", "uris", "serial", "expires"} == set(renewed[0])
     profile = json.loads(run("keys", "client", agency, "--home", home, "-o", "json"))["profile"]
     assert profile.endswith("330822-police/profile.toml")
     assert json.loads(run("keys", "revoke", agency, "--home", home, "-o", "json"))["serial"]

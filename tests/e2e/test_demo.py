@@ -14,7 +14,7 @@ import pytest
 from securesystemslib.dsse import Envelope as OtherEnvelope
 from securesystemslib.signer import SSlibKey
 
-from federation.cli.demo.provinces import client_profile
+from federation.cli.demo.provinces import profile_of
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName, parse_agency_id
@@ -166,7 +166,7 @@ def test_demo_envelopes_verify_with_securesystemslib(demo):
 
 
 async def read_envelopes(folder: Path) -> list[bytes]:
-    client = AgencyClient(client_profile(folder, parse_agency_id("zhejiang/330000/audit")))
+    client = AgencyClient(profile_of(folder, parse_agency_id("zhejiang/330000/audit")))
     act = Act(request_id=str(uuid.uuid4()), purpose="audit.exchange", function="F01", officer="auditor")
     try:
         query = MessageQuery(direction=Direction.SENT, peer=NodeName("jiangxi"), page_size=200)

@@ -26,11 +26,8 @@ from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import Trust
 from federation.node.home.agreement import load_home_agreement
-from federation.node.home.certificates import create_tls
 from federation.node.home.config import NodeSettings
-from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
-from federation.node.home.keyring import Keyring, create_keyring, load_keyring
-from federation.node.home.setup import load_member_sheet, member_bundle
+from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.node import Node
 from federation.node.officers import register_officer_key
 from federation.node.permits.sharing import SYNC
@@ -59,8 +56,8 @@ from federation.store.database import open_database
 from federation.store.messages import StoredMessage, list_messages
 from federation.store.outbox import count_pending
 from federation.wire.values import Act
+from tests.scenarios.provinces import make_federation
 
-REPOSITORY = Path(__file__).parents[2]
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ZHEJIANG, JIANGXI, FUJIAN, ANHUI = NODES = tuple(NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
 HALL = parse_agency_id("zhejiang/330822/service-hall")
@@ -80,25 +77,15 @@ class Kit:
 
 @cache
 def kit() -> Kit:
-    """Makes the keys, drafts the agreement out of the repository, has three provinces sign it. Once a process."""
+    """The keys and the agreement of one federation, made once a process."""
     with tempfile.TemporaryDirectory(prefix="bridgehead-kit-") as name:
         folder = Path(name)
-        bundles = []
-        for node in NODES:
-            create_keyring(folder / node, "bridgehead.example", node=node, now=START)
-            create_tls(folder / node, (), hosts=("localhost",), now=START)
-            sheet = load_member_sheet(REPOSITORY / "nodes" / node / "member.toml")
-            bundles.append(member_bundle(folder / node, sheet))
-        draft, nodes, policies = folder / "draft", REPOSITORY / "nodes", REPOSITORY / "policies"
-        draft_agreement(draft, bundles, nodes=nodes, policies=policies, previous=None, now=START)
-        for node in NODES[:3]:
-            sign_draft(draft, folder / node)
-        publish_draft(draft, [folder / node for node in NODES], now=START)
-        keyrings = {node: load_keyring(folder / node) for node in NODES}
+        homes = make_federation(folder, now=START).homes
+        keyrings = {node: load_keyring(homes[node].home) for node in NODES}
         open_database(f"sqlite:///{folder}/empty.db", keys=keyrings[ZHEJIANG].columns).close()
         return Kit(
             keyrings=keyrings,
-            agreement=load_home_agreement(folder / ZHEJIANG, now=START),
+            agreement=load_home_agreement(homes[ZHEJIANG].home, now=START),
             empty_store=(folder / "empty.db").read_bytes(),
         )
 

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from federation.domain.lookup.asking import Outcome
+from federation.domain.rules.retention import QUESTION, REPORT
+from federation.node.kinds import KINDS
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.order_records import list_orders
 from federation.node.retention.orders import order_erasure
-from federation.node.retention.questions import QUESTION_KINDS, REPORT_KINDS
 from federation.node.subjects import report as subject
 from federation.protocol.errors import ConflictError
 from federation.protocol.form import replace
@@ -174,7 +175,7 @@ class Erasing(RuleBasedStateMachine):
         for message in self._sent(JIANGXI):
             self._require_gone(message)
         for at in NODES:
-            kinds = QUESTION_KINDS | REPORT_KINDS
+            kinds = {name for name, kind in KINDS.items() if kind.keep in (QUESTION, REPORT)}
             assert list_held(self.found.rig[at].database, kinds, after_leaf=-1, limit=1) == []
         for at in SIDES:
             for order in list_orders(self.found.rig[at].database):

@@ -30,7 +30,8 @@ from tests.node.lookups.hostile import (
     StepUp,
     Target,
 )
-from tests.node.rig import ANHUI, FUJIAN, JIANGXI, REPOSITORY, kit
+from tests.node.rig import ANHUI, FUJIAN, JIANGXI, kit
+from tests.scenarios.provinces import REPOSITORY
 
 INLAND = frozenset({"361102", "350102", "340102", "341125", "360000", "350000", "340000"})
 """Counties, and seats of provinces, that touch no other province of the four."""

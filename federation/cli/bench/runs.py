@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 from federation.cli.bench.measure import Measurement, Timing, measure, rate_only, resident_mib, timing_of
-from federation.cli.demo.provinces import DemoFederation, draft, publish, set_up, sign, start_node, wait_ready
+from federation.cli.demo.provinces import DemoFederation, make_federation, start_node, wait_ready
 from federation.domain.citizen_number import age_on
 from federation.domain.division import province_of
 from federation.domain.permit import Permit
@@ -68,11 +68,8 @@ class Bench:
 @asynccontextmanager
 async def ready_bench(folder: Path, *, people: int = PEOPLE) -> AsyncIterator[Bench]:
     """Makes the federation and so many people to write about, starts both nodes, and stops them in the end."""
-    federation = set_up(folder, now=utc_now(), overrides={"delivery_pause_seconds": 0.5, "witness_seconds": 1.0})
-    out = draft(federation, now=utc_now())
-    for name in ("zhejiang", "jiangxi", "fujian"):
-        sign(federation, out, name)
-    publish(federation, out, now=utc_now())
+    settings = {"delivery_pause_seconds": 0.5, "witness_seconds": 1.0}
+    federation = make_federation(folder, now=utc_now(), overrides=settings)
     start_node(federation, RECEIVER)
     process = federation.processes[RECEIVER]
     try:

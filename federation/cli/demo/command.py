@@ -20,14 +20,11 @@ import typer
 
 from federation.cli.options import Form, FormOption
 from federation.cli.show import JsonOut, say, show_json
+from federation.protocol.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from federation.cli.demo.desk_scenes import DeskScenes
-    from federation.cli.demo.lookup_scenes import LookupScenes
-    from federation.cli.demo.person_scenes import PersonScenes
     from federation.cli.demo.provinces import DemoFederation
-    from federation.cli.demo.register_scenes import RegisterScenes
-    from federation.cli.demo.scenes import Scenes
+    from federation.cli.demo.stage import Stage
 
 app = typer.Typer(invoke_without_command=True, help="Four provinces on loopback, on synthetic data.")
 HomeOption = Annotated[Path, typer.Option("--home", help="Where the four homes are made.")]
@@ -153,9 +150,8 @@ def _agree(federation: DemoFederation, story: _Story) -> None:
 
 
 def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: int) -> dict[str, JsonOut]:
-    from federation.cli.demo.lookup_scenes import LookupScenes
     from federation.cli.demo.provinces import start_node, wait_ready, write_federation_file
-    from federation.cli.demo.scenes import Scenes
+    from federation.cli.demo.stage import Stage
 
     story.title("启动四个节点,各为独立进程 | Four nodes, each a process of its own")
     for node in federation.homes:
@@ -165,65 +161,59 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
     for node, process in federation.processes.items():
         story.line(f"{node:<9} pid {process.pid}")
     story.line(f"who is where: {path}")
-    scenes = Scenes(federation, tell=story.line, seed=seed)
-    lookups = LookupScenes(federation, client=scenes.client, tell=story.line, seed=seed)
-    return asyncio.run(_scenes(scenes, lookups, story, records=records))
+    return asyncio.run(_scenes(Stage(federation=federation, tell=story.line, seed=seed), story, records=records))
 
 
-async def _scenes(scenes: Scenes, lookups: LookupScenes, story: _Story, *, records: int) -> dict[str, JsonOut]:
-    from federation.cli.demo.desk_scenes import DeskScenes
-    from federation.cli.demo.person_scenes import PersonScenes
-    from federation.cli.demo.register_scenes import RegisterScenes
+async def _scenes(stage: Stage, story: _Story, *, records: int) -> dict[str, JsonOut]:
+    from federation.cli.demo import permit_scenes as permits
 
-    registers = RegisterScenes(lookups, client=scenes.client, tell=story.line)
-    desk = DeskScenes(lookups, client=scenes.client, tell=story.line)
-    person = PersonScenes(lookups, client=scenes.client, tell=story.line)
     try:
         story.title("常山登记一张居住证,玉山收到 | A permit registered in Changshan arrives in Yushan")
-        urn = await scenes.register_in_changshan()
+        urn = await permits.register(stage)
         story.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
-        await scenes.recognise_in_yushan(urn)
-        refused_by = await scenes.refuse_in_pucheng(urn)
-        await _look_up(lookups, desk, person, registers=registers, story=story)
+        refused_by = await permits.recognise(stage, urn)
+        told = await _look_up(stage, story)
         story.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
-        counts = await scenes.import_all(records)
-        return {
-            **counts,
-            "refused_by": refused_by,
-            "lookup": lookups.told.summary(),
-            "registers": registers.told.summary(),
-            "desk": desk.told.summary(),
-            "person": person.told.summary(),
-        }
+        return {**await permits.import_all(stage, records), "refused_by": refused_by, **told}
     finally:
-        await scenes.close()
+        await stage.close()
 
 
-async def _look_up(
-    lookups: LookupScenes, desk: DeskScenes, person: PersonScenes, *, registers: RegisterScenes, story: _Story
-) -> None:
+async def _look_up(stage: Stage, story: _Story) -> dict[str, JsonOut]:
     """A lawful look-up, a curious one, a borrowed certificate, a broken glass; and what the person is told of them."""
+    from federation.cli.demo import lookup_scenes as lookups
+    from federation.cli.demo import person_scenes as persons
+
     story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
-    await lookups.prepare()
-    await lookups.open_and_search()
-    await lookups.fetch()
+    await lookups.prepare(stage)
+    answers = await lookups.open_and_search(stage)
+    released = await lookups.fetch(stage)
     story.title("无案、越权、借用证书均被拒 | Curiosity and a borrowed certificate fail")
-    await lookups.refuse()
+    refused = await lookups.refuse(stage)
     story.title("车辆与企业:号牌、信用代码各查一次 | Vehicles and enterprises: one look-up by plate, one by USCC")
-    await registers.keep()
-    await registers.look_up()
+    kept = await lookups.keep_registers(stage)
+    found, fields = await lookups.look_up_registers(stage)
     story.title("非边际单位查询:由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
-    await desk.release()
-    await desk.refuse()
+    desk = await persons.ask_inland(stage)
     story.title("紧急先查:领导即刻得知,次日前审查 | Break-glass: the leader is told at once and answers for it")
-    await person.break_glass()
-    await person.review()
+    await persons.break_glass(stage)
+    finding = await persons.review(stage)
     story.title("本人在休宁窗口查阅:谁查过我 | The person asks at a counter in Xiuning: who looked at me?")
-    await person.report_while_it_runs()
+    running = await persons.report(stage)
     story.title("结案:凭据即失效,暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
-    await lookups.close_case()
-    await desk.close_case()
-    await person.report_after()
+    refused |= await lookups.close_case(stage)
+    await persons.close_inland_case(stage)
+    ended = await persons.report(stage)
+    if ended[1]:
+        raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {ended[1]}")
+    return {
+        "lookup": {"answers": answers, "released": released, "refused": refused},
+        "registers": {"kept": kept, "answers": found, "released": fields},
+        "desk": desk,
+        "person": {
+            "break_glass": finding, "lines": [running[0], ended[0]], "withheld": [running[1], ended[1]],
+        },
+    }  # fmt: skip
 
 
 def _verify(federation: DemoFederation, story: _Story) -> int:
@@ -234,7 +224,7 @@ def _verify(federation: DemoFederation, story: _Story) -> int:
 
 def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
     """Decides again all that the four nodes decided, out of their stores, while they run."""
-    from federation.cli.policy.replay_view import format_rules
+    from federation.cli.policy import format_rules
     from federation.node.log.replay import Period, replay
 
     story.title("重演:按当日规则重做四本日志中的每一个决定 | Replay: every decision of the four logs, decided again")

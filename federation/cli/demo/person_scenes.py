@@ -1,127 +1,139 @@
-"""The scenes of the demo that come after a look-up: a broken glass, and what the person is told at any counter.
+"""The scenes of the demo with a person in them: a desk across the border, a broken glass, the one who was asked about.
 
-Played by the agencies' clients against running nodes; the report's lines are those of `bridgehead subject report`.
+What policy leaves to a person waits at the desk, under a clock; the report's lines are those of `subject report`.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import Final
 
-from federation.cli.demo.lookup_scenes import ASKED, CHANGSHAN, LEADER, POLICE, LookupScenes, lookup_act, new_key
-from federation.cli.lookups import sign_fetch
+from federation.cli.demo.lookup_scenes import LEADER
+from federation.cli.demo.stage import ASKED, CHANGSHAN, POLICE, Stage, lookup_act
+from federation.cli.intake import inbox_lines
 from federation.cli.reports import report_lines
-from federation.cli.show import JsonOut
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.break_glass import Finding, review_bytes
+from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE, LookupPurpose
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.tlog.lines import format_base64
-from federation.wire.client import AgencyClient
+from federation.wire.lookups.intake.values import IntakeQuery, RefuseQuestion, ReleaseQuestion
 from federation.wire.lookups.oversight.values import PageQuery, ReviewQuestion
-from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ReportPage, ReportQuestion
+from federation.wire.lookups.values import CaseQuestion, ReportQuestion
 from federation.wire.values import Act
 
-COUNTER = "anhui/341022/service-hall"
-GLASS = "BREAK-GLASS-2026-0001"
-NIGHT_OFFICER = "yushan-0733"
-GLASS_FIELDS = frozenset({"holder_name", "residence_division"})
-WORDS = "夜间走失儿童,协作函次日补送"
+INLAND: Final = "jiangxi/361102/police"
+INTAKE: Final = "zhejiang/330112/police"
+CASE: Final = "XZ-2026-0007"
+OFFICER, DESK_OFFICER = "xinzhou-0061", "intake-02"
+WORDS: Final = "同一案件已答复一次,请说明再次查询的理由"
+
+COUNTER: Final = "anhui/341022/service-hall"
+GLASS: Final = "BREAK-GLASS-2026-0001"
+NIGHT_OFFICER: Final = "yushan-0733"
+GLASS_FIELDS: Final = frozenset({"holder_name", "residence_division"})
+GLASS_WORDS: Final = "夜间走失儿童,协作函次日补送"
 
 
-@dataclass(kw_only=True)
-class PersonTold:
-    """What the scenes came to: what the leader found, and what the person was shown before and after the end."""
+async def ask_inland(stage: Stage) -> dict[str, str]:
+    """An inland office asks; the desk answers it, and refuses the same question once more: how each ended."""
+    question = CaseQuestion(
+        case_id=CASE,
+        letter="信公协〔2026〕7号",
+        counties=frozenset({CHANGSHAN}),
+        purposes=frozenset({LookupPurpose.CRIMINAL_INVESTIGATION}),
+        days=30,
+        leader="xinzhou-leader",
+    )
+    await stage.open_case(lookup_act(officer=OFFICER), question, police=INLAND)
+    asked = await stage.search(lookup_act(officer=OFFICER), CASE, police=INLAND)
+    at_once = asked.answers[0].outcome.value
+    stage.tell(f"Xinzhou, away from the border, asks {ASKED}: {at_once}, policy leaves it to a person")
+    desk, act = stage.client(INTAKE), lookup_act(officer=DESK_OFFICER)
+    answer = await desk.intake.release(act, ReleaseQuestion(request_id=await _inbox(stage)))
+    if answer.status is None:
+        raise NotFoundError("DEMO_REFUSED", f"the desk was refused: {answer.decision.title_en}")
+    stage.tell(f"{INTAKE} answers: {'hit' if answer.hit else 'no hit'}")
+    released = await _read(stage, asked.lookup_id)
+    stage.tell(f"Xinzhou reads again: {released}")
 
-    finding: str = ""
-    lines: list[int] = field(default_factory=list)
-    withheld: list[int] = field(default_factory=list)
+    asked = await stage.search(lookup_act(officer=OFFICER), CASE, police=INLAND)
+    refusal = RefuseQuestion(request_id=await _inbox(stage), reason=RefusalReason.CASE_UNCLEAR, words=WORDS)
+    await desk.intake.refuse(lookup_act(officer=DESK_OFFICER), refusal)
+    refused = await _read(stage, asked.lookup_id)
+    stage.tell(f"asked once more, the desk refuses ({refusal.reason}): {WORDS}")
+    return {"at_once": at_once, "released": released, "refused": refused}
 
-    def summary(self) -> dict[str, JsonOut]:
-        """The same as a part of the demo's JSON."""
-        return {"break_glass": self.finding, "lines": [*self.lines], "withheld": [*self.withheld]}
+
+async def close_inland_case(stage: Stage) -> None:
+    """Closes the inland office's case."""
+    await stage.client(INLAND).lookups.close_case(lookup_act(officer=OFFICER), CASE)
+    stage.tell(f"case {CASE} is closed")
 
 
-class PersonScenes:
-    """Plays the scenes in order, about the person of the look-up scenes."""
+async def break_glass(stage: Stage) -> None:
+    """Opens a case without a letter, for two hours; its leader is noticed at once and reviews it."""
+    stage.key(LEADER)
+    question = CaseQuestion(
+        case_id=GLASS,
+        counties=frozenset({CHANGSHAN}),
+        purposes=frozenset({LookupPurpose.MISSING_PERSON}),
+        leader=LEADER,
+    )
+    await stage.open_case(_night_act(), question)
+    stage.tell(f"a child is missing, there is no time for a letter: {GLASS}, two hours")
+    (answer,) = (await stage.search(_night_act(), GLASS)).answers
+    released = await stage.release(_night_act(), GLASS, handle=answer.handle, fields=GLASS_FIELDS)
+    stage.tell(f"{ASKED}: hit; released: {', '.join(sorted(released))}")
 
-    def __init__(
-        self, lookups: LookupScenes, *, client: Callable[[str], AgencyClient], tell: Callable[[str], None]
-    ) -> None:
-        """Keeps the scenes that came before, where clients come from, and where to tell what happens."""
-        self._lookups = lookups
-        self._client = client
-        self._tell = tell
-        self._leader = new_key()
-        self.told = PersonTold()
 
-    async def break_glass(self) -> None:
-        """Opens a case without a letter, for two hours; its leader is noticed at once and reviews it."""
-        police, key = self._client(POLICE), new_key()
-        self._lookups.register(NIGHT_OFFICER, key)
-        self._lookups.register(LEADER, self._leader)
-        question = CaseQuestion(
-            case_id=GLASS,
-            counties=frozenset({CHANGSHAN}),
-            purposes=frozenset({LookupPurpose.MISSING_PERSON}),
-            leader=LEADER,
-        )
-        opened = await police.lookups.open_case(_night_act(), question)
-        if opened.closes is None:
-            raise NotFoundError("DEMO_REFUSED", f"expected an open case: {opened.decision.title_en}")
-        self._tell(f"a child is missing, there is no time for a letter: {GLASS}, two hours")
-        selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._lookups.number)
-        search = LookupQuestion(case_id=GLASS, selector=selector, provinces=(ASKED,))
-        (answer,) = (await police.lookups.search(_night_act(), search)).answers
-        if answer.handle is None:
-            raise NotFoundError("DEMO_NO_HIT", f"expected a hit in {ASKED}, got {answer.outcome}")
-        fetch = sign_fetch(key, case_id=GLASS, node=ASKED, handle=answer.handle, fields=GLASS_FIELDS)
-        released = await police.lookups.fetch(_night_act(), fetch)
-        if released.outcome is not Outcome.HIT:
-            raise NotFoundError("DEMO_REFUSED", f"expected two fields: {released.title_en}")
-        self._tell(f"{ASKED}: hit; released: {', '.join(sorted(released.fields))}")
+async def review(stage: Stage) -> str:
+    """Has the leader read the notice and answer for it, by the leader's own key: what was found."""
+    police, agency = stage.client(POLICE), parse_agency_id(POLICE)
+    page = await police.oversight.list_notices(lookup_act(officer=LEADER), PageQuery(), agency=agency)
+    (notice,) = (state.notice for state in page.notices)
+    stage.tell(f"{notice.leader} was noticed in the same moment: {notice.officer}, review due {notice.due}")
+    signed = review_bytes(GLASS, agency, finding=Finding.JUSTIFIED, words=GLASS_WORDS)
+    signature = format_base64(stage.key(LEADER).sign(signed))
+    question = ReviewQuestion(case_id=GLASS, finding=Finding.JUSTIFIED, words=GLASS_WORDS, signature=signature)
+    reviewed = await police.oversight.review(lookup_act(officer=LEADER), question, agency=agency)
+    stage.tell(f"reviewed by the leader's own key: {reviewed.notice.finding} ({GLASS_WORDS})")
+    return reviewed.notice.finding.value
 
-    async def review(self) -> None:
-        """Has the leader read the notice and answer for it, by the leader's own key."""
-        police, agency = self._client(POLICE), parse_agency_id(POLICE)
-        act = lookup_act(officer=LEADER)
-        (state,) = (await police.oversight.list_notices(act, PageQuery(), agency=agency)).notices
-        notice = state.notice
-        self._tell(f"{notice.leader} was noticed in the same moment: {notice.officer}, review due {notice.due}")
-        signed = review_bytes(GLASS, agency, finding=Finding.JUSTIFIED, words=WORDS)
-        question = ReviewQuestion(
-            case_id=GLASS, finding=Finding.JUSTIFIED, words=WORDS, signature=format_base64(self._leader.sign(signed))
-        )
-        state = await police.oversight.review(lookup_act(officer=LEADER), question, agency=agency)
-        self.told.finding = state.notice.finding
-        self._tell(f"reviewed by the leader's own key: {state.notice.finding} ({WORDS})")
 
-    async def report_while_it_runs(self) -> None:
-        """The person asks at a counter of a province that had no part in it: what runs is counted and dated."""
-        page = await self._report()
-        self._show(page)
+async def report(stage: Stage) -> tuple[int, int]:
+    """The person asks at a counter of a province that had no part in it: what runs is counted and dated.
 
-    async def report_after(self) -> None:
-        """The case has ended: what was held back appears by itself."""
-        page = await self._report()
-        if page.withheld_count:
-            raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {page.withheld_count}")
-        self._show(page)
+    Returns how many entries were told, and how many are withheld for now.
+    """
+    act = Act(request_id=str(uuid.uuid4()), purpose=SUBJECT_PURPOSE, function=SUBJECT_FUNCTION, officer="xiuning-clerk")
+    question = ReportQuestion(citizen_number=stage.number, identity_checked=True)
+    page = await stage.client(COUNTER).subjects.get_report(act, question)
+    for line in report_lines(page):
+        stage.tell(line)
+    return len(page.lines), page.withheld_count
 
-    async def _report(self) -> ReportPage:
-        act = Act(
-            request_id=str(uuid.uuid4()), purpose=SUBJECT_PURPOSE, function=SUBJECT_FUNCTION, officer="xiuning-clerk"
-        )
-        question = ReportQuestion(citizen_number=self._lookups.number, identity_checked=True)
-        return await self._client(COUNTER).subjects.get_report(act, question)
 
-    def _show(self, page: ReportPage) -> None:
-        self.told.lines.append(len(page.lines))
-        self.told.withheld.append(page.withheld_count)
-        for line in report_lines(page):
-            self._tell(line)
+async def _inbox(stage: Stage) -> str:
+    """Shows the inbox of the one office that answers for the province; returns what waits there."""
+    page = await stage.client(INTAKE).intake.list_intake(lookup_act(officer=DESK_OFFICER), IntakeQuery())
+    for line in inbox_lines(page):
+        stage.tell(line)
+    if len(page.lines) != 1:
+        raise NotFoundError("DEMO_INBOX", f"expected one request at the desk, got {len(page.lines)}")
+    return page.lines[0].request_id
+
+
+async def _read(stage: Stage, lookup_id: str) -> str:
+    """What the officer who asked reads again, once the desk's answer is there."""
+
+    async def find() -> str | None:
+        (step,) = (await stage.client(INLAND).readings.read_lookup(lookup_act(officer=OFFICER), lookup_id)).steps
+        return None if step.outcome is None or step.outcome is Outcome.WAITING else step.outcome.value
+
+    return await stage.wait_for(find, what="the desk's answer")
 
 
 def _night_act() -> Act:

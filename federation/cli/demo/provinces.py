@@ -17,8 +17,11 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
+from federation.cli.federation_file import FEDERATION_FILE
+from federation.cli.options import client_profile
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder, load_profile
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
@@ -26,11 +29,10 @@ from federation.node.home.setup import NewHome, create_home
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import Agreement
-from federation.wire.values import ClientProfile, TlsFiles
+from federation.wire.values import ClientProfile
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
 SIGNERS = ("zhejiang", "jiangxi", "fujian")
-FEDERATION_FILE = "federation.json"
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PORTS = range(20_000, 32_000)
@@ -53,7 +55,7 @@ class DemoFederation:
 
     def profile(self, agency: str) -> ClientProfile:
         """The connection of an agency to its own node."""
-        return client_profile(self.folder, parse_agency_id(agency))
+        return profile_of(self.folder, parse_agency_id(agency))
 
     def agencies(self, node: NodeName, kind: str) -> list[AgencyId]:
         """The agencies of one kind of a province."""
@@ -73,7 +75,11 @@ def repository_folder(name: str) -> Path:
 
 
 def set_up(
-    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS
+    folder: Path,
+    *,
+    now: datetime,
+    overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS,
+    ports: Sequence[int] | None = None,
 ) -> DemoFederation:
     """Makes four homes with keys and CAs of their own; an earlier demo's homes are removed, a running one refuses.
 
@@ -90,12 +96,24 @@ def set_up(
         (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     federation = DemoFederation(folder=folder.absolute())
-    ports = free_ports(3 * len(PROVINCES))
+    ports = ports or free_ports(3 * len(PROVINCES))
     for number, name in enumerate(PROVINCES):
         peer, agency, read = ports[3 * number : 3 * number + 3]
         settings = {"peer_port": peer, "agency_port": agency, "read_port": read, **overrides}
         home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=settings)
         federation.homes[NodeName(name)] = home
+    return federation
+
+
+def make_federation(
+    folder: Path, *, now: datetime, overrides: Mapping[str, str | float | bool], ports: Sequence[int] | None = None
+) -> DemoFederation:
+    """Makes four homes under one agreement that three of the four signed: `set_up`, `draft`, `sign`, `publish`."""
+    federation = set_up(folder, now=now, overrides=overrides, ports=ports)
+    out = draft(federation, now=now)
+    for province in SIGNERS:
+        sign(federation, out, province)
+    publish(federation, out, now=now)
     return federation
 
 
@@ -183,7 +201,7 @@ def write_federation_file(federation: DemoFederation) -> Path:
         "agreement": {
             "path": str(first / "agreement" / "current"),
             "version": agreement.version,
-            "root": _digest(pinned_root(first)),
+            "root": sha256(pinned_root(first)).hexdigest(),
         },
         "nodes": [_node_entry(federation, agreement, node) for node in federation.homes],
         "clients": [
@@ -222,15 +240,9 @@ def stop_pids(pids: Mapping[str, int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def client_profile(folder: Path, agency: AgencyId) -> ClientProfile:
+def profile_of(folder: Path, agency: AgencyId) -> ClientProfile:
     """The connection profile that the demo wrote for an agency."""
-    profile = load_profile(client_folder(folder / agency.node, agency) / "profile.toml")
-    return ClientProfile(
-        address=profile.agency_addr,
-        tls=TlsFiles(certificate=profile.cert, key=profile.key),
-        authority=profile.ca,
-        server_name=profile.server_name,
-    )
+    return client_profile(load_profile(client_folder(folder / agency.node, agency) / "profile.toml"))
 
 
 def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName) -> dict[str, str | int | None]:
@@ -247,12 +259,6 @@ def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName
         "home": str(home.home),
         "pid": process.pid if process is not None and process.poll() is None else None,
     }
-
-
-def _digest(blob: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(blob).hexdigest()
 
 
 def _is_our_node(pid: int) -> bool:

@@ -27,6 +27,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "the citizen number says otherwise: correct the number first",
         ),
         "rule-correction-id-used": ("申请编号已用于另一申请", "the id was used for another correction"),
+        "rule-correction-erased": ("所答复的更正申请已删除", "the correction that this answers was erased"),
         "rule-calendar-year-missing": ("日历缺少所需年份", "the calendar has no table for a year that is needed"),
     }
 )

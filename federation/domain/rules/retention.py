@@ -136,6 +136,15 @@ def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datet
         )
 
 
+def has_floor(rules: RetentionRules, rule_id: str) -> bool:
+    """Whether what stands under that rule must be kept for some time.
+
+    Raises:
+        NotFoundError: RETENTION_RULE when the provinces agreed on none.
+    """
+    return find_rule(rules, rule_id).keep_months is not None
+
+
 def floor_passed_before(rules: RetentionRules, rule_id: str, now: datetime) -> datetime:
     """The moment before which everything under that rule may be purged now.
 

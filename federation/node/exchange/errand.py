@@ -1,4 +1,4 @@
-"""Asking our own policy on behalf of an agency, and keeping a record of every no.
+"""An act of one of our own agencies: asking our own policy, doing it once, and keeping a record of every no.
 
 A refusal is a value: it goes back to the clerk with the deciding policy in words, and into our own log as a `refused`
 leaf, so that an auditor sees what was tried. The leaf holds a digest, never who or what.
@@ -7,30 +7,53 @@ leaf, so that an auditor sees what was tried. The leaf holds a digest, never who
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.domain.rules.retention import USE
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import Node
 from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.errors import ConflictError
+from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide, explain
+from federation.protocol.statement import Sender
+from federation.protocol.trust import verify_in_force
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import put_records
+from federation.store.records import Record, find_record, put_records
 from federation.wire.values import Act, Ruling, ruling_of
+
+REQUEST: Final = "request"
+A = TypeVar("A", bound=Item)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered(Generic[A]):
+    """What a request came to; an answer that grows, such as an import's, has a new version each time."""
+
+    answer: A
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """What one agency asks of its node, judged from beginning to end under one version of the agreement."""
+    """What one agency asks of its node, judged from beginning to end under one version of the agreement.
+
+    `desk` is the serial of the calling certificate, which tells an agency's desks apart.
+    """
 
     node: Node
     in_force: InForce
     caller: AgencyId
     act: Act
+    desk: str = ""
 
     @property
     def agency(self) -> AgencyFacts:
@@ -47,49 +70,142 @@ class Errand:
         realm = self.in_force.agreement.realm
         return Occasion(purpose=self.act.purpose, function=self.act.function, realm=realm, node_realm=realm)
 
+    def cause(self, basis: str, *, case: str | None = None, in_reply_to: str | None = None) -> Cause:
+        """Why a message of this act leaves: its officer, purpose and function, and that legal basis."""
+        return Cause(
+            sender=Sender(node=self.node.name, agency=self.caller, officer=self.act.officer),
+            purpose=self.act.purpose,
+            function=self.act.function,
+            basis=basis,
+            case=case,
+            in_reply_to=in_reply_to,
+        )
 
-def begin_errand(node: Node, caller: AgencyId, act: Act) -> Errand:
+    def rule(self, question: PolicyRequest) -> Ruling:
+        """Decides a question; a refusal comes with what would make it lawful, clause by clause, and is not logged."""
+        policies, version = self.in_force.policies, self.in_force.agreement.version
+        decision = decide(policies, question)
+        if decision.allowed:
+            return ruling_of(decision, agreement_version=version)
+        explanation = explain(policies, question)
+        return ruling_of(
+            decision,
+            agreement_version=version,
+            explanation_zh="\n".join(explanation.remedy_zh),
+            explanation_en="\n".join(explanation.remedy_en),
+        )
+
+    async def ask(self, question: PolicyRequest) -> Ruling:
+        """Decides a question as `rule` does, and logs a refusal."""
+        ruling = self.rule(question)
+        if not ruling.allowed:
+            await self.refuse(ruling, asked=[question])
+        return ruling
+
+    async def refuse(self, *rulings: Ruling, asked: Sequence[PolicyRequest]) -> None:
+        """Appends the `refused` leaf of this act; a repeat of the act adds nothing.
+
+        What policy was asked is kept beside the leaf, so that the refusal can be decided again; empty for the no of a
+        rule, which asks no policy.
+        """
+        await self.node.sequencer.commit(lambda tx: put_refusal(tx, self, rulings, asked=asked))
+
+    def asked(self, step: str, what: str) -> str:
+        """The digest (hex) of who asks for what, officer and id apart: by it a repeat is told from another request."""
+        act = self.act
+        named = {
+            "agency": str(self.caller),
+            "step": step,
+            "what": what,
+            "purpose": act.purpose,
+            "function": act.function,
+        }
+        return hashlib.sha256(encode_canonical(named)).hexdigest()
+
+    def remembered(self, asked: str, answer: type[A], *, key: str = "") -> Remembered[A] | None:
+        """What this request came to before; None when it is new.
+
+        `key` is the idempotency key where it is another than the request id.
+
+        Raises:
+            ConflictError: REQUEST_ID_REUSED when another office used the id, or this one for something else.
+        """
+        return _find_remembered(self.node.database, key or self.act.request_id, asked, answer)
+
+    async def once(
+        self,
+        asked: str,
+        answer: type[A],
+        write: Callable[[GroupTransaction], A],
+        *,
+        drafts: Sequence[Draft] = (),
+        key: str = "",
+        after: Remembered[A] | None = None,
+    ) -> A:
+        """Writes rows, messages and what the request came to in one transaction, then wakes the delivery.
+
+        Of two repeats at once one writes, and both get its answer.
+
+        Args:
+            asked: as `asked` returns it; it binds the answer to the caller and the content.
+            answer: the class of what is remembered.
+            write: writes the rows and returns the answer; it may run again, so it depends on the transaction alone.
+            drafts: what our own policy lets out.
+            key: the idempotency key where it is another than the request id.
+            after: what was remembered before, when this answer goes on from it.
+
+        Raises:
+            StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+            ConflictError: REQUEST_ID_REUSED, and whatever `write` raises; nothing was written.
+            UnavailableError: nothing was written; the same request may be sent again.
+        """
+        node, in_force, name = self.node, self.in_force, key or self.act.request_id
+        before = after.version if after is not None else 0
+        if drafts:
+            verify_in_force(in_force.agreement, node.now())
+        ready = [make_ready(node, draft) for draft in drafts]
+
+        def record(transaction: GroupTransaction) -> A:
+            # a repeat shows itself by its id: the transaction is then run again, carefully
+            first = _find_remembered(transaction, name, asked, answer) if transaction.careful else None
+            if first is not None and first.version != before:
+                return first.answer
+            made = write(transaction)
+            content = asked.encode() + b"\n" + encode(made)
+            row = Record(
+                id=name, kind=REQUEST, owner=node.name, version=before + 1, replica=False, status="done", division="",
+                content=content, kept_under=USE,
+            )  # fmt: skip
+            put_records(transaction, [row], expect_version=before)
+            for message in ready:
+                record_message(node, transaction, message, in_force=in_force)
+            return made
+
+        made = (await node.sequencer.commit(record)).value
+        for message in ready:
+            node.wake_delivery(message.draft.recipient.node)
+        return made
+
+
+def _find_remembered(source: Source, key: str, asked: str, answer: type[A]) -> Remembered[A] | None:
+    record = find_record(source, REQUEST, key, replica=False)
+    if record is None:
+        return None
+    known, _, content = record.content.partition(b"\n")
+    if known != asked.encode():
+        raise ConflictError("REQUEST_ID_REUSED", f"request {key} asked for something else before")
+    return Remembered(answer=decode(answer, content), version=record.version)
+
+
+def begin_errand(node: Node, caller: AgencyId, act: Act, *, desk: str = "") -> Errand:
     """Takes the agreement in force now for all of this errand."""
-    return Errand(node=node, in_force=node.trust.in_force, caller=caller, act=act)
-
-
-def rule(errand: Errand, request: PolicyRequest) -> Ruling:
-    """Decides a request; a refusal comes with what would make it lawful, clause by clause."""
-    policies, version = errand.in_force.policies, errand.in_force.agreement.version
-    decision = decide(policies, request)
-    if decision.allowed:
-        return ruling_of(decision, agreement_version=version)
-    explanation = explain(policies, request)
-    return ruling_of(
-        decision,
-        agreement_version=version,
-        explanation_zh="\n".join(explanation.remedy_zh),
-        explanation_en="\n".join(explanation.remedy_en),
-    )
-
-
-def asked_digest(errand: Errand, step: str, what: str) -> str:
-    """The digest (hex) of who asks for what, officer and id apart: by it a repeat is told from another request."""
-    act = errand.act
-    named = {"agency": str(errand.caller), "step": step, "what": what, "purpose": act.purpose, "function": act.function}
-    return hashlib.sha256(encode_canonical(named)).hexdigest()
-
-
-async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[PolicyRequest]) -> None:
-    """Appends the `refused` leaf of a request by one of our own agencies; a repeat of the request adds nothing.
-
-    What policy was asked is kept beside the leaf, so that the refusal can be decided again; empty for a rule's own no.
-    """
-    await errand.node.sequencer.commit(lambda tx: put_refusal(tx, errand, [ruling], asked=asked))
+    return Errand(node=node, in_force=node.trust.in_force, caller=caller, act=act, desk=desk)
 
 
 def put_refusal(
     transaction: GroupTransaction, errand: Errand, rulings: Sequence[Ruling], *, asked: Sequence[PolicyRequest]
 ) -> None:
-    """As `record_refusal`, in the caller's transaction; several refusals of one request are one leaf.
-
-    `asked` is empty for the no of a rule, which asks no policy.
-    """
+    """As `Errand.refuse`, in the caller's transaction; several refusals of one request are one leaf."""
     agreement, act = errand.in_force.agreement, errand.act
     named = {"agency": str(errand.caller), "request": act.request_id, "purpose": act.purpose, "function": act.function}
     leaf = Leaf(
@@ -105,3 +221,18 @@ def put_refusal(
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
     kept = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
     put_records(transaction, kept)
+
+
+def rule(errand: Errand, request: PolicyRequest) -> Ruling:
+    """As `Errand.rule`."""
+    return errand.rule(request)
+
+
+def asked_digest(errand: Errand, step: str, what: str) -> str:
+    """As `Errand.asked`."""
+    return errand.asked(step, what)
+
+
+async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[PolicyRequest]) -> None:
+    """As `Errand.refuse`."""
+    await errand.refuse(ruling, asked=asked)

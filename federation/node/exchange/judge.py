@@ -7,12 +7,13 @@ Writing happens in `receive`'s one transaction, out of the `Rows` of the judgeme
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from federation.domain.permit_policy import AgencyFacts, Occasion
-from federation.node.exchange.send import Draft
+from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import REPLY_RULE, Questions, refusal_rule
 from federation.node.node import Node
@@ -21,7 +22,7 @@ from federation.protocol.errors import MalformedError, RuleError, UnavailableErr
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions
-from federation.protocol.statement import Statement
+from federation.protocol.statement import Recipient, Statement
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest
 from federation.store.records import Record, find_record, next_serial, put_records
@@ -154,6 +155,18 @@ class Kind(Generic[I]):
     answers: tuple[str, ...]
     keep: str
     resend: bool
+
+    def draft(
+        self,
+        *items: I,
+        to: Recipient,
+        cause: Cause,
+        decision: Decision,
+        asked: tuple[PolicyRequest, ...] = (),
+    ) -> Draft:
+        """A message of this kind that `decision` lets out, with its body under a fresh salt."""
+        body = Body(type=self.media_type, salt=os.urandom(32), items=tuple(map(self.encode, items)))
+        return Draft(kind=self.name, recipient=to, cause=cause, body=body, decision=decision, asked=asked)
 
 
 def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId | None) -> None:

@@ -6,23 +6,35 @@ cites a question of ours to that very node; the first one stands.
 
 from __future__ import annotations
 
+import asyncio
 import os
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Final, TypeVar
 
 from federation.domain.lookup.asking import reply_lifetime
+from federation.domain.rules.retention import USE
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import InForce
-from federation.node.lookups import records
+from federation.node.exchange.waiters import received_key
+from federation.node.node import Node
 from federation.protocol.body import Body
+from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_message_id, parse_time
+from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
-from federation.store.messages import StoredMessage
+from federation.store.database import Source
+from federation.store.messages import StoredMessage, find_body, find_by_digest
+from federation.store.outbox import find_outbox
+from federation.store.records import Record, find_record, list_records
 
+REPLY: Final = "lookup-reply"
+_PAGE: Final = 1000
 POLICE = "police"
 I = TypeVar("I")  # noqa: E741 - the item of a kind
 
@@ -49,58 +61,173 @@ def reply_draft(
         asked: what was put to policy for this very reply; empty when the question's own are.
     """
     node, statement, in_force = received.node, received.statement, received.in_force
-    return Draft(
-        kind=kind.name,
-        recipient=Recipient(node=statement.sender.node, agency=statement.sender.agency),
-        cause=Cause(
-            sender=Sender(node=node.name, agency=intake_office(in_force, node.name), officer=officer),
-            purpose=statement.purpose,
-            function=statement.function,
-            basis=statement.basis,
-            case=statement.case,
-            in_reply_to=received.digest,
-        ),
-        body=one_item_body(kind.media_type, kind.encode(item)),
-        decision=decision,
-        lifetime=reply_lifetime(statement.expires, node.now(), in_force.agreement.clock_tolerance),
-        asked=asked,
+    cause = Cause(
+        sender=Sender(node=node.name, agency=intake_office(in_force, node.name), officer=officer),
+        purpose=statement.purpose,
+        function=statement.function,
+        basis=statement.basis,
+        case=statement.case,
+        in_reply_to=received.digest,
     )
+    to = Recipient(node=statement.sender.node, agency=statement.sender.agency)
+    draft = kind.draft(item, to=to, cause=cause, decision=decision, asked=asked)
+    lifetime = reply_lifetime(statement.expires, node.now(), in_force.agreement.clock_tolerance)
+    return replace(draft, lifetime=lifetime)
 
 
-def take_reply(received: Received[Any], *, ends: datetime | None = None, handle: str | None = None) -> Judgement:
+def take_reply(received: Received[Any], *, ends: datetime | None = None, records: tuple[Record, ...] = ()) -> Judgement:
     """Takes in the reply to a request of ours. The first one stands: another one is refused and not kept.
 
-    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `handle` of a hit
-    is kept with the request that it came of.
+    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `records` are
+    what else it leaves.
 
     Raises:
         RuleError: REPLY_TWICE.
     """
     statement, cited = received.statement, received.cited.digest
-    first = records.find_reply_line(received.node.database, cited)
+    first = find_reply(received.node.database, cited)
     if first is not None and first.message_id != statement.id:
         raise RuleError("REPLY_TWICE", "the request that this answers was answered before")
-    owner = statement.sender.node
-    kept = [records.reply_record(records.Reply(request=cited, message_id=statement.id, ends=ends), owner=owner)]
-    if handle is not None:
-        kept.append(records.held_record(handle, cited, owner=owner))
-    return Judgement(decision=REPLY_TAKEN, rows=Rows(records=tuple(kept), wakes=(cited,)))
+    reply = reply_record(Reply(request=cited, message_id=statement.id, ends=ends), owner=statement.sender.node)
+    return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(reply, *records), wakes=(cited,)))
 
 
-def take_lookup_reply(received: Received[Any], *, ends: datetime | None = None, handle: str | None = None) -> Judgement:
-    """Takes in the reply to a look-up, in its time, from an office that answers for its province.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """That a request of ours, named by its digest, was replied to by a message, whose body holds the reply.
 
-    One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
-
-    Raises:
-        RuleError: REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE.
+    `ends`: until when what it tells may be kept, None when it tells nothing of a person.
+    `erased`: when it was destroyed.
     """
-    if received.statement.sender.agency.kind != POLICE:
-        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
-    tolerance = received.in_force.agreement.clock_tolerance
-    if received.node.now() > statement_of(received.cited).expires + tolerance:
-        raise RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
-    return take_reply(received, ends=ends, handle=handle)
+
+    request: str
+    message_id: MessageId
+    ends: datetime | None = None
+    erased: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What has come of a statement of ours.
+
+    reply, body: that it was replied to, and with what; no body once the reply was erased.
+    refused: the policies or the rule by which the other side refused it, as its receipt names them.
+    rejected: why the other side can never judge it.
+    received: the other side has it, and will reply if it is a question; until `due`, after which it has `expired`.
+    """
+
+    reply: Reply | None = None
+    body: Body | None = None
+    refused: tuple[str, ...] = ()
+    rejected: str = ""
+    expired: bool = False
+    received: bool = False
+    due: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is awaited."""
+        return self.reply is not None or bool(self.refused) or bool(self.rejected) or self.expired
+
+    def __repr__(self) -> str:
+        """Hides what was replied."""
+        return f"Response(ended={self.ended}, received={self.received})"
+
+
+def find_response(node: Node, digest: str) -> Response:
+    """What the store holds of a statement of ours now; a late reply still counts after it has expired."""
+    reply = find_reply(node.database, digest)
+    if reply is not None:
+        return Response(reply=reply, body=find_body(node.database, reply.message_id), received=True)
+    message = find_by_digest(node.database, "sent", digest)
+    row = find_outbox(node.database, message.id) if message is not None else None
+    if row is None:
+        return Response()
+    if row.receipt_leaf is None and row.state == "rejected":
+        return Response(rejected=row.last_error or "UNKNOWN")
+    leaf = decode_leaf(row.receipt_leaf) if row.receipt_leaf is not None else None
+    if leaf is not None and leaf.verdict is Verdict.REFUSED:
+        return Response(refused=leaf.policies, received=True)
+    return Response(expired=row.expires < node.now(), received=leaf is not None, due=row.expires)
+
+
+async def replies(
+    node: Node, digests: Iterable[str], *, seconds: float, received: bool = False, fresh: bool = False
+) -> list[Response]:
+    """Waits until nothing more is awaited of any of these statements, at most so long; what comes later is found later.
+
+    With `received` it is enough that the other side has it, as when a person must answer there. `fresh` statements were
+    committed a moment ago: there is nothing to be found yet.
+    """
+
+    async def one(digest: str) -> Response:
+        def look() -> Response | None:
+            found = find_response(node, digest)
+            return found if found.ended or (received and found.received) else None
+
+        keys = (digest, received_key(digest)) if received else (digest,)
+        found = await node.waiters.until(look, *keys, seconds=seconds, fresh=fresh)
+        return found or find_response(node, digest)
+
+    return await asyncio.gather(*map(one, digests))
+
+
+def reply_record(reply: Reply, *, owner: NodeName) -> Record:
+    """Which message replied to one of our requests, by the digest of that request; later, that it was erased."""
+    fields: dict[str, JsonValue] = {"message": reply.message_id}
+    if reply.ends is not None:
+        fields["ends"] = format_time(reply.ends)
+    if reply.erased is not None:
+        fields["erased"] = format_time(reply.erased)
+    living = reply.ends is not None and reply.erased is None
+    return Record(
+        id=reply.request,
+        kind=REPLY,
+        owner=owner,
+        version=1 if reply.erased is None else 2,
+        replica=True,
+        status="came" if reply.erased is None else "erased",
+        division="",
+        due_date=reply.ends.date() if living and reply.ends is not None else None,
+        content=encode_canonical(fields),
+        kept_under=USE,
+    )
+
+
+def find_reply(source: Source, digest: str) -> Reply | None:
+    """That a reply to one of our requests has come, by which message, and what became of it."""
+    record = find_record(source, REPLY, digest, replica=True)
+    return _read_reply(record) if record is not None else None
+
+
+def find_reply_item(source: Source, digest: str) -> bytes | None:
+    """What replied to one of our requests; None until it has come, and once it was erased.
+
+    It lies in the body of the message that brought it and nowhere else, so that it dies with it.
+    """
+    reply = find_reply(source, digest)
+    body = find_body(source, reply.message_id) if reply is not None else None
+    return body.items[0] if body is not None else None
+
+
+def list_ending_replies(source: Source) -> Iterator[Reply]:
+    """The replies that tell something of a person and are not erased yet, whenever they end."""
+    after = ""
+    while found := list_records(
+        source, REPLY, after_id=after, limit=_PAGE, replica=True, division="", due_before=date.max
+    ):
+        yield from map(_read_reply, found)
+        after = found[-1].id
+
+
+def _read_reply(record: Record) -> Reply:
+    value = decode_canonical(record.content, what=REPLY)
+    return Reply(
+        request=record.id,
+        message_id=parse_message_id(read_text(value, "message", what=REPLY)),
+        ends=parse_time(read_text(value, "ends", what=REPLY)) if "ends" in value else None,
+        erased=parse_time(read_text(value, "erased", what=REPLY)) if "erased" in value else None,
+    )
 
 
 def statement_of(message: StoredMessage) -> Statement:

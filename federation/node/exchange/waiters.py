@@ -9,7 +9,10 @@ database received is found too.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
+T = TypeVar("T")
 LOOK_SECONDS = 1.0
 """How often a waiter that hears nothing looks at the store."""
 
@@ -53,3 +56,16 @@ class Waiters:
                 self._waiting[key].discard(event)
                 if not self._waiting[key]:
                     del self._waiting[key]
+
+    async def until(self, look: Callable[[], T | None], *keys: str, seconds: float, fresh: bool = False) -> T | None:
+        """Returns what `look` finds in the store, as soon as it finds something; None when it found nothing in time.
+
+        Looks first, when one of the keys is told, and now and then. `fresh`: there is nothing to be found yet.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        if fresh:
+            await self.wait(*keys, seconds=min(seconds, LOOK_SECONDS))
+        while (found := look()) is None and (left := end - loop.time()) > 0:
+            await self.wait(*keys, seconds=min(left, LOOK_SECONDS))
+        return found

@@ -6,7 +6,6 @@ with its notice to the leader, in one transaction. Source: DESIGN section 3 (ask
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from federation.domain.lookup.asking import Outcome
@@ -22,9 +21,9 @@ from federation.domain.lookup.case import (
 )
 from federation.domain.lookup_policy import case_request
 from federation.node.exchange.errand import Errand, asked_digest, begin_errand, rule
+from federation.node.exchange.replies import replies
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept, find_kept
-from federation.node.lookups.asking.outcomes import wait_received
 from federation.node.lookups.asking.question import Question, Said, Step, take_step
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
 from federation.node.lookups.watch.glass import begin_notice, put_notice
@@ -148,8 +147,5 @@ async def _answer(errand: Errand, kept: Kept, case_id: str) -> CaseAnswer:
     ruling = kept.lines[-1].ruling
     if not ruling.allowed:
         return CaseAnswer(decision=ruling, case_id=case_id)
-    waits = (
-        wait_received(errand.node, line.digest, message_id=line.message_id, seconds=CASE_SECONDS) for line in kept.lines
-    )
-    await asyncio.gather(*waits)
+    await replies(errand.node, [line.digest for line in kept.lines], seconds=CASE_SECONDS, received=True)
     return CaseAnswer(decision=ruling, case_id=case_id, closes=kept.closes)

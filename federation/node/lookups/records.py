@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from federation.domain.dossiers.dossier import DossierKind, parse_dossier_urn
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.case import LookupCase, decode_case, encode_case
 from federation.domain.lookup.handle import Handle, parse_handle
-from federation.domain.rules.retention import PROVISION, USE
+from federation.domain.rules.retention import PROVISION
 from federation.node.lookups.kinds import CASE_KIND
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.ids import (
     AgencyId,
-    MessageId,
     NodeName,
     format_time,
     parse_agency_id,
@@ -30,10 +29,9 @@ from federation.protocol.ids import (
 )
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import find_body
 from federation.store.records import Record, erase_record, find_record, ids_under, list_range, list_records, put_records
 
-CASE, HANDLE, REPLY, HELD = "lookup-case", "lookup-handle", "lookup-reply", "lookup-held"
+CASE, HANDLE, HELD = "lookup-case", "lookup-handle", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES = 10_000
 """So many lines are read at once."""
@@ -74,20 +72,6 @@ class Recent:
     lookup_id: str
     case_id: str
     desk: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """That a request of ours, named by its digest, was replied to by a message, whose body holds the reply.
-
-    `ends`: until when what it tells may be kept, None when it tells nothing of a person.
-    `erased`: when it was destroyed.
-    """
-
-    request: str
-    message_id: MessageId
-    ends: datetime | None = None
-    erased: datetime | None = None
 
 
 def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName) -> None:
@@ -145,58 +129,6 @@ def list_handles(source: Source) -> Sequence[Handle]:
         handles += [_read_handle(record) for record in found]
         if len(found) < MAX_LINES:
             return handles
-        after = found[-1].id
-
-
-def reply_record(reply: Reply, *, owner: NodeName) -> Record:
-    """Which message replied to one of our requests, by the digest of that request; later, that it was erased."""
-    fields: dict[str, JsonValue] = {"message": reply.message_id}
-    if reply.ends is not None:
-        fields["ends"] = format_time(reply.ends)
-    if reply.erased is not None:
-        fields["erased"] = format_time(reply.erased)
-    living = reply.ends is not None and reply.erased is None
-    return Record(
-        id=reply.request,
-        kind=REPLY,
-        owner=owner,
-        version=1 if reply.erased is None else 2,
-        replica=True,
-        status="came" if reply.erased is None else "erased",
-        division="",
-        due_date=reply.ends.date() if living and reply.ends is not None else None,
-        content=encode_canonical(fields),
-        kept_under=USE,
-    )
-
-
-def find_reply(source: Source, request_digest: str) -> bytes | None:
-    """What replied to one of our requests; None until it has come, and once it was erased.
-
-    It lies in the body of the message that brought it and nowhere else, so that it dies with it.
-    """
-    reply = find_reply_line(source, request_digest)
-    body = find_body(source, reply.message_id) if reply is not None else None
-    return body.items[0] if body is not None else None
-
-
-def find_reply_line(source: Source, request_digest: str) -> Reply | None:
-    """That a reply to one of our requests has come, by which message, and what became of it."""
-    record = find_record(source, REPLY, request_digest, replica=True)
-    return _read_reply(record) if record is not None else None
-
-
-def list_ending_replies(source: Source) -> Sequence[Reply]:
-    """The replies that tell something of a person and are not erased yet, whenever they end."""
-    replies: list[Reply] = []
-    after = ""
-    while True:
-        found = list_records(
-            source, REPLY, after_id=after, limit=MAX_LINES, replica=True, division="", due_before=date.max
-        )
-        replies += [_read_reply(record) for record in found]
-        if len(found) < MAX_LINES:
-            return replies
         after = found[-1].id
 
 
@@ -330,16 +262,6 @@ def _read_handle(record: Record) -> Handle:
         officer=read_text(value, "officer", what=HANDLE),
         dossier=parse_dossier_urn(read_text(value, "dossier", what=HANDLE)),
         expires=parse_time(read_text(value, "expires", what=HANDLE)),
-    )
-
-
-def _read_reply(record: Record) -> Reply:
-    value = decode_canonical(record.content, what=REPLY)
-    return Reply(
-        request=record.id,
-        message_id=parse_message_id(read_text(value, "message", what=REPLY)),
-        ends=parse_time(read_text(value, "ends", what=REPLY)) if "ends" in value else None,
-        erased=parse_time(read_text(value, "erased", what=REPLY)) if "erased" in value else None,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from federation.domain.retention.erasure import ErasureGrounds
+from federation.node.exchange.replies import find_reply, reply_record
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
@@ -110,7 +111,7 @@ def _withdraw(node: Node, transaction: GroupTransaction, message: StoredMessage,
 
 def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) -> None:
     """That a request of ours was replied to, and when the reply was erased, stays."""
-    reply = records.find_reply_line(transaction, statement.in_reply_to or "")
+    reply = find_reply(transaction, statement.in_reply_to or "")
     if reply is not None and reply.message_id == statement.id and reply.erased is None:
         erased = replace(reply, erased=truncate_to_millisecond(node.now()))
-        put_records(transaction, [records.reply_record(erased, owner=statement.sender.node)])
+        put_records(transaction, [reply_record(erased, owner=statement.sender.node)])

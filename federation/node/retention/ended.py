@@ -1,9 +1,9 @@
 """What has ended is destroyed: releases and answers at the asker, handles at the giver, records past their floor.
 
 A release ends with its time or with its case, whichever is first; the asker destroys it and tells the giver, which
-destroys its own copy. A handle ends the same way, and so do questions and reports (`questions`). Lines of what was
-given or asked are kept as long as the agreement says and no day longer; a purge before that is refused by rule. Every
-destruction of what crossed the border has its leaf.
+destroys its own copy. A handle ends the same way, and so do questions, reports and corrections (`questions`). Lines of
+what was given or asked are kept as long as the agreement says and no day longer; a purge before that is refused by
+rule. Every destruction of what crossed the border has its leaf.
 Source: domain reference section 4 and misuse control M9; PIPL articles 19 and 47.
 """
 
@@ -22,6 +22,7 @@ from federation.domain.lookup.case import LookupCase, is_open
 from federation.domain.lookup.handle import Handle
 from federation.domain.retention.erasure import ErasureGrounds
 from federation.domain.rules.retention import (
+    CORRECTION,
     PROVISION,
     REPORT,
     USE,
@@ -30,15 +31,18 @@ from federation.domain.rules.retention import (
     verify_floor_passed,
 )
 from federation.node.disclosures import GIVEN
+from federation.node.exchange.replies import list_ending_replies
 from federation.node.exchange.resend import say_again
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.node import Node
 from federation.node.retention.destroy import destroy_handle, destroy_message
-from federation.node.retention.questions import QUESTION_KINDS, REPORT_KINDS, keep_place, look_for_ended
+from federation.node.retention.questions import ENDING, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
-from federation.node.retention.rules import rules_of
+from federation.node.retention.rules import kinds_under, rules_of
+from federation.node.subjects.corrections.records import CORRECTION as CORRECTION_RECORD
+from federation.node.subjects.corrections.records import list_opened_before
 from federation.node.subjects.report import erase_asked, list_asked_before
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
@@ -83,14 +87,21 @@ async def destroy_ended(node: Node) -> RetentionRound:
     answers = await _destroy_received(node, [each for each in replies if each[0].kind != RELEASE_KIND], in_force)
     dead = await asyncio.to_thread(lambda: list(_dead_handles(node, now)))
     handles = await _in_batches(node, [partial(_destroy_handle, node, handle, why) for handle, why in dead])
-    questions, reports = await _destroy_questions(node, in_force, now)
+    questions, reports, corrections = await _destroy_ending(node, in_force, now)
     await say_again(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(rules_of(in_force), PROVISION, now))
     done = RetentionRound(
-        releases=releases, answers=answers, handles=handles, purged=purged, questions=questions, reports=reports
+        releases=releases,
+        answers=answers,
+        handles=handles,
+        purged=purged,
+        questions=questions,
+        reports=reports,
+        corrections=corrections,
     )
     if done != RetentionRound():
         _log.info("retention.done", **asdict(done))
+    if node.database.is_scrub_due:
         await asyncio.to_thread(node.database.scrub)
     return done
 
@@ -112,7 +123,7 @@ async def purge(node: Node, *, before: datetime) -> int:
 
 def _ended_replies(node: Node, now: datetime) -> Iterator[tuple[StoredMessage, ErasureGrounds]]:
     """Each reply that tells something of a person and has ended: the message that brought it, and why."""
-    for reply in records.list_ending_replies(node.database):
+    for reply in list_ending_replies(node.database):
         message = find_message(node.database, "received", reply.message_id)
         if message is None or reply.ends is None:
             continue
@@ -159,21 +170,30 @@ def _destroy_one(
     return True
 
 
-async def _destroy_questions(node: Node, in_force: InForce, now: datetime) -> tuple[int, int]:
-    """Destroys questions and parts of reports that have ended; who received one tells its sender."""
-    kept = destroyed_after(rules_of(in_force), REPORT)
-    if kept is not None:
-        asked = await asyncio.to_thread(lambda: list(list_asked_before(node, now - kept)))
+async def _destroy_ending(node: Node, in_force: InForce, now: datetime) -> tuple[int, ...]:
+    """Destroys questions, parts of reports and corrections that have ended; who received one tells its sender."""
+    rules = rules_of(in_force)
+    report_kept, correction_kept = destroyed_after(rules, REPORT), destroyed_after(rules, CORRECTION)
+    if report_kept is not None:
+        asked = await asyncio.to_thread(list_asked_before, node, now - report_kept)
         await _in_batches(node, [partial(_forget_report, report_id) for report_id in asked])
     found = await asyncio.to_thread(look_for_ended, node, in_force, now)
-    counts: list[int] = []
-    for kinds in (QUESTION_KINDS, REPORT_KINDS):
+    counts: dict[str, int] = {}
+    for rule_id in ENDING:
+        kinds = kinds_under(node, rule_id)
         ended = [each for each in found.ended if each[0].kind in kinds]
         received = [each for each in ended if each[0].direction == "received"]
         own = [partial(_destroy_own, node, *each) for each in ended if each[0].direction == "sent"]
-        counts.append(await _destroy_received(node, received, in_force) + await _in_batches(node, own))
+        counts[rule_id] = await _destroy_received(node, received, in_force) + await _in_batches(node, own)
     await keep_place(node, found)
-    return counts[0], counts[1]
+    if correction_kept is not None:
+        opened = await asyncio.to_thread(list_opened_before, node.database, now - correction_kept)
+        counts[CORRECTION] += await _in_batches(node, [partial(_forget_correction, each) for each in opened])
+    return tuple(counts[rule_id] for rule_id in ENDING)
+
+
+def _forget_correction(correction_id: str, transaction: GroupTransaction) -> bool:
+    return erase_record(transaction, CORRECTION_RECORD, correction_id, replica=False)
 
 
 def _destroy_own(node: Node, message: StoredMessage, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:

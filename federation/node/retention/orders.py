@@ -74,7 +74,7 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
     message = _find_either(node, question.message_id)
     by_sender = message.direction == "sent"
     other = message.pair.recipient if by_sender else message.pair.sender
-    facts = OrderFacts(by_sender=by_sender, under_floor=is_under_floor(errand.in_force, message, now=node.now()))
+    facts = OrderFacts(by_sender=by_sender, under_floor=is_under_floor(node, errand.in_force, message))
     request = order_request(errand.agency, other, occasion=errand.occasion, facts=facts)
     ruling = rule(errand, request)
     if not ruling.allowed:
@@ -156,7 +156,7 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
     ours = find_by_digest(node.database, "sent", item.message) is not None
     facts = OrderFacts(
         by_sender=not ours and (message is None or message.pair.sender == sender),
-        under_floor=message is not None and is_under_floor(in_force, message, now=node.now()),
+        under_floor=message is not None and is_under_floor(node, in_force, message),
     )
     request = order_request(received.sender, node.name, occasion=received.occasion, facts=facts)
     decision = decide(in_force.policies, request)

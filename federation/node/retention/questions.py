@@ -1,9 +1,10 @@
-"""Questions that name a person, and a person's report: destroyed at both sides when nothing needs them any more.
+"""Questions, reports and corrections: destroyed at both sides when nothing needs them any more.
 
 A search or a fetch is needed while its case runs, since a handle leads back to it, and while an answer may still come;
-a report while its clerk may turn a page. Who received one destroys it and tells its sender by a receipt; who sent one
-destroys its own by its own clock, so that a province that is away keeps nothing alive here. The person is still told
-what was given: that lies in records of its own, under a floor.
+a report while its clerk may turn a page, a correction while the person may go to court about it. Who received one
+destroys it and tells its sender by a receipt; who sent one destroys its own by its own clock, so that a province that
+is away keeps nothing alive here. The person is still told what was given: that lies in records of its own, under a
+floor.
 Source: PIPL articles 19 and 47, `policies/retention.toml`.
 """
 
@@ -17,6 +18,7 @@ from typing import Final
 from federation.domain.lookup.case import is_open
 from federation.domain.retention.erasure import ErasureGrounds
 from federation.domain.rules.retention import (
+    CORRECTION,
     QUESTION,
     REPORT,
     DestroyOn,
@@ -28,16 +30,14 @@ from federation.node.exchange.replies import statement_of
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.intake.clock import SETTLE
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
-from federation.node.retention.rules import rules_of
-from federation.node.subjects.report import REPORT_KIND, REQUEST_KIND
+from federation.node.retention.rules import kinds_under, rules_of
 from federation.store.exchange_log import GroupTransaction, load_head
 from federation.store.messages import StoredMessage, list_held
 
-QUESTION_KINDS: Final = frozenset({SEARCH_KIND, FETCH_KIND})
-REPORT_KINDS: Final = frozenset({REQUEST_KIND, REPORT_KIND})
-_PLACE: Final = "retention/questions"
+ENDING: Final = (QUESTION, REPORT, CORRECTION)
+"""The rules whose kinds are looked for."""
+_PLACE: Final = "retention/ending"
 """The counter of how many leaves at the log's beginning hold nothing more of these kinds."""
 _KEEP_EVERY: Final = 1000
 _PAGE: Final = 500
@@ -45,7 +45,7 @@ _PAGE: Final = 500
 
 @dataclass(slots=True, kw_only=True)
 class QuestionRound:
-    """One look at the questions and reports that have a body: those that have ended, and how far nothing lives."""
+    """One look at what has a body and ends: what has ended, and how far nothing lives."""
 
     ended: list[tuple[StoredMessage, ErasureGrounds]]
     kept_place: int
@@ -53,7 +53,7 @@ class QuestionRound:
 
 
 def look_for_ended(node: Node, in_force: InForce, now: datetime) -> QuestionRound:
-    """Finds each question and each part of a report that has ended by now, and why; writes nothing."""
+    """Finds each message that has ended by now, and why; writes nothing."""
     rules, size = rules_of(in_force), load_head(node.database).size
     kept_place = node.database.find_counter(_PLACE)
     found, place = QuestionRound(ended=[], kept_place=kept_place, place=size), size
@@ -80,8 +80,8 @@ async def keep_place(node: Node, found: QuestionRound) -> None:
 
 
 def _list_held(node: Node, place: int) -> Iterator[StoredMessage]:
-    after = place - 1
-    while page := list_held(node.database, QUESTION_KINDS | REPORT_KINDS, after_leaf=after, limit=_PAGE):
+    after, kinds = place - 1, frozenset[str]().union(*(kinds_under(node, rule_id) for rule_id in ENDING))
+    while page := list_held(node.database, kinds, after_leaf=after, limit=_PAGE):
         yield from page
         after = page[-1].leaf_index
 
@@ -90,8 +90,9 @@ def _grounds(
     node: Node, in_force: InForce, message: StoredMessage, *, rules: RetentionRules, now: datetime
 ) -> ErasureGrounds | None:
     statement = statement_of(message)
-    if message.kind in REPORT_KINDS:
-        kept = destroyed_after(rules, REPORT)
+    rule_id = node.kinds[message.kind].keep
+    if rule_id != QUESTION:
+        kept = destroyed_after(rules, rule_id)
         return ErasureGrounds.EXPIRED if kept is not None and now >= statement.created + kept else None
     if not is_destroyed_on(rules, QUESTION, DestroyOn.CASE_AND_ANSWER_ENDED):
         return None

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from federation.domain.lookup.asking import Outcome, decode_answer_item
 from federation.domain.lookup.case import LookupCase, is_open
 from federation.node.exchange.errand import Errand, begin_errand, put_refusal
+from federation.node.exchange.replies import Response, find_response
 from federation.node.lookups import records
 from federation.node.lookups.asking.history import outcome_of
-from federation.node.lookups.asking.outcomes import Came, find_outcome
+from federation.node.lookups.asking.outcomes import refusal_of
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
 from federation.node.retention.readings import load_reading
@@ -89,15 +90,15 @@ def _step(look: _Look, asked: records.Asked) -> ReadStep:
     node = look.errand.node
     outcome = outcome_of(node, asked)
     step = ReadStep(node=asked.node, step=asked.step, asked=asked.time, outcome=outcome)
-    came = find_outcome(node, asked.digest, message_id=asked.message_id) if asked.digest else Came()
-    if came.refusal is not None:
-        told = came.refusal
+    response = find_response(node, asked.digest) if asked.digest else Response()
+    told = refusal_of(node, response)
+    if told is not None:
         return replace(step, policies=told.policies, title_zh=told.title_zh, title_en=told.title_en)
-    reply = came.answered
+    reply = response.reply
     if reply is None or reply.ends is None:
         return step
     handle: str | None = None
     living = reply.erased is None and node.now() < reply.ends and look.case_open
     if asked.step == SEARCH_KIND and living and asked.officer == look.errand.act.officer:
-        handle = decode_answer_item(came.reply).handle if came.reply is not None else None
+        handle = decode_answer_item(response.body.items[0]).handle if response.body is not None else None
     return replace(step, handle=handle, expires=reply.ends, erased=reply.erased)

@@ -16,6 +16,7 @@ from federation.domain.lookup.case import is_open
 from federation.domain.retention.policy import ReadingFacts, reading_request
 from federation.domain.retention.watermark import Watermark
 from federation.node.exchange.errand import Errand, rule
+from federation.node.exchange.replies import find_reply, find_reply_item
 from federation.node.lookups import records
 from federation.node.retention.readings import begin_reading, log_reading
 from federation.protocol.envelope import parse_envelope
@@ -42,7 +43,7 @@ class Read:
 async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) -> Read:
     """Reads what came of a fetch of ours, if policy lets this officer now; durable in the log when it returns."""
     node, statement = errand.node, decode_statement(parse_envelope(fetch.envelope).payload)
-    content = records.find_reply(node.database, fetch.digest)
+    content = find_reply_item(node.database, fetch.digest)
     facts = _facts(errand, fetch, statement, is_kept=content is not None)
     request = reading_request(errand.agency, statement.recipient.node, occasion=errand.occasion, facts=facts)
     ruling = rule(errand, request)
@@ -64,7 +65,7 @@ async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) 
 def _facts(errand: Errand, fetch: StoredMessage, statement: Statement, *, is_kept: bool) -> ReadingFacts:
     node = errand.node
     case = records.find_case(node.database, node.name, statement.case or "", told=False)
-    reply = records.find_reply_line(node.database, fetch.digest)
+    reply = find_reply(node.database, fetch.digest)
     return ReadingFacts(
         case_open=case is not None and is_open(case, node.now()),
         release_live=is_kept and reply is not None and reply.ends is not None and node.now() < reply.ends,

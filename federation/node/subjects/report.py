@@ -8,9 +8,8 @@ Sources: PIPL articles 18, 20, 45; domain reference 8.6.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -32,9 +31,8 @@ from federation.domain.rules.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
-from federation.node.exchange.replies import one_item_body, reply_draft, take_reply
+from federation.node.exchange.replies import Response, find_response, one_item_body, replies, reply_draft, take_reply
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
-from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.retention.rules import rules_of
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_object, read_text
@@ -49,13 +47,11 @@ from federation.protocol.ids import (
     parse_time,
     truncate_to_millisecond,
 )
-from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
+from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import find_by_digest
-from federation.store.outbox import find_outbox
 from federation.store.records import Record, erase_record, find_record, list_records, put_records
 from federation.wire.lookups.values import ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.values import Act, Ruling
@@ -70,11 +66,15 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """One report: who asked for it, about whom, when, and the digest of the request that went to each province."""
+    """One report: who asked for it, when, and the digest of the request that went to each province.
+
+    `person` tells whether a page is asked for about the same one. It is a keyed digest, so that the number lies in the
+    requests alone and dies with them.
+    """
 
     report_id: str
     agency: AgencyId
-    citizen_number: str
+    person: str
     time: datetime
     requests: Mapping[NodeName, str]
 
@@ -102,24 +102,26 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
         asked = _load_asked(node, report_id)
         kept = destroyed_after(rules_of(errand.in_force), REPORT)
         is_over = kept is not None and node.now() >= asked.time + kept
-        if asked.agency != caller or asked.citizen_number != number or is_over:
+        if asked.agency != caller or asked.person != _person(node, number) or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
         return _page(node, asked, question, start=start, ruling=ruling)
     others = {name: found for name, found in ruled.items() if name != node.name}
     asked = await _ask(errand, SubjectRequest(citizen_number=number, identity_checked=True), others)
-    await _wait(node, asked)
+    await replies(node, asked.requests.values(), seconds=WAIT_SECONDS)
     return _page(node, asked, question, start=0, ruling=ruling)
 
 
-def list_asked_before(node: Node, before: datetime) -> Iterator[str]:
+def list_asked_before(node: Node, before: datetime) -> Sequence[str]:
     """The ids of the reports that were asked for here by that moment; an id begins with its time."""
+    ids: list[str] = []
     after = ""
     while found := list_records(node.database, SUBJECT_ASKED, after_id=after, limit=_PAGE, replica=False):
         old = [record.id for record in found if _read_asked(record).time <= before]
-        yield from old
+        ids += old
         if len(old) < len(found):
-            return
+            break
         after = found[-1].id
+    return ids
 
 
 def erase_asked(transaction: GroupTransaction, report_id: str) -> bool:
@@ -169,7 +171,7 @@ async def _ask(
         asked = _Asked(
             report_id=report_id,
             agency=errand.caller,
-            citizen_number=request.citizen_number,
+            person=_person(node, request.citizen_number),
             time=time,
             requests=digests,
         )
@@ -182,38 +184,22 @@ async def _ask(
     return asked
 
 
-async def _wait(node: Node, asked: _Asked) -> None:
-    """Waits until every province has answered or refused, at most `WAIT_SECONDS`."""
-
-    async def one(digest: str) -> None:
-        while _outcome(node, digest) is Outcome.UNREACHABLE:
-            await node.waiters.wait(digest)
-
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await asyncio.gather(*(one(digest) for digest in asked.requests.values()))
-    except TimeoutError:
-        return
-
-
-def _outcome(node: Node, digest: str) -> Outcome:
-    if records.find_reply(node.database, digest) is not None:
+def _outcome(response: Response) -> Outcome:
+    if response.body is not None:
         return Outcome.HIT
-    message = find_by_digest(node.database, "sent", digest)
-    row = find_outbox(node.database, message.id) if message is not None else None
-    if row is not None and row.receipt_leaf is not None and decode_leaf(row.receipt_leaf).verdict is Verdict.REFUSED:
+    if response.refused:
         return Outcome.REFUSED
-    return Outcome.EXPIRED if row is not None and row.state == "expired" else Outcome.UNREACHABLE
+    return Outcome.EXPIRED if response.expired else Outcome.UNREACHABLE
 
 
 def _page(node: Node, asked: _Asked, question: ReportQuestion, *, start: int, ruling: Ruling) -> ReportPage:
-    told = {node.name: tell_subject(node, asked.citizen_number, now=asked.time)}
+    told = {node.name: tell_subject(node, question.citizen_number, now=asked.time)}
     provinces = [_province(node.name, Outcome.HIT, told[node.name])]
     for name, digest in asked.requests.items():
-        content = records.find_reply(node.database, digest)
-        if content is not None:
-            told[name] = decode_report(content, given_by=name)
-        provinces.append(_province(name, _outcome(node, digest), told.get(name, SubjectReport())))
+        response = find_response(node, digest)
+        if response.body is not None:
+            told[name] = decode_report(response.body.items[0], given_by=name)
+        provinces.append(_province(name, _outcome(response), told.get(name, SubjectReport())))
     merged = merge_reports(told.values())
     end = start + question.page_size
     return ReportPage(
@@ -246,13 +232,17 @@ def _load_asked(node: Node, report_id: str) -> _Asked:
     return _read_asked(record)
 
 
+def _person(node: Node, citizen_number: str) -> str:
+    return blind_index(node.database.keys, SUBJECT_ASKED, citizen_number).hex()
+
+
 def _read_asked(record: Record) -> _Asked:
     value = decode_canonical(record.content, what=SUBJECT_ASKED)
     requests = read_object(value, "requests", what=SUBJECT_ASKED)
     return _Asked(
         report_id=record.id,
         agency=parse_agency_id(read_text(value, "agency", what=SUBJECT_ASKED)),
-        citizen_number=record.subject or "",
+        person=record.subject or "",
         time=parse_time(read_text(value, "time", what=SUBJECT_ASKED)),
         requests={parse_node_name(name): read_text(requests, name, what=SUBJECT_ASKED) for name in sorted(requests)},
     )
@@ -269,7 +259,7 @@ def _to_record(asked: _Asked, *, owner: NodeName) -> Record:
         replica=False,
         status="asked",
         division=asked.agency.county,
-        subject=asked.citizen_number,
+        subject=asked.person,
         content=content,
     )
 

@@ -64,6 +64,7 @@ class GroupTransaction:
         self._changed_counters: set[str] = set()
         self._written_leaves = 0
         self.is_changed = False
+        self.has_erased = False
         self.message_id: str | None = None
 
     @property
@@ -120,6 +121,10 @@ class GroupTransaction:
         self._counters[name] = value
         self._changed_counters.add(name)
         self.is_changed = True
+
+    def note_erased(self) -> None:
+        """Marks the transaction as one after which what was deleted must go off the disk."""
+        self.is_changed = self.has_erased = True
 
     @contextmanager
     def carrying(self, message_id: str | None) -> Iterator[None]:

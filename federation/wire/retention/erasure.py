@@ -107,6 +107,7 @@ class ErasureService(erasure_service_pb2_grpc.ErasureServiceServicer):
             purged=done.purged,
             questions=done.questions,
             reports=done.reports,
+            corrections=done.corrections,
         )
 
 
@@ -150,6 +151,7 @@ class ErasureCalls:
             purged=found.purged,
             questions=found.questions,
             reports=found.reports,
+            corrections=found.corrections,
         )
 
     def _stub(self) -> erasure_service_pb2_grpc.ErasureServiceAsyncStub:

@@ -152,7 +152,8 @@ class ErasurePage:
 class RetentionRound:
     """How much one round destroyed: releases and answers that came in, handles given out, records past their floor.
 
-    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers.
+    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers;
+    `corrections`: requests, answers and notices of corrections, and those that the own desk opened.
     """
 
     releases: int = 0
@@ -161,3 +162,4 @@ class RetentionRound:
     purged: int = 0
     questions: int = 0
     reports: int = 0
+    corrections: int = 0

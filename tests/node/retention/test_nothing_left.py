@@ -2,50 +2,303 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pytest
+from sqlalchemy import text
+
+from federation.domain.recognition import RecognitionMode
+from federation.domain.rules.retention import CORRECTION, has_floor, parse_retention
+from federation.node.kinds import KINDS
 from federation.node.lookups.intake.entries import list_entries
+from federation.node.permits import steps
+from federation.node.permits.recognition import recognise
 from federation.node.retention.orders import list_erasures
+from federation.node.retention.rules import verify_kept
+from federation.node.subjects import report
+from federation.node.subjects.corrections import desk
+from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.records import list_corrections
-from federation.protocol.ids import AgencyId
-from federation.store.messages import find_body
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import AgencyId, MessageId
+from federation.protocol.leaf import decode_leaf
+from federation.store.database import Database
+from federation.store.messages import StoredMessage, find_body
+from federation.store.outbox import find_outbox, find_outbox_state
+from federation.store.records import find_record, list_versions
+from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionStep
+from federation.wire.lookups.values import ReportQuestion
 from federation.wire.retention.values import ErasureQuery, ErasureState
+from federation.wire.values import PermitRecognition
 from tests.node.lookups.intake_border import XINZHOU
 from tests.node.lookups.intake_border import border as intake_border
+from tests.node.retention.released import PERSON, Border, released
 from tests.node.retention.test_orders import order, sent
-from tests.node.rig import JIANGXI, YUSHAN_HALL, ZHEJIANG, Rig, act
-from tests.node.subjects.corrections.case import registered
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    NODES,
+    POLICE,
+    YUSHAN_HALL,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    application,
+    running_rig,
+)
+from tests.node.subjects.corrections.case import correcting, registered
+
+AGREED = parse_retention((Path(__file__).parents[3] / "policies" / "retention.toml").read_text())
+NUMBER, NAME = PERSON.holder.citizen_number, PERSON.holder.name
+OWN = frozenset({("permit", False), ("recognition", False)})
+"""Records of a province's own register: no message left them."""
+UNDER_A_FLOOR = frozenset({("lookup-given", False), ("lookup-asked", True)})
+"""What was given of a person and who asked: kept for 36 months, for the person to be told."""
 
 
-async def erase(rig: Rig, kind: str, caller: AgencyId) -> None:
-    """Jiangxi orders its message of that kind erased, and Zhejiang's receipt says that it held it and does no more."""
-    (message,) = sent(rig, JIANGXI, ZHEJIANG, kind)
-    await order(rig, message.id, at=JIANGXI, caller=caller)
+async def erase(rig: Rig, message: StoredMessage, caller: AgencyId) -> None:
+    """The sender orders the message erased, and the receipt says that it was held and is no more."""
+    await order(rig, message.id, at=caller.node, caller=caller)
     await rig.drain()
-    page = await list_erasures(rig[JIANGXI], ErasureQuery(), caller=caller, act=act("erasure.order", "F01"))
+    page = await list_erasures(rig[caller.node], ErasureQuery(), caller=caller, act=act("erasure.order", "F01"))
     assert [(line.state, line.was_held) for line in page.lines] == [(ErasureState.RECEIPTED, True)]
-    assert find_body(rig[ZHEJIANG].database, message.id) is None
+    assert find_body(rig[message.pair.recipient].database, message.id) is None
 
 
 async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, monkeypatch) -> None:
     """The owner's correction and the filing office's line of it held number, new name and words."""
     async with registered(tmp_path, monkeypatch) as case:
-        await case.file()
+        line = (await case.file()).line
         await case.rig.drain()
 
-        await erase(case.rig, "correction.request", YUSHAN_HALL)
+        await erase(case.rig, *sent(case.rig, JIANGXI, ZHEJIANG, "correction.request"), YUSHAN_HALL)
 
         assert list(list_corrections(case.rig[ZHEJIANG].database, citizen_number="")) == []
         assert await case.lines(YUSHAN_HALL, everything=True) == ()
+        step = CorrectionStep(correction_id=line.correction_id, words="与户口簿不符")
+        with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
+            await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
+            await case.file(request_id=line.correction_id)
 
 
 async def test_search_that_waits_and_is_erased_names_nobody(tmp_path: Path) -> None:
     """The entry at the desk held the whole number, and could still be answered."""
     async with intake_border(tmp_path) as found:
         await found.search()
+        request_id = await found.waiting()
 
-        await erase(found.rig, "lookup.search", XINZHOU)
+        await erase(found.rig, *sent(found.rig, JIANGXI, ZHEJIANG, "lookup.search"), XINZHOU)
 
         number = found.person.holder.citizen_number
         assert all(kept.entry.person != number for kept in list_entries(found.rig[ZHEJIANG].database))
         assert await found.inbox() == ()
+        with pytest.raises(NotFoundError, match="INTAKE_UNKNOWN"):
+            await found.release(request_id)
+
+
+async def test_answer_to_a_correction_that_was_erased_meanwhile_is_refused(tmp_path: Path, monkeypatch) -> None:
+    """It crossed the order on its way: nothing of it is kept, and both sides go on."""
+    async with registered(tmp_path, monkeypatch) as case:
+        line = (await case.file()).line
+        await case.rig.drain()
+        (message,) = sent(case.rig, JIANGXI, ZHEJIANG, "correction.request")
+        case.rig.faults(JIANGXI, ZHEJIANG).cut = True
+        await order(case.rig, message.id, at=JIANGXI, caller=YUSHAN_HALL)
+        step = CorrectionStep(correction_id=line.correction_id, words="与户口簿不符")
+        await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        answer = sent(case.rig, ZHEJIANG, JIANGXI, "correction.answer")[-1]
+        await settled(case.rig[ZHEJIANG].database, answer.id)
+
+        row = find_outbox(case.rig[ZHEJIANG].database, answer.id)
+        assert row is not None
+        assert row.receipt_leaf is not None
+        assert decode_leaf(row.receipt_leaf).policies == ("rule-correction-erased",)
+        assert find_body(case.rig[JIANGXI].database, answer.id) is None
+        case.rig.faults(JIANGXI, ZHEJIANG).cut = False
+        await Border(case.rig, tmp_path, None).verify()
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One message: what leads to it, who sends it to whom, and words of it that must be nowhere after its erasure.
+
+    `kept`: what else may still hold them, because another message brought it or our own side made it.
+    """
+
+    kind: str
+    drive: Callable[[Path], AbstractAsyncContextManager[Rig]]
+    sender: AgencyId
+    words: tuple[str, ...]
+    kept: frozenset[tuple[str, bool]] = frozenset()
+    bodies: frozenset[str] = frozenset()
+
+
+@asynccontextmanager
+async def shared(folder: Path) -> AsyncIterator[Rig]:
+    """A permit of somebody from Yushan went to Jiangxi."""
+    async with running_rig(folder) as rig:
+        rig.start_delivery()
+        answer = await steps.register(rig[ZHEJIANG], RESIDENT, caller=HALL, act=act())
+        await rig.drain()
+        presented = PermitRecognition(
+            urn=answer.permit.urn, mode=RecognitionMode.CARD, citizen_number=RESIDENT.holder.citizen_number
+        )
+        told = act("permit.recognition", "F01")
+        assert (await recognise(rig[JIANGXI], presented, caller=YUSHAN_HALL, act=told)).recognition is not None
+        await rig.drain()
+        yield rig
+
+
+@asynccontextmanager
+async def looked_up(folder: Path) -> AsyncIterator[Rig]:
+    """Found, and two fields fetched."""
+    async with released(folder) as found:
+        yield found.rig
+
+
+@asynccontextmanager
+async def waiting(folder: Path) -> AsyncIterator[Rig]:
+    """At the desk, and asked for a second time."""
+    async with intake_border(folder) as found:
+        await found.search()
+        (line,) = await found.history()
+        found.rig.clock.advance(minutes=20)
+        await found.remind(line.lookup_id)
+        yield found.rig
+
+
+@asynccontextmanager
+async def reported(folder: Path) -> AsyncIterator[Rig]:
+    """A person asked for their report."""
+    async with running_rig(folder, NODES) as rig:
+        rig.start_delivery()
+        await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act())
+        question = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
+        await report.report(rig[JIANGXI], question, caller=YUSHAN_HALL, act=act("subject.access", "F01"))
+        await rig.drain()
+        yield rig
+
+
+@asynccontextmanager
+async def corrected(folder: Path) -> AsyncIterator[Rig]:
+    """Filed for a person at the other side, then extended, denied, and a second one granted."""
+    async with running_rig(folder) as rig:
+        rig.start_delivery()
+        answer = await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act())
+        filing = CorrectionFiling(
+            urn=answer.permit.urn, field="ethnicity", value="畲族", words=SAID, citizen_number=NUMBER,
+            identity_checked=True, papers=("ab" * 32,),
+        )  # fmt: skip
+        opened = await file_correction(rig[JIANGXI], filing, caller=YUSHAN_HALL, act=correcting())
+        step = CorrectionStep(correction_id=opened.line.correction_id, words=ANSWERED, days=5)
+        await desk.extend(rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        await rig.drain()
+        yield rig
+
+
+RESIDENT, SAID, ANSWERED = application(), "户口簿上如此", "等待户籍地答复"
+RESIDENT_WORDS = (RESIDENT.holder.citizen_number, RESIDENT.holder.name)
+FLOWS = [
+    Flow(
+        "permit.sync", shared, HALL, RESIDENT_WORDS,
+        kept=frozenset({("recognition", True)}), bodies=frozenset({"permit.recognition"}),
+    ),
+    Flow(
+        "permit.recognition", shared, YUSHAN_HALL, RESIDENT_WORDS,
+        kept=frozenset({("permit", True)}), bodies=frozenset({"permit.sync"}),
+    ),
+    Flow("lookup.search", looked_up, YUSHAN_POLICE, (NUMBER, "urn:bridgehead:permit"), bodies=frozenset()),
+    Flow("lookup.search", waiting, XINZHOU, (RESIDENT.holder.citizen_number,),
+         kept=frozenset({("permit", True)}), bodies=frozenset({"permit.sync"})),
+    Flow("lookup.fetch", looked_up, YUSHAN_POLICE, ("officer_signature",)),
+    Flow("lookup.answer", looked_up, POLICE, ("handle",), kept=frozenset({("lookup-handle", False)}),
+         bodies=frozenset({"lookup.fetch", "lookup.release"})),
+    Flow("lookup.release", looked_up, POLICE, (NAME,)),
+    Flow("subject.request", reported, YUSHAN_HALL, (NUMBER,)),
+    Flow("subject.answer", reported, HALL, ("withheld_count",)),
+    Flow("correction.request", corrected, YUSHAN_HALL, (NUMBER, SAID, "畲族")),
+    Flow("correction.answer", corrected, HALL, (ANSWERED,), kept=frozenset({("correction", False)})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: f"{flow.kind}-{flow.drive.__name__}")
+async def test_erased_message_leaves_no_row_no_body_and_no_byte(tmp_path: Path, flow: Flow) -> None:
+    """Of either store: what it held is in no record and no body, and the sealed bytes are off the disk."""
+    async with flow.drive(tmp_path) as rig:
+        other = JIANGXI if flow.sender.node == ZHEJIANG else ZHEJIANG
+        message = sent(rig, flow.sender.node, other, flow.kind)[-1]
+        before = {name: naming(rig[name].database, flow) for name in (ZHEJIANG, JIANGXI)}
+        assert before[other], "the words are nowhere before: the test shows nothing"
+
+        await erase(rig, message, flow.sender)
+
+        for name in (ZHEJIANG, JIANGXI):
+            assert sorted(naming(rig[name].database, flow)) == []
+            traces = before[name].values()
+            stored = b"".join(path.read_bytes() for path in tmp_path.glob(f"{name}.db*"))
+            assert not any(trace[3:] in stored for trace in traces)
+
+
+def test_every_kind_is_erased_above_or_kept_under_a_floor() -> None:
+    """Who adds a kind adds what it leaves, or the rule by which it stays; a notice holds nothing of a person."""
+    under = {name for name, kind in KINDS.items() if has_floor(AGREED, kind.keep)}
+    assert {flow.kind for flow in FLOWS} | under == set(KINDS) - {"correction.notice"}
+
+
+_BODIES = text(
+    "SELECT DISTINCT b.message_id, m.kind, b.content FROM message_body b JOIN message m ON m.id = b.message_id"
+    " WHERE m.pair IN ('zhejiang>jiangxi', 'jiangxi>zhejiang')"
+)
+
+
+def naming(database: Database, flow: Flow) -> dict[str, bytes]:
+    """Every row, and body between the two, that holds one of the words, by its name, with its sealed bytes."""
+    found: dict[str, bytes] = {}
+    words = [word.encode() for word in flow.words]
+    allowed = OWN | UNDER_A_FLOOR | flow.kept
+    with database.reading() as connection:
+        rows = connection.execute(text("SELECT replica, kind, id, content FROM record")).all()
+        versions = connection.execute(text("SELECT kind, id, version, content FROM record_version")).all()
+        bodies = connection.execute(_BODIES).all()
+    for replica, kind, record_id, content in rows:
+        record = find_record(database, kind, record_id, replica=bool(replica))
+        plain = (record.subject or "").encode() + record.content + record_id.encode()
+        if (kind, bool(replica)) not in allowed and any(word in plain for word in words):
+            found[f"{kind}/{record_id}"] = content
+    for kind, record_id, version, content in versions:
+        plain = b"".join(
+            (each.subject or "").encode() + each.content
+            for each in list_versions(database, kind, record_id)
+            if each.version == version
+        )
+        if (kind, False) not in allowed and any(word in plain for word in words):
+            found[f"{kind}/{record_id}/{version}"] = content
+    for message_id, kind, content in bodies:
+        body = find_body(database, MessageId(message_id))
+        if kind not in flow.bodies and any(word in item for item in body.items for word in words):
+            found[f"{kind}/{message_id}"] = content
+    return found
+
+
+async def settled(database: Database, message_id: MessageId) -> None:
+    """Waits until a message has left the queue."""
+    async with asyncio.timeout(30):
+        while find_outbox_state(database, message_id) == "pending":
+            await asyncio.sleep(0.001)
+
+
+def test_kind_without_a_rule_of_retention_does_not_start() -> None:
+    """Silence would be to keep it for ever: no rule named, or one that the provinces did not agree on."""
+    kinds = KINDS.values()
+    verify_kept(kinds, AGREED)
+    with pytest.raises(NotFoundError, match="RETENTION_RULE"):
+        verify_kept([*kinds, replace(KINDS["permit.sync"], name="case.note", keep="")], AGREED)
+    older = replace(AGREED, rules={name: rule for name, rule in AGREED.rules.items() if name != CORRECTION})
+    with pytest.raises(NotFoundError, match="RETENTION_RULE"):
+        verify_kept(kinds, older)

@@ -109,7 +109,7 @@ RECEIPTED = ErasureLine(
 )
 ORDERED = ErasureAnswer(decision=ALLOWED, line=WAITING)
 ERASURES = ErasurePage(lines=(WAITING, RECEIPTED), next_page_token="2")
-ROUND = RetentionRound(releases=1, answers=2, handles=3, purged=4, questions=5, reports=6)
+ROUND = RetentionRound(releases=1, answers=2, handles=3, purged=4, questions=5, reports=6, corrections=7)
 SENT = SentPage(
     messages=(
         SentMessage(

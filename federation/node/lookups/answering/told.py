@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from federation.domain.lookup.asking import (
     ANSWER_BODY,
     RELEASE_BODY,
@@ -19,7 +22,7 @@ from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refus
 from federation.domain.lookup_policy import case_request
 from federation.domain.rules.retention import PROVISION, RELEASE
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
-from federation.node.exchange.replies import only_item, take_lookup_reply
+from federation.node.exchange.replies import POLICE, only_item, statement_of, take_reply
 from federation.node.lookups import records
 from federation.node.lookups.kinds import (
     ANSWER_KIND,
@@ -32,6 +35,7 @@ from federation.node.lookups.kinds import (
 )
 from federation.protocol.errors import MalformedError, RuleError
 from federation.store.messages import find_body
+from federation.store.records import Record
 
 
 def _judge_case(received: Received[LookupCase]) -> Judgement:
@@ -54,14 +58,16 @@ def _judge_answer(received: Received[AnswerItem]) -> Judgement:
 
     Raises:
         MalformedError: REPLY_UNASKED when it answers another look-up than the one it cites.
-        RuleError: as `take_lookup_reply`.
+        RuleError: as `_take_reply`.
     """
     answer = received.item
     body = find_body(received.node.database, received.cited.id)  # None when it has been erased since
     if body is not None:
         asked = decode_search_item(only_item(body), received.statement.realm)
         _verify_same(answer.lookup_id, asked.lookup_id)
-    return take_lookup_reply(received, ends=answer.expires, handle=answer.handle)
+    owner = received.statement.sender.node
+    held = (records.held_record(answer.handle, received.cited.digest, owner=owner),) if answer.handle else ()
+    return _take_reply(received, ends=answer.expires, records=held)
 
 
 def _judge_release(received: Received[ReleaseItem]) -> Judgement:
@@ -71,7 +77,7 @@ def _judge_release(received: Received[ReleaseItem]) -> Judgement:
 
     Raises:
         MalformedError: REPLY_UNASKED when it answers another look-up or handle than the one it cites.
-        RuleError: REPLY_BEYOND, and as `take_lookup_reply`.
+        RuleError: REPLY_BEYOND, and as `_take_reply`.
     """
     release = received.item
     body = find_body(received.node.database, received.cited.id)
@@ -80,12 +86,30 @@ def _judge_release(received: Received[ReleaseItem]) -> Judgement:
         _verify_same((release.lookup_id, release.handle), (asked.lookup_id, asked.handle))
         if not release.fields.keys() <= asked.fields:
             raise RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
-    return take_lookup_reply(received, ends=release.expires)
+    return _take_reply(received, ends=release.expires)
 
 
 def _judge_refusal(received: Received[Refusal]) -> Judgement:
     """Takes in that a person at the other side's desk refused, the reply to a search or a fetch of ours."""
-    return take_lookup_reply(received)
+    return _take_reply(received)
+
+
+def _take_reply(
+    received: Received[Any], *, ends: datetime | None = None, records: tuple[Record, ...] = ()
+) -> Judgement:
+    """Takes in the reply to a look-up, in its time, from an office that answers for its province.
+
+    One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
+
+    Raises:
+        RuleError: REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE.
+    """
+    if received.statement.sender.agency.kind != POLICE:
+        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
+    tolerance = received.in_force.agreement.clock_tolerance
+    if received.node.now() > statement_of(received.cited).expires + tolerance:
+        raise RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
+    return take_reply(received, ends=ends, records=records)
 
 
 def _verify_same(told: object, asked: object) -> None:
@@ -134,6 +158,6 @@ REFUSAL = Kind(
     many=False,
     judge=_judge_refusal,
     answers=(SEARCH_KIND, FETCH_KIND),
-    keep=RELEASE,
+    keep=PROVISION,
     resend=False,
 )

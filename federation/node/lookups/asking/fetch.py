@@ -27,10 +27,10 @@ from federation.domain.lookup.asking import (
 from federation.domain.lookup.handle import parse_handle
 from federation.domain.lookup_policy import DossierFacts, fetch_request
 from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
-from federation.node.exchange.replies import only_item
+from federation.node.exchange.replies import only_item, replies
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept
-from federation.node.lookups.asking.outcomes import silent_outcome, wait_outcome, waits_until
+from federation.node.lookups.asking.outcomes import refusal_of, silent_outcome, waits_until
 from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said, Step, occasion_of, take_step
 from federation.node.lookups.asking.refusals import rule_refusal
 from federation.node.lookups.cases import find_own_case
@@ -146,12 +146,13 @@ async def _result(errand: Errand, kept: Kept) -> FetchResult:
     if not line.ruling.allowed:
         return _refused(line.ruling, ruling=line.ruling)
     by_desk = line.ruling.by_desk
-    came = await wait_outcome(node, line.digest, message_id=line.message_id, seconds=WAIT_SECONDS, by_desk=by_desk)
-    if came.refusal is not None:
-        return _refused(came.refusal, ruling=line.ruling)
-    if came.reply is None:
-        return FetchResult(outcome=silent_outcome(came), decision=line.ruling, expires=waits_until(came))
-    return await _read(errand, kept, ends=came.answered.ends if came.answered is not None else None)
+    (response,) = await replies(node, [line.digest], seconds=WAIT_SECONDS, received=by_desk)
+    refusal = refusal_of(node, response)
+    if refusal is not None:
+        return _refused(refusal, ruling=line.ruling)
+    if response.body is None:
+        return FetchResult(outcome=silent_outcome(response), decision=line.ruling, expires=waits_until(response))
+    return await _read(errand, kept, ends=response.reply.ends if response.reply is not None else None)
 
 
 async def _read(errand: Errand, kept: Kept, *, ends: datetime | None) -> FetchResult:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from federation.domain.lookup.asking import Outcome
+from federation.node.exchange.replies import find_response
 from federation.node.lookups import records
-from federation.node.lookups.asking.outcomes import find_outcome
+from federation.node.lookups.asking.outcomes import refusal_of
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId
@@ -53,13 +54,13 @@ def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
     """What came of one step; None while its answer is awaited."""
     if not asked.digest:
         return Outcome.REFUSED
-    came = find_outcome(node, asked.digest, message_id=asked.message_id)
-    if came.refusal is not None:
+    response = find_response(node, asked.digest)
+    if refusal_of(node, response) is not None:
         return Outcome.REFUSED
-    if came.answered is not None:  # a reply that tells nothing of anybody has no end
-        return Outcome.NO_HIT if came.answered.ends is None else Outcome.HIT
-    if asked.outcome is not None and came.received:
+    if response.reply is not None:  # a reply that tells nothing of anybody has no end
+        return Outcome.NO_HIT if response.reply.ends is None else Outcome.HIT
+    if asked.outcome is not None and response.received:
         return asked.outcome
-    if came.expired:
+    if response.expired:
         return Outcome.EXPIRED
-    return Outcome.WAITING if came.received else None
+    return Outcome.WAITING if response.received else None

@@ -24,8 +24,9 @@ from federation.domain.lookup.asking import (
 from federation.domain.lookup.case import LookupCase, case_provinces
 from federation.domain.lookup_policy import DossierFacts, search_request
 from federation.node.exchange.errand import Errand, asked_digest, begin_errand, rule
+from federation.node.exchange.replies import replies
 from federation.node.lookups.asking.kept import Kept, KeptLine
-from federation.node.lookups.asking.outcomes import silent_outcome, wait_outcome, waits_until
+from federation.node.lookups.asking.outcomes import refusal_of, silent_outcome, waits_until
 from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said, Step, occasion_of, take_step
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import SEARCH_KIND
@@ -95,21 +96,15 @@ async def _answer(node: Node, line: KeptLine, *, fresh: bool) -> ProvinceAnswer:
     """What a province answered, or why it was not asked."""
     decision: Decision = line.ruling
     if decision.allowed:
-        came = await wait_outcome(
-            node,
-            line.digest,
-            message_id=line.message_id,
-            seconds=WAIT_SECONDS,
-            by_desk=decision.by_desk,
-            fresh=fresh,
-        )
-        if came.reply is not None:
-            item = decode_answer_item(came.reply)
+        (response,) = await replies(node, [line.digest], seconds=WAIT_SECONDS, received=decision.by_desk, fresh=fresh)
+        refusal = refusal_of(node, response)
+        if refusal is None and response.body is not None:
+            item = decode_answer_item(response.body.items[0])
             outcome = Outcome.HIT if item.hit else Outcome.NO_HIT
             return ProvinceAnswer(node=line.node, outcome=outcome, handle=item.handle, expires=item.expires)
-        if came.refusal is None:
-            return ProvinceAnswer(node=line.node, outcome=silent_outcome(came), expires=waits_until(came))
-        decision = came.refusal
+        if refusal is None:
+            return ProvinceAnswer(node=line.node, outcome=silent_outcome(response), expires=waits_until(response))
+        decision = refusal
     return ProvinceAnswer(
         node=line.node,
         outcome=Outcome.REFUSED,

@@ -20,8 +20,7 @@ import structlog
 
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, escalation_due, second_due
 from federation.domain.lookup.watch import AskedLine, RaisedFlag, unanswered_flag
-from federation.node.exchange.replies import intake_office, statement_of
-from federation.node.lookups import records
+from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, list_entries, put_entry
 from federation.node.lookups.intake.second import Owed, find_second, is_owed, lookup_of, send_seconds
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
@@ -213,7 +212,7 @@ def _still_owed(transaction: GroupTransaction, message: StoredMessage) -> bool:
     row = find_outbox(transaction, message.id)
     if row is None or row.receipt_leaf is None or decode_leaf(row.receipt_leaf).verdict is not Verdict.ALLOWED:
         return False
-    return records.find_reply_line(transaction, message.digest) is None
+    return find_reply(transaction, message.digest) is None
 
 
 def _flag_of(node: Node, statement: Statement, lookup_id: MessageId) -> RaisedFlag:

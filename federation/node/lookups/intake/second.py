@@ -15,7 +15,7 @@ from federation.domain.lookup.intake import IntakeStatus
 from federation.domain.lookup.refusal import SECOND_BODY, decode_second, encode_second
 from federation.domain.rules.retention import PROVISION
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
-from federation.node.exchange.replies import one_item_body, statement_of
+from federation.node.exchange.replies import find_reply, one_item_body, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import SECOND_RULE
@@ -90,7 +90,7 @@ def is_owed(node: Node, message: StoredMessage) -> bool:
     row = find_outbox(node.database, message.id)
     leaf = decode_leaf(row.receipt_leaf) if row is not None and row.receipt_leaf is not None else None
     taken = leaf is not None and leaf.verdict is Verdict.ALLOWED
-    return taken and records.find_reply_line(node.database, message.digest) is None
+    return taken and find_reply(node.database, message.digest) is None
 
 
 def lookup_of(node: Node, message: StoredMessage) -> MessageId | None:

@@ -41,6 +41,7 @@ from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
+from federation.store.messages import find_body
 
 ANSWER_KIND = "correction.answer"
 _DESKS = ("service-hall", "police")
@@ -110,12 +111,16 @@ def _opened(received: Received[CorrectionRequest]) -> Correction:
 def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
     """Takes in what the owner says of a correction that we filed there.
 
+    An answer to what was erased meanwhile is refused and not kept.
+
     Raises:
         MalformedError: REPLY_UNASKED when it answers nothing that we filed with that province.
     """
-    statement, answer = received.statement, received.item
+    answer, cited = received.item, received.cited
     filed = find_filed(received.node.database, answer.correction_id)
-    if filed is None or filed.owner != statement.sender.node or filed.digest != statement.in_reply_to:
+    if filed is None and find_body(received.node.database, cited.id) is None:
+        raise RuleError("CORRECTION_ERASED", "the correction that this answers was erased")
+    if filed is None or filed.digest != cited.digest:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
     rows = Rows(records=(answer_record(answer, owner=filed.owner),), wakes=(filed.digest,))
     return Judgement(decision=REPLY_TAKEN, rows=rows)

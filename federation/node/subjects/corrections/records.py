@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from federation.domain.corrections.correction import Correction, decode_correction, encode_correction
 from federation.domain.corrections.items import (
@@ -40,6 +40,8 @@ from federation.store.records import Record, find_by_subject, find_record, list_
 
 CORRECTION, FILED = "correction", "correction-filed"
 _PAGE = 1000
+_LONGEST = timedelta(days=100)
+"""No correction runs longer than so, extended and over holidays: one whose end is later was opened later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,18 @@ def list_corrections(source: Source, *, citizen_number: str) -> Iterator[Correct
     """Every correction of our own, or those about one person."""
     for record in _every(source, CORRECTION, citizen_number):
         yield decode_correction(record.content)
+
+
+def list_opened_before(source: Source, before: datetime) -> list[str]:
+    """The ids of the corrections of our own that were opened before that moment."""
+    ids: list[str] = []
+    after = ""
+    while page := list_records(
+        source, CORRECTION, after_id=after, limit=_PAGE, replica=False, due_before=before.date() + _LONGEST
+    ):
+        ids += [record.id for record in page if decode_correction(record.content).standing.deadline.started < before]
+        after = page[-1].id
+    return ids
 
 
 def list_filed(source: Source, *, citizen_number: str) -> Iterator[Filed]:

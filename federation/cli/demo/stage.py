@@ -1,0 +1,157 @@
+"""What the scenes of the demo share: the agencies' clients, the officers' own keys, and ways to ask and to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from federation.cli.demo.provinces import DemoFederation
+from federation.cli.lookups import sign_fetch
+from federation.cli.show import china_today
+from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
+from federation.domain.permit import PermitApplication
+from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
+from federation.domain.synthetic import synthetic_applications
+from federation.node.home_store import write_home_store
+from federation.node.officers import register_officer_key
+from federation.protocol.errors import NotFoundError, UnavailableError
+from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.keys import Ed25519Signer, format_public_key
+from federation.wire.client import AgencyClient
+from federation.wire.lookups.values import CaseQuestion, FetchResult, LookupQuestion, SearchResult
+from federation.wire.values import Act
+
+POLICE: Final = "jiangxi/361123/police"
+ASKED: Final = NodeName("zhejiang")
+OFFICER: Final = "yushan-0417"
+CHANGSHAN: Final = "330822"
+PATIENCE_SECONDS: Final = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Four running provinces, where to tell what happens, and whom the look-ups are about."""
+
+    federation: DemoFederation
+    tell: Callable[[str], None]
+    seed: int
+    number: str = ""
+    handle: str = ""
+    _clients: dict[str, AgencyClient] = field(default_factory=dict)
+    _keys: dict[str, Ed25519Signer] = field(default_factory=dict)
+
+    def client(self, agency: str) -> AgencyClient:
+        """The one client of an agency; it is closed with the stage."""
+        client = self._clients.get(agency)
+        if client is None:
+            client = self._clients[agency] = AgencyClient(self.federation.profile(agency), timeout_seconds=30)
+        return client
+
+    async def close(self) -> None:
+        """Closes every client."""
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
+
+    def key(self, officer: str) -> Ed25519Signer:
+        """An officer's own key, registered with Yushan's police as `bridgehead lookup key register` does."""
+        if officer not in self._keys:
+            key, agency = new_key(), parse_agency_id(POLICE)
+            home, public = self.federation.homes[agency.node].home, format_public_key(key.public_key)
+            now = datetime.now(UTC)
+            write_home_store(home, lambda tx: register_officer_key(tx, agency, officer, key=public), now=now)
+            self._keys[officer] = key
+        return self._keys[officer]
+
+    def people(self, province: NodeName, *, seed: int) -> Iterator[PermitApplication]:
+        """Invented adults whose record may be shared."""
+        for found in synthetic_applications(province, 5000, seed=seed, today=china_today()):
+            if not found.sealed and not found.guardian:
+                yield found
+
+    async def open_case(self, act: Act, question: CaseQuestion, *, police: str = POLICE) -> None:
+        """Opens a case, and waits until the provinces that it names have receipted it.
+
+        Raises:
+            NotFoundError: DEMO_REFUSED.
+        """
+        answer = await self.client(police).lookups.open_case(act, question)
+        if not answer.decision.allowed:
+            raise NotFoundError("DEMO_REFUSED", f"expected an open case: {answer.decision.title_en}")
+        auditor = self.client(str(self.federation.agencies(parse_agency_id(police).node, "audit")[0]))
+
+        async def told() -> bool | None:
+            waiting = any(peer.waiting_count for peer in (await auditor.get_status()).peers)
+            return None if waiting else True
+
+        await self.wait_for(told, what="the provinces' receipts for the case")
+
+    async def search(
+        self,
+        act: Act,
+        case_id: str,
+        *,
+        selector: Selector | None = None,
+        provinces: tuple[NodeName, ...] = (ASKED,),
+        police: str = POLICE,
+    ) -> SearchResult:
+        """Asks for the person of the look-ups, or for what the selector says."""
+        person = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self.number)
+        question = LookupQuestion(case_id=case_id, selector=selector or person, provinces=provinces)
+        return await self.client(police).lookups.search(act, question)
+
+    async def fetch(
+        self, act: Act, case_id: str, *, handle: str, fields: frozenset[str], key: Ed25519Signer
+    ) -> FetchResult:
+        """Asks for named fields of a hit, whatever comes of it."""
+        question = sign_fetch(key, case_id=case_id, node=ASKED, handle=handle, fields=fields)
+        return await self.client(POLICE).lookups.fetch(act, question)
+
+    async def release(self, act: Act, case_id: str, *, handle: str | None, fields: frozenset[str]) -> Mapping[str, str]:
+        """Fetches named fields of a hit with the own key of the officer who acts.
+
+        Raises:
+            NotFoundError: DEMO_NO_HIT, DEMO_REFUSED.
+        """
+        if handle is None:
+            raise NotFoundError("DEMO_NO_HIT", f"expected a hit in {ASKED}")
+        result = await self.fetch(act, case_id, handle=handle, fields=fields, key=self.key(act.officer))
+        if result.outcome is not Outcome.HIT:
+            raise NotFoundError("DEMO_REFUSED", f"expected {', '.join(fields)}: {result.title_en}")
+        return result.fields
+
+    async def wait_for(self, find: Callable[[], Awaitable[T | None]], *, what: str, pause: float = 0.02) -> T:
+        """Looks until something is there.
+
+        Raises:
+            UnavailableError: DEMO_WAITING when it takes too long.
+        """
+        end = time.monotonic() + PATIENCE_SECONDS
+        while (found := await find()) is None:
+            if time.monotonic() > end:
+                raise UnavailableError("DEMO_WAITING", f"expected {what} within {PATIENCE_SECONDS:.0f} s")
+            await asyncio.sleep(pause)
+        return found
+
+
+def permit_act(purpose: PermitPurpose) -> Act:
+    """One request about permits."""
+    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=FUNCTION_OF[purpose], officer="demo-clerk")
+
+
+def lookup_act(purpose: str = LookupPurpose.CRIMINAL_INVESTIGATION, *, officer: str = OFFICER) -> Act:
+    """One request of an officer."""
+    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=LOOKUP_FUNCTION, officer=officer)
+
+
+def new_key() -> Ed25519Signer:
+    """An own key, made on the spot."""
+    return Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())

@@ -1,0 +1,302 @@
+"""`bridgehead policy`: check the policies with their cases, explain a case, decide again what a node has decided.
+
+Exit codes: 0 all as it should be, 1 a file, a case or a decision is not, 2 usage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from federation.cli.options import Form, FormOption, end
+from federation.cli.show import JsonOut, show_json, show_table, to_json
+from federation.domain.cases import Case, find_failure, parse_cases
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
+from federation.protocol.ids import format_time
+from federation.protocol.policy import PolicyBook, format_explanation, load_policy_book
+from federation.protocol.policy import explain as explain_request
+from federation.protocol.policy.book import SCHEMA_FILE
+
+if TYPE_CHECKING:
+    from federation.node.log.replay import Difference, Replay
+    from federation.protocol.canonical_json import JsonValue
+    from federation.protocol.leaf import Leaf, Verdict
+    from federation.protocol.policy import PolicyRequest
+
+app = typer.Typer(name="policy", no_args_is_help=True, help="Policies: check them, explain a case, decide again.")
+
+_CASES: Final = "policies/cases/"
+
+PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of policy files.")]
+
+
+@app.command()
+def check(policies: PoliciesOption = Path("policies"), form: FormOption = Form.TEXT) -> None:
+    """Check every policy file against the schema, and run every case of the case tables."""
+    from federation.node.home.draft import read_policies
+
+    files = read_policies(policies)
+    file_checks = list(check_files(files))
+    sound = all(found.failure is None for found in file_checks)
+    tables = list(check_tables(files, load_policy_book(files))) if sound else []
+    _show_checks(file_checks, tables, form)
+    end(0 if sound and not any(table.failures for table in tables) else 1)
+
+
+@app.command()
+def explain(
+    case: Annotated[str | None, typer.Argument(help="The name of a case, Chinese or English.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A question as JSON instead of a case.")] = None,
+    policies: PoliciesOption = Path("policies"),
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Explain one case clause by clause, and what would make it lawful."""
+    from federation.node.home.draft import read_policies
+
+    if (case is None) == (file is None):
+        raise typer.BadParameter("expected the name of a case, or --file")
+    files = read_policies(policies)
+    book = load_policy_book(files)
+    explanation = explain_request(book, _load_request(files, book, case=case, file=file))
+    if form is Form.TEXT:
+        print(format_explanation(explanation))
+        return
+    decision = explanation.decision
+    show_json(
+        {
+            "verdict": decision.verdict.value,
+            "policies": list(decision.policies),
+            "title_zh": decision.title_zh,
+            "title_en": decision.title_en,
+            "remedy_zh": list(explanation.remedy_zh),
+            "remedy_en": list(explanation.remedy_en),
+        }
+    )
+
+
+@app.command()
+def replay(
+    home: Annotated[Path, typer.Option("--home", help="A node's home; the node may be running.")],
+    since: Annotated[str | None, typer.Option("--from", help="From then on, RFC 3339 in UTC.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to then, RFC 3339 in UTC.")] = None,
+    policies: Annotated[Path | None, typer.Option("--draft", "--policies", help="A draft to compare with.")] = None,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Decide again every decision in this node's log: by the policies of the day, and by a draft.
+
+    Exit 1 if one differs by the policies of the day, or was kept without what it takes to decide it again.
+    """
+    from federation.node.home.draft import read_policies
+    from federation.node.log.replay import Period
+    from federation.node.log.replay import replay as decide_again
+    from federation.protocol.ids import parse_time
+
+    period = Period(since=parse_time(since) if since else None, until=parse_time(until) if until else None)
+    draft = load_policy_book(read_policies(policies)) if policies else None
+    found = decide_again(home, now=datetime.now(UTC), period=period, draft=draft)
+    show_replay(found, form, drafted=draft is not None)
+    end(0 if found.is_whole else 1)
+
+
+# ---- checking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCheck:
+    """One file of policies: how many it holds, or what is wrong with it."""
+
+    name: str
+    policies: int
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableCheck:
+    """One case table: how many cases it holds and, by the case's name, which do not come out as written."""
+
+    name: str
+    cases: int
+    failures: Mapping[str, str]
+
+
+def check_files(files: Mapping[str, bytes]) -> Iterator[FileCheck]:
+    """Checks each file of policies by itself against the schema, then all of them together."""
+    names = sorted(name for name in files if name.startswith("policies/") and name.endswith(".cedar"))
+    for name in names:
+        yield _check({found: files[found] for found in (SCHEMA_FILE, name) if found in files}, name=name)
+    yield _check(files, name="all")
+
+
+def check_tables(files: Mapping[str, bytes], book: PolicyBook) -> Iterator[TableCheck]:
+    """Runs every case of every table; a file of policies without its table fails too."""
+    for name in _table_names(files):
+        try:
+            cases = load_cases(files, name, book)
+        except BridgeheadError as error:
+            yield TableCheck(name=name, cases=0, failures={"-": f"{error.message} [{error.reason}]"})
+            continue
+        failed = {case.name: failure for case in cases if (failure := find_failure(book, case)) is not None}
+        yield TableCheck(name=name, cases=len(cases), failures=failed)
+
+
+def find_case(files: Mapping[str, bytes], book: PolicyBook, name: str) -> Case:
+    """The case of that name, Chinese or English, in any table.
+
+    Raises:
+        NotFoundError: CASE_NAME when no table has it; CASE_TABLE.
+        MalformedError: as `parse_cases`.
+    """
+    for table in _table_names(files):
+        for case in load_cases(files, table, book):
+            if name in (case.name, case.name_en):
+                return case
+    raise NotFoundError("CASE_NAME", f"no case table has a case named {name!r:.80}")
+
+
+def load_cases(files: Mapping[str, bytes], name: str, book: PolicyBook) -> tuple[Case, ...]:
+    """Reads one table.
+
+    Raises:
+        NotFoundError: CASE_TABLE when it is not there.
+        MalformedError: as `parse_cases`.
+    """
+    content = files.get(_CASES + name)
+    if content is None:
+        raise NotFoundError("CASE_TABLE", f"expected the table {_CASES}{name} beside the policies")
+    return parse_cases(content.decode(errors="replace"), book)
+
+
+def _table_names(files: Mapping[str, bytes]) -> list[str]:
+    """The tables that are there, and those that must be: one for each file of policies."""
+    there = {name.removeprefix(_CASES) for name in files if name.startswith(_CASES)}
+    wanted = {name.removeprefix("policies/") for name in files if name.endswith(".cedar")}
+    return sorted(there | {f"{name.removesuffix('.cedar')}.toml" for name in wanted})
+
+
+def _check(files: Mapping[str, bytes], *, name: str) -> FileCheck:
+    try:
+        book = load_policy_book(files)
+    except BridgeheadError as error:
+        return FileCheck(name=name, policies=0, failure=f"{error.message} [{error.reason}]")
+    return FileCheck(name=name, policies=len(book.policies), failure=None)
+
+
+def _load_request(
+    files: Mapping[str, bytes], book: PolicyBook, *, case: str | None, file: Path | None
+) -> PolicyRequest:
+    from federation.node.home.files import read_file
+    from federation.protocol.policy.inputs import read_request
+
+    if file is not None:
+        return read_request(_parse_object(read_file(file), what=str(file)))
+    return find_case(files, book, case or "").request
+
+
+def _parse_object(content: bytes, *, what: str) -> Mapping[str, JsonValue]:
+    """JSON as a person writes it: any order and any space."""
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise MalformedError("JSON_SYNTAX", f"{what}: expected one JSON object: {error}") from error
+    if not isinstance(value, dict):
+        raise MalformedError("JSON_OBJECT", f"{what}: expected a JSON object")
+    return value
+
+
+def _show_checks(files: Sequence[FileCheck], tables: Sequence[TableCheck], form: Form) -> None:
+    if form is Form.JSON:
+        show_json({"files": to_json(tuple(files)), "tables": to_json(tuple(tables))})
+        return
+    show_table(("file", "policies", "result"), [(f.name, str(f.policies), f.failure or "ok") for f in files])
+    if tables:
+        print()
+        rows = [(t.name, str(t.cases), str(len(t.failures)), "FAILED" if t.failures else "ok") for t in tables]
+        show_table(("table", "cases", "failed", "result"), rows)
+    for table in tables:
+        for name, failure in table.failures.items():
+            print(f"\n{table.name}: {name}\n  {failure}")
+
+
+# ---- deciding again
+
+
+def show_replay(found: Replay, form: Form, *, drafted: bool) -> None:
+    """Prints a replay; `drafted` says that a draft was compared, even if it changes nothing."""
+    if form is Form.JSON:
+        changed: JsonOut = [_difference_value(each) for each in found.changed]
+        show_json({**replay_value(found), **({"changed_by_draft": changed} if drafted else {})})
+        return
+    print(f"decisions   {found.decisions} in the log, with {found.questions} questions to policy")
+    print(f"reproduced  {found.reproduced} by policy")
+    print(f"by rule     {format_rules(found.by_rule)}")
+    print(f"no inputs   {len(found.without_inputs)}")
+    _show_without(found.without_inputs)
+    print(f"differ      {len(found.differing)}")
+    _show_differences(found.differing)
+    if drafted:
+        print(f"the draft   changes {len(found.changed)}")
+        _show_differences(found.changed)
+
+
+def replay_value(found: Replay) -> dict[str, JsonOut]:
+    """A replay as JSON, without what a draft changes."""
+    without: JsonOut = [
+        {"time": format_time(leaf.time), "subject": leaf.subject, "policies": list(leaf.policies)}
+        for leaf in found.without_inputs
+    ]
+    return {
+        "decisions": found.decisions,
+        "questions": found.questions,
+        "reproduced": found.reproduced,
+        "by_rule": dict(found.by_rule),
+        "without_inputs": without,
+        "differing": [_difference_value(each) for each in found.differing],
+    }
+
+
+def format_rules(by_rule: Mapping[str, int]) -> str:
+    """How many decisions were rules', and how many each rule's: `3: reply-to-own-request 3`."""
+    named = ", ".join(f"{name} {count}" for name, count in by_rule.items())
+    return f"{sum(by_rule.values())}{': ' if named else ''}{named}"
+
+
+def _show_without(leaves: Sequence[Leaf]) -> None:
+    rows = [(format_time(leaf.time), leaf.subject[:16], _said(leaf.verdict, leaf.policies)) for leaf in leaves]
+    if rows:
+        show_table(("time", "message", "was"), rows)
+
+
+def _show_differences(differences: Sequence[Difference]) -> None:
+    """One line for each way to differ, with the first message of its kind: a bulk of like messages differs alike."""
+    ways = Counter[tuple[str, str, str]]()
+    first: dict[tuple[str, str, str], Difference] = {}
+    for each in differences:
+        way = (each.action or "its leaf", _said(*each.was), _said(each.now.verdict, each.now.policies))
+        first.setdefault(way, each)
+        ways[way] += 1
+    rows = [(format_time(each.time), each.subject[:16], str(ways[way]), *way) for way, each in first.items()]
+    if rows:
+        show_table(("first at", "first message", "how many", "action", "was", "would be"), rows)
+
+
+def _said(verdict: Verdict | None, policies: Sequence[str]) -> str:
+    return f"{verdict.value if verdict else 'nothing'}: {', '.join(policies)}"
+
+
+def _difference_value(found: Difference) -> JsonOut:
+    verdict, policies = found.was
+    return {
+        "time": format_time(found.time),
+        "subject": found.subject,
+        "agreement_version": found.agreement_version,
+        "action": found.action,
+        "was": {"verdict": verdict.value if verdict else None, "policies": list(policies)},
+        "now": {"verdict": found.now.verdict.value, "policies": list(found.now.policies)},
+    }
