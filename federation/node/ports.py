@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+from federation.node import registers as keeping
 from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.node import Node
-from federation.node.registers import keeping
 from federation.protocol.errors import MalformedError
 from federation.wire.agency import registers
 from federation.wire.bindings import Binding, bind

@@ -48,7 +48,7 @@ from federation.node.lookups.answering.dossiers import find_dossier
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND
 from federation.node.node import Node
 from federation.node.permits.records import put_own_permits
-from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
+from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError
@@ -288,8 +288,8 @@ class HostileWorld:
 
     def _register(self, transaction: GroupTransaction) -> None:
         put_own_permits(transaction, list(self.permits.values()), owner=ZHEJIANG, before=0)
-        vehicle = put_kept(transaction, VEHICLES, _vehicle(), owner=ZHEJIANG)
-        enterprise = put_kept(transaction, ENTERPRISES, _enterprise(), owner=ZHEJIANG)
+        vehicle = put_registered(transaction, VEHICLES, _vehicle(), owner=ZHEJIANG)
+        enterprise = put_registered(transaction, ENTERPRISES, _enterprise(), owner=ZHEJIANG)
         self.things = {
             Target.VEHICLE: DossierRef(kind=DossierKind.VEHICLE, id=vehicle.id),
             Target.ENTERPRISE: DossierRef(kind=DossierKind.ENTERPRISE, id=enterprise.id),

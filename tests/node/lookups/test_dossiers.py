@@ -18,14 +18,14 @@ from federation.domain.dossiers.enterprise import enterprise_texts
 from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts
 from federation.domain.lookup.asking import FetchItem, Outcome, parse_selector, step_up_bytes
 from federation.domain.synthetic import synthetic_uscc
+from federation.node import registers
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
-from federation.node.registers import keeping
-from federation.node.registers.records import ENTERPRISES, VEHICLES, put_kept
+from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Realm, parse_agency_id
@@ -96,7 +96,7 @@ class Border:
     async def keep(self, vehicle: Vehicle) -> None:
         """Keeps a vehicle as it is, sealed or not, in the store of Changshan's node."""
         node = self.rig[ZHEJIANG]
-        await node.sequencer.commit(lambda tx: put_kept(tx, VEHICLES, vehicle, owner=node.name))
+        await node.sequencer.commit(lambda tx: put_registered(tx, VEHICLES, vehicle, owner=node.name))
 
 
 @asynccontextmanager
@@ -107,9 +107,9 @@ async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> As
         rig.start_delivery()
         await register_key(rig[JIANGXI], YUSHAN_POLICE, "officer-1", key=f"ed25519:{public}")
         node = rig[ZHEJIANG]
-        await keeping.register_vehicles(begin_errand(node, POLICE, act("vehicle.administration", "F07")), [VEHICLE])
+        await registers.register_vehicles(begin_errand(node, POLICE, act("vehicle.administration", "F07")), [VEHICLE])
         market = act("enterprise.administration", "F16")
-        await keeping.register_enterprises(begin_errand(node, MARKET, market), [ENTERPRISE])
+        await registers.register_enterprises(begin_errand(node, MARKET, market), [ENTERPRISE])
         question = CaseQuestion(
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset(PURPOSES),
             days=30, leader="leader-1",
@@ -193,7 +193,7 @@ async def test_sealed_vehicle_and_vehicle_of_a_sealed_person_are_no_hit(tmp_path
             ENTERPRISE, uscc=synthetic_uscc("330822", 8).value, representative_number=person.holder.citizen_number
         )
         node = found.rig[ZHEJIANG]
-        await node.sequencer.commit(lambda tx: put_kept(tx, ENTERPRISES, sealed_company, owner=node.name))
+        await node.sequencer.commit(lambda tx: put_registered(tx, ENTERPRISES, sealed_company, owner=node.name))
 
         for text in ("浙H·I0051", "浙H·I0052", sealed_company.uscc):
             assert (await found.search(text)).outcome is Outcome.NO_HIT

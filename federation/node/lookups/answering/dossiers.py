@@ -24,7 +24,7 @@ from federation.domain.permit_policy import CHILD_AGE
 from federation.domain.permit_record import decode_permit
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT, find_own_permit
-from federation.node.registers.records import ENTERPRISES, VEHICLES, Kept, find_kept, list_kept
+from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered
 from federation.protocol.ids import NodeName
 from federation.store.records import find_by_subject
 
@@ -62,9 +62,9 @@ class FoundDossier:
 def find_own(node: Node, selector: Selector) -> list[FoundDossier]:
     """Our own records that a question names, newest permit first; copies of other provinces answer no look-up."""
     if selector.kind is SelectorKind.PLATE:
-        return [_of_vehicle(node, kept) for kept in list_kept(node.database, VEHICLES, selector.value)]
+        return [_of_vehicle(node, kept) for kept in list_registered(node.database, VEHICLES, selector.value)]
     if selector.kind is SelectorKind.USCC:
-        return [_of_enterprise(node, kept) for kept in list_kept(node.database, ENTERPRISES, selector.value)]
+        return [_of_enterprise(node, kept) for kept in list_registered(node.database, ENTERPRISES, selector.value)]
     if selector.kind is SelectorKind.PERMIT:
         found = find_own_permit(node.database, parse_permit_urn(selector.value))
         return [_of_permit(found)] if found is not None else []
@@ -75,10 +75,10 @@ def find_own(node: Node, selector: Selector) -> list[FoundDossier]:
 def find_dossier(node: Node, ref: DossierRef) -> FoundDossier | None:
     """The record of ours that a handle stands for, as it is now; None when it is no longer here."""
     if ref.kind is DossierKind.VEHICLE:
-        vehicle = find_kept(node.database, VEHICLES, ref.id)
+        vehicle = find_registered(node.database, VEHICLES, ref.id)
         return _of_vehicle(node, vehicle) if vehicle is not None else None
     if ref.kind is DossierKind.ENTERPRISE:
-        enterprise = find_kept(node.database, ENTERPRISES, ref.id)
+        enterprise = find_registered(node.database, ENTERPRISES, ref.id)
         return _of_enterprise(node, enterprise) if enterprise is not None else None
     permit = find_own_permit(node.database, parse_permit_urn(ref.id))
     return _of_permit(permit) if permit is not None else None
@@ -107,7 +107,7 @@ def _of_permit(permit: Permit) -> FoundDossier:
     )
 
 
-def _of_vehicle(node: Node, kept: Kept[Vehicle]) -> FoundDossier:
+def _of_vehicle(node: Node, kept: Registered[Vehicle]) -> FoundDossier:
     vehicle = kept.facts
     person = vehicle.keeper if is_citizen_number(vehicle.keeper) else None
     return FoundDossier(
@@ -120,7 +120,7 @@ def _of_vehicle(node: Node, kept: Kept[Vehicle]) -> FoundDossier:
     )
 
 
-def _of_enterprise(node: Node, kept: Kept[Enterprise]) -> FoundDossier:
+def _of_enterprise(node: Node, kept: Registered[Enterprise]) -> FoundDossier:
     enterprise = kept.facts
     return FoundDossier(
         ref=DossierRef(kind=DossierKind.ENTERPRISE, id=kept.id),

@@ -9,10 +9,10 @@ import pytest
 
 from federation.domain.dossiers.vehicle import VehicleStatus
 from federation.domain.synthetic import synthetic_uscc
+from federation.node import registers
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
-from federation.node.registers import keeping
-from federation.node.registers.records import ENTERPRISES, VEHICLES, find_kept, list_kept
+from federation.node.registers import ENTERPRISES, VEHICLES, find_registered, list_registered
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
@@ -29,7 +29,7 @@ F07, F16 = ("vehicle.administration", "F07"), ("enterprise.administration", "F16
 
 
 async def register(node, *vehicles, caller: AgencyId = POLICE, request_id: str | None = None):
-    return await keeping.register_vehicles(begin_errand(node, caller, act(*F07, request_id=request_id)), vehicles)
+    return await registers.register_vehicles(begin_errand(node, caller, act(*F07, request_id=request_id)), vehicles)
 
 
 async def test_register_keeps_each_change_as_a_version_and_sends_nothing(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ async def test_register_keeps_each_change_as_a_version_and_sends_nothing(tmp_pat
 
         assert first == KeptVersion(id="urn:vehicle:330822:000001", version=1)
         assert second == same == replace(first, version=2)
-        kept = find_kept(node.database, VEHICLES, first.id)
+        kept = find_registered(node.database, VEHICLES, first.id)
         assert kept is not None
         assert kept.facts.colour == "黑"
         assert not count_pending(node.database)
@@ -56,9 +56,19 @@ async def test_repeat_of_a_request_gets_its_first_answer(tmp_path: Path) -> None
         await register(node, replace(VEHICLE, status=VehicleStatus.STOLEN))
 
         assert await register(node, VEHICLE, request_id=request) == first
-        assert list_kept(node.database, VEHICLES, VEHICLE.plate)[0].facts.status is VehicleStatus.STOLEN
+        assert list_registered(node.database, VEHICLES, VEHICLE.plate)[0].facts.status is VehicleStatus.STOLEN
         with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
             await register(node, replace(VEHICLE, colour="红"), request_id=request)
+
+
+async def test_request_of_another_office_is_no_repeat(tmp_path: Path) -> None:
+    """Another office that sends the very same rows under the same id gets neither the answer nor a new record."""
+    async with running_rig(tmp_path) as rig:
+        node, request = rig[ZHEJIANG], act(*F07).request_id
+        await register(node, VEHICLE, request_id=request)
+
+        with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+            await register(node, VEHICLE, caller=KAIHUA, request_id=request)
 
 
 async def test_each_row_is_judged_by_itself(tmp_path: Path) -> None:
@@ -102,11 +112,11 @@ async def test_register_by_others_or_for_other_purposes_is_refused_and_logged(
         node = rig[ZHEJIANG]
         before = load_head(node.database).size
 
-        (row,) = await keeping.register_vehicles(begin_errand(node, caller, act(*purpose)), [VEHICLE])
+        (row,) = await registers.register_vehicles(begin_errand(node, caller, act(*purpose)), [VEHICLE])
 
         assert isinstance(row, Ruling)
         assert row.policies == (policy,)
-        assert list_kept(node.database, VEHICLES, VEHICLE.plate) == []
+        assert list_registered(node.database, VEHICLES, VEHICLE.plate) == []
         assert load_head(node.database).size == before + 1
 
 
@@ -150,18 +160,18 @@ async def test_enterprise_is_kept_and_read_by_its_market_regulator(tmp_path: Pat
     """The market regulator registers and reads; the police of the county do not read that register."""
     async with running_rig(tmp_path) as rig:
         node = rig[ZHEJIANG]
-        (row,) = await keeping.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
+        (row,) = await registers.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
         assert row == KeptVersion(id="urn:enterprise:330822:000001", version=1)
-        assert len(list_kept(node.database, ENTERPRISES, ENTERPRISE.uscc)) == 1
+        assert len(list_registered(node.database, ENTERPRISES, ENTERPRISE.uscc)) == 1
 
-        found = await keeping.get_enterprise(begin_errand(node, MARKET, act(*F16)), ENTERPRISE.uscc)
+        found = await registers.get_enterprise(begin_errand(node, MARKET, act(*F16)), ENTERPRISE.uscc)
         assert found.records[0].version == row
         assert found.records[0].fields["legal_representative"] == ENTERPRISE.legal_representative
-        denied = await keeping.get_enterprise(begin_errand(node, POLICE, act(*F07)), ENTERPRISE.uscc)
+        denied = await registers.get_enterprise(begin_errand(node, POLICE, act(*F07)), ENTERPRISE.uscc)
         assert (denied.records, denied.decision.allowed) == ((), False)
         other = synthetic_uscc("330822", 99).value
         with pytest.raises(NotFoundError, match="REGISTER_UNKNOWN"):
-            await keeping.get_enterprise(begin_errand(node, MARKET, act(*F16)), other)
+            await registers.get_enterprise(begin_errand(node, MARKET, act(*F16)), other)
 
 
 async def test_vehicle_of_another_county_is_not_told_to_be_there(tmp_path: Path) -> None:
@@ -169,13 +179,13 @@ async def test_vehicle_of_another_county_is_not_told_to_be_there(tmp_path: Path)
     async with running_rig(tmp_path) as rig:
         node = rig[ZHEJIANG]
         await register(node, VEHICLE)
-        read = await keeping.get_vehicle(begin_errand(node, POLICE, act(*F07)), VEHICLE.plate)
+        read = await registers.get_vehicle(begin_errand(node, POLICE, act(*F07)), VEHICLE.plate)
         assert read.records[0].fields["keeper"] == VEHICLE.keeper
         for plate in (VEHICLE.plate, "浙H·I9999"):
             with pytest.raises(NotFoundError, match="REGISTER_UNKNOWN"):
-                await keeping.get_vehicle(begin_errand(node, KAIHUA, act(*F07)), plate)
+                await registers.get_vehicle(begin_errand(node, KAIHUA, act(*F07)), plate)
         with pytest.raises(MalformedError, match="PLATE_FORM"):
-            await keeping.get_vehicle(begin_errand(node, POLICE, act(*F07)), "浙HI0042")
+            await registers.get_vehicle(begin_errand(node, POLICE, act(*F07)), "浙HI0042")
 
 
 async def test_registers_lie_sealed_and_are_not_shared(tmp_path: Path) -> None:
@@ -184,10 +194,10 @@ async def test_registers_lie_sealed_and_are_not_shared(tmp_path: Path) -> None:
         rig.start_delivery()
         node = rig[ZHEJIANG]
         await register(node, VEHICLE)
-        await keeping.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
+        await registers.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
         await rig.drain()
 
-        assert list_kept(rig[JIANGXI].database, VEHICLES, VEHICLE.plate) == []
+        assert list_registered(rig[JIANGXI].database, VEHICLES, VEHICLE.plate) == []
         assert rig.carried(ZHEJIANG, JIANGXI) == b""
         stored = b"".join(path.read_bytes() for path in tmp_path.glob("zhejiang.db*"))
         for text in (VEHICLE.plate, VEHICLE.keeper, ENTERPRISE.uscc, ENTERPRISE.legal_representative):

@@ -1,0 +1,328 @@
+"""What an agency does with its own county's register of vehicles or enterprises: register rows, read one.
+
+The caller is the certificate's agency; our policy decides each row by itself; the domain rule decides; then one
+transaction takes the new versions and the answer to the request. The same `request_id` gives the same answer, whatever
+became of a record since. Nothing of this is sent anywhere.
+
+An id is opaque (`urn:vehicle:<county>:<serial>`): plate, USCC and every person are sealed with the content, and found
+through the blind index. Registering what is known already makes its next version; the same facts again make none. What
+another county keeps is taken over only once it stands as transferred or deregistered there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar
+
+from federation.domain.dossiers.dossier import DossierKind, format_dossier_urn
+from federation.domain.dossiers.enterprise import (
+    Enterprise,
+    decode_enterprise,
+    encode_enterprise,
+    enterprise_texts,
+    verify_enterprise,
+)
+from federation.domain.dossiers.plate import parse_plate
+from federation.domain.dossiers.register_policy import RegisterAct, register_request
+from federation.domain.dossiers.vehicle import (
+    Vehicle,
+    decode_vehicle,
+    encode_vehicle,
+    vehicle_texts,
+    verify_vehicle,
+)
+from federation.domain.lookup_policy import DossierFacts
+from federation.domain.permit import PermitStatus, status_on
+from federation.domain.uscc import verify_uscc
+from federation.node.exchange.errand import Errand
+from federation.node.permits.records import find_own_permit
+from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
+from federation.protocol.form import Count, Item, Positive
+from federation.protocol.ids import NodeName
+from federation.protocol.policy import PolicyRequest
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_by_subject, find_record, next_serial, put_records
+from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisteredRow, RegisterReading
+from federation.wire.values import Ruling
+
+_LET_GO: Final = frozenset({"transferred", "deregistered"})
+"""How a record stands that another county may take over."""
+_WORKING: Final = frozenset({PermitStatus.VALID, PermitStatus.ENDORSEMENT_OPEN})
+
+_Fact = TypeVar("_Fact", Vehicle, Enterprise)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered(Generic[_Fact]):
+    """One record as it is registered: its name, its version, its facts."""
+
+    id: str
+    version: int
+    facts: _Fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Generic[_Fact]):
+    """How one kind of record is kept: by what it is found, which county keeps it, how it stands, bytes and texts."""
+
+    kind: DossierKind
+    subject: Callable[[_Fact], str]
+    division: Callable[[_Fact], str]
+    status: Callable[[_Fact], str]
+    sealed: Callable[[_Fact], bool]
+    same: Callable[[_Fact, _Fact], bool]
+    encode: Callable[[_Fact], bytes]
+    decode: Callable[[bytes], _Fact]
+    texts: Callable[[_Fact], Mapping[str, str]]
+
+
+VEHICLES: Final[Register[Vehicle]] = Register(
+    kind=DossierKind.VEHICLE,
+    subject=lambda vehicle: vehicle.plate,
+    division=lambda vehicle: vehicle.registered_division,
+    status=lambda vehicle: vehicle.status.value,
+    sealed=lambda vehicle: vehicle.sealed,
+    same=lambda one, other: one.plate_class is other.plate_class,
+    encode=encode_vehicle,
+    decode=decode_vehicle,
+    texts=vehicle_texts,
+)
+"""A plate and its class name one vehicle: a car and a motorcycle may bear the same signs."""
+
+ENTERPRISES: Final[Register[Enterprise]] = Register(
+    kind=DossierKind.ENTERPRISE,
+    subject=lambda enterprise: enterprise.uscc,
+    division=lambda enterprise: enterprise.division,
+    status=lambda enterprise: enterprise.status.value,
+    sealed=lambda _enterprise: False,
+    same=lambda one, other: one.uscc == other.uscc,
+    encode=encode_enterprise,
+    decode=decode_enterprise,
+    texts=enterprise_texts,
+)
+
+
+class _StoredRow(Item, frozen=True, kw_only=True):
+    position: Count
+    id: str
+    version: Positive
+
+
+class StoredRows(Item, frozen=True, kw_only=True):
+    """What a request to register rows came to: the versions that it made, each by the position of its row."""
+
+    rows: tuple[_StoredRow, ...] = ()
+
+
+async def register_vehicles(errand: Errand, vehicles: Sequence[Vehicle]) -> tuple[RegisteredRow, ...]:
+    """Registers vehicles of the caller's county, or what changed of them, each judged by itself.
+
+    Raises:
+        ConflictError: REQUEST_ID_REUSED when the id came with other vehicles or from another office before.
+        UnavailableError: nothing was written; the same request may be sent again.
+    """
+    return await _register(errand, VEHICLES, vehicles, verify=partial(_verify_vehicle, errand))
+
+
+async def register_enterprises(errand: Errand, enterprises: Sequence[Enterprise]) -> tuple[RegisteredRow, ...]:
+    """Registers enterprises of the caller's county, or what changed of them, each judged by itself.
+
+    Raises:
+        ConflictError: REQUEST_ID_REUSED when the id came with other enterprises or from another office before.
+        UnavailableError: nothing was written; the same request may be sent again.
+    """
+    return await _register(errand, ENTERPRISES, enterprises, verify=partial(_verify_enterprise, errand))
+
+
+async def get_vehicle(errand: Errand, plate: str) -> RegisterReading:
+    """Reads what the caller's county keeps under a plate, with the fields that policy gives.
+
+    Raises:
+        MalformedError: PLATE_* and REAL_PLATE_IN_DEMO.
+        NotFoundError: REGISTER_UNKNOWN when the county keeps no such vehicle.
+    """
+    found = list_registered(errand.node.database, VEHICLES, parse_plate(plate, errand.in_force.agreement.realm))
+    return await _read(errand, VEHICLES, found)
+
+
+async def get_enterprise(errand: Errand, uscc: str) -> RegisterReading:
+    """Reads the enterprise that the caller's county keeps under a USCC, with the fields that policy gives.
+
+    Raises:
+        MalformedError: USCC_* and REAL_USCC_IN_DEMO.
+        NotFoundError: REGISTER_UNKNOWN when the county keeps no such enterprise.
+    """
+    found = list_registered(errand.node.database, ENTERPRISES, verify_uscc(uscc, errand.in_force.agreement.realm))
+    return await _read(errand, ENTERPRISES, found)
+
+
+def list_registered(source: Source, register: Register[_Fact], subject: str) -> list[Registered[_Fact]]:
+    """Our records of that plate or USCC, by id."""
+    found = find_by_subject(source, register.kind, subject)
+    return [_registered(record, register) for record in found if not record.replica]
+
+
+def find_registered(source: Source, register: Register[_Fact], record_id: str) -> Registered[_Fact] | None:
+    """The newest version of one of our records, None when there is none of that name."""
+    record = find_record(source, register.kind, record_id, replica=False)
+    return _registered(record, register) if record is not None else None
+
+
+def put_registered(
+    transaction: GroupTransaction, register: Register[_Fact], facts: _Fact, *, owner: NodeName
+) -> Registered[_Fact]:
+    """Keeps what a county registered: a new record, or the next version of the one that is kept already.
+
+    Returns:
+        The record as it stands now; unchanged when these facts are kept already.
+
+    Raises:
+        RuleError: REGISTERED_ELSEWHERE when another county keeps it and has not let it go.
+    """
+    found = list_registered(transaction, register, register.subject(facts))
+    known = next((each for each in found if register.same(each.facts, facts)), None)
+    if known is not None and known.facts == facts:
+        return known
+    division = register.division(facts)
+    if known is not None:
+        keeper = register.division(known.facts)
+        if keeper != division and register.status(known.facts) not in _LET_GO:
+            raise RuleError(
+                "REGISTERED_ELSEWHERE", f"{keeper} keeps this {register.kind}; it must be transferred there first"
+            )
+    made = Registered(
+        id=known.id if known is not None else _take_id(transaction, register.kind, division),
+        version=known.version + 1 if known is not None else 1,
+        facts=facts,
+    )
+    record = Record(
+        id=made.id,
+        kind=register.kind,
+        owner=owner,
+        version=made.version,
+        replica=False,
+        status=register.status(facts),
+        division=division,
+        sealed=register.sealed(facts),
+        subject=register.subject(facts),
+        content=register.encode(facts),
+    )
+    put_records(transaction, [record], expect_version=made.version - 1)
+    return made
+
+
+async def _register(
+    errand: Errand, register: Register[_Fact], rows: Sequence[_Fact], *, verify: Callable[[_Fact], _Fact]
+) -> tuple[RegisteredRow, ...]:
+    asked = errand.asked(RegisterAct.KEEP, b"\n".join(register.encode(row) for row in rows).hex())
+    known = errand.remembered(asked, StoredRows)
+    stored: tuple[_StoredRow, ...] = known.answer.rows if known is not None else ()
+    answer: dict[int, RegisteredRow] = {row.position: KeptVersion(id=row.id, version=row.version) for row in stored}
+    accepted = await _judge_rows(errand, register, rows, answer, verify=verify)
+
+    def write(transaction: GroupTransaction) -> StoredRows:
+        made: list[_StoredRow] = []
+        for position, row in accepted.items():
+            try:
+                kept = put_registered(transaction, register, row, owner=errand.node.name)
+            except RuleError as error:
+                answer[position] = error
+            else:
+                made.append(_StoredRow(position=position, id=kept.id, version=kept.version))
+        return StoredRows(rows=(*stored, *made))
+
+    if accepted:
+        done = await errand.once(asked, StoredRows, write, after=known)
+        answer.update((row.position, KeptVersion(id=row.id, version=row.version)) for row in done.rows)
+    if len(answer) < len(rows):
+        raise ConflictError("VERSION_CONFLICT", "the same request was answered at this moment; send it again")
+    return tuple(answer[position] for position in range(len(rows)))
+
+
+async def _judge_rows(
+    errand: Errand,
+    register: Register[_Fact],
+    rows: Sequence[_Fact],
+    answer: dict[int, RegisteredRow],
+    *,
+    verify: Callable[[_Fact], _Fact],
+) -> dict[int, _Fact]:
+    """Adds to `answer` what needs no writing, and returns the rows to write by their position."""
+    accepted: dict[int, _Fact] = {}
+    refused: tuple[PolicyRequest, Ruling] | None = None
+    for position, row in enumerate(rows):
+        if position in answer:
+            continue
+        question = _question(errand, RegisterAct.KEEP, register.kind, register.division(row))
+        ruling = errand.rule(question)
+        if not ruling.allowed:
+            answer[position] = ruling
+            refused = (question, ruling)
+            continue
+        try:
+            accepted[position] = verify(row)
+        except BridgeheadError as error:
+            answer[position] = error
+    if refused is not None:
+        await errand.refuse(refused[1], asked=[refused[0]])
+    return accepted
+
+
+async def _read(errand: Errand, register: Register[_Fact], found: Sequence[Registered[_Fact]]) -> RegisterReading:
+    """Policy is asked about the caller's own county first: what another county keeps is not even told to be there."""
+    ruling = await errand.ask(_question(errand, RegisterAct.READ, register.kind, errand.caller.county))
+    if not ruling.allowed:
+        return RegisterReading(decision=ruling)
+    readable = [
+        each
+        for each in found
+        if errand.rule(_question(errand, RegisterAct.READ, register.kind, register.division(each.facts))).allowed
+    ]
+    if not readable:
+        raise NotFoundError("REGISTER_UNKNOWN", f"{errand.caller.county} keeps no such {register.kind}")
+    return RegisterReading(
+        decision=ruling, records=tuple(_record(register, each, fields=ruling.fields) for each in readable)
+    )
+
+
+def _record(register: Register[_Fact], found: Registered[_Fact], *, fields: frozenset[str]) -> KeptRecord:
+    given = {name: text for name, text in register.texts(found.facts).items() if name in fields}
+    return KeptRecord(version=KeptVersion(id=found.id, version=found.version), fields=MappingProxyType(given))
+
+
+def _question(errand: Errand, act: RegisterAct, kind: DossierKind, division: str) -> PolicyRequest:
+    dossier = DossierFacts(province=errand.node.name, kind=kind.value, issuing_division=division)
+    return register_request(act, errand.agency, dossier, occasion=errand.occasion)
+
+
+def _verify_vehicle(errand: Errand, vehicle: Vehicle) -> Vehicle:
+    node = errand.node
+    verify_vehicle(vehicle, errand.in_force.agreement.realm, today=node.today())
+    known = list_registered(node.database, VEHICLES, vehicle.plate)
+    if vehicle.permit is None or any(each.facts.permit == vehicle.permit for each in known):
+        return vehicle
+    permit = find_own_permit(node.database, vehicle.permit)
+    if (
+        permit is None
+        or permit.holder.citizen_number != vehicle.keeper
+        or status_on(permit, node.today()) not in _WORKING
+    ):
+        raise RuleError("VEHICLE_PERMIT", "expected a permit of this province that is valid today and the keeper's own")
+    return vehicle
+
+
+def _verify_enterprise(errand: Errand, enterprise: Enterprise) -> Enterprise:
+    return verify_enterprise(enterprise, errand.in_force.agreement.realm, today=errand.node.today())
+
+
+def _take_id(transaction: GroupTransaction, kind: DossierKind, division: str) -> str:
+    serial = next_serial(transaction, f"{kind}/{division}")
+    return format_dossier_urn(kind, division, serial=serial)
+
+
+def _registered(record: Record, register: Register[_Fact]) -> Registered[_Fact]:
+    return Registered(id=record.id, version=record.version, facts=register.decode(record.content))

@@ -1,1 +1,0 @@
-"""The registers that this province keeps beside permits: vehicles and enterprises. They answer, and never replicate."""
