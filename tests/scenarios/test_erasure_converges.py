@@ -22,7 +22,7 @@ from federation.domain.rules.retention import QUESTION, REPORT
 from federation.node.kinds import KINDS
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.retention.ended import destroy_ended
-from federation.node.retention.order_records import list_orders
+from federation.node.retention.order_records import ORDERS
 from federation.node.retention.orders import order_erasure
 from federation.node.subjects import report as subject
 from federation.protocol.errors import ConflictError
@@ -178,7 +178,7 @@ class Erasing(RuleBasedStateMachine):
             kinds = {name for name, kind in KINDS.items() if kind.keep in (QUESTION, REPORT)}
             assert list_held(self.found.rig[at].database, kinds, after_leaf=-1, limit=1) == []
         for at in SIDES:
-            for order in list_orders(self.found.rig[at].database):
+            for order in (each for each in ORDERS.each(self.found.rig[at].database) if not each.resent):
                 assert order.receipted is not None
                 self._require_gone(next(each for each in self._sent(at) if each.id == order.message_id))
         self.run(self.found.verify())

@@ -10,7 +10,6 @@ Source: PIPL article 47, DESIGN section 3 (delivery).
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -18,8 +17,9 @@ from federation.node.exchange.send import Cause, Draft, make_ready, record_messa
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import find_decision
 from federation.node.node import Node
-from federation.node.retention.order_records import find_order, put_order
+from federation.node.retention.order_records import ORDERS, put_order
 from federation.protocol.envelope import parse_envelope
+from federation.protocol.form import replace
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
 from federation.protocol.statement import decode_statement
@@ -28,34 +28,34 @@ from federation.store.messages import StoredMessage, find_body, load_body, load_
 from federation.store.outbox import list_expired
 from federation.store.records import Record, find_record, put_records
 
-AGAIN: Final = "erasure-again"
+RESENT: Final = "erasure-again"
 
 
-async def say_again(node: Node, *, in_force: InForce) -> int:
-    """Says again what expired before the other side had it, and returns how many there were."""
-    said = 0
+async def resend_expired(node: Node, *, in_force: InForce) -> int:
+    """Sends again what expired before the other side had it, and returns how many messages that were."""
+    count = 0
     kinds = tuple(kind.name for kind in node.kinds.values() if kind.resend)
     for message_id in list_expired(node.database, kinds):
-        if find_record(node.database, AGAIN, message_id, replica=True) is not None:
+        if find_record(node.database, RESENT, message_id, replica=True) is not None:
             continue
         if find_body(node.database, message_id) is None:
             continue
         message = load_message(node.database, "sent", message_id)
-        said += (await node.sequencer.commit(partial(_say_again, node, in_force, message))).value
+        count += (await node.sequencer.commit(partial(_resend, node, in_force, message))).value
         node.wake_delivery(message.pair.recipient)
-    return said
+    return count
 
 
-def _say_again(node: Node, in_force: InForce, message: StoredMessage, transaction: GroupTransaction) -> bool:
-    if find_record(transaction, AGAIN, message.id, replica=True) is not None:
+def _resend(node: Node, in_force: InForce, message: StoredMessage, transaction: GroupTransaction) -> bool:
+    if find_record(transaction, RESENT, message.id, replica=True) is not None:
         return False  # another process of this node was here first
     digest = record_message(node, transaction, make_ready(node, _draft(node, message)), in_force=in_force)
-    order = find_order(transaction, message.digest)
+    order = ORDERS.find(transaction, message.digest)
     if order is not None:
         put_order(transaction, replace(order, digest=digest), owner=node.name)
-        put_order(transaction, replace(order, said_again=True), owner=node.name)
+        put_order(transaction, replace(order, resent=True), owner=node.name)
     done = Record(
-        id=message.id, kind=AGAIN, owner=node.name, version=1, replica=True, status="again", division="", content=b"{}"
+        id=message.id, kind=RESENT, owner=node.name, version=1, replica=True, status="again", division="", content=b"{}"
     )
     put_records(transaction, [done])
     return True

@@ -32,7 +32,7 @@ from federation.domain.rules.retention import (
 )
 from federation.node.disclosures import GIVEN
 from federation.node.exchange.replies import list_ending_replies
-from federation.node.exchange.resend import say_again
+from federation.node.exchange.resend import resend_expired
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.kinds import RELEASE_KIND
@@ -88,7 +88,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
     dead = await asyncio.to_thread(lambda: list(_dead_handles(node, now)))
     handles = await _in_batches(node, [partial(_destroy_handle, node, handle, why) for handle, why in dead])
     questions, reports, corrections = await _destroy_ending(node, in_force, now)
-    await say_again(node, in_force=in_force)
+    await resend_expired(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(rules_of(in_force), PROVISION, now))
     done = RetentionRound(
         releases=releases,

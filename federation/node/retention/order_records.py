@@ -2,91 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from federation.domain.retention.erasure import ErasureOutcome, ReceiptItem
 from federation.domain.rules.retention import PROVISION
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
-from federation.protocol.ids import (
-    AgencyId,
-    MessageId,
-    NodeName,
-    format_time,
-    parse_agency_id,
-    parse_message_id,
-    parse_node_name,
-    parse_time,
-)
+from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
+from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, list_records, put_records
+from federation.store.records import Record, find_record, put_records
 
-ORDER: Final = "erasure-order"
 AHEAD: Final = "erasure-ahead"
 _AHEAD_COUNT: Final = "erasure/ahead"
-_PAGE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Item, frozen=True, kw_only=True):
     """One order of ours, by its own statement's digest; what the receipt says once it came.
 
-    `said_again`: it expired on its way, and another statement took its place.
+    `resent`: it expired on its way, and another statement took its place.
     """
 
-    digest: str
+    WHAT = "erasure-order"
+
+    digest: Digest | None = None
     message_id: MessageId
-    message: str
+    message: Digest
     kind: str
     recipient: NodeName
     agency: AgencyId
-    ordered: datetime
-    due: datetime
-    receipted: datetime | None = None
+    ordered: Time
+    due: Time
+    receipted: Time | None = None
     outcome: ErasureOutcome | None = None
-    leaf_index: int | None = None
-    leaf_digest: str | None = None
-    said_again: bool = False
+    leaf_index: Count | None = None
+    leaf_digest: Digest | None = None
+    resent: bool = msgspec.field(default_factory=lambda: False, name="said_again")
+
+
+ORDERS: Final[Collection[Order]] = Collection(
+    kind="erasure-order",
+    encode=lambda order: encode(replace(order, digest=None)),
+    decode=lambda record: replace(decode(Order, record.content), digest=record.id),
+    id=lambda order: order.digest or "",
+    replica=True,
+    version=lambda order: 1 + order.resent + 2 * (order.receipted is not None),
+    status=lambda order: "ordered" if order.receipted is None else "receipted",
+    division=lambda order: order.agency.county,
+    due=lambda order: order.due.date() if order.receipted is None else None,
+    subject=lambda order: order.message,
+    kept_under=PROVISION,
+)
+"""Kept under the digest of the order's statement, in one row; found by the digest of the message to erase, too."""
+
+ORDER_LINES: Final[Collection[str]] = Collection(
+    kind="erasure-order-line",
+    encode=lambda _: b"",
+    decode=lambda record: record.id.rpartition("/")[2],
+    id=lambda line: line,
+    replica=True,
+    kept_under=PROVISION,
+)
+"""The digests of the orders, in the order of their times."""
 
 
 def put_order(transaction: GroupTransaction, order: Order, *, owner: NodeName) -> None:
-    """Stores an order, or that it was answered; kept as replicas are, in one row."""
-    fields: dict[str, JsonValue] = {
-        "message_id": order.message_id,
-        "message": order.message,
-        "kind": order.kind,
-        "recipient": order.recipient,
-        "agency": str(order.agency),
-        "ordered": format_time(order.ordered),
-        "due": format_time(order.due),
-        "said_again": order.said_again,
-    }
-    if order.receipted is not None and order.outcome is not None:
-        fields |= {"receipted": format_time(order.receipted), "outcome": order.outcome.value}
-    if order.leaf_index is not None and order.leaf_digest is not None:
-        fields |= {"leaf_index": order.leaf_index, "leaf_digest": order.leaf_digest}
-    record = Record(
-        id=order.digest,
-        kind=ORDER,
-        owner=owner,
-        version=1 + order.said_again + 2 * (order.receipted is not None),
-        replica=True,
-        status="ordered" if order.receipted is None else "receipted",
-        division=order.agency.county,
-        due_date=order.due.date() if order.receipted is None else None,
-        content=encode_canonical(fields),
-        kept_under=PROVISION,
-    )
-    put_records(transaction, [record])
-
-
-def find_order(source: Source, digest: str) -> Order | None:
-    """The order of ours whose statement has that digest."""
-    record = find_record(source, ORDER, digest, replica=True)
-    return _read(record) if record is not None else None
+    """Stores an order, or that it was answered."""
+    ORDERS.put(transaction, order, owner=owner)
+    if order.receipted is None and not order.resent:
+        ORDER_LINES.put(transaction, f"{format_time(order.ordered)}/{order.digest}", owner=owner)
 
 
 def answered(order: Order, receipt: ReceiptItem, *, now: datetime) -> Order:
@@ -103,14 +90,11 @@ def answered(order: Order, receipt: ReceiptItem, *, now: datetime) -> Order:
     )
 
 
-def list_orders(source: Source) -> Sequence[Order]:
-    """Every order of this province, newest first; of one that was said again, the last statement."""
-    orders: list[Order] = []
-    after = ""
-    while found := list_records(source, ORDER, after_id=after, limit=_PAGE, replica=True):
-        orders += [order for order in map(_read, found) if not order.said_again]
-        after = found[-1].id
-    return sorted(orders, key=lambda order: (order.ordered, order.digest), reverse=True)
+def newest_of(source: Source, order: Order) -> Order:
+    """The order itself, or the one that took its place when it was sent again."""
+    if not order.resent:
+        return order
+    return next((each for each in ORDERS.by_subject(source, order.message) if not each.resent), order)
 
 
 def put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName) -> None:
@@ -129,22 +113,3 @@ def is_ordered_ahead(transaction: GroupTransaction, message: str, *, sender: Nod
     if not transaction.find_counter(_AHEAD_COUNT):
         return False
     return find_record(transaction, AHEAD, f"{sender}/{message}", replica=True) is not None
-
-
-def _read(record: Record) -> Order:
-    value = decode_canonical(record.content, what=ORDER)
-    return Order(
-        digest=record.id,
-        message_id=parse_message_id(read_text(value, "message_id", what=ORDER)),
-        message=read_text(value, "message", what=ORDER),
-        kind=read_text(value, "kind", what=ORDER),
-        recipient=parse_node_name(read_text(value, "recipient", what=ORDER)),
-        agency=parse_agency_id(read_text(value, "agency", what=ORDER)),
-        said_again=value.get("said_again") is True,
-        ordered=parse_time(read_text(value, "ordered", what=ORDER)),
-        due=parse_time(read_text(value, "due", what=ORDER)),
-        receipted=parse_time(read_text(value, "receipted", what=ORDER)) if "receipted" in value else None,
-        outcome=ErasureOutcome(read_text(value, "outcome", what=ORDER)) if "outcome" in value else None,
-        leaf_index=read_integer(value, "leaf_index", what=ORDER) if "leaf_index" in value else None,
-        leaf_digest=read_text(value, "leaf_digest", what=ORDER) if "leaf_digest" in value else None,
-    )

@@ -27,12 +27,20 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
 from federation.node.node import Node
-from federation.node.retention import order_records
 from federation.node.retention.destroy import destroy_message
+from federation.node.retention.order_records import (
+    ORDER_LINES,
+    ORDERS,
+    Order,
+    is_ordered_ahead,
+    newest_of,
+    put_ahead,
+    put_order,
+)
 from federation.node.retention.receipts import item_of, receipt_draft
 from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
 from federation.protocol.body import Body
-from federation.protocol.errors import ConflictError, NotFoundError
+from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Recipient, Sender
@@ -93,7 +101,7 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
         if destroyed is None or destroyed.index < before:
             raise ConflictError("ERASURE_DONE", f"message {message.id} was erased before, or handed over nothing")
         digest = record_message(node, transaction, ready, in_force=errand.in_force)
-        order = order_records.Order(
+        order = Order(
             digest=digest,
             message_id=message.id,
             message=message.digest,
@@ -103,7 +111,7 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
             ordered=ordered,
             due=answer_due(rules_of(errand.in_force), ORDER, ordered),
         )
-        order_records.put_order(transaction, order, owner=node.name)
+        put_order(transaction, order, owner=node.name)
         line = KeptLine(node=other, ruling=ruling, digest=digest, message_id=message.id)
         put_kept(transaction, act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
         return ErasureAnswer(decision=ruling, line=_line_of(order, now=ordered))
@@ -136,13 +144,28 @@ async def list_sent(node: Node, query: SentQuery, *, caller: AgencyId, act: Act)
 
 
 async def list_erasures(node: Node, query: ErasureQuery, *, caller: AgencyId, act: Act) -> ErasurePage:
-    """The orders of this province, newest first, with what became of them."""
+    """The orders of this province, newest first, with what became of them; of one that was sent again, the last.
+
+    Raises:
+        MalformedError: PAGE_TOKEN.
+    """
     begin_errand(node, caller, act)
-    found, now = order_records.list_orders(node.database), node.now()
-    start = int(query.page_token) if query.page_token.isdigit() else 0
-    end = start + query.page_size
-    lines = tuple(_line_of(order, now=now) for order in found[start:end])
-    return ErasurePage(lines=lines, next_page_token=str(end) if end < len(found) else "")
+    page = ORDER_LINES.page(
+        node.database,
+        limit=query.page_size,
+        token=query.page_token,
+        newest_first=True,
+        wanted=lambda digest: not _load_order(node.database, digest).resent,
+    )
+    lines = tuple(_line_of(_load_order(node.database, digest), now=node.now()) for digest in page.values)
+    return ErasurePage(lines=lines, next_page_token=page.next_token)
+
+
+def _load_order(source: Source, digest: str) -> Order:
+    order = ORDERS.find(source, digest)
+    if order is None:
+        raise CorruptError("ERASURE_RECORD", "expected the order that a line of the list names")
+    return order
 
 
 def _judge_order(received: Received[OrderItem]) -> Judgement:
@@ -167,7 +190,7 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
             destroy_message(node, transaction, found, grounds=ErasureGrounds.ORDERED) if found is not None else None
         )
         if found is None:
-            order_records.put_ahead(transaction, item.message, sender=sender)
+            put_ahead(transaction, item.message, sender=sender)
         receipt = item_of(item.message, destroyed, order=received.digest)
         draft = receipt_draft(
             node, received.statement, receipt, cites=received.digest, decision=decision, in_force=in_force
@@ -179,17 +202,15 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
 
 def destroy_if_ordered(node: Node, transaction: GroupTransaction, message: StoredMessage) -> None:
     """Destroys at once what comes after the order to erase it; costs no look-up when no order ever came so early."""
-    if order_records.is_ordered_ahead(transaction, message.digest, sender=message.pair.sender):
+    if is_ordered_ahead(transaction, message.digest, sender=message.pair.sender):
         destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
 
 
 def _answer_again(node: Node, known: Kept, *, source: Source | None = None) -> ErasureAnswer:
-    """What an order came to, told once more; of one that was said again since, the line of its last statement."""
+    """What an order came to, told once more; of one that was sent again since, the line of its last statement."""
     source, line = source or node.database, known.lines[0]
-    order = order_records.find_order(source, line.digest)
-    if order is not None and order.said_again:
-        order = next((each for each in order_records.list_orders(source) if each.message == order.message), order)
-    return ErasureAnswer(decision=line.ruling, line=_line_of(order, now=node.now()) if order is not None else None)
+    order = newest_of(source, _load_order(source, line.digest))
+    return ErasureAnswer(decision=line.ruling, line=_line_of(order, now=node.now()))
 
 
 def _find_either(node: Node, message_id: MessageId) -> StoredMessage:
@@ -222,7 +243,7 @@ def _other(own: NodeName, message: StoredMessage) -> NodeName:
     return message.pair.recipient if message.pair.sender == own else message.pair.sender
 
 
-def _line_of(order: order_records.Order, *, now: datetime) -> ErasureLine:
+def _line_of(order: Order, *, now: datetime) -> ErasureLine:
     if order.receipted is not None:
         state = ErasureState.RECEIPTED
     else:
@@ -235,7 +256,7 @@ def _line_of(order: order_records.Order, *, now: datetime) -> ErasureLine:
         state=state,
         ordered=order.ordered,
         due=order.due,
-        order_digest=order.digest,
+        order_digest=order.digest or "",
         receipted=order.receipted,
         was_held=order.outcome is ErasureOutcome.ERASED,
         leaf_index=order.leaf_index,

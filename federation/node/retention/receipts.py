@@ -27,7 +27,7 @@ from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import Node
 from federation.node.retention.destroy import Destroyed, destroy_message
-from federation.node.retention.order_records import answered, find_order, put_order
+from federation.node.retention.order_records import ORDERS, answered, put_order
 from federation.node.retention.rules import RECEIPT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
@@ -101,7 +101,7 @@ def _judge_receipt(received: Received[ReceiptItem]) -> Judgement:
         or statement.in_reply_to != (item.order or item.message)
     ):
         raise MalformedError("RECEIPT_UNASKED", "expected the receipt of something that we sent to that node")
-    order = find_order(node.database, item.order) if item.order is not None else None
+    order = ORDERS.find(node.database, item.order) if item.order is not None else None
     if item.order is not None and (order is None or order.message != item.message):
         raise MalformedError("RECEIPT_UNASKED", "expected the receipt of an order of ours about that very message")
     body = statement_of(message).body
@@ -115,7 +115,7 @@ def _judge_receipt(received: Received[ReceiptItem]) -> Judgement:
 
 
 def _take_in(node: Node, message: StoredMessage, item: ReceiptItem, transaction: GroupTransaction) -> None:
-    order = find_order(transaction, item.order) if item.order is not None else None
+    order = ORDERS.find(transaction, item.order) if item.order is not None else None
     if order is not None:
         put_order(transaction, answered(order, item, now=truncate_to_millisecond(node.now())), owner=node.name)
     destroy_message(node, transaction, message, grounds=ErasureGrounds.RECEIPTED)

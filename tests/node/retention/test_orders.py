@@ -51,6 +51,7 @@ from tests.node.rig import (
     ZHEJIANG,
     act,
     application,
+    applications,
     running_rig,
     submission,
 )  # fmt: skip
@@ -207,7 +208,7 @@ async def test_orders_at_once_under_one_request_id_are_one(shared) -> None:
     assert len(sent(rig, ZHEJIANG, JIANGXI, ORDER_KIND)) == 1
 
 
-async def test_order_said_again_since_is_told_by_its_last_statement(shared) -> None:
+async def test_order_resent_since_is_told_by_its_last_statement(shared) -> None:
     """The first statement expired on its way: the repeat shows the order that took its place, with its first day."""
     rig, _, message = shared
     request_id = str(uuid.uuid4())
@@ -280,6 +281,32 @@ async def test_message_that_comes_after_its_order_is_destroyed_at_once(tmp_path:
         assert find_body(rig[JIANGXI].database, message.id) is None
         assert find_leaf(rig[JIANGXI].database, LeafKind.ERASURE, message.digest) is not None
         assert await receive(rig[JIANGXI], late, peer=ZHEJIANG) == receipt
+
+
+async def test_orders_are_listed_newest_first_page_by_page_while_others_come(tmp_path: Path) -> None:
+    """No order is shown twice or passed over; a token says nothing and opens this list alone."""
+    async with running_rig(tmp_path) as rig:
+        people = [each for each in applications() if each.residence_division == "330822" and not each.sealed]
+        for person in [each for each in people if each.holder.household_division[:2] == "36"][:5]:
+            await steps.register(rig[ZHEJIANG], person, caller=HALL, act=act())
+        messages = sent(rig, ZHEJIANG, JIANGXI, "permit.sync")
+        for message in messages[:4]:
+            rig.clock.advance(seconds=1)
+            await order(rig, message.id)
+
+        first = await list_erasures(rig[ZHEJIANG], ErasureQuery(page_size=2), caller=HALL, act=ACT)
+        rig.clock.advance(seconds=1)
+        await order(rig, messages[4].id)
+        query = ErasureQuery(page_size=2, page_token=first.next_page_token)
+        second = await list_erasures(rig[ZHEJIANG], query, caller=HALL, act=ACT)
+
+        found = [line.message_id for line in (*first.lines, *second.lines)]
+        assert found == [message.id for message in reversed(messages[:4])]
+        assert second.next_page_token == ""
+        assert messages[1].digest not in first.next_page_token
+        for token in ("2", first.next_page_token[:-4], "A" * 60):
+            with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+                await list_erasures(rig[ZHEJIANG], ErasureQuery(page_token=token), caller=HALL, act=ACT)
 
 
 async def test_order_whose_receipt_does_not_come_is_overdue(shared) -> None:
