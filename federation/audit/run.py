@@ -40,7 +40,7 @@ from federation.protocol.form import Item, always, decode, encode
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement
-from federation.wire.values import Direction, MessagePage, MessageQuery
+from federation.wire.agency.audit import Direction, MessagePage, MessageQuery
 
 PAGE_SIZE = 256
 

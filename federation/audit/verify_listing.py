@@ -23,7 +23,7 @@ from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.tlog.note import Vkey
 from federation.protocol.trust import Agreement, message_keys_at
-from federation.wire.values import LoggedMessage
+from federation.wire.agency.audit import LoggedMessage
 
 REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"})
 """The kinds of statement that answer a request."""

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from federation.audit.run import ListMessages, OnRead, Options, Outcome
     from federation.node.home.certificates import AgencyProfile
     from federation.protocol.trust import Agreement
+    from federation.wire.agency.audit import MessagePage, MessageQuery
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act, MessagePage, MessageQuery
+    from federation.wire.values import Act
 
 AUDIT_KIND = "audit"
 PURPOSE = "audit.exchange"
@@ -155,8 +156,10 @@ async def _audit(asked: _Asked, on_read: OnRead) -> Outcome:
 
 
 def _lister(client: AgencyClient, act: Act) -> ListMessages:
+    from federation.wire.agency.audit import LIST_MESSAGES
+
     async def list_messages(query: MessageQuery) -> MessagePage:
-        return await client.list_messages(act, query)
+        return await client.call(LIST_MESSAGES, act, query)
 
     return list_messages
 

@@ -33,19 +33,19 @@ from federation.cli.words import PERMIT_FIELDS, word, word_of
 from federation.domain.rules.clock import Verified
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
-from federation.wire.lookups.corrections.values import CorrectionStanding
+from federation.wire.agency.corrections import CorrectionStanding
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
     from federation.domain.rules.clock import Deadline
-    from federation.wire.client import AgencyClient
-    from federation.wire.lookups.corrections.values import (
+    from federation.wire.agency.corrections import (
         CorrectionLine,
         CorrectionOutcome,
         CorrectionPage,
         CorrectionStep,
         NoticeLine,
     )
+    from federation.wire.client import AgencyClient
     from federation.wire.values import Act
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
@@ -72,7 +72,7 @@ def correct(
 ) -> None:
     """File (申请更正) a correction of a person's record with the province that owns it."""
     from federation.domain.permit import parse_permit_urn
-    from federation.wire.lookups.corrections.values import CorrectionFiling
+    from federation.wire.agency.corrections import FILE_CORRECTION, CorrectionFiling
 
     filing = CorrectionFiling(
         urn=parse_permit_urn(permit),
@@ -83,7 +83,7 @@ def correct(
         citizen_number=read_line(number).upper(),
         identity_checked=checked,
     )
-    outcome = desk.ask(lambda client: client.corrections.file(_act(desk), filing))
+    outcome = desk.ask(lambda client: client.call(FILE_CORRECTION, _act(desk), filing))
     _show_outcome(desk, outcome, full=full, code=filing_code(outcome))
 
 
@@ -97,14 +97,16 @@ def corrections(
     full: FullOption = False,
 ) -> None:
     """List (更正清单) the corrections to decide here and those filed here, overdue ones first."""
-    from federation.wire.lookups.corrections.values import CorrectionQuery
+    from federation.wire.agency.corrections import LIST_CORRECTIONS, CorrectionQuery
 
-    query = CorrectionQuery(everything=ended, citizen_number=number.strip().upper())
+    query = CorrectionQuery(everything=ended, citizen_number=number.strip().upper() or None)
     paging = Paging(page_size, page_token, everything=ended)
-    page = desk.read(lambda client, asked: client.corrections.list(_act(desk), asked), query, paging)
-    late = sum(line.overdue for line in page.lines)
-    lines: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.lines]
-    told: dict[str, JsonOut] = {"lines": lines, "overdue": late}
+    page = desk.read(
+        lambda client, asked: client.call(LIST_CORRECTIONS, _act(desk), asked), query, paging, items="corrections"
+    )
+    late = sum(line.overdue for line in page.corrections)
+    lines: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.corrections]
+    told: dict[str, JsonOut] = {"corrections": lines, "overdue": late}
     desk.show(page, page_lines(page, full=full), told=told, notes=more_notes(page.next_page_token))
 
 
@@ -116,7 +118,11 @@ def grant(
     full: FullOption = False,
 ) -> None:
     """Grant (准予更正) a correction: the permit's next version goes to every holder by itself."""
-    _take_step(desk, correction, lambda client, act, step: client.corrections.grant(act, step), words=words, full=full)
+    from federation.wire.agency.corrections import GRANT_CORRECTION
+
+    _take_step(
+        desk, correction, lambda client, act, step: client.call(GRANT_CORRECTION, act, step), words=words, full=full
+    )
 
 
 @command(app, "deny")
@@ -127,7 +133,11 @@ def deny(
     full: FullOption = False,
 ) -> None:
     """Deny (不予更正) a correction with reasons."""
-    _take_step(desk, correction, lambda client, act, step: client.corrections.deny(act, step), words=words, full=full)
+    from federation.wire.agency.corrections import DENY_CORRECTION
+
+    _take_step(
+        desk, correction, lambda client, act, step: client.call(DENY_CORRECTION, act, step), words=words, full=full
+    )
 
 
 @command(app, "extend")
@@ -139,10 +149,14 @@ def extend(
     full: FullOption = False,
 ) -> None:
     """Extend (延期) the time of a correction once, before it is over."""
+    from federation.wire.agency.corrections import EXTEND_CORRECTION, CorrectionExtension
+
     _take_step(
         desk,
         correction,
-        lambda client, act, step: client.corrections.extend(act, replace(step, days=days)),
+        lambda client, act, step: client.call(
+            EXTEND_CORRECTION, act, CorrectionExtension(correction_id=step.correction_id, words=step.words, days=days)
+        ),
         words=words,
         full=full,
     )
@@ -150,7 +164,7 @@ def extend(
 
 def filing_code(outcome: CorrectionOutcome) -> int:
     """The exit code of filing: 1 when refused here or by the owner, 3 when the owner has not answered, else 0."""
-    line = outcome.line
+    line = outcome.correction
     if line is None or line.standing is CorrectionStanding.REFUSED:
         return 1
     return 3 if line.standing in _LATE else 0
@@ -163,13 +177,13 @@ def masked(line: CorrectionLine, *, full: bool) -> CorrectionLine:
 
 def page_lines(page: CorrectionPage, *, full: bool) -> Iterator[str]:
     """A page of corrections in lines for a clerk."""
-    for line in page.lines:
+    for line in page.corrections:
         yield from correction_lines(line, full=full)
-    if not page.lines:
+    if not page.corrections:
         yield "没有更正 | no corrections"
     else:
-        late = sum(line.overdue for line in page.lines)
-        yield f"共 {len(page.lines)} 件,逾期 {late} 件 | {len(page.lines)} in all, {late} overdue"
+        late = sum(line.overdue for line in page.corrections)
+        yield f"共 {len(page.corrections)} 件,逾期 {late} 件 | {len(page.corrections)} in all, {late} overdue"
     for notice in page.notices:
         yield _notice_line(notice)
 
@@ -197,16 +211,16 @@ def correction_lines(line: CorrectionLine, *, full: bool) -> Iterator[str]:
 
 
 def _take_step(desk: Desk, correction: str, call: _StepCall, *, words: str, full: bool) -> None:
-    from federation.wire.lookups.corrections.values import CorrectionStep
+    from federation.wire.agency.corrections import CorrectionStep
 
     step = CorrectionStep(correction_id=correction.strip().lower(), words=words)
     _show_outcome(desk, desk.ask(lambda client: call(client, _act(desk), step)), full=full)
 
 
 def _show_outcome(desk: Desk, outcome: CorrectionOutcome, *, full: bool, code: int = 0) -> None:
-    line = masked(outcome.line, full=full) if outcome.line is not None else None
+    line = masked(outcome.correction, full=full) if outcome.correction is not None else None
     lines = correction_lines(line, full=full) if line is not None else ()
-    desk.show(replace(outcome, line=line), lines, full=full, code=code)
+    desk.show(replace(outcome, correction=line), lines, full=full, code=code)
 
 
 def _act(desk: Desk) -> Act:

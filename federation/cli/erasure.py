@@ -17,7 +17,7 @@ from federation.cli.show import local_time, table
 from federation.cli.words import word_of
 
 if TYPE_CHECKING:
-    from federation.wire.retention.values import ErasureAnswer, ErasureLine, RetentionRound, SentMessage
+    from federation.wire.agency.erasure import ErasureAnswer, ErasureLine, RetentionRound, SentMessage
     from federation.wire.values import Act
 
 app = typer.Typer(name="erasure", no_args_is_help=True, help="Destroying what was handed over (删除).")
@@ -31,10 +31,10 @@ def order(
 ) -> None:
     """Order (通知删除) what one message handed over erased, here and at its recipient."""
     from federation.protocol.ids import parse_message_id
-    from federation.wire.retention.values import ErasureQuestion
+    from federation.wire.agency.erasure import ORDER_ERASURE, ErasureQuestion
 
     act, question = _act(desk), ErasureQuestion(message_id=parse_message_id(message_id), words=words)
-    answer = desk.ask(lambda client: client.erasures.order_erasure(act, question))
+    answer = desk.ask(lambda client: client.call(ORDER_ERASURE, act, question))
     notes = ("回执到后可查 | its receipt will be found by: bridgehead erasure list",)
     desk.show(answer, answer_lines(answer), notes=notes)
 
@@ -48,10 +48,10 @@ def sent(
 ) -> None:
     """List (已发出) what this province sent to another one: the ids by which it is ordered erased."""
     from federation.protocol.ids import parse_node_name
-    from federation.wire.retention.values import SentQuery
+    from federation.wire.agency.erasure import LIST_SENT, SentQuery
 
     act, query = _act(desk), SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
-    page = desk.ask(lambda client: client.erasures.list_sent(act, query), changes=False)
+    page = desk.ask(lambda client: client.call(LIST_SENT, act, query), changes=False)
     last = page.next_after_seq
     notes = (f"还有:加 --after {last} | there are more",) if last is not None else ()
     desk.show(page, sent_lines(page.messages), notes=notes)
@@ -60,18 +60,21 @@ def sent(
 @command(app, "list")
 def list_(desk: Desk, paging: Paging) -> None:
     """List (删除通知) the orders of this province, newest first: ordered, receipted or overdue."""
-    from federation.wire.retention.values import ErasureQuery
+    from federation.wire.agency.erasure import LIST_ERASURES, ErasureQuery
 
     act = _act(desk)
-    page = desk.read(lambda client, asked: client.erasures.list_erasures(act, asked), ErasureQuery(), paging)
+    page = desk.read(lambda client, asked: client.call(LIST_ERASURES, act, asked), ErasureQuery(), paging)
     desk.show_page(page, order_lines(page.lines), noun="orders")
 
 
 @command(app, "run")
 def run(desk: Desk) -> None:
     """Destroy (到期销毁) now what has ended, as the node does by itself every minute."""
+    from federation.wire.agency.erasure import RUN_RETENTION
+    from federation.wire.values import Nothing
+
     act = _act(desk)
-    done = desk.ask(lambda client: client.erasures.run_retention(act), changes=False)
+    done = desk.ask(lambda client: client.call(RUN_RETENTION, act, Nothing()), changes=False)
     desk.show(done, round_lines(done))
 
 

@@ -22,7 +22,7 @@ from federation.protocol.form import replace
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.wire.lookups.intake.values import IntakeAnswer, IntakeLine, IntakePage, SecondRequest
+    from federation.wire.agency.intake import IntakeAnswer, IntakeLine, IntakePage, Reminder
 
 KeyOption = Annotated[
     Path | None, typer.Option("--key", help="The file of your own key (本人密钥); fields are not released without.")
@@ -38,10 +38,10 @@ def inbox(
     page_token: PageToken = "",
 ) -> None:
     """List (收件箱) what waits for a person here, those that need one most first."""
-    from federation.wire.lookups.intake.values import IntakeQuery
+    from federation.wire.agency.intake import LIST_INTAKE, IntakeQuery
 
     act, paging = lookup_act(desk), Paging(page_size, page_token, everything=False)
-    page = desk.read(lambda client, asked: client.intake.list_intake(act, asked), IntakeQuery(ended=everything), paging)
+    page = desk.read(lambda client, asked: client.call(LIST_INTAKE, act, asked), IntakeQuery(ended=everything), paging)
     desk.show_page(page, inbox_lines(page), noun="requests", told={"lines": inbox_object(page)})
 
 
@@ -57,13 +57,13 @@ def release(
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
     from federation.cli.officers import sign
     from federation.domain.lookup.intake import release_bytes
-    from federation.wire.lookups.intake.values import ReleaseQuestion
+    from federation.wire.agency.intake import RELEASE_INTAKE, ReleaseQuestion
 
     act, question = lookup_act(desk), ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
     if key is not None:
         signed = release_bytes(desk.profile.agency, desk.officer, request_id=request, fields=question.fields)
         question = replace(question, signature=sign(key, signed))
-    _show_answer(desk, desk.ask(lambda client: client.intake.release(act, question)))
+    _show_answer(desk, desk.ask(lambda client: client.call(RELEASE_INTAKE, act, question)))
 
 
 @command(app, "refuse")
@@ -78,7 +78,7 @@ def refuse(
     from federation.cli.officers import sign
     from federation.domain.lookup.intake import refuse_bytes
     from federation.domain.lookup.refusal import parse_reason, parse_words
-    from federation.wire.lookups.intake.values import RefuseQuestion
+    from federation.wire.agency.intake import REFUSE_INTAKE, RefuseQuestion
 
     act = lookup_act(desk)
     question = RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
@@ -87,7 +87,7 @@ def refuse(
             desk.profile.agency, desk.officer, request_id=request, reason=question.reason.value, words=question.words
         )
         question = replace(question, signature=sign(key, signed))
-    _show_answer(desk, desk.ask(lambda client: client.intake.refuse(act, question)))
+    _show_answer(desk, desk.ask(lambda client: client.call(REFUSE_INTAKE, act, question)))
 
 
 @command(app, "remind")
@@ -95,9 +95,11 @@ def remind(
     desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it.")]
 ) -> None:
     """Ask again (催问) for an answer that another province's desk owes; once a request is enough."""
+    from federation.wire.agency.intake import SEND_REMINDER
+
     act = lookup_act(desk)
-    seconds = desk.ask(lambda client: client.intake.send_second(act, lookup))
-    desk.show(None, reminder_lines(seconds), told={"seconds": to_json(seconds)})
+    reminders = desk.ask(lambda client: client.call(SEND_REMINDER, act, lookup))
+    desk.show(None, reminder_lines(reminders), told={"reminders": to_json(reminders)})
 
 
 def inbox_lines(page: IntakePage) -> Iterator[str]:
@@ -106,11 +108,11 @@ def inbox_lines(page: IntakePage) -> Iterator[str]:
     def left(line: IntakeLine) -> str:
         if line.status is not IntakeStatus.WAITING:
             return f"{word(line.status)}{' (过时 too late)' if line.came_late else ''}"
-        minutes, seconds = divmod(_seconds_left(line, page.now), 60)
+        minutes, seconds = divmod(_seconds_left(line, page.read_time), 60)
         return f"{minutes}:{seconds:02}"
 
     def mark(line: IntakeLine) -> str:
-        second = "催问 second" if line.second is not None else ""
+        second = "催问 second" if line.reminded is not None else ""
         escalated = "升级 escalated" if line.escalated is not None else ""
         return " ".join(filter(None, (second, escalated))) or "-"
 
@@ -129,27 +131,30 @@ def inbox_lines(page: IntakePage) -> Iterator[str]:
 def inbox_object(page: IntakePage) -> JsonOut:
     """The requests as JSON, each with the seconds that are left."""
     return [
-        object_of(line) | {"seconds_left": _seconds_left(line, page.now) if line.status is IntakeStatus.WAITING else 0}
+        object_of(line)
+        | {"seconds_left": _seconds_left(line, page.read_time) if line.status is IntakeStatus.WAITING else 0}
         for line in page.lines
     ]
 
 
 def answer_lines(answer: IntakeAnswer) -> Iterator[str]:
     """What became of a release or a refusal, in one line."""
+    from federation.wire.agency.intake import IntakeRelease
+
     if answer.status is not None:
         told = word(answer.status)
-        if answer.hit is not None:
+        if isinstance(answer, IntakeRelease) and answer.hit is not None:
             told += ":命中 hit" if answer.hit else ":未命中 no hit"
-        elif answer.fields:
+        elif isinstance(answer, IntakeRelease) and answer.fields:
             told += f":{', '.join(sorted(answer.fields))}"
         yield f"{told}  {answer.request_id}"
 
 
-def reminder_lines(seconds: Iterable[SecondRequest]) -> Iterator[str]:
-    """Which provinces were asked a second time, and until when their answer is waited for."""
-    for second in seconds:
-        asked, due = local_time(second.time), local_time(second.due)
-        where = f"{word_of('NodeName', second.node)}  {word_of('Step', second.step)}"
+def reminder_lines(reminders: Iterable[Reminder]) -> Iterator[str]:
+    """Which provinces were reminded, and until when their answer is waited for."""
+    for reminder in reminders:
+        asked, due = local_time(reminder.time), local_time(reminder.due)
+        where = f"{word_of('NodeName', reminder.node)}  {word_of('Step', reminder.step)}"
         yield f"{where}  已催问 asked again {asked}  答复期限 due {due}"
 
 

@@ -29,16 +29,17 @@ if TYPE_CHECKING:
     from federation.domain.retention.watermark import Watermark
     from federation.protocol.ids import NodeName
     from federation.protocol.keys import Ed25519Signer
-    from federation.wire.client import AgencyClient
-    from federation.wire.lookups.values import (
+    from federation.wire.agency.lookups import (
         CaseAnswer,
         FetchQuestion,
         FetchResult,
         LookupLine,
+        LookupResult,
         ProvinceAnswer,
+        ReadStep,
         SearchResult,
     )
-    from federation.wire.retention.values import LookupResult, ReadStep
+    from federation.wire.client import AgencyClient
     from federation.wire.values import Act
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
@@ -87,7 +88,7 @@ def open_case(
     """
     from federation.domain.lookup.case import BREAK_GLASS_PREFIX, is_break_glass
     from federation.domain.lookup_policy import LookupPurpose
-    from federation.wire.lookups.values import CaseQuestion
+    from federation.wire.agency.lookups import OPEN_CASE, CaseQuestion
 
     glass = is_break_glass(case_id)
     if not glass and not letter.strip():
@@ -102,7 +103,7 @@ def open_case(
         leader=leader,
     )
     act = lookup_act(replace(desk, purpose=wanted[0]))
-    answer = desk.ask(lambda client: client.lookups.open_case(act, question))
+    answer = desk.ask(lambda client: client.call(OPEN_CASE, act, question))
     review = f"bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}"
     notes = (
         f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
@@ -114,8 +115,10 @@ def open_case(
 @command(cases, "close")
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
+    from federation.wire.agency.lookups import CLOSE_CASE
+
     act = lookup_act(desk)
-    answer = desk.ask(lambda client: client.lookups.close_case(act, case_id))
+    answer = desk.ask(lambda client: client.call(CLOSE_CASE, act, case_id))
     desk.show(answer, case_lines(answer, opened=False))
 
 
@@ -145,18 +148,20 @@ def search(
     """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
     from federation.domain.lookup.asking import Urgency, parse_selector
     from federation.protocol.ids import Realm, parse_node_name
-    from federation.wire.lookups.values import LookupQuestion
+    from federation.wire.agency.lookups import SEARCH, LookupQuestion
+    from federation.wire.agency.node import GET_STATUS
+    from federation.wire.values import Nothing
 
     text, act = exact_name(read_line(person)), lookup_act(desk)
     named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
 
     async def ask(client: AgencyClient) -> SearchResult:
-        status = await client.get_status()
+        status = await client.call(GET_STATUS, None, Nothing())
         selector = parse_selector(text, Realm(status.realm))
         nodes = tuple(peer.node for peer in status.peers) if EVERYWHERE in named else named
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
-        return await client.lookups.search(act, question)
+        return await client.call(SEARCH, act, question)
 
     result = desk.ask(ask)
     steps = search_steps(result, request_id=desk.request_id)
@@ -176,6 +181,7 @@ def fetch(
     """Fetch (调取) named fields of one hit, signed by the officer's own key."""
     from federation.cli.officers import load_officer_key
     from federation.protocol.ids import parse_node_name
+    from federation.wire.agency.lookups import FETCH
 
     question = sign_fetch(
         load_officer_key(key),
@@ -185,7 +191,7 @@ def fetch(
         fields=frozenset(fields),
     )
     act = lookup_act(desk)
-    result = desk.ask(lambda client: client.lookups.fetch(act, question))
+    result = desk.ask(lambda client: client.call(FETCH, act, question))
     allowed = result.decision is not None and result.decision.allowed
     desk.show(
         result,
@@ -209,7 +215,7 @@ def sign_fetch(
     from federation.domain.lookup.handle import parse_handle
     from federation.protocol.ids import parse_message_id
     from federation.protocol.tlog.lines import format_base64
-    from federation.wire.lookups.values import FetchQuestion
+    from federation.wire.agency.lookups import FetchQuestion
 
     key = format_base64(signer.public_key.key)
     item = FetchItem(
@@ -307,10 +313,10 @@ def history(
     asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
 ) -> None:
     """List (记录) what the agency's officers looked up, newest first: cases, refusals and what is awaited too."""
-    from federation.wire.lookups.values import LookupQuery
+    from federation.wire.agency.lookups import LIST_LOOKUPS, LookupQuery
 
     act, query = lookup_act(desk), LookupQuery(case_id=case_id, officer=asked_by)
-    page = desk.read(lambda client, asked: client.lookups.list_lookups(act, asked), query, paging)
+    page = desk.read(lambda client, asked: client.call(LIST_LOOKUPS, act, asked), query, paging)
     desk.show_page(page, history_lines(page.lines), noun="steps")
 
 
@@ -326,8 +332,10 @@ def history_lines(lines: Iterable[LookupLine]) -> Iterator[str]:
 @command(app, "result")
 def result(desk: Desk, lookup_id: LookupArgument, full: FullOption = False) -> None:
     """Read (查看结果) again what each province answered to one look-up; fields are under a watermark (水印)."""
+    from federation.wire.agency.lookups import READ_LOOKUP
+
     act = lookup_act(desk)
-    found = desk.ask(lambda client: client.readings.read_lookup(act, lookup_id), changes=False)
+    found = desk.ask(lambda client: client.call(READ_LOOKUP, act, lookup_id), changes=False)
     desk.show(found, result_lines(found, full=full), full=full, code=result_code(found))
 
 
@@ -355,8 +363,10 @@ def trace(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD.")],
 ) -> None:
     """Trace (溯源) a watermark on a photo or a print to the reading that it stands for; for auditors."""
+    from federation.wire.agency.lookups import TRACE_READING
+
     act = lookup_act(desk)
-    traced = desk.ask(lambda client: client.readings.trace_reading(act, code), changes=False)
+    traced = desk.ask(lambda client: client.call(TRACE_READING, act, code), changes=False)
     lines = (
         watermark_line(traced.watermark),
         f"查询 look-up {traced.lookup_id}  案件 case {traced.case_id}  提供省 released by {traced.node}",

@@ -27,7 +27,7 @@ from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
     from federation.node.home.certificates import AgencyProfile
-    from federation.wire.values import NodeStatus
+    from federation.wire.agency.node import NodeStatus
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
 
@@ -207,9 +207,13 @@ async def _ask_all(profiles: list[AgencyProfile], seconds: float) -> list[_Answe
 
 async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
     from federation.cli.options import ask_node
+    from federation.wire.agency.node import GET_STATUS
+    from federation.wire.values import Nothing
 
     try:
-        found = await ask_node(profile, lambda client: client.get_status(), timeout_seconds=seconds)
+        found = await ask_node(
+            profile, lambda client: client.call(GET_STATUS, None, Nothing()), timeout_seconds=seconds
+        )
     except BridgeheadError as error:
         return _Answer(profile.node, error=error)
     return _Answer(profile.node, status=found)
@@ -228,7 +232,7 @@ def _answer_lines(answer: _Answer) -> Iterator[str]:
     if found is None:
         yield f"{answer.node}: 无法连接 not reached: {answer.error}"
         return
-    until = format_time(found.agreement_expire_time)
+    until = format_time(found.agreement_expires)
     yield f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}"
     yield f"  日志 log        {found.tree_size} entries"
     yield f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}"

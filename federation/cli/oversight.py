@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from federation.domain.lookup.reading import KeptReading
     from federation.domain.lookup.review import SampleItem
     from federation.domain.lookup.watch import RaisedFlag
+    from federation.wire.agency.oversight import News, NoticeState
     from federation.wire.client import AgencyClient
-    from federation.wire.lookups.oversight.values import News, NoticeState
     from federation.wire.values import Act
 
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
@@ -56,11 +56,11 @@ def countersign(
     from federation.cli.officers import sign
     from federation.domain.lookup.case import parse_case_id
     from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
-    from federation.wire.lookups.oversight.values import CountersignQuestion
+    from federation.wire.agency.oversight import COUNTERSIGN_CASE, CountersignQuestion
 
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
     question, act = CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk), _act(desk)
-    answer = desk.ask(lambda client: client.oversight.countersign(act, question))
+    answer = desk.ask(lambda client: client.call(COUNTERSIGN_CASE, act, question))
     names = ", ".join(answer.signers)
     if answer.complete:
         desk.show(answer, (f"案件 case {case_id} 已会签 countersigned: {names}",))
@@ -73,11 +73,11 @@ def countersign(
 @command(app, "notices")
 def notices(desk: Desk, paging: Paging) -> None:
     """List (紧急查询) the cases opened without a letter and their reviews: overdue ones first."""
-    from federation.wire.lookups.oversight.values import PageQuery
+    from federation.wire.agency.oversight import LIST_NOTICES, PageQuery
 
-    act, agency = _act(desk), desk.profile.agency
+    act = _act(desk)
     page = desk.read(
-        lambda client, asked: client.oversight.list_notices(act, asked, agency=agency), PageQuery(), paging,
+        lambda client, asked: client.call(LIST_NOTICES, act, asked), PageQuery(), paging,
         items="notices",
     )  # fmt: skip
     desk.show_page(page, notice_lines(page.notices), items="notices")
@@ -96,12 +96,12 @@ def review(
     from federation.domain.lookup.break_glass import review_bytes
     from federation.domain.lookup.case import parse_case_id
     from federation.domain.lookup.review import verify_words
-    from federation.wire.lookups.oversight.values import ReviewQuestion
+    from federation.wire.agency.oversight import REVIEW_BREAK_GLASS, ReviewQuestion
 
     text, agency, act = verify_words(words), desk.profile.agency, _act(desk)
     signed = review_bytes(parse_case_id(case_id), agency, finding=finding, words=text)
     question = ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
-    state = desk.ask(lambda client: client.oversight.review(act, question, agency=agency))
+    state = desk.ask(lambda client: client.call(REVIEW_BREAK_GLASS, act, question))
     desk.show(state, notice_lines([state]))
 
 
@@ -114,10 +114,10 @@ def flags(
     case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
 ) -> None:
     """List (预警) what the watch flagged, newest first."""
-    from federation.wire.lookups.oversight.values import FlagQuery
+    from federation.wire.agency.oversight import LIST_FLAGS, FlagQuery
 
     act, query = _act(desk), FlagQuery(officer=by, kind=kind, case_id=case_id)
-    page = desk.read(lambda client, asked: client.oversight.list_flags(act, asked), query, paging, items="flags")
+    page = desk.read(lambda client, asked: client.call(LIST_FLAGS, act, asked), query, paging, items="flags")
     desk.show_page(page, flag_lines(page.flags), items="flags")
 
 
@@ -131,7 +131,7 @@ def digest(
     """Read (每日回执) the look-ups of a day: "you asked about these"."""
     from federation.cli.officers import sign
     from federation.domain.lookup.digest import digest_bytes
-    from federation.wire.lookups.oversight.values import DigestQuestion
+    from federation.wire.agency.oversight import GET_DAILY_DIGEST, DigestQuestion
 
     act, question = _act(desk), DigestQuestion(officer=of, day=_day(day))
     if of is not None and of != desk.officer:
@@ -140,7 +140,7 @@ def digest(
         found = question.day or china_today()
         signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.officer)
         question = DigestQuestion(officer=of, day=found, signature=sign(key, signed))
-    answer = desk.ask(lambda client: client.oversight.get_digest(act, question), changes=False)
+    answer = desk.ask(lambda client: client.call(GET_DAILY_DIGEST, act, question), changes=False)
     desk.show(answer, digest_lines(answer))
 
 
@@ -151,10 +151,10 @@ def sample(
     with_reviewed: Annotated[bool, typer.Option("--reviewed", help="The reviewed ones too.")] = False,
 ) -> None:
     """List (抽查) the look-ups that chance picked for review by somebody else, oldest first."""
-    from federation.wire.lookups.oversight.values import SampleQuery
+    from federation.wire.agency.oversight import LIST_SAMPLE, SampleQuery
 
     act, query = _act(desk), SampleQuery(with_reviewed=with_reviewed)
-    page = desk.read(lambda client, asked: client.oversight.list_sample(act, asked), query, paging, items="items")
+    page = desk.read(lambda client, asked: client.call(LIST_SAMPLE, act, asked), query, paging, items="items")
     desk.show_page(page, sample_lines(page.items), items="items")
 
 
@@ -170,12 +170,12 @@ def reviewed(
     from federation.cli.officers import sign
     from federation.domain.lookup.review import sample_review_bytes, verify_words
     from federation.protocol.ids import parse_message_id
-    from federation.wire.lookups.oversight.values import SampleReviewQuestion
+    from federation.wire.agency.oversight import RECORD_REVIEW, SampleReviewQuestion
 
     text, known, act = verify_words(words), parse_message_id(lookup_id), _act(desk)
     signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
     question = SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=sign(key, signed))
-    item = desk.ask(lambda client: client.oversight.review_sample(act, question))
+    item = desk.ask(lambda client: client.call(RECORD_REVIEW, act, question))
     desk.show(item, sample_lines([item]))
 
 
@@ -191,13 +191,13 @@ def readings(
     from federation.cli.officers import sign
     from federation.domain.lookup.case import parse_case_id
     from federation.domain.lookup.reading import readings_bytes
-    from federation.wire.lookups.oversight.values import ReadingQuery
+    from federation.wire.agency.oversight import LIST_READINGS, ReadingQuery
 
     act, query = _act(desk), ReadingQuery(case_id=case_id, officer=by)
     if key is not None:
         signed = readings_bytes(desk.profile.agency, parse_case_id(case_id or ""), reader=desk.officer)
         query = replace(query, signature=sign(key, signed))
-    page = desk.read(lambda client, asked: client.oversight.list_readings(act, asked), query, paging, items="readings")
+    page = desk.read(lambda client, asked: client.call(LIST_READINGS, act, asked), query, paging, items="readings")
     desk.show_page(page, reading_lines(page.readings), items="readings")
 
 
@@ -228,14 +228,18 @@ async def _follow(desk: Desk, act: Act, after: str, told: Callable[[News], bool]
     Raises:
         BridgeheadError: as the node answered; UnavailableError when it was not reached the first time.
     """
+    from federation.wire.agency.node import GET_STATUS
+    from federation.wire.agency.oversight import WATCH_NOTICES
+    from federation.wire.values import Nothing
+
     place, reached = after, False
 
     async def read(client: AgencyClient) -> bool:
         """Whether to go on when the stream has ended."""
         nonlocal place, reached
-        await client.get_status()
+        await client.call(GET_STATUS, None, Nothing())
         reached = True
-        async with aclosing(client.oversight.watch(act, place, agency=desk.profile.agency)) as stream:
+        async with aclosing(client.watch(WATCH_NOTICES, act, place)) as stream:
             async for news in stream:
                 place = news.token or place
                 if not told(news):

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from federation.domain.permit_item import PermitItem
     from federation.domain.permit_policy import PermitPurpose
     from federation.protocol.ids import AgencyId
+    from federation.wire.agency.permits import PermitAnswer, PermitImport, RecognitionLink
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act, PermitAnswer, PermitImport, RecognitionLink
+    from federation.wire.values import Act
 
 app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (居住证).")
 
@@ -72,7 +73,7 @@ def _application(**found: object) -> PermitApplication:
 
 def _import(*, issue_date: date | None, urn: str | None, **found: object) -> PermitImport:
     from federation.domain.permit import PermitUrn
-    from federation.wire.values import PermitImport
+    from federation.wire.agency.permits import PermitImport
 
     return PermitImport(application=_application(**found), issue_date=issue_date, urn=PermitUrn(urn) if urn else None)
 
@@ -247,6 +248,8 @@ def register(
     full: FullOption = False,
 ) -> None:
     """Register (登记) a permit; it goes to the entitled provinces by itself."""
+    from federation.wire.agency.permits import REGISTER_PERMIT
+
     if synthetic:
         dice = uuid.UUID(desk.request_id).int if seed is None else seed  # a repeat of the request is the same person
         application = invent_one(
@@ -256,28 +259,34 @@ def register(
         application = APPLICATIONS.parse(_with_the_usual(desk, texts))
     for doubt in find_doubts(application):
         say(f"请核对 please check: {doubt}")
-    _take_step(desk, lambda client, act: client.register_permit(act, application), full=full)
+    _take_step(desk, lambda client, act: client.call(REGISTER_PERMIT, act, application), full=full)
 
 
 @command(app, "endorse")
 def endorse(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Endorse (签注) a permit for the next year."""
+    from federation.wire.agency.permits import ENDORSE_PERMIT
+
     name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.endorse_permit(act, name), full=full)
+    _take_step(desk, lambda client, act: client.call(ENDORSE_PERMIT, act, name), full=full)
 
 
 @command(app, "suspend")
 def suspend(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Record (中止使用功能) that a permit was not endorsed in time."""
+    from federation.wire.agency.permits import SUSPEND_PERMIT
+
     name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.suspend_permit(act, name), full=full)
+    _take_step(desk, lambda client, act: client.call(SUSPEND_PERMIT, act, name), full=full)
 
 
 @command(app, "restore")
 def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Restore (恢复) a suspended permit by a late endorsement; the years count anew."""
+    from federation.wire.agency.permits import RESTORE_PERMIT
+
     name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.restore_permit(act, name), full=full)
+    _take_step(desk, lambda client, act: client.call(RESTORE_PERMIT, act, name), full=full)
 
 
 @command(app, "revoke")
@@ -288,8 +297,12 @@ def revoke(
     full: FullOption = False,
 ) -> None:
     """Revoke (注销) a permit for good."""
+    from federation.wire.agency.permits import REVOKE_PERMIT, PermitRevocation
+
     name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.revoke_permit(act, name, reason=reason), full=full)
+    _take_step(
+        desk, lambda client, act: client.call(REVOKE_PERMIT, act, PermitRevocation(urn=name, reason=reason)), full=full
+    )
 
 
 @command(app, "recognise")
@@ -302,11 +315,11 @@ def recognise(
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
     from federation.domain.permit_policy import PermitPurpose
-    from federation.wire.values import PermitRecognition
+    from federation.wire.agency.permits import RECOGNISE_PERMIT, PermitRecognition
 
     presented = PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
     act, today = _act(desk, PermitPurpose.RECOGNITION), china_today()
-    answer = desk.ask(lambda client: client.recognise_permit(act, presented))
+    answer = desk.ask(lambda client: client.call(RECOGNISE_PERMIT, act, presented))
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
         shown: dict[str, JsonOut] = {"outcome": words.word(found.outcome), "reason": words.word(found.reason)}
@@ -321,8 +334,10 @@ def recognise(
 @command(app, "show")
 def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
+    from federation.wire.agency.permits import GET_PERMIT
+
     name, act = parse_permit_urn(urn), _act(desk, _reading_purpose(desk))
-    _show_permit(desk, desk.ask(lambda client: client.get_permit(act, name), changes=False), full=full)
+    _show_permit(desk, desk.ask(lambda client: client.call(GET_PERMIT, act, name), changes=False), full=full)
 
 
 @command(app, "list")
@@ -334,14 +349,14 @@ def list_permits(
     full: FullOption = False,
 ) -> None:
     """List (列表) the permits that the agency may read."""
-    from federation.wire.values import PermitQuery
+    from federation.wire.agency.permits import LIST_PERMITS, PermitQuery
 
     act, query, today = (
         _act(desk, _reading_purpose(desk)),
         PermitQuery(residence_division=division, status=status),
         china_today(),
     )
-    page = desk.read(lambda client, asked: client.list_permits(act, asked), query, paging, items="permits")
+    page = desk.read(lambda client, asked: client.call(LIST_PERMITS, act, asked), query, paging, items="permits")
     permits = [permit_object(item, full=full, today=today) for item in page.permits]
     desk.show_page(
         page, list_lines(page.permits, today=today), items="permits", noun="permits", told={"permits": permits}
@@ -390,7 +405,7 @@ def invent_imports(
     Raises:
         RuleError: SYNTHETIC_COUNTY as `invent_applications`.
     """
-    from federation.wire.values import PermitImport
+    from federation.wire.agency.permits import PermitImport
 
     for number, application in enumerate(islice(invent_applications(agency, seed=seed, today=today), count), start=1):
         tally.rows += 1
@@ -403,11 +418,11 @@ async def send_chunk(client: AgencyClient, act: Act, number: int, chunk: Sequenc
     Raises:
         BridgeheadError: the node could judge no row at all.
     """
-    from federation.wire.values import ImportChunk
+    from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk
 
     sent = ImportChunk(import_id=act.request_id, chunk=number, rows=tuple(chunk))
     try:
-        return await client.import_permits(act, sent)
+        return await client.call(IMPORT_PERMITS, act, sent)
     except MalformedError as error:
         return [error] * len(chunk)
 
@@ -434,10 +449,14 @@ def _take_step(desk: Desk, step: PermitStep, *, full: bool) -> None:
 
 
 def _show_permit(desk: Desk, answer: PermitAnswer, *, full: bool) -> None:
-    item, newer, today = answer.permit, answer.outdated_by, china_today()
+    from federation.wire.agency.permits import PermitReading
+
+    item, today = answer.permit, china_today()
+    newer = answer.outdated_by if isinstance(answer, PermitReading) else 0
+    links = answer.recognitions if isinstance(answer, PermitReading) else ()
     old = (f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
     permit = permit_object(item, full=full, today=today) if item else None
-    lines = (*permit_lines(item, full=full, today=today), *link_lines(answer.recognitions))
+    lines = (*permit_lines(item, full=full, today=today), *link_lines(links))
     desk.show(answer, lines, told={"permit": permit, "outdated_by": newer or None}, notes=old)
 
 

@@ -22,7 +22,7 @@ from federation.protocol.leaf import Verdict
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.wire.lookups.values import ReportPage
+    from federation.wire.agency.reports import ReportPage
 
 app = typer.Typer(
     name="subject", no_args_is_help=True, help="For the person (本人): who asked about me; my record is wrong."
@@ -45,11 +45,11 @@ def report(
 ) -> None:
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
     from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
-    from federation.wire.lookups.values import ReportQuestion
+    from federation.wire.agency.reports import GET_REPORT, ReportQuestion
 
     question = ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
     act = desk.act(SUBJECT_PURPOSE, SUBJECT_FUNCTION)
-    page = desk.read(lambda client, asked: client.subjects.get_report(act, asked), question, paging)
+    page = desk.read(lambda client, asked: client.call(GET_REPORT, act, asked), question, paging)
     notes = more_notes(page.next_page_token)
     desk.show(page, report_lines(page), told=report_object(page), notes=notes, code=report_code(page))
 

@@ -1,19 +1,81 @@
-"""What a node does for each RPC of its agencies: a table, one line each."""
+"""What a node's three ports answer: a table of its RPCs, one line each, and what anybody may read.
+
+A step of an agency is a function of an errand and a question. Which agency may call which RPC, and how, is in the lines
+of `wire.table`; what it may do is policy's to say, in the step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
-from federation.node import registers as keeping
+import structlog
+
+from federation.node import registers as own_registers
+from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, begin_errand
+from federation.node.exchange.receive import receive
+from federation.node.home.agreement import read_agreement_files
+from federation.node.log.witness import Cosigning, Witness
+from federation.node.lookups import cases
+from federation.node.lookups.asking import fetch, history, search
+from federation.node.lookups.intake import desk as intake_desk
+from federation.node.lookups.intake import inbox, second
+from federation.node.lookups.watch import desk as leader_desk
 from federation.node.node import Node
-from federation.protocol.errors import MalformedError
-from federation.wire.agency import registers
-from federation.wire.bindings import Binding, bind
+from federation.node.permits import imports, recognition, steps
+from federation.node.retention import ended, orders, reading
+from federation.node.status import node_status
+from federation.node.subjects import report
+from federation.node.subjects.corrections import desk as correction_desk
+from federation.node.subjects.corrections import filing, granting, listing
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import (
+    BridgeheadError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+    UntrustedError,
+)
+from federation.protocol.ids import NodeName, Pair
+from federation.protocol.leaf import Verdict
+from federation.protocol.receipt import Answer, Receipt, Submission
+from federation.protocol.statement import decode_statement
+from federation.protocol.tlog.merkle import hash_leaf, merkle_root
+from federation.protocol.tlog.tiles import ENTRIES, Tile
+from federation.protocol.tlog.witness import WitnessAnswer
+from federation.protocol.trust import AgreementFiles
+from federation.store.exchange_log import load_entry_bundle, load_tile
+from federation.store.messages import StoredMessage, list_messages, pair_state
+from federation.store.outbox import find_outbox
+from federation.wire import peer
+from federation.wire.agency import (
+    audit,
+    corrections,
+    erasure,
+    intake,
+    lookups,
+    oversight,
+    permits,
+    registers,
+    reports,
+)
+from federation.wire.agency import node as node_rpcs
+from federation.wire.agency.audit import LoggedMessage, MessagePage, MessageQuery
+from federation.wire.agency.node import NodeStatus
+from federation.wire.bindings import Binding, bind, bind_stream
 from federation.wire.identity import Caller
+from federation.wire.peer import PairDigest, RangeQuestion
+from federation.wire.read_http import ReadFunctions
 from federation.wire.rpc import A, Q, Rpc
-from federation.wire.values import Act
+from federation.wire.values import Act, Nothing
+
+_log = structlog.get_logger()
+
+MAX_RANGE: Final = 100_000
+"""The most numbers that one digest of a pair covers."""
 
 Bound: TypeAlias = Callable[[Node], Binding]
 
@@ -30,15 +92,204 @@ def on(rpc: Rpc[Q, A], step: Callable[[Errand, Q], Awaitable[A]]) -> Bound:
     return bound
 
 
+def streaming(rpc: Rpc[Q, A], step: Callable[[Errand, Q], AsyncIterator[A]]) -> Bound:
+    """As `on`, for a step that answers on and on."""
+
+    def bound(node: Node) -> Binding:
+        def answer(caller: Caller, act: Act | None, question: Q) -> AsyncIterator[A]:
+            return step(_errand(node, caller, act), question)
+
+        return bind_stream(rpc, answer)
+
+    return bound
+
+
 def _errand(node: Node, caller: Caller, act: Act | None) -> Errand:
     if act is None:
         raise MalformedError("FIELD_MISSING", "expected who acts", field="act")
-    return begin_errand(node, caller.agency, act)
+    return begin_errand(node, caller.agency, act, desk=caller.serial)
+
+
+async def _run_retention(errand: Errand, nothing: Nothing) -> erasure.RetentionRound:
+    del nothing
+    return await ended.destroy_ended(errand.node)
+
+
+async def _list_messages(errand: Errand, query: MessageQuery) -> MessagePage:
+    if errand.caller.kind != "audit":
+        raise UntrustedError("CALLER_NOT_ENTITLED", "only an agency of kind 'audit' reads the exchanged messages")
+    return await asyncio.to_thread(_message_page, errand.node, query)
 
 
 STEPS: Final[tuple[Bound, ...]] = (
-    on(registers.REGISTER_VEHICLES, keeping.register_vehicles),
-    on(registers.GET_VEHICLE, keeping.get_vehicle),
-    on(registers.REGISTER_ENTERPRISES, keeping.register_enterprises),
-    on(registers.GET_ENTERPRISE, keeping.get_enterprise),
+    on(permits.REGISTER_PERMIT, steps.register),
+    on(permits.ENDORSE_PERMIT, steps.endorse),
+    on(permits.SUSPEND_PERMIT, steps.suspend),
+    on(permits.RESTORE_PERMIT, steps.restore),
+    on(permits.REVOKE_PERMIT, steps.revoke),
+    on(permits.RECOGNISE_PERMIT, recognition.recognise),
+    on(permits.GET_PERMIT, steps.show),
+    on(permits.LIST_PERMITS, steps.list_permits),
+    on(permits.IMPORT_PERMITS, imports.import_permits),
+    on(registers.REGISTER_VEHICLES, own_registers.register_vehicles),
+    on(registers.GET_VEHICLE, own_registers.get_vehicle),
+    on(registers.REGISTER_ENTERPRISES, own_registers.register_enterprises),
+    on(registers.GET_ENTERPRISE, own_registers.get_enterprise),
+    on(lookups.OPEN_CASE, cases.begin_case),
+    on(lookups.CLOSE_CASE, cases.end_case),
+    on(lookups.SEARCH, search.search),
+    on(lookups.FETCH, fetch.fetch),
+    on(lookups.LIST_LOOKUPS, history.list_lookups),
+    on(lookups.READ_LOOKUP, reading.read_lookup),
+    on(lookups.TRACE_READING, reading.trace_reading),
+    on(intake.LIST_INTAKE, inbox.list_intake),
+    on(intake.RELEASE_INTAKE, intake_desk.release),
+    on(intake.REFUSE_INTAKE, intake_desk.refuse),
+    on(intake.SEND_REMINDER, second.remind),
+    on(oversight.COUNTERSIGN_CASE, leader_desk.countersign),
+    on(oversight.LIST_NOTICES, leader_desk.list_notices),
+    on(oversight.REVIEW_BREAK_GLASS, leader_desk.review_break_glass),
+    on(oversight.LIST_FLAGS, leader_desk.list_flags),
+    on(oversight.GET_DAILY_DIGEST, leader_desk.get_digest),
+    on(oversight.LIST_SAMPLE, leader_desk.list_sample),
+    on(oversight.RECORD_REVIEW, leader_desk.record_review),
+    on(oversight.LIST_READINGS, leader_desk.list_readings),
+    streaming(oversight.WATCH_NOTICES, leader_desk.watch_notices),
+    on(reports.GET_REPORT, report.report),
+    on(corrections.FILE_CORRECTION, filing.file_correction),
+    on(corrections.LIST_CORRECTIONS, listing.list_lines),
+    on(corrections.GRANT_CORRECTION, granting.grant),
+    on(corrections.DENY_CORRECTION, correction_desk.deny),
+    on(corrections.EXTEND_CORRECTION, correction_desk.extend),
+    on(erasure.ORDER_ERASURE, orders.order_erasure),
+    on(erasure.LIST_SENT, orders.list_sent),
+    on(erasure.LIST_ERASURES, orders.list_erasures),
+    on(erasure.RUN_RETENTION, _run_retention),
+    on(audit.LIST_MESSAGES, _list_messages),
 )
+"""Every step that this province's own agencies may ask for."""
+
+
+def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> tuple[Binding, ...]:
+    """What this province's own agencies may call."""
+
+    async def get_status(caller: Caller, act: Act | None, nothing: Nothing) -> NodeStatus:
+        del act, nothing
+        node.trust.in_force.agency(caller.agency)
+        return await asyncio.to_thread(node_status, node, delivery, cosigning)
+
+    return (*(step(node) for step in STEPS), bind(node_rpcs.GET_STATUS, get_status), _agreement(node, home))
+
+
+def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
+    """What the other provinces may call."""
+
+    async def submit(caller: Caller, act: Act | None, submissions: tuple[Submission, ...]) -> tuple[Answer, ...]:
+        del act
+        return tuple(await asyncio.gather(*(_answer(node, submission, caller.node) for submission in submissions)))
+
+    async def digest_range(caller: Caller, act: Act | None, question: RangeQuestion) -> PairDigest:
+        del act
+        if caller.node not in (question.pair.sender, question.pair.recipient):
+            raise UntrustedError("PAIR_DENIED", f"{caller.node} is not one of {question.pair}")
+        return await asyncio.to_thread(_digest_range, node, question)
+
+    return (bind(peer.SUBMIT, submit), bind(peer.DIGEST_RANGE, digest_range), _agreement(node, home))
+
+
+def _agreement(node: Node, home: Path) -> Binding:
+    async def fetch_agreement(caller: Caller, act: Act | None, known_version: int) -> AgreementFiles:
+        del caller, act
+        return await _fetch_agreement(node, home, known_version)
+
+    return bind(node_rpcs.FETCH_AGREEMENT, fetch_agreement)
+
+
+def read_functions(node: Node, *, witness: Witness, cosigning: Cosigning) -> ReadFunctions:
+    """What anybody may read: the log, our duty as a witness, our health. No personal data."""
+
+    async def checkpoint() -> bytes:
+        return cosigning.checkpoint()
+
+    async def tile(wanted: Tile) -> bytes:
+        if wanted.level == ENTRIES:
+            return await asyncio.to_thread(load_entry_bundle, node.database, wanted.index, wanted.width)
+        return await asyncio.to_thread(load_tile, node.database, wanted.level, wanted.index, width=wanted.width)
+
+    async def add_checkpoint(body: bytes) -> WitnessAnswer:
+        return await asyncio.to_thread(witness.add_checkpoint, body)
+
+    async def cosigned(origin_hash: str) -> bytes:
+        note = await asyncio.to_thread(witness.last_cosigned, origin_hash)
+        if note is None:
+            raise NotFoundError("NEVER_COSIGNED", "this witness has cosigned no checkpoint of that log")
+        return note
+
+    async def health() -> str | None:
+        failure = node.sequencer.failure
+        return f"the log stopped: {failure}" if failure is not None else None
+
+    return ReadFunctions(
+        checkpoint=checkpoint, tile=tile, add_checkpoint=add_checkpoint, cosigned=cosigned, health=health
+    )
+
+
+async def _answer(node: Node, submission: Submission, caller: NodeName) -> Answer:
+    try:
+        return await receive(node, submission, peer=caller)
+    except BridgeheadError as error:
+        return error
+    except Exception:  # noqa: BLE001 - one message that breaks us must not take the others of the call with it
+        _log.exception("message.failed", peer=caller)
+        return UnavailableError("RECEIVE_FAILED", "this node could not judge the message; its operator is told")
+
+
+async def _fetch_agreement(node: Node, home: Path, known_version: int) -> AgreementFiles:
+    files = await asyncio.to_thread(read_agreement_files, home)
+    if known_version and known_version == node.trust.in_force.agreement.version:
+        return AgreementFiles(
+            roots=files.roots, timestamp=files.timestamp, snapshot=files.snapshot, targets=b"", files={}
+        )
+    return files
+
+
+def _message_page(node: Node, query: MessageQuery) -> MessagePage:
+    sent = query.direction == "sent"
+    pair = Pair(node.name, query.peer) if sent else Pair(query.peer, node.name)
+    found = list_messages(
+        node.database, query.direction.value, pair=pair, after_seq=query.after_seq, limit=query.page_size
+    )
+    messages = tuple(
+        LoggedMessage(
+            seq=message.seq,
+            envelope=message.envelope,
+            log_index=message.leaf_index,
+            receipt=_receipt_of(node, message) if sent else None,
+        )
+        for message in found
+    )
+    return MessagePage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
+
+
+def _receipt_of(node: Node, message: StoredMessage) -> Receipt | None:
+    row = find_outbox(node.database, message.id)
+    if row is None or row.receipt_leaf is None or row.receipt_proof is None:
+        return None
+    return Receipt(leaf=row.receipt_leaf, proof=row.receipt_proof)
+
+
+def _digest_range(node: Node, question: RangeQuestion) -> PairDigest:
+    """RFC 6962 root over u64 number, commitment, verdict byte (reference section 16)."""
+    pair, from_seq = question.pair, question.from_seq
+    direction: Literal["sent", "received"] = "sent" if pair.sender == node.name else "received"
+    last = min(question.to_seq, from_seq + MAX_RANGE - 1)
+    found = list_messages(node.database, direction, pair=pair, after_seq=from_seq - 1, limit=last - from_seq + 1)
+    leaves = [hash_leaf(_digest_entry(message)) for message in found if message.seq <= last]
+    highest = pair_state(node.database, direction, pair).highest
+    return PairDigest(count=len(leaves), root=merkle_root(leaves), highest=highest)
+
+
+def _digest_entry(message: StoredMessage) -> bytes:
+    body = decode_statement(parse_envelope(message.envelope).payload).body
+    commitment = bytes.fromhex(body.commitment) if body else bytes(32)
+    return message.seq.to_bytes(8) + commitment + (b"\x01" if message.verdict == Verdict.ALLOWED else b"\x00")

@@ -21,7 +21,6 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.signing import MessageKeys
 from federation.node.exchange.trust import Trust
 from federation.node.exchange.waiters import Waiters
-from federation.node.faces import agency_services, peer_services, read_functions
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
@@ -33,6 +32,7 @@ from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, KnownHeads, Witness
 from federation.node.lookups.intake.clock import keep_clocks
 from federation.node.node import Node
+from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.retention.ended import keep_retention
 from federation.node.retention.rules import rules_of, verify_kept
 from federation.node.upkeep import keep_agreement
@@ -45,7 +45,7 @@ from federation.wire.identity import Gate
 from federation.wire.read_client import CheckpointPoster, ReadClient
 from federation.wire.read_http import RunningHttp, read_app, serve_http
 from federation.wire.rpc import Side
-from federation.wire.server import Listener, RunningServer, start_agency_server, start_peer_server
+from federation.wire.server import Listener, RunningServer, start_server
 from federation.wire.values import TlsFiles
 
 _log = structlog.get_logger()
@@ -232,14 +232,14 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
         stack.push_async_callback(parts.delivery.close)
         servers: list[RunningServer] = []
         stack.push_async_callback(_stop_servers, servers, settings.drain_seconds)
-        peer_server = await start_peer_server(
-            peer_services(node, home),
+        peer_server = await start_server(
+            peer_bindings(node, home),
             gate=_peer_gate(node),
             listener=_listener(settings, settings.peer_port, peer_files, roots=lambda: _peer_roots(node)),
         )
         servers.append(peer_server)
-        agency_server = await start_agency_server(
-            agency_services(node, home, delivery=parts.delivery, cosigning=parts.cosigning),
+        agency_server = await start_server(
+            agency_bindings(node, home, delivery=parts.delivery, cosigning=parts.cosigning),
             gate=_agency_gate(node, home, authority),
             listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
         )

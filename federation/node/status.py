@@ -10,7 +10,7 @@ from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
 from federation.store.outbox import count_pending
 from federation.store.witness_state import list_contradictions
-from federation.wire.values import NodeStatus, PeerState
+from federation.wire.agency.node import NodeStatus, PeerState
 
 SOFTWARE_VERSION = "0.1.0"
 
@@ -32,7 +32,7 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
         agreement_version=agreement.version,
         agreement_digest=agreement.digest,
         agreement_freshness=state.value,
-        agreement_expire_time=min(agreement.expires_time, agreement.fresh_until_time),
+        agreement_expires=min(agreement.expires_time, agreement.fresh_until_time),
         tree_size=node.sequencer.head.size,
         checkpoint=node.sequencer.head.note,
         peers=peers,

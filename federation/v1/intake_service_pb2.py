@@ -29,7 +29,7 @@ from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/intake_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\"federation/v1/lookup_service.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x11ListIntakeRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\r\n\x05\x65nded\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\x86\x01\n\x12ListIntakeResponse\x12(\n\x05lines\x18\x01 \x03(\x0b\x32\x19.federation.v1.IntakeLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\tread_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xfd\x03\n\nIntakeLine\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.federation.v1.IntakeStatus\x12\x0c\n\x04step\x18\x03 \x01(\t\x12\r\n\x05\x61sker\x18\x04 \x01(\t\x12\x0f\n\x07officer\x18\x05 \x01(\t\x12\x0f\n\x07\x63\x61se_id\x18\x06 \x01(\t\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\'\n\x07urgency\x18\x08 \x01(\x0e\x32\x16.federation.v1.Urgency\x12\x0e\n\x06person\x18\t \x01(\t\x12\x0e\n\x06\x66ields\x18\n \x03(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x0bsecond_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x36\n\rescalate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x13\n\x0b\x61nswered_by\x18\x0f \x01(\t\x12\x11\n\tcame_late\x18\x10 \x01(\x08\x42\x0e\n\x0c_second_timeB\x10\n\x0e_escalate_time\"\xe7\x01\n\x14ReleaseIntakeRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12*\n\nrequest_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\x12\x36\n\x06\x66ields\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10 \x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x34\n\tsignature\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$H\x00\x88\x01\x01\x42\x0c\n\n_signature\"\xbd\x01\n\x15ReleaseIntakeResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32\x1b.federation.v1.IntakeStatusH\x00\x88\x01\x01\x12\x10\n\x03hit\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x0e\n\x06\x66ields\x18\x05 \x03(\tB\t\n\x07_statusB\x06\n\x04_hit\"\x83\x02\n\x13RefuseIntakeRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12*\n\nrequest_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\x12\x38\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.federation.v1.RefusalReasonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05words\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x34\n\tsignature\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$H\x00\x88\x01\x01\x42\x0c\n\n_signature\"\x92\x01\n\x14RefuseIntakeResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32\x1b.federation.v1.IntakeStatusH\x00\x88\x01\x01\x42\t\n\x07_status\"g\n\x11SendSecondRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12)\n\tlookup_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\"A\n\x12SendSecondResponse\x12+\n\x07seconds\x18\x01 \x03(\x0b\x32\x1a.federation.v1.SecondAsked\"\x88\x01\n\x0bSecondAsked\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12/\n\x0bsecond_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x9a\x01\n\x0cIntakeStatus\x12\x1d\n\x19INTAKE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15INTAKE_STATUS_WAITING\x10\x01\x12\x1a\n\x16INTAKE_STATUS_ANSWERED\x10\x02\x12\x19\n\x15INTAKE_STATUS_REFUSED\x10\x03\x12\x19\n\x15INTAKE_STATUS_EXPIRED\x10\x04*\xaa\x01\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cREFUSAL_REASON_NOT_COMPETENT\x10\x01\x12\x1f\n\x1bREFUSAL_REASON_CASE_UNCLEAR\x10\x02\x12\x1c\n\x18REFUSAL_REASON_TOO_BROAD\x10\x03\x12\x18\n\x14REFUSAL_REASON_OTHER\x10\x04\x32\xea\x02\n\rIntakeService\x12Q\n\nListIntake\x12 .federation.v1.ListIntakeRequest\x1a!.federation.v1.ListIntakeResponse\x12Z\n\rReleaseIntake\x12#.federation.v1.ReleaseIntakeRequest\x1a$.federation.v1.ReleaseIntakeResponse\x12W\n\x0cRefuseIntake\x12\".federation.v1.RefuseIntakeRequest\x1a#.federation.v1.RefuseIntakeResponse\x12Q\n\nSendSecond\x12 .federation.v1.SendSecondRequest\x1a!.federation.v1.SendSecondResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"federation/v1/intake_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\"federation/v1/lookup_service.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x11ListIntakeRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\r\n\x05\x65nded\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\x86\x01\n\x12ListIntakeResponse\x12(\n\x05lines\x18\x01 \x03(\x0b\x32\x19.federation.v1.IntakeLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\tread_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe6\x03\n\nIntakeLine\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.federation.v1.IntakeStatus\x12\x0c\n\x04step\x18\x03 \x01(\t\x12\r\n\x05\x61sker\x18\x04 \x01(\t\x12\x0f\n\x07officer\x18\x05 \x01(\t\x12\x0f\n\x07\x63\x61se_id\x18\x06 \x01(\t\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\'\n\x07urgency\x18\x08 \x01(\x0e\x32\x16.federation.v1.Urgency\x12\x0e\n\x06person\x18\t \x01(\t\x12\x0e\n\x06\x66ields\x18\n \x03(\t\x12+\n\x07\x63reated\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x64ue\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x08reminded\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x32\n\tescalated\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x13\n\x0b\x61nswered_by\x18\x0f \x01(\t\x12\x11\n\tcame_late\x18\x10 \x01(\x08\x42\x0b\n\t_remindedB\x0c\n\n_escalated\"\xe7\x01\n\x14ReleaseIntakeRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12*\n\nrequest_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\x12\x36\n\x06\x66ields\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10 \x18\x01\"\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,62}$\x12\x34\n\tsignature\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$H\x00\x88\x01\x01\x42\x0c\n\n_signature\"\xbd\x01\n\x15ReleaseIntakeResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32\x1b.federation.v1.IntakeStatusH\x00\x88\x01\x01\x12\x10\n\x03hit\x18\x04 \x01(\x08H\x01\x88\x01\x01\x12\x0e\n\x06\x66ields\x18\x05 \x03(\tB\t\n\x07_statusB\x06\n\x04_hit\"\x83\x02\n\x13RefuseIntakeRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12*\n\nrequest_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\x12\x38\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.federation.v1.RefusalReasonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x05words\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x34\n\tsignature\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$H\x00\x88\x01\x01\x42\x0c\n\n_signature\"\x92\x01\n\x14RefuseIntakeResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32\x1b.federation.v1.IntakeStatusH\x00\x88\x01\x01\x42\t\n\x07_status\"i\n\x13SendReminderRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12)\n\tlookup_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\"B\n\x14SendReminderResponse\x12*\n\treminders\x18\x01 \x03(\x0b\x32\x17.federation.v1.Reminder\"y\n\x08Reminder\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x64ue\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x9a\x01\n\x0cIntakeStatus\x12\x1d\n\x19INTAKE_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15INTAKE_STATUS_WAITING\x10\x01\x12\x1a\n\x16INTAKE_STATUS_ANSWERED\x10\x02\x12\x19\n\x15INTAKE_STATUS_REFUSED\x10\x03\x12\x19\n\x15INTAKE_STATUS_EXPIRED\x10\x04*\xaa\x01\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cREFUSAL_REASON_NOT_COMPETENT\x10\x01\x12\x1f\n\x1bREFUSAL_REASON_CASE_UNCLEAR\x10\x02\x12\x1c\n\x18REFUSAL_REASON_TOO_BROAD\x10\x03\x12\x18\n\x14REFUSAL_REASON_OTHER\x10\x04\x32\xf0\x02\n\rIntakeService\x12Q\n\nListIntake\x12 .federation.v1.ListIntakeRequest\x1a!.federation.v1.ListIntakeResponse\x12Z\n\rReleaseIntake\x12#.federation.v1.ReleaseIntakeRequest\x1a$.federation.v1.ReleaseIntakeResponse\x12W\n\x0cRefuseIntake\x12\".federation.v1.RefuseIntakeRequest\x1a#.federation.v1.RefuseIntakeResponse\x12W\n\x0cSendReminder\x12\".federation.v1.SendReminderRequest\x1a#.federation.v1.SendReminderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,34 +60,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFUSEINTAKEREQUEST'].fields_by_name['words']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
   _globals['_REFUSEINTAKEREQUEST'].fields_by_name['signature']._loaded_options = None
   _globals['_REFUSEINTAKEREQUEST'].fields_by_name['signature']._serialized_options = b'\272H\031r\0272\025^[0-9A-Za-z+/]{86}==$'
-  _globals['_SENDSECONDREQUEST'].fields_by_name['act']._loaded_options = None
-  _globals['_SENDSECONDREQUEST'].fields_by_name['act']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_SENDSECONDREQUEST'].fields_by_name['lookup_id']._loaded_options = None
-  _globals['_SENDSECONDREQUEST'].fields_by_name['lookup_id']._serialized_options = b'\272H\023r\0212\017^[0-9a-f-]{36}$'
-  _globals['_INTAKESTATUS']._serialized_start=2138
-  _globals['_INTAKESTATUS']._serialized_end=2292
-  _globals['_REFUSALREASON']._serialized_start=2295
-  _globals['_REFUSALREASON']._serialized_end=2465
+  _globals['_SENDREMINDERREQUEST'].fields_by_name['act']._loaded_options = None
+  _globals['_SENDREMINDERREQUEST'].fields_by_name['act']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_SENDREMINDERREQUEST'].fields_by_name['lookup_id']._loaded_options = None
+  _globals['_SENDREMINDERREQUEST'].fields_by_name['lookup_id']._serialized_options = b'\272H\023r\0212\017^[0-9a-f-]{36}$'
+  _globals['_INTAKESTATUS']._serialized_start=2102
+  _globals['_INTAKESTATUS']._serialized_end=2256
+  _globals['_REFUSALREASON']._serialized_start=2259
+  _globals['_REFUSALREASON']._serialized_end=2429
   _globals['_LISTINTAKEREQUEST']._serialized_start=205
   _globals['_LISTINTAKEREQUEST']._serialized_end=338
   _globals['_LISTINTAKERESPONSE']._serialized_start=341
   _globals['_LISTINTAKERESPONSE']._serialized_end=475
   _globals['_INTAKELINE']._serialized_start=478
-  _globals['_INTAKELINE']._serialized_end=987
-  _globals['_RELEASEINTAKEREQUEST']._serialized_start=990
-  _globals['_RELEASEINTAKEREQUEST']._serialized_end=1221
-  _globals['_RELEASEINTAKERESPONSE']._serialized_start=1224
-  _globals['_RELEASEINTAKERESPONSE']._serialized_end=1413
-  _globals['_REFUSEINTAKEREQUEST']._serialized_start=1416
-  _globals['_REFUSEINTAKEREQUEST']._serialized_end=1675
-  _globals['_REFUSEINTAKERESPONSE']._serialized_start=1678
-  _globals['_REFUSEINTAKERESPONSE']._serialized_end=1824
-  _globals['_SENDSECONDREQUEST']._serialized_start=1826
-  _globals['_SENDSECONDREQUEST']._serialized_end=1929
-  _globals['_SENDSECONDRESPONSE']._serialized_start=1931
-  _globals['_SENDSECONDRESPONSE']._serialized_end=1996
-  _globals['_SECONDASKED']._serialized_start=1999
-  _globals['_SECONDASKED']._serialized_end=2135
-  _globals['_INTAKESERVICE']._serialized_start=2468
-  _globals['_INTAKESERVICE']._serialized_end=2830
+  _globals['_INTAKELINE']._serialized_end=964
+  _globals['_RELEASEINTAKEREQUEST']._serialized_start=967
+  _globals['_RELEASEINTAKEREQUEST']._serialized_end=1198
+  _globals['_RELEASEINTAKERESPONSE']._serialized_start=1201
+  _globals['_RELEASEINTAKERESPONSE']._serialized_end=1390
+  _globals['_REFUSEINTAKEREQUEST']._serialized_start=1393
+  _globals['_REFUSEINTAKEREQUEST']._serialized_end=1652
+  _globals['_REFUSEINTAKERESPONSE']._serialized_start=1655
+  _globals['_REFUSEINTAKERESPONSE']._serialized_end=1801
+  _globals['_SENDREMINDERREQUEST']._serialized_start=1803
+  _globals['_SENDREMINDERREQUEST']._serialized_end=1908
+  _globals['_SENDREMINDERRESPONSE']._serialized_start=1910
+  _globals['_SENDREMINDERRESPONSE']._serialized_end=1976
+  _globals['_REMINDER']._serialized_start=1978
+  _globals['_REMINDER']._serialized_end=2099
+  _globals['_INTAKESERVICE']._serialized_start=2432
+  _globals['_INTAKESERVICE']._serialized_end=2800
 # @@protoc_insertion_point(module_scope)

@@ -29,7 +29,7 @@ from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#federation/v1/subject_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\"federation/v1/lookup_service.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x01\n\x10GetReportRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x30\n\x0e\x63itizen_number\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[0-9]{17}[0-9X]$\x12\x18\n\x10identity_checked\x18\x03 \x01(\x08\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xfd\x01\n\x11GetReportResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12(\n\x05lines\x18\x02 \x03(\x0b\x32\x19.federation.v1.ReportLine\x12\x16\n\x0ewithheld_count\x18\x03 \x01(\x05\x12\x1c\n\x0fnext_shown_date\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x30\n\tprovinces\x18\x05 \x03(\x0b\x32\x1d.federation.v1.ProvinceReport\x12\x17\n\x0fnext_page_token\x18\x06 \x01(\tB\x12\n\x10_next_shown_date\"\xe0\x01\n\nReportLine\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08given_by\x18\x02 \x01(\t\x12\r\n\x05\x61sker\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x12\n\npurpose_zh\x18\x05 \x01(\t\x12\x12\n\npurpose_en\x18\x06 \x01(\t\x12\x10\n\x08\x66unction\x18\x07 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x08 \x01(\t\x12\x0c\n\x04step\x18\t \x01(\t\x12\x0f\n\x07refused\x18\n \x01(\x08\x12\x0e\n\x06\x66ields\x18\x0b \x03(\t\"z\n\x0eProvinceReport\x12\x0c\n\x04node\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.federation.v1.LookupOutcome\x12\x16\n\x0ewithheld_count\x18\x03 \x01(\x05\x12\x13\n\x0bolder_count\x18\x04 \x01(\x05\x32`\n\x0eSubjectService\x12N\n\tGetReport\x12\x1f.federation.v1.GetReportRequest\x1a .federation.v1.GetReportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#federation/v1/subject_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\"federation/v1/lookup_service.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x01\n\x10GetReportRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x30\n\x0e\x63itizen_number\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[0-9]{17}[0-9X]$\x12\x18\n\x10identity_checked\x18\x03 \x01(\x08\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\xf3\x01\n\x11GetReportResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12(\n\x05lines\x18\x02 \x03(\x0b\x32\x19.federation.v1.ReportLine\x12\x16\n\x0ewithheld_count\x18\x03 \x01(\x05\x12\x17\n\nnext_shown\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x30\n\tprovinces\x18\x05 \x03(\x0b\x32\x1d.federation.v1.ProvinceReport\x12\x17\n\x0fnext_page_token\x18\x06 \x01(\tB\r\n\x0b_next_shown\"\x87\x02\n\nReportLine\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08given_by\x18\x02 \x01(\t\x12\r\n\x05\x61sker\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x12\n\npurpose_zh\x18\x05 \x01(\t\x12\x12\n\npurpose_en\x18\x06 \x01(\t\x12\x10\n\x08\x66unction\x18\x07 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x08 \x01(\t\x12\x0c\n\x04step\x18\t \x01(\t\x12\x0e\n\x06\x66ields\x18\x0b \x03(\t\x12\'\n\x07verdict\x18\x0c \x01(\x0e\x32\x16.federation.v1.VerdictJ\x04\x08\n\x10\x0bR\x07refused\"z\n\x0eProvinceReport\x12\x0c\n\x04node\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.federation.v1.LookupOutcome\x12\x16\n\x0ewithheld_count\x18\x03 \x01(\x05\x12\x13\n\x0bolder_count\x18\x04 \x01(\x05\x32`\n\x0eSubjectService\x12N\n\tGetReport\x12\x1f.federation.v1.GetReportRequest\x1a .federation.v1.GetReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,11 +47,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREPORTREQUEST']._serialized_start=206
   _globals['_GETREPORTREQUEST']._serialized_end=399
   _globals['_GETREPORTRESPONSE']._serialized_start=402
-  _globals['_GETREPORTRESPONSE']._serialized_end=655
-  _globals['_REPORTLINE']._serialized_start=658
-  _globals['_REPORTLINE']._serialized_end=882
-  _globals['_PROVINCEREPORT']._serialized_start=884
-  _globals['_PROVINCEREPORT']._serialized_end=1006
-  _globals['_SUBJECTSERVICE']._serialized_start=1008
-  _globals['_SUBJECTSERVICE']._serialized_end=1104
+  _globals['_GETREPORTRESPONSE']._serialized_end=645
+  _globals['_REPORTLINE']._serialized_start=648
+  _globals['_REPORTLINE']._serialized_end=911
+  _globals['_PROVINCEREPORT']._serialized_start=913
+  _globals['_PROVINCEREPORT']._serialized_end=1035
+  _globals['_SUBJECTSERVICE']._serialized_start=1037
+  _globals['_SUBJECTSERVICE']._serialized_end=1133
 # @@protoc_insertion_point(module_scope)

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from federation.wire.identity import Caller, calling
 from federation.wire.rpc import A, Q, Rpc
-from federation.wire.services.shape import verify_shape
+from federation.wire.shape import verify_shape
 from federation.wire.values import Act
 
 

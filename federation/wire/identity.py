@@ -21,7 +21,6 @@ from cryptography.exceptions import InvalidSignature
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
-from federation.wire.methods import Method
 from federation.wire.rpc import Rpc, Side
 
 
@@ -83,36 +82,6 @@ def calling() -> Caller:
     return caller
 
 
-def calling_node() -> NodeName:
-    """The peer that calls.
-
-    Raises:
-        UntrustedError: CALLER_SIDE outside of an admitted call on the peer side.
-    """
-    caller = _calling.get(None)
-    if caller is None or isinstance(caller.identity, AgencyId):
-        raise UntrustedError("CALLER_SIDE", "expected a call by another province's node")
-    return caller.identity
-
-
-def calling_agency() -> AgencyId:
-    """The agency that calls.
-
-    Raises:
-        UntrustedError: CALLER_SIDE outside of an admitted call on the agency side.
-    """
-    caller = _calling.get(None)
-    if caller is None or not isinstance(caller.identity, AgencyId):
-        raise UntrustedError("CALLER_SIDE", "expected a call by an agency of this province")
-    return caller.identity
-
-
-def calling_desk() -> str:
-    """The serial of the calling certificate, which tells an agency's desks apart; empty outside of a call."""
-    caller = _calling.get(None)
-    return caller.serial if caller is not None else ""
-
-
 def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Caller:
     """Verifies the certificate of the connection against the agreement as it is now.
 
@@ -137,18 +106,18 @@ def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Ca
     return caller
 
 
-def verify_method(caller: Caller, method: Method | Rpc[Any, Any] | None, side: Side) -> Method | Rpc[Any, Any]:
-    """Verifies that this caller may call this RPC here; an RPC without a row is for nobody.
+def verify_method(caller: Caller, rpc: Rpc[Any, Any] | None, side: Side) -> Rpc[Any, Any]:
+    """Verifies that this caller may call this RPC here; what is not offered is for nobody.
 
     Raises:
         UntrustedError: METHOD_DENIED.
     """
-    if method is None or side not in method.sides:
+    if rpc is None or side not in rpc.sides:
         raise UntrustedError("METHOD_DENIED", f"not offered on the {side} side")
-    if method.kinds is not None and isinstance(caller.identity, AgencyId) and caller.identity.kind not in method.kinds:
-        allowed = ", ".join(sorted(method.kinds))
+    if rpc.kinds is not None and isinstance(caller.identity, AgencyId) and caller.identity.kind not in rpc.kinds:
+        allowed = ", ".join(sorted(rpc.kinds))
         raise UntrustedError("METHOD_DENIED", f"expected an agency of the kind {allowed}, got {caller.identity.kind}")
-    return method
+    return rpc
 
 
 def _verify_side(caller: Caller, gate: Gate) -> None:

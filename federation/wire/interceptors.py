@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -23,9 +23,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.protocol.errors import BridgeheadError, CorruptError, StaleError, UnavailableError
 from federation.wire.identity import Gate, enter_call, verify_caller, verify_method
-from federation.wire.methods import METHODS, Method
-from federation.wire.rpc import Rpc
+from federation.wire.rpc import BOTH, Rpc
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
+from federation.wire.values import Nothing
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 """The process's own metrics; `read_http` serves them."""
@@ -39,11 +39,22 @@ _Response = TypeVar("_Response")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
+_REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+_HEALTH = "/grpc.health.v1.Health/"
+_GRPC: Mapping[str, Rpc[Any, Any]] = {
+    _HEALTH + "Check": Rpc(name=_HEALTH + "Check", question=Nothing, answer=Nothing, sides=BOTH, floor_seconds=0.01),
+    _HEALTH + "Watch": Rpc(name=_HEALTH + "Watch", question=Nothing, answer=Nothing, sides=BOTH, floor_seconds=None),
+    _REFLECTION: Rpc(name=_REFLECTION, question=Nothing, answer=Nothing, sides=BOTH, floor_seconds=None),
+}
+"""What gRPC's own services answer; only who may call them and for how long is read of these lines."""
+
+
 @dataclass(slots=True)
 class _Call:
     """What the one log line of a call says."""
 
     method: str
+    rpc: Rpc[Any, Any] | None
     gate: Gate
     started: float
     caller: str = ""
@@ -72,9 +83,10 @@ class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in i
 class Gatekeeper(grpc.aio.ServerInterceptor):
     """Wraps every handler of one port: admits the caller, translates errors, counts and logs."""
 
-    def __init__(self, gate: Gate) -> None:
-        """Keeps what the port checks callers against; each RPC's handler is wrapped once."""
+    def __init__(self, gate: Gate, offered: Mapping[str, Rpc[Any, Any]]) -> None:
+        """Keeps what the port checks callers against, and its RPCs by path; each one's handler is wrapped once."""
         self._gate = gate
+        self._offered = {**offered, **_GRPC}
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -101,7 +113,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     def _unary(self, name: str, inner: Callable[..., Awaitable[object]]) -> Callable[..., object]:
         async def checked(request: object, context: _Context) -> object:
-            call = _Call(name, self._gate, perf_counter())
+            call = _Call(name, self._offered.get(name), self._gate, perf_counter())
             try:
                 _admit(call, context)
                 return await inner(request, context)
@@ -115,7 +127,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     def _stream(self, name: str, inner: Callable[..., AsyncIterator[object]]) -> Callable[..., object]:
         async def checked(request: object, context: _Context) -> AsyncIterator[object]:
-            call = _Call(name, self._gate, perf_counter())
+            call = _Call(name, self._offered.get(name), self._gate, perf_counter())
             try:
                 _admit(call, context)
                 async for response in inner(request, context):
@@ -133,15 +145,14 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 def _admit(call: _Call, context: _Context) -> None:
     caller = verify_caller(context.auth_context(), call.gate)
     call.caller = str(caller.identity)
-    method = verify_method(caller, METHODS.get(call.method), call.gate.side)
-    _verify_deadline(call, method, context)
+    _verify_deadline(call, verify_method(caller, call.rpc, call.gate.side), context)
     enter_call(caller)
 
 
-def _verify_deadline(call: _Call, method: Method | Rpc[Any, Any], context: _Context) -> None:
+def _verify_deadline(call: _Call, rpc: Rpc[Any, Any], context: _Context) -> None:
     left = context.time_remaining()
     call.deadline_left_seconds = left
-    floor = method.floor_seconds
+    floor = rpc.floor_seconds
     if floor is None:
         return
     if left is None:

@@ -98,6 +98,7 @@ MESSAGES: Final[dict[object, Codec]] = {BridgeheadError: Codec(_failure, _error)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Declared:
     flat: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unsent: frozenset[str] = frozenset()
 
 
@@ -105,14 +106,18 @@ _DECLARED: Final[dict[type, _Declared]] = {}
 
 
 def declare(
-    cls: type, *, flat: Mapping[str, Mapping[str, str]] | None = None, unsent: frozenset[str] = frozenset()
+    cls: type,
+    *,
+    flat: Mapping[str, Mapping[str, str]] | None = None,
+    names: Mapping[str, str] | None = None,
+    unsent: frozenset[str] = frozenset(),
 ) -> None:
     """Says what of a class has no field of its name in the message.
 
-    `flat`: fields whose own fields lie in the message itself, each with the names that differ there. `unsent`: fields
-    with a default that stay at home.
+    `flat`: fields whose own fields lie in the message itself, each with the names that differ there. `names`: what
+    fields are called in the message where that differs. `unsent`: fields with a default that stay at home.
     """
-    _DECLARED[cls] = _Declared(flat=flat or {}, unsent=unsent)
+    _DECLARED[cls] = _Declared(flat=flat or {}, names=names or {}, unsent=unsent)
 
 
 def to_pb(value: object, message: type[_M]) -> _M:
@@ -155,7 +160,7 @@ def _pair(shape: Any, message: Any) -> Codec:
     if typing.get_origin(shape) in (types.UnionType, typing.Union):
         return _choice(typing.get_args(shape), message)
     fields = [field for field in message.DESCRIPTOR.fields if field.name != ACT]
-    names = _hints(shape) if _is_record(shape) else None
+    names = _hints(shape).keys() - _DECLARED.get(shape, _Declared()).flat.keys() if _is_record(shape) else None
     if names is None or (len(fields) == 1 and fields[0].name not in names):
         if len(fields) != 1:
             raise TypeError(f"{shape} ~ {message.DESCRIPTOR.name}: expected a message with one field")
@@ -235,6 +240,7 @@ class _Members:
 def _members(cls: type, descriptor: Descriptor, names: Mapping[str, str]) -> tuple[_Members, set[str]]:
     """The fields of a class in a message, and which fields of the message they are."""
     declared = _DECLARED.get(cls, _Declared())
+    names = {**declared.names, **names}
     used: set[str] = set()
     own: list[_Member] = []
     flat: list[tuple[str, _Members]] = []

@@ -1,7 +1,7 @@
 # ruff: noqa: ANN401 - values of any class, messages of either make
 """One line an RPC: its name, question and answer, who may call it where, its shortest deadline, whose key signs it.
 
-The lines stand in `wire/agency/` and `wire/peer.py`; `wire/table.py` has them all. Both ports, both clients and the
+The lines stand in `agency/` and `peer`; `table` has them all. Both ports, both clients and the
 gate read them; an RPC that no port binds is offered to nobody.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from google.protobuf.message_factory import GetMessageClass
 
@@ -63,6 +63,16 @@ WRITES: Final = 0.1
 IMPORTS: Final = 0.5
 """Deadline floors in seconds: with less left the work would be thrown away."""
 
+
+DEFAULT_PAGE: Final = 100
+
+
+def page_size(most: int) -> Codec:
+    """The size of a page as it is asked for: none named is `DEFAULT_PAGE`, and never more than `most`."""
+    return Codec(None, lambda asked: min(asked or DEFAULT_PAGE, most))
+
+
+PageSize: TypeAlias = Annotated[int, page_size(1000)]
 
 declare(Ruling, unsent=frozenset({"errors", "by_desk"}))
 

@@ -14,38 +14,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from federation.protocol.errors import UnavailableError
-from federation.v1 import (
-    agreement_service_pb2_grpc,
-    audit_service_pb2_grpc,
-    correction_service_pb2_grpc,
-    erasure_service_pb2_grpc,
-    exchange_service_pb2_grpc,
-    intake_service_pb2_grpc,
-    lookup_service_pb2_grpc,
-    node_service_pb2_grpc,
-    oversight_service_pb2_grpc,
-    permit_service_pb2_grpc,
-    reading_service_pb2_grpc,
-    reconciliation_service_pb2_grpc,
-    subject_service_pb2_grpc,
-)
 from federation.wire.bindings import Binding, generic_handlers
 from federation.wire.identity import Gate
 from federation.wire.interceptors import Gatekeeper
-from federation.wire.lookups.corrections.service import CorrectionService
-from federation.wire.lookups.intake.service import IntakeService
-from federation.wire.lookups.oversight.service import OversightService
-from federation.wire.lookups.service import LookupService
-from federation.wire.lookups.subject import SubjectService
-from federation.wire.retention.erasure import ErasureService
-from federation.wire.retention.reading import ReadingService
 from federation.wire.rpc import MAX_MESSAGE_BYTES
-from federation.wire.services.agreement import AgreementService
-from federation.wire.services.audit import AuditService
-from federation.wire.services.exchange import ExchangeService
-from federation.wire.services.node import NodeService
-from federation.wire.services.permit import PermitService
-from federation.wire.services.reconciliation import ReconciliationService
 from federation.wire.tls import WatchedTls, server_credentials
 from federation.wire.values import TlsFiles
 
@@ -74,38 +46,11 @@ class Listener:
     reflection: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerServices:
-    """What the other provinces may call."""
-
-    exchange: ExchangeService
-    agreement: AgreementService
-    reconciliation: ReconciliationService
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgencyServices:
-    """What the node's own agencies may call."""
-
-    permits: PermitService
-    lookups: LookupService
-    oversight: OversightService
-    intake: IntakeService
-    subjects: SubjectService
-    corrections: CorrectionService
-    readings: ReadingService
-    erasures: ErasureService
-    node: NodeService
-    audit: AuditService
-    agreement: AgreementService
-    bindings: tuple[Binding, ...]
-
-
 class RunningServer:
     """A port at work."""
 
     def __init__(self, server: grpc.aio.Server, *, port: int, names: Sequence[str]) -> None:
-        """Keeps the server and the full names of its services; use `start_peer_server` or `start_agency_server`."""
+        """Keeps the server and the full names of its services; use `start_server`."""
         self.port = port
         self._server = server
         self._names = ("", *names)
@@ -129,61 +74,29 @@ class RunningServer:
         await self._server.stop(drain_seconds)
 
 
-async def start_peer_server(services: PeerServices, *, gate: Gate, listener: Listener) -> RunningServer:
-    """Opens the port for the other provinces.
+async def start_server(bindings: Sequence[Binding], *, gate: Gate, listener: Listener) -> RunningServer:
+    """Opens a port that offers these RPCs and no other.
 
     Raises:
         UnavailableError: PORT_TAKEN when nothing can listen there.
         NotFoundError, MalformedError: as `WatchedTls`.
     """
-    server = _server(gate)
-    exchange_service_pb2_grpc.add_ExchangeServiceServicer_to_server(services.exchange, server)
-    agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    reconciliation_service_pb2_grpc.add_ReconciliationServiceServicer_to_server(services.reconciliation, server)
-    return await _start(server, listener, names=("ExchangeService", "AgreementService", "ReconciliationService"))
-
-
-async def start_agency_server(services: AgencyServices, *, gate: Gate, listener: Listener) -> RunningServer:
-    """Opens the port for the node's own agencies.
-
-    Raises:
-        UnavailableError: PORT_TAKEN when nothing can listen there.
-        NotFoundError, MalformedError: as `WatchedTls`.
-    """
-    server = _server(gate)
-    permit_service_pb2_grpc.add_PermitServiceServicer_to_server(services.permits, server)
-    lookup_service_pb2_grpc.add_LookupServiceServicer_to_server(services.lookups, server)
-    oversight_service_pb2_grpc.add_OversightServiceServicer_to_server(services.oversight, server)
-    intake_service_pb2_grpc.add_IntakeServiceServicer_to_server(services.intake, server)
-    subject_service_pb2_grpc.add_SubjectServiceServicer_to_server(services.subjects, server)
-    correction_service_pb2_grpc.add_CorrectionServiceServicer_to_server(services.corrections, server)
-    reading_service_pb2_grpc.add_ReadingServiceServicer_to_server(services.readings, server)
-    erasure_service_pb2_grpc.add_ErasureServiceServicer_to_server(services.erasures, server)
-    node_service_pb2_grpc.add_NodeServiceServicer_to_server(services.node, server)
-    audit_service_pb2_grpc.add_AuditServiceServicer_to_server(services.audit, server)
-    agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(services.agreement, server)
-    server.add_generic_rpc_handlers(generic_handlers(services.bindings))
-    lookups = ("LookupService", "IntakeService", "OversightService", "ReadingService", "ErasureService")
-    names = ("PermitService", *lookups, "RegisterService", "NodeService", "AuditService", "AgreementService")
-    return await _start(server, listener, names=names)
-
-
-def _server(gate: Gate) -> grpc.aio.Server:
-    return grpc.aio.server(interceptors=(Gatekeeper(gate),), options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
-
-
-async def _start(server: grpc.aio.Server, listener: Listener, *, names: Sequence[str]) -> RunningServer:
-    full_names = [f"federation.v1.{name}" for name in names]
+    offered = {binding.rpc.path: binding.rpc for binding in bindings}
+    server = grpc.aio.server(
+        interceptors=(Gatekeeper(gate, offered),), options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
+    )
+    server.add_generic_rpc_handlers(generic_handlers(bindings))
+    names = sorted({binding.rpc.service for binding in bindings})
     if listener.reflection:
         # An extra, installed for demonstrations only.
         from grpc_reflection.v1alpha import reflection  # noqa: PLC0415
 
-        reflection.enable_server_reflection([*full_names, reflection.SERVICE_NAME, health.SERVICE_NAME], server)
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME, health.SERVICE_NAME], server)
     credentials = server_credentials(WatchedTls(listener.tls), listener.roots)
     try:
         port = server.add_secure_port(listener.address, credentials)
     except RuntimeError as error:
         raise UnavailableError("PORT_TAKEN", f"cannot listen on {listener.address}") from error
-    running = RunningServer(server, port=port, names=full_names)
+    running = RunningServer(server, port=port, names=names)
     await running.start()
     return running

@@ -30,7 +30,7 @@ from federation.protocol.tlog.note import KeyKind, Vkey, format_signature_lines,
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bundle, tile_exists
 from federation.protocol.trust import Agreement, Member, MessageKey
-from federation.wire.values import Direction, LoggedMessage, MessagePage, MessageQuery
+from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
 FEDERATION = "bridgehead.example"
 START = datetime(2126, 11, 23, 8, tzinfo=UTC)

@@ -17,7 +17,7 @@ from federation.protocol.ids import Pair
 from federation.protocol.receipt import Receipt
 from federation.protocol.statement import AgreementRef, Statement, encode_statement
 from federation.protocol.tlog.tiles import encode_bundle
-from federation.wire.values import LoggedMessage
+from federation.wire.agency.audit import LoggedMessage
 from tests.audit.provinces import JIANGXI, NOW, START, ZHEJIANG, Provinces, signer_of
 
 PAIR = Pair(ZHEJIANG, JIANGXI)

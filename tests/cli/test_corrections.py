@@ -11,7 +11,7 @@ import pytest
 from federation.cli.corrections import correction_lines, filing_code, masked, page_lines
 from federation.cli.show import object_of
 from federation.protocol.ids import NodeName
-from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
+from federation.wire.agency.corrections import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL
 from tests.wire.answers import ALLOWED, CORRECTION, CORRECTION_WAITING, REFUSED, URN
 
@@ -20,7 +20,7 @@ NEW_NAME = "徐谷语"
 
 def test_lines_say_what_until_when_and_by_which_clock():
     """What is overdue says so first; a clock that no lawyer has read says so, too."""
-    told = list(page_lines(CorrectionPage(decision=ALLOWED, lines=(CORRECTION,)), full=False))
+    told = list(page_lines(CorrectionPage(decision=ALLOWED, corrections=(CORRECTION,)), full=False))
 
     assert told[0] == f"{CORRECTION.correction_id}  办理中 open  ** 逾期 OVERDUE **  待本单位决定 to decide here"
     assert told[1] == "  更正 field: 姓名 holder_name -> 徐谷语"
@@ -65,9 +65,9 @@ def test_notices_say_what_is_outdated_here():
     ("outcome", "code"),
     [
         (CorrectionOutcome(decision=REFUSED), 1),
-        (CorrectionOutcome(decision=ALLOWED, line=replace(CORRECTION, standing=CorrectionStanding.REFUSED)), 1),
-        (CorrectionOutcome(decision=ALLOWED, line=CORRECTION_WAITING), 3),
-        (CorrectionOutcome(decision=ALLOWED, line=CORRECTION), 0),
+        (CorrectionOutcome(decision=ALLOWED, correction=replace(CORRECTION, standing=CorrectionStanding.REFUSED)), 1),
+        (CorrectionOutcome(decision=ALLOWED, correction=CORRECTION_WAITING), 3),
+        (CorrectionOutcome(decision=ALLOWED, correction=CORRECTION), 0),
     ],
 )
 def test_filing_code_tells_a_refusal_from_silence(outcome, code):
@@ -94,21 +94,21 @@ def file(nodes, permit, *more, agency=ACROSS_HALL, code=0, value=NEW_NAME):
 
 def test_correct_extend_grant_reaches_the_copy(nodes, permit):
     """Yushan files, Changshan extends and grants, and Yushan's police see the new name in their copy."""
-    filed = file(nodes, permit, "-o", "json").json["line"]
+    filed = file(nodes, permit, "-o", "json").json["correction"]
     assert (filed["standing"], filed["owner"], filed["value"]) == ("open", "zhejiang", NEW_NAME)
     assert "*" in filed["citizen_number"]
-    desk = nodes.ask(HALL, "subject", "corrections", "-o", "json").json["lines"]
+    desk = nodes.ask(HALL, "subject", "corrections", "-o", "json").json["corrections"]
     mine = next(line for line in desk if line["correction_id"] == filed["correction_id"])
     assert (mine["to_decide"], mine["deadline"]) == (True, filed["deadline"])
 
     extended = nodes.ask(HALL, "subject", "extend", filed["correction_id"], "--words", "等待户籍地答复", "-o", "json")
-    assert extended.json["line"]["deadline"]["extended_by"] == 10
+    assert extended.json["correction"]["deadline"]["extended_by"] == 10
     granted = nodes.ask(HALL, "subject", "grant", filed["correction_id"])
     assert "准予更正 granted" in granted.out
     nodes.delivered()
 
     (seen,) = nodes.ask(ACROSS_HALL, "subject", "corrections", "--all", "--number", permit[1], "-o", "json").json[
-        "lines"
+        "corrections"
     ]
     assert (seen["standing"], seen["permit_version"]) == ("granted", 2)
     copy = nodes.ask(ACROSS_POLICE, "permit", "show", permit[0], "-o", "json").json["permit"]
@@ -123,7 +123,7 @@ def test_copy_of_a_province_no_longer_entitled_is_shown_as_outdated(nodes):
     filed = nodes.ask(
         ACROSS_HALL, "subject", "correct", person["citizen_number"], "--permit", person["urn"], "--field",
         "household_division", "--value", "341022", "--words", "户口已迁", "--identity-checked", "-o", "json",
-    ).json["line"]  # fmt: skip
+    ).json["correction"]  # fmt: skip
     nodes.ask(HALL, "subject", "grant", filed["correction_id"])
     nodes.delivered()
 
@@ -138,7 +138,7 @@ def test_correct_with_a_paper_names_its_digest_and_deny_gives_reasons(nodes, per
     """A paper stays in the office: its digest goes; a denial without words is a usage error."""
     paper = tmp_path / "household.pdf"
     paper.write_bytes(b"an invented page")
-    filed = file(nodes, permit, "--paper", paper, "-o", "json", agency=HALL, value="徐谷宇").json["line"]
+    filed = file(nodes, permit, "--paper", paper, "-o", "json", agency=HALL, value="徐谷宇").json["correction"]
     assert filed["papers"] == [hashlib.sha256(b"an invented page").hexdigest()]
     nodes.ask(HALL, "subject", "deny", filed["correction_id"], code=2)
     denied = nodes.ask(HALL, "subject", "deny", filed["correction_id"], "--words", "与户口簿不符")

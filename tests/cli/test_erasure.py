@@ -11,7 +11,7 @@ from federation.node.serve import utc_now
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from tests.cli.command_line import ACROSS_POLICE, HALL, run
-from tests.wire.retention.answers import ERASURES, ORDERED, RECEIPTED, RESULT, ROUND, TRACED, WAITING
+from tests.wire.erasure_answers import ERASURES, ORDERED, RECEIPTED, RESULT, ROUND, TRACED, WAITING
 
 PUCHENG = "fujian/350722/service-hall"
 
@@ -66,7 +66,7 @@ def test_answer_and_round_are_shown_in_both_forms():
     assert any("回执期限 receipt due 2026-12-03 15:00:00+08:00" in line for line in answer_lines(ORDERED))
     assert object_of(replace(ORDERED, line=None))["line"] is None
     assert object_of(ORDERED)["line"]["message_id"] == WAITING.message_id
-    assert [line.split()[-1] for line in round_lines(ROUND)] == list("123456")
+    assert [line.split()[-1] for line in round_lines(ROUND)] == list("1234567")
 
 
 def shared_message(nodes) -> str:

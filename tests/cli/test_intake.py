@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from federation.cli.intake import answer_lines, inbox_lines, inbox_object, reminder_lines
-from federation.wire.lookups.intake.values import IntakePage
+from federation.wire.agency.intake import IntakePage
 from tests.cli.command_line import POLICE, run
-from tests.wire.lookups.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELEASED, SECONDS
+from tests.wire.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELEASED, REMINDERS
 
 XINZHOU, OFFICE = "jiangxi/361102/police", "zhejiang/330112/police"
 CASE = "XZ-2026-0001"
@@ -49,22 +49,22 @@ def test_inbox_lines_tell_time_left_marks_and_the_masked_person():
     assert "催问 second 升级 escalated" in urgent
     assert "361123************" in urgent
     assert "过时 too late" in ended
-    assert list(inbox_lines(IntakePage(now=INBOX.now))) == []
+    assert list(inbox_lines(IntakePage(read_time=INBOX.read_time))) == []
 
 
 def test_inbox_object_holds_the_same_for_a_program():
     """Times in UTC, seconds left of what waits."""
     urgent, ended = inbox_object(INBOX)
 
-    assert (urgent["seconds_left"], urgent["second"]) == (300, "2026-11-30T08:05:00.000Z")
-    assert (ended["seconds_left"], ended["answered_by"], ended["second"]) == (0, "officer-1", None)
+    assert (urgent["seconds_left"], urgent["reminded"]) == (300, "2026-11-30T08:05:00.000Z")
+    assert (ended["seconds_left"], ended["answered_by"], ended["reminded"]) == (0, "officer-1", None)
 
 
 def test_answer_lines_tell_how_it_ended_or_which_policy_refused():
     """Hit or no hit, the names of fields, or why the desk may not."""
     assert next(iter(answer_lines(INTAKE_RELEASED))).startswith("已答复 answered:未命中 no hit")
     assert list(answer_lines(INTAKE_REFUSED)) == []  # policy's own words are shown instead
-    assert "已催问 asked again" in next(iter(reminder_lines(SECONDS)))
+    assert "已催问 asked again" in next(iter(reminder_lines(REMINDERS)))
 
 
 def test_search_by_inland_police_waits_with_exit_0(nodes, waiting):
@@ -143,5 +143,5 @@ def test_remind_asks_again_and_marks_the_inbox(nodes, waiting):
     assert nodes.ask(XINZHOU, "lookup", "remind", asked["lookup_id"]).out == done.out
     nodes.delivered(XINZHOU)
     top = inbox(nodes)[0]
-    assert (top["request_id"], top["second"] is not None) == (found, True)
+    assert (top["request_id"], top["reminded"] is not None) == (found, True)
     assert "LOOKUP_UNKNOWN" in nodes.ask(XINZHOU, "lookup", "remind", found, code=1).err

@@ -11,7 +11,7 @@ from federation.cli.oversight import notice_lines
 from federation.domain.lookup.break_glass import BreakGlass, Finding
 from federation.node.lookups.watch import sample
 from federation.protocol.ids import parse_agency_id
-from federation.wire.lookups.oversight.values import NoticeState
+from federation.wire.agency.oversight import NoticeState
 from tests.cli.command_line import HALL, POLICE, run
 
 AUDIT, CASE = "zhejiang/330000/audit", "CS-2026-0061"

@@ -18,7 +18,7 @@ from federation.domain.permit import PermitStatus
 from federation.domain.permit_item import PERMIT_FIELDS, PermitItem, project_permit
 from federation.domain.synthetic import synthetic_permits
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.wire.values import PermitAnswer
+from federation.wire.agency.permits import PermitAnswer
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
 from tests.wire.answers import REFUSED
 

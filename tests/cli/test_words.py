@@ -17,8 +17,8 @@ from federation.domain.lookup.review import SampleFinding
 from federation.domain.lookup.watch import FlagKind
 from federation.domain.permit import Ground, Paper, PermitStatus, RevokeReason
 from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
-from federation.wire.lookups.corrections.values import CorrectionStanding
-from federation.wire.retention.values import ErasureState
+from federation.wire.agency.corrections import CorrectionStanding
+from federation.wire.agency.erasure import ErasureState
 
 ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,

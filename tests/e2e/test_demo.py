@@ -21,8 +21,9 @@ from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.tlog.checkpoint import parse_checkpoint
 from federation.protocol.tlog.note import parse_note
 from federation.protocol.tlog.tiles import tiles_between
+from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.client import AgencyClient
-from federation.wire.values import Act, Direction, MessageQuery
+from federation.wire.values import Act
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
 REPOSITORY = Path(__file__).parents[2]
@@ -170,7 +171,7 @@ async def read_envelopes(folder: Path) -> list[bytes]:
     act = Act(request_id=str(uuid.uuid4()), purpose="audit.exchange", function="F01", officer="auditor")
     try:
         query = MessageQuery(direction=Direction.SENT, peer=NodeName("jiangxi"), page_size=200)
-        page = await client.list_messages(act, query)
+        page = await client.call(LIST_MESSAGES, act, query)
         return [message.envelope for message in page.messages]
     finally:
         await client.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.dossiers.vehicle import VehicleStatus
+from federation.domain.permit import RevokeReason
 from federation.domain.synthetic import synthetic_uscc
 from federation.node import registers
 from federation.node.exchange.errand import begin_errand
@@ -18,6 +19,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.store.log.reader import load_head
 from federation.store.outbox import count_pending
+from federation.wire.agency.permits import PermitRevocation
 from federation.wire.agency.registers import KeptVersion
 from federation.wire.values import Ruling
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
@@ -124,7 +126,7 @@ async def test_vehicle_rests_on_a_working_permit_of_its_keeper(tmp_path: Path) -
     """A permit of somebody else, an unknown one and a revoked one are none; the keeper's own valid one is (R15)."""
     async with running_rig(tmp_path) as rig:
         node, person = rig[ZHEJIANG], application(household="361123")
-        registered = await steps.register(node, person, caller=HALL, act=act())
+        registered = await steps.register(begin_errand(node, HALL, act()), person)
         assert registered.permit is not None
         of_person = replace(VEHICLE, keeper=person.holder.citizen_number, permit=registered.permit.urn)
         for wrong in (replace(of_person, keeper=VEHICLE.keeper), replace(of_person, permit="urn:permit:330822:2026:9")):
@@ -135,8 +137,9 @@ async def test_vehicle_rests_on_a_working_permit_of_its_keeper(tmp_path: Path) -
         (row,) = await register(node, of_person)
         assert isinstance(row, KeptVersion)
 
-        revoke = {"reason": "left", "caller": HALL, "act": act()}
-        await steps.revoke(node, registered.permit.urn, **revoke)
+        await steps.revoke(
+            begin_errand(node, HALL, act()), PermitRevocation(urn=registered.permit.urn, reason=RevokeReason.LEFT)
+        )
         (stolen,) = await register(node, replace(of_person, status=VehicleStatus.STOLEN))
         assert isinstance(stolen, KeptVersion)
         (other,) = await register(node, replace(of_person, plate="浙H·I0046"))

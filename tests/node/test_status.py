@@ -10,7 +10,7 @@ from federation.node.exchange.send import send
 from federation.node.status import node_status
 from federation.protocol.errors import CorruptError
 from federation.store.witness_state import keep_contradiction
-from federation.wire.values import NodeStatus, PeerState
+from federation.wire.agency.node import NodeStatus, PeerState
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft
 
 

@@ -29,7 +29,7 @@ from federation.store.exchange_log import check_log, find_leaf, load_entry_bundl
 from federation.store.messages import StoredMessage, find_body, list_messages
 from federation.store.outbox import find_outbox
 from federation.store.witness_state import find_witness_state
-from federation.wire.values import Direction, LoggedMessage, MessagePage, MessageQuery
+from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
 PAGE = 1000
 USUAL = frozenset({Code.COSIGNED_BY_FEW, Code.EXPIRED_RECEIVED})

@@ -10,9 +10,9 @@ from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.ids import parse_agency_id
-from federation.wire.lookups.oversight.values import FlagQuery, PageQuery
-from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ReportQuestion
+from federation.wire.agency.lookups import OPEN_CASE, SEARCH, CaseQuestion, LookupQuestion
+from federation.wire.agency.oversight import LIST_FLAGS, LIST_NOTICES, FlagQuery, PageQuery
+from federation.wire.agency.reports import GET_REPORT, ReportQuestion
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.test_lookup import YUSHAN, ZHEJIANG, act, border
 
@@ -28,25 +28,24 @@ def case(case_id: str = GLASS, **changes: str | int) -> CaseQuestion:
 async def test_glass_is_broken_without_a_letter_and_the_person_is_told(tmp_path: Path) -> None:
     """Over the wire: opened, asked, noticed, flagged; the report shows it as it shows every look-up."""
     async with border(tmp_path) as found:
-        opened = await found.police.lookups.open_case(act(CHECK), case())
+        opened = await found.police.call(OPEN_CASE, act(CHECK), case())
         assert opened.decision.allowed
         number = found.application.holder.citizen_number
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number)
         question = LookupQuestion(case_id=GLASS, selector=selector, provinces=(ZHEJIANG,))
-        answer = (await found.police.lookups.search(act(CHECK), question)).answers[0]
+        answer = (await found.police.call(SEARCH, act(CHECK), question)).answers[0]
         assert answer.outcome is Outcome.HIT
 
-        yushan = parse_agency_id(YUSHAN)
-        page = await found.police.oversight.list_notices(act(CHECK), PageQuery(), agency=yushan)
+        page = await found.police.call(LIST_NOTICES, act(CHECK), PageQuery())
         assert [(one.notice.case_id, one.notice.leader, one.overdue) for one in page.notices] == [
             (GLASS, "leader-1", False)
         ]
-        flags = await found.police.oversight.list_flags(act(CHECK), FlagQuery())
+        flags = await found.police.call(LIST_FLAGS, act(CHECK), FlagQuery())
         assert [one.flag.case_id for one in flags.flags] == [GLASS]
 
         asked = ReportQuestion(citizen_number=number, identity_checked=True)
         async with found.federation.client("anhui/341022/service-hall") as hall:
-            report = await hall.subjects.get_report(act("subject.access", "F01"), asked)
+            report = await hall.call(GET_REPORT, act("subject.access", "F01"), asked)
         assert [(str(line.asker), line.step, line.purpose) for line in report.lines] == [
             (YUSHAN, "lookup.search", CHECK)
         ]
@@ -60,6 +59,6 @@ async def test_ordinary_case_without_letter_or_days_is_refused_by_name(tmp_path:
     """Only a case BREAK-GLASS-... may go without; the error names what is missing."""
     async with border(tmp_path) as found:
         with pytest.raises(MalformedError, match="CASE_LETTER"):
-            await found.police.lookups.open_case(act(CHECK), case("CASE-2026-0009", days=3))
+            await found.police.call(OPEN_CASE, act(CHECK), case("CASE-2026-0009", days=3))
         with pytest.raises(RuleError, match="CASE_TERM"):
-            await found.police.lookups.open_case(act(CHECK), case("CASE-2026-0009", letter="玉公协〔2026〕2号"))
+            await found.police.call(OPEN_CASE, act(CHECK), case("CASE-2026-0009", letter="玉公协〔2026〕2号"))

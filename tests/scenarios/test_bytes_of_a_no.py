@@ -32,8 +32,10 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.receipt import Answer, Submission
 from federation.store.records import find_by_subject
-from federation.wire import convert
-from federation.wire.identity import calling_node
+from federation.wire.agency.lookups import FETCH
+from federation.wire.identity import calling
+from federation.wire.peer import SUBMIT
+from federation.wire.rpc import Rpc
 from tests.node.lookups.desks import Desks, open_desks
 from tests.node.lookups.hostile import Ask, CaseState
 from tests.node.rig import JIANGXI, ZHEJIANG
@@ -196,25 +198,29 @@ async def test_no_over_tls_leaves_no_field_in_the_messages_of_the_rpc(
     requests: list[tuple[str, bytes]] = []
     answers: list[bytes] = []
 
-    def submissions(request):
-        found = convert.submissions_from_pb(request)
-        requests.append((calling_node(), request.SerializeToString() + b"".join(map(_opened, found))))
-        return found
+    decode, encode = Rpc.decode_question, Rpc.encode_answer
 
-    def answered(given):
-        response = convert.answers_to_pb(given)
-        answers.append(response.SerializeToString())
+    def decoded(rpc, request):
+        act, question = decode(rpc, request)
+        if rpc is SUBMIT:
+            requests.append((calling().node, request.SerializeToString() + b"".join(map(_opened, question))))
+        return act, question
+
+    def encoded(rpc, answer):
+        response = encode(rpc, answer)
+        if rpc is SUBMIT:
+            answers.append(response.SerializeToString())
         return response
 
-    monkeypatch.setattr("federation.wire.services.exchange.submissions_from_pb", submissions)
-    monkeypatch.setattr("federation.wire.services.exchange.answers_to_pb", answered)
+    monkeypatch.setattr(Rpc, "decode_question", decoded)
+    monkeypatch.setattr(Rpc, "encode_answer", encoded)
     async with border(tmp_path) as found:
         number = found.application.holder.citizen_number
         await found.open_case(counties=("330824", "341022"))
         before = len(requests)
         outcomes = {name: each.outcome for name, each in (await found.search(number, "zhejiang", "anhui")).items()}
         assert outcomes == {"zhejiang": Outcome.NO_HIT, "anhui": Outcome.NO_HIT}
-        refused = await found.police.lookups.fetch(act(), found.fetch_question("x" * 32, frozenset({"ethnicity"})))
+        refused = await found.police.call(FETCH, act(), found.fetch_question("x" * 32, frozenset({"ethnicity"})))
         assert refused.outcome is Outcome.REFUSED
         permit = _permit_of(found)
         files = [path for name in found.federation.homes for path in found.federation.home(name).glob("node.db*")]

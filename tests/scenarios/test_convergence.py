@@ -77,7 +77,7 @@ class Border(RuleBasedStateMachine):
         applicant = replace(application(residence, household), work_division=work if works else None)
         asked = act()
         for _ in range(repeat):
-            answer = self.wait(at, steps.register(self.rig[at], applicant, caller=HALLS[at], act=asked))
+            answer = self.wait(at, steps.register(begin_errand(self.rig[at], HALLS[at], asked), applicant))
             if answer is not None and answer.permit is not None and (at, answer.permit.urn) not in self.permits:
                 self.permits.append((at, answer.permit.urn))
 

@@ -13,14 +13,21 @@ from federation.node.node import CHINA
 from federation.node.serve import running_node, utc_now
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
-from federation.wire.client import AgencyClient
-from federation.wire.lookups.corrections.values import (
+from federation.wire.agency.corrections import (
+    EXTEND_CORRECTION,
+    FILE_CORRECTION,
+    GRANT_CORRECTION,
+    LIST_CORRECTIONS,
+    CorrectionExtension,
     CorrectionFiling,
     CorrectionQuery,
     CorrectionStanding,
     CorrectionStep,
 )
-from federation.wire.values import Act
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.agency.permits import GET_PERMIT, REGISTER_PERMIT
+from federation.wire.client import AgencyClient
+from federation.wire.values import Act, Nothing
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import make_federation
 
@@ -36,7 +43,7 @@ def act(purpose: str, function: str) -> Act:
 
 async def delivered(hall: AgencyClient) -> None:
     """Returns when nothing waits to be delivered by Zhejiang's node."""
-    while any(peer.waiting_count for peer in (await hall.get_status()).peers):
+    while any(peer.waiting_count for peer in (await hall.call(GET_STATUS, None, Nothing())).peers):
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -63,7 +70,7 @@ async def test_correction_filed_in_jiangxi_and_granted_in_zhejiang_reaches_every
         ]  # fmt: skip
 
         async with running_node(federation.home("fujian")):
-            registered = await hall.register_permit(act("permit.administration", "F02"), application)
+            registered = await hall.call(REGISTER_PERMIT, act("permit.administration", "F02"), application)
             assert registered.permit is not None
             urn = registered.permit.urn
             await delivered(hall)
@@ -72,18 +79,18 @@ async def test_correction_filed_in_jiangxi_and_granted_in_zhejiang_reaches_every
             urn=urn, field="holder_name", value=NAME, words="户口簿上是语言的语",
             citizen_number=application.holder.citizen_number, identity_checked=True,
         )  # fmt: skip
-        filed = (await filing_hall.corrections.file(act(*CORRECT), filing)).line
+        filed = (await filing_hall.call(FILE_CORRECTION, act(*CORRECT), filing)).correction
         assert filed is not None
         assert (filed.standing, filed.owner) == (CorrectionStanding.OPEN, NodeName("zhejiang"))
-        (waiting,) = (await hall.corrections.list(act(*CORRECT), CorrectionQuery())).lines
+        (waiting,) = (await hall.call(LIST_CORRECTIONS, act(*CORRECT), CorrectionQuery())).corrections
         assert (waiting.correction_id, waiting.to_decide) == (filed.correction_id, True)
         assert waiting.deadline == filed.deadline
-        step = CorrectionStep(correction_id=filed.correction_id, words="等待户籍地答复", days=10)
-        extended = (await hall.corrections.extend(act(*CORRECT), step)).line
+        step = CorrectionExtension(correction_id=filed.correction_id, words="等待户籍地答复", days=10)
+        extended = (await hall.call(EXTEND_CORRECTION, act(*CORRECT), step)).correction
         assert extended is not None
         assert extended.deadline is not None
         assert extended.deadline.extended_by == 10
-        granted = (await hall.corrections.grant(act(*CORRECT), replace(step, words="", days=0))).line
+        granted = (await hall.call(GRANT_CORRECTION, act(*CORRECT), replace(step, words="", days=0))).correction
         assert granted is not None
         assert (granted.standing, granted.permit_version) == (CorrectionStanding.GRANTED, 2)
 
@@ -91,26 +98,28 @@ async def test_correction_filed_in_jiangxi_and_granted_in_zhejiang_reaches_every
         pucheng = await stack.enter_async_context(federation.client("fujian/350722/police"))
         await delivered(hall)
         for holder in (police, pucheng):
-            copy = (await holder.get_permit(act(*CHECK), urn)).permit
+            copy = (await holder.call(GET_PERMIT, act(*CHECK), urn)).permit
             assert copy is not None
             assert (copy.version, copy.holder_name) == (2, NAME)
-        (seen,) = (await filing_hall.corrections.list(act(*CORRECT), CorrectionQuery(everything=True))).lines
+        (seen,) = (
+            await filing_hall.call(LIST_CORRECTIONS, act(*CORRECT), CorrectionQuery(everything=True))
+        ).corrections
         assert (seen.standing, seen.permit_version) == (CorrectionStanding.GRANTED, 2)
 
         moved = replace(filing, field="household_division", value="341022", words="户口已迁")
-        move = (await filing_hall.corrections.file(act(*CORRECT), moved)).line
+        move = (await filing_hall.call(FILE_CORRECTION, act(*CORRECT), moved)).correction
         assert move is not None
         again = CorrectionStep(correction_id=move.correction_id)
-        assert (await hall.corrections.grant(act(*CORRECT), again)).line is not None
+        assert (await hall.call(GRANT_CORRECTION, act(*CORRECT), again)).correction is not None
         await delivered(hall)
         for entitled in (xiuning, pucheng):
-            copy = (await entitled.get_permit(act(*CHECK), urn)).permit
+            copy = (await entitled.call(GET_PERMIT, act(*CHECK), urn)).permit
             assert copy is not None
             assert (copy.version, copy.holder_name) == (3, NAME)
-        old = await police.get_permit(act(*CHECK), urn)
+        old = await police.call(GET_PERMIT, act(*CHECK), urn)
         assert old.permit is not None
         assert (old.permit.version, old.outdated_by) == (2, 3)
-        notices = (await police.corrections.list(act(*CORRECT), CorrectionQuery())).notices
+        notices = (await police.call(LIST_CORRECTIONS, act(*CORRECT), CorrectionQuery())).notices
         assert [(notice.urn, notice.version) for notice in notices] == [(urn, 3)]
 
     agreement = load_home_agreement(federation.home("zhejiang"), now=utc_now())

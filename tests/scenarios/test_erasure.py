@@ -23,8 +23,16 @@ from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import find_leaf
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
 from federation.store.records import find_record
-from federation.wire.lookups.values import LookupQuery
-from federation.wire.retention.values import ErasureLine, ErasureQuery, ErasureQuestion, ErasureState
+from federation.wire.agency.erasure import (
+    LIST_ERASURES,
+    ORDER_ERASURE,
+    ErasureLine,
+    ErasureQuery,
+    ErasureQuestion,
+    ErasureState,
+)
+from federation.wire.agency.lookups import CLOSE_CASE, FETCH, LIST_LOOKUPS, READ_LOOKUP, LookupQuery
+from federation.wire.agency.permits import REGISTER_PERMIT
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.test_lookup import Border, act, border
 
@@ -66,7 +74,7 @@ async def order_copy_erased(found: Border) -> tuple[StoredMessage, str, ErasureL
     zhejiang, jiangxi = found.running["zhejiang"].node, found.running["jiangxi"].node
     application = invent_one(parse_agency_id(HALL), household="361123", seed=3, today=china_today())
     async with found.federation.client(HALL) as hall:
-        registered = await hall.register_permit(act("permit.administration", "F02"), application)
+        registered = await hall.call(REGISTER_PERMIT, act("permit.administration", "F02"), application)
         assert registered.permit is not None
         urn = registered.permit.urn
         await until(lambda: find_record(jiangxi.database, PERMIT, urn, replica=True) is not None)
@@ -75,11 +83,11 @@ async def order_copy_erased(found: Border) -> tuple[StoredMessage, str, ErasureL
             trace for name in ("zhejiang", "jiangxi") for trace in traces_of(found.federation.home(name), message.id)
         ]
         acting, question = act("erasure.order", "F01"), ErasureQuestion(message_id=message.id, words="误发 in error")
-        answer = await hall.erasures.order_erasure(acting, question)
+        answer = await hall.call(ORDER_ERASURE, acting, question)
         assert answer.decision.allowed, answer.decision
 
         async def first() -> ErasureLine:
-            return (await hall.erasures.list_erasures(acting, ErasureQuery())).lines[0]
+            return (await hall.call(LIST_ERASURES, acting, ErasureQuery())).lines[0]
 
         async with asyncio.timeout(30):
             while (line := await first()).state is not ErasureState.RECEIPTED:
@@ -102,7 +110,7 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
         await found.open_case()
         hit = (await found.search(found.application.holder.citizen_number, "zhejiang"))["zhejiang"]
         assert hit.handle is not None
-        released = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
+        released = await found.police.call(FETCH, act(), found.fetch_question(hit.handle))
         assert released.watermark is not None
         handed = [sent(found.running["zhejiang"], kind) for kind in (RELEASE_KIND, ANSWER_KIND)]
         homes = [found.federation.home(name) for name in ("zhejiang", "jiangxi")]
@@ -111,7 +119,7 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
                  for part in (body.salt, *body.items)]  # fmt: skip
         assert all(any(trace in files_of(home) for home in homes) for trace in traces)
 
-        await found.police.lookups.close_case(act(), "CASE-2026-0001")
+        await found.police.call(CLOSE_CASE, act(), "CASE-2026-0001")
 
         await until(
             lambda: all(
@@ -123,8 +131,8 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
         for node in (zhejiang, jiangxi):
             node.database.scrub()
         await until(lambda: not any(trace in files_of(home) for home in homes for trace in (*traces, *plain)))
-        history = await found.police.lookups.list_lookups(act(), LookupQuery())
-        result = await found.police.readings.read_lookup(act(), history.lines[-2].lookup_id)
+        history = await found.police.call(LIST_LOOKUPS, act(), LookupQuery())
+        result = await found.police.call(READ_LOOKUP, act(), history.lines[-2].lookup_id)
         fetch = next(step for step in result.steps if step.step == "lookup.fetch")
         assert fetch.outcome is Outcome.HIT
         assert fetch.decision is not None

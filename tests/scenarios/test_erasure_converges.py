@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from federation.domain.lookup.asking import Outcome
 from federation.domain.rules.retention import QUESTION, REPORT
+from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.retention.ended import destroy_ended
@@ -31,8 +32,8 @@ from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind
 from federation.store.exchange_log import find_leaf
 from federation.store.messages import StoredMessage, find_body, list_held
-from federation.wire.lookups.values import ReportQuestion
-from federation.wire.retention.values import ErasureQuestion
+from federation.wire.agency.erasure import ErasureQuestion
+from federation.wire.agency.reports import ReportQuestion
 from tests.node.retention.released import NUMBER, Border, border
 from tests.node.rig import JIANGXI, NODES, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
 
@@ -97,7 +98,7 @@ class Erasing(RuleBasedStateMachine):
         self.heal()
         question = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
         given = act("subject.access", "F01")
-        page = self.run(subject.report(self.found.rig[JIANGXI], question, caller=YUSHAN_HALL, act=given))
+        page = self.run(subject.report(begin_errand(self.found.rig[JIANGXI], YUSHAN_HALL, given), question))
         assert {province.outcome for province in page.provinces} == {Outcome.HIT}
         self.heal()
 
@@ -123,7 +124,7 @@ class Erasing(RuleBasedStateMachine):
         question = ErasureQuestion(message_id=messages[dice % len(messages)].id, words="误发 in error")
         caller = POLICE if at == ZHEJIANG else YUSHAN_POLICE
         with contextlib.suppress(ConflictError):  # it was erased before
-            self.run(order_erasure(self.found.rig[at], question, caller=caller, act=act("erasure.order", "F01")))
+            self.run(order_erasure(begin_errand(self.found.rig[at], caller, act("erasure.order", "F01")), question))
 
     # ---- what the line does ------------------------------------------------------------------------------------------
 

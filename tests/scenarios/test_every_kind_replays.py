@@ -17,6 +17,7 @@ from federation.domain.lookup.asking import FetchItem, Outcome, Selector, Select
 from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.permit import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
+from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.exchange.send import send
 from federation.node.kinds import KINDS
@@ -41,11 +42,20 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
 from federation.store.messages import list_messages
 from federation.store.records import erase_record, find_record
-from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionQuery, CorrectionStep
-from federation.wire.lookups.intake.values import IntakeQuery, RefuseQuestion, ReleaseQuestion
-from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion, ReportQuestion
-from federation.wire.retention.values import ErasureQuestion
-from federation.wire.values import ImportChunk, PermitImport, PermitQuery, PermitRecognition
+from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionQuery
+from federation.wire.agency.erasure import ErasureQuestion
+from federation.wire.agency.intake import IntakeQuery, RefuseQuestion, ReleaseQuestion
+from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
+from federation.wire.agency.permits import (
+    IMPORT_PERMITS,
+    LIST_PERMITS,
+    ImportChunk,
+    PermitImport,
+    PermitQuery,
+    PermitRecognition,
+    PermitRevocation,
+)
+from federation.wire.agency.reports import ReportQuestion
 from tests.node.kept_decisions import list_decisions
 from tests.node.rig import (
     ALLOWED,
@@ -97,19 +107,23 @@ async def border_day(rig: Rig) -> None:
 async def permits(rig: Rig) -> PermitUrn:
     """permit.sync: registered, imported, revoked; and refused to those who may not."""
     node = rig[ZHEJIANG]
-    answer = await steps.register(node, RESIDENT, caller=HALL, act=act())
+    answer = await steps.register(begin_errand(node, HALL, act()), RESIDENT)
     assert answer.permit is not None
     urn = answer.permit.urn
-    assert not (await steps.register(node, RESIDENT, caller=HALL, act=act("permit.check", "F03"))).decision.allowed
-    assert not (await steps.show(node, urn, caller=HALL, act=act("permit.check", "F03"))).decision.allowed
-    refused_list = await steps.list_permits(node, PermitQuery(page_size=5), caller=HALL, act=act("permit.check", "F03"))
+    assert not (await steps.register(begin_errand(node, HALL, act("permit.check", "F03")), RESIDENT)).decision.allowed
+    assert not (await steps.show(begin_errand(node, HALL, act("permit.check", "F03")), urn)).decision.allowed
+    refused_list = await steps.call(
+        LIST_PERMITS, begin_errand(node, HALL, act("permit.check", "F03")), PermitQuery(page_size=5)
+    )
     assert not refused_list.decision.allowed
-    refused = await steps.revoke(node, urn, reason=RevokeReason.LEFT, caller=HALL, act=act("permit.check", "F03"))
+    refused = await steps.revoke(
+        begin_errand(node, HALL, act("permit.check", "F03")), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
+    )
     assert not refused.decision.allowed
     rows = [PermitImport(application=each) for each in applications()[:40] if each.residence_division == "330822"]
     for purpose in (act(), act("permit.check", "F03")):
         chunk = ImportChunk(import_id=purpose.request_id, chunk=1, rows=tuple(rows))
-        assert await imports.import_permits(node, chunk, caller=HALL, act=purpose)
+        assert await imports.call(IMPORT_PERMITS, begin_errand(node, HALL, purpose), chunk)
     await rig.drain()
     return urn
 
@@ -118,8 +132,8 @@ async def recognitions(rig: Rig, urn: PermitUrn) -> None:
     """permit.recognition: at the window in Yushan; refused in Pucheng, where nobody knows the holder."""
     shown = PermitRecognition(urn=urn, mode=RecognitionMode.CARD, citizen_number=RESIDENT.holder.citizen_number)
     given = act("permit.recognition", "F01")
-    assert (await recognise(rig[JIANGXI], shown, caller=YUSHAN_HALL, act=given)).recognition is not None
-    assert (await recognise(rig[FUJIAN], shown, caller=PUCHENG, act=given)).recognition is None
+    assert (await recognise(begin_errand(rig[JIANGXI], YUSHAN_HALL, given), shown)).recognition is not None
+    assert (await recognise(begin_errand(rig[FUJIAN], PUCHENG, given), shown)).recognition is None
     await rig.drain()
 
 
@@ -134,12 +148,12 @@ async def lookups(rig: Rig) -> None:
         leader="leader-1",
     )  # fmt: skip
     given = {"caller": YUSHAN_POLICE}
-    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).decision.allowed
+    assert (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **given), terms)).decision.allowed
     wrong = replace(terms, case_id="CASE-2026-0002")
-    assert not (await cases.begin_case(node, wrong, act=act(PURPOSE, "F01"), **given)).decision.allowed
+    assert not (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F01"), **given), wrong)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, ANHUI))
-    hit, refused = (await searching.search(node, question, act=act(PURPOSE, "F03"), **given)).answers
+    hit, refused = (await searching.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)).answers
     assert (hit.outcome, refused.outcome) == (Outcome.HIT, Outcome.REFUSED)
     assert hit.handle is not None
 
@@ -154,12 +168,12 @@ async def lookups(rig: Rig) -> None:
             officer_signature=signature,
         )  # fmt: skip
 
-    released = await fetching.fetch(node, asks(hit.handle, "status"), act=act(PURPOSE, "F03"), **given)
+    released = await fetching.fetch(begin_errand(node, act=act(PURPOSE, "F03"), **given), asks(hit.handle, "status"))
     assert dict(released.fields) == {"status": "valid"}
-    too_much = await fetching.fetch(node, asks(hit.handle, "ethnicity"), act=act(PURPOSE, "F03"), **given)
+    too_much = await fetching.fetch(begin_errand(node, act=act(PURPOSE, "F03"), **given), asks(hit.handle, "ethnicity"))
     assert too_much.outcome is Outcome.REFUSED
     await rig[ZHEJIANG].sequencer.commit(lambda tx: erase_record(tx, "lookup-handle", hit.handle or "", replica=False))
-    gone = await fetching.fetch(node, asks(hit.handle, "status"), act=act(PURPOSE, "F03"), **given)
+    gone = await fetching.fetch(begin_errand(node, act=act(PURPOSE, "F03"), **given), asks(hit.handle, "status"))
     assert gone.policies == ("rule-handle-unknown",)
 
 
@@ -171,20 +185,20 @@ async def intake(rig: Rig) -> None:
         purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
     )  # fmt: skip
     given = {"caller": XINZHOU}
-    assert (await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **given)).decision.allowed
+    assert (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **given), terms)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
     for _ in range(2):
-        found = await searching.search(node, question, act=act(PURPOSE, "F03"), **given)
+        found = await searching.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)
         assert [answer.outcome for answer in found.answers] == [Outcome.WAITING]
-        await remind(node, found.lookup_id, caller=XINZHOU, act=act(PURPOSE, "F03"))
-    first, second = (await list_intake(rig[ZHEJIANG], IntakeQuery(), caller=office, act=act(PURPOSE, "F03"))).lines
+        await remind(begin_errand(node, XINZHOU, act(PURPOSE, "F03")), found.lookup_id)
+    first, second = (await list_intake(begin_errand(rig[ZHEJIANG], office, act(PURPOSE, "F03")), IntakeQuery())).lines
     refused = RefuseQuestion(request_id=first.request_id, reason=RefusalReason.OTHER, words="案情不清")
     released = ReleaseQuestion(request_id=second.request_id)
     for caller in (POLICE, office):
         for answer in (
-            await intake_desk.refuse(rig[ZHEJIANG], refused, caller=caller, act=act(PURPOSE, "F03")),
-            await intake_desk.release(rig[ZHEJIANG], released, caller=caller, act=act(PURPOSE, "F03")),
+            await intake_desk.refuse(begin_errand(rig[ZHEJIANG], caller, act(PURPOSE, "F03")), refused),
+            await intake_desk.release(begin_errand(rig[ZHEJIANG], caller, act(PURPOSE, "F03")), released),
         ):
             assert answer.decision.allowed is (caller == office)
     await rig.drain()
@@ -195,7 +209,7 @@ async def reports(rig: Rig) -> None:
     for checked in (True, False):
         question = ReportQuestion(citizen_number=RESIDENT.holder.citizen_number, identity_checked=checked)
         given = act("subject.access", "F01")
-        page = await report.report(rig[JIANGXI], question, caller=YUSHAN_HALL, act=given)
+        page = await report.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, given), question)
         assert page.decision.allowed is checked
 
 
@@ -214,15 +228,15 @@ async def corrections(rig: Rig, urn: PermitUrn) -> None:
             citizen_number=RESIDENT.holder.citizen_number,
         )  # fmt: skip
         given = act("subject.correct", "F01")
-        filed = await file_correction(rig[JIANGXI], replace(filing, **change), caller=YUSHAN_HALL, act=given)
-        lines.append(filed.line)
+        filed = await file_correction(begin_errand(rig[JIANGXI], YUSHAN_HALL, given), replace(filing, **change))
+        lines.append(filed.correction)
     assert (lines[0], lines[1].policies) == (None, ("rule-same-value",))
     node = rig[ZHEJIANG]
     for line, step in ((lines[2], desk.extend), (lines[2], desk.deny), (lines[3], grant)):
-        wanted = CorrectionStep(correction_id=line.correction_id, words="理由", days=10)
-        assert not (await step(node, wanted, caller=HALL, act=act("permit.check", "F03"))).decision.allowed
-        assert (await step(node, wanted, caller=HALL, act=act("subject.correct", "F01"))).line is not None
-    page = await list_lines(node, CorrectionQuery(), caller=HALL, act=act("permit.check", "F03"))
+        wanted = CorrectionExtension(correction_id=line.correction_id, words="理由", days=10)
+        assert not (await step(begin_errand(node, HALL, act("permit.check", "F03")), wanted)).decision.allowed
+        assert (await step(begin_errand(node, HALL, act("subject.correct", "F01")), wanted)).correction is not None
+    page = await list_lines(begin_errand(node, HALL, act("permit.check", "F03")), CorrectionQuery())
     assert not page.decision.allowed
 
 
@@ -232,7 +246,7 @@ async def erasures(rig: Rig) -> None:
     newest = [message for message in sent if message.kind == SYNC.name][-1]
     question = ErasureQuestion(message_id=newest.id, words="发错了")
     for given, allowed in ((act("permit.check", "F03"), False), (act("erasure.order", "F01"), True)):
-        answer = await order_erasure(rig[ZHEJIANG], question, caller=HALL, act=given)
+        answer = await order_erasure(begin_errand(rig[ZHEJIANG], HALL, given), question)
         assert answer.decision.allowed is allowed
 
 
@@ -275,7 +289,7 @@ async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:
     rows = [PermitImport(application=each) for each in applications() if each.residence_division == "330822"]
     chunk = ImportChunk(import_id="import-1", chunk=1, rows=tuple(rows))
 
-    await imports.import_permits(node, chunk, caller=HALL, act=act())
+    await imports.call(IMPORT_PERMITS, begin_errand(node, HALL, act()), chunk)
 
     kept = {decision.subject: decision for decision in list_decisions(node.database)}
     sent = list_messages(node.database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=10)

@@ -20,8 +20,8 @@ from federation.node.home.certificates import find_side
 from federation.node.node import Node
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
+from federation.wire.agency.lookups import SEARCH, LookupQuestion
 from federation.wire.client import PeerClient
-from federation.wire.lookups.values import LookupQuestion
 from federation.wire.values import Act, TlsFiles
 from tests.scenarios import test_lookup
 from tests.scenarios.provinces import Federation, make_federation
@@ -114,7 +114,7 @@ async def ask_all(found: Border, request: Act) -> dict[str, Outcome]:
         selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=found.application.holder.citizen_number),
         provinces=tuple(NodeName(name) for name in ("anhui", "fujian", "hubei", "zhejiang")),
     )
-    result = await found.police.lookups.search(request, question)
+    result = await found.police.call(SEARCH, request, question)
     return {answer.node: answer.outcome for answer in result.answers}
 
 

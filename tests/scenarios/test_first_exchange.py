@@ -10,7 +10,9 @@ from federation.domain.synthetic import synthetic_applications
 from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now
-from federation.wire.values import Act
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.agency.permits import GET_PERMIT, REGISTER_PERMIT
+from federation.wire.values import Act, Nothing
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import make_federation
 
@@ -38,13 +40,13 @@ async def test_permit_registered_in_changshan_arrives_in_yushan(tmp_path: Path) 
         hall = await stack.enter_async_context(federation.client("zhejiang/330822/service-hall"))
         police = await stack.enter_async_context(federation.client("jiangxi/361123/police"))
 
-        registered = await hall.register_permit(act("permit.administration", "F02"), application)
+        registered = await hall.call(REGISTER_PERMIT, act("permit.administration", "F02"), application)
         assert registered.decision.allowed, registered.decision
         assert registered.permit is not None
-        status = await hall.get_status()
+        status = await hall.call(GET_STATUS, None, Nothing())
         while any(peer.waiting_count for peer in status.peers):
-            status = await hall.get_status()
-        shown = await police.get_permit(act("permit.check", "F03"), registered.permit.urn)
+            status = await hall.call(GET_STATUS, None, Nothing())
+        shown = await police.call(GET_PERMIT, act("permit.check", "F03"), registered.permit.urn)
 
         assert shown.permit is not None, shown.decision
         assert shown.permit.citizen_number == application.holder.citizen_number

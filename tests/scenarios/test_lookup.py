@@ -27,8 +27,20 @@ from federation.node.node import CHINA
 from federation.node.officers import register_officer_key
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
+from federation.wire.agency.lookups import (
+    CLOSE_CASE,
+    FETCH,
+    LIST_LOOKUPS,
+    OPEN_CASE,
+    SEARCH,
+    CaseQuestion,
+    FetchQuestion,
+    LookupQuery,
+    LookupQuestion,
+    ProvinceAnswer,
+)
+from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.client import AgencyClient
-from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuery, LookupQuestion, ProvinceAnswer
 from federation.wire.values import Act
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import Federation, make_federation
@@ -59,7 +71,7 @@ class Border:
             case_id=case_id, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset({PURPOSE}),
             days=30, leader="leader-1",
         )  # fmt: skip
-        answer = await self.police.lookups.open_case(act(), question)
+        answer = await self.police.call(OPEN_CASE, act(), question)
         assert answer.decision.allowed, answer.decision
 
     async def search(self, number: str, *provinces: str, case_id: str = "CASE-2026-0001") -> dict[str, ProvinceAnswer]:
@@ -68,7 +80,7 @@ class Border:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number),
             provinces=tuple(NodeName(name) for name in provinces),
         )
-        result = await self.police.lookups.search(act(), question)
+        result = await self.police.call(SEARCH, act(), question)
         return {answer.node: answer for answer in result.answers}
 
     def fetch_question(self, handle: str, fields: frozenset[str] = FIELDS, key: Ed25519PrivateKey | None = None):
@@ -109,7 +121,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
             running[name] = await stack.enter_async_context(running_node(federation.home(name)))
         hall = await stack.enter_async_context(federation.client("zhejiang/330822/service-hall"))
         police = await stack.enter_async_context(federation.client(YUSHAN))
-        registered = await hall.register_permit(act("permit.administration", "F02"), application)
+        registered = await hall.call(REGISTER_PERMIT, act("permit.administration", "F02"), application)
         assert registered.permit is not None
         yield Border(federation, running, police, application, key)
 
@@ -124,11 +136,11 @@ async def test_lookup_hits_first_and_releases_named_fields_second(tmp_path: Path
         assert hit.outcome is Outcome.HIT, hit
         assert hit.handle is not None
 
-        released = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
+        released = await found.police.call(FETCH, act(), found.fetch_question(hit.handle))
 
         assert released.outcome is Outcome.HIT, released
         assert dict(released.fields) == {"holder_name": found.application.holder.name, "status": "valid"}
-        page = await found.police.lookups.list_lookups(act(), LookupQuery())
+        page = await found.police.call(LIST_LOOKUPS, act(), LookupQuery())
         assert [(line.step, line.outcome) for line in page.lines] == [
             ("lookup.fetch", Outcome.HIT),
             ("lookup.search", Outcome.HIT),
@@ -183,13 +195,13 @@ async def test_fetch_with_another_officers_key_or_after_the_case_closed_is_refus
         hit = (await found.search(found.application.holder.citizen_number, "zhejiang"))["zhejiang"]
         assert hit.handle is not None
         question = found.fetch_question(hit.handle, key=Ed25519PrivateKey.generate())
-        assert (await found.police.lookups.fetch(act(), question)).policies == ("rule-officer-key",)
-        too_much = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
+        assert (await found.police.call(FETCH, act(), question)).policies == ("rule-officer-key",)
+        too_much = await found.police.call(FETCH, act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
         assert too_much.outcome is Outcome.REFUSED
 
-        await found.police.lookups.close_case(act(), "CASE-2026-0001")
+        await found.police.call(CLOSE_CASE, act(), "CASE-2026-0001")
 
-        closed = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
+        closed = await found.police.call(FETCH, act(), found.fetch_question(hit.handle))
         assert (closed.outcome, closed.policies) == (Outcome.REFUSED, ("deny-lookup-no-case",))
 
 

@@ -9,8 +9,8 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
+from federation.wire.agency.lookups import FETCH, SEARCH, LookupQuestion, ProvinceAnswer
 from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, KeptVersion
-from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer
 from federation.wire.values import Ruling
 from tests.cli.command_line import run
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
@@ -24,7 +24,7 @@ async def search(found: Border, kind: SelectorKind, value: str) -> ProvinceAnswe
     question = LookupQuestion(
         case_id=CASE, selector=Selector(kind=kind, value=value), provinces=(NodeName("zhejiang"),)
     )
-    return (await found.police.lookups.search(act(), question)).answers[0]
+    return (await found.police.call(SEARCH, act(), question)).answers[0]
 
 
 async def test_vehicle_and_enterprise_are_kept_asked_for_and_every_log_agrees(tmp_path: Path) -> None:
@@ -49,10 +49,10 @@ async def test_vehicle_and_enterprise_are_kept_asked_for_and_every_log_agrees(tm
         assert plate.handle is not None
         assert uscc.handle is not None
         fields = frozenset({"keeper", "status"})
-        released = await found.police.lookups.fetch(act(), found.fetch_question(plate.handle, fields))
+        released = await found.police.call(FETCH, act(), found.fetch_question(plate.handle, fields))
         assert dict(released.fields) == {"keeper": vehicle.keeper, "status": "normal"}
         too_much = frozenset({"representative_number"})
-        refused = await found.police.lookups.fetch(act(), found.fetch_question(uscc.handle, too_much))
+        refused = await found.police.call(FETCH, act(), found.fetch_question(uscc.handle, too_much))
         assert (refused.outcome, dict(refused.fields)) == (Outcome.REFUSED, {})
         for name in ("zhejiang", "jiangxi"):
             done = run("policy", "replay", "--home", federation.home(name), "-o", "json").json

@@ -18,6 +18,7 @@ from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import format_time
 from federation.store.records import find_record, put_records
+from federation.wire.agency.lookups import FETCH
 from tests.cli.command_line import run
 from tests.node.kept_decisions import list_decisions
 from tests.scenarios.provinces import POLICIES, make_federation
@@ -32,9 +33,9 @@ async def ask_all_kinds(found: Border) -> None:
     number = found.application.holder.citizen_number
     hit = (await found.search(number, "zhejiang"))["zhejiang"]
     assert hit.handle is not None, hit
-    released = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle))
+    released = await found.police.call(FETCH, act(), found.fetch_question(hit.handle))
     assert released.outcome is Outcome.HIT
-    too_much = await found.police.lookups.fetch(act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
+    too_much = await found.police.call(FETCH, act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
     assert too_much.outcome is Outcome.REFUSED
     elsewhere = (await found.search(number, "anhui"))["anhui"]
     assert elsewhere.outcome is Outcome.REFUSED

@@ -15,7 +15,17 @@ from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
-from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ProvinceAnswer, ReportQuestion
+from federation.wire.agency.lookups import (
+    CLOSE_CASE,
+    FETCH,
+    OPEN_CASE,
+    SEARCH,
+    CaseQuestion,
+    LookupQuestion,
+    ProvinceAnswer,
+)
+from federation.wire.agency.permits import REGISTER_PERMIT
+from federation.wire.agency.reports import GET_REPORT, ReportQuestion
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.test_lookup import YUSHAN, ZHEJIANG, Border, act, border
 
@@ -32,13 +42,13 @@ async def open_cases(found: Border) -> None:
             case_id=case_id, letter="玉公协〔2026〕2号", counties=frozenset({"330822"}),
             purposes=frozenset({purpose}), days=30, leader="leader-1",
         )  # fmt: skip
-        assert (await found.police.lookups.open_case(act(purpose), question)).decision.allowed
+        assert (await found.police.call(OPEN_CASE, act(purpose), question)).decision.allowed
 
 
 async def search(found: Border, purpose: str, number: str) -> ProvinceAnswer:
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number)
     question = LookupQuestion(case_id=CASES[purpose], selector=selector, provinces=(ZHEJIANG,))
-    return (await found.police.lookups.search(act(purpose), question)).answers[0]
+    return (await found.police.call(SEARCH, act(purpose), question)).answers[0]
 
 
 async def look_up(found: Border, purpose: str, fields: frozenset[str]) -> Outcome:
@@ -46,7 +56,7 @@ async def look_up(found: Border, purpose: str, fields: frozenset[str]) -> Outcom
     hit = await search(found, purpose, found.application.holder.citizen_number)
     assert hit.handle is not None, hit
     question = replace(found.fetch_question(hit.handle, fields), case_id=CASES[purpose])
-    return (await found.police.lookups.fetch(act(purpose), question)).outcome
+    return (await found.police.call(FETCH, act(purpose), question)).outcome
 
 
 async def test_report_asked_in_anhui_withholds_an_investigation_until_its_case_is_closed(tmp_path: Path) -> None:
@@ -59,7 +69,7 @@ async def test_report_asked_in_anhui_withholds_an_investigation_until_its_case_i
             citizen_number=found.application.holder.citizen_number, identity_checked=True, page_size=3
         )
         async with found.federation.client(HALL) as hall:
-            before = await hall.subjects.get_report(act(*ACCESS), question)
+            before = await hall.call(GET_REPORT, act(*ACCESS), question)
 
             assert {province.outcome for province in before.provinces} == {Outcome.HIT}
             assert len(before.provinces) == 4
@@ -73,16 +83,16 @@ async def test_report_asked_in_anhui_withholds_an_investigation_until_its_case_i
             days = before.next_shown - utc_now().astimezone(CHINA).date()
             assert timedelta(days=29) <= days <= timedelta(days=30)
 
-            await found.police.lookups.close_case(act(CRIME), CASES[CRIME])
+            await found.police.call(CLOSE_CASE, act(CRIME), CASES[CRIME])
             # Messages arrive in order: once a later question is answered, the closing has arrived too.
             assert (await search(found, CHECK, NOBODY)).outcome is Outcome.NO_HIT
-            after = await hall.subjects.get_report(act(*ACCESS), question)
+            after = await hall.call(GET_REPORT, act(*ACCESS), question)
 
             assert after.withheld_count == 0
             assert after.next_shown is None
             assert [line.purpose for line in after.lines] == [CRIME, CRIME, CHECK]
             assert after.lines[0].fields == {"holder_name", "sex"}
-            rest = await hall.subjects.get_report(act(*ACCESS), replace(question, page_token=after.next_page_token))
+            rest = await hall.call(GET_REPORT, act(*ACCESS), replace(question, page_token=after.next_page_token))
             assert [(line.purpose, line.step) for line in rest.lines] == [(CHECK, "lookup.search")]
             assert rest.next_page_token == ""
         kept_federation = found.federation
@@ -100,18 +110,18 @@ async def test_report_tells_of_a_refused_fetch_and_only_to_the_person(tmp_path: 
             if one.residence_division == "330822" and one.guardian and not one.sealed
         )  # fmt: skip
         async with found.federation.client("zhejiang/330822/service-hall") as desk:
-            assert (await desk.register_permit(act("permit.administration", "F02"), child)).permit is not None
+            assert (await desk.call(REGISTER_PERMIT, act("permit.administration", "F02"), child)).permit is not None
         found.application = child
         assert await look_up(found, CHECK, frozenset({"holder_name"})) is Outcome.REFUSED
         question = ReportQuestion(citizen_number=child.holder.citizen_number, identity_checked=True, page_size=1)
         async with found.federation.client(HALL) as hall, found.federation.client("anhui/341022/police") as other:
-            page = await hall.subjects.get_report(act(*ACCESS), question)
-            unchecked = await hall.subjects.get_report(act(*ACCESS), replace(question, identity_checked=False))
+            page = await hall.call(GET_REPORT, act(*ACCESS), question)
+            unchecked = await hall.call(GET_REPORT, act(*ACCESS), replace(question, identity_checked=False))
 
             assert [(line.step, line.verdict) for line in page.lines] == [("lookup.fetch", Verdict.REFUSED)]
             assert unchecked.decision.policies == ("deny-report-identity-unchecked",)
             assert unchecked.lines == ()
             with pytest.raises(NotFoundError, match="REPORT_UNKNOWN"):
-                await other.subjects.get_report(act(*ACCESS), replace(question, page_token=page.next_page_token))
+                await other.call(GET_REPORT, act(*ACCESS), replace(question, page_token=page.next_page_token))
             with pytest.raises(MalformedError, match="PAGE_TOKEN"):
-                await hall.subjects.get_report(act(*ACCESS), replace(question, page_token="x"))
+                await hall.call(GET_REPORT, act(*ACCESS), replace(question, page_token="x"))

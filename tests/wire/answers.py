@@ -1,6 +1,6 @@
-"""The functions that the servicers are handed in these tests, and sample values of each kind."""
+"""Sample values of what is asked and answered over the wire: who acts, permits, look-ups, reports, corrections."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
@@ -11,44 +11,24 @@ from federation.domain.permit_item import PermitItem
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
 from federation.domain.rules.clock import Deadline, Verified
 from federation.protocol.body import Body
-from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.trust.agreement import AgreementFiles
-from federation.wire.lookups.corrections.values import (
+from federation.wire.agency.audit import LoggedMessage, MessagePage
+from federation.wire.agency.corrections import (
     CorrectionLine,
     CorrectionOutcome,
     CorrectionPage,
     CorrectionStanding,
     NoticeLine,
 )
-from federation.wire.lookups.values import (
-    CaseAnswer,
-    FetchResult,
-    LookupLine,
-    LookupPage,
-    ProvinceAnswer,
-    ProvinceReport,
-    ReportPage,
-    SearchResult,
-)
-from federation.wire.values import (
-    Act,
-    LoggedMessage,
-    MessagePage,
-    NodeStatus,
-    PairDigest,
-    PeerState,
-    PermitAnswer,
-    PermitPage,
-    RecognitionAnswer,
-    ruling_of,
-)
-from tests.wire import register_samples
-from tests.wire.oversight_answers import OversightAnswers
-from tests.wire.retention import answers as retention
+from federation.wire.agency.lookups import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
+from federation.wire.agency.node import NodeStatus, PeerState
+from federation.wire.agency.reports import ProvinceReport, ReportPage
+from federation.wire.peer import PairDigest
+from federation.wire.values import Act, ruling_of
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
 CITIZEN_NUMBER = "361123219003070011"
@@ -147,7 +127,7 @@ STATUS = NodeStatus(
     agreement_version=3,
     agreement_digest="ab" * 32,
     agreement_freshness="fresh",
-    agreement_expire_time=datetime(2027, 1, 1, tzinfo=UTC),
+    agreement_expires=datetime(2027, 1, 1, tzinfo=UTC),
     tree_size=12,
     checkpoint=b"jiangxi.bridgehead.example/exchange/2026\n12\n",
     peers=(
@@ -288,11 +268,11 @@ CORRECTION_WAITING = replace(
     title_zh="",
     title_en="",
 )
-CORRECTION_FILED = CorrectionOutcome(decision=ALLOWED, line=CORRECTION_WAITING)
+CORRECTION_FILED = CorrectionOutcome(decision=ALLOWED, correction=CORRECTION_WAITING)
 CORRECTION_STEP = CorrectionOutcome(decision=REFUSED)
 CORRECTIONS = CorrectionPage(
     decision=ALLOWED,
-    lines=(CORRECTION, CORRECTION_WAITING),
+    corrections=(CORRECTION, CORRECTION_WAITING),
     notices=(
         NoticeLine(time=datetime(2026, 12, 1, 8, tzinfo=UTC), owner=NodeName("zhejiang"), urn=URN, version=3),
         NoticeLine(
@@ -304,131 +284,3 @@ CORRECTIONS = CorrectionPage(
     ),
     next_page_token="next",
 )
-
-
-@dataclass
-class Functions(OversightAnswers):
-    """Records what it is called with; a test replaces `failure` to make every function raise it."""
-
-    calls: list[tuple] = field(default_factory=list)
-    failure: BaseException | None = None
-
-    def note(self, *call) -> None:
-        self._note(*call)
-
-    def _note(self, *call) -> None:
-        self.calls.append(call)
-        if self.failure is not None:
-            raise self.failure
-
-    async def submit(self, caller, submissions):
-        self._note(caller, list(submissions))
-        return [RECEIPT if submission.body else NotFoundError("NO_BODY", "none", seq=3) for submission in submissions]
-
-    async def fetch_agreement(self, known_version):
-        self._note(known_version)
-        return FILES
-
-    async def digest_range(self, caller, pair, from_seq, to_seq):
-        self._note(caller, pair, from_seq, to_seq)
-        return DIGEST
-
-    async def get_status(self, caller):
-        self._note(caller)
-        return STATUS
-
-    async def register_rows(self, caller, act, rows):
-        self._note(caller, act, rows)
-        return register_samples.ROWS[: len(rows)]
-
-    async def get_registered(self, caller, act, code):
-        self._note(caller, act, code)
-        return register_samples.READING
-
-    async def list_messages(self, caller, act, query):
-        self._note(caller, act, query)
-        return MESSAGES
-
-    async def register(self, caller, act, application):
-        self._note(caller, act, application)
-        return PermitAnswer(decision=ALLOWED, permit=ITEM)
-
-    async def step(self, caller, act, urn):
-        self._note(caller, act, urn)
-        return PermitAnswer(decision=REFUSED)
-
-    async def revoke(self, caller, act, urn, reason):
-        self._note(caller, act, urn, reason)
-        return PermitAnswer(decision=ALLOWED, permit=BARE_ITEM)
-
-    async def recognise(self, caller, act, recognition):
-        self._note(caller, act, recognition)
-        return RecognitionAnswer(decision=ALLOWED, recognition=RECOGNITION, permit=BARE_ITEM)
-
-    async def list(self, caller, act, query):
-        self._note(caller, act, query)
-        return PermitPage(decision=ALLOWED, permits=(ITEM, BARE_ITEM), next_page_token="next")
-
-    async def import_chunk(self, caller, act, chunk):
-        self._note(caller, act, chunk)
-        return (URN, REFUSED, NotFoundError("ROW", "no such row", row=3))[: len(chunk.rows)]
-
-    async def open_case(self, caller, act, question):
-        self._note(caller, act, question)
-        return CASE_OPENED
-
-    async def close_case(self, caller, act, case_id):
-        self._note(caller, act, case_id)
-        return CASE_REFUSED
-
-    async def search(self, caller, act, question):
-        self._note(caller, act, question)
-        return SEARCHED
-
-    async def fetch(self, caller, act, question):
-        self._note(caller, act, question)
-        return FETCHED
-
-    async def list_lookups(self, caller, act, query):
-        self._note(caller, act, query)
-        return LOOKUPS
-
-    async def get_report(self, caller, act, question):
-        self._note(caller, act, question)
-        return REPORT
-
-    async def read_lookup(self, caller, act, lookup_id):
-        self._note(caller, act, lookup_id)
-        return retention.RESULT
-
-    async def trace_reading(self, caller, act, code):
-        self._note(caller, act, code)
-        return retention.TRACED
-
-    async def order_erasure(self, caller, act, question):
-        self._note(caller, act, question)
-        return retention.ORDERED
-
-    async def list_sent(self, caller, act, query):
-        self._note(caller, act, query)
-        return retention.SENT
-
-    async def list_erasures(self, caller, act, query):
-        self._note(caller, act, query)
-        return retention.ERASURES
-
-    async def run_retention(self, caller, act):
-        self._note(caller, act)
-        return retention.ROUND
-
-    async def file_correction(self, caller, act, filing):
-        self._note(caller, act, filing)
-        return CORRECTION_FILED
-
-    async def list_corrections(self, caller, act, query):
-        self._note(caller, act, query)
-        return CORRECTIONS
-
-    async def take_correction_step(self, caller, act, step):
-        self._note(caller, act, step)
-        return CORRECTION_STEP

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from federation.protocol.ids import NodeName
-from tests.wire import answers
+from tests.wire.calls import Functions
 from tests.wire.certificates import Authority
 from tests.wire.house import FUJIAN, JIANGXI, ZHEJIANG, House
 
@@ -17,4 +17,4 @@ def authorities() -> dict[NodeName, Authority]:
 
 @pytest.fixture
 def house(tmp_path: Path, authorities: dict[NodeName, Authority]) -> House:
-    return House(folder=tmp_path, authorities=dict(authorities), functions=answers.Functions())
+    return House(folder=tmp_path, authorities=dict(authorities), functions=Functions())

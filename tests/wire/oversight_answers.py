@@ -1,4 +1,4 @@
-"""What the watch's functions answer in tests of the wire."""
+"""Sample values of what the watch over look-ups answers."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ from federation.domain.lookup.reading import KeptReading, ReadingKind
 from federation.domain.lookup.review import SampleFinding, SampleItem, SampleReview
 from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.wire.lookups.oversight.values import (
+from federation.wire.agency.oversight import (
     Countersigned,
     FlagPage,
     News,
@@ -117,44 +117,3 @@ READINGS = ReadingPage(
     next_page_token="2026-11-23T06:00:00.000Z/ab",
 )
 NEWS = (News(token="", notice=NOTICE), *(News(token=str(at), flag=one) for at, one in enumerate(FLAGS.flags, 8)))
-
-
-class OversightAnswers:
-    """Answers each call of the watch, once it is noted."""
-
-    async def countersign(self, caller, act, question):
-        self._note(caller, act, question)
-        return COUNTERSIGNED
-
-    async def list_notices(self, caller, act, query):
-        self._note(caller, act, query)
-        return NOTICES
-
-    async def review_glass(self, caller, act, question):
-        self._note(caller, act, question)
-        return NOTICE
-
-    async def list_flags(self, caller, act, query):
-        self._note(caller, act, query)
-        return FLAGS
-
-    async def get_digest(self, caller, act, question):
-        self._note(caller, act, question)
-        return DIGEST_OF_DAY
-
-    async def list_sample(self, caller, act, query):
-        self._note(caller, act, query)
-        return SAMPLE
-
-    async def list_readings(self, caller, act, query):
-        self._note(caller, act, query)
-        return READINGS
-
-    async def review_sample(self, caller, act, question):
-        self._note(caller, act, question)
-        return REVIEWED
-
-    async def watch(self, caller, act, after):
-        self._note(caller, act, after)
-        for news in NEWS:
-            yield news

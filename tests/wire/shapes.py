@@ -13,6 +13,7 @@ from federation.domain.permit import PermitUrn
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair
 from federation.wire import pb
+from federation.wire.agency.oversight import News
 
 _NODES = st.sampled_from((NodeName("zhejiang"), NodeName("jiangxi"), NodeName("fujian")))
 _KNOWN = {
@@ -28,7 +29,7 @@ _KNOWN = {
     ),
     str: st.text(max_size=8),
     bool: st.booleans(),
-    int: st.integers(1, 1000),
+    int: st.integers(1, 256),
     bytes: st.binary(max_size=8),
     date: st.dates(),
     datetime: st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC)),
@@ -59,14 +60,16 @@ def values(shape) -> st.SearchStrategy:
         return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
     if issubclass(shape, Enum):
         return st.sampled_from(list(shape))
-    return st.builds(shape, **_fields(shape))
+    built = st.builds(shape, **_fields(shape))
+    return built.filter(lambda news: (news.notice is None) is not (news.flag is None)) if shape is News else built
 
 
 def _fields(shape) -> dict[str, st.SearchStrategy]:
-    """Strategies by field; of a choice inside a class one member is there, and a digest is one."""
+    """Strategies by field; a digest is one."""
     declared = pb._DECLARED.get(shape)
     hints = {name: hint for name, hint in pb._hints(shape).items() if not declared or name not in declared.unsent}
-    return {name: _DIGESTS | st.none() if name == "photo_digest" else values(hint) for name, hint in hints.items()}
+    digests = {"photo_digest": _DIGESTS | st.none(), "root": _DIGESTS.map(bytes.fromhex)}
+    return {name: digests[name] if name in digests else values(hint) for name, hint in hints.items()}
 
 
 def plain(value):

@@ -6,16 +6,9 @@ import pytest
 
 from federation.protocol.errors import UntrustedError
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.wire.identity import (
-    Caller,
-    Gate,
-    calling_agency,
-    calling_node,
-    enter_call,
-    verify_caller,
-    verify_method,
-)
-from federation.wire.methods import Method
+from federation.wire.agency.lookups import SEARCH
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.identity import Caller, Gate, calling, enter_call, verify_caller, verify_method
 from federation.wire.rpc import Side
 from tests.wire.certificates import FEDERATION, NOW, Authority
 
@@ -87,29 +80,25 @@ def test_serial_is_asked_in_the_agreements_form():
 
 
 def test_method_for_some_kinds_refuses_the_others():
-    """The table can keep an RPC to some kinds of agency; what they may do in it is policy's to say."""
-    method = Method(sides=frozenset({Side.AGENCY}), kinds=frozenset({"police"}))
+    """A line can keep an RPC to some kinds of agency; what they may do in it is policy's to say."""
     police, school = (_caller(parse_agency_id(f"jiangxi/361123/{kind}")) for kind in ("police", "school"))
 
-    assert verify_method(police, method, Side.AGENCY) is method
+    assert verify_method(police, SEARCH, Side.AGENCY) is SEARCH
     with pytest.raises(UntrustedError, match="METHOD_DENIED"):
-        verify_method(school, method, Side.AGENCY)
+        verify_method(school, SEARCH, Side.AGENCY)
 
 
-@pytest.mark.parametrize("method", [None, Method(sides=frozenset({Side.AGENCY}))], ids=["no row", "other side"])
-def test_method_without_a_row_for_this_side_is_refused(method):
+@pytest.mark.parametrize("rpc", [None, GET_STATUS], ids=["no line", "other side"])
+def test_method_without_a_line_for_this_side_is_refused(rpc):
     """Default deny."""
     with pytest.raises(UntrustedError, match="METHOD_DENIED"):
-        verify_method(_caller(NodeName("zhejiang")), method, Side.PEER)
+        verify_method(_caller(NodeName("zhejiang")), rpc, Side.PEER)
 
 
-def test_caller_of_a_call_is_only_what_its_side_admits():
-    """A servicer of one side cannot be given a caller of the other."""
+def test_caller_is_an_agency_only_when_its_certificate_says_so():
+    """A step of an agency cannot be handed a node."""
     enter_call(_caller(NodeName("zhejiang")))
-    assert calling_node() == "zhejiang"
     with pytest.raises(UntrustedError, match="CALLER_SIDE"):
-        calling_agency()
+        calling().agency  # noqa: B018 - reading it raises
     enter_call(_caller(parse_agency_id("jiangxi/361123/police")))
-    assert str(calling_agency()) == "jiangxi/361123/police"
-    with pytest.raises(UntrustedError, match="CALLER_SIDE"):
-        calling_node()
+    assert str(calling().agency) == "jiangxi/361123/police"

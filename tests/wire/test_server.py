@@ -19,12 +19,15 @@ from federation.protocol.errors import (
     UnavailableError,
     UntrustedError,
 )
-from federation.protocol.ids import Pair, parse_agency_id
+from federation.protocol.ids import parse_agency_id
 from federation.protocol.receipt import Submission
-from federation.v1 import exchange_service_pb2, exchange_service_pb2_grpc
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.interceptors import Gatekeeper
+from federation.wire.peer import SUBMIT
 from federation.wire.rpc import Side
-from federation.wire.server import Listener, PeerServices, start_peer_server
-from tests.wire.answers import DIGEST, FILES, RECEIPT, STATUS, SUBMISSION
+from federation.wire.server import Listener, start_server
+from federation.wire.values import Nothing
+from tests.wire.answers import RECEIPT, STATUS, SUBMISSION
 from tests.wire.certificates import FEDERATION, Authority
 from tests.wire.house import FUJIAN, JIANGXI, ZHEJIANG, House
 
@@ -45,8 +48,12 @@ async def _submit(client):
 
 
 async def _raw_submit(channel, *, timeout=10, request=None):
-    stub = exchange_service_pb2_grpc.ExchangeServiceStub(channel)
-    return await stub.Submit(request or exchange_service_pb2.SubmitRequest(), timeout=timeout)
+    submit = channel.unary_unary(
+        SUBMIT.path,
+        request_serializer=SUBMIT.request.SerializeToString,
+        response_deserializer=SUBMIT.response.FromString,
+    )
+    return await submit(request or SUBMIT.request(), timeout=timeout)
 
 
 async def test_submit_from_a_peer_hands_caller_and_values_and_returns_each_answer(house: House):
@@ -57,35 +64,10 @@ async def test_submit_from_a_peer_hands_caller_and_values_and_returns_each_answe
     ):
         found = await client.submit([SUBMISSION, Submission(envelope=b"x")], timeout_seconds=10)
 
-    assert house.functions.calls == [(ZHEJIANG, [SUBMISSION, Submission(envelope=b"x")])]
+    assert house.functions.calls == [(ZHEJIANG, None, (SUBMISSION, Submission(envelope=b"x")))]
     assert found[0] == RECEIPT
     assert isinstance(found[1], NotFoundError)
     assert (found[1].reason, found[1].message, found[1].facts) == ("NO_BODY", "none", {"seq": "3"})
-
-
-async def test_peer_side_other_calls_return_equal_values(house: House):
-    """The agreement and digests come back as they were given."""
-    pair = Pair(ZHEJIANG, JIANGXI)
-    async with (
-        house.peer_port() as server,
-        house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
-    ):
-        assert await client.fetch_agreement(2, timeout_seconds=10) == FILES
-        assert await client.digest_range(pair, from_seq=1, to_seq=5, timeout_seconds=10) == DIGEST
-
-    assert house.functions.calls == [(2,), (ZHEJIANG, pair, 1, 5)]
-
-
-async def test_digest_range_of_a_strangers_pair_is_refused(house: House):
-    """Who is not one of the pair learns nothing about it."""
-    async with (
-        house.peer_port() as server,
-        house.peer_client(server.port, house.authorities[FUJIAN].node("fujian")) as client,
-    ):
-        with pytest.raises(UntrustedError, match="PAIR_DENIED"):
-            await client.digest_range(Pair(ZHEJIANG, JIANGXI), from_seq=1, to_seq=5, timeout_seconds=10)
-
-    assert house.functions.calls == []
 
 
 async def test_call_without_client_certificate_is_not_answered(house: House):
@@ -167,11 +149,11 @@ async def test_agency_port_admits_agencies_only(house: House, name):
     issued = house.authorities[JIANGXI].issue(f"spiffe://{FEDERATION}/{name}")
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         if "/" in name:
-            assert await client.get_status() == STATUS
-            assert house.functions.calls == [(parse_agency_id(name),)]
+            assert await client.call(GET_STATUS, None, Nothing()) == STATUS
+            assert house.functions.calls == [(parse_agency_id(name), None, Nothing())]
         else:
             with pytest.raises(UntrustedError, match="CALLER_SIDE"):
-                await client.get_status()
+                await client.call(GET_STATUS, None, Nothing())
 
 
 async def test_agency_port_refuses_an_agency_name_of_another_province(house: House):
@@ -179,7 +161,7 @@ async def test_agency_port_refuses_an_agency_name_of_another_province(house: Hou
     issued = house.authorities[JIANGXI].agency("zhejiang/330822/police")
     async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
         with pytest.raises(UntrustedError, match="CERTIFICATE_ISSUER"):
-            await client.get_status()
+            await client.call(GET_STATUS, None, Nothing())
 
 
 async def test_revoked_between_two_calls_on_one_connection_is_refused_on_the_second(house: House):
@@ -223,7 +205,7 @@ async def test_new_members_ca_is_trusted_without_restart(house: House):
     async with house.peer_port() as server:
         house.authorities["anhui"] = anhui
         async with house.peer_client(server.port, anhui.node("anhui")) as client:
-            assert await _submit(client) == [RECEIPT]
+            assert await _submit(client) == (RECEIPT,)
 
 
 async def test_server_certificate_replaced_on_disk_is_used_without_restart(house: House):
@@ -243,7 +225,7 @@ async def test_server_certificate_replaced_on_disk_is_used_without_restart(house
         listener.tls.certificate.write_bytes(good[0])
         listener.tls.key.write_bytes(good[1])
         async with house.peer_client(server.port, issued) as client:
-            assert await _submit(client) == [RECEIPT]
+            assert await _submit(client) == (RECEIPT,)
 
 
 async def test_client_certificate_replaced_on_disk_makes_a_new_channel(house: House):
@@ -254,7 +236,7 @@ async def test_client_certificate_replaced_on_disk_makes_a_new_channel(house: Ho
         client._kept._look_time = 0.0  # as if the second was over
         house.revoked.add(("zhejiang", old.serial))
         new.write(house.folder, "client")
-        assert await _submit(client) == [RECEIPT]
+        assert await _submit(client) == (RECEIPT,)
 
 
 async def test_call_without_deadline_is_refused(house: House):
@@ -280,7 +262,7 @@ async def test_call_with_too_short_a_deadline_is_refused_before_any_work(house: 
         with pytest.raises((StaleError, UnavailableError), match="DEADLINE"):
             await client.submit([SUBMISSION], timeout_seconds=0.09)
 
-    assert house.functions.calls == [(0,)]
+    assert house.functions.calls == [(ZHEJIANG, None, 0)]
 
 
 async def test_message_over_the_size_limit_is_refused_before_it_is_parsed(house: House):
@@ -289,14 +271,14 @@ async def test_message_over_the_size_limit_is_refused_before_it_is_parsed(house:
     issued = house.authorities[ZHEJIANG].node("zhejiang")
     async with house.peer_port() as server:
         async with house.raw_channel(server.port, issued) as channel:
-            request = exchange_service_pb2.SubmitRequest(submissions=[{"envelope": big.envelope}])
+            request = SUBMIT.request(submissions=[{"envelope": big.envelope}])
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await _raw_submit(channel, request=request)
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         async with house.peer_client(server.port, issued) as client:
             with pytest.raises(MalformedError, match="MESSAGE_SIZE"):
                 await client.submit([big], timeout_seconds=10)
-            assert await _submit(client) == [RECEIPT]
+            assert await _submit(client) == (RECEIPT,)
 
 
 async def test_request_of_the_wrong_shape_is_refused_by_field(house: House):
@@ -358,21 +340,9 @@ async def test_port_that_is_taken_is_an_error_of_the_house(house: House):
     async with house.peer_port() as server:
         listener = house.listener(Side.PEER)
         taken = Listener(address=f"localhost:{server.port}", tls=listener.tls, roots=listener.roots)
-        services = _services_of(house)
+        bindings = house.functions.bindings(Side.PEER)
         with pytest.raises(UnavailableError, match="PORT_TAKEN"):
-            await start_peer_server(services, gate=house.gate(Side.PEER), listener=taken)
-
-
-def _services_of(house: House) -> PeerServices:
-    from federation.wire.services.agreement import AgreementService
-    from federation.wire.services.exchange import ExchangeService
-    from federation.wire.services.reconciliation import ReconciliationService
-
-    return PeerServices(
-        exchange=ExchangeService(submit=house.functions.submit),
-        agreement=AgreementService(fetch_agreement=house.functions.fetch_agreement),
-        reconciliation=ReconciliationService(digest_range=house.functions.digest_range),
-    )
+            await start_server(bindings, gate=house.gate(Side.PEER), listener=taken)
 
 
 async def test_health_says_what_is(house: House):
@@ -417,12 +387,12 @@ async def test_stop_lets_the_call_at_work_end(house: House):
     """Draining refuses new calls and answers the one at work."""
     started, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(caller, submissions):
+    async def slow(caller, act, submissions):
         started.set()
         await go_on.wait()
-        return [RECEIPT]
+        return (RECEIPT,)
 
-    house.functions.submit = slow
+    house.functions.replaced[SUBMIT.name] = slow
     async with (
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
@@ -432,7 +402,7 @@ async def test_stop_lets_the_call_at_work_end(house: House):
         stopping = asyncio.create_task(server.stop(10))
         await asyncio.sleep(0)
         go_on.set()
-        assert await call == [RECEIPT]
+        assert await call == (RECEIPT,)
         await stopping
 
 
@@ -467,14 +437,23 @@ async def test_rpc_of_the_other_side_is_not_offered(house: House):
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_rpc_without_a_row_in_the_table_is_for_nobody(house: House, monkeypatch):
-    """Default deny: an RPC that was forgotten in the table is refused."""
-    from federation.wire import interceptors
-
-    monkeypatch.setattr(interceptors, "METHODS", {})
+async def test_rpc_that_the_gate_does_not_know_is_for_nobody(house: House, monkeypatch):
+    """Default deny: a handler that no line of the table stands for is refused."""
+    monkeypatch.setattr("federation.wire.server.Gatekeeper", lambda gate, offered: Gatekeeper(gate, {}))
     async with (
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
     ):
         with pytest.raises(UntrustedError, match="METHOD_DENIED"):
             await _submit(client)
+
+
+async def test_rpc_bound_to_the_wrong_port_is_refused(house: House):
+    """A slip in a node's table opens nothing: the line of an RPC says on which side it is."""
+    bindings, listener = house.functions.bindings(Side.AGENCY), house.listener(Side.PEER)
+    server = await start_server(bindings, gate=house.gate(Side.PEER), listener=listener)
+    async with house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client:
+        with pytest.raises(UntrustedError, match="METHOD_DENIED"):
+            await client.call(GET_STATUS, None, Nothing())
+    await server.stop(0)
+    assert house.functions.calls == []

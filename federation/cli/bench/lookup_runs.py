@@ -27,9 +27,11 @@ from federation.domain.rules.function_register import FunctionCode
 from federation.domain.synthetic import synthetic_applications
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
 from federation.protocol.ids import parse_agency_id
+from federation.wire.agency.lookups import OPEN_CASE, SEARCH, CaseQuestion, LookupQuestion
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, PermitImport
 from federation.wire.client import AgencyClient
-from federation.wire.lookups.values import CaseQuestion, LookupQuestion
-from federation.wire.values import Act, ImportChunk, PermitImport
+from federation.wire.values import Act, Nothing
 
 LEVELS = {1: f"{SENDER}/330822/police", 16: f"{SENDER}/330824/police", 64: f"{SENDER}/330881/police"}
 """How many are in flight, and which border office asks then: an office's own history is counted at each look-up."""
@@ -72,7 +74,7 @@ class Desk:
 
         await asyncio.gather(*(opener() for _ in range(OPENERS)))
         end = time.monotonic() + PATIENCE_SECONDS
-        while any(peer.waiting_count for peer in (await self._auditor.get_status()).peers):
+        while any(peer.waiting_count for peer in (await self._auditor.call(GET_STATUS, None, Nothing())).peers):
             if time.monotonic() > end:
                 raise UnavailableError("BENCH_UNSETTLED", "the other province does not receipt the cases")
             await asyncio.sleep(0.02)
@@ -93,7 +95,7 @@ class Desk:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._numbers[person % len(self._numbers)]),
             provinces=(RECEIVER,),
         )
-        result = await self._police.lookups.search(_act(f"bench-{number}"), question)
+        result = await self._police.call(SEARCH, _act(f"bench-{number}"), question)
         if [answer.outcome for answer in result.answers] != [Outcome.HIT]:
             raise RuleError("BENCH_NO_HIT", f"expected one hit, got {result.answers}")
 
@@ -106,7 +108,7 @@ class Desk:
             days=30,
             leader="bench-leader",
         )
-        answer = await self._police.lookups.open_case(_act("bench-leader"), question)
+        answer = await self._police.call(OPEN_CASE, _act("bench-leader"), question)
         if not answer.decision.allowed:
             raise RuleError("BENCH_REFUSED", f"expected an open case: {answer.decision.title_en}")
 
@@ -118,7 +120,7 @@ async def register_people(bench: Bench) -> Sequence[str]:
         rows = tuple(islice(_people(bench.running.node.today()), PEOPLE))
         chunk = ImportChunk(import_id=str(uuid.uuid4()), chunk=1, rows=rows)
         act = _act("bench", purpose=PermitPurpose.ADMINISTRATION, function=FUNCTION_OF[PermitPurpose.ADMINISTRATION])
-        for done in await hall.import_permits(act, chunk):
+        for done in await hall.call(IMPORT_PERMITS, act, chunk):
             if isinstance(done, BridgeheadError):
                 raise done
         return [row.application.holder.citizen_number for row in rows]

@@ -40,7 +40,7 @@ from federation.protocol.leaf import LeafKind
 from federation.store.calibrate import commit_rows
 from federation.store.database import Database, open_database
 from federation.store.exchange_log import GroupTransaction, commit_group
-from federation.wire.services.echo import EchoClient, EchoServer
+from federation.wire.echo import EchoClient, EchoServer
 from federation.wire.values import Act, TlsFiles
 
 SENDER, RECEIVER = NodeName("zhejiang"), NodeName("jiangxi")

@@ -21,8 +21,9 @@ from federation.domain.lookup_policy import LookupPurpose
 from federation.domain.permit_policy import PermitPurpose
 from federation.protocol.errors import BridgeheadError, NotFoundError
 from federation.protocol.ids import NodeName, parse_agency_id
+from federation.wire.agency.lookups import CLOSE_CASE, CaseQuestion, FetchResult, ProvinceAnswer
+from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.agency.registers import KeptVersion
-from federation.wire.lookups.values import CaseQuestion, FetchResult, ProvinceAnswer
 from federation.wire.values import Act
 
 HALL: Final = "zhejiang/330822/service-hall"
@@ -51,7 +52,7 @@ async def prepare(stage: Stage) -> None:
         and province_of(found.holder.household_division) != parse_agency_id(POLICE).node
     )
     stage.number = application.holder.citizen_number
-    answer = await stage.client(HALL).register_permit(permit_act(PermitPurpose.ADMINISTRATION), application)
+    answer = await stage.client(HALL).call(REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), application)
     if answer.permit is None:
         raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
     household = application.holder.household_division
@@ -104,7 +105,7 @@ async def refuse(stage: Stage) -> dict[str, str]:
 async def close_case(stage: Stage) -> dict[str, str]:
     """Closes the cases; the handle dies with its own: what refused it then."""
     for case_id in (OTHER_CASE, CASE):
-        await stage.client(POLICE).lookups.close_case(lookup_act(), case_id)
+        await stage.client(POLICE).call(CLOSE_CASE, lookup_act(), case_id)
         stage.tell(f"case {case_id} is closed")
     answer = await stage.fetch(lookup_act(), CASE, handle=stage.handle, fields=FIELDS, key=stage.key(OFFICER))
     return {"closed_case": _refused(stage, "the same handle, the right key", answer)}

@@ -21,7 +21,17 @@ from federation.domain.recognition import RecognitionMode
 from federation.domain.synthetic import synthetic_applications
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.values import ImportChunk, NodeStatus, PermitImport, PermitRecognition
+from federation.wire.agency.node import GET_STATUS, NodeStatus
+from federation.wire.agency.permits import (
+    GET_PERMIT,
+    IMPORT_PERMITS,
+    RECOGNISE_PERMIT,
+    REGISTER_PERMIT,
+    ImportChunk,
+    PermitImport,
+    PermitRecognition,
+)
+from federation.wire.values import Nothing
 
 CHANGSHAN_HALL: Final = "zhejiang/330822/service-hall"
 YUSHAN_POLICE: Final = "jiangxi/361123/police"
@@ -41,7 +51,9 @@ async def register(stage: Stage) -> PermitUrn:
     )
     stage.number = application.holder.citizen_number
     began = time.monotonic()
-    answer = await stage.client(CHANGSHAN_HALL).register_permit(permit_act(PermitPurpose.ADMINISTRATION), application)
+    answer = await stage.client(CHANGSHAN_HALL).call(
+        REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), application
+    )
     if answer.permit is None:
         raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
     urn = answer.permit.urn
@@ -49,7 +61,7 @@ async def register(stage: Stage) -> PermitUrn:
 
     async def arrived() -> PermitItem | None:
         try:
-            return (await stage.client(YUSHAN_POLICE).get_permit(permit_act(PermitPurpose.CHECK), urn)).permit
+            return (await stage.client(YUSHAN_POLICE).call(GET_PERMIT, permit_act(PermitPurpose.CHECK), urn)).permit
         except NotFoundError:
             return None
 
@@ -70,12 +82,12 @@ async def recognise(stage: Stage, urn: PermitUrn) -> str:
     """
     for mode in RecognitionMode:
         asked, act = _presented(stage, urn, mode), permit_act(PermitPurpose.RECOGNITION)
-        answer = await stage.client(YUSHAN_HALL).recognise_permit(act, asked)
+        answer = await stage.client(YUSHAN_HALL).call(RECOGNISE_PERMIT, act, asked)
         found = answer.recognition
         outcome = f"{found.outcome} ({found.reason})" if found else "refused"
         stage.tell(f"Yushan's service hall, mode {mode}: {outcome}; policy {', '.join(answer.decision.policies)}")
     asked, act = _presented(stage, urn, RecognitionMode.CARD), permit_act(PermitPurpose.RECOGNITION)
-    decision = (await stage.client(PUCHENG).recognise_permit(act, asked)).decision
+    decision = (await stage.client(PUCHENG).call(RECOGNISE_PERMIT, act, asked)).decision
     policies = ", ".join(decision.policies)
     stage.tell(f"Pucheng's service hall: refused by {policies}")
     stage.tell(f"  {decision.title_zh}")
@@ -154,7 +166,7 @@ async def _send(stage: Stage, load: _Load) -> None:
 
     async def send() -> bool | None:
         try:
-            rows = await stage.client(str(load.agency)).import_permits(act, load.chunk)
+            rows = await stage.client(str(load.agency)).call(IMPORT_PERMITS, act, load.chunk)
         except (UnavailableError, ConflictError):
             return None
         for row in rows:
@@ -171,7 +183,7 @@ async def _settled(stage: Stage) -> int:
 
     async def find() -> int | None:
         try:
-            states: list[NodeStatus] = [await stage.client(name).get_status() for name in auditors]
+            states: list[NodeStatus] = [await stage.client(name).call(GET_STATUS, None, Nothing()) for name in auditors]
         except UnavailableError:
             return None
         waiting = any(peer.waiting_count for state in states for peer in state.peers)

@@ -19,9 +19,17 @@ from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE, L
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.tlog.lines import format_base64
-from federation.wire.lookups.intake.values import IntakeQuery, RefuseQuestion, ReleaseQuestion
-from federation.wire.lookups.oversight.values import PageQuery, ReviewQuestion
-from federation.wire.lookups.values import CaseQuestion, ReportQuestion
+from federation.wire.agency.intake import (
+    LIST_INTAKE,
+    REFUSE_INTAKE,
+    RELEASE_INTAKE,
+    IntakeQuery,
+    RefuseQuestion,
+    ReleaseQuestion,
+)
+from federation.wire.agency.lookups import CLOSE_CASE, READ_LOOKUP, CaseQuestion
+from federation.wire.agency.oversight import LIST_NOTICES, REVIEW_BREAK_GLASS, PageQuery, ReviewQuestion
+from federation.wire.agency.reports import GET_REPORT, ReportQuestion
 from federation.wire.values import Act
 
 INLAND: Final = "jiangxi/361102/police"
@@ -52,7 +60,7 @@ async def ask_inland(stage: Stage) -> dict[str, str]:
     at_once = asked.answers[0].outcome.value
     stage.tell(f"Xinzhou, away from the border, asks {ASKED}: {at_once}, policy leaves it to a person")
     desk, act = stage.client(INTAKE), lookup_act(officer=DESK_OFFICER)
-    answer = await desk.intake.release(act, ReleaseQuestion(request_id=await _inbox(stage)))
+    answer = await desk.call(RELEASE_INTAKE, act, ReleaseQuestion(request_id=await _inbox(stage)))
     if answer.status is None:
         raise NotFoundError("DEMO_REFUSED", f"the desk was refused: {answer.decision.title_en}")
     stage.tell(f"{INTAKE} answers: {'hit' if answer.hit else 'no hit'}")
@@ -61,7 +69,7 @@ async def ask_inland(stage: Stage) -> dict[str, str]:
 
     asked = await stage.search(lookup_act(officer=OFFICER), CASE, police=INLAND)
     refusal = RefuseQuestion(request_id=await _inbox(stage), reason=RefusalReason.CASE_UNCLEAR, words=WORDS)
-    await desk.intake.refuse(lookup_act(officer=DESK_OFFICER), refusal)
+    await desk.call(REFUSE_INTAKE, lookup_act(officer=DESK_OFFICER), refusal)
     refused = await _read(stage, asked.lookup_id)
     stage.tell(f"asked once more, the desk refuses ({refusal.reason}): {WORDS}")
     return {"at_once": at_once, "released": released, "refused": refused}
@@ -69,7 +77,7 @@ async def ask_inland(stage: Stage) -> dict[str, str]:
 
 async def close_inland_case(stage: Stage) -> None:
     """Closes the inland office's case."""
-    await stage.client(INLAND).lookups.close_case(lookup_act(officer=OFFICER), CASE)
+    await stage.client(INLAND).call(CLOSE_CASE, lookup_act(officer=OFFICER), CASE)
     stage.tell(f"case {CASE} is closed")
 
 
@@ -92,13 +100,13 @@ async def break_glass(stage: Stage) -> None:
 async def review(stage: Stage) -> str:
     """Has the leader read the notice and answer for it, by the leader's own key: what was found."""
     police, agency = stage.client(POLICE), parse_agency_id(POLICE)
-    page = await police.oversight.list_notices(lookup_act(officer=LEADER), PageQuery(), agency=agency)
+    page = await police.call(LIST_NOTICES, lookup_act(officer=LEADER), PageQuery())
     (notice,) = (state.notice for state in page.notices)
     stage.tell(f"{notice.leader} was noticed in the same moment: {notice.officer}, review due {notice.due}")
     signed = review_bytes(GLASS, agency, finding=Finding.JUSTIFIED, words=GLASS_WORDS)
     signature = format_base64(stage.key(LEADER).sign(signed))
     question = ReviewQuestion(case_id=GLASS, finding=Finding.JUSTIFIED, words=GLASS_WORDS, signature=signature)
-    reviewed = await police.oversight.review(lookup_act(officer=LEADER), question, agency=agency)
+    reviewed = await police.call(REVIEW_BREAK_GLASS, lookup_act(officer=LEADER), question)
     stage.tell(f"reviewed by the leader's own key: {reviewed.notice.finding} ({GLASS_WORDS})")
     return reviewed.notice.finding.value
 
@@ -110,7 +118,7 @@ async def report(stage: Stage) -> tuple[int, int]:
     """
     act = Act(request_id=str(uuid.uuid4()), purpose=SUBJECT_PURPOSE, function=SUBJECT_FUNCTION, officer="xiuning-clerk")
     question = ReportQuestion(citizen_number=stage.number, identity_checked=True)
-    page = await stage.client(COUNTER).subjects.get_report(act, question)
+    page = await stage.client(COUNTER).call(GET_REPORT, act, question)
     for line in report_lines(page):
         stage.tell(line)
     return len(page.lines), page.withheld_count
@@ -118,7 +126,7 @@ async def report(stage: Stage) -> tuple[int, int]:
 
 async def _inbox(stage: Stage) -> str:
     """Shows the inbox of the one office that answers for the province; returns what waits there."""
-    page = await stage.client(INTAKE).intake.list_intake(lookup_act(officer=DESK_OFFICER), IntakeQuery())
+    page = await stage.client(INTAKE).call(LIST_INTAKE, lookup_act(officer=DESK_OFFICER), IntakeQuery())
     for line in inbox_lines(page):
         stage.tell(line)
     if len(page.lines) != 1:
@@ -130,7 +138,7 @@ async def _read(stage: Stage, lookup_id: str) -> str:
     """What the officer who asked reads again, once the desk's answer is there."""
 
     async def find() -> str | None:
-        (step,) = (await stage.client(INLAND).readings.read_lookup(lookup_act(officer=OFFICER), lookup_id)).steps
+        (step,) = (await stage.client(INLAND).call(READ_LOOKUP, lookup_act(officer=OFFICER), lookup_id)).steps
         return None if step.outcome is None or step.outcome is Outcome.WAITING else step.outcome.value
 
     return await stage.wait_for(find, what="the desk's answer")

@@ -25,9 +25,18 @@ from federation.node.officers import register_officer_key
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
+from federation.wire.agency.lookups import (
+    FETCH,
+    OPEN_CASE,
+    SEARCH,
+    CaseQuestion,
+    FetchResult,
+    LookupQuestion,
+    SearchResult,
+)
+from federation.wire.agency.node import GET_STATUS
 from federation.wire.client import AgencyClient
-from federation.wire.lookups.values import CaseQuestion, FetchResult, LookupQuestion, SearchResult
-from federation.wire.values import Act
+from federation.wire.values import Act, Nothing
 
 POLICE: Final = "jiangxi/361123/police"
 ASKED: Final = NodeName("zhejiang")
@@ -83,13 +92,13 @@ class Stage:
         Raises:
             NotFoundError: DEMO_REFUSED.
         """
-        answer = await self.client(police).lookups.open_case(act, question)
+        answer = await self.client(police).call(OPEN_CASE, act, question)
         if not answer.decision.allowed:
             raise NotFoundError("DEMO_REFUSED", f"expected an open case: {answer.decision.title_en}")
         auditor = self.client(str(self.federation.agencies(parse_agency_id(police).node, "audit")[0]))
 
         async def told() -> bool | None:
-            waiting = any(peer.waiting_count for peer in (await auditor.get_status()).peers)
+            waiting = any(peer.waiting_count for peer in (await auditor.call(GET_STATUS, None, Nothing())).peers)
             return None if waiting else True
 
         await self.wait_for(told, what="the provinces' receipts for the case")
@@ -106,14 +115,14 @@ class Stage:
         """Asks for the person of the look-ups, or for what the selector says."""
         person = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self.number)
         question = LookupQuestion(case_id=case_id, selector=selector or person, provinces=provinces)
-        return await self.client(police).lookups.search(act, question)
+        return await self.client(police).call(SEARCH, act, question)
 
     async def fetch(
         self, act: Act, case_id: str, *, handle: str, fields: frozenset[str], key: Ed25519Signer
     ) -> FetchResult:
         """Asks for named fields of a hit, whatever comes of it."""
         question = sign_fetch(key, case_id=case_id, node=ASKED, handle=handle, fields=fields)
-        return await self.client(POLICE).lookups.fetch(act, question)
+        return await self.client(POLICE).call(FETCH, act, question)
 
     async def release(self, act: Act, case_id: str, *, handle: str | None, fields: frozenset[str]) -> Mapping[str, str]:
         """Fetches named fields of a hit with the own key of the officer who acts.

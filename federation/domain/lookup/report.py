@@ -89,6 +89,16 @@ class ReportLine(_Step, frozen=True, kw_only=True):
 
     given_by: NodeName = NodeName("")
 
+    @property
+    def purpose_zh(self) -> str:
+        """The purpose in plain Chinese words."""
+        return purpose_words(self.purpose)[0]
+
+    @property
+    def purpose_en(self) -> str:
+        """The purpose in plain English words."""
+        return purpose_words(self.purpose)[1]
+
 
 class SubjectReport(Item, frozen=True, kw_only=True):
     """What may be told now, newest first; `next_shown` is the day when the first withheld entry will be shown."""

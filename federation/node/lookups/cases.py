@@ -20,26 +20,22 @@ from federation.domain.lookup.case import (
     open_case,
 )
 from federation.domain.lookup_policy import case_request
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, rule
+from federation.node.exchange.errand import Errand, asked_digest, rule
 from federation.node.exchange.replies import replies
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept, find_kept
 from federation.node.lookups.asking.question import Question, Said, Step, take_step
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
 from federation.node.lookups.watch.glass import begin_notice, put_notice
-from federation.node.node import Node
 from federation.protocol.errors import ConflictError, NotFoundError, RuleError
-from federation.protocol.ids import AgencyId
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.identity import calling_desk
-from federation.wire.lookups.values import CaseAnswer, CaseQuestion
-from federation.wire.values import Act
+from federation.wire.agency.lookups import CaseAnswer, CaseQuestion
 
 CASE_SECONDS = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 
 
-async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, act: Act) -> CaseAnswer:
+async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
     A repeat of the request gets the same answer.
@@ -48,21 +44,21 @@ async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, ac
         MalformedError, RuleError: as `open_case`, `open_break_glass` and `begin_notice`.
         ConflictError: CASE_EXISTS when the number was used before; REQUEST_ID_REUSED.
     """
+    node = errand.node
     terms = CaseTerms(
         letter=question.letter,
-        counties=question.counties | {caller.county},
+        counties=question.counties | {errand.caller.county},
         purposes=question.purposes,
         days=question.days,
         leader=question.leader,
     )
-    errand = begin_errand(node, caller, act)
     asked = asked_digest(errand, CASE_KIND, _terms_text(question.case_id, terms))
-    kept = find_kept(node.database, act.request_id, asked=asked)
+    kept = find_kept(node.database, errand.act.request_id, asked=asked)
     if kept is not None:
         return await _answer(errand, kept, question.case_id)
     is_glass = is_break_glass(question.case_id)
     open_ = open_break_glass if is_glass else open_case
-    case = open_(question.case_id, terms, opened_by=caller, now=node.now())
+    case = open_(question.case_id, terms, opened_by=errand.caller, now=node.now())
     notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
@@ -79,16 +75,16 @@ async def begin_case(node: Node, question: CaseQuestion, *, caller: AgencyId, ac
         raise ConflictError("CASE_EXISTS", taken) from conflict
 
 
-async def end_case(node: Node, case_id: str, *, caller: AgencyId, act: Act) -> CaseAnswer:
+async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
     """Closes a case; every handle given out for it dies with it. A repeat of the request gets the same answer.
 
     Raises:
         NotFoundError: CASE_UNKNOWN, also for a case of another agency.
         RuleError: as `close_case`. ConflictError: REQUEST_ID_REUSED.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     asked = asked_digest(errand, CASE_KIND, f"close {case_id}")
-    kept = find_kept(node.database, act.request_id, asked=asked)
+    kept = find_kept(node.database, errand.act.request_id, asked=asked)
     if kept is not None:
         return await _answer(errand, kept, case_id)
     known = find_own_case(errand, case_id)
@@ -120,7 +116,6 @@ def _step(asked: str, case: LookupCase, outcome: Outcome) -> Step:
         lookup_id="",
         case_id=case.case_id,
         case=case,
-        desk=calling_desk(),
         outcome=outcome,
         closes=case.closes,
     )

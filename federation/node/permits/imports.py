@@ -19,20 +19,20 @@ from federation.domain.permit import (
     urn_division,
 )
 from federation.domain.permit_policy import PermitChange, change_request, permit_facts
-from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.send import send
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT, find_request_record, put_own_permits, put_request_answer, take_urn
 from federation.node.permits.sharing import draft_sharing
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
-from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import find_record
-from federation.wire.values import Act, ImportChunk, ImportedRow, PermitImport, Ruling
+from federation.wire.agency.permits import ImportChunk, ImportedRow, PermitImport
+from federation.wire.values import Ruling
 
 
-async def import_permits(node: Node, chunk: ImportChunk, *, caller: AgencyId, act: Act) -> Sequence[ImportedRow]:
+async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRow, ...]:
     """Imports one chunk.
 
     Returns:
@@ -41,7 +41,7 @@ async def import_permits(node: Node, chunk: ImportChunk, *, caller: AgencyId, ac
     Raises:
         UnavailableError: nothing of the chunk was written; send the same chunk again.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     key = f"{chunk.import_id}/{chunk.chunk}"
     done = find_request_record(node.database, key)
     answer: dict[int, ImportedRow] = dict(_decode_done(done.content)) if done is not None else {}
@@ -58,7 +58,7 @@ async def import_permits(node: Node, chunk: ImportChunk, *, caller: AgencyId, ac
 
         await send(node, draft_sharing(errand, permits), rows=rows)
         answer.update((position, permit.urn) for position, permit in accepted.items())
-    return [answer[position] for position in range(len(chunk.rows))]
+    return tuple(answer[position] for position in range(len(chunk.rows)))
 
 
 async def _judge_rows(

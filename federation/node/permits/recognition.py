@@ -30,27 +30,27 @@ from federation.domain.recognition import (
     encode_recognition_item,
 )
 from federation.domain.rules.retention import SHARED
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, send
-from federation.node.node import Node
 from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_own_permit, find_request, put_request
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
-from federation.protocol.ids import AgencyId, NodeName, Realm
+from federation.protocol.ids import NodeName, Realm
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, put_records
-from federation.wire.values import Act, PermitRecognition, RecognitionAnswer, RecognitionLink, Ruling
+from federation.wire.agency.permits import PermitRecognition, RecognitionAnswer, RecognitionLink
+from federation.wire.values import Ruling
 
 MAX_LINKS = 100
 ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
 
 
-async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyId, act: Act) -> RecognitionAnswer:
+async def recognise(errand: Errand, presented: PermitRecognition) -> RecognitionAnswer:
     """Recognises, or refuses to recognise, the permit that a person shows at the window.
 
     Returns:
@@ -62,7 +62,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
         RuleError: HOLDER_OTHER when the card is not this person's, RECOGNITION_FIELDS_MISSING.
         ConflictError: REQUEST_ID_REUSED when the id came with another recognition before. A repeat tells nobody again.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     agreed, today = errand.in_force.agreement.recognition_modes, node.today()
     record = find_record(node.database, PERMIT, presented.urn, replica=True)
     item = decode_permit_item(record.content, errand.in_force.agreement.realm) if record is not None else None
@@ -81,7 +81,7 @@ async def recognise(node: Node, presented: PermitRecognition, *, caller: AgencyI
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
     asked = asked_digest(errand, RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
-    if find_request(node.database, act.request_id, asked=asked) is None:
+    if find_request(node.database, errand.act.request_id, asked=asked) is None:
         done = Done(asked=asked, urn=item.urn, version=item.version)
         told = _told(item, recognition, errand, presented.mode)
         await _tell_home(errand, told, home=record.owner, request=request, ruling=ruling, done=done)

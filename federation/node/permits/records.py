@@ -14,7 +14,7 @@ from federation.protocol.ids import NodeName
 from federation.store.database import Database, Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, list_versions, next_serial, put_records
-from federation.wire.values import PermitQuery
+from federation.wire.agency.permits import PermitQuery
 
 PERMIT = "permit"
 REQUEST = "request"

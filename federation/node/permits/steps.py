@@ -18,7 +18,6 @@ from federation.domain.permit import (
     PermitApplication,
     PermitStatus,
     PermitUrn,
-    RevokeReason,
     endorse_permit,
     format_permit_urn,
     register_permit,
@@ -36,9 +35,8 @@ from federation.domain.permit_policy import (
     read_request,
 )
 from federation.domain.permit_record import decode_permit
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.send import send
-from federation.node.node import Node
 from federation.node.permits.recognition import recognitions_of
 from federation.node.permits.records import (
     Done,
@@ -56,16 +54,16 @@ from federation.node.permits.records import (
 from federation.node.permits.sharing import draft_sharing
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace, to_object
-from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
-from federation.wire.values import Act, PermitAnswer, PermitPage, PermitQuery, Ruling
+from federation.wire.agency.permits import PermitAnswer, PermitPage, PermitQuery, PermitReading, PermitRevocation
+from federation.wire.values import Ruling
 
 MAX_PAGE = 1000
 
 
-async def register(node: Node, application: PermitApplication, *, caller: AgencyId, act: Act) -> PermitAnswer:
+async def register(errand: Errand, application: PermitApplication) -> PermitAnswer:
     """Issues a permit and brings it to every entitled province.
 
     Raises:
@@ -74,9 +72,9 @@ async def register(node: Node, application: PermitApplication, *, caller: Agency
         RuleError: what the law does not allow (`register_permit`).
         UnavailableError: nothing was written; the same request may be sent again.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     asked = asked_digest(errand, PermitChange.REGISTER, _application_text(application))
-    if (done := find_request(node.database, act.request_id, asked=asked)) is not None:
+    if (done := find_request(node.database, errand.act.request_id, asked=asked)) is not None:
         return _done_before(errand, PermitChange.REGISTER, done)
     verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     today = node.today()
@@ -92,61 +90,61 @@ async def register(node: Node, application: PermitApplication, *, caller: Agency
     return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
 
 
-async def endorse(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+async def endorse(errand: Errand, urn: PermitUrn) -> PermitAnswer:
     """Endorses (签注) a permit in the month before its full year (article 10)."""
-    errand = begin_errand(node, caller, act)
-    return await _step(errand, urn, PermitChange.ENDORSE, step=partial(endorse_permit, today=node.today()))
+    return await _step(errand, urn, PermitChange.ENDORSE, step=partial(endorse_permit, today=errand.node.today()))
 
 
-async def suspend(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+async def suspend(errand: Errand, urn: PermitUrn) -> PermitAnswer:
     """Records that a permit stopped working because its endorsement is late (article 10)."""
-    errand = begin_errand(node, caller, act)
-    return await _step(errand, urn, PermitChange.SUSPEND, step=partial(suspend_permit, today=node.today()))
+    return await _step(errand, urn, PermitChange.SUSPEND, step=partial(suspend_permit, today=errand.node.today()))
 
 
-async def restore(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+async def restore(errand: Errand, urn: PermitUrn) -> PermitAnswer:
     """Restores a suspended permit by a late endorsement; the years count anew (article 10)."""
-    errand = begin_errand(node, caller, act)
-    return await _step(errand, urn, PermitChange.RESTORE, step=partial(restore_permit, today=node.today()))
+    return await _step(errand, urn, PermitChange.RESTORE, step=partial(restore_permit, today=errand.node.today()))
 
 
-async def revoke(node: Node, urn: PermitUrn, *, reason: RevokeReason, caller: AgencyId, act: Act) -> PermitAnswer:
+async def revoke(errand: Errand, revocation: PermitRevocation) -> PermitAnswer:
     """Revokes (注销) a permit for good."""
-    errand = begin_errand(node, caller, act)
-    step = partial(revoke_permit, reason=reason, today=node.today())
-    return await _step(errand, urn, PermitChange.REVOKE, step=step, what=reason)
+    step = partial(revoke_permit, reason=revocation.reason, today=errand.node.today())
+    return await _step(errand, revocation.urn, PermitChange.REVOKE, step=step, what=revocation.reason)
 
 
-async def show(node: Node, urn: PermitUrn, *, caller: AgencyId, act: Act) -> PermitAnswer:
+async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
     """Shows the fields of an own permit or a copy that policy releases to this agency for this purpose.
 
     Raises:
         NotFoundError: PERMIT_UNKNOWN when this node holds neither.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     record = find_permit_record(node.database, urn)
     if record is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
     request, answer = _view(errand, record)
     if not answer.decision.allowed:
         await record_refusal(errand, answer.decision, asked=[request])
-        return answer
+        return PermitReading(decision=answer.decision)
     links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
-    return replace(answer, recognitions=links, outdated_by=find_outdated(node.database, record))
+    return PermitReading(
+        decision=answer.decision,
+        permit=answer.permit,
+        recognitions=links,
+        outdated_by=find_outdated(node.database, record),
+    )
 
 
-async def list_permits(node: Node, query: PermitQuery, *, caller: AgencyId, act: Act) -> PermitPage:
+async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
     """Lists the permits and copies that policy lets this agency read, each with the fields it may have.
 
     What policy does not release is left out without a trace. Refused as a whole when the agency may not even read its
     own county's permits for that purpose.
     """
-    errand = begin_errand(node, caller, act)
     size = min(query.page_size, MAX_PAGE)
-    records = list_permit_records(node.database, query, limit=size)
+    records = list_permit_records(errand.node.database, query, limit=size)
     answers = [_view(errand, record)[1] for record in records]
     readable = [answer for answer in answers if answer.permit is not None]
-    own = PermitFacts(issuing_division=caller.county, household_division=None, status=PermitStatus.VALID)
+    own = PermitFacts(issuing_division=errand.caller.county, household_division=None, status=PermitStatus.VALID)
     request = _read_request(errand, own)
     ruling = readable[0].decision if readable else rule(errand, request)
     if not ruling.allowed:

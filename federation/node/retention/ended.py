@@ -52,7 +52,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_message
 from federation.store.records import erase_record, list_records
-from federation.wire.retention.values import RetentionRound
+from federation.wire.agency.erasure import RetentionRound
 
 _log = structlog.get_logger()
 

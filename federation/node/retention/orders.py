@@ -22,7 +22,7 @@ from federation.domain.retention.erasure import (
 )
 from federation.domain.retention.policy import ERASURE_BASIS, OrderFacts, order_request
 from federation.domain.rules.retention import ORDER, PROVISION, answer_due
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
@@ -41,14 +41,14 @@ from federation.node.retention.receipts import item_of, receipt_draft
 from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
-from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, truncate_to_millisecond
+from federation.protocol.ids import MessageId, NodeName, Pair, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
-from federation.wire.retention.values import (
+from federation.wire.agency.erasure import (
     ErasureAnswer,
     ErasureLine,
     ErasurePage,
@@ -59,10 +59,9 @@ from federation.wire.retention.values import (
     SentPage,
     SentQuery,
 )
-from federation.wire.values import Act
 
 
-async def order_erasure(node: Node, question: ErasureQuestion, *, caller: AgencyId, act: Act) -> ErasureAnswer:
+async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAnswer:
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
     A repeat under the same request id gets the first ruling, and the line of that order as it stands now.
@@ -74,9 +73,10 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
             erasure was ordered under the same id.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
-    errand, words = begin_errand(node, caller, act), verify_words(question.words)
+    node = errand.node
+    words = verify_words(question.words)
     asked = asked_digest(errand, ORDER_KIND, f"{question.message_id} {words}")
-    known = find_kept(node.database, act.request_id, asked=asked)
+    known = find_kept(node.database, errand.act.request_id, asked=asked)
     if known is not None:
         return _answer_again(node, known)
     message = _find_either(node, question.message_id)
@@ -93,7 +93,7 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
     ordered = truncate_to_millisecond(node.now())
 
     def record(transaction: GroupTransaction) -> ErasureAnswer:
-        first = find_kept(transaction, act.request_id, asked=asked)
+        first = find_kept(transaction, errand.act.request_id, asked=asked)
         if first is not None:
             return _answer_again(node, first, source=transaction)
         before = transaction.size
@@ -107,13 +107,13 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
             message=message.digest,
             kind=message.kind,
             recipient=other,
-            agency=caller,
+            agency=errand.caller,
             ordered=ordered,
             due=answer_due(rules_of(errand.in_force), ORDER, ordered),
         )
         put_order(transaction, order, owner=node.name)
         line = KeptLine(node=other, ruling=ruling, digest=digest, message_id=message.id)
-        put_kept(transaction, act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
+        put_kept(transaction, errand.act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
         return ErasureAnswer(decision=ruling, line=_line_of(order, now=ordered))
 
     answer = (await node.sequencer.commit(record)).value
@@ -121,13 +121,14 @@ async def order_erasure(node: Node, question: ErasureQuestion, *, caller: Agency
     return answer
 
 
-async def list_sent(node: Node, query: SentQuery, *, caller: AgencyId, act: Act) -> SentPage:
+async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
     """What this province sent to another one, by number: where a message to erase is found. It names no person.
 
     Raises:
         UntrustedError: NOT_A_MEMBER for a province that the agreement does not name.
     """
-    begin_errand(node, caller, act).in_force.member(query.recipient)
+    node = errand.node
+    errand.in_force.member(query.recipient)
     pair = Pair(node.name, query.recipient)
     found = list_messages(node.database, "sent", pair=pair, after_seq=query.after_seq, limit=query.page_size)
     messages = tuple(
@@ -143,13 +144,13 @@ async def list_sent(node: Node, query: SentQuery, *, caller: AgencyId, act: Act)
     return SentPage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
 
 
-async def list_erasures(node: Node, query: ErasureQuery, *, caller: AgencyId, act: Act) -> ErasurePage:
+async def list_erasures(errand: Errand, query: ErasureQuery) -> ErasurePage:
     """The orders of this province, newest first, with what became of them; of one that was sent again, the last.
 
     Raises:
         MalformedError: PAGE_TOKEN.
     """
-    begin_errand(node, caller, act)
+    node = errand.node
     page = ORDER_LINES.page(
         node.database,
         limit=query.page_size,

@@ -11,20 +11,18 @@ from dataclasses import dataclass, replace
 
 from federation.domain.lookup.asking import Outcome, decode_answer_item
 from federation.domain.lookup.case import LookupCase, is_open
-from federation.node.exchange.errand import Errand, begin_errand, put_refusal
+from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.replies import Response, find_response
 from federation.node.lookups import records
 from federation.node.lookups.asking.history import outcome_of
 from federation.node.lookups.asking.outcomes import refusal_of
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.node import Node
 from federation.node.retention.readings import load_reading
 from federation.node.retention.release import Read, read_release
 from federation.protocol.errors import NotFoundError
-from federation.protocol.ids import AgencyId, MessageId
+from federation.protocol.ids import MessageId
 from federation.store.messages import load_message
-from federation.wire.retention.values import LookupResult, ReadStep, TracedReading
-from federation.wire.values import Act
+from federation.wire.agency.lookups import LookupResult, ReadStep, TracedReading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +37,14 @@ class _Look:
         return self.case is not None and is_open(self.case, self.errand.node.now())
 
 
-async def read_lookup(node: Node, lookup_id: str, *, caller: AgencyId, act: Act) -> LookupResult:
+async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     """Tells what came of each step of a look-up; a release is read under policy and a watermark.
 
     Raises:
         NotFoundError: LOOKUP_UNKNOWN when this office asked nothing under that id.
     """
-    errand = begin_errand(node, caller, act)
-    lines = [asked for asked, _ in records.list_asked(node.database, caller) if asked.lookup_id == lookup_id]
+    node = errand.node
+    lines = [asked for asked, _ in records.list_asked(node.database, errand.caller) if asked.lookup_id == lookup_id]
     if not lines:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this office asked nothing under {lookup_id:.40}; see the history")
     case_id = lines[0].case_id
@@ -67,13 +65,13 @@ async def read_lookup(node: Node, lookup_id: str, *, caller: AgencyId, act: Act)
     return LookupResult(lookup_id=lookup_id, case_id=case_id, steps=tuple(steps))
 
 
-async def trace_reading(node: Node, code: str, *, caller: AgencyId, act: Act) -> TracedReading:
+async def trace_reading(errand: Errand, code: str) -> TracedReading:
     """Finds the reading that the code of a watermark stands for.
 
     Raises:
         MalformedError, NotFoundError, CorruptError: as `load_reading`.
     """
-    begin_errand(node, caller, act)
+    node = errand.node
     reading, mark = load_reading(node.database, code)
     return TracedReading(
         watermark=mark,

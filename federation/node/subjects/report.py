@@ -29,7 +29,7 @@ from federation.domain.lookup.report import (
 from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
 from federation.domain.rules.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
-from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import Response, find_response, one_item_body, replies, reply_draft, take_reply
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
@@ -53,8 +53,8 @@ from federation.protocol.trust import verify_in_force
 from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, erase_record, find_record, list_records, put_records
-from federation.wire.lookups.values import ProvinceReport, ReportPage, ReportQuestion
-from federation.wire.values import Act, Ruling
+from federation.wire.agency.reports import ProvinceReport, ReportPage, ReportQuestion
+from federation.wire.values import Ruling
 
 REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
 SUBJECT_ASKED = "subject-asked"
@@ -79,7 +79,7 @@ class _Asked:
     requests: Mapping[NodeName, str]
 
 
-async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act: Act) -> ReportPage:
+async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     """Asks every province what it gave about a person; the next page of a report asks nobody again.
 
     Raises:
@@ -87,7 +87,7 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
         NotFoundError: REPORT_UNKNOWN for the page of a report that this agency did not ask for, or that has ended.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     number = verify_citizen_number(question.citizen_number, errand.in_force.agreement.realm)
     ruled: dict[NodeName, tuple[PolicyRequest, Ruling]] = {}
     for name in sorted(errand.in_force.agreement.members):
@@ -102,7 +102,7 @@ async def report(node: Node, question: ReportQuestion, *, caller: AgencyId, act:
         asked = _load_asked(node, report_id)
         kept = destroyed_after(rules_of(errand.in_force), REPORT)
         is_over = kept is not None and node.now() >= asked.time + kept
-        if asked.agency != caller or asked.person != _person(node, number) or is_over:
+        if asked.agency != errand.caller or asked.person != _person(node, number) or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
         return _page(node, asked, question, start=start, ruling=ruling)
     others = {name: found for name, found in ruled.items() if name != node.name}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import list_erasures, order_erasure
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
 from federation.store.messages import find_body
 from federation.store.outbox import find_outbox_state
-from federation.wire.retention.values import ErasureQuery, ErasureQuestion, ErasureState
+from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState
 from tests.node.retention.released import Border, released
 from tests.node.rig import JIANGXI, POLICE, ZHEJIANG, act
 
@@ -34,7 +35,7 @@ async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path
         found.rig.faults(ZHEJIANG, JIANGXI).cut = True
         ordered = found.rig.clock()
         question = ErasureQuestion(message_id=release.id, words="误发 in error")
-        await order_erasure(node, question, caller=POLICE, act=ACT)
+        await order_erasure(begin_errand(node, POLICE, ACT), question)
         await expire(found, ZHEJIANG, JIANGXI)
         assert find_outbox_state(node.database, found.sent(ZHEJIANG, ORDER_KIND)[0].id) == "expired"
 
@@ -43,7 +44,7 @@ async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path
         await destroy_ended(node)
 
         assert find_body(found.rig[JIANGXI].database, release.id) is None
-        (line,) = (await list_erasures(node, ErasureQuery(), caller=POLICE, act=ACT)).lines
+        (line,) = (await list_erasures(begin_errand(node, POLICE, ACT), ErasureQuery())).lines
         assert (line.state, line.ordered, line.was_held) == (ErasureState.RECEIPTED, ordered, True)
         assert len(found.sent(ZHEJIANG, ORDER_KIND)) == 2
         await found.verify()

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, step_up_bytes
 from federation.domain.lookup.case import LookupCase
 from federation.domain.permit import Permit, format_permit_urn, register_permit
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import records
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
@@ -25,7 +26,7 @@ from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_message_id
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.values import FetchQuestion, LookupQuestion
+from federation.wire.agency.lookups import FetchQuestion, LookupQuestion
 from federation.wire.values import Act
 from tests.node.lookups.hostile import Ask, CaseState, case_of, with_added_offices
 from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, application, register_key, running_rig
@@ -74,14 +75,14 @@ class Desks:
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=(province,))
         handle = self.stolen or "x" * 32
         try:
-            found = await searching.search(node, question, caller=ask.asker, act=act)
+            found = await searching.search(begin_errand(node, ask.asker, act), question)
             self.noes += (found.answers[0].outcome, *found.answers[0].policies)
             handle = found.answers[0].handle or handle
         except BridgeheadError as error:
             self.noes.append(error.reason)
         act = replace(act, request_id=str(uuid.uuid4()))
         asked = self._question(ask, handle, case_id, key=key, province=province)
-        released = await fetching.fetch(node, asked, caller=ask.asker, act=act)
+        released = await fetching.fetch(begin_errand(node, ask.asker, act), asked)
         self.stolen = self.stolen or handle
         self.noes += released.policies if not released.fields else ()
         return released.fields

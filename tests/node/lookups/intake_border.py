@@ -15,6 +15,7 @@ from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, U
 from federation.domain.lookup.intake import release_bytes
 from federation.domain.lookup.refusal import RefusalReason
 from federation.domain.permit import PermitApplication
+from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
@@ -26,15 +27,15 @@ from federation.node.lookups.intake.second import remind
 from federation.node.node import Node
 from federation.node.permits import steps
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
-from federation.wire.lookups.intake.values import (
+from federation.wire.agency.intake import (
     IntakeAnswer,
     IntakeLine,
     IntakeQuery,
     RefuseQuestion,
     ReleaseQuestion,
-    SecondRequest,
+    Reminder,
 )
-from federation.wire.lookups.values import (
+from federation.wire.agency.lookups import (
     CaseQuestion,
     FetchQuestion,
     FetchResult,
@@ -77,7 +78,7 @@ class Border:
     ) -> ProvinceAnswer:
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number or self.person.holder.citizen_number)
         question = LookupQuestion(case_id=case_of(caller), selector=selector, provinces=(ZHEJIANG,), urgency=urgency)
-        found = await searching.search(self.asking, question, caller=caller, act=act(PURPOSE, "F03"))
+        found = await searching.search(begin_errand(self.asking, caller, act(PURPOSE, "F03")), question)
         return found.answers[0]
 
     async def fetch(self, handle: str, *fields: str, caller: AgencyId = YUSHAN_POLICE) -> FetchResult:
@@ -89,10 +90,10 @@ class Border:
             case_id=case_of(caller), node=ZHEJIANG, handle=handle, fields=frozenset(fields), officer_key=public,
             officer_signature=base64.b64encode(self.key.sign(step_up_bytes(item))).decode(),
         )  # fmt: skip
-        return await fetching.fetch(self.asking, question, caller=caller, act=act(PURPOSE, "F03"))
+        return await fetching.fetch(begin_errand(self.asking, caller, act(PURPOSE, "F03")), question)
 
     async def inbox(self, *, ended: bool = False) -> tuple[IntakeLine, ...]:
-        page = await list_intake(self.answering, IntakeQuery(ended=ended), caller=self.office, act=desk_act())
+        page = await list_intake(begin_errand(self.answering, self.office, desk_act()), IntakeQuery(ended=ended))
         return page.lines
 
     async def waiting(self) -> str:
@@ -119,7 +120,7 @@ class Border:
     async def release_as(
         self, question: ReleaseQuestion, *, caller: AgencyId | None = None, by: Act | None = None, drain: bool = True
     ) -> IntakeAnswer:
-        answer = await desk.release(self.answering, question, caller=caller or self.office, act=by or desk_act())
+        answer = await desk.release(begin_errand(self.answering, caller or self.office, by or desk_act()), question)
         if drain:
             await self.rig.drain()
         return answer
@@ -136,21 +137,21 @@ class Border:
         question = RefuseQuestion(
             request_id=request_id, reason=RefusalReason.CASE_UNCLEAR, words=words, signature=signature
         )
-        answer = await desk.refuse(self.answering, question, caller=caller or self.office, act=by or desk_act())
+        answer = await desk.refuse(begin_errand(self.answering, caller or self.office, by or desk_act()), question)
         await self.rig.drain()
         return answer
 
-    async def remind(self, lookup_id: str, *, caller: AgencyId = XINZHOU) -> tuple[SecondRequest, ...]:
-        seconds = await remind(self.asking, lookup_id, caller=caller, act=act(PURPOSE, "F03"))
+    async def remind(self, lookup_id: str, *, caller: AgencyId = XINZHOU) -> tuple[Reminder, ...]:
+        seconds = await remind(begin_errand(self.asking, caller, act(PURPOSE, "F03")), lookup_id)
         await self.rig.drain()
         return seconds
 
     async def history(self, *, caller: AgencyId = XINZHOU) -> tuple[LookupLine, ...]:
-        page = await list_lookups(self.asking, LookupQuery(), caller=caller, act=act(PURPOSE, "F03"))
+        page = await list_lookups(begin_errand(self.asking, caller, act(PURPOSE, "F03")), LookupQuery())
         return tuple(line for line in page.lines if line.step != "lookup.case")
 
     async def close_case(self, caller: AgencyId = XINZHOU) -> None:
-        await cases.end_case(self.asking, case_of(caller), caller=caller, act=act(PURPOSE, "F03"))
+        await cases.end_case(begin_errand(self.asking, caller, act(PURPOSE, "F03")), case_of(caller))
         await self.rig.drain()
 
 
@@ -169,7 +170,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     async with running_rig(folder) as rig:
         rig.start_delivery()
         found = Border(rig, key, application())
-        await steps.register(rig[ZHEJIANG], found.person, caller=HALL, act=act())
+        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), found.person)
         await register_key(rig[ZHEJIANG], found.office, "officer-1", key=f"ed25519:{public}")
         for caller in (XINZHOU, YUSHAN_POLICE):
             await register_key(rig[JIANGXI], caller, "officer-1", key=f"ed25519:{public}")
@@ -177,7 +178,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
                 case_id=case_of(caller), letter="饶公协〔2026〕1号", counties=frozenset({"330822"}),
                 purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
             )  # fmt: skip
-            opened = await cases.begin_case(rig[JIANGXI], question, caller=caller, act=desk_act())
+            opened = await cases.begin_case(begin_errand(rig[JIANGXI], caller, desk_act()), question)
             assert opened.decision.allowed, opened.decision
         await rig.drain()
         yield found

@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.lookup.asking import Selector, SelectorKind
 from federation.domain.lookup.break_glass import Finding, review_bytes
 from federation.domain.lookup.watch import FlagKind
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching
 from federation.node.lookups.watch import flags, glass
-from federation.node.lookups.watch.functions import Watch
 from federation.node.officers import LeaderAct
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
-from federation.wire.lookups.values import CaseQuestion, LookupQuestion, SearchResult
+from federation.wire.agency.lookups import CaseQuestion, LookupQuestion, SearchResult
 from federation.wire.values import Act
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, register_key, running_rig
 
@@ -39,10 +39,6 @@ class Office:
     key: Ed25519PrivateKey
     second: Ed25519PrivateKey
 
-    @property
-    def watch(self) -> Watch:
-        return Watch(node=self.rig[JIANGXI])
-
     def act(self, officer: str) -> Act:
         return replace(act("lookup.oversight", "F03"), officer=officer)
 
@@ -51,7 +47,7 @@ class Office:
             case_id=case_id, letter="玉公协〔2026〕1号",
             counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30, leader=leader,
         )  # fmt: skip
-        return await cases.begin_case(self.rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        return await cases.begin_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), question)
 
     async def search(
         self,
@@ -60,15 +56,14 @@ class Office:
         kind: SelectorKind = SelectorKind.CITIZEN_NUMBER,
         *,
         officer: str = "officer-1",
+        desk: str = "",
     ):
         question = LookupQuestion(
             case_id=case_id, selector=Selector(kind=kind, value=value), provinces=(NodeName(ZHEJIANG),)
         )
         found: SearchResult = await searching.search(
-            self.rig[JIANGXI],
+            begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, replace(act(PURPOSE, "F03"), officer=officer), desk=desk),
             question,
-            caller=YUSHAN_POLICE,
-            act=replace(act(PURPOSE, "F03"), officer=officer),
         )
         return found
 

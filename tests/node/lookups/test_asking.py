@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.cli.lookups import sign_fetch
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import begin_errand
 from federation.node.log.decisions import find_decision
 from federation.node.lookups import cases, records
 from federation.node.lookups.asking import fetch as fetching
@@ -25,7 +26,7 @@ from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.store.exchange_log import load_entries, load_head
 from federation.store.records import list_records
-from federation.wire.lookups.values import CaseQuestion, LookupQuery, LookupQuestion
+from federation.wire.agency.lookups import CaseQuestion, LookupQuery, LookupQuestion
 from tests.node.lookups.office import CASE, NUMBERS, PURPOSE, Office, office
 from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, register_key
 
@@ -40,12 +41,12 @@ def question(number: str = NUMBERS[0], *provinces: NodeName, case_id: str = CASE
 
 async def ask(found: Office, asked: LookupQuestion, *, request_id: str | None = None, purpose: str = PURPOSE):
     why = act(purpose, "F03", request_id=request_id)
-    return await searching.search(found.rig[JIANGXI], asked, caller=YUSHAN_POLICE, act=why)
+    return await searching.search(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, why), asked)
 
 
 async def lines(found: Office, **query: object):
     return await history.list_lookups(
-        found.rig[JIANGXI], LookupQuery(**query), caller=YUSHAN_POLICE, act=act(PURPOSE, "F03")
+        begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), LookupQuery(**query)
     )
 
 
@@ -83,7 +84,7 @@ async def test_search_in_a_closed_case_is_refused_by_the_one_policy(tmp_path: Pa
     """The case is known, its purpose and county fit: only that it is over decides."""
     async with office(tmp_path) as found:
         await found.open()
-        await cases.end_case(found.rig[JIANGXI], CASE, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        await cases.end_case(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), CASE)
 
         result = await ask(found, question())
 
@@ -115,7 +116,7 @@ async def test_refusal_in_an_open_investigation_waits_for_its_end(tmp_path: Path
         told = tell_subject(node, NUMBERS[10], now=node.now())
         assert (told.lines, told.withheld_count) == ((), 1)
 
-        await cases.end_case(node, CASE, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        await cases.end_case(begin_errand(node, YUSHAN_POLICE, act(PURPOSE, "F03")), CASE)
 
         assert len(tell_subject(node, NUMBERS[10], now=node.now()).lines) == 1
 
@@ -286,12 +287,12 @@ async def test_case_opened_and_closed_twice_by_their_ids_is_opened_and_closed_on
             days=30, leader="leader-1",
         )  # fmt: skip
         node, who = found.rig[JIANGXI], {"caller": YUSHAN_POLICE}
-        opened = await cases.begin_case(node, asked, **who, act=opening)
-        assert await cases.begin_case(node, asked, **who, act=opening) == opened
-        closed = await cases.end_case(node, CASE, **who, act=closing)
+        opened = await cases.begin_case(begin_errand(node, **who, act=opening), asked)
+        assert await cases.begin_case(begin_errand(node, **who, act=opening), asked) == opened
+        closed = await cases.end_case(begin_errand(node, **who, act=closing), CASE)
 
-        assert await cases.end_case(node, CASE, **who, act=closing) == closed
-        assert await cases.begin_case(node, asked, **who, act=opening) == opened
+        assert await cases.end_case(begin_errand(node, **who, act=closing), CASE) == closed
+        assert await cases.begin_case(begin_errand(node, **who, act=opening), asked) == opened
         outcomes = [line.outcome for line in (await lines(found)).lines]
         assert outcomes == [Outcome.CASE_CLOSED, Outcome.CASE_OPENED]
 
@@ -383,7 +384,7 @@ async def test_lines_and_counts_name_no_person(tmp_path: Path) -> None:
 async def hit(found: Office) -> str:
     """The handle of a hit in Changshan."""
     person = replace(application(household="361123"), work_division=None)
-    registered = await steps.register(found.rig[ZHEJIANG], person, caller=HALL, act=act())
+    registered = await steps.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), person)
     assert registered.permit is not None
     (answer,) = (await found.search(person.holder.citizen_number)).answers
     assert answer.handle is not None
@@ -391,9 +392,9 @@ async def hit(found: Office) -> str:
 
 
 async def fetch(found: Office, asked):
-    return await fetching.fetch(found.rig[JIANGXI], asked, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+    return await fetching.fetch(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), asked)
 
 
 async def close(found: Office, request_id: str):
     why = act(PURPOSE, "F03", request_id=request_id)
-    return await cases.end_case(found.rig[JIANGXI], CASE, caller=YUSHAN_POLICE, act=why)
+    return await cases.end_case(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, why), CASE)

@@ -9,10 +9,12 @@ import pytest
 
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.misuse import Quotas, bulk_bytes, countersign_bytes
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.asking import counting
+from federation.node.lookups.watch import desk as leader_desk
 from federation.node.lookups.watch import leaders
 from federation.protocol.errors import BridgeheadError, RuleError
-from federation.wire.lookups.oversight.values import Countersigned, CountersignQuestion
+from federation.wire.agency.oversight import Countersigned, CountersignQuestion
 from tests.node.lookups.office import CASE, NUMBERS, Office, office, public_text
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, register_key
 
@@ -37,7 +39,7 @@ async def sign(found: Office, signer: str) -> Countersigned:
     key = found.second if signer == SECOND else found.key
     signature = base64.b64encode(key.sign(bulk_bytes(CASE, YUSHAN_POLICE))).decode()
     question = CountersignQuestion(case_id=CASE, signature=signature, bulk=True)
-    return await found.watch.countersign(YUSHAN_POLICE, found.act(signer), question)
+    return await leader_desk.countersign(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(signer)), question)
 
 
 async def countersign(found: Office) -> None:

@@ -56,14 +56,14 @@ async def test_second_request_goes_out_by_itself_at_half_of_the_clock(tmp_path: 
         await found.search()
         found.rig.clock.advance(minutes=29)
         await tend(found)
-        assert (await found.inbox())[0].second is None
+        assert (await found.inbox())[0].reminded is None
 
         found.rig.clock.advance(minutes=1)
         for _ in range(3):
             await tend(found)
 
         (line,) = await found.inbox()
-        assert line.second == found.rig.clock()
+        assert line.reminded == found.rig.clock()
         sent = list_messages(found.asking.database, "sent", pair=Pair(JIANGXI, ZHEJIANG), after_seq=0, limit=99)
         assert [message.kind for message in sent].count("lookup.second") == 1
         await found.release(line.request_id)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federation.domain.lookup.asking import Outcome, Urgency
 from federation.domain.lookup.intake import IntakeStatus, refuse_bytes, release_bytes
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.intake.entries import INTAKE, load_entry
 from federation.node.lookups.intake.inbox import list_intake
 from federation.node.lookups.intake.own_signature import DESK_SIGNATURE
@@ -21,7 +22,7 @@ from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_versions
-from federation.wire.lookups.intake.values import IntakeAnswer, IntakeQuery, ReleaseQuestion
+from federation.wire.agency.intake import IntakeAnswer, IntakeQuery, ReleaseQuestion
 from tests.node.lookups.intake_border import NO_LOOKUP, XINZHOU, border, desk_act
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
 
@@ -207,7 +208,7 @@ async def test_another_police_office_does_not_answer(tmp_path: Path) -> None:
             assert answer.status is None
             assert answer.decision.policies == ("default-deny",)
         with pytest.raises(UntrustedError, match="NOT_INTAKE"):
-            await list_intake(found.answering, IntakeQuery(), caller=POLICE, act=desk_act())
+            await list_intake(begin_errand(found.answering, POLICE, desk_act()), IntakeQuery())
         assert await found.waiting() == request
 
 
@@ -269,7 +270,7 @@ async def test_second_request_goes_to_the_top_of_the_inbox(tmp_path: Path) -> No
         assert first == again
         top, calm = await found.inbox()
         assert (top.urgency, calm.urgency) == (Urgency.ROUTINE, Urgency.URGENT)
-        assert (top.second, calm.second) == (first[0].time, None)
+        assert (top.reminded, calm.reminded) == (first[0].time, None)
 
 
 async def test_second_request_of_what_nobody_owes_says_so(tmp_path: Path) -> None:

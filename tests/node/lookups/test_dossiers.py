@@ -29,7 +29,7 @@ from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Realm, parse_agency_id
-from federation.wire.lookups.values import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion, ProvinceAnswer
+from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion, ProvinceAnswer
 from tests.node.registers.samples import ENTERPRISE, KEEPER, REPRESENTATIVE, VEHICLE
 from tests.node.rig import (
     HALL,
@@ -72,7 +72,7 @@ class Border:
 
     async def search(self, text: str, purpose: str = INVESTIGATION) -> ProvinceAnswer:
         question = LookupQuestion(case_id=CASE, selector=parse_selector(text, Realm.DEMO), provinces=(ZHEJIANG,))
-        found = await searching.search(self.rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(purpose, "F03"))
+        found = await searching.search(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
         return found.answers[0]
 
     async def fetch(self, handle: str | None, *fields: str, purpose: str = INVESTIGATION) -> FetchResult:
@@ -85,7 +85,7 @@ class Border:
             case_id=CASE, node=ZHEJIANG, handle=handle, fields=item.fields, officer_key=public,
             officer_signature=base64.b64encode(self.key.sign(step_up_bytes(item))).decode(),
         )  # fmt: skip
-        return await fetching.fetch(self.rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(purpose, "F03"))
+        return await fetching.fetch(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
 
     def told(self, person: str, *, days: int = 31) -> list[tuple[str, list[str]]]:
         """What Zhejiang tells a person after so many days: each step and the fields, sorted, for the clock stands."""
@@ -115,7 +115,7 @@ async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> As
             days=30, leader="leader-1",
         )  # fmt: skip
         police = {"caller": YUSHAN_POLICE, "act": act(INVESTIGATION, "F03")}
-        assert (await cases.begin_case(rig[JIANGXI], question, **police)).decision.allowed
+        assert (await cases.begin_case(begin_errand(rig[JIANGXI], **police), question)).decision.allowed
         yield Border(rig, key)
 
 
@@ -186,7 +186,7 @@ async def test_sealed_vehicle_and_vehicle_of_a_sealed_person_are_no_hit(tmp_path
     """A sealed record answers nothing, and neither does the vehicle of somebody whose permit is sealed."""
     async with border(tmp_path) as found:
         person = application(household="361123", sealed=True)
-        await steps.register(found.rig[ZHEJIANG], person, caller=HALL, act=act())
+        await steps.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), person)
         await found.keep(replace(VEHICLE, plate="浙H·I0051", sealed=True))
         await found.keep(replace(VEHICLE, plate="浙H·I0052", keeper=person.holder.citizen_number))
         sealed_company = replace(

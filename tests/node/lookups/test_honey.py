@@ -8,6 +8,7 @@ import pytest
 
 from federation.domain.lookup.asking import Outcome
 from federation.domain.lookup.watch import FlagKind
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.watch import flags
 from federation.node.permits import steps
 from federation.node.planted import is_planted, list_planted, remove_planted
@@ -31,7 +32,7 @@ async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_le
         await found.open()
         zhejiang = found.rig[ZHEJIANG]
         person = replace(application(household="361123"), work_division=None)
-        registered = await steps.register(zhejiang, person, caller=HALL, act=act())
+        registered = await steps.register(begin_errand(zhejiang, HALL, act()), person)
         assert registered.permit is not None
         before = await found.search(person.holder.citizen_number)
         assert seen_at(found, ZHEJIANG, CHANGSHAN_POLICE) == []

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from federation.domain.lookup.break_glass import Finding
 from federation.domain.lookup.watch import FlagKind
+from federation.node.exchange.errand import begin_errand
+from federation.node.lookups.watch import desk as leader_desk
 from federation.node.lookups.watch import flags
 from federation.node.lookups.watch.readings import READING
 from federation.node.lookups.watch.stream import tell_desk
@@ -15,7 +17,7 @@ from federation.node.permits import steps
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.store.records import list_records
-from federation.wire.lookups.oversight.values import News
+from federation.wire.agency.oversight import News
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, Office, office
 from tests.node.lookups.test_oversight import put, raised
 from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record
@@ -24,7 +26,9 @@ CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
 
 
 def watch(found: Office, after: str = ""):
-    return aclosing(found.watch.watch(YUSHAN_POLICE, found.act("leader-1"), after))
+    return aclosing(
+        leader_desk.watch_notices(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), after)
+    )
 
 
 def names(news: News) -> str:
@@ -76,11 +80,12 @@ async def test_desk_of_the_answering_side_is_told_of_a_planted_record(tmp_path: 
         await found.open()
         zhejiang = found.rig[ZHEJIANG]
         person = replace(application(household="361123"), work_division=None)
-        registered = await steps.register(zhejiang, person, caller=HALL, act=act())
+        registered = await steps.register(begin_errand(zhejiang, HALL, act()), person)
         assert registered.permit is not None
         await plant_record(found.rig[ZHEJIANG], str(registered.permit.urn))
-        theirs = replace(found.watch, node=zhejiang)
-        async with aclosing(theirs.watch(CHANGSHAN_POLICE, found.act("leader-5"), "0")) as stream:
+        async with aclosing(
+            leader_desk.watch_notices(begin_errand(zhejiang, CHANGSHAN_POLICE, found.act("leader-5")), "0")
+        ) as stream:
             waiting = asyncio.create_task(anext(stream))
             await found.search(person.holder.citizen_number)
             news = await waiting

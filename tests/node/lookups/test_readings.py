@@ -10,11 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookup.reading import ReadingKind, decode_reading, encode_reading, readings_bytes
-from federation.node.lookups.watch.functions import Watch
+from federation.node.exchange.errand import begin_errand
+from federation.node.lookups.watch import desk as leader_desk
 from federation.node.retention.reading import read_lookup
 from federation.protocol.errors import CorruptError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import parse_agency_id
-from federation.wire.lookups.oversight.values import FlagQuery, ReadingQuery
+from federation.wire.agency.oversight import FlagQuery, ReadingQuery
 from federation.wire.values import Act
 from tests.node.retention.released import CASE, FIELDS, NUMBER, PERSON, PURPOSE, Border, released
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, register_key
@@ -25,10 +26,6 @@ AUDIT = parse_agency_id("jiangxi/360000/audit")
 def acting(officer: str) -> Act:
     found = act("lookup.oversight", "F03")
     return Act(request_id=found.request_id, purpose=found.purpose, function=found.function, officer=officer)
-
-
-def watch_of(found: Border) -> Watch:
-    return Watch(node=found.rig[JIANGXI])
 
 
 async def register(found: Border, officer: str) -> Ed25519PrivateKey:
@@ -46,15 +43,19 @@ def signed(key: Ed25519PrivateKey, *, reader: str = "leader-1", case_id: str = C
 async def test_audit_office_sees_every_reading_newest_first_page_by_page(tmp_path: Path) -> None:
     """The fetch, its reading again, and the lists of the watch: time, officer, what, look-up, names of fields."""
     async with released(tmp_path) as found:
-        watch, node = watch_of(found), found.rig[JIANGXI]
+        node = found.rig[JIANGXI]
         found.rig.clock.advance(seconds=1)
-        await read_lookup(node, found.lookup_id, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        await read_lookup(begin_errand(node, YUSHAN_POLICE, act(PURPOSE, "F03")), found.lookup_id)
         found.rig.clock.advance(seconds=1)
-        await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery(officer="officer-1"))
+        await leader_desk.list_flags(
+            begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery(officer="officer-1")
+        )
         seen, token = [], ""
         while True:
             found.rig.clock.advance(seconds=1)
-            page = await watch.readings(AUDIT, acting("auditor-1"), ReadingQuery(page_size=2, page_token=token))
+            page = await leader_desk.list_readings(
+                begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery(page_size=2, page_token=token)
+            )
             seen += page.readings
             token = page.next_page_token
             if not token:
@@ -74,11 +75,13 @@ async def test_audit_office_sees_every_reading_newest_first_page_by_page(tmp_pat
 async def test_audit_office_narrows_by_case_and_officer(tmp_path: Path) -> None:
     """Each alone and together; what is not there is an empty page."""
     async with released(tmp_path) as found:
-        watch = watch_of(found)
-        await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery())
+        node = found.rig[JIANGXI]
+        await leader_desk.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery())
 
         async def kinds(**narrowed: str) -> list[str]:
-            page = await watch.readings(AUDIT, acting("auditor-1"), ReadingQuery(**narrowed))
+            page = await leader_desk.list_readings(
+                begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery(**narrowed)
+            )
             return [one.kind.value for one in page.readings]
 
         assert await kinds(case_id=CASE) == ["released"]
@@ -90,12 +93,14 @@ async def test_audit_office_narrows_by_case_and_officer(tmp_path: Path) -> None:
 async def test_leader_sees_the_readings_of_the_case_with_their_own_key(tmp_path: Path) -> None:
     """Those in the case, none of the office's lists nor of another case."""
     async with released(tmp_path) as found:
-        watch, key = watch_of(found), await register(found, "leader-1")
-        await watch.flags(YUSHAN_POLICE, acting("leader-1"), FlagQuery())
+        node, key = found.rig[JIANGXI], await register(found, "leader-1")
+        await leader_desk.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery())
         await found.open_case("CASE-2026-0002")
 
-        page = await watch.readings(YUSHAN_POLICE, acting("leader-1"), signed(key))
-        other = await watch.readings(YUSHAN_POLICE, acting("leader-1"), signed(key, case_id="CASE-2026-0002"))
+        page = await leader_desk.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), signed(key))
+        other = await leader_desk.list_readings(
+            begin_errand(node, YUSHAN_POLICE, acting("leader-1")), signed(key, case_id="CASE-2026-0002")
+        )
 
         assert [(one.kind, one.lookup_id) for one in page.readings] == [(ReadingKind.RELEASED, found.lookup_id)]
         assert other.readings == ()
@@ -104,19 +109,23 @@ async def test_leader_sees_the_readings_of_the_case_with_their_own_key(tmp_path:
 async def test_readings_are_shown_to_nobody_else(tmp_path: Path) -> None:
     """No case, another officer, a certificate without the key, another's key, another office: each is refused."""
     async with released(tmp_path) as found:
-        watch, key = watch_of(found), await register(found, "leader-1")
+        node, key = found.rig[JIANGXI], await register(found, "leader-1")
         other = await register(found, "officer-9")
 
         with pytest.raises(RuleError, match="READINGS_READER"):
-            await watch.readings(YUSHAN_POLICE, acting("leader-1"), ReadingQuery())
+            await leader_desk.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), ReadingQuery())
         with pytest.raises(RuleError, match="READINGS_READER"):
-            await watch.readings(YUSHAN_POLICE, acting("officer-9"), signed(other, reader="officer-9"))
+            await leader_desk.list_readings(
+                begin_errand(node, YUSHAN_POLICE, acting("officer-9")), signed(other, reader="officer-9")
+            )
         for query in (ReadingQuery(case_id=CASE), signed(other), signed(key, case_id="CASE-2026-0002")):
             with pytest.raises((UntrustedError, NotFoundError), match=r"OFFICER_KEY|CASE_UNKNOWN"):
-                await watch.readings(YUSHAN_POLICE, acting("leader-1"), query)
+                await leader_desk.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), query)
         with pytest.raises(NotFoundError, match="CASE_UNKNOWN"):
-            await watch.readings(parse_agency_id("jiangxi/361130/police"), acting("leader-1"), signed(key))
-        page = await watch.readings(AUDIT, acting("auditor-1"), ReadingQuery())
+            await leader_desk.list_readings(
+                begin_errand(node, parse_agency_id("jiangxi/361130/police"), acting("leader-1")), signed(key)
+            )
+        page = await leader_desk.list_readings(begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery())
         kinds = [one.kind for one in page.readings]
         assert kinds.count(ReadingKind.READINGS) == 1  # who is refused has read nothing
 
@@ -124,7 +133,9 @@ async def test_readings_are_shown_to_nobody_else(tmp_path: Path) -> None:
 async def test_decode_reading_of_another_kind_is_corrupt(tmp_path: Path) -> None:
     """What the store holds is what was written; anything else is said."""
     async with released(tmp_path) as found:
-        page = await watch_of(found).readings(AUDIT, acting("auditor-1"), ReadingQuery())
+        page = await leader_desk.list_readings(
+            begin_errand(found.rig[JIANGXI], AUDIT, acting("auditor-1")), ReadingQuery()
+        )
         for one in page.readings:
             assert decode_reading(encode_reading(one)) == one
         with pytest.raises(CorruptError, match="READING_KIND"):

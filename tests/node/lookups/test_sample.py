@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.review import SampleFinding, SampleItem, sample_review_bytes
+from federation.node.exchange.errand import begin_errand
+from federation.node.lookups.watch import desk as leader_desk
 from federation.node.lookups.watch import sample
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
-from federation.wire.lookups.oversight.values import SamplePage, SampleQuery, SampleReviewQuestion
+from federation.wire.agency.oversight import SamplePage, SampleQuery, SampleReviewQuestion
 from tests.node.lookups.office import NUMBERS, Office, office, public_text
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, register_key
 
@@ -24,7 +26,9 @@ def every_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listed(found: Office, **query: bool | int | str):
-    return found.watch.sample(YUSHAN_POLICE, found.act("officer-9"), SampleQuery(**query))
+    return leader_desk.list_sample(
+        begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-9")), SampleQuery(**query)
+    )
 
 
 async def review(found: Office, item: SampleItem, *, reviewer: str = "officer-9", **changes: str) -> SampleItem:
@@ -37,7 +41,9 @@ async def review(found: Office, item: SampleItem, *, reviewer: str = "officer-9"
         words=words,
         signature=base64.b64encode(key.sign(signed)).decode(),
     )
-    return await found.watch.review_sample(YUSHAN_POLICE, found.act(reviewer), replace(question, **changes))
+    return await leader_desk.record_review(
+        begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(reviewer)), replace(question, **changes)
+    )
 
 
 @pytest.mark.usefixtures("every_one")

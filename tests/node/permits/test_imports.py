@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from federation.domain.permit import PermitUrn
+from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.permits.imports import import_permits
 from federation.node.permits.records import PERMIT
@@ -17,7 +18,8 @@ from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import list_messages, load_body
 from federation.store.records import list_records
-from federation.wire.values import ImportChunk, ImportedRow, PermitImport, Ruling
+from federation.wire.agency.permits import ImportChunk, ImportedRow, PermitImport
+from federation.wire.values import Ruling
 from tests.node.rig import HALL, JIANGXI, START, ZHEJIANG, Rig, act, application, applications
 
 
@@ -32,7 +34,7 @@ def chunk(given: Sequence[PermitImport], *, number: int = 1, import_id: str | No
 
 
 async def take(rig: Rig, given: ImportChunk, caller: str = str(HALL)) -> Sequence[ImportedRow]:
-    return await import_permits(rig[ZHEJIANG], given, caller=parse_agency_id(caller), act=act())
+    return await import_permits(begin_errand(rig[ZHEJIANG], parse_agency_id(caller), act()), given)
 
 
 def stored(rig: Rig) -> list[str]:
@@ -119,9 +121,9 @@ async def test_import_keeps_names_that_it_brings_and_new_ones_pass_them_over(rig
     named = [
         replace(row, urn=PermitUrn(f"urn:permit:330822:2026:{number:06d}")) for number, row in enumerate(rows(30), 1)
     ]
-    assert await take(rig, chunk(named)) == [row.urn for row in named]
+    assert await take(rig, chunk(named)) == tuple(row.urn for row in named)
 
-    answer = await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+    answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
     (unnamed,) = await take(rig, chunk([replace(rows(31)[30], urn=None)]))
 
     assert answer.permit is not None

@@ -16,6 +16,7 @@ from federation.domain.recognition import (
     decode_recognition_item,
     encode_recognition_item,
 )
+from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.permits import steps
 from federation.node.permits.recognition import RECOGNISED, recognise
@@ -29,7 +30,8 @@ from federation.protocol.statement import Recipient, Sender
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_record, list_records
-from federation.wire.values import Act, PermitRecognition, RecognitionAnswer
+from federation.wire.agency.permits import PermitRecognition, PermitRevocation, RecognitionAnswer
+from federation.wire.values import Act
 from tests.node.rig import (
     FUJIAN,
     HALL,
@@ -53,7 +55,7 @@ CARD, TIME = RecognitionMode.CARD, RecognitionMode.TIME
 async def urn(rig: Rig) -> PermitUrn:
     """A permit of Changshan whose copy is in Yushan."""
     rig.start_delivery()
-    answer = await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+    answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
     assert answer.permit is not None
     await rig.drain()
     return answer.permit.urn
@@ -64,7 +66,7 @@ async def at_window(
     caller: AgencyId = YUSHAN_HALL,
 ) -> RecognitionAnswer:  # fmt: skip
     shown = PermitRecognition(urn=urn, mode=mode, citizen_number=number)
-    answer = await recognise(rig[JIANGXI], shown, caller=caller, act=given or act("permit.recognition", "F01"))
+    answer = await recognise(begin_errand(rig[JIANGXI], caller, given or act("permit.recognition", "F01")), shown)
     await rig.drain()
     return answer
 
@@ -124,7 +126,7 @@ async def test_recognise_in_both_modes_keeps_both_links(rig: Rig, urn: PermitUrn
 
 async def test_recognise_revoked_card_is_refused_by_the_rule_and_told_home(rig: Rig, urn: PermitUrn) -> None:
     """A refusal at the window is an outcome too: both sides show it."""
-    await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    await steps.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     await rig.drain()
 
     answer = await at_window(rig, urn)
@@ -214,7 +216,7 @@ def message(rig: Rig, urn: PermitUrn, *, seq: int = 1, agency: AgencyId = YUSHAN
 
 async def test_home_refuses_recognition_by_a_province_unrelated_to_the_holder(four: Rig) -> None:
     """Fujian has nothing to do with a person of Yushan: refused, receipted, nothing kept."""
-    answer = await steps.register(four[ZHEJIANG], application(), caller=HALL, act=act())
+    answer = await steps.register(begin_errand(four[ZHEJIANG], HALL, act()), application())
     assert answer.permit is not None
     fujian = parse_agency_id("fujian/350782/police")
 
@@ -265,7 +267,7 @@ async def test_recognition_of_a_changed_permit_a_day_later_replaces_the_link(rig
     """The link shows the newest outcome on both sides."""
     await at_window(rig, urn)
     rig.clock.advance(days=1)
-    await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    await steps.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     await rig.drain()
     await at_window(rig, urn)
 

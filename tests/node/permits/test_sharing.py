@@ -8,6 +8,7 @@ import pytest
 
 from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
 from federation.domain.permit_item import PermitItem, decode_permit_item
+from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm
@@ -15,6 +16,7 @@ from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_by_subject, find_record, list_records
+from federation.wire.agency.permits import PermitRevocation
 from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, ZHEJIANG, Rig, act, application
 
 HOUSEHOLD_FIELDS = {
@@ -30,7 +32,7 @@ WORK_FIELDS = {
 
 async def registered(rig: Rig, applicant: PermitApplication) -> PermitUrn:
     """Registers, and waits until everything that goes out of it has arrived."""
-    answer = await steps.register(rig[ZHEJIANG], applicant, caller=HALL, act=act())
+    answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), applicant)
     assert answer.permit is not None, answer.decision
     await rig.drain()
     return answer.permit.urn
@@ -115,7 +117,7 @@ async def test_sealed_record_or_child_crosses_to_nobody_at_any_step(four: Rig, w
     four.start_delivery()
     applicant = replace(application(**who), work_division="350782")
     urn = await registered(four, applicant)
-    await steps.revoke(four[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    await steps.revoke(begin_errand(four[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     await four.drain()
 
     record = find_record(four[ZHEJIANG].database, "permit", urn, replica=False)

@@ -10,6 +10,7 @@ import pytest
 from federation.domain.citizen_number import format_citizen_number, true_birth_date
 from federation.domain.permit import PermitStatus, PermitUrn, RevokeReason
 from federation.domain.permit_item import decode_permit_item
+from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT
 from federation.protocol.errors import (
@@ -26,7 +27,8 @@ from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_records, list_versions
-from federation.wire.values import Act, PermitAnswer, PermitQuery
+from federation.wire.agency.permits import LIST_PERMITS, PermitAnswer, PermitQuery, PermitRevocation
+from federation.wire.values import Act
 from tests.node.rig import (
     ANHUI,
     HALL,
@@ -42,7 +44,7 @@ from tests.node.rig import (
 
 
 async def register(rig: Rig, given: Act | None = None, **who: bool) -> PermitAnswer:
-    return await steps.register(rig[ZHEJIANG], application(**who), caller=HALL, act=given or act())
+    return await steps.register(begin_errand(rig[ZHEJIANG], HALL, given or act()), application(**who))
 
 
 async def registered(rig: Rig) -> PermitUrn:
@@ -87,13 +89,17 @@ async def test_every_step_brings_its_version_to_the_other_side(rig: Rig) -> None
     await rig.drain()
     assert copy_of(rig, urn) == (1, PermitStatus.VALID)
     later(rig, days=350)
-    await step(await steps.endorse(node, urn, caller=POLICE, act=act()), 2, PermitStatus.VALID)
+    await step(await steps.endorse(begin_errand(node, POLICE, act()), urn), 2, PermitStatus.VALID)
     later(rig, days=400)
-    await step(await steps.suspend(node, urn, caller=HALL, act=act()), 3, PermitStatus.SUSPENDED)
+    await step(await steps.suspend(begin_errand(node, HALL, act()), urn), 3, PermitStatus.SUSPENDED)
     later(rig, days=10)
-    await step(await steps.restore(node, urn, caller=HALL, act=act()), 4, PermitStatus.VALID)
+    await step(await steps.restore(begin_errand(node, HALL, act()), urn), 4, PermitStatus.VALID)
     reason = RevokeReason.LEFT
-    await step(await steps.revoke(node, urn, reason=reason, caller=HALL, act=act()), 5, PermitStatus.REVOKED)
+    await step(
+        await steps.revoke(begin_errand(node, HALL, act()), PermitRevocation(urn=urn, reason=reason)),
+        5,
+        PermitStatus.REVOKED,
+    )
     assert [record.version for record in list_versions(node.database, PERMIT, urn)] == [1, 2, 3, 4, 5]
 
 
@@ -103,7 +109,7 @@ async def test_step_that_the_law_does_not_allow_raises_and_writes_nothing(rig: R
     size = rig[ZHEJIANG].sequencer.head.size
 
     with pytest.raises(RuleError) as caught:
-        await steps.endorse(rig[ZHEJIANG], urn, caller=HALL, act=act())
+        await steps.endorse(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
 
     assert caught.value.reason == "ENDORSEMENT_TOO_EARLY"
     assert rig[ZHEJIANG].sequencer.head.size == size
@@ -126,7 +132,7 @@ async def test_step_that_policy_refuses_is_returned_explained_and_logged(
     """A refusal is a value: deciding policies, a remedy in words, and a `refused` leaf without a name."""
     asked = act(purpose, function)
     for _ in range(2):
-        answer = await steps.register(rig[ZHEJIANG], application(), caller=parse_agency_id(caller), act=asked)
+        answer = await steps.register(begin_errand(rig[ZHEJIANG], parse_agency_id(caller), asked), application())
         assert not answer.decision.allowed
         assert answer.permit is None
         assert answer.decision.policies
@@ -142,7 +148,9 @@ async def test_step_that_policy_refuses_is_returned_explained_and_logged(
 async def test_step_by_an_agency_that_the_agreement_does_not_name_refused(rig: Rig) -> None:
     """A certificate is not enough: the agreement must name the agency."""
     with pytest.raises(UntrustedError) as caught:
-        await steps.register(rig[ZHEJIANG], application(), caller=parse_agency_id("zhejiang/330822/tourism"), act=act())
+        await steps.register(
+            begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330822/tourism"), act()), application()
+        )
     assert caught.value.reason == "NOT_AN_AGENCY"
 
 
@@ -153,7 +161,9 @@ async def test_step_with_a_permit_of_another_province_is_not_found(rig: Rig) -> 
     await rig.drain()
 
     with pytest.raises(NotFoundError) as caught:
-        await steps.revoke(rig[JIANGXI], urn, reason=RevokeReason.LEFT, caller=YUSHAN_POLICE, act=act())
+        await steps.revoke(
+            begin_errand(rig[JIANGXI], YUSHAN_POLICE, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
+        )
 
     assert caught.value.reason == "PERMIT_UNKNOWN"
     assert copy_of(rig, urn) == (1, PermitStatus.VALID)
@@ -174,7 +184,9 @@ async def test_register_again_with_the_same_id_gives_the_same_answer_and_sends_n
     rig.hosts[ZHEJIANG].open()
     assert await register(rig, asked) == first
     assert rig[ZHEJIANG].sequencer.head.size == size
-    await steps.revoke(rig[ZHEJIANG], first.permit.urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+    await steps.revoke(
+        begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=first.permit.urn, reason=RevokeReason.LEFT)
+    )
     assert await register(rig, asked) == first
     assert len(list_records(rig[ZHEJIANG].database, PERMIT, after_id="", limit=9, replica=False)) == 1
 
@@ -183,8 +195,12 @@ async def test_step_again_with_the_same_id_is_taken_once(rig: Rig) -> None:
     """The second revocation is the first one's answer, not an error that it is revoked already."""
     urn, asked = await registered(rig), act()
 
-    first = await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=asked)
-    again = await steps.revoke(rig[ZHEJIANG], urn, reason=RevokeReason.LEFT, caller=HALL, act=asked)
+    first = await steps.revoke(
+        begin_errand(rig[ZHEJIANG], HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
+    )
+    again = await steps.revoke(
+        begin_errand(rig[ZHEJIANG], HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
+    )
 
     assert again == first
     assert len(list_versions(rig[ZHEJIANG].database, PERMIT, urn)) == 2
@@ -198,11 +214,11 @@ async def test_same_request_id_for_something_else_refused(rig: Rig) -> None:
     urn, node = answer.permit.urn, rig[ZHEJIANG]
 
     with pytest.raises(ConflictError) as other_step:
-        await steps.revoke(node, urn, reason=RevokeReason.LEFT, caller=HALL, act=asked)
+        await steps.revoke(begin_errand(node, HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     with pytest.raises(ConflictError) as other_person:
-        await steps.register(node, application(sealed=True), caller=HALL, act=asked)
+        await steps.register(begin_errand(node, HALL, asked), application(sealed=True))
     with pytest.raises(ConflictError) as other_agency:
-        await steps.register(node, application(), caller=POLICE, act=asked)
+        await steps.register(begin_errand(node, POLICE, asked), application())
 
     reasons = {caught.value.reason for caught in (other_step, other_person, other_agency)}
     assert reasons == {"REQUEST_ID_REUSED"}
@@ -226,7 +242,10 @@ async def test_two_steps_at_once_take_one_version_each_or_refuse(rig: Rig) -> No
     urn = await registered(rig)
     reasons = [RevokeReason.LEFT, RevokeReason.FRAUD]
     answers = await asyncio.gather(
-        *(steps.revoke(rig[ZHEJIANG], urn, reason=reason, caller=HALL, act=act()) for reason in reasons),
+        *(
+            steps.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=reason))
+            for reason in reasons
+        ),
         return_exceptions=True,
     )
 
@@ -263,9 +282,9 @@ async def test_show_own_permit_to_its_county_and_a_copy_to_the_household_county(
     urn = await registered(rig)
     await rig.drain()
 
-    own = await steps.show(rig[ZHEJIANG], urn, caller=HALL, act=act())
-    police = await steps.show(rig[JIANGXI], urn, caller=YUSHAN_POLICE, act=act("permit.check", "F03"))
-    hall = await steps.show(rig[JIANGXI], urn, caller=YUSHAN_HALL, act=act("permit.service", "F01"))
+    own = await steps.show(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
+    police = await steps.show(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), urn)
+    hall = await steps.show(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("permit.service", "F01")), urn)
 
     assert own.permit is not None
     assert police.permit is not None
@@ -285,7 +304,7 @@ async def test_show_to_another_county_refused_and_logged(rig: Rig) -> None:
     agencies = rig.agreement.members[JIANGXI].agencies
     other = next(agency for agency in agencies if agency.kind == "police" and agency.county != "361123")
 
-    answer = await steps.show(rig[JIANGXI], urn, caller=other, act=act("permit.check", "F03"))
+    answer = await steps.show(begin_errand(rig[JIANGXI], other, act("permit.check", "F03")), urn)
 
     assert answer.permit is None
     assert not answer.decision.allowed
@@ -295,7 +314,7 @@ async def test_show_to_another_county_refused_and_logged(rig: Rig) -> None:
 async def test_show_unknown_permit_is_not_found(rig: Rig) -> None:
     """This node holds neither permit nor copy."""
     with pytest.raises(NotFoundError):
-        await steps.show(rig[ZHEJIANG], PermitUrn("urn:permit:330822:2026:999999"), caller=HALL, act=act())
+        await steps.show(begin_errand(rig[ZHEJIANG], HALL, act()), PermitUrn("urn:permit:330822:2026:999999"))
 
 
 async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
@@ -305,19 +324,19 @@ async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
     found = []
     query = PermitQuery(page_size=2)
     while True:
-        page = await steps.list_permits(rig[ZHEJIANG], query, caller=HALL, act=act())
+        page = await steps.call(LIST_PERMITS, begin_errand(rig[ZHEJIANG], HALL, act()), query)
         found += [item.urn for item in page.permits]
         if not page.next_page_token:
             break
         query = replace(query, page_token=page.next_page_token)
 
-    other = await steps.list_permits(
-        rig[ZHEJIANG], PermitQuery(), caller=parse_agency_id("zhejiang/330824/police"), act=act()
+    other = await steps.call(
+        LIST_PERMITS, begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/police"), act()), PermitQuery()
     )
     assert len(found) == len(set(found)) == 5
     assert other.permits == ()
     court = parse_agency_id("zhejiang/330822/court")
-    refused = await steps.list_permits(rig[ZHEJIANG], PermitQuery(), caller=court, act=act())
+    refused = await steps.call(LIST_PERMITS, begin_errand(rig[ZHEJIANG], court, act()), PermitQuery())
     assert not refused.decision.allowed
 
 
@@ -328,7 +347,7 @@ async def test_register_real_looking_number_refused_before_anything(rig: Rig) ->
     applicant = replace(applicant, holder=replace(applicant.holder, citizen_number=real))
 
     with pytest.raises(MalformedError) as caught:
-        await steps.register(rig[ZHEJIANG], applicant, caller=HALL, act=act())
+        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), applicant)
 
     assert caught.value.reason == "REAL_NUMBER_IN_DEMO"
     assert rig[ZHEJIANG].sequencer.head.size == 0
@@ -339,7 +358,7 @@ async def test_messages_of_all_steps_are_numbered_without_a_gap(four: Rig) -> No
     four.start_delivery()
     await asyncio.gather(
         *(
-            steps.register(four[ZHEJIANG], replace(application(), work_division=work), caller=HALL, act=act())
+            steps.register(begin_errand(four[ZHEJIANG], HALL, act()), replace(application(), work_division=work))
             for work in (None, "341021", None, "341021")
         )
     )

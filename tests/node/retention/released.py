@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch as fetching
 from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.store.messages import StoredMessage, list_messages
-from federation.wire.lookups.values import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion
+from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion
 from tests.node.rig import (
     HALL,
     JIANGXI,
@@ -61,16 +62,16 @@ class Border:
             case_id=case_id, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}),
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
-        await cases.begin_case(self.rig[JIANGXI], question, **self.police())
+        await cases.begin_case(begin_errand(self.rig[JIANGXI], **self.police()), question)
 
     async def close_case(self, case_id: str = CASE) -> None:
-        await cases.end_case(self.rig[JIANGXI], case_id, **self.police())
+        await cases.end_case(begin_errand(self.rig[JIANGXI], **self.police()), case_id)
 
     async def search(self, case_id: str = CASE) -> None:
         self.rig.clock.advance(seconds=1)  # two steps have two times
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=(ZHEJIANG,))
-        found = await searching.search(self.rig[JIANGXI], question, **self.police())
+        found = await searching.search(begin_errand(self.rig[JIANGXI], **self.police()), question)
         assert found.answers[0].outcome is Outcome.HIT, found
         self.lookup_id, self.handle = found.lookup_id, found.answers[0].handle or ""
 
@@ -86,7 +87,7 @@ class Border:
             case_id=case_id, node=ZHEJIANG, handle=self.handle, fields=FIELDS, officer_key=public,
             officer_signature=signature,
         )  # fmt: skip
-        return await fetching.fetch(self.rig[JIANGXI], question, **self.police())
+        return await fetching.fetch(begin_errand(self.rig[JIANGXI], **self.police()), question)
 
     def sent(self, at: NodeName, kind: str) -> list[StoredMessage]:
         """The messages of a kind between the two, as the sender keeps them."""
@@ -109,7 +110,9 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
         await register_key(rig[JIANGXI], YUSHAN_POLICE, OFFICER, key=f"ed25519:{public}")
-        registered = await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act("permit.administration", "F02"))
+        registered = await steps.register(
+            begin_errand(rig[ZHEJIANG], HALL, act("permit.administration", "F02")), PERSON
+        )
         assert registered.permit is not None
         found = Border(rig, key)
         await found.open_case()

@@ -21,7 +21,7 @@ from federation.store.exchange_log import find_leaf, load_entries, load_head
 from federation.store.messages import find_body, find_message, load_body
 from federation.store.outbox import find_outbox
 from federation.store.records import list_records
-from federation.wire.retention.values import RetentionRound
+from federation.wire.agency.erasure import RetentionRound
 from tests.node.retention.released import BACK, NUMBER, PERSON, Border, released
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
 

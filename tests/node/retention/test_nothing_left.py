@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from federation.domain.recognition import RecognitionMode
 from federation.domain.rules.retention import CORRECTION, has_floor, parse_retention
+from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.intake.entries import list_entries
 from federation.node.permits import steps
@@ -30,10 +31,10 @@ from federation.store.database import Database
 from federation.store.messages import StoredMessage, find_body
 from federation.store.outbox import find_outbox, find_outbox_state
 from federation.store.records import find_record, list_versions
-from federation.wire.lookups.corrections.values import CorrectionFiling, CorrectionStep
-from federation.wire.lookups.values import ReportQuestion
-from federation.wire.retention.values import ErasureQuery, ErasureState
-from federation.wire.values import PermitRecognition
+from federation.wire.agency.corrections import CorrectionFiling, CorrectionStep
+from federation.wire.agency.erasure import ErasureQuery, ErasureState
+from federation.wire.agency.permits import PermitRecognition
+from federation.wire.agency.reports import ReportQuestion
 from tests.node.lookups.intake_border import XINZHOU
 from tests.node.lookups.intake_border import border as intake_border
 from tests.node.retention.released import PERSON, Border, released
@@ -65,7 +66,7 @@ async def erase(rig: Rig, message: StoredMessage, caller: AgencyId) -> None:
     """The sender orders the message erased, and the receipt says that it was held and is no more."""
     await order(rig, message.id, at=caller.node, caller=caller)
     await rig.drain()
-    page = await list_erasures(rig[caller.node], ErasureQuery(), caller=caller, act=act("erasure.order", "F01"))
+    page = await list_erasures(begin_errand(rig[caller.node], caller, act("erasure.order", "F01")), ErasureQuery())
     assert [(line.state, line.was_held) for line in page.lines] == [(ErasureState.RECEIPTED, True)]
     assert find_body(rig[message.pair.recipient].database, message.id) is None
 
@@ -82,7 +83,7 @@ async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, mo
         assert await case.lines(YUSHAN_HALL, everything=True) == ()
         step = CorrectionStep(correction_id=line.correction_id, words="与户口簿不符")
         with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
-            await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+            await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
         with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
             await case.file(request_id=line.correction_id)
 
@@ -111,7 +112,7 @@ async def test_answer_to_a_correction_that_was_erased_meanwhile_is_refused(tmp_p
         case.rig.faults(JIANGXI, ZHEJIANG).cut = True
         await order(case.rig, message.id, at=JIANGXI, caller=YUSHAN_HALL)
         step = CorrectionStep(correction_id=line.correction_id, words="与户口簿不符")
-        await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
         answer = sent(case.rig, ZHEJIANG, JIANGXI, "correction.answer")[-1]
         await settled(case.rig[ZHEJIANG].database, answer.id)
 
@@ -144,13 +145,13 @@ async def shared(folder: Path) -> AsyncIterator[Rig]:
     """A permit of somebody from Yushan went to Jiangxi."""
     async with running_rig(folder) as rig:
         rig.start_delivery()
-        answer = await steps.register(rig[ZHEJIANG], RESIDENT, caller=HALL, act=act())
+        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), RESIDENT)
         await rig.drain()
         presented = PermitRecognition(
             urn=answer.permit.urn, mode=RecognitionMode.CARD, citizen_number=RESIDENT.holder.citizen_number
         )
         told = act("permit.recognition", "F01")
-        assert (await recognise(rig[JIANGXI], presented, caller=YUSHAN_HALL, act=told)).recognition is not None
+        assert (await recognise(begin_errand(rig[JIANGXI], YUSHAN_HALL, told), presented)).recognition is not None
         await rig.drain()
         yield rig
 
@@ -178,9 +179,9 @@ async def reported(folder: Path) -> AsyncIterator[Rig]:
     """A person asked for their report."""
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
-        await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act())
+        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
         question = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
-        await report.report(rig[JIANGXI], question, caller=YUSHAN_HALL, act=act("subject.access", "F01"))
+        await report.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("subject.access", "F01")), question)
         await rig.drain()
         yield rig
 
@@ -190,14 +191,14 @@ async def corrected(folder: Path) -> AsyncIterator[Rig]:
     """Filed for a person at the other side, then extended, denied, and a second one granted."""
     async with running_rig(folder) as rig:
         rig.start_delivery()
-        answer = await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act())
+        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
         filing = CorrectionFiling(
             urn=answer.permit.urn, field="ethnicity", value="畲族", words=SAID, citizen_number=NUMBER,
             identity_checked=True, papers=("ab" * 32,),
         )  # fmt: skip
-        opened = await file_correction(rig[JIANGXI], filing, caller=YUSHAN_HALL, act=correcting())
+        opened = await file_correction(begin_errand(rig[JIANGXI], YUSHAN_HALL, correcting()), filing)
         step = CorrectionStep(correction_id=opened.line.correction_id, words=ANSWERED, days=5)
-        await desk.extend(rig[ZHEJIANG], step, caller=HALL, act=correcting())
+        await desk.extend(begin_errand(rig[ZHEJIANG], HALL, correcting()), step)
         await rig.drain()
         yield rig
 

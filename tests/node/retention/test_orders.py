@@ -19,6 +19,7 @@ from federation.domain.retention.erasure import (
     encode_order_item,
     encode_receipt_item,
 )
+from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.permits import steps
@@ -39,7 +40,7 @@ from federation.store.exchange_log import find_entry, find_leaf, load_entries
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
 from federation.store.outbox import find_outbox
 from federation.store.records import find_record
-from federation.wire.retention.values import ErasureQuery, ErasureQuestion, ErasureState
+from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState
 from tests.node.kept_decisions import list_decisions
 from tests.node.retention.released import OUT, PURPOSE, Border, border, released
 from tests.node.rig import (
@@ -68,11 +69,11 @@ def sent(rig, sender: NodeName, recipient: NodeName, kind: str) -> list[StoredMe
 async def order(rig, message_id: str, *, at: NodeName = ZHEJIANG, caller=HALL, **changes: str):
     question = ErasureQuestion(message_id=MessageId(message_id), words=changes.pop("words", WORDS))
     acting = replace(act("erasure.order", "F01"), **changes)
-    return await order_erasure(rig[at], question, caller=caller, act=acting)
+    return await order_erasure(begin_errand(rig[at], caller, acting), question)
 
 
 async def lines(rig, at: NodeName = ZHEJIANG):
-    return (await list_erasures(rig[at], ErasureQuery(), caller=HALL, act=ACT)).lines
+    return (await list_erasures(begin_errand(rig[at], HALL, ACT), ErasureQuery())).lines
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ async def shared(tmp_path: Path):
     """Changshan's permit of somebody from Yushan has come to Jiangxi."""
     async with running_rig(tmp_path) as rig:
         rig.start_delivery()
-        answer = await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
         assert answer.permit is not None
         await rig.drain()
         assert find_record(rig[JIANGXI].database, PERMIT, answer.permit.urn, replica=True) is not None
@@ -121,7 +122,7 @@ async def test_order_about_a_release_ends_the_reading(tmp_path: Path) -> None:
         await found.rig.drain()
 
         acting = act(PURPOSE, "F03")
-        step = (await read_lookup(found.rig[JIANGXI], found.lookup_id, caller=YUSHAN_POLICE, act=acting)).steps[1]
+        step = (await read_lookup(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, acting), found.lookup_id)).steps[1]
         assert step.decision is not None
         assert step.decision.policies == ("deny-reread-expired",)
         assert (step.fields, step.erased) == ({}, found.rig.clock())
@@ -247,7 +248,7 @@ async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> No
     async with running_rig(tmp_path) as rig:
         rig.faults(ZHEJIANG, JIANGXI).cut = True
         rig.start_delivery()
-        await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
         message = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
 
         await order(rig, message.id)
@@ -268,7 +269,7 @@ async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> No
 async def test_message_that_comes_after_its_order_is_destroyed_at_once(tmp_path: Path) -> None:
     """A call that was under way when the order overtook it: the message is received, logged, and erased with it."""
     async with running_rig(tmp_path) as rig:
-        await steps.register(rig[ZHEJIANG], application(), caller=HALL, act=act())
+        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
         message = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
         late = Submission(envelope=message.envelope, body=load_body(rig[ZHEJIANG].database, message.id))
         await order(rig, message.id)
@@ -288,17 +289,17 @@ async def test_orders_are_listed_newest_first_page_by_page_while_others_come(tmp
     async with running_rig(tmp_path) as rig:
         people = [each for each in applications() if each.residence_division == "330822" and not each.sealed]
         for person in [each for each in people if each.holder.household_division[:2] == "36"][:5]:
-            await steps.register(rig[ZHEJIANG], person, caller=HALL, act=act())
+            await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
         messages = sent(rig, ZHEJIANG, JIANGXI, "permit.sync")
         for message in messages[:4]:
             rig.clock.advance(seconds=1)
             await order(rig, message.id)
 
-        first = await list_erasures(rig[ZHEJIANG], ErasureQuery(page_size=2), caller=HALL, act=ACT)
+        first = await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), ErasureQuery(page_size=2))
         rig.clock.advance(seconds=1)
         await order(rig, messages[4].id)
         query = ErasureQuery(page_size=2, page_token=first.next_page_token)
-        second = await list_erasures(rig[ZHEJIANG], query, caller=HALL, act=ACT)
+        second = await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), query)
 
         found = [line.message_id for line in (*first.lines, *second.lines)]
         assert found == [message.id for message in reversed(messages[:4])]
@@ -306,7 +307,7 @@ async def test_orders_are_listed_newest_first_page_by_page_while_others_come(tmp
         assert messages[1].digest not in first.next_page_token
         for token in ("2", first.next_page_token[:-4], "A" * 60):
             with pytest.raises(MalformedError, match="PAGE_TOKEN"):
-                await list_erasures(rig[ZHEJIANG], ErasureQuery(page_token=token), caller=HALL, act=ACT)
+                await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), ErasureQuery(page_token=token))
 
 
 async def test_order_whose_receipt_does_not_come_is_overdue(shared) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from federation.domain.lookup.asking import Outcome
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.asking.history import outcome_of
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.lookups.records import list_asked
@@ -26,8 +27,8 @@ from federation.store.exchange_log import find_entry
 from federation.store.messages import StoredMessage, find_body, list_held, list_messages, load_body
 from federation.store.outbox import find_outbox
 from federation.store.records import list_records
-from federation.wire.lookups.values import ReportQuestion
-from federation.wire.retention.values import RetentionRound
+from federation.wire.agency.erasure import RetentionRound
+from federation.wire.agency.reports import ReportQuestion
 from tests.node.retention.released import NUMBER, PURPOSE, Border, border, released
 from tests.node.rig import FUJIAN, JIANGXI, NODES, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
 
@@ -143,7 +144,7 @@ async def test_history_result_and_report_tell_the_same_after_the_questions_died(
 
         lines = [line for line, _ in list_asked(node.database, YUSHAN_POLICE)]
         assert [outcome_of(node, line) for line in lines] == [Outcome.HIT, Outcome.HIT]
-        result = await read_lookup(node, found.lookup_id, caller=YUSHAN_POLICE, act=act(PURPOSE, "F03"))
+        result = await read_lookup(begin_errand(node, YUSHAN_POLICE, act(PURPOSE, "F03")), found.lookup_id)
         assert [step.erased is not None for step in result.steps] == [True, True]
         assert len(tell_subject(found.rig[ZHEJIANG], NUMBER, now=found.rig.clock()).lines) == 2
 
@@ -174,7 +175,7 @@ async def test_report_dies_a_week_after_it_was_asked_for_everywhere(tmp_path: Pa
     async with released(tmp_path) as found:
         stay_in_force(found)
         node = found.rig[JIANGXI]
-        await subject.report(node, QUESTION, **CLERK)
+        await subject.report(begin_errand(node, **CLERK), QUESTION)
         await found.rig.drain()
         (asked,) = list_records(node.database, subject.SUBJECT_ASKED, after_id="", limit=9, replica=False)
         later = replace(QUESTION, page_token=f"{asked.id}.0")
@@ -185,11 +186,13 @@ async def test_report_dies_a_week_after_it_was_asked_for_everywhere(tmp_path: Pa
         parts = [each for at in NODES for each in report_parts(found, at)]
         bodies = [load_body(found.rig[each.pair.sender].database, each.id) for each in parts]
         assert len(parts) == 6
-        assert {each.outcome for each in (await subject.report(node, later, **CLERK)).provinces} == {Outcome.HIT}
+        assert {each.outcome for each in (await subject.report(begin_errand(node, **CLERK), later)).provinces} == {
+            Outcome.HIT
+        }
 
         found.rig.clock.advance(seconds=2)
         with pytest.raises(NotFoundError, match="REPORT_UNKNOWN"):
-            await subject.report(node, later, **CLERK)
+            await subject.report(begin_errand(node, **CLERK), later)
         rounds = [await destroy_ended(found.rig[at]) for at in NODES]
 
         await found.rig.drain()
@@ -218,7 +221,7 @@ async def test_request_of_a_report_that_never_left_is_destroyed_alone(tmp_path: 
     async with border(tmp_path) as found:
         stay_in_force(found)
         found.rig.faults(JIANGXI, FUJIAN).cut = True
-        await subject.report(found.rig[JIANGXI], QUESTION, **CLERK)
+        await subject.report(begin_errand(found.rig[JIANGXI], **CLERK), QUESTION)
         found.rig.clock.advance(days=8)
 
         await destroy_ended(found.rig[JIANGXI])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookup.asking import Outcome
+from federation.node.exchange.errand import begin_errand
 from federation.node.retention.reading import read_lookup, trace_reading
 from federation.node.retention.readings import READING, load_reading
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
@@ -26,7 +27,7 @@ AUDITOR = parse_agency_id("jiangxi/360000/audit")
 async def read(found: Border, **changes: str):
     found.rig.clock.advance(seconds=1)
     acting = replace(act(PURPOSE, "F03"), **changes)
-    return await read_lookup(found.rig[JIANGXI], found.lookup_id, caller=YUSHAN_POLICE, act=acting)
+    return await read_lookup(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, acting), found.lookup_id)
 
 
 def leaves(found: Border, kind: LeafKind) -> list[bytes]:
@@ -101,9 +102,9 @@ async def test_read_lookup_of_another_office_or_of_nothing_is_unknown(tmp_path: 
         node, acting = found.rig[JIANGXI], act(PURPOSE, "F03")
 
         with pytest.raises(NotFoundError, match="LOOKUP_UNKNOWN"):
-            await read_lookup(node, found.lookup_id, caller=parse_agency_id("jiangxi/361104/police"), act=acting)
+            await read_lookup(begin_errand(node, parse_agency_id("jiangxi/361104/police"), acting), found.lookup_id)
         with pytest.raises(NotFoundError, match="LOOKUP_UNKNOWN"):
-            await read_lookup(node, "00000000-0000-7000-8000-000000000000", caller=YUSHAN_POLICE, act=acting)
+            await read_lookup(begin_errand(node, YUSHAN_POLICE, acting), "00000000-0000-7000-8000-000000000000")
 
 
 async def test_trace_reading_finds_office_officer_and_time_by_a_code_as_read_off_a_photo(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ async def test_trace_reading_finds_office_officer_and_time_by_a_code_as_read_off
         assert fetch.watermark is not None
         node, typed = found.rig[JIANGXI], fetch.watermark.code.lower().replace("-", " ")
 
-        traced = await trace_reading(node, typed, caller=AUDITOR, act=act("audit.trace", "F01"))
+        traced = await trace_reading(begin_errand(node, AUDITOR, act("audit.trace", "F01")), typed)
 
         assert traced.watermark == fetch.watermark
         assert (traced.lookup_id, traced.node, traced.fields) == (found.lookup_id, ZHEJIANG, FIELDS)
@@ -126,9 +127,9 @@ async def test_trace_reading_of_a_code_that_nobody_was_shown_finds_nothing(tmp_p
         node, acting = found.rig[JIANGXI], act("audit.trace", "F01")
 
         with pytest.raises(NotFoundError, match="READING_UNKNOWN"):
-            await trace_reading(node, "0000-0000-0000", caller=AUDITOR, act=acting)
+            await trace_reading(begin_errand(node, AUDITOR, acting), "0000-0000-0000")
         with pytest.raises(MalformedError, match="WATERMARK_CODE"):
-            await trace_reading(node, "0000-0000-000U", caller=AUDITOR, act=acting)
+            await trace_reading(begin_errand(node, AUDITOR, acting), "0000-0000-000U")
 
 
 async def test_load_reading_that_was_put_under_another_code_is_corrupt(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
@@ -17,7 +18,8 @@ from federation.node.subjects import report as subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict
-from federation.wire.lookups.values import CaseQuestion, LookupQuestion, ReportQuestion
+from federation.wire.agency.lookups import CaseQuestion, LookupQuestion
+from federation.wire.agency.reports import ReportQuestion
 from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, NODES, YUSHAN_POLICE, ZHEJIANG, act, applications, running_rig
 
 PURPOSE, CASE = "lookup.criminal_investigation", "CASE-2026-0001"
@@ -36,23 +38,25 @@ async def looked_up(folder: Path):
     """Four provinces; Yushan's police have hit one person of Changshan in a criminal investigation of 30 days."""
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
-        registered = await steps.register(rig[ZHEJIANG], PERSON, caller=HALL, act=act("permit.administration", "F02"))
+        registered = await steps.register(
+            begin_errand(rig[ZHEJIANG], HALL, act("permit.administration", "F02")), PERSON
+        )
         assert registered.permit is not None
         question = CaseQuestion(
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}),
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
         police = {"caller": YUSHAN_POLICE}
-        await cases.begin_case(rig[JIANGXI], question, **police, act=act(PURPOSE, "F03"))
+        await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
-        found = await searching.search(rig[JIANGXI], search, **police, act=act(PURPOSE, "F03"))
+        found = await searching.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), search)
         assert found.answers[0].outcome is Outcome.HIT
         yield rig
 
 
 async def report(rig, question: ReportQuestion = QUESTION):
-    return await subject.report(rig[ANHUI], question, caller=XIUNING_HALL, act=act("subject.access", "F01"))
+    return await subject.report(begin_errand(rig[ANHUI], XIUNING_HALL, act("subject.access", "F01")), question)
 
 
 async def test_report_of_a_running_investigation_keeps_it_from_the_asking_province(tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ async def test_report_with_a_province_cut_off_names_it(tmp_path: Path, monkeypat
 async def test_report_under_another_purpose_asks_nobody(tmp_path: Path) -> None:
     """Own policy refuses first: nothing about the person leaves the province."""
     async with looked_up(tmp_path) as rig:
-        page = await subject.report(rig[ANHUI], QUESTION, caller=XIUNING_HALL, act=act("permit.service", "F01"))
+        page = await subject.report(begin_errand(rig[ANHUI], XIUNING_HALL, act("permit.service", "F01")), QUESTION)
 
         assert not page.decision.allowed
         assert (page.lines, page.provinces) == ((), ())
@@ -120,7 +124,7 @@ async def test_report_tells_who_was_refused_by_their_own_province(tmp_path: Path
         question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, FUJIAN))
         purpose = "lookup.identity_check"
         before = len(rig.faults(JIANGXI, ZHEJIANG).carried)
-        found = await searching.search(rig[JIANGXI], question, caller=YUSHAN_POLICE, act=act(purpose, "F03"))
+        found = await searching.search(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
         assert {answer.outcome for answer in found.answers} == {Outcome.REFUSED}
         assert len(rig.faults(JIANGXI, ZHEJIANG).carried) == before
 
@@ -143,10 +147,10 @@ async def test_tell_subject_of_a_search_that_policy_answered_with_no_hit_shows_w
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
         rig.clock.advance(minutes=1)  # steps of one instant have no order in a report
-        await cases.begin_case(rig[JIANGXI], elsewhere, **police, act=act(PURPOSE, "F03"))
+        await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), elsewhere)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         question = LookupQuestion(case_id="CASE-2026-0002", selector=selector, provinces=(ZHEJIANG,))
-        asked = await searching.search(rig[JIANGXI], question, **police, act=act(PURPOSE, "F03"))
+        asked = await searching.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)
 
         assert [answer.outcome for answer in asked.answers] == [Outcome.NO_HIT]
         shown = tell_subject(rig[ZHEJIANG], NUMBER, now=rig.clock() + timedelta(days=31))

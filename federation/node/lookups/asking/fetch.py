@@ -26,7 +26,7 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.lookup.handle import parse_handle
 from federation.domain.lookup_policy import DossierFacts, fetch_request
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.replies import only_item, replies
 from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept
@@ -35,19 +35,17 @@ from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said
 from federation.node.lookups.asking.refusals import rule_refusal
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import FETCH_KIND
-from federation.node.node import Node
 from federation.node.officers import find_officer_key
 from federation.node.retention.release import read_release
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
-from federation.protocol.ids import AgencyId, MessageId, NodeName, format_message_id
+from federation.protocol.ids import MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
 from federation.protocol.statement import decode_statement
 from federation.store.messages import find_by_digest, load_body, load_message
-from federation.wire.identity import calling_desk
-from federation.wire.lookups.values import FetchQuestion, FetchResult
-from federation.wire.values import Act, Ruling
+from federation.wire.agency.lookups import FetchQuestion, FetchResult
+from federation.wire.values import Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class _Held:
     about: Selector
 
 
-async def fetch(node: Node, question: FetchQuestion, *, caller: AgencyId, act: Act) -> FetchResult:
+async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
     """Asks for named fields of one hit; a repeat of the request gets the same fetch.
 
     Raises:
@@ -66,12 +64,11 @@ async def fetch(node: Node, question: FetchQuestion, *, caller: AgencyId, act: A
         ConflictError: REQUEST_ID_REUSED.
         NotFoundError: NOT_A_MEMBER for a province that the agreement does not name.
     """
-    errand = begin_errand(node, caller, act)
     errand.in_force.member(question.node)
     held = _find_held(errand, question.node, parse_handle(question.handle))
     case = find_own_case(errand, question.case_id)
     item = FetchItem(
-        lookup_id=held.lookup_id if held is not None else format_message_id(node.now(), os.urandom(10)),
+        lookup_id=held.lookup_id if held is not None else format_message_id(errand.node.now(), os.urandom(10)),
         handle=question.handle,
         fields=verify_fields(question.fields),
         officer_key=question.officer_key,
@@ -84,7 +81,6 @@ async def fetch(node: Node, question: FetchQuestion, *, caller: AgencyId, act: A
         lookup_id=item.lookup_id,
         case_id=question.case_id,
         case=case,
-        desk=calling_desk(),
         about=held.about if held is not None else None,
         dossier=DOSSIER_OF[held.about.kind] if held is not None else DossierKind.PERMIT,
         fields=item.fields,

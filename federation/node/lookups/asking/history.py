@@ -5,30 +5,29 @@ from __future__ import annotations
 import re
 
 from federation.domain.lookup.asking import Outcome
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.replies import find_response
 from federation.node.lookups import records
 from federation.node.lookups.asking.outcomes import refusal_of
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import AgencyId
-from federation.wire.lookups.values import LookupLine, LookupPage, LookupQuery
-from federation.wire.values import Act
+from federation.wire.agency.lookups import LookupLine, LookupPage, LookupQuery
 
 _PLACE = re.compile(r"[0-9TZ:.-]{24}/[0-9]{12}/[a-z][a-z0-9]{1,30}", re.ASCII)
 
 
-async def list_lookups(node: Node, query: LookupQuery, *, caller: AgencyId, act: Act) -> LookupPage:
+async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
     """What the officers of this agency did, newest first; a page stays where it was while new steps come.
 
     Raises:
         MalformedError: PAGE_TOKEN.
     """
-    del act
+    node = errand.node
     if query.page_token and not _PLACE.fullmatch(query.page_token):
         raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
     found = records.list_history(
         node.database,
-        caller,
+        errand.caller,
         case_id=query.case_id,
         officer=query.officer,
         before=query.page_token,

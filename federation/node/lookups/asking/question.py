@@ -68,7 +68,7 @@ class Step:
     """What an officer does: what is said, in which case, about whom (sealed), for which fields of what kind of record.
 
     `asked` tells a repeat of the request from another question. `lookup_id` is empty for a case, `case` None when it is
-    unknown. `desk` is the serial of the calling certificate. `outcome` is what a step without a reply comes to with its
+    unknown. `outcome` is what a step without a reply comes to with its
     receipt; `closes` is the case's, when it is one.
     """
 
@@ -77,7 +77,6 @@ class Step:
     lookup_id: str
     case_id: str
     case: LookupCase | None
-    desk: str
     about: Selector | None = None
     dossier: DossierKind = DossierKind.PERMIT
     fields: frozenset[str] = frozenset()
@@ -221,7 +220,7 @@ def _asked_of(errand: Errand, step: Step, line: KeptLine, *, time: datetime, ser
         step=step.said.kind,
         digest=line.digest,
         message_id=line.message_id,
-        desk=step.desk,
+        desk=errand.desk,
         kind=step.dossier,
         outcome=step.outcome if line.digest else Outcome.REFUSED,
     )
@@ -237,7 +236,7 @@ def _flag(transaction: GroupTransaction, errand: Errand, step: Step, asked: Sequ
         agency=str(errand.caller),
         lookup_id=step.lookup_id,
         case_id=step.case_id,
-        desk=step.desk,
+        desk=errand.desk,
     )
     raised = judge_search(transaction, errand.in_force, line, agency=errand.caller, selector=step.about)
     put_flags(transaction, raised, owner=errand.node.name)

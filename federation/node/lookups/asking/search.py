@@ -23,7 +23,7 @@ from federation.domain.lookup.asking import (
 )
 from federation.domain.lookup.case import LookupCase, case_provinces
 from federation.domain.lookup_policy import DossierFacts, search_request
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, rule
+from federation.node.exchange.errand import Errand, asked_digest, rule
 from federation.node.exchange.replies import replies
 from federation.node.lookups.asking.kept import Kept, KeptLine
 from federation.node.lookups.asking.outcomes import refusal_of, silent_outcome, waits_until
@@ -31,14 +31,12 @@ from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import Node
-from federation.protocol.ids import AgencyId, NodeName, format_message_id
+from federation.protocol.ids import NodeName, format_message_id
 from federation.protocol.policy import Decision
-from federation.wire.identity import calling_desk
-from federation.wire.lookups.values import LookupQuestion, ProvinceAnswer, SearchResult
-from federation.wire.values import Act
+from federation.wire.agency.lookups import LookupQuestion, ProvinceAnswer, SearchResult
 
 
-async def search(node: Node, question: LookupQuestion, *, caller: AgencyId, act: Act) -> SearchResult:
+async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
     """Asks provinces for a record of one person or thing: those that the case names, unless others are named.
 
     A repeat of the request gets the same look-up, waits again for what is still missing, and is not counted again.
@@ -48,7 +46,7 @@ async def search(node: Node, question: LookupQuestion, *, caller: AgencyId, act:
         ConflictError: REQUEST_ID_REUSED.
         NotFoundError: NOT_A_MEMBER for a province that the agreement does not name.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     verify_selector(question.selector, errand.in_force.agreement.realm)
     case = find_own_case(errand, question.case_id)
     lookup_id = format_message_id(node.now(), os.urandom(10))
@@ -59,7 +57,6 @@ async def search(node: Node, question: LookupQuestion, *, caller: AgencyId, act:
         lookup_id=lookup_id,
         case_id=question.case_id,
         case=case,
-        desk=calling_desk(),
         about=question.selector,
         dossier=DOSSIER_OF[question.selector.kind],
     )

@@ -18,7 +18,7 @@ from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, refuse_by
 from federation.domain.lookup.refusal import Refusal, parse_words
 from federation.domain.lookup_policy import DossierFacts, answer_request
 from federation.domain.permit_policy import Occasion
-from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.judge import NO_ROWS, Kind, Received, Rows, put_rows
 from federation.node.exchange.replies import intake_office, reply_draft
 from federation.node.exchange.send import make_ready, record_message
@@ -28,15 +28,13 @@ from federation.node.lookups.answering.told import ANSWER, REFUSAL, RELEASED
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, load_entry, load_received, put_entry
 from federation.node.lookups.intake.own_signature import find_key_refusal, put_signature
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.node import Node
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.intake.values import IntakeAnswer, RefuseQuestion, ReleaseQuestion
-from federation.wire.values import Act, Ruling, ruling_of
+from federation.wire.agency.intake import IntakeRelease, RefuseQuestion, ReleaseQuestion
+from federation.wire.values import Ruling, ruling_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ class _Desk:
         return self.kept.entry.step == FETCH_KIND
 
 
-async def release(node: Node, question: ReleaseQuestion, *, caller: AgencyId, act: Act) -> IntakeAnswer:
+async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
     """Answers a request that waits: hit or no hit, or the fields asked for, or fewer, which the officer signs for.
 
     Raises:
@@ -76,11 +74,10 @@ async def release(node: Node, question: ReleaseQuestion, *, caller: AgencyId, ac
         MalformedError: LOOKUP_FIELD for a field that was not asked for; HANDLE_UNKNOWN when the record is gone.
         ConflictError: VERSION_CONFLICT when another act came at the same moment.
     """
-    errand = begin_errand(node, caller, act)
     desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.ANSWERED)
-    if isinstance(desk, IntakeAnswer):
+    if isinstance(desk, IntakeRelease):
         return desk
-    signed = release_bytes(caller, act.officer, request_id=question.request_id, fields=question.fields)
+    signed = release_bytes(errand.caller, errand.act.officer, request_id=question.request_id, fields=question.fields)
     refused = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=desk.is_fetch)
     if refused is not None:
         return refused
@@ -88,12 +85,12 @@ async def release(node: Node, question: ReleaseQuestion, *, caller: AgencyId, ac
     if not reply.decision.allowed:
         ruling = ruling_of(reply.decision, agreement_version=errand.in_force.agreement.version)
         await record_refusal(errand, ruling, asked=reply.asked)
-        return IntakeAnswer(decision=ruling, request_id=question.request_id)
+        return IntakeRelease(decision=ruling, request_id=question.request_id)
     reply = replace(reply, sign=_signing(desk, question.signature))
     return await _end(desk, reply, status=IntakeStatus.ANSWERED)
 
 
-async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act: Act) -> IntakeAnswer:
+async def refuse(errand: Errand, question: RefuseQuestion) -> IntakeRelease:
     """Refuses a request that waits, with a reason and a sentence; no field goes out, not even hit or no hit.
 
     Raises:
@@ -101,12 +98,11 @@ async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act:
         RuleError: INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED. ConflictError: VERSION_CONFLICT.
     """
     words = parse_words(question.words)
-    errand = begin_errand(node, caller, act)
     desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.REFUSED)
-    if isinstance(desk, IntakeAnswer):
+    if isinstance(desk, IntakeRelease):
         return desk
     signed = refuse_bytes(
-        caller, act.officer, request_id=question.request_id, reason=question.reason.value, words=words
+        errand.caller, errand.act.officer, request_id=question.request_id, reason=question.reason.value, words=words
     )
     unsigned = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=False)
     if unsigned is not None:
@@ -118,13 +114,15 @@ async def refuse(node: Node, question: RefuseQuestion, *, caller: AgencyId, act:
     return await _end(desk, reply, status=IntakeStatus.REFUSED)
 
 
-async def _refuse_unsigned(desk: _Desk, *, signed: bytes, signature: str | None, required: bool) -> IntakeAnswer | None:
+async def _refuse_unsigned(
+    desk: _Desk, *, signed: bytes, signature: str | None, required: bool
+) -> IntakeRelease | None:
     """The answer when the officer's own signature is missing or wrong, logged; the request waits on."""
     ruling = find_key_refusal(desk.errand, signed=signed, signature=signature, required=required)
     if ruling is None:
         return None
     await record_refusal(desk.errand, ruling, asked=())
-    return IntakeAnswer(decision=ruling, request_id=desk.kept.entry.request_id)
+    return IntakeRelease(decision=ruling, request_id=desk.kept.entry.request_id)
 
 
 def _signing(desk: _Desk, signature: str | None) -> Callable[[GroupTransaction], object] | None:
@@ -134,7 +132,7 @@ def _signing(desk: _Desk, signature: str | None) -> Callable[[GroupTransaction],
     return lambda tx: put_signature(tx, desk.errand, request_id=request_id, signature=signature)
 
 
-async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) -> _Desk | IntakeAnswer:
+async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) -> _Desk | IntakeRelease:
     """The request with policy's word on who may answer it; an answer when there is nothing more to do."""
     node = errand.node
     kept = load_entry(node.database, request_id)
@@ -146,7 +144,7 @@ async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) ->
     ruling = rule(errand, asked)
     if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[asked])
-        return IntakeAnswer(decision=ruling, request_id=request_id)
+        return IntakeRelease(decision=ruling, request_id=request_id)
     if _is_repeat(errand, entry, ended):
         return _answer_of(entry, ruling)
     received = load_received(node, errand.in_force, entry)
@@ -165,9 +163,9 @@ def _is_repeat(errand: Errand, entry: IntakeEntry, ended: IntakeStatus) -> bool:
     return (entry.act_id, entry.status) == (errand.act.request_id, ended)
 
 
-def _answer_of(entry: IntakeEntry, ruling: Ruling) -> IntakeAnswer:
+def _answer_of(entry: IntakeEntry, ruling: Ruling) -> IntakeRelease:
     """The answer to an act, from what it left: a repeat of the act gets the same."""
-    return IntakeAnswer(
+    return IntakeRelease(
         decision=ruling, request_id=entry.request_id, status=entry.status, hit=entry.hit, fields=entry.released
     )
 
@@ -199,7 +197,7 @@ def _weigh(desk: _Desk, fields: frozenset[str]) -> _Reply:
     return _Reply(kind=RELEASED, item=release, rows=rows, asked=fetch.asked, decision=fetch.decision)
 
 
-async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeAnswer:
+async def _end(desk: _Desk, reply: _Reply, *, status: IntakeStatus) -> IntakeRelease:
     """Sends the reply and ends the entry in one transaction; of two acts at once the first one counts."""
     errand, kept = desk.errand, desk.kept
     node, act = errand.node, errand.act

@@ -6,6 +6,7 @@ Only the one office that answers for the province reads it. Source: 公安机关
 from __future__ import annotations
 
 from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, in_order, mask_person
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.replies import intake_office
 from federation.node.lookups.intake.entries import list_entries
 from federation.node.node import Node
@@ -13,26 +14,25 @@ from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import AgencyId, MessageId
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.store.outbox import find_outbox
-from federation.wire.lookups.intake.values import IntakeLine, IntakePage, IntakeQuery
-from federation.wire.values import Act
+from federation.wire.agency.intake import IntakeLine, IntakePage, IntakeQuery
 
 
-async def list_intake(node: Node, query: IntakeQuery, *, caller: AgencyId, act: Act) -> IntakePage:
+async def list_intake(errand: Errand, query: IntakeQuery) -> IntakePage:
     """The requests that wait at the desk, or every one that ever did.
 
     Raises:
         UntrustedError: NOT_INTAKE for another office than the one that answers for the province.
         MalformedError: PAGE_TOKEN.
     """
-    del act
-    require_intake(node, caller)
+    node = errand.node
+    require_intake(node, errand.caller)
     status = None if query.ended else IntakeStatus.WAITING
     entries = in_order([kept.entry for kept in list_entries(node.database, status)])
     start = _parse_token(query.page_token)
     page = entries[start : start + query.page_size]
     end = start + len(page)
     return IntakePage(
-        now=node.now(),
+        read_time=node.now(),
         lines=tuple(_line_of(node, entry) for entry in page),
         next_page_token=str(end) if end < len(entries) else "",
     )
@@ -63,7 +63,7 @@ def _line_of(node: Node, entry: IntakeEntry) -> IntakeLine:
         fields=entry.fields,
         created=entry.created,
         due=entry.due,
-        second=entry.second,
+        reminded=entry.second,
         escalated=entry.escalated,
         answered_by=entry.answered_by,
         came_late=_came_late(node, entry),

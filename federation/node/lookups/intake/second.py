@@ -14,6 +14,7 @@ from federation.domain.lookup.asking import reply_lifetime
 from federation.domain.lookup.intake import IntakeStatus
 from federation.domain.lookup.refusal import SECOND_BODY, decode_second, encode_second
 from federation.domain.rules.retention import PROVISION
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
 from federation.node.exchange.replies import find_reply, one_item_body, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
@@ -26,7 +27,7 @@ from federation.node.node import Node
 from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, MessageId, parse_message_id, truncate_to_millisecond
+from federation.protocol.ids import MessageId, parse_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.statement import Recipient, Statement
 from federation.protocol.trust import verify_in_force
@@ -35,8 +36,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message
 from federation.store.outbox import find_outbox
 from federation.store.records import Record, find_record, put_records
-from federation.wire.lookups.intake.values import SecondRequest
-from federation.wire.values import Act
+from federation.wire.agency.intake import Reminder
 
 SECOND = "lookup-second"
 _BY_RULE = allowed_by_rule(SECOND_RULE, "对已提出请求的再次催问", "A second request for an answer that is owed")
@@ -51,16 +51,16 @@ class Owed:
     lookup_id: MessageId
 
 
-async def remind(node: Node, lookup_id: str, *, caller: AgencyId, act: Act) -> tuple[SecondRequest, ...]:
+async def remind(errand: Errand, lookup_id: str) -> tuple[Reminder, ...]:
     """Asks every province a second time that owes an answer to a look-up of this agency; a repeat asks nobody again.
 
     Raises:
         MalformedError: MESSAGE_ID. NotFoundError: LOOKUP_UNKNOWN.
         RuleError: NOTHING_OWED when every province has answered, refused, or let the time pass.
     """
-    del act
+    node = errand.node
     wanted = parse_message_id(lookup_id)
-    asked = [line for line, _ in records.list_asked(node.database, caller) if line.lookup_id == wanted]
+    asked = [line for line, _ in records.list_asked(node.database, errand.caller) if line.lookup_id == wanted]
     if not asked:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this agency asked no look-up {wanted}")
     found = (find_owed(node, line.digest, lookup_id=wanted) for line in asked)
@@ -69,7 +69,7 @@ async def remind(node: Node, lookup_id: str, *, caller: AgencyId, act: Act) -> t
         raise RuleError("NOTHING_OWED", f"nobody owes an answer to look-up {wanted}; see 'bridgehead lookup history'")
     times = await send_seconds(node, owed)
     return tuple(
-        SecondRequest(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
+        Reminder(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
         for each, time in zip(owed, times, strict=True)
     )
 

@@ -8,25 +8,25 @@ from __future__ import annotations
 import hashlib
 
 from federation.domain.lookup.reading import KeptReading, ReadingKind
+from federation.node.exchange.errand import Errand
 from federation.node.lookups.watch.reading_lines import put_reading_line
-from federation.node.node import Node
 from federation.protocol.canonical_json import encode_canonical
-from federation.protocol.ids import AgencyId, format_time, truncate_to_millisecond
+from federation.protocol.ids import format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, put_records
-from federation.wire.values import Act
 
 READING = "lookup-reading"
 
 
-async def note_reading(node: Node, caller: AgencyId, act: Act, *, step: ReadingKind, what: str = "") -> None:
+async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> None:
     """Notes that somebody is about to read; returns once that is durable.
 
     Raises:
         UntrustedError: NOT_AN_AGENCY when the agreement does not name the caller.
     """
-    in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
+    node, in_force, caller, act = errand.node, errand.in_force, errand.caller, errand.act
+    now = truncate_to_millisecond(node.now())
     in_force.agency(caller)
     content = encode_canonical(
         {

@@ -14,7 +14,7 @@ from federation.domain.lookup.watch import FlagKind
 from federation.node.lookups.watch import flags, glass
 from federation.node.node import Node
 from federation.protocol.ids import AgencyId
-from federation.wire.lookups.oversight.values import News, NoticeState
+from federation.wire.agency.oversight import News, NoticeState
 
 
 def tell_desk(node: Node, desk: AgencyId) -> None:

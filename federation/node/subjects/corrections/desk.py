@@ -17,7 +17,7 @@ from federation.domain.corrections.correction import (
 )
 from federation.domain.corrections.policy import decide_request
 from federation.domain.permit import urn_division
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.send import Draft, send
 from federation.node.node import Node
 from federation.node.permits.records import Done, find_request, put_request
@@ -26,15 +26,14 @@ from federation.node.subjects.corrections.judges import answer_draft
 from federation.node.subjects.corrections.lines import own_line
 from federation.node.subjects.corrections.records import find_correction, find_filed, put_correction
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.ids import AgencyId
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Sender
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionStep
-from federation.wire.values import Act, Ruling
+from federation.wire.agency.corrections import CorrectionExtension, CorrectionOutcome, CorrectionStep
+from federation.wire.values import Ruling
 
 
-async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome:
     """Takes up to ten working days more, once, before the time is over; the filing office is told why.
 
     Raises:
@@ -42,7 +41,6 @@ async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act
             `verify_answered_in_time`.
         ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when another desk took a step meanwhile.
     """
-    errand = begin_errand(node, caller, act)
 
     def extended(correction: Correction) -> Correction:
         running = correction.standing.deadline
@@ -52,7 +50,7 @@ async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act
             by=step.days,
             calendar=errand.in_force.calendar,
             words=step.words,
-            now=node.now(),
+            now=errand.node.now(),
         )
         answer_by = start_clock(errand.in_force, running.started, clock=ANSWER_CLOCK)
         return verify_answered_in_time(extended, answer_by)
@@ -60,17 +58,16 @@ async def extend(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act
     return await _take_step(errand, "extend", step, following=extended)
 
 
-async def deny(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+async def deny(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
     """Denies a correction with reasons.
 
     Raises:
         NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED.
         MalformedError: CORRECTION_WORDS. ConflictError: as `extend`.
     """
-    errand = begin_errand(node, caller, act)
 
     def denied(correction: Correction) -> Correction:
-        return deny_correction(correction, words=step.words, now=node.now())
+        return deny_correction(correction, words=step.words, now=errand.node.now())
 
     return await _take_step(errand, "deny", step, following=denied)
 
@@ -97,7 +94,7 @@ async def _take_step(
 
         await send(node, answer_drafts(errand, correction, ruling), rows=rows)
     line = own_line(correction, owner=node.name, now=node.now(), to_decide=True)
-    return CorrectionOutcome(decision=ruling, line=line)
+    return CorrectionOutcome(decision=ruling, correction=line)
 
 
 def load_correction(node: Node, correction_id: str) -> Correction:
@@ -123,7 +120,8 @@ def decide_question(errand: Errand, correction: Correction) -> PolicyRequest:
 
 def step_digest(errand: Errand, name: str, step: CorrectionStep) -> str:
     """By what a repeat of a step is told from another one."""
-    return asked_digest(errand, f"correction.{name}", f"{step.correction_id} {step.days} {step.words}")
+    days = step.days if isinstance(step, CorrectionExtension) else 0
+    return asked_digest(errand, f"correction.{name}", f"{step.correction_id} {days} {step.words}")
 
 
 def answer_drafts(errand: Errand, correction: Correction, ruling: Ruling) -> list[Draft]:

@@ -20,7 +20,7 @@ from federation.domain.corrections.items import (
 from federation.domain.corrections.policy import CORRECTION_BASIS, file_request
 from federation.domain.division import province_of
 from federation.domain.permit import urn_division
-from federation.node.exchange.errand import Errand, asked_digest, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
 from federation.node.exchange.waiters import received_key
@@ -36,18 +36,13 @@ from federation.node.subjects.corrections.records import (
     put_correction,
 )
 from federation.protocol.errors import NotFoundError
-from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
+from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
-from federation.wire.lookups.corrections.values import (
-    CorrectionFiling,
-    CorrectionLine,
-    CorrectionOutcome,
-    CorrectionStanding,
-)
+from federation.wire.agency.corrections import CorrectionFiling, CorrectionLine, CorrectionOutcome, CorrectionStanding
 from federation.wire.values import Act
 
 REQUEST_KIND = "correction.request"
@@ -57,7 +52,7 @@ LOOK_SECONDS = 0.05
 _UNANSWERED = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
 
 
-async def file_correction(node: Node, filing: CorrectionFiling, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+async def file_correction(errand: Errand, filing: CorrectionFiling) -> CorrectionOutcome:
     """Files a correction for a person whose identity was checked.
 
     Raises:
@@ -67,8 +62,8 @@ async def file_correction(node: Node, filing: CorrectionFiling, *, caller: Agenc
         ConflictError: REQUEST_ID_REUSED when the id came with another text before.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
-    errand = begin_errand(node, caller, act)
-    request = _request_of(filing, act)
+    node = errand.node
+    request = _request_of(filing, errand.act)
     asked = asked_digest(errand, REQUEST_KIND, encode_correction_request(request).decode())
     verify_correction_request(request, errand.in_force.agreement.realm)
     owner = _owner_of(errand, request)
@@ -77,13 +72,13 @@ async def file_correction(node: Node, filing: CorrectionFiling, *, caller: Agenc
     if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
         return CorrectionOutcome(decision=ruling)
-    if find_request(node.database, act.request_id, asked=asked) is None:
+    if find_request(node.database, errand.act.request_id, asked=asked) is None:
         done = Done(asked=asked, urn=request.urn, version=1)
         if owner == node.name:
             await _open_here(errand, request, done=done)
         else:
             await _send(errand, request, owner=owner, done=done, decided=(question, ruling))
-    return CorrectionOutcome(decision=ruling, line=await _line(node, request.correction_id))
+    return CorrectionOutcome(decision=ruling, correction=await _line(node, request.correction_id))
 
 
 def _request_of(filing: CorrectionFiling, act: Act) -> CorrectionRequest:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from federation.domain.corrections.correction import grant_correction, verify_open
 from federation.domain.corrections.fields import amend_permit
 from federation.domain.permit import Permit, PermitUrn
-from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
+from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.send import Draft, send
-from federation.node.node import Node
 from federation.node.permits.records import Done, find_own_permit, find_request, put_own_permits, put_request
 from federation.node.permits.sharing import draft_sharing
 from federation.node.subjects.corrections.desk import (
@@ -25,21 +24,19 @@ from federation.node.subjects.corrections.lines import own_line
 from federation.node.subjects.corrections.notices import Step, copy_notices, lookup_notices
 from federation.node.subjects.corrections.records import put_correction
 from federation.protocol.errors import NotFoundError
-from federation.protocol.ids import AgencyId
 from federation.protocol.statement import Sender
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.lookups.corrections.values import CorrectionOutcome, CorrectionStep
-from federation.wire.values import Act
+from federation.wire.agency.corrections import CorrectionOutcome, CorrectionStep
 
 
-async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act) -> CorrectionOutcome:
+async def grant(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
     """Grants a correction.
 
     Raises:
         NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED, and as `amend_permit`.
         ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when the permit or the correction changed meanwhile.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     correction = load_correction(node, step.correction_id)
     question = decide_question(errand, correction)
     ruling = rule(errand, question)
@@ -47,7 +44,7 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
         await record_refusal(errand, ruling, asked=[question])
         return CorrectionOutcome(decision=ruling)
     asked = step_digest(errand, "grant", step)
-    if find_request(node.database, act.request_id, asked=asked) is None:
+    if find_request(node.database, errand.act.request_id, asked=asked) is None:
         request = verify_open(correction).request
         before = _load_permit(errand, request.urn)
         permit = amend_permit(before, request.field, request.value, realm=errand.in_force.agreement.realm)
@@ -55,12 +52,12 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
         granted, done = correction, Done(asked=asked, urn=permit.urn, version=permit.version)
 
         def rows(transaction: GroupTransaction) -> None:
-            put_request(transaction, act.request_id, done, owner=node.name)
+            put_request(transaction, errand.act.request_id, done, owner=node.name)
             put_own_permits(transaction, [permit], owner=node.name, before=before.version)
             put_correction(transaction, granted, owner=node.name)
 
         taken = Step(
-            sender=Sender(node=node.name, agency=caller, officer=act.officer),
+            sender=Sender(node=node.name, agency=errand.caller, officer=errand.act.officer),
             question=question,
             decision=ruling,
         )
@@ -70,7 +67,7 @@ async def grant(node: Node, step: CorrectionStep, *, caller: AgencyId, act: Act)
         ]
         await send(node, drafts, rows=rows)
     return CorrectionOutcome(
-        decision=ruling, line=own_line(correction, owner=node.name, now=node.now(), to_decide=True)
+        decision=ruling, correction=own_line(correction, owner=node.name, now=node.now(), to_decide=True)
     )
 
 

@@ -15,7 +15,7 @@ from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.store.outbox import find_outbox
-from federation.wire.lookups.corrections.values import CorrectionLine, CorrectionStanding
+from federation.wire.agency.corrections import CorrectionLine, CorrectionStanding
 
 
 def own_line(correction: Correction, *, owner: NodeName, now: datetime, to_decide: bool) -> CorrectionLine:

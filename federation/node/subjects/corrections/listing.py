@@ -10,36 +10,28 @@ from datetime import UTC, datetime
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.corrections.policy import decide_request
 from federation.domain.permit import urn_division
-from federation.node.exchange.errand import Errand, begin_errand, record_refusal, rule
-from federation.node.node import Node
+from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.notices import list_notices
 from federation.node.subjects.corrections.records import list_corrections, list_filed
 from federation.protocol.errors import MalformedError
-from federation.protocol.ids import AgencyId
 from federation.protocol.policy import decide
-from federation.wire.lookups.corrections.values import (
-    CorrectionLine,
-    CorrectionPage,
-    CorrectionQuery,
-    CorrectionStanding,
-)
-from federation.wire.values import Act
+from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, CorrectionQuery, CorrectionStanding
 
 _RUNNING = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
 _LAST = datetime.max.replace(tzinfo=UTC)
 
 
-async def list_lines(node: Node, query: CorrectionQuery, *, caller: AgencyId, act: Act) -> CorrectionPage:
+async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
     """Lists corrections for an office; refused as a whole when it may not even decide for its own county.
 
     Raises:
         MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
     """
-    errand = begin_errand(node, caller, act)
+    node = errand.node
     if query.citizen_number:
         verify_citizen_number(query.citizen_number, errand.in_force.agreement.realm)
-    question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=caller.county)
+    question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=errand.caller.county)
     ruling = rule(errand, question)
     if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
@@ -49,8 +41,8 @@ async def list_lines(node: Node, query: CorrectionQuery, *, caller: AgencyId, ac
     end = start + query.page_size
     return CorrectionPage(
         decision=ruling,
-        lines=tuple(lines[start:end]),
-        notices=tuple(list_notices(node, caller)) if start == 0 and not query.citizen_number else (),
+        corrections=tuple(lines[start:end]),
+        notices=tuple(list_notices(node, errand.caller)) if start == 0 and not query.citizen_number else (),
         next_page_token=str(end) if end < len(lines) else "",
     )
 
@@ -58,11 +50,11 @@ async def list_lines(node: Node, query: CorrectionQuery, *, caller: AgencyId, ac
 def _every(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
     node, now, caller = errand.node, errand.node.now(), errand.caller
     lines: list[CorrectionLine] = []
-    for correction in list_corrections(node.database, citizen_number=query.citizen_number):
+    for correction in list_corrections(node.database, citizen_number=query.citizen_number or ""):
         to_decide = _may_decide(errand, urn_division(correction.request.urn))
         if to_decide or correction.filed_by == caller:
             lines.append(own_line(correction, owner=node.name, now=now, to_decide=to_decide))
-    filed = list_filed(node.database, citizen_number=query.citizen_number)
+    filed = list_filed(node.database, citizen_number=query.citizen_number or "")
     lines += [filed_line(node, each) for each in filed if each.agency == caller]
     wanted = [line for line in lines if query.everything or line.standing in _RUNNING]
     return sorted(wanted, key=_urgency)

@@ -44,7 +44,7 @@ from federation.protocol.statement import Recipient, Sender, Statement, decode_s
 from federation.store.database import Source
 from federation.store.messages import find_by_digest, find_message
 from federation.store.records import Record, find_record, list_records
-from federation.wire.lookups.corrections.values import NoticeLine
+from federation.wire.agency.corrections import NoticeLine
 
 NOTICE_KIND = "correction.notice"
 GIVEN_OUTDATED = "given-outdated"

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.domain.permit import PermitApplication, PermitUrn
+from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.subjects.corrections import filing as filing_module
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.lookups.corrections.values import (
-    CorrectionFiling,
-    CorrectionLine,
-    CorrectionOutcome,
-    CorrectionQuery,
-)
+from federation.wire.agency.corrections import CorrectionFiling, CorrectionLine, CorrectionOutcome, CorrectionQuery
 from federation.wire.values import Act
 from tests.node.rig import HALL, NODES, YUSHAN_HALL, ZHEJIANG, Rig, act, application, running_rig
 
@@ -54,12 +50,12 @@ class Case:
         self, caller: AgencyId = YUSHAN_HALL, *, request_id: str | None = None, **changes
     ) -> CorrectionOutcome:
         filing = self.filing(**changes)
-        return await file_correction(self.rig[caller.node], filing, caller=caller, act=correcting(request_id))
+        return await file_correction(begin_errand(self.rig[caller.node], caller, correcting(request_id)), filing)
 
     async def lines(self, caller: AgencyId = YUSHAN_HALL, **query) -> Sequence[CorrectionLine]:
-        page = await list_lines(self.rig[caller.node], CorrectionQuery(**query), caller=caller, act=correcting())
+        page = await list_lines(begin_errand(self.rig[caller.node], caller, correcting()), CorrectionQuery(**query))
         assert page.decision.allowed, page.decision
-        return page.lines
+        return page.corrections
 
 
 @asynccontextmanager
@@ -70,7 +66,7 @@ async def registered(
     async with running_rig(folder, names) as rig:
         rig.start_delivery()
         person = replace(application(), **changes)
-        answer = await steps.register(rig[ZHEJIANG], person, caller=HALL, act=act())
+        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
         assert answer.permit is not None, answer.decision
         await rig.drain()
         yield Case(rig, person, answer.permit.urn)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.exchange.errand import begin_errand
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import order_erasure
 from federation.node.subjects.corrections import desk
@@ -17,8 +18,8 @@ from federation.protocol.errors import ConflictError, MalformedError, NotFoundEr
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import StoredMessage, list_messages
-from federation.wire.lookups.corrections.values import CorrectionStanding, CorrectionStep
-from federation.wire.retention.values import ErasureQuestion
+from federation.wire.agency.corrections import CorrectionExtension, CorrectionStanding, CorrectionStep
+from federation.wire.agency.erasure import ErasureQuestion
 from tests.node.retention.released import Border
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, act
 from tests.node.subjects.corrections.case import Case, correcting, registered
@@ -29,37 +30,37 @@ KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
 async def test_deny_tells_the_filing_office_why(tmp_path: Path, monkeypatch) -> None:
     """PIPL article 50: a refusal with reasons, shown where it was filed; the desk has nothing open any more."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
+        opened = (await case.file()).correction
         step = CorrectionStep(correction_id=opened.correction_id, words="与户口簿不符")
         request = correcting()
-        denied = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=request)
-        again = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=request)
+        denied = await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, request), step)
+        again = await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, request), step)
         await case.rig.drain()
 
-        assert (denied.line.standing, again) == (CorrectionStanding.DENIED, denied)
+        assert (denied.correction.standing, again) == (CorrectionStanding.DENIED, denied)
         (seen,) = await case.lines(YUSHAN_HALL, everything=True)
         assert (seen.standing, seen.answer) == (CorrectionStanding.DENIED, "与户口簿不符")
         assert await case.lines(HALL) == ()
         with pytest.raises(RuleError, match="CORRECTION_ENDED"):
-            await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+            await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
         with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
             other = CorrectionStep(correction_id=opened.correction_id, words="别的理由")
-            await desk.deny(case.rig[ZHEJIANG], other, caller=HALL, act=request)
+            await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, request), other)
 
 
 async def test_extend_once_in_time_tells_the_applicant(tmp_path: Path, monkeypatch) -> None:
     """Ten working days more at most, once; the filing office sees the new day and the words."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
-        step = CorrectionStep(correction_id=opened.correction_id, words="等待户籍地答复", days=10)
-        extended = await desk.extend(case.rig[ZHEJIANG], step, caller=POLICE, act=correcting())
+        opened = (await case.file()).correction
+        step = CorrectionExtension(correction_id=opened.correction_id, words="等待户籍地答复", days=10)
+        extended = await desk.extend(begin_errand(case.rig[ZHEJIANG], POLICE, correcting()), step)
         await case.rig.drain()
 
-        assert extended.line.deadline.last_day.isoformat() == "2026-12-21"
+        assert extended.correction.deadline.last_day.isoformat() == "2026-12-21"
         (seen,) = await case.lines(YUSHAN_HALL)
-        assert (seen.deadline, seen.answer) == (extended.line.deadline, "等待户籍地答复")
+        assert (seen.deadline, seen.answer) == (extended.correction.deadline, "等待户籍地答复")
         with pytest.raises(RuleError, match="EXTENSION_USED"):
-            await desk.extend(case.rig[ZHEJIANG], step, caller=POLICE, act=correcting())
+            await desk.extend(begin_errand(case.rig[ZHEJIANG], POLICE, correcting()), step)
 
 
 async def test_extend_past_the_persons_answer_is_refused(tmp_path: Path, monkeypatch) -> None:
@@ -68,13 +69,13 @@ async def test_extend_past_the_persons_answer_is_refused(tmp_path: Path, monkeyp
         fresh = case.rig.agreement.fresh_until_time + timedelta(days=120)
         case.rig.put_in_force(replace(case.rig.agreement, fresh_until_time=fresh, expires_time=fresh))
         case.rig.clock.time = datetime(2027, 1, 28, 2, tzinfo=UTC)
-        opened = (await case.file()).line
-        step = CorrectionStep(correction_id=opened.correction_id, words="等待户籍地答复", days=10)
+        opened = (await case.file()).correction
+        step = CorrectionExtension(correction_id=opened.correction_id, words="等待户籍地答复", days=10)
         with pytest.raises(RuleError, match="EXTENSION_PAST_ANSWER"):
-            await desk.extend(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
-        fewer = await desk.extend(case.rig[ZHEJIANG], replace(step, days=9), caller=HALL, act=correcting())
-        assert fewer.line.deadline.extended_by == 9
-        assert not fewer.line.deadline.official
+            await desk.extend(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
+        fewer = await desk.extend(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), replace(step, days=9))
+        assert fewer.correction.deadline.extended_by == 9
+        assert not fewer.correction.deadline.official
 
 
 async def test_time_that_passes_is_seen_on_both_sides_first(tmp_path: Path, monkeypatch) -> None:
@@ -82,9 +83,9 @@ async def test_time_that_passes_is_seen_on_both_sides_first(tmp_path: Path, monk
     async with registered(tmp_path, monkeypatch) as case:
         fresh = case.rig.agreement.fresh_until_time + timedelta(days=60)
         case.rig.put_in_force(replace(case.rig.agreement, fresh_until_time=fresh))
-        late = (await case.file()).line
+        late = (await case.file()).correction
         case.rig.clock.advance(days=10)
-        young = (await case.file(value="徐谷宇")).line
+        young = (await case.file(value="徐谷宇")).correction
         await case.rig.drain()
         case.rig.clock.time = late.deadline.due
 
@@ -93,39 +94,39 @@ async def test_time_that_passes_is_seen_on_both_sides_first(tmp_path: Path, monk
             assert [(line.correction_id, line.overdue) for line in lines] == [
                 (late.correction_id, True), (young.correction_id, False),
             ]  # fmt: skip
-        step = CorrectionStep(correction_id=late.correction_id, words="太晚", days=1)
+        step = CorrectionExtension(correction_id=late.correction_id, words="太晚", days=1)
         with pytest.raises(RuleError, match="EXTENSION_TOO_LATE"):
-            await desk.extend(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
-        done = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
-        assert (done.line.standing, done.line.overdue) == (CorrectionStanding.DENIED, False)
+            await desk.extend(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
+        done = await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
+        assert (done.correction.standing, done.correction.overdue) == (CorrectionStanding.DENIED, False)
 
 
 async def test_only_the_issuing_county_decides(tmp_path: Path, monkeypatch) -> None:
     """Another county is refused by policy, another province by the rule that the owner decides."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
+        opened = (await case.file()).correction
         step = CorrectionStep(correction_id=opened.correction_id, words="不予更正")
-        refused = await desk.deny(case.rig[ZHEJIANG], step, caller=KAIHUA, act=correcting())
-        purpose = await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=act("permit.administration", "F02"))
+        refused = await desk.deny(begin_errand(case.rig[ZHEJIANG], KAIHUA, correcting()), step)
+        purpose = await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, act("permit.administration", "F02")), step)
 
-        assert (refused.line, refused.decision.allowed) == (None, False)
+        assert (refused.correction, refused.decision.allowed) == (None, False)
         assert not purpose.decision.allowed
         with pytest.raises(RuleError, match="CORRECTION_NOT_OURS"):
-            await desk.deny(case.rig[JIANGXI], step, caller=YUSHAN_HALL, act=correcting())
+            await desk.deny(begin_errand(case.rig[JIANGXI], YUSHAN_HALL, correcting()), step)
         unknown = CorrectionStep(correction_id=str(uuid.uuid4()), words="x")
         with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
-            await desk.deny(case.rig[ZHEJIANG], unknown, caller=HALL, act=correcting())
+            await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), unknown)
         bare = CorrectionStep(correction_id=opened.correction_id)
         with pytest.raises(MalformedError, match="CORRECTION_WORDS"):
-            await desk.deny(case.rig[ZHEJIANG], bare, caller=HALL, act=correcting())
+            await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), bare)
 
 
 async def test_two_desks_at_once_take_one_step(tmp_path: Path, monkeypatch) -> None:
     """Hall and police decide at the same moment: one of them does, the other is told that it was done."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
+        opened = (await case.file()).correction
         step = CorrectionStep(correction_id=opened.correction_id, words="不予更正")
-        calls = [desk.deny(case.rig[ZHEJIANG], step, caller=each, act=correcting()) for each in (HALL, POLICE)]
+        calls = [desk.deny(begin_errand(case.rig[ZHEJIANG], each, correcting()), step) for each in (HALL, POLICE)]
         found = await asyncio.gather(*calls, return_exceptions=True)
 
         assert sorted(isinstance(each, ConflictError | RuleError) for each in found) == [False, True]
@@ -134,13 +135,13 @@ async def test_two_desks_at_once_take_one_step(tmp_path: Path, monkeypatch) -> N
 async def test_answers_in_reverse_order_leave_the_newest(tmp_path: Path, monkeypatch) -> None:
     """Extended, then denied, and brought the other way round, twice: the filing office ends with the denial."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
+        opened = (await case.file()).correction
         await case.rig.drain()
         back = case.rig.faults(ZHEJIANG, JIANGXI)
         back.cut = True
         for take, days in ((desk.extend, 5), (desk.deny, 0)):
-            step = CorrectionStep(correction_id=opened.correction_id, words="理由", days=days)
-            await take(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+            step = CorrectionExtension(correction_id=opened.correction_id, words="理由", days=days)
+            await take(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
         back.reverse, back.repeat, back.cut = True, 2, False
         await case.rig.drain()
 
@@ -151,7 +152,7 @@ async def test_answers_in_reverse_order_leave_the_newest(tmp_path: Path, monkeyp
 async def test_answer_that_expired_on_its_way_is_said_again(tmp_path: Path, monkeypatch) -> None:
     """The filing province was away for longer than a statement lives: it learns the end when it is back, once."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
+        opened = (await case.file()).correction
         await expire_answer(case, opened.correction_id)
         (before,) = await case.lines(YUSHAN_HALL, everything=True)
         assert before.standing is CorrectionStanding.OPEN
@@ -169,10 +170,10 @@ async def test_answer_that_expired_on_its_way_is_said_again(tmp_path: Path, monk
 async def test_answer_that_was_ordered_erased_is_not_said_again(tmp_path: Path, monkeypatch) -> None:
     """What its sender took back stays unsaid, and the rest of the round goes on."""
     async with registered(tmp_path, monkeypatch) as case:
-        opened = (await case.file()).line
+        opened = (await case.file()).correction
         await expire_answer(case, opened.correction_id)
         question = ErasureQuestion(message_id=answers(case)[-1].id, words="误发 in error")
-        await order_erasure(case.rig[ZHEJIANG], question, caller=HALL, act=act("erasure.order", "F01"))
+        await order_erasure(begin_errand(case.rig[ZHEJIANG], HALL, act("erasure.order", "F01")), question)
 
         await destroy_ended(case.rig[ZHEJIANG])
         await case.rig.drain()
@@ -188,7 +189,7 @@ async def expire_answer(case: Case, correction_id: str) -> None:
     await case.rig.drain()
     faults.cut = True
     step = CorrectionStep(correction_id=correction_id, words="与户口簿不符")
-    await desk.deny(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())
+    await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
     case.rig.clock.advance(seconds=case.rig.agreement.statement_lifetime.total_seconds() + 60)
     case.rig[ZHEJIANG].wake_delivery(JIANGXI)
     await case.rig.drain()

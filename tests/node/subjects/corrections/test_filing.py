@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.exchange.errand import begin_errand
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
@@ -14,7 +15,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
-from federation.wire.lookups.corrections.values import CorrectionQuery, CorrectionStanding
+from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding
 from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application
 from tests.node.subjects.corrections.case import correcting, registered
 
@@ -33,18 +34,18 @@ async def test_file_across_the_border_opens_it_at_the_owner_with_its_clock(tmp_p
     async with registered(tmp_path, monkeypatch) as case:
         outcome = await case.file()
 
-        assert outcome.line is not None
-        assert (outcome.line.standing, outcome.line.owner) == (CorrectionStanding.OPEN, ZHEJIANG)
+        assert outcome.correction is not None
+        assert (outcome.correction.standing, outcome.correction.owner) == (CorrectionStanding.OPEN, ZHEJIANG)
         # START is Monday, 2026-11-23: ten working days later, two weeks without a holiday
-        assert outcome.line.deadline.last_day.isoformat() == "2026-12-07"
+        assert outcome.correction.deadline.last_day.isoformat() == "2026-12-07"
         for desk in (HALL, POLICE):
             (line,) = await case.lines(desk)
             assert (line.correction_id, line.to_decide, line.filed_by) == (
-                outcome.line.correction_id, True, YUSHAN_HALL,
+                outcome.correction.correction_id, True, YUSHAN_HALL,
             )  # fmt: skip
-            assert (line.deadline, line.value) == (outcome.line.deadline, "徐谷语")
+            assert (line.deadline, line.value) == (outcome.correction.deadline, "徐谷语")
         (filed,) = await case.lines(YUSHAN_HALL)
-        assert filed == outcome.line
+        assert filed == outcome.correction
         assert await case.lines(YUSHAN_POLICE) == ()
         assert await case.lines(KAIHUA) == ()
 
@@ -55,8 +56,8 @@ async def test_file_at_home_goes_to_the_own_desk_and_no_border_is_crossed(tmp_pa
         before = len(case.rig.faults(ZHEJIANG, JIANGXI).carried)
         outcome = await case.file(KAIHUA, papers=("ab" * 32,))
 
-        assert outcome.line.standing is CorrectionStanding.OPEN
-        assert [line.correction_id for line in await case.lines(HALL)] == [outcome.line.correction_id]
+        assert outcome.correction.standing is CorrectionStanding.OPEN
+        assert [line.correction_id for line in await case.lines(HALL)] == [outcome.correction.correction_id]
         assert [line.to_decide for line in await case.lines(KAIHUA)] == [False]
         assert len(case.rig.faults(ZHEJIANG, JIANGXI).carried) == before
 
@@ -81,12 +82,12 @@ async def test_file_without_identity_check_is_refused_by_own_policy(tmp_path: Pa
         outcome = await case.file(identity_checked=False)
 
         assert outcome.decision.policies == ("deny-correct-identity-unchecked",)
-        assert outcome.line is None
+        assert outcome.correction is None
         assert kinds(case.rig, JIANGXI)[-1] is LeafKind.REFUSED
         assert len(case.rig.faults(JIANGXI, ZHEJIANG).carried) == before
         assert not (await case.file(COURT)).decision.allowed
         under_another = await file_correction(
-            case.rig[JIANGXI], case.filing(), caller=YUSHAN_HALL, act=act("permit.service", "F01")
+            begin_errand(case.rig[JIANGXI], YUSHAN_HALL, act("permit.service", "F01")), case.filing()
         )
         assert not under_another.decision.allowed
 
@@ -108,9 +109,9 @@ async def test_file_what_could_not_be_granted_is_refused_by_the_owner_in_words(
         outcome = await case.file(**changes)
 
         assert outcome.decision.allowed
-        assert (outcome.line.standing, outcome.line.policies) == (CorrectionStanding.REFUSED, (policy,))
-        assert outcome.line.title_zh
-        assert outcome.line.title_en
+        assert (outcome.correction.standing, outcome.correction.policies) == (CorrectionStanding.REFUSED, (policy,))
+        assert outcome.correction.title_zh
+        assert outcome.correction.title_en
         assert kinds(case.rig, ZHEJIANG)[-1] is LeafKind.REFUSED
         assert await case.lines(HALL, everything=True) == ()
         assert await case.lines(YUSHAN_HALL) == ()
@@ -124,16 +125,16 @@ async def test_file_identity_away_from_the_household_needs_a_paper(tmp_path: Pat
         papered = await case.file(XIUNING, papers=("ab" * 32,))
         address = await case.file(XIUNING, field="residence_address", value="浙江省衢州市常山县示例路99号")
 
-        assert bare.line.policies == ("rule-identity-unproven",)
-        assert papered.line.standing is CorrectionStanding.OPEN
-        assert address.line.standing is CorrectionStanding.OPEN
+        assert bare.correction.policies == ("rule-identity-unproven",)
+        assert papered.correction.standing is CorrectionStanding.OPEN
+        assert address.correction.standing is CorrectionStanding.OPEN
 
 
 async def test_file_about_a_sealed_permit_tells_another_province_nothing(tmp_path: Path, monkeypatch) -> None:
     """A sealed permit leaves its province for nobody: across the border it is unknown, at home it is corrected."""
     async with registered(tmp_path, monkeypatch, sealed=True) as case:
-        assert (await case.file()).line.policies == ("rule-permit-unknown",)
-        assert (await case.file(HALL, papers=("ab" * 32,))).line.standing is CorrectionStanding.OPEN
+        assert (await case.file()).correction.policies == ("rule-permit-unknown",)
+        assert (await case.file(HALL, papers=("ab" * 32,))).correction.standing is CorrectionStanding.OPEN
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ async def test_file_with_the_owner_cut_off_waits_and_converges(tmp_path: Path, m
         there, back = case.rig.faults(JIANGXI, ZHEJIANG), case.rig.faults(ZHEJIANG, JIANGXI)
         there.cut = True
         outcome = await case.file()
-        assert (outcome.line.standing, outcome.line.deadline) == (CorrectionStanding.WAITING, None)
+        assert (outcome.correction.standing, outcome.correction.deadline) == (CorrectionStanding.WAITING, None)
         there.drop_requests, there.drop_answers, there.repeat = 1, 1, 1
         back.drop_answers, back.repeat, back.reverse = 1, 1, True
         there.cut = False
@@ -182,8 +183,8 @@ async def test_file_that_was_receipted_runs_though_the_answer_never_came(tmp_pat
         outcome = await case.file()
 
         (at_owner,) = await case.lines(HALL)
-        assert outcome.line.standing is CorrectionStanding.OPEN
-        assert (outcome.line.answer_time, outcome.line.deadline) == (None, at_owner.deadline)
+        assert outcome.correction.standing is CorrectionStanding.OPEN
+        assert (outcome.correction.answer_time, outcome.correction.deadline) == (None, at_owner.deadline)
         case.rig.clock.time = at_owner.deadline.due
         (late,) = await case.lines(YUSHAN_HALL)
         assert (late.standing, late.overdue) == (CorrectionStanding.OPEN, True)
@@ -207,13 +208,15 @@ async def test_list_is_for_counters_and_pages(tmp_path: Path, monkeypatch) -> No
         for value in ("徐谷语", "徐谷宇", "徐谷禹"):
             await case.file(value=value)
         node = case.rig[ZHEJIANG]
-        refused = await list_lines(node, CorrectionQuery(), caller=COURT, act=correcting())
+        refused = await list_lines(begin_errand(node, COURT, correcting()), CorrectionQuery())
         assert not refused.decision.allowed
-        assert refused.lines == ()
+        assert refused.corrections == ()
         query = CorrectionQuery(page_size=2, citizen_number=case.application.holder.citizen_number)
-        first = await list_lines(node, query, caller=HALL, act=correcting())
-        second = await list_lines(node, replace(query, page_token=first.next_page_token), caller=HALL, act=correcting())
-        assert (len(first.lines), len(second.lines), second.next_page_token) == (2, 1, "")
+        first = await list_lines(begin_errand(node, HALL, correcting()), query)
+        second = await list_lines(
+            begin_errand(node, HALL, correcting()), replace(query, page_token=first.next_page_token)
+        )
+        assert (len(first.corrections), len(second.corrections), second.next_page_token) == (2, 1, "")
         assert await case.lines(HALL, citizen_number="330822219003070018") == ()
         with pytest.raises(MalformedError, match="PAGE_TOKEN"):
             await case.lines(HALL, page_token="x")

@@ -9,6 +9,7 @@ import pytest
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.permit import RevokeReason
 from federation.domain.permit_item import decode_permit_item
+from federation.node.exchange.errand import begin_errand
 from federation.node.permits import imports, steps
 from federation.node.permits.records import find_own_permit
 from federation.node.permits.sharing import list_holders
@@ -20,8 +21,8 @@ from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
 from federation.store.messages import list_messages
 from federation.store.records import find_record
-from federation.wire.lookups.corrections.values import CorrectionQuery, CorrectionStanding, CorrectionStep
-from federation.wire.values import ImportChunk, PermitImport
+from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding, CorrectionStep
+from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, PermitImport, PermitRevocation
 from tests.node.rig import (
     ANHUI,
     FUJIAN,
@@ -43,10 +44,10 @@ XIUNING = parse_agency_id("anhui/341022/service-hall")
 
 async def granted(case: Case, *, words: str = "", caller=HALL, **changes):
     """Files at Yushan, grants at Changshan, and waits until all has arrived."""
-    filed = (await case.file(**changes)).line
+    filed = (await case.file(**changes)).correction
     assert filed.standing is CorrectionStanding.OPEN, filed.policies
     step = CorrectionStep(correction_id=filed.correction_id, words=words)
-    outcome = await grant(case.rig[ZHEJIANG], step, caller=caller, act=correcting())
+    outcome = await grant(begin_errand(case.rig[ZHEJIANG], caller, correcting()), step)
     await case.rig.drain()
     return outcome
 
@@ -69,7 +70,7 @@ async def test_grant_makes_the_next_version_and_every_entitled_copy_has_it(tmp_p
 
         own = find_own_permit(case.rig[ZHEJIANG].database, case.urn)
         assert (own.version, own.holder.name) == (2, "徐谷语")
-        assert (outcome.line.standing, outcome.line.permit_version) == (CorrectionStanding.GRANTED, 2)
+        assert (outcome.correction.standing, outcome.correction.permit_version) == (CorrectionStanding.GRANTED, 2)
         for name in (JIANGXI, FUJIAN):
             assert (copy_of(case, name).version, copy_of(case, name).holder_name) == (2, "徐谷语")
         assert copy_of(case, ANHUI) is None
@@ -82,12 +83,12 @@ async def test_grant_makes_the_next_version_and_every_entitled_copy_has_it(tmp_p
 async def test_grant_is_repeated_under_its_request_and_ends_the_correction(tmp_path: Path, monkeypatch) -> None:
     """The same request grants once; another one is told that it was granted."""
     async with registered(tmp_path, monkeypatch) as case:
-        filed = (await case.file()).line
+        filed = (await case.file()).correction
         step, request = CorrectionStep(correction_id=filed.correction_id), correcting()
-        first = await grant(case.rig[ZHEJIANG], step, caller=HALL, act=request)
-        assert await grant(case.rig[ZHEJIANG], step, caller=HALL, act=request) == first
+        first = await grant(begin_errand(case.rig[ZHEJIANG], HALL, request), step)
+        assert await grant(begin_errand(case.rig[ZHEJIANG], HALL, request), step) == first
         with pytest.raises(RuleError, match="CORRECTION_ENDED"):
-            await grant(case.rig[ZHEJIANG], step, caller=POLICE, act=correcting())
+            await grant(begin_errand(case.rig[ZHEJIANG], POLICE, correcting()), step)
         assert find_own_permit(case.rig[ZHEJIANG].database, case.urn).version == 2
 
 
@@ -102,9 +103,9 @@ async def test_province_no_longer_entitled_is_told_and_its_copy_stays(tmp_path: 
         assert (copy_of(case, ANHUI).household_division, copy_of(case, ANHUI).version) == ("341022", 2)
         assert sent_kinds(case, JIANGXI)[-2:] == ["correction.notice", "correction.answer"]
         assert list_holders(case.rig[ZHEJIANG].database, case.urn) == [ANHUI, JIANGXI]
-        page = await list_lines(case.rig[JIANGXI], CorrectionQuery(), caller=YUSHAN_POLICE, act=correcting())
+        page = await list_lines(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert [(notice.urn, notice.version, notice.owner) for notice in page.notices] == [(case.urn, 2, ZHEJIANG)]
-        shown = await steps.show(case.rig[JIANGXI], case.urn, caller=YUSHAN_POLICE, act=act("permit.check", "F03"))
+        shown = await steps.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
         assert (shown.permit.version, shown.outdated_by) == (1, 2)
         told = case.rig.carried(ZHEJIANG, JIANGXI)
         assert b"341022" not in told
@@ -120,11 +121,11 @@ async def test_province_entitled_again_has_no_outdated_copy_any_more(tmp_path: P
         await granted(case, field="household_division", value="361123", papers=("ab" * 32,))
 
         assert copy_of(case, JIANGXI).version == 3
-        page = await list_lines(case.rig[JIANGXI], CorrectionQuery(), caller=YUSHAN_POLICE, act=correcting())
+        page = await list_lines(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert page.notices == ()
-        shown = await steps.show(case.rig[JIANGXI], case.urn, caller=YUSHAN_POLICE, act=act("permit.check", "F03"))
+        shown = await steps.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
         assert (shown.permit.version, shown.outdated_by) == (3, 0)
-        at_anhui = await list_lines(case.rig[ANHUI], CorrectionQuery(), caller=XIUNING, act=correcting())
+        at_anhui = await list_lines(begin_errand(case.rig[ANHUI], XIUNING, correcting()), CorrectionQuery())
         assert [notice.version for notice in at_anhui.notices] == [3]
 
 
@@ -134,7 +135,7 @@ async def test_holders_are_remembered_from_an_import_too(tmp_path: Path, monkeyp
         person = replace(application("330824", "361123"), work_division="341022")
         chunk = ImportChunk(import_id="import-1", chunk=1, rows=(PermitImport(application=person),))
         caller = parse_agency_id("zhejiang/330824/service-hall")
-        (urn,) = await imports.import_permits(case.rig[ZHEJIANG], chunk, caller=caller, act=act())
+        (urn,) = await imports.call(IMPORT_PERMITS, begin_errand(case.rig[ZHEJIANG], caller, act()), chunk)
 
         assert list_holders(case.rig[ZHEJIANG].database, urn) == [ANHUI, JIANGXI]
         assert list_holders(case.rig[ZHEJIANG].database, "urn:permit:330824:2026:999999") == []
@@ -145,28 +146,30 @@ async def test_holders_are_remembered_from_an_import_too(tmp_path: Path, monkeyp
 async def test_grant_on_a_permit_that_changed_or_ended_meanwhile(tmp_path: Path, monkeypatch) -> None:
     """A revoked permit takes no correction any more; what another correction has granted is granted once."""
     async with registered(tmp_path, monkeypatch) as case:
-        twice = [(await case.file()).line for _ in range(2)]
+        twice = [(await case.file()).correction for _ in range(2)]
         node = case.rig[ZHEJIANG]
-        await grant(node, CorrectionStep(correction_id=twice[0].correction_id), caller=HALL, act=correcting())
+        await grant(begin_errand(node, HALL, correcting()), CorrectionStep(correction_id=twice[0].correction_id))
         with pytest.raises(RuleError, match="SAME_VALUE"):
-            await grant(node, CorrectionStep(correction_id=twice[1].correction_id), caller=HALL, act=correcting())
-        other = (await case.file(value="徐谷宇")).line
-        await steps.revoke(node, case.urn, reason=RevokeReason.LEFT, caller=HALL, act=act())
+            await grant(begin_errand(node, HALL, correcting()), CorrectionStep(correction_id=twice[1].correction_id))
+        other = (await case.file(value="徐谷宇")).correction
+        await steps.revoke(begin_errand(node, HALL, act()), PermitRevocation(urn=case.urn, reason=RevokeReason.LEFT))
         step = CorrectionStep(correction_id=other.correction_id, words="证已注销")
         with pytest.raises(RuleError, match="PERMIT_ENDED"):
-            await grant(node, step, caller=HALL, act=correcting())
-        assert (await desk.deny(node, step, caller=HALL, act=correcting())).line.standing is CorrectionStanding.DENIED
+            await grant(begin_errand(node, HALL, correcting()), step)
+        assert (
+            await desk.deny(begin_errand(node, HALL, correcting()), step)
+        ).correction.standing is CorrectionStanding.DENIED
 
 
 async def test_grant_by_another_county_or_under_another_purpose_is_refused(tmp_path: Path, monkeypatch) -> None:
     """Policy asks who decides: nothing is written, the refusal is logged."""
     async with registered(tmp_path, monkeypatch) as case:
-        filed = (await case.file()).line
+        filed = (await case.file()).correction
         step = CorrectionStep(correction_id=filed.correction_id)
         kaihua = parse_agency_id("zhejiang/330824/service-hall")
         for caller, given in ((kaihua, correcting()), (HALL, act("permit.administration", "F02"))):
-            outcome = await grant(case.rig[ZHEJIANG], step, caller=caller, act=given)
-            assert (outcome.line, outcome.decision.allowed) == (None, False)
+            outcome = await grant(begin_errand(case.rig[ZHEJIANG], caller, given), step)
+            assert (outcome.correction, outcome.decision.allowed) == (None, False)
         assert find_own_permit(case.rig[ZHEJIANG].database, case.urn).version == 1
 
 

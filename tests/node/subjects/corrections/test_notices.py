@@ -13,6 +13,7 @@ from federation.domain.citizen_number import format_citizen_number
 from federation.domain.corrections.items import NOTICE_BODY, CorrectionNotice, encode_correction_notice
 from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import one_item_body
 from federation.node.lookups import cases
@@ -23,8 +24,8 @@ from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_message_id
 from federation.protocol.leaf import Verdict, decode_leaf
-from federation.wire.lookups.corrections.values import CorrectionQuery, CorrectionStep
-from federation.wire.lookups.values import CaseQuestion, FetchQuestion, LookupQuestion
+from federation.wire.agency.corrections import CorrectionQuery, CorrectionStep
+from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
 from tests.node.rig import (
     HALL,
     JIANGXI,
@@ -52,10 +53,10 @@ async def fetched(case: Case, *fields: str) -> None:
         leader="leader-1",
     )  # fmt: skip
     police = {"caller": YUSHAN_POLICE}
-    await cases.begin_case(node, terms, act=act(PURPOSE, "F03"), **police)
+    await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **police), terms)
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=case.application.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
-    (hit,) = (await searching.search(node, question, act=act(PURPOSE, "F03"), **police)).answers
+    (hit,) = (await searching.search(begin_errand(node, act=act(PURPOSE, "F03"), **police), question)).answers
     unsigned = FetchItem(
         lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), handle=hit.handle,
         fields=frozenset(fields), officer_key=public, officer_signature="",
@@ -64,20 +65,20 @@ async def fetched(case: Case, *fields: str) -> None:
         case_id=CASE, node=ZHEJIANG, handle=hit.handle, fields=frozenset(fields), officer_key=public,
         officer_signature=base64.b64encode(key.sign(step_up_bytes(unsigned))).decode(),
     )  # fmt: skip
-    found = await fetching.fetch(node, wanted, act=act(PURPOSE, "F03"), **police)
+    found = await fetching.fetch(begin_errand(node, act=act(PURPOSE, "F03"), **police), wanted)
     assert found.outcome is Outcome.HIT
     await case.rig.drain()
 
 
 async def corrected(case: Case, **changes) -> None:
-    filed = (await case.file(**changes)).line
+    filed = (await case.file(**changes)).correction
     step = CorrectionStep(correction_id=filed.correction_id)
-    assert (await grant(case.rig[ZHEJIANG], step, caller=HALL, act=correcting())).line is not None
+    assert (await grant(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)).correction is not None
     await case.rig.drain()
 
 
 async def notices(case: Case, caller=YUSHAN_POLICE):
-    page = await list_lines(case.rig[caller.node], CorrectionQuery(), caller=caller, act=correcting())
+    page = await list_lines(begin_errand(case.rig[caller.node], caller, correcting()), CorrectionQuery())
     return page.notices
 
 
@@ -159,5 +160,5 @@ async def test_notice_is_the_issuing_provinces_alone(tmp_path: Path, urn, policy
         leaf = decode_leaf((await receive(rig[JIANGXI], sent, peer=ZHEJIANG)).leaf)
 
         assert (leaf.policies, leaf.verdict) == ((policy,), verdict)
-        page = await list_lines(rig[JIANGXI], CorrectionQuery(), caller=YUSHAN_POLICE, act=correcting())
+        page = await list_lines(begin_errand(rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert page.notices == ()

@@ -1,0 +1,51 @@
+"""What the exchange log names by digest, for an auditor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
+
+from federation.protocol.ids import NodeName
+from federation.protocol.receipt import Receipt
+from federation.wire.rpc import AUDIT, Rpc, page_size
+
+
+class Direction(StrEnum):
+    """Which way messages went, seen from this node."""
+
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageQuery:
+    """Which messages to list: those with one peer, after a sequence number. `page_size` is 1 to 256."""
+
+    direction: Direction
+    peer: NodeName
+    after_seq: int = 0
+    page_size: Annotated[int, page_size(256)] = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedMessage:
+    """One message as this node logged it: the envelope verbatim, the index of its leaf, the receipt if any."""
+
+    seq: int
+    envelope: bytes
+    log_index: int
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePage:
+    """One page of messages; without `next_after_seq` it is the last."""
+
+    messages: tuple[LoggedMessage, ...]
+    next_after_seq: int | None = None
+
+
+LIST_MESSAGES: Final = Rpc(name="AuditService/ListMessages", question=MessageQuery, answer=MessagePage, kinds=AUDIT)
+
+RPCS: Final = (LIST_MESSAGES,)

@@ -1,0 +1,172 @@
+"""Corrections of a person's record: filed anywhere, decided by the owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from federation.domain.permit import PermitUrn
+from federation.domain.rules.clock import Deadline
+from federation.protocol.ids import AgencyId, NodeName
+from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
+from federation.wire.values import Ruling
+
+_Step = TypeVar("_Step")
+
+
+class CorrectionStanding(StrEnum):
+    """Where a correction stands, seen from here.
+
+    `waiting`: the owner has not answered yet. `refused`: its policy or a rule did not admit it. `undelivered`: it could
+    not be judged there, or was not delivered in its time.
+    """
+
+    WAITING = "waiting"
+    OPEN = "open"
+    GRANTED = "granted"
+    DENIED = "denied"
+    REFUSED = "refused"
+    UNDELIVERED = "undelivered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionFiling:
+    """What an office files for a person; the request id of the act names the correction.
+
+    `citizen_number` is the holder's as the record has it; `papers` are SHA-256 digests (hex).
+    """
+
+    urn: PermitUrn
+    field: str
+    value: str
+    words: str
+    papers: tuple[str, ...] = ()
+    citizen_number: str
+    identity_checked: bool
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionFiling({self.urn}, {self.field})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionStep:
+    """A step of the owner's desk: which correction, and why; a grant needs no words."""
+
+    correction_id: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionExtension(CorrectionStep):
+    """More time for a correction, in working days."""
+
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionLine:
+    """One correction: what was asked, by which office, where it stands, until when.
+
+    `to_decide`: the caller's desk may decide it. `deadline` is None as long as the owner has not opened it. `answer`
+    and `answer_time` are the owner's newest words. `policies` and the titles say what refused it. `permit_version` is
+    the version with the corrected field, 0 unless granted.
+    """
+
+    correction_id: str
+    urn: PermitUrn
+    field: str
+    value: str
+    words: str
+    papers: tuple[str, ...] = ()
+    citizen_number: str
+    filed_by: AgencyId
+    filed_time: datetime
+    owner: NodeName
+    standing: CorrectionStanding
+    to_decide: bool = False
+    overdue: bool = False
+    deadline: Deadline | None = None
+    answer: str = ""
+    answer_time: datetime | None = None
+    permit_version: int = 0
+    policies: tuple[str, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionLine({self.correction_id}, {self.field}, {self.standing})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionOutcome:
+    """What came of filing a correction or of a step; no correction when policy refused."""
+
+    decision: Ruling
+    correction: CorrectionLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionQuery:
+    """Which corrections to list: those that wait, or `everything`; of one person when a number is given.
+
+    `page_size` is 1 to 1,000; `page_token` is empty for the first page.
+    """
+
+    everything: bool = False
+    citizen_number: str | None = None
+    page_size: PageSize = 100
+    page_token: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionQuery(everything={self.everything})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeLine:
+    """The owner says that something held here is outdated: a copy below a version, or a field that a look-up gave."""
+
+    time: datetime
+    owner: NodeName
+    urn: PermitUrn | None = None
+    version: int = 0
+    field: str = ""
+    case_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionPage:
+    """One page of corrections, overdue ones first; an empty `next_page_token` is the only sign of the end.
+
+    `notices` come with the first page.
+    """
+
+    decision: Ruling
+    corrections: tuple[CorrectionLine, ...] = ()
+    notices: tuple[NoticeLine, ...] = ()
+    next_page_token: str = ""
+
+
+def _changing(name: str, question: type[_Step]) -> Rpc[_Step, CorrectionOutcome]:
+    return Rpc(
+        name=f"CorrectionService/{name}",
+        question=question,
+        answer=CorrectionOutcome,
+        kinds=COUNTERS,
+        floor_seconds=WRITES,
+    )
+
+
+FILE_CORRECTION: Final = _changing("FileCorrection", CorrectionFiling)
+LIST_CORRECTIONS: Final = Rpc(
+    name="CorrectionService/ListCorrections", question=CorrectionQuery, answer=CorrectionPage, kinds=COUNTERS
+)
+GRANT_CORRECTION: Final = _changing("GrantCorrection", CorrectionStep)
+DENY_CORRECTION: Final = _changing("DenyCorrection", CorrectionStep)
+EXTEND_CORRECTION: Final = _changing("ExtendCorrection", CorrectionExtension)
+
+RPCS: Final = (FILE_CORRECTION, LIST_CORRECTIONS, GRANT_CORRECTION, DENY_CORRECTION, EXTEND_CORRECTION)

@@ -1,0 +1,134 @@
+"""Orders to erase and their receipts, and the rounds of retention.
+
+Source: DESIGN section 5 (withdrawal), PIPL article 47.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from federation.protocol.ids import MessageId, NodeName
+from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
+from federation.wire.values import Nothing, Ruling
+
+
+class ErasureState(StrEnum):
+    """Where an order to erase stands."""
+
+    ORDERED = "ordered"
+    RECEIPTED = "receipted"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureQuestion:
+    """Which message is to be erased, and why in words."""
+
+    message_id: MessageId
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureLine:
+    """One order, and its deletion receipt once it came; `leaf_index` and `leaf_digest` find the recipient's leaf."""
+
+    message_id: MessageId
+    message_digest: str
+    kind: str
+    recipient: NodeName
+    state: ErasureState
+    ordered: datetime
+    due: datetime
+    order_digest: str
+    receipted: datetime | None = None
+    was_held: bool = False
+    leaf_index: int | None = None
+    leaf_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureAnswer:
+    """What policy said of an order, and the order; None when it was refused."""
+
+    decision: Ruling
+    line: ErasureLine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentQuery:
+    """What was sent to a province, with numbers above `after_seq`. `page_size` is 1 to 1,000."""
+
+    recipient: NodeName
+    after_seq: int = 0
+    page_size: PageSize = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """One message that this province sent; `is_held`: what it handed over is still here."""
+
+    message_id: MessageId
+    seq: int
+    kind: str
+    created: datetime
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentPage:
+    """One page of what was sent, by number; no `next_after_seq` is the only sign of the end."""
+
+    messages: tuple[SentMessage, ...] = ()
+    next_after_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureQuery:
+    """Which orders to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasurePage:
+    """One page of orders, newest first; an empty `next_page_token` is the only sign of the end."""
+
+    lines: tuple[ErasureLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRound:
+    """How much one round destroyed: releases and answers that came in, handles given out, records past their floor.
+
+    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers;
+    `corrections`: requests, answers and notices of corrections, and those that the own desk opened.
+    """
+
+    releases: int = 0
+    answers: int = 0
+    handles: int = 0
+    purged: int = 0
+    questions: int = 0
+    reports: int = 0
+    corrections: int = 0
+
+
+ORDER_ERASURE: Final = Rpc(
+    name="ErasureService/OrderErasure",
+    question=ErasureQuestion,
+    answer=ErasureAnswer,
+    kinds=COUNTERS,
+    floor_seconds=WRITES,
+)
+LIST_SENT: Final = Rpc(name="ErasureService/ListSent", question=SentQuery, answer=SentPage, kinds=COUNTERS)
+LIST_ERASURES: Final = Rpc(name="ErasureService/ListErasures", question=ErasureQuery, answer=ErasurePage)
+RUN_RETENTION: Final = Rpc(
+    name="ErasureService/RunRetention", question=Nothing, answer=RetentionRound, floor_seconds=WRITES
+)
+
+RPCS: Final = (ORDER_ERASURE, LIST_SENT, LIST_ERASURES, RUN_RETENTION)

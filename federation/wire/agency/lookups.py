@@ -1,0 +1,240 @@
+"""Look-ups: cases, searches and fetches, what was asked, and reading again what came of it.
+
+What a selector holds is the domain's to judge, for only the node knows its realm. The fields of a fetch leave with the
+officer's own signature only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from federation.domain.lookup.asking import Outcome, Selector, Urgency
+from federation.domain.retention.watermark import Watermark
+from federation.protocol.ids import NodeName
+from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
+from federation.wire.values import Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseQuestion:
+    """A case to open: its number, the cooperation letter, where and what for it may ask, for how many days (1 to 90).
+
+    `leader` is the pseudonym of the leader who answers for it. A case BREAK-GLASS-... has neither letter nor days.
+    """
+
+    case_id: str
+    counties: frozenset[str]
+    purposes: frozenset[str]
+    leader: str
+    letter: str = ""
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseAnswer:
+    """The outcome of opening or closing a case; no time of closing when policy refused."""
+
+    decision: Ruling
+    case_id: str
+    closes: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupQuestion:
+    """Whom to ask for, under which case; no provinces means those that the case names."""
+
+    case_id: str
+    selector: Selector
+    provinces: tuple[NodeName, ...] = ()
+    urgency: Urgency = Urgency.ROUTINE
+
+    def __repr__(self) -> str:
+        """Hides the person, so that a log line or a traceback names nobody."""
+        return f"LookupQuestion({self.case_id}, {self.urgency})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvinceAnswer:
+    """What one province answered to a search: a handle for a hit, the deciding policies for a refusal, no field.
+
+    The explanations say what would make it lawful, when our own side refused.
+    """
+
+    node: NodeName
+    outcome: Outcome
+    handle: str | None = None
+    expires: datetime | None = None
+    policies: tuple[str, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+    explanation_zh: str = ""
+    explanation_en: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the handle, which opens the record behind it."""
+        return f"ProvinceAnswer({self.node}, {self.outcome})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """A search, and one answer for each province that was asked."""
+
+    lookup_id: str
+    answers: tuple[ProvinceAnswer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchQuestion:
+    """Which fields of one hit are wanted, signed by the officer's own key.
+
+    `officer_key` (32 bytes) and `officer_signature` (64 bytes) are base64, Ed25519; the signature is over
+    `step_up_bytes` of the same handle, fields and key.
+    """
+
+    case_id: str
+    node: NodeName
+    handle: str
+    fields: frozenset[str]
+    officer_key: str
+    officer_signature: str
+
+    def __repr__(self) -> str:
+        """Hides the handle, which opens the record behind it."""
+        return f"FetchQuestion({self.case_id}, {self.node}, {sorted(self.fields)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchResult:
+    """The released fields of one hit, and until when they may be shown; none unless the outcome is a hit.
+
+    `decision` is what the own node said, None when it could not be judged; `policies` and the titles are the answering
+    node's.
+    """
+
+    outcome: Outcome
+    decision: Ruling | None = None
+    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    expires: datetime | None = None
+    policies: tuple[str, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+    watermark: Watermark | None = None
+
+    def __repr__(self) -> str:
+        """Hides the person: the names of the fields only."""
+        return f"FetchResult({self.outcome}, {sorted(self.fields)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupQuery:
+    """Which steps to list: of one case, of one officer. `page_size` is 1 to 1,000; `page_token` is empty at first."""
+
+    case_id: str | None = None
+    officer: str | None = None
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupLine:
+    """One step of a look-up as this node logged it, newest first in a list; no outcome while the answer is awaited.
+
+    `step` is the kind of the statement, such as `lookup.search`; `lookup_id` is empty for `lookup.case`.
+    """
+
+    lookup_id: str
+    time: datetime
+    case_id: str
+    node: NodeName
+    step: str
+    officer: str = ""
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupPage:
+    """One page of look-ups; an empty `next_page_token` is the only sign of the end."""
+
+    lines: tuple[LookupLine, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStep:
+    """What one province answered to one step; no outcome while it is awaited.
+
+    `handle` lives, and belongs to the reader. `decision` is what policy said of reading a release again; only then are
+    there fields, under their watermark. `policies` and the titles are those of the province that refused.
+    """
+
+    node: NodeName
+    step: str
+    asked: datetime
+    outcome: Outcome | None = None
+    handle: str | None = None
+    expires: datetime | None = None
+    erased: datetime | None = None
+    decision: Ruling | None = None
+    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    watermark: Watermark | None = None
+    policies: tuple[str, ...] = ()
+    title_zh: str = ""
+    title_en: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person and the handle: the names of the fields only."""
+        return f"ReadStep({self.node}, {self.step}, {self.outcome}, {sorted(self.fields)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupResult:
+    """What came of one look-up of the reader's own office, step by step."""
+
+    lookup_id: str
+    case_id: str
+    steps: tuple[ReadStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedReading:
+    """The reading that a watermark's code stands for; it names no person read about."""
+
+    watermark: Watermark
+    lookup_id: str
+    case_id: str
+    node: NodeName
+    fields: frozenset[str]
+    fetch_digest: str
+
+
+OPEN_CASE: Final = Rpc(
+    name="LookupService/OpenCase", question=CaseQuestion, answer=CaseAnswer, kinds=POLICE, floor_seconds=WRITES
+)
+CLOSE_CASE: Final = Rpc(
+    name="LookupService/CloseCase", question=str, answer=CaseAnswer, kinds=POLICE, floor_seconds=WRITES
+)
+"""The question is the number of the case."""
+SEARCH: Final = Rpc(
+    name="LookupService/Search", question=LookupQuestion, answer=SearchResult, kinds=POLICE, floor_seconds=WRITES
+)
+FETCH: Final = Rpc(
+    name="LookupService/Fetch",
+    question=FetchQuestion,
+    answer=FetchResult,
+    kinds=POLICE,
+    floor_seconds=WRITES,
+    signed=OwnKey.ALWAYS,
+)
+LIST_LOOKUPS: Final = Rpc(name="LookupService/ListLookups", question=LookupQuery, answer=LookupPage, kinds=POLICE)
+READ_LOOKUP: Final = Rpc(
+    name="ReadingService/ReadLookup", question=str, answer=LookupResult, kinds=POLICE, floor_seconds=WRITES
+)
+"""The question is the id of the look-up."""
+TRACE_READING: Final = Rpc(name="ReadingService/TraceReading", question=str, answer=TracedReading, kinds=AUDIT)
+"""The question is the code of a watermark."""
+
+RPCS: Final = (OPEN_CASE, CLOSE_CASE, SEARCH, FETCH, LIST_LOOKUPS, READ_LOOKUP, TRACE_READING)

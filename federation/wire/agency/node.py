@@ -1,0 +1,50 @@
+"""The node itself: its state and that of its peers, and the agreement's files, which other provinces fetch too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from federation.protocol.ids import NodeName
+from federation.protocol.trust.agreement import AgreementFiles
+from federation.wire.rpc import BOTH, Rpc
+from federation.wire.values import Nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerState:
+    """One other province, as a node sees it; times and the clock offset are None when never measured."""
+
+    node: NodeName
+    reachable: bool
+    waiting_count: int = 0
+    oldest_waiting_time: datetime | None = None
+    last_receipt_time: datetime | None = None
+    cosigned_size: int = 0
+    clock_offset_millis: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """The state of a node; `checkpoint` is empty before the first, `warnings` when all is well."""
+
+    node: NodeName
+    federation: str
+    realm: str
+    software_version: str
+    agreement_version: int
+    agreement_digest: str
+    agreement_freshness: str
+    agreement_expires: datetime
+    tree_size: int
+    checkpoint: bytes = b""
+    peers: tuple[PeerState, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+GET_STATUS: Final = Rpc(name="NodeService/GetStatus", question=Nothing, answer=NodeStatus)
+FETCH_AGREEMENT: Final = Rpc(name="AgreementService/FetchAgreement", question=int, answer=AgreementFiles, sides=BOTH)
+"""The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
+
+RPCS: Final = (GET_STATUS, FETCH_AGREEMENT)

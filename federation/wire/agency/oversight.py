@@ -1,0 +1,221 @@
+"""The watch over look-ups: countersigning, notices, flags, digests, the sample, who read what.
+
+Signatures are base64 of 64 bytes, Ed25519, by the key that is registered for the officer who acts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from federation.domain.lookup.break_glass import BreakGlass, Finding
+from federation.domain.lookup.digest import Digest
+from federation.domain.lookup.reading import KeptReading
+from federation.domain.lookup.review import SampleFinding, SampleItem
+from federation.domain.lookup.watch import FlagKind, RaisedFlag
+from federation.wire.pb import declare
+from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
+
+declare(RaisedFlag, flat={"flag": {}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountersignQuestion:
+    """A case that is to reach more persons (`countersign_bytes`) or, `bulk`, more look-ups (`bulk_bytes`)."""
+
+    case_id: str
+    signature: str
+    bulk: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Countersigned:
+    """Who signed for a case, in order, and whether it is in force."""
+
+    case_id: str
+    signers: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """One page of a list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeState:
+    """A notice as it stands, and whether its review is overdue."""
+
+    notice: BreakGlass
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticePage:
+    """One page of notices; an empty `next_page_token` is the only sign of the end."""
+
+    notices: tuple[NoticeState, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewQuestion:
+    """What a leader found of a case without a letter; the signature is over `review_bytes` of the same."""
+
+    case_id: str
+    finding: Finding
+    signature: str
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagQuery:
+    """Which flags to list; None narrows nothing. Pages as in `PageQuery`."""
+
+    officer: str | None = None
+    kind: FlagKind | None = None
+    case_id: str | None = None
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagPage:
+    """One page of flags, newest first; an empty `next_page_token` is the only sign of the end."""
+
+    flags: tuple[RaisedFlag, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestQuestion:
+    """Whose day, and which; None: one's own, today. The signature is a leader's, who reads somebody else's."""
+
+    officer: str | None = None
+    day: date | None = None
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleQuery:
+    """Which look-ups of the sample to list. Pages as in `PageQuery`."""
+
+    with_reviewed: bool = False
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplePage:
+    """One page of the sample, oldest first; an empty `next_page_token` is the only sign of the end."""
+
+    items: tuple[SampleItem, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleReviewQuestion:
+    """What a reviewer found of a look-up; the signature is over `sample_review_bytes` of the same."""
+
+    lookup_id: str
+    finding: SampleFinding
+    words: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingQuery:
+    """Which readings to list; None narrows nothing. The signature is a leader's, over the case's `readings_bytes`."""
+
+    case_id: str | None = None
+    officer: str | None = None
+    signature: str | None = None
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingPage:
+    """One page of readings, newest first; an empty `next_page_token` is the only sign of the end."""
+
+    readings: tuple[KeptReading, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a leader's desk is told: a notice, or any other flag.
+
+    `token` is its place in the stream, empty for a notice that was open before.
+    """
+
+    token: str
+    notice: NoticeState | None = None
+    flag: RaisedFlag | None = None
+
+
+declare(NoticeState, flat={"notice": {}})
+
+COUNTERSIGN_CASE: Final = Rpc(
+    name="OversightService/CountersignCase",
+    question=CountersignQuestion,
+    answer=Countersigned,
+    kinds=POLICE,
+    floor_seconds=WRITES,
+    signed=OwnKey.ALWAYS,
+)
+LIST_NOTICES: Final = Rpc(name="OversightService/ListNotices", question=PageQuery, answer=NoticePage, kinds=POLICE)
+REVIEW_BREAK_GLASS: Final = Rpc(
+    name="OversightService/ReviewBreakGlass",
+    question=ReviewQuestion,
+    answer=NoticeState,
+    kinds=POLICE,
+    floor_seconds=WRITES,
+    signed=OwnKey.ALWAYS,
+)
+LIST_FLAGS: Final = Rpc(name="OversightService/ListFlags", question=FlagQuery, answer=FlagPage, kinds=POLICE)
+GET_DAILY_DIGEST: Final = Rpc(
+    name="OversightService/GetDailyDigest",
+    question=DigestQuestion,
+    answer=Digest,
+    kinds=POLICE,
+    signed=OwnKey.SOMETIMES,
+)
+"""A leader who reads somebody else's day signs."""
+LIST_SAMPLE: Final = Rpc(name="OversightService/ListSample", question=SampleQuery, answer=SamplePage, kinds=POLICE)
+RECORD_REVIEW: Final = Rpc(
+    name="OversightService/RecordReview",
+    question=SampleReviewQuestion,
+    answer=SampleItem,
+    kinds=POLICE,
+    floor_seconds=WRITES,
+    signed=OwnKey.ALWAYS,
+)
+LIST_READINGS: Final = Rpc(
+    name="OversightService/ListReadings",
+    question=ReadingQuery,
+    answer=ReadingPage,
+    kinds=POLICE | AUDIT,
+    signed=OwnKey.SOMETIMES,
+)
+"""The leader of a case signs; an audit office does not."""
+WATCH_NOTICES: Final = Rpc(
+    name="OversightService/WatchNotices", question=str, answer=News, kinds=POLICE, floor_seconds=None, stream=True
+)
+"""The question is the token to go on behind, empty for a first call."""
+
+RPCS: Final = (
+    COUNTERSIGN_CASE,
+    LIST_NOTICES,
+    REVIEW_BREAK_GLASS,
+    LIST_FLAGS,
+    GET_DAILY_DIGEST,
+    LIST_SAMPLE,
+    RECORD_REVIEW,
+    LIST_READINGS,
+    WATCH_NOTICES,
+)

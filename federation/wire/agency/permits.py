@@ -1,0 +1,158 @@
+"""Permits: the steps of their life, reading and listing them, recognising another province's, importing a register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, TypeAlias
+
+from federation.domain.permit import PermitApplication, PermitStatus, PermitUrn, RevokeReason
+from federation.domain.permit_item import PermitItem
+from federation.domain.recognition import Recognition, RecognitionMode, RecognitionOutcome
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import AgencyId
+from federation.wire.pb import declare
+from federation.wire.rpc import IMPORTS, WRITES, PageSize, Rpc
+from federation.wire.values import Ruling
+
+declare(PermitApplication, flat={"holder": {"name": "holder_name"}})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionLink:
+    """One recognition of a permit, as both sides hold it: who decided what, in which mode, when. It names no person."""
+
+    mode: RecognitionMode
+    outcome: RecognitionOutcome
+    reason: str
+    agency: AgencyId
+    decided_on: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitAnswer:
+    """The outcome of a step with one permit; no permit when policy refused."""
+
+    decision: Ruling
+    permit: PermitItem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitReading(PermitAnswer):
+    """One permit as it is read, with the recognitions of it.
+
+    `outdated_by` comes with a copy that its owner said is outdated: the version that the owner has.
+    """
+
+    recognitions: tuple[RecognitionLink, ...] = ()
+    outdated_by: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitRevocation:
+    """Which permit is to be revoked (注销), and why."""
+
+    urn: PermitUrn
+    reason: RevokeReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitRecognition:
+    """Which permit is to be recognised, how, and the citizen number of the person at the counter."""
+
+    urn: PermitUrn
+    mode: RecognitionMode
+    citizen_number: str
+
+    def __repr__(self) -> str:
+        """Hides the person, so that a log line or a traceback names nobody."""
+        return f"PermitRecognition({self.urn}, {self.mode})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecognitionAnswer:
+    """The outcome of a recognition; only the ruling when policy refused."""
+
+    decision: Ruling
+    recognition: Recognition | None = None
+    permit: PermitItem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitQuery:
+    """Which permits to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+
+    residence_division: str | None = None
+    status: PermitStatus | None = None
+    page_size: PageSize = 100
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitPage:
+    """One page of permits; an empty `next_page_token` is the only sign of the end."""
+
+    decision: Ruling
+    permits: tuple[PermitItem, ...] = ()
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitImport:
+    """One permit of an older register; without a day of issue it is issued today, without a name it gets one."""
+
+    application: PermitApplication
+    issue_date: date | None = None
+    urn: PermitUrn | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportChunk:
+    """A part of an import, 1 to 1,000 rows; `import_id` (a UUID) and `chunk` (from 1) are the idempotency key."""
+
+    import_id: str
+    chunk: int
+    rows: tuple[PermitImport, ...]
+
+
+ImportedRow: TypeAlias = PermitUrn | Ruling | BridgeheadError
+"""What one row came to: stored under this name, refused by policy, or not to be judged."""
+
+
+def _step(name: str) -> Rpc[PermitUrn, PermitAnswer]:
+    return Rpc(name=f"PermitService/{name}", question=PermitUrn, answer=PermitAnswer, floor_seconds=WRITES)
+
+
+REGISTER_PERMIT: Final = Rpc(
+    name="PermitService/RegisterPermit", question=PermitApplication, answer=PermitAnswer, floor_seconds=WRITES
+)
+ENDORSE_PERMIT: Final = _step("EndorsePermit")
+SUSPEND_PERMIT: Final = _step("SuspendPermit")
+RESTORE_PERMIT: Final = _step("RestorePermit")
+REVOKE_PERMIT: Final = Rpc(
+    name="PermitService/RevokePermit", question=PermitRevocation, answer=PermitAnswer, floor_seconds=WRITES
+)
+RECOGNISE_PERMIT: Final = Rpc(
+    name="PermitService/RecognisePermit", question=PermitRecognition, answer=RecognitionAnswer, floor_seconds=WRITES
+)
+GET_PERMIT: Final = Rpc(name="PermitService/GetPermit", question=PermitUrn, answer=PermitReading)
+LIST_PERMITS: Final = Rpc(name="PermitService/ListPermits", question=PermitQuery, answer=PermitPage)
+IMPORT_PERMITS: Final = Rpc(
+    name="PermitService/ImportPermits",
+    question=ImportChunk,
+    answer=tuple[ImportedRow, ...],
+    floor_seconds=IMPORTS,
+    counted=lambda chunk: len(chunk.rows),
+)
+
+RPCS: Final = (
+    REGISTER_PERMIT,
+    ENDORSE_PERMIT,
+    SUSPEND_PERMIT,
+    RESTORE_PERMIT,
+    REVOKE_PERMIT,
+    RECOGNISE_PERMIT,
+    GET_PERMIT,
+    LIST_PERMITS,
+    IMPORT_PERMITS,
+)

@@ -1,0 +1,63 @@
+"""A person's report: who asked about them. The realm of the number is the node's to check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from federation.domain.lookup.asking import Outcome
+from federation.domain.lookup.report import ReportLine
+from federation.protocol.ids import NodeName
+from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
+from federation.wire.values import Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQuestion:
+    """Whose report is asked for. `identity_checked`: the clerk has checked that it is the person who asks.
+
+    `page_size` is 1 to 1,000; `page_token` is empty for the first page, which asks every province.
+    """
+
+    citizen_number: str
+    identity_checked: bool
+    page_size: PageSize = 100
+    page_token: str = ""
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"ReportQuestion(identity_checked={self.identity_checked})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvinceReport:
+    """Whether a province has answered (hit), and how much it holds back or has that is older than its answer."""
+
+    node: NodeName
+    outcome: Outcome
+    withheld_count: int = 0
+    older_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportPage:
+    """One page of a person's report, newest first; all counts are of the whole report.
+
+    `next_shown` is the day when the first withheld entry will be shown. An empty `next_page_token` is the only sign of
+    the end.
+    """
+
+    decision: Ruling
+    lines: tuple[ReportLine, ...] = ()
+    withheld_count: int = 0
+    next_shown: date | None = None
+    provinces: tuple[ProvinceReport, ...] = ()
+    next_page_token: str = ""
+
+
+GET_REPORT: Final = Rpc(
+    name="SubjectService/GetReport", question=ReportQuestion, answer=ReportPage, kinds=COUNTERS, floor_seconds=WRITES
+)
+
+RPCS: Final = (GET_REPORT,)

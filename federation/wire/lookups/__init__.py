@@ -1,1 +1,0 @@
-"""Look-ups on the wire: services, clients, values and their conversion."""

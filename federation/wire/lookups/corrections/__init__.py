@@ -1,1 +1,0 @@
-"""Corrections of a person's record on the wire."""

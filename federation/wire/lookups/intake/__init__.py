@@ -1,1 +1,0 @@
-"""The intake desk on the wire: values, protobuf, the service and its client."""

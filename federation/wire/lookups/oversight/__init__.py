@@ -1,1 +1,0 @@
-"""The watch over look-ups on the wire: service, client, values and their conversion."""

@@ -1,1 +1,0 @@
-"""Thin servicers: each converts, calls the function it was handed, converts back."""

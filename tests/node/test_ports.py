@@ -1,0 +1,44 @@
+"""The node's table of steps: every RPC of the house is answered by one, and only one of a pair asks for its digest."""
+
+from pathlib import Path
+
+import pytest
+
+from federation.node.ports import STEPS, peer_bindings
+from federation.protocol.errors import UntrustedError
+from federation.protocol.ids import NodeName, Pair
+from federation.wire.agency.node import FETCH_AGREEMENT, GET_STATUS
+from federation.wire.identity import Caller
+from federation.wire.peer import DIGEST_RANGE, RangeQuestion
+from federation.wire.rpc import Side
+from federation.wire.table import RPCS
+from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, running_rig
+
+
+async def test_every_rpc_is_answered_by_one_step(tmp_path: Path) -> None:
+    """What the table offers and what a node answers are the same, on each port."""
+    async with running_rig(tmp_path) as rig:
+        node = rig[JIANGXI]
+        peer = [binding.rpc for binding in peer_bindings(node, tmp_path)]
+        agency = [step(node).rpc for step in STEPS] + [GET_STATUS, FETCH_AGREEMENT]
+
+    def offered(side: Side) -> list[str]:
+        return sorted(rpc.name for rpc in RPCS if side in rpc.sides)
+
+    assert sorted(rpc.name for rpc in peer) == offered(Side.PEER)
+    assert sorted(rpc.name for rpc in agency) == offered(Side.AGENCY)
+
+
+async def test_digest_range_of_a_strangers_pair_is_refused(tmp_path: Path) -> None:
+    """Who is not one of the pair learns nothing about it; who is one is answered."""
+    question = RangeQuestion(pair=Pair(ZHEJIANG, JIANGXI), from_seq=1, to_seq=5)
+    async with running_rig(tmp_path) as rig:
+        node = rig[JIANGXI]
+        (binding,) = [each for each in peer_bindings(node, tmp_path) if each.rpc is DIGEST_RANGE]
+
+        def caller(name: NodeName) -> Caller:
+            return Caller(identity=name, node=name, serial="1", not_before=node.now(), not_after=node.now())
+
+        with pytest.raises(UntrustedError, match="PAIR_DENIED"):
+            await binding.answer(caller(FUJIAN), None, question)
+        assert (await binding.answer(caller(ZHEJIANG), None, question)).count == 0
