@@ -13,9 +13,14 @@ def matching(pattern: str, *, form: str = "", reason: str = "") -> Meta:
     return Meta(pattern=rf"\A(?:{pattern})\Z", extra=_extra(form or f"text that matches {pattern}", reason))
 
 
-def checked(check: Callable[[Any], object], *, form: str, reason: str = "") -> Meta:
+def between(low: int, high: int, *, reason: str = "") -> Meta:
+    """An integer within bounds, both included."""
+    return Meta(ge=low, le=high, extra=_extra(f"an integer from {low} to {high}", reason))
+
+
+def checked(check: Callable[[Any], object], *, form: str, reason: str = "", type_reason: str = "") -> Meta:
     """A value that a function takes: for any other it returns False or raises a `BridgeheadError`."""
-    return Meta(extra={**_extra(form, reason), "check": check})
+    return Meta(extra={**_extra(form, reason, type_reason), "check": check})
 
 
 def told(form: str, *, reason: str = "", type_reason: str = "") -> Meta:

@@ -23,6 +23,7 @@ from federation.protocol.canonical_json import MAX_INTEGER, JsonValue, decode_ca
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.fields import matching, told
 from federation.protocol.ids import AgencyId, Pair, format_time, parse_agency_id, parse_pair
+from federation.protocol.keys import PublicKey, format_public_key, parse_public_key
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -122,7 +123,7 @@ def from_object(kind: type[I], value: Mapping[str, JsonValue]) -> I:
         MalformedError: as `decode`.
     """
     try:
-        item = msgspec.convert(_without_blanks(kind, value), kind, dec_hook=_read)
+        item: I = _decoder(kind).decode(msgspec.json.encode(_without_blanks(kind, value)))
         if to_object(item) == value and _check(item):
             return item
     except (msgspec.MsgspecError, BridgeheadError, ValueError):
@@ -154,23 +155,25 @@ def parse_toml(text: str, *, what: str) -> dict[str, Any]:
         raise MalformedError("TOML_SYNTAX", f"{what}: expected TOML 1.0: {error}") from error
 
 
-def _write(value: object) -> str | dict[Any, Any]:
-    if isinstance(value, AgencyId | Pair):
-        return str(value)
-    if isinstance(value, MappingProxyType):
-        return dict(value)
-    raise TypeError(f"an item holds a {type(value).__name__}, which has no written form")
+def _write(value: object) -> str:
+    write = _WRITE.get(type(value))
+    if write is None:
+        raise TypeError(f"an item holds a {type(value).__name__}, which has no written form")
+    return write(value)
 
 
-def _read(kind: type[Any], written: object) -> AgencyId | Pair:
+def _read(kind: type[Any], written: object) -> object:
     read = _READ.get(kind)
     if read is None or not isinstance(written, str):
         raise ValueError(kind.__name__)
     return read(written)
 
 
-_READ: Final[Mapping[type[Any], Callable[[str], AgencyId | Pair]]] = MappingProxyType(
-    {AgencyId: parse_agency_id, Pair: parse_pair}
+_WRITE: Final[Mapping[type[Any], Callable[[Any], str]]] = MappingProxyType(
+    {AgencyId: str, Pair: str, PublicKey: format_public_key}
+)
+_READ: Final[Mapping[type[Any], Callable[[str], object]]] = MappingProxyType(
+    {AgencyId: parse_agency_id, Pair: parse_pair, PublicKey: parse_public_key}
 )
 _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_write)
 
@@ -240,12 +243,12 @@ def _parts(kind: inspect.Type, *, within: bool) -> Iterator[inspect.Type]:
 
 @cache
 def _timed(kind: type[Item]) -> tuple[str, ...]:
-    """The names of the fields that hold times or blanks, which msgspec would write otherwise."""
+    """The names of the fields that hold times, mappings or blanks, which msgspec would write otherwise."""
     return tuple(
         field.name
         for field in _fields(kind)
-        if field.name in kind.BLANK
-        or any(isinstance(part, inspect.DateTimeType) for part in field.parts)
+        if field.blank
+        or any(isinstance(part, inspect.DateTimeType | inspect.DictType) for part in field.parts)
         or any(map(_timed, field.items))
     )
 
@@ -259,7 +262,7 @@ def _written(value: Any) -> Any:  # noqa: ANN401  # whatever a field holds
         return format_time(value)
     if isinstance(value, tuple):
         return tuple(map(_written, value))
-    return {key: _written(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+    return {str(key): _written(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _without_blanks(kind: type[Item], value: Any) -> Any:  # noqa: ANN401  # JSON
@@ -309,7 +312,8 @@ def _field_fault(kind: type[Item], field: _Field, found: Any, what: str) -> Malf
     if not _is_of_type(field, found, toml=toml):
         return _wrong(field, what, reason=type_reason)
     for item in field.items:
-        for within in found if isinstance(found, list) else (found,):
+        mapping = any(isinstance(top, inspect.DictType) for top in field.tops)
+        for within in found if isinstance(found, list) else found.values() if mapping else (found,):
             fault = _find_fault(item, within, f"{what}, {field.written}") if isinstance(within, dict) else None
             if fault is not None:
                 return fault
@@ -329,7 +333,10 @@ def _field_fault(kind: type[Item], field: _Field, found: Any, what: str) -> Malf
 def _spell(field: _Field, found: Any, *, toml: bool) -> Any:  # noqa: ANN401  # JSON or TOML
     """The value that was found, read and written again; raises when it cannot be read."""
     plain = _without_blanks(field.items[0], found) if field.items else found
-    made = msgspec.convert(plain, field.annotation, dec_hook=_read, builtin_types=(date, datetime) if toml else None)
+    if toml:
+        made = msgspec.convert(plain, field.annotation, dec_hook=_read, builtin_types=(date, datetime))
+    else:  # conversion would leave the names of a mapping as they are
+        made = msgspec.json.decode(msgspec.json.encode(plain), type=field.annotation, dec_hook=_read)
     if field.extra.get("check", _check)(made) is False:
         raise ValueError(field.name)
     if toml and isinstance(made, frozenset) and len(made) != len(found):

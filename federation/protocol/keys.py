@@ -81,6 +81,9 @@ class PublicKey:
         return sha256(f"{self.suite.value}:".encode() + self.key).hexdigest()
 
 
+del PublicKey.__dataclass_fields__  # an item writes it as text and not as an object
+
+
 class Signer(Protocol):
     """A holder of a private key: a key file here, a hardware module elsewhere."""
 

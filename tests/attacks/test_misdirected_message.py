@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
 from federation.protocol.errors import BridgeheadError, ConflictError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender

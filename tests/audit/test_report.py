@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from federation.audit.report import (
     MAX_OF_A_CODE,
@@ -18,6 +17,7 @@ from federation.audit.report import (
     in_reading_order,
     report_object,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm
 from tests.audit.provinces import FEDERATION, FUJIAN, JIANGXI, NOW, ZHEJIANG
 

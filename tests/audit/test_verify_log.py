@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from federation.audit.leaves import rules_of
 from federation.audit.report import Code
 from federation.audit.verify_log import LogCheck, LogTask, SeenHead
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.tlog.merkle import EMPTY_ROOT
 from federation.protocol.tlog.tiles import encode_bundle
 from tests.audit.provinces import JIANGXI, NOW, ZHEJIANG, Provinces

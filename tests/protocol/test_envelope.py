@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64encode
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -24,6 +23,7 @@ from federation.protocol.envelope import (
     verify_envelope,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Suite
 
 ED25519_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.form import replace
 from federation.store.collection import Collection
 from federation.store.database import Database, open_database
 from federation.store.records import erase_records_of, list_versions

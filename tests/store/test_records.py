@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from federation.protocol.errors import ConflictError, CorruptError, RuleError
+from federation.protocol.form import replace
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction, commit_group
 from federation.store.records import (

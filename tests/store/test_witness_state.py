@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
 import pytest
 
 from federation.protocol.errors import ConflictError
+from federation.protocol.form import replace
 from federation.protocol.tlog.witness import WitnessState
 from federation.store.database import Database
 from federation.store.witness_state import (

@@ -31,6 +31,8 @@ CHANGED = {
     ("reading", "READING_KIND", "JSON_TYPE"),
     ("intake-entry", "INTAKE_FORM", "JSON_TYPE"),
     ("lookup-release", "LOOKUP_FIELD", "JSON_TYPE"),
+    # of two faults, that of a value is told before that of the name that it stands under
+    *((kind, reason, "JSON_TYPE") for kind in ("members", "bundle") for reason in ("NODE_NAME", "AGENCY_ID")),
 }  # fmt: skip
 WORDS = (
     "", "x", "é", "徐谷雨", "2026-02-29", "2026-02-28", "20260228", "2026-W01-1", "\n", " ", "a\u007f", "\u200b", '"\\', "﻿",

@@ -156,7 +156,7 @@ def member_bundle(
     identity = keyring.identity
     if sheet.node != identity.node:
         raise RuleError("MEMBER_ELSEWHERE", f"expected the member sheet of {identity.node}, got that of {sheet.node}")
-    agencies = [Agency(id=row.id, name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies]
+    agencies = {row.id: Agency(name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies}
     member = Member(
         node=sheet.node,
         name=sheet.name,
@@ -166,7 +166,7 @@ def member_bundle(
         log_vkey=format_vkey(keyring.log.vkey),
         witness_vkey=format_vkey(keyring.witness.vkey),
         tls_ca=read_file(home / "tls" / "peer-ca.crt").decode("ascii", "replace"),
-        agencies={agency.id: agency for agency in agencies},
+        agencies=agencies,
         revoked_serials=frozenset(sheet.revoked_serials),
     )
     bundle = Bundle(

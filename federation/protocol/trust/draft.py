@@ -10,21 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated, ClassVar, Literal
 
 from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
 
-from federation.protocol.canonical_json import (
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_integer,
-    read_object,
-    read_text,
-)
 from federation.protocol.errors import ConflictError, MalformedError
-from federation.protocol.ids import NodeName, parse_federation_name, parse_node_name
-from federation.protocol.keys import PublicKey, admit_public_key, format_public_key, parse_public_key
-from federation.protocol.trust.members import MEMBERS_PATH, Member, encode_members, member_object, read_member
+from federation.protocol.fields import told
+from federation.protocol.form import Item, always, decode, encode, replace
+from federation.protocol.ids import FederationName, NodeName
+from federation.protocol.keys import PublicKey, admit_public_key
+from federation.protocol.trust.members import MEMBERS_PATH, Member, encode_members, verify_member
 from federation.protocol.trust.metadata import (
     AGREEMENT_ROLES,
     FRESHNESS_ROLES,
@@ -36,7 +31,6 @@ from federation.protocol.trust.metadata import (
 )
 from federation.protocol.trust.terms import TERMS_PATH, Terms, encode_terms
 
-VERSION = 1
 MAX_BUNDLE_BYTES = 256 * 1024
 
 
@@ -50,17 +44,28 @@ class Bundle:
     freshness_key: PublicKey
 
 
+class _Written(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = "bundle"
+    REASON: ClassVar[str] = "AGREEMENT_MEMBERS"
+
+    v: Annotated[Literal[1], told("1")] = always(1)
+    federation: FederationName
+    node: NodeName
+    member: Member
+    agreement_key: PublicKey
+    freshness_key: PublicKey
+
+
 def encode_bundle(bundle: Bundle) -> bytes:
     """Encodes a bundle into its one canonical form."""
-    return encode_canonical(
-        {
-            "v": VERSION,
-            "federation": bundle.federation,
-            "node": bundle.member.node,
-            "member": member_object(bundle.member),
-            "agreement_key": format_public_key(bundle.agreement_key),
-            "freshness_key": format_public_key(bundle.freshness_key),
-        }
+    return encode(
+        _Written(
+            federation=bundle.federation,
+            node=bundle.member.node,
+            member=replace(bundle.member, node=NodeName("")),
+            agreement_key=bundle.agreement_key,
+            freshness_key=bundle.freshness_key,
+        )
     )
 
 
@@ -73,18 +78,12 @@ def decode_bundle(encoded: bytes) -> Bundle:
     """
     if len(encoded) > MAX_BUNDLE_BYTES:
         raise MalformedError("AGREEMENT_SIZE", f"expected at most {MAX_BUNDLE_BYTES} bytes, got {len(encoded)}")
-    what = "bundle"
-    value = decode_canonical(encoded, what=what)
-    expect_names(value, ("v", "federation", "node", "member", "agreement_key", "freshness_key"), what=what)
-    if read_integer(value, "v", what=what) != VERSION:
-        raise MalformedError("AGREEMENT_MEMBERS", f"{what}: expected version {VERSION}", field="v")
-    federation = parse_federation_name(read_text(value, "federation", what=what))
-    node = parse_node_name(read_text(value, "node", what=what))
+    found = decode(_Written, encoded)
     return Bundle(
-        federation=federation,
-        member=read_member(read_object(value, "member", what=what), node, federation),
-        agreement_key=admit_public_key(parse_public_key(read_text(value, "agreement_key", what=what))),
-        freshness_key=admit_public_key(parse_public_key(read_text(value, "freshness_key", what=what))),
+        federation=found.federation,
+        member=verify_member(found.member, found.node, found.federation),
+        agreement_key=admit_public_key(found.agreement_key),
+        freshness_key=admit_public_key(found.freshness_key),
     )
 
 

@@ -7,65 +7,64 @@ Source: DESIGN section 4 (agreement); domain.md 2.13 (recognition modes).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated, ClassVar, Final, Literal
 
-from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_integer,
-    read_text,
-)
-from federation.protocol.errors import MalformedError
-from federation.protocol.ids import Realm, parse_federation_name
+from federation.protocol.fields import between, checked, told
+from federation.protocol.form import Item, always, decode, encode
+from federation.protocol.ids import FederationName, Realm
 
-TERMS_PATH = "agreement.json"
-VERSION = 1
-RECOGNITION_MODES = frozenset({"card", "time"})
+TERMS_PATH: Final = "agreement.json"
+RECOGNITION_MODES: Final = frozenset({"card", "time"})
 """`card`: the other side's valid permit stands as it is; `time`: time registered there counts here."""
 
-_NAMES = (
-    "v", "federation", "realm", "clock_tolerance_seconds", "statement_lifetime_seconds", "lapse_grace_seconds",
-    "recognition_modes",
-)  # fmt: skip
-_BOUNDS_SECONDS = {
-    "clock_tolerance_seconds": (1, 3600),
-    "statement_lifetime_seconds": (60, 30 * 86_400),
-    "lapse_grace_seconds": (0, 60 * 86_400),
-}
+_DAY_SECONDS: Final = 86_400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+def _are_modes(modes: frozenset[str]) -> bool:
+    return bool(modes) and modes <= RECOGNITION_MODES
+
+
+class Terms(Item, frozen=True, kw_only=True):
     """What all members share: name and realm, spans of time, modes of recognition.
 
     `clock_tolerance` is how far two clocks may differ, `statement_lifetime` how long a statement lives, `lapse_grace`
     how long the exchange goes on after the freshness signature lapsed.
     """
 
-    federation: str
+    WHAT: ClassVar[str] = TERMS_PATH
+    REASON: ClassVar[str] = "AGREEMENT_TERMS"
+
+    v: Annotated[Literal[1], told("1")] = always(1)
+    federation: FederationName
     realm: Realm
-    clock_tolerance: timedelta
-    statement_lifetime: timedelta
-    lapse_grace: timedelta
-    recognition_modes: frozenset[str]
+    clock_tolerance_seconds: Annotated[int, between(1, 3600)]
+    statement_lifetime_seconds: Annotated[int, between(60, 30 * _DAY_SECONDS)]
+    lapse_grace_seconds: Annotated[int, between(0, 60 * _DAY_SECONDS)]
+    recognition_modes: Annotated[
+        frozenset[str],
+        checked(_are_modes, form=f"a sorted list out of {sorted(RECOGNITION_MODES)}", type_reason="AGREEMENT_TERMS"),
+    ]
+
+    @property
+    def clock_tolerance(self) -> timedelta:
+        """How far two clocks may differ."""
+        return timedelta(seconds=self.clock_tolerance_seconds)
+
+    @property
+    def statement_lifetime(self) -> timedelta:
+        """How long a statement lives."""
+        return timedelta(seconds=self.statement_lifetime_seconds)
+
+    @property
+    def lapse_grace(self) -> timedelta:
+        """How long the exchange goes on after the freshness signature lapsed."""
+        return timedelta(seconds=self.lapse_grace_seconds)
 
 
 def encode_terms(terms: Terms) -> bytes:
     """Encodes the terms into their one canonical form."""
-    return encode_canonical(
-        {
-            "v": VERSION,
-            "federation": terms.federation,
-            "realm": terms.realm.value,
-            "clock_tolerance_seconds": int(terms.clock_tolerance.total_seconds()),
-            "statement_lifetime_seconds": int(terms.statement_lifetime.total_seconds()),
-            "lapse_grace_seconds": int(terms.lapse_grace.total_seconds()),
-            "recognition_modes": sorted(terms.recognition_modes),
-        }
-    )
+    return encode(terms)
 
 
 def decode_terms(encoded: bytes) -> Terms:
@@ -75,46 +74,4 @@ def decode_terms(encoded: bytes) -> Terms:
         MalformedError: JSON_* for its form, FEDERATION_NAME, AGREEMENT_TERMS for a version, realm, span or mode that
             is not among those allowed.
     """
-    value = decode_canonical(encoded, what=TERMS_PATH)
-    expect_names(value, _NAMES, what=TERMS_PATH)
-    if read_integer(value, "v", what=TERMS_PATH) != VERSION:
-        raise MalformedError("AGREEMENT_TERMS", f"{TERMS_PATH}: expected version {VERSION}", field="v")
-    return Terms(
-        federation=parse_federation_name(read_text(value, "federation", what=TERMS_PATH)),
-        realm=_read_realm(value),
-        clock_tolerance=_read_span(value, "clock_tolerance_seconds"),
-        statement_lifetime=_read_span(value, "statement_lifetime_seconds"),
-        lapse_grace=_read_span(value, "lapse_grace_seconds"),
-        recognition_modes=_read_modes(value),
-    )
-
-
-def _read_realm(value: dict[str, JsonValue]) -> Realm:
-    try:
-        return Realm(read_text(value, "realm", what=TERMS_PATH))
-    except ValueError as error:
-        raise MalformedError(
-            "AGREEMENT_TERMS", f"{TERMS_PATH}: expected 'realm' to be 'demo' or 'live'", field="realm"
-        ) from error
-
-
-def _read_span(value: dict[str, JsonValue], name: str) -> timedelta:
-    low, high = _BOUNDS_SECONDS[name]
-    seconds = read_integer(value, name, what=TERMS_PATH)
-    if not low <= seconds <= high:
-        raise MalformedError(
-            "AGREEMENT_TERMS", f"{TERMS_PATH}: expected {name!r} from {low} to {high}, got {seconds}", field=name
-        )
-    return timedelta(seconds=seconds)
-
-
-def _read_modes(value: dict[str, JsonValue]) -> frozenset[str]:
-    found = value["recognition_modes"]
-    modes = [mode for mode in found if isinstance(mode, str)] if isinstance(found, list) else []
-    if not modes or modes != found or sorted(set(modes)) != modes or not RECOGNITION_MODES.issuperset(modes):
-        raise MalformedError(
-            "AGREEMENT_TERMS",
-            f"{TERMS_PATH}: expected 'recognition_modes' to be a sorted list out of {sorted(RECOGNITION_MODES)}",
-            field="recognition_modes",
-        )
-    return frozenset(modes)
+    return decode(Terms, encoded)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from federation.node.exchange.send import send
 from federation.node.exchange.waiters import received_key
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair
 from federation.store.messages import find_message, list_messages
 from federation.store.outbox import find_outbox_state

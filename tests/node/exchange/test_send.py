@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from federation.node.exchange.send import send
 from federation.protocol.envelope import parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError, StaleError
+from federation.protocol.form import replace
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.statement import decode_statement

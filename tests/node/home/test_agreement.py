@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlparse
@@ -43,6 +42,7 @@ from federation.protocol.errors import (
     StaleError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Freshness, freshness, message_keys_at
 from federation.protocol.trust.draft import decode_bundle, draft_root

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from federation.protocol.errors import (
     RuleError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import Suite, verify_signature
 from federation.protocol.trust import MessageKey

@@ -347,7 +347,7 @@ def with_added_offices(agreement: Agreement) -> Agreement:
     for text, functions in ADDED.items():
         agency = parse_agency_id(text)
         member = members[agency.node]
-        known = Agency(id=agency, name=text, functions=frozenset(functions))
+        known = Agency(name=text, functions=frozenset(functions))
         members[agency.node] = replace(member, agencies={**member.agencies, agency: known})
     return replace(agreement, members=members)
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import cedarpy
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import (
     Decision,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
+from federation.protocol.form import replace
 from federation.protocol.policy import EntityRef, decide, explain, format_explanation
 from tests.protocol.policy.books import DENY_SECRET, READ, READ_OFFICE, book_of, office, paper, question
 

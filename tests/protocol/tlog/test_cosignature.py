@@ -1,12 +1,12 @@
 """Cosignatures, Ed25519 and ML-DSA-44 (C2SP tlog-cosignature)."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
 
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from federation.protocol.tlog.cosignature import (
     Cosignature,

@@ -1,6 +1,5 @@
 """Proofs of logging, `.tlog-proof` (C2SP tlog-proof)."""
 
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import BridgeheadError, MalformedError, StaleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.tlog.merkle import hash_leaf, inclusion_proof
 from federation.protocol.tlog.proof import (
     MAX_PROOF_BYTES,

@@ -1,6 +1,5 @@
 """The witness's table, row by row (C2SP tlog-witness)."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
 from federation.protocol.tlog.merkle import EMPTY_ROOT, consistency_proof
 from federation.protocol.tlog.note import KeyKind, Note, NoteSignature, format_note, parse_note, sign_note_line

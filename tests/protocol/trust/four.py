@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.keys import Ed25519Signer
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey
@@ -44,9 +45,9 @@ FRESH = timedelta(days=2)
 TERMS = Terms(
     federation=FEDERATION,
     realm=Realm.DEMO,
-    clock_tolerance=timedelta(seconds=60),
-    statement_lifetime=timedelta(days=3),
-    lapse_grace=timedelta(days=7),
+    clock_tolerance_seconds=60,
+    statement_lifetime_seconds=3 * 86_400,
+    lapse_grace_seconds=7 * 86_400,
     recognition_modes=frozenset({"card", "time"}),
 )
 POLICIES = {"policies/schema.cedarschema": b"namespace Bridgehead {}\n", "policies/permits.cedar": b"// none yet\n"}
@@ -83,7 +84,7 @@ def member(node: NodeName) -> Member:
         log_vkey=vkey(node, "log", KeyKind.ED25519, format_log_origin(FEDERATION, node, 2026)),
         witness_vkey=vkey(node, "witness", KeyKind.COSIGNATURE, witness),
         tls_ca=authority(node),
-        agencies={agency: Agency(id=agency, name="常山县公安局", functions=frozenset({"F02", "F07"}))},
+        agencies={agency: Agency(name="常山县公安局", functions=frozenset({"F02", "F07"}))},
     )
 
 

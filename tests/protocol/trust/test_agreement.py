@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from federation.protocol.errors import (
     StaleError,
     UntrustedError,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.trust import (
     Freshness,
@@ -293,8 +293,7 @@ def test_find_agency_knows_those_of_members_only():
 
     found = find_agency(agreement, police)
 
-    assert found is not None
-    assert found.id == police
+    assert found == member(ZHEJIANG).agencies[police]
     assert find_agency(agreement, AgencyId(ZHEJIANG, "330822", "court")) is None
     assert find_agency(agreement, AgencyId(NodeName("hunan"), "430000", "police")) is None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tuf.api.metadata import Metadata, Root
 
 from federation.protocol.errors import BridgeheadError, MalformedError, StaleError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import PublicKey, Suite
 from federation.protocol.trust import MessageKey, load_agreement, message_keys_at

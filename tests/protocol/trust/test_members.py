@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.keys import format_public_key
 from federation.protocol.tlog.note import KeyKind
 from federation.protocol.trust import MessageKey
@@ -102,8 +102,12 @@ AGENCY = "anhui/341022/police"
         pytest.param({"revoked_serials": ["b", "a"]}, "AGREEMENT_MEMBERS", id="serials not sorted"),
         pytest.param({"revoked_serials": [1]}, "AGREEMENT_MEMBERS", id="serial a number"),
         pytest.param({"revoked_serials": "a"}, "AGREEMENT_MEMBERS", id="serials no list"),
-        pytest.param({"agencies": {"zhejiang/330822/police": {}}}, "AGREEMENT_MEMBERS", id="another node's agency"),
-        pytest.param({"agencies": {"anhui/1/police": {}}}, "AGENCY_ID", id="no agency id"),
+        pytest.param(
+            {"agencies": {"zhejiang/330822/police": {"name": "x", "functions": []}}},
+            "AGREEMENT_MEMBERS",
+            id="another node's agency",
+        ),
+        pytest.param({"agencies": {"anhui/1/police": {"name": "x", "functions": []}}}, "AGENCY_ID", id="no agency id"),
         pytest.param({"agencies": {AGENCY: {"name": "x"}}}, "JSON_MISSING_NAME", id="agency without functions"),
         pytest.param({"agencies": {AGENCY: {"name": "x", "functions": ["F1"]}}}, "AGREEMENT_MEMBERS", id="no function"),
         pytest.param(

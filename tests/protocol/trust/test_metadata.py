@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from tuf.api.metadata import Metadata, Root, Targets
 
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.keys import P256Signer, PublicKey, Suite
 from federation.protocol.trust import sign_metadata, who_signed
 from federation.protocol.trust.draft import draft_root, draft_targets
