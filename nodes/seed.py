@@ -17,11 +17,14 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from federation.domain.dossiers.enterprise import enterprise_texts
-from federation.domain.dossiers.vehicle import vehicle_texts
-from federation.domain.permit import PermitApplication
-from federation.domain.synthetic import SYNTHETIC_NOTICE, synthetic_applications
-from federation.domain.synthetic_registers import synthetic_enterprises, synthetic_vehicles
+from federation.cli.demo.synthetic import (
+    SYNTHETIC_NOTICE,
+    synthetic_applications,
+    synthetic_enterprises,
+    synthetic_vehicles,
+)
+from federation.domain.permits import PermitApplication
+from federation.domain.registers import enterprise_texts, vehicle_texts
 from federation.protocol.ids import NodeName
 
 COUNTIES = {"zhejiang": "330822", "jiangxi": "361123", "fujian": "350722", "anhui": "341022"}

@@ -30,14 +30,14 @@ from federation.cli.options import (
 from federation.cli.reports import app
 from federation.cli.show import CHINA, mask, to_json
 from federation.cli.words import PERMIT_FIELDS, word, word_of
-from federation.domain.rules.clock import Verified
+from federation.domain.clock import Verified
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.wire.agency.corrections import CorrectionStanding
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.domain.rules.clock import Deadline
+    from federation.domain.clock import Deadline
     from federation.wire.agency.corrections import (
         CorrectionLine,
         CorrectionOutcome,
@@ -71,7 +71,7 @@ def correct(
     full: FullOption = False,
 ) -> None:
     """File (申请更正) a correction of a person's record with the province that owns it."""
-    from federation.domain.permit import parse_permit_urn
+    from federation.domain.permits import parse_permit_urn
     from federation.wire.agency.corrections import FILE_CORRECTION, CorrectionFiling
 
     filing = CorrectionFiling(
@@ -224,7 +224,7 @@ def _show_outcome(desk: Desk, outcome: CorrectionOutcome, *, full: bool, code: i
 
 
 def _act(desk: Desk) -> Act:
-    from federation.domain.corrections.policy import CORRECTION_FUNCTION, CORRECTION_PURPOSE
+    from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
 
     return desk.act(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 

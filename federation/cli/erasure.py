@@ -125,6 +125,6 @@ def round_lines(done: RetentionRound) -> Iterator[str]:
 
 def _act(desk: Desk) -> Act:
     """Who acts and what for: an order to erase unless another purpose was given; policy judges what is unknown."""
-    from federation.domain.retention.policy import ERASURE_FUNCTION, ERASURE_PURPOSE
+    from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE
 
     return desk.act(ERASURE_PURPOSE, ERASURE_FUNCTION)

@@ -17,7 +17,7 @@ from federation.cli.lookups import app, lookup_act
 from federation.cli.options import Desk, PageSize, PageToken, Paging, command
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import word, word_of
-from federation.domain.lookup.intake import IntakeStatus
+from federation.domain.intake import IntakeStatus
 from federation.protocol.form import replace
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def release(
 ) -> None:
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.intake import release_bytes
+    from federation.domain.intake import release_bytes
     from federation.wire.agency.intake import RELEASE_INTAKE, ReleaseQuestion
 
     act, question = lookup_act(desk), ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
@@ -76,8 +76,7 @@ def refuse(
 ) -> None:
     """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.intake import refuse_bytes
-    from federation.domain.lookup.refusal import parse_reason, parse_words
+    from federation.domain.intake import parse_reason, parse_words, refuse_bytes
     from federation.wire.agency.intake import REFUSE_INTAKE, RefuseQuestion
 
     act = lookup_act(desk)

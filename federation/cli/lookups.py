@@ -23,10 +23,10 @@ from federation.cli.options import Desk, FullOption, Paging, command, read_line
 from federation.cli.planted import exact_name, planted
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
-from federation.domain.lookup.asking import Outcome
+from federation.domain.lookups import Outcome
 
 if TYPE_CHECKING:
-    from federation.domain.retention.watermark import Watermark
+    from federation.domain.erasure import Watermark
     from federation.protocol.ids import NodeName
     from federation.protocol.keys import Ed25519Signer
     from federation.wire.agency.lookups import (
@@ -61,7 +61,7 @@ LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-
 
 def lookup_act(desk: Desk) -> Act:
     """Who acts and what for: an investigation unless another purpose was given; policy judges what is unknown."""
-    from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
+    from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
 
     return desk.act(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
 
@@ -86,8 +86,8 @@ def open_case(
 
     A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; its leader is notified at once and reviews it.
     """
-    from federation.domain.lookup.case import BREAK_GLASS_PREFIX, is_break_glass
-    from federation.domain.lookup_policy import LookupPurpose
+    from federation.domain.lookups_case import BREAK_GLASS_PREFIX, is_break_glass
+    from federation.domain.lookups_policy import LookupPurpose
     from federation.wire.agency.lookups import OPEN_CASE, CaseQuestion
 
     glass = is_break_glass(case_id)
@@ -146,7 +146,7 @@ def search(
     urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
 ) -> None:
     """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
-    from federation.domain.lookup.asking import Urgency, parse_selector
+    from federation.domain.lookups import Urgency, parse_selector
     from federation.protocol.ids import Realm, parse_node_name
     from federation.wire.agency.lookups import SEARCH, LookupQuestion
     from federation.wire.agency.node import GET_STATUS
@@ -211,8 +211,7 @@ def sign_fetch(
     Raises:
         MalformedError: HANDLE_FORM; LOOKUP_FIELD when no field is named, or one that no record has.
     """
-    from federation.domain.lookup.asking import FetchItem, step_up_bytes, verify_fields
-    from federation.domain.lookup.handle import parse_handle
+    from federation.domain.lookups import FetchItem, parse_handle, step_up_bytes, verify_fields
     from federation.protocol.ids import parse_message_id
     from federation.protocol.tlog.lines import format_base64
     from federation.wire.agency.lookups import FetchQuestion

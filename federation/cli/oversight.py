@@ -18,17 +18,12 @@ import typer
 from federation.cli.options import Desk, Form, Paging, ask_node, command
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
-from federation.domain.lookup.break_glass import Finding
-from federation.domain.lookup.review import SampleFinding
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.oversight import Finding, FlagKind, SampleFinding
 from federation.protocol.errors import UnavailableError
 from federation.protocol.form import replace
 
 if TYPE_CHECKING:
-    from federation.domain.lookup.digest import Digest, DigestLine
-    from federation.domain.lookup.reading import KeptReading
-    from federation.domain.lookup.review import SampleItem
-    from federation.domain.lookup.watch import RaisedFlag
+    from federation.domain.oversight import Digest, DigestLine, KeptReading, RaisedFlag, SampleItem
     from federation.wire.agency.oversight import News, NoticeState
     from federation.wire.client import AgencyClient
     from federation.wire.values import Act
@@ -54,8 +49,7 @@ def countersign(
 ) -> None:
     """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.case import parse_case_id
-    from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
+    from federation.domain.lookups_case import bulk_bytes, countersign_bytes, parse_case_id
     from federation.wire.agency.oversight import COUNTERSIGN_CASE, CountersignQuestion
 
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
@@ -93,9 +87,8 @@ def review(
 ) -> None:
     """Review (审查) a case that was opened without a letter; its leader does, by the next working day."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.break_glass import review_bytes
-    from federation.domain.lookup.case import parse_case_id
-    from federation.domain.lookup.review import verify_words
+    from federation.domain.lookups_case import parse_case_id
+    from federation.domain.oversight import review_bytes, verify_words
     from federation.wire.agency.oversight import REVIEW_BREAK_GLASS, ReviewQuestion
 
     text, agency, act = verify_words(words), desk.profile.agency, _act(desk)
@@ -130,7 +123,7 @@ def digest(
 ) -> None:
     """Read (每日回执) the look-ups of a day: "you asked about these"."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.digest import digest_bytes
+    from federation.domain.oversight import digest_bytes
     from federation.wire.agency.oversight import GET_DAILY_DIGEST, DigestQuestion
 
     act, question = _act(desk), DigestQuestion(officer=of, day=_day(day))
@@ -168,7 +161,7 @@ def reviewed(
 ) -> None:
     """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.review import sample_review_bytes, verify_words
+    from federation.domain.oversight import sample_review_bytes, verify_words
     from federation.protocol.ids import parse_message_id
     from federation.wire.agency.oversight import RECORD_REVIEW, SampleReviewQuestion
 
@@ -189,8 +182,8 @@ def readings(
 ) -> None:
     """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
     from federation.cli.officers import sign
-    from federation.domain.lookup.case import parse_case_id
-    from federation.domain.lookup.reading import readings_bytes
+    from federation.domain.lookups_case import parse_case_id
+    from federation.domain.oversight import readings_bytes
     from federation.wire.agency.oversight import LIST_READINGS, ReadingQuery
 
     act, query = _act(desk), ReadingQuery(case_id=case_id, officer=by)
@@ -347,7 +340,7 @@ def _outcomes(line: DigestLine) -> str:
 
 def _act(desk: Desk) -> Act:
     """Who acts; what for is the office's own oversight, under the function that look-ups belong to."""
-    from federation.domain.lookup_policy import LOOKUP_FUNCTION
+    from federation.domain.lookups_policy import LOOKUP_FUNCTION
 
     return desk.act("lookup.oversight", LOOKUP_FUNCTION)
 

@@ -20,7 +20,7 @@ from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
 from federation.cli.show import align, card, china_today, progress, say, to_json
 from federation.domain.citizen_number import Sex
-from federation.domain.permit import Ground, Paper, PermitStatus, RevokeReason, derive_status, parse_permit_urn
+from federation.domain.permits import Ground, Paper, PermitStatus, RevokeReason, derive_status, parse_permit_urn
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
     from federation.cli.imports import Kept, Tally
     from federation.cli.show import JsonOut
-    from federation.domain.permit import PermitApplication
-    from federation.domain.permit_item import PermitItem
-    from federation.domain.permit_policy import PermitPurpose
+    from federation.domain.permits import PermitApplication, PermitItem
+    from federation.domain.permits_policy import PermitPurpose
     from federation.protocol.ids import AgencyId
     from federation.wire.agency.permits import PermitAnswer, PermitImport, RecognitionLink
     from federation.wire.client import AgencyClient
@@ -63,7 +62,7 @@ def _birth_in(found: Found) -> date:
 
 
 def _application(**found: object) -> PermitApplication:
-    from federation.domain.permit import Holder, PermitApplication
+    from federation.domain.permits import Holder, PermitApplication
 
     names = ("sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division",
              "household_address")  # fmt: skip
@@ -72,7 +71,7 @@ def _application(**found: object) -> PermitApplication:
 
 
 def _import(*, issue_date: date | None, urn: str | None, **found: object) -> PermitImport:
-    from federation.domain.permit import PermitUrn
+    from federation.domain.permits import PermitUrn
     from federation.wire.agency.permits import PermitImport
 
     return PermitImport(application=_application(**found), issue_date=issue_date, urn=PermitUrn(urn) if urn else None)
@@ -142,7 +141,7 @@ def judge_import(row: PermitImport, *, realm: Realm, today: date) -> str | None:
         MalformedError, RuleError: as `parse_citizen_number` and `register_permit`.
     """
     from federation.domain.citizen_number import parse_citizen_number
-    from federation.domain.permit import format_permit_urn, register_permit
+    from federation.domain.permits import format_permit_urn, register_permit
 
     application, issued = row.application, row.issue_date or today
     parse_citizen_number(application.holder.citizen_number, realm, today=today)
@@ -159,8 +158,8 @@ def invent_applications(agency: AgencyId, *, seed: int, today: date) -> Iterator
     Raises:
         RuleError: SYNTHETIC_COUNTY when the county has no border, SYNTHETIC_NODE.
     """
+    from federation.cli.demo.synthetic import synthetic_applications
     from federation.domain.division import border_counties
-    from federation.domain.synthetic import synthetic_applications
 
     if agency.county not in border_counties(agency.node):
         told = f"invented people live in border counties only; {agency.county} of {agency.node} is none"
@@ -314,7 +313,7 @@ def recognise(
     full: FullOption = False,
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
-    from federation.domain.permit_policy import PermitPurpose
+    from federation.domain.permits_policy import PermitPurpose
     from federation.wire.agency.permits import RECOGNISE_PERMIT, PermitRecognition
 
     presented = PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
@@ -429,7 +428,7 @@ async def send_chunk(client: AgencyClient, act: Act, number: int, chunk: Sequenc
 
 def _send(desk: Desk, good: Iterator[tuple[int, PermitImport]], tally: Tally, *, total: int | None) -> None:
     from federation.cli.imports import send_rows
-    from federation.domain.permit_policy import PermitPurpose
+    from federation.domain.permits_policy import PermitPurpose
 
     act = _act(desk, PermitPurpose.ADMINISTRATION)
     with progress("导入 import", total) as bar:
@@ -442,7 +441,7 @@ def _send(desk: Desk, good: Iterator[tuple[int, PermitImport]], tally: Tally, *,
 
 
 def _take_step(desk: Desk, step: PermitStep, *, full: bool) -> None:
-    from federation.domain.permit_policy import PermitPurpose
+    from federation.domain.permits_policy import PermitPurpose
 
     act = _act(desk, PermitPurpose.ADMINISTRATION)
     _show_permit(desk, desk.ask(lambda client: step(client, act)), full=full)
@@ -466,7 +465,7 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
     Raises:
         typer.BadParameter: for a purpose of no known function, when no function was given.
     """
-    from federation.domain.permit_policy import FUNCTION_OF
+    from federation.domain.permits_policy import FUNCTION_OF
 
     purpose = desk.purpose or usual.value
     function = desk.function or next((code for known, code in FUNCTION_OF.items() if known == purpose), None)
@@ -478,7 +477,7 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
 
 def _reading_purpose(desk: Desk) -> PermitPurpose:
     """Police check, everybody else serves: the two purposes for which other provinces' permits are read."""
-    from federation.domain.permit_policy import PermitPurpose
+    from federation.domain.permits_policy import PermitPurpose
 
     return PermitPurpose.CHECK if desk.profile.agency.kind == "police" else PermitPurpose.SERVICE
 

@@ -83,7 +83,7 @@ def _read_names(names: list[str]) -> list[str]:
 
 def exact_name(text: str) -> str:
     """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
-    from federation.domain.dossiers.plate import normalise_plate
+    from federation.domain.plate import normalise_plate
 
     name = text.strip()
     return name if name.startswith("urn:") else normalise_plate(name).upper()

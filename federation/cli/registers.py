@@ -21,12 +21,19 @@ from federation.cli.imports import Kept, Tally, judge_rows, parse_rows, send_row
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
 from federation.cli.show import card, china_today, progress, to_json
-from federation.domain.dossiers.dossier import DossierKind
-from federation.domain.dossiers.enterprise import Enterprise, EnterpriseStatus, verify_enterprise
-from federation.domain.dossiers.plate import PlateClass, normalise_plate
-from federation.domain.dossiers.register_policy import REGISTER_FUNCTION, REGISTER_PURPOSE
-from federation.domain.dossiers.vehicle import Vehicle, VehicleStatus, verify_vehicle
-from federation.domain.permit import parse_permit_urn
+from federation.domain.permits import parse_permit_urn
+from federation.domain.plate import PlateClass, normalise_plate
+from federation.domain.registers import (
+    REGISTER_FUNCTION,
+    REGISTER_PURPOSE,
+    DossierKind,
+    Enterprise,
+    EnterpriseStatus,
+    Vehicle,
+    VehicleStatus,
+    verify_enterprise,
+    verify_vehicle,
+)
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import Realm

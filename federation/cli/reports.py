@@ -16,8 +16,8 @@ import typer
 from federation.cli.options import Desk, IdentityOption, Paging, command, more_notes, read_line
 from federation.cli.show import local_time, object_of
 from federation.cli.words import RECORD_FIELDS, word, word_of
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.report import ReportLine, purpose_words
+from federation.domain.lookups import Outcome
+from federation.domain.reports import ReportLine, purpose_words
 from federation.protocol.leaf import Verdict
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def report(
     checked: IdentityOption = False,
 ) -> None:
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
-    from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
+    from federation.domain.lookups_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
     from federation.wire.agency.reports import GET_REPORT, ReportQuestion
 
     question = ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)

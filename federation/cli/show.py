@@ -146,7 +146,7 @@ def mask(name: str, text: str) -> str:
     if name == "birth_date":
         return mask_day(date.fromisoformat(text))
     if name in _NUMBERS:
-        from federation.domain.dossiers.texts import is_citizen_number
+        from federation.domain.registers import is_citizen_number
 
         return mask_number(text) if name == "citizen_number" or is_citizen_number(text) else text
     return text

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from federation.domain.division import province_of
-from federation.domain.permit_policy import AgencyFacts, agency_entities, county_ref
+from federation.domain.permits_policy import AgencyFacts, agency_entities, county_ref
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Row, always, load_toml, parse_toml
 from federation.protocol.ids import AgencyId, parse_node_name

@@ -14,10 +14,9 @@ from datetime import date
 from enum import StrEnum
 from typing import ClassVar, Final
 
+from federation.domain.calendar import add_months
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permit import PermitStatus, PermitUrn, derive_status, urn_division
-from federation.domain.permit_item import PermitItem
-from federation.domain.rules.calendar import add_months
+from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, derive_status, urn_division
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import AgencyId, Realm

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from federation.domain.lookup.case import LookupCase
-from federation.domain.lookup.report import (
+from federation.domain.lookups_case import LookupCase
+from federation.domain.reports import (
     DEFERRED_PURPOSE,
     Given,
     SubjectReport,
@@ -18,7 +18,7 @@ from federation.domain.lookup.report import (
     decode_given,
     encode_given,
 )
-from federation.domain.rules.retention import PROVISION
+from federation.domain.retention import PROVISION
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT

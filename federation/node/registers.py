@@ -17,25 +17,25 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
-from federation.domain.dossiers.dossier import DossierKind, format_dossier_urn
-from federation.domain.dossiers.enterprise import (
+from federation.domain.lookups_policy import DossierFacts
+from federation.domain.permits import PermitStatus, status_on
+from federation.domain.plate import parse_plate
+from federation.domain.registers import (
+    DossierKind,
     Enterprise,
-    decode_enterprise,
-    encode_enterprise,
-    enterprise_texts,
-    verify_enterprise,
-)
-from federation.domain.dossiers.plate import parse_plate
-from federation.domain.dossiers.register_policy import RegisterAct, register_request
-from federation.domain.dossiers.vehicle import (
+    RegisterAct,
     Vehicle,
+    decode_enterprise,
     decode_vehicle,
+    encode_enterprise,
     encode_vehicle,
+    enterprise_texts,
+    format_dossier_urn,
+    register_request,
     vehicle_texts,
+    verify_enterprise,
     verify_vehicle,
 )
-from federation.domain.lookup_policy import DossierFacts
-from federation.domain.permit import PermitStatus, status_on
 from federation.domain.uscc import verify_uscc
 from federation.node.exchange.errand import Errand
 from federation.node.permits.records import find_own_permit

@@ -34,7 +34,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from federation.domain.permit import PermitUrn, parse_permit_urn
+from federation.domain.permits import PermitUrn, parse_permit_urn
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import (
     AgencyId,

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import (
+from federation.domain.intake import REFUSAL_BODY, Refusal, RefusalReason, encode_refusal
+from federation.domain.lookups import (
     ANSWER_BODY,
     RELEASE_BODY,
     AnswerItem,
@@ -23,8 +24,7 @@ from federation.domain.lookup.asking import (
     encode_answer_item,
     encode_release_item,
 )
-from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, RefusalReason, encode_refusal
-from federation.domain.lookup.report import REPORT_BODY, SubjectReport, encode_report
+from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import find_reply_item, one_item_body, only_item, statement_of
 from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND

@@ -16,7 +16,7 @@ import structlog
 from federation.cli import words
 from federation.cli.demo.provinces import write_federation_file
 from federation.cli.main import main
-from federation.domain.permit import PermitApplication
+from federation.domain.permits import PermitApplication
 from federation.node.serve import running_node
 from tests.scenarios.provinces import Federation, make_federation
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.cli import words
+from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.permits import APPLICATIONS, IMPORTS, find_doubts, invent_applications, judge_import
 from federation.domain.citizen_number import Sex
-from federation.domain.permit import Ground
-from federation.domain.synthetic import synthetic_applications
+from federation.domain.permits import Ground
 from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
 from federation.protocol.ids import NodeName, Realm, parse_agency_id
 from tests.cli.command_line import row_of

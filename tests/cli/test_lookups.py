@@ -19,7 +19,7 @@ from federation.cli.lookups import (
 )
 from federation.cli.officers import create_officer_key, find_public_key, load_officer_key
 from federation.cli.show import object_of
-from federation.domain.lookup.asking import FetchItem, Outcome, verify_step_up
+from federation.domain.lookups import FetchItem, Outcome, verify_step_up
 from federation.node.home_store import open_home_store
 from federation.node.officers import find_officer_key
 from federation.protocol.errors import MalformedError, UntrustedError

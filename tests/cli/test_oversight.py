@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from federation.cli.oversight import notice_lines
-from federation.domain.lookup.break_glass import BreakGlass, Finding
+from federation.domain.oversight import BreakGlass, Finding
 from federation.node.lookups.watch import sample
 from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.oversight import NoticeState

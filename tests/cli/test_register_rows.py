@@ -7,9 +7,13 @@ import pytest
 from federation.cli import words
 from federation.cli.registers import ENTERPRISES, VEHICLES
 from federation.cli.rows import read_rows
-from federation.domain.dossiers.dossier import DOSSIER_FIELDS, ENTERPRISE_FIELDS, VEHICLE_FIELDS
-from federation.domain.dossiers.enterprise import enterprise_texts
-from federation.domain.dossiers.vehicle import vehicle_texts
+from federation.domain.registers import (
+    DOSSIER_FIELDS,
+    ENTERPRISE_FIELDS,
+    VEHICLE_FIELDS,
+    enterprise_texts,
+    vehicle_texts,
+)
 from federation.protocol.errors import MalformedError
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
 

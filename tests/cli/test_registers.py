@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.dossiers.enterprise import enterprise_texts
-from federation.domain.dossiers.vehicle import vehicle_texts
-from federation.domain.synthetic import synthetic_uscc
+from federation.cli.demo.synthetic import synthetic_uscc
+from federation.domain.registers import enterprise_texts, vehicle_texts
 from tests.cli.command_line import ACROSS_POLICE, HALL, POLICE, run
 from tests.node.registers.samples import ENTERPRISE, VEHICLE
 

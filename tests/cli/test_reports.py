@@ -9,8 +9,8 @@ import pytest
 
 from federation.cli.reports import report_code, report_lines, report_object
 from federation.domain.citizen_number import format_citizen_number
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.report import ReportLine
+from federation.domain.lookups import Outcome
+from federation.domain.reports import ReportLine
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from federation.cli import words
+from federation.cli.demo.synthetic import synthetic_permits
 from federation.cli.permits import list_lines, permit_lines, permit_object
 from federation.cli.show import align, card, mask_day, mask_number, object_of, table, to_json
 from federation.domain.citizen_number import format_citizen_number
-from federation.domain.dossiers.vehicle import vehicle_texts
-from federation.domain.permit import PermitStatus
-from federation.domain.permit_item import PERMIT_FIELDS, PermitItem, project_permit
-from federation.domain.synthetic import synthetic_permits
+from federation.domain.permits import PERMIT_FIELDS, PermitItem, PermitStatus, project_permit
+from federation.domain.registers import vehicle_texts
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.permits import PermitAnswer
 from tests.node.registers.samples import ENTERPRISE, VEHICLE

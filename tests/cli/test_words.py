@@ -6,17 +6,13 @@ import pytest
 
 from federation.cli import words
 from federation.domain.citizen_number import Sex
-from federation.domain.dossiers.enterprise import EnterpriseStatus
-from federation.domain.dossiers.plate import PlateClass
-from federation.domain.dossiers.vehicle import VehicleStatus
-from federation.domain.lookup.asking import Outcome, Urgency
-from federation.domain.lookup.break_glass import Finding
-from federation.domain.lookup.intake import IntakeStatus
-from federation.domain.lookup.reading import ReadingKind
-from federation.domain.lookup.review import SampleFinding
-from federation.domain.lookup.watch import FlagKind
-from federation.domain.permit import Ground, Paper, PermitStatus, RevokeReason
+from federation.domain.intake import IntakeStatus
+from federation.domain.lookups import Outcome, Urgency
+from federation.domain.oversight import Finding, FlagKind, ReadingKind, SampleFinding
+from federation.domain.permits import Ground, Paper, PermitStatus, RevokeReason
+from federation.domain.plate import PlateClass
 from federation.domain.recognition import Entitlement, RecognitionMode, RecognitionOutcome, RecognitionReason
+from federation.domain.registers import EnterpriseStatus, VehicleStatus
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.citizen_number import Sex
-from federation.domain.permit import (
+from federation.domain.clock import ClockTable, parse_clocks
+from federation.domain.permits import (
     Ground,
     Holder,
     Paper,
@@ -15,8 +17,6 @@ from federation.domain.permit import (
     format_permit_urn,
     register_permit,
 )
-from federation.domain.rules.calendar import Calendar, parse_calendar
-from federation.domain.rules.clock import ClockTable, parse_clocks
 
 _POLICIES = Path(__file__).parents[2] / "policies"
 

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from federation.cli.demo.synthetic import synthetic_permits
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.division import NODES
-from federation.domain.permit import PermitStatus
-from federation.domain.permit_item import (
+from federation.domain.permits import (
     ALWAYS_FIELDS,
     PERMIT_FIELDS,
     PermitItem,
+    PermitStatus,
     decode_permit_item,
     encode_permit_item,
     keep_fields,
     project_permit,
 )
-from federation.domain.synthetic import synthetic_permits
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace

@@ -4,10 +4,16 @@ from datetime import date
 
 import pytest
 
+from federation.cli.demo.synthetic import synthetic_permits
 from federation.domain.division import NODES
-from federation.domain.permit import RevokeReason, format_permit_urn, replace_permit, revoke_permit
-from federation.domain.permit_record import decode_permit, encode_permit
-from federation.domain.synthetic import synthetic_permits
+from federation.domain.permits import (
+    RevokeReason,
+    decode_permit,
+    encode_permit,
+    format_permit_urn,
+    replace_permit,
+    revoke_permit,
+)
 from federation.protocol.errors import CorruptError
 from federation.protocol.form import replace
 

@@ -5,8 +5,7 @@ from datetime import date
 
 import pytest
 
-from federation.domain.permit import PermitStatus, parse_permit_urn
-from federation.domain.permit_item import PERMIT_FIELDS, project_permit
+from federation.domain.permits import PERMIT_FIELDS, PermitStatus, parse_permit_urn, project_permit
 from federation.domain.recognition import (
     Entitlement,
     Recognition,

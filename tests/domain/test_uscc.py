@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.cn import uscc as published
 
-from federation.domain.synthetic import synthetic_uscc
+from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.uscc import format_uscc, parse_uscc
 from federation.protocol.errors import MalformedError
 

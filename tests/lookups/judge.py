@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from federation.domain.lookup.asking import parse_selector
-from federation.domain.lookup.break_glass import (
+from federation.domain.calendar import Calendar
+from federation.domain.lookups import Handle, parse_selector, verify_handle
+from federation.domain.lookups_case import CaseTerms, LookupCase, LookupCounts, Quotas, verify_open, verify_quota
+from federation.domain.oversight import (
+    BURST_WINDOW,
+    CHINA,
+    AskedLine,
     BreakGlass,
     Finding,
+    find_misuse,
     notice_of,
     open_break_glass,
     review_break_glass,
     verify_break_glass_allowed,
 )
-from federation.domain.lookup.case import CaseTerms, LookupCase, verify_open
-from federation.domain.lookup.handle import Handle, verify_handle
-from federation.domain.lookup.misuse import LookupCounts, Quotas, verify_quota
-from federation.domain.lookup.watch import BURST_WINDOW, CHINA, AskedLine, find_misuse
-from federation.domain.rules.calendar import Calendar
 from federation.protocol.errors import BridgeheadError, NotFoundError
 from federation.protocol.ids import AgencyId, Realm
 

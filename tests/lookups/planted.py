@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from federation.domain.dossiers.dossier import parse_dossier_urn
-from federation.domain.lookup.case import CaseTerms, LookupCase, close_case, open_case
-from federation.domain.lookup.handle import Handle
+from federation.domain.lookups import Handle
+from federation.domain.lookups_case import CaseTerms, LookupCase, close_case, open_case
+from federation.domain.registers import parse_dossier_urn
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
 

@@ -18,10 +18,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from federation.cli.demo.synthetic import synthetic_applications, synthetic_permits
 from federation.domain.citizen_number import age_on
-from federation.domain.permit import PermitApplication
-from federation.domain.permit_item import encode_permit_item, project_permit
-from federation.domain.synthetic import synthetic_applications, synthetic_permits
+from federation.domain.permits import PermitApplication, encode_permit_item, project_permit
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import Trust

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.domain.rules.calendar import is_working_day
+from federation.domain.calendar import is_working_day
 from federation.node.exchange.trust import CALENDAR_FILE, Trust
 from federation.node.home_store import find_home_files, open_home_store, write_home_store
 from federation.node.officers import find_officer_key, register_officer_key, withdraw_officer_key

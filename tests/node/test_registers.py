@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.dossiers.vehicle import VehicleStatus
-from federation.domain.permit import RevokeReason
-from federation.domain.synthetic import synthetic_uscc
+from federation.cli.demo.synthetic import synthetic_uscc
+from federation.domain.permits import RevokeReason
+from federation.domain.registers import VehicleStatus
 from federation.node import registers
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps

@@ -7,12 +7,11 @@ import re
 import pytest
 
 from federation.domain.cases import AnswerBy, find_failure, parse_cases
-from federation.domain.corrections.policy import CORRECTION_FUNCTION
-from federation.domain.dossiers.dossier import DOSSIER_FIELDS
-from federation.domain.dossiers.register_policy import REGISTER_FUNCTION
-from federation.domain.lookup_policy import LOOKUP_FUNCTION
-from federation.domain.permit_policy import FUNCTION_OF
-from federation.domain.rules.function_register import parse_functions
+from federation.domain.corrections import CORRECTION_FUNCTION
+from federation.domain.functions import parse_functions
+from federation.domain.lookups_policy import LOOKUP_FUNCTION
+from federation.domain.permits_policy import FUNCTION_OF
+from federation.domain.registers import DOSSIER_FIELDS, REGISTER_FUNCTION
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
 from tests.policies.case_table import ROOT, load_cases, policy_files

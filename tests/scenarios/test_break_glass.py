@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, RuleError

@@ -20,11 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.permit import Permit
-from federation.domain.permit_item import PERMIT_FIELDS, project_permit
-from federation.domain.permit_record import decode_permit
-from federation.domain.synthetic import synthetic_applications
+from federation.cli.demo.synthetic import synthetic_applications
+from federation.domain.lookups import Outcome
+from federation.domain.permits import PERMIT_FIELDS, Permit, decode_permit, project_permit
 from federation.node.permits.records import PERMIT, put_own_permits
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError

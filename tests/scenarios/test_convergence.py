@@ -15,10 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from federation.domain.permit import PermitUrn
-from federation.domain.permit_item import encode_permit_item, project_permit
-from federation.domain.permit_policy import Occasion, PermitPurpose, permit_facts, replicate_request
-from federation.domain.permit_record import decode_permit
+from federation.domain.permits import PermitUrn, decode_permit, encode_permit_item, project_permit
+from federation.domain.permits_policy import Occasion, PermitPurpose, permit_facts, replicate_request
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.permit_item import decode_permit_item
+from federation.domain.permits import decode_permit_item
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import Parts, utc_now
 from federation.protocol.ids import NodeName, Realm

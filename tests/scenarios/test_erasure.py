@@ -12,7 +12,7 @@ import pytest
 
 from federation.cli.permits import invent_one
 from federation.cli.show import china_today
-from federation.domain.lookup.asking import Outcome
+from federation.domain.lookups import Outcome
 from federation.node.home.agreement import load_home_agreement
 from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.permits.records import PERMIT

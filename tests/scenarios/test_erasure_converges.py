@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.rules.retention import QUESTION, REPORT
+from federation.domain.lookups import Outcome
+from federation.domain.retention import QUESTION, REPORT
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND, SEARCH_KIND

@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
-from federation.domain.lookup.refusal import RefusalReason
-from federation.domain.permit import PermitUrn, RevokeReason
+from federation.domain.intake import RefusalReason
+from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.domain.permits import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office

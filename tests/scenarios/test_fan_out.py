@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.home.certificates import find_side
 from federation.node.node import Node
 from federation.protocol.form import replace

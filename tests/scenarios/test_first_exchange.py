@@ -6,7 +6,7 @@ import contextlib
 import uuid
 from pathlib import Path
 
-from federation.domain.synthetic import synthetic_applications
+from federation.cli.demo.synthetic import synthetic_applications
 from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now

@@ -12,15 +12,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.asking import (
+from federation.cli.demo.synthetic import synthetic_applications
+from federation.domain.lookups import (
     FetchItem,
     Outcome,
     Selector,
     SelectorKind,
     step_up_bytes,
 )
-from federation.domain.permit import PermitApplication
-from federation.domain.synthetic import synthetic_applications
+from federation.domain.permits import PermitApplication
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home_store import write_home_store
 from federation.node.node import CHINA

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.domain.dossiers.dossier import DOSSIER_FIELDS, DossierKind
+from federation.domain.registers import DOSSIER_FIELDS, DossierKind
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome
+from federation.domain.lookups import Outcome
 from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Period, replay
 from federation.node.serve import utc_now

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.domain.synthetic import synthetic_applications
+from federation.cli.demo.synthetic import synthetic_applications
+from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import utc_now

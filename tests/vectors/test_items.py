@@ -14,18 +14,33 @@ from typing import Any
 
 import pytest
 
-from federation.domain.corrections.correction import decode_correction, encode_correction
-from federation.domain.corrections.items import (
+from federation.domain.corrections import (
+    decode_correction,
     decode_correction_answer,
     decode_correction_notice,
     decode_correction_request,
+    encode_correction,
     encode_correction_answer,
     encode_correction_notice,
     encode_correction_request,
 )
-from federation.domain.dossiers.enterprise import decode_enterprise, encode_enterprise
-from federation.domain.dossiers.vehicle import decode_vehicle, encode_vehicle
-from federation.domain.lookup.asking import (
+from federation.domain.erasure import (
+    decode_order_item,
+    decode_receipt_item,
+    encode_order_item,
+    encode_receipt_item,
+)
+from federation.domain.intake import (
+    decode_intake,
+    decode_refusal,
+    decode_second,
+    encode_intake,
+    encode_refusal,
+    encode_second,
+    refuse_bytes,
+    release_bytes,
+)
+from federation.domain.lookups import (
     FetchItem,
     decode_answer_item,
     decode_fetch_item,
@@ -37,35 +52,31 @@ from federation.domain.lookup.asking import (
     encode_search_item,
     step_up_bytes,
 )
-from federation.domain.lookup.break_glass import Finding, decode_break_glass, encode_break_glass, review_bytes
-from federation.domain.lookup.case import decode_case, encode_case
-from federation.domain.lookup.digest import digest_bytes
-from federation.domain.lookup.intake import decode_intake, encode_intake, refuse_bytes, release_bytes
-from federation.domain.lookup.misuse import bulk_bytes, countersign_bytes
-from federation.domain.lookup.reading import decode_reading, encode_reading, readings_bytes
-from federation.domain.lookup.refusal import decode_refusal, decode_second, encode_refusal, encode_second
-from federation.domain.lookup.report import (
+from federation.domain.lookups_case import bulk_bytes, countersign_bytes, decode_case, encode_case
+from federation.domain.oversight import (
+    Finding,
+    SampleFinding,
+    decode_break_glass,
+    decode_reading,
+    decode_sample_review,
+    digest_bytes,
+    encode_break_glass,
+    encode_reading,
+    encode_sample_review,
+    readings_bytes,
+    review_bytes,
+    sample_review_bytes,
+)
+from federation.domain.permits import decode_permit, decode_permit_item, encode_permit, encode_permit_item
+from federation.domain.recognition import decode_recognition_item, encode_recognition_item
+from federation.domain.registers import decode_enterprise, decode_vehicle, encode_enterprise, encode_vehicle
+from federation.domain.reports import (
     decode_given,
     decode_report,
     decode_subject_request,
     encode_given,
     encode_report,
     encode_subject_request,
-)
-from federation.domain.lookup.review import (
-    SampleFinding,
-    decode_sample_review,
-    encode_sample_review,
-    sample_review_bytes,
-)
-from federation.domain.permit_item import decode_permit_item, encode_permit_item
-from federation.domain.permit_record import decode_permit, encode_permit
-from federation.domain.recognition import decode_recognition_item, encode_recognition_item
-from federation.domain.retention.erasure import (
-    decode_order_item,
-    decode_receipt_item,
-    encode_order_item,
-    encode_receipt_item,
 )
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError

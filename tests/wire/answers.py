@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.report import ReportLine
-from federation.domain.permit import Ground, Holder, Paper, PermitApplication, PermitStatus, PermitUrn
-from federation.domain.permit_item import PermitItem
+from federation.domain.clock import Deadline, Verified
+from federation.domain.lookups import Outcome
+from federation.domain.permits import Ground, Holder, Paper, PermitApplication, PermitItem, PermitStatus, PermitUrn
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
-from federation.domain.rules.clock import Deadline, Verified
+from federation.domain.reports import ReportLine
 from federation.protocol.body import Body
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict

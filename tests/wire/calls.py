@@ -5,12 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from federation.domain.lookup.asking import Selector, SelectorKind, Urgency
-from federation.domain.lookup.break_glass import Finding
-from federation.domain.lookup.refusal import RefusalReason
-from federation.domain.lookup.review import SampleFinding
-from federation.domain.lookup.watch import FlagKind
-from federation.domain.permit import PermitStatus, RevokeReason
+from federation.domain.intake import RefusalReason
+from federation.domain.lookups import Selector, SelectorKind, Urgency
+from federation.domain.oversight import Finding, FlagKind, SampleFinding
+from federation.domain.permits import PermitStatus, RevokeReason
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName, Pair, parse_agency_id

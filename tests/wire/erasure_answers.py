@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.retention.watermark import Watermark
+from federation.domain.erasure import Watermark
+from federation.domain.lookups import Outcome
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from federation.domain.lookup.asking import Urgency
-from federation.domain.lookup.intake import IntakeStatus
+from federation.domain.intake import IntakeStatus
+from federation.domain.lookups import Urgency
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.intake import IntakeAnswer, IntakeLine, IntakePage, IntakeRelease, Reminder
 from tests.wire.answers import ACT, ALLOWED, REFUSED

@@ -3,12 +3,21 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.break_glass import BreakGlass, Finding
-from federation.domain.lookup.digest import Digest, DigestLine
-from federation.domain.lookup.reading import KeptReading, ReadingKind
-from federation.domain.lookup.review import SampleFinding, SampleItem, SampleReview
-from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
+from federation.domain.lookups import Outcome
+from federation.domain.oversight import (
+    BreakGlass,
+    Digest,
+    DigestLine,
+    Finding,
+    Flag,
+    FlagKind,
+    KeptReading,
+    RaisedFlag,
+    ReadingKind,
+    SampleFinding,
+    SampleItem,
+    SampleReview,
+)
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.oversight import (
     Countersigned,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from federation.domain.dossiers.enterprise import Enterprise, EnterpriseStatus
-from federation.domain.dossiers.plate import PlateClass
-from federation.domain.dossiers.vehicle import Vehicle, VehicleStatus
-from federation.domain.permit import PermitUrn
+from federation.domain.permits import PermitUrn
+from federation.domain.plate import PlateClass
+from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.protocol.errors import NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds

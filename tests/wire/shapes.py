@@ -9,7 +9,7 @@ from enum import Enum
 
 from hypothesis import strategies as st
 
-from federation.domain.permit import PermitUrn
+from federation.domain.permits import PermitUrn
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair
 from federation.wire import pb

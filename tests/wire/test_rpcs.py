@@ -6,11 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from federation.domain.dossiers.dossier import ENTERPRISE_FIELDS, VEHICLE_FIELDS
-from federation.domain.dossiers.enterprise import EnterpriseStatus
-from federation.domain.dossiers.plate import PlateClass
-from federation.domain.dossiers.vehicle import VehicleStatus
-from federation.domain.permit_item import PermitItem
+from federation.domain.permits import PermitItem
+from federation.domain.plate import PlateClass
+from federation.domain.registers import ENTERPRISE_FIELDS, VEHICLE_FIELDS, EnterpriseStatus, VehicleStatus
 from federation.protocol.errors import MalformedError, StaleError, UnavailableError
 from federation.protocol.ids import NodeName
 from federation.v1 import exchange_pb2, permit_pb2, permit_service_pb2, register_service_pb2, watermark_pb2

@@ -17,14 +17,14 @@ from math import ceil
 
 from federation.cli.bench.measure import Measurement, Timing, measure
 from federation.cli.bench.runs import ECHO_BYTES, RECEIVER, SENDER, Bench
+from federation.cli.demo.synthetic import synthetic_applications
 from federation.domain.division import province_of
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.domain.lookup.misuse import Quotas
-from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
-from federation.domain.permit import PermitApplication
-from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
-from federation.domain.rules.function_register import FunctionCode
-from federation.domain.synthetic import synthetic_applications
+from federation.domain.functions import FunctionCode
+from federation.domain.lookups import Outcome, Selector, SelectorKind
+from federation.domain.lookups_case import Quotas
+from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
+from federation.domain.permits import PermitApplication
+from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
 from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.lookups import OPEN_CASE, SEARCH, CaseQuestion, LookupQuestion

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from federation.cli.bench.measure import Measurement, Timing, measure, rate_only, resident_mib, timing_of
 from federation.cli.demo.provinces import DemoFederation, make_federation, start_node, wait_ready
+from federation.cli.demo.synthetic import synthetic_permits
 from federation.domain.citizen_number import age_on
 from federation.domain.division import province_of
-from federation.domain.permit import Permit
-from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
-from federation.domain.synthetic import synthetic_permits
+from federation.domain.permits import Permit
+from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
 from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.send import send
 from federation.node.home.agreement import load_home_agreement

@@ -15,10 +15,10 @@ from federation.cli.registers import ENTERPRISES, VEHICLES, Fact, Register
 from federation.cli.rows import read_rows
 from federation.cli.show import CHINA, mask
 from federation.domain.division import province_of
-from federation.domain.dossiers.register_policy import REGISTER_FUNCTION, REGISTER_PURPOSE
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.domain.lookup_policy import LookupPurpose
-from federation.domain.permit_policy import PermitPurpose
+from federation.domain.lookups import Outcome, Selector, SelectorKind
+from federation.domain.lookups_policy import LookupPurpose
+from federation.domain.permits_policy import PermitPurpose
+from federation.domain.registers import REGISTER_FUNCTION, REGISTER_PURPOSE
 from federation.protocol.errors import BridgeheadError, NotFoundError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.lookups import CLOSE_CASE, CaseQuestion, FetchResult, ProvinceAnswer

@@ -13,12 +13,11 @@ from typing import Final
 
 from federation.cli.demo.provinces import kill_node, start_node, wait_ready, write_federation_file
 from federation.cli.demo.stage import ASKED, CHANGSHAN, PATIENCE_SECONDS, Stage, permit_act
+from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.show import china_today, progress
-from federation.domain.permit import PermitUrn
-from federation.domain.permit_item import PERMIT_FIELDS, PermitItem
-from federation.domain.permit_policy import PermitPurpose
+from federation.domain.permits import PERMIT_FIELDS, PermitItem, PermitUrn
+from federation.domain.permits_policy import PermitPurpose
 from federation.domain.recognition import RecognitionMode
-from federation.domain.synthetic import synthetic_applications
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.node import GET_STATUS, NodeStatus

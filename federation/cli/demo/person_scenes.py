@@ -12,10 +12,10 @@ from federation.cli.demo.lookup_scenes import LEADER
 from federation.cli.demo.stage import ASKED, CHANGSHAN, POLICE, Stage, lookup_act
 from federation.cli.intake import inbox_lines
 from federation.cli.reports import report_lines
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.break_glass import Finding, review_bytes
-from federation.domain.lookup.refusal import RefusalReason
-from federation.domain.lookup_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE, LookupPurpose
+from federation.domain.intake import RefusalReason
+from federation.domain.lookups import Outcome
+from federation.domain.lookups_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE, LookupPurpose
+from federation.domain.oversight import Finding, review_bytes
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.tlog.lines import format_base64

@@ -13,13 +13,13 @@ from typing import Final, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.demo.provinces import DemoFederation
+from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.lookups import sign_fetch
 from federation.cli.show import china_today
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
-from federation.domain.lookup_policy import LOOKUP_FUNCTION, LookupPurpose
-from federation.domain.permit import PermitApplication
-from federation.domain.permit_policy import FUNCTION_OF, PermitPurpose
-from federation.domain.synthetic import synthetic_applications
+from federation.domain.lookups import Outcome, Selector, SelectorKind
+from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
+from federation.domain.permits import PermitApplication
+from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
 from federation.node.home_store import write_home_store
 from federation.node.officers import register_officer_key
 from federation.protocol.errors import NotFoundError, UnavailableError

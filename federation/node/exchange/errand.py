@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from federation.domain.permit_policy import AgencyFacts, Occasion
-from federation.domain.rules.retention import USE
+from federation.domain.permits_policy import AgencyFacts, Occasion
+from federation.domain.retention import USE
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import Questions, decision_records

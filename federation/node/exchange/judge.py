@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from federation.domain.permit_policy import AgencyFacts, Occasion
+from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import REPLY_RULE, Questions, refusal_rule

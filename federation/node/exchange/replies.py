@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
-from federation.domain.lookup.asking import reply_lifetime
-from federation.domain.rules.retention import USE
+from federation.domain.lookups import reply_lifetime
+from federation.domain.retention import USE
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import InForce

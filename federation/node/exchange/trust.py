@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from federation.domain.permit_policy import AgencyFacts
-from federation.domain.rules.calendar import Calendar, parse_calendar
+from federation.domain.calendar import Calendar, parse_calendar
+from federation.domain.permits_policy import AgencyFacts
 from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import PolicyBook, load_policy_book

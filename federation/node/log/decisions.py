@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from federation.domain.rules.retention import PROVISION
+from federation.domain.retention import PROVISION
 from federation.protocol.canonical_json import (
     JsonValue,
     decode_canonical,

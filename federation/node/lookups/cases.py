@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.break_glass import open_break_glass
-from federation.domain.lookup.case import (
+from federation.domain.lookups import Outcome
+from federation.domain.lookups_case import (
     CaseTerms,
     LookupCase,
     case_provinces,
@@ -19,7 +18,8 @@ from federation.domain.lookup.case import (
     is_break_glass,
     open_case,
 )
-from federation.domain.lookup_policy import case_request
+from federation.domain.lookups_policy import case_request
+from federation.domain.oversight import open_break_glass
 from federation.node.exchange.errand import Errand, asked_digest, rule
 from federation.node.exchange.replies import replies
 from federation.node.lookups import records

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from federation.domain.dossiers.dossier import DossierKind, parse_dossier_urn
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.case import LookupCase, decode_case, encode_case
-from federation.domain.lookup.handle import Handle, parse_handle
-from federation.domain.rules.retention import PROVISION
+from federation.domain.lookups import Handle, Outcome, parse_handle
+from federation.domain.lookups_case import LookupCase, decode_case, encode_case
+from federation.domain.registers import DossierKind, parse_dossier_urn
+from federation.domain.retention import PROVISION
 from federation.node.lookups.kinds import CASE_KIND
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.ids import (

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from datetime import date
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permit import (
+from federation.domain.permits import (
     Permit,
     PermitUrn,
     parse_permit_urn,
     register_permit,
     urn_division,
 )
-from federation.domain.permit_policy import PermitChange, change_request, permit_facts
+from federation.domain.permits_policy import PermitChange, change_request, permit_facts
 from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.send import send
 from federation.node.node import Node

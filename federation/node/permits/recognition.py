@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 
-from federation.domain.permit import PermitStatus, PermitUrn, urn_division
-from federation.domain.permit_item import PermitItem, decode_permit_item, keep_fields
-from federation.domain.permit_policy import (
+from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, decode_permit_item, keep_fields, urn_division
+from federation.domain.permits_policy import (
     LEGAL_BASIS,
     PermitFacts,
     PermitPurpose,
@@ -29,7 +28,7 @@ from federation.domain.recognition import (
     decode_recognition_item,
     encode_recognition_item,
 )
-from federation.domain.rules.retention import SHARED
+from federation.domain.retention import SHARED
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, send

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from federation.domain.permit import Permit, PermitUrn, format_permit_urn, parse_permit_urn
-from federation.domain.permit_item import PermitItem
-from federation.domain.permit_record import decode_permit, encode_permit
+from federation.domain.permits import (
+    Permit,
+    PermitItem,
+    PermitUrn,
+    decode_permit,
+    encode_permit,
+    format_permit_urn,
+    parse_permit_urn,
+)
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName

@@ -12,9 +12,16 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from federation.domain.division import province_of
-from federation.domain.permit import Permit, PermitUrn, urn_division
-from federation.domain.permit_item import PermitItem, decode_permit_item, encode_permit_item, project_permit
-from federation.domain.permit_policy import (
+from federation.domain.permits import (
+    Permit,
+    PermitItem,
+    PermitUrn,
+    decode_permit_item,
+    encode_permit_item,
+    project_permit,
+    urn_division,
+)
+from federation.domain.permits_policy import (
     FUNCTION_OF,
     LEGAL_BASIS,
     Occasion,
@@ -25,7 +32,7 @@ from federation.domain.permit_policy import (
     permit_facts,
     replicate_request,
 )
-from federation.domain.rules.retention import PROVISION, SHARED
+from federation.domain.retention import PROVISION, SHARED
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, Sent

@@ -13,20 +13,23 @@ from dataclasses import asdict
 from functools import partial
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permit import (
+from federation.domain.permits import (
     Permit,
     PermitApplication,
     PermitStatus,
     PermitUrn,
+    decode_permit,
+    decode_permit_item,
     endorse_permit,
     format_permit_urn,
+    keep_fields,
+    project_permit,
     register_permit,
     restore_permit,
     revoke_permit,
     suspend_permit,
 )
-from federation.domain.permit_item import decode_permit_item, keep_fields, project_permit
-from federation.domain.permit_policy import (
+from federation.domain.permits_policy import (
     PermitChange,
     PermitFacts,
     change_request,
@@ -34,7 +37,6 @@ from federation.domain.permit_policy import (
     permit_facts,
     read_request,
 )
-from federation.domain.permit_record import decode_permit
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.send import send
 from federation.node.permits.recognition import recognitions_of

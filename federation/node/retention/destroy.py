@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
-from federation.domain.retention.erasure import ErasureGrounds
+from federation.domain.erasure import ErasureGrounds
 from federation.node.exchange.replies import find_reply, reply_record
 from federation.node.lookups import records
 from federation.node.node import Node

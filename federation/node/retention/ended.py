@@ -18,10 +18,10 @@ from typing import Final
 
 import structlog
 
-from federation.domain.lookup.case import LookupCase, is_open
-from federation.domain.lookup.handle import Handle
-from federation.domain.retention.erasure import ErasureGrounds
-from federation.domain.rules.retention import (
+from federation.domain.erasure import ErasureGrounds
+from federation.domain.lookups import Handle
+from federation.domain.lookups_case import LookupCase, is_open
+from federation.domain.retention import (
     CORRECTION,
     PROVISION,
     REPORT,

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from federation.domain.retention.erasure import ErasureOutcome, ReceiptItem
-from federation.domain.rules.retention import PROVISION
+from federation.domain.erasure import ErasureOutcome, ReceiptItem
+from federation.domain.retention import PROVISION
 from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.store.collection import Collection

@@ -11,17 +11,19 @@ from __future__ import annotations
 import os
 from datetime import datetime
 
-from federation.domain.retention.erasure import (
+from federation.domain.erasure import (
+    ERASURE_BASIS,
     ORDER_BODY,
     ErasureGrounds,
     ErasureOutcome,
+    OrderFacts,
     OrderItem,
     decode_order_item,
     encode_order_item,
+    order_request,
     verify_words,
 )
-from federation.domain.retention.policy import ERASURE_BASIS, OrderFacts, order_request
-from federation.domain.rules.retention import ORDER, PROVISION, answer_due
+from federation.domain.retention import ORDER, PROVISION, answer_due
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from federation.domain.lookup.case import is_open
-from federation.domain.retention.erasure import ErasureGrounds
-from federation.domain.rules.retention import (
+from federation.domain.erasure import ErasureGrounds
+from federation.domain.lookups_case import is_open
+from federation.domain.retention import (
     CORRECTION,
     QUESTION,
     REPORT,

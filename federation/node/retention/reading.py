@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from federation.domain.lookup.asking import Outcome, decode_answer_item
-from federation.domain.lookup.case import LookupCase, is_open
+from federation.domain.lookups import Outcome, decode_answer_item
+from federation.domain.lookups_case import LookupCase, is_open
 from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.replies import Response, find_response
 from federation.node.lookups import records

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from federation.domain.lookup.reading import KeptReading, ReadingKind
-from federation.domain.retention.watermark import Watermark, format_code, parse_code, reading_text
+from federation.domain.erasure import Watermark, format_code, parse_code, reading_text
+from federation.domain.oversight import KeptReading, ReadingKind
 from federation.node.exchange.errand import Errand
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.lookups.watch.reading_lines import put_reading_line

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from federation.domain.retention.erasure import (
+from federation.domain.erasure import (
+    ERASURE_BASIS,
+    ERASURE_FUNCTION,
+    ERASURE_PURPOSE,
     RECEIPT_BODY,
     ErasureGrounds,
     ErasureOutcome,
@@ -18,8 +21,7 @@ from federation.domain.retention.erasure import (
     encode_receipt_item,
     verify_receipt_item,
 )
-from federation.domain.retention.policy import ERASURE_BASIS, ERASURE_FUNCTION, ERASURE_PURPOSE
-from federation.domain.rules.retention import PROVISION
+from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from federation.domain.lookup.asking import decode_release_item
-from federation.domain.lookup.case import is_open
-from federation.domain.retention.policy import ReadingFacts, reading_request
-from federation.domain.retention.watermark import Watermark
+from federation.domain.erasure import ReadingFacts, Watermark, reading_request
+from federation.domain.lookups import decode_release_item
+from federation.domain.lookups_case import is_open
 from federation.node.exchange.errand import Errand, rule
 from federation.node.exchange.replies import find_reply, find_reply_item
 from federation.node.lookups import records

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from federation.domain.rules.retention import (
+from federation.domain.retention import (
     PROVISION,
     RETENTION_FILE,
     RetentionRules,

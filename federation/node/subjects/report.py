@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.report import (
+from federation.domain.lookups import Outcome
+from federation.domain.lookups_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
+from federation.domain.reports import (
     REPORT_BODY,
     REQUEST_BODY,
     SubjectReport,
@@ -26,8 +27,7 @@ from federation.domain.lookup.report import (
     encode_subject_request,
     merge_reports,
 )
-from federation.domain.lookup_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
-from federation.domain.rules.retention import REPORT, destroyed_after
+from federation.domain.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from federation.domain.permit import PermitUrn
-from federation.domain.rules.clock import Deadline
+from federation.domain.clock import Deadline
+from federation.domain.permits import PermitUrn
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
 from federation.wire.values import Ruling

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from federation.domain.lookup.asking import Urgency
-from federation.domain.lookup.intake import IntakeStatus
-from federation.domain.lookup.refusal import RefusalReason
+from federation.domain.intake import IntakeStatus, RefusalReason
+from federation.domain.lookups import Urgency
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.rpc import POLICE, WRITES, OwnKey, PageSize, Rpc
 from federation.wire.values import Ruling

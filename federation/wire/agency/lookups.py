@@ -12,8 +12,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.lookup.asking import Outcome, Selector, Urgency
-from federation.domain.retention.watermark import Watermark
+from federation.domain.erasure import Watermark
+from federation.domain.lookups import Outcome, Selector, Urgency
 from federation.protocol.ids import NodeName
 from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
 from federation.wire.values import Ruling

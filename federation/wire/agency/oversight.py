@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from federation.domain.lookup.break_glass import BreakGlass, Finding
-from federation.domain.lookup.digest import Digest
-from federation.domain.lookup.reading import KeptReading
-from federation.domain.lookup.review import SampleFinding, SampleItem
-from federation.domain.lookup.watch import FlagKind, RaisedFlag
+from federation.domain.oversight import (
+    BreakGlass,
+    Digest,
+    Finding,
+    FlagKind,
+    KeptReading,
+    RaisedFlag,
+    SampleFinding,
+    SampleItem,
+)
 from federation.wire.pb import declare
 from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, TypeAlias
 
-from federation.domain.permit import PermitApplication, PermitStatus, PermitUrn, RevokeReason
-from federation.domain.permit_item import PermitItem
+from federation.domain.permits import PermitApplication, PermitItem, PermitStatus, PermitUrn, RevokeReason
 from federation.domain.recognition import Recognition, RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import AgencyId

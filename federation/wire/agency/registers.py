@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from federation.domain.dossiers.enterprise import Enterprise
-from federation.domain.dossiers.vehicle import Vehicle
+from federation.domain.registers import Enterprise, Vehicle
 from federation.protocol.errors import BridgeheadError
 from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc
 from federation.wire.values import Ruling

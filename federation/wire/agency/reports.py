@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.report import ReportLine
+from federation.domain.lookups import Outcome
+from federation.domain.reports import ReportLine
 from federation.protocol.ids import NodeName
 from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
 from federation.wire.values import Ruling

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from federation.domain.citizen_number import format_citizen_number, true_birth_date
-from federation.domain.permit import PermitUrn
-from federation.domain.permit_item import decode_permit_item, encode_permit_item
+from federation.domain.permits import PermitUrn, decode_permit_item, encode_permit_item
 from federation.node.log import sequence
 from federation.protocol.body import MAX_BODY_BYTES, Body
 from federation.protocol.envelope import parse_envelope

@@ -14,9 +14,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, step_up_bytes
-from federation.domain.lookup.case import LookupCase
-from federation.domain.permit import Permit, format_permit_urn, register_permit
+from federation.domain.lookups import FetchItem, Selector, SelectorKind, step_up_bytes
+from federation.domain.lookups_case import LookupCase
+from federation.domain.permits import Permit, format_permit_urn, register_permit
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import records
 from federation.node.lookups.asking import fetch as fetching

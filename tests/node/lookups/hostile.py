@@ -21,14 +21,14 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.citizen_number import age_on
-from federation.domain.dossiers.dossier import DossierKind, DossierRef
-from federation.domain.dossiers.enterprise import Enterprise, parse_enterprise
-from federation.domain.dossiers.vehicle import Vehicle, parse_vehicle
-from federation.domain.lookup.asking import (
+from federation.domain.lookups import (
     FETCH_BODY,
+    HANDLE_RANDOM_BYTES,
     SEARCH_BODY,
     FetchItem,
+    Handle,
     SearchItem,
     Selector,
     SelectorKind,
@@ -36,12 +36,12 @@ from federation.domain.lookup.asking import (
     decode_release_item,
     encode_fetch_item,
     encode_search_item,
+    format_handle,
     step_up_bytes,
 )
-from federation.domain.lookup.case import NO_LETTER, LookupCase
-from federation.domain.lookup.handle import HANDLE_RANDOM_BYTES, Handle, format_handle
-from federation.domain.permit import Permit, PermitApplication, format_permit_urn, register_permit
-from federation.domain.synthetic import synthetic_uscc
+from federation.domain.lookups_case import NO_LETTER, LookupCase
+from federation.domain.permits import Permit, PermitApplication, format_permit_urn, register_permit
+from federation.domain.registers import DossierKind, DossierRef, Enterprise, Vehicle, parse_enterprise, parse_vehicle
 from federation.node.exchange.receive import receive
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import find_dossier

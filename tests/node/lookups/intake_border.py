@@ -11,10 +11,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.asking import FetchItem, Selector, SelectorKind, Urgency, step_up_bytes
-from federation.domain.lookup.intake import release_bytes
-from federation.domain.lookup.refusal import RefusalReason
-from federation.domain.permit import PermitApplication
+from federation.domain.intake import RefusalReason, release_bytes
+from federation.domain.lookups import FetchItem, Selector, SelectorKind, Urgency, step_up_bytes
+from federation.domain.permits import PermitApplication
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.lookups import cases

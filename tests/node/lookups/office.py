@@ -11,9 +11,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.asking import Selector, SelectorKind
-from federation.domain.lookup.break_glass import Finding, review_bytes
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.lookups import Selector, SelectorKind
+from federation.domain.oversight import Finding, FlagKind, review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching

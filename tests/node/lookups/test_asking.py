@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.lookups import sign_fetch
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.log.decisions import find_decision

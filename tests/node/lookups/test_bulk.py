@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.misuse import Quotas, bulk_bytes, countersign_bytes
+from federation.domain.lookups import Outcome
+from federation.domain.lookups_case import Quotas, bulk_bytes, countersign_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.asking import counting
 from federation.node.lookups.watch import desk as leader_desk

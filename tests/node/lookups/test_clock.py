@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome, Urgency
-from federation.domain.lookup.intake import IntakeStatus
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.intake import IntakeStatus
+from federation.domain.lookups import Outcome, Urgency
+from federation.domain.oversight import FlagKind
 from federation.node.lookups.asking import search as searching
 from federation.node.lookups.intake import clock
 from federation.node.lookups.intake.clock import AskedWatch, tend_asked, tend_desk

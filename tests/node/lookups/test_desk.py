@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.domain.lookup.asking import Outcome, Urgency
-from federation.domain.lookup.intake import IntakeStatus, refuse_bytes, release_bytes
+from federation.domain.intake import IntakeStatus, refuse_bytes, release_bytes
+from federation.domain.lookups import Outcome, Urgency
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.intake.entries import INTAKE, load_entry

@@ -13,11 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.dossiers.dossier import DOSSIER_FIELDS, DossierKind
-from federation.domain.dossiers.enterprise import enterprise_texts
-from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts
-from federation.domain.lookup.asking import FetchItem, Outcome, parse_selector, step_up_bytes
-from federation.domain.synthetic import synthetic_uscc
+from federation.cli.demo.synthetic import synthetic_uscc
+from federation.domain.lookups import FetchItem, Outcome, parse_selector, step_up_bytes
+from federation.domain.registers import DOSSIER_FIELDS, DossierKind, Vehicle, enterprise_texts, vehicle_texts
 from federation.node import registers
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand

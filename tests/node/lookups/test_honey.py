@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.lookups import Outcome
+from federation.domain.oversight import FlagKind
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.watch import flags
 from federation.node.permits import steps

@@ -6,8 +6,7 @@ import asyncio
 from contextlib import aclosing
 from pathlib import Path
 
-from federation.domain.lookup.break_glass import Finding
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.oversight import Finding, FlagKind
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.watch import desk as leader_desk
 from federation.node.lookups.watch import flags

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.break_glass import Finding, review_bytes
-from federation.domain.lookup.digest import digest_bytes
-from federation.domain.lookup.misuse import countersign_bytes
-from federation.domain.lookup.watch import Flag, FlagKind, RaisedFlag
+from federation.domain.lookups_case import countersign_bytes
+from federation.domain.oversight import Finding, Flag, FlagKind, RaisedFlag, digest_bytes, review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.watch import desk as leader_desk
 from federation.node.lookups.watch import flags

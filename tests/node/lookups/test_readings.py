@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.lookup.reading import ReadingKind, decode_reading, encode_reading, readings_bytes
+from federation.domain.oversight import ReadingKind, decode_reading, encode_reading, readings_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.watch import desk as leader_desk
 from federation.node.retention.reading import read_lookup

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.review import SampleFinding, SampleItem, sample_review_bytes
+from federation.domain.oversight import SampleFinding, SampleItem, sample_review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.watch import desk as leader_desk
 from federation.node.lookups.watch import sample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.oversight import FlagKind
 from tests.node.lookups.office import NUMBERS, office
 
 

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.dossiers.dossier import parse_dossier_urn
-from federation.domain.lookup.asking import Outcome, SelectorKind
-from federation.domain.lookup.break_glass import Finding
-from federation.domain.lookup.handle import Handle
-from federation.domain.lookup.misuse import countersign_bytes
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.lookups import Handle, Outcome, SelectorKind
+from federation.domain.lookups_case import countersign_bytes
+from federation.domain.oversight import Finding, FlagKind
+from federation.domain.registers import parse_dossier_urn
 from federation.node.lookups.watch import digest, flags, glass, leaders
 from federation.protocol.errors import BridgeheadError, RuleError, UntrustedError
 from federation.protocol.form import replace

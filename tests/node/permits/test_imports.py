@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from federation.domain.permit import PermitUrn
+from federation.domain.permits import PermitUrn
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.permits.imports import import_permits

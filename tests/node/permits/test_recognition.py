@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from federation.domain.permit import PermitUrn, RevokeReason, urn_division
+from federation.domain.permits import PermitUrn, RevokeReason, urn_division
 from federation.domain.recognition import (
     RecognitionItem,
     RecognitionMode,

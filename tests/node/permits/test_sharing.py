@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from federation.domain.permit import PermitApplication, PermitUrn, RevokeReason
-from federation.domain.permit_item import PermitItem, decode_permit_item
+from federation.domain.permits import PermitApplication, PermitItem, PermitUrn, RevokeReason, decode_permit_item
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.protocol.form import replace

@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from federation.domain.citizen_number import format_citizen_number, true_birth_date
-from federation.domain.permit import PermitStatus, PermitUrn, RevokeReason
-from federation.domain.permit_item import decode_permit_item
+from federation.domain.permits import PermitStatus, PermitUrn, RevokeReason, decode_permit_item
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT

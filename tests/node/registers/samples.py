@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from federation.domain.dossiers.enterprise import Enterprise, EnterpriseStatus
-from federation.domain.dossiers.plate import PlateClass
-from federation.domain.dossiers.vehicle import Vehicle, VehicleStatus
-from federation.domain.synthetic import synthetic_uscc
+from federation.cli.demo.synthetic import synthetic_uscc
+from federation.domain.plate import PlateClass
+from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 
 KEEPER, REPRESENTATIVE = "361123219003070012", "330822219003070018"
 VEHICLE = Vehicle(

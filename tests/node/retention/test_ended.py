@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.retention.erasure import ErasureGrounds
+from federation.domain.erasure import ErasureGrounds
 from federation.node.disclosures import GIVEN, tell_subject
 from federation.node.lookups import records
 from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from federation.domain.recognition import RecognitionMode
-from federation.domain.rules.retention import CORRECTION, has_floor, parse_retention
+from federation.domain.retention import CORRECTION, has_floor, parse_retention
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.intake.entries import list_entries

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.retention.erasure import (
+from federation.domain.erasure import (
     ORDER_BODY,
     RECEIPT_BODY,
     ErasureOutcome,

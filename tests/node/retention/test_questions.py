@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome
+from federation.domain.lookups import Outcome
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.asking.history import outcome_of

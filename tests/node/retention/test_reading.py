@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome
+from federation.domain.lookups import Outcome
 from federation.node.exchange.errand import begin_errand
 from federation.node.retention.reading import read_lookup, trace_reading
 from federation.node.retention.readings import READING, load_reading

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.lookup.asking import Outcome, Selector, SelectorKind
+from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases

@@ -12,16 +12,21 @@ from datetime import date
 from types import MappingProxyType
 
 from federation.domain.citizen_number import age_on
-from federation.domain.dossiers.dossier import DOSSIER_FIELDS, REPRESENTATIVE_FIELDS, DossierKind, DossierRef
-from federation.domain.dossiers.enterprise import Enterprise, enterprise_texts
-from federation.domain.dossiers.texts import is_citizen_number
-from federation.domain.dossiers.vehicle import Vehicle, vehicle_texts
-from federation.domain.lookup.asking import Selector, SelectorKind, release_fields
-from federation.domain.lookup_policy import DossierFacts
-from federation.domain.permit import Permit, parse_permit_urn
-from federation.domain.permit_item import project_permit
-from federation.domain.permit_policy import CHILD_AGE
-from federation.domain.permit_record import decode_permit
+from federation.domain.lookups import Selector, SelectorKind, release_fields
+from federation.domain.lookups_policy import DossierFacts
+from federation.domain.permits import Permit, decode_permit, parse_permit_urn, project_permit
+from federation.domain.permits_policy import CHILD_AGE
+from federation.domain.registers import (
+    DOSSIER_FIELDS,
+    REPRESENTATIVE_FIELDS,
+    DossierKind,
+    DossierRef,
+    Enterprise,
+    Vehicle,
+    enterprise_texts,
+    is_citizen_number,
+    vehicle_texts,
+)
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT, find_own_permit
 from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered

@@ -8,23 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from federation.domain.lookup.asking import (
+from federation.domain.lookups import (
     FETCH_BODY,
     FetchItem,
+    Handle,
     ReleaseItem,
     decode_fetch_item,
     encode_fetch_item,
+    verify_handle,
     verify_step_up,
 )
-from federation.domain.lookup.case import LookupCase
-from federation.domain.lookup.handle import (
-    Handle,
-    verify_handle,
-)
-from federation.domain.lookup_policy import (
+from federation.domain.lookups_case import LookupCase
+from federation.domain.lookups_policy import (
     fetch_request,
 )
-from federation.domain.rules.retention import QUESTION
+from federation.domain.retention import QUESTION
 from federation.node.disclosures import given_of, given_record
 from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Received, Rows, rule_decision
 from federation.node.exchange.replies import reply_draft

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from federation.domain.lookup.asking import urgency_of
-from federation.domain.lookup.case import LookupCase, is_open
-from federation.domain.lookup_policy import (
+from federation.domain.lookups import urgency_of
+from federation.domain.lookups_case import LookupCase, is_open
+from federation.domain.lookups_policy import (
     LookupOccasion,
 )
 from federation.node.node import Node

@@ -12,26 +12,24 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
-from federation.domain.lookup.asking import (
+from federation.domain.lookups import (
     DOSSIER_OF,
+    HANDLE_RANDOM_BYTES,
     SEARCH_BODY,
     AnswerItem,
+    Handle,
     SearchItem,
     decode_search_item,
     encode_search_item,
-)
-from federation.domain.lookup.case import LookupCase
-from federation.domain.lookup.handle import (
-    HANDLE_RANDOM_BYTES,
-    Handle,
     format_handle,
     handle_expires,
 )
-from federation.domain.lookup_policy import (
+from federation.domain.lookups_case import LookupCase
+from federation.domain.lookups_policy import (
     DossierFacts,
     search_request,
 )
-from federation.domain.rules.retention import QUESTION
+from federation.domain.retention import QUESTION
 from federation.node.disclosures import given_of, given_record
 from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows
 from federation.node.exchange.replies import reply_draft

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from federation.domain.lookup.asking import (
+from federation.domain.intake import REFUSAL_BODY, Refusal, decode_refusal, encode_refusal
+from federation.domain.lookups import (
     ANSWER_BODY,
     RELEASE_BODY,
     AnswerItem,
@@ -17,10 +18,9 @@ from federation.domain.lookup.asking import (
     encode_answer_item,
     encode_release_item,
 )
-from federation.domain.lookup.case import LookupCase, decode_case, encode_case, verify_case_follows
-from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, encode_refusal
-from federation.domain.lookup_policy import case_request
-from federation.domain.rules.retention import PROVISION, RELEASE
+from federation.domain.lookups_case import LookupCase, decode_case, encode_case, verify_case_follows
+from federation.domain.lookups_policy import case_request
+from federation.domain.retention import PROVISION, RELEASE
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import POLICE, only_item, statement_of, take_reply
 from federation.node.lookups import records

@@ -6,8 +6,8 @@ what they were looked up by, never by the number itself. Source: misuse control 
 
 from __future__ import annotations
 
-from federation.domain.lookup.asking import Selector
-from federation.domain.lookup.misuse import LookupCounts, Quotas, verify_quota
+from federation.domain.lookups import Selector
+from federation.domain.lookups_case import LookupCounts, Quotas, verify_quota
 from federation.node.exchange.errand import Errand
 from federation.node.lookups.watch.leaders import is_bulk, is_countersigned
 from federation.protocol.errors import RuleError

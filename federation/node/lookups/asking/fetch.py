@@ -11,8 +11,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 
-from federation.domain.dossiers.dossier import DossierKind
-from federation.domain.lookup.asking import (
+from federation.domain.lookups import (
     DOSSIER_OF,
     FETCH_BODY,
     FetchItem,
@@ -21,11 +20,12 @@ from federation.domain.lookup.asking import (
     Urgency,
     decode_search_item,
     encode_fetch_item,
+    parse_handle,
     verify_fields,
     verify_step_up,
 )
-from federation.domain.lookup.handle import parse_handle
-from federation.domain.lookup_policy import DossierFacts, fetch_request
+from federation.domain.lookups_policy import DossierFacts, fetch_request
+from federation.domain.registers import DossierKind
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.replies import only_item, replies
 from federation.node.lookups import records

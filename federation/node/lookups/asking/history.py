@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from federation.domain.lookup.asking import Outcome
+from federation.domain.lookups import Outcome
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.replies import find_response
 from federation.node.lookups import records

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.refusal import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
+from federation.domain.intake import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
+from federation.domain.lookups import Outcome
 from federation.node.exchange.replies import Response
 from federation.node.log.decisions import refusal_rule
 from federation.node.lookups.asking.refusals import rule_titles

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from federation.domain.dossiers.dossier import DossierKind
-from federation.domain.lookup.asking import Outcome, Selector, Urgency, deadline_of
-from federation.domain.lookup.case import LookupCase, is_open
-from federation.domain.lookup.watch import AskedLine
-from federation.domain.lookup_policy import LookupOccasion, basis_of
+from federation.domain.lookups import Outcome, Selector, Urgency, deadline_of
+from federation.domain.lookups_case import LookupCase, is_open
+from federation.domain.lookups_policy import LookupOccasion, basis_of
+from federation.domain.oversight import AskedLine
+from federation.domain.registers import DossierKind
 from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.send import Cause, Draft, Ready, make_ready, record_message
 from federation.node.lookups import records

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.lookup.asking import Selector, SelectorKind
-from federation.domain.lookup.case import LookupCase, is_open
-from federation.domain.lookup.report import DEFERRED_PURPOSE, Given
-from federation.domain.lookup_policy import basis_of
+from federation.domain.lookups import Selector, SelectorKind
+from federation.domain.lookups_case import LookupCase, is_open
+from federation.domain.lookups_policy import basis_of
+from federation.domain.reports import DEFERRED_PURPOSE, Given
 from federation.node.disclosures import put_given
 from federation.node.exchange.errand import Errand
 from federation.node.log.decisions import refusal_rule, rule_name

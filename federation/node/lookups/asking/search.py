@@ -12,7 +12,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from federation.domain.lookup.asking import (
+from federation.domain.lookups import (
     DOSSIER_OF,
     SEARCH_BODY,
     Outcome,
@@ -21,8 +21,8 @@ from federation.domain.lookup.asking import (
     encode_search_item,
     verify_selector,
 )
-from federation.domain.lookup.case import LookupCase, case_provinces
-from federation.domain.lookup_policy import DossierFacts, search_request
+from federation.domain.lookups_case import LookupCase, case_provinces
+from federation.domain.lookups_policy import DossierFacts, search_request
 from federation.node.exchange.errand import Errand, asked_digest, rule
 from federation.node.exchange.replies import replies
 from federation.node.lookups.asking.kept import Kept, KeptLine

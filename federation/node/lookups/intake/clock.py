@@ -18,8 +18,8 @@ from typing import Final
 
 import structlog
 
-from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, escalation_due, second_due
-from federation.domain.lookup.watch import AskedLine, RaisedFlag, unanswered_flag
+from federation.domain.intake import IntakeEntry, IntakeStatus, escalation_due, second_due
+from federation.domain.oversight import AskedLine, RaisedFlag, unanswered_flag
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, list_entries, put_entry
 from federation.node.lookups.intake.second import Owed, find_second, is_owed, lookup_of, send_seconds

@@ -13,11 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from federation.domain.lookup.asking import AnswerItem, ReleaseItem
-from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, refuse_bytes, release_bytes, verify_waiting
-from federation.domain.lookup.refusal import Refusal, parse_words
-from federation.domain.lookup_policy import DossierFacts, answer_request
-from federation.domain.permit_policy import Occasion
+from federation.domain.intake import (
+    IntakeEntry,
+    IntakeStatus,
+    Refusal,
+    parse_words,
+    refuse_bytes,
+    release_bytes,
+    verify_waiting,
+)
+from federation.domain.lookups import AnswerItem, ReleaseItem
+from federation.domain.lookups_policy import DossierFacts, answer_request
+from federation.domain.permits_policy import Occasion
 from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.judge import NO_ROWS, Kind, Received, Rows, put_rows
 from federation.node.exchange.replies import intake_office, reply_draft

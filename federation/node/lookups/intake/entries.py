@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from federation.domain.lookup.asking import urgency_of
-from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
-from federation.domain.rules.retention import PROVISION
+from federation.domain.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
+from federation.domain.lookups import urgency_of
+from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Received, open_received
 from federation.node.exchange.trust import InForce
 from federation.node.node import Node

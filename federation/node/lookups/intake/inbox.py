@@ -5,7 +5,7 @@ Only the one office that answers for the province reads it. Source: 公安机关
 
 from __future__ import annotations
 
-from federation.domain.lookup.intake import IntakeEntry, IntakeStatus, in_order, mask_person
+from federation.domain.intake import IntakeEntry, IntakeStatus, in_order, mask_person
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.replies import intake_office
 from federation.node.lookups.intake.entries import list_entries

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from federation.domain.lookup.asking import reply_lifetime
-from federation.domain.lookup.intake import IntakeStatus
-from federation.domain.lookup.refusal import SECOND_BODY, decode_second, encode_second
-from federation.domain.rules.retention import PROVISION
+from federation.domain.intake import SECOND_BODY, IntakeStatus, decode_second, encode_second
+from federation.domain.lookups import reply_lifetime
+from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
 from federation.node.exchange.replies import find_reply, one_item_body, statement_of

@@ -11,11 +11,17 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from federation.domain.lookup.break_glass import BreakGlass, is_overdue, order_of
-from federation.domain.lookup.digest import Digest
-from federation.domain.lookup.reading import KeptReading, ReadingKind
-from federation.domain.lookup.review import SampleItem, SampleReview
-from federation.domain.lookup.watch import RaisedFlag
+from federation.domain.oversight import (
+    BreakGlass,
+    Digest,
+    KeptReading,
+    RaisedFlag,
+    ReadingKind,
+    SampleItem,
+    SampleReview,
+    is_overdue,
+    order_of,
+)
 from federation.node.exchange.errand import Errand, record_refusal
 from federation.node.log.decisions import rule_name
 from federation.node.lookups.watch import digest, flags, glass, leaders, sample

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from federation.domain.lookup.asking import Outcome
-from federation.domain.lookup.case import decode_case
-from federation.domain.lookup.digest import Digest, DigestLine, digest_bytes, mask_selector
+from federation.domain.lookups import Outcome
+from federation.domain.lookups_case import decode_case
+from federation.domain.oversight import Digest, DigestLine, digest_bytes, mask_selector
 from federation.node.lookups import records
 from federation.node.lookups.asking.history import outcome_of
 from federation.node.lookups.watch.flags import SEARCH

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from federation.domain.lookup.asking import Selector
-from federation.domain.lookup.handle import Handle
-from federation.domain.lookup.watch import BURST_WINDOW, AskedLine, Flag, FlagKind, RaisedFlag, find_misuse, honey_flag
-from federation.domain.rules.retention import PROVISION
+from federation.domain.lookups import Handle, Selector
+from federation.domain.oversight import BURST_WINDOW, AskedLine, Flag, FlagKind, RaisedFlag, find_misuse, honey_flag
+from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Numbered, Rows, put_rows
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records

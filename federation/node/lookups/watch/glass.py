@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from federation.domain.lookup.break_glass import (
+from federation.domain.lookups_case import LookupCase
+from federation.domain.oversight import (
     BreakGlass,
     Finding,
+    RaisedFlag,
     break_glass_flag,
     decode_break_glass,
     encode_break_glass,
@@ -19,8 +21,6 @@ from federation.domain.lookup.break_glass import (
     review_bytes,
     verify_break_glass_allowed,
 )
-from federation.domain.lookup.case import LookupCase
-from federation.domain.lookup.watch import RaisedFlag
 from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
 from federation.node.lookups.watch.flags import put_flags

@@ -6,9 +6,9 @@ names with one key are one person. Source: misuse control M4.
 
 from __future__ import annotations
 
-from federation.domain.lookup.case import LookupCase
-from federation.domain.lookup.misuse import (
+from federation.domain.lookups_case import (
     BulkRelease,
+    LookupCase,
     bulk_bytes,
     countersign_bytes,
     sign_bulk,

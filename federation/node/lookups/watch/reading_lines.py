@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from federation.domain.lookup.reading import (
+from federation.domain.oversight import (
     AUDIT_OFFICE,
     KeptReading,
     decode_reading,

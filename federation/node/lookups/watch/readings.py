@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-from federation.domain.lookup.reading import KeptReading, ReadingKind
+from federation.domain.oversight import KeptReading, ReadingKind
 from federation.node.exchange.errand import Errand
 from federation.node.lookups.watch.reading_lines import put_reading_line
 from federation.protocol.canonical_json import encode_canonical

@@ -10,17 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
-from federation.domain.lookup.digest import mask_selector
-from federation.domain.lookup.review import (
+from federation.domain.oversight import (
+    AskedLine,
     SampleItem,
     SampleReview,
     decode_sample_review,
     due_of,
     encode_sample_review,
+    is_sampled,
+    mask_selector,
     review_sample,
     sample_review_bytes,
 )
-from federation.domain.lookup.watch import AskedLine, is_sampled
 from federation.node.exchange.errand import Errand
 from federation.node.node import Node
 from federation.node.officers import LeaderAct, verify_another_person, verify_own_key

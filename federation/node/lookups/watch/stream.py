@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from federation.domain.lookup.break_glass import BreakGlass, Finding
-from federation.domain.lookup.watch import FlagKind
+from federation.domain.oversight import BreakGlass, Finding, FlagKind
 from federation.node.lookups.watch import flags, glass
 from federation.node.node import Node
 from federation.protocol.ids import AgencyId

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import lru_cache
 
-from federation.domain.corrections.correction import CLOCK
-from federation.domain.rules.clock import (
+from federation.domain.clock import (
     ClockRule,
     ClockTable,
     Deadline,
@@ -15,6 +14,7 @@ from federation.domain.rules.clock import (
     load_rule,
     parse_clocks,
 )
+from federation.domain.corrections import CLOCK
 from federation.node.exchange.trust import InForce
 from federation.protocol.errors import NotFoundError
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from federation.domain.corrections.correction import (
+from federation.domain.corrections import (
     ANSWER_CLOCK,
     Correction,
+    decide_request,
     deny_correction,
     extend_correction,
     verify_answered_in_time,
 )
-from federation.domain.corrections.policy import decide_request
-from federation.domain.permit import urn_division
+from federation.domain.permits import urn_division
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.send import Draft, send
 from federation.node.node import Node

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from federation.domain.corrections.correction import open_correction, verify_admissible
-from federation.domain.corrections.items import (
+from federation.domain.corrections import (
+    CORRECTION_BASIS,
     REQUEST_BODY,
     CorrectionRequest,
     encode_correction_request,
+    file_request,
+    open_correction,
+    verify_admissible,
     verify_correction_request,
 )
-from federation.domain.corrections.policy import CORRECTION_BASIS, file_request
 from federation.domain.division import province_of
-from federation.domain.permit import urn_division
+from federation.domain.permits import urn_division
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
 from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message

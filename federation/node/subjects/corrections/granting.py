@@ -7,9 +7,9 @@ Source: PIPL article 46; DESIGN section 5 (correction, sync).
 
 from __future__ import annotations
 
-from federation.domain.corrections.correction import grant_correction, verify_open
-from federation.domain.corrections.fields import amend_permit
-from federation.domain.permit import Permit, PermitUrn
+from federation.domain.corrections import grant_correction, verify_open
+from federation.domain.corrections_fields import amend_permit
+from federation.domain.permits import Permit, PermitUrn
 from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.exchange.send import Draft, send
 from federation.node.permits.records import Done, find_own_permit, find_request, put_own_permits, put_request

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from federation.domain.corrections.correction import Correction, open_correction, verify_admissible
-from federation.domain.corrections.items import (
+from federation.domain.corrections import (
     ANSWER_BODY,
+    CORRECTION_BASIS,
+    CORRECTION_FUNCTION,
+    CORRECTION_PURPOSE,
     REQUEST_BODY,
+    Correction,
     CorrectionAnswer,
     CorrectionRequest,
     decode_correction_answer,
     decode_correction_request,
     encode_correction_answer,
     encode_correction_request,
+    file_request,
+    open_correction,
+    verify_admissible,
     verify_correction_request,
 )
-from federation.domain.corrections.policy import CORRECTION_BASIS, CORRECTION_FUNCTION, CORRECTION_PURPOSE, file_request
-from federation.domain.permit import urn_division
-from federation.domain.rules.retention import CORRECTION
+from federation.domain.permits import urn_division
+from federation.domain.retention import CORRECTION
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule
 from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft

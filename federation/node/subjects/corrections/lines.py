@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from federation.domain.corrections.correction import Correction, is_overdue
-from federation.domain.corrections.items import CorrectionAnswer, CorrectionRequest
-from federation.domain.corrections.words import rule_words
+from federation.domain.corrections import Correction, CorrectionAnswer, CorrectionRequest, is_overdue, rule_words
 from federation.node.node import Node
 from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.records import Filed, find_answer

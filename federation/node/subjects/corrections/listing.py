@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.corrections.policy import decide_request
-from federation.domain.permit import urn_division
+from federation.domain.corrections import decide_request
+from federation.domain.permits import urn_division
 from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.notices import list_notices

@@ -10,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from federation.domain.corrections.items import (
+from federation.domain.corrections import (
+    CORRECTION_BASIS,
+    CORRECTION_FUNCTION,
+    CORRECTION_PURPOSE,
     NOTICE_BODY,
     CorrectionNotice,
     decode_correction_notice,
     encode_correction_notice,
-)
-from federation.domain.corrections.policy import (
-    CORRECTION_BASIS,
-    CORRECTION_FUNCTION,
-    CORRECTION_PURPOSE,
     notice_request,
 )
 from federation.domain.division import province_of
-from federation.domain.lookup.handle import HANDLE_TIME
-from federation.domain.permit import Permit, PermitUrn, urn_division
-from federation.domain.rules.retention import CORRECTION
+from federation.domain.lookups import HANDLE_TIME
+from federation.domain.permits import Permit, PermitUrn, urn_division
+from federation.domain.retention import CORRECTION
 from federation.node.disclosures import list_given
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import one_item_body

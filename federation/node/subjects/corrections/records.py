@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from federation.domain.corrections.correction import Correction, decode_correction, encode_correction
-from federation.domain.corrections.items import (
+from federation.domain.corrections import (
+    Correction,
     CorrectionAnswer,
     CorrectionRequest,
+    decode_correction,
     decode_correction_answer,
+    encode_correction,
     encode_correction_answer,
 )
-from federation.domain.permit import urn_division
+from federation.domain.permits import urn_division
 from federation.protocol.canonical_json import (
     decode_canonical,
     encode_canonical,

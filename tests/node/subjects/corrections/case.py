@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from federation.domain.permit import PermitApplication, PermitUrn
+from federation.domain.permits import PermitApplication, PermitUrn
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
 from federation.node.subjects.corrections import filing as filing_module

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.citizen_number import format_citizen_number
-from federation.domain.permit import RevokeReason
-from federation.domain.permit_item import decode_permit_item
+from federation.domain.permits import RevokeReason, decode_permit_item
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import imports, steps
 from federation.node.permits.records import find_own_permit

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.citizen_number import format_citizen_number
-from federation.domain.corrections.items import NOTICE_BODY, CorrectionNotice, encode_correction_notice
-from federation.domain.lookup.asking import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.domain.corrections import NOTICE_BODY, CorrectionNotice, encode_correction_notice
+from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive

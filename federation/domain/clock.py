@@ -1,0 +1,240 @@
+"""Deadlines: the rows of the agreed clock table, and what they make of a start.
+
+Rules kept: four kinds of clock, minutes and hours and working days and calendar days; the start day or hour is not
+counted (for minutes the stamp of the order is the start); a deadline keeps the rule version and the calendar
+version that produced it, so a later change moves no running deadline; an extension is asked before the time is over
+and counts from the same start; a province may only make a clock shorter, or as long as the law itself allows.
+`verified` tells whether the article was read: what is not `law_read` is shown as "not legally verified" or as a
+target. Sources: the instrument and article of each row of `policies/clocks.toml`; counting rules of Civil Code arts
+201-204.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from federation.domain.calendar import Calendar, Roll, add_months, add_working_days, is_official, roll_forward
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.form import (
+    Count,
+    Item,
+    Row,
+    Time,
+    load_toml,
+    parse_toml,
+)
+
+CHINA_TIME: Final = timezone(timedelta(hours=8))
+"""China has one time zone without summer time: all law days are counted in it."""
+
+
+class ClockKind(StrEnum):
+    """How a clock counts: minutes, hours, working days (the 调休 table), calendar days, calendar months."""
+
+    MINUTES = "minutes"
+    HOURS = "hours"
+    WORKING_DAYS = "working_days"
+    DAYS = "days"
+    MONTHS = "months"
+
+
+class Verified(StrEnum):
+    """Whether the article was read (`law_read`), is believed (`unread`), or is a `programme` rule and no law."""
+
+    LAW_READ = "law_read"
+    UNREAD = "unread"
+    PROGRAMME = "programme"
+
+
+class Direction(StrEnum):
+    """Whether the clock counts on from its start, or back from an event (apply so many days ahead)."""
+
+    AFTER = "after"
+    BEFORE = "before"
+
+
+class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
+    """One row of the clock table; the texts are for people who read the table.
+
+    `extension_most`: how much longer, in the unit of the clock; 0 for not at all. `law_bound`: the longest that the law
+    lets a province make it.
+    """
+
+    clock_id: str
+    version: Count = 1
+    kind: ClockKind
+    amount: Count
+    direction: Direction = Direction.AFTER
+    starts_on: str
+    stops_on: str
+    roll: Roll = Roll.NONE
+    extension_most: Count = 0
+    extension_consent_of: str = ""
+    extension_notify: str = ""
+    law_bound: Count | None = None
+    pause_reasons: tuple[str, ...] = ()
+    instrument: str
+    article: str = ""
+    text_state: str = ""
+    verified: Verified
+    effective_from: date
+    on_breach: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockTable:
+    """The clock rules of one agreement version; each id may have several versions with different first days.
+
+    `official` is false until the provinces have published the table.
+    """
+
+    version: str
+    official: bool
+    rules: Mapping[str, tuple[ClockRule, ...]]
+
+
+class Deadline(Item, frozen=True, kw_only=True):
+    """A computed deadline: `due` is the first instant that is late.
+
+    `last_day` is the last day in time, in China, when days are counted. `official` is false when a calendar year on the
+    way was not published yet.
+    """
+
+    BLANK: ClassVar[frozenset[str]] = frozenset({"last_day"})
+
+    clock_id: str
+    rule_version: Count
+    calendar_version: str
+    started: Time
+    due: Time
+    last_day: date | None
+    extended_by: Count
+    official: bool
+    verified: Verified
+
+
+def compute_deadline(rule: ClockRule, start: datetime, *, calendar: Calendar) -> Deadline:
+    """Computes when a clock that starts at `start` (aware) runs out.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING when days must be judged in a year without a table.
+    """
+    return _deadline(rule, start, calendar, extra=0)
+
+
+def extend_deadline(deadline: Deadline, rule: ClockRule, *, by: int, asked: datetime, calendar: Calendar) -> Deadline:
+    """Extends a running deadline once, by so many units of its clock, counted from the same start.
+
+    Raises:
+        RuleError: CLOCK_RULE_OTHER (not the rule and version that made the deadline), EXTENSION_NOT_ALLOWED,
+            EXTENSION_USED, EXTENSION_TOO_LONG, EXTENSION_TOO_LATE when asked at or after `due`.
+    """
+    if (rule.clock_id, rule.version) != (deadline.clock_id, deadline.rule_version):
+        raise RuleError("CLOCK_RULE_OTHER", f"expected {deadline.clock_id} version {deadline.rule_version}")
+    if not rule.extension_most:
+        raise RuleError("EXTENSION_NOT_ALLOWED", f"{_cite(rule)} allows no extension of {rule.clock_id}")
+    if deadline.extended_by:
+        raise RuleError("EXTENSION_USED", f"{rule.clock_id} was extended before")
+    if not 0 < by <= rule.extension_most:
+        raise RuleError("EXTENSION_TOO_LONG", f"expected 1 to {rule.extension_most} {rule.kind}, got {by}")
+    if asked >= deadline.due:
+        raise RuleError("EXTENSION_TOO_LATE", f"expected the request before the time of {rule.clock_id} was over")
+    return _deadline(rule, deadline.started, calendar, extra=by)
+
+
+def load_rule(table: ClockTable, clock_id: str, *, on: date) -> ClockRule:
+    """Loads the newest version of a clock rule that is in effect on a day.
+
+    Raises:
+        NotFoundError: CLOCK_UNKNOWN.
+    """
+    in_effect = [rule for rule in table.rules.get(clock_id, ()) if rule.effective_from <= on]
+    if not in_effect:
+        raise NotFoundError("CLOCK_UNKNOWN", f"no clock {clock_id!r:.60} is in effect on {on}")
+    return max(in_effect, key=lambda rule: (rule.effective_from, rule.version))
+
+
+def china_day(instant: datetime) -> date:
+    """The day in China on which an aware instant falls."""
+    return instant.astimezone(CHINA_TIME).date()
+
+
+def _deadline(rule: ClockRule, start: datetime, calendar: Calendar, *, extra: int) -> Deadline:
+    last_day: date | None = None
+    amount = rule.amount + extra
+    if rule.kind is ClockKind.MINUTES:
+        due = start + timedelta(minutes=amount)
+    elif rule.kind is ClockKind.HOURS:
+        due = _next_hour(start) + timedelta(hours=amount)
+    else:
+        last_day = _last_day(rule, china_day(start), calendar, amount)
+        due = datetime.combine(last_day + timedelta(days=1), time(), CHINA_TIME)
+    return Deadline(
+        clock_id=rule.clock_id,
+        rule_version=rule.version,
+        calendar_version=calendar.version,
+        started=start.astimezone(UTC),
+        due=due.astimezone(UTC),
+        last_day=last_day,
+        extended_by=extra,
+        official=not _needs_table(rule) or is_official(calendar, china_day(start), last=china_day(due)),
+        verified=rule.verified,
+    )
+
+
+def _last_day(rule: ClockRule, start: date, calendar: Calendar, amount: int) -> date:
+    signed = -amount if rule.direction is Direction.BEFORE else amount
+    if rule.kind is ClockKind.WORKING_DAYS:
+        return add_working_days(calendar, start, count=amount)
+    day = start + timedelta(days=signed) if rule.kind is ClockKind.DAYS else add_months(start, signed)
+    return roll_forward(calendar, day, roll=rule.roll)
+
+
+def _next_hour(start: datetime) -> datetime:
+    return start.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+
+def _needs_table(rule: ClockRule) -> bool:
+    return rule.kind is ClockKind.WORKING_DAYS or (
+        rule.kind in {ClockKind.DAYS, ClockKind.MONTHS} and rule.roll is not Roll.NONE
+    )
+
+
+def _cite(rule: ClockRule) -> str:
+    return f"{rule.instrument} {rule.article}".strip()
+
+
+class _File(Row, frozen=True, kw_only=True):
+    version: str
+    official: bool
+    clock: tuple[ClockRule, ...] = ()
+
+
+def parse_clocks(text: str) -> ClockTable:
+    """Parses `clocks.toml`.
+
+    Raises:
+        MalformedError: TOML_* for the form; CLOCK_TWICE when an id and version stand there twice; CLOCK_AMOUNT for an
+            amount of 0; CLOCK_DIRECTION when working days or a time of day are counted backwards.
+    """
+    file = load_toml(_File, parse_toml(text, what="clocks"), what="clocks")
+    rules: dict[str, tuple[ClockRule, ...]] = {}
+    for rule in map(_verify_rule, file.clock):
+        earlier = rules.get(rule.clock_id, ())
+        if any(rule.version == other.version for other in earlier):
+            raise MalformedError("CLOCK_TWICE", f"{rule.clock_id} version {rule.version} stands there twice")
+        rules[rule.clock_id] = (*earlier, rule)
+    return ClockTable(version=file.version, official=file.official, rules=MappingProxyType(rules))
+
+
+def _verify_rule(rule: ClockRule) -> ClockRule:
+    if rule.amount == 0:
+        raise MalformedError("CLOCK_AMOUNT", f"{rule.clock_id}: expected an amount from 1 on")
+    if rule.direction is Direction.BEFORE and rule.kind not in {ClockKind.DAYS, ClockKind.MONTHS}:
+        raise MalformedError("CLOCK_DIRECTION", f"{rule.clock_id}: only calendar days and months are counted back")
+    return rule

@@ -1,0 +1,434 @@
+"""Corrections of a person's record: what crosses the border, how one runs at the owner's desk, what policy is asked.
+
+Rules kept: an answer carries the whole deadline with the rule and the calendar that made it; answers have versions
+that only grow, so that they may arrive in any order; a notice carries no value. Each step at the desk is a new
+version; what is granted or denied stays so; one that was let lie is overdue and still open, since the duty to answer
+does not end with the time. No question to policy names a person, a permit or a correction.
+Trusts nothing that comes from another province.
+Sources: PIPL articles 46, 50; clocks `share.correct` and `subject.answer` of `policies/clocks.toml`; 政务数据共享条例
+(one owner per record); DESIGN section 5 (correction).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.calendar import Calendar
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.clock import ClockRule, Deadline, extend_deadline
+from federation.domain.corrections_fields import amend_permit, verify_proven, verify_wanted
+from federation.domain.functions import FunctionCode
+from federation.domain.lookups_policy import DossierFacts, dossier_entity
+from federation.domain.permits import Permit, PermitUrn
+from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import checked, matching
+from federation.protocol.form import (
+    Count,
+    Item,
+    Positive,
+    Time,
+    always,
+    decode,
+    encode,
+    replace,
+)
+from federation.protocol.ids import AgencyId, NodeName, Realm, truncate_to_millisecond
+from federation.protocol.policy.request import PolicyRequest
+
+REQUEST_BODY: Final = "application/vnd.bridgehead.correction-request.v1+json"
+"""The media type of a body that holds one `CorrectionRequest`."""
+ANSWER_BODY: Final = "application/vnd.bridgehead.correction-answer.v1+json"
+"""The media type of a body that holds one `CorrectionAnswer`."""
+NOTICE_BODY: Final = "application/vnd.bridgehead.correction-notice.v1+json"
+"""The media type of a body that holds one `CorrectionNotice`."""
+
+MAX_WORDS: Final = 500
+"""The most characters that anybody may say about a correction."""
+MAX_PAPERS: Final = 8
+
+_ID_FORM: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_ID: Final = re.compile(_ID_FORM, re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class CorrectionState(StrEnum):
+    """Where a correction stands at the owner."""
+
+    OPEN = "open"
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+class CorrectionRequest(Item, frozen=True, kw_only=True):
+    """Somebody's "my record is wrong": which permit, which field, what it should say, why; `papers` are SHA-256 (hex).
+
+    `correction_id` is a UUID. `citizen_number` is the holder's as the record has it. `identity_checked` is the clerk's
+    word, signed by the filing province.
+    """
+
+    WHAT: ClassVar[str] = "correction request"
+
+    correction_id: str
+    urn: PermitUrn
+    field: str
+    value: str
+    words: str
+    papers: tuple[str, ...] = always(())
+    citizen_number: str
+    identity_checked: bool
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"CorrectionRequest({self.correction_id}, {self.field})"
+
+
+def _may_be_said(text: str) -> bool:
+    return len(text) <= MAX_WORDS and text.isprintable()
+
+
+class CorrectionAnswer(Item, frozen=True, kw_only=True):
+    """What the owner says of a correction at `time`; `version` 1 opens it, each further step adds one.
+
+    `permit_version` is the version of the permit that has the corrected field, 0 unless granted.
+    """
+
+    WHAT: ClassVar[str] = "correction answer"
+
+    correction_id: Annotated[str, matching(_ID_FORM, form="a UUID in lower case", reason="CORRECTION_ID")]
+    version: Positive
+    state: CorrectionState
+    time: Time
+    deadline: Deadline
+    words: Annotated[
+        str, checked(_may_be_said, form=f"up to {MAX_WORDS} printable characters", reason="CORRECTION_WORDS")
+    ] = always("")
+    permit_version: Count = always(0)
+
+
+class CorrectionNotice(Item, frozen=True, kw_only=True):
+    """What you hold of this is outdated: a copy of a permit below `version`, or a field that a look-up gave you.
+
+    Either `urn` and `version` are given, or `field`, and then the statement cites the request that it was given to.
+    """
+
+    WHAT: ClassVar[str] = "correction notice"
+
+    time: Time
+    urn: PermitUrn | None = None
+    version: Positive = 0
+    field: Annotated[str, matching("[a-z_]{1,40}", form="the name of a field")] = ""
+
+
+def verify_correction_id(text: str) -> str:
+    """Returns the name of a correction when it is a UUID in lower case.
+
+    Raises:
+        MalformedError: CORRECTION_ID.
+    """
+    if not _ID.fullmatch(text):
+        raise MalformedError("CORRECTION_ID", f"expected a UUID in lower case, got {text!r:.60}")
+    return text
+
+
+def verify_words(text: str, *, empty: bool = False) -> str:
+    """Returns what somebody said about a correction when it is of the form: 1 to 500 printable characters.
+
+    Raises:
+        MalformedError: CORRECTION_WORDS.
+    """
+    if not (empty or text.strip()) or len(text) > MAX_WORDS or not text.isprintable():
+        raise MalformedError("CORRECTION_WORDS", f"expected 1 to {MAX_WORDS} printable characters", field="words")
+    return text
+
+
+def verify_correction_request(request: CorrectionRequest, realm: Realm) -> CorrectionRequest:
+    """Returns the request when everything in it is of its form and its field may be corrected by request.
+
+    Raises:
+        MalformedError: CORRECTION_ID, CORRECTION_WORDS, CORRECTION_PAPERS; as `verify_wanted` and of the number.
+        RuleError: as `verify_wanted`.
+    """
+    verify_correction_id(request.correction_id)
+    verify_words(request.words)
+    verify_citizen_number(request.citizen_number, realm)
+    papers = request.papers
+    if len(papers) > MAX_PAPERS or list(papers) != sorted(set(papers)) or not all(map(_DIGEST.fullmatch, papers)):
+        raise MalformedError(
+            "CORRECTION_PAPERS",
+            f"expected at most {MAX_PAPERS} different SHA-256 digests in order, 64 lower-case hex digits each",
+            field="papers",
+        )
+    verify_wanted(request.field, request.value, realm)
+    return request
+
+
+def encode_correction_request(request: CorrectionRequest) -> bytes:
+    """Encodes a request into its one canonical form."""
+    return encode(request)
+
+
+def decode_correction_request(encoded: bytes) -> CorrectionRequest:
+    """Decodes a request that another province files; `verify_correction_request` judges what it says.
+
+    Raises:
+        MalformedError: JSON_* and PERMIT_URN.
+    """
+    return decode(CorrectionRequest, encoded)
+
+
+def encode_correction_answer(answer: CorrectionAnswer) -> bytes:
+    """Encodes an answer into its one canonical form."""
+    return encode(answer)
+
+
+def decode_correction_answer(encoded: bytes) -> CorrectionAnswer:
+    """Decodes what the owner says of a correction of ours.
+
+    Raises:
+        MalformedError: JSON_*, TIME, CORRECTION_ID, CORRECTION_WORDS.
+    """
+    return decode(CorrectionAnswer, encoded)
+
+
+def encode_correction_notice(notice: CorrectionNotice) -> bytes:
+    """Encodes a notice into its one canonical form; what it does not speak of is left out."""
+    return encode(notice)
+
+
+def decode_correction_notice(encoded: bytes) -> CorrectionNotice:
+    """Decodes a notice of the owner.
+
+    Raises:
+        MalformedError: JSON_*, TIME, PERMIT_URN.
+    """
+    notice = decode(CorrectionNotice, encoded)
+    wanted = {"field"} if notice.urn is None else {"urn", "version"}
+    for name in ("urn", "version", "field"):
+        if name in wanted and not getattr(notice, name):
+            raise MalformedError("JSON_MISSING_NAME", f"{notice.WHAT}: expected the name {name!r}", field=name)
+        if name not in wanted and getattr(notice, name):
+            raise MalformedError("JSON_UNKNOWN_NAME", f"{notice.WHAT}: did not expect the name {name!r}")
+    return notice
+
+
+# ---- at the owner's desk
+
+CLOCK: Final = "share.correct"
+"""The clock of a correction: from its reception to its answer."""
+
+ANSWER_CLOCK: Final = "subject.answer"
+"""The clock of every request of a person: no extension outlasts it."""
+
+
+class Correction(Item, frozen=True, kw_only=True):
+    """A request, who filed it, where it stands; `cited` is the digest of its statement, empty when filed here."""
+
+    WHAT: ClassVar[str] = "stored correction"
+
+    request: CorrectionRequest
+    filed_by: AgencyId
+    cited: str
+    standing: CorrectionAnswer
+
+
+def verify_admissible(request: CorrectionRequest, permit: Permit | None, *, filed_by: AgencyId, realm: Realm) -> Permit:
+    """Checks that the request could be granted as things stand, and returns the permit that it is about.
+
+    A permit that is not there, is another person's, or is sealed for the filing province is the same to who asks.
+
+    Raises:
+        RuleError: PERMIT_UNKNOWN, IDENTITY_UNPROVEN, and as `amend_permit`.
+        MalformedError: as `amend_permit`.
+    """
+    if permit is None or permit.holder.citizen_number != request.citizen_number:
+        raise RuleError("PERMIT_UNKNOWN", "this province issued no such permit to that person")
+    amend_permit(permit, request.field, request.value, realm=realm)
+    verify_proven(
+        request.field,
+        household_division=permit.holder.household_division,
+        filed_in=filed_by.county,
+        papers=len(request.papers),
+    )
+    return permit
+
+
+def open_correction(
+    request: CorrectionRequest, *, filed_by: AgencyId, cited: str, deadline: Deadline, now: datetime
+) -> Correction:
+    """Opens a correction; the deadline counts from the day of its reception."""
+    standing = CorrectionAnswer(
+        correction_id=request.correction_id,
+        version=1,
+        state=CorrectionState.OPEN,
+        time=truncate_to_millisecond(now),
+        deadline=deadline,
+    )
+    return Correction(request=request, filed_by=filed_by, cited=cited, standing=standing)
+
+
+def extend_correction(
+    correction: Correction, rule: ClockRule, *, by: int, calendar: Calendar, words: str, now: datetime
+) -> Correction:
+    """Takes more time, once, before the time is over; the applicant is told why.
+
+    Raises:
+        RuleError: CORRECTION_ENDED; as `extend_deadline`.
+        MalformedError: CORRECTION_WORDS.
+    """
+    verify_open(correction)
+    deadline = extend_deadline(correction.standing.deadline, rule, by=by, asked=now, calendar=calendar)
+    return _next(correction, replace(correction.standing, deadline=deadline, words=verify_words(words)), now)
+
+
+def verify_answered_in_time(correction: Correction, answer_by: Deadline) -> Correction:
+    """Returns the correction when its time ends within that in which the person must be answered at all.
+
+    Raises:
+        RuleError: EXTENSION_PAST_ANSWER.
+    """
+    if correction.standing.deadline.due > answer_by.due:
+        raise RuleError(
+            "EXTENSION_PAST_ANSWER",
+            f"the person is answered by {answer_by.last_day} ({answer_by.clock_id}): expected fewer days",
+        )
+    return correction
+
+
+def grant_correction(correction: Correction, *, permit_version: int, words: str, now: datetime) -> Correction:
+    """Grants it: the permit has the corrected field from that version on.
+
+    Raises:
+        RuleError: CORRECTION_ENDED. MalformedError: CORRECTION_WORDS.
+    """
+    verify_open(correction)
+    standing = replace(
+        correction.standing,
+        state=CorrectionState.GRANTED,
+        words=verify_words(words, empty=True),
+        permit_version=permit_version,
+    )
+    return _next(correction, standing, now)
+
+
+def deny_correction(correction: Correction, *, words: str, now: datetime) -> Correction:
+    """Denies it, with reasons (article 50).
+
+    Raises:
+        RuleError: CORRECTION_ENDED. MalformedError: CORRECTION_WORDS.
+    """
+    verify_open(correction)
+    standing = replace(correction.standing, state=CorrectionState.DENIED, words=verify_words(words))
+    return _next(correction, standing, now)
+
+
+def verify_open(correction: Correction) -> Correction:
+    """Returns the correction when it has not been granted or denied.
+
+    Raises:
+        RuleError: CORRECTION_ENDED.
+    """
+    state = correction.standing.state
+    if state is not CorrectionState.OPEN:
+        raise RuleError("CORRECTION_ENDED", f"the correction was {state} already; a new request may be filed")
+    return correction
+
+
+def is_overdue(standing: CorrectionAnswer, now: datetime) -> bool:
+    """Whether the owner has let the time pass without an answer."""
+    return standing.state is CorrectionState.OPEN and now >= standing.deadline.due
+
+
+def encode_correction(correction: Correction) -> bytes:
+    """Encodes a correction as the owner stores it."""
+    return encode(correction)
+
+
+def decode_correction(encoded: bytes) -> Correction:
+    """Decodes a stored correction.
+
+    Raises:
+        MalformedError: JSON_* and the reasons of its parts when the store holds something else.
+    """
+    return decode(Correction, encoded)
+
+
+def _next(correction: Correction, standing: CorrectionAnswer, now: datetime) -> Correction:
+    following = replace(standing, version=correction.standing.version + 1, time=truncate_to_millisecond(now))
+    return replace(correction, standing=following)
+
+
+# ---- what policy is asked
+
+CORRECTION_PURPOSE: Final = "subject.correct"
+"""The purpose of a correction."""
+CORRECTION_FUNCTION: Final = FunctionCode("F01")
+"""Its function: that under which the records it is about are kept together."""
+CORRECTION_BASIS: Final = "个人信息保护法第四十六条"
+"""The article that a statement with this purpose cites."""
+CORRECTION_KIND: Final = "correction"
+"""The kind of dossier that a correction belongs to."""
+
+
+def file_request(
+    agency: AgencyFacts, province: NodeName, *, occasion: Occasion, identity_checked: bool
+) -> PolicyRequest:
+    """May the agency file a correction with that province for a person? Asked by both provinces.
+
+    `identity_checked` is the clerk's word, signed by the sending province.
+    """
+    dossier = DossierFacts(province=province, kind=CORRECTION_KIND)
+    return ask(
+        "correction.request", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked
+    )
+
+
+def decide_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, county: str) -> PolicyRequest:
+    """May the agency extend, grant or deny corrections of permits that this county issued?"""
+    dossier = DossierFacts(province=province, kind=CORRECTION_KIND, issuing_division=county)
+    return ask("correction.decide", agency, dossier_entity(dossier), occasion=occasion)
+
+
+def notice_request(agency: AgencyFacts, owner: NodeName, *, occasion: Occasion) -> PolicyRequest:
+    """May the agency say that copies of a permit which that province issued are outdated?"""
+    dossier = DossierFacts(province=owner, kind=CORRECTION_KIND)
+    return ask("correction.notice", agency, dossier_entity(dossier), occasion=occasion)
+
+
+# ---- the rules in words
+
+_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "rule-permit-unknown": (
+            "本省没有向此人签发过该居住证",
+            "this province issued no such permit to that person",
+        ),
+        "rule-identity-unproven": (
+            "身份信息归户籍地:请在户籍县申请,或附材料摘要",
+            "the household place owns the identity: file it in the household county, or name a paper by its digest",
+        ),
+        "rule-field-not-correctable": ("该项不能申请更正", "this field is not corrected by request"),
+        "rule-same-value": ("记录已是所申请的内容", "the record says so already"),
+        "rule-permit-ended": ("居住证已注销或已换发", "the permit was revoked or replaced"),
+        "rule-household-not-left": ("户籍地不能是居住县", "the household is outside the county of residence"),
+        "rule-residence-too-short": ("受理时居住未满半年", "half a year of residence was not reached at acceptance"),
+        "rule-permit-dates": ("日期先后不符", "the days are out of order"),
+        "rule-number-disagrees": (
+            "与公民身份号码不符:请先更正号码",
+            "the citizen number says otherwise: correct the number first",
+        ),
+        "rule-correction-id-used": ("申请编号已用于另一申请", "the id was used for another correction"),
+        "rule-correction-erased": ("所答复的更正申请已删除", "the correction that this answers was erased"),
+        "rule-calendar-year-missing": ("日历缺少所需年份", "the calendar has no table for a year that is needed"),
+    }
+)
+
+
+def rule_words(name: str) -> tuple[str, str] | None:
+    """What a rule of corrections says, Chinese and English; None for a name that is none of them."""
+    return _WORDS.get(name)

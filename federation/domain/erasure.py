@@ -1,0 +1,272 @@
+"""Erasure: the order over the border and its deletion receipt, what policy is asked, and the watermark of a reading.
+
+Rules kept: order and receipt name a message by the digest of its statement, which is in both logs already, and hold
+no field of a person; a receipt carries the very leaf that the recipient logged, so that it can be looked for in that
+log and nowhere else. The code of a watermark is an HMAC of the node's own key over the reading, so that nobody makes
+one up; the mark holds nothing of the person read about. Trusts nothing: the bytes come from another province.
+Sources: DESIGN section 5 (withdrawal); PIPL articles 19, 47; 网络数据安全管理条例 article 12; misuse control M9; RFC
+2104; the alphabet is Crockford's base 32.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.functions import FunctionCode
+from federation.domain.lookups_policy import DossierFacts, dossier_entity
+from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.fields import checked, told
+from federation.protocol.form import (
+    Count,
+    Digest,
+    Item,
+    always,
+    decode,
+    encode,
+)
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time
+from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
+from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.tlog.merkle import hash_leaf
+
+ORDER_BODY: Final = "application/vnd.bridgehead.erasure-order.v1+json"
+"""The media type of a body that holds one `OrderItem`."""
+RECEIPT_BODY: Final = "application/vnd.bridgehead.erasure-receipt.v1+json"
+"""The media type of a body that holds one `ReceiptItem`."""
+
+MAX_WORDS: Final = 500
+"""The most characters that say why something is to be erased."""
+
+
+class ErasureGrounds(StrEnum):
+    """Why something was destroyed, as the `erasure` leaf says it: a code, never words."""
+
+    EXPIRED = "ERASED_EXPIRED"
+    CASE_CLOSED = "ERASED_CASE_CLOSED"
+    ORDERED = "ERASED_ORDERED"
+    RECEIPTED = "ERASED_RECEIPTED"
+
+
+class ErasureOutcome(StrEnum):
+    """What the recipient answers: it destroyed the body (now or before), or it never held it."""
+
+    ERASED = "erased"
+    NOT_HELD = "not_held"
+
+
+def verify_words(words: str) -> str:
+    """Returns the words when they are 1 to 500 printable characters.
+
+    Raises:
+        MalformedError: ERASURE_WORDS.
+    """
+    if not 1 <= len(words) <= MAX_WORDS or not words.isprintable():
+        raise MalformedError("ERASURE_WORDS", f"expected why in 1 to {MAX_WORDS} printable characters", field="words")
+    return words
+
+
+class OrderItem(Item, frozen=True, kw_only=True):
+    """The order: which message, by id and statement digest (hex), and why in words (1 to 500 characters)."""
+
+    WHAT: ClassVar[str] = "erasure order"
+
+    message_id: MessageId
+    message: Digest
+    words: Annotated[str, checked(verify_words, form=f"why in 1 to {MAX_WORDS} printable characters")]
+
+    def __repr__(self) -> str:
+        """Hides the words, which may speak of a person."""
+        return f"OrderItem({self.message_id})"
+
+
+def encode_order_item(item: OrderItem) -> bytes:
+    """Encodes an order into its one canonical form."""
+    return encode(item)
+
+
+def decode_order_item(encoded: bytes) -> OrderItem:
+    """Decodes an order of another province.
+
+    Raises:
+        MalformedError: JSON_* and MESSAGE_ID for its form, ERASURE_WORDS.
+    """
+    return decode(OrderItem, encoded)
+
+
+class ReceiptItem(Item, frozen=True, kw_only=True):
+    """The deletion receipt: which message (statement digest, hex), what came of it, and the `erasure` leaf of it.
+
+    `order`: the digest of the order that it answers, None when the recipient destroyed by itself what had ended.
+    `entry`: the leaf's exact text, empty for what was never held. `index`: its place in the recipient's log.
+    """
+
+    WHAT: ClassVar[str] = "erasure receipt"
+    REASON: ClassVar[str] = "ERASURE_OUTCOME"
+
+    BLANK: ClassVar[frozenset[str]] = frozenset({"order"})
+
+    message: Digest
+    outcome: Annotated[ErasureOutcome, told("erased or not_held", type_reason="ERASURE_OUTCOME")]
+    order: Digest | None = None
+    entry: str = always("")
+    index: Count = always(0)
+
+    @property
+    def leaf_digest(self) -> str | None:
+        """The RFC 6962 hash (hex) of the leaf, by which it is found in the recipient's log."""
+        return hash_leaf(self.entry.encode()).hex() if self.entry else None
+
+
+def encode_receipt_item(item: ReceiptItem) -> bytes:
+    """Encodes a deletion receipt into its one canonical form."""
+    return encode(item)
+
+
+def decode_receipt_item(encoded: bytes) -> ReceiptItem:
+    """Decodes a deletion receipt of another province; `verify_receipt_item` says whether it proves anything.
+
+    Raises:
+        MalformedError: JSON_* for its form, ERASURE_OUTCOME, ERASURE_ENTRY for a leaf that something never held has.
+    """
+    item = decode(ReceiptItem, encoded)
+    if bool(item.entry) is not (item.outcome is ErasureOutcome.ERASED):
+        raise MalformedError("ERASURE_ENTRY", f"{item.WHAT}: expected the leaf of what was erased, and none otherwise")
+    return item
+
+
+def verify_receipt_item(item: ReceiptItem, *, federation: str, pair: Pair, commitment: str | None) -> Leaf | None:
+    """Returns the leaf that a receipt carries when it is about that very message of that pair; None when none is due.
+
+    Whether it stands in the recipient's log is an auditor's to see, by `index` and `leaf_digest`.
+
+    Raises:
+        MalformedError: as `decode_leaf`.
+        UntrustedError: ERASURE_LEAF when the leaf is about something else.
+    """
+    if item.outcome is ErasureOutcome.NOT_HELD:
+        return None
+    leaf = decode_leaf(item.entry.encode())
+    found = (leaf.federation, leaf.kind, leaf.subject, leaf.pair, leaf.commitment)
+    if found != (federation, LeafKind.ERASURE, item.message, pair, commitment):
+        raise UntrustedError("ERASURE_LEAF", "expected the erasure leaf of the very message that the receipt names")
+    return leaf
+
+
+# ---- what policy is asked
+
+ERASURE_PURPOSE: Final = "erasure.order"
+"""The purpose of an order to erase, and of the receipt that answers it."""
+ERASURE_FUNCTION: Final = FunctionCode("F01")
+"""Its function: that under which records are shared."""
+ERASURE_BASIS: Final = "个人信息保护法第四十七条"
+"""The article that orders and deletion receipts cite."""
+
+RELEASE_KIND: Final = "release"
+"""The kind of dossier that is read again: what was released to an officer."""
+MESSAGE_KIND: Final = "message"
+"""The kind of dossier that an order to erase is about: what one message handed over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingFacts:
+    """What the reader's own node knows of a release.
+
+    `case_open`: its case is within its term and not closed. `release_live`: it has not expired and was not erased.
+    `same_officer`: who reads is the officer who fetched.
+    """
+
+    case_open: bool
+    release_live: bool
+    same_officer: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """What the deciding node knows of a message that is ordered erased.
+
+    `by_sender`: the province that orders is the one that sent it. `under_floor`: it is itself a record of provision,
+    which must be kept longer.
+    """
+
+    by_sender: bool
+    under_floor: bool
+
+
+def reading_request(
+    agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: ReadingFacts
+) -> PolicyRequest:
+    """May the agency read again what that province released to one of its officers?"""
+    return ask(
+        "lookup.read",
+        agency,
+        dossier_entity(DossierFacts(province=province, kind=RELEASE_KIND)),
+        occasion=occasion,
+        caseOpen=facts.case_open,
+        releaseLive=facts.release_live,
+        sameOfficer=facts.same_officer,
+    )
+
+
+def order_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: OrderFacts) -> PolicyRequest:
+    """May the agency order that province to erase what a message handed over to it?"""
+    resource = dossier_entity(DossierFacts(province=province, kind=MESSAGE_KIND))
+    return ask(
+        "erasure.order", agency, resource, occasion=occasion, bySender=facts.by_sender, underFloor=facts.under_floor
+    )
+
+
+# ---- watermarks
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}", re.ASCII)
+_MISREAD: Final = str.maketrans("OIL", "011")
+_CHARACTERS: Final = 12
+_BITS: Final = 5
+_MAC_BYTES: Final = 8
+_GROUP: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermark:
+    """What stands over released fields wherever they are shown: office, officer's pseudonym, time and code."""
+
+    agency: AgencyId
+    officer: str
+    time: datetime
+    code: str
+
+
+def reading_text(*, agency: AgencyId, officer: str, time: datetime, request_digest: str) -> str:
+    """The words of one reading that the code is made over: who read what came of which request, to the millisecond."""
+    return "\n".join((str(agency), officer, format_time(time), request_digest))
+
+
+def format_code(mac: bytes) -> str:
+    """Formats the first 60 bits of an HMAC as a code such as `7Q2M-X9TR-04KD`.
+
+    Raises:
+        MalformedError: WATERMARK_CODE for fewer than 8 bytes.
+    """
+    if len(mac) < _MAC_BYTES:
+        raise MalformedError("WATERMARK_CODE", f"expected at least {_MAC_BYTES} bytes, got {len(mac)}")
+    number = int.from_bytes(mac[:_MAC_BYTES]) >> (8 * _MAC_BYTES - _BITS * _CHARACTERS)
+    text = "".join(_ALPHABET[number >> (_BITS * at) & 31] for at in reversed(range(_CHARACTERS)))
+    return "-".join(text[at : at + _GROUP] for at in range(0, _CHARACTERS, _GROUP))
+
+
+def parse_code(text: str) -> str:
+    """Parses a code as a person reads it off a photo: small letters, spaces and O, I, L for 0, 1, 1 are understood.
+
+    Raises:
+        MalformedError: WATERMARK_CODE.
+    """
+    letters = re.sub(r"[\s-]", "", text).upper().translate(_MISREAD)
+    code = "-".join(letters[at : at + _GROUP] for at in range(0, len(letters), _GROUP))
+    if not _CODE.fullmatch(code):
+        raise MalformedError("WATERMARK_CODE", f"expected a code such as 7Q2M-X9TR-04KD, got {text!r:.40}")
+    return code

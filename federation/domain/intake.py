@@ -1,0 +1,277 @@
+"""A question that a person must answer: how it waits at the desk of the side asked, how it may end, and the refusal.
+
+Rules kept: a question waits until its own deadline and no longer; it ends once, answered, refused or expired; a
+second request and an escalation shorten nothing. A refusal has a reason and one sentence, and no field of a person,
+not even whether there is a record. No `repr` shows the person. Trusts nothing it decodes.
+Sources: 公安机关办理刑事案件程序规定 article 347 (one intake a force); Nlets second requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.lookups import Urgency
+from federation.protocol.canonical_json import (
+    JsonValue,
+    encode_canonical,
+)
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import checked
+from federation.protocol.form import Count, Item, Time, always, decode, encode
+from federation.protocol.ids import AgencyId, MessageId, format_time
+
+_SHOWN: Final = 6
+
+
+def release_bytes(agency: AgencyId, officer: str, *, request_id: str, fields: frozenset[str]) -> bytes:
+    """The exact bytes that an officer's own key signs to release; `fields` as named, empty for all that was asked."""
+    names: list[JsonValue] = [*sorted(fields)]
+    return encode_canonical(
+        {
+            "step": "lookup.release",
+            "agency": str(agency),
+            "officer": officer,
+            "request_id": request_id,
+            "fields": names,
+        }
+    )
+
+
+def refuse_bytes(agency: AgencyId, officer: str, *, request_id: str, reason: str, words: str) -> bytes:
+    """The exact bytes that an officer's own key signs to refuse."""
+    return encode_canonical(
+        {
+            "step": "lookup.refuse",
+            "agency": str(agency),
+            "officer": officer,
+            "request_id": request_id,
+            "reason": reason,
+            "words": words,
+        }
+    )
+
+
+class IntakeStatus(StrEnum):
+    """Where a question at the desk is: it waits, or how it ended."""
+
+    WAITING = "waiting"
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+class IntakeEntry(Item, frozen=True, kw_only=True):
+    """One question at the desk. `request_id`, `digest` and `seq` are those of its statement, `due` is where that ends.
+
+    `person` is what was asked by, a number or the record behind the handle, masked at the end. `answered_by` ended it,
+    and `act_id` the id of that act, both empty until then; `reply_id` is the message that carried the answer; `hit` is
+    what a search was told, `released` names the fields that a fetch was given.
+    """
+
+    WHAT: ClassVar[str] = "intake entry"
+    REASON: ClassVar[str] = "INTAKE_FORM"
+    BLANK: ClassVar[frozenset[str]] = frozenset({"second", "escalated"})
+
+    request_id: MessageId
+    digest: str
+    seq: Count
+    status: IntakeStatus
+    lookup_id: MessageId
+    step: str
+    asker: AgencyId
+    officer: str
+    case_id: str
+    purpose: str
+    function: str
+    urgency: Urgency
+    person: str
+    fields: frozenset[str]
+    created: Time
+    due: Time
+    second: Time | None = None
+    escalated: Time | None = None
+    answered_by: str = always("")
+    act_id: str = always("")
+    reply_id: str = always("")
+    hit: bool | None = None
+    released: frozenset[str] = always(frozenset())
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"IntakeEntry({self.request_id}, {self.status})"
+
+
+def verify_waiting(entry: IntakeEntry, now: datetime) -> IntakeEntry:
+    """Returns the entry when it still waits and its time is not over.
+
+    Raises:
+        RuleError: INTAKE_ANSWERED, INTAKE_REFUSED or INTAKE_EXPIRED.
+    """
+    ended = IntakeStatus.EXPIRED if entry.status is IntakeStatus.WAITING and now > entry.due else entry.status
+    if ended is IntakeStatus.WAITING:
+        return entry
+    by = f" by {entry.answered_by}" if entry.answered_by else f" at {format_time(entry.due)}"
+    raise RuleError(f"INTAKE_{ended.name}", f"expected a request that waits; {entry.request_id} was {ended}{by}")
+
+
+def second_due(created: datetime, due: datetime) -> datetime:
+    """When the asking side asks a second time by itself: at half of the clock."""
+    return created + (due - created) / 2
+
+
+def escalation_due(created: datetime, due: datetime, second: datetime | None) -> datetime:
+    """When an unanswered question is escalated: at three quarters of the clock, or a quarter after a second request."""
+    quarter = (due - created) / 4
+    return min(due - quarter, second + quarter) if second is not None else due - quarter
+
+
+def in_order(entries: list[IntakeEntry]) -> list[IntakeEntry]:
+    """Orders a desk's inbox: second requests and escalated ones, then urgent ones, each by the time left.
+
+    What has ended comes last, newest first.
+    """
+    waiting = [entry for entry in entries if entry.status is IntakeStatus.WAITING]
+    ended = [entry for entry in entries if entry.status is not IntakeStatus.WAITING]
+    waiting.sort(key=lambda entry: (_is_calm(entry), entry.urgency is not Urgency.URGENT, entry.due, entry.request_id))
+    ended.sort(key=lambda entry: (entry.created, entry.request_id), reverse=True)
+    return [*waiting, *ended]
+
+
+def _is_calm(entry: IntakeEntry) -> bool:
+    return entry.second is None and entry.escalated is None
+
+
+def mask_person(text: str) -> str:
+    """What was asked by, with the serial of a permit, or all of a number but its place, hidden."""
+    prefix, colon, value = text.rpartition(":")
+    shown = 0 if colon else _SHOWN
+    return f"{prefix}{colon}{value[:shown]}{'*' * (len(value) - shown)}"
+
+
+def encode_intake(entry: IntakeEntry) -> bytes:
+    """Encodes an entry into its one canonical form, to be sealed."""
+    return encode(entry)
+
+
+def decode_intake(encoded: bytes) -> IntakeEntry:
+    """Decodes an entry of our own store.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, AGENCY_ID, TIME, INTAKE_FORM.
+    """
+    return decode(IntakeEntry, encoded)
+
+
+# ---- refusals and second requests
+
+REFUSAL_BODY: Final = "application/vnd.bridgehead.lookup-refusal.v1+json"
+"""The media type of a body that holds one `Refusal`."""
+SECOND_BODY: Final = "application/vnd.bridgehead.lookup-second.v1+json"
+"""The media type of a body that holds one second request."""
+
+_MAX_WORDS: Final = 200
+
+
+class RefusalReason(StrEnum):
+    """Why a person at the desk does not answer."""
+
+    NOT_COMPETENT = "not_competent"
+    CASE_UNCLEAR = "case_unclear"
+    TOO_BROAD = "too_broad"
+    OTHER = "other"
+
+
+REASON_WORDS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
+    {
+        RefusalReason.NOT_COMPETENT: ("本省不具管辖", "this province is not competent"),
+        RefusalReason.CASE_UNCLEAR: ("案情或用途不清", "the case or the purpose is unclear"),
+        RefusalReason.TOO_BROAD: ("索取超出所需", "more is asked for than the case needs"),
+        RefusalReason.OTHER: ("其他原因", "another reason"),
+    }
+)
+"""Each reason in Chinese and in English."""
+
+
+def _is_words(text: str) -> bool:
+    return parse_words(text) == text
+
+
+class Refusal(Item, frozen=True, kw_only=True):
+    """What the desk answers instead of a field: a reason, and one sentence of the person who refused."""
+
+    WHAT: ClassVar[str] = "look-up refusal"
+    REASON: ClassVar[str] = "REFUSAL_REASON"
+
+    lookup_id: MessageId
+    reason: RefusalReason
+    words: Annotated[str, checked(_is_words, form="one sentence of 1 to 200 characters", reason="REFUSAL_WORDS")]
+
+
+class SecondRequest(Item, frozen=True, kw_only=True):
+    """Asks once more; which request it repeats is what its statement cites."""
+
+    WHAT: ClassVar[str] = "second request"
+
+    lookup_id: MessageId
+
+
+def parse_reason(text: str) -> RefusalReason:
+    """Parses the reason of a refusal.
+
+    Raises:
+        MalformedError: REFUSAL_REASON.
+    """
+    found = next((reason for reason in RefusalReason if reason.value == text), None)
+    if found is None:
+        raise MalformedError("REFUSAL_REASON", f"expected one of {', '.join(RefusalReason)}, got {text!r:.60}")
+    return found
+
+
+def parse_words(text: str) -> str:
+    """Parses the sentence of a refusal: 1 to 200 printable characters.
+
+    Raises:
+        MalformedError: REFUSAL_WORDS.
+    """
+    words = text.strip()
+    if not 0 < len(words) <= _MAX_WORDS or not words.isprintable():
+        raise MalformedError("REFUSAL_WORDS", f"expected one sentence of 1 to {_MAX_WORDS} printable characters")
+    return words
+
+
+def refusal_titles(refusal: Refusal) -> tuple[str, str]:
+    """A refusal in one Chinese and one English sentence, each with the desk's own words."""
+    zh, en = REASON_WORDS[refusal.reason]
+    return f"对方受理岗拒绝:{zh}。{refusal.words}", f"refused at the other side's desk: {en}. {refusal.words}"
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """Encodes a refusal into its one canonical form."""
+    return encode(refusal)
+
+
+def decode_refusal(encoded: bytes) -> Refusal:
+    """Decodes a refusal from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, REFUSAL_REASON and REFUSAL_WORDS for its form.
+    """
+    return decode(Refusal, encoded)
+
+
+def encode_second(lookup_id: MessageId) -> bytes:
+    """Encodes a second request into its one canonical form; which request it repeats is what its statement cites."""
+    return encode(SecondRequest(lookup_id=lookup_id))
+
+
+def decode_second(encoded: bytes) -> MessageId:
+    """Decodes a second request; returns the look-up that it is about.
+
+    Raises:
+        MalformedError: JSON_* and MESSAGE_ID for its form.
+    """
+    return decode(SecondRequest, encoded).lookup_id

@@ -1,1 +1,0 @@
-"""Look-ups: asking another province about one person, for one open case; first hit or no hit, then named fields."""

@@ -1,0 +1,471 @@
+"""What goes over the border in a look-up: a question about one person or thing, hit or no hit, then named fields of it.
+
+Rules kept: one exact number, permit, plate or USCC in its one written form; no names, no wildcards, no lists; an
+answer holds no field of a person; a handle is random, says nothing of the person, opens nothing for another agency,
+officer or case, and dies after 24 hours or with its case; a fetch names its fields, all of one kind of record, and is
+signed by the officer's own key; a release holds just the fields asked for, and ends. The realm guard holds for every
+number. No error and no `repr` shows a person or a handle.
+Trusts nothing: the bytes come from another province.
+Sources: misuse controls M1, M3 and M9; the two-step form of the Prüm decisions.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
+from federation.domain.lookups_case import CaseId, LookupCase
+from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
+from federation.domain.plate import PLATE_PROVINCES, parse_plate
+from federation.domain.registers import DOSSIER_FIELDS, DossierKind, DossierRef, is_citizen_number, verify_keeper
+from federation.domain.uscc import verify_uscc
+from federation.protocol.canonical_json import (
+    encode_canonical,
+)
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import matching, told
+from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.ids import AgencyId, MessageId, Realm, truncate_to_millisecond
+from federation.protocol.keys import PublicKey, Suite, verify_signature
+from federation.protocol.tlog.lines import parse_base64
+
+HANDLE_TIME: Final = timedelta(hours=24)
+"""How long a handle lives when its case does."""
+
+HANDLE_RANDOM_BYTES: Final = 24
+"""Random bytes in a handle: nobody guesses one."""
+
+_HANDLE_FORM: Final = "[A-Za-z0-9_-]{32}"
+_HANDLE: Final = re.compile(_HANDLE_FORM, re.ASCII)
+
+HandleText = Annotated[
+    str, matching(_HANDLE_FORM, form="a handle of 32 letters, digits, - and _", reason="HANDLE_FORM")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """What the answering side remembers of a hit; it ends at `expires`, which is no part of its life any more."""
+
+    handle: str
+    lookup_id: MessageId
+    case_id: str
+    asker: AgencyId
+    officer: str
+    dossier: DossierRef
+    expires: datetime
+
+    def __repr__(self) -> str:
+        """Hides the handle and the record: who reads a log line can neither fetch nor name anybody."""
+        return f"Handle({self.lookup_id}, {self.case_id}, {self.asker})"
+
+
+def format_handle(random: bytes) -> str:
+    """Formats a handle from 24 random bytes (base64url, 32 characters).
+
+    Raises:
+        MalformedError: HANDLE_FORM for another number of bytes.
+    """
+    if len(random) != HANDLE_RANDOM_BYTES:
+        raise MalformedError("HANDLE_FORM", f"expected {HANDLE_RANDOM_BYTES} random bytes, got {len(random)}")
+    return base64.urlsafe_b64encode(random).decode()
+
+
+def parse_handle(text: str) -> str:
+    """Parses a handle.
+
+    Raises:
+        MalformedError: HANDLE_FORM.
+    """
+    if not _HANDLE.fullmatch(text):
+        raise MalformedError("HANDLE_FORM", "expected a handle of 32 letters, digits, - and _")
+    return text
+
+
+def handle_expires(case: LookupCase, now: datetime) -> datetime:
+    """When a handle given out now ends: after 24 hours, or with its case if that is sooner."""
+    return min(case.closes, truncate_to_millisecond(now) + HANDLE_TIME)
+
+
+def verify_handle(handle: Handle, *, case_id: str, asker: AgencyId, officer: str, now: datetime) -> Handle:
+    """Returns the handle when this officer of this agency may use it now for this case.
+
+    Raises:
+        RuleError: HANDLE_ASKER for another agency or officer, HANDLE_CASE for another case, HANDLE_EXPIRED.
+    """
+    if handle.asker != asker or handle.officer != officer:
+        raise RuleError("HANDLE_ASKER", "this handle was given to another officer; search under your own name")
+    if handle.case_id != case_id:
+        raise RuleError("HANDLE_CASE", f"this handle belongs to another case than {case_id}; search under this case")
+    if now >= handle.expires:
+        raise RuleError("HANDLE_EXPIRED", "this handle has ended; search again")
+    return handle
+
+
+# ---- questions and answers
+
+SEARCH_BODY: Final = "application/vnd.bridgehead.lookup-search.v1+json"
+"""The media type of a body that holds one `SearchItem`."""
+ANSWER_BODY: Final = "application/vnd.bridgehead.lookup-answer.v1+json"
+"""The media type of a body that holds one `AnswerItem`."""
+FETCH_BODY: Final = "application/vnd.bridgehead.lookup-fetch.v1+json"
+"""The media type of a body that holds one `FetchItem`."""
+RELEASE_BODY: Final = "application/vnd.bridgehead.lookup-release.v1+json"
+"""The media type of a body that holds one `ReleaseItem`."""
+
+_STEP_UP: Final = "bridgehead/v1/lookup.fetch"
+_WILDCARD: Final = re.compile(r"[*?%_\[\]＊？％＿]")
+_CODE: Final = re.compile(r"[0-9A-Z]{18}", re.ASCII)
+_PERMIT_PREFIX: Final = "urn:permit:"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_TEXT: Final = 200
+_KEY_BYTES: Final = 32
+_SIGNATURE_BYTES: Final = 64
+
+
+class SelectorKind(StrEnum):
+    """By what may be looked up; `DOSSIER_OF` says which kind of record each finds."""
+
+    CITIZEN_NUMBER = "citizen_number"
+    PERMIT = "permit"
+    PLATE = "plate"
+    USCC = "uscc"
+
+
+DOSSIER_OF: Final[Mapping[SelectorKind, DossierKind]] = MappingProxyType(
+    {
+        SelectorKind.CITIZEN_NUMBER: DossierKind.PERMIT,
+        SelectorKind.PERMIT: DossierKind.PERMIT,
+        SelectorKind.PLATE: DossierKind.VEHICLE,
+        SelectorKind.USCC: DossierKind.ENTERPRISE,
+    }
+)
+"""What a look-up finds: a person's permits, one vehicle, one enterprise; never a person's vehicles."""
+
+
+class Outcome(StrEnum):
+    """What came of asking one province; the last two, of telling it that a case was opened or closed."""
+
+    HIT = "hit"
+    NO_HIT = "no_hit"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"
+    CASE_OPENED = "case_opened"
+    CASE_CLOSED = "case_closed"
+    WAITING = "waiting"
+
+
+class Urgency(StrEnum):
+    """How long the other side has: urgent 10 minutes, routine 1 hour."""
+
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+
+TIMES: Final = MappingProxyType({Urgency.URGENT: timedelta(minutes=10), Urgency.ROUTINE: timedelta(hours=1)})
+"""The clocks `lookup.urgent` and `lookup.routine` of the clock table, counted from the asking."""
+
+
+def deadline_of(urgency: Urgency, asked: datetime) -> datetime:
+    """Until when an answer is waited for; after it the look-up has expired on both sides."""
+    return asked + TIMES[urgency]
+
+
+def urgency_of(asked: datetime, expires: datetime) -> Urgency:
+    """How urgent a question is by the time that its asker gave it, which is what its statement says of it."""
+    return Urgency.URGENT if expires - asked <= TIMES[Urgency.URGENT] else Urgency.ROUTINE
+
+
+def reply_lifetime(expires: datetime, now: datetime, tolerance: timedelta) -> timedelta:
+    """How long a reply may travel: as long as its request is waited for, and the clocks' tolerance."""
+    return max(expires - now, timedelta(0)) + tolerance
+
+
+class Selector(Item, frozen=True, kw_only=True):
+    """One person or thing, exactly: a citizen number, the name of a permit, a plate, a USCC."""
+
+    REASON: ClassVar[str] = "LOOKUP_FORM"
+
+    kind: Annotated[SelectorKind, told(f"one of {', '.join(SelectorKind)}", type_reason="LOOKUP_FORM")]
+    value: str
+
+    def __repr__(self) -> str:
+        """Hides the value, so that a log line or a traceback names nobody."""
+        return f"Selector({self.kind})"
+
+
+def parse_selector(text: str, realm: Realm) -> Selector:
+    """Parses a citizen number, a permit's URN, a plate such as `浙H·I0001` or a USCC, exactly in its written form.
+
+    Eighteen digits (or seventeen and an X) are a citizen number, unless they can be a USCC only.
+
+    Raises:
+        MalformedError: LOOKUP_WILDCARD; LOOKUP_FORM for a name, a list or anything else; CITIZEN_NUMBER_*, PLATE_*,
+            USCC_* and REAL_*_IN_DEMO for what nobody and nothing of this realm can have; PERMIT_URN.
+    """
+    if _WILDCARD.search(text):
+        raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
+    if text.startswith(_PERMIT_PREFIX):
+        return _selector(SelectorKind.PERMIT, text, realm)
+    if text[:1] in PLATE_PROVINCES and text[2:3] == "·":
+        return _selector(SelectorKind.PLATE, text, realm)
+    if _CODE.fullmatch(text):
+        return _selector(SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC, text, realm)
+    told = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
+    raise MalformedError("LOOKUP_FORM", told)
+
+
+def verify_selector(selector: Selector, realm: Realm) -> Selector:
+    """Returns a selector whose value is one of its own kind, in its written form and of this realm.
+
+    Raises:
+        MalformedError: as `parse_selector`; LOOKUP_FORM when the value is of the other kind.
+    """
+    if selector.kind is SelectorKind.USCC and _CODE.fullmatch(selector.value):
+        return _selector(selector.kind, selector.value, realm)
+    if parse_selector(selector.value, realm) != selector:
+        raise MalformedError("LOOKUP_FORM", f"expected a value of kind {selector.kind}, got one of another kind")
+    return selector
+
+
+class SearchItem(Item, frozen=True, kw_only=True):
+    """The question: does the other side hold a record of this person or thing?"""
+
+    WHAT: ClassVar[str] = "look-up search"
+
+    lookup_id: MessageId
+    selector: Selector
+    case_id: CaseId
+
+
+def encode_search_item(item: SearchItem) -> bytes:
+    """Encodes a question into its one canonical form."""
+    return encode(item)
+
+
+def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
+    """Decodes a question from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID and CASE_ID for its form; as `verify_selector` for the person.
+    """
+    item = decode(SearchItem, encoded)
+    verify_selector(item.selector, realm)
+    return item
+
+
+class AnswerItem(Item, frozen=True, kw_only=True):
+    """Hit or no hit; a hit has a handle and the time when it ends, a miss has neither. No field of a person."""
+
+    WHAT: ClassVar[str] = "look-up answer"
+
+    lookup_id: MessageId
+    hit: bool
+    handle: HandleText | None = None
+    expires: Time | None = None
+
+    def __repr__(self) -> str:
+        """Hides the handle, which opens the record behind it."""
+        return f"AnswerItem({self.lookup_id}, hit={self.hit})"
+
+
+def encode_answer_item(item: AnswerItem) -> bytes:
+    """Encodes an answer into its one canonical form."""
+    return encode(item)
+
+
+def decode_answer_item(encoded: bytes) -> AnswerItem:
+    """Decodes an answer from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form, a hit without a handle included, and a
+            miss with one.
+    """
+    item = decode(AnswerItem, encoded)
+    for name, found in (("handle", item.handle), ("expires", item.expires)):
+        if item.hit and found is None:
+            raise MalformedError("JSON_MISSING_NAME", f"{item.WHAT}: expected the name {name!r} of a hit", field=name)
+        if not item.hit and found is not None:
+            raise MalformedError("JSON_UNKNOWN_NAME", f"{item.WHAT}: did not expect the name {name!r} of a miss")
+    return item
+
+
+class FetchItem(Item, frozen=True, kw_only=True):
+    """The second question: named fields of one hit. Key (32 bytes) and signature (64 bytes) are base64, Ed25519."""
+
+    WHAT: ClassVar[str] = "look-up fetch"
+
+    lookup_id: MessageId
+    handle: HandleText
+    fields: frozenset[str]
+    officer_key: str
+    officer_signature: str
+
+    def __repr__(self) -> str:
+        """Hides the handle, which opens the record behind it."""
+        return f"FetchItem({self.lookup_id}, fields={sorted(self.fields)})"
+
+
+def step_up_bytes(fetch: FetchItem) -> bytes:
+    """The bytes that the officer's own key signs: handle, fields and key.
+
+    The signature itself is no part of them. Nor is the look-up's id: the handle was made for one look-up of one officer
+    in one case, and the officer's desk knows the handle only.
+    """
+    return encode_canonical(
+        {
+            "type": _STEP_UP,
+            "handle": fetch.handle,
+            "fields": sorted(fetch.fields),
+            "officer_key": fetch.officer_key,
+        }
+    )
+
+
+def verify_step_up(fetch: FetchItem) -> PublicKey:
+    """Returns the officer's key when it signed this fetch; whose key it is, is the caller's to know.
+
+    Raises:
+        MalformedError: BASE64 and STEP_UP_FORM for a key or a signature of another form.
+        UntrustedError: SIGNATURE when it does not hold, and as `admit_public_key` for a key that no one may use.
+    """
+    key = PublicKey(Suite.ED25519, _parse_bytes(fetch.officer_key, _KEY_BYTES, "the officer's key"))
+    signature = _parse_bytes(fetch.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
+    verify_signature(key, step_up_bytes(fetch), signature)
+    return key
+
+
+def encode_fetch_item(item: FetchItem) -> bytes:
+    """Encodes a fetch into its one canonical form."""
+    return encode(item)
+
+
+def decode_fetch_item(encoded: bytes) -> FetchItem:
+    """Decodes a fetch from another province; the signature is of the right form, but not verified yet.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM, BASE64 and STEP_UP_FORM for its form; LOOKUP_FIELD when it
+            names no field, or fields that no one kind of record has.
+    """
+    item = decode(FetchItem, encoded)
+    verify_fields(item.fields)
+    _parse_bytes(item.officer_key, _KEY_BYTES, "the officer's key")
+    _parse_bytes(item.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
+    return item
+
+
+def verify_fields(fields: frozenset[str]) -> frozenset[str]:
+    """Returns the fields when there is at least one and one kind of record has all of them.
+
+    Raises:
+        MalformedError: LOOKUP_FIELD.
+    """
+    if not fields:
+        raise MalformedError("LOOKUP_FIELD", "expected at least one named field")
+    unknown = fields.difference(*DOSSIER_FIELDS.values())
+    if unknown:
+        raise MalformedError("LOOKUP_FIELD", f"no such field of a permit, vehicle or enterprise: {min(unknown)!r:.60}")
+    if not any(fields <= known for known in DOSSIER_FIELDS.values()):
+        raise MalformedError("LOOKUP_FIELD", "expected fields of one kind of record: permit, vehicle or enterprise")
+    return fields
+
+
+class ReleaseItem(Item, frozen=True, kw_only=True):
+    """What was released: each field as text, and until when the asker may read it."""
+
+    WHAT: ClassVar[str] = "look-up release"
+
+    lookup_id: MessageId
+    handle: HandleText
+    fields: Mapping[str, str]
+    expires: Time
+
+    def __repr__(self) -> str:
+        """Hides the person and the handle."""
+        return f"ReleaseItem({self.lookup_id}, fields={sorted(self.fields)})"
+
+
+def release_fields(item: PermitItem, fields: frozenset[str]) -> Mapping[str, str]:
+    """The named fields of a permit as text; what the permit does not have is left out, what was not named, too."""
+    found = {name: getattr(item, name) for name in PERMIT_FIELDS if name in fields}
+    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
+
+
+def encode_release_item(item: ReleaseItem) -> bytes:
+    """Encodes a release into its one canonical form."""
+    return encode(item)
+
+
+def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:
+    """Decodes a release from another province.
+
+    Raises:
+        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form; LOOKUP_FIELD when it holds no field or
+            fields that no one kind of record has; LOOKUP_VALUE for a value of another form; CITIZEN_NUMBER_*, PLATE_*,
+            USCC_* and REAL_*_IN_DEMO.
+    """
+    item = decode(ReleaseItem, encoded)
+    verify_fields(frozenset(item.fields))
+    _verify_values(item.fields, realm)
+    return item
+
+
+def _verify_values(fields: Mapping[str, str], realm: Realm) -> None:
+    for name, text in fields.items():
+        if not 0 < len(text) <= _MAX_TEXT or _CONTROL.search(text):
+            raise MalformedError("LOOKUP_VALUE", f"expected {name!r} to be 1 to {_MAX_TEXT} characters", field=name)
+        if name in _NUMBERS:
+            _NUMBERS[name](text, realm)
+    if "birth_date" in fields:
+        verify_birth_realm(_parse_date(fields["birth_date"]), realm)
+
+
+_NUMBERS: Final[Mapping[str, Callable[[str, Realm], str]]] = MappingProxyType(
+    {
+        "citizen_number": verify_citizen_number,
+        "representative_number": verify_citizen_number,
+        "keeper": verify_keeper,
+        "plate": parse_plate,
+        "uscc": verify_uscc,
+    }
+)
+"""The fields whose values no other realm may hold, and who says so."""
+
+
+def _selector(kind: SelectorKind, text: str, realm: Realm) -> Selector:
+    return Selector(kind=kind, value=_VALUES[kind](text, realm))
+
+
+_VALUES: Final[Mapping[SelectorKind, Callable[[str, Realm], str]]] = MappingProxyType(
+    {
+        SelectorKind.CITIZEN_NUMBER: verify_citizen_number,
+        SelectorKind.PERMIT: lambda text, _: parse_permit_urn(text),
+        SelectorKind.PLATE: parse_plate,
+        SelectorKind.USCC: verify_uscc,
+    }
+)
+
+
+def _parse_date(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date") from error
+    if day.isoformat() != text:
+        raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date")
+    return day
+
+
+def _parse_bytes(text: str, size: int, what: str) -> bytes:
+    found = parse_base64(text, what)
+    if len(found) != size:
+        raise MalformedError("STEP_UP_FORM", f"expected {what} to have {size} bytes, got {len(found)}")
+    return found

@@ -1,0 +1,365 @@
+"""The case that a look-up is bound to, and how much one officer and one case may ask.
+
+Rules kept: nobody is looked up without an open case; a case has a term of at most 90 days and is never extended, only
+closed; a closed case stays closed; after it is opened nothing of it changes but its closing. The leader is a
+pseudonym. A case from another province is taken as it was opened or not at all. What is counted includes the look-up
+that is being decided; the leader's countersignature lifts the number of persons, two persons' signatures lift the
+number of look-ups, nobody lifts the limit above; who signs has not asked in the case; every refusal says what to do.
+Sources: 公安机关办理刑事案件程序规定 articles on 办案协作 (cooperation letter, one intake); misuse controls M2, M4
+and M9.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.division import province_of
+from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.fields import matching
+from federation.protocol.form import Count, Item, Time, decode, encode, replace
+from federation.protocol.ids import (
+    AgencyId,
+    NodeName,
+    format_time,
+    truncate_to_millisecond,
+)
+
+CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
+"""The media type of a body that holds one case."""
+
+MAX_CASE_DAYS: Final = 90
+"""The longest term of a case; what takes longer needs a new letter and a new case."""
+
+BREAK_GLASS_PREFIX: Final = "BREAK-GLASS-"
+"""How the number of a case begins that has no cooperation letter."""
+
+NO_LETTER: Final = "BREAK-GLASS"
+"""What stands in the place of the letter's number in such a case, and in no other."""
+
+BREAK_GLASS_TIME: Final = timedelta(hours=2)
+"""The longest term of such a case; the answering side holds the asker to it."""
+
+_MAX_NAMES: Final = 50
+_KNOWN_CASES: Final = 1024
+"""Decoded cases kept: every search and every fetch reads its own again, on both sides."""
+_CASE_ID_FORM: Final = "[A-Z0-9][A-Z0-9-]{3,39}"
+_CASE_ID: Final = re.compile(_CASE_ID_FORM, re.ASCII)
+_COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
+_PURPOSE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
+_PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-0042'", reason="CASE_ID")]
+"""The asker's own number of a case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseTerms:
+    """What is asked for when a case is opened: `letter` is the cooperation letter's number, `days` its term."""
+
+    letter: str
+    counties: frozenset[str]
+    purposes: frozenset[str]
+    days: int
+    leader: str
+
+
+class LookupCase(Item, frozen=True, kw_only=True):
+    """One case in one version: 1 as opened, 2 as closed. It runs from `opens` on and before `closes`."""
+
+    WHAT: ClassVar[str] = "look-up case"
+
+    case_id: CaseId
+    opened_by: AgencyId
+    letter: str
+    counties: frozenset[str]
+    purposes: frozenset[str]
+    opens: Time
+    closes: Time
+    closed: bool
+    leader: str
+    version: Count
+
+
+def open_case(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
+    """Opens a case that runs from now on.
+
+    Raises:
+        MalformedError: CASE_ID, CASE_LETTER, CASE_COUNTY, CASE_PURPOSE or CASE_LEADER for a field of another form.
+        RuleError: CASE_TERM when the term is not 1 to 90 days; CASE_COUNTY_UNKNOWN for a county of no member.
+    """
+    if not 1 <= terms.days <= MAX_CASE_DAYS:
+        raise RuleError("CASE_TERM", f"expected a term of 1 to {MAX_CASE_DAYS} days, got {terms.days}")
+    opens = truncate_to_millisecond(now)
+    case = LookupCase(
+        case_id=parse_case_id(case_id),
+        opened_by=opened_by,
+        letter=terms.letter,
+        counties=terms.counties,
+        purposes=terms.purposes,
+        opens=opens,
+        closes=opens + timedelta(days=terms.days),
+        closed=False,
+        leader=terms.leader,
+        version=1,
+    )
+    _verify_forms(case)
+    case_provinces(case)
+    return case
+
+
+def close_case(case: LookupCase, now: datetime) -> LookupCase:
+    """Closes a case; its term ends now, or when it would have ended, whichever is first.
+
+    Raises:
+        RuleError: CASE_CLOSED when it is closed already.
+    """
+    if case.closed:
+        raise RuleError("CASE_CLOSED", f"case {case.case_id} is closed already; open a new case")
+    end = max(case.opens, min(case.closes, truncate_to_millisecond(now)))
+    return replace(case, closed=True, closes=end, version=case.version + 1)
+
+
+def is_open(case: LookupCase, now: datetime) -> bool:
+    """Whether a look-up may be bound to the case now."""
+    return not case.closed and case.opens <= now < case.closes
+
+
+def verify_open(case: LookupCase, now: datetime) -> LookupCase:
+    """Returns the case when it is open now.
+
+    Raises:
+        RuleError: CASE_CLOSED, CASE_NOT_BEGUN or CASE_TERM_OVER.
+    """
+    if case.closed:
+        raise RuleError("CASE_CLOSED", f"case {case.case_id} was closed at {format_time(case.closes)}")
+    if now < case.opens:
+        raise RuleError("CASE_NOT_BEGUN", f"case {case.case_id} begins at {format_time(case.opens)}")
+    if now >= case.closes:
+        raise RuleError("CASE_TERM_OVER", f"the term of case {case.case_id} ended at {format_time(case.closes)}")
+    return case
+
+
+def verify_case_follows(known: LookupCase | None, received: LookupCase) -> LookupCase:
+    """Returns the received version when it may follow the known one: opened first, then closed, nothing else changed.
+
+    The same version once more is taken again, so that a repeated message does no harm.
+
+    Raises:
+        RuleError: CASE_STEP.
+    """
+    if known is None:
+        if received.version != 1 or received.closed:
+            raise RuleError("CASE_STEP", f"case {received.case_id}: expected it to be opened first")
+        return received
+    closing = replace(known, closed=True, closes=received.closes, version=known.version + 1)
+    closes_known = not known.closed and received == closing and received.closes <= known.closes
+    if received != known and not closes_known:
+        raise RuleError("CASE_STEP", f"case {received.case_id}: expected it closed and otherwise as it was opened")
+    return received
+
+
+def case_provinces(case: LookupCase) -> frozenset[NodeName]:
+    """The nodes whose counties the case names: these are told of it, and no others are asked.
+
+    Raises:
+        RuleError: CASE_COUNTY_UNKNOWN when a county lies in none of the provinces.
+    """
+    found = {county: province_of(county) for county in case.counties}
+    unknown = sorted(county for county, node in found.items() if node is None)
+    if unknown:
+        raise RuleError("CASE_COUNTY_UNKNOWN", f"expected a county of a member province, got {unknown[0]}")
+    return frozenset(node for node in found.values() if node is not None)
+
+
+def parse_case_id(text: str) -> str:
+    """Parses the asker's own number of a case: 4 to 40 capital letters, digits and hyphens.
+
+    Raises:
+        MalformedError: CASE_ID.
+    """
+    if not _CASE_ID.fullmatch(text):
+        raise MalformedError("CASE_ID", f"expected a case such as 'YS-2026-0042', got {text!r:.60}")
+    return text
+
+
+def is_break_glass(case_id: str) -> bool:
+    """Whether the number is that of a case without a cooperation letter."""
+    return case_id.startswith(BREAK_GLASS_PREFIX)
+
+
+def encode_case(case: LookupCase) -> bytes:
+    """Encodes a case into its one canonical form."""
+    return encode(case)
+
+
+@lru_cache(maxsize=_KNOWN_CASES)
+def decode_case(encoded: bytes) -> LookupCase:
+    """Decodes a case that came from another province.
+
+    Raises:
+        MalformedError: JSON_* for the form; CASE_ID, CASE_LETTER, CASE_COUNTY, CASE_PURPOSE, CASE_LEADER, CASE_VERSION,
+            AGENCY_ID and TIME for a field of another form.
+        RuleError: CASE_TERM when it ends before it begins or more than 90 days later.
+    """
+    case = decode(LookupCase, encoded)
+    _verify_forms(case)
+    _verify_term(case)
+    return case
+
+
+def _verify_forms(case: LookupCase) -> None:
+    if not 1 <= len(case.letter) <= 100 or not case.letter.isprintable():
+        raise MalformedError("CASE_LETTER", "expected the letter's number, 1 to 100 printable characters")
+    if is_break_glass(case.case_id) != (case.letter == NO_LETTER):
+        raise MalformedError("CASE_LETTER", f"expected {NO_LETTER} in a case {BREAK_GLASS_PREFIX}... and in no other")
+    _verify_names(case.counties, _COUNTY, "CASE_COUNTY")
+    _verify_names(case.purposes, _PURPOSE, "CASE_PURPOSE")
+    if not _PSEUDONYM.fullmatch(case.leader):
+        raise MalformedError("CASE_LEADER", "expected the leader's pseudonym, 1 to 64 letters, digits, - and _")
+
+
+def _verify_names(names: frozenset[str], form: re.Pattern[str], reason: str) -> None:
+    if not 1 <= len(names) <= _MAX_NAMES or not all(form.fullmatch(name) for name in names):
+        raise MalformedError(reason, f"expected 1 to {_MAX_NAMES} names that match {form.pattern}")
+
+
+def _verify_term(case: LookupCase) -> None:
+    if case.version != (2 if case.closed else 1):
+        raise MalformedError("CASE_VERSION", f"expected version 1 as opened or 2 as closed, got {case.version}")
+    days = case.closes - case.opens
+    if days > timedelta(days=MAX_CASE_DAYS) or days < timedelta(0) or (not days and not case.closed):
+        raise RuleError(
+            "CASE_TERM", f"expected case {case.case_id} to end after it begins, within {MAX_CASE_DAYS} days"
+        )
+    if is_break_glass(case.case_id) and days > BREAK_GLASS_TIME:
+        raise RuleError("CASE_TERM", f"expected {case.case_id}, which has no letter, to end within {BREAK_GLASS_TIME}")
+
+
+# ---- limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """How many look-ups an officer may make in a day and a case in all, and about how many different persons.
+
+    `per_case_bulk` is the limit of a case for which two persons signed, and that of everybody.
+    """
+
+    per_officer_day: int = 50
+    per_case: int = 30
+    persons_per_case: int = 10
+    per_case_bulk: int = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupCounts:
+    """How many there would be with this look-up: by the officer today, in the case, different persons in the case."""
+
+    officer_today: int
+    case_total: int
+    case_persons: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRelease:
+    """Who signed for more look-ups in a case than its quota, in the order of signing: it takes two persons."""
+
+    case_id: str
+    agency: AgencyId
+    signers: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether both have signed."""
+        return len(self.signers) == 2
+
+
+def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool, bulk: bool = False) -> None:
+    """Returns when one more look-up is within the limits.
+
+    Args:
+        counts: including the look-up that is being decided.
+        quotas: the limits in force.
+        countersigned: whether the case leader signed for more persons.
+        bulk: whether the leader and a second person signed for more look-ups, and so for more persons.
+
+    Raises:
+        RuleError: QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE or QUOTA_PERSONS.
+    """
+    if counts.officer_today > quotas.per_officer_day:
+        raise RuleError(
+            "QUOTA_OFFICER",
+            f"expected at most {quotas.per_officer_day} look-ups of one officer a day, this is number "
+            f"{counts.officer_today}; go on tomorrow, or another officer of the case asks",
+        )
+    if counts.case_total > quotas.per_case_bulk:
+        raise RuleError(
+            "QUOTA_CASE_LIMIT",
+            f"expected at most {quotas.per_case_bulk} look-ups in one case whoever signs, this is number "
+            f"{counts.case_total}; close the case and open another one under a new cooperation letter",
+        )
+    if counts.case_total > quotas.per_case and not bulk:
+        raise RuleError(
+            "QUOTA_CASE",
+            f"expected at most {quotas.per_case} look-ups in one case, this is number {counts.case_total}; two persons "
+            "sign for more: the case leader and a second officer, neither of whom asks in the case",
+        )
+    if counts.case_persons > quotas.persons_per_case and not (countersigned or bulk):
+        raise RuleError(
+            "QUOTA_PERSONS",
+            f"expected at most {quotas.persons_per_case} persons in one case, this is number {counts.case_persons}; "
+            "ask the case leader to countersign",
+        )
+
+
+def countersign_bytes(case_id: str, agency: AgencyId) -> bytes:
+    """The exact bytes that a leader's own key signs to let a case reach further persons."""
+    return encode_canonical({"step": "lookup.countersign", "case_id": case_id, "agency": str(agency)})
+
+
+def bulk_bytes(case_id: str, agency: AgencyId) -> bytes:
+    """The exact bytes that each of two persons signs with their own key to lift the quota of a case."""
+    return encode_canonical({"step": "lookup.countersign.bulk", "case_id": case_id, "agency": str(agency)})
+
+
+def sign_bulk(case: LookupCase, known: BulkRelease | None, signer: str, *, askers: Collection[str]) -> BulkRelease:
+    """Adds a signer: the leader and a second officer of the same office, in either order, neither of whom asked.
+
+    Raises:
+        RuleError: COUNTERSIGN_SELF for one who asked in the case, BULK_SECOND_PERSON when they signed already,
+            BULK_LEADER when neither of two is the leader, BULK_SIGNED when two others have signed.
+    """
+    if signer in askers:
+        raise RuleError("COUNTERSIGN_SELF", f"expected somebody who did not ask in case {case.case_id} themselves")
+    if known is None:
+        return BulkRelease(case_id=case.case_id, agency=case.opened_by, signers=(signer,))
+    if signer in known.signers:
+        raise RuleError(
+            "BULK_SECOND_PERSON",
+            f"{signer} has signed for {case.case_id} already"
+            + ("" if known.complete else "; it waits for a second person"),
+        )
+    if known.complete:
+        raise RuleError("BULK_SIGNED", f"two persons have signed for {case.case_id} already")
+    if case.leader not in (*known.signers, signer):
+        raise RuleError("BULK_LEADER", f"expected the leader of case {case.case_id} to be one of the two")
+    return replace(known, signers=(*known.signers, signer))
+
+
+def verify_countersigner(case: LookupCase, signer: str, *, askers: Collection[str]) -> None:
+    """Returns when this officer may countersign the case: its leader, and nobody who asked in it.
+
+    Raises:
+        RuleError: COUNTERSIGN_LEADER or COUNTERSIGN_SELF.
+    """
+    if signer != case.leader:
+        raise RuleError("COUNTERSIGN_LEADER", f"expected the leader of case {case.case_id} to countersign")
+    if signer in askers:
+        raise RuleError("COUNTERSIGN_SELF", "expected a second person: the leader asked in this case themselves")

@@ -1,0 +1,566 @@
+"""The look-ups watched: flags, the sample that is reviewed, break-glass, an officer's own day, and who read what.
+
+Rules kept: a pattern raises a flag and never refuses, since an officer at night may well be right; a flag names the
+officer by pseudonym and the look-up by id, never a person asked about. Nobody reviews what they asked; words are
+never empty. After breaking the glass the duty leader is noticed at once and reviews on the next working day; while
+one review is overdue, the agency breaks no more glass. A digest masks a person so that who asked knows them again and
+nobody else can ask with it. The same lines give the same results everywhere; without a table of the year a due day
+comes sooner.
+Sources: misuse controls M2, M5, M6, M7, M8, M10, M12; 公安机关办理刑事案件程序规定 article 350 (urgent requests, the
+letter following); working hours of 08:00 to 20:00 in China's one time zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from federation.domain.calendar import Calendar, add_working_days, is_working_day
+from federation.domain.lookups import Outcome
+from federation.domain.lookups_case import (
+    BREAK_GLASS_PREFIX,
+    BREAK_GLASS_TIME,
+    NO_LETTER,
+    CaseTerms,
+    LookupCase,
+    is_break_glass,
+    open_case,
+)
+from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.form import Item, Time, always, decode, encode, replace
+from federation.protocol.ids import AgencyId, NodeName, format_time
+
+CHINA: Final = timezone(timedelta(hours=8), "CST")
+DAY_BEGINS, DAY_ENDS = time(8), time(20)
+BURST: Final = 5
+"""So many look-ups of one officer off hours within `BURST_WINDOW` are a burst."""
+BURST_WINDOW: Final = timedelta(minutes=30)
+DESK_WINDOW: Final = timedelta(minutes=10)
+"""Nobody sits at two desks within ten minutes."""
+OVERLAP: Final = timedelta(seconds=5)
+"""Nobody types two questions for two cases within five seconds."""
+SAMPLE_OF_10_000: Final = 200
+
+
+class FlagKind(StrEnum):
+    """What a flag says happened."""
+
+    OFF_HOURS_BURST = "off_hours_burst"
+    TWO_DESKS = "two_desks"
+    HONEY = "honey"
+    BREAK_GLASS = "break_glass"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedLine:
+    """One look-up as the watch sees it; `desk` is the certificate's serial, empty when it is not known."""
+
+    time: datetime
+    officer: str
+    agency: str
+    lookup_id: str
+    case_id: str
+    desk: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """Something for the duty leader to look at, in a sentence of each language; it accuses nobody."""
+
+    kind: FlagKind
+    officer: str
+    lookup_id: str
+    case_id: str
+    sentence_zh: str
+    sentence_en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaisedFlag:
+    """A flag as it was raised: when, and on a question of which agency, which may be another province's."""
+
+    time: datetime
+    agency: AgencyId
+    flag: Flag
+
+
+def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -> tuple[Flag, ...]:
+    """The flags that the look-ups made at `now` raise, seen with those before them.
+
+    Args:
+        lines: what was asked, in any order; a look-up in several provinces is one look-up. Later lines are not seen.
+        now: the time of the look-ups that are judged.
+        calendar: the working days; in a year without a table, Saturdays and Sundays are free.
+    """
+    known = {(line.lookup_id, line.desk): line for line in lines if now - BURST_WINDOW < line.time <= now}
+    flags: list[Flag] = []
+    for line in sorted((line for line in known.values() if line.time == now), key=lambda line: line.lookup_id):
+        same = [other for other in known.values() if (other.agency, other.officer) == (line.agency, line.officer)]
+        flags += _find_burst(line, same, calendar)
+        flags += _find_two_desks(line, same)
+    return tuple(flags)
+
+
+def is_off_hours(moment: datetime, calendar: Calendar) -> bool:
+    """Whether offices are closed at that moment in China: before 08:00, from 20:00 on, or on a free day."""
+    local = moment.astimezone(CHINA)
+    return not (DAY_BEGINS <= local.time() < DAY_ENDS) or not _is_worked(local.date(), calendar)
+
+
+def honey_flag(line: AskedLine) -> Flag:
+    """The flag of a look-up that met a planted record: no case can name a person who does not exist."""
+    return Flag(
+        kind=FlagKind.HONEY,
+        officer=line.officer,
+        lookup_id=line.lookup_id,
+        case_id=line.case_id,
+        sentence_zh="查询命中了诱饵记录:没有案件会涉及此人,请核查查询来由",
+        sentence_en="the look-up met a planted record, which no case has a reason to ask for; ask where it came from",
+    )
+
+
+def unanswered_flag(line: AskedLine, *, asked_of: NodeName) -> Flag:
+    """The flag of a look-up that a person must answer and has not, at three quarters of its clock."""
+    return Flag(
+        kind=FlagKind.UNANSWERED,
+        officer=line.officer,
+        lookup_id=line.lookup_id,
+        case_id=line.case_id,
+        sentence_zh=f"{line.agency} 的请求在 {asked_of} 受理岗久未答复,请立即联系对方",
+        sentence_en=f"what {line.agency} asked of {asked_of} still waits at the intake desk there; call them now",
+    )
+
+
+def is_sampled(lookup_id: str, key: bytes) -> bool:
+    """Whether a look-up is one of the 2 % that a reviewer reads: the same for ever, and not to be foreseen."""
+    digest = hmac.new(key, b"lookup review sample v1\n" + lookup_id.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:8], "big") % 10_000 < SAMPLE_OF_10_000
+
+
+def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar) -> list[Flag]:
+    asked = {other.lookup_id for other in same if is_off_hours(other.time, calendar)}
+    if not is_off_hours(line.time, calendar) or len(asked) < BURST:
+        return []
+    minutes = BURST_WINDOW // timedelta(minutes=1)
+    return [
+        Flag(
+            kind=FlagKind.OFF_HOURS_BURST,
+            officer=line.officer,
+            lookup_id=line.lookup_id,
+            case_id=line.case_id,
+            sentence_zh=f"非工作时间 {minutes} 分钟内查询 {len(asked)} 次,请核查是否确有警情",
+            sentence_en=f"{len(asked)} look-ups off hours within {minutes} minutes; check that there was a call-out",
+        )
+    ]
+
+
+def _find_two_desks(line: AskedLine, same: Sequence[AskedLine]) -> list[Flag]:
+    """Two certificates in one name; or, when desks are unknown, two cases asked for at once."""
+    others = [other for other in same if other.lookup_id != line.lookup_id]
+    desks = {other.desk for other in others if other.desk and line.time - other.time < DESK_WINDOW} - {line.desk}
+    at_once = {other.case_id for other in others if line.time - other.time < OVERLAP} - {line.case_id}
+    if not (line.desk and desks) and not at_once:
+        return []
+    return [
+        Flag(
+            kind=FlagKind.TWO_DESKS,
+            officer=line.officer,
+            lookup_id=line.lookup_id,
+            case_id=line.case_id,
+            sentence_zh=f"同一警员账号在两处同时使用({format_time(line.time)}),请核查是否借用",
+            sentence_en=f"one officer asked from two places at once at {format_time(line.time)}; was it lent?",
+        )
+    ]
+
+
+def _is_worked(day: date, calendar: Calendar) -> bool:
+    if day.year not in calendar.years:
+        return day.weekday() < 5
+    return is_working_day(calendar, day)
+
+
+# ---- the sample
+
+REVIEW_DAYS: Final = 5
+"""Working days in which a look-up of the sample is reviewed."""
+
+MAX_WORDS: Final = 500
+
+
+class SampleFinding(StrEnum):
+    """What the reviewer found: that the look-up was lawful, or that it is to be looked into."""
+
+    LAWFUL = "lawful"
+    DOUBTFUL = "doubtful"
+
+
+class SampleReview(Item, frozen=True, kw_only=True):
+    """Who reviewed a look-up, when, and what they found."""
+
+    WHAT: ClassVar[str] = "sample review"
+    REASON: ClassVar[str] = "REVIEW_FORM"
+
+    lookup_id: str
+    reviewer: str
+    time: Time
+    finding: SampleFinding
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleItem:
+    """One look-up that chance picked: `due` is the last day of its review; `overdue` once that has passed without.
+
+    `person` is masked.
+    """
+
+    lookup_id: str
+    case_id: str
+    officer: str
+    time: datetime
+    purpose: str
+    person: str
+    due: date
+    overdue: bool
+    review: SampleReview | None = None
+
+
+def due_of(asked: datetime, calendar: Calendar) -> date:
+    """The last day of the review of a look-up that was asked then."""
+    day = asked.astimezone(CHINA).date()
+    try:
+        return add_working_days(calendar, day, count=REVIEW_DAYS)
+    except RuleError:
+        return day + timedelta(days=7)
+
+
+def verify_words(words: str) -> str:
+    """Returns a reviewer's words, without the space around them.
+
+    Raises:
+        MalformedError: REVIEW_WORDS when they are longer than 500 characters or not printable.
+    """
+    text = words.strip()
+    if len(text) > MAX_WORDS or not text.isprintable():
+        raise MalformedError("REVIEW_WORDS", f"expected at most {MAX_WORDS} printable characters on one line")
+    return text
+
+
+def review_sample(item: SampleItem, review: SampleReview) -> SampleReview:
+    """Returns the review of a look-up when it may stand.
+
+    Raises:
+        RuleError: REVIEW_SELF when the reviewer asked it, REVIEW_DONE when it was reviewed, REVIEW_WORDS_MISSING.
+        MalformedError: REVIEW_WORDS.
+    """
+    if review.reviewer == item.officer:
+        raise RuleError("REVIEW_SELF", "expected another officer to review it than the one who asked")
+    if item.review is not None:
+        raise RuleError("REVIEW_DONE", f"{item.review.reviewer} found it {item.review.finding} already")
+    if not verify_words(review.words):
+        raise RuleError("REVIEW_WORDS_MISSING", "expected the reviewer's words: what was checked, and against what")
+    return review
+
+
+def sample_review_bytes(agency: AgencyId, lookup_id: str, *, finding: SampleFinding, words: str) -> bytes:
+    """The exact bytes that a reviewer's own key signs."""
+    return encode_canonical(
+        {
+            "step": "lookup.sample.review",
+            "agency": str(agency),
+            "lookup_id": lookup_id,
+            "finding": str(finding),
+            "words": words,
+        }
+    )
+
+
+def encode_sample_review(review: SampleReview) -> bytes:
+    """Encodes a review into its one canonical form."""
+    return encode(review)
+
+
+def decode_sample_review(encoded: bytes) -> SampleReview:
+    """Decodes a review out of the store.
+
+    Raises:
+        MalformedError: JSON_* for the form; REVIEW_FORM for an unknown finding, TIME.
+    """
+    return decode(SampleReview, encoded)
+
+
+# ---- break-glass
+
+
+class Finding(StrEnum):
+    """What the leader found: none yet, that it had to be done, or that it had not."""
+
+    OPEN = "open"
+    JUSTIFIED = "justified"
+    UNJUSTIFIED = "unjustified"
+
+
+class BreakGlass(Item, frozen=True, kw_only=True):
+    """One breaking of the glass, as its leader is noticed of it; the review is due by the end of `due`.
+
+    `words` are the leader's, with the finding.
+    """
+
+    WHAT: ClassVar[str] = "break-glass notice"
+    REASON: ClassVar[str] = "BREAK_GLASS_FORM"
+
+    case_id: str
+    agency: AgencyId
+    officer: str
+    leader: str
+    opened: Time
+    due: date
+    finding: Finding = always(Finding.OPEN)
+    words: str = always("")
+
+
+def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
+    """Opens a case of two hours; the letter and the days of the terms count for nothing.
+
+    Raises:
+        RuleError: BREAK_GLASS_NUMBER for a number of another form; otherwise as `open_case`.
+        MalformedError: as `open_case`.
+    """
+    if not is_break_glass(case_id):
+        raise RuleError("BREAK_GLASS_NUMBER", f"expected a number that begins with {BREAK_GLASS_PREFIX}")
+    case = open_case(case_id, replace(terms, letter=NO_LETTER, days=1), opened_by=opened_by, now=now)
+    return replace(case, closes=case.opens + BREAK_GLASS_TIME)
+
+
+def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGlass:
+    """What the duty leader is noticed of, in the same moment.
+
+    Raises:
+        RuleError: BREAK_GLASS_LEADER when the officer would review themselves.
+    """
+    if case.leader == officer:
+        raise RuleError("BREAK_GLASS_LEADER", "expected another leader than the officer who breaks the glass")
+    return BreakGlass(
+        case_id=case.case_id,
+        agency=case.opened_by,
+        officer=officer,
+        leader=case.leader,
+        opened=case.opens,
+        due=_due(case.opens.astimezone(CHINA).date(), calendar),
+    )
+
+
+def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) -> None:
+    """Returns when none of the agency's reviews is overdue.
+
+    Raises:
+        RuleError: BREAK_GLASS_OVERDUE.
+    """
+    overdue = sorted(notice.case_id for notice in notices if is_overdue(notice, today=today))
+    if overdue:
+        raise RuleError(
+            "BREAK_GLASS_OVERDUE",
+            f"expected every review to be done in time, {overdue[0]} is overdue; its leader reviews it first, "
+            "or the case is opened with a cooperation letter",
+        )
+
+
+def order_of(notice: BreakGlass, *, today: date) -> tuple[int, int, str]:
+    """Where a notice stands in a list: overdue first, then by the day of its review, then the reviewed, newest up."""
+    if notice.finding is not Finding.OPEN:
+        return 2, -int(notice.opened.timestamp()), notice.case_id
+    return 0 if is_overdue(notice, today=today) else 1, notice.due.toordinal(), notice.case_id
+
+
+def is_overdue(notice: BreakGlass, *, today: date) -> bool:
+    """Whether the day of the review has passed (in China) without one."""
+    return notice.finding is Finding.OPEN and today > notice.due
+
+
+def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding, words: str = "") -> BreakGlass:
+    """Closes a notice with what its leader found.
+
+    Raises:
+        RuleError: BREAK_GLASS_REVIEWER for anybody but the leader named, BREAK_GLASS_REVIEWED when it was done before,
+            BREAK_GLASS_FINDING when it finds nothing, BREAK_GLASS_WORDS when it finds it unjustified without a word.
+        MalformedError: REVIEW_WORDS as `verify_words`.
+    """
+    if reviewer != notice.leader:
+        raise RuleError("BREAK_GLASS_REVIEWER", f"expected the leader named in {notice.case_id} to review it")
+    if notice.finding is not Finding.OPEN:
+        raise RuleError("BREAK_GLASS_REVIEWED", f"{notice.case_id} was found {notice.finding} already")
+    if finding is Finding.OPEN:
+        raise RuleError("BREAK_GLASS_FINDING", "expected the finding justified or unjustified")
+    if finding is Finding.UNJUSTIFIED and not words.strip():
+        raise RuleError("BREAK_GLASS_WORDS", "expected the reviewer's words: what was unjustified, and what follows")
+    return replace(notice, finding=finding, words=verify_words(words))
+
+
+def review_bytes(case_id: str, agency: AgencyId, *, finding: Finding, words: str = "") -> bytes:
+    """The exact bytes that the leader's own key signs to close a notice."""
+    return encode_canonical(
+        {
+            "step": "lookup.break_glass.review",
+            "case_id": case_id,
+            "agency": str(agency),
+            "finding": str(finding),
+            "words": words,
+        }
+    )
+
+
+def break_glass_flag(notice: BreakGlass) -> Flag:
+    """The flag that every breaking of the glass raises, justified or not."""
+    return Flag(
+        kind=FlagKind.BREAK_GLASS,
+        officer=notice.officer,
+        lookup_id=notice.case_id,
+        case_id=notice.case_id,
+        sentence_zh=f"无协作函紧急查询 {notice.case_id},值班领导须于 {notice.due} 前审查",
+        sentence_en=f"glass broken for {notice.case_id} without a letter; its leader reviews it by {notice.due}",
+    )
+
+
+def encode_break_glass(notice: BreakGlass) -> bytes:
+    """Encodes a notice into its one canonical form."""
+    return encode(notice)
+
+
+def decode_break_glass(encoded: bytes) -> BreakGlass:
+    """Decodes a notice out of the store.
+
+    Raises:
+        MalformedError: JSON_* for the form; BREAK_GLASS_FORM, AGENCY_ID and TIME for a field of another form.
+    """
+    return decode(BreakGlass, encoded)
+
+
+def _due(opened: date, calendar: Calendar) -> date:
+    try:
+        return add_working_days(calendar, opened, count=1)
+    except RuleError:
+        return opened + timedelta(days=1)
+
+
+# ---- the digest
+
+_LONG: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestLine:
+    """One look-up of the day; `person` is masked, an outcome is None while the answer is awaited."""
+
+    lookup_id: str
+    case_id: str
+    time: datetime
+    person: str
+    outcomes: Mapping[NodeName, Outcome | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """The look-ups of one officer on one day in China, in the order of time."""
+
+    officer: str
+    day: date
+    lines: tuple[DigestLine, ...] = ()
+
+
+def mask_selector(value: str) -> str:
+    """Masks what somebody was looked up by: of a long number the first six and last two characters stay.
+
+    Of a name such as `urn:permit:330822:2026:000123` all stays but the serial, of which the last two do.
+    """
+    head, colon, serial = value.rpartition(":")
+    if colon:
+        return f"{head}:{_mask(serial, first=0, last=2)}"
+    return _mask(value, first=6, last=2) if len(value) >= _LONG else _mask(value, first=2, last=1)
+
+
+def digest_bytes(agency: AgencyId, officer: str, *, day: date, reader: str) -> bytes:
+    """The exact bytes that a leader's own key signs to read the day of somebody else."""
+    return encode_canonical(
+        {
+            "step": "lookup.digest",
+            "agency": str(agency),
+            "officer": officer,
+            "day": day.isoformat(),
+            "reader": reader,
+        }
+    )
+
+
+def _mask(text: str, *, first: int, last: int) -> str:
+    if len(text) <= first + last:
+        return "*" * max(len(text), 1)
+    return f"{text[:first]}{'*' * (len(text) - first - last)}{text[-last:]}"
+
+
+# ---- readings
+
+AUDIT_OFFICE: Final = "audit"
+"""The kind of office that inspects every reading of its province."""
+
+
+class ReadingKind(StrEnum):
+    """What was read: released fields, or one of the lists of the watch."""
+
+    RELEASED = "released"
+    NOTICES = "notices"
+    FLAGS = "flags"
+    DIGEST = "digest"
+    SAMPLE = "sample"
+    WATCH = "watch"
+    READINGS = "readings"
+
+
+class KeptReading(Item, frozen=True, kw_only=True):
+    """One reading. `about`: what a list was narrowed to, such as an officer and a day.
+
+    `lookup_id`, `case_id`, `node` (which province released) and `fields` (their names) are of released fields only.
+    """
+
+    WHAT: ClassVar[str] = "kept reading"
+    REASON: ClassVar[str] = "READING_KIND"
+
+    time: Time
+    agency: AgencyId
+    officer: str
+    kind: ReadingKind
+    about: str = always("")
+    lookup_id: str = always("")
+    case_id: str = always("")
+    node: str = always("")
+    fields: frozenset[str] = always(frozenset())
+
+
+def encode_reading(reading: KeptReading) -> bytes:
+    """Encodes a reading into its one canonical form."""
+    return encode(reading)
+
+
+def decode_reading(encoded: bytes) -> KeptReading:
+    """Decodes a reading of our own store.
+
+    Raises:
+        CorruptError: READING_KIND; MalformedError: JSON_* and AGENCY_ID for its form.
+    """
+    try:
+        return decode(KeptReading, encoded)
+    except MalformedError as error:
+        if error.reason == KeptReading.REASON:
+            raise CorruptError(error.reason, error.message) from error
+        raise
+
+
+def readings_bytes(agency: AgencyId, case_id: str, *, reader: str) -> bytes:
+    """The exact bytes that a leader's own key signs to see who read what in their case."""
+    return encode_canonical({"step": "lookup.readings", "agency": str(agency), "case_id": case_id, "reader": reader})

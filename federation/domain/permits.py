@@ -1,0 +1,488 @@
+"""The residence permit (居住证) as the law has it, its stored bytes, and its projection on the wire.
+
+Rules kept: a permit is a value and every step returns a new one with the next version; versions only grow; a step
+that the law does not allow is an error that names the article. `endorsement_open` and a suspension that nobody has
+recorded yet are derived from the dates (`status_on`), never stored. An authority that issues late has broken its own
+duty (clock `permit.issue`), but lateness is no reason to refuse the citizen. The whole permit never leaves its node;
+a `PermitItem` holds exactly the fields that this recipient may have, `urn`, `version`, `status` and
+`residence_division` always; the realm guard holds for every birth date and citizen number; no error shows a value.
+Sources: 居住证暂行条例 (State Council decree 663), articles 2, 4 (the fields of the card), 7 (sharing between
+regions), 9, 10, 11.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, NewType
+
+from federation.domain.calendar import add_months
+from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
+from federation.protocol.canonical_json import decode_canonical, encode_canonical
+from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.fields import checked, matching
+from federation.protocol.form import (
+    Count,
+    County,
+    Item,
+    Positive,
+    Text,
+    always,
+    decode,
+    encode,
+    from_object,
+    replace,
+    to_object,
+)
+from federation.protocol.ids import Realm
+
+_URN_FORM: Final = "urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}"
+
+PermitUrn = NewType(
+    "PermitUrn",
+    Annotated[str, matching(_URN_FORM, form="a permit such as urn:permit:330822:2026:000123", reason="PERMIT_URN")],
+)
+"""The federation's name of one permit: `urn:permit:<division>:<yyyy>:<serial>`. The law gives permits no number."""
+
+GUARDIAN_AGE: Final = 16
+"""Below this age a guardian or near relative applies (article 9)."""
+
+_PREFIX: Final = "urn:permit:"
+_URN: Final = re.compile(_URN_FORM)
+
+
+class PermitStatus(StrEnum):
+    """Where a permit stands. `endorsement_open` is derived and never stored or sent; `revoked` is 注销."""
+
+    VALID = "valid"
+    ENDORSEMENT_OPEN = "endorsement_open"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    REPLACED = "replaced"
+
+
+class Ground(StrEnum):
+    """Why somebody may live there: lawful stable job, lawful stable dwelling, continuous study (article 2)."""
+
+    JOB = "job"
+    DWELLING = "dwelling"
+    STUDY = "study"
+
+
+class Paper(StrEnum):
+    """What the applicant hands in (article 9)."""
+
+    IDENTITY_CARD = "identity_card"
+    PHOTO = "photo"
+    RESIDENCE_PROOF = "residence_proof"
+    GROUND_PROOF = "ground_proof"
+    GUARDIAN_IDENTITY = "guardian_identity"
+
+
+class RevokeReason(StrEnum):
+    """Why a permit was revoked (注销)."""
+
+    LEFT = "left"
+    HOUSEHOLD_MOVED = "household_moved"
+    DECEASED = "deceased"
+    FRAUD = "fraud"
+    OWN_REQUEST = "own_request"
+
+
+class Holder(Item, frozen=True, kw_only=True, rename={"name": "holder_name"}):
+    """The person on the card: the fields that article 4 lists, and the household place that owns the identity."""
+
+    name: str
+    sex: Sex
+    ethnicity: str
+    birth_date: date
+    citizen_number: str
+    photo_digest: str | None = None
+    household_division: str
+    household_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitApplication:
+    """What a person applies with; a field left empty and a paper not handed in are told all at once (article 9)."""
+
+    holder: Holder
+    residence_division: str
+    residence_address: str
+    work_division: str | None = None
+    issuer: str
+    ground: Ground
+    residence_since: date
+    apply_date: date
+    accept_date: date
+    papers: frozenset[Paper]
+    guardian: bool = False
+    sealed: bool = False
+
+
+class Endorsement(Item, frozen=True, kw_only=True, rename={"endorsed_on": "on"}):
+    """One endorsement (签注): its day, and the full year until which the card works. `late`: the years count anew."""
+
+    endorsed_on: date
+    until: date
+    late: bool
+
+
+class Permit(Item, frozen=True, kw_only=True):
+    """One residence permit in one version.
+
+    `counted_from` is the day from which the years of residence count, `endorsed_until` the date of the next full year:
+    through that day the card works. `sealed` permits leave their node for nobody.
+    """
+
+    WHAT: ClassVar[str] = "stored permit"
+
+    urn: PermitUrn
+    version: Count
+    status: PermitStatus
+    holder: Holder
+    residence_division: str
+    residence_address: str
+    work_division: str | None = None
+    issuer: str
+    ground: Ground
+    residence_since: date
+    apply_date: date
+    accept_date: date
+    issue_date: date
+    counted_from: date
+    endorsed_until: date
+    endorsements: tuple[Endorsement, ...] = always(())
+    revoke_reason: RevokeReason | None = None
+    ended_on: date | None = None
+    replaced_by: PermitUrn | None = None
+    sealed: bool = always(False)
+    guardian: bool = always(False)
+
+
+def format_permit_urn(division: str, year: int, *, serial: str) -> PermitUrn:
+    """Formats the name of a permit of an issuing county.
+
+    Raises:
+        MalformedError: PERMIT_URN as `parse_permit_urn`.
+    """
+    return parse_permit_urn(f"{_PREFIX}{division}:{year:04d}:{serial}")
+
+
+def parse_permit_urn(text: str) -> PermitUrn:
+    """Parses `urn:permit:<six digits>:<four digits>:<1 to 20 digits and capital letters>`.
+
+    Raises:
+        MalformedError: PERMIT_URN for any other form.
+    """
+    if not _URN.fullmatch(text):
+        raise MalformedError("PERMIT_URN", f"expected a permit such as urn:permit:330822:2026:000123, got {text!r:.60}")
+    return PermitUrn(text)
+
+
+def urn_division(urn: PermitUrn) -> str:
+    """The county that issued the permit, by its name; it stays when a county is renamed later."""
+    return urn[11:17]
+
+
+def register_permit(application: PermitApplication, urn: PermitUrn, *, today: date) -> Permit:
+    """Issues a permit in version 1; the years count from the issue day.
+
+    Raises:
+        RuleError: PAPERS_MISSING (article 9, all of them at once), GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT
+            and RESIDENCE_TOO_SHORT (article 2), PERMIT_DATES when the days of application, acceptance and issue are
+            out of order.
+    """
+    _verify_papers(application)
+    if age_on(application.holder.birth_date, application.apply_date) < GUARDIAN_AGE and not application.guardian:
+        raise RuleError("GUARDIAN_REQUIRED", "article 9: for a person under 16 a guardian or near relative applies")
+    if application.holder.household_division == application.residence_division:
+        raise RuleError("HOUSEHOLD_NOT_LEFT", "article 2: expected a household outside the county of residence")
+    if add_months(application.residence_since, 6) > application.accept_date:
+        raise RuleError(
+            "RESIDENCE_TOO_SHORT",
+            f"article 2: expected half a year of residence at acceptance on {application.accept_date}, got less",
+        )
+    if not application.apply_date <= application.accept_date <= today:
+        raise RuleError("PERMIT_DATES", "expected application, acceptance and issue in this order")
+    return Permit(
+        urn=urn,
+        version=1,
+        status=PermitStatus.VALID,
+        holder=application.holder,
+        residence_division=application.residence_division,
+        residence_address=application.residence_address,
+        work_division=application.work_division,
+        issuer=application.issuer,
+        ground=application.ground,
+        residence_since=application.residence_since,
+        apply_date=application.apply_date,
+        accept_date=application.accept_date,
+        issue_date=today,
+        counted_from=today,
+        endorsed_until=add_months(today, 12),
+        sealed=application.sealed,
+        guardian=application.guardian,
+    )
+
+
+def endorse_permit(permit: Permit, *, today: date) -> Permit:
+    """Endorses (签注) a permit for the next year.
+
+    Raises:
+        RuleError: ENDORSEMENT_TOO_EARLY before the month ahead of the full year, ENDORSEMENT_LATE after it (restore
+            instead), PERMIT_ENDED; all article 10.
+    """
+    standing = status_on(permit, today)
+    if standing is PermitStatus.VALID:
+        opens = endorsement_opens(permit.endorsed_until)
+        raise RuleError("ENDORSEMENT_TOO_EARLY", f"article 10: expected a day from {opens} on, got {today}")
+    if standing is PermitStatus.SUSPENDED:
+        raise RuleError("ENDORSEMENT_LATE", "article 10: the full year is over; a late endorsement restores the permit")
+    _verify_running(permit)
+    until = next_full_year(permit.counted_from, permit.endorsed_until)
+    endorsement = Endorsement(endorsed_on=today, until=until, late=False)
+    return replace(
+        permit, version=permit.version + 1, endorsed_until=until, endorsements=(*permit.endorsements, endorsement)
+    )
+
+
+def suspend_permit(permit: Permit, *, today: date) -> Permit:
+    """Records that the card stopped working because the full year passed without an endorsement.
+
+    Raises:
+        RuleError: ENDORSEMENT_NOT_LATE, PERMIT_SUSPENDED when that is recorded already, PERMIT_ENDED; all article 10.
+    """
+    _verify_running(permit)
+    if permit.status is PermitStatus.SUSPENDED:
+        raise RuleError("PERMIT_SUSPENDED", "article 10: the permit is suspended already")
+    if today <= permit.endorsed_until:
+        raise RuleError("ENDORSEMENT_NOT_LATE", f"article 10: endorsed until {permit.endorsed_until}, got {today}")
+    return replace(permit, version=permit.version + 1, status=PermitStatus.SUSPENDED)
+
+
+def restore_permit(permit: Permit, *, today: date) -> Permit:
+    """Restores a suspended permit by a late endorsement; the years count anew from today.
+
+    Raises:
+        RuleError: PERMIT_NOT_SUSPENDED, PERMIT_ENDED; both article 10.
+    """
+    _verify_running(permit)
+    if status_on(permit, today) is not PermitStatus.SUSPENDED:
+        raise RuleError("PERMIT_NOT_SUSPENDED", "article 10: only a suspended permit is restored")
+    until = add_months(today, 12)
+    return replace(
+        permit,
+        version=permit.version + 1,
+        status=PermitStatus.VALID,
+        counted_from=today,
+        endorsed_until=until,
+        endorsements=(*permit.endorsements, Endorsement(endorsed_on=today, until=until, late=True)),
+    )
+
+
+def revoke_permit(permit: Permit, reason: RevokeReason, *, today: date) -> Permit:
+    """Revokes (注销) a permit for good.
+
+    Raises:
+        RuleError: PERMIT_ENDED when it was revoked or replaced before.
+    """
+    _verify_running(permit)
+    return replace(
+        permit, version=permit.version + 1, status=PermitStatus.REVOKED, revoke_reason=reason, ended_on=today
+    )
+
+
+def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Permit:
+    """Ends a lost or damaged card (article 11) and names the one that takes its place.
+
+    Raises:
+        RuleError: PERMIT_ENDED; PERMIT_SUCCESSOR when it names itself.
+    """
+    _verify_running(permit)
+    if successor == permit.urn:
+        raise RuleError("PERMIT_SUCCESSOR", "article 11: expected another permit to take its place")
+    return replace(
+        permit, version=permit.version + 1, status=PermitStatus.REPLACED, replaced_by=successor, ended_on=today
+    )
+
+
+def status_on(permit: Permit, today: date) -> PermitStatus:
+    """Where the permit stands on a day, the derived states included."""
+    return derive_status(permit.status, permit.endorsed_until, today=today)
+
+
+def derive_status(stored: PermitStatus, endorsed_until: date, *, today: date) -> PermitStatus:
+    """What a stored status means on a day (article 10): open in the last month, suspended after the full year."""
+    if stored is not PermitStatus.VALID:
+        return stored
+    if today > endorsed_until:
+        return PermitStatus.SUSPENDED
+    return PermitStatus.ENDORSEMENT_OPEN if today >= endorsement_opens(endorsed_until) else PermitStatus.VALID
+
+
+def endorsement_opens(endorsed_until: date) -> date:
+    """The first day of the month before the full year, in which the endorsement is done (article 10)."""
+    return add_months(endorsed_until, -1)
+
+
+def next_full_year(counted_from: date, endorsed_until: date) -> date:
+    """The full year after `endorsed_until`, counted from the first day so that 29 February does not drift."""
+    return add_months(counted_from, 12 * (endorsed_until.year - counted_from.year + 1))
+
+
+def _verify_running(permit: Permit) -> None:
+    if permit.status in {PermitStatus.REVOKED, PermitStatus.REPLACED}:
+        raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
+
+
+def _verify_papers(application: PermitApplication) -> None:
+    needed = set(Paper) if application.guardian else set(Paper) - {Paper.GUARDIAN_IDENTITY}
+    holder = application.holder
+    fields = {
+        "holder_name": holder.name,
+        "ethnicity": holder.ethnicity,
+        "citizen_number": holder.citizen_number,
+        "household_division": holder.household_division,
+        "household_address": holder.household_address,
+        "residence_division": application.residence_division,
+        "residence_address": application.residence_address,
+        "issuer": application.issuer,
+    }
+    missing = sorted(needed - application.papers) + [name for name, value in fields.items() if not value]
+    if missing:
+        told = ", ".join(missing)
+        raise RuleError("PAPERS_MISSING", f"article 9: these are still missing: {told}", missing=told)
+
+
+# ---- the stored permit
+
+
+def encode_permit(permit: Permit) -> bytes:
+    """Encodes a permit with every field it has, the holder's beside its own; `decode_permit` gives an equal value."""
+    value = to_object(permit)
+    del value["holder"]
+    return encode_canonical(value | to_object(permit.holder))
+
+
+def decode_permit(encoded: bytes) -> Permit:
+    """Decodes what `encode_permit` wrote.
+
+    Raises:
+        CorruptError: PERMIT_RECORD when the stored bytes are anything else: a human must look.
+    """
+    try:
+        value = decode_canonical(encoded, what=Permit.WHAT)
+        holder = {name: value.pop(name) for name in _HOLDER_NAMES if name in value}
+        return from_object(Permit, {**value, "holder": holder})
+    except MalformedError as error:
+        raise CorruptError("PERMIT_RECORD", "a stored permit cannot be read back") from error
+
+
+_HOLDER_NAMES: Final = Holder.__struct_encode_fields__
+
+
+# ---- the permit on the wire
+
+ALWAYS_FIELDS: Final = frozenset({"urn", "version", "status", "residence_division"})
+"""What every item holds: without these no replica can be kept."""
+
+MAX_ITEM_BYTES: Final = 4096
+"""An item is refused before parsing when it is longer."""
+
+_STORED: Final = tuple(status for status in PermitStatus if status is not PermitStatus.ENDORSEMENT_OPEN)
+
+
+class PermitItem(Item, frozen=True, kw_only=True):
+    """A projection of one permit version; a field that was not projected, or that the permit lacks, is None."""
+
+    WHAT: ClassVar[str] = "permit item"
+    REASON: ClassVar[str] = "PERMIT_VALUE"
+    TYPE_REASON: ClassVar[str] = "PERMIT_VALUE"
+    MISSING_REASON: ClassVar[str] = "PERMIT_FIELD"
+    UNKNOWN_REASON: ClassVar[str] = "PERMIT_FIELD"
+
+    urn: PermitUrn
+    version: Positive
+    status: Annotated[PermitStatus, checked(_STORED.__contains__, form=f"one of {', '.join(_STORED)}")]
+    residence_division: County
+    issuer: Text | None = None
+    residence_address: Text | None = None
+    household_division: County | None = None
+    household_address: Text | None = None
+    holder_name: Text | None = None
+    sex: Sex | None = None
+    ethnicity: Text | None = None
+    birth_date: date | None = None
+    citizen_number: Text | None = None
+    photo_digest: Annotated[str, matching("[0-9a-f]{64}", form="64 lower-case hex digits")] | None = None
+    ground: Ground | None = None
+    residence_since: date | None = None
+    issue_date: date | None = None
+    counted_from: date | None = None
+    endorsed_until: date | None = None
+    work_division: County | None = None
+
+    def __repr__(self) -> str:
+        """Hides the person, so that a log line or a traceback names nobody."""
+        return f"PermitItem({self.urn}, version={self.version})"
+
+
+PERMIT_FIELDS: Final = PermitItem.__struct_fields__
+"""Every field that a permit item may hold."""
+
+_KNOWN: Final = frozenset(PERMIT_FIELDS)
+_HOLDER_FIELDS: Final = {
+    "holder_name": "name",
+    **{name: name for name in (
+        "sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division", "household_address",
+    )},
+}  # fmt: skip
+
+
+def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
+    """Projects a permit onto the given fields; the four that are always there need not be named.
+
+    Raises:
+        MalformedError: PERMIT_FIELD when a name is none of `PERMIT_FIELDS`.
+    """
+    if not fields <= _KNOWN:
+        raise MalformedError("PERMIT_FIELD", f"no such field of a permit: {min(fields - _KNOWN)!r:.60}")
+    holder = permit.holder
+    found: dict[str, Any] = {
+        name: getattr(holder, _HOLDER_FIELDS[name]) if name in _HOLDER_FIELDS else getattr(permit, name)
+        for name in fields | ALWAYS_FIELDS
+    }
+    return PermitItem(**found)
+
+
+def keep_fields(item: PermitItem, fields: frozenset[str]) -> PermitItem:
+    """Drops every field of a copy that is not among the given ones; the four that are always there stay."""
+    kept = {name: getattr(item, name) for name in PERMIT_FIELDS if name in fields or name in ALWAYS_FIELDS}
+    return PermitItem(**kept)
+
+
+def encode_permit_item(item: PermitItem) -> bytes:
+    """Encodes an item into its one canonical form; what is None is left out."""
+    return encode(item)
+
+
+def decode_permit_item(encoded: bytes, realm: Realm) -> PermitItem:
+    """Decodes an item that came from another province.
+
+    Raises:
+        MalformedError: ITEM_TOO_LONG; JSON_* for the form; PERMIT_FIELD for an unknown or missing name; PERMIT_URN;
+            PERMIT_VALUE when a field holds something else than its form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
+    """
+    if len(encoded) > MAX_ITEM_BYTES:
+        raise MalformedError(
+            "ITEM_TOO_LONG", f"permit item: expected at most {MAX_ITEM_BYTES} bytes, got {len(encoded)}"
+        )
+    item = decode(PermitItem, encoded)
+    if item.birth_date is not None:
+        verify_birth_realm(item.birth_date, realm)
+    if item.citizen_number is not None:
+        verify_citizen_number(item.citizen_number, realm)
+    return item

@@ -1,0 +1,427 @@
+"""The registers of vehicles (机动车登记) and enterprises (经营主体登记): their names, fields and stored bytes.
+
+Rules kept: the name of a record says its kind, the county and a serial only, so that it may stand in plain columns;
+plate and class belong together; a keeper (所有人) is a person by citizen number or an organisation by USCC, of this
+realm; of a legal representative a look-up may learn the name and nobody the number. A record never leaves its
+province as a whole: a look-up releases named fields. 17 digits and a digit or X are a citizen number, unless they can
+be a USCC only. No error and no `repr` shows a plate, a USCC or a person; no question to policy names one.
+Sources: 道路交通安全法 article 8; 机动车登记规定; 市场主体登记管理条例 articles 5, 8, 9; GB 32100; 居住证暂行条例
+articles 4 and 13.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from federation.domain.citizen_number import verify_citizen_number, verify_number_form
+from federation.domain.functions import FunctionCode
+from federation.domain.lookups_policy import DossierFacts, dossier_entity
+from federation.domain.permits import PERMIT_FIELDS, PermitUrn, parse_permit_urn
+from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.domain.plate import PlateClass, parse_plate, verify_plate_class
+from federation.domain.uscc import parse_uscc, verify_uscc
+from federation.protocol.errors import CorruptError, MalformedError, RuleError
+from federation.protocol.form import (
+    Item,
+    always,
+    decode,
+    encode,
+)
+from federation.protocol.ids import Realm
+from federation.protocol.policy.request import PolicyRequest
+
+MAX_TEXT: Final = 100
+"""The longest text that a record of a register holds in one field."""
+
+_DIGITS: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
+_DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def is_citizen_number(text: str) -> bool:
+    """Whether 18 characters are meant as a citizen number and not as a USCC, which may consist of digits, too."""
+    if not _DIGITS.fullmatch(text):
+        return False
+    try:
+        verify_number_form(text)
+        date(int(text[6:10]), int(text[10:12]), int(text[12:14]))
+    except (MalformedError, ValueError):
+        return not _is_uscc(text)
+    return True
+
+
+def verify_text(name: str, text: str) -> str:
+    """Returns a text of 1 to 100 characters without control characters.
+
+    Raises:
+        MalformedError: REGISTER_TEXT.
+    """
+    if not 0 < len(text) <= MAX_TEXT or _CONTROL.search(text) or text != text.strip():
+        raise MalformedError("REGISTER_TEXT", f"expected {name!r} to be 1 to {MAX_TEXT} characters", field=name)
+    return text
+
+
+def verify_division(name: str, text: str) -> str:
+    """Returns the six digits of a county (GB/T 2260).
+
+    Raises:
+        MalformedError: REGISTER_DIVISION.
+    """
+    if not _DIVISION.fullmatch(text):
+        raise MalformedError("REGISTER_DIVISION", f"expected {name!r} to be six digits", field=name)
+    return text
+
+
+def parse_day(name: str, text: str) -> date:
+    """Parses a day in its one written form, such as 2026-01-05.
+
+    Raises:
+        MalformedError: REGISTER_DAY.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedError("REGISTER_DAY", f"expected {name!r} to be a day such as 2026-01-05", field=name) from error
+    if day.isoformat() != text:
+        raise MalformedError("REGISTER_DAY", f"expected {name!r} to be a day such as 2026-01-05", field=name)
+    return day
+
+
+def _is_uscc(text: str) -> bool:
+    try:
+        parse_uscc(text)
+    except MalformedError:
+        return False
+    return True
+
+
+# ---- names and fields
+
+VEHICLE_FIELDS: Final = (
+    "plate", "plate_class", "brand_model", "colour", "status", "registered_division", "first_registered", "keeper",
+    "permit",
+)  # fmt: skip
+"""Every field of a vehicle's record that can be named."""
+
+ENTERPRISE_FIELDS: Final = (
+    "uscc", "name", "division", "status", "registered_on", "legal_form", "legal_representative",
+    "representative_number",
+)  # fmt: skip
+"""Every field of an enterprise's record that can be named."""
+
+_OWN_URN: Final = re.compile(r"urn:(?P<kind>vehicle|enterprise):[0-9]{6}:[0-9]{6,12}", re.ASCII)
+
+
+class DossierKind(StrEnum):
+    """The kinds of record that a look-up finds, as policy names them (`resource.kind`)."""
+
+    PERMIT = "permit"
+    VEHICLE = "vehicle"
+    ENTERPRISE = "enterprise"
+
+
+DOSSIER_FIELDS: Final[Mapping[DossierKind, frozenset[str]]] = MappingProxyType(
+    {
+        DossierKind.PERMIT: frozenset(PERMIT_FIELDS),
+        DossierKind.VEHICLE: frozenset(VEHICLE_FIELDS),
+        DossierKind.ENTERPRISE: frozenset(ENTERPRISE_FIELDS),
+    }
+)
+"""The fields of each kind: a fetch names fields of one kind only."""
+
+REPRESENTATIVE_FIELDS: Final = frozenset({"legal_representative", "representative_number"})
+"""The fields of an enterprise that are a person's: whoever gets one, that person is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DossierRef:
+    """The name of one record: its kind, and its URN in the register of that kind."""
+
+    kind: DossierKind
+    id: str
+
+
+def format_dossier_urn(kind: DossierKind, division: str, *, serial: int) -> str:
+    """The name of a vehicle's or an enterprise's record in the register of a county.
+
+    Raises:
+        MalformedError: DOSSIER_URN as `parse_dossier_urn`.
+    """
+    return parse_dossier_urn(f"urn:{kind}:{division}:{serial:06d}").id
+
+
+def parse_dossier_urn(text: str) -> DossierRef:
+    """Parses `urn:vehicle:<county>:<serial>`, `urn:enterprise:<county>:<serial>` or the name of a permit.
+
+    Raises:
+        MalformedError: DOSSIER_URN for any other form, PERMIT_URN for a permit's.
+    """
+    found = _OWN_URN.fullmatch(text)
+    if found is not None:
+        return DossierRef(kind=DossierKind(found["kind"]), id=text)
+    if text.startswith("urn:permit:"):
+        return DossierRef(kind=DossierKind.PERMIT, id=parse_permit_urn(text))
+    raise MalformedError("DOSSIER_URN", f"expected a record such as urn:vehicle:330822:000123, got {text!r:.60}")
+
+
+# ---- vehicles
+
+
+class VehicleStatus(StrEnum):
+    """Where a vehicle stands: 正常, 转出, 被盗抢, 停驶, 注销."""
+
+    NORMAL = "normal"
+    TRANSFERRED = "transferred"
+    STOLEN = "stolen"
+    SUSPENDED = "suspended"
+    DEREGISTERED = "deregistered"
+
+
+class Vehicle(Item, frozen=True, kw_only=True):
+    """The facts of one vehicle as they stand; `permit` is the residence permit that its registration rested on."""
+
+    WHAT: ClassVar[str] = "stored vehicle"
+
+    plate: str
+    plate_class: PlateClass
+    brand_model: str
+    colour: str
+    status: VehicleStatus
+    registered_division: str
+    first_registered: date
+    keeper: str
+    permit: PermitUrn | None = None
+    sealed: bool = always(False)
+
+    def __repr__(self) -> str:
+        """Hides plate and keeper."""
+        return f"Vehicle({self.plate_class}, {self.registered_division})"
+
+
+def verify_vehicle(vehicle: Vehicle, realm: Realm, *, today: date) -> Vehicle:
+    """Returns the vehicle when every fact has its form and the realm may hold it.
+
+    Raises:
+        MalformedError: PLATE_*, REAL_PLATE_IN_DEMO, KEEPER_FORM, CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO, USCC_*,
+            REAL_USCC_IN_DEMO, REGISTER_TEXT, REGISTER_DIVISION, PERMIT_URN.
+        RuleError: REGISTERED_LATER when the first registration lies after today.
+    """
+    parse_plate(vehicle.plate, realm)
+    verify_plate_class(vehicle.plate, vehicle.plate_class)
+    verify_text("brand_model", vehicle.brand_model)
+    verify_text("colour", vehicle.colour)
+    verify_division("registered_division", vehicle.registered_division)
+    verify_keeper(vehicle.keeper, realm)
+    if vehicle.permit is not None:
+        parse_permit_urn(vehicle.permit)
+    if vehicle.first_registered > today:
+        raise RuleError("REGISTERED_LATER", f"expected a first registration up to {today}")
+    return vehicle
+
+
+def verify_keeper(keeper: str, realm: Realm) -> str:
+    """Returns the keeper: a citizen number or a USCC that this realm may hold.
+
+    Raises:
+        MalformedError: KEEPER_FORM, and the reasons of `verify_citizen_number` and `verify_uscc`.
+    """
+    if len(keeper) != 18 or not keeper.isascii():
+        raise MalformedError("KEEPER_FORM", "expected the keeper as a citizen number or a USCC", field="keeper")
+    return verify_citizen_number(keeper, realm) if is_citizen_number(keeper) else verify_uscc(keeper, realm)
+
+
+def vehicle_texts(vehicle: Vehicle) -> Mapping[str, str]:
+    """Every field of a vehicle as text, by the names of `VEHICLE_FIELDS`; what it lacks is left out."""
+    texts = {
+        "plate": vehicle.plate,
+        "plate_class": vehicle.plate_class.value,
+        "brand_model": vehicle.brand_model,
+        "colour": vehicle.colour,
+        "status": vehicle.status.value,
+        "registered_division": vehicle.registered_division,
+        "first_registered": vehicle.first_registered.isoformat(),
+        "keeper": vehicle.keeper,
+    }
+    return texts if vehicle.permit is None else {**texts, "permit": vehicle.permit}
+
+
+def parse_vehicle(texts: Mapping[str, str], *, sealed: bool = False) -> Vehicle:
+    """A vehicle from texts by the names of `VEHICLE_FIELDS`; their values are `verify_vehicle`'s to judge.
+
+    Raises:
+        MalformedError: REGISTER_FIELD for a missing field or an unknown word, REGISTER_DAY, PERMIT_URN.
+    """
+    permit = texts.get("permit")
+    try:
+        return Vehicle(
+            plate=texts["plate"],
+            plate_class=PlateClass(texts["plate_class"]),
+            brand_model=texts["brand_model"],
+            colour=texts["colour"],
+            status=VehicleStatus(texts["status"]),
+            registered_division=texts["registered_division"],
+            first_registered=parse_day("first_registered", texts["first_registered"]),
+            keeper=texts["keeper"],
+            permit=parse_permit_urn(permit) if permit else None,
+            sealed=sealed,
+        )
+    except KeyError as error:
+        raise MalformedError("REGISTER_FIELD", f"expected the field {error}") from error
+    except ValueError as error:
+        told = f"expected a class of {', '.join(PlateClass)} and a status of {', '.join(VehicleStatus)}"
+        raise MalformedError("REGISTER_FIELD", told) from error
+
+
+def encode_vehicle(vehicle: Vehicle) -> bytes:
+    """Encodes a vehicle with every fact; `decode_vehicle` gives an equal value back."""
+    return encode(vehicle)
+
+
+def decode_vehicle(encoded: bytes) -> Vehicle:
+    """Decodes what `encode_vehicle` wrote.
+
+    Raises:
+        CorruptError: VEHICLE_RECORD when the stored bytes are anything else: a human must look.
+    """
+    try:
+        return decode(Vehicle, encoded)
+    except MalformedError as error:
+        raise CorruptError("VEHICLE_RECORD", "a stored vehicle cannot be read back") from error
+
+
+# ---- enterprises
+
+
+class EnterpriseStatus(StrEnum):
+    """Where an enterprise stands: 存续, 歇业, 迁出, 吊销, 注销."""
+
+    ACTIVE = "active"
+    DORMANT = "dormant"
+    TRANSFERRED = "transferred"
+    REVOKED = "revoked"
+    DEREGISTERED = "deregistered"
+
+
+class Enterprise(Item, frozen=True, kw_only=True):
+    """The facts of one enterprise as they stand."""
+
+    WHAT: ClassVar[str] = "stored enterprise"
+
+    uscc: str
+    name: str
+    division: str
+    status: EnterpriseStatus
+    registered_on: date
+    legal_form: str
+    legal_representative: str
+    representative_number: str
+
+    def __repr__(self) -> str:
+        """Hides the person and whose enterprise it is."""
+        return f"Enterprise({self.legal_form}, {self.division})"
+
+
+def verify_enterprise(enterprise: Enterprise, realm: Realm, *, today: date) -> Enterprise:
+    """Returns the enterprise when every fact has its form and the realm may hold it.
+
+    Raises:
+        MalformedError: USCC_*, REAL_USCC_IN_DEMO, CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO, REGISTER_TEXT,
+            REGISTER_DIVISION.
+        RuleError: REGISTERED_LATER when it was registered after today.
+    """
+    verify_uscc(enterprise.uscc, realm)
+    verify_text("name", enterprise.name)
+    verify_division("division", enterprise.division)
+    verify_text("legal_form", enterprise.legal_form)
+    verify_text("legal_representative", enterprise.legal_representative)
+    verify_citizen_number(enterprise.representative_number, realm)
+    if enterprise.registered_on > today:
+        raise RuleError("REGISTERED_LATER", f"expected a registration up to {today}")
+    return enterprise
+
+
+def enterprise_texts(enterprise: Enterprise) -> Mapping[str, str]:
+    """Every field of an enterprise as text, by the names of `ENTERPRISE_FIELDS`."""
+    return {
+        "uscc": enterprise.uscc,
+        "name": enterprise.name,
+        "division": enterprise.division,
+        "status": enterprise.status.value,
+        "registered_on": enterprise.registered_on.isoformat(),
+        "legal_form": enterprise.legal_form,
+        "legal_representative": enterprise.legal_representative,
+        "representative_number": enterprise.representative_number,
+    }
+
+
+def parse_enterprise(texts: Mapping[str, str]) -> Enterprise:
+    """An enterprise from texts by the names of `ENTERPRISE_FIELDS`; their values are `verify_enterprise`'s to judge.
+
+    Raises:
+        MalformedError: REGISTER_FIELD for a missing field or an unknown status, REGISTER_DAY.
+    """
+    try:
+        return Enterprise(
+            uscc=texts["uscc"],
+            name=texts["name"],
+            division=texts["division"],
+            status=EnterpriseStatus(texts["status"]),
+            registered_on=parse_day("registered_on", texts["registered_on"]),
+            legal_form=texts["legal_form"],
+            legal_representative=texts["legal_representative"],
+            representative_number=texts["representative_number"],
+        )
+    except KeyError as error:
+        raise MalformedError("REGISTER_FIELD", f"expected the field {error}") from error
+    except ValueError as error:
+        raise MalformedError("REGISTER_FIELD", f"expected a status of {', '.join(EnterpriseStatus)}") from error
+
+
+def encode_enterprise(enterprise: Enterprise) -> bytes:
+    """Encodes an enterprise with every fact; `decode_enterprise` gives an equal value back."""
+    return encode(enterprise)
+
+
+def decode_enterprise(encoded: bytes) -> Enterprise:
+    """Decodes what `encode_enterprise` wrote.
+
+    Raises:
+        CorruptError: ENTERPRISE_RECORD when the stored bytes are anything else: a human must look.
+    """
+    try:
+        return decode(Enterprise, encoded)
+    except MalformedError as error:
+        raise CorruptError("ENTERPRISE_RECORD", "a stored enterprise cannot be read back") from error
+
+
+# ---- what policy is asked
+
+REGISTER_PURPOSE: Final[Mapping[DossierKind, str]] = MappingProxyType(
+    {DossierKind.VEHICLE: "vehicle.administration", DossierKind.ENTERPRISE: "enterprise.administration"}
+)
+"""The purpose under which each register is kept and read at home."""
+
+REGISTER_FUNCTION: Final[Mapping[DossierKind, FunctionCode]] = MappingProxyType(
+    {DossierKind.VEHICLE: FunctionCode("F07"), DossierKind.ENTERPRISE: FunctionCode("F16")}
+)
+"""The joint function of each purpose: vehicle items across provinces (车管), checks of enterprises (经营主体核查)."""
+
+
+class RegisterAct(StrEnum):
+    """What the agency that keeps a register does with a record of it."""
+
+    KEEP = "register.keep"
+    READ = "register.read"
+
+
+def register_request(
+    act: RegisterAct, agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion
+) -> PolicyRequest:
+    """May the agency keep (register, change, import) or read this record of its own province?"""
+    return ask(act.value, agency, dossier_entity(dossier), occasion=occasion)

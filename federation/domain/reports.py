@@ -1,0 +1,237 @@
+"""What a person is told: which agency asked about them, when, for what, which fields it got, and what still waits.
+
+Rules kept: newest first; an entry of a running investigation is held back, counted, and shown by itself from the end of
+its case on; a line names the agency and never the officer, the case or another person. Trusts its own province's
+entries; what another province answers is decoded strictly, and is that province's word.
+Sources: PIPL articles 18, 20, 44, 45 (个人信息保护法); Estonia's data tracker for what a line holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final
+
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.lookups_case import LookupCase
+from federation.protocol.errors import MalformedError
+from federation.protocol.fields import checked
+from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
+from federation.protocol.ids import AgencyId, NodeName, Realm
+from federation.protocol.leaf import Verdict
+
+REQUEST_BODY: Final = "application/vnd.bridgehead.subject-request.v1+json"
+"""The media type of a body that holds one `SubjectRequest`."""
+REPORT_BODY: Final = "application/vnd.bridgehead.subject-answer.v1+json"
+"""The media type of a body that holds one province's `SubjectReport`."""
+
+MAX_REPORT_LINES: Final = 2000
+"""The most lines that one province answers with; older ones are counted."""
+
+DEFERRED_PURPOSE: Final = "lookup.criminal_investigation"
+"""The purpose whose entries wait for the end of their case."""
+
+_CHINA: Final = timezone(timedelta(hours=8))
+_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "lookup.criminal_investigation": ("公安机关侦查刑事案件", "the police investigated a crime"),
+        "lookup.missing_person": ("公安机关查找失踪人员", "the police looked for a missing person"),
+        "lookup.identity_check": ("公安机关核实身份", "the police checked an identity"),
+    }
+)
+_MAX_TEXT: Final = 200
+
+
+def _is_told(text: str) -> bool:
+    return len(text) <= _MAX_TEXT and text.isprintable()
+
+
+def _are_told(names: frozenset[str]) -> bool:
+    return all(map(_is_told, names))
+
+
+_Text = Annotated[str, checked(_is_told, form=f"up to {_MAX_TEXT} printable characters")]
+
+
+class _Step(Item, frozen=True, kw_only=True):
+    """One step of a look-up about a person.
+
+    `fields`: the names of those handed over, or asked for when it was refused; empty for a search.
+    """
+
+    time: Time
+    asker: AgencyId
+    purpose: _Text
+    function: _Text
+    basis: _Text
+    step: _Text
+    verdict: Verdict
+    fields: Annotated[frozenset[str], checked(_are_told, form="a sorted list of different names")]
+
+
+class Given(_Step, frozen=True, kw_only=True):
+    """One step, as the province that was asked keeps it; the officer is not in it.
+
+    `deferred_until`: when the case was to end, for a criminal investigation.
+    """
+
+    WHAT: ClassVar[str] = "look-up given"
+
+    case_id: _Text
+    deferred_until: Time | None = None
+
+
+class ReportLine(_Step, frozen=True, kw_only=True):
+    """One step, as the person is told of it. `given_by`: the province that holds the record."""
+
+    WHAT: ClassVar[str] = "subject report"
+
+    given_by: NodeName = NodeName("")
+
+    @property
+    def purpose_zh(self) -> str:
+        """The purpose in plain Chinese words."""
+        return purpose_words(self.purpose)[0]
+
+    @property
+    def purpose_en(self) -> str:
+        """The purpose in plain English words."""
+        return purpose_words(self.purpose)[1]
+
+
+class SubjectReport(Item, frozen=True, kw_only=True):
+    """What may be told now, newest first; `next_shown` is the day when the first withheld entry will be shown."""
+
+    WHAT: ClassVar[str] = "subject report"
+    REASON: ClassVar[str] = "REPORT_DATE"
+
+    lines: tuple[ReportLine, ...] = always(())
+    withheld_count: Count = always(0)
+    next_shown: date | None = None
+    older_count: Count = always(0)
+
+
+class SubjectRequest(Item, frozen=True, kw_only=True):
+    """Whose report is asked for, and whether the clerk has checked that it is the person who asks."""
+
+    WHAT: ClassVar[str] = "subject request"
+
+    citizen_number: str
+    identity_checked: bool
+
+    def __repr__(self) -> str:
+        """Hides the person."""
+        return f"SubjectRequest(identity_checked={self.identity_checked})"
+
+
+def purpose_words(purpose: str) -> tuple[str, str]:
+    """A purpose in plain Chinese and English words; one without words is shown as it is."""
+    return _WORDS.get(purpose, (purpose, purpose))
+
+
+def shown_from(entry: Given, cases: Mapping[tuple[NodeName, str], LookupCase]) -> datetime | None:
+    """From when on the person is told; None when at once. A case that was closed early ends the wait early."""
+    if entry.deferred_until is None:
+        return None
+    case = cases.get((entry.asker.node, entry.case_id))
+    return entry.deferred_until if case is None else min(case.closes, entry.deferred_until)
+
+
+def build_report(
+    entries: Iterable[Given], *, given_by: NodeName, now: datetime, cases: Mapping[tuple[NodeName, str], LookupCase]
+) -> SubjectReport:
+    """Builds what this province tells a person now.
+
+    Args:
+        entries: All about that one person, in any order; what came after `now` is left out.
+        given_by: This province.
+        now: Aware, UTC.
+        cases: The newest version known of each case, by the asking province and its number.
+    """
+    waits = [(entry, shown_from(entry, cases)) for entry in entries if entry.time <= now]
+    withheld = [shown for _, shown in waits if shown is not None and shown > now]
+    told = [entry for entry, shown in waits if shown is None or shown <= now]
+    lines = _newest_first(_line(entry, given_by) for entry in told)
+    return SubjectReport(
+        lines=lines[:MAX_REPORT_LINES],
+        withheld_count=len(withheld),
+        next_shown=min(withheld).astimezone(_CHINA).date() if withheld else None,
+        older_count=max(0, len(lines) - MAX_REPORT_LINES),
+    )
+
+
+def merge_reports(reports: Iterable[SubjectReport]) -> SubjectReport:
+    """Joins what several provinces tell of one person, newest first."""
+    parts = tuple(reports)
+    days = [part.next_shown for part in parts if part.next_shown is not None]
+    return SubjectReport(
+        lines=_newest_first(line for part in parts for line in part.lines),
+        withheld_count=sum(part.withheld_count for part in parts),
+        next_shown=min(days, default=None),
+        older_count=sum(part.older_count for part in parts),
+    )
+
+
+def encode_given(entry: Given) -> bytes:
+    """Encodes an entry into its one canonical form."""
+    return encode(entry)
+
+
+def decode_given(encoded: bytes) -> Given:
+    """Decodes an entry of this province.
+
+    Raises:
+        MalformedError: JSON_*, AGENCY_ID and TIME.
+    """
+    return decode(Given, encoded)
+
+
+def encode_subject_request(request: SubjectRequest) -> bytes:
+    """Encodes a person's request into its one canonical form."""
+    return encode(request)
+
+
+def decode_subject_request(encoded: bytes, realm: Realm) -> SubjectRequest:
+    """Decodes a person's request that another province passes on.
+
+    Raises:
+        MalformedError: JSON_* for its form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO for the number.
+    """
+    request = decode(SubjectRequest, encoded)
+    verify_citizen_number(request.citizen_number, realm)
+    return request
+
+
+def encode_report(report: SubjectReport) -> bytes:
+    """Encodes one province's report into its one canonical form."""
+    own = tuple(replace(line, given_by=NodeName("")) for line in report.lines)
+    return encode(replace(report, lines=own))
+
+
+def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
+    """Decodes what another province tells of a person.
+
+    Raises:
+        MalformedError: JSON_*, AGENCY_ID and TIME for its form; REPORT_SIZE for too many lines; REPORT_DATE when a day
+            is missing, of another form, or told with nothing withheld.
+    """
+    report = decode(SubjectReport, encoded)
+    if len(report.lines) > MAX_REPORT_LINES:
+        raise MalformedError("REPORT_SIZE", f"expected at most {MAX_REPORT_LINES} lines, got {len(report.lines)}")
+    if any(line.given_by for line in report.lines):
+        raise MalformedError("JSON_UNKNOWN_NAME", f"{report.WHAT}: did not expect the name 'given_by'")
+    if (report.next_shown is None) is (report.withheld_count > 0):
+        told = "expected a day exactly where something is withheld"
+        reason = "JSON_MISSING_NAME" if report.withheld_count else "JSON_UNKNOWN_NAME"
+        raise MalformedError(reason, f"{report.WHAT}: {told}", field="next_shown")
+    return replace(report, lines=tuple(replace(line, given_by=given_by) for line in report.lines))
+
+
+def _line(entry: Given, given_by: NodeName) -> ReportLine:
+    step = {name: getattr(entry, name) for name in _Step.__struct_fields__}
+    return ReportLine(given_by=given_by, **step)
+
+
+def _newest_first(lines: Iterable[ReportLine]) -> tuple[ReportLine, ...]:
+    return tuple(sorted(lines, key=lambda line: (line.time, line.given_by, line.step), reverse=True))
