@@ -10,20 +10,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
+from federation.node.exchange.errand import Errand, record_refusal
+from federation.node.exchange.judge import rule_decision
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key, verify_signature
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
+from federation.wire.values import ruling_of
 
 OFFICER_KEY: Final = "officer-key"
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _REGISTERED, _WITHDRAWN = "registered", "withdrawn"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,22 @@ class LeaderAct:
     leader: str
     case_id: str
     signature: str
+
+
+def signed_by(errand: Errand, signature: str, *, case_id: str = "") -> LeaderAct:
+    """Returns what the errand's officer signed."""
+    return LeaderAct(agency=errand.caller, leader=errand.act.officer, case_id=case_id, signature=signature)
+
+
+async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
+    """Takes a step that somebody signs for; a no to it is logged like a yes (misuse control M11), then raised."""
+    try:
+        return await step
+    except (RuleError, UntrustedError) as error:
+        refused = rule_decision(RuleError(error.reason, error.message))
+        ruling = ruling_of(refused, agreement_version=errand.in_force.agreement.version)
+        await record_refusal(errand, ruling, asked=())
+        raise
 
 
 def register_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, key: str) -> None:

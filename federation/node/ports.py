@@ -23,8 +23,8 @@ from federation.node.lookups import cases
 from federation.node.lookups.asking import fetch, history, search
 from federation.node.lookups.intake import desk as intake_desk
 from federation.node.lookups.intake import inbox, second
-from federation.node.lookups.watch import desk as leader_desk
 from federation.node.node import Node
+from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
 from federation.node.permits import imports, recognition, steps
 from federation.node.retention import ended, orders, reading
 from federation.node.status import node_status
@@ -146,15 +146,15 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(intake.RELEASE_INTAKE, intake_desk.release),
     on(intake.REFUSE_INTAKE, intake_desk.refuse),
     on(intake.SEND_REMINDER, second.remind),
-    on(oversight.COUNTERSIGN_CASE, leader_desk.countersign),
-    on(oversight.LIST_NOTICES, leader_desk.list_notices),
-    on(oversight.REVIEW_BREAK_GLASS, leader_desk.review_break_glass),
-    on(oversight.LIST_FLAGS, leader_desk.list_flags),
-    on(oversight.GET_DAILY_DIGEST, leader_desk.get_digest),
-    on(oversight.LIST_SAMPLE, leader_desk.list_sample),
-    on(oversight.RECORD_REVIEW, leader_desk.record_review),
-    on(oversight.LIST_READINGS, leader_desk.list_readings),
-    streaming(oversight.WATCH_NOTICES, leader_desk.watch_notices),
+    on(oversight.COUNTERSIGN_CASE, leaders.countersign),
+    on(oversight.LIST_NOTICES, break_glass.list_notices),
+    on(oversight.REVIEW_BREAK_GLASS, break_glass.review_break_glass),
+    on(oversight.LIST_FLAGS, flags.list_flags),
+    on(oversight.GET_DAILY_DIGEST, digest.get_digest),
+    on(oversight.LIST_SAMPLE, sample.list_sample),
+    on(oversight.RECORD_REVIEW, sample.record_review),
+    on(oversight.LIST_READINGS, readings.list_readings),
+    streaming(oversight.WATCH_NOTICES, break_glass.watch_notices),
     on(reports.GET_REPORT, report.report),
     on(corrections.FILE_CORRECTION, filing.file_correction),
     on(corrections.LIST_CORRECTIONS, listing.list_lines),

@@ -9,7 +9,7 @@ import pytest
 
 from federation.cli.oversight import notice_lines
 from federation.domain.oversight import BreakGlass, Finding
-from federation.node.lookups.watch import sample
+from federation.node.oversight import sample
 from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.oversight import NoticeState
 from tests.cli.command_line import HALL, POLICE, run

@@ -26,7 +26,7 @@ from federation.node.lookups import records
 from federation.node.lookups.asking.kept import Kept, find_kept
 from federation.node.lookups.asking.question import Question, Said, Step, take_step
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
-from federation.node.lookups.watch.glass import begin_notice, put_notice
+from federation.node.oversight.break_glass import begin_notice, put_notice
 from federation.protocol.errors import ConflictError, NotFoundError, RuleError
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.lookups import CaseAnswer, CaseQuestion

@@ -17,7 +17,7 @@ from federation.domain.erasure import Watermark, format_code, parse_code, readin
 from federation.domain.oversight import KeptReading, ReadingKind
 from federation.node.exchange.errand import Errand
 from federation.node.log.decisions import Questions, decision_records
-from federation.node.lookups.watch.reading_lines import put_reading_line
+from federation.node.oversight.readings import put_reading_line
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.protocol.ids import (

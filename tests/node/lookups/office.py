@@ -12,15 +12,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookups import Selector, SelectorKind
-from federation.domain.oversight import Finding, FlagKind, review_bytes
+from federation.domain.oversight import Finding, FlagKind, RaisedFlag, review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import cases
 from federation.node.lookups.asking import search as searching
-from federation.node.lookups.watch import flags, glass
+from federation.node.node import Node
 from federation.node.officers import LeaderAct
+from federation.node.oversight import break_glass
+from federation.node.oversight.flags import FLAGS
 from federation.protocol.form import replace
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.lookups import CaseQuestion, LookupQuestion, SearchResult
+from federation.wire.agency.oversight import ReviewQuestion
 from federation.wire.values import Act
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, register_key, running_rig
 
@@ -72,12 +75,13 @@ class Office:
         return LeaderAct(agency=YUSHAN_POLICE, leader=leader, case_id=case_id, signature=signature)
 
     def flags(self) -> list[FlagKind]:
-        return [one.flag.kind for _, one in flags.list_flags(self.rig[JIANGXI].database, YUSHAN_POLICE)]
+        return [one.flag.kind for one in flags_at(self.rig[JIANGXI], YUSHAN_POLICE)]
 
     async def review(self, finding: Finding = Finding.JUSTIFIED, *, words: str = "", **changes: str):
-        node = self.rig[JIANGXI]
         signed = self.signed(GLASS, review_bytes(GLASS, YUSHAN_POLICE, finding=finding, words=words))
-        return await glass.review(node, replace(signed, **changes), finding=finding, words=words)
+        question = ReviewQuestion(case_id=GLASS, finding=finding, words=words, signature=signed.signature)
+        errand = begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, self.act("leader-1"))
+        return (await break_glass.review_break_glass(errand, replace(question, **changes))).notice
 
 
 @asynccontextmanager
@@ -88,6 +92,11 @@ async def office(folder: Path) -> AsyncIterator[Office]:
         for name, key in zip(("leader-1", "officer-9"), keys, strict=True):
             await register_key(rig[JIANGXI], YUSHAN_POLICE, name, key=public_text(key))
         yield Office(rig, *keys)
+
+
+def flags_at(node: Node, desk: AgencyId) -> list[RaisedFlag]:
+    """Every flag at a desk, newest first."""
+    return [one for _, one in FLAGS.before(node.database, str(desk), None, limit=1000, wanted=lambda _: True)]
 
 
 def public_text(key: Ed25519PrivateKey) -> str:

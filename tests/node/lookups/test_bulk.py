@@ -11,8 +11,7 @@ from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import Quotas, bulk_bytes, countersign_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.asking import counting
-from federation.node.lookups.watch import desk as leader_desk
-from federation.node.lookups.watch import leaders
+from federation.node.oversight import leaders
 from federation.protocol.errors import BridgeheadError, RuleError
 from federation.wire.agency.oversight import Countersigned, CountersignQuestion
 from tests.node.lookups.office import CASE, NUMBERS, Office, office, public_text
@@ -39,12 +38,13 @@ async def sign(found: Office, signer: str) -> Countersigned:
     key = found.second if signer == SECOND else found.key
     signature = base64.b64encode(key.sign(bulk_bytes(CASE, YUSHAN_POLICE))).decode()
     question = CountersignQuestion(case_id=CASE, signature=signature, bulk=True)
-    return await leader_desk.countersign(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(signer)), question)
+    return await leaders.countersign(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(signer)), question)
 
 
 async def countersign(found: Office) -> None:
     signed = found.signed(CASE, countersign_bytes(CASE, YUSHAN_POLICE))
-    await leaders.countersign_case(found.rig[JIANGXI], signed)
+    question = CountersignQuestion(case_id=CASE, signature=signed.signature)
+    await leaders.countersign(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(LEADER)), question)
 
 
 async def test_case_reaches_ten_alone_thirty_with_the_leader_and_more_with_two_persons(tmp_path: Path) -> None:

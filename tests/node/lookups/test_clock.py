@@ -12,7 +12,6 @@ from federation.domain.oversight import FlagKind
 from federation.node.lookups.asking import search as searching
 from federation.node.lookups.intake import clock
 from federation.node.lookups.intake.clock import AskedWatch, tend_asked, tend_desk
-from federation.node.lookups.watch.flags import list_flags
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, Pair
@@ -20,6 +19,7 @@ from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, decode_leaf
 from federation.store.log.reader import load_entries
 from federation.store.messages import list_messages
 from tests.node.lookups.intake_border import XINZHOU, Border, border
+from tests.node.lookups.office import flags_at
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
 from tests.scenarios.check_federation import Kept, check_federation
 
@@ -40,7 +40,7 @@ def unanswered(node: Node) -> list[Leaf]:
 
 
 def flags(node: Node, desk: AgencyId) -> list[FlagKind]:
-    return [raised.flag.kind for _, raised in list_flags(node.database, desk)]
+    return [raised.flag.kind for raised in flags_at(node, desk)]
 
 
 async def audit(found: Border) -> None:

@@ -9,21 +9,20 @@ import pytest
 from federation.domain.lookups import Outcome
 from federation.domain.oversight import FlagKind
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.watch import flags
+from federation.node.oversight import flags
 from federation.node.permits import steps
 from federation.node.planted import is_planted, list_planted, remove_planted
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
-from tests.node.lookups.office import URN, Office, office
+from tests.node.lookups.office import URN, Office, flags_at, office
 from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record
 
 CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
 
 
 def seen_at(found: Office, node: NodeName, desk: AgencyId) -> list[tuple[FlagKind, str, str]]:
-    listed = flags.list_flags(found.rig[node].database, desk)
-    return [(one.flag.kind, str(one.agency), one.flag.officer) for _, one in listed]
+    return [(one.flag.kind, str(one.agency), one.flag.officer) for one in flags_at(found.rig[node], desk)]
 
 
 async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_learns_nothing(tmp_path: Path) -> None:

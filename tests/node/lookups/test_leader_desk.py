@@ -8,10 +8,9 @@ from pathlib import Path
 
 from federation.domain.oversight import Finding, FlagKind
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.watch import desk as leader_desk
-from federation.node.lookups.watch import flags
-from federation.node.lookups.watch.readings import READING
-from federation.node.lookups.watch.stream import tell_desk
+from federation.node.oversight import break_glass, flags
+from federation.node.oversight.feed import PAGE
+from federation.node.oversight.readings import READING
 from federation.node.permits import steps
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
@@ -26,7 +25,7 @@ CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
 
 def watch(found: Office, after: str = ""):
     return aclosing(
-        leader_desk.watch_notices(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), after)
+        break_glass.watch_notices(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), after)
     )
 
 
@@ -83,7 +82,7 @@ async def test_desk_of_the_answering_side_is_told_of_a_planted_record(tmp_path: 
         assert registered.permit is not None
         await plant_record(found.rig[ZHEJIANG], str(registered.permit.urn))
         async with aclosing(
-            leader_desk.watch_notices(begin_errand(zhejiang, CHANGSHAN_POLICE, found.act("leader-5")), "0")
+            break_glass.watch_notices(begin_errand(zhejiang, CHANGSHAN_POLICE, found.act("leader-5")), "0")
         ) as stream:
             waiting = asyncio.create_task(anext(stream))
             await found.search(person.holder.citizen_number)
@@ -101,7 +100,7 @@ async def test_slow_desk_misses_nothing_and_goes_on_behind_its_token(tmp_path: P
             waiting = asyncio.create_task(anext(stream))
             for start in range(0, 500, 100):
                 await put(found, *(raised(found, number) for number in range(start, start + 100)))
-                tell_desk(node, YUSHAN_POLICE)
+                node.waiters.tell(flags.desk_key(YUSHAN_POLICE))
             news = await waiting
             told.append(names(news))
             while len(told) < 250:
@@ -117,8 +116,8 @@ async def test_desk_memory_is_bounded_by_a_page(tmp_path: Path) -> None:
     """However many wait, one page of them is read at a time."""
     async with office(tmp_path) as found:
         await put(found, *(raised(found, number) for number in range(300)))
-        page = flags.list_after(found.rig[JIANGXI].database, YUSHAN_POLICE, 0)
-        assert [number for number, _ in page] == list(range(1, 51))
+        page = flags.FLAGS.after(found.rig[JIANGXI].database, str(YUSHAN_POLICE), 0)
+        assert [number for number, _ in page] == list(range(1, PAGE + 1))
         assert CASE not in str(page[0][1].flag.sentence_en)
 
 

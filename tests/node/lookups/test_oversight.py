@@ -11,9 +11,8 @@ import pytest
 from federation.domain.lookups_case import countersign_bytes
 from federation.domain.oversight import Finding, Flag, FlagKind, RaisedFlag, digest_bytes, review_bytes
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.watch import desk as leader_desk
-from federation.node.lookups.watch import flags
-from federation.node.lookups.watch.readings import READING
+from federation.node.oversight import break_glass, digest, flags, leaders
+from federation.node.oversight.readings import READING
 from federation.protocol.errors import RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
@@ -51,9 +50,7 @@ async def test_flags_come_newest_first_page_by_page_and_each_once(tmp_path: Path
         seen, token = [], ""
         while True:
             query = FlagQuery(page_size=300, page_token=token)
-            page = await leader_desk.list_flags(
-                begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), query
-            )
+            page = await flags.list_flags(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), query)
             seen += [one.flag.lookup_id for one in page.flags]
             token = page.next_page_token
             if not token:
@@ -73,7 +70,7 @@ async def test_flags_are_narrowed_by_officer_kind_and_case(tmp_path: Path) -> No
         )
 
         async def ids(agency=YUSHAN_POLICE, **narrowed) -> list[str]:
-            page = await leader_desk.list_flags(
+            page = await flags.list_flags(
                 begin_errand(found.rig[JIANGXI], agency, found.act("leader-1")), FlagQuery(**narrowed)
             )
             return [one.flag.lookup_id for one in page.flags]
@@ -90,9 +87,9 @@ async def test_every_reading_is_kept_with_a_leaf_that_names_nobody(tmp_path: Pat
     async with office(tmp_path) as found:
         node = found.rig[JIANGXI]
         reader = found.act("leader-1")
-        await leader_desk.list_flags(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, reader), FlagQuery())
-        await leader_desk.list_notices(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, reader), PageQuery())
-        await leader_desk.get_digest(
+        await flags.list_flags(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, reader), FlagQuery())
+        await break_glass.list_notices(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, reader), PageQuery())
+        await digest.get_digest(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-1")), DigestQuestion()
         )
 
@@ -104,7 +101,7 @@ async def test_every_reading_is_kept_with_a_leaf_that_names_nobody(tmp_path: Pat
         assert b"leader-1" not in bundle
 
         with pytest.raises(UntrustedError, match="NOT_AN_AGENCY"):
-            await leader_desk.list_flags(
+            await flags.list_flags(
                 begin_errand(found.rig[JIANGXI], parse_agency_id("jiangxi/361199/police"), reader), FlagQuery()
             )
         assert len(list_records(node.database, READING, after_id="", limit=10, replica=False)) == 3
@@ -117,7 +114,7 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
         found.rig.clock.advance(hours=1)
         await found.open("BREAK-GLASS-2026-002")
         found.rig.clock.advance(days=2)
-        page = await leader_desk.list_notices(
+        page = await break_glass.list_notices(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), PageQuery(page_size=1)
         )
         assert (page.notices[0].notice.case_id, page.notices[0].overdue) == (GLASS, True)
@@ -128,11 +125,11 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
             case_id=GLASS, finding=Finding.UNJUSTIFIED, signature=signed.signature, words="no call"
         )
         with pytest.raises(RuleError, match="BREAK_GLASS_REVIEWER"):
-            await leader_desk.review_break_glass(
+            await break_glass.review_break_glass(
                 begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-9")), question
             )
         with pytest.raises(UntrustedError, match="OFFICER_KEY"):
-            await leader_desk.review_break_glass(
+            await break_glass.review_break_glass(
                 begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")),
                 replace(question, words="all fine"),
             )
@@ -140,13 +137,13 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
         bundle = load_entry_bundle(node.database, 0, node.sequencer.head.size)
         assert b'"policies":["rule-break-glass-reviewer"]' in bundle
         assert b'"policies":["rule-officer-key"]' in bundle
-        state = await leader_desk.review_break_glass(
+        state = await break_glass.review_break_glass(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), question
         )
         assert load_entry_bundle(node.database, 0, node.sequencer.head.size).count(b'"kind":"refused"') == 2
         assert (state.notice.finding, state.notice.words, state.overdue) == (Finding.UNJUSTIFIED, "no call", False)
 
-        listed = await leader_desk.list_notices(
+        listed = await break_glass.list_notices(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), PageQuery()
         )
         assert [one.notice.case_id for one in listed.notices] == ["BREAK-GLASS-2026-002", GLASS]
@@ -158,7 +155,7 @@ async def test_digest_of_somebody_else_needs_a_leader_and_their_key(tmp_path: Pa
         await found.open()
         await found.search(NUMBERS[0])
         today = found.rig[JIANGXI].today()
-        own = await leader_desk.get_digest(
+        own = await digest.get_digest(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-1")), DigestQuestion()
         )
         assert len(own.lines) == 1
@@ -167,7 +164,7 @@ async def test_digest_of_somebody_else_needs_a_leader_and_their_key(tmp_path: Pa
             signed = found.signed("", digest_bytes(YUSHAN_POLICE, officer, day=today, reader=reader), leader=reader)
             return DigestQuestion(officer="officer-1", day=today, signature=signed.signature)
 
-        read = await leader_desk.get_digest(
+        read = await digest.get_digest(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), question("leader-1")
         )
         assert read.lines == own.lines
@@ -177,7 +174,7 @@ async def test_digest_of_somebody_else_needs_a_leader_and_their_key(tmp_path: Pa
             ("leader-1", DigestQuestion(officer="officer-1", day=today), UntrustedError, "OFFICER_KEY"),
         ):
             with pytest.raises(error, match=reason):
-                await leader_desk.get_digest(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(reader)), asked)
+                await digest.get_digest(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(reader)), asked)
 
 
 async def test_countersign_by_the_port_tells_who_signed(tmp_path: Path) -> None:
@@ -187,13 +184,13 @@ async def test_countersign_by_the_port_tells_who_signed(tmp_path: Path) -> None:
         content = countersign_bytes(CASE, YUSHAN_POLICE)
         wrong = base64.b64encode(found.second.sign(content)).decode()
         with pytest.raises(UntrustedError, match="OFFICER_KEY"):
-            await leader_desk.countersign(
+            await leaders.countersign(
                 begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")),
                 CountersignQuestion(case_id=CASE, signature=wrong),
             )
         signed = CountersignQuestion(case_id=CASE, signature=found.signed(CASE, content).signature)
         for _ in range(2):
-            answer = await leader_desk.countersign(
+            answer = await leaders.countersign(
                 begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), signed
             )
             assert (answer.signers, answer.complete) == (("leader-1",), True)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.oversight import ReadingKind, decode_reading, encode_reading, readings_bytes
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.watch import desk as leader_desk
+from federation.node.oversight import flags, readings
 from federation.node.retention.reading import read_lookup
 from federation.protocol.errors import CorruptError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import parse_agency_id
@@ -47,13 +47,11 @@ async def test_audit_office_sees_every_reading_newest_first_page_by_page(tmp_pat
         found.rig.clock.advance(seconds=1)
         await read_lookup(begin_errand(node, YUSHAN_POLICE, act(PURPOSE, "F03")), found.lookup_id)
         found.rig.clock.advance(seconds=1)
-        await leader_desk.list_flags(
-            begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery(officer="officer-1")
-        )
+        await flags.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery(officer="officer-1"))
         seen, token = [], ""
         while True:
             found.rig.clock.advance(seconds=1)
-            page = await leader_desk.list_readings(
+            page = await readings.list_readings(
                 begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery(page_size=2, page_token=token)
             )
             seen += page.readings
@@ -61,9 +59,9 @@ async def test_audit_office_sees_every_reading_newest_first_page_by_page(tmp_pat
             if not token:
                 break
 
-        own, flags, again, first = seen
+        own, listed, again, first = seen
         assert (own.kind, own.agency, own.officer) == (ReadingKind.READINGS, AUDIT, "auditor-1")
-        assert (flags.kind, flags.officer, flags.about) == (ReadingKind.FLAGS, "leader-1", "officer-1")
+        assert (listed.kind, listed.officer, listed.about) == (ReadingKind.FLAGS, "leader-1", "officer-1")
         assert (again.kind, again.officer, again.lookup_id, again.case_id, again.node, again.fields) == (
             ReadingKind.RELEASED, "officer-1", found.lookup_id, CASE, ZHEJIANG, FIELDS,
         )  # fmt: skip
@@ -76,10 +74,10 @@ async def test_audit_office_narrows_by_case_and_officer(tmp_path: Path) -> None:
     """Each alone and together; what is not there is an empty page."""
     async with released(tmp_path) as found:
         node = found.rig[JIANGXI]
-        await leader_desk.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery())
+        await flags.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery())
 
         async def kinds(**narrowed: str) -> list[str]:
-            page = await leader_desk.list_readings(
+            page = await readings.list_readings(
                 begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery(**narrowed)
             )
             return [one.kind.value for one in page.readings]
@@ -94,11 +92,11 @@ async def test_leader_sees_the_readings_of_the_case_with_their_own_key(tmp_path:
     """Those in the case, none of the office's lists nor of another case."""
     async with released(tmp_path) as found:
         node, key = found.rig[JIANGXI], await register(found, "leader-1")
-        await leader_desk.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery())
+        await flags.list_flags(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), FlagQuery())
         await found.open_case("CASE-2026-0002")
 
-        page = await leader_desk.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), signed(key))
-        other = await leader_desk.list_readings(
+        page = await readings.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), signed(key))
+        other = await readings.list_readings(
             begin_errand(node, YUSHAN_POLICE, acting("leader-1")), signed(key, case_id="CASE-2026-0002")
         )
 
@@ -113,19 +111,19 @@ async def test_readings_are_shown_to_nobody_else(tmp_path: Path) -> None:
         other = await register(found, "officer-9")
 
         with pytest.raises(RuleError, match="READINGS_READER"):
-            await leader_desk.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), ReadingQuery())
+            await readings.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), ReadingQuery())
         with pytest.raises(RuleError, match="READINGS_READER"):
-            await leader_desk.list_readings(
+            await readings.list_readings(
                 begin_errand(node, YUSHAN_POLICE, acting("officer-9")), signed(other, reader="officer-9")
             )
         for query in (ReadingQuery(case_id=CASE), signed(other), signed(key, case_id="CASE-2026-0002")):
             with pytest.raises((UntrustedError, NotFoundError), match=r"OFFICER_KEY|CASE_UNKNOWN"):
-                await leader_desk.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), query)
+                await readings.list_readings(begin_errand(node, YUSHAN_POLICE, acting("leader-1")), query)
         with pytest.raises(NotFoundError, match="CASE_UNKNOWN"):
-            await leader_desk.list_readings(
+            await readings.list_readings(
                 begin_errand(node, parse_agency_id("jiangxi/361130/police"), acting("leader-1")), signed(key)
             )
-        page = await leader_desk.list_readings(begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery())
+        page = await readings.list_readings(begin_errand(node, AUDIT, acting("auditor-1")), ReadingQuery())
         kinds = [one.kind for one in page.readings]
         assert kinds.count(ReadingKind.READINGS) == 1  # who is refused has read nothing
 
@@ -133,7 +131,7 @@ async def test_readings_are_shown_to_nobody_else(tmp_path: Path) -> None:
 async def test_decode_reading_of_another_kind_is_corrupt(tmp_path: Path) -> None:
     """What the store holds is what was written; anything else is said."""
     async with released(tmp_path) as found:
-        page = await leader_desk.list_readings(
+        page = await readings.list_readings(
             begin_errand(found.rig[JIANGXI], AUDIT, acting("auditor-1")), ReadingQuery()
         )
         for one in page.readings:

@@ -10,8 +10,7 @@ import pytest
 
 from federation.domain.oversight import SampleFinding, SampleItem, sample_review_bytes
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.watch import desk as leader_desk
-from federation.node.lookups.watch import sample
+from federation.node.oversight import sample
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.wire.agency.oversight import SamplePage, SampleQuery, SampleReviewQuestion
@@ -26,7 +25,7 @@ def every_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listed(found: Office, **query: bool | int | str):
-    return leader_desk.list_sample(
+    return sample.list_sample(
         begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-9")), SampleQuery(**query)
     )
 
@@ -41,7 +40,7 @@ async def review(found: Office, item: SampleItem, *, reviewer: str = "officer-9"
         words=words,
         signature=base64.b64encode(key.sign(signed)).decode(),
     )
-    return await leader_desk.record_review(
+    return await sample.record_review(
         begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act(reviewer)), replace(question, **changes)
     )
 

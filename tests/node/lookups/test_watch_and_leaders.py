@@ -13,10 +13,13 @@ from federation.domain.lookups import Handle, Outcome, SelectorKind
 from federation.domain.lookups_case import countersign_bytes
 from federation.domain.oversight import Finding, FlagKind
 from federation.domain.registers import parse_dossier_urn
-from federation.node.lookups.watch import digest, flags, glass, leaders
+from federation.node.exchange.errand import begin_errand
+from federation.node.officers import LeaderAct
+from federation.node.oversight import break_glass, digest, flags, leaders
 from federation.protocol.errors import BridgeheadError, RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
+from federation.wire.agency.oversight import CountersignQuestion
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, URN, office
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, plant_record
 
@@ -83,7 +86,7 @@ async def test_break_glass_flags_notices_and_dies_after_two_hours(tmp_path: Path
         assert opened.decision.allowed
         assert (await found.search(NUMBERS[0], GLASS)).answers[0].outcome is Outcome.NO_HIT
         assert found.flags() == [FlagKind.BREAK_GLASS]
-        notice = glass.list_notices(found.rig[JIANGXI].database, YUSHAN_POLICE)[0]
+        notice = break_glass.list_open(found.rig[JIANGXI].database, YUSHAN_POLICE)[0]
         assert (notice.leader, notice.officer, str(notice.due)) == ("leader-1", "officer-1", "2026-11-24")
 
         found.rig.clock.advance(hours=2)
@@ -125,6 +128,11 @@ async def test_eleventh_person_needs_the_leaders_own_signature(tmp_path: Path) -
             await found.search(number)
         assert (await found.search(NUMBERS[10])).answers[0].policies == ("rule-quota-persons",)
         node, content = found.rig[JIANGXI], countersign_bytes(CASE, YUSHAN_POLICE)
+
+        async def countersign(by: LeaderAct) -> None:
+            question = CountersignQuestion(case_id=by.case_id, signature=by.signature)
+            await leaders.countersign(begin_errand(node, YUSHAN_POLICE, found.act(by.leader)), question)
+
         for wrong in (
             found.signed(CASE, content, leader="officer-1"),
             found.signed(CASE, countersign_bytes(GLASS, YUSHAN_POLICE)),
@@ -132,10 +140,10 @@ async def test_eleventh_person_needs_the_leaders_own_signature(tmp_path: Path) -
             found.signed("CASE-2026-0009", content),
         ):
             with pytest.raises(BridgeheadError):
-                await leaders.countersign_case(node, wrong)
+                await countersign(wrong)
         assert (await found.search(NUMBERS[10])).answers[0].policies == ("rule-quota-persons",)
 
-        await leaders.countersign_case(node, found.signed(CASE, content))
+        await countersign(found.signed(CASE, content))
 
         assert (await found.search(NUMBERS[10])).answers[0].outcome is Outcome.NO_HIT
 

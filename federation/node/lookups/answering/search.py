@@ -39,8 +39,7 @@ from federation.node.lookups.answering.occasion import occasion_of
 from federation.node.lookups.answering.told import ANSWER
 from federation.node.lookups.intake.entries import entry_of, entry_record
 from federation.node.lookups.kinds import SEARCH_KIND
-from federation.node.lookups.watch.flags import desk_for, flag_records, judge_hit
-from federation.node.lookups.watch.stream import desk_key
+from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.store.records import Record

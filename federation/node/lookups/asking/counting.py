@@ -9,7 +9,7 @@ from __future__ import annotations
 from federation.domain.lookups import Selector
 from federation.domain.lookups_case import LookupCounts, Quotas, verify_quota
 from federation.node.exchange.errand import Errand
-from federation.node.lookups.watch.leaders import is_bulk, is_countersigned
+from federation.node.oversight.leaders import is_bulk, is_countersigned
 from federation.protocol.errors import RuleError
 from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction

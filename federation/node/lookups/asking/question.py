@@ -23,9 +23,8 @@ from federation.node.lookups.asking.counting import count
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
 from federation.node.lookups.asking.refusals import given_refusal, put_given_refusal, rule_refusal
 from federation.node.lookups.kinds import SEARCH_KIND
-from federation.node.lookups.watch.flags import judge_search, put_flags
-from federation.node.lookups.watch.sample import pick
-from federation.node.lookups.watch.stream import tell_desk
+from federation.node.oversight.flags import desk_key, judge_search, put_flags
+from federation.node.oversight.sample import pick
 from federation.protocol.body import Body
 from federation.protocol.ids import NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.policy import PolicyRequest
@@ -143,7 +142,7 @@ async def take_step(
     for line in kept.lines:
         if line.digest:
             node.wake_delivery(line.node)
-    tell_desk(node, errand.caller)
+    node.waiters.tell(desk_key(errand.caller))
     return kept
 
 

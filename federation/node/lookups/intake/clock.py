@@ -24,8 +24,8 @@ from federation.node.exchange.replies import find_reply, intake_office, statemen
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, list_entries, put_entry
 from federation.node.lookups.intake.second import Owed, find_second, is_owed, lookup_of, send_seconds
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
-from federation.node.lookups.watch.flags import put_flags
 from federation.node.node import Node
+from federation.node.oversight.flags import put_flags
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, Pair, truncate_to_millisecond

@@ -14,28 +14,38 @@ from federation.domain.lookups_case import (
     sign_bulk,
     verify_countersigner,
 )
+from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
 from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
-from federation.node.officers import LeaderAct, verify_another_person, verify_own_key
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
+from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
+from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, format_time
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_versions, put_records
+from federation.wire.agency.oversight import Countersigned, CountersignQuestion
 
 COUNTERSIGN, BULK = "lookup-countersign", "lookup-countersign-bulk"
 
 
-async def countersign_case(node: Node, act: LeaderAct) -> tuple[str, ...]:
-    """Lets a case of the agency reach more persons than the limit; once more is no harm. Returns who signed.
+async def countersign(errand: Errand, question: CountersignQuestion) -> Countersigned:
+    """Lets a case of the agency reach more persons, or adds one of two signatures for more look-ups.
+
+    Once more is no harm; a first signature for bulk waits for the second.
 
     Raises:
         NotFoundError: CASE_UNKNOWN.
-        RuleError: COUNTERSIGN_LEADER, COUNTERSIGN_SELF, SAME_PERSON.
+        RuleError: COUNTERSIGN_LEADER, COUNTERSIGN_SELF, SAME_PERSON, and as `sign_bulk`.
         UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
     """
+    act = signed_by(errand, question.signature, case_id=question.case_id)
+    sign = _sign_bulk if question.bulk else _sign_case
+    return await or_logged(errand, sign(errand.node, act))
+
+
+async def _sign_case(node: Node, act: LeaderAct) -> Countersigned:
     case = own_case(node, act)
     verify_own_key(node.database, act, countersign_bytes(act.case_id, act.agency))
 
@@ -46,17 +56,10 @@ async def countersign_case(node: Node, act: LeaderAct) -> tuple[str, ...]:
         put_records(transaction, [_signed(node, act, COUNTERSIGN, version=1, status="signed")])
 
     await node.sequencer.commit(sign)
-    return (act.leader,)
+    return Countersigned(case_id=act.case_id, signers=(act.leader,), complete=True)
 
 
-async def countersign_bulk(node: Node, act: LeaderAct) -> BulkRelease:
-    """Adds one of two signatures for more look-ups in a case than its quota; the first waits for the second.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN.
-        RuleError: as `sign_bulk`; SAME_PERSON.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
-    """
+async def _sign_bulk(node: Node, act: LeaderAct) -> Countersigned:
     case = own_case(node, act)
     verify_own_key(node.database, act, bulk_bytes(act.case_id, act.agency))
 
@@ -71,11 +74,12 @@ async def countersign_bulk(node: Node, act: LeaderAct) -> BulkRelease:
         put_records(transaction, [record], expect_version=record.version - 1)
         return release
 
-    return (await node.sequencer.commit(sign)).value
+    release = (await node.sequencer.commit(sign)).value
+    return Countersigned(case_id=act.case_id, signers=release.signers, complete=release.complete)
 
 
 def own_case(node: Node, act: LeaderAct) -> LookupCase:
-    """The case that somebody of the agency acts in.
+    """Returns the case that somebody of the agency acts in.
 
     Raises:
         NotFoundError: CASE_UNKNOWN, also for a case of another agency.
@@ -93,7 +97,7 @@ def is_countersigned(source: Source, agency: AgencyId, case_id: str, *, officer:
 
 
 def find_bulk(source: Source, agency: AgencyId, case_id: str) -> BulkRelease | None:
-    """Who signed for more look-ups in a case; None when nobody has."""
+    """Returns who signed for more look-ups in a case; None when nobody has."""
     name = f"{agency}/{case_id}"
     if find_record(source, BULK, name, replica=False) is None:
         return None
@@ -120,11 +124,7 @@ def _askers(source: Source, case: LookupCase) -> frozenset[str]:
 
 
 def _signed(node: Node, act: LeaderAct, kind: str, *, version: int, status: str) -> Record:
-    value: dict[str, JsonValue] = {
-        "leader": act.leader,
-        "time": format_time(node.now()),
-        "signature": act.signature,
-    }
+    value = {"leader": act.leader, "time": format_time(node.now()), "signature": act.signature}
     return Record(
         id=f"{act.agency}/{act.case_id}",
         kind=kind,

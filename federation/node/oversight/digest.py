@@ -6,28 +6,50 @@ leader's own registered key; the person is masked before it leaves the node. Sou
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date, datetime, timedelta
 
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import decode_case
-from federation.domain.oversight import Digest, DigestLine, digest_bytes, mask_selector
+from federation.domain.oversight import Digest, DigestLine, ReadingKind, digest_bytes, mask_selector
+from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
 from federation.node.lookups.asking.history import outcome_of
-from federation.node.lookups.watch.flags import SEARCH
+from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import CHINA, Node
-from federation.node.officers import LeaderAct, verify_own_key
+from federation.node.officers import signed_by, verify_own_key
+from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.records import list_records
+from federation.wire.agency.oversight import DigestQuestion
+
+
+async def get_digest(errand: Errand, question: DigestQuestion) -> Digest:
+    """Returns an officer's day: one's own, or that of somebody whom a leader looks after.
+
+    Raises:
+        RuleError: DIGEST_READER for somebody else than a leader of the office.
+        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
+    """
+    node, reader = errand.node, errand.act.officer
+    officer, day = question.officer or reader, question.day or node.today()
+    if reader != officer:
+        if not _leads(node, errand.caller, reader):
+            raise RuleError("DIGEST_READER", "expected a leader of one of the office's cases, or the officer's own day")
+        signed = digest_bytes(errand.caller, officer, day=day, reader=reader)
+        verify_own_key(node.database, signed_by(errand, question.signature or ""), signed)
+    await note_reading(errand, step=ReadingKind.DIGEST, what=f"{officer} {day}")
+    return await asyncio.to_thread(daily_digest, node, errand.caller, officer, day=day)
 
 
 def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Digest:
-    """An officer's day in China: one line a look-up, in the order of time."""
+    """Returns an officer's day in China: one line a look-up, in the order of time."""
     start = datetime(day.year, day.month, day.day, tzinfo=CHINA)
     lines: dict[str, DigestLine] = {}
     outcomes: dict[str, dict[NodeName, Outcome | None]] = {}
     for asked, person in records.list_asked(node.database, agency, since=start, until=start + timedelta(days=1)):
-        if asked.officer != officer or asked.step != SEARCH:
+        if asked.officer != officer or asked.step != SEARCH_KIND:
             continue
         found = outcomes.setdefault(asked.lookup_id, {})
         found[asked.node] = outcome_of(node, asked)
@@ -44,30 +66,14 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
     return Digest(officer=officer, day=day, lines=tuple(lines.values()))
 
 
-def verify_reader(node: Node, act: LeaderAct, *, officer: str, day: date) -> None:
-    """Returns when this officer may read that officer's day.
-
-    Raises:
-        RuleError: DIGEST_READER for somebody else than a leader of the office.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
-    """
-    if act.leader == officer:
-        return
-    if not _leads(node, act.agency, act.leader):
-        raise RuleError("DIGEST_READER", "expected a leader of one of the office's cases, or the officer's own day")
-    verify_own_key(node.database, act, digest_bytes(act.agency, officer, day=day, reader=act.leader))
-
-
 def _leads(node: Node, agency: AgencyId, officer: str) -> bool:
     """Whether the officer is the leader of any case that the agency opened."""
     after = ""
-    while True:
-        found = list_records(
-            node.database, records.CASE, after_id=after, limit=1000, replica=False, division=agency.county
-        )
+    while found := list_records(
+        node.database, records.CASE, after_id=after, limit=1000, replica=False, division=agency.county
+    ):
         opened = (decode_case(record.content) for record in found)
         if any(case.opened_by == agency and case.leader == officer for case in opened):
             return True
-        if len(found) < 1000:
-            return False
         after = found[-1].id
+    return False

@@ -1,1 +1,0 @@
-"""The watch over look-ups: flags, and what a leader answers for."""

@@ -1,0 +1,168 @@
+"""Broken glass at a node: the notice in the transaction that opens the case, the leader's list, stream and review.
+
+Rules kept: no case without a letter opens without its notice and flag; the leader named at the time reviews, by
+their own registered key; the review is kept as a version of the notice. Source: misuse control M10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+from typing import Final
+
+from federation.domain.lookups_case import LookupCase
+from federation.domain.oversight import (
+    BreakGlass,
+    Finding,
+    FlagKind,
+    RaisedFlag,
+    ReadingKind,
+    break_glass_flag,
+    decode_break_glass,
+    encode_break_glass,
+    is_overdue,
+    notice_of,
+    review_bytes,
+    verify_break_glass_allowed,
+)
+from federation.domain.oversight import review_break_glass as reviewed_by
+from federation.node.exchange.errand import Errand
+from federation.node.node import Node
+from federation.node.officers import LeaderAct, or_logged, signed_by, verify_own_key
+from federation.node.oversight.flags import FLAGS, put_flags
+from federation.node.oversight.readings import note_reading
+from federation.protocol.errors import NotFoundError
+from federation.protocol.ids import AgencyId, NodeName
+from federation.store.collection import Collection, Page, open_token, seal_token
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.wire.agency.oversight import News, NoticePage, NoticeState, PageQuery, ReviewQuestion
+
+NOTICES: Final[Collection[BreakGlass]] = Collection(
+    kind="lookup-notice",
+    encode=encode_break_glass,
+    decode=lambda record: decode_break_glass(record.content),
+    id=lambda notice: f"{notice.agency}/{notice.case_id}",
+    replica=False,
+    version=lambda notice: 1 if notice.finding is Finding.OPEN else 2,
+    status=lambda notice: str(notice.finding),
+    division=lambda notice: notice.agency.county,
+    due=lambda notice: notice.due if notice.finding is Finding.OPEN else None,
+)
+"""By case; what waits for its review is due."""
+_OPEN, _REVIEWED = "open", "reviewed"
+
+
+def begin_notice(errand: Errand, case: LookupCase) -> BreakGlass:
+    """Returns the notice of a glass about to be broken.
+
+    Raises:
+        RuleError: BREAK_GLASS_OVERDUE, BREAK_GLASS_LEADER.
+    """
+    node = errand.node
+    verify_break_glass_allowed(list_open(node.database, case.opened_by), today=node.today())
+    return notice_of(case, errand.act.officer, calendar=errand.in_force.calendar)
+
+
+def put_notice(transaction: GroupTransaction, notice: BreakGlass, *, owner: NodeName) -> None:
+    """Stores the notice with its flag, in the transaction that opens the case."""
+    NOTICES.put(transaction, notice, owner=owner)
+    raised = RaisedFlag(time=notice.opened, agency=notice.agency, flag=break_glass_flag(notice))
+    put_flags(transaction, [raised], owner=owner)
+
+
+def list_open(source: Source, agency: AgencyId) -> Sequence[BreakGlass]:
+    """Returns the agency's notices that wait for their review, those due first up."""
+    waiting = NOTICES.each_due(source, before=date.max, division=agency.county)
+    return [notice for notice in waiting if notice.agency == agency and notice.finding is Finding.OPEN]
+
+
+async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
+    """Returns the notices of the office: those that wait, by the day of their review, then the reviewed.
+
+    Raises:
+        MalformedError: PAGE_TOKEN.
+    """
+    await note_reading(errand, step=ReadingKind.NOTICES)
+    page = await asyncio.to_thread(
+        _find_page, errand.node.database, errand.caller, query.page_token, limit=query.page_size
+    )
+    notices = tuple(_state_of(errand.node, notice) for notice in page.values)
+    return NoticePage(notices=notices, next_page_token=page.next_token)
+
+
+async def review_break_glass(errand: Errand, question: ReviewQuestion) -> NoticeState:
+    """Closes a notice with what its leader found; after that the agency may break glass again.
+
+    Raises:
+        NotFoundError: BREAK_GLASS_UNKNOWN.
+        RuleError: BREAK_GLASS_REVIEWER, BREAK_GLASS_REVIEWED, BREAK_GLASS_FINDING, BREAK_GLASS_WORDS.
+        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM, REVIEW_WORDS.
+        ConflictError: VERSION_CONFLICT when it was reviewed at the same moment.
+    """
+    act = signed_by(errand, question.signature, case_id=question.case_id)
+    reviewed = await or_logged(errand, _review(errand.node, act, finding=question.finding, words=question.words))
+    return _state_of(errand.node, reviewed)
+
+
+async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
+    """Yields the open notices, then each notice and flag as it is raised; with `after`, those behind that token.
+
+    Ends when the node stops.
+    """
+    await note_reading(errand, step=ReadingKind.WATCH, what=after)
+    node, desk = errand.node, errand.caller
+    start, seen = int(after) if after else FLAGS.count(node.database, str(desk)), set[str]()
+    for notice in () if after else list_open(node.database, desk):
+        seen.add(notice.case_id)
+        yield News(token="", notice=_state_of(node, notice))
+    async for number, raised in FLAGS.follow(node, str(desk), after=start):
+        case_id = raised.flag.case_id
+        if raised.flag.kind is not FlagKind.BREAK_GLASS:
+            yield News(token=str(number), flag=raised)
+        elif case_id in seen:
+            seen.discard(case_id)
+        elif (known := NOTICES.find(node.database, f"{desk}/{case_id}")) is not None:
+            yield News(token=str(number), notice=_state_of(node, known))
+
+
+async def _review(node: Node, act: LeaderAct, *, finding: Finding, words: str) -> BreakGlass:
+    notice = NOTICES.find(node.database, f"{act.agency}/{act.case_id}")
+    if notice is None:
+        raise NotFoundError("BREAK_GLASS_UNKNOWN", f"this agency broke no glass under {act.case_id!r:.50}")
+    reviewed = reviewed_by(notice, act.leader, finding=finding, words=words)
+    signed = review_bytes(act.case_id, act.agency, finding=finding, words=reviewed.words)
+    verify_own_key(node.database, act, signed)
+    await node.sequencer.commit(lambda tx: NOTICES.put(tx, reviewed, owner=node.name))
+    return reviewed
+
+
+def _find_page(source: Source, agency: AgencyId, token: str, *, limit: int) -> Page[BreakGlass]:
+    """Returns one page: the open notices by the day of their review, behind them the reviewed, newest number up."""
+    group, _, rest = token.partition(".")
+    under, name = f"{agency}/", f"{NOTICES.kind}/{agency}/open"
+    waiting: list[BreakGlass] = []
+    if group != _REVIEWED:
+        place = open_token(source.keys, name, rest) if token else ""
+        waiting = [notice for notice in list_open(source, agency) if _place_of(notice) > place]
+        if len(waiting) >= limit:
+            behind = seal_token(source.keys, name, _place_of(waiting[limit - 1]))
+            return Page(tuple(waiting[:limit]), f"{_OPEN}.{behind}")
+    page = NOTICES.page(
+        source,
+        limit=limit - len(waiting),
+        token=rest if group == _REVIEWED else "",
+        under=under,
+        newest_first=True,
+        wanted=lambda notice: notice.finding is not Finding.OPEN,
+    )
+    return Page((*waiting, *page.values), f"{_REVIEWED}.{page.next_token}" if page.next_token else "")
+
+
+def _place_of(notice: BreakGlass) -> str:
+    return f"{notice.due.isoformat()}/{notice.case_id}"
+
+
+def _state_of(node: Node, notice: BreakGlass) -> NoticeState:
+    return NoticeState(notice=notice, overdue=is_overdue(notice, today=node.today()))

@@ -1,0 +1,171 @@
+"""What the watch flagged: raised in the transaction that writes what it is about, numbered at the desk that reads it.
+
+Rules kept: no question leaves without its flag; the same flag of the same look-up is one; nothing here holds a person's
+name or number. A desk is a police office: its own questions' flags come to it, and those of other provinces' questions
+that met a planted record of its county.
+Source: misuse controls M2, M5, M8, M11, M12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import asdict, fields, replace
+from datetime import datetime
+from typing import Final
+
+from federation.domain.lookups import Handle, Selector
+from federation.domain.oversight import (
+    BURST_WINDOW,
+    AskedLine,
+    Flag,
+    FlagKind,
+    RaisedFlag,
+    ReadingKind,
+    find_misuse,
+    honey_flag,
+)
+from federation.domain.retention import PROVISION
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import Numbered, Rows, put_rows
+from federation.node.exchange.trust import InForce
+from federation.node.lookups import records
+from federation.node.lookups.kinds import SEARCH_KIND
+from federation.node.node import Node
+from federation.node.oversight.feed import Feed
+from federation.node.oversight.readings import note_reading
+from federation.node.planted import is_planted
+from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.protocol.trust import find_agency
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record
+from federation.wire.agency.oversight import FlagPage, FlagQuery
+
+FLAG, FLAGGED = "lookup-flag", "lookup-flagged"
+
+
+class _KeptFlag(Item, frozen=True, kw_only=True):
+    time: Time
+    agency: AgencyId
+    kind: FlagKind
+    officer: str
+    lookup_id: str
+    case_id: str
+    sentence_zh: str
+    sentence_en: str
+
+
+def put_flags(
+    transaction: GroupTransaction, raised: Iterable[RaisedFlag], *, owner: NodeName, desk: AgencyId | None = None
+) -> None:
+    """Stores flags at a desk, that of the asking agency unless another is named; a flag that is there is not again."""
+    put_rows(transaction, Rows(numbered=flag_records(raised, owner=owner, desk=desk)), message_id=None)
+
+
+def flag_records(
+    raised: Iterable[RaisedFlag], *, owner: NodeName, desk: AgencyId | None = None
+) -> tuple[Numbered, ...]:
+    """Returns the flags as records that get the next numbers of their desk; a flag that is there gets none."""
+    found: list[Numbered] = []
+    for one in raised:
+        at = desk or one.agency
+        mark = Record(
+            id=f"{at}/{one.flag.kind}/{one.flag.lookup_id}", kind=FLAGGED, owner=owner, version=1, replica=False,
+            status="raised", division=at.county, due_date=one.time.date(), content=b"{}", kept_under=PROVISION,
+        )  # fmt: skip
+        record = Record(
+            id="", kind=FLAG, owner=owner, version=1, replica=False, status=str(one.flag.kind), division=at.county,
+            due_date=one.time.date(), content=_write(one), kept_under=PROVISION,
+        )  # fmt: skip
+        found.append(FLAGS.entry(str(at), record, mark=mark))
+    return tuple(found)
+
+
+async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
+    """Returns the flags at the office's desk, newest first."""
+    await note_reading(errand, step=ReadingKind.FLAGS, what=query.officer or "")
+    before = int(query.page_token) if query.page_token.isdecimal() else None
+
+    def wanted(one: RaisedFlag) -> bool:
+        flag = one.flag
+        return (
+            query.officer in (None, flag.officer)
+            and query.kind in (None, flag.kind)
+            and query.case_id in (None, flag.case_id)
+        )
+
+    found = await asyncio.to_thread(
+        FLAGS.before, errand.node.database, str(errand.caller), before, limit=query.page_size + 1, wanted=wanted
+    )
+    page = found[: query.page_size]
+    return FlagPage(
+        flags=tuple(raised for _, raised in page),
+        next_page_token=str(page[-1][0]) if len(found) > len(page) else "",
+    )
+
+
+def judge_search(
+    source: Source, in_force: InForce, line: AskedLine, *, agency: AgencyId, selector: Selector
+) -> tuple[RaisedFlag, ...]:
+    """Returns the flags that a look-up raises at the asking side, before it leaves.
+
+    Args:
+        source: the transaction that writes the look-up, so that two at the same moment see each other.
+        in_force: by whose calendar the working days are told.
+        line: the look-up; of two that are written out of the order of their times, the later written is judged.
+        agency: whose look-ups it is seen with.
+        selector: what it asks for.
+    """
+    known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW, step=SEARCH_KIND)
+    lines = [
+        replace(line, time=one.time, lookup_id=one.lookup_id, case_id=one.case_id, desk=one.desk)
+        for one in known
+        if one.lookup_id != line.lookup_id
+    ]
+    judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
+    flags = find_misuse([*lines, judged], judged.time, in_force.calendar)
+    flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)
+    if is_planted(source, selector.value):
+        flags = (*flags, honey_flag(line))
+    return tuple(RaisedFlag(time=line.time, agency=agency, flag=flag) for flag in flags)
+
+
+def judge_hit(source: Source, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:
+    """Returns the flag that a hit raises at the answering side, when the record behind the handle is a planted one."""
+    if not is_planted(source, handle.dossier.id):
+        return ()
+    line = AskedLine(
+        time=now, officer=handle.officer, agency=str(handle.asker), lookup_id=handle.lookup_id, case_id=handle.case_id
+    )
+    return (RaisedFlag(time=now, agency=handle.asker, flag=honey_flag(line)),)
+
+
+def desk_key(desk: AgencyId) -> str:
+    """Returns the key of `waiters` that is told once a flag at a desk is durable."""
+    return FLAGS.key(str(desk))
+
+
+def desk_for(node: Node, county: str) -> AgencyId:
+    """Returns the police office of ours that is told of a hit in a county: the county's, else the province's first."""
+    agreement = node.trust.in_force.agreement
+    own = AgencyId(node.name, county, "police")
+    if find_agency(agreement, own) is not None:
+        return own
+    police = sorted(str(agency) for agency in agreement.members[node.name].agencies if agency.kind == "police")
+    return parse_agency_id(police[0]) if police else own
+
+
+def _write(raised: RaisedFlag) -> bytes:
+    return encode(_KeptFlag(time=raised.time, agency=raised.agency, **asdict(raised.flag)))
+
+
+def _read(content: bytes) -> RaisedFlag:
+    kept = decode(_KeptFlag, content)
+    flag = Flag(**{field.name: getattr(kept, field.name) for field in fields(Flag)})
+    return RaisedFlag(time=kept.time, agency=kept.agency, flag=flag)
+
+
+FLAGS: Final = Feed(kind=FLAG, series="flags", read=_read)
+"""By desk."""

@@ -1,0 +1,175 @@
+"""The watchers watched: whoever reads is noted before they read, and who read what is listed for an inspector.
+
+The leaf of a reading is a digest; who read what lies sealed beside it, as a line in two orders: of the whole province
+by time, and of each case by time, so that a list reads a range of ids and no history. Source: misuse control M12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from federation.domain.oversight import (
+    AUDIT_OFFICE,
+    KeptReading,
+    ReadingKind,
+    decode_reading,
+    encode_reading,
+    readings_bytes,
+)
+from federation.node.exchange.errand import Errand
+from federation.node.officers import signed_by, verify_own_key
+from federation.node.oversight.leaders import own_case
+from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.errors import RuleError
+from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
+from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.store.collection import open_token, seal_token
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_record, ids_under, list_range, put_records
+from federation.wire.agency.oversight import ReadingPage, ReadingQuery
+
+READING: Final = "lookup-reading"
+READ_AT, READ_IN = "reading-at", "reading-in"
+_AT_ONCE: Final = 500
+
+
+async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> None:
+    """Notes that the errand's officer is about to read; returns once that is durable.
+
+    Raises:
+        UntrustedError: NOT_AN_AGENCY when the agreement does not name the caller.
+    """
+    node, act, caller, agreement = errand.node, errand.act, errand.caller, errand.in_force.agreement
+    errand.in_force.agency(caller)
+    now = truncate_to_millisecond(node.now())
+    content = encode_canonical(
+        {
+            "time": format_time(now),
+            "agency": str(caller),
+            "officer": act.officer,
+            "request": act.request_id,
+            "step": step.value,
+            "what": what,
+        }
+    )
+    subject = hashlib.sha256(content).hexdigest()
+    leaf = Leaf(
+        federation=agreement.federation,
+        realm=agreement.realm,
+        kind=LeafKind.READING,
+        subject=subject,
+        time=now,
+        agreement_version=agreement.version,
+    )
+    record = Record(
+        id=f"{caller}/{format_time(now)}/{subject[:16]}",
+        kind=READING,
+        owner=node.name,
+        version=1,
+        replica=False,
+        status=step.value,
+        division=caller.county,
+        due_date=now.date(),
+        content=content,
+    )
+    line = KeptReading(time=now, agency=caller, officer=act.officer, kind=step, about=what)
+
+    def write(transaction: GroupTransaction) -> None:
+        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+        put_records(transaction, [record])
+        put_reading_line(transaction, line, name=subject[:16], owner=node.name)
+
+    await node.sequencer.commit(write)
+
+
+def put_reading_line(transaction: GroupTransaction, reading: KeptReading, *, name: str, owner: NodeName) -> None:
+    """Writes the line of a reading, once under its name; of released fields, one of their case too."""
+    place = f"{format_time(reading.time)}/{name}"
+    lines = [_line(READ_AT, place, reading, content=encode_reading(reading), owner=owner)]
+    if reading.case_id:
+        in_case = f"{reading.agency}/{reading.case_id}/{place}"
+        lines.append(_line(READ_IN, in_case, reading, content=b"", owner=owner))
+    put_records(transaction, lines)
+
+
+async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
+    """Returns who read what, newest first: all of the province for an audit office, one case for its leader.
+
+    Raises:
+        RuleError: READINGS_READER. NotFoundError: CASE_UNKNOWN.
+        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM, PAGE_TOKEN.
+    """
+    case = _verify_inspector(errand, query)
+    narrowed = " ".join(word for word in (query.case_id, query.officer) if word)
+    await note_reading(errand, step=ReadingKind.READINGS, what=narrowed)
+
+    def wanted(reading: KeptReading) -> bool:
+        return query.case_id in (None, reading.case_id) and query.officer in (None, reading.officer)
+
+    source, name = errand.node.database, f"{READ_AT}/{case}"
+    found = await asyncio.to_thread(
+        find_reading_lines,
+        source,
+        case=case,
+        before=open_token(source.keys, name, query.page_token) if query.page_token else "",
+        limit=query.page_size + 1,
+        wanted=wanted,
+    )
+    page = found[: query.page_size]
+    return ReadingPage(
+        readings=tuple(reading for _, reading in page),
+        next_page_token=seal_token(source.keys, name, page[-1][0]) if len(found) > len(page) else "",
+    )
+
+
+def find_reading_lines(
+    source: Source, *, case: str, before: str, limit: int, wanted: Callable[[KeptReading], bool]
+) -> Sequence[tuple[str, KeptReading]]:
+    """Returns the readings of the province or of one case (`<agency>/<case>/`), newest first, each with its place.
+
+    `before` is the place behind which the page begins, empty for the first.
+    """
+    kind = READ_IN if case else READ_AT
+    ids = ids_under(case, newest_first=True, before=before)
+    lines: list[tuple[str, KeptReading]] = []
+    while len(lines) < limit and (found := list_range(source, kind, ids, limit=_AT_ONCE, replica=True)):
+        for record in found:
+            place = record.id.removeprefix(case)
+            line = record if kind == READ_AT else find_record(source, READ_AT, place, replica=True)
+            reading = decode_reading(line.content) if line is not None else None
+            if reading is not None and wanted(reading):
+                lines.append((place, reading))
+        ids = replace(ids, before=found[-1].id)
+    return lines[:limit]
+
+
+def _verify_inspector(errand: Errand, query: ReadingQuery) -> str:
+    """Returns which readings the caller may see: all of the province (empty), or those of one case.
+
+    An audit office sees every one; in a police office the leader of the named case sees those in it, signing for it.
+    """
+    act = signed_by(errand, query.signature or "", case_id=query.case_id or "")
+    if act.agency.kind == AUDIT_OFFICE:
+        return ""
+    if not act.case_id or own_case(errand.node, act).leader != act.leader:
+        raise RuleError("READINGS_READER", "expected an audit office, or the leader of the named case (--case)")
+    verify_own_key(errand.node.database, act, readings_bytes(act.agency, act.case_id, reader=act.leader))
+    return f"{act.agency}/{act.case_id}/"
+
+
+def _line(kind: str, key: str, reading: KeptReading, *, content: bytes, owner: NodeName) -> Record:
+    return Record(
+        id=key,
+        kind=kind,
+        owner=owner,
+        version=1,
+        replica=True,
+        status=reading.kind.value,
+        division=reading.agency.county,
+        content=content,
+    )
