@@ -372,13 +372,6 @@ def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) ->
         )
 
 
-def order_of(notice: BreakGlass, *, today: date) -> tuple[int, int, str]:
-    """Where a notice stands in a list: overdue first, then by the day of its review, then the reviewed, newest up."""
-    if notice.finding is not Finding.OPEN:
-        return 2, -int(notice.opened.timestamp()), notice.case_id
-    return 0 if is_overdue(notice, today=today) else 1, notice.due.toordinal(), notice.case_id
-
-
 def is_overdue(notice: BreakGlass, *, today: date) -> bool:
     """Whether the day of the review has passed (in China) without one."""
     return notice.finding is Finding.OPEN and today > notice.due

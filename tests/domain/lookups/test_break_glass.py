@@ -13,7 +13,6 @@ from federation.domain.oversight import (
     encode_break_glass,
     notice_of,
     open_break_glass,
-    order_of,
     review_break_glass,
     verify_break_glass_allowed,
 )
@@ -160,12 +159,3 @@ def test_break_glass_found_unjustified_without_words_is_refused(notice):
         with pytest.raises(MalformedError) as malformed:
             review_break_glass(notice, "officer-7", finding=Finding.JUSTIFIED, words=words)
         assert malformed.value.reason == "REVIEW_WORDS"
-
-
-def test_notices_are_listed_overdue_first_then_due_then_reviewed(notice):
-    """What has to be done stands above what was done."""
-    later = replace(notice, case_id="BREAK-GLASS-2026-002", due=date(2026, 11, 26))
-    reviewed = replace(notice, case_id="BREAK-GLASS-2026-003", finding=Finding.JUSTIFIED)
-    newer = replace(reviewed, case_id="BREAK-GLASS-2026-004", opened=notice.opened + timedelta(hours=1))
-    listed = sorted([reviewed, later, newer, notice], key=lambda one: order_of(one, today=date(2026, 11, 25)))
-    assert [one.case_id[-1] for one in listed] == ["1", "2", "4", "3"]

@@ -13,7 +13,7 @@ from federation.domain.oversight import Finding, Flag, FlagKind, RaisedFlag, dig
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import break_glass, digest, flags, leaders
 from federation.node.oversight.readings import READING
-from federation.protocol.errors import RuleError, UntrustedError
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.store.exchange_log import load_entry_bundle
@@ -147,6 +147,31 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), PageQuery()
         )
         assert [one.notice.case_id for one in listed.notices] == ["BREAK-GLASS-2026-002", GLASS]
+
+
+async def test_notices_page_by_page_are_each_shown_once_and_a_token_is_of_its_own_list(tmp_path: Path) -> None:
+    """What waits comes first, then the reviewed with the newest number up, one a page; a token says nothing."""
+    async with office(tmp_path) as found:
+        reader, names = found.act("leader-1"), [f"BREAK-GLASS-2026-00{number}" for number in (3, 4, 5, 6)]
+        for name in names:
+            await found.open(name)
+            found.rig.clock.advance(hours=1)
+            signed = found.signed(name, review_bytes(name, YUSHAN_POLICE, finding=Finding.JUSTIFIED, words=""))
+            if name < names[2]:
+                question = ReviewQuestion(case_id=name, finding=Finding.JUSTIFIED, signature=signed.signature)
+                await found.watch.review(YUSHAN_POLICE, reader, question)
+        seen, tokens = [], [""]
+        while len(tokens) == 1 or tokens[-1]:
+            page = await found.watch.notices(YUSHAN_POLICE, reader, PageQuery(page_size=1, page_token=tokens[-1]))
+            seen += [one.notice.case_id for one in page.notices]
+            tokens.append(page.next_page_token)
+
+        assert seen == [names[2], names[3], names[1], names[0]]
+        assert not any("GLASS" in token for token in tokens)
+        for token in tokens[1:-1]:
+            with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+                other = parse_agency_id("jiangxi/361102/police")
+                await found.watch.notices(other, reader, PageQuery(page_size=1, page_token=token))
 
 
 async def test_digest_of_somebody_else_needs_a_leader_and_their_key(tmp_path: Path) -> None:
