@@ -17,7 +17,7 @@ from federation.protocol.ids import parse_agency_id
 from federation.store.records import list_records
 from federation.wire.agency.oversight import News
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, Office, office
-from tests.node.lookups.test_oversight import put, raised
+from tests.node.oversight.test_oversight import put, raised
 from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, plant_record
 
 CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")

@@ -152,17 +152,22 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
 async def test_notices_page_by_page_are_each_shown_once_and_a_token_is_of_its_own_list(tmp_path: Path) -> None:
     """What waits comes first, then the reviewed with the newest number up, one a page; a token says nothing."""
     async with office(tmp_path) as found:
-        reader, names = found.act("leader-1"), [f"BREAK-GLASS-2026-00{number}" for number in (3, 4, 5, 6)]
+        node, reader, names = (
+            found.rig[JIANGXI],
+            found.act("leader-1"),
+            [f"BREAK-GLASS-2026-00{number}" for number in (3, 4, 5, 6)],
+        )
         for name in names:
             await found.open(name)
             found.rig.clock.advance(hours=1)
             signed = found.signed(name, review_bytes(name, YUSHAN_POLICE, finding=Finding.JUSTIFIED, words=""))
             if name < names[2]:
                 question = ReviewQuestion(case_id=name, finding=Finding.JUSTIFIED, signature=signed.signature)
-                await found.watch.review(YUSHAN_POLICE, reader, question)
+                await break_glass.review_break_glass(begin_errand(node, YUSHAN_POLICE, reader), question)
         seen, tokens = [], [""]
         while len(tokens) == 1 or tokens[-1]:
-            page = await found.watch.notices(YUSHAN_POLICE, reader, PageQuery(page_size=1, page_token=tokens[-1]))
+            query = PageQuery(page_size=1, page_token=tokens[-1])
+            page = await break_glass.list_notices(begin_errand(node, YUSHAN_POLICE, reader), query)
             seen += [one.notice.case_id for one in page.notices]
             tokens.append(page.next_page_token)
 
@@ -171,7 +176,7 @@ async def test_notices_page_by_page_are_each_shown_once_and_a_token_is_of_its_ow
         for token in tokens[1:-1]:
             with pytest.raises(MalformedError, match="PAGE_TOKEN"):
                 other = parse_agency_id("jiangxi/361102/police")
-                await found.watch.notices(other, reader, PageQuery(page_size=1, page_token=token))
+                await break_glass.list_notices(begin_errand(node, other, reader), PageQuery(page_token=token))
 
 
 async def test_digest_of_somebody_else_needs_a_leader_and_their_key(tmp_path: Path) -> None:
