@@ -290,21 +290,21 @@ async def test_orders_are_listed_newest_first_page_by_page_while_others_come(tmp
         people = [each for each in applications() if each.residence_division == "330822" and not each.sealed]
         for person in [each for each in people if each.holder.household_division[:2] == "36"][:5]:
             await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
-        messages = sent(rig, ZHEJIANG, JIANGXI, "permit.sync")
-        for message in messages[:4]:
+        *messages, last = sent(rig, ZHEJIANG, JIANGXI, "permit.sync")
+        assert len(messages) > 1
+        for message in messages:
             rig.clock.advance(seconds=1)
             await order(rig, message.id)
 
-        first = await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), ErasureQuery(page_size=2))
+        first = await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), ErasureQuery(page_size=1))
         rig.clock.advance(seconds=1)
-        await order(rig, messages[4].id)
-        query = ErasureQuery(page_size=2, page_token=first.next_page_token)
+        await order(rig, last.id)
+        query = ErasureQuery(page_size=9, page_token=first.next_page_token)
         second = await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), query)
 
         found = [line.message_id for line in (*first.lines, *second.lines)]
-        assert found == [message.id for message in reversed(messages[:4])]
+        assert found == [message.id for message in reversed(messages)]
         assert second.next_page_token == ""
-        assert messages[1].digest not in first.next_page_token
         for token in ("2", first.next_page_token[:-4], "A" * 60):
             with pytest.raises(MalformedError, match="PAGE_TOKEN"):
                 await list_erasures(begin_errand(rig[ZHEJIANG], HALL, ACT), ErasureQuery(page_token=token))
