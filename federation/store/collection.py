@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
@@ -28,6 +29,7 @@ from federation.store.records import (
     ids_under,
     list_due,
     list_range,
+    list_records,
     put_records,
 )
 
@@ -148,6 +150,15 @@ class Collection(Generic[V]):
         values = tuple(value for _, value in found[:limit])
         return Page(values, seal_token(source.keys, name, found[limit - 1][0]) if len(found) > limit else "")
 
+    def each_in(self, source: Source, division: str) -> Iterator[V]:
+        """The values of a division, by id, read as they are asked for."""
+        after = ""
+        while found := list_records(
+            source, self.kind, after_id=after, limit=_AT_ONCE, replica=self.replica, division=division
+        ):
+            yield from map(self.decode, found)
+            after = found[-1].id
+
     def each_due(self, source: Source, *, before: date, division: str = "") -> Iterator[V]:
         """The values of a division that are due before that day, the earliest first, read as they are asked for."""
         days = DueRange(before=before)
@@ -170,6 +181,20 @@ class Collection(Generic[V]):
             yield from found
             last = found[-1].id
             ids = replace(ids, before=last) if newest_first else replace(ids, after=last)
+
+
+def page_of(
+    keys: DataKeys, name: str, ordered: Iterable[V], *, place: Callable[[V], str], limit: int, token: str
+) -> Page[V]:
+    """A page of a list that was put in order in memory, by the text `place`; `name` tells the list from any other.
+
+    Raises:
+        MalformedError: PAGE_TOKEN for a token that this list did not give.
+    """
+    after = open_token(keys, name, token) if token else ""
+    found = list(islice((value for value in ordered if place(value) > after), limit + 1))
+    next_token = seal_token(keys, name, place(found[limit - 1])) if len(found) > limit else ""
+    return Page(tuple(found[:limit]), next_token)
 
 
 def seal_token(keys: DataKeys, name: str, place: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import replace
-from federation.store.collection import Collection
+from federation.store.collection import Collection, page_of
 from federation.store.database import Database, open_database
 from federation.store.records import erase_records_of, list_versions
 from tests.store.samples import KEYS, SECRET_NUMBER, ZHEJIANG, run
@@ -156,6 +156,33 @@ def test_due_values_come_by_day_and_those_without_a_day_do_not(database: Databas
     assert len(set(names(found))) == 300
     assert list(NOTES.each_due(database, before=DAY)) == []
     assert list(NOTES.each_due(database, before=date.max, division="330822")) == []
+
+
+def test_page_of_a_list_ordered_in_memory_goes_on_behind_the_last_shown() -> None:
+    """Though what was shown has gone and others have come in front."""
+
+    def page(*words: str, token: str = "", name: str = "words"):
+        return page_of(KEYS, name, sorted(words), place=str, limit=2, token=token)
+
+    first = page("b", "d", "f", "h")
+    second = page("a", "d", "e", "f", "h", token=first.next_token)
+
+    assert (first.values, second.values) == (("b", "d"), ("e", "f"))
+    assert page("b", "d").next_token == ""
+    assert page("h", token=second.next_token).values == ("h",)
+    with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+        page("h", token=second.next_token, name="others")
+
+
+def test_values_of_a_division_and_no_others(database: Database) -> None:
+    """By id, through more than one read."""
+    of = collection(division=lambda note: note.words)
+    run(
+        database,
+        lambda tx: [of.put(tx, Note(f"{number:03}", str(number % 2)), owner=ZHEJIANG) for number in range(450)],
+    )
+
+    assert names(of.each_in(database, "1")) == [f"{number:03}" for number in range(1, 450, 2)]
 
 
 def test_values_die_with_their_message_unless_a_rule_keeps_them(database: Database) -> None:

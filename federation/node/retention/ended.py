@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
+from itertools import takewhile
 from typing import Final
 
 import structlog
@@ -41,8 +42,7 @@ from federation.node.retention.destroy import destroy_handle, destroy_message
 from federation.node.retention.questions import ENDING, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import kinds_under, rules_of
-from federation.node.subjects.corrections.records import CORRECTION as CORRECTION_RECORD
-from federation.node.subjects.corrections.records import list_opened_before
+from federation.node.subjects.corrections.records import LINES, Line, erase_opened
 from federation.node.subjects.report import erase_asked, list_asked_before
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
@@ -187,13 +187,18 @@ async def _destroy_ending(node: Node, in_force: InForce, now: datetime) -> tuple
         counts[rule_id] = await _destroy_received(node, received, in_force) + await _in_batches(node, own)
     await keep_place(node, found)
     if correction_kept is not None:
-        opened = await asyncio.to_thread(list_opened_before, node.database, now - correction_kept)
-        counts[CORRECTION] += await _in_batches(node, [partial(_forget_correction, each) for each in opened])
+        opened = await asyncio.to_thread(_opened_before, node, now - correction_kept)
+        counts[CORRECTION] += await _in_batches(node, [partial(_forget_correction, line) for line in opened])
     return tuple(counts[rule_id] for rule_id in ENDING)
 
 
-def _forget_correction(correction_id: str, transaction: GroupTransaction) -> bool:
-    return erase_record(transaction, CORRECTION_RECORD, correction_id, replica=False)
+def _opened_before(node: Node, before: datetime) -> list[Line]:
+    """What our offices filed up to that moment, with their own desk or elsewhere."""
+    return list(takewhile(lambda line: line.time <= format_time(before), LINES.each(node.database)))
+
+
+def _forget_correction(line: Line, transaction: GroupTransaction) -> bool:
+    return erase_opened(transaction, line)
 
 
 def _destroy_own(node: Node, message: StoredMessage, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from federation.node.retention.ended import destroy_ended
-from federation.node.subjects.corrections.records import list_corrections
+from federation.node.subjects.corrections.records import CORRECTIONS
 from federation.store.messages import find_body
 from tests.node.retention.released import Border
 from tests.node.retention.test_orders import sent
@@ -37,7 +37,7 @@ async def test_corrections_end_three_years_after_they_were_filed(tmp_path: Path,
         await case.rig.drain()
 
         assert ended[0] == 3  # request, own answer, the one of the own desk
-        assert list(list_corrections(case.rig[ZHEJIANG].database, citizen_number="")) == []
+        assert list(CORRECTIONS.each(case.rig[ZHEJIANG].database)) == []
         assert await case.lines(YUSHAN_HALL, everything=True) == ()
         for message in messages:
             assert {find_body(case.rig[at].database, message.id) for at in (ZHEJIANG, JIANGXI)} == {None}

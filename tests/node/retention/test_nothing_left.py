@@ -23,7 +23,7 @@ from federation.node.retention.rules import verify_kept
 from federation.node.subjects import report
 from federation.node.subjects.corrections import desk
 from federation.node.subjects.corrections.filing import file_correction
-from federation.node.subjects.corrections.records import list_corrections
+from federation.node.subjects.corrections.records import CORRECTIONS
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, MessageId
 from federation.protocol.leaf import decode_leaf
@@ -79,7 +79,7 @@ async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, mo
 
         await erase(case.rig, *sent(case.rig, JIANGXI, ZHEJIANG, "correction.request"), YUSHAN_HALL)
 
-        assert list(list_corrections(case.rig[ZHEJIANG].database, citizen_number="")) == []
+        assert list(CORRECTIONS.each(case.rig[ZHEJIANG].database)) == []
         assert await case.lines(YUSHAN_HALL, everything=True) == ()
         step = CorrectionStep(correction_id=line.correction_id, words="与户口簿不符")
         with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):

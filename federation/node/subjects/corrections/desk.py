@@ -24,7 +24,7 @@ from federation.node.permits.records import Done, find_request, put_request
 from federation.node.subjects.corrections.clock import running_rule, start_clock
 from federation.node.subjects.corrections.judges import answer_draft
 from federation.node.subjects.corrections.lines import own_line
-from federation.node.subjects.corrections.records import find_correction, find_filed, put_correction
+from federation.node.subjects.corrections.records import CORRECTIONS, FILED, put_correction
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Sender
@@ -103,10 +103,10 @@ def load_correction(node: Node, correction_id: str) -> Correction:
     Raises:
         NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS for one that another province decides.
     """
-    found = find_correction(node.database, correction_id)
+    found = CORRECTIONS.find(node.database, correction_id)
     if found is not None:
         return found
-    filed = find_filed(node.database, correction_id)
+    filed = FILED.find(node.database, correction_id)
     if filed is not None:
         raise RuleError("CORRECTION_NOT_OURS", f"{filed.owner} owns the record and decides; a copy is never edited")
     raise NotFoundError("CORRECTION_UNKNOWN", f"this node has no correction {correction_id!r:.60}")

@@ -31,10 +31,10 @@ from federation.node.permits.records import Done, find_own_permit, find_request,
 from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.records import (
+    CORRECTIONS,
+    FILED,
     Filed,
-    filed_record,
-    find_correction,
-    find_filed,
+    filed_records,
     put_correction,
 )
 from federation.protocol.errors import NotFoundError
@@ -137,7 +137,7 @@ async def _send(
         filed = Filed(
             request=request, agency=errand.caller, time=time, owner=owner, message_id=sent.id, digest=sent.digest
         )
-        return (filed_record(filed, owner=node.name),)
+        return filed_records(filed, owner=node.name)
 
     draft = Draft(
         kind=REQUEST_KIND,
@@ -160,10 +160,10 @@ async def _send(
 
 async def _line(node: Node, correction_id: str) -> CorrectionLine:
     """The correction as it stands, once the owner has opened or refused it or the wait is over."""
-    own = find_correction(node.database, correction_id)
+    own = CORRECTIONS.find(node.database, correction_id)
     if own is not None:
         return own_line(own, owner=node.name, now=node.now(), to_decide=False)
-    filed = find_filed(node.database, correction_id)
+    filed = FILED.find(node.database, correction_id)
     if filed is None:
         raise NotFoundError("CORRECTION_UNKNOWN", f"correction {correction_id} was erased since")
     loop = asyncio.get_running_loop()

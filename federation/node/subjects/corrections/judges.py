@@ -37,10 +37,9 @@ from federation.node.permits.records import find_own_permit
 from federation.node.subjects.corrections.clock import start_clock
 from federation.node.subjects.corrections.filing import REQUEST_KIND
 from federation.node.subjects.corrections.records import (
-    answer_record,
-    correction_record,
-    find_correction,
-    find_filed,
+    ANSWERS,
+    CORRECTIONS,
+    FILED,
 )
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
@@ -66,7 +65,7 @@ def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
         return refused_by_rule(error, question)
     desk = _desk_of(received.in_force, node.name, urn_division(request.urn))
     draft = answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=judged.decision)
-    return replace(judged, rows=Rows(records=(correction_record(correction, owner=node.name),), drafts=(draft,)))
+    return replace(judged, rows=Rows(records=(CORRECTIONS.record(correction, owner=node.name),), drafts=(draft,)))
 
 
 def answer_draft(
@@ -102,7 +101,7 @@ def _opened(received: Received[CorrectionRequest]) -> Correction:
     node, request = received.node, received.item
     realm, filed_by = received.statement.realm, received.statement.sender.agency
     verify_correction_request(request, realm)
-    known = find_correction(node.database, request.correction_id)
+    known = CORRECTIONS.find(node.database, request.correction_id)
     if known is not None and known.cited != received.digest:
         raise RuleError("CORRECTION_ID_USED", "the id was used for another correction")
     permit = find_own_permit(node.database, request.urn)
@@ -122,12 +121,12 @@ def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
         MalformedError: REPLY_UNASKED when it answers nothing that we filed with that province.
     """
     answer, cited = received.item, received.cited
-    filed = find_filed(received.node.database, answer.correction_id)
+    filed = FILED.find(received.node.database, answer.correction_id)
     if filed is None and find_body(received.node.database, cited.id) is None:
         raise RuleError("CORRECTION_ERASED", "the correction that this answers was erased")
     if filed is None or filed.digest != cited.digest:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
-    rows = Rows(records=(answer_record(answer, owner=filed.owner),), wakes=(filed.digest,))
+    rows = Rows(records=(ANSWERS.record(answer, owner=filed.owner),), wakes=(filed.digest,))
     return Judgement(decision=REPLY_TAKEN, rows=rows)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from federation.domain.corrections import Correction, CorrectionAnswer, CorrectionRequest, is_overdue, rule_words
 from federation.node.node import Node
 from federation.node.subjects.corrections.clock import start_clock
-from federation.node.subjects.corrections.records import Filed, find_answer
+from federation.node.subjects.corrections.records import ANSWERS, Filed
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
@@ -26,7 +26,7 @@ def own_line(correction: Correction, *, owner: NodeName, now: datetime, to_decid
 def filed_line(node: Node, filed: Filed) -> CorrectionLine:
     """A correction that an office of ours filed with another province."""
     line = _asked(filed.request, filed_by=filed.agency, time=filed.time, owner=filed.owner)
-    answer = find_answer(node.database, filed.request.correction_id)
+    answer = ANSWERS.find(node.database, filed.request.correction_id)
     if answer is not None:
         return _answered(line, answer, node.now())
     row = find_outbox(node.database, filed.message_id)

@@ -5,17 +5,19 @@ An office of the issuing county sees what it may decide; any office sees what it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.corrections import decide_request
+from federation.domain.corrections import Correction, decide_request
 from federation.domain.permits import urn_division
 from federation.node.exchange.errand import Errand, record_refusal, rule
 from federation.node.subjects.corrections.lines import filed_line, own_line
 from federation.node.subjects.corrections.notices import list_notices
-from federation.node.subjects.corrections.records import list_corrections, list_filed
-from federation.protocol.errors import MalformedError
+from federation.node.subjects.corrections.records import CORRECTIONS, FILED, LINES, Filed
+from federation.protocol.ids import format_time
 from federation.protocol.policy import decide
+from federation.store.collection import page_of
 from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, CorrectionQuery, CorrectionStanding
 
 _RUNNING = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
@@ -36,28 +38,55 @@ async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
     if not ruling.allowed:
         await record_refusal(errand, ruling, asked=[question])
         return CorrectionPage(decision=ruling)
-    start = _parse_start(query.page_token)
-    lines = _every(errand, query)
-    end = start + query.page_size
+    lines = _listed(errand, query)
+    name = f"corrections/{errand.caller}/{query.citizen_number}/{query.everything}"
+    page = page_of(node.database.keys, name, lines, place=_urgency, limit=query.page_size, token=query.page_token)
     return CorrectionPage(
         decision=ruling,
-        corrections=tuple(lines[start:end]),
-        notices=tuple(list_notices(node, errand.caller)) if start == 0 and not query.citizen_number else (),
-        next_page_token=str(end) if end < len(lines) else "",
+        corrections=page.values,
+        notices=() if query.page_token or query.citizen_number else tuple(list_notices(node, errand.caller)),
+        next_page_token=page.next_token,
     )
 
 
-def _every(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
+def _listed(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
     node, now, caller = errand.node, errand.node.now(), errand.caller
     lines: list[CorrectionLine] = []
-    for correction in list_corrections(node.database, citizen_number=query.citizen_number or ""):
+    for correction in _own(errand, query):
         to_decide = _may_decide(errand, urn_division(correction.request.urn))
         if to_decide or correction.filed_by == caller:
             lines.append(own_line(correction, owner=node.name, now=now, to_decide=to_decide))
-    filed = list_filed(node.database, citizen_number=query.citizen_number or "")
-    lines += [filed_line(node, each) for each in filed if each.agency == caller]
+    lines += [filed_line(node, filed) for filed in _filed(errand, query) if filed.agency == caller]
     wanted = [line for line in lines if query.everything or line.standing in _RUNNING]
     return sorted(wanted, key=_urgency)
+
+
+def _own(errand: Errand, query: CorrectionQuery) -> Iterable[Correction]:
+    """The corrections of our own about that person; else those that the office may decide, and those it filed."""
+    source = errand.node.database
+    if query.citizen_number:
+        return CORRECTIONS.by_subject(source, query.citizen_number)
+    offices = errand.in_force.member(errand.node.name).agencies
+    counties = [county for county in {office.county for office in offices} if _may_decide(errand, county)]
+    found = [
+        correction
+        for county in counties
+        for correction in (
+            CORRECTIONS.each_in(source, county)
+            if query.everything
+            else CORRECTIONS.each_due(source, before=date.max, division=county)
+        )
+    ]
+    filed = (CORRECTIONS.find(source, line.correction_id) for line in LINES.by_subject(source, str(errand.caller)))
+    return {each.request.correction_id: each for each in (*found, *filed) if each is not None}.values()
+
+
+def _filed(errand: Errand, query: CorrectionQuery) -> Iterable[Filed]:
+    source = errand.node.database
+    if query.citizen_number:
+        return FILED.by_subject(source, query.citizen_number)
+    found = (FILED.find(source, line.correction_id) for line in LINES.by_subject(source, str(errand.caller)))
+    return (filed for filed in found if filed is not None)
 
 
 def _may_decide(errand: Errand, county: str) -> bool:
@@ -65,13 +94,7 @@ def _may_decide(errand: Errand, county: str) -> bool:
     return decide(errand.in_force.policies, question).allowed
 
 
-def _urgency(line: CorrectionLine) -> tuple[bool, bool, datetime, str]:
+def _urgency(line: CorrectionLine) -> str:
     """Overdue first, then what runs, by the end of its time, then what has ended."""
     due = line.deadline.due if line.deadline is not None else _LAST
-    return not line.overdue, line.standing not in _RUNNING, due, line.correction_id
-
-
-def _parse_start(token: str) -> int:
-    if token and not (token.isascii() and token.isdigit() and len(token) < 8):
-        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
-    return int(token or 0)
+    return f"{not line.overdue:d}{line.standing not in _RUNNING:d}/{format_time(due)}/{line.correction_id}"
