@@ -74,7 +74,7 @@ async def erase(rig: Rig, message: StoredMessage, caller: AgencyId) -> None:
 async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, monkeypatch) -> None:
     """The owner's correction and the filing office's line of it held number, new name and words."""
     async with registered(tmp_path, monkeypatch) as case:
-        line = (await case.file()).line
+        line = (await case.file()).correction
         await case.rig.drain()
 
         await erase(case.rig, *sent(case.rig, JIANGXI, ZHEJIANG, "correction.request"), YUSHAN_HALL)
@@ -106,7 +106,7 @@ async def test_search_that_waits_and_is_erased_names_nobody(tmp_path: Path) -> N
 async def test_answer_to_a_correction_that_was_erased_meanwhile_is_refused(tmp_path: Path, monkeypatch) -> None:
     """It crossed the order on its way: nothing of it is kept, and both sides go on."""
     async with registered(tmp_path, monkeypatch) as case:
-        line = (await case.file()).line
+        line = (await case.file()).correction
         await case.rig.drain()
         (message,) = sent(case.rig, JIANGXI, ZHEJIANG, "correction.request")
         case.rig.faults(JIANGXI, ZHEJIANG).cut = True
@@ -197,7 +197,7 @@ async def corrected(folder: Path) -> AsyncIterator[Rig]:
             identity_checked=True, papers=("ab" * 32,),
         )  # fmt: skip
         opened = await file_correction(begin_errand(rig[JIANGXI], YUSHAN_HALL, correcting()), filing)
-        step = CorrectionStep(correction_id=opened.line.correction_id, words=ANSWERED, days=5)
+        step = CorrectionStep(correction_id=opened.correction.correction_id, words=ANSWERED, days=5)
         await desk.extend(begin_errand(rig[ZHEJIANG], HALL, correcting()), step)
         await rig.drain()
         yield rig
