@@ -31,7 +31,7 @@ from federation.store.database import Database
 from federation.store.messages import StoredMessage, find_body
 from federation.store.outbox import find_outbox, find_outbox_state
 from federation.store.records import find_record, list_versions
-from federation.wire.agency.corrections import CorrectionFiling, CorrectionStep
+from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionStep
 from federation.wire.agency.erasure import ErasureQuery, ErasureState
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
@@ -197,7 +197,7 @@ async def corrected(folder: Path) -> AsyncIterator[Rig]:
             identity_checked=True, papers=("ab" * 32,),
         )  # fmt: skip
         opened = await file_correction(begin_errand(rig[JIANGXI], YUSHAN_HALL, correcting()), filing)
-        step = CorrectionStep(correction_id=opened.correction.correction_id, words=ANSWERED, days=5)
+        step = CorrectionExtension(correction_id=opened.correction.correction_id, words=ANSWERED, days=5)
         await desk.extend(begin_errand(rig[ZHEJIANG], HALL, correcting()), step)
         await rig.drain()
         yield rig
