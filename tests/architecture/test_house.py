@@ -271,3 +271,18 @@ def test_every_floor_is_there():
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
 
     assert folders == {*FLOORS, "v1"}
+
+
+def test_exchange_stands_beneath_the_features():
+    """How messages travel knows of no feature: of the node it imports itself, the log, the home and the node's value."""
+    beneath = ("exchange", "log", "home", "node")
+    findings = []
+    for path in sources():
+        if not path.is_relative_to(PACKAGE / "node" / "exchange"):
+            continue
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("federation.node"):
+                parts = (node.module or "").split(".")[2:] or [alias.name for alias in node.names]
+                if parts[0] not in beneath:
+                    findings.append(finding(path, node.lineno, f"the exchange imports no feature: {node.module}"))
+    report(findings)

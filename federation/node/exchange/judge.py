@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
-from federation.node.exchange.send import Cause, Draft
+from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import REPLY_RULE, Questions, refusal_rule
 from federation.node.node import Node
@@ -23,8 +24,9 @@ from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Statement
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, find_by_digest
+from federation.store.messages import Direction, StoredMessage, find_by_digest
 from federation.store.records import Record, find_record, next_serial, put_records
 
 I = TypeVar("I")  # noqa: E741 - the item of a kind
@@ -88,20 +90,44 @@ class Numbered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """What a judgement writes, and whom to wake once it is durable: keys of `waiters`, and the peers of `write`.
+class Destroyed:
+    """The `erasure` leaf of a message: its exact entry and its place in this log."""
 
-    Of our own records only new ones. `left_by` is the message whose rows they are, where it is another than the one
-    that is judged. `write` is for what depends on the transaction itself, and may run again.
+    entry: bytes
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What a judgement destroys: the message with that digest that came from the peer, or went there.
+
+    `receipt` makes the deletion receipt out of the leaf, or out of None when nothing was held; None when none is owed.
+    """
+
+    message: str
+    direction: Direction
+    peer: NodeName
+    grounds: ErasureGrounds
+    receipt: Callable[[Destroyed | None], Draft] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What a judgement writes and destroys, and the keys of `waiters` to tell once it is durable.
+
+    records: of our own only new ones. `left_by` is the message whose rows they are, where it is another than the one
+        that is judged.
+    updates: reads what the store holds at that moment and returns the records that follow from it.
+    drafts: the replies.
     """
 
     records: tuple[Record, ...] = ()
-    numbered: tuple[Numbered, ...] = ()
-    drafts: tuple[Draft, ...] = ()
-    wakes: tuple[str, ...] = ()
     left_by: MessageId | None = None
-    write: Callable[[GroupTransaction], None] | None = None
-    wakes_peers: tuple[NodeName, ...] = ()
+    numbered: tuple[Numbered, ...] = ()
+    updates: Callable[[Source], tuple[Record, ...]] | None = None
+    drafts: tuple[Draft, ...] = ()
+    erases: tuple[Erasure, ...] = ()
+    wakes: tuple[str, ...] = ()
 
 
 NO_ROWS = Rows()
@@ -143,7 +169,8 @@ class Kind(Generic[I]):
     judge: what a received message means here; a `RuleError` refuses it by that rule.
     answers: the kinds of ours that it replies to; a message that cites none of them is malformed. Empty for a question.
     keep: the row of `policies/retention.toml` under which it is kept or ends.
-    resend: whether it is sent again when it expired on its way.
+    resend: what is written when it expired on its way and is sent again, given the digest that expired and what took
+        its place; None for a kind that is not sent again.
     """
 
     name: str
@@ -154,7 +181,7 @@ class Kind(Generic[I]):
     judge: Callable[[Received[I]], Judgement]
     answers: tuple[str, ...]
     keep: str
-    resend: bool
+    resend: Callable[[Source, str, Sent], tuple[Record, ...]] | None
 
     def draft(
         self,
@@ -169,8 +196,14 @@ class Kind(Generic[I]):
         return Draft(kind=self.name, recipient=to, cause=cause, body=body, decision=decision, asked=asked)
 
 
+def resent_alone(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
+    """For a kind that leaves nothing else to be changed when it is sent again."""
+    del source, expired, sent
+    return ()
+
+
 def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId | None) -> None:
-    """Writes the rows of a judgement as what that message leaves; its replies are recorded by the caller."""
+    """Writes the records of a judgement as what that message leaves; replies and erasures are the caller's."""
     with transaction.carrying(rows.left_by or message_id):
         put_records(transaction, rows.records, expect_version=0)
         for numbered in rows.numbered:
@@ -178,13 +211,13 @@ def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId
                 serial = next_serial(transaction, numbered.series)
                 record = replace(numbered.record, id=f"{numbered.record.id}{serial:012}")
                 put_records(transaction, [numbered.mark, record])
-        if rows.write is not None:
-            rows.write(transaction)
+        if rows.updates is not None:
+            put_records(transaction, rows.updates(transaction))
 
 
 def wake(node: Node, rows: Rows) -> None:
     """Tells whoever waits for what was written, and brings the replies on their way, once it is durable."""
-    for name in (*(draft.recipient.node for draft in rows.drafts), *rows.wakes_peers):
+    for name in (*(draft.recipient.node for draft in rows.drafts), *(erasure.peer for erasure in rows.erases)):
         node.wake_delivery(name)
     for key in rows.wakes:
         node.waiters.tell(key)

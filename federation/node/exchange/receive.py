@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from federation.node.exchange.erase import erase, ordered_ahead
 from federation.node.exchange.judge import judge, put_rows, wake
 from federation.node.exchange.send import make_ready, record_message
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import decision_records
 from federation.node.node import Node
-from federation.node.retention.orders import destroy_if_ordered
 from federation.protocol.body import Body, verify_body
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, StaleError, UntrustedError
@@ -41,8 +41,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     bytes, by a key that the agreement gives that node now · 4 decode those same bytes · 5 sender = TLS peer = signer;
     addressed to us; right federation and realm; an agreement version we know · 6 fresh · 7 the body matches its
     commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, what
-    policy was asked, body, domain rows · 10 the group's checkpoint is signed: build the receipt, verify it ourselves,
-    return it.
+    policy was asked, body, records, replies, erasures · 10 the group's checkpoint is signed: build the receipt, verify
+    it ourselves, return it.
 
     Returns:
         A receipt that verifies under our log key: the message is durable, and decided.
@@ -70,12 +70,9 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         body = _check_body(statement, submission.body)
         # 8 decide
         judgement = judge(node, statement, body, digest=envelope.digest, in_force=in_force)
-    except BridgeheadError:
+    except BridgeheadError as fault:
         # (2) the same bytes get the first receipt, whatever has expired since
-        seen = find_by_digest(node.database, "received", envelope.digest)
-        if seen is None or seen.pair.sender != peer or seen.envelope != envelope.encoded:
-            raise
-        return node.sequencer.first_receipt(seen.digest, seen.leaf_index)
+        return _first_receipt(node, envelope, peer=peer, fault=fault)
     leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=in_force.agreement.version, now=now)
     entry = encode_leaf(leaf)
     decisions = decision_records(leaf, judgement.questions, book=in_force.policies, owner=node.name)
@@ -96,7 +93,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         put_rows(transaction, rows, message_id=statement.id)
         for reply in replies:
             record_message(node, transaction, reply, in_force=in_force)
-        destroy_if_ordered(node, transaction, message)
+        for erasure in (*rows.erases, *ordered_ahead(transaction, message)):
+            erase(node, transaction, erasure, in_force=in_force)
         return message, True
 
     try:
@@ -111,6 +109,14 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         return node.sequencer.first_receipt(message.digest, message.leaf_index)
     wake(node, rows)
     return node.sequencer.receipt(envelope.digest, entry, index=message.leaf_index, head=committed.head)
+
+
+def _first_receipt(node: Node, envelope: Envelope, *, peer: NodeName, fault: BridgeheadError) -> Receipt:
+    """The receipt that these bytes got before; raises the fault when they never came from that peer."""
+    seen = find_by_digest(node.database, "received", envelope.digest)
+    if seen is None or seen.pair.sender != peer or seen.envelope != envelope.encoded:
+        raise fault
+    return node.sequencer.first_receipt(seen.digest, seen.leaf_index)
 
 
 def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer: NodeName) -> None:

@@ -1,4 +1,4 @@
-"""What a province must learn, however long it was away, is said again when it expired on its way, until it is there.
+"""What a province must learn, however long it was away, is sent again when it expired on its way, until it is there.
 
 A province may be away for longer than a statement lives; what it must destroy, or be told was destroyed, does not lapse
 with the message, nor does the owner's answer to a correction that it filed. The same words go out under a new
@@ -13,11 +13,10 @@ import os
 from functools import partial
 from typing import Final
 
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import find_decision
 from federation.node.node import Node
-from federation.node.retention.order_records import ORDERS, put_order
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.form import replace
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
@@ -32,10 +31,9 @@ RESENT: Final = "erasure-again"
 
 
 async def resend_expired(node: Node, *, in_force: InForce) -> int:
-    """Sends again what expired before the other side had it, and returns how many messages that were."""
+    """Sends again what expired before the other side had it, and returns how many there were."""
     count = 0
-    kinds = tuple(kind.name for kind in node.kinds.values() if kind.resend)
-    for message_id in list_expired(node.database, kinds):
+    for message_id in list_expired(node.database, [kind.name for kind in node.kinds.values() if kind.resend]):
         if find_record(node.database, RESENT, message_id, replica=True) is not None:
             continue
         if find_body(node.database, message_id) is None:
@@ -49,15 +47,13 @@ async def resend_expired(node: Node, *, in_force: InForce) -> int:
 def _resend(node: Node, in_force: InForce, message: StoredMessage, transaction: GroupTransaction) -> bool:
     if find_record(transaction, RESENT, message.id, replica=True) is not None:
         return False  # another process of this node was here first
-    digest = record_message(node, transaction, make_ready(node, _draft(node, message)), in_force=in_force)
-    order = ORDERS.find(transaction, message.digest)
-    if order is not None:
-        put_order(transaction, replace(order, digest=digest), owner=node.name)
-        put_order(transaction, replace(order, resent=True), owner=node.name)
+    ready = make_ready(node, _draft(node, message))
+    sent = Sent(id=ready.id, digest=record_message(node, transaction, ready, in_force=in_force))
+    resent = node.kinds[message.kind].resend
     done = Record(
         id=message.id, kind=RESENT, owner=node.name, version=1, replica=True, status="again", division="", content=b"{}"
     )
-    put_records(transaction, [done])
+    put_records(transaction, [done, *(resent(transaction, message.digest, sent) if resent is not None else ())])
     return True
 
 

@@ -210,5 +210,5 @@ RECOGNISED = Kind(
     judge=_judge_recognition,
     answers=(),
     keep=SHARED,
-    resend=False,
+    resend=None,
 )

@@ -158,5 +158,5 @@ SYNC = Kind(
     judge=_judge_sync,
     answers=(),
     keep=SHARED,
-    resend=False,
+    resend=None,
 )

@@ -1,65 +1,19 @@
-"""Destroying what one message handed over: its rows, then body, salt and key, with the leaf that says so.
-
-Rules kept: all of it is one transaction; a message is erased once, and a repeat finds the first leaf; the message
-itself, its leaves and its receipt stay, so that every log verifies as before; what is still queued is withdrawn with an
-`expired` leaf, since a message without its body can not be sent. The leaf holds digests and a code, never words.
-Source: transparency-log reference section 18, DESIGN section 4 (body commitment).
-"""
+"""Destroying what a handle of ours stood for, with the leaf that says so."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
 from typing import Final
 
 from federation.domain.erasure import ErasureGrounds
-from federation.node.exchange.replies import find_reply, reply_record
 from federation.node.lookups import records
 from federation.node.node import Node
-from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
-from federation.protocol.statement import Statement, decode_statement
-from federation.store.exchange_log import GroupTransaction, find_entry
-from federation.store.messages import StoredMessage, erase_body, find_body
-from federation.store.outbox import expire_outbox, find_outbox_state
-from federation.store.records import erase_record, erase_records_of, put_records
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import erase_record
 
-WITHDRAWN: Final = "WITHDRAWN"
-"""Why a queued message whose body was erased left the queue."""
 _HANDLE_CONTEXT: Final = b"bridgehead/erased-handle/v1\0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destroyed:
-    """The `erasure` leaf of a message: its exact entry and its place in this log."""
-
-    entry: bytes
-    index: int
-
-
-def destroy_message(
-    node: Node, transaction: GroupTransaction, message: StoredMessage, *, grounds: ErasureGrounds
-) -> Destroyed | None:
-    """Destroys what a message handed over, once; None when there is nothing to destroy and never was.
-
-    Every record that it left here goes with it, unless something newer replaced it or a rule of retention keeps it.
-    """
-    known = find_entry(transaction, LeafKind.ERASURE, message.digest)
-    if known is not None:
-        return Destroyed(index=known[0], entry=known[1])
-    if find_body(transaction, message.id) is None:
-        return None
-    statement = decode_statement(parse_envelope(message.envelope).payload)
-    erase_records_of(transaction, message.id)
-    if message.direction == "received":
-        _end_reply(node, transaction, statement)
-    else:
-        _withdraw(node, transaction, message, statement)
-    erase_body(transaction, message.id)
-    leaf = _leaf_of(node, message, statement, LeafKind.ERASURE, reason=grounds.value)
-    entry = encode_leaf(leaf)
-    return Destroyed(entry=entry, index=transaction.append_leaf(leaf.kind.value, leaf.subject, entry))
 
 
 def destroy_handle(node: Node, transaction: GroupTransaction, handle: str, *, grounds: ErasureGrounds) -> bool:
@@ -83,35 +37,3 @@ def destroy_handle(node: Node, transaction: GroupTransaction, handle: str, *, gr
 def handle_digest(handle: str) -> str:
     """The subject (hex) of the `erasure` leaf of a handle: 24 random bytes behind it, so that nobody guesses it."""
     return hashlib.sha256(_HANDLE_CONTEXT + handle.encode()).hexdigest()
-
-
-def _leaf_of(node: Node, message: StoredMessage, statement: Statement, kind: LeafKind, *, reason: str) -> Leaf:
-    return Leaf(
-        federation=statement.federation,
-        realm=statement.realm,
-        kind=kind,
-        subject=message.digest,
-        pair=statement.pair,
-        seq=statement.seq,
-        commitment=statement.body.commitment if statement.body and kind is LeafKind.ERASURE else None,
-        reason=reason,
-        agreement_version=node.trust.in_force.agreement.version,
-        time=truncate_to_millisecond(node.now()),
-    )
-
-
-def _withdraw(node: Node, transaction: GroupTransaction, message: StoredMessage, statement: Statement) -> None:
-    """Takes a message off the queue that can not be sent without its body."""
-    if find_outbox_state(transaction, message.id) != "pending":
-        return
-    leaf = _leaf_of(node, message, statement, LeafKind.EXPIRED, reason=WITHDRAWN)
-    transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
-    expire_outbox(transaction, message.id)
-
-
-def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) -> None:
-    """That a request of ours was replied to, and when the reply was erased, stays."""
-    reply = find_reply(transaction, statement.in_reply_to or "")
-    if reply is not None and reply.message_id == statement.id and reply.erased is None:
-        erased = replace(reply, erased=truncate_to_millisecond(node.now()))
-        put_records(transaction, [reply_record(erased, owner=statement.sender.node)])

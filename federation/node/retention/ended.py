@@ -32,13 +32,14 @@ from federation.domain.retention import (
     verify_floor_passed,
 )
 from federation.node.disclosures import GIVEN
+from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.replies import list_ending_replies
 from federation.node.exchange.resend import resend_expired
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
 from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.node import Node
-from federation.node.retention.destroy import destroy_handle, destroy_message
+from federation.node.retention.destroy import destroy_handle
 from federation.node.retention.questions import ENDING, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import kinds_under, rules_of

@@ -1,4 +1,4 @@
-"""Orders to erase as records of the store: ours with their receipts, and those that came before their message."""
+"""Orders to erase as records of the store: ours with their receipts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from federation.protocol.form import Count, Digest, Item, Time, decode, encode, 
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.store.collection import Collection
 from federation.store.database import Source
-from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, put_records
-
-AHEAD: Final = "erasure-ahead"
-_AHEAD_COUNT: Final = "erasure/ahead"
+from federation.store.records import Record
 
 
 class Order(Item, frozen=True, kw_only=True):
@@ -69,11 +65,12 @@ ORDER_LINES: Final[Collection[str]] = Collection(
 """The digests of the orders, in the order of their times."""
 
 
-def put_order(transaction: GroupTransaction, order: Order, *, owner: NodeName) -> None:
-    """Stores an order, or that it was answered."""
-    ORDERS.put(transaction, order, owner=owner)
-    if order.receipted is None and not order.resent:
-        ORDER_LINES.put(transaction, f"{format_time(order.ordered)}/{order.digest}", owner=owner)
+def order_records(order: Order, *, owner: NodeName) -> tuple[Record, ...]:
+    """An order, or that it was answered, with its line in the list."""
+    record = ORDERS.record(order, owner=owner)
+    if order.receipted is not None or order.resent:
+        return (record,)
+    return (record, ORDER_LINES.record(f"{format_time(order.ordered)}/{order.digest}", owner=owner))
 
 
 def answered(order: Order, receipt: ReceiptItem, *, now: datetime) -> Order:
@@ -95,21 +92,3 @@ def newest_of(source: Source, order: Order) -> Order:
     if not order.resent:
         return order
     return next((each for each in ORDERS.by_subject(source, order.message) if not each.resent), order)
-
-
-def put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName) -> None:
-    """Remembers that a message of that province which never came is to be destroyed when it does."""
-    name = f"{sender}/{message}"
-    record = Record(
-        id=name, kind=AHEAD, owner=sender, version=1, replica=True, status="ordered", division="", content=b"{}",
-        kept_under=PROVISION,
-    )  # fmt: skip
-    if put_records(transaction, [record]):
-        transaction.count_up(_AHEAD_COUNT)
-
-
-def is_ordered_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName) -> bool:
-    """Whether the sender of a message ordered it erased before it came; costs no look-up when none ever was."""
-    if not transaction.find_counter(_AHEAD_COUNT):
-        return False
-    return find_record(transaction, AHEAD, f"{sender}/{message}", replica=True) is not None

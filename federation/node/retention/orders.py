@@ -24,32 +24,26 @@ from federation.domain.erasure import (
     verify_words,
 )
 from federation.domain.retention import ORDER, PROVISION, answer_due
+from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.judge import Destroyed, Erasure, Judgement, Kind, Received, Rows
+from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
 from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
 from federation.node.node import Node
-from federation.node.retention.destroy import destroy_message
-from federation.node.retention.order_records import (
-    ORDER_LINES,
-    ORDERS,
-    Order,
-    is_ordered_ahead,
-    newest_of,
-    put_ahead,
-    put_order,
-)
+from federation.node.retention.order_records import ORDER_LINES, ORDERS, Order, newest_of, order_records
 from federation.node.retention.receipts import item_of, receipt_draft
 from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, NodeName, Pair, truncate_to_millisecond
-from federation.protocol.policy import Decision, PolicyRequest, decide
+from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
+from federation.store.records import Record, put_records
 from federation.wire.agency.erasure import (
     ErasureAnswer,
     ErasureLine,
@@ -113,7 +107,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
             ordered=ordered,
             due=answer_due(rules_of(errand.in_force), ORDER, ordered),
         )
-        put_order(transaction, order, owner=node.name)
+        put_records(transaction, order_records(order, owner=node.name))
         line = KeptLine(node=other, ruling=ruling, digest=digest, message_id=message.id)
         put_kept(transaction, errand.act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
         return ErasureAnswer(decision=ruling, line=_line_of(order, now=ordered))
@@ -185,28 +179,18 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
         under_floor=message is not None and is_under_floor(node, in_force, message),
     )
     request = order_request(received.sender, node.name, occasion=received.occasion, facts=facts)
-    decision = decide(in_force.policies, request)
+    judged = received.judge(request)
 
-    def obey(transaction: GroupTransaction) -> None:
-        found = find_by_digest(transaction, "received", item.message)
-        destroyed = (
-            destroy_message(node, transaction, found, grounds=ErasureGrounds.ORDERED) if found is not None else None
+    def receipt(destroyed: Destroyed | None) -> Draft:
+        told = item_of(item.message, destroyed, order=received.digest)
+        return receipt_draft(
+            node, received.statement, told, cites=received.digest, decision=judged.decision, in_force=in_force
         )
-        if found is None:
-            put_ahead(transaction, item.message, sender=sender)
-        receipt = item_of(item.message, destroyed, order=received.digest)
-        draft = receipt_draft(
-            node, received.statement, receipt, cites=received.digest, decision=decision, in_force=in_force
-        )
-        record_message(node, transaction, make_ready(node, draft), in_force=in_force)
 
-    return Judgement(asked=(request,), decision=decision, rows=Rows(write=obey, wakes_peers=(sender,)))
-
-
-def destroy_if_ordered(node: Node, transaction: GroupTransaction, message: StoredMessage) -> None:
-    """Destroys at once what comes after the order to erase it; costs no look-up when no order ever came so early."""
-    if is_ordered_ahead(transaction, message.digest, sender=message.pair.sender):
-        destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
+    erasure = Erasure(
+        message=item.message, direction="received", peer=sender, grounds=ErasureGrounds.ORDERED, receipt=receipt
+    )
+    return replace(judged, rows=Rows(erases=(erasure,)))
 
 
 def _answer_again(node: Node, known: Kept, *, source: Source | None = None) -> ErasureAnswer:
@@ -267,6 +251,15 @@ def _line_of(order: Order, *, now: datetime) -> ErasureLine:
     )
 
 
+def _resent(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
+    """The order goes on under the statement that took the place of the one that expired."""
+    order = ORDERS.find(source, expired)
+    if order is None:
+        return ()
+    followed = (replace(order, digest=sent.digest), replace(order, resent=True))
+    return tuple(record for each in followed for record in order_records(each, owner=order.agency.node))
+
+
 ORDERED = Kind(
     name=ORDER_KIND,
     media_type=ORDER_BODY,
@@ -276,5 +269,5 @@ ORDERED = Kind(
     judge=_judge_order,
     answers=(),
     keep=PROVISION,
-    resend=True,
+    resend=_resent,
 )

@@ -7,6 +7,7 @@ about a message that we sent to that very node. Source: DESIGN section 5 (withdr
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from functools import partial
 
 from federation.domain.erasure import (
@@ -22,22 +23,32 @@ from federation.domain.erasure import (
     verify_receipt_item,
 )
 from federation.domain.retention import PROVISION
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
+from federation.node.exchange.judge import (
+    Destroyed,
+    Erasure,
+    Judgement,
+    Kind,
+    Received,
+    Rows,
+    allowed_by_rule,
+    resent_alone,
+)
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import Node
-from federation.node.retention.destroy import Destroyed, destroy_message
-from federation.node.retention.order_records import ORDERS, answered, put_order
+from federation.node.retention.order_records import ORDERS, answered, order_records
 from federation.node.retention.rules import RECEIPT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision
 from federation.protocol.statement import Recipient, Sender, Statement
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest
+from federation.store.records import Record
 
 _OWN = allowed_by_rule(
     OWN_ERASURE_RULE, "本省已销毁到期信息的回执", "The receipt of what this province destroyed when it ended"
@@ -113,14 +124,15 @@ def _judge_receipt(received: Received[ReceiptItem]) -> Judgement:
         pair=message.pair,
         commitment=body.commitment if body is not None else None,
     )
-    return Judgement(decision=_TAKEN, rows=Rows(write=partial(_take_in, node, message, item)))
+    own = Erasure(message=item.message, direction="sent", peer=message.pair.recipient, grounds=ErasureGrounds.RECEIPTED)
+    updates = partial(_answered, item, truncate_to_millisecond(node.now()), node.name)
+    return Judgement(decision=_TAKEN, rows=Rows(updates=updates, erases=(own,)))
 
 
-def _take_in(node: Node, message: StoredMessage, item: ReceiptItem, transaction: GroupTransaction) -> None:
-    order = ORDERS.find(transaction, item.order) if item.order is not None else None
-    if order is not None:
-        put_order(transaction, answered(order, item, now=truncate_to_millisecond(node.now())), owner=node.name)
-    destroy_message(node, transaction, message, grounds=ErasureGrounds.RECEIPTED)
+def _answered(item: ReceiptItem, now: datetime, owner: NodeName, source: Source) -> tuple[Record, ...]:
+    """The order that a receipt answers, as it stands at that moment; none when the giver was told unasked."""
+    order = ORDERS.find(source, item.order) if item.order is not None else None
+    return order_records(answered(order, item, now=now), owner=owner) if order is not None else ()
 
 
 def _office(in_force: InForce, node: NodeName, addressed: AgencyId | None) -> AgencyId:
@@ -137,5 +149,5 @@ RECEIPT = Kind(
     judge=_judge_receipt,
     answers=(),
     keep=PROVISION,
-    resend=True,
+    resend=resent_alone,
 )

@@ -286,7 +286,7 @@ REQUEST = Kind(
     judge=_judge_request,
     answers=(),
     keep=REPORT,
-    resend=False,
+    resend=None,
 )
 ANSWERED = Kind(
     name=REPORT_KIND,
@@ -297,5 +297,5 @@ ANSWERED = Kind(
     judge=take_reply,
     answers=(REQUEST_KIND,),
     keep=REPORT,
-    resend=False,
+    resend=None,
 )

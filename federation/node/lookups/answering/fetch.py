@@ -153,5 +153,5 @@ FETCH = Kind(
     judge=_judge_fetch,
     answers=(),
     keep=QUESTION,
-    resend=False,
+    resend=None,
 )

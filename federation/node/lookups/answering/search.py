@@ -160,5 +160,5 @@ SEARCH = Kind(
     judge=_judge_search,
     answers=(),
     keep=QUESTION,
-    resend=False,
+    resend=None,
 )

@@ -126,7 +126,7 @@ CASE = Kind(
     judge=_judge_case,
     answers=(),
     keep=PROVISION,
-    resend=False,
+    resend=None,
 )
 ANSWER = Kind(
     name=ANSWER_KIND,
@@ -137,7 +137,7 @@ ANSWER = Kind(
     judge=_judge_answer,
     answers=(SEARCH_KIND,),
     keep=RELEASE,
-    resend=False,
+    resend=None,
 )
 RELEASED = Kind(
     name=RELEASE_KIND,
@@ -148,7 +148,7 @@ RELEASED = Kind(
     judge=_judge_release,
     answers=(FETCH_KIND,),
     keep=RELEASE,
-    resend=False,
+    resend=None,
 )
 REFUSAL = Kind(
     name=REFUSAL_KIND,
@@ -159,5 +159,5 @@ REFUSAL = Kind(
     judge=_judge_refusal,
     answers=(SEARCH_KIND, FETCH_KIND),
     keep=PROVISION,
-    resend=False,
+    resend=None,
 )

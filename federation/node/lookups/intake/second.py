@@ -200,5 +200,5 @@ SECOND_REQUEST = Kind(
     judge=_judge_second,
     answers=(),
     keep=PROVISION,
-    resend=False,
+    resend=None,
 )

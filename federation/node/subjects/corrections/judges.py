@@ -29,7 +29,7 @@ from federation.domain.corrections import (
 )
 from federation.domain.permits import urn_division
 from federation.domain.retention import CORRECTION
-from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule
+from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule, resent_alone
 from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import InForce
@@ -148,7 +148,7 @@ REQUEST = Kind(
     judge=_judge_request,
     answers=(),
     keep=CORRECTION,
-    resend=False,
+    resend=None,
 )
 ANSWER = Kind(
     name=ANSWER_KIND,
@@ -159,5 +159,5 @@ ANSWER = Kind(
     judge=_judge_answer,
     answers=(REQUEST_KIND,),
     keep=CORRECTION,
-    resend=True,
+    resend=resent_alone,
 )

@@ -201,5 +201,5 @@ NOTICE = Kind(
     judge=_judge_notice,
     answers=(),
     keep=CORRECTION,
-    resend=False,
+    resend=None,
 )
