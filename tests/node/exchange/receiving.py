@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
@@ -26,7 +25,7 @@ async def refused(rig: Rig, sent: Submission, error: type[BridgeheadError], reas
     """Nothing is stored of it: no leaf, no message, no number."""
     before = rig[JIANGXI].sequencer.head
     with pytest.raises(error) as caught:
-        await take(begin_errand(rig, **names), sent)
+        await take(rig, sent, **names)
     assert caught.value.reason == reason
     assert rig[JIANGXI].sequencer.head == before
     assert received(rig[JIANGXI]) == []
