@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import islice
+from heapq import nsmallest
 from typing import Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
@@ -184,15 +184,15 @@ class Collection(Generic[V]):
 
 
 def page_of(
-    keys: DataKeys, name: str, ordered: Iterable[V], *, place: Callable[[V], str], limit: int, token: str
+    keys: DataKeys, name: str, values: Iterable[V], *, place: Callable[[V], str], limit: int, token: str
 ) -> Page[V]:
-    """A page of a list that was put in order in memory, by the text `place`; `name` tells the list from any other.
+    """A page of a list in memory, put in the order of the text `place`; `name` tells the list from any other.
 
     Raises:
         MalformedError: PAGE_TOKEN for a token that this list did not give.
     """
     after = open_token(keys, name, token) if token else ""
-    found = list(islice((value for value in ordered if place(value) > after), limit + 1))
+    found = nsmallest(limit + 1, (value for value in values if place(value) > after), key=place)
     next_token = seal_token(keys, name, place(found[limit - 1])) if len(found) > limit else ""
     return Page(tuple(found[:limit]), next_token)
 

@@ -17,6 +17,7 @@ from federation.domain.permits import (
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_integer, read_text
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
+from federation.store.collection import open_token, seal_token
 from federation.store.database import Database, Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, list_versions, next_serial, put_records
@@ -86,8 +87,13 @@ def find_outdated(source: Source, record: Record) -> int:
 
 
 def list_permit_records(database: Database, query: PermitQuery, *, limit: int) -> Sequence[Record]:
-    """Own permits first, then copies, each by name, after the page token."""
-    token, replica = query.page_token, query.page_token.startswith("copy:")
+    """Own permits first, then copies, each by name, after the page token.
+
+    Raises:
+        MalformedError: PAGE_TOKEN for a token that no list of permits gave.
+    """
+    token = open_token(database.keys, PERMIT, query.page_token) if query.page_token else ""
+    replica = token.startswith("copy:")
     found: list[Record] = []
     for is_copy in (False, True):
         if is_copy < replica:
@@ -109,9 +115,9 @@ def list_permit_records(database: Database, query: PermitQuery, *, limit: int) -
     return found
 
 
-def page_token(record: Record) -> str:
-    """Where the next page goes on after this record."""
-    return f"copy:{record.id}" if record.replica else record.id
+def page_token(database: Database, record: Record) -> str:
+    """The token of the page after this record, which the caller may not be allowed to know of."""
+    return seal_token(database.keys, PERMIT, f"copy:{record.id}" if record.replica else record.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

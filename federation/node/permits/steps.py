@@ -155,7 +155,7 @@ async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
     return PermitPage(
         decision=ruling,
         permits=tuple(answer.permit for answer in readable if answer.permit is not None),
-        next_page_token=page_token(records[-1]) if len(records) == size else "",
+        next_page_token=page_token(errand.node.database, records[-1]) if len(records) == size else "",
     )
 
 

@@ -44,7 +44,7 @@ from federation.node.retention.questions import ENDING, keep_place, look_for_end
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import kinds_under, rules_of
 from federation.node.subjects.corrections.records import LINES, Line, erase_opened
-from federation.node.subjects.report import erase_asked, list_asked_before
+from federation.node.subjects.report import ASKED, list_asked_before
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import format_time
@@ -209,7 +209,7 @@ def _destroy_own(node: Node, message: StoredMessage, grounds: ErasureGrounds, tr
 
 
 def _forget_report(report_id: str, transaction: GroupTransaction) -> bool:
-    return erase_asked(transaction, report_id)
+    return ASKED.erase(transaction, report_id)
 
 
 def _destroy_handle(node: Node, handle: str, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:

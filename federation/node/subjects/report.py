@@ -8,10 +8,12 @@ Sources: PIPL articles 18, 20, 45; domain reference 8.6.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.lookups import Outcome
@@ -35,48 +37,56 @@ from federation.node.exchange.replies import Response, find_response, one_item_b
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.node import Node
 from federation.node.retention.rules import rules_of
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_object, read_text
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import NotFoundError
+from federation.protocol.form import Digest, Item, Time, decode, encode, replace
 from federation.protocol.ids import (
     AgencyId,
     NodeName,
     format_message_id,
-    format_time,
-    parse_agency_id,
-    parse_node_name,
-    parse_time,
     truncate_to_millisecond,
 )
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.protocol.trust import verify_in_force
+from federation.store.collection import Collection, open_token, seal_token
 from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, erase_record, find_record, list_records, put_records
 from federation.wire.agency.reports import ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.values import Ruling
 
 REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
-SUBJECT_ASKED = "subject-asked"
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the other provinces; later answers are in the further pages."""
 REQUEST_LIFETIME = timedelta(hours=1)
-_PAGE = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Asked(Item, frozen=True, kw_only=True):
     """One report: who asked for it, when, and the digest of the request that went to each province.
 
     `person` tells whether a page is asked for about the same one. It is a keyed digest, so that the number lies in the
     requests alone and dies with them.
     """
 
-    report_id: str
+    WHAT = "subject-asked"
+
+    report_id: str | None = None
+    person: str | None = None
     agency: AgencyId
-    person: str
-    time: datetime
-    requests: Mapping[NodeName, str]
+    time: Time
+    requests: Mapping[NodeName, Digest]
+
+
+ASKED: Final[Collection[_Asked]] = Collection(
+    kind="subject-asked",
+    encode=lambda asked: encode(replace(asked, report_id=None, person=None)),
+    decode=lambda record: replace(decode(_Asked, record.content), report_id=record.id, person=record.subject),
+    id=lambda asked: asked.report_id or "",
+    replica=False,
+    status=lambda _: "asked",
+    division=lambda asked: asked.agency.county,
+    subject=lambda asked: asked.person,
+)
+"""The reports that were asked for here; an id begins with its time."""
 
 
 async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
@@ -98,35 +108,22 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
             return ReportPage(decision=ruled[name][1])
     ruling = ruled[node.name][1]
     if question.page_token:
-        report_id, start = _parse_token(question.page_token)
+        report_id, shown = _open_token(errand, question.page_token)
         asked = _load_asked(node, report_id)
         kept = destroyed_after(rules_of(errand.in_force), REPORT)
         is_over = kept is not None and node.now() >= asked.time + kept
         if asked.agency != errand.caller or asked.person != _person(node, number) or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
-        return _page(node, asked, question, start=start, ruling=ruling)
+        return _page(errand, asked, question, shown=shown, ruling=ruling)
     others = {name: found for name, found in ruled.items() if name != node.name}
     asked = await _ask(errand, SubjectRequest(citizen_number=number, identity_checked=True), others)
     await replies(node, asked.requests.values(), seconds=WAIT_SECONDS)
-    return _page(node, asked, question, start=0, ruling=ruling)
+    return _page(errand, asked, question, shown="", ruling=ruling)
 
 
-def list_asked_before(node: Node, before: datetime) -> Sequence[str]:
-    """The ids of the reports that were asked for here by that moment; an id begins with its time."""
-    ids: list[str] = []
-    after = ""
-    while found := list_records(node.database, SUBJECT_ASKED, after_id=after, limit=_PAGE, replica=False):
-        old = [record.id for record in found if _read_asked(record).time <= before]
-        ids += old
-        if len(old) < len(found):
-            break
-        after = found[-1].id
-    return ids
-
-
-def erase_asked(transaction: GroupTransaction, report_id: str) -> bool:
-    """Forgets that a report was asked for, and about whom; says whether it was known."""
-    return erase_record(transaction, SUBJECT_ASKED, report_id, replica=False)
+def list_asked_before(node: Node, before: datetime) -> list[str]:
+    """The ids of the reports that were asked for here by that moment."""
+    return [asked.report_id or "" for asked in takewhile(lambda asked: asked.time <= before, ASKED.each(node.database))]
 
 
 def _policy_request(errand: Errand, name: NodeName, *, identity_checked: bool) -> PolicyRequest:
@@ -175,7 +172,7 @@ async def _ask(
             time=time,
             requests=digests,
         )
-        put_records(transaction, [_to_record(asked, owner=node.name)])
+        ASKED.put(transaction, asked, owner=node.name)
         return asked
 
     asked = (await node.sequencer.commit(record)).value
@@ -192,7 +189,9 @@ def _outcome(response: Response) -> Outcome:
     return Outcome.EXPIRED if response.expired else Outcome.UNREACHABLE
 
 
-def _page(node: Node, asked: _Asked, question: ReportQuestion, *, start: int, ruling: Ruling) -> ReportPage:
+def _page(errand: Errand, asked: _Asked, question: ReportQuestion, *, shown: str, ruling: Ruling) -> ReportPage:
+    """The lines behind the one that was shown last, whatever has been answered since."""
+    node = errand.node
     told = {node.name: tell_subject(node, question.citizen_number, now=asked.time)}
     provinces = [_province(node.name, Outcome.HIT, told[node.name])]
     for name, digest in asked.requests.items():
@@ -201,14 +200,17 @@ def _page(node: Node, asked: _Asked, question: ReportQuestion, *, start: int, ru
             told[name] = decode_report(response.body.items[0], given_by=name)
         provinces.append(_province(name, _outcome(response), told.get(name, SubjectReport())))
     merged = merge_reports(told.values())
+    places = [hashlib.sha256(encode(line)).hexdigest() for line in merged.lines]
+    start = len(places) - places[::-1].index(shown) if shown in places else 0
     end = start + question.page_size
+    place = f"{asked.report_id}.{places[end - 1]}" if places[end:] else ""
     return ReportPage(
         decision=ruling,
         lines=merged.lines[start:end],
         withheld_count=merged.withheld_count,
         next_shown=merged.next_shown,
         provinces=tuple(sorted(provinces, key=lambda province: province.node)),
-        next_page_token=f"{asked.report_id}.{end}" if end < len(merged.lines) else "",
+        next_page_token=seal_token(node.database.keys, _list_of(errand), place) if place else "",
     )
 
 
@@ -218,50 +220,25 @@ def _province(name: NodeName, outcome: Outcome, found: SubjectReport) -> Provinc
     )
 
 
-def _parse_token(token: str) -> tuple[str, int]:
-    report_id, _, start = token.partition(".")
-    if not (start.isascii() and start.isdigit() and len(start) < 8):
-        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
-    return report_id, int(start)
+def _list_of(errand: Errand) -> str:
+    return f"{ASKED.kind}/{errand.caller}"
+
+
+def _open_token(errand: Errand, token: str) -> tuple[str, str]:
+    """The report, and which of its lines was shown last."""
+    report_id, _, shown = open_token(errand.node.database.keys, _list_of(errand), token).partition(".")
+    return report_id, shown
 
 
 def _load_asked(node: Node, report_id: str) -> _Asked:
-    record = find_record(node.database, SUBJECT_ASKED, report_id, replica=False)
-    if record is None:
+    asked = ASKED.find(node.database, report_id)
+    if asked is None:
         raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
-    return _read_asked(record)
+    return asked
 
 
 def _person(node: Node, citizen_number: str) -> str:
-    return blind_index(node.database.keys, SUBJECT_ASKED, citizen_number).hex()
-
-
-def _read_asked(record: Record) -> _Asked:
-    value = decode_canonical(record.content, what=SUBJECT_ASKED)
-    requests = read_object(value, "requests", what=SUBJECT_ASKED)
-    return _Asked(
-        report_id=record.id,
-        agency=parse_agency_id(read_text(value, "agency", what=SUBJECT_ASKED)),
-        person=record.subject or "",
-        time=parse_time(read_text(value, "time", what=SUBJECT_ASKED)),
-        requests={parse_node_name(name): read_text(requests, name, what=SUBJECT_ASKED) for name in sorted(requests)},
-    )
-
-
-def _to_record(asked: _Asked, *, owner: NodeName) -> Record:
-    requests: dict[str, JsonValue] = {str(name): digest for name, digest in asked.requests.items()}
-    content = encode_canonical({"agency": str(asked.agency), "time": format_time(asked.time), "requests": requests})
-    return Record(
-        id=asked.report_id,
-        kind=SUBJECT_ASKED,
-        owner=owner,
-        version=1,
-        replica=False,
-        status="asked",
-        division=asked.agency.county,
-        subject=asked.person,
-        content=content,
-    )
+    return blind_index(node.database.keys, ASKED.kind, citizen_number).hex()
 
 
 def _judge_request(received: Received[SubjectRequest]) -> Judgement:

@@ -23,10 +23,10 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf
+from federation.store.collection import seal_token
 from federation.store.exchange_log import find_entry
 from federation.store.messages import StoredMessage, find_body, list_held, list_messages, load_body
 from federation.store.outbox import find_outbox
-from federation.store.records import list_records
 from federation.wire.agency.erasure import RetentionRound
 from federation.wire.agency.reports import ReportQuestion
 from tests.node.retention.released import NUMBER, PURPOSE, Border, border, released
@@ -177,8 +177,9 @@ async def test_report_dies_a_week_after_it_was_asked_for_everywhere(tmp_path: Pa
         node = found.rig[JIANGXI]
         await subject.report(begin_errand(node, **CLERK), QUESTION)
         await found.rig.drain()
-        (asked,) = list_records(node.database, subject.SUBJECT_ASKED, after_id="", limit=9, replica=False)
-        later = replace(QUESTION, page_token=f"{asked.id}.0")
+        (asked,) = subject.ASKED.each(node.database)
+        token = seal_token(node.database.keys, f"{subject.ASKED.kind}/{YUSHAN_HALL}", f"{asked.report_id}.")
+        later = replace(QUESTION, page_token=token)
         found.rig.clock.advance(days=7, seconds=-1)
         for at in NODES:
             assert (await destroy_ended(found.rig[at])).reports == 0
@@ -201,7 +202,7 @@ async def test_report_dies_a_week_after_it_was_asked_for_everywhere(tmp_path: Pa
             for at in (message.pair.sender, message.pair.recipient):
                 assert find_body(found.rig[at].database, message.id) is None
                 assert reason_at(found, message, at) is not None
-        assert list_records(node.database, subject.SUBJECT_ASKED, after_id="", limit=9, replica=False) == []
+        assert list(subject.ASKED.each(node.database)) == []
         await found.verify()
         assert not any(part in stored(tmp_path) for body in bodies for part in (body.salt, *body.items))
 

@@ -57,8 +57,7 @@ def _listed(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
         if to_decide or correction.filed_by == caller:
             lines.append(own_line(correction, owner=node.name, now=now, to_decide=to_decide))
     lines += [filed_line(node, filed) for filed in _filed(errand, query) if filed.agency == caller]
-    wanted = [line for line in lines if query.everything or line.standing in _RUNNING]
-    return sorted(wanted, key=_urgency)
+    return [line for line in lines if query.everything or line.standing in _RUNNING]
 
 
 def _own(errand: Errand, query: CorrectionQuery) -> Iterable[Correction]:
