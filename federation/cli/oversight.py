@@ -276,8 +276,8 @@ def notice_lines(states: Sequence[NoticeState]) -> Iterator[str]:
 def flag_lines(raised: Iterable[RaisedFlag]) -> Iterator[str]:
     """The flags, newest first: one line each and the sentence of each language below."""
     for one in raised:
-        yield f"{local_time(one.time)}  {word(one.flag.kind)}  {one.agency}  {one.flag.officer}  {one.flag.case_id}"
-        yield f"  {one.flag.sentence_zh} | {one.flag.sentence_en}  ({one.flag.lookup_id})"
+        yield f"{local_time(one.time)}  {word(one.kind)}  {one.agency}  {one.officer}  {one.case_id}"
+        yield f"  {one.sentence_zh} | {one.sentence_en}  ({one.lookup_id})"
 
 
 def digest_lines(found: Digest) -> Iterator[str]:

@@ -42,7 +42,7 @@ _STATUSES: Final = {
     "VehicleStatus": words.VEHICLE_FIELDS.keys(),
     "EnterpriseStatus": words.ENTERPRISE_FIELDS.keys(),
 }
-_FLAT: Final = {"NoticeState": "notice", "RaisedFlag": "flag"}
+_FLAT: Final = {"NoticeState": "notice"}
 """What stands in the fields of a value that holds it, as the protocol has it."""
 _CARD_ORDER: Final = {name: place for place, name in enumerate(words.RECORD_FIELDS)}
 

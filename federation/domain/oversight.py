@@ -20,6 +20,8 @@ from datetime import date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from typing import ClassVar, Final
 
+from msgspec.structs import asdict
+
 from federation.domain.calendar import Calendar, add_working_days, is_working_day
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import (
@@ -70,8 +72,7 @@ class AskedLine:
     desk: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(Item, frozen=True, kw_only=True):
     """Something for the duty leader to look at, in a sentence of each language; it accuses nobody."""
 
     kind: FlagKind
@@ -82,13 +83,18 @@ class Flag:
     sentence_en: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaisedFlag:
+class RaisedFlag(Flag, frozen=True, kw_only=True):
     """A flag as it was raised: when, and on a question of which agency, which may be another province's."""
 
-    time: datetime
+    WHAT: ClassVar[str] = "lookup-flag"
+
+    time: Time
     agency: AgencyId
-    flag: Flag
+
+
+def raised_at(flag: Flag, *, time: datetime, agency: AgencyId) -> RaisedFlag:
+    """Returns the flag as it is raised then, on a question of that agency."""
+    return RaisedFlag(time=time, agency=agency, **asdict(flag))
 
 
 def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -> tuple[Flag, ...]:

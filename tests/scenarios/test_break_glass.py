@@ -41,7 +41,7 @@ async def test_glass_is_broken_without_a_letter_and_the_person_is_told(tmp_path:
             (GLASS, "leader-1", False)
         ]
         flags = await found.police.call(LIST_FLAGS, act(CHECK), FlagQuery())
-        assert [one.flag.case_id for one in flags.flags] == [GLASS]
+        assert [one.case_id for one in flags.flags] == [GLASS]
 
         asked = ReportQuestion(citizen_number=number, identity_checked=True)
         async with found.federation.client("anhui/341022/service-hall") as hall:

@@ -9,7 +9,6 @@ from federation.domain.oversight import (
     Digest,
     DigestLine,
     Finding,
-    Flag,
     FlagKind,
     KeptReading,
     RaisedFlag,
@@ -50,14 +49,12 @@ FLAGS = FlagPage(
         RaisedFlag(
             time=datetime(2026, 11, 23, 18, tzinfo=UTC),
             agency=parse_agency_id("zhejiang/330822/police"),
-            flag=Flag(
-                kind=kind,
-                officer="officer-7",
-                lookup_id="l-1",
-                case_id="A-42",
-                sentence_zh="请核查",
-                sentence_en="look",
-            ),
+            kind=kind,
+            officer="officer-7",
+            lookup_id="l-1",
+            case_id="A-42",
+            sentence_zh="请核查",
+            sentence_en="look",
         )
         for kind in FlagKind
     ),

@@ -16,13 +16,13 @@ from federation.domain.oversight import (
     BreakGlass,
     Finding,
     FlagKind,
-    RaisedFlag,
     ReadingKind,
     break_glass_flag,
     decode_break_glass,
     encode_break_glass,
     is_overdue,
     notice_of,
+    raised_at,
     review_bytes,
     verify_break_glass_allowed,
 )
@@ -68,7 +68,7 @@ def begin_notice(errand: Errand, case: LookupCase) -> BreakGlass:
 def put_notice(transaction: GroupTransaction, notice: BreakGlass, *, owner: NodeName) -> None:
     """Stores the notice with its flag, in the transaction that opens the case."""
     NOTICES.put(transaction, notice, owner=owner)
-    raised = RaisedFlag(time=notice.opened, agency=notice.agency, flag=break_glass_flag(notice))
+    raised = raised_at(break_glass_flag(notice), time=notice.opened, agency=notice.agency)
     put_flags(transaction, [raised], owner=owner)
 
 
@@ -118,8 +118,8 @@ async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
         seen.add(notice.case_id)
         yield News(token="", notice=_state_of(node, notice))
     async for number, raised in FLAGS.follow(node, str(desk), after=start):
-        case_id = raised.flag.case_id
-        if raised.flag.kind is not FlagKind.BREAK_GLASS:
+        case_id = raised.case_id
+        if raised.kind is not FlagKind.BREAK_GLASS:
             yield News(token=str(number), flag=raised)
         elif case_id in seen:
             seen.discard(case_id)

@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from federation.domain.lookups import Handle, Selector
 from federation.domain.oversight import (
     BURST_WINDOW,
     AskedLine,
-    Flag,
-    FlagKind,
     RaisedFlag,
     ReadingKind,
     find_misuse,
     honey_flag,
+    raised_at,
 )
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand
@@ -35,7 +35,7 @@ from federation.node.node import Node
 from federation.node.oversight.feed import Feed
 from federation.node.oversight.readings import note_reading
 from federation.node.planted import is_planted
-from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import find_agency
 from federation.store.database import Source
@@ -43,18 +43,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
 from federation.wire.agency.oversight import FlagPage, FlagQuery
 
-FLAG, FLAGGED = "lookup-flag", "lookup-flagged"
-
-
-class _KeptFlag(Item, frozen=True, kw_only=True):
-    time: Time
-    agency: AgencyId
-    kind: FlagKind
-    officer: str
-    lookup_id: str
-    case_id: str
-    sentence_zh: str
-    sentence_en: str
+FLAGGED: Final = "lookup-flagged"
 
 
 def put_flags(
@@ -72,12 +61,12 @@ def flag_records(
     for one in raised:
         at = desk or one.agency
         mark = Record(
-            id=f"{at}/{one.flag.kind}/{one.flag.lookup_id}", kind=FLAGGED, owner=owner, version=1, replica=False,
+            id=f"{at}/{one.kind}/{one.lookup_id}", kind=FLAGGED, owner=owner, version=1, replica=False,
             status="raised", division=at.county, due_date=one.time.date(), content=b"{}", kept_under=PROVISION,
         )  # fmt: skip
         record = Record(
-            id="", kind=FLAG, owner=owner, version=1, replica=False, status=str(one.flag.kind), division=at.county,
-            due_date=one.time.date(), content=_write(one), kept_under=PROVISION,
+            id="", kind=RaisedFlag.WHAT, owner=owner, version=1, replica=False, status=one.kind.value,
+            division=at.county, due_date=one.time.date(), content=encode(one), kept_under=PROVISION,
         )  # fmt: skip
         found.append(FLAGS.entry(str(at), record, mark=mark))
     return tuple(found)
@@ -89,11 +78,10 @@ async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
     before = int(query.page_token) if query.page_token.isdecimal() else None
 
     def wanted(one: RaisedFlag) -> bool:
-        flag = one.flag
         return (
-            query.officer in (None, flag.officer)
-            and query.kind in (None, flag.kind)
-            and query.case_id in (None, flag.case_id)
+            query.officer in (None, one.officer)
+            and query.kind in (None, one.kind)
+            and query.case_id in (None, one.case_id)
         )
 
     found = await asyncio.to_thread(
@@ -129,7 +117,7 @@ def judge_search(
     flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)
     if is_planted(source, selector.value):
         flags = (*flags, honey_flag(line))
-    return tuple(RaisedFlag(time=line.time, agency=agency, flag=flag) for flag in flags)
+    return tuple(raised_at(flag, time=line.time, agency=agency) for flag in flags)
 
 
 def judge_hit(source: Source, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:
@@ -139,7 +127,7 @@ def judge_hit(source: Source, handle: Handle, now: datetime) -> tuple[RaisedFlag
     line = AskedLine(
         time=now, officer=handle.officer, agency=str(handle.asker), lookup_id=handle.lookup_id, case_id=handle.case_id
     )
-    return (RaisedFlag(time=now, agency=handle.asker, flag=honey_flag(line)),)
+    return (raised_at(honey_flag(line), time=now, agency=handle.asker),)
 
 
 def desk_key(desk: AgencyId) -> str:
@@ -157,15 +145,5 @@ def desk_for(node: Node, county: str) -> AgencyId:
     return parse_agency_id(police[0]) if police else own
 
 
-def _write(raised: RaisedFlag) -> bytes:
-    return encode(_KeptFlag(time=raised.time, agency=raised.agency, **asdict(raised.flag)))
-
-
-def _read(content: bytes) -> RaisedFlag:
-    kept = decode(_KeptFlag, content)
-    flag = Flag(**{field.name: getattr(kept, field.name) for field in fields(Flag)})
-    return RaisedFlag(time=kept.time, agency=kept.agency, flag=flag)
-
-
-FLAGS: Final = Feed(kind=FLAG, series="flags", read=_read)
+FLAGS: Final = Feed(kind=RaisedFlag.WHAT, series="flags", read=partial(decode, RaisedFlag))
 """By desk."""

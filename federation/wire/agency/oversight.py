@@ -22,8 +22,6 @@ from federation.domain.oversight import (
 from federation.wire.pb import declare
 from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
 
-declare(RaisedFlag, flat={"flag": {}})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountersignQuestion:

@@ -75,7 +75,7 @@ class Office:
         return LeaderAct(agency=YUSHAN_POLICE, leader=leader, case_id=case_id, signature=signature)
 
     def flags(self) -> list[FlagKind]:
-        return [one.flag.kind for one in flags_at(self.rig[JIANGXI], YUSHAN_POLICE)]
+        return [one.kind for one in flags_at(self.rig[JIANGXI], YUSHAN_POLICE)]
 
     async def review(self, finding: Finding = Finding.JUSTIFIED, *, words: str = "", **changes: str):
         signed = self.signed(GLASS, review_bytes(GLASS, YUSHAN_POLICE, finding=finding, words=words))

@@ -40,7 +40,7 @@ def unanswered(node: Node) -> list[Leaf]:
 
 
 def flags(node: Node, desk: AgencyId) -> list[FlagKind]:
-    return [raised.flag.kind for raised in flags_at(node, desk)]
+    return [raised.kind for raised in flags_at(node, desk)]
 
 
 async def audit(found: Border) -> None:

@@ -22,7 +22,7 @@ CHANGSHAN_POLICE = parse_agency_id("zhejiang/330822/police")
 
 
 def seen_at(found: Office, node: NodeName, desk: AgencyId) -> list[tuple[FlagKind, str, str]]:
-    return [(one.flag.kind, str(one.agency), one.flag.officer) for one in flags_at(found.rig[node], desk)]
+    return [(one.kind, str(one.agency), one.officer) for one in flags_at(found.rig[node], desk)]
 
 
 async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_learns_nothing(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def names(news: News) -> str:
     if news.notice is not None:
         return news.notice.notice.case_id
     assert news.flag is not None
-    return news.flag.flag.lookup_id
+    return news.flag.lookup_id
 
 
 async def test_desk_is_told_of_a_broken_glass_at_once_and_of_the_open_ones_first(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_desk_is_told_of_a_flag_when_it_is_raised(tmp_path: Path) -> None:
             await found.search(NUMBERS[1], "CASE-2026-0002")
             news = await waiting
         assert news.flag is not None
-        assert (news.flag.flag.kind, news.flag.flag.case_id) == (FlagKind.TWO_DESKS, "CASE-2026-0002")
+        assert (news.flag.kind, news.flag.case_id) == (FlagKind.TWO_DESKS, "CASE-2026-0002")
 
 
 async def test_desk_of_the_answering_side_is_told_of_a_planted_record(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_desk_of_the_answering_side_is_told_of_a_planted_record(tmp_path: 
             await found.search(person.holder.citizen_number)
             news = await waiting
         assert news.flag is not None
-        assert (news.flag.flag.kind, news.flag.agency) == (FlagKind.HONEY, YUSHAN_POLICE)
+        assert (news.flag.kind, news.flag.agency) == (FlagKind.HONEY, YUSHAN_POLICE)
 
 
 async def test_slow_desk_misses_nothing_and_goes_on_behind_its_token(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_desk_memory_is_bounded_by_a_page(tmp_path: Path) -> None:
         await put(found, *(raised(found, number) for number in range(300)))
         page = flags.FLAGS.after(found.rig[JIANGXI].database, str(YUSHAN_POLICE), 0)
         assert [number for number, _ in page] == list(range(1, PAGE + 1))
-        assert CASE not in str(page[0][1].flag.sentence_en)
+        assert CASE not in str(page[0][1].sentence_en)
 
 
 async def test_desk_stream_ends_when_the_node_stops(tmp_path: Path) -> None:

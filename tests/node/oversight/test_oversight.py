@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookups_case import countersign_bytes
-from federation.domain.oversight import Finding, Flag, FlagKind, RaisedFlag, digest_bytes, review_bytes
+from federation.domain.oversight import Finding, Flag, FlagKind, RaisedFlag, digest_bytes, raised_at, review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import break_glass, digest, flags, leaders
 from federation.node.oversight.readings import READING
@@ -34,7 +34,7 @@ def raised(
         sentence_zh="甲",
         sentence_en="a",
     )
-    return RaisedFlag(time=found.rig.clock() + timedelta(seconds=number), agency=YUSHAN_POLICE, flag=flag)
+    return raised_at(flag, time=found.rig.clock() + timedelta(seconds=number), agency=YUSHAN_POLICE)
 
 
 async def put(found: Office, *all_raised: RaisedFlag) -> None:
@@ -51,7 +51,7 @@ async def test_flags_come_newest_first_page_by_page_and_each_once(tmp_path: Path
         while True:
             query = FlagQuery(page_size=300, page_token=token)
             page = await flags.list_flags(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), query)
-            seen += [one.flag.lookup_id for one in page.flags]
+            seen += [one.lookup_id for one in page.flags]
             token = page.next_page_token
             if not token:
                 break
@@ -73,7 +73,7 @@ async def test_flags_are_narrowed_by_officer_kind_and_case(tmp_path: Path) -> No
             page = await flags.list_flags(
                 begin_errand(found.rig[JIANGXI], agency, found.act("leader-1")), FlagQuery(**narrowed)
             )
-            return [one.flag.lookup_id for one in page.flags]
+            return [one.lookup_id for one in page.flags]
 
         assert await ids() == ["l-3", "l-2", "l-1"]
         assert await ids(officer="officer-2") == ["l-3"]

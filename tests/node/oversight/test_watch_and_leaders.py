@@ -182,5 +182,5 @@ async def test_planted_record_raises_a_flag_on_both_sides(tmp_path: Path) -> Non
             asker=YUSHAN_POLICE, officer="officer-1", dossier=parse_dossier_urn(URN), expires=now,
         )  # fmt: skip
         raised = flags.judge_hit(found.rig[JIANGXI].database, handle, now)
-        assert [one.flag.kind for one in raised] == [FlagKind.HONEY]
+        assert [one.kind for one in raised] == [FlagKind.HONEY]
         assert flags.judge_hit(found.rig[ZHEJIANG].database, handle, now) == ()

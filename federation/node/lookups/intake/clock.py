@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from federation.domain.intake import IntakeEntry, IntakeStatus, escalation_due, second_due
-from federation.domain.oversight import AskedLine, RaisedFlag, unanswered_flag
+from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.lookups.intake.entries import KeptEntry, find_entry, list_entries, put_entry
 from federation.node.lookups.intake.second import Owed, find_second, is_owed, lookup_of, send_seconds
@@ -141,7 +141,7 @@ def _tend_entry(node: Node, transaction: GroupTransaction, kept: KeptEntry, *, n
     line = AskedLine(
         time=now, officer=entry.officer, agency=str(entry.asker), lookup_id=entry.lookup_id, case_id=entry.case_id
     )
-    raised = RaisedFlag(time=now, agency=entry.asker, flag=unanswered_flag(line, asked_of=node.name))
+    raised = raised_at(unanswered_flag(line, asked_of=node.name), time=now, agency=entry.asker)
     put_flags(transaction, [raised], owner=node.name, desk=intake_office(node.trust.in_force, node.name))
 
 
@@ -224,7 +224,7 @@ def _flag_of(node: Node, statement: Statement, lookup_id: MessageId) -> RaisedFl
         lookup_id=lookup_id,
         case_id=statement.case or "",
     )
-    return RaisedFlag(time=now, agency=asker, flag=unanswered_flag(line, asked_of=statement.recipient.node))
+    return raised_at(unanswered_flag(line, asked_of=statement.recipient.node), time=now, agency=asker)
 
 
 def _append_expired(node: Node, transaction: GroupTransaction, *, digest: str, pair: Pair, seq: int) -> None:
