@@ -255,9 +255,11 @@ def _timed(kind: type[Item]) -> tuple[str, ...]:
 
 def _written(value: Any) -> Any:  # noqa: ANN401  # whatever a field holds
     if isinstance(value, Item):
-        names, blank = _timed(type(value)), value.BLANK
+        names = _timed(type(value))
+        if not names:
+            return value
         written = {name: _written(getattr(value, name)) for name in names}
-        return structs.replace(value, **written | {name: "" for name in blank if written[name] is None})
+        return structs.replace(value, **written | {name: "" for name in value.BLANK if written[name] is None})
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, tuple):
@@ -283,8 +285,11 @@ def _checks(kind: type[Item]) -> tuple[tuple[str, Callable[[Any], object]], ...]
 
 def _check(value: Any) -> bool:  # noqa: ANN401  # whatever a field holds
     if isinstance(value, Item):
-        found = ((check, getattr(value, name)) for name, check in _checks(type(value)))
-        return all(within is None or check(within) is not False for check, within in found)
+        for name, check in _checks(type(value)):
+            within = getattr(value, name)
+            if within is not None and check(within) is False:
+                return False
+        return True
     if isinstance(value, tuple):
         return all(map(_check, value))
     return all(map(_check, value.values())) if isinstance(value, Mapping) else True
