@@ -144,7 +144,6 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "REFUSAL_REASON": "选用所列理由之一:--reason | take one of the reasons listed: --reason",
     "REFUSAL_WORDS": "写一句话说明:--words | say why in one sentence: --words",
     "REGISTERED_ELSEWHERE": "请原登记县先办转出 | the county that keeps it registers its transfer first",
-    "REGISTER_DAY": "日期写作 2026-01-05 | write a day as 2026-01-05",
     "REGISTER_FIELD": "照首行字段名填写 | fill the fields as the error lists them",
     "REGISTER_UNKNOWN": "核对号牌或代码;只能查阅本县登记 | check it; an office reads its own county's register",
     "REQUEST_ID": "去掉 --request-id,由程序生成 | leave --request-id out: one is made",

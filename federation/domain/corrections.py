@@ -35,7 +35,6 @@ from federation.protocol.form import (
     Time,
     always,
     decode,
-    encode,
     replace,
 )
 from federation.protocol.ids import AgencyId, NodeName, Realm, truncate_to_millisecond
@@ -166,39 +165,6 @@ def verify_correction_request(request: CorrectionRequest, realm: Realm) -> Corre
         )
     verify_wanted(request.field, request.value, realm)
     return request
-
-
-def encode_correction_request(request: CorrectionRequest) -> bytes:
-    """Encodes a request into its one canonical form."""
-    return encode(request)
-
-
-def decode_correction_request(encoded: bytes) -> CorrectionRequest:
-    """Decodes a request that another province files; `verify_correction_request` judges what it says.
-
-    Raises:
-        MalformedError: JSON_* and PERMIT_URN.
-    """
-    return decode(CorrectionRequest, encoded)
-
-
-def encode_correction_answer(answer: CorrectionAnswer) -> bytes:
-    """Encodes an answer into its one canonical form."""
-    return encode(answer)
-
-
-def decode_correction_answer(encoded: bytes) -> CorrectionAnswer:
-    """Decodes what the owner says of a correction of ours.
-
-    Raises:
-        MalformedError: JSON_*, TIME, CORRECTION_ID, CORRECTION_WORDS.
-    """
-    return decode(CorrectionAnswer, encoded)
-
-
-def encode_correction_notice(notice: CorrectionNotice) -> bytes:
-    """Encodes a notice into its one canonical form; what it does not speak of is left out."""
-    return encode(notice)
 
 
 def decode_correction_notice(encoded: bytes) -> CorrectionNotice:
@@ -342,20 +308,6 @@ def verify_open(correction: Correction) -> Correction:
 def is_overdue(standing: CorrectionAnswer, now: datetime) -> bool:
     """Whether the owner has let the time pass without an answer."""
     return standing.state is CorrectionState.OPEN and now >= standing.deadline.due
-
-
-def encode_correction(correction: Correction) -> bytes:
-    """Encodes a correction as the owner stores it."""
-    return encode(correction)
-
-
-def decode_correction(encoded: bytes) -> Correction:
-    """Decodes a stored correction.
-
-    Raises:
-        MalformedError: JSON_* and the reasons of its parts when the store holds something else.
-    """
-    return decode(Correction, encoded)
 
 
 def _next(correction: Correction, standing: CorrectionAnswer, now: datetime) -> Correction:

@@ -27,7 +27,6 @@ from federation.protocol.form import (
     Item,
     always,
     decode,
-    encode,
 )
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
@@ -84,20 +83,6 @@ class OrderItem(Item, frozen=True, kw_only=True):
         return f"OrderItem({self.message_id})"
 
 
-def encode_order_item(item: OrderItem) -> bytes:
-    """Encodes an order into its one canonical form."""
-    return encode(item)
-
-
-def decode_order_item(encoded: bytes) -> OrderItem:
-    """Decodes an order of another province.
-
-    Raises:
-        MalformedError: JSON_* and MESSAGE_ID for its form, ERASURE_WORDS.
-    """
-    return decode(OrderItem, encoded)
-
-
 class ReceiptItem(Item, frozen=True, kw_only=True):
     """The deletion receipt: which message (statement digest, hex), what came of it, and the `erasure` leaf of it.
 
@@ -120,11 +105,6 @@ class ReceiptItem(Item, frozen=True, kw_only=True):
     def leaf_digest(self) -> str | None:
         """The RFC 6962 hash (hex) of the leaf, by which it is found in the recipient's log."""
         return hash_leaf(self.entry.encode()).hex() if self.entry else None
-
-
-def encode_receipt_item(item: ReceiptItem) -> bytes:
-    """Encodes a deletion receipt into its one canonical form."""
-    return encode(item)
 
 
 def decode_receipt_item(encoded: bytes) -> ReceiptItem:

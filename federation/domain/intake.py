@@ -152,20 +152,6 @@ def mask_person(text: str) -> str:
     return f"{prefix}{colon}{value[:shown]}{'*' * (len(value) - shown)}"
 
 
-def encode_intake(entry: IntakeEntry) -> bytes:
-    """Encodes an entry into its one canonical form, to be sealed."""
-    return encode(entry)
-
-
-def decode_intake(encoded: bytes) -> IntakeEntry:
-    """Decodes an entry of our own store.
-
-    Raises:
-        MalformedError: JSON_*, MESSAGE_ID, AGENCY_ID, TIME, INTAKE_FORM.
-    """
-    return decode(IntakeEntry, encoded)
-
-
 # ---- refusals and second requests
 
 REFUSAL_BODY: Final = "application/vnd.bridgehead.lookup-refusal.v1+json"
@@ -247,20 +233,6 @@ def refusal_titles(refusal: Refusal) -> tuple[str, str]:
     """A refusal in one Chinese and one English sentence, each with the desk's own words."""
     zh, en = REASON_WORDS[refusal.reason]
     return f"对方受理岗拒绝:{zh}。{refusal.words}", f"refused at the other side's desk: {en}. {refusal.words}"
-
-
-def encode_refusal(refusal: Refusal) -> bytes:
-    """Encodes a refusal into its one canonical form."""
-    return encode(refusal)
-
-
-def decode_refusal(encoded: bytes) -> Refusal:
-    """Decodes a refusal from another province.
-
-    Raises:
-        MalformedError: JSON_*, MESSAGE_ID, REFUSAL_REASON and REFUSAL_WORDS for its form.
-    """
-    return decode(Refusal, encoded)
 
 
 def encode_second(lookup_id: MessageId) -> bytes:

@@ -24,14 +24,21 @@ from federation.domain.citizen_number import verify_birth_realm, verify_citizen_
 from federation.domain.lookups_case import CaseId, LookupCase
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
 from federation.domain.plate import PLATE_PROVINCES, parse_plate
-from federation.domain.registers import DOSSIER_FIELDS, DossierKind, DossierRef, is_citizen_number, verify_keeper
+from federation.domain.registers import (
+    DOSSIER_FIELDS,
+    DossierKind,
+    DossierRef,
+    is_citizen_number,
+    texts_of,
+    verify_keeper,
+)
 from federation.domain.uscc import verify_uscc
 from federation.protocol.canonical_json import (
     encode_canonical,
 )
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import matching, told
-from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.form import Item, Time, decode
 from federation.protocol.ids import AgencyId, MessageId, Realm, truncate_to_millisecond
 from federation.protocol.keys import PublicKey, Suite, verify_signature
 from federation.protocol.tlog.lines import parse_base64
@@ -246,11 +253,6 @@ class SearchItem(Item, frozen=True, kw_only=True):
     case_id: CaseId
 
 
-def encode_search_item(item: SearchItem) -> bytes:
-    """Encodes a question into its one canonical form."""
-    return encode(item)
-
-
 def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
     """Decodes a question from another province.
 
@@ -275,11 +277,6 @@ class AnswerItem(Item, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Hides the handle, which opens the record behind it."""
         return f"AnswerItem({self.lookup_id}, hit={self.hit})"
-
-
-def encode_answer_item(item: AnswerItem) -> bytes:
-    """Encodes an answer into its one canonical form."""
-    return encode(item)
 
 
 def decode_answer_item(encoded: bytes) -> AnswerItem:
@@ -343,11 +340,6 @@ def verify_step_up(fetch: FetchItem) -> PublicKey:
     return key
 
 
-def encode_fetch_item(item: FetchItem) -> bytes:
-    """Encodes a fetch into its one canonical form."""
-    return encode(item)
-
-
 def decode_fetch_item(encoded: bytes) -> FetchItem:
     """Decodes a fetch from another province; the signature is of the right form, but not verified yet.
 
@@ -395,13 +387,7 @@ class ReleaseItem(Item, frozen=True, kw_only=True):
 
 def release_fields(item: PermitItem, fields: frozenset[str]) -> Mapping[str, str]:
     """The named fields of a permit as text; what the permit does not have is left out, what was not named, too."""
-    found = {name: getattr(item, name) for name in PERMIT_FIELDS if name in fields}
-    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
-
-
-def encode_release_item(item: ReleaseItem) -> bytes:
-    """Encodes a release into its one canonical form."""
-    return encode(item)
+    return texts_of(item, [name for name in PERMIT_FIELDS if name in fields])
 
 
 def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:

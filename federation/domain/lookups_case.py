@@ -22,7 +22,7 @@ from federation.domain.division import province_of
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import matching
-from federation.protocol.form import Count, Item, Time, decode, encode, replace
+from federation.protocol.form import Count, Item, Time, decode, replace
 from federation.protocol.ids import (
     AgencyId,
     NodeName,
@@ -192,11 +192,6 @@ def parse_case_id(text: str) -> str:
 def is_break_glass(case_id: str) -> bool:
     """Whether the number is that of a case without a cooperation letter."""
     return case_id.startswith(BREAK_GLASS_PREFIX)
-
-
-def encode_case(case: LookupCase) -> bytes:
-    """Encodes a case into its one canonical form."""
-    return encode(case)
 
 
 @lru_cache(maxsize=_KNOWN_CASES)

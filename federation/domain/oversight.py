@@ -35,7 +35,7 @@ from federation.domain.lookups_case import (
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
-from federation.protocol.form import Item, Time, always, decode, encode, replace
+from federation.protocol.form import Item, Time, always, decode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_time
 
 CHINA: Final = timezone(timedelta(hours=8), "CST")
@@ -288,20 +288,6 @@ def sample_review_bytes(agency: AgencyId, lookup_id: str, *, finding: SampleFind
     )
 
 
-def encode_sample_review(review: SampleReview) -> bytes:
-    """Encodes a review into its one canonical form."""
-    return encode(review)
-
-
-def decode_sample_review(encoded: bytes) -> SampleReview:
-    """Decodes a review out of the store.
-
-    Raises:
-        MalformedError: JSON_* for the form; REVIEW_FORM for an unknown finding, TIME.
-    """
-    return decode(SampleReview, encoded)
-
-
 # ---- break-glass
 
 
@@ -427,20 +413,6 @@ def break_glass_flag(notice: BreakGlass) -> Flag:
     )
 
 
-def encode_break_glass(notice: BreakGlass) -> bytes:
-    """Encodes a notice into its one canonical form."""
-    return encode(notice)
-
-
-def decode_break_glass(encoded: bytes) -> BreakGlass:
-    """Decodes a notice out of the store.
-
-    Raises:
-        MalformedError: JSON_* for the form; BREAK_GLASS_FORM, AGENCY_ID and TIME for a field of another form.
-    """
-    return decode(BreakGlass, encoded)
-
-
 def _due(opened: date, calendar: Calendar) -> date:
     try:
         return add_working_days(calendar, opened, count=1)
@@ -539,11 +511,6 @@ class KeptReading(Item, frozen=True, kw_only=True):
     case_id: str = always("")
     node: str = always("")
     fields: frozenset[str] = always(frozenset())
-
-
-def encode_reading(reading: KeptReading) -> bytes:
-    """Encodes a reading into its one canonical form."""
-    return encode(reading)
 
 
 def decode_reading(encoded: bytes) -> KeptReading:

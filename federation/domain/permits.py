@@ -31,7 +31,6 @@ from federation.protocol.form import (
     Text,
     always,
     decode,
-    encode,
     from_object,
     replace,
     to_object,
@@ -462,11 +461,6 @@ def keep_fields(item: PermitItem, fields: frozenset[str]) -> PermitItem:
     """Drops every field of a copy that is not among the given ones; the four that are always there stay."""
     kept = {name: getattr(item, name) for name in PERMIT_FIELDS if name in fields or name in ALWAYS_FIELDS}
     return PermitItem(**kept)
-
-
-def encode_permit_item(item: PermitItem) -> bytes:
-    """Encodes an item into its one canonical form; what is None is left out."""
-    return encode(item)
 
 
 def decode_permit_item(encoded: bytes, realm: Realm) -> PermitItem:

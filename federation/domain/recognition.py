@@ -18,7 +18,7 @@ from federation.domain.calendar import add_months
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, derive_status, urn_division
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import Item, decode, encode
+from federation.protocol.form import Item, decode
 from federation.protocol.ids import AgencyId, Realm
 
 
@@ -187,11 +187,6 @@ class RecognitionItem(Item, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Hides the person, so that a log line or a traceback names nobody."""
         return f"RecognitionItem({self.urn}, {self.mode}, {self.outcome})"
-
-
-def encode_recognition_item(item: RecognitionItem) -> bytes:
-    """Encodes an item into its one canonical form."""
-    return encode(item)
 
 
 def decode_recognition_item(encoded: bytes, realm: Realm) -> RecognitionItem:

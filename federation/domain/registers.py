@@ -12,7 +12,7 @@ articles 4 and 13.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -31,7 +31,6 @@ from federation.protocol.form import (
     Item,
     always,
     decode,
-    encode,
 )
 from federation.protocol.ids import Realm
 from federation.protocol.policy.request import PolicyRequest
@@ -76,21 +75,6 @@ def verify_division(name: str, text: str) -> str:
     if not _DIVISION.fullmatch(text):
         raise MalformedError("REGISTER_DIVISION", f"expected {name!r} to be six digits", field=name)
     return text
-
-
-def parse_day(name: str, text: str) -> date:
-    """Parses a day in its one written form, such as 2026-01-05.
-
-    Raises:
-        MalformedError: REGISTER_DAY.
-    """
-    try:
-        day = date.fromisoformat(text)
-    except ValueError as error:
-        raise MalformedError("REGISTER_DAY", f"expected {name!r} to be a day such as 2026-01-05", field=name) from error
-    if day.isoformat() != text:
-        raise MalformedError("REGISTER_DAY", f"expected {name!r} to be a day such as 2026-01-05", field=name)
-    return day
 
 
 def _is_uscc(text: str) -> bool:
@@ -145,6 +129,12 @@ class DossierRef:
 
     kind: DossierKind
     id: str
+
+
+def texts_of(record: Item, fields: Iterable[str]) -> Mapping[str, str]:
+    """Those fields of a record as text; what it lacks is left out."""
+    found = {name: getattr(record, name) for name in fields}
+    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
 
 
 def format_dossier_urn(kind: DossierKind, division: str, *, serial: int) -> str:
@@ -238,53 +228,11 @@ def verify_keeper(keeper: str, realm: Realm) -> str:
 
 def vehicle_texts(vehicle: Vehicle) -> Mapping[str, str]:
     """Every field of a vehicle as text, by the names of `VEHICLE_FIELDS`; what it lacks is left out."""
-    texts = {
-        "plate": vehicle.plate,
-        "plate_class": vehicle.plate_class.value,
-        "brand_model": vehicle.brand_model,
-        "colour": vehicle.colour,
-        "status": vehicle.status.value,
-        "registered_division": vehicle.registered_division,
-        "first_registered": vehicle.first_registered.isoformat(),
-        "keeper": vehicle.keeper,
-    }
-    return texts if vehicle.permit is None else {**texts, "permit": vehicle.permit}
-
-
-def parse_vehicle(texts: Mapping[str, str], *, sealed: bool = False) -> Vehicle:
-    """A vehicle from texts by the names of `VEHICLE_FIELDS`; their values are `verify_vehicle`'s to judge.
-
-    Raises:
-        MalformedError: REGISTER_FIELD for a missing field or an unknown word, REGISTER_DAY, PERMIT_URN.
-    """
-    permit = texts.get("permit")
-    try:
-        return Vehicle(
-            plate=texts["plate"],
-            plate_class=PlateClass(texts["plate_class"]),
-            brand_model=texts["brand_model"],
-            colour=texts["colour"],
-            status=VehicleStatus(texts["status"]),
-            registered_division=texts["registered_division"],
-            first_registered=parse_day("first_registered", texts["first_registered"]),
-            keeper=texts["keeper"],
-            permit=parse_permit_urn(permit) if permit else None,
-            sealed=sealed,
-        )
-    except KeyError as error:
-        raise MalformedError("REGISTER_FIELD", f"expected the field {error}") from error
-    except ValueError as error:
-        told = f"expected a class of {', '.join(PlateClass)} and a status of {', '.join(VehicleStatus)}"
-        raise MalformedError("REGISTER_FIELD", told) from error
-
-
-def encode_vehicle(vehicle: Vehicle) -> bytes:
-    """Encodes a vehicle with every fact; `decode_vehicle` gives an equal value back."""
-    return encode(vehicle)
+    return texts_of(vehicle, VEHICLE_FIELDS)
 
 
 def decode_vehicle(encoded: bytes) -> Vehicle:
-    """Decodes what `encode_vehicle` wrote.
+    """Decodes a stored vehicle.
 
     Raises:
         CorruptError: VEHICLE_RECORD when the stored bytes are anything else: a human must look.
@@ -348,48 +296,11 @@ def verify_enterprise(enterprise: Enterprise, realm: Realm, *, today: date) -> E
 
 def enterprise_texts(enterprise: Enterprise) -> Mapping[str, str]:
     """Every field of an enterprise as text, by the names of `ENTERPRISE_FIELDS`."""
-    return {
-        "uscc": enterprise.uscc,
-        "name": enterprise.name,
-        "division": enterprise.division,
-        "status": enterprise.status.value,
-        "registered_on": enterprise.registered_on.isoformat(),
-        "legal_form": enterprise.legal_form,
-        "legal_representative": enterprise.legal_representative,
-        "representative_number": enterprise.representative_number,
-    }
-
-
-def parse_enterprise(texts: Mapping[str, str]) -> Enterprise:
-    """An enterprise from texts by the names of `ENTERPRISE_FIELDS`; their values are `verify_enterprise`'s to judge.
-
-    Raises:
-        MalformedError: REGISTER_FIELD for a missing field or an unknown status, REGISTER_DAY.
-    """
-    try:
-        return Enterprise(
-            uscc=texts["uscc"],
-            name=texts["name"],
-            division=texts["division"],
-            status=EnterpriseStatus(texts["status"]),
-            registered_on=parse_day("registered_on", texts["registered_on"]),
-            legal_form=texts["legal_form"],
-            legal_representative=texts["legal_representative"],
-            representative_number=texts["representative_number"],
-        )
-    except KeyError as error:
-        raise MalformedError("REGISTER_FIELD", f"expected the field {error}") from error
-    except ValueError as error:
-        raise MalformedError("REGISTER_FIELD", f"expected a status of {', '.join(EnterpriseStatus)}") from error
-
-
-def encode_enterprise(enterprise: Enterprise) -> bytes:
-    """Encodes an enterprise with every fact; `decode_enterprise` gives an equal value back."""
-    return encode(enterprise)
+    return texts_of(enterprise, ENTERPRISE_FIELDS)
 
 
 def decode_enterprise(encoded: bytes) -> Enterprise:
-    """Decodes what `encode_enterprise` wrote.
+    """Decodes a stored enterprise.
 
     Raises:
         CorruptError: ENTERPRISE_RECORD when the stored bytes are anything else: a human must look.

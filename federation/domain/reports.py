@@ -173,25 +173,6 @@ def merge_reports(reports: Iterable[SubjectReport]) -> SubjectReport:
     )
 
 
-def encode_given(entry: Given) -> bytes:
-    """Encodes an entry into its one canonical form."""
-    return encode(entry)
-
-
-def decode_given(encoded: bytes) -> Given:
-    """Decodes an entry of this province.
-
-    Raises:
-        MalformedError: JSON_*, AGENCY_ID and TIME.
-    """
-    return decode(Given, encoded)
-
-
-def encode_subject_request(request: SubjectRequest) -> bytes:
-    """Encodes a person's request into its one canonical form."""
-    return encode(request)
-
-
 def decode_subject_request(encoded: bytes, realm: Realm) -> SubjectRequest:
     """Decodes a person's request that another province passes on.
 

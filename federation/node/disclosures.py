@@ -15,13 +15,12 @@ from federation.domain.reports import (
     Given,
     SubjectReport,
     build_report,
-    decode_given,
-    encode_given,
 )
 from federation.domain.retention import PROVISION
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits.records import PERMIT
+from federation.protocol.form import decode, encode
 from federation.protocol.ids import MessageId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.statement import Statement
@@ -68,7 +67,7 @@ def given_record(entry: Given, *, message_id: MessageId, subject: str, owner: No
         status=entry.verdict.value,
         division=entry.asker.county,
         subject=subject,
-        content=encode_given(entry),
+        content=encode(entry),
         kept_under=PROVISION,
     )
 
@@ -76,7 +75,7 @@ def given_record(entry: Given, *, message_id: MessageId, subject: str, owner: No
 def list_given(source: Source, citizen_number: str) -> Sequence[tuple[Given, MessageId]]:
     """What this province gave or refused about a person, each with the id of the request's message."""
     found = find_by_subject(source, GIVEN, citizen_number)
-    return [(decode_given(record.content), MessageId(record.id.rpartition("/")[2])) for record in found]
+    return [(decode(Given, record.content), MessageId(record.id.rpartition("/")[2])) for record in found]
 
 
 def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectReport:

@@ -27,8 +27,6 @@ from federation.domain.registers import (
     Vehicle,
     decode_enterprise,
     decode_vehicle,
-    encode_enterprise,
-    encode_vehicle,
     enterprise_texts,
     format_dossier_urn,
     register_request,
@@ -40,7 +38,7 @@ from federation.domain.uscc import verify_uscc
 from federation.node.exchange.errand import Errand
 from federation.node.permits.records import find_own_permit
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
-from federation.protocol.form import Count, Item, Positive
+from federation.protocol.form import Count, Item, Positive, encode
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import PolicyRequest
 from federation.store.database import Source
@@ -87,7 +85,7 @@ VEHICLES: Final[Register[Vehicle]] = Register(
     status=lambda vehicle: vehicle.status.value,
     sealed=lambda vehicle: vehicle.sealed,
     same=lambda one, other: one.plate_class is other.plate_class,
-    encode=encode_vehicle,
+    encode=encode,
     decode=decode_vehicle,
     texts=vehicle_texts,
 )
@@ -100,7 +98,7 @@ ENTERPRISES: Final[Register[Enterprise]] = Register(
     status=lambda enterprise: enterprise.status.value,
     sealed=lambda _enterprise: False,
     same=lambda one, other: one.uscc == other.uscc,
-    encode=encode_enterprise,
+    encode=encode,
     decode=decode_enterprise,
     texts=enterprise_texts,
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.intake import REFUSAL_BODY, Refusal, RefusalReason, encode_refusal
+from federation.domain.intake import REFUSAL_BODY, Refusal, RefusalReason
 from federation.domain.lookups import (
     ANSWER_BODY,
     RELEASE_BODY,
@@ -21,8 +21,6 @@ from federation.domain.lookups import (
     ReleaseItem,
     decode_fetch_item,
     decode_search_item,
-    encode_answer_item,
-    encode_release_item,
 )
 from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
 from federation.node.exchange.receive import receive
@@ -31,6 +29,7 @@ from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, FETCH_KIND, RE
 from federation.node.subjects.report import REPORT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import encode
 from federation.protocol.ids import AgencyId, MessageId, Pair, parse_agency_id
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.receipt import Submission
@@ -77,9 +76,7 @@ def hit(found: Border, lookup_id: MessageId | None = None) -> Body:
     item = only_item(load_body(found.asking.database, asked(found, SEARCH_KIND).id))
     lookup = lookup_id or decode_search_item(item, found.rig.agreement.realm).lookup_id
     ends = found.rig.clock() + timedelta(hours=1)
-    return one_item_body(
-        ANSWER_BODY, encode_answer_item(AnswerItem(lookup_id=lookup, hit=True, handle=HANDLE, expires=ends))
-    )
+    return one_item_body(ANSWER_BODY, encode(AnswerItem(lookup_id=lookup, hit=True, handle=HANDLE, expires=ends)))
 
 
 def release(found: Border, *fields: str, handle: str | None = None, lookup_id: MessageId | None = None) -> Body:
@@ -91,7 +88,7 @@ def release(found: Border, *fields: str, handle: str | None = None, lookup_id: M
         fields=dict.fromkeys(fields, "330822"),
         expires=found.rig.clock() + timedelta(hours=1),
     )
-    return one_item_body(RELEASE_BODY, encode_release_item(item))
+    return one_item_body(RELEASE_BODY, encode(item))
 
 
 async def waiting_fetch(found: Border) -> StoredMessage:
@@ -114,7 +111,7 @@ async def test_answer_of_another_kind_than_the_question_is_not_taken_in(tmp_path
         fetch = await waiting_fetch(found)
         search, case = asked(found, SEARCH_KIND), asked(found, CASE_KIND)
         report = one_item_body(REPORT_BODY, encode_report(SubjectReport()))
-        refusal = encode_refusal(Refusal(lookup_id=OTHER_LOOKUP, reason=RefusalReason.OTHER, words="不予答复"))
+        refusal = encode(Refusal(lookup_id=OTHER_LOOKUP, reason=RefusalReason.OTHER, words="不予答复"))
 
         for kind, body, cites in (
             (RELEASE_KIND, release(found, "household_division"), search),
@@ -180,7 +177,7 @@ async def test_second_answer_to_one_request_is_refused_and_not_kept(tmp_path: Pa
         refusal = Refusal(lookup_id=fetched.lookup_id, reason=RefusalReason.OTHER, words="不予答复")
         for kind, body in (
             (RELEASE_KIND, release(found, "household_division")),
-            (REFUSAL_KIND, one_item_body(REFUSAL_BODY, encode_refusal(refusal))),
+            (REFUSAL_KIND, one_item_body(REFUSAL_BODY, encode(refusal))),
         ):
             leaf = await answer(found, kind, body, cites=fetch)
             assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-twice",))

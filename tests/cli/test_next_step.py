@@ -12,36 +12,44 @@ from federation.cli.next_step import NEXT_STEPS, find_next_steps
 from federation.protocol import errors
 
 PACKAGE = Path(errors.__file__).parents[1]
-SUBJECTS = ("cli/", "node/log/", "node/exchange/replies", "lookup", "intake", "oversight")
+SUBJECTS = ("cli/", "node/log/", "node/exchange/replies", "lookup", "intake", "oversight", "domain/reports")
 """Files whose path names one of these raise what a person at a command is told."""
 FLOORS = ("cli", "node", "domain")
 BY_CLASS = frozenset({"UnavailableError", "CorruptError"})
 """What these say next is the same for all reasons: try again, or stop and call."""
 SAID_BY_ANOTHER_NODE = frozenset(
     {
-        "BODY_ITEMS", "CASE_OTHER", "CASE_STEP", "CASE_VERSION", "COSIGN_REFUSED", "JSON_TYPE", "LOOKUP_VALUE", "REPLY_UNASKED",
-        "REPORT_DATE", "REPORT_SIZE", "SECOND_UNASKED", "REPLY_BEYOND", "REPLY_OFFICE", "REPLY_TOO_LATE", "REPLY_TWICE",
+        "BODY_ITEMS", "CASE_OTHER", "CASE_STEP", "CASE_VERSION", "COSIGN_REFUSED", "JSON_MISSING_NAME", "JSON_UNKNOWN_NAME",
+        "LOOKUP_VALUE", "REPLY_BEYOND", "REPLY_OFFICE", "REPLY_TOO_LATE", "REPLY_TWICE", "REPLY_UNASKED", "REPORT_DATE",
+        "REPORT_SIZE", "SECOND_UNASKED",
     }
 )  # fmt: skip
 """Of messages between nodes: no person at a command can change them."""
-STORED_OTHERWISE = frozenset({"BREAK_GLASS_FORM", "DECISION_FORM", "INTAKE_FORM", "NO_INTAKE", "REVIEW_FORM"})
+STORED_OTHERWISE = frozenset(
+    {"BREAK_GLASS_FORM", "DECISION_FORM", "INTAKE_FORM", "NO_INTAKE", "READING_KIND", "REVIEW_FORM"}
+)
 """What is stored or signed is not of its form: nothing that is known to work can be advised."""
-TELLS_ITSELF = ("DEMO_", "BENCH_")
+TELLS_ITSELF = ("DEMO_", "BENCH_", "SYNTHETIC_NODE")
 """The demo and the bench say in their own sentence what to do."""
 
 
 def raised() -> Iterator[tuple[str, str]]:
-    """Every reason that stands in a call of an error class, with the file that raises it."""
+    """Every reason that stands in a call of an error class or in a form, with the file that gives it."""
     classes = {error.__name__ for error in errors.BridgeheadError.__subclasses__()} - BY_CLASS
     for floor in FLOORS:
         for path in sorted((PACKAGE / floor).rglob("*.py")):
             if not any(subject in str(path.relative_to(PACKAGE)) for subject in SUBJECTS):
                 continue
-            for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in classes):
-                    continue
-                if call.args and isinstance(call.args[0], ast.Constant):
-                    yield str(call.args[0].value), str(path.relative_to(PACKAGE))
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                said = None
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes:
+                    said = node.args[0] if node.args else None
+                elif (
+                    isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "REASON"
+                ):
+                    said = node.value
+                if isinstance(said, ast.Constant):
+                    yield str(said.value), str(path.relative_to(PACKAGE))
 
 
 def test_every_reason_that_a_person_can_act_on_has_its_next_step() -> None:

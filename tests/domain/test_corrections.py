@@ -10,11 +10,10 @@ from federation.domain.clock import compute_deadline, load_rule
 from federation.domain.corrections import (
     ANSWER_CLOCK,
     CLOCK,
+    Correction,
     CorrectionRequest,
     CorrectionState,
-    decode_correction,
     deny_correction,
-    encode_correction,
     extend_correction,
     grant_correction,
     is_overdue,
@@ -23,7 +22,7 @@ from federation.domain.corrections import (
     verify_answered_in_time,
 )
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import Realm, parse_agency_id
 
 NOW = datetime(2026, 9, 21, 2, 0, tzinfo=UTC)
@@ -116,7 +115,7 @@ def test_deny_without_reasons_is_malformed(opened):
 
 def test_correction_survives_its_storage(opened):
     """What is stored is read back equal, and its text names nobody."""
-    assert decode_correction(encode_correction(opened)) == opened
+    assert decode(Correction, encode(opened)) == opened
     assert REQUEST.citizen_number not in repr(opened)
     assert REQUEST.value not in repr(opened)
 

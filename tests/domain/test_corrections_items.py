@@ -14,16 +14,11 @@ from federation.domain.corrections import (
     CorrectionNotice,
     CorrectionRequest,
     CorrectionState,
-    decode_correction_answer,
     decode_correction_notice,
-    decode_correction_request,
-    encode_correction_answer,
-    encode_correction_notice,
-    encode_correction_request,
     verify_correction_request,
 )
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import Realm
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -61,10 +56,10 @@ TOLD = CorrectionNotice(time=NOW, field="holder_name")
 
 def test_items_survive_the_border():
     """What is decoded is equal to what was encoded."""
-    assert decode_correction_request(encode_correction_request(REQUEST)) == REQUEST
-    assert decode_correction_answer(encode_correction_answer(ANSWER)) == ANSWER
+    assert decode(CorrectionRequest, encode(REQUEST)) == REQUEST
+    assert decode(CorrectionAnswer, encode(ANSWER)) == ANSWER
     for notice in (COPY, TOLD):
-        assert decode_correction_notice(encode_correction_notice(notice)) == notice
+        assert decode_correction_notice(encode(notice)) == notice
 
 
 @given(value=st.text(max_size=40), words=st.text(max_size=40), checked=st.booleans())
@@ -72,13 +67,13 @@ def test_request_of_any_text_survives_the_border(value, words, checked):
     """The form carries any text; whether it may stand there is judged afterwards."""
     request = replace(REQUEST, value=value, words=words, identity_checked=checked)
 
-    assert decode_correction_request(encode_correction_request(request)) == request
+    assert decode(CorrectionRequest, encode(request)) == request
 
 
 def test_notice_carries_no_value_of_the_person():
     """A province that is not entitled any more learns that its copy is old, and nothing new."""
     for notice in (COPY, TOLD):
-        encoded = encode_correction_notice(notice).decode()
+        encoded = encode(notice).decode()
         assert REQUEST.value not in encoded
         assert REQUEST.citizen_number not in encoded
 
@@ -98,11 +93,11 @@ def test_notice_carries_no_value_of_the_person():
 )
 def test_answer_of_another_form_is_malformed(find, put):
     """An answer is read strictly: nothing of it is kept else."""
-    encoded = encode_correction_answer(ANSWER)
+    encoded = encode(ANSWER)
     assert find in encoded
 
     with pytest.raises(MalformedError):
-        decode_correction_answer(encoded.replace(find, put))
+        decode(CorrectionAnswer, encoded.replace(find, put))
 
 
 @pytest.mark.parametrize(
@@ -116,19 +111,19 @@ def test_answer_of_another_form_is_malformed(find, put):
 )
 def test_request_of_another_form_is_malformed(find, put):
     """A request is read strictly."""
-    encoded = encode_correction_request(REQUEST)
+    encoded = encode(REQUEST)
     assert find in encoded
 
     with pytest.raises(MalformedError):
-        decode_correction_request(encoded.replace(find, put))
+        decode(CorrectionRequest, encoded.replace(find, put))
 
 
 @pytest.mark.parametrize(
     ("encoded", "find", "put"),
     [
-        (encode_correction_notice(COPY), b'"version":3', b'"version":0'),
-        (encode_correction_notice(COPY), b'"version":3', b'"version":3,"value":"x"'),
-        (encode_correction_notice(TOLD), b'"holder_name"', b'"Holder Name"'),
+        (encode(COPY), b'"version":3', b'"version":0'),
+        (encode(COPY), b'"version":3', b'"version":3,"value":"x"'),
+        (encode(TOLD), b'"holder_name"', b'"Holder Name"'),
     ],
 )
 def test_notice_of_another_form_is_malformed(encoded, find, put):

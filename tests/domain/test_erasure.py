@@ -13,15 +13,12 @@ from federation.domain.erasure import (
     ErasureOutcome,
     OrderItem,
     ReceiptItem,
-    decode_order_item,
     decode_receipt_item,
-    encode_order_item,
-    encode_receipt_item,
     verify_receipt_item,
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, Realm
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.merkle import hash_leaf
@@ -52,7 +49,7 @@ def test_order_item_survives_its_encoding_and_its_repr_hides_the_words(words: st
     """Any printable words; they may speak of a person, so that no log line shows them."""
     item = replace(ORDER, words=words)
 
-    assert decode_order_item(encode_order_item(item)) == item
+    assert decode(OrderItem, encode(item)) == item
     assert repr(item) == f"OrderItem({ORDER.message_id})"
 
 
@@ -60,13 +57,13 @@ def test_order_item_survives_its_encoding_and_its_repr_hides_the_words(words: st
 def test_order_item_with_other_words_is_malformed(words: str) -> None:
     """Why, in 1 to 500 printable characters."""
     with pytest.raises(MalformedError, match="ERASURE_WORDS"):
-        decode_order_item(encode_order_item(replace(ORDER, words=words)))
+        decode(OrderItem, encode(replace(ORDER, words=words)))
 
 
 @pytest.mark.parametrize("item", [RECEIPT, replace(RECEIPT, order=None), NEVER], ids=["order", "own", "never held"])
 def test_receipt_item_survives_its_encoding(item: ReceiptItem) -> None:
     """With its leaf, without an order, without a leaf."""
-    assert decode_receipt_item(encode_receipt_item(item)) == item
+    assert decode_receipt_item(encode(item)) == item
 
 
 def test_receipt_item_names_its_leaf_by_its_hash() -> None:

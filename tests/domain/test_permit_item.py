@@ -16,13 +16,12 @@ from federation.domain.permits import (
     PermitItem,
     PermitStatus,
     decode_permit_item,
-    encode_permit_item,
     keep_fields,
     project_permit,
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import Realm
 
 EVERY = frozenset(PERMIT_FIELDS)
@@ -30,7 +29,7 @@ SUBSETS = st.frozensets(st.sampled_from(PERMIT_FIELDS))
 
 
 def value_of(permit, fields=EVERY):
-    return json.loads(encode_permit_item(project_permit(permit, fields)))
+    return json.loads(encode(project_permit(permit, fields)))
 
 
 def refuse(encoded, realm=Realm.DEMO):
@@ -72,7 +71,7 @@ def test_decode_inverts_encode_for_synthetic_permits(node):
     for number, permit in enumerate(synthetic_permits(node, 100, seed=3, today=date(2026, 11, 23))):
         fields = frozenset(PERMIT_FIELDS[number % 5 :: 1 + number % 3])
         item = project_permit(permit, fields)
-        encoded = encode_permit_item(item)
+        encoded = encode(item)
         assert decode_permit_item(encoded, Realm.DEMO) == item
         assert encoded == encode_canonical(json.loads(encoded))
 
@@ -88,7 +87,7 @@ def test_decode_inverts_encode_for_any_text_and_date(permit, fields, name, day, 
     """Rare characters, quotation marks and backslashes survive; so does every date."""
     holder = replace(permit.holder, name=name)
     item = project_permit(replace(permit, holder=holder, version=version, counted_from=day), fields)
-    assert decode_permit_item(encode_permit_item(item), Realm.DEMO) == item
+    assert decode_permit_item(encode(item), Realm.DEMO) == item
 
 
 @pytest.mark.parametrize("name", sorted(ALWAYS_FIELDS))
@@ -158,7 +157,7 @@ def test_decode_wrong_value_is_refused(permit, name, wrong, reason):
 )
 def test_decode_other_spelling_is_refused(permit, old, new, reason):
     """One value, one byte string: floats, repeats, blanks, escapes and bad UTF-8 are refused."""
-    encoded = encode_permit_item(project_permit(permit, EVERY))
+    encoded = encode(project_permit(permit, EVERY))
     assert old in encoded
     assert refuse(encoded.replace(old, new)).reason == reason
 
@@ -188,20 +187,20 @@ def test_decode_real_number_in_demo_is_refused_without_showing_it(permit):
 
 def test_decode_demo_number_in_live_is_refused(permit):
     """Synthetic people never enter the live realm."""
-    assert refuse(encode_permit_item(project_permit(permit, EVERY)), Realm.LIVE).reason == "CITIZEN_NUMBER_FUTURE"
+    assert refuse(encode(project_permit(permit, EVERY)), Realm.LIVE).reason == "CITIZEN_NUMBER_FUTURE"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(place=st.integers(0, 700), byte=st.integers(0, 255))
 def test_decode_one_changed_byte_is_refused_or_another_item(permit, place, byte):
     """One changed byte is either refused as malformed, or decodes to what encodes to exactly these bytes."""
-    encoded = bytearray(encode_permit_item(project_permit(permit, EVERY)))
+    encoded = bytearray(encode(project_permit(permit, EVERY)))
     encoded[place % len(encoded)] = byte
     try:
         item = decode_permit_item(bytes(encoded), Realm.DEMO)
     except MalformedError:
         return
-    assert encode_permit_item(item) == bytes(encoded)
+    assert encode(item) == bytes(encoded)
 
 
 @given(encoded=st.binary(max_size=200))

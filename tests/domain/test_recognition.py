@@ -16,11 +16,10 @@ from federation.domain.recognition import (
     RecognitionRules,
     decide_recognition,
     decode_recognition_item,
-    encode_recognition_item,
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import Realm, parse_agency_id
 
 CARD, TIME = RecognitionMode.CARD, RecognitionMode.TIME
@@ -152,7 +151,7 @@ def told():
 
 def test_recognition_item_decodes_to_itself(told):
     """The link survives the wire; the item's text names nobody."""
-    assert decode_recognition_item(encode_recognition_item(told), Realm.DEMO) == told
+    assert decode_recognition_item(encode(told), Realm.DEMO) == told
     assert told.citizen_number not in repr(told)
 
 
@@ -175,7 +174,7 @@ def test_recognition_item_decodes_to_itself(told):
 )
 def test_recognition_item_with_a_wrong_value_is_refused(told, name, wrong, reason):
     """Each field has one form, and the issuing county cannot contradict the permit's name."""
-    value = json.loads(encode_recognition_item(told)) | {name: wrong}
+    value = json.loads(encode(told)) | {name: wrong}
     with pytest.raises(MalformedError) as caught:
         decode_recognition_item(encode_canonical(value), Realm.DEMO)
     assert caught.value.reason == reason
@@ -183,7 +182,7 @@ def test_recognition_item_with_a_wrong_value_is_refused(told, name, wrong, reaso
 
 def test_recognition_item_without_a_name_is_refused(told):
     """All nine names are needed."""
-    value = json.loads(encode_recognition_item(told))
+    value = json.loads(encode(told))
     del value["agency"]
     with pytest.raises(MalformedError) as caught:
         decode_recognition_item(encode_canonical(value), Realm.DEMO)

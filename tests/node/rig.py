@@ -20,7 +20,7 @@ from pathlib import Path
 
 from federation.cli.demo.synthetic import synthetic_applications, synthetic_permits
 from federation.domain.citizen_number import age_on
-from federation.domain.permits import PermitApplication, encode_permit_item, project_permit
+from federation.domain.permits import PermitApplication, project_permit
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft
 from federation.node.exchange.trust import Trust
@@ -35,7 +35,7 @@ from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError, UnavailableError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import (
     AgencyId,
     NodeName,
@@ -381,7 +381,7 @@ def sync_item(version: int = 1, *, residence: str = "330822", household: str = "
         and not each.sealed
     )
     fields = {"issuer", "household_division", "holder_name", "birth_date", "citizen_number", "issue_date"}
-    return encode_permit_item(project_permit(replace(permit, version=version), frozenset(fields)))
+    return encode(project_permit(replace(permit, version=version), frozenset(fields)))
 
 
 def sync_body(*items: bytes) -> Body:

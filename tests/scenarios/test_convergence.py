@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from federation.domain.permits import PermitUrn, decode_permit, encode_permit_item, project_permit
+from federation.domain.permits import PermitUrn, decode_permit, project_permit
 from federation.domain.permits_policy import Occasion, PermitPurpose, permit_facts, replicate_request
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
@@ -24,7 +24,7 @@ from federation.node.permits import steps
 from federation.node.permits.records import PERMIT, find_own_permit, put_own_permits
 from federation.node.permits.sharing import draft_sharing
 from federation.protocol.errors import BridgeheadError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.policy import decide
 from federation.protocol.receipt import Receipt, Submission
@@ -193,7 +193,7 @@ class Border(RuleBasedStateMachine):
         for name in HALLS:
             decision = decide(in_force.policies, replicate_request(name, facts, occasion=why))
             if name != at and decision.allowed:
-                shares[name] = encode_permit_item(project_permit(permit, decision.fields))
+                shares[name] = encode(project_permit(permit, decision.fields))
         return shares
 
     # ---- steps ---------------------------------------------------------------------------------------------------------

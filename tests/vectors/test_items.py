@@ -9,33 +9,26 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from federation.domain.corrections import (
-    decode_correction,
-    decode_correction_answer,
+    Correction,
+    CorrectionAnswer,
+    CorrectionRequest,
     decode_correction_notice,
-    decode_correction_request,
-    encode_correction,
-    encode_correction_answer,
-    encode_correction_notice,
-    encode_correction_request,
 )
 from federation.domain.erasure import (
-    decode_order_item,
+    OrderItem,
     decode_receipt_item,
-    encode_order_item,
-    encode_receipt_item,
 )
 from federation.domain.intake import (
-    decode_intake,
-    decode_refusal,
+    IntakeEntry,
+    Refusal,
     decode_second,
-    encode_intake,
-    encode_refusal,
     encode_second,
     refuse_bytes,
     release_bytes,
@@ -46,40 +39,32 @@ from federation.domain.lookups import (
     decode_fetch_item,
     decode_release_item,
     decode_search_item,
-    encode_answer_item,
-    encode_fetch_item,
-    encode_release_item,
-    encode_search_item,
     step_up_bytes,
 )
-from federation.domain.lookups_case import bulk_bytes, countersign_bytes, decode_case, encode_case
+from federation.domain.lookups_case import bulk_bytes, countersign_bytes, decode_case
 from federation.domain.oversight import (
+    BreakGlass,
     Finding,
     SampleFinding,
-    decode_break_glass,
+    SampleReview,
     decode_reading,
-    decode_sample_review,
     digest_bytes,
-    encode_break_glass,
-    encode_reading,
-    encode_sample_review,
     readings_bytes,
     review_bytes,
     sample_review_bytes,
 )
-from federation.domain.permits import decode_permit, decode_permit_item, encode_permit, encode_permit_item
-from federation.domain.recognition import decode_recognition_item, encode_recognition_item
-from federation.domain.registers import decode_enterprise, decode_vehicle, encode_enterprise, encode_vehicle
+from federation.domain.permits import decode_permit, decode_permit_item, encode_permit
+from federation.domain.recognition import decode_recognition_item
+from federation.domain.registers import decode_enterprise, decode_vehicle
 from federation.domain.reports import (
-    decode_given,
+    Given,
     decode_report,
     decode_subject_request,
-    encode_given,
     encode_report,
-    encode_subject_request,
 )
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm
 from federation.protocol.leaf import decode_leaf, encode_leaf
 from federation.protocol.policy.inputs import decode_request, encode_request
@@ -101,6 +86,11 @@ class Kind:
     encode: Callable[[Any], bytes]
 
 
+def item(kind):
+    """An item whose class says it all."""
+    return Kind(partial(decode, kind), encode)
+
+
 KINDS = {
     "statement": Kind(decode_statement, encode_statement),
     "envelope": Kind(parse_envelope, lambda envelope: envelope.encoded),
@@ -109,31 +99,31 @@ KINDS = {
     "members": Kind(lambda encoded: decode_members(encoded, federation="bridgehead.example"), encode_members),
     "terms": Kind(decode_terms, encode_terms),
     "bundle": Kind(decode_bundle, encode_bundle),
-    "permit-item": Kind(lambda encoded: decode_permit_item(encoded, DEMO), encode_permit_item),
+    "permit-item": Kind(lambda encoded: decode_permit_item(encoded, DEMO), encode),
     "permit-record": Kind(decode_permit, encode_permit),
-    "recognition": Kind(lambda encoded: decode_recognition_item(encoded, DEMO), encode_recognition_item),
-    "vehicle": Kind(decode_vehicle, encode_vehicle),
-    "enterprise": Kind(decode_enterprise, encode_enterprise),
-    "lookup-case": Kind(decode_case, encode_case),
-    "lookup-search": Kind(lambda encoded: decode_search_item(encoded, DEMO), encode_search_item),
-    "lookup-answer": Kind(decode_answer_item, encode_answer_item),
-    "lookup-fetch": Kind(decode_fetch_item, encode_fetch_item),
-    "lookup-release": Kind(lambda encoded: decode_release_item(encoded, DEMO), encode_release_item),
-    "lookup-refusal": Kind(decode_refusal, encode_refusal),
+    "recognition": Kind(lambda encoded: decode_recognition_item(encoded, DEMO), encode),
+    "vehicle": Kind(decode_vehicle, encode),
+    "enterprise": Kind(decode_enterprise, encode),
+    "lookup-case": Kind(decode_case, encode),
+    "lookup-search": Kind(lambda encoded: decode_search_item(encoded, DEMO), encode),
+    "lookup-answer": Kind(decode_answer_item, encode),
+    "lookup-fetch": Kind(decode_fetch_item, encode),
+    "lookup-release": Kind(lambda encoded: decode_release_item(encoded, DEMO), encode),
+    "lookup-refusal": item(Refusal),
     "lookup-second": Kind(decode_second, encode_second),
-    "intake-entry": Kind(decode_intake, encode_intake),
-    "break-glass": Kind(decode_break_glass, encode_break_glass),
-    "sample-review": Kind(decode_sample_review, encode_sample_review),
-    "reading": Kind(decode_reading, encode_reading),
-    "given": Kind(decode_given, encode_given),
-    "subject-request": Kind(lambda encoded: decode_subject_request(encoded, DEMO), encode_subject_request),
+    "intake-entry": item(IntakeEntry),
+    "break-glass": item(BreakGlass),
+    "sample-review": item(SampleReview),
+    "reading": Kind(decode_reading, encode),
+    "given": item(Given),
+    "subject-request": Kind(lambda encoded: decode_subject_request(encoded, DEMO), encode),
     "subject-report": Kind(lambda encoded: decode_report(encoded, given_by=ZHEJIANG), encode_report),
-    "correction-request": Kind(decode_correction_request, encode_correction_request),
-    "correction-answer": Kind(decode_correction_answer, encode_correction_answer),
-    "correction-notice": Kind(decode_correction_notice, encode_correction_notice),
-    "correction-record": Kind(decode_correction, encode_correction),
-    "erasure-order": Kind(decode_order_item, encode_order_item),
-    "erasure-receipt": Kind(decode_receipt_item, encode_receipt_item),
+    "correction-request": item(CorrectionRequest),
+    "correction-answer": item(CorrectionAnswer),
+    "correction-notice": Kind(decode_correction_notice, encode),
+    "correction-record": item(Correction),
+    "erasure-order": item(OrderItem),
+    "erasure-receipt": Kind(decode_receipt_item, encode),
 }
 
 SIGNED = {

@@ -14,7 +14,6 @@ from federation.domain.lookups_case import (
     LookupCase,
     case_provinces,
     close_case,
-    encode_case,
     is_break_glass,
     open_case,
 )
@@ -28,6 +27,7 @@ from federation.node.lookups.asking.question import Question, Said, Step, take_s
 from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
 from federation.node.oversight.break_glass import begin_notice, put_notice
 from federation.protocol.errors import ConflictError, NotFoundError, RuleError
+from federation.protocol.form import encode
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.lookups import CaseAnswer, CaseQuestion
 
@@ -112,7 +112,7 @@ def _terms_text(case_id: str, terms: CaseTerms) -> str:
 def _step(asked: str, case: LookupCase, outcome: Outcome) -> Step:
     return Step(
         asked=asked,
-        said=Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode_case(case), urgency=None),
+        said=Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode(case), urgency=None),
         lookup_id="",
         case_id=case.case_id,
         case=case,

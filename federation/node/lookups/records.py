@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from federation.domain.lookups import Handle, Outcome, parse_handle
-from federation.domain.lookups_case import LookupCase, decode_case, encode_case
+from federation.domain.lookups_case import LookupCase, decode_case
 from federation.domain.registers import DossierKind, parse_dossier_urn
 from federation.domain.retention import PROVISION
 from federation.node.lookups.kinds import CASE_KIND
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
+from federation.protocol.form import encode
 from federation.protocol.ids import (
     AgencyId,
     NodeName,
@@ -89,7 +90,7 @@ def case_record(case: LookupCase, *, owner: NodeName, told: bool) -> Record:
         status="closed" if case.closed else "open",
         division=case.opened_by.county,
         due_date=case.closes.date(),
-        content=encode_case(case),
+        content=encode(case),
         kept_under=PROVISION,
     )
 

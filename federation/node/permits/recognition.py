@@ -26,7 +26,6 @@ from federation.domain.recognition import (
     RecognitionRules,
     decide_recognition,
     decode_recognition_item,
-    encode_recognition_item,
 )
 from federation.domain.retention import SHARED
 from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
@@ -35,6 +34,7 @@ from federation.node.exchange.send import Cause, Draft, send
 from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_own_permit, find_request, put_request
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.form import encode
 from federation.protocol.ids import NodeName, Realm
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -122,7 +122,7 @@ async def _tell_home(
     errand: Errand, told: RecognitionItem, *, home: NodeName, request: PolicyRequest, ruling: Ruling, done: Done
 ) -> None:
     node, act = errand.node, errand.act
-    content = encode_recognition_item(told)
+    content = encode(told)
     cause = Cause(
         sender=Sender(node=node.name, agency=errand.caller, officer=act.officer),
         purpose=act.purpose,
@@ -204,7 +204,7 @@ def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
 RECOGNISED = Kind(
     name="permit.recognition",
     media_type="application/vnd.bridgehead.recognition-item.v1+json",
-    encode=encode_recognition_item,
+    encode=encode,
     decode=lambda content, statement: decode_recognition_item(content, statement.realm),
     many=False,
     judge=_judge_recognition,

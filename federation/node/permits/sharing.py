@@ -17,7 +17,6 @@ from federation.domain.permits import (
     PermitItem,
     PermitUrn,
     decode_permit_item,
-    encode_permit_item,
     project_permit,
     urn_division,
 )
@@ -40,6 +39,7 @@ from federation.node.exchange.trust import InForce
 from federation.node.permits.records import copy_record
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import encode
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Sender
@@ -87,7 +87,7 @@ def _drafts_for(
             request = replicate_request(name, fact, occasion=occasion)
             found = ruled[fact] = (request, decide(in_force.policies, request))
         if found[1].allowed:
-            item = encode_permit_item(project_permit(permit, found[1].fields))
+            item = encode(project_permit(permit, found[1].fields))
             going.append((fact, item, _sent_record(permit, name, owner=cause.sender.node)))
     for start in range(0, len(going), MAX_ITEMS_A_MESSAGE):
         share = going[start : start + MAX_ITEMS_A_MESSAGE]
@@ -152,7 +152,7 @@ def _judge_sync(received: Received[PermitItem]) -> Judgement:
 SYNC = Kind(
     name="permit.sync",
     media_type="application/vnd.bridgehead.permit-item.v1+json",
-    encode=encode_permit_item,
+    encode=encode,
     decode=lambda content, statement: decode_permit_item(content, statement.realm),
     many=True,
     judge=_judge_sync,

@@ -19,7 +19,6 @@ from federation.domain.erasure import (
     ErasureOutcome,
     ReceiptItem,
     decode_receipt_item,
-    encode_receipt_item,
     verify_receipt_item,
 )
 from federation.domain.retention import PROVISION
@@ -42,6 +41,7 @@ from federation.node.retention.order_records import ORDERS, answered, order_reco
 from federation.node.retention.rules import RECEIPT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import encode
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision
 from federation.protocol.statement import Recipient, Sender, Statement
@@ -94,7 +94,7 @@ def receipt_draft(
             basis=ERASURE_BASIS,
             in_reply_to=cites,
         ),
-        body=Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode_receipt_item(item),)),
+        body=Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode(item),)),
         decision=decision,
     )
 
@@ -143,7 +143,7 @@ def _office(in_force: InForce, node: NodeName, addressed: AgencyId | None) -> Ag
 RECEIPT = Kind(
     name=RECEIPT_KIND,
     media_type=RECEIPT_BODY,
-    encode=encode_receipt_item,
+    encode=encode,
     decode=lambda content, _: decode_receipt_item(content),
     many=False,
     judge=_judge_receipt,

@@ -12,7 +12,6 @@ from federation.domain.lookups_case import (
     case_provinces,
     close_case,
     decode_case,
-    encode_case,
     is_open,
     open_case,
     parse_case_id,
@@ -21,7 +20,7 @@ from federation.domain.lookups_case import (
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import parse_agency_id
 
 POLICE = parse_agency_id("jiangxi/361123/police")
@@ -30,7 +29,7 @@ START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 
 
 def changed(case, **fields):
-    return encode_canonical({**json.loads(encode_case(case)), **fields})
+    return encode_canonical({**json.loads(encode(case)), **fields})
 
 
 def test_open_case_runs_for_its_term(case, now):
@@ -55,7 +54,7 @@ def test_open_case_with_a_term_outside_the_limit_is_refused(terms, now, days):
 def test_open_case_of_ninety_days_is_taken(terms, now):
     """The longest term itself is within the limit, here and on the other side."""
     case = open_case("YS-2026-0042", replace(terms, days=90), opened_by=POLICE, now=now)
-    assert decode_case(encode_case(case)) == case
+    assert decode_case(encode(case)) == case
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ def test_case_field_of_another_form_is_refused_on_both_sides(terms, case, now, f
     with pytest.raises(MalformedError) as opened:
         open_case("YS-2026-0042", replace(terms, **{field: value}), opened_by=POLICE, now=now)
     with pytest.raises(MalformedError) as received:
-        decode_case(encode_case(replace(case, **{field: value})))
+        decode_case(encode(replace(case, **{field: value})))
     assert (opened.value.reason, received.value.reason) == (reason, reason)
 
 
@@ -100,7 +99,7 @@ def test_close_case_ends_its_term(case, now, days, end):
     closed = close_case(case, now + days * DAY)
     assert (closed.closed, closed.version, closed.closes) == (True, 2, end)
     assert not is_open(closed, now)
-    assert decode_case(encode_case(closed)) == closed
+    assert decode_case(encode(closed)) == closed
 
 
 def test_close_case_twice_is_refused(case, now):
@@ -176,7 +175,7 @@ def test_case_survives_encoding(counties, purposes, days, micros):
     terms = CaseTerms(letter="函1", counties=counties, purposes=purposes, days=days, leader="o_1")
     case = open_case("YS-2026-0042", terms, opened_by=POLICE, now=START.replace(microsecond=micros))
     closed = close_case(case, case.opens + DAY / 3)
-    assert (decode_case(encode_case(case)), decode_case(encode_case(closed))) == (case, closed)
+    assert (decode_case(encode(case)), decode_case(encode(closed))) == (case, closed)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +212,7 @@ def test_decode_case_with_a_term_outside_the_limit_is_refused(case, closes):
 
 def test_decode_case_without_a_name_is_refused(case):
     """Every field is always there."""
-    value = json.loads(encode_case(case))
+    value = json.loads(encode(case))
     del value["leader"]
     with pytest.raises(MalformedError) as caught:
         decode_case(encode_canonical(value))

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from federation.domain.intake import (
     IntakeEntry,
     IntakeStatus,
-    decode_intake,
-    encode_intake,
     escalation_due,
     in_order,
     mask_person,
@@ -26,7 +24,7 @@ from federation.domain.intake import (
 from federation.domain.lookups import TIMES, Urgency, deadline_of, reply_lifetime, urgency_of
 from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import format_message_id, parse_agency_id
 
 ROOT = Path(__file__).parents[3]
@@ -81,7 +79,7 @@ def test_entry_is_kept_as_it_is(entry, now):
     )  # fmt: skip
 
     for each in (entry, ended):
-        assert decode_intake(encode_intake(each)) == each
+        assert decode(IntakeEntry, encode(each)) == each
         assert NUMBER not in repr(each)
 
 
@@ -90,10 +88,10 @@ def test_entry_is_kept_as_it_is(entry, now):
 )
 def test_entry_of_another_form_is_refused(entry, changes):
     """What the store gives back is read as strictly as anything."""
-    value = decode_canonical(encode_intake(entry), what="entry")
+    value = decode_canonical(encode(entry), what="entry")
 
     with pytest.raises(MalformedError):
-        decode_intake(encode_canonical({**value, **changes}))
+        decode(IntakeEntry, encode_canonical({**value, **changes}))
 
 
 def test_entry_waits_until_its_last_moment(entry):

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.oversight import KeptReading, ReadingKind, decode_reading, encode_reading, readings_bytes
+from federation.domain.oversight import KeptReading, ReadingKind, decode_reading, readings_bytes
 from federation.protocol.errors import CorruptError, MalformedError
+from federation.protocol.form import encode
 from federation.protocol.ids import parse_agency_id
 
 POLICE = parse_agency_id("jiangxi/361123/police")
@@ -22,7 +23,7 @@ def test_decode_reading_gives_what_was_encoded(kind, officer, about, fields):
         time=datetime(2026, 11, 23, 8, tzinfo=UTC), agency=POLICE, officer=officer, kind=kind, about=about,
         lookup_id="l-1", case_id="CASE-2026-0001", node="zhejiang", fields=fields,
     )  # fmt: skip
-    assert decode_reading(encode_reading(reading)) == reading
+    assert decode_reading(encode(reading)) == reading
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_decode_reading_gives_what_was_encoded(kind, officer, about, fields):
 )
 def test_decode_reading_of_another_form_is_an_error(found, instead, error):
     """A kind that nobody wrote, a missing name, no JSON at all."""
-    encoded = encode_reading(
+    encoded = encode(
         KeptReading(time=datetime(2026, 11, 23, tzinfo=UTC), agency=POLICE, officer="o-1", kind=ReadingKind.FLAGS)
     )
     with pytest.raises(error):

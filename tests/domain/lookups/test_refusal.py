@@ -10,9 +10,7 @@ from federation.domain.intake import (
     REASON_WORDS,
     Refusal,
     RefusalReason,
-    decode_refusal,
     decode_second,
-    encode_refusal,
     encode_second,
     parse_reason,
     parse_words,
@@ -20,6 +18,7 @@ from federation.domain.intake import (
 )
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import decode, encode
 from federation.protocol.ids import parse_message_id
 
 LOOKUP = parse_message_id("01a2076b-4400-7291-b85e-b162f6ac09ad")
@@ -31,7 +30,7 @@ def test_refusal_is_decoded_as_it_was_encoded(reason, words):
     """One form, whatever the words."""
     refusal = Refusal(lookup_id=LOOKUP, reason=reason, words=words)
 
-    assert decode_refusal(encode_refusal(refusal)) == refusal
+    assert decode(Refusal, encode(refusal)) == refusal
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_refusal_of_another_form_is_refused(changes, reason):
     value = {"lookup_id": LOOKUP, "reason": "too_broad", "words": "x", **changes}
 
     with pytest.raises(MalformedError) as caught:
-        decode_refusal(encode_canonical(value))
+        decode(Refusal, encode_canonical(value))
 
     assert caught.value.reason == reason
 

@@ -8,14 +8,12 @@ from federation.domain.oversight import (
     SampleFinding,
     SampleItem,
     SampleReview,
-    decode_sample_review,
     due_of,
-    encode_sample_review,
     review_sample,
     sample_review_bytes,
 )
 from federation.protocol.errors import BridgeheadError, MalformedError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import parse_agency_id
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -36,7 +34,7 @@ REVIEW = SampleReview(
 
 def test_review_by_somebody_else_with_words_stands():
     """It comes out of the store as it went in."""
-    assert decode_sample_review(encode_sample_review(review_sample(ITEM, REVIEW))) == REVIEW
+    assert decode(SampleReview, encode(review_sample(ITEM, REVIEW))) == REVIEW
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,7 @@ def test_review_is_due_after_five_working_days(calendar, asked, due):
 def test_review_of_another_form_is_malformed():
     """What the store holds is checked as it is read."""
     with pytest.raises(MalformedError) as caught:
-        decode_sample_review(encode_sample_review(REVIEW).replace(b"lawful", b"fine"))
+        decode(SampleReview, encode(REVIEW).replace(b"lawful", b"fine"))
     assert caught.value.reason == "REVIEW_FORM"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from federation.domain.citizen_number import format_citizen_number, true_birth_date
-from federation.domain.permits import PermitUrn, decode_permit_item, encode_permit_item
+from federation.domain.permits import PermitUrn, decode_permit_item
 from federation.node.log import sequence
 from federation.protocol.body import MAX_BODY_BYTES, Body
 from federation.protocol.envelope import parse_envelope
@@ -20,7 +20,7 @@ from federation.protocol.errors import (
     UnavailableError,
     UntrustedError,
 )
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import Realm
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.receipt import Submission
@@ -259,7 +259,7 @@ async def test_receive_permits_that_do_not_concern_us_refused_as_a_whole(rig: Ri
 def _of_household(division: str) -> bytes:
     item = decode_permit_item(sync_item(), Realm.DEMO)
     urn = PermitUrn(item.urn[:-1] + ("X" if item.urn[-1] != "X" else "Y"))
-    return encode_permit_item(replace(item, urn=urn, household_division=division))
+    return encode(replace(item, urn=urn, household_division=division))
 
 
 async def test_receive_under_a_policy_that_errors_is_refused_with_policy_error(rig: Rig) -> None:
@@ -284,7 +284,7 @@ async def test_receive_real_looking_citizen_number_in_the_demo_realm_refused(rig
     """Demo nodes take invented people only: the birth year tells them apart."""
     item = decode_permit_item(sync_item(), Realm.DEMO)
     real = format_citizen_number("361123", true_birth_date(item.birth_date), sequence=1)
-    sent = submission(rig, sync_body(encode_permit_item(replace(item, birth_date=None, citizen_number=real))))
+    sent = submission(rig, sync_body(encode(replace(item, birth_date=None, citizen_number=real))))
 
     with pytest.raises(MalformedError) as caught:
         await take(rig, sent)
@@ -310,7 +310,7 @@ async def test_receive_copy_under_the_name_of_another_provinces_permit_refused(r
     item = decode_permit_item(sync_item(), Realm.DEMO)
     await take(rig, submission(rig))
     stolen = replace(item, residence_division="350782", version=99, holder_name="别人")
-    body = sync_body(encode_permit_item(stolen))
+    body = sync_body(encode(stolen))
     fujian = cause("fujian/350782/police").sender
     envelope = sign(statement(rig, body, sender=fujian), kit().keyrings[FUJIAN].message)
 

@@ -12,7 +12,7 @@ import base64
 import os
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -34,14 +34,13 @@ from federation.domain.lookups import (
     SelectorKind,
     decode_answer_item,
     decode_release_item,
-    encode_fetch_item,
-    encode_search_item,
     format_handle,
     step_up_bytes,
 )
 from federation.domain.lookups_case import NO_LETTER, LookupCase
 from federation.domain.permits import Permit, PermitApplication, format_permit_urn, register_permit
-from federation.domain.registers import DossierKind, DossierRef, Enterprise, Vehicle, parse_enterprise, parse_vehicle
+from federation.domain.plate import PlateClass
+from federation.domain.registers import DossierKind, DossierRef, Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.node.exchange.receive import receive
 from federation.node.lookups import records
 from federation.node.lookups.answering.dossiers import find_dossier
@@ -52,7 +51,7 @@ from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope, sign_envelope
 from federation.protocol.errors import BridgeheadError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, format_message_id, parse_agency_id
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender, decode_statement, encode_statement
@@ -270,7 +269,7 @@ class HostileWorld:
             officer_signature="",
         )
         item = replace(item, officer_signature=base64.b64encode(self._signature(item, ask.step_up)).decode())
-        return Body(type=FETCH_BODY, salt=os.urandom(32), items=(encode_fetch_item(item),))
+        return Body(type=FETCH_BODY, salt=os.urandom(32), items=(encode(item),))
 
     def _search_body(self, ask: Ask, planted: Planted) -> Body:
         if ask.target is Target.VEHICLE:
@@ -284,7 +283,7 @@ class HostileWorld:
             selector=Selector(kind=kind, value=value),
             case_id=planted.case_id,
         )
-        return Body(type=SEARCH_BODY, salt=os.urandom(32), items=(encode_search_item(item),))
+        return Body(type=SEARCH_BODY, salt=os.urandom(32), items=(encode(item),))
 
     def _register(self, transaction: GroupTransaction) -> None:
         put_own_permits(transaction, list(self.permits.values()), owner=ZHEJIANG, before=0)
@@ -397,22 +396,18 @@ def _permit(serial: int, *, minor: bool = False) -> Permit:
 
 @cache
 def _vehicle() -> Vehicle:
-    return parse_vehicle(
-        {
-            "plate": "浙H·I0001", "plate_class": "small_car", "brand_model": "演示 A1", "colour": "白", "status": "normal",
-            "registered_division": CHANGSHAN, "first_registered": "2026-01-05",
-            "keeper": _permit(1).holder.citizen_number,
-        }
+    return Vehicle(
+        plate="浙H·I0001", plate_class=PlateClass.SMALL_CAR, brand_model="演示 A1", colour="白",
+        status=VehicleStatus.NORMAL, registered_division=CHANGSHAN, first_registered=date(2026, 1, 5),
+        keeper=_permit(1).holder.citizen_number,
     )  # fmt: skip
 
 
 def _enterprise() -> Enterprise:
-    return parse_enterprise(
-        {
-            "uscc": synthetic_uscc(CHANGSHAN, 1).value, "name": "常山县演示胡柚有限公司", "division": CHANGSHAN,
-            "status": "active", "registered_on": "2021-06-01", "legal_form": "有限责任公司",
-            "legal_representative": "代表甲", "representative_number": _permit(1).holder.citizen_number,
-        }
+    return Enterprise(
+        uscc=synthetic_uscc(CHANGSHAN, 1).value, name="常山县演示胡柚有限公司", division=CHANGSHAN,
+        status=EnterpriseStatus.ACTIVE, registered_on=date(2021, 6, 1), legal_form="有限责任公司",
+        legal_representative="代表甲", representative_number=_permit(1).holder.citizen_number,
     )  # fmt: skip
 
 

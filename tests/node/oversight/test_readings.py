@@ -9,11 +9,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from federation.domain.oversight import ReadingKind, decode_reading, encode_reading, readings_bytes
+from federation.domain.oversight import ReadingKind, decode_reading, readings_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import flags, readings
 from federation.node.retention.reading import read_lookup
 from federation.protocol.errors import CorruptError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.form import encode
 from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.oversight import FlagQuery, ReadingQuery
 from federation.wire.values import Act
@@ -135,6 +136,6 @@ async def test_decode_reading_of_another_kind_is_corrupt(tmp_path: Path) -> None
             begin_errand(found.rig[JIANGXI], AUDIT, acting("auditor-1")), ReadingQuery()
         )
         for one in page.readings:
-            assert decode_reading(encode_reading(one)) == one
+            assert decode_reading(encode(one)) == one
         with pytest.raises(CorruptError, match="READING_KIND"):
-            decode_reading(encode_reading(page.readings[0]).replace(b'"kind":"', b'"kind":"un'))
+            decode_reading(encode(page.readings[0]).replace(b'"kind":"', b'"kind":"un'))

@@ -14,7 +14,6 @@ from federation.domain.recognition import (
     RecognitionOutcome,
     RecognitionReason,
     decode_recognition_item,
-    encode_recognition_item,
 )
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
@@ -22,7 +21,7 @@ from federation.node.permits import steps
 from federation.node.permits.recognition import RECOGNISED, recognise
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, Pair, Realm, parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
@@ -206,7 +205,7 @@ def message(rig: Rig, urn: PermitUrn, *, seq: int = 1, agency: AgencyId = YUSHAN
         outcome=RecognitionOutcome.RECOGNISED_FULL, reason=RecognitionReason.CARD_VALID, agency=agency,
         decided_on=date(2026, 11, 23),
     )  # fmt: skip
-    items = (encode_recognition_item(replace(item, **changes)),)
+    items = (encode(replace(item, **changes)),)
     body = Body(type=RECOGNISED.media_type, salt=os.urandom(32), items=items)
     made = statement(
         rig, body, seq=seq, kind=RECOGNISED.name, sender=sender, recipient=Recipient(node=ZHEJIANG), purpose=purpose

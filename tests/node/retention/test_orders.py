@@ -16,8 +16,6 @@ from federation.domain.erasure import (
     OrderItem,
     ReceiptItem,
     decode_receipt_item,
-    encode_order_item,
-    encode_receipt_item,
 )
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
@@ -31,7 +29,7 @@ from federation.node.retention.reading import read_lookup
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.receipt import Submission
@@ -341,7 +339,7 @@ async def test_order_by_a_province_that_did_not_send_it_is_refused_there(tmp_pat
     async with released(tmp_path) as found:
         question = found.sent(JIANGXI, SEARCH_KIND)[0]
         item = OrderItem(message_id=question.id, message=question.digest, words=WORDS)
-        body = Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode_order_item(item),))
+        body = Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode(item),))
         forged = submission(found.rig, body, seq=1000, kind=ORDER_KIND, purpose="erasure.order")
 
         receipt = await receive(found.rig[JIANGXI], forged, peer=ZHEJIANG)
@@ -361,7 +359,7 @@ async def test_receipt_about_something_else_is_refused(tmp_path: Path) -> None:
         )  # fmt: skip
 
         async def take(item: ReceiptItem, cites: str):
-            body = Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode_receipt_item(item),))
+            body = Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode(item),))
             names = {"kind": RECEIPT_KIND, "purpose": "erasure.order", "in_reply_to": cites}
             return await receive(rig[JIANGXI], submission(rig, body, seq=1000, **names), peer=ZHEJIANG)
 
@@ -369,7 +367,7 @@ async def test_receipt_about_something_else_is_refused(tmp_path: Path) -> None:
         wrong = ReceiptItem(
             message=question.digest, outcome=ErasureOutcome.ERASED, entry=encode_leaf(other).decode(), index=1
         )
-        assert decode_receipt_item(encode_receipt_item(wrong)) == wrong
+        assert decode_receipt_item(encode(wrong)) == wrong
         with pytest.raises(MalformedError, match="RECEIPT_UNASKED"):
             await take(unknown, "ab" * 32)
         with pytest.raises(MalformedError, match="RECEIPT_UNASKED"):

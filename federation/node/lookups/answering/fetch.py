@@ -14,7 +14,6 @@ from federation.domain.lookups import (
     Handle,
     ReleaseItem,
     decode_fetch_item,
-    encode_fetch_item,
     verify_handle,
     verify_step_up,
 )
@@ -34,6 +33,7 @@ from federation.node.lookups.intake.entries import entry_of, entry_record
 from federation.node.lookups.kinds import FETCH_KIND
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import encode
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.protocol.statement import Statement
@@ -147,7 +147,7 @@ def _is_signed(item: FetchItem) -> bool:
 FETCH = Kind(
     name=FETCH_KIND,
     media_type=FETCH_BODY,
-    encode=encode_fetch_item,
+    encode=encode,
     decode=lambda content, _: decode_fetch_item(content),
     many=False,
     judge=_judge_fetch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from federation.domain.intake import REFUSAL_BODY, Refusal, decode_refusal, encode_refusal
+from federation.domain.intake import REFUSAL_BODY, Refusal
 from federation.domain.lookups import (
     ANSWER_BODY,
     RELEASE_BODY,
@@ -15,10 +15,8 @@ from federation.domain.lookups import (
     decode_fetch_item,
     decode_release_item,
     decode_search_item,
-    encode_answer_item,
-    encode_release_item,
 )
-from federation.domain.lookups_case import LookupCase, decode_case, encode_case, verify_case_follows
+from federation.domain.lookups_case import LookupCase, decode_case, verify_case_follows
 from federation.domain.lookups_policy import case_request
 from federation.domain.retention import PROVISION, RELEASE
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
@@ -34,6 +32,7 @@ from federation.node.lookups.kinds import (
     SEARCH_KIND,
 )
 from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import decode, encode
 from federation.store.messages import find_body
 from federation.store.records import Record
 
@@ -120,7 +119,7 @@ def _verify_same(told: object, asked: object) -> None:
 CASE = Kind(
     name=CASE_KIND,
     media_type=CASE_BODY,
-    encode=encode_case,
+    encode=encode,
     decode=lambda content, _: decode_case(content),
     many=False,
     judge=_judge_case,
@@ -131,7 +130,7 @@ CASE = Kind(
 ANSWER = Kind(
     name=ANSWER_KIND,
     media_type=ANSWER_BODY,
-    encode=encode_answer_item,
+    encode=encode,
     decode=lambda content, _: decode_answer_item(content),
     many=False,
     judge=_judge_answer,
@@ -142,7 +141,7 @@ ANSWER = Kind(
 RELEASED = Kind(
     name=RELEASE_KIND,
     media_type=RELEASE_BODY,
-    encode=encode_release_item,
+    encode=encode,
     decode=lambda content, statement: decode_release_item(content, statement.realm),
     many=False,
     judge=_judge_release,
@@ -153,8 +152,8 @@ RELEASED = Kind(
 REFUSAL = Kind(
     name=REFUSAL_KIND,
     media_type=REFUSAL_BODY,
-    encode=encode_refusal,
-    decode=lambda content, _: decode_refusal(content),
+    encode=encode,
+    decode=lambda content, _: decode(Refusal, content),
     many=False,
     judge=_judge_refusal,
     answers=(SEARCH_KIND, FETCH_KIND),

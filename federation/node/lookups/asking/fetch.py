@@ -19,7 +19,6 @@ from federation.domain.lookups import (
     Selector,
     Urgency,
     decode_search_item,
-    encode_fetch_item,
     parse_handle,
     verify_fields,
     verify_step_up,
@@ -39,6 +38,7 @@ from federation.node.officers import find_officer_key
 from federation.node.retention.release import read_release
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
+from federation.protocol.form import encode
 from federation.protocol.ids import MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
@@ -77,7 +77,7 @@ async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
     what = f"{question.case_id} {question.node} {item.handle} {','.join(sorted(item.fields))} {item.officer_key}"
     step = Step(
         asked=asked_digest(errand, FETCH_KIND, what),
-        said=Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode_fetch_item(item), urgency=Urgency.ROUTINE),
+        said=Said(kind=FETCH_KIND, body_type=FETCH_BODY, content=encode(item), urgency=Urgency.ROUTINE),
         lookup_id=item.lookup_id,
         case_id=question.case_id,
         case=case,

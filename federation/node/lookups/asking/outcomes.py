@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from federation.domain.intake import REFUSAL_BODY, Refusal, decode_refusal, refusal_titles
+from federation.domain.intake import REFUSAL_BODY, Refusal, refusal_titles
 from federation.domain.lookups import Outcome
 from federation.node.exchange.replies import Response
 from federation.node.log.decisions import refusal_rule
 from federation.node.lookups.asking.refusals import rule_titles
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
+from federation.protocol.form import decode
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 
@@ -19,7 +20,7 @@ from federation.protocol.policy import Decision, Grounds
 def refusal_of(node: Node, response: Response) -> Decision | None:
     """Who refused and why: the other side's policy or rule, its desk in a reply, or its node; None when nobody did."""
     if response.body is not None and response.body.type == REFUSAL_BODY:
-        return _desk_decision(decode_refusal(response.body.items[0]))
+        return _desk_decision(decode(Refusal, response.body.items[0]))
     if response.refused:
         return _decision_of(node, response.refused)
     return _rejection(response.rejected) if response.rejected else None

@@ -18,7 +18,6 @@ from federation.domain.lookups import (
     Outcome,
     SearchItem,
     decode_answer_item,
-    encode_search_item,
     verify_selector,
 )
 from federation.domain.lookups_case import LookupCase, case_provinces
@@ -31,6 +30,7 @@ from federation.node.lookups.asking.question import WAIT_SECONDS, Question, Said
 from federation.node.lookups.cases import find_own_case
 from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import Node
+from federation.protocol.form import encode
 from federation.protocol.ids import NodeName, format_message_id
 from federation.protocol.policy import Decision
 from federation.wire.agency.lookups import LookupQuestion, ProvinceAnswer, SearchResult
@@ -53,7 +53,7 @@ async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
     item = SearchItem(lookup_id=lookup_id, selector=question.selector, case_id=question.case_id)
     step = Step(
         asked=asked_digest(errand, SEARCH_KIND, _question_text(question)),
-        said=Said(kind=SEARCH_KIND, body_type=SEARCH_BODY, content=encode_search_item(item), urgency=question.urgency),
+        said=Said(kind=SEARCH_KIND, body_type=SEARCH_BODY, content=encode(item), urgency=question.urgency),
         lookup_id=lookup_id,
         case_id=question.case_id,
         case=case,

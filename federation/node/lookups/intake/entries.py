@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from federation.domain.intake import IntakeEntry, IntakeStatus, decode_intake, encode_intake, mask_person
+from federation.domain.intake import IntakeEntry, IntakeStatus, mask_person
 from federation.domain.lookups import urgency_of
 from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Received, open_received
@@ -19,7 +19,7 @@ from federation.node.exchange.trust import InForce
 from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import ConflictError, NotFoundError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.statement import decode_statement
 from federation.store.database import Source
@@ -93,7 +93,7 @@ def entry_record(entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> R
         status=entry.status.value,
         division=entry.asker.county,
         due_date=entry.due.date(),
-        content=encode_intake(entry),
+        content=encode(entry),
         kept_under="" if waits else PROVISION,
     )
 
@@ -101,7 +101,7 @@ def entry_record(entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> R
 def find_entry(source: Source, request_id: str) -> KeptEntry | None:
     """The entry of a request as it is now."""
     record = find_record(source, INTAKE, request_id, replica=True)
-    return KeptEntry(entry=decode_intake(record.content), version=record.version) if record is not None else None
+    return KeptEntry(entry=decode(IntakeEntry, record.content), version=record.version) if record is not None else None
 
 
 def load_entry(source: Source, request_id: str) -> KeptEntry:
@@ -130,7 +130,7 @@ def list_entries(source: Source, status: IntakeStatus | None = None) -> Sequence
         page = list_records(
             source, INTAKE, after_id=after, limit=MAX_ENTRIES, replica=True, status=status.value if status else None
         )
-        found += [KeptEntry(entry=decode_intake(record.content), version=record.version) for record in page]
+        found += [KeptEntry(entry=decode(IntakeEntry, record.content), version=record.version) for record in page]
         if len(page) < MAX_ENTRIES:
             return found
         after = page[-1].id

@@ -14,7 +14,6 @@ from federation.domain.corrections import (
     CORRECTION_BASIS,
     REQUEST_BODY,
     CorrectionRequest,
-    encode_correction_request,
     file_request,
     open_correction,
     verify_admissible,
@@ -38,6 +37,7 @@ from federation.node.subjects.corrections.records import (
     put_correction,
 )
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import encode
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -66,7 +66,7 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
     """
     node = errand.node
     request = _request_of(filing, errand.act)
-    asked = asked_digest(errand, REQUEST_KIND, encode_correction_request(request).decode())
+    asked = asked_digest(errand, REQUEST_KIND, encode(request).decode())
     verify_correction_request(request, errand.in_force.agreement.realm)
     owner = _owner_of(errand, request)
     question = file_request(errand.agency, owner, occasion=errand.occasion, identity_checked=request.identity_checked)
@@ -143,7 +143,7 @@ async def _send(
         kind=REQUEST_KIND,
         recipient=Recipient(node=owner),
         cause=cause,
-        body=one_item_body(REQUEST_BODY, encode_correction_request(request)),
+        body=one_item_body(REQUEST_BODY, encode(request)),
         decision=decision,
         asked=(question,),
         rows=rows,

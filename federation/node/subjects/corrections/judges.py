@@ -18,10 +18,6 @@ from federation.domain.corrections import (
     Correction,
     CorrectionAnswer,
     CorrectionRequest,
-    decode_correction_answer,
-    decode_correction_request,
-    encode_correction_answer,
-    encode_correction_request,
     file_request,
     open_correction,
     verify_admissible,
@@ -42,6 +38,7 @@ from federation.node.subjects.corrections.records import (
     FILED,
 )
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -85,7 +82,7 @@ def answer_draft(
             basis=CORRECTION_BASIS,
             in_reply_to=correction.cited,
         ),
-        body=one_item_body(ANSWER_BODY, encode_correction_answer(correction.standing)),
+        body=one_item_body(ANSWER_BODY, encode(correction.standing)),
         decision=decision,
         asked=asked,
     )
@@ -142,8 +139,8 @@ def _desk_of(in_force: InForce, node: NodeName, county: str) -> AgencyId:
 REQUEST = Kind(
     name=REQUEST_KIND,
     media_type=REQUEST_BODY,
-    encode=encode_correction_request,
-    decode=lambda content, _: decode_correction_request(content),
+    encode=encode,
+    decode=lambda content, _: decode(CorrectionRequest, content),
     many=False,
     judge=_judge_request,
     answers=(),
@@ -153,8 +150,8 @@ REQUEST = Kind(
 ANSWER = Kind(
     name=ANSWER_KIND,
     media_type=ANSWER_BODY,
-    encode=encode_correction_answer,
-    decode=lambda content, _: decode_correction_answer(content),
+    encode=encode,
+    decode=lambda content, _: decode(CorrectionAnswer, content),
     many=False,
     judge=_judge_answer,
     answers=(REQUEST_KIND,),

@@ -17,7 +17,6 @@ from federation.domain.corrections import (
     NOTICE_BODY,
     CorrectionNotice,
     decode_correction_notice,
-    encode_correction_notice,
     notice_request,
 )
 from federation.domain.division import province_of
@@ -35,6 +34,7 @@ from federation.node.permits.sharing import list_holders
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import encode
 from federation.protocol.ids import AgencyId, NodeName, format_time, parse_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
@@ -124,7 +124,7 @@ def _draft(recipient: Recipient, notice: CorrectionNotice, step: Step, *, cited:
             case=case or None,
             in_reply_to=cited or None,
         ),
-        body=one_item_body(NOTICE_BODY, encode_correction_notice(notice)),
+        body=one_item_body(NOTICE_BODY, encode(notice)),
         decision=step.decision,
         asked=(step.question,),
     )
@@ -148,7 +148,7 @@ def _copy_record(notice: CorrectionNotice, urn: PermitUrn, *, owner: NodeName) -
         replica=True,
         status="outdated",
         division=urn_division(urn),
-        content=encode_correction_notice(notice),
+        content=encode(notice),
     )
 
 
@@ -195,7 +195,7 @@ def _every(source: Source, kind: str) -> Iterator[Record]:
 NOTICE = Kind(
     name=NOTICE_KIND,
     media_type=NOTICE_BODY,
-    encode=encode_correction_notice,
+    encode=encode,
     decode=lambda content, _: decode_correction_notice(content),
     many=False,
     judge=_judge_notice,

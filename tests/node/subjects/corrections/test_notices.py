@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.citizen_number import format_citizen_number
-from federation.domain.corrections import NOTICE_BODY, CorrectionNotice, encode_correction_notice
+from federation.domain.corrections import NOTICE_BODY, CorrectionNotice
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
@@ -22,6 +22,7 @@ from federation.node.lookups.asking import search as searching
 from federation.node.subjects.corrections.granting import grant
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import encode
 from federation.protocol.ids import parse_message_id
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStep
@@ -133,9 +134,7 @@ async def test_report_under_a_corrected_number_has_what_was_given_before(tmp_pat
 async def test_notice_about_a_fetch_that_never_was_is_malformed(tmp_path: Path, monkeypatch, cited) -> None:
     """A notice about a field cites our own fetch to that province, or nothing of it is kept."""
     async with registered(tmp_path, monkeypatch, names=(ZHEJIANG, JIANGXI)) as case:
-        body = one_item_body(
-            NOTICE_BODY, encode_correction_notice(CorrectionNotice(time=case.rig.clock(), field="sex"))
-        )
+        body = one_item_body(NOTICE_BODY, encode(CorrectionNotice(time=case.rig.clock(), field="sex")))
         sent = submission(case.rig, body, seq=9, kind="correction.notice", purpose="subject.correct", in_reply_to=cited)
         with pytest.raises(MalformedError, match="REPLY_UNASKED"):
             await receive(case.rig[JIANGXI], sent, peer=ZHEJIANG)
@@ -152,9 +151,7 @@ async def test_notice_about_a_fetch_that_never_was_is_malformed(tmp_path: Path, 
 async def test_notice_is_the_issuing_provinces_alone(tmp_path: Path, urn, policy, verdict) -> None:
     """Only the issuing province may say that a copy is outdated; a notice about a copy not held here shows nowhere."""
     async with running_rig(tmp_path) as rig:
-        body = one_item_body(
-            NOTICE_BODY, encode_correction_notice(CorrectionNotice(time=rig.clock(), urn=urn, version=2))
-        )
+        body = one_item_body(NOTICE_BODY, encode(CorrectionNotice(time=rig.clock(), urn=urn, version=2)))
         sent = submission(rig, body, kind="correction.notice", purpose="subject.correct")
 
         leaf = decode_leaf((await receive(rig[JIANGXI], sent, peer=ZHEJIANG)).leaf)
