@@ -18,8 +18,6 @@ from federation.domain.oversight import (
     FlagKind,
     ReadingKind,
     break_glass_flag,
-    decode_break_glass,
-    encode_break_glass,
     is_overdue,
     notice_of,
     raised_at,
@@ -33,6 +31,7 @@ from federation.node.officers import LeaderAct, or_logged, signed_by, verify_own
 from federation.node.oversight.flags import FLAGS, put_flags
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Collection, Page, open_token, seal_token
 from federation.store.database import Source
@@ -41,8 +40,8 @@ from federation.wire.agency.oversight import News, NoticePage, NoticeState, Page
 
 NOTICES: Final[Collection[BreakGlass]] = Collection(
     kind="lookup-notice",
-    encode=encode_break_glass,
-    decode=lambda record: decode_break_glass(record.content),
+    encode=encode,
+    decode=lambda record: decode(BreakGlass, record.content),
     id=lambda notice: f"{notice.agency}/{notice.case_id}",
     replica=False,
     version=lambda notice: 1 if notice.finding is Finding.OPEN else 2,

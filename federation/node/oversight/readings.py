@@ -17,7 +17,6 @@ from federation.domain.oversight import (
     KeptReading,
     ReadingKind,
     decode_reading,
-    encode_reading,
     readings_bytes,
 )
 from federation.node.exchange.errand import Errand
@@ -25,6 +24,7 @@ from federation.node.officers import signed_by, verify_own_key
 from federation.node.oversight.leaders import own_case
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import RuleError
+from federation.protocol.form import encode
 from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.store.collection import open_token, seal_token
@@ -90,7 +90,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
 def put_reading_line(transaction: GroupTransaction, reading: KeptReading, *, name: str, owner: NodeName) -> None:
     """Writes the line of a reading, once under its name; of released fields, one of their case too."""
     place = f"{format_time(reading.time)}/{name}"
-    lines = [_line(READ_AT, place, reading, content=encode_reading(reading), owner=owner)]
+    lines = [_line(READ_AT, place, reading, content=encode(reading), owner=owner)]
     if reading.case_id:
         in_case = f"{reading.agency}/{reading.case_id}/{place}"
         lines.append(_line(READ_IN, in_case, reading, content=b"", owner=owner))

@@ -20,7 +20,6 @@ from federation.domain.lookups import (
     Handle,
     SearchItem,
     decode_search_item,
-    encode_search_item,
     format_handle,
     handle_expires,
 )
@@ -40,6 +39,7 @@ from federation.node.lookups.answering.told import ANSWER
 from federation.node.lookups.intake.entries import entry_of, entry_record
 from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
+from federation.protocol.form import encode
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.store.records import Record
@@ -154,7 +154,7 @@ def disclosed_search(received: Received[SearchItem], weighed: WeighedSearch, *, 
 SEARCH = Kind(
     name=SEARCH_KIND,
     media_type=SEARCH_BODY,
-    encode=encode_search_item,
+    encode=encode,
     decode=lambda content, statement: decode_search_item(content, statement.realm),
     many=False,
     judge=_judge_search,

@@ -16,10 +16,6 @@ from federation.domain.corrections import (
     CorrectionAnswer,
     CorrectionRequest,
     CorrectionState,
-    decode_correction,
-    decode_correction_answer,
-    encode_correction,
-    encode_correction_answer,
 )
 from federation.domain.permits import urn_division
 from federation.protocol.form import Digest, Item, Time, decode, encode
@@ -53,8 +49,8 @@ class Line:
 
 CORRECTIONS: Final[Collection[Correction]] = Collection(
     kind="correction",
-    encode=encode_correction,
-    decode=lambda record: decode_correction(record.content),
+    encode=encode,
+    decode=lambda record: decode(Correction, record.content),
     id=lambda correction: correction.request.correction_id,
     replica=False,
     version=lambda correction: correction.standing.version,
@@ -68,8 +64,8 @@ CORRECTIONS: Final[Collection[Correction]] = Collection(
 """Those that this province decides; due while they run."""
 ANSWERS: Final[Collection[CorrectionAnswer]] = Collection(
     kind="correction",
-    encode=encode_correction_answer,
-    decode=lambda record: decode_correction_answer(record.content),
+    encode=encode,
+    decode=lambda record: decode(CorrectionAnswer, record.content),
     id=lambda answer: answer.correction_id,
     replica=True,
     version=lambda answer: answer.version,
