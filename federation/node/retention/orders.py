@@ -18,8 +18,6 @@ from federation.domain.erasure import (
     ErasureOutcome,
     OrderFacts,
     OrderItem,
-    decode_order_item,
-    encode_order_item,
     order_request,
     verify_words,
 )
@@ -35,7 +33,7 @@ from federation.node.retention.receipts import item_of, receipt_draft
 from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -220,7 +218,7 @@ def _draft_of(
             function=errand.act.function,
             basis=ERASURE_BASIS,
         ),
-        body=Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode_order_item(item),)),
+        body=Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode(item),)),
         decision=decision,
         asked=(request,),
     )
@@ -263,8 +261,8 @@ def _resent(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
 ORDERED = Kind(
     name=ORDER_KIND,
     media_type=ORDER_BODY,
-    encode=encode_order_item,
-    decode=lambda content, _: decode_order_item(content),
+    encode=encode,
+    decode=lambda content, _: decode(OrderItem, content),
     many=False,
     judge=_judge_order,
     answers=(),

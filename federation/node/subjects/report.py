@@ -26,7 +26,6 @@ from federation.domain.reports import (
     decode_report,
     decode_subject_request,
     encode_report,
-    encode_subject_request,
     merge_reports,
 )
 from federation.domain.retention import REPORT, destroyed_after
@@ -150,7 +149,7 @@ async def _ask(
                 kind=REQUEST_KIND,
                 recipient=Recipient(node=name),
                 cause=cause,
-                body=one_item_body(REQUEST_BODY, encode_subject_request(request)),
+                body=one_item_body(REQUEST_BODY, encode(request)),
                 decision=ruling,
                 lifetime=REQUEST_LIFETIME,
                 asked=(question,),
@@ -257,7 +256,7 @@ def _judge_request(received: Received[SubjectRequest]) -> Judgement:
 REQUEST = Kind(
     name=REQUEST_KIND,
     media_type=REQUEST_BODY,
-    encode=encode_subject_request,
+    encode=encode,
     decode=lambda content, statement: decode_subject_request(content, statement.realm),
     many=False,
     judge=_judge_request,
