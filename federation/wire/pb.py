@@ -318,6 +318,8 @@ def _chosen(message: Any, choice: str) -> str:
 
 def _field(hint: Any, field: Field) -> Codec:
     """How one field of that type travels; repeated fields are tuples or sets, maps mappings."""
+    if typing.get_origin(hint) is typing.Annotated and field.is_repeated:
+        hint = hint.__origin__  # the rules of an item hold where the item is read
     origin = typing.get_origin(hint)
     if origin is tuple or origin is frozenset:
         if not field.is_repeated:
@@ -506,8 +508,8 @@ def _optional(hint: Any) -> tuple[Any, bool]:
 
 
 def _class_of(shape: Any) -> type:
-    while hasattr(shape, "__supertype__"):
-        shape = shape.__supertype__
+    while hasattr(shape, "__supertype__") or typing.get_origin(shape) is typing.Annotated:
+        shape = shape.__origin__ if typing.get_origin(shape) is typing.Annotated else shape.__supertype__
     if not isinstance(shape, type):
         raise TypeError(f"expected a class in a choice, got {shape}")
     return shape
