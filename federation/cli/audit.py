@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from federation.audit.fetch import LogSource
     from federation.audit.report import Report
     from federation.audit.run import ListMessages, OnRead, Options, Outcome
-    from federation.node.home.certificates import AgencyProfile
+    from federation.node.home.profile import AgencyProfile
     from federation.protocol.trust import Agreement
     from federation.wire.agency.audit import MessagePage, MessageQuery
     from federation.wire.client import AgencyClient
@@ -79,7 +79,7 @@ def verify(
     """Verify every log against its signed heads, and each side's account of every message against the other's."""
     from federation.audit.report import format_report, report_object
     from federation.audit.run import Options, load_remembered, save_remembered
-    from federation.node.home.certificates import load_profile
+    from federation.node.home.profile import load_profile
     from federation.wire.values import Act
 
     file = load_federation_file(find_federation_file(home, federation))

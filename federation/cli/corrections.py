@@ -9,10 +9,10 @@ yet: the list tells.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -31,26 +31,22 @@ from federation.cli.reports import app
 from federation.cli.show import CHINA, mask, to_json
 from federation.cli.words import PERMIT_FIELDS, word, word_of
 from federation.domain.clock import Verified
+from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
+from federation.domain.permits import parse_permit_urn
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
-from federation.wire.agency.corrections import CorrectionStanding
+from federation.wire.agency import corrections as wire
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
     from federation.domain.clock import Deadline
-    from federation.wire.agency.corrections import (
-        CorrectionLine,
-        CorrectionOutcome,
-        CorrectionPage,
-        CorrectionStep,
-        NoticeLine,
-    )
-    from federation.wire.client import AgencyClient
+    from federation.wire.rpc import Rpc
     from federation.wire.values import Act
 
+Q = TypeVar("Q")
+
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
-_StepCall = Callable[["AgencyClient", "Act", "CorrectionStep"], Awaitable["CorrectionOutcome"]]
-_LATE: Final = frozenset({CorrectionStanding.WAITING, CorrectionStanding.UNDELIVERED})
+_LATE: Final = frozenset({wire.CorrectionStanding.WAITING, wire.CorrectionStanding.UNDELIVERED})
 
 
 @command(app, "correct")
@@ -71,10 +67,7 @@ def correct(
     full: FullOption = False,
 ) -> None:
     """File (申请更正) a correction of a person's record with the province that owns it."""
-    from federation.domain.permits import parse_permit_urn
-    from federation.wire.agency.corrections import FILE_CORRECTION, CorrectionFiling
-
-    filing = CorrectionFiling(
+    filing = wire.CorrectionFiling(
         urn=parse_permit_urn(permit),
         field=field,
         value=value,
@@ -83,7 +76,7 @@ def correct(
         citizen_number=read_line(number).upper(),
         identity_checked=checked,
     )
-    outcome = desk.ask(lambda client: client.call(FILE_CORRECTION, _act(desk), filing))
+    outcome = desk.call(wire.FILE_CORRECTION, _act(desk), filing)
     _show_outcome(desk, outcome, full=full, code=filing_code(outcome))
 
 
@@ -97,16 +90,12 @@ def corrections(
     full: FullOption = False,
 ) -> None:
     """List (更正清单) the corrections to decide here and those filed here, overdue ones first."""
-    from federation.wire.agency.corrections import LIST_CORRECTIONS, CorrectionQuery
-
-    query = CorrectionQuery(everything=ended, citizen_number=number.strip().upper() or None)
+    query = wire.CorrectionQuery(everything=ended, citizen_number=number.strip().upper() or None)
     paging = Paging(page_size, page_token, everything=ended)
-    page = desk.read(
-        lambda client, asked: client.call(LIST_CORRECTIONS, _act(desk), asked), query, paging, items="corrections"
-    )
+    page = desk.read(wire.LIST_CORRECTIONS, _act(desk), query, paging, items="corrections")
     late = sum(line.overdue for line in page.corrections)
-    lines: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.corrections]
-    told: dict[str, JsonOut] = {"corrections": lines, "overdue": late}
+    found: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.corrections]
+    told: dict[str, JsonOut] = {"corrections": found, "overdue": late}
     desk.show(page, page_lines(page, full=full), told=told, notes=more_notes(page.next_page_token))
 
 
@@ -118,11 +107,7 @@ def grant(
     full: FullOption = False,
 ) -> None:
     """Grant (准予更正) a correction: the permit's next version goes to every holder by itself."""
-    from federation.wire.agency.corrections import GRANT_CORRECTION
-
-    _take_step(
-        desk, correction, lambda client, act, step: client.call(GRANT_CORRECTION, act, step), words=words, full=full
-    )
+    _take_step(desk, wire.GRANT_CORRECTION, wire.CorrectionStep(correction_id=_id(correction), words=words), full=full)
 
 
 @command(app, "deny")
@@ -133,11 +118,7 @@ def deny(
     full: FullOption = False,
 ) -> None:
     """Deny (不予更正) a correction with reasons."""
-    from federation.wire.agency.corrections import DENY_CORRECTION
-
-    _take_step(
-        desk, correction, lambda client, act, step: client.call(DENY_CORRECTION, act, step), words=words, full=full
-    )
+    _take_step(desk, wire.DENY_CORRECTION, wire.CorrectionStep(correction_id=_id(correction), words=words), full=full)
 
 
 @command(app, "extend")
@@ -149,33 +130,24 @@ def extend(
     full: FullOption = False,
 ) -> None:
     """Extend (延期) the time of a correction once, before it is over."""
-    from federation.wire.agency.corrections import EXTEND_CORRECTION, CorrectionExtension
-
-    _take_step(
-        desk,
-        correction,
-        lambda client, act, step: client.call(
-            EXTEND_CORRECTION, act, CorrectionExtension(correction_id=step.correction_id, words=step.words, days=days)
-        ),
-        words=words,
-        full=full,
-    )
+    question = wire.CorrectionExtension(correction_id=_id(correction), words=words, days=days)
+    _take_step(desk, wire.EXTEND_CORRECTION, question, full=full)
 
 
-def filing_code(outcome: CorrectionOutcome) -> int:
+def filing_code(outcome: wire.CorrectionOutcome) -> int:
     """The exit code of filing: 1 when refused here or by the owner, 3 when the owner has not answered, else 0."""
     line = outcome.correction
-    if line is None or line.standing is CorrectionStanding.REFUSED:
+    if line is None or line.standing is wire.CorrectionStanding.REFUSED:
         return 1
     return 3 if line.standing in _LATE else 0
 
 
-def masked(line: CorrectionLine, *, full: bool) -> CorrectionLine:
+def masked(line: wire.CorrectionLine, *, full: bool) -> wire.CorrectionLine:
     """The correction with the wanted value masked as it is in a permit."""
     return line if full else replace(line, value=mask(line.field, line.value))
 
 
-def page_lines(page: CorrectionPage, *, full: bool) -> Iterator[str]:
+def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
     """A page of corrections in lines for a clerk."""
     for line in page.corrections:
         yield from correction_lines(line, full=full)
@@ -188,10 +160,10 @@ def page_lines(page: CorrectionPage, *, full: bool) -> Iterator[str]:
         yield _notice_line(notice)
 
 
-def correction_lines(line: CorrectionLine, *, full: bool) -> Iterator[str]:
+def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
     """What was asked, where it stands, until when and by which clock."""
     late = "  ** 逾期 OVERDUE **" if line.overdue else ""
-    desk = "  待本单位决定 to decide here" if line.to_decide and line.standing is CorrectionStanding.OPEN else ""
+    desk = "  待本单位决定 to decide here" if line.to_decide and line.standing is wire.CorrectionStanding.OPEN else ""
     number = line.citizen_number if full else mask("citizen_number", line.citizen_number)
     yield f"{line.correction_id}  {word(line.standing)}{late}{desk}"
     yield f"  更正 field: {PERMIT_FIELDS.get(line.field, '')} {line.field} -> {masked(line, full=full).value}"
@@ -200,7 +172,7 @@ def correction_lines(line: CorrectionLine, *, full: bool) -> Iterator[str]:
     if line.papers:
         yield f"  材料 papers: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
     yield f"  决定 decides: {word_of('NodeName', line.owner)}"
-    if line.deadline is not None and line.standing is CorrectionStanding.OPEN:
+    if line.deadline is not None and line.standing is wire.CorrectionStanding.OPEN:
         yield f"  期限 due: {_due(line.deadline)}"
     if line.answer:
         yield f"  答复 answer: {line.answer}"
@@ -210,22 +182,21 @@ def correction_lines(line: CorrectionLine, *, full: bool) -> Iterator[str]:
         yield f"  理由 because: {line.title_zh} | {line.title_en} ({', '.join(line.policies)})"
 
 
-def _take_step(desk: Desk, correction: str, call: _StepCall, *, words: str, full: bool) -> None:
-    from federation.wire.agency.corrections import CorrectionStep
-
-    step = CorrectionStep(correction_id=correction.strip().lower(), words=words)
-    _show_outcome(desk, desk.ask(lambda client: call(client, _act(desk), step)), full=full)
+def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, full: bool) -> None:
+    _show_outcome(desk, desk.call(rpc, _act(desk), question), full=full)
 
 
-def _show_outcome(desk: Desk, outcome: CorrectionOutcome, *, full: bool, code: int = 0) -> None:
+def _show_outcome(desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, code: int = 0) -> None:
     line = masked(outcome.correction, full=full) if outcome.correction is not None else None
     lines = correction_lines(line, full=full) if line is not None else ()
     desk.show(replace(outcome, correction=line), lines, full=full, code=code)
 
 
-def _act(desk: Desk) -> Act:
-    from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
+def _id(text: str) -> str:
+    return text.strip().lower()
 
+
+def _act(desk: Desk) -> Act:
     return desk.act(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 
 
@@ -249,7 +220,7 @@ def _due(deadline: Deadline) -> str:
     return f"{day} ({'; '.join(told)})"
 
 
-def _notice_line(notice: NoticeLine) -> str:
+def _notice_line(notice: wire.NoticeLine) -> str:
     who, when = word_of("NodeName", notice.owner), _when(notice.time)
     if notice.urn is not None:
         return (

@@ -15,9 +15,12 @@ import typer
 from federation.cli.options import Desk, PageSize, Paging, command
 from federation.cli.show import local_time, table
 from federation.cli.words import word_of
+from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE
+from federation.protocol.ids import parse_message_id, parse_node_name
+from federation.wire.agency import erasure as wire
+from federation.wire.values import Nothing
 
 if TYPE_CHECKING:
-    from federation.wire.agency.erasure import ErasureAnswer, ErasureLine, RetentionRound, SentMessage
     from federation.wire.values import Act
 
 app = typer.Typer(name="erasure", no_args_is_help=True, help="Destroying what was handed over (删除).")
@@ -30,11 +33,8 @@ def order(
     words: Annotated[str, typer.Option("--words", help="Why, as the recipient reads it (理由).")],
 ) -> None:
     """Order (通知删除) what one message handed over erased, here and at its recipient."""
-    from federation.protocol.ids import parse_message_id
-    from federation.wire.agency.erasure import ORDER_ERASURE, ErasureQuestion
-
-    act, question = _act(desk), ErasureQuestion(message_id=parse_message_id(message_id), words=words)
-    answer = desk.ask(lambda client: client.call(ORDER_ERASURE, act, question))
+    question = wire.ErasureQuestion(message_id=parse_message_id(message_id), words=words)
+    answer = desk.call(wire.ORDER_ERASURE, _act(desk), question)
     notes = ("回执到后可查 | its receipt will be found by: bridgehead erasure list",)
     desk.show(answer, answer_lines(answer), notes=notes)
 
@@ -47,11 +47,8 @@ def sent(
     after: Annotated[int, typer.Option("--after", min=0, help="Only above this number.")] = 0,
 ) -> None:
     """List (已发出) what this province sent to another one: the ids by which it is ordered erased."""
-    from federation.protocol.ids import parse_node_name
-    from federation.wire.agency.erasure import LIST_SENT, SentQuery
-
-    act, query = _act(desk), SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
-    page = desk.ask(lambda client: client.call(LIST_SENT, act, query), changes=False)
+    query = wire.SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
+    page = desk.call(wire.LIST_SENT, _act(desk), query, changes=False)
     last = page.next_after_seq
     notes = (f"还有:加 --after {last} | there are more",) if last is not None else ()
     desk.show(page, sent_lines(page.messages), notes=notes)
@@ -60,25 +57,18 @@ def sent(
 @command(app, "list")
 def list_(desk: Desk, paging: Paging) -> None:
     """List (删除通知) the orders of this province, newest first: ordered, receipted or overdue."""
-    from federation.wire.agency.erasure import LIST_ERASURES, ErasureQuery
-
-    act = _act(desk)
-    page = desk.read(lambda client, asked: client.call(LIST_ERASURES, act, asked), ErasureQuery(), paging)
+    page = desk.read(wire.LIST_ERASURES, _act(desk), wire.ErasureQuery(), paging)
     desk.show_page(page, order_lines(page.lines), noun="orders")
 
 
 @command(app, "run")
 def run(desk: Desk) -> None:
     """Destroy (到期销毁) now what has ended, as the node does by itself every minute."""
-    from federation.wire.agency.erasure import RUN_RETENTION
-    from federation.wire.values import Nothing
-
-    act = _act(desk)
-    done = desk.ask(lambda client: client.call(RUN_RETENTION, act, Nothing()), changes=False)
+    done = desk.call(wire.RUN_RETENTION, _act(desk), Nothing(), changes=False)
     desk.show(done, round_lines(done))
 
 
-def answer_lines(answer: ErasureAnswer) -> Iterator[str]:
+def answer_lines(answer: wire.ErasureAnswer) -> Iterator[str]:
     """What was destroyed here and by when the receipt is due."""
     line = answer.line
     if line is not None:
@@ -87,10 +77,10 @@ def answer_lines(answer: ErasureAnswer) -> Iterator[str]:
         yield f"已通知 ordered: {recipient}  回执期限 receipt due {local_time(line.due)}"
 
 
-def order_lines(lines: Sequence[ErasureLine]) -> Iterator[str]:
+def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:
     """Orders, one a line, newest first."""
 
-    def receipt(line: ErasureLine) -> str:
+    def receipt(line: wire.ErasureLine) -> str:
         if line.receipted is None:
             return f"期限 due {local_time(line.due)}"
         where = f"日志第 {line.leaf_index} 条 leaf {line.leaf_index}" if line.was_held else "未曾收到 never held"
@@ -102,17 +92,17 @@ def order_lines(lines: Sequence[ErasureLine]) -> Iterator[str]:
     )  # fmt: skip
 
 
-def sent_lines(messages: Sequence[SentMessage]) -> Iterator[str]:
+def sent_lines(messages: Sequence[wire.SentMessage]) -> Iterator[str]:
     """What was sent, one a line, by number."""
 
-    def body(message: SentMessage) -> str:
+    def body(message: wire.SentMessage) -> str:
         return "在 held" if message.is_held else "已销毁 gone"
 
     time = ("time", lambda message: local_time(message.created))
     return table(messages, "seq", time, "kind", "message_id", ("body", body))
 
 
-def round_lines(done: RetentionRound) -> Iterator[str]:
+def round_lines(done: wire.RetentionRound) -> Iterator[str]:
     """How much was destroyed."""
     yield f"已到期的提供信息 releases  {done.releases}"
     yield f"答复与凭据 answers         {done.answers}"
@@ -125,6 +115,4 @@ def round_lines(done: RetentionRound) -> Iterator[str]:
 
 def _act(desk: Desk) -> Act:
     """Who acts and what for: an order to erase unless another purpose was given; policy judges what is unknown."""
-    from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE
-
     return desk.act(ERASURE_PURPOSE, ERASURE_FUNCTION)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from federation.cli.options import Desk, Form, end
 from federation.cli.rows import NumberedRow, Sheet
-from federation.cli.show import JsonOut, say, show_json
+from federation.cli.show import JsonOut, progress, say, show_json
 from federation.protocol.errors import BridgeheadError
 
 if TYPE_CHECKING:
+    from federation.wire.client import AgencyClient
     from federation.wire.values import Ruling
 
 T = TypeVar("T")
@@ -25,6 +26,8 @@ CHUNK_ROWS: Final = 1000
 BAD_ROWS_TOLD: Final = 50
 _DOUBTS_TOLD: Final = 10
 
+Send: TypeAlias = "Callable[[AgencyClient, int, Sequence[T]], Awaitable[Sequence[Kept]]]"
+"""How one chunk is sent, by its number."""
 Kept: TypeAlias = "str | Ruling | BridgeheadError"
 """What one row came to: stored under this name, refused by policy, or not to be judged."""
 
@@ -93,10 +96,25 @@ def judge_rows(rows: Iterable[tuple[int, T]], tally: Tally, judge: Callable[[T],
             tally.account(line, error)
 
 
+def send_import(desk: Desk, rows: Iterator[tuple[int, T]], tally: Tally, send: Send[T], *, total: int | None) -> None:
+    """Sends all rows over one connection, under a progress bar.
+
+    Raises:
+        BridgeheadError: as `send_rows`.
+    """
+    with progress("导入 import", total) as bar:
+
+        def tell(read: int) -> None:
+            bar.update(bar.task_ids[0], completed=read)
+
+        desk.ask(lambda client: send_rows(client, rows, tally, send, tell=tell))
+
+
 async def send_rows(
+    client: AgencyClient,
     rows: Iterator[tuple[int, T]],
     tally: Tally,
-    send: Callable[[int, Sequence[T]], Awaitable[Sequence[Kept]]],
+    send: Send[T],
     *,
     tell: Callable[[int], None],
 ) -> None:
@@ -109,7 +127,7 @@ async def send_rows(
     number = 0
     while chunk := list(islice(rows, CHUNK_ROWS)):
         number += 1
-        for (line, _), kept in zip(chunk, await send(number, [row for _, row in chunk]), strict=True):
+        for (line, _), kept in zip(chunk, await send(client, number, [row for _, row in chunk]), strict=True):
             tally.account(line, kept)
         tell(tally.rows)
 

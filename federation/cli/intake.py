@@ -1,4 +1,4 @@
-"""`bridgehead lookup inbox|release|refuse|remind`: the intake desk (受理岗), and the second request (催问).
+"""`bridgehead lookup inbox|release|refuse|remind`: the intake desk (受理岗), and the reminder (催问).
 
 Only the one office that answers for the province has an inbox. The exit code of a release is 1 when policy does not
 allow it any more; the request then waits on, for a refusal in words.
@@ -17,12 +17,12 @@ from federation.cli.lookups import app, lookup_act
 from federation.cli.options import Desk, PageSize, PageToken, Paging, command
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import word, word_of
-from federation.domain.intake import IntakeStatus
+from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
 from federation.protocol.form import replace
+from federation.wire.agency import intake as wire
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.wire.agency.intake import IntakeAnswer, IntakeLine, IntakePage, Reminder
 
 KeyOption = Annotated[
     Path | None, typer.Option("--key", help="The file of your own key (本人密钥); fields are not released without.")
@@ -38,10 +38,8 @@ def inbox(
     page_token: PageToken = "",
 ) -> None:
     """List (收件箱) what waits for a person here, those that need one most first."""
-    from federation.wire.agency.intake import LIST_INTAKE, IntakeQuery
-
-    act, paging = lookup_act(desk), Paging(page_size, page_token, everything=False)
-    page = desk.read(lambda client, asked: client.call(LIST_INTAKE, act, asked), IntakeQuery(ended=everything), paging)
+    paging = Paging(page_size, page_token, everything=False)
+    page = desk.read(wire.LIST_INTAKE, lookup_act(desk), wire.IntakeQuery(ended=everything), paging)
     desk.show_page(page, inbox_lines(page), noun="requests", told={"lines": inbox_object(page)})
 
 
@@ -56,14 +54,12 @@ def release(
 ) -> None:
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
     from federation.cli.officers import sign
-    from federation.domain.intake import release_bytes
-    from federation.wire.agency.intake import RELEASE_INTAKE, ReleaseQuestion
 
-    act, question = lookup_act(desk), ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
+    question = wire.ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
     if key is not None:
         signed = release_bytes(desk.profile.agency, desk.officer, request_id=request, fields=question.fields)
         question = replace(question, signature=sign(key, signed))
-    _show_answer(desk, desk.ask(lambda client: client.call(RELEASE_INTAKE, act, question)))
+    _show_answer(desk, desk.call(wire.RELEASE_INTAKE, lookup_act(desk), question))
 
 
 @command(app, "refuse")
@@ -76,17 +72,14 @@ def refuse(
 ) -> None:
     """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
     from federation.cli.officers import sign
-    from federation.domain.intake import parse_reason, parse_words, refuse_bytes
-    from federation.wire.agency.intake import REFUSE_INTAKE, RefuseQuestion
 
-    act = lookup_act(desk)
-    question = RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
+    question = wire.RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
     if key is not None:
         signed = refuse_bytes(
             desk.profile.agency, desk.officer, request_id=request, reason=question.reason.value, words=question.words
         )
         question = replace(question, signature=sign(key, signed))
-    _show_answer(desk, desk.ask(lambda client: client.call(REFUSE_INTAKE, act, question)))
+    _show_answer(desk, desk.call(wire.REFUSE_INTAKE, lookup_act(desk), question))
 
 
 @command(app, "remind")
@@ -94,31 +87,28 @@ def remind(
     desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it.")]
 ) -> None:
     """Ask again (催问) for an answer that another province's desk owes; once a request is enough."""
-    from federation.wire.agency.intake import SEND_REMINDER
-
-    act = lookup_act(desk)
-    reminders = desk.ask(lambda client: client.call(SEND_REMINDER, act, lookup))
+    reminders = desk.call(wire.SEND_REMINDER, lookup_act(desk), lookup)
     desk.show(None, reminder_lines(reminders), told={"reminders": to_json(reminders)})
 
 
-def inbox_lines(page: IntakePage) -> Iterator[str]:
-    """The requests, one a line: how much time is left, and what was asked a second time or escalated."""
+def inbox_lines(page: wire.IntakePage) -> Iterator[str]:
+    """The requests, one a line: how much time is left, and what was reminded of or escalated."""
 
-    def left(line: IntakeLine) -> str:
+    def left(line: wire.IntakeLine) -> str:
         if line.status is not IntakeStatus.WAITING:
             return f"{word(line.status)}{' (过时 too late)' if line.came_late else ''}"
         minutes, seconds = divmod(_seconds_left(line, page.read_time), 60)
         return f"{minutes}:{seconds:02}"
 
-    def mark(line: IntakeLine) -> str:
-        second = "催问 second" if line.reminded is not None else ""
+    def mark(line: wire.IntakeLine) -> str:
+        reminded = "催问 reminded" if line.reminded is not None else ""
         escalated = "升级 escalated" if line.escalated is not None else ""
-        return " ".join(filter(None, (second, escalated))) or "-"
+        return " ".join(filter(None, (reminded, escalated))) or "-"
 
-    def asker(line: IntakeLine) -> str:
+    def asker(line: wire.IntakeLine) -> str:
         return f"{line.asker} {line.officer}"
 
-    def person(line: IntakeLine) -> str:
+    def person(line: wire.IntakeLine) -> str:
         return f"{line.person} {','.join(sorted(line.fields))}".rstrip()
 
     return table(
@@ -127,41 +117,35 @@ def inbox_lines(page: IntakePage) -> Iterator[str]:
     )  # fmt: skip
 
 
-def inbox_object(page: IntakePage) -> JsonOut:
+def inbox_object(page: wire.IntakePage) -> JsonOut:
     """The requests as JSON, each with the seconds that are left."""
-    return [
-        object_of(line)
-        | {"seconds_left": _seconds_left(line, page.read_time) if line.status is IntakeStatus.WAITING else 0}
-        for line in page.lines
-    ]
+    return [object_of(line) | {"seconds_left": _seconds_left(line, page.read_time)} for line in page.lines]
 
 
-def answer_lines(answer: IntakeAnswer) -> Iterator[str]:
+def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
     """What became of a release or a refusal, in one line."""
-    from federation.wire.agency.intake import IntakeRelease
-
     if answer.status is not None:
         told = word(answer.status)
-        if isinstance(answer, IntakeRelease) and answer.hit is not None:
+        if isinstance(answer, wire.IntakeRelease) and answer.hit is not None:
             told += ":命中 hit" if answer.hit else ":未命中 no hit"
-        elif isinstance(answer, IntakeRelease) and answer.fields:
+        elif isinstance(answer, wire.IntakeRelease) and answer.fields:
             told += f":{', '.join(sorted(answer.fields))}"
         yield f"{told}  {answer.request_id}"
 
 
-def reminder_lines(reminders: Iterable[Reminder]) -> Iterator[str]:
-    """Which provinces were reminded, and until when their answer is waited for."""
-    for reminder in reminders:
-        asked, due = local_time(reminder.time), local_time(reminder.due)
-        where = f"{word_of('NodeName', reminder.node)}  {word_of('Step', reminder.step)}"
-        yield f"{where}  已催问 asked again {asked}  答复期限 due {due}"
+def reminder_lines(reminders: Iterable[wire.Reminder]) -> Iterator[str]:
+    """Which provinces were asked again, and until when their answer is waited for."""
+    for each in reminders:
+        where = f"{word_of('NodeName', each.node)}  {word_of('Step', each.step)}"
+        yield f"{where}  已催问 asked again {local_time(each.time)}  答复期限 due {local_time(each.due)}"
 
 
-def _show_answer(desk: Desk, answer: IntakeAnswer) -> None:
+def _show_answer(desk: Desk, answer: wire.IntakeAnswer) -> None:
     """The id of the request at the desk stands beside the id of this act."""
     told: dict[str, JsonOut] = {"request_id": desk.request_id, "intake_id": answer.request_id}
     desk.show(answer, answer_lines(answer), told=told, code=0 if answer.status is not None else 1)
 
 
-def _seconds_left(line: IntakeLine, now: datetime) -> int:
-    return max(int((line.due - now).total_seconds()), 0)
+def _seconds_left(line: wire.IntakeLine, now: datetime) -> int:
+    waits = line.status is IntakeStatus.WAITING
+    return max(int((line.due - now).total_seconds()), 0) if waits else 0

@@ -107,8 +107,9 @@ def renew(home: HomeOption, host: HostOption = None, form: FormOption = Form.TEX
 @app.command("client")
 def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
     """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
-    from federation.node.home.certificates import PROFILE_FILE, issue_client, write_profiles
+    from federation.node.home.certificates import issue_client, write_profiles
     from federation.node.home.config import load_settings
+    from federation.node.home.profile import PROFILE_FILE
     from federation.protocol.ids import parse_agency_id
 
     settings = load_settings(home)

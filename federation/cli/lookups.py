@@ -23,22 +23,26 @@ from federation.cli.options import Desk, FullOption, Paging, command, read_line
 from federation.cli.planted import exact_name, planted
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
-from federation.domain.lookups import Outcome
+from federation.domain.lookups import (
+    FetchItem,
+    Outcome,
+    Urgency,
+    parse_handle,
+    parse_selector,
+    step_up_bytes,
+    verify_fields,
+)
+from federation.domain.lookups_case import BREAK_GLASS_PREFIX, is_break_glass
+from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
+from federation.protocol.ids import NodeName, Realm, parse_message_id, parse_node_name
+from federation.protocol.tlog.lines import format_base64
+from federation.wire.agency import lookups as wire
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.values import Nothing
 
 if TYPE_CHECKING:
     from federation.domain.erasure import Watermark
-    from federation.protocol.ids import NodeName
     from federation.protocol.keys import Ed25519Signer
-    from federation.wire.agency.lookups import (
-        CaseAnswer,
-        FetchQuestion,
-        FetchResult,
-        LookupLine,
-        LookupResult,
-        ProvinceAnswer,
-        ReadStep,
-        SearchResult,
-    )
     from federation.wire.client import AgencyClient
     from federation.wire.values import Act
 
@@ -61,8 +65,6 @@ LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-
 
 def lookup_act(desk: Desk) -> Act:
     """Who acts and what for: an investigation unless another purpose was given; policy judges what is unknown."""
-    from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
-
     return desk.act(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
 
 
@@ -86,15 +88,11 @@ def open_case(
 
     A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; its leader is notified at once and reviews it.
     """
-    from federation.domain.lookups_case import BREAK_GLASS_PREFIX, is_break_glass
-    from federation.domain.lookups_policy import LookupPurpose
-    from federation.wire.agency.lookups import OPEN_CASE, CaseQuestion
-
     glass = is_break_glass(case_id)
     if not glass and not letter.strip():
         raise typer.BadParameter(f"give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without")
     wanted = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
-    question = CaseQuestion(
+    question = wire.CaseQuestion(
         case_id=case_id,
         letter="" if glass else letter,
         counties=frozenset(counties),
@@ -102,8 +100,7 @@ def open_case(
         days=0 if glass else days,
         leader=leader,
     )
-    act = lookup_act(replace(desk, purpose=wanted[0]))
-    answer = desk.ask(lambda client: client.call(OPEN_CASE, act, question))
+    answer = desk.call(wire.OPEN_CASE, lookup_act(replace(desk, purpose=wanted[0])), question)
     review = f"bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}"
     notes = (
         f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
@@ -115,14 +112,11 @@ def open_case(
 @command(cases, "close")
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
-    from federation.wire.agency.lookups import CLOSE_CASE
-
-    act = lookup_act(desk)
-    answer = desk.ask(lambda client: client.call(CLOSE_CASE, act, case_id))
+    answer = desk.call(wire.CLOSE_CASE, lookup_act(desk), case_id)
     desk.show(answer, case_lines(answer, opened=False))
 
 
-def case_lines(answer: CaseAnswer, *, opened: bool) -> Iterator[str]:
+def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
     """What became of a case: until when it runs, or since when it is closed."""
     if answer.closes is not None:
         done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
@@ -146,22 +140,16 @@ def search(
     urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
 ) -> None:
     """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
-    from federation.domain.lookups import Urgency, parse_selector
-    from federation.protocol.ids import Realm, parse_node_name
-    from federation.wire.agency.lookups import SEARCH, LookupQuestion
-    from federation.wire.agency.node import GET_STATUS
-    from federation.wire.values import Nothing
-
     text, act = exact_name(read_line(person)), lookup_act(desk)
     named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
 
-    async def ask(client: AgencyClient) -> SearchResult:
+    async def ask(client: AgencyClient) -> wire.SearchResult:
         status = await client.call(GET_STATUS, None, Nothing())
         selector = parse_selector(text, Realm(status.realm))
         nodes = tuple(peer.node for peer in status.peers) if EVERYWHERE in named else named
-        question = LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
-        return await client.call(SEARCH, act, question)
+        question = wire.LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
+        return await client.call(wire.SEARCH, act, question)
 
     result = desk.ask(ask)
     steps = search_steps(result, request_id=desk.request_id)
@@ -180,8 +168,6 @@ def fetch(
 ) -> None:
     """Fetch (调取) named fields of one hit, signed by the officer's own key."""
     from federation.cli.officers import load_officer_key
-    from federation.protocol.ids import parse_node_name
-    from federation.wire.agency.lookups import FETCH
 
     question = sign_fetch(
         load_officer_key(key),
@@ -190,8 +176,7 @@ def fetch(
         handle=handle.removeprefix(HANDLE_PREFIX),
         fields=frozenset(fields),
     )
-    act = lookup_act(desk)
-    result = desk.ask(lambda client: client.call(FETCH, act, question))
+    result = desk.call(wire.FETCH, lookup_act(desk), question)
     allowed = result.decision is not None and result.decision.allowed
     desk.show(
         result,
@@ -205,17 +190,12 @@ def fetch(
 
 def sign_fetch(
     signer: Ed25519Signer, *, case_id: str, node: NodeName, handle: str, fields: frozenset[str]
-) -> FetchQuestion:
+) -> wire.FetchQuestion:
     """The question for the named fields of one hit, signed by the officer.
 
     Raises:
         MalformedError: HANDLE_FORM; LOOKUP_FIELD when no field is named, or one that no record has.
     """
-    from federation.domain.lookups import FetchItem, parse_handle, step_up_bytes, verify_fields
-    from federation.protocol.ids import parse_message_id
-    from federation.protocol.tlog.lines import format_base64
-    from federation.wire.agency.lookups import FetchQuestion
-
     key = format_base64(signer.public_key.key)
     item = FetchItem(
         lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"),  # not signed: the node knows it
@@ -224,7 +204,7 @@ def sign_fetch(
         officer_key=key,
         officer_signature="",
     )
-    return FetchQuestion(
+    return wire.FetchQuestion(
         case_id=case_id,
         node=node,
         handle=item.handle,
@@ -249,7 +229,7 @@ def fetch_code(outcome: Outcome) -> int:
     return 3 if outcome in _LATE else 1
 
 
-def province_lines(result: SearchResult) -> Iterator[str]:
+def province_lines(result: wire.SearchResult) -> Iterator[str]:
     """What each province answered, one a line, whatever became of it.
 
     Then where a later answer is read, and how a no of ours would become a yes.
@@ -261,14 +241,14 @@ def province_lines(result: SearchResult) -> Iterator[str]:
         yield from way_lines(chinese, english)
 
 
-def search_steps(result: SearchResult, *, request_id: str) -> tuple[str, ...]:
+def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
     """What to do next: about each rule that refused, and how to repeat what did not reach every province."""
     steps = find_rule_steps(rule for answer in result.answers for rule in answer.policies)
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
     return (*steps, again_step(request_id)) if missed else steps
 
 
-def fetch_lines(result: FetchResult, *, full: bool) -> Iterator[str]:
+def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
     """What was released, one field a line and until when it may be shown; or why it was not."""
     if result.outcome is Outcome.HIT:
         yield from card(to_json(result.fields, full=full))
@@ -290,7 +270,7 @@ def watermark_line(mark: Watermark) -> str:
     return f"水印 watermark {mark.code}  {mark.agency}  {mark.officer}  {local_time(mark.time)}"
 
 
-def _province_cells(answer: ProvinceAnswer) -> tuple[str, str, str]:
+def _province_cells(answer: wire.ProvinceAnswer) -> tuple[str, str, str]:
     more = ""
     if answer.handle is not None and answer.expires is not None:
         more = f"{HANDLE_PREFIX}{answer.handle}  有效至 until {local_time(answer.expires)}"
@@ -312,17 +292,14 @@ def history(
     asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
 ) -> None:
     """List (记录) what the agency's officers looked up, newest first: cases, refusals and what is awaited too."""
-    from federation.wire.agency.lookups import LIST_LOOKUPS, LookupQuery
-
-    act, query = lookup_act(desk), LookupQuery(case_id=case_id, officer=asked_by)
-    page = desk.read(lambda client, asked: client.call(LIST_LOOKUPS, act, asked), query, paging)
+    page = desk.read(wire.LIST_LOOKUPS, lookup_act(desk), wire.LookupQuery(case_id=case_id, officer=asked_by), paging)
     desk.show_page(page, history_lines(page.lines), noun="steps")
 
 
-def history_lines(lines: Iterable[LookupLine]) -> Iterator[str]:
+def history_lines(lines: Iterable[wire.LookupLine]) -> Iterator[str]:
     """The steps of look-ups, one a line, newest first."""
 
-    def outcome(line: LookupLine) -> str:
+    def outcome(line: wire.LookupLine) -> str:
         return word(line.outcome) if line.outcome is not None else AWAITED
 
     return table(lines, "time", "case_id", "node", "step", ("outcome", outcome), "officer", "lookup_id")
@@ -331,14 +308,11 @@ def history_lines(lines: Iterable[LookupLine]) -> Iterator[str]:
 @command(app, "result")
 def result(desk: Desk, lookup_id: LookupArgument, full: FullOption = False) -> None:
     """Read (查看结果) again what each province answered to one look-up; fields are under a watermark (水印)."""
-    from federation.wire.agency.lookups import READ_LOOKUP
-
-    act = lookup_act(desk)
-    found = desk.ask(lambda client: client.call(READ_LOOKUP, act, lookup_id), changes=False)
+    found = desk.call(wire.READ_LOOKUP, lookup_act(desk), lookup_id, changes=False)
     desk.show(found, result_lines(found, full=full), full=full, code=result_code(found))
 
 
-def result_code(result: LookupResult) -> int:
+def result_code(result: wire.LookupResult) -> int:
     """The exit code: 1 when a province refused or a release may not be read any more, else 0."""
     refused = (
         step.outcome is Outcome.REFUSED or (step.decision is not None and not step.decision.allowed)
@@ -347,7 +321,7 @@ def result_code(result: LookupResult) -> int:
     return 1 if any(refused) else 0
 
 
-def result_lines(result: LookupResult, *, full: bool) -> Iterator[str]:
+def result_lines(result: wire.LookupResult, *, full: bool) -> Iterator[str]:
     """What came of each step, in the order in which they were asked; no field is shown without its watermark."""
     yield f"查询 look-up {result.lookup_id}  案件 case {result.case_id}"
     for step in result.steps:
@@ -362,10 +336,7 @@ def trace(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD.")],
 ) -> None:
     """Trace (溯源) a watermark on a photo or a print to the reading that it stands for; for auditors."""
-    from federation.wire.agency.lookups import TRACE_READING
-
-    act = lookup_act(desk)
-    traced = desk.ask(lambda client: client.call(TRACE_READING, act, code), changes=False)
+    traced = desk.call(wire.TRACE_READING, lookup_act(desk), code, changes=False)
     lines = (
         watermark_line(traced.watermark),
         f"查询 look-up {traced.lookup_id}  案件 case {traced.case_id}  提供省 released by {traced.node}",
@@ -375,7 +346,7 @@ def trace(
     desk.show(traced, lines)
 
 
-def _more(step: ReadStep, *, full: bool) -> Iterator[str]:
+def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
     if step.watermark is not None:
         yield watermark_line(step.watermark)
         yield from card(to_json(step.fields, full=full))

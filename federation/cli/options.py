@@ -12,12 +12,12 @@ import os
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import Field, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
 from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar
 
 import typer
 
@@ -26,11 +26,10 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.form import replace
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from federation.cli.show import JsonOut
-    from federation.node.home.certificates import AgencyProfile
+    from federation.node.home.profile import AgencyProfile
     from federation.wire.client import AgencyClient
+    from federation.wire.rpc import Rpc
     from federation.wire.values import Act, ClientProfile, Ruling
 
 CLIENT_VARIABLE: Final = "BRIDGEHEAD_CLIENT"
@@ -54,14 +53,13 @@ class Form(StrEnum):
 class Page(Protocol):
     """One page of a list; an empty `next_page_token` is the only sign of the end."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
     @property
     def next_page_token(self) -> str: ...
 
 
+A = TypeVar("A")
 P = TypeVar("P", bound="Page")
-Q = TypeVar("Q", bound="DataclassInstance")
+Q = TypeVar("Q")
 
 FormOption = Annotated[Form, typer.Option("-o", "--output", help="text for people, json for programs.")]
 ClientOption = Annotated[
@@ -156,19 +154,18 @@ class Desk:
                 error.facts.setdefault("request_id", self.request_id)
             raise
 
-    def read(
-        self, ask: Callable[[AgencyClient, Q], Awaitable[P]], query: Q, paging: Paging, *, items: str = "lines"
-    ) -> P:
-        """Reads one page of a list, or every page as one, in which `items` are all of them.
+    def call(self, rpc: Rpc[Q, A], act: Act, question: Q, *, changes: bool = True) -> A:
+        """Asks the agency's own node one question, as `ask`."""
+        return self.ask(lambda client: client.call(rpc, act, question), changes=changes)
 
-        Raises:
-            BridgeheadError: as the node answered.
-        """
+    def read(self, rpc: Rpc[Q, P], act: Act, query: Q, paging: Paging, *, items: str = "lines") -> P:
+        """Reads one page of a list, or every page as one, in which `items` are all of them; as `ask`."""
 
         async def read(client: AgencyClient) -> P:
-            page = await ask(client, replace(query, page_size=paging.size, page_token=paging.token))
+            page = await client.call(rpc, act, replace(query, page_size=paging.size, page_token=paging.token))
             while paging.everything and page.next_page_token:
-                more = await ask(client, replace(query, page_size=paging.size, page_token=page.next_page_token))
+                following = replace(query, page_size=paging.size, page_token=page.next_page_token)
+                more = await client.call(rpc, act, following)
                 found = (*getattr(page, items), *getattr(more, items))
                 page = replace(page, **{items: found, "next_page_token": more.next_page_token})
             return page
@@ -188,14 +185,8 @@ class Desk:
     ) -> None:
         """Shows an answer in the form that was asked for and ends the command; policy's no is shown as such, code 1.
 
-        Args:
-            answer: what the node answered.
-            lines: it for a person.
-            told: what goes over the answer's own fields as JSON.
-            full: whether persons are shown unmasked.
-            notes: talk for a person.
-            steps: what to do next, whatever the form.
-            code: the exit code when policy did not refuse.
+        `lines` are for a person; `told` goes over the answer's own fields as JSON; `notes` are talk for a person,
+        `steps` what to do next, whatever the form.
 
         Raises:
             typer.Exit: for another code than 0.
@@ -221,20 +212,12 @@ class Desk:
         noun: str = "in all",
         told: Mapping[str, JsonOut] | None = None,
     ) -> None:
-        """Shows a page of a list: how many there are, and where the next page begins.
-
-        Raises:
-            typer.Exit: when policy refused.
-        """
+        """Shows a page of a list: how many there are, and where the next page begins; ends as `show`."""
         count = len(getattr(page, items))
         self.show(page, lines, told=told, notes=(f"共 {count} 条 | {count} {noun}", *more_notes(page.next_page_token)))
 
     def refuse(self, ruling: Ruling) -> None:
-        """Shows policy's no alone.
-
-        Raises:
-            typer.Exit: 1.
-        """
+        """Shows policy's no alone, and ends the command with 1."""
         if self.form is Form.JSON:
             show.show_json({"request_id": self.request_id, "decision": show.to_json(ruling)})
         else:
@@ -256,11 +239,7 @@ def show_value(name: str, text: str, form: Form) -> None:
 
 
 def end(code: int) -> None:
-    """Ends the command with that exit code.
-
-    Raises:
-        typer.Exit: for another code than 0.
-    """
+    """Ends the command when the exit code is another than 0."""
     if code:
         raise typer.Exit(code)
 
@@ -317,7 +296,7 @@ def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyP
         NotFoundError: AGENCY_PROFILE naming the agencies that there are; FEDERATION_FILE; FILE_MISSING.
         MalformedError: as `load_profile` and `load_federation_file`.
     """
-    from federation.node.home.certificates import load_profile
+    from federation.node.home.profile import load_profile
 
     if client is None and agency is not None:
         client = _profile_in(home, agency)
@@ -338,7 +317,7 @@ def profiles_in(home: Path) -> dict[str, Path]:
         MalformedError: as `load_federation_file`.
     """
     from federation.cli.federation_file import FEDERATION_FILE, load_federation_file
-    from federation.node.home.certificates import PROFILE_FILE, load_profile
+    from federation.node.home.profile import PROFILE_FILE, load_profile
 
     if (home / FEDERATION_FILE).is_file():
         profiles = load_federation_file(home / FEDERATION_FILE).profiles

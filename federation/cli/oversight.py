@@ -18,13 +18,30 @@ import typer
 from federation.cli.options import Desk, Form, Paging, ask_node, command
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
-from federation.domain.oversight import Finding, FlagKind, SampleFinding
+from federation.domain.lookups_case import bulk_bytes, countersign_bytes, parse_case_id
+from federation.domain.lookups_policy import LOOKUP_FUNCTION
+from federation.domain.oversight import (
+    Digest,
+    DigestLine,
+    Finding,
+    FlagKind,
+    SampleFinding,
+    SampleItem,
+    digest_bytes,
+    readings_bytes,
+    review_bytes,
+    sample_review_bytes,
+    verify_words,
+)
 from federation.protocol.errors import UnavailableError
 from federation.protocol.form import replace
+from federation.protocol.ids import parse_message_id
+from federation.wire.agency import oversight as wire
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.values import Nothing
 
 if TYPE_CHECKING:
-    from federation.domain.oversight import Digest, DigestLine, KeptReading, RaisedFlag, SampleItem
-    from federation.wire.agency.oversight import News, NoticeState
+    from federation.domain.oversight import KeptReading, RaisedFlag
     from federation.wire.client import AgencyClient
     from federation.wire.values import Act
 
@@ -49,12 +66,10 @@ def countersign(
 ) -> None:
     """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
     from federation.cli.officers import sign
-    from federation.domain.lookups_case import bulk_bytes, countersign_bytes, parse_case_id
-    from federation.wire.agency.oversight import COUNTERSIGN_CASE, CountersignQuestion
 
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
-    question, act = CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk), _act(desk)
-    answer = desk.ask(lambda client: client.call(COUNTERSIGN_CASE, act, question))
+    question = wire.CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk)
+    answer = desk.call(wire.COUNTERSIGN_CASE, _act(desk), question)
     names = ", ".join(answer.signers)
     if answer.complete:
         desk.show(answer, (f"案件 case {case_id} 已会签 countersigned: {names}",))
@@ -67,13 +82,7 @@ def countersign(
 @command(app, "notices")
 def notices(desk: Desk, paging: Paging) -> None:
     """List (紧急查询) the cases opened without a letter and their reviews: overdue ones first."""
-    from federation.wire.agency.oversight import LIST_NOTICES, PageQuery
-
-    act = _act(desk)
-    page = desk.read(
-        lambda client, asked: client.call(LIST_NOTICES, act, asked), PageQuery(), paging,
-        items="notices",
-    )  # fmt: skip
+    page = desk.read(wire.LIST_NOTICES, _act(desk), wire.PageQuery(), paging, items="notices")
     desk.show_page(page, notice_lines(page.notices), items="notices")
 
 
@@ -87,14 +96,11 @@ def review(
 ) -> None:
     """Review (审查) a case that was opened without a letter; its leader does, by the next working day."""
     from federation.cli.officers import sign
-    from federation.domain.lookups_case import parse_case_id
-    from federation.domain.oversight import review_bytes, verify_words
-    from federation.wire.agency.oversight import REVIEW_BREAK_GLASS, ReviewQuestion
 
-    text, agency, act = verify_words(words), desk.profile.agency, _act(desk)
-    signed = review_bytes(parse_case_id(case_id), agency, finding=finding, words=text)
-    question = ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
-    state = desk.ask(lambda client: client.call(REVIEW_BREAK_GLASS, act, question))
+    text = verify_words(words)
+    signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
+    question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
+    state = desk.call(wire.REVIEW_BREAK_GLASS, _act(desk), question)
     desk.show(state, notice_lines([state]))
 
 
@@ -107,10 +113,8 @@ def flags(
     case_id: Annotated[str | None, typer.Option("--case", help="Only of this case.")] = None,
 ) -> None:
     """List (预警) what the watch flagged, newest first."""
-    from federation.wire.agency.oversight import LIST_FLAGS, FlagQuery
-
-    act, query = _act(desk), FlagQuery(officer=by, kind=kind, case_id=case_id)
-    page = desk.read(lambda client, asked: client.call(LIST_FLAGS, act, asked), query, paging, items="flags")
+    query = wire.FlagQuery(officer=by, kind=kind, case_id=case_id)
+    page = desk.read(wire.LIST_FLAGS, _act(desk), query, paging, items="flags")
     desk.show_page(page, flag_lines(page.flags), items="flags")
 
 
@@ -123,17 +127,15 @@ def digest(
 ) -> None:
     """Read (每日回执) the look-ups of a day: "you asked about these"."""
     from federation.cli.officers import sign
-    from federation.domain.oversight import digest_bytes
-    from federation.wire.agency.oversight import GET_DAILY_DIGEST, DigestQuestion
 
-    act, question = _act(desk), DigestQuestion(officer=of, day=_day(day))
+    question = wire.DigestQuestion(officer=of, day=_day(day))
     if of is not None and of != desk.officer:
         if key is None:
             raise typer.BadParameter("a leader who reads somebody else's day signs for it: give --key FILE")
         found = question.day or china_today()
         signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.officer)
-        question = DigestQuestion(officer=of, day=found, signature=sign(key, signed))
-    answer = desk.ask(lambda client: client.call(GET_DAILY_DIGEST, act, question), changes=False)
+        question = wire.DigestQuestion(officer=of, day=found, signature=sign(key, signed))
+    answer = desk.call(wire.GET_DAILY_DIGEST, _act(desk), question, changes=False)
     desk.show(answer, digest_lines(answer))
 
 
@@ -144,10 +146,7 @@ def sample(
     with_reviewed: Annotated[bool, typer.Option("--reviewed", help="The reviewed ones too.")] = False,
 ) -> None:
     """List (抽查) the look-ups that chance picked for review by somebody else, oldest first."""
-    from federation.wire.agency.oversight import LIST_SAMPLE, SampleQuery
-
-    act, query = _act(desk), SampleQuery(with_reviewed=with_reviewed)
-    page = desk.read(lambda client, asked: client.call(LIST_SAMPLE, act, asked), query, paging, items="items")
+    page = desk.read(wire.LIST_SAMPLE, _act(desk), wire.SampleQuery(with_reviewed=with_reviewed), paging, items="items")
     desk.show_page(page, sample_lines(page.items), items="items")
 
 
@@ -161,14 +160,11 @@ def reviewed(
 ) -> None:
     """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
     from federation.cli.officers import sign
-    from federation.domain.oversight import sample_review_bytes, verify_words
-    from federation.protocol.ids import parse_message_id
-    from federation.wire.agency.oversight import RECORD_REVIEW, SampleReviewQuestion
 
-    text, known, act = verify_words(words), parse_message_id(lookup_id), _act(desk)
+    text, known = verify_words(words), parse_message_id(lookup_id)
     signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
-    question = SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=sign(key, signed))
-    item = desk.ask(lambda client: client.call(RECORD_REVIEW, act, question))
+    question = wire.SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=sign(key, signed))
+    item = desk.call(wire.RECORD_REVIEW, _act(desk), question)
     desk.show(item, sample_lines([item]))
 
 
@@ -182,15 +178,12 @@ def readings(
 ) -> None:
     """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
     from federation.cli.officers import sign
-    from federation.domain.lookups_case import parse_case_id
-    from federation.domain.oversight import readings_bytes
-    from federation.wire.agency.oversight import LIST_READINGS, ReadingQuery
 
-    act, query = _act(desk), ReadingQuery(case_id=case_id, officer=by)
+    query = wire.ReadingQuery(case_id=case_id, officer=by)
     if key is not None:
         signed = readings_bytes(desk.profile.agency, parse_case_id(case_id or ""), reader=desk.officer)
         query = replace(query, signature=sign(key, signed))
-    page = desk.read(lambda client, asked: client.call(LIST_READINGS, act, asked), query, paging, items="readings")
+    page = desk.read(wire.LIST_READINGS, _act(desk), query, paging, items="readings")
     desk.show_page(page, reading_lines(page.readings), items="readings")
 
 
@@ -203,7 +196,7 @@ def watch(
     """Be told (值班提醒) of each notice and flag at once, until Ctrl-C; open notices first. JSON: one object a line."""
     act, left = _act(desk), count
 
-    def told(news: News) -> bool:
+    def told(news: wire.News) -> bool:
         nonlocal left
         _print_news(desk, news)
         left = left - 1 if left is not None else None
@@ -215,16 +208,12 @@ def watch(
         say("已停止 | stopped")
 
 
-async def _follow(desk: Desk, act: Act, after: str, told: Callable[[News], bool]) -> None:
+async def _follow(desk: Desk, act: Act, after: str, told: Callable[[wire.News], bool]) -> None:
     """Tells each piece of news until `told` says that it is enough, across lost connections, without a gap.
 
     Raises:
         BridgeheadError: as the node answered; UnavailableError when it was not reached the first time.
     """
-    from federation.wire.agency.node import GET_STATUS
-    from federation.wire.agency.oversight import WATCH_NOTICES
-    from federation.wire.values import Nothing
-
     place, reached = after, False
 
     async def read(client: AgencyClient) -> bool:
@@ -232,7 +221,7 @@ async def _follow(desk: Desk, act: Act, after: str, told: Callable[[News], bool]
         nonlocal place, reached
         await client.call(GET_STATUS, None, Nothing())
         reached = True
-        async with aclosing(client.watch(WATCH_NOTICES, act, place)) as stream:
+        async with aclosing(client.watch(wire.WATCH_NOTICES, act, place)) as stream:
             async for news in stream:
                 place = news.token or place
                 if not told(news):
@@ -250,7 +239,7 @@ async def _follow(desk: Desk, act: Act, after: str, told: Callable[[News], bool]
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-def _print_news(desk: Desk, news: News) -> None:
+def _print_news(desk: Desk, news: wire.News) -> None:
     from json import dumps
 
     if desk.form is Form.JSON:
@@ -259,7 +248,7 @@ def _print_news(desk: Desk, news: News) -> None:
         show_lines(news_lines(news))
 
 
-def notice_lines(states: Sequence[NoticeState]) -> Iterator[str]:
+def notice_lines(states: Sequence[wire.NoticeState]) -> Iterator[str]:
     """The notices, one a line, in the order in which they are to be looked at."""
     return table(
         states,
@@ -315,7 +304,7 @@ def reading_lines(found: Sequence[KeptReading]) -> Iterator[str]:
     )
 
 
-def news_lines(news: News) -> Iterator[str]:
+def news_lines(news: wire.News) -> Iterator[str]:
     """One piece of news: a notice with its day of review, or a flag."""
     if news.notice is not None:
         notice = news.notice.notice
@@ -327,7 +316,7 @@ def news_lines(news: News) -> Iterator[str]:
         yield from flag_lines([news.flag])
 
 
-def _notice_state(state: NoticeState) -> str:
+def _notice_state(state: wire.NoticeState) -> str:
     return OVERDUE if state.overdue else word(state.notice.finding)
 
 
@@ -340,8 +329,6 @@ def _outcomes(line: DigestLine) -> str:
 
 def _act(desk: Desk) -> Act:
     """Who acts; what for is the office's own oversight, under the function that look-ups belong to."""
-    from federation.domain.lookups_policy import LOOKUP_FUNCTION
-
     return desk.act("lookup.oversight", LOOKUP_FUNCTION)
 
 

@@ -7,41 +7,55 @@ with the deciding policy and what would make it lawful, and the exit code is 1.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from federation.cli import rows, words
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
-from federation.cli.show import align, card, china_today, progress, say, to_json
-from federation.domain.citizen_number import Sex
-from federation.domain.permits import Ground, Paper, PermitStatus, RevokeReason, derive_status, parse_permit_urn
+from federation.cli.show import card, china_today, say, table, to_json
+from federation.domain.citizen_number import Sex, parse_citizen_number
+from federation.domain.division import border_counties, find_division
+from federation.domain.permits import (
+    Ground,
+    Holder,
+    Paper,
+    PermitApplication,
+    PermitStatus,
+    PermitUrn,
+    RevokeReason,
+    derive_status,
+    format_permit_urn,
+    parse_permit_urn,
+    register_permit,
+)
+from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm
+from federation.wire.agency import permits as wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from federation.cli.imports import Kept, Tally
     from federation.cli.show import JsonOut
-    from federation.domain.permits import PermitApplication, PermitItem
-    from federation.domain.permits_policy import PermitPurpose
+    from federation.domain.permits import PermitItem
     from federation.protocol.ids import AgencyId
-    from federation.wire.agency.permits import PermitAnswer, PermitImport, RecognitionLink
     from federation.wire.client import AgencyClient
+    from federation.wire.rpc import Rpc
     from federation.wire.values import Act
 
 app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (居住证).")
 
 UrnArgument = Annotated[str, typer.Argument(metavar="URN", help="Such as urn:permit:330822:2026:000001.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="With --synthetic: the same people again.")]
-PermitStep = Callable[["AgencyClient", "Act"], Awaitable["PermitAnswer"]]
+Q = TypeVar("Q")
 _DRAWS_FOR_ONE: Final = 2000
 """How many people are invented at most until one fits."""
 
@@ -62,19 +76,16 @@ def _birth_in(found: Found) -> date:
 
 
 def _application(**found: object) -> PermitApplication:
-    from federation.domain.permits import Holder, PermitApplication
-
     names = ("sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division",
              "household_address")  # fmt: skip
     holder = Holder(name=found.pop("holder_name"), **{name: found.pop(name) for name in names})  # type: ignore[arg-type]
     return PermitApplication(holder=holder, **found)  # type: ignore[arg-type]  # as the fields below read them
 
 
-def _import(*, issue_date: date | None, urn: str | None, **found: object) -> PermitImport:
-    from federation.domain.permits import PermitUrn
-    from federation.wire.agency.permits import PermitImport
-
-    return PermitImport(application=_application(**found), issue_date=issue_date, urn=PermitUrn(urn) if urn else None)
+def _import(*, issue_date: date | None, urn: str | None, **found: object) -> wire.PermitImport:
+    return wire.PermitImport(
+        application=_application(**found), issue_date=issue_date, urn=PermitUrn(urn) if urn else None
+    )
 
 
 _NOTHING: Final = usually(None)
@@ -116,8 +127,6 @@ IMPORTS: Final = Sheet(fields={**_FIELDS, **_ISSUED}, labels=words.PERMIT_FIELDS
 
 def find_doubts(application: PermitApplication) -> Iterator[str]:
     """Finds what a person should look at; none of it is wrong for certain."""
-    from federation.domain.division import find_division
-
     holder = application.holder
     divisions = {
         "household_division": holder.household_division,
@@ -134,15 +143,12 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
         yield "sex: 性别与号码不符,请核对 | not the one in the citizen number"
 
 
-def judge_import(row: PermitImport, *, realm: Realm, today: date) -> str | None:
+def judge_import(row: wire.PermitImport, *, realm: Realm, today: date) -> str | None:
     """Judges a row as its node would, as far as that needs no node; returns its name if it has one.
 
     Raises:
         MalformedError, RuleError: as `parse_citizen_number` and `register_permit`.
     """
-    from federation.domain.citizen_number import parse_citizen_number
-    from federation.domain.permits import format_permit_urn, register_permit
-
     application, issued = row.application, row.issue_date or today
     parse_citizen_number(application.holder.citizen_number, realm, today=today)
     if issued > today:
@@ -159,7 +165,6 @@ def invent_applications(agency: AgencyId, *, seed: int, today: date) -> Iterator
         RuleError: SYNTHETIC_COUNTY when the county has no border, SYNTHETIC_NODE.
     """
     from federation.cli.demo.synthetic import synthetic_applications
-    from federation.domain.division import border_counties
 
     if agency.county not in border_counties(agency.node):
         told = f"invented people live in border counties only; {agency.county} of {agency.node} is none"
@@ -205,7 +210,7 @@ def permit_lines(item: PermitItem | None, *, full: bool, today: date) -> Iterato
         yield from card({**shown, "status": status}, enum="PermitStatus")
 
 
-def link_lines(links: Sequence[RecognitionLink]) -> Iterator[str]:
+def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
     """What the other side decided about a permit, or this side about the other's, one decision a line."""
     for link in links:
         outcome = words.word_of("RecognitionOutcome", link.outcome)
@@ -214,23 +219,8 @@ def link_lines(links: Sequence[RecognitionLink]) -> Iterator[str]:
 
 def list_lines(items: Sequence[PermitItem], *, today: date) -> Iterator[str]:
     """Permits for a clerk, one a line under a heading."""
-    from federation.domain.division import format_division_path
-
-    def place(code: str | None) -> str:
-        return f"{code} {format_division_path(code)}".rstrip() if code else "-"
-
-    heads = [words.label(each) for each in ("urn", "status", "holder_name", "household_division", "endorsed_until")]
-    cells = [
-        [
-            item.urn,
-            words.word(standing(item, today)),
-            item.holder_name or "-",
-            place(item.household_division),
-            item.endorsed_until.isoformat() if item.endorsed_until else "-",
-        ]
-        for item in items
-    ]
-    return align([heads, *cells]) if cells else iter(())
+    status = ("status", lambda item: words.word(standing(item, today)))
+    return table(items, "urn", status, "holder_name", "household_division", "endorsed_until")
 
 
 # ---- commands
@@ -247,8 +237,6 @@ def register(
     full: FullOption = False,
 ) -> None:
     """Register (登记) a permit; it goes to the entitled provinces by itself."""
-    from federation.wire.agency.permits import REGISTER_PERMIT
-
     if synthetic:
         dice = uuid.UUID(desk.request_id).int if seed is None else seed  # a repeat of the request is the same person
         application = invent_one(
@@ -258,34 +246,25 @@ def register(
         application = APPLICATIONS.parse(_with_the_usual(desk, texts))
     for doubt in find_doubts(application):
         say(f"请核对 please check: {doubt}")
-    _take_step(desk, lambda client, act: client.call(REGISTER_PERMIT, act, application), full=full)
+    _take_step(desk, wire.REGISTER_PERMIT, application, full=full)
 
 
 @command(app, "endorse")
 def endorse(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Endorse (签注) a permit for the next year."""
-    from federation.wire.agency.permits import ENDORSE_PERMIT
-
-    name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.call(ENDORSE_PERMIT, act, name), full=full)
+    _take_step(desk, wire.ENDORSE_PERMIT, parse_permit_urn(urn), full=full)
 
 
 @command(app, "suspend")
 def suspend(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Record (中止使用功能) that a permit was not endorsed in time."""
-    from federation.wire.agency.permits import SUSPEND_PERMIT
-
-    name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.call(SUSPEND_PERMIT, act, name), full=full)
+    _take_step(desk, wire.SUSPEND_PERMIT, parse_permit_urn(urn), full=full)
 
 
 @command(app, "restore")
 def restore(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Restore (恢复) a suspended permit by a late endorsement; the years count anew."""
-    from federation.wire.agency.permits import RESTORE_PERMIT
-
-    name = parse_permit_urn(urn)
-    _take_step(desk, lambda client, act: client.call(RESTORE_PERMIT, act, name), full=full)
+    _take_step(desk, wire.RESTORE_PERMIT, parse_permit_urn(urn), full=full)
 
 
 @command(app, "revoke")
@@ -296,12 +275,7 @@ def revoke(
     full: FullOption = False,
 ) -> None:
     """Revoke (注销) a permit for good."""
-    from federation.wire.agency.permits import REVOKE_PERMIT, PermitRevocation
-
-    name = parse_permit_urn(urn)
-    _take_step(
-        desk, lambda client, act: client.call(REVOKE_PERMIT, act, PermitRevocation(urn=name, reason=reason)), full=full
-    )
+    _take_step(desk, wire.REVOKE_PERMIT, wire.PermitRevocation(urn=parse_permit_urn(urn), reason=reason), full=full)
 
 
 @command(app, "recognise")
@@ -313,12 +287,8 @@ def recognise(
     full: FullOption = False,
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
-    from federation.domain.permits_policy import PermitPurpose
-    from federation.wire.agency.permits import RECOGNISE_PERMIT, PermitRecognition
-
-    presented = PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
-    act, today = _act(desk, PermitPurpose.RECOGNITION), china_today()
-    answer = desk.ask(lambda client: client.call(RECOGNISE_PERMIT, act, presented))
+    presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
+    answer, today = desk.call(wire.RECOGNISE_PERMIT, _act(desk, PermitPurpose.RECOGNITION), presented), china_today()
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
         shown: dict[str, JsonOut] = {"outcome": words.word(found.outcome), "reason": words.word(found.reason)}
@@ -333,10 +303,11 @@ def recognise(
 @command(app, "show")
 def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
-    from federation.wire.agency.permits import GET_PERMIT
-
-    name, act = parse_permit_urn(urn), _act(desk, _reading_purpose(desk))
-    _show_permit(desk, desk.ask(lambda client: client.call(GET_PERMIT, act, name), changes=False), full=full)
+    act = _act(desk, _reading_purpose(desk))
+    reading = desk.call(wire.GET_PERMIT, act, parse_permit_urn(urn), changes=False)
+    newer = reading.outdated_by
+    old = (f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
+    _show_permit(desk, reading, lines=link_lines(reading.recognitions), notes=old, full=full)
 
 
 @command(app, "list")
@@ -348,14 +319,8 @@ def list_permits(
     full: FullOption = False,
 ) -> None:
     """List (列表) the permits that the agency may read."""
-    from federation.wire.agency.permits import LIST_PERMITS, PermitQuery
-
-    act, query, today = (
-        _act(desk, _reading_purpose(desk)),
-        PermitQuery(residence_division=division, status=status),
-        china_today(),
-    )
-    page = desk.read(lambda client, asked: client.call(LIST_PERMITS, act, asked), query, paging, items="permits")
+    query, today = wire.PermitQuery(residence_division=division, status=status), china_today()
+    page = desk.read(wire.LIST_PERMITS, _act(desk, _reading_purpose(desk)), query, paging, items="permits")
     permits = [permit_object(item, full=full, today=today) for item in page.permits]
     desk.show_page(
         page, list_lines(page.permits, today=today), items="permits", noun="permits", told={"permits": permits}
@@ -378,7 +343,7 @@ def import_permits(
     photo_digest, household_division, household_address, residence_division, residence_address, work_division, issuer,
     ground, residence_since, apply_date, accept_date, papers (apart by ;), guardian, sealed, issue_date, urn.
     """
-    from federation.cli.imports import Tally, judge_rows, parse_rows, show_tally
+    from federation.cli.imports import Tally, judge_rows, parse_rows, send_import, show_tally
 
     if (file is None) is (synthetic is None):
         raise typer.BadParameter("give a FILE, or --synthetic N")
@@ -392,71 +357,47 @@ def import_permits(
     if dry_run:
         judge_rows(good, tally, lambda row: judge_import(row, realm=realm, today=today))
     else:
-        _send(desk, good, tally, total=synthetic or (rows.count_lines(file) if file else None))
+        act, total = _act(desk, PermitPurpose.ADMINISTRATION), synthetic or (rows.count_lines(file) if file else None)
+        send_import(desk, good, tally, lambda *chunk: send_chunk(act, *chunk), total=total)
     show_tally(desk, tally, dry_run=dry_run)
 
 
 def invent_imports(
     agency: AgencyId, count: int, *, seed: int, today: date, tally: Tally
-) -> Iterator[tuple[int, PermitImport]]:
+) -> Iterator[tuple[int, wire.PermitImport]]:
     """Yields invented permits of the agency's own county; their lines count from 1.
 
     Raises:
         RuleError: SYNTHETIC_COUNTY as `invent_applications`.
     """
-    from federation.wire.agency.permits import PermitImport
-
     for number, application in enumerate(islice(invent_applications(agency, seed=seed, today=today), count), start=1):
         tally.rows += 1
-        yield number, PermitImport(application=application)
+        yield number, wire.PermitImport(application=application)
 
 
-async def send_chunk(client: AgencyClient, act: Act, number: int, chunk: Sequence[PermitImport]) -> Sequence[Kept]:
+async def send_chunk(act: Act, client: AgencyClient, number: int, chunk: Sequence[wire.PermitImport]) -> Sequence[Kept]:
     """Sends one chunk of an import, whose id is that of the act; a chunk that cannot be read fails row by row.
 
     Raises:
         BridgeheadError: the node could judge no row at all.
     """
-    from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk
-
-    sent = ImportChunk(import_id=act.request_id, chunk=number, rows=tuple(chunk))
+    sent = wire.ImportChunk(import_id=act.request_id, chunk=number, rows=tuple(chunk))
     try:
-        return await client.call(IMPORT_PERMITS, act, sent)
+        return await client.call(wire.IMPORT_PERMITS, act, sent)
     except MalformedError as error:
         return [error] * len(chunk)
 
 
-def _send(desk: Desk, good: Iterator[tuple[int, PermitImport]], tally: Tally, *, total: int | None) -> None:
-    from federation.cli.imports import send_rows
-    from federation.domain.permits_policy import PermitPurpose
-
-    act = _act(desk, PermitPurpose.ADMINISTRATION)
-    with progress("导入 import", total) as bar:
-        desk.ask(
-            lambda client: send_rows(
-                good, tally, lambda number, chunk: send_chunk(client, act, number, chunk),
-                tell=lambda read: bar.update(bar.task_ids[0], completed=read),
-            )
-        )  # fmt: skip
+def _take_step(desk: Desk, rpc: Rpc[Q, wire.PermitAnswer], question: Q, *, full: bool) -> None:
+    _show_permit(desk, desk.call(rpc, _act(desk, PermitPurpose.ADMINISTRATION), question), full=full)
 
 
-def _take_step(desk: Desk, step: PermitStep, *, full: bool) -> None:
-    from federation.domain.permits_policy import PermitPurpose
-
-    act = _act(desk, PermitPurpose.ADMINISTRATION)
-    _show_permit(desk, desk.ask(lambda client: step(client, act)), full=full)
-
-
-def _show_permit(desk: Desk, answer: PermitAnswer, *, full: bool) -> None:
-    from federation.wire.agency.permits import PermitReading
-
+def _show_permit(
+    desk: Desk, answer: wire.PermitAnswer, *, lines: Iterable[str] = (), notes: Iterable[str] = (), full: bool
+) -> None:
     item, today = answer.permit, china_today()
-    newer = answer.outdated_by if isinstance(answer, PermitReading) else 0
-    links = answer.recognitions if isinstance(answer, PermitReading) else ()
-    old = (f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
     permit = permit_object(item, full=full, today=today) if item else None
-    lines = (*permit_lines(item, full=full, today=today), *link_lines(links))
-    desk.show(answer, lines, told={"permit": permit, "outdated_by": newer or None}, notes=old)
+    desk.show(answer, (*permit_lines(item, full=full, today=today), *lines), told={"permit": permit}, notes=notes)
 
 
 def _act(desk: Desk, usual: PermitPurpose) -> Act:
@@ -465,8 +406,6 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
     Raises:
         typer.BadParameter: for a purpose of no known function, when no function was given.
     """
-    from federation.domain.permits_policy import FUNCTION_OF
-
     purpose = desk.purpose or usual.value
     function = desk.function or next((code for known, code in FUNCTION_OF.items() if known == purpose), None)
     if function is None:
@@ -477,15 +416,11 @@ def _act(desk: Desk, usual: PermitPurpose) -> Act:
 
 def _reading_purpose(desk: Desk) -> PermitPurpose:
     """Police check, everybody else serves: the two purposes for which other provinces' permits are read."""
-    from federation.domain.permits_policy import PermitPurpose
-
     return PermitPurpose.CHECK if desk.profile.agency.kind == "police" else PermitPurpose.SERVICE
 
 
 def _with_the_usual(desk: Desk, texts: Texts) -> Texts:
     """The texts over what is usual at this desk: the own county, its police, today."""
-    from federation.domain.division import find_division
-
     county, today = desk.profile.agency.county, china_today().isoformat()
     usual = {"residence_division": county, "apply_date": today, "accept_date": today}
     filled = {name: text for name, text in usual.items() if not texts.get(name)} | texts

@@ -8,7 +8,7 @@ masked wherever they stand; a keeper that is an organisation is shown.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 import typer
 
 from federation.cli import rows, words
-from federation.cli.imports import Kept, Tally, judge_rows, parse_rows, send_rows, show_tally
+from federation.cli.imports import Kept, Tally, judge_rows, parse_rows, send_import, show_tally
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
-from federation.cli.show import card, china_today, progress, to_json
+from federation.cli.show import card, china_today, to_json
 from federation.domain.permits import parse_permit_urn
 from federation.domain.plate import PlateClass, normalise_plate
 from federation.domain.registers import (
@@ -37,18 +37,12 @@ from federation.domain.registers import (
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import Realm
-from federation.wire.agency.registers import (
-    GET_ENTERPRISE,
-    GET_VEHICLE,
-    REGISTER_ENTERPRISES,
-    REGISTER_VEHICLES,
-    KeptVersion,
-)
+from federation.wire.agency import registers as wire
 from federation.wire.values import Ruling
 
 if TYPE_CHECKING:
-    from federation.wire.agency.registers import RegisteredRow, RegisterReading
     from federation.wire.client import AgencyClient
+    from federation.wire.rpc import Rpc
     from federation.wire.values import Act
 
 vehicles = typer.Typer(name="vehicle", no_args_is_help=True, help="Vehicles (机动车) of the own county.")
@@ -68,8 +62,8 @@ class Register(Generic[Fact]):
     status: str
     sheet: Sheet[Fact]
     judge: Callable[[Fact, Realm, date], Fact]
-    send: Callable[[AgencyClient, Act, Sequence[Fact]], Awaitable[tuple[RegisteredRow, ...]]]
-    read: Callable[[AgencyClient, Act, str], Awaitable[RegisterReading]]
+    registering: Rpc[tuple[Fact, ...], tuple[wire.RegisteredRow, ...]]
+    reading: Rpc[str, wire.RegisterReading]
 
     def act(self, desk: Desk) -> Act:
         """Who acts and what for: the register's purpose unless another was given; policy judges what is unknown."""
@@ -111,8 +105,8 @@ VEHICLES: Final = Register(
         },
     ),
     judge=lambda vehicle, realm, today: verify_vehicle(vehicle, realm, today=today),
-    send=lambda client, act, facts: client.call(REGISTER_VEHICLES, act, tuple(facts)),
-    read=lambda client, act, plate: client.call(GET_VEHICLE, act, plate),
+    registering=wire.REGISTER_VEHICLES,
+    reading=wire.GET_VEHICLE,
 )  # fmt: skip
 ENTERPRISES: Final = Register(
     kind=DossierKind.ENTERPRISE,
@@ -142,8 +136,8 @@ ENTERPRISES: Final = Register(
         },
     ),
     judge=lambda enterprise, realm, today: verify_enterprise(enterprise, realm, today=today),
-    send=lambda client, act, facts: client.call(REGISTER_ENTERPRISES, act, tuple(facts)),
-    read=lambda client, act, uscc: client.call(GET_ENTERPRISE, act, uscc),
+    registering=wire.REGISTER_ENTERPRISES,
+    reading=wire.GET_ENTERPRISE,
 )  # fmt: skip
 
 DivisionOption = Annotated[str | None, typer.Option("--division", help="Six digits; the own county.")]
@@ -213,8 +207,8 @@ def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) ->
 
 def _register(desk: Desk, register: Register[Fact], key: str, division: str | None, texts: Texts) -> None:
     county = division or desk.profile.agency.county
-    row, act = register.sheet.parse({**texts, register.key: key, register.county: county}), register.act(desk)
-    (answer,) = desk.ask(lambda client: register.send(client, act, [row]))
+    row = register.sheet.parse({**texts, register.key: key, register.county: county})
+    (answer,) = desk.call(register.registering, register.act(desk), (row,))
     if isinstance(answer, BridgeheadError):
         raise answer
     if isinstance(answer, Ruling):
@@ -229,30 +223,22 @@ def _import(desk: Desk, register: Register[Fact], file: Path, *, encoding: str, 
     if dry_run:
         judge_rows(good, tally, lambda row: register.judge(row, realm, today))
     else:
-        _send(desk, register, good, tally, total=rows.count_lines(file))
+        act = register.act(desk)
+        send_import(desk, good, tally, lambda *chunk: _send(register, act, *chunk), total=rows.count_lines(file))
     show_tally(desk, tally, dry_run=dry_run)
 
 
-def _send(desk: Desk, register: Register[Fact], good: Iterator[tuple[int, Fact]], tally: Tally, *, total: int) -> None:
-    act = register.act(desk)
-
-    async def send(client: AgencyClient, number: int, chunk: Sequence[Fact]) -> Sequence[Kept]:
-        request_id = str(uuid.uuid5(uuid.UUID(act.request_id), str(number)))
-        answers = await register.send(client, replace(act, request_id=request_id), chunk)
-        return [each.id if isinstance(each, KeptVersion) else each for each in answers]
-
-    with progress("导入 import", total) as bar:
-        desk.ask(
-            lambda client: send_rows(
-                good, tally, lambda number, chunk: send(client, number, chunk),
-                tell=lambda read: bar.update(bar.task_ids[0], completed=read),
-            )
-        )  # fmt: skip
+async def _send(
+    register: Register[Fact], act: Act, client: AgencyClient, number: int, chunk: Sequence[Fact]
+) -> Sequence[Kept]:
+    """Sends one chunk of an import under a request id that follows from the import's."""
+    request_id = str(uuid.uuid5(uuid.UUID(act.request_id), str(number)))
+    answers = await client.call(register.registering, replace(act, request_id=request_id), tuple(chunk))
+    return [each.id if isinstance(each, wire.KeptVersion) else each for each in answers]
 
 
 def _show(desk: Desk, register: Register[Fact], key: str, *, full: bool) -> None:
-    act = register.act(desk)
-    reading = desk.ask(lambda client: register.read(client, act, key), changes=False)
+    reading = desk.call(register.reading, register.act(desk), key, changes=False)
     lines: list[str] = []
     for record in reading.records:
         lines.append(f"{record.version.id}  第 {record.version.version} 版 version {record.version.version}")

@@ -17,12 +17,13 @@ from federation.cli.options import Desk, IdentityOption, Paging, command, more_n
 from federation.cli.show import local_time, object_of
 from federation.cli.words import RECORD_FIELDS, word, word_of
 from federation.domain.lookups import Outcome
+from federation.domain.lookups_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words
 from federation.protocol.leaf import Verdict
+from federation.wire.agency import reports as wire
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.wire.agency.reports import ReportPage
 
 app = typer.Typer(
     name="subject", no_args_is_help=True, help="For the person (本人): who asked about me; my record is wrong."
@@ -44,17 +45,13 @@ def report(
     checked: IdentityOption = False,
 ) -> None:
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
-    from federation.domain.lookups_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
-    from federation.wire.agency.reports import GET_REPORT, ReportQuestion
-
-    question = ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
-    act = desk.act(SUBJECT_PURPOSE, SUBJECT_FUNCTION)
-    page = desk.read(lambda client, asked: client.call(GET_REPORT, act, asked), question, paging)
+    question = wire.ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
+    page = desk.read(wire.GET_REPORT, desk.act(SUBJECT_PURPOSE, SUBJECT_FUNCTION), question, paging)
     notes = more_notes(page.next_page_token)
     desk.show(page, report_lines(page), told=report_object(page), notes=notes, code=report_code(page))
 
 
-def report_code(page: ReportPage) -> int:
+def report_code(page: wire.ReportPage) -> int:
     """The exit code: 1 when refused by a province, 3 when a province has not answered, else 0."""
     found = {province.outcome for province in page.provinces}
     if Outcome.REFUSED in found:
@@ -62,7 +59,7 @@ def report_code(page: ReportPage) -> int:
     return 0 if found <= {Outcome.HIT} else 3
 
 
-def report_lines(page: ReportPage) -> Iterator[str]:
+def report_lines(page: wire.ReportPage) -> Iterator[str]:
     """The report in plain words, one entry after the other."""
     for line in page.lines:
         yield from _entry_lines(line)
@@ -81,7 +78,7 @@ def report_lines(page: ReportPage) -> Iterator[str]:
             yield f"{name}: 另有更早的 {older} 条 | {older} older"
 
 
-def report_object(page: ReportPage) -> dict[str, JsonOut]:
+def report_object(page: wire.ReportPage) -> dict[str, JsonOut]:
     """What JSON says plainer than the answer itself: the purposes in words, and which province has answered."""
     provinces: list[JsonOut] = [
         object_of(each) | ({"outcome": "answered"} if each.outcome is Outcome.HIT else {}) for each in page.provinces

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 from federation.node.home.agreement import write_repository
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.tlog.tiles import Tile
 from federation.protocol.tlog.witness import Status, WitnessAnswer
 from federation.wire.read_http import ReadFunctions, RunningHttp, read_app, serve_http

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from federation.cli.corrections import correction_lines, filing_code, masked, page_lines
 from federation.cli.show import object_of
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.corrections import CorrectionOutcome, CorrectionPage, CorrectionStanding, NoticeLine
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL

@@ -12,6 +12,7 @@ from federation.cli.permits import IMPORTS, invent_applications, invent_imports,
 from federation.cli.rows import NumberedRow
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.ids import Realm, parse_agency_id
+from federation.wire.agency.permits import IMPORT_PERMITS
 from federation.wire.values import Act
 from tests.cli.test_applications import ROW
 
@@ -29,7 +30,8 @@ class Node:
         self.failure = failure
         self.chunks = []
 
-    async def import_permits(self, act, chunk):
+    async def call(self, rpc, act, chunk):
+        assert rpc is IMPORT_PERMITS
         assert act == ACT
         assert chunk.import_id == ACT.request_id
         if chunk.chunk == 2:
@@ -38,8 +40,8 @@ class Node:
         return tuple(f"urn:permit:330822:2026:{chunk.chunk}{position:05d}" for position in range(len(chunk.rows)))
 
 
-def sending(node):
-    return lambda number, chunk: send_chunk(node, ACT, number, chunk)
+def send(node, number, chunk):
+    return send_chunk(ACT, node, number, chunk)
 
 
 def test_invent_applications_are_of_the_agency_s_county():
@@ -84,7 +86,7 @@ async def test_send_rows_accounts_for_a_chunk_that_was_unreadable_and_goes_on():
     tally, told = Tally(), []
     rows = invent_imports(HALL, 2 * CHUNK_ROWS + 1, seed=1, today=TODAY, tally=tally)
 
-    await send_rows(rows, tally, sending(Node(MalformedError("FIELD_RULE", "rows[3]"))), tell=told.append)
+    await send_rows(Node(MalformedError("FIELD_RULE", "rows[3]")), rows, tally, send, tell=told.append)
 
     assert tally.counts() == {"rows": 2001, "stored": 1001, "refused": 0, "failed": 1000}
     assert {bad.reason for bad in tally.bad} == {"FIELD_RULE"}
@@ -99,6 +101,6 @@ async def test_send_rows_stops_when_the_node_goes_down():
     tally = Tally()
 
     with pytest.raises(UnavailableError):
-        await send_rows(rows, tally, sending(Node(UnavailableError("PEER_UNREACHABLE", "gone"))), tell=print)
+        await send_rows(Node(UnavailableError("PEER_UNREACHABLE", "gone")), rows, tally, send, tell=print)
 
     assert len(tally.stored) == CHUNK_ROWS

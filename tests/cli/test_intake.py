@@ -46,7 +46,7 @@ def test_inbox_lines_tell_time_left_marks_and_the_masked_person():
 
     assert "剩余 left" in heads
     assert urgent.startswith("5:00")
-    assert "催问 second 升级 escalated" in urgent
+    assert "催问 reminded 升级 escalated" in urgent
     assert "361123************" in urgent
     assert "过时 too late" in ended
     assert list(inbox_lines(IntakePage(read_time=INBOX.read_time))) == []

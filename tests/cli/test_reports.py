@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -11,6 +10,7 @@ from federation.cli.reports import report_code, report_lines, report_object
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.lookups import Outcome
 from federation.domain.reports import ReportLine
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds

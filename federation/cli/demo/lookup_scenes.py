@@ -52,7 +52,7 @@ async def prepare(stage: Stage) -> None:
         and province_of(found.holder.household_division) != parse_agency_id(POLICE).node
     )
     stage.number = application.holder.citizen_number
-    answer = await stage.client(HALL).call(REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), application)
+    answer = await stage.call(HALL, REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), application)
     if answer.permit is None:
         raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
     household = application.holder.household_division
@@ -105,7 +105,7 @@ async def refuse(stage: Stage) -> dict[str, str]:
 async def close_case(stage: Stage) -> dict[str, str]:
     """Closes the cases; the handle dies with its own: what refused it then."""
     for case_id in (OTHER_CASE, CASE):
-        await stage.client(POLICE).call(CLOSE_CASE, lookup_act(), case_id)
+        await stage.call(POLICE, CLOSE_CASE, lookup_act(), case_id)
         stage.tell(f"case {case_id} is closed")
     answer = await stage.fetch(lookup_act(), CASE, handle=stage.handle, fields=FIELDS, key=stage.key(OFFICER))
     return {"closed_case": _refused(stage, "the same handle, the right key", answer)}
@@ -186,7 +186,7 @@ async def _register(stage: Stage, agency: str, register: Register[Fact], name: s
         function=REGISTER_FUNCTION[register.kind],
         officer="demo-clerk",
     )
-    answers = await register.send(stage.client(agency), act, rows)
+    answers = await stage.call(agency, register.registering, act, tuple(rows))
     kept = sum(isinstance(answer, KeptVersion) for answer in answers)
     if kept != len(rows):
         raise NotFoundError("DEMO_REFUSED", f"{agency} registered {kept} of {len(rows)} rows")

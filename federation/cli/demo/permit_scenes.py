@@ -20,7 +20,6 @@ from federation.domain.permits_policy import PermitPurpose
 from federation.domain.recognition import RecognitionMode
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.agency.permits import (
     GET_PERMIT,
     IMPORT_PERMITS,
@@ -30,7 +29,6 @@ from federation.wire.agency.permits import (
     PermitImport,
     PermitRecognition,
 )
-from federation.wire.values import Nothing
 
 CHANGSHAN_HALL: Final = "zhejiang/330822/service-hall"
 YUSHAN_POLICE: Final = "jiangxi/361123/police"
@@ -50,9 +48,7 @@ async def register(stage: Stage) -> PermitUrn:
     )
     stage.number = application.holder.citizen_number
     began = time.monotonic()
-    answer = await stage.client(CHANGSHAN_HALL).call(
-        REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), application
-    )
+    answer = await stage.call(CHANGSHAN_HALL, REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), application)
     if answer.permit is None:
         raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
     urn = answer.permit.urn
@@ -60,7 +56,7 @@ async def register(stage: Stage) -> PermitUrn:
 
     async def arrived() -> PermitItem | None:
         try:
-            return (await stage.client(YUSHAN_POLICE).call(GET_PERMIT, permit_act(PermitPurpose.CHECK), urn)).permit
+            return (await stage.call(YUSHAN_POLICE, GET_PERMIT, permit_act(PermitPurpose.CHECK), urn)).permit
         except NotFoundError:
             return None
 
@@ -81,12 +77,12 @@ async def recognise(stage: Stage, urn: PermitUrn) -> str:
     """
     for mode in RecognitionMode:
         asked, act = _presented(stage, urn, mode), permit_act(PermitPurpose.RECOGNITION)
-        answer = await stage.client(YUSHAN_HALL).call(RECOGNISE_PERMIT, act, asked)
+        answer = await stage.call(YUSHAN_HALL, RECOGNISE_PERMIT, act, asked)
         found = answer.recognition
         outcome = f"{found.outcome} ({found.reason})" if found else "refused"
         stage.tell(f"Yushan's service hall, mode {mode}: {outcome}; policy {', '.join(answer.decision.policies)}")
     asked, act = _presented(stage, urn, RecognitionMode.CARD), permit_act(PermitPurpose.RECOGNITION)
-    decision = (await stage.client(PUCHENG).call(RECOGNISE_PERMIT, act, asked)).decision
+    decision = (await stage.call(PUCHENG, RECOGNISE_PERMIT, act, asked)).decision
     policies = ", ".join(decision.policies)
     stage.tell(f"Pucheng's service hall: refused by {policies}")
     stage.tell(f"  {decision.title_zh}")
@@ -165,7 +161,7 @@ async def _send(stage: Stage, load: _Load) -> None:
 
     async def send() -> bool | None:
         try:
-            rows = await stage.client(str(load.agency)).call(IMPORT_PERMITS, act, load.chunk)
+            rows = await stage.call(str(load.agency), IMPORT_PERMITS, act, load.chunk)
         except (UnavailableError, ConflictError):
             return None
         for row in rows:
@@ -182,7 +178,7 @@ async def _settled(stage: Stage) -> int:
 
     async def find() -> int | None:
         try:
-            states: list[NodeStatus] = [await stage.client(name).call(GET_STATUS, None, Nothing()) for name in auditors]
+            states = [await stage.status(name) for name in auditors]
         except UnavailableError:
             return None
         waiting = any(peer.waiting_count for state in states for peer in state.peers)

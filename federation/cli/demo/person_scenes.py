@@ -59,8 +59,8 @@ async def ask_inland(stage: Stage) -> dict[str, str]:
     asked = await stage.search(lookup_act(officer=OFFICER), CASE, police=INLAND)
     at_once = asked.answers[0].outcome.value
     stage.tell(f"Xinzhou, away from the border, asks {ASKED}: {at_once}, policy leaves it to a person")
-    desk, act = stage.client(INTAKE), lookup_act(officer=DESK_OFFICER)
-    answer = await desk.call(RELEASE_INTAKE, act, ReleaseQuestion(request_id=await _inbox(stage)))
+    release = ReleaseQuestion(request_id=await _inbox(stage))
+    answer = await stage.call(INTAKE, RELEASE_INTAKE, lookup_act(officer=DESK_OFFICER), release)
     if answer.status is None:
         raise NotFoundError("DEMO_REFUSED", f"the desk was refused: {answer.decision.title_en}")
     stage.tell(f"{INTAKE} answers: {'hit' if answer.hit else 'no hit'}")
@@ -69,7 +69,7 @@ async def ask_inland(stage: Stage) -> dict[str, str]:
 
     asked = await stage.search(lookup_act(officer=OFFICER), CASE, police=INLAND)
     refusal = RefuseQuestion(request_id=await _inbox(stage), reason=RefusalReason.CASE_UNCLEAR, words=WORDS)
-    await desk.call(REFUSE_INTAKE, lookup_act(officer=DESK_OFFICER), refusal)
+    await stage.call(INTAKE, REFUSE_INTAKE, lookup_act(officer=DESK_OFFICER), refusal)
     refused = await _read(stage, asked.lookup_id)
     stage.tell(f"asked once more, the desk refuses ({refusal.reason}): {WORDS}")
     return {"at_once": at_once, "released": released, "refused": refused}
@@ -77,7 +77,7 @@ async def ask_inland(stage: Stage) -> dict[str, str]:
 
 async def close_inland_case(stage: Stage) -> None:
     """Closes the inland office's case."""
-    await stage.client(INLAND).call(CLOSE_CASE, lookup_act(officer=OFFICER), CASE)
+    await stage.call(INLAND, CLOSE_CASE, lookup_act(officer=OFFICER), CASE)
     stage.tell(f"case {CASE} is closed")
 
 
@@ -99,14 +99,13 @@ async def break_glass(stage: Stage) -> None:
 
 async def review(stage: Stage) -> str:
     """Has the leader read the notice and answer for it, by the leader's own key: what was found."""
-    police, agency = stage.client(POLICE), parse_agency_id(POLICE)
-    page = await police.call(LIST_NOTICES, lookup_act(officer=LEADER), PageQuery())
+    page = await stage.call(POLICE, LIST_NOTICES, lookup_act(officer=LEADER), PageQuery())
     (notice,) = (state.notice for state in page.notices)
     stage.tell(f"{notice.leader} was noticed in the same moment: {notice.officer}, review due {notice.due}")
-    signed = review_bytes(GLASS, agency, finding=Finding.JUSTIFIED, words=GLASS_WORDS)
+    signed = review_bytes(GLASS, parse_agency_id(POLICE), finding=Finding.JUSTIFIED, words=GLASS_WORDS)
     signature = format_base64(stage.key(LEADER).sign(signed))
     question = ReviewQuestion(case_id=GLASS, finding=Finding.JUSTIFIED, words=GLASS_WORDS, signature=signature)
-    reviewed = await police.call(REVIEW_BREAK_GLASS, lookup_act(officer=LEADER), question)
+    reviewed = await stage.call(POLICE, REVIEW_BREAK_GLASS, lookup_act(officer=LEADER), question)
     stage.tell(f"reviewed by the leader's own key: {reviewed.notice.finding} ({GLASS_WORDS})")
     return reviewed.notice.finding.value
 
@@ -118,7 +117,7 @@ async def report(stage: Stage) -> tuple[int, int]:
     """
     act = Act(request_id=str(uuid.uuid4()), purpose=SUBJECT_PURPOSE, function=SUBJECT_FUNCTION, officer="xiuning-clerk")
     question = ReportQuestion(citizen_number=stage.number, identity_checked=True)
-    page = await stage.client(COUNTER).call(GET_REPORT, act, question)
+    page = await stage.call(COUNTER, GET_REPORT, act, question)
     for line in report_lines(page):
         stage.tell(line)
     return len(page.lines), page.withheld_count
@@ -126,7 +125,7 @@ async def report(stage: Stage) -> tuple[int, int]:
 
 async def _inbox(stage: Stage) -> str:
     """Shows the inbox of the one office that answers for the province; returns what waits there."""
-    page = await stage.client(INTAKE).call(LIST_INTAKE, lookup_act(officer=DESK_OFFICER), IntakeQuery())
+    page = await stage.call(INTAKE, LIST_INTAKE, lookup_act(officer=DESK_OFFICER), IntakeQuery())
     for line in inbox_lines(page):
         stage.tell(line)
     if len(page.lines) != 1:
@@ -138,7 +137,7 @@ async def _read(stage: Stage, lookup_id: str) -> str:
     """What the officer who asked reads again, once the desk's answer is there."""
 
     async def find() -> str | None:
-        (step,) = (await stage.client(INLAND).call(READ_LOOKUP, lookup_act(officer=OFFICER), lookup_id)).steps
+        (step,) = (await stage.call(INLAND, READ_LOOKUP, lookup_act(officer=OFFICER), lookup_id)).steps
         return None if step.outcome is None or step.outcome is Outcome.WAITING else step.outcome.value
 
     return await stage.wait_for(find, what="the desk's answer")

@@ -34,8 +34,9 @@ from federation.wire.agency.lookups import (
     LookupQuestion,
     SearchResult,
 )
-from federation.wire.agency.node import GET_STATUS
+from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.client import AgencyClient
+from federation.wire.rpc import Rpc
 from federation.wire.values import Act, Nothing
 
 POLICE: Final = "jiangxi/361123/police"
@@ -44,6 +45,8 @@ OFFICER: Final = "yushan-0417"
 CHANGSHAN: Final = "330822"
 PATIENCE_SECONDS: Final = 60.0
 
+A = TypeVar("A")
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 
@@ -65,6 +68,18 @@ class Stage:
         if client is None:
             client = self._clients[agency] = AgencyClient(self.federation.profile(agency), timeout_seconds=30)
         return client
+
+    async def call(self, agency: str, rpc: Rpc[Q, A], act: Act, question: Q) -> A:
+        """Has an agency ask its own node.
+
+        Raises:
+            BridgeheadError: as the node answered.
+        """
+        return await self.client(agency).call(rpc, act, question)
+
+    async def status(self, agency: str) -> NodeStatus:
+        """How an agency's own node is."""
+        return await self.client(agency).call(GET_STATUS, None, Nothing())
 
     async def close(self) -> None:
         """Closes every client."""
@@ -92,13 +107,13 @@ class Stage:
         Raises:
             NotFoundError: DEMO_REFUSED.
         """
-        answer = await self.client(police).call(OPEN_CASE, act, question)
+        answer = await self.call(police, OPEN_CASE, act, question)
         if not answer.decision.allowed:
             raise NotFoundError("DEMO_REFUSED", f"expected an open case: {answer.decision.title_en}")
-        auditor = self.client(str(self.federation.agencies(parse_agency_id(police).node, "audit")[0]))
+        auditor = str(self.federation.agencies(parse_agency_id(police).node, "audit")[0])
 
         async def told() -> bool | None:
-            waiting = any(peer.waiting_count for peer in (await auditor.call(GET_STATUS, None, Nothing())).peers)
+            waiting = any(peer.waiting_count for peer in (await self.status(auditor)).peers)
             return None if waiting else True
 
         await self.wait_for(told, what="the provinces' receipts for the case")
@@ -115,14 +130,14 @@ class Stage:
         """Asks for the person of the look-ups, or for what the selector says."""
         person = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self.number)
         question = LookupQuestion(case_id=case_id, selector=selector or person, provinces=provinces)
-        return await self.client(police).call(SEARCH, act, question)
+        return await self.call(police, SEARCH, act, question)
 
     async def fetch(
         self, act: Act, case_id: str, *, handle: str, fields: frozenset[str], key: Ed25519Signer
     ) -> FetchResult:
         """Asks for named fields of a hit, whatever comes of it."""
         question = sign_fetch(key, case_id=case_id, node=ASKED, handle=handle, fields=fields)
-        return await self.client(POLICE).call(FETCH, act, question)
+        return await self.call(POLICE, FETCH, act, question)
 
     async def release(self, act: Act, case_id: str, *, handle: str | None, fields: frozenset[str]) -> Mapping[str, str]:
         """Fetches named fields of a hit with the own key of the officer who acts.

@@ -16,7 +16,7 @@ Source: RFC 5280, SPIFFE X.509-SVID, DESIGN section 7.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -36,18 +36,17 @@ from federation.node.home.files import (
     make_private_folder,
     read_file,
     read_secret,
-    read_toml,
     write_public,
     write_secret,
 )
 from federation.node.home.keyring import Identity, load_identity
+from federation.node.home.profile import PROFILE_FILE
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.ids import AgencyId, NodeName, agency_spiffe_id, node_spiffe_id, parse_agency_id
+from federation.protocol.ids import AgencyId, NodeName, agency_spiffe_id, node_spiffe_id
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=90)
 REVOKED_FILE = "agency-revoked.txt"
-PROFILE_FILE = "profile.toml"
 _BACKDATED = timedelta(minutes=5)  # a peer whose clock is a little behind must not refuse a certificate just made
 _BOTH = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 
@@ -217,25 +216,6 @@ class SideFiles:
     key: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgencyProfile:
-    """The way from an agency's program to its node; loaded paths are joined to the profile's folder."""
-
-    federation: str
-    agency: AgencyId
-    node: str
-    agency_addr: str
-    read_url: str
-    ca: Path
-    cert: Path
-    key: Path
-
-    @property
-    def server_name(self) -> str:
-        """The name in the node's certificate, whatever address it is reached at."""
-        return f"{self.node}.{self.federation}"
-
-
 def create_tls(home: Path, agencies: Sequence[AgencyId], *, hosts: Sequence[str], now: datetime) -> None:
     """Creates both authorities, the node's own certificates and one client certificate for each agency.
 
@@ -351,23 +331,6 @@ def write_profiles(home: Path, *, agency_addr: str, read_url: str) -> tuple[Path
         write_public(folder / PROFILE_FILE, text.encode())
         written.append(folder / PROFILE_FILE)
     return tuple(written)
-
-
-def load_profile(path: Path) -> AgencyProfile:
-    """Loads a connection profile; its relative paths count from the file's own folder.
-
-    Raises:
-        NotFoundError: FILE_MISSING when the file is not there.
-        MalformedError: PROFILE naming what is missing, unknown or no string; AGENCY_ID.
-    """
-    table = read_toml(path, reason="PROFILE")
-    names = {field.name for field in fields(AgencyProfile)}
-    wrong = sorted(table.keys() ^ names) or sorted(n for n, v in table.items() if not isinstance(v, str))
-    if wrong:
-        expected = ", ".join(sorted(names))
-        raise MalformedError("PROFILE", f"{path}: expected the strings {expected}; wrong is {wrong[0]!r:.40}")
-    files = {name: path.parent / table[name] for name in ("ca", "cert", "key")}
-    return AgencyProfile(**{**table, **files, "agency": parse_agency_id(table["agency"])})
 
 
 def client_folder(home: Path, agency: AgencyId) -> Path:

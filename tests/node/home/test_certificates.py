@@ -21,7 +21,6 @@ from federation.node.home.certificates import (
     issue_agency_server,
     issue_client,
     issue_peer,
-    load_profile,
     load_revoked,
     parse_facts,
     renew_tls,
@@ -29,6 +28,7 @@ from federation.node.home.certificates import (
     write_profiles,
 )
 from federation.node.home.keyring import create_keyring
+from federation.node.home.profile import load_profile
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 
