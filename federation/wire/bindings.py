@@ -1,7 +1,9 @@
 """An RPC bound to the function that answers it, and what gRPC is handed for it.
 
-Rules kept: the shape rules of the proto files are checked before a field is read; a function is handed values and the
-caller that the gate admitted, and knows no protobuf.
+Rules kept: the shape rules of the proto files are checked before a field is read, and their error names the field and
+what was expected, never the value; a function is handed values and the caller that the gate admitted, and knows no
+protobuf. Who may do it is policy's to say, whether the law allows it the domain's.
+Source: DESIGN section 3 step 2, protovalidate.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import protovalidate
 from google.protobuf.message import Message
 
+from federation.protocol.errors import MalformedError
 from federation.wire.identity import Caller, calling
 from federation.wire.rpc import A, Q, Rpc
-from federation.wire.shape import verify_shape
 from federation.wire.values import Act
+
+_MAX_VIOLATIONS_TOLD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,29 @@ def _stream(binding: Binding) -> Callable[..., Any]:
             yield rpc.encode_answer(each)
 
     return handle
+
+
+def verify_shape(message: Message) -> None:
+    """Checks the shape rules that stand in the proto files.
+
+    Raises:
+        MalformedError: FIELD_RULE naming the fields and what was expected of them, never their values.
+    """
+    violations = protovalidate.collect_violations(message)
+    if not violations:
+        return
+    told = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS_TOLD]]
+    sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in told)
+    raise MalformedError("FIELD_RULE", sentence, field=told[0][0])
+
+
+def _format_path(violation: protovalidate.Violation) -> str:
+    path = violation.proto.field
+    if path is None:
+        return ""
+    parts = []
+    for element in path.elements:
+        at = element.subscript
+        index = f"[{at.value}]" if at is not None and at.field == "index" else ""
+        parts.append(f"{element.field_name}{index}")
+    return ".".join(parts)

@@ -66,7 +66,7 @@ _calling: ContextVar[Caller] = ContextVar("calling")
 
 
 def enter_call(caller: Caller) -> None:
-    """Makes the admitted caller known to the servicer that runs next in this task."""
+    """Makes the admitted caller known to the step that runs next in this task."""
     _calling.set(caller)
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
@@ -318,8 +318,8 @@ def _chosen(message: Any, choice: str) -> str:
 
 def _field(hint: Any, field: Field) -> Codec:
     """How one field of that type travels; repeated fields are tuples or sets, maps mappings."""
-    if typing.get_origin(hint) is typing.Annotated and field.is_repeated:
-        hint = hint.__origin__  # the rules of an item hold where the item is read
+    if typing.get_origin(hint) is typing.Annotated:  # the rules of an item hold where the item is read
+        return _own(hint) or _field(hint.__origin__, field)
     origin = typing.get_origin(hint)
     if origin is tuple or origin is frozenset:
         if not field.is_repeated:
@@ -373,15 +373,12 @@ def _map(hints: Sequence[Any], field: Field) -> Codec:
 
 def _one(hint: Any, field: Field) -> Codec:
     """How one value travels: the first of its own codec, text form, message, enum, and what a scalar field holds."""
-    if typing.get_origin(hint) is typing.Annotated:
-        own = [each for each in hint.__metadata__ if isinstance(each, Codec)]
-        if own:
-            return own[0]
-        hint = hint.__origin__
-    if hint in TEXTS:
-        return Codec(TEXTS[hint].out, _named(TEXTS[hint].back, field.name))
-    while hasattr(hint, "__supertype__"):
-        hint = hint.__supertype__
+    for layer in _layers(hint):
+        if (own := _own(layer)) is not None:
+            return own
+        if layer in TEXTS:
+            return Codec(TEXTS[layer].out, _named(TEXTS[layer].back, field.name))
+        hint = layer
     if field.message_type is not None:
         return _nested(hint, field)
     if field.enum_type is not None:
@@ -507,9 +504,25 @@ def _optional(hint: Any) -> tuple[Any, bool]:
     return (rest[0] if len(rest) == 1 else typing.Union[tuple(rest)]), True  # noqa: UP007 - made of a list
 
 
+def _own(hint: Any) -> Codec | None:
+    """The codec in an annotated type."""
+    return next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Codec)), None)
+
+
+def _layers(hint: Any) -> Iterator[Any]:
+    """A type and what it was made of: new types and annotated ones, down to the class."""
+    while True:
+        yield hint
+        if hasattr(hint, "__supertype__"):
+            hint = hint.__supertype__
+        elif typing.get_origin(hint) is typing.Annotated:
+            hint = hint.__origin__
+        else:
+            return
+
+
 def _class_of(shape: Any) -> type:
-    while hasattr(shape, "__supertype__") or typing.get_origin(shape) is typing.Annotated:
-        shape = shape.__origin__ if typing.get_origin(shape) is typing.Annotated else shape.__supertype__
-    if not isinstance(shape, type):
-        raise TypeError(f"expected a class in a choice, got {shape}")
-    return shape
+    *_, found = _layers(shape)
+    if not isinstance(found, type):
+        raise TypeError(f"expected a class in a choice, got {found}")
+    return found

@@ -28,7 +28,7 @@ from starlette.types import ASGIApp
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_tile_path
 from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, WitnessAnswer
-from federation.wire.interceptors import REGISTRY
+from federation.wire.gatekeeper import REGISTRY
 from federation.wire.status import http_code_of
 
 BODY_SECONDS = 10.0

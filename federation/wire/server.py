@@ -15,8 +15,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from federation.protocol.errors import UnavailableError
 from federation.wire.bindings import Binding, generic_handlers
+from federation.wire.gatekeeper import Gatekeeper
 from federation.wire.identity import Gate
-from federation.wire.interceptors import Gatekeeper
 from federation.wire.rpc import MAX_MESSAGE_BYTES
 from federation.wire.tls import WatchedTls, server_credentials
 from federation.wire.values import TlsFiles

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
 
+import msgspec
 from hypothesis import strategies as st
 
 from federation.domain.permits import PermitUrn
@@ -39,12 +40,7 @@ _DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 def values(shape) -> st.SearchStrategy:
     """Values of a shape; a field that may be absent sometimes is."""
-    if typing.get_origin(shape) is typing.Annotated:
-        return values(shape.__origin__)
-    if shape in _KNOWN:
-        return _KNOWN[shape]
-    while hasattr(shape, "__supertype__"):
-        shape = shape.__supertype__
+    for shape in pb._layers(shape):  # noqa: B020 - down to the class
         if shape in _KNOWN:
             return _KNOWN[shape]
     if shape is type(None):
@@ -80,4 +76,6 @@ def plain(value):
         return tuple(plain(each) for each in value)
     if dataclasses.is_dataclass(value):
         return type(value), {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return type(value), {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     return value

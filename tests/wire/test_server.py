@@ -22,7 +22,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.receipt import Submission
 from federation.wire.agency.node import GET_STATUS
-from federation.wire.interceptors import Gatekeeper
+from federation.wire.gatekeeper import Gatekeeper
 from federation.wire.peer import SUBMIT
 from federation.wire.rpc import Side
 from federation.wire.server import Listener, start_server
@@ -57,7 +57,7 @@ async def _raw_submit(channel, *, timeout=10, request=None):
 
 
 async def test_submit_from_a_peer_hands_caller_and_values_and_returns_each_answer(house: House):
-    """The servicer's function gets the node of the certificate and equal values; each submission has its answer."""
+    """The function behind the port gets the node of the certificate and equal values; each submission has its answer."""
     async with (
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,

@@ -6,7 +6,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from federation.protocol.errors import NotFoundError, UnavailableError
-from federation.wire.interceptors import REGISTRY
+from federation.wire.gatekeeper import REGISTRY
 from tests.wire.answers import SUBMISSION
 from tests.wire.house import ZHEJIANG, House
 
