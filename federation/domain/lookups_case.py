@@ -19,6 +19,8 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.division import province_of
+from federation.domain.lookups_policy import LookupOccasion
+from federation.domain.permits_policy import Occasion
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import matching
@@ -129,6 +131,34 @@ def close_case(case: LookupCase, now: datetime) -> LookupCase:
 def is_open(case: LookupCase, now: datetime) -> bool:
     """Whether a look-up may be bound to the case now."""
     return not case.closed and case.opens <= now < case.closes
+
+
+def lookup_occasion(
+    occasion: Occasion,
+    case: LookupCase | None,
+    *,
+    asker: AgencyId,
+    now: datetime,
+    division: str | None = None,
+    urgency: str = "routine",
+) -> LookupOccasion:
+    """Returns the occasion with what a node knows of the asker's case; of a record that is found, its division besides.
+
+    An unknown case is not open, and a case is open for the agency that opened it alone: another office of its province
+    that cites it is not one whose questions its leader answers for.
+    """
+    own = case if case is not None and case.opened_by == asker else None
+    counties = {asker.county} if division is None else {asker.county, division}
+    return LookupOccasion(
+        purpose=occasion.purpose,
+        function=occasion.function,
+        realm=occasion.realm,
+        node_realm=occasion.node_realm,
+        case_open=own is not None and is_open(own, now),
+        purpose_in_case=own is not None and occasion.purpose in own.purposes,
+        county_in_case=own is not None and counties <= own.counties,
+        urgency=urgency,
+    )
 
 
 def verify_open(case: LookupCase, now: datetime) -> LookupCase:

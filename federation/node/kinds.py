@@ -7,10 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from federation.node.exchange.judge import Kind
-from federation.node.lookups.answering.fetch import FETCH
-from federation.node.lookups.answering.search import SEARCH
-from federation.node.lookups.answering.told import ANSWER, CASE, REFUSAL, RELEASED
-from federation.node.lookups.intake.second import SECOND_REQUEST
+from federation.node.intake.clock import REMINDER
+from federation.node.lookups.answer import ANSWER, FETCH, REFUSAL, RELEASED, SEARCH
+from federation.node.lookups.cases import CASE
 from federation.node.permits.recognition import RECOGNISED
 from federation.node.permits.sharing import SYNC
 from federation.node.retention.orders import ORDERED
@@ -28,7 +27,7 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     FETCH,
     RELEASED,
     REFUSAL,
-    SECOND_REQUEST,
+    REMINDER,
     report.REQUEST,
     report.ANSWERED,
     judges.REQUEST,

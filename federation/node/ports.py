@@ -18,11 +18,9 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.home.agreement import read_agreement_files
+from federation.node.intake import clock, desk
 from federation.node.log.witness import Cosigning, Witness
-from federation.node.lookups import cases
-from federation.node.lookups.asking import fetch, history, search
-from federation.node.lookups.intake import desk as intake_desk
-from federation.node.lookups.intake import inbox, second
+from federation.node.lookups import ask, cases, fetch
 from federation.node.node import Node
 from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
 from federation.node.permits import imports, recognition, steps
@@ -137,15 +135,15 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(registers.GET_ENTERPRISE, own_registers.get_enterprise),
     on(lookups.OPEN_CASE, cases.begin_case),
     on(lookups.CLOSE_CASE, cases.end_case),
-    on(lookups.SEARCH, search.search),
+    on(lookups.SEARCH, ask.search),
     on(lookups.FETCH, fetch.fetch),
-    on(lookups.LIST_LOOKUPS, history.list_lookups),
+    on(lookups.LIST_LOOKUPS, ask.list_lookups),
     on(lookups.READ_LOOKUP, reading.read_lookup),
     on(lookups.TRACE_READING, reading.trace_reading),
-    on(intake.LIST_INTAKE, inbox.list_intake),
-    on(intake.RELEASE_INTAKE, intake_desk.release),
-    on(intake.REFUSE_INTAKE, intake_desk.refuse),
-    on(intake.SEND_REMINDER, second.remind),
+    on(intake.LIST_INTAKE, desk.list_intake),
+    on(intake.RELEASE_INTAKE, desk.release),
+    on(intake.REFUSE_INTAKE, desk.refuse),
+    on(intake.SEND_REMINDER, clock.remind),
     on(oversight.COUNTERSIGN_CASE, leaders.countersign),
     on(oversight.LIST_NOTICES, break_glass.list_notices),
     on(oversight.REVIEW_BREAK_GLASS, break_glass.review_break_glass),

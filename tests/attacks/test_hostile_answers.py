@@ -25,7 +25,6 @@ from federation.domain.lookups import (
 from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import find_reply_item, one_item_body, only_item, statement_of
-from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, FETCH_KIND, REFUSAL_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.subjects.report import REPORT_KIND
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
@@ -35,7 +34,7 @@ from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
-from tests.node.lookups.intake_border import PURPOSE, Border, border
+from tests.node.intake.border import PURPOSE, Border, border
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, sign, statement
 
 COURT = parse_agency_id("zhejiang/330822/court")
@@ -73,7 +72,7 @@ async def answer(found: Border, kind: str, body: Body, *, cites: StoredMessage, 
 
 def hit(found: Border, lookup_id: MessageId | None = None) -> Body:
     """A hit as the answer to the newest search."""
-    item = only_item(load_body(found.asking.database, asked(found, SEARCH_KIND).id))
+    item = only_item(load_body(found.asking.database, asked(found, "lookup.search").id))
     lookup = lookup_id or decode_search_item(item, found.rig.agreement.realm).lookup_id
     ends = found.rig.clock() + timedelta(hours=1)
     return one_item_body(ANSWER_BODY, encode(AnswerItem(lookup_id=lookup, hit=True, handle=HANDLE, expires=ends)))
@@ -81,7 +80,7 @@ def hit(found: Border, lookup_id: MessageId | None = None) -> Body:
 
 def release(found: Border, *fields: str, handle: str | None = None, lookup_id: MessageId | None = None) -> Body:
     """Some fields as the answer to the newest fetch, or to a search when there was no fetch."""
-    fetch = decode_fetch_item(only_item(load_body(found.asking.database, asked(found, FETCH_KIND).id)))
+    fetch = decode_fetch_item(only_item(load_body(found.asking.database, asked(found, "lookup.fetch").id)))
     item = ReleaseItem(
         lookup_id=lookup_id or fetch.lookup_id,
         handle=handle or fetch.handle,
@@ -97,7 +96,7 @@ async def waiting_fetch(found: Border) -> StoredMessage:
     first = await found.search(caller=YUSHAN_POLICE)
     assert first.handle is not None
     assert (await found.fetch(first.handle, "household_division", "residence_address")).outcome is Outcome.WAITING
-    return asked(found, FETCH_KIND)
+    return asked(found, "lookup.fetch")
 
 
 def outcome(found: Border, request: StoredMessage) -> bytes | None:
@@ -109,16 +108,16 @@ async def test_answer_of_another_kind_than_the_question_is_not_taken_in(tmp_path
     """A search is answered by hit or no hit, a fetch by fields, a case by neither: the officer's page stays readable."""
     async with border(tmp_path) as found:
         fetch = await waiting_fetch(found)
-        search, case = asked(found, SEARCH_KIND), asked(found, CASE_KIND)
+        search, case = asked(found, "lookup.search"), asked(found, "lookup.case")
         report = one_item_body(REPORT_BODY, encode_report(SubjectReport()))
         refusal = encode(Refusal(lookup_id=OTHER_LOOKUP, reason=RefusalReason.OTHER, words="不予答复"))
 
         for kind, body, cites in (
-            (RELEASE_KIND, release(found, "household_division"), search),
-            (ANSWER_KIND, hit(found), fetch),
-            (ANSWER_KIND, hit(found), case),
+            ("lookup.release", release(found, "household_division"), search),
+            ("lookup.answer", hit(found), fetch),
+            ("lookup.answer", hit(found), case),
             (REPORT_KIND, report, fetch),
-            (REFUSAL_KIND, one_item_body(REFUSAL_BODY, refusal), case),
+            ("lookup.refusal", one_item_body(REFUSAL_BODY, refusal), case),
         ):
             with pytest.raises(MalformedError) as caught:
                 await answer(found, kind, body, cites=cites)
@@ -137,10 +136,10 @@ async def test_answer_about_another_lookup_is_not_taken_in(tmp_path: Path) -> No
             release(found, "household_division", handle=HANDLE),
         ):
             with pytest.raises(MalformedError) as caught:
-                await answer(found, RELEASE_KIND, body, cites=fetch)
+                await answer(found, "lookup.release", body, cites=fetch)
             assert caught.value.reason == "REPLY_UNASKED"
         with pytest.raises(MalformedError):
-            await answer(found, ANSWER_KIND, hit(found, OTHER_LOOKUP), cites=asked(found, SEARCH_KIND))
+            await answer(found, "lookup.answer", hit(found, OTHER_LOOKUP), cites=asked(found, "lookup.search"))
         assert outcome(found, fetch) is None
 
 
@@ -149,7 +148,7 @@ async def test_more_fields_than_were_asked_for_are_refused_and_not_kept(tmp_path
     async with border(tmp_path) as found:
         fetch = await waiting_fetch(found)
 
-        leaf = await answer(found, RELEASE_KIND, release(found, "household_division", "ethnicity"), cites=fetch)
+        leaf = await answer(found, "lookup.release", release(found, "household_division", "ethnicity"), cites=fetch)
 
         assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-beyond",))
         assert outcome(found, fetch) is None
@@ -160,7 +159,7 @@ async def test_answer_by_an_office_that_is_no_police_is_refused(tmp_path: Path) 
     async with border(tmp_path) as found:
         fetch = await waiting_fetch(found)
 
-        leaf = await answer(found, RELEASE_KIND, release(found, "household_division"), cites=fetch, office=COURT)
+        leaf = await answer(found, "lookup.release", release(found, "household_division"), cites=fetch, office=COURT)
 
         assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-office",))
         assert outcome(found, fetch) is None
@@ -171,13 +170,13 @@ async def test_second_answer_to_one_request_is_refused_and_not_kept(tmp_path: Pa
     async with border(tmp_path) as found:
         fetch = await waiting_fetch(found)
         first = release(found, "household_division")
-        assert (await answer(found, RELEASE_KIND, first, cites=fetch)).verdict is Verdict.ALLOWED
+        assert (await answer(found, "lookup.release", first, cites=fetch)).verdict is Verdict.ALLOWED
 
         fetched = decode_fetch_item(only_item(load_body(found.asking.database, fetch.id)))
         refusal = Refusal(lookup_id=fetched.lookup_id, reason=RefusalReason.OTHER, words="不予答复")
         for kind, body in (
-            (RELEASE_KIND, release(found, "household_division")),
-            (REFUSAL_KIND, one_item_body(REFUSAL_BODY, encode(refusal))),
+            ("lookup.release", release(found, "household_division")),
+            ("lookup.refusal", one_item_body(REFUSAL_BODY, encode(refusal))),
         ):
             leaf = await answer(found, kind, body, cites=fetch)
             assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-twice",))

@@ -14,7 +14,6 @@ from federation.cli.permits import invent_one
 from federation.cli.show import china_today
 from federation.domain.lookups import Outcome
 from federation.node.home.agreement import load_home_agreement
-from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.permits.records import PERMIT
 from federation.node.permits.sharing import SYNC
 from federation.node.serve import Running, running_node, utc_now
@@ -112,7 +111,7 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
         assert hit.handle is not None
         released = await found.police.call(FETCH, act(), found.fetch_question(hit.handle))
         assert released.watermark is not None
-        handed = [sent(found.running["zhejiang"], kind) for kind in (RELEASE_KIND, ANSWER_KIND)]
+        handed = [sent(found.running["zhejiang"], kind) for kind in ("lookup.release", "lookup.answer")]
         homes = [found.federation.home(name) for name in ("zhejiang", "jiangxi")]
         traces = [trace for home in homes for message in handed for trace in traces_of(home, message.id)]
         plain = [part for message in handed for body in [load_body(zhejiang.database, message.id)]

@@ -21,7 +21,6 @@ from federation.domain.lookups import Outcome
 from federation.domain.retention import QUESTION, REPORT
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
-from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.order_records import ORDERS
 from federation.node.retention.orders import order_erasure
@@ -38,7 +37,7 @@ from tests.node.retention.released import NUMBER, Border, border
 from tests.node.rig import JIANGXI, NODES, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
 
 SIDES = (ZHEJIANG, JIANGXI)
-HANDED = {ZHEJIANG: (RELEASE_KIND, ANSWER_KIND), JIANGXI: (SEARCH_KIND, FETCH_KIND)}
+HANDED = {ZHEJIANG: ("lookup.release", "lookup.answer"), JIANGXI: ("lookup.search", "lookup.fetch")}
 MOST_HOURS = 40
 """An agreement that nobody re-signs lapses: the rig's clock stays below that."""
 

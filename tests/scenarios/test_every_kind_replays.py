@@ -20,15 +20,15 @@ from federation.domain.recognition import RecognitionMode
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.exchange.send import send
+from federation.node.intake import desk as intake_desk
+from federation.node.intake.clock import remind
+from federation.node.intake.desk import list_intake
 from federation.node.kinds import KINDS
 from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Replay, replay_log
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import search as searching
-from federation.node.lookups.intake import desk as intake_desk
-from federation.node.lookups.intake.inbox import list_intake
-from federation.node.lookups.intake.second import remind
+from federation.node.lookups import fetch as fetching
 from federation.node.permits import imports, steps
 from federation.node.permits.recognition import recognise
 from federation.node.permits.sharing import SYNC
@@ -153,7 +153,7 @@ async def lookups(rig: Rig) -> None:
     assert not (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F01"), **given), wrong)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, ANHUI))
-    hit, refused = (await searching.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)).answers
+    hit, refused = (await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)).answers
     assert (hit.outcome, refused.outcome) == (Outcome.HIT, Outcome.REFUSED)
     assert hit.handle is not None
 
@@ -189,7 +189,7 @@ async def intake(rig: Rig) -> None:
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
     for _ in range(2):
-        found = await searching.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)
+        found = await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)
         assert [answer.outcome for answer in found.answers] == [Outcome.WAITING]
         await remind(begin_errand(node, XINZHOU, act(PURPOSE, "F03")), found.lookup_id)
     first, second = (await list_intake(begin_errand(rig[ZHEJIANG], office, act(PURPOSE, "F03")), IntakeQuery())).lines

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.domain.registers import DOSSIER_FIELDS, DossierKind
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
 from tests.node.lookups.hostile import (
@@ -112,13 +111,13 @@ def may_hit(ask: Ask) -> bool:
 
 def check(world: HostileWorld, asks: Iterable[Ask]) -> set[str]:
     """Puts each ask as a fetch and as a search; returns every field that was released."""
-    both = [replace(ask, step=step) for ask in asks for step in (FETCH_KIND, SEARCH_KIND)]
+    both = [replace(ask, step=step) for ask in asks for step in ("lookup.fetch", "lookup.search")]
     released: set[str] = set()
     for ask, left in zip(both, world.answer(both), strict=True):
         texts = world.texts[ask.target]
-        expected = fields_that_may_go(ask) if ask.step == FETCH_KIND else frozenset()
+        expected = fields_that_may_go(ask) if ask.step == "lookup.fetch" else frozenset()
         assert dict(left.fields) == {name: texts[name] for name in expected if name in texts}, ask
-        assert left.hit is (ask.step == SEARCH_KIND and may_hit(ask)), ask
+        assert left.hit is (ask.step == "lookup.search" and may_hit(ask)), ask
         shown = [name for name in DISTINCTIVE if name in texts and texts[name].encode() in left.wire]
         assert set(shown) <= left.fields.keys(), (ask, "these values left, and were not released")
         released |= left.fields.keys()

@@ -7,31 +7,35 @@ with its notice to the leader, in one transaction. Source: DESIGN section 3 (ask
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import (
+    CASE_BODY,
     CaseTerms,
     LookupCase,
     case_provinces,
     close_case,
+    decode_case,
     is_break_glass,
     open_case,
+    verify_case_follows,
 )
 from federation.domain.lookups_policy import case_request
 from federation.domain.oversight import open_break_glass
-from federation.node.exchange.errand import Errand, asked_digest, rule
+from federation.domain.retention import PROVISION
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import replies
 from federation.node.lookups import records
-from federation.node.lookups.asking.kept import Kept, find_kept
-from federation.node.lookups.asking.question import Question, Said, Step, take_step
-from federation.node.lookups.kinds import CASE_BODY, CASE_KIND
+from federation.node.lookups.ask import Asking, Step, StepTaken, find_own_case, take_step
 from federation.node.oversight.break_glass import begin_notice, put_notice
-from federation.protocol.errors import ConflictError, NotFoundError, RuleError
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.lookups import CaseAnswer, CaseQuestion
 
-CASE_SECONDS = 3.0
+CASE_SECONDS: Final = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 
 
@@ -52,17 +56,17 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
         days=question.days,
         leader=question.leader,
     )
-    asked = asked_digest(errand, CASE_KIND, _terms_text(question.case_id, terms))
-    kept = find_kept(node.database, errand.act.request_id, asked=asked)
-    if kept is not None:
-        return await _answer(errand, kept, question.case_id)
+    asked = errand.asked(CASE.name, _terms_text(question.case_id, terms))
+    known = errand.remembered(asked, StepTaken)
+    if known is not None:
+        return await _answer(errand, known.answer, question.case_id)
     is_glass = is_break_glass(question.case_id)
     open_ = open_break_glass if is_glass else open_case
     case = open_(question.case_id, terms, opened_by=errand.caller, now=node.now())
     notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
-        records.put_case(transaction, case, owner=node.name)
+        records.OWN_CASES.put(transaction, case, owner=node.name)
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
 
@@ -83,25 +87,19 @@ async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
         RuleError: as `close_case`. ConflictError: REQUEST_ID_REUSED.
     """
     node = errand.node
-    asked = asked_digest(errand, CASE_KIND, f"close {case_id}")
-    kept = find_kept(node.database, errand.act.request_id, asked=asked)
-    if kept is not None:
-        return await _answer(errand, kept, case_id)
-    known = find_own_case(errand, case_id)
-    if known is None:
+    asked = errand.asked(CASE.name, f"close {case_id}")
+    known = errand.remembered(asked, StepTaken)
+    if known is not None:
+        return await _answer(errand, known.answer, case_id)
+    opened = find_own_case(errand, case_id)
+    if opened is None:
         raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {case_id!r:.50}; open one first")
-    case = close_case(known, node.now())
+    case = close_case(opened, node.now())
 
     def write(transaction: GroupTransaction) -> None:
-        records.put_case(transaction, case, owner=node.name)
+        records.OWN_CASES.put(transaction, case, owner=node.name)
 
     return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
-
-
-def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
-    """The newest version of a case that the calling agency opened; None also for a case of another agency."""
-    case = records.find_case(errand.node.database, errand.node.name, case_id, told=False)
-    return case if case is not None and case.opened_by == errand.caller else None
 
 
 def _terms_text(case_id: str, terms: CaseTerms) -> str:
@@ -112,7 +110,9 @@ def _terms_text(case_id: str, terms: CaseTerms) -> str:
 def _step(asked: str, case: LookupCase, outcome: Outcome) -> Step:
     return Step(
         asked=asked,
-        said=Said(kind=CASE_KIND, body_type=CASE_BODY, content=encode(case), urgency=None),
+        kind=CASE,
+        item=case,
+        urgency=None,
         lookup_id="",
         case_id=case.case_id,
         case=case,
@@ -125,22 +125,50 @@ async def _tell_case(
     errand: Errand, step: Step, case: LookupCase, write: Callable[[GroupTransaction], None]
 ) -> CaseAnswer:
     """Asks own policy for each province; one no and nobody is told, nothing is opened."""
-    questions: list[Question] = []
+    asking: list[Asking] = []
     for name in sorted(case_provinces(case) - {errand.node.name}):
         errand.in_force.member(name)
         request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
-        questions.append(Question(node=name, ruling=rule(errand, request), request=request))
-    if not questions:
+        asking.append(Asking(node=name, ruling=errand.rule(request), request=request))
+    if not asking:
         raise RuleError("CASE_COUNTIES", f"expected a county of another province than {errand.node.name}")
-    refused = [each for each in questions if not each.allowed]
-    kept = await take_step(errand, step, refused[:1] or questions, rows=write)
-    return await _answer(errand, kept, case.case_id)
+    refused = [each for each in asking if not each.allowed]
+    taken = await take_step(errand, step, refused[:1] or asking, rows=write)
+    return await _answer(errand, taken, case.case_id)
 
 
-async def _answer(errand: Errand, kept: Kept, case_id: str) -> CaseAnswer:
+async def _answer(errand: Errand, taken: StepTaken, case_id: str) -> CaseAnswer:
     """Waits until the provinces have the case: a search that travels beside its case would find none there."""
-    ruling = kept.lines[-1].ruling
+    ruling = taken.lines[-1].ruling
     if not ruling.allowed:
         return CaseAnswer(decision=ruling, case_id=case_id)
-    await replies(errand.node, [line.digest for line in kept.lines], seconds=CASE_SECONDS, received=True)
-    return CaseAnswer(decision=ruling, case_id=case_id, closes=kept.closes)
+    await replies(errand.node, [line.digest for line in taken.lines], seconds=CASE_SECONDS, received=True)
+    return CaseAnswer(decision=ruling, case_id=case_id, closes=taken.closes)
+
+
+def _judge_case(received: Received[LookupCase]) -> Judgement:
+    """Judges that another province opens or closes a case which names us.
+
+    Raises:
+        MalformedError: CASE_OTHER. RuleError: as `verify_case_follows`.
+    """
+    statement, case, node = received.statement, received.item, received.node
+    if case.opened_by != statement.sender.agency or case.case_id != statement.case:
+        raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
+    owner = statement.sender.node
+    verify_case_follows(records.find_case(node.database, owner, case.case_id, told=True), case)
+    request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
+    return received.judge(request, rows=Rows(records=(records.TOLD_CASES.record(case, owner=owner),)))
+
+
+CASE = Kind(
+    name="lookup.case",
+    media_type=CASE_BODY,
+    encode=encode,
+    decode=lambda content, _: decode_case(content),
+    many=False,
+    judge=_judge_case,
+    answers=(),
+    keep=PROVISION,
+    resend=None,
+)

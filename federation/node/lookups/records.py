@@ -1,135 +1,111 @@
-"""Look-ups as records of the store: cases (own and told), handles given out and held, replies, and who asked what.
+"""What look-ups keep: cases (own and told), handles given out and held, who asked what, what waits at the intake desk.
 
-Nothing here holds a field of a person but what was released, sealed like every content. A question leaves the blind
-index of its selector and nothing else to find the person by. Who asked is kept in three orders, by agency, by officer
-and by case, each newest at the end of its range: no question reads a whole history.
+Nothing here holds a field of a person; an entry at the desk names whom it is about, sealed, while it waits. A question
+leaves the blind index of its selector and nothing else to find the person by. Who asked is kept in three orders, by
+agency, by officer and by case, each newest at the end of its range: no question reads a whole history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import ClassVar, Final
 
-from federation.domain.lookups import Handle, Outcome, parse_handle
+from federation.domain.intake import IntakeEntry, IntakeStatus, mask_person
+from federation.domain.lookups import Handle, Outcome
 from federation.domain.lookups_case import LookupCase, decode_case
 from federation.domain.registers import DossierKind, parse_dossier_urn
 from federation.domain.retention import PROVISION
-from federation.node.lookups.kinds import CASE_KIND
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_integer, read_text
-from federation.protocol.form import encode
-from federation.protocol.ids import (
-    AgencyId,
-    NodeName,
-    format_time,
-    parse_agency_id,
-    parse_message_id,
-    parse_node_name,
-    parse_time,
-)
+from federation.protocol.errors import ConflictError
+from federation.protocol.form import Item, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_time
+from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, erase_record, find_record, ids_under, list_range, list_records, put_records
 
-CASE, HANDLE, HELD = "lookup-case", "lookup-handle", "lookup-held"
+CASE, HELD = "lookup-case", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
-MAX_LINES = 10_000
+MAX_LINES: Final = 10_000
 """So many lines are read at once."""
-MAX_RECENT = 100
+MAX_RECENT: Final = 100
 """So many of an officer's newest lines are looked at together."""
+_PAGE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One step that an officer of ours took towards one province: a question, or the opening or closing of a case.
-
-    `serial` numbers the steps of this node as they are written. `digest` is its statement's, which a reply cites, and
-    `message_id` its id; both are empty when our own side refused it. `lookup_id` is empty for a case. `desk` is the
-    serial of the certificate that it came by, empty when that is not known. `kind` is that of the record that is looked
-    for. `outcome` is what it came to at once (refused) or comes to with its receipt (a case); None: the reply tells.
-    """
-
-    time: datetime
-    agency: AgencyId
-    officer: str
-    serial: int
-    lookup_id: str
-    case_id: str
-    node: NodeName
-    step: str
-    digest: str = ""
-    message_id: str = ""
-    desk: str = ""
-    kind: DossierKind = DossierKind.PERMIT
-    outcome: Outcome | None = None
+def _case_id(case: LookupCase) -> str:
+    return f"{case.opened_by.node}/{case.case_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
-    """A step of one officer, as much of it as tells whether it goes together with the others."""
-
-    time: datetime
-    lookup_id: str
-    case_id: str
-    desk: str
-
-
-def put_case(transaction: GroupTransaction, case: LookupCase, *, owner: NodeName) -> None:
-    """Stores a version of a case of our own; versions only grow."""
-    put_records(transaction, [case_record(case, owner=owner, told=False)], expect_version=case.version - 1)
-
-
-def case_record(case: LookupCase, *, owner: NodeName, told: bool) -> Record:
-    """A version of a case: our own, or one that another province told us."""
-    return Record(
-        id=f"{owner}/{case.case_id}",
-        kind=CASE,
-        owner=owner,
-        version=case.version,
-        replica=told,
-        status="closed" if case.closed else "open",
-        division=case.opened_by.county,
-        due_date=case.closes.date(),
-        content=encode(case),
-        kept_under=PROVISION,
-    )
+OWN_CASES: Final[Collection[LookupCase]] = Collection(
+    kind=CASE,
+    encode=encode,
+    decode=lambda record: decode_case(record.content),
+    id=_case_id,
+    replica=False,
+    version=lambda case: case.version,
+    status=lambda case: "closed" if case.closed else "open",
+    division=lambda case: case.opened_by.county,
+    due=lambda case: case.closes.date(),
+    kept_under=PROVISION,
+)
+"""The cases of our own agencies; their versions only grow."""
+TOLD_CASES: Final[Collection[LookupCase]] = replace(OWN_CASES, replica=True)
+"""The cases that other provinces told us of."""
 
 
 def find_case(source: Source, owner: NodeName, case_id: str, *, told: bool) -> LookupCase | None:
     """The newest version of a case that an agency of the owner opened: our own, or one that we were told of."""
-    record = find_record(source, CASE, f"{owner}/{case_id}", replica=told)
-    return decode_case(record.content) if record is not None else None
+    return (TOLD_CASES if told else OWN_CASES).find(source, f"{owner}/{case_id}")
 
 
-def handle_record(handle: Handle, *, owner: NodeName) -> Record:
-    """What a handle stands for, at the province that gave it out."""
-    value: dict[str, JsonValue] = {
-        "lookup_id": handle.lookup_id,
-        "case_id": handle.case_id,
-        "asker": str(handle.asker),
-        "officer": handle.officer,
-        "dossier": handle.dossier.id,
-        "expires": format_time(handle.expires),
-    }
-    return _plain(HANDLE, handle.handle, owner=owner, content=encode_canonical(value))
+class _KeptHandle(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = "lookup-handle"
+
+    lookup_id: MessageId
+    case_id: str
+    asker: AgencyId
+    officer: str
+    dossier: str
+    expires: Time
 
 
-def find_handle(source: Source, text: str) -> Handle | None:
-    """What a handle stands for, at the province that gave it out."""
-    record = find_record(source, HANDLE, parse_handle(text), replica=False)
-    return _read_handle(record) if record is not None else None
+def _write_handle(handle: Handle) -> bytes:
+    return encode(
+        _KeptHandle(
+            lookup_id=handle.lookup_id,
+            case_id=handle.case_id,
+            asker=handle.asker,
+            officer=handle.officer,
+            dossier=handle.dossier.id,
+            expires=handle.expires,
+        )
+    )
 
 
-def list_handles(source: Source) -> Sequence[Handle]:
-    """Every handle that this province gave out, dead ones too, in no order that says anything."""
-    handles: list[Handle] = []
-    after = ""
-    while True:
-        found = list_records(source, HANDLE, after_id=after, limit=MAX_LINES, replica=False)
-        handles += [_read_handle(record) for record in found]
-        if len(found) < MAX_LINES:
-            return handles
-        after = found[-1].id
+def _read_handle(record: Record) -> Handle:
+    kept = decode(_KeptHandle, record.content)
+    return Handle(
+        handle=record.id,
+        lookup_id=kept.lookup_id,
+        case_id=kept.case_id,
+        asker=kept.asker,
+        officer=kept.officer,
+        dossier=parse_dossier_urn(kept.dossier),
+        expires=kept.expires,
+    )
+
+
+HANDLES: Final[Collection[Handle]] = Collection(
+    kind="lookup-handle",
+    encode=_write_handle,
+    decode=_read_handle,
+    id=lambda handle: handle.handle,
+    replica=False,
+    status=lambda _: "given",
+)
+"""What each handle stands for that this province gave out, dead ones too."""
 
 
 def held_record(handle: str, request_digest: str, *, owner: NodeName) -> Record:
@@ -143,30 +119,56 @@ def find_held(source: Source, handle: str, *, owner: NodeName) -> str | None:
     return record.content.decode() if record is not None else None
 
 
+class Asked(Item, frozen=True, kw_only=True):
+    """One step that an officer of ours took towards one province: a question, or the opening or closing of a case.
+
+    `serial` numbers the steps of this node as they are written. `digest` is its statement's, which a reply cites, and
+    `message_id` its id; both are empty when our own side refused it. `lookup_id` is empty for a case. `desk` is the
+    serial of the certificate that it came by, empty when that is not known. `kind` is that of the record that is looked
+    for. `outcome` is what it came to at once (refused) or comes to with its receipt (a case); None: the reply tells.
+    """
+
+    WHAT: ClassVar[str] = ASKED
+    BLANK: ClassVar[frozenset[str]] = frozenset({"outcome"})
+
+    time: Time
+    agency: AgencyId
+    officer: str
+    serial: int
+    lookup_id: str
+    case_id: str
+    node: NodeName
+    step: str
+    digest: str
+    message_id: str
+    desk: str
+    kind: DossierKind
+    outcome: Outcome | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands in every order: by its time, then as they were written."""
+        return f"{format_time(self.time)}/{self.serial:012d}/{self.node}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """A step of one officer, as much of it as tells whether it goes together with the others."""
+
+    time: datetime
+    lookup_id: str
+    case_id: str
+    desk: str
+
+
 def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | None, owner: NodeName) -> None:
     """Remembers a step: one line of the agency's history, of its officer's and of its case's."""
-    fields: dict[str, JsonValue] = {
-        "time": format_time(asked.time),
-        "agency": str(asked.agency),
-        "officer": asked.officer,
-        "serial": asked.serial,
-        "lookup_id": asked.lookup_id,
-        "case_id": asked.case_id,
-        "node": asked.node,
-        "step": asked.step,
-        "digest": asked.digest,
-        "message_id": asked.message_id,
-        "desk": asked.desk,
-        "kind": asked.kind.value,
-        "outcome": asked.outcome.value if asked.outcome is not None else "",
-    }
-    place = _place_of(asked)
-    line = _line(ASKED, f"{asked.agency}/{place}", owner=owner, content=encode_canonical(fields))
+    line = _line(ASKED, f"{asked.agency}/{asked.place}", owner=owner, content=encode(asked))
     line = replace(line, status=asked.step, division=asked.agency.county, due_date=asked.time.date(), subject=subject)
     left = asked.step if asked.digest else ""
     recent = f"{left}\n{asked.lookup_id}\n{asked.case_id}\n{asked.desk}".encode()
-    by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{place}", owner=owner, content=recent)
-    in_case = _line(ASKED_IN, f"{asked.agency}/{asked.case_id}/{place}", owner=owner, content=b"")
+    by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{asked.place}", owner=owner, content=recent)
+    in_case = _line(ASKED_IN, f"{asked.agency}/{asked.case_id}/{asked.place}", owner=owner, content=b"")
     put_records(transaction, [line, by_officer, in_case])
 
 
@@ -185,7 +187,8 @@ def list_asked(
         ids = replace(ids, before=prefix + format_time(until))
     lines: list[tuple[Asked, str | None]] = []
     while found := list_range(source, ASKED, ids, limit=MAX_LINES, replica=True):
-        lines += [(_read_asked(record.content), record.subject) for record in found if record.status != CASE_KIND]
+        read = ((decode(Asked, record.content), record.subject) for record in found)
+        lines += [(asked, subject) for asked, subject in read if asked.lookup_id]
         ids = replace(ids, after=found[-1].id)
     return lines
 
@@ -193,21 +196,18 @@ def list_asked(
 def list_asked_before(source: Source, before: datetime) -> Sequence[Asked]:
     """What this province's officers asked before that moment, of whatever agency, cases opened and closed included."""
     lines: list[Asked] = []
-    after = ""
-    while found := list_records(
-        source, ASKED, after_id=after, limit=MAX_LINES, replica=True, due_before=before.date() + timedelta(days=1)
-    ):
-        lines += [_read_asked(record.content) for record in found]
+    after, day = "", before.date() + timedelta(days=1)
+    while found := list_records(source, ASKED, after_id=after, limit=MAX_LINES, replica=True, due_before=day):
+        lines += [decode(Asked, record.content) for record in found]
         after = found[-1].id
     return [asked for asked in lines if asked.time < before]
 
 
 def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:
     """Deletes the three lines of a step; says whether there were any."""
-    end = _place_of(asked)
-    erase_record(transaction, ASKED_BY, f"{asked.agency}/{asked.officer}/{end}", replica=True)
-    erase_record(transaction, ASKED_IN, f"{asked.agency}/{asked.case_id}/{end}", replica=True)
-    return erase_record(transaction, ASKED, f"{asked.agency}/{end}", replica=True)
+    erase_record(transaction, ASKED_BY, f"{asked.agency}/{asked.officer}/{asked.place}", replica=True)
+    erase_record(transaction, ASKED_IN, f"{asked.agency}/{asked.case_id}/{asked.place}", replica=True)
+    return erase_record(transaction, ASKED, f"{asked.agency}/{asked.place}", replica=True)
 
 
 def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime, step: str) -> Sequence[Recent]:
@@ -228,8 +228,8 @@ def list_recent(source: Source, agency: AgencyId, officer: str, *, since: dateti
 
 def list_history(
     source: Source, agency: AgencyId, *, case_id: str | None, officer: str | None, before: str, limit: int
-) -> Sequence[tuple[str, Asked]]:
-    """The steps of an agency, newest first, of one case or one officer only where given, each with its place.
+) -> Sequence[Asked]:
+    """The steps of an agency, newest first, of one case or one officer only where given.
 
     `before` is the place behind which the page begins, empty for the first one. A place is the same in every order, so
     that a page stays where it was while new steps come.
@@ -240,59 +240,75 @@ def list_history(
     elif case_id is not None:
         kind, prefix = ASKED_IN, f"{agency}/{case_id}/"
     ids = ids_under(prefix, newest_first=True, before=before)
-    lines: list[tuple[str, Asked]] = []
+    lines: list[Asked] = []
     while len(lines) < limit and (found := list_range(source, kind, ids, limit=limit, replica=True)):
         for record in found:
-            place = record.id.removeprefix(prefix)
-            line = record if kind == ASKED else find_record(source, ASKED, f"{agency}/{place}", replica=True)
-            asked = _read_asked(line.content) if line is not None else None  # None: erased at this moment
+            whole = f"{agency}/{record.id.removeprefix(prefix)}"
+            line = record if kind == ASKED else find_record(source, ASKED, whole, replica=True)
+            asked = decode(Asked, line.content) if line is not None else None  # None: erased at this moment
             if asked is not None and case_id in (None, asked.case_id):
-                lines.append((place, asked))
+                lines.append(asked)
         ids = replace(ids, before=found[-1].id)
     return lines[:limit]
 
 
-def _read_handle(record: Record) -> Handle:
-    value = decode_canonical(record.content, what=HANDLE)
-    return Handle(
-        handle=record.id,
-        lookup_id=parse_message_id(read_text(value, "lookup_id", what=HANDLE)),
-        case_id=read_text(value, "case_id", what=HANDLE),
-        asker=parse_agency_id(read_text(value, "asker", what=HANDLE)),
-        officer=read_text(value, "officer", what=HANDLE),
-        dossier=parse_dossier_urn(read_text(value, "dossier", what=HANDLE)),
-        expires=parse_time(read_text(value, "expires", what=HANDLE)),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry of the intake desk as it is stored now; `version` is what the next one replaces."""
+
+    entry: IntakeEntry
+    version: int
 
 
-def _place_of(asked: Asked) -> str:
-    """Where a step stands in every order: by its time, then as they were written."""
-    return f"{format_time(asked.time)}/{asked.serial:012d}/{asked.node}"
+ENTRIES: Final[Collection[StoredEntry]] = Collection(
+    kind="lookup-intake",
+    encode=lambda stored: encode(stored.entry),
+    decode=lambda record: StoredEntry(entry=decode(IntakeEntry, record.content), version=record.version),
+    id=lambda stored: stored.entry.request_id,
+    replica=True,
+    version=lambda stored: stored.version,
+    status=lambda stored: stored.entry.status.value,
+    division=lambda stored: stored.entry.asker.county,
+    due=lambda stored: stored.entry.due.date(),
+)
+"""What waits or waited at the desk: one entry a request, under the id of the request's own message.
+
+In one row, as replicas are: no older version keeps whom it was about.
+"""
 
 
-def _read_asked(content: bytes) -> Asked:
-    value = decode_canonical(content, what=ASKED)
-    return Asked(
-        time=parse_time(read_text(value, "time", what=ASKED)),
-        agency=parse_agency_id(read_text(value, "agency", what=ASKED)),
-        officer=read_text(value, "officer", what=ASKED),
-        serial=read_integer(value, "serial", what=ASKED),
-        lookup_id=read_text(value, "lookup_id", what=ASKED),
-        case_id=read_text(value, "case_id", what=ASKED),
-        node=parse_node_name(read_text(value, "node", what=ASKED)),
-        step=read_text(value, "step", what=ASKED),
-        digest=read_text(value, "digest", what=ASKED),
-        message_id=read_text(value, "message_id", what=ASKED),
-        desk=read_text(value, "desk", what=ASKED),
-        kind=DossierKind(read_text(value, "kind", what=ASKED)),
-        outcome=Outcome(outcome) if (outcome := read_text(value, "outcome", what=ASKED)) else None,
-    )
+def entry_record(entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> Record:
+    """An entry in the place of that version.
+
+    It dies with its request while it waits; once it has ended it is a record of provision that names nobody.
+    """
+    waits = entry.status is IntakeStatus.WAITING
+    kept = entry if waits else replace(entry, person=mask_person(entry.person))
+    record = ENTRIES.record(StoredEntry(entry=kept, version=replaces + 1), owner=owner)
+    return replace(record, kept_under="" if waits else PROVISION)
 
 
-def _plain(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:
-    return Record(
-        id=key, kind=kind, owner=owner, version=1, replica=False, status="given", division="", content=content
-    )
+def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeName, replaces: int) -> None:
+    """Stores an entry in the place of that version.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when another act came first.
+    """
+    now = ENTRIES.find(transaction, entry.request_id)
+    if now is None or now.version != replaces:
+        raise ConflictError("VERSION_CONFLICT", f"another act on request {entry.request_id} came first")
+    with transaction.carrying(entry.request_id):
+        put_records(transaction, [entry_record(entry, owner=owner, replaces=replaces)])
+
+
+def list_waiting(source: Source) -> list[IntakeEntry]:
+    """The entries that wait, by id, which is the order of asking."""
+    waiting: list[IntakeEntry] = []
+    after, status = "", IntakeStatus.WAITING.value
+    while found := list_records(source, ENTRIES.kind, after_id=after, limit=_PAGE, replica=True, status=status):
+        waiting += [decode(IntakeEntry, record.content) for record in found]
+        after = found[-1].id
+    return waiting
 
 
 def _line(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:

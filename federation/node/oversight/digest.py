@@ -14,8 +14,8 @@ from federation.domain.lookups_case import decode_case
 from federation.domain.oversight import Digest, DigestLine, ReadingKind, digest_bytes, mask_selector
 from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
-from federation.node.lookups.asking.history import outcome_of
-from federation.node.lookups.kinds import SEARCH_KIND
+from federation.node.lookups.answer import SEARCH
+from federation.node.lookups.ask import outcome_of
 from federation.node.node import CHINA, Node
 from federation.node.officers import signed_by, verify_own_key
 from federation.node.oversight.readings import note_reading
@@ -49,7 +49,7 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
     lines: dict[str, DigestLine] = {}
     outcomes: dict[str, dict[NodeName, Outcome | None]] = {}
     for asked, person in records.list_asked(node.database, agency, since=start, until=start + timedelta(days=1)):
-        if asked.officer != officer or asked.step != SEARCH_KIND:
+        if asked.officer != officer or asked.step != SEARCH.name:
             continue
         found = outcomes.setdefault(asked.lookup_id, {})
         found[asked.node] = outcome_of(node, asked)

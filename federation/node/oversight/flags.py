@@ -30,7 +30,6 @@ from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Numbered, Rows, put_rows
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
-from federation.node.lookups.kinds import SEARCH_KIND
 from federation.node.node import Node
 from federation.node.oversight.feed import Feed
 from federation.node.oversight.readings import note_reading
@@ -95,7 +94,7 @@ async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
 
 
 def judge_search(
-    source: Source, in_force: InForce, line: AskedLine, *, agency: AgencyId, selector: Selector
+    source: Source, in_force: InForce, line: AskedLine, *, agency: AgencyId, selector: Selector, step: str
 ) -> tuple[RaisedFlag, ...]:
     """Returns the flags that a look-up raises at the asking side, before it leaves.
 
@@ -105,8 +104,9 @@ def judge_search(
         line: the look-up; of two that are written out of the order of their times, the later written is judged.
         agency: whose look-ups it is seen with.
         selector: what it asks for.
+        step: the kind of message that a look-up is.
     """
-    known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW, step=SEARCH_KIND)
+    known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW, step=step)
     lines = [
         replace(line, time=one.time, lookup_id=one.lookup_id, case_id=one.case_id, desk=one.desk)
         for one in known

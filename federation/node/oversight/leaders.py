@@ -16,7 +16,6 @@ from federation.domain.lookups_case import (
 )
 from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
 from federation.node.node import Node
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
 from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
@@ -118,8 +117,8 @@ def _askers(source: Source, case: LookupCase) -> frozenset[str]:
     while found := records.list_history(
         source, case.opened_by, case_id=case.case_id, officer=None, before=before, limit=records.MAX_LINES
     ):
-        asked |= {line.officer for _, line in found if line.digest and line.step in (SEARCH_KIND, FETCH_KIND)}
-        before = found[-1][0]
+        asked |= {line.officer for line in found if line.digest and line.lookup_id}
+        before = found[-1].place
     return frozenset(asked)
 
 

@@ -11,14 +11,13 @@ from federation.node.node import Node
 from federation.protocol.ids import truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import erase_record
 
 _HANDLE_CONTEXT: Final = b"bridgehead/erased-handle/v1\0"
 
 
 def destroy_handle(node: Node, transaction: GroupTransaction, handle: str, *, grounds: ErasureGrounds) -> bool:
     """Destroys what a handle of ours stood for, with a leaf about the handle's digest; False when it was gone."""
-    if not erase_record(transaction, records.HANDLE, handle, replica=False):
+    if not records.HANDLES.erase(transaction, handle):
         return False
     agreement = node.trust.in_force.agreement
     leaf = Leaf(

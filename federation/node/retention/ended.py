@@ -37,7 +37,7 @@ from federation.node.exchange.replies import list_ending_replies
 from federation.node.exchange.resend import resend_expired
 from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
-from federation.node.lookups.kinds import RELEASE_KIND
+from federation.node.lookups.answer import RELEASED
 from federation.node.node import Node
 from federation.node.retention.destroy import destroy_handle
 from federation.node.retention.questions import ENDING, keep_place, look_for_ended
@@ -84,8 +84,8 @@ async def destroy_ended(node: Node) -> RetentionRound:
     in_force, now = node.trust.in_force, node.now()
     verify_in_force(in_force.agreement, now)
     replies = await asyncio.to_thread(lambda: list(_ended_replies(node, now)))
-    releases = await _destroy_received(node, [each for each in replies if each[0].kind == RELEASE_KIND], in_force)
-    answers = await _destroy_received(node, [each for each in replies if each[0].kind != RELEASE_KIND], in_force)
+    releases = await _destroy_received(node, [each for each in replies if each[0].kind == RELEASED.name], in_force)
+    answers = await _destroy_received(node, [each for each in replies if each[0].kind != RELEASED.name], in_force)
     dead = await asyncio.to_thread(lambda: list(_dead_handles(node, now)))
     handles = await _in_batches(node, [partial(_destroy_handle, node, handle, why) for handle, why in dead])
     questions, reports, corrections = await _destroy_ending(node, in_force, now)
@@ -137,7 +137,7 @@ def _ended_replies(node: Node, now: datetime) -> Iterator[tuple[StoredMessage, E
 
 def _dead_handles(node: Node, now: datetime) -> Iterator[tuple[str, ErasureGrounds]]:
     """Each handle of ours that has ended, and why."""
-    for handle in records.list_handles(node.database):
+    for handle in records.HANDLES.each(node.database):
         grounds = _grounds(handle.expires, _told_case(node, handle), now)
         if grounds is not None:
             yield handle.handle, grounds

@@ -23,17 +23,16 @@ from federation.domain.erasure import (
 )
 from federation.domain.retention import ORDER, PROVISION, answer_due
 from federation.node.exchange.erase import destroy_message
-from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Destroyed, Erasure, Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
-from federation.node.lookups.asking.kept import Kept, KeptLine, find_kept, put_kept
 from federation.node.node import Node
 from federation.node.retention.order_records import ORDER_LINES, ORDERS, Order, newest_of, order_records
 from federation.node.retention.receipts import item_of, receipt_draft
 from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
-from federation.protocol.form import decode, encode, replace
+from federation.protocol.form import Item, decode, encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -53,6 +52,14 @@ from federation.wire.agency.erasure import (
     SentPage,
     SentQuery,
 )
+from federation.wire.values import Ruling
+
+
+class _Ordered(Item, frozen=True, kw_only=True):
+    """What an order came to, remembered under its request: policy's word, and the digest of the order's statement."""
+
+    ruling: Ruling
+    digest: str
 
 
 async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAnswer:
@@ -69,27 +76,23 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     """
     node = errand.node
     words = verify_words(question.words)
-    asked = asked_digest(errand, ORDER_KIND, f"{question.message_id} {words}")
-    known = find_kept(node.database, errand.act.request_id, asked=asked)
+    asked = errand.asked(ORDER_KIND, f"{question.message_id} {words}")
+    known = errand.remembered(asked, _Ordered)
     if known is not None:
-        return _answer_again(node, known)
+        return _answer_again(node, known.answer)
     message = _find_either(node, question.message_id)
     by_sender = message.direction == "sent"
     other = message.pair.recipient if by_sender else message.pair.sender
     facts = OrderFacts(by_sender=by_sender, under_floor=is_under_floor(node, errand.in_force, message))
     request = order_request(errand.agency, other, occasion=errand.occasion, facts=facts)
-    ruling = rule(errand, request)
+    ruling = await errand.ask(request)
     if not ruling.allowed:
-        await record_refusal(errand, ruling, asked=[request])
         return ErasureAnswer(decision=ruling)
     verify_in_force(errand.in_force.agreement, node.now())
     ready = make_ready(node, _draft_of(errand, message, words, request, decision=ruling))
     ordered = truncate_to_millisecond(node.now())
 
-    def record(transaction: GroupTransaction) -> ErasureAnswer:
-        first = find_kept(transaction, errand.act.request_id, asked=asked)
-        if first is not None:
-            return _answer_again(node, first, source=transaction)
+    def write(transaction: GroupTransaction) -> _Ordered:
         before = transaction.size
         destroyed = destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
         if destroyed is None or destroyed.index < before:
@@ -106,13 +109,17 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
             due=answer_due(rules_of(errand.in_force), ORDER, ordered),
         )
         put_records(transaction, order_records(order, owner=node.name))
-        line = KeptLine(node=other, ruling=ruling, digest=digest, message_id=message.id)
-        put_kept(transaction, errand.act.request_id, Kept(asked=asked, lookup_id="", lines=(line,)), owner=node.name)
-        return ErasureAnswer(decision=ruling, line=_line_of(order, now=ordered))
+        return _Ordered(ruling=ruling, digest=digest)
 
-    answer = (await node.sequencer.commit(record)).value
+    try:
+        done = await errand.once(asked, _Ordered, write)
+    except ConflictError:
+        first = errand.remembered(asked, _Ordered)  # a repeat at the same moment came first
+        if first is None:
+            raise
+        done = first.answer
     node.wake_delivery(other)
-    return answer
+    return _answer_again(node, done)
 
 
 async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
@@ -191,11 +198,10 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
     return replace(judged, rows=Rows(erases=(erasure,)))
 
 
-def _answer_again(node: Node, known: Kept, *, source: Source | None = None) -> ErasureAnswer:
-    """What an order came to, told once more; of one that was sent again since, the line of its last statement."""
-    source, line = source or node.database, known.lines[0]
-    order = newest_of(source, _load_order(source, line.digest))
-    return ErasureAnswer(decision=line.ruling, line=_line_of(order, now=node.now()))
+def _answer_again(node: Node, done: _Ordered) -> ErasureAnswer:
+    """What an order came to; of one that was sent again since, the line of its last statement."""
+    order = newest_of(node.database, _load_order(node.database, done.digest))
+    return ErasureAnswer(decision=done.ruling, line=_line_of(order, now=node.now()))
 
 
 def _find_either(node: Node, message_id: MessageId) -> StoredMessage:

@@ -28,8 +28,8 @@ from federation.domain.retention import (
 )
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.trust import InForce
+from federation.node.intake.clock import SETTLE
 from federation.node.lookups import records
-from federation.node.lookups.intake.clock import SETTLE
 from federation.node.node import Node
 from federation.node.retention.rules import kinds_under, rules_of
 from federation.store.exchange_log import GroupTransaction, load_head

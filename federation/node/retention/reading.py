@@ -14,9 +14,9 @@ from federation.domain.lookups_case import LookupCase, is_open
 from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.replies import Response, find_response
 from federation.node.lookups import records
-from federation.node.lookups.asking.history import outcome_of
-from federation.node.lookups.asking.outcomes import refusal_of
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.answer import FETCH, SEARCH
+from federation.node.lookups.ask import outcome_of
+from federation.node.lookups.refusals import refusal_of
 from federation.node.retention.readings import load_reading
 from federation.node.retention.release import Read, read_release
 from federation.protocol.errors import NotFoundError
@@ -53,7 +53,7 @@ async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     steps: list[ReadStep] = []
     for asked in lines:
         step = _step(look, asked)
-        if asked.step == FETCH_KIND and step.outcome is Outcome.HIT:
+        if asked.step == FETCH.name and step.outcome is Outcome.HIT:
             fetch = load_message(node.database, "sent", MessageId(asked.message_id))
             read = await read_release(errand, fetch, lookup_id=lookup_id)
             step = replace(step, decision=read.ruling, fields=read.fields, watermark=read.watermark)
@@ -97,6 +97,6 @@ def _step(look: _Look, asked: records.Asked) -> ReadStep:
         return step
     handle: str | None = None
     living = reply.erased is None and node.now() < reply.ends and look.case_open
-    if asked.step == SEARCH_KIND and living and asked.officer == look.errand.act.officer:
+    if asked.step == SEARCH.name and living and asked.officer == look.errand.act.officer:
         handle = decode_answer_item(response.body.items[0]).handle if response.body is not None else None
     return replace(step, handle=handle, expires=reply.ends, erased=reply.erased)

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.kinds import RELEASE_KIND
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import list_erasures, order_erasure
 from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
@@ -31,7 +30,7 @@ async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path
     """One line in the list, from the day of the first order; the copy dies in the end."""
     async with released(tmp_path) as found:
         await found.rig.drain()
-        release, node = found.sent(ZHEJIANG, RELEASE_KIND)[0], found.rig[ZHEJIANG]
+        release, node = found.sent(ZHEJIANG, "lookup.release")[0], found.rig[ZHEJIANG]
         found.rig.faults(ZHEJIANG, JIANGXI).cut = True
         ordered = found.rig.clock()
         question = ErasureQuestion(message_id=release.id, words="误发 in error")
@@ -54,7 +53,7 @@ async def test_receipt_that_expired_is_said_again(tmp_path: Path) -> None:
     """The giver destroys its own copy, however late it hears."""
     async with released(tmp_path) as found:
         await found.rig.drain()
-        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
         found.rig.clock.advance(hours=24, seconds=1)
         found.rig.faults(JIANGXI, ZHEJIANG).cut = True
         await destroy_ended(found.rig[JIANGXI])

@@ -18,9 +18,9 @@ from federation.domain.lookups import FetchItem, Selector, SelectorKind, step_up
 from federation.domain.lookups_case import LookupCase
 from federation.domain.permits import Permit, format_permit_urn, register_permit
 from federation.node.exchange.errand import begin_errand
+from federation.node.lookups import ask as asking
+from federation.node.lookups import fetch as fetching
 from federation.node.lookups import records
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import search as searching
 from federation.node.permits.records import put_own_permits
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
@@ -75,7 +75,7 @@ class Desks:
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=(province,))
         handle = self.stolen or "x" * 32
         try:
-            found = await searching.search(begin_errand(node, ask.asker, act), question)
+            found = await asking.search(begin_errand(node, ask.asker, act), question)
             self.noes += (found.answers[0].outcome, *found.answers[0].policies)
             handle = found.answers[0].handle or handle
         except BridgeheadError as error:
@@ -121,9 +121,10 @@ async def open_desks(folder: Path) -> AsyncIterator[Desks]:
 
 
 def _put_case(transaction: GroupTransaction, *, case: LookupCase, told: bool) -> None:
+    cases = records.TOLD_CASES if told else records.OWN_CASES
     if case.closed:
-        records.put_case(transaction, replace(case, closed=False, version=1), owner=JIANGXI, told=told)
-    records.put_case(transaction, case, owner=JIANGXI, told=told)
+        cases.put(transaction, replace(case, closed=False, version=1), owner=JIANGXI)
+    cases.put(transaction, case, owner=JIANGXI)
 
 
 def _public(key: Ed25519PrivateKey) -> str:

@@ -43,8 +43,7 @@ from federation.domain.plate import PlateClass
 from federation.domain.registers import DossierKind, DossierRef, Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.node.exchange.receive import receive
 from federation.node.lookups import records
-from federation.node.lookups.answering.dossiers import find_dossier
-from federation.node.lookups.kinds import ANSWER_KIND, FETCH_KIND, RELEASE_KIND
+from federation.node.lookups.dossiers import find_dossier
 from federation.node.node import Node
 from federation.node.permits.records import put_own_permits
 from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
@@ -129,7 +128,7 @@ class Target(StrEnum):
 class Ask:
     """One request of another province's office; as it stands here, a lawful one by Yushan's police."""
 
-    step: str = FETCH_KIND
+    step: str = "lookup.fetch"
     asker: AgencyId = YUSHAN_POLICE
     purpose: str = "lookup.criminal_investigation"
     function: str = "F03"
@@ -208,7 +207,7 @@ class HostileWorld:
         return [self._left(sent, each, replies) for sent, each in zip(made, told, strict=True)]
 
     def _make(self, ask: Ask, planted: Planted) -> Submission:
-        body = self._fetch_body(ask, planted) if ask.step == FETCH_KIND else self._search_body(ask, planted)
+        body = self._fetch_body(ask, planted) if ask.step == "lookup.fetch" else self._search_body(ask, planted)
         pair = Pair(ask.asker.node, ZHEJIANG)
         self.seqs[pair] = self.seqs.get(pair, 0) + 1
         made = statement(
@@ -254,9 +253,9 @@ class HostileWorld:
         for message in replies.get(parse_envelope(sent.envelope).digest, []):
             content = load_body(self.node.database, message.id).items[0]
             wire += [message.envelope, parse_envelope(message.envelope).payload, content]
-            if message.kind == RELEASE_KIND:
+            if message.kind == "lookup.release":
                 fields = decode_release_item(content, self.rig.agreement.realm).fields
-            elif message.kind == ANSWER_KIND:
+            elif message.kind == "lookup.answer":
                 hit = decode_answer_item(content).hit
         return Left(fields=fields, hit=hit, wire=b"\n".join(wire))
 
@@ -310,8 +309,8 @@ class HostileWorld:
     def _plant(self, transaction: GroupTransaction, planted: Planted, ask: Ask) -> None:
         case = case_of(ask, planted.case_id)
         if case is not None:
-            records.put_case(transaction, case, owner=ask.asker.node, told=True)
-        records.put_handle(transaction, planted.handle, owner=ZHEJIANG)
+            records.TOLD_CASES.put(transaction, case, owner=ask.asker.node)
+        records.HANDLES.put(transaction, planted.handle, owner=ZHEJIANG)
 
     def _handle(self, ask: Ask, case_id: str) -> Handle:
         other_agency = AgencyId(ask.asker.node, "361181" if ask.asker.county != "361181" else "361123", ask.asker.kind)

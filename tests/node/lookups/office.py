@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.lookups import Selector, SelectorKind
 from federation.domain.oversight import Finding, FlagKind, RaisedFlag, review_bytes
 from federation.node.exchange.errand import begin_errand
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import search as searching
 from federation.node.node import Node
 from federation.node.officers import LeaderAct
 from federation.node.oversight import break_glass
@@ -63,7 +63,7 @@ class Office:
         question = LookupQuestion(
             case_id=case_id, selector=Selector(kind=kind, value=value), provinces=(NodeName(ZHEJIANG),)
         )
-        found: SearchResult = await searching.search(
+        found: SearchResult = await asking.search(
             begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, replace(act(PURPOSE, "F03"), officer=officer), desk=desk),
             question,
         )

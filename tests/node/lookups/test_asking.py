@@ -14,10 +14,9 @@ from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.log.decisions import find_decision
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases, records
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import history
-from federation.node.lookups.asking import search as searching
+from federation.node.lookups import fetch as fetching
 from federation.node.permits import steps
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import replace
@@ -41,11 +40,11 @@ def question(number: str = NUMBERS[0], *provinces: NodeName, case_id: str = CASE
 
 async def ask(found: Office, asked: LookupQuestion, *, request_id: str | None = None, purpose: str = PURPOSE):
     why = act(purpose, "F03", request_id=request_id)
-    return await searching.search(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, why), asked)
+    return await asking.search(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, why), asked)
 
 
 async def lines(found: Office, **query: object):
-    return await history.list_lookups(
+    return await asking.list_lookups(
         begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), LookupQuery(**query)
     )
 

@@ -19,9 +19,9 @@ from federation.domain.registers import DOSSIER_FIELDS, DossierKind, Vehicle, en
 from federation.node import registers
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import search as searching
+from federation.node.lookups import fetch as fetching
 from federation.node.permits import steps
 from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.errors import MalformedError
@@ -70,7 +70,7 @@ class Border:
 
     async def search(self, text: str, purpose: str = INVESTIGATION) -> ProvinceAnswer:
         question = LookupQuestion(case_id=CASE, selector=parse_selector(text, Realm.DEMO), provinces=(ZHEJIANG,))
-        found = await searching.search(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
+        found = await asking.search(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
         return found.answers[0]
 
     async def fetch(self, handle: str | None, *fields: str, purpose: str = INVESTIGATION) -> FetchResult:

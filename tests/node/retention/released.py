@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.node.exchange.errand import begin_errand
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import search as searching
+from federation.node.lookups import fetch as fetching
 from federation.node.permits import steps
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.store.messages import StoredMessage, list_messages
@@ -71,7 +71,7 @@ class Border:
         self.rig.clock.advance(seconds=1)  # two steps have two times
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         question = LookupQuestion(case_id=case_id, selector=selector, provinces=(ZHEJIANG,))
-        found = await searching.search(begin_errand(self.rig[JIANGXI], **self.police()), question)
+        found = await asking.search(begin_errand(self.rig[JIANGXI], **self.police()), question)
         assert found.answers[0].outcome is Outcome.HIT, found
         self.lookup_id, self.handle = found.lookup_id, found.answers[0].handle or ""
 

@@ -10,7 +10,6 @@ import pytest
 from federation.domain.erasure import ErasureGrounds
 from federation.node.disclosures import GIVEN, tell_subject
 from federation.node.lookups import records
-from federation.node.lookups.kinds import ANSWER_KIND, RELEASE_KIND
 from federation.node.retention.destroy import destroy_handle, handle_digest
 from federation.node.retention.ended import destroy_ended, purge
 from federation.node.retention.rules import RECEIPT_KIND
@@ -44,7 +43,7 @@ async def test_destroy_ended_destroys_release_and_answer_on_both_sides(
 ) -> None:
     """The asker destroys what came, tells the giver, and the giver destroys its own copy; every log verifies."""
     async with released(tmp_path) as found:
-        handed = [*found.sent(ZHEJIANG, RELEASE_KIND), *found.sent(ZHEJIANG, ANSWER_KIND)]
+        handed = [*found.sent(ZHEJIANG, "lookup.release"), *found.sent(ZHEJIANG, "lookup.answer")]
         bodies = [load_body(found.rig[at].database, each.id) for each in handed for at in (JIANGXI, ZHEJIANG)]
         if ending == "time":
             found.rig.clock.advance(hours=24, seconds=1)
@@ -87,7 +86,7 @@ async def test_receipt_of_an_erasure_carries_the_very_leaf_of_the_askers_log(tmp
     """The giver can point at the leaf: it is the entry at that place of the asker's log, about that message."""
     async with released(tmp_path) as found:
         found.rig.clock.advance(hours=25)
-        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
         await both_rounds(found)
 
         leaf = next(each for each in erasures(found, JIANGXI) if each.subject == release.digest)
@@ -104,7 +103,7 @@ async def test_repeat_of_an_erased_message_gets_its_first_receipt(tmp_path: Path
     """The giver, whose answer was lost, sends the release again after it was erased: the same receipt, nothing stored."""
     async with released(tmp_path) as found:
         await found.rig.drain()
-        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
         first = find_outbox(found.rig[ZHEJIANG].database, release.id)
         carried = [
             each for call in found.rig.faults(ZHEJIANG, JIANGXI).carried for each in call
@@ -123,7 +122,7 @@ async def test_repeat_of_an_erased_message_gets_its_first_receipt(tmp_path: Path
 async def test_destroy_ended_with_the_giver_away_tells_it_when_it_is_back(tmp_path: Path) -> None:
     """The receipt waits like any message; until then the giver keeps its own copy."""
     async with released(tmp_path) as found:
-        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
         found.rig.clock.advance(hours=24, seconds=1)
         found.rig.faults(JIANGXI, ZHEJIANG).cut = True
         await destroy_ended(found.rig[JIANGXI])
@@ -140,7 +139,7 @@ async def test_destroy_ended_with_the_giver_away_tells_it_when_it_is_back(tmp_pa
 async def test_destroy_ended_keeps_the_records_of_provision(tmp_path: Path) -> None:
     """The person still learns what was given; the statement, its decision and its receipt stay."""
     async with released(tmp_path) as found:
-        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
         found.rig.clock.advance(days=31)
         told = tell_subject(found.rig[ZHEJIANG], NUMBER, now=found.rig.clock())
 
@@ -176,7 +175,7 @@ async def test_purge_after_the_floor_removes_lines_of_what_was_given_and_asked(t
         for kind in (records.ASKED, records.ASKED_BY, records.ASKED_IN):
             assert list_records(found.rig[JIANGXI].database, kind, after_id="", limit=9, replica=True) == []
         assert records.list_asked(found.rig[JIANGXI].database, YUSHAN_POLICE) == []
-        assert len(found.sent(ZHEJIANG, RELEASE_KIND)) == 1
+        assert len(found.sent(ZHEJIANG, "lookup.release")) == 1
 
 
 async def test_destroy_handle_twice_is_once(tmp_path: Path) -> None:
@@ -193,7 +192,7 @@ async def test_destroy_handle_twice_is_once(tmp_path: Path) -> None:
 
         assert (first, again) == (True, False)
         assert [leaf.subject for leaf in erasures(found, ZHEJIANG)] == [handle_digest(found.handle)]
-        assert records.find_handle(node.database, found.handle) is None
+        assert records.HANDLES.find(node.database, found.handle) is None
 
 
 async def test_fetch_with_an_erased_handle_finds_nothing(tmp_path: Path) -> None:
@@ -209,4 +208,4 @@ async def test_fetch_with_an_erased_handle_finds_nothing(tmp_path: Path) -> None
         assert answer.policies == ("rule-handle-unknown",)
         assert PERSON.holder.name not in repr(answer)
         with pytest.raises(NotFoundError, match="BODY"):
-            load_body(found.rig[ZHEJIANG].database, found.sent(ZHEJIANG, RELEASE_KIND)[0].id)
+            load_body(found.rig[ZHEJIANG].database, found.sent(ZHEJIANG, "lookup.release")[0].id)

@@ -15,7 +15,7 @@ from federation.domain.recognition import RecognitionMode
 from federation.domain.retention import CORRECTION, has_floor, parse_retention
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
-from federation.node.lookups.intake.entries import list_entries
+from federation.node.lookups.records import ENTRIES
 from federation.node.permits import steps
 from federation.node.permits.recognition import recognise
 from federation.node.retention.orders import list_erasures
@@ -35,8 +35,8 @@ from federation.wire.agency.corrections import CorrectionExtension, CorrectionFi
 from federation.wire.agency.erasure import ErasureQuery, ErasureState
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
-from tests.node.lookups.intake_border import XINZHOU
-from tests.node.lookups.intake_border import border as intake_border
+from tests.node.intake.border import XINZHOU
+from tests.node.intake.border import border as intake_border
 from tests.node.retention.released import PERSON, Border, released
 from tests.node.retention.test_orders import order, sent
 from tests.node.rig import (
@@ -97,7 +97,7 @@ async def test_search_that_waits_and_is_erased_names_nobody(tmp_path: Path) -> N
         await erase(found.rig, *sent(found.rig, JIANGXI, ZHEJIANG, "lookup.search"), XINZHOU)
 
         number = found.person.holder.citizen_number
-        assert all(kept.entry.person != number for kept in list_entries(found.rig[ZHEJIANG].database))
+        assert all(kept.entry.person != number for kept in ENTRIES.each(found.rig[ZHEJIANG].database))
         assert await found.inbox() == ()
         with pytest.raises(NotFoundError, match="INTAKE_UNKNOWN"):
             await found.release(request_id)

@@ -19,7 +19,6 @@ from federation.domain.erasure import (
 )
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
-from federation.node.lookups.kinds import ANSWER_KIND, CASE_KIND, RELEASE_KIND, SEARCH_KIND
 from federation.node.permits import steps
 from federation.node.permits.records import PERMIT
 from federation.node.permits.sharing import SYNC
@@ -114,7 +113,7 @@ async def test_order_destroys_the_copy_over_there_and_our_own_body(shared) -> No
 async def test_order_about_a_release_ends_the_reading(tmp_path: Path) -> None:
     """The officer reads no more what its giver had erased; the refusal says so."""
     async with released(tmp_path) as found:
-        release = found.sent(ZHEJIANG, RELEASE_KIND)[0]
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
 
         await order(found.rig, release.id, caller=POLICE)
         await found.rig.drain()
@@ -131,7 +130,7 @@ async def test_order_about_an_answer_ends_its_handle_at_the_asker(tmp_path: Path
     """The handle that came with the answer opens nothing any more."""
     async with border(tmp_path) as found:
         await found.search()
-        answer = found.sent(ZHEJIANG, ANSWER_KIND)[0]
+        answer = found.sent(ZHEJIANG, "lookup.answer")[0]
 
         await order(found.rig, answer.id, caller=POLICE)
         await found.rig.drain()
@@ -143,21 +142,21 @@ async def test_order_about_an_answer_ends_its_handle_at_the_asker(tmp_path: Path
 async def test_order_about_a_question_of_ours_destroys_it_at_the_province_asked(tmp_path: Path) -> None:
     """A search holds the person's number: the asker may have it erased, and the answer stays."""
     async with released(tmp_path) as found:
-        question = found.sent(JIANGXI, SEARCH_KIND)[0]
+        question = found.sent(JIANGXI, "lookup.search")[0]
 
         await order(found.rig, question.id, at=JIANGXI, caller=YUSHAN_POLICE)
         await found.rig.drain()
 
         assert find_body(found.rig[ZHEJIANG].database, question.id) is None
-        assert find_body(found.rig[ZHEJIANG].database, found.sent(ZHEJIANG, ANSWER_KIND)[0].id) is not None
+        assert find_body(found.rig[ZHEJIANG].database, found.sent(ZHEJIANG, "lookup.answer")[0].id) is not None
         await found.verify()
 
 
 async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Path) -> None:
     """Not ours, unknown, already erased, a record of provision, an office that may not: each says what it is."""
     async with released(tmp_path) as found:
-        rig, release = found.rig, found.sent(ZHEJIANG, RELEASE_KIND)[0]
-        case = found.sent(JIANGXI, CASE_KIND)[0]
+        rig, release = found.rig, found.sent(ZHEJIANG, "lookup.release")[0]
+        case = found.sent(JIANGXI, "lookup.case")[0]
 
         not_ours = await order(rig, release.id, at=JIANGXI, caller=YUSHAN_HALL)
         assert not_ours.decision.policies == ("deny-erasure-not-the-sender",)
@@ -337,7 +336,7 @@ async def test_order_repeated_by_a_lost_answer_is_obeyed_once(shared) -> None:
 async def test_order_by_a_province_that_did_not_send_it_is_refused_there(tmp_path: Path) -> None:
     """Zhejiang can not have erased what Jiangxi sent: a refusal, logged and receipted like any other."""
     async with released(tmp_path) as found:
-        question = found.sent(JIANGXI, SEARCH_KIND)[0]
+        question = found.sent(JIANGXI, "lookup.search")[0]
         item = OrderItem(message_id=question.id, message=question.digest, words=WORDS)
         body = Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode(item),))
         forged = submission(found.rig, body, seq=1000, kind=ORDER_KIND, purpose="erasure.order")
@@ -352,7 +351,7 @@ async def test_order_by_a_province_that_did_not_send_it_is_refused_there(tmp_pat
 async def test_receipt_about_something_else_is_refused(tmp_path: Path) -> None:
     """A receipt must be about a message of ours to that node, and carry the leaf of that very message."""
     async with released(tmp_path) as found:
-        rig, question = found.rig, found.sent(JIANGXI, SEARCH_KIND)[0]
+        rig, question = found.rig, found.sent(JIANGXI, "lookup.search")[0]
         other = Leaf(
             federation=rig.agreement.federation, realm=rig.agreement.realm, kind=LeafKind.ERASURE,
             subject=question.digest, pair=OUT, seq=question.seq, agreement_version=1, time=rig.clock(),

@@ -11,8 +11,7 @@ import pytest
 from federation.domain.lookups import Outcome
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.asking.history import outcome_of
-from federation.node.lookups.kinds import FETCH_KIND, SEARCH_KIND
+from federation.node.lookups.ask import outcome_of
 from federation.node.lookups.records import list_asked
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.questions import keep_place, look_for_ended
@@ -37,7 +36,7 @@ QUESTION = ReportQuestion(citizen_number=NUMBER, identity_checked=True, page_siz
 
 
 def questions(found: Border) -> list[StoredMessage]:
-    return [*found.sent(JIANGXI, SEARCH_KIND), *found.sent(JIANGXI, FETCH_KIND)]
+    return [*found.sent(JIANGXI, "lookup.search"), *found.sent(JIANGXI, "lookup.fetch")]
 
 
 def stay_in_force(found: Border) -> None:
@@ -97,7 +96,7 @@ async def test_questions_that_are_needed_stay(tmp_path: Path, waited: str) -> No
             await found.rig.drain()
 
         for at in (ZHEJIANG, JIANGXI):
-            assert held_at(found, questions(found), at) == [SEARCH_KIND, FETCH_KIND]
+            assert held_at(found, questions(found), at) == ["lookup.search", "lookup.fetch"]
 
 
 async def test_questions_end_with_the_term_of_their_case_though_nobody_closes_it(tmp_path: Path) -> None:
@@ -123,7 +122,7 @@ async def test_question_to_a_province_that_is_away_dies_at_the_asker(tmp_path: P
         found.rig.faults(JIANGXI, ZHEJIANG).cut = found.rig.faults(ZHEJIANG, JIANGXI).cut = True
 
         assert (await destroy_ended(found.rig[JIANGXI])).questions == 2
-        assert held_at(found, questions(found), ZHEJIANG) == [SEARCH_KIND, FETCH_KIND]
+        assert held_at(found, questions(found), ZHEJIANG) == ["lookup.search", "lookup.fetch"]
         found.rig.faults(JIANGXI, ZHEJIANG).cut = found.rig.faults(ZHEJIANG, JIANGXI).cut = False
         await destroy_ended(found.rig[ZHEJIANG])
 
@@ -152,7 +151,7 @@ async def test_history_result_and_report_tell_the_same_after_the_questions_died(
 async def test_repeat_of_an_erased_question_gets_its_first_receipt(tmp_path: Path) -> None:
     """It comes again from the line: the same receipt, no body, no second answer."""
     async with released(tmp_path) as found:
-        search = found.sent(JIANGXI, SEARCH_KIND)[0]
+        search = found.sent(JIANGXI, "lookup.search")[0]
         carried = [
             each for call in found.rig.faults(JIANGXI, ZHEJIANG).carried for each in call
             if each.envelope == search.envelope
@@ -245,4 +244,4 @@ async def test_look_for_ended_goes_on_behind_what_is_gone(tmp_path: Path, monkey
         await destroy_ended(node)
 
         assert look_for_ended(node, in_force, found.rig.clock()).kept_place > first.place
-        assert list_held(node.database, (SEARCH_KIND, FETCH_KIND), after_leaf=-1, limit=9) == []
+        assert list_held(node.database, ("lookup.search", "lookup.fetch"), after_leaf=-1, limit=9) == []

@@ -11,8 +11,8 @@ import pytest
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import search as searching
 from federation.node.permits import steps
 from federation.node.subjects import report as subject
 from federation.protocol.errors import MalformedError
@@ -50,7 +50,7 @@ async def looked_up(folder: Path):
         await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
-        found = await searching.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), search)
+        found = await asking.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), search)
         assert found.answers[0].outcome is Outcome.HIT
         yield rig
 
@@ -124,7 +124,7 @@ async def test_report_tells_who_was_refused_by_their_own_province(tmp_path: Path
         question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, FUJIAN))
         purpose = "lookup.identity_check"
         before = len(rig.faults(JIANGXI, ZHEJIANG).carried)
-        found = await searching.search(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
+        found = await asking.search(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act(purpose, "F03")), question)
         assert {answer.outcome for answer in found.answers} == {Outcome.REFUSED}
         assert len(rig.faults(JIANGXI, ZHEJIANG).carried) == before
 
@@ -150,7 +150,7 @@ async def test_tell_subject_of_a_search_that_policy_answered_with_no_hit_shows_w
         await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), elsewhere)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         question = LookupQuestion(case_id="CASE-2026-0002", selector=selector, provinces=(ZHEJIANG,))
-        asked = await searching.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)
+        asked = await asking.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)
 
         assert [answer.outcome for answer in asked.answers] == [Outcome.NO_HIT]
         shown = tell_subject(rig[ZHEJIANG], NUMBER, now=rig.clock() + timedelta(days=31))

@@ -27,7 +27,7 @@ from federation.node.disclosures import list_given
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft
-from federation.node.lookups.kinds import FETCH_KIND
+from federation.node.lookups.answer import FETCH
 from federation.node.node import Node
 from federation.node.permits.records import OUTDATED, PERMIT, find_outdated
 from federation.node.permits.sharing import list_holders
@@ -72,7 +72,7 @@ def lookup_notices(node: Node, citizen_number: str, *, field: str, step: Step) -
     notice = CorrectionNotice(time=now, field=field)
     drafts: list[Draft] = []
     for entry, message_id in list_given(node.database, citizen_number):
-        fetched = entry.step == FETCH_KIND and entry.verdict is Verdict.ALLOWED and field in entry.fields
+        fetched = entry.step == FETCH.name and entry.verdict is Verdict.ALLOWED and field in entry.fields
         message = find_message(node.database, "received", message_id) if fetched else None
         if message is None or now >= entry.time + HANDLE_TIME:
             continue
@@ -134,7 +134,7 @@ def _fetch_of(node: Node, statement: Statement) -> Statement:
     """The fetch of ours, to that very province, whose fields the notice is about."""
     cited = statement.in_reply_to
     request = find_by_digest(node.database, "sent", cited) if cited is not None else None
-    if request is None or request.kind != FETCH_KIND or request.pair.recipient != statement.sender.node:
+    if request is None or request.kind != FETCH.name or request.pair.recipient != statement.sender.node:
         raise MalformedError("REPLY_UNASKED", "expected a notice that cites a fetch of ours to that province")
     return decode_statement(parse_envelope(request.envelope).payload)
 

@@ -16,9 +16,9 @@ from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import one_item_body
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import search as searching
+from federation.node.lookups import fetch as fetching
 from federation.node.subjects.corrections.granting import grant
 from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import MalformedError
@@ -57,7 +57,7 @@ async def fetched(case: Case, *fields: str) -> None:
     await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **police), terms)
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=case.application.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
-    (hit,) = (await searching.search(begin_errand(node, act=act(PURPOSE, "F03"), **police), question)).answers
+    (hit,) = (await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **police), question)).answers
     unsigned = FetchItem(
         lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"), handle=hit.handle,
         fields=frozenset(fields), officer_key=public, officer_signature="",

@@ -9,16 +9,16 @@ import pytest
 from federation.domain.intake import IntakeStatus
 from federation.domain.lookups import Outcome, Urgency
 from federation.domain.oversight import FlagKind
-from federation.node.lookups.asking import search as searching
-from federation.node.lookups.intake import clock
-from federation.node.lookups.intake.clock import AskedWatch, tend_asked, tend_desk
+from federation.node.intake import clock
+from federation.node.intake.clock import AskedWatch, tend_asked, tend_desk
+from federation.node.lookups import ask as asking
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, Pair
 from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, decode_leaf
 from federation.store.log.reader import load_entries
 from federation.store.messages import list_messages
-from tests.node.lookups.intake_border import XINZHOU, Border, border
+from tests.node.intake.border import XINZHOU, Border, border
 from tests.node.lookups.office import flags_at
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
 from tests.scenarios.check_federation import Kept, check_federation
@@ -184,7 +184,7 @@ async def test_request_that_was_never_delivered_is_not_called_unanswered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It expired on its way: one leaf of the sender, without that reason."""
-    monkeypatch.setattr(searching, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 0.0)
     async with border(tmp_path) as found:
         found.rig.faults(JIANGXI, ZHEJIANG).cut = True
         watch = AskedWatch()

@@ -13,9 +13,8 @@ from federation.domain.intake import IntakeStatus, refuse_bytes, release_bytes
 from federation.domain.lookups import Outcome, Urgency
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups.intake.entries import INTAKE, load_entry
-from federation.node.lookups.intake.inbox import list_intake
-from federation.node.lookups.intake.own_signature import DESK_SIGNATURE
+from federation.node.intake.desk import SIGNATURE, list_intake
+from federation.node.lookups.records import ENTRIES
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair
@@ -23,7 +22,7 @@ from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_versions
 from federation.wire.agency.intake import IntakeAnswer, IntakeQuery, ReleaseQuestion
-from tests.node.lookups.intake_border import NO_LOOKUP, XINZHOU, border, desk_act
+from tests.node.intake.border import NO_LOOKUP, XINZHOU, border, desk_act
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
 
 
@@ -148,7 +147,7 @@ async def test_fetch_is_released_with_the_officers_own_registered_key_only(tmp_p
         assert len(found.rig.faults(ZHEJIANG, JIANGXI).carried) == carried
 
         assert (await found.release(request)).status is IntakeStatus.ANSWERED
-        kept = find_record(found.answering.database, DESK_SIGNATURE, request, replica=True)
+        kept = find_record(found.answering.database, SIGNATURE, request, replica=True)
         assert kept is not None
         assert b"officer-1" in kept.content
 
@@ -292,13 +291,16 @@ async def test_entry_that_ended_names_nobody_any_more(tmp_path: Path) -> None:
     async with border(tmp_path) as found:
         await found.search()
         request, number = await found.waiting(), found.person.holder.citizen_number
-        assert load_entry(found.answering.database, request).entry.person == number
+        waiting = ENTRIES.find(found.answering.database, request)
+        assert waiting is not None
+        assert waiting.entry.person == number
 
         await found.refuse(request)
 
-        ended = load_entry(found.answering.database, request)
+        ended = ENTRIES.find(found.answering.database, request)
+        assert ended is not None
         assert (ended.entry.person, ended.version) == (f"{number[:6]}{'*' * 12}", 2)
-        assert list_versions(found.answering.database, INTAKE, request) == []
+        assert list_versions(found.answering.database, ENTRIES.kind, request) == []
 
 
 async def test_two_acts_at_once_end_a_request_once(tmp_path: Path) -> None:

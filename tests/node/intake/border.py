@@ -16,13 +16,13 @@ from federation.domain.lookups import FetchItem, Selector, SelectorKind, Urgency
 from federation.domain.permits import PermitApplication
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
+from federation.node.intake import desk
+from federation.node.intake.clock import remind
+from federation.node.intake.desk import list_intake
+from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.lookups.asking import fetch as fetching
-from federation.node.lookups.asking import search as searching
-from federation.node.lookups.asking.history import list_lookups
-from federation.node.lookups.intake import desk
-from federation.node.lookups.intake.inbox import list_intake
-from federation.node.lookups.intake.second import remind
+from federation.node.lookups import fetch as fetching
+from federation.node.lookups.ask import list_lookups
 from federation.node.node import Node
 from federation.node.permits import steps
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
@@ -77,7 +77,7 @@ class Border:
     ) -> ProvinceAnswer:
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=number or self.person.holder.citizen_number)
         question = LookupQuestion(case_id=case_of(caller), selector=selector, provinces=(ZHEJIANG,), urgency=urgency)
-        found = await searching.search(begin_errand(self.asking, caller, act(PURPOSE, "F03")), question)
+        found = await asking.search(begin_errand(self.asking, caller, act(PURPOSE, "F03")), question)
         return found.answers[0]
 
     async def fetch(self, handle: str, *fields: str, caller: AgencyId = YUSHAN_POLICE) -> FetchResult:

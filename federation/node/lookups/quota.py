@@ -27,8 +27,8 @@ def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, select
     Returns:
         The limit that it would pass: QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE or QUOTA_PERSONS; None when it may go.
     """
-    agency = errand.caller
-    by_day = f"lookup-day/{agency}/{errand.act.officer}/{errand.node.today()}"
+    agency, officer = errand.caller, errand.act.officer
+    by_day = f"lookup-day/{agency}/{officer}/{errand.node.today()}"
     in_case, persons = f"lookup-case/{agency}/{case_id}", f"lookup-persons/{agency}/{case_id}"
     index = blind_index(transaction.keys, PERSON, f"{selector.kind}/{selector.value}").hex()
     person = Record(
@@ -47,7 +47,6 @@ def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, select
         case_total=transaction.find_counter(in_case) + 1,
         case_persons=transaction.find_counter(persons) + is_new,
     )
-    officer = errand.act.officer
     try:
         verify_quota(
             counts,

@@ -1,28 +1,24 @@
-"""A no of our own side: by policy or by a rule of the look-up itself, a value like any other refusal.
+"""A no to a question of ours: by a rule of the look-up itself, or by the other side, in words.
 
-Denials are logged like grants: one `refused` leaf a request, with what policy was asked kept beside it, and an entry
-for the person whom it was about, so that their report shows who tried.
-Source: misuse control M11; PIPL articles 45 and 55.
+Denials are told like grants: what policy or which rule, in both languages, with what to do about it.
+Source: misuse control M11.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from federation.domain.lookups import Selector, SelectorKind
-from federation.domain.lookups_case import LookupCase, is_open
-from federation.domain.lookups_policy import basis_of
-from federation.domain.reports import DEFERRED_PURPOSE, Given
-from federation.node.disclosures import put_given
+from federation.domain.intake import REFUSAL_BODY, Refusal, refusal_titles
 from federation.node.exchange.errand import Errand
-from federation.node.log.decisions import refusal_rule, rule_name
+from federation.node.exchange.replies import Response
+from federation.node.log.decisions import rule_name
+from federation.node.node import Node
 from federation.protocol.errors import RuleError
-from federation.protocol.ids import MessageId, truncate_to_millisecond
+from federation.protocol.form import decode
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
-from federation.store.exchange_log import GroupTransaction
 from federation.wire.values import Ruling, ruling_of
 
 _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
@@ -77,64 +73,54 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 """Of each rule: the title in Chinese and in English, and what to do in Chinese; the rule's own sentence is English."""
 
 
-def rule_titles(name: str) -> tuple[str, str] | None:
-    """What a rule of a look-up says by its name in a leaf, such as `rule-handle-case`, in Chinese and in English.
-
-    None for a name that is none of them, such as that of a policy.
-    """
-    return next((words[:2] for reason, words in _WORDS.items() if rule_name(reason) == name), None)
-
-
 def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
     """The no of a rule, in words, with what to do about it."""
     title_zh, title_en, remedy_zh = _WORDS[error.reason]
-    decision = Decision(
-        verdict=Verdict.REFUSED,
-        policies=(refusal_rule(error),),
-        fields=frozenset(),
-        reason=Grounds.FORBIDDEN,
-        title_zh=title_zh,
-        title_en=title_en,
-    )
     return ruling_of(
-        decision,
+        _refused((rule_name(error.reason),), title_zh, title_en),
         agreement_version=errand.in_force.agreement.version,
         explanation_zh=remedy_zh,
         explanation_en=error.message,
     )
 
 
-def put_given_refusal(
-    transaction: GroupTransaction,
-    errand: Errand,
-    *,
-    entry_id: MessageId,
-    about: Selector | None,
-    entry: Given,
-) -> None:
-    """Keeps for the person that an officer of ours was refused.
-
-    One entry a request, however many provinces it named: no province was asked, and the person learns who tried. What
-    is looked up by another province's permit names nobody here and leaves no entry.
-    """
-    if about is not None and about.kind is SelectorKind.CITIZEN_NUMBER:
-        owner = errand.node.name
-        put_given(transaction, entry, message_id=entry_id, subject=about.value, owner=owner)
+def refusal_of(node: Node, response: Response) -> Decision | None:
+    """Who refused and why: the other side's policy or rule, its desk in a reply, or its node; None when nobody did."""
+    if response.body is not None and response.body.type == REFUSAL_BODY:
+        return _desk_refusal(decode(Refusal, response.body.items[0]))
+    if response.refused:
+        return _told_refusal(node, response.refused)
+    if response.rejected:
+        told = f"The other node could not judge this message: {response.rejected}"
+        return _refused((rule_name(response.rejected),), "对方节点无法受理这条消息", told)
+    return None
 
 
-def given_refusal(errand: Errand, *, step: str, case_id: str, case: LookupCase | None, fields: frozenset[str]) -> Given:
-    """What the person is told of a refused step; it waits only while a case for that very purpose is open."""
-    act, now = errand.act, truncate_to_millisecond(errand.node.now())
-    waits = case is not None and act.purpose == DEFERRED_PURPOSE and act.purpose in case.purposes and is_open(case, now)
-    return Given(
-        time=now,
-        asker=errand.caller,
-        purpose=act.purpose,
-        function=act.function,
-        basis=basis_of(act.purpose),
-        case_id=case_id,
-        step=step,
+def _desk_refusal(refusal: Refusal) -> Decision:
+    """A refusal by a person at the other side's desk: the reason, and that person's own words."""
+    return _refused((f"desk-{refusal.reason.value.replace('_', '-')}",), *refusal_titles(refusal))
+
+
+def _told_refusal(node: Node, policies: Sequence[str]) -> Decision:
+    """The other side's refusal in our words: its leaf names the policies or the rule, and we hold their text."""
+    book = node.trust.in_force.policies.policies
+    policy_titles = {name: (book[name].title_zh, book[name].title_en) for name in policies if name in book}
+    titles = [found for name in policies if (found := policy_titles.get(name) or _rule_titles(name)) is not None]
+    zh, en = (title for title, _ in titles), (title for _, title in titles)
+    return _refused(tuple(policies), ";".join(zh), "; ".join(en))
+
+
+def _rule_titles(name: str) -> tuple[str, str] | None:
+    """What a rule of a look-up says by its name in a leaf, such as `rule-handle-case`; None for any other name."""
+    return next((words[:2] for reason, words in _WORDS.items() if rule_name(reason) == name), None)
+
+
+def _refused(policies: tuple[str, ...], title_zh: str, title_en: str) -> Decision:
+    return Decision(
         verdict=Verdict.REFUSED,
-        fields=fields,
-        deferred_until=case.closes if waits and case is not None else None,
+        policies=policies,
+        fields=frozenset(),
+        reason=Grounds.FORBIDDEN,
+        title_zh=title_zh,
+        title_en=title_en,
     )

@@ -1,0 +1,423 @@
+"""The clocks of questions that a person must answer, on both sides: the reminder, the escalation, the expiry.
+
+At the desk: what waits at three quarters of its time is escalated and flagged; what nobody answered in its time has
+expired. At the asking side: a reminder goes out at half of the time, or when an officer asks for it; the asking office
+is flagged at three quarters, and what found no answer in its time, and in the clocks' tolerance, has expired. Both
+sides log that with a leaf `expired` of the reason NOT_ANSWERED. Everything is judged again in the transaction that
+writes it, so that an answer in the last moment counts, and two processes on one store do it once.
+
+A reminder is a signed statement that cites the request; one a request is sent. At the desk it puts the request at the
+top of the inbox.
+Source: Nlets second requests; clocks `lookup.urgent` and `lookup.routine`; DESIGN section 3 (asking).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from federation.domain.intake import (
+    SECOND_BODY,
+    IntakeEntry,
+    IntakeStatus,
+    decode_second,
+    encode_second,
+    escalation_due,
+    second_due,
+)
+from federation.domain.lookups import reply_lifetime
+from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
+from federation.domain.retention import PROVISION
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
+from federation.node.exchange.replies import find_reply, intake_office, statement_of
+from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.trust import InForce
+from federation.node.log.decisions import SECOND_RULE
+from federation.node.lookups import records
+from federation.node.lookups.answer import FETCH, SEARCH
+from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, list_waiting, put_entry
+from federation.node.node import Node
+from federation.node.oversight.flags import put_flags
+from federation.protocol.canonical_json import decode_canonical, read_text
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
+from federation.protocol.form import replace
+from federation.protocol.ids import MessageId, NodeName, Pair, parse_message_id, truncate_to_millisecond
+from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
+from federation.protocol.statement import Recipient, Statement
+from federation.protocol.trust import verify_in_force
+from federation.store.database import Source
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import (
+    StoredMessage,
+    find_body,
+    find_by_digest,
+    find_message,
+    list_messages,
+    pair_state,
+)
+from federation.store.outbox import find_outbox
+from federation.store.records import Record, find_record, put_records
+from federation.wire.agency.intake import Reminder
+
+_log = structlog.get_logger()
+
+REMINDED: Final = "lookup-second"
+SETTLE: Final = timedelta(seconds=5)
+"""What was judged in its last moment is written before its request is given up."""
+MAX_SCANNED: Final = 10_000
+KEEP_EVERY: Final = 1000
+_BY_RULE: Final = allowed_by_rule(SECOND_RULE, "对已提出请求的再次催问", "A second request for an answer that is owed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A request of ours that the other side has, and has not replied to."""
+
+    message: StoredMessage
+    statement: Statement
+    lookup_id: MessageId
+
+
+async def remind(errand: Errand, lookup_id: str) -> tuple[Reminder, ...]:
+    """Reminds every province that owes an answer to a look-up of this agency; a repeat reminds nobody again.
+
+    Raises:
+        MalformedError: MESSAGE_ID. NotFoundError: LOOKUP_UNKNOWN.
+        RuleError: NOTHING_OWED when every province has answered, refused, or let the time pass.
+    """
+    node, wanted = errand.node, parse_message_id(lookup_id)
+    asked = [line for line, _ in records.list_asked(node.database, errand.caller) if line.lookup_id == wanted]
+    if not asked:
+        raise NotFoundError("LOOKUP_UNKNOWN", f"this agency asked no look-up {wanted}")
+    found = (_find_owed(node, line.digest, lookup_id=wanted) for line in asked)
+    owed = [each for each in found if each is not None]
+    if not owed:
+        raise RuleError("NOTHING_OWED", f"nobody owes an answer to look-up {wanted}; see 'bridgehead lookup history'")
+    times = await _send_reminders(node, owed)
+    return tuple(
+        Reminder(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
+        for each, time in zip(owed, times, strict=True)
+    )
+
+
+def _find_owed(node: Node, digest: str, *, lookup_id: MessageId) -> Owed | None:
+    """The request with that digest while the other side owes a reply to it; None when it does not, or no longer."""
+    message = find_by_digest(node.database, "sent", digest) if digest else None
+    if message is None or not _is_owed(node.database, message):
+        return None
+    statement = statement_of(message)
+    return Owed(message=message, statement=statement, lookup_id=lookup_id) if node.now() <= statement.expires else None
+
+
+def _is_owed(source: Source, message: StoredMessage) -> bool:
+    """Whether the other side took in a search or a fetch of ours and has not replied."""
+    if message.kind not in (SEARCH.name, FETCH.name):
+        return False
+    row = find_outbox(source, message.id)
+    leaf = decode_leaf(row.receipt_leaf) if row is not None and row.receipt_leaf is not None else None
+    taken = leaf is not None and leaf.verdict is Verdict.ALLOWED
+    return taken and find_reply(source, message.digest) is None
+
+
+async def _send_reminders(node: Node, owed: Sequence[Owed]) -> Sequence[datetime]:
+    """Sends one reminder for each that had none yet; returns when each was reminded.
+
+    Raises:
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
+    verify_in_force(in_force.agreement, now)
+    ready = [make_ready(node, _draft(each, now=now, in_force=in_force)) for each in owed]
+
+    def record(transaction: GroupTransaction) -> list[datetime]:
+        times: list[datetime] = []
+        for each, message in zip(owed, ready, strict=True):
+            sent = _find_reminder(transaction, each.message.digest)
+            if sent is None:
+                put_records(transaction, [_reminder_record(each, message.id, owner=node.name)])
+                record_message(node, transaction, message, in_force=in_force)
+            times.append(sent or now)
+        return times
+
+    times = (await node.sequencer.commit(record)).value
+    for each in owed:
+        node.wake_delivery(each.message.pair.recipient)
+    return times
+
+
+def _draft(owed: Owed, *, now: datetime, in_force: InForce) -> Draft:
+    statement = owed.statement
+    cause = Cause(
+        sender=statement.sender,
+        purpose=statement.purpose,
+        function=statement.function,
+        basis=statement.basis,
+        case=statement.case,
+        in_reply_to=owed.message.digest,
+    )
+    to = Recipient(node=owed.message.pair.recipient)
+    draft = REMINDER.draft(owed.lookup_id, to=to, cause=cause, decision=_BY_RULE)
+    return replace(draft, lifetime=reply_lifetime(statement.expires, now, in_force.agreement.clock_tolerance))
+
+
+def _reminder_record(owed: Owed, message_id: MessageId, *, owner: NodeName) -> Record:
+    return Record(
+        id=owed.message.digest,
+        kind=REMINDED,
+        owner=owner,
+        version=1,
+        replica=True,
+        status="sent",
+        division="",
+        content=message_id.encode(),
+    )
+
+
+def _find_reminder(source: Source, digest: str) -> datetime | None:
+    """When the other side was reminded of the request with that digest; None when it was not."""
+    record = find_record(source, REMINDED, digest, replica=True)
+    sent = find_message(source, "sent", MessageId(record.content.decode())) if record is not None else None
+    return sent.created if sent is not None else None
+
+
+def _judge_reminder(received: Received[MessageId]) -> Judgement:
+    """Takes in that another province asks once more: its request goes to the top of the inbox, if it still waits.
+
+    Raises:
+        MalformedError: SECOND_UNASKED when it cites no request of that node to us.
+        RuleError: SECOND_OTHER for the request of another agency.
+    """
+    node, statement = received.node, received.statement
+    cited = statement.in_reply_to
+    request = find_by_digest(node.database, "received", cited) if cited is not None else None
+    if request is None or request.pair.sender != statement.sender.node:
+        raise MalformedError("SECOND_UNASKED", "expected a second request that cites a request of that node to us")
+    if statement_of(request).sender.agency != statement.sender.agency:
+        raise RuleError("SECOND_OTHER", "the first request was another agency's")
+    stored = ENTRIES.find(node.database, request.id)
+    if stored is None or stored.entry.status is not IntakeStatus.WAITING or stored.entry.second is not None:
+        return Judgement(decision=_BY_RULE)
+    # an act at the desk at the same moment makes the same version and comes first: there is nothing to remind of then
+    entry = replace(stored.entry, second=truncate_to_millisecond(node.now()))
+    record = entry_record(entry, owner=node.name, replaces=stored.version)
+    return Judgement(decision=_BY_RULE, rows=Rows(records=(record,), left_by=request.id))
+
+
+@dataclass(slots=True)
+class AskedWatch:
+    """The questions of ours that are not ended yet, by digest, and how far the sent messages of each pair were read.
+
+    `kept_seq` is how far a node that starts again need not look: below it every question has ended.
+    """
+
+    open: dict[str, StoredMessage] = field(default_factory=dict)
+    after_seq: dict[NodeName, int] = field(default_factory=dict)
+    kept_seq: dict[NodeName, int] = field(default_factory=dict)
+
+
+async def keep_clocks(node: Node) -> None:
+    """Looks at the clocks every few seconds, for as long as the node runs."""
+    watch = AskedWatch()
+    while True:
+        await asyncio.sleep(node.settings.intake_seconds)
+        try:
+            await tend_desk(node)
+            await tend_asked(node, watch)
+        except BridgeheadError as error:
+            _log.warning("intake.unchanged", reason=error.reason)
+        except Exception:  # noqa: BLE001 - a duty that ends would let requests wait for ever
+            _log.exception("intake.failed")
+
+
+async def tend_desk(node: Node) -> None:
+    """Escalates and expires what waits at our desk.
+
+    Raises:
+        BridgeheadError: the store cannot take it now; nothing was written.
+    """
+    now = node.now()
+    waiting = await asyncio.to_thread(list_waiting, node.database)
+    ids = [entry.request_id for entry in waiting if _is_due(entry, now)]
+    if not ids:
+        return
+
+    def record(transaction: GroupTransaction) -> None:
+        for request_id in ids:
+            stored = ENTRIES.find(transaction, request_id)
+            if stored is not None and stored.entry.status is IntakeStatus.WAITING and _is_due(stored.entry, now):
+                _tend_entry(node, transaction, stored, now=now)
+
+    await node.sequencer.commit(record)
+
+
+def _is_due(entry: IntakeEntry, now: datetime) -> bool:
+    escalates = entry.escalated is None and now >= escalation_due(entry.created, entry.due, entry.second)
+    return escalates or now > entry.due
+
+
+def _tend_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, *, now: datetime) -> None:
+    entry = stored.entry
+    if now > entry.due:
+        ended = replace(entry, status=IntakeStatus.EXPIRED)
+        put_entry(transaction, ended, owner=node.name, replaces=stored.version)
+        pair = Pair(entry.asker.node, node.name)
+        _append_expired(node, transaction, digest=entry.digest, pair=pair, seq=entry.seq)
+        return
+    escalated = replace(entry, escalated=truncate_to_millisecond(now))
+    put_entry(transaction, escalated, owner=node.name, replaces=stored.version)
+    line = AskedLine(
+        time=now, officer=entry.officer, agency=str(entry.asker), lookup_id=entry.lookup_id, case_id=entry.case_id
+    )
+    raised = raised_at(unanswered_flag(line, asked_of=node.name), time=now, agency=entry.asker)
+    put_flags(transaction, [raised], owner=node.name, desk=intake_office(node.trust.in_force, node.name))
+
+
+async def tend_asked(node: Node, watch: AskedWatch) -> None:
+    """Reminds of, flags and expires what other provinces owe us an answer to.
+
+    Raises:
+        BridgeheadError: the store cannot take it now; nothing was written.
+    """
+    await asyncio.to_thread(_look, node, watch)
+    now, tolerance = node.now(), node.trust.in_force.agreement.clock_tolerance
+    due: list[Owed] = []
+    flagged: list[Owed] = []
+    ended: list[StoredMessage] = []
+    for message in watch.open.values():
+        statement = statement_of(message)
+        lookup_id = _lookup_of(node, message)
+        if now > statement.expires + tolerance + SETTLE:
+            ended.append(message)
+        elif lookup_id is not None and now <= statement.expires:
+            owed = Owed(message=message, statement=statement, lookup_id=lookup_id)
+            if now >= second_due(statement.created, statement.expires) and _lacks_reminder(node, message):
+                due.append(owed)
+            if now >= escalation_due(statement.created, statement.expires, None):
+                flagged.append(owed)
+    if due:
+        await _send_reminders(node, due)
+    if flagged or ended:
+        await node.sequencer.commit(lambda tx: _write(node, tx, flagged, ended))
+    for message in ended:
+        watch.open.pop(message.digest, None)
+    await _keep_place(node, watch)
+
+
+def _lookup_of(node: Node, message: StoredMessage) -> MessageId | None:
+    """The look-up that a question of ours belongs to; None when its body was erased."""
+    body = find_body(node.database, message.id)
+    if body is None:
+        return None
+    item = decode_canonical(body.items[0], what=message.kind)
+    return parse_message_id(read_text(item, "lookup_id", what=message.kind))
+
+
+def _lacks_reminder(node: Node, message: StoredMessage) -> bool:
+    return _is_owed(node.database, message) and _find_reminder(node.database, message.digest) is None
+
+
+def _look(node: Node, watch: AskedWatch) -> None:
+    """Takes in what was asked since, and forgets what has ended; nothing is written."""
+    for peer in node.trust.in_force.agreement.members.keys() - {node.name}:
+        pair = Pair(node.name, peer)
+        if peer not in watch.after_seq:
+            watch.after_seq[peer] = watch.kept_seq[peer] = node.database.find_counter(_place(peer))
+        highest, after = pair_state(node.database, "sent", pair).highest, watch.after_seq[peer]
+        if highest <= after:
+            continue
+        found = list_messages(
+            node.database, "sent", pair=pair, after_seq=after, limit=MAX_SCANNED, kinds=(SEARCH.name, FETCH.name)
+        )
+        watch.open.update({message.digest: message for message in found})
+        watch.after_seq[peer] = found[-1].seq if len(found) == MAX_SCANNED else highest
+    for message in list(watch.open.values()):
+        if _has_ended(node, message):
+            del watch.open[message.digest]
+
+
+def _has_ended(node: Node, message: StoredMessage) -> bool:
+    """Whether nothing is waited for any more: replied to, refused, never delivered. One on its way has not ended."""
+    row = find_outbox(node.database, message.id)
+    if row is None or row.state in ("expired", "rejected"):
+        return True
+    return row.receipt_leaf is not None and not _is_owed(node.database, message)
+
+
+async def _keep_place(node: Node, watch: AskedWatch) -> None:
+    """Remembers now and then how far every question has ended, so that a start does not read the whole past."""
+    first: dict[NodeName, int] = {}
+    for message in watch.open.values():
+        first[message.pair.recipient] = min(message.seq, first.get(message.pair.recipient, message.seq))
+    places = {peer: first.get(peer, after + 1) - 1 for peer, after in watch.after_seq.items()}
+    moved = {peer: place for peer, place in places.items() if place - watch.kept_seq[peer] >= KEEP_EVERY}
+
+    def record(transaction: GroupTransaction) -> None:
+        for peer, place in moved.items():
+            if transaction.find_counter(_place(peer)) < place:
+                transaction.set_counter(_place(peer), place)
+
+    if moved:
+        await node.sequencer.commit(record)
+        watch.kept_seq.update(moved)
+
+
+def _place(peer: NodeName) -> str:
+    return f"asked-clock/{peer}"
+
+
+def _write(node: Node, transaction: GroupTransaction, flagged: Sequence[Owed], ended: Sequence[StoredMessage]) -> None:
+    """Flags and expires what is still delivered, taken in and not replied to, as the transaction sees it."""
+    for owed in flagged:
+        if _is_owed(transaction, owed.message):
+            put_flags(transaction, [_flag_of(node, owed)], owner=node.name)
+    for message in ended:
+        if _is_owed(transaction, message):
+            _append_expired(node, transaction, digest=message.digest, pair=message.pair, seq=message.seq)
+
+
+def _flag_of(node: Node, owed: Owed) -> RaisedFlag:
+    statement, now = owed.statement, node.now()
+    line = AskedLine(
+        time=now,
+        officer=statement.sender.officer or "",
+        agency=str(statement.sender.agency),
+        lookup_id=owed.lookup_id,
+        case_id=statement.case or "",
+    )
+    flag = unanswered_flag(line, asked_of=statement.recipient.node)
+    return raised_at(flag, time=now, agency=statement.sender.agency)
+
+
+def _append_expired(node: Node, transaction: GroupTransaction, *, digest: str, pair: Pair, seq: int) -> None:
+    agreement = node.trust.in_force.agreement
+    leaf = Leaf(
+        federation=agreement.federation,
+        realm=agreement.realm,
+        kind=LeafKind.EXPIRED,
+        subject=digest,
+        pair=pair,
+        seq=seq,
+        reason=NOT_ANSWERED,
+        agreement_version=agreement.version,
+        time=truncate_to_millisecond(node.now()),
+    )
+    transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+
+
+REMINDER: Final = Kind(
+    name="lookup.second",
+    media_type=SECOND_BODY,
+    encode=encode_second,
+    decode=lambda content, _: decode_second(content),
+    many=False,
+    judge=_judge_reminder,
+    answers=(),
+    keep=PROVISION,
+    resend=None,
+)

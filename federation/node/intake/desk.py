@@ -1,0 +1,329 @@
+"""The intake desk: what waits there for a person of this province, and that person's release or refusal.
+
+Rules kept: one office answers for the province, and policy says so (`lookup.answer`); a person is shown masked; what is
+released is weighed again with what is known now, by the functions of an answer that the node gives by itself. Fields
+leave only with the own signature of the officer, since offices share their certificates; a search tells no field, and a
+refusal nothing, so that there it may be left out, but a signature that is given must be right. Reply, end of the entry,
+signature and what the person may later be told are one transaction. A repeat of the same act changes nothing.
+Source: 公安机关办理刑事案件程序规定 article 347; misuse controls M1 and M12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from federation.domain.intake import (
+    IntakeEntry,
+    IntakeStatus,
+    Refusal,
+    in_order,
+    mask_person,
+    parse_words,
+    refuse_bytes,
+    release_bytes,
+    verify_waiting,
+)
+from federation.domain.lookups_policy import DossierFacts, answer_request
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import NO_ROWS, Received, Rows, open_received, put_rows, wake
+from federation.node.exchange.replies import intake_office, reply_draft, statement_of
+from federation.node.exchange.send import make_ready, record_message
+from federation.node.lookups.answer import FETCH, REFUSAL, Weighed, weigh
+from federation.node.lookups.records import ENTRIES, StoredEntry, list_waiting, put_entry
+from federation.node.lookups.refusals import rule_refusal
+from federation.node.node import Node
+from federation.node.officers import find_officer_key, signed_by, verify_own_key
+from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.form import replace
+from federation.protocol.ids import MessageId
+from federation.protocol.leaf import Verdict, decode_leaf
+from federation.protocol.policy import PolicyRequest
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import find_message, load_body
+from federation.store.outbox import find_outbox
+from federation.store.records import Record, put_records
+from federation.wire.agency.intake import (
+    IntakeLine,
+    IntakePage,
+    IntakeQuery,
+    IntakeRelease,
+    RefuseQuestion,
+    ReleaseQuestion,
+)
+from federation.wire.values import Ruling, ruling_of
+
+SIGNATURE: Final = "intake-signature"
+_ENDED: Final = "ended/"
+
+
+async def list_intake(errand: Errand, query: IntakeQuery) -> IntakePage:
+    """The requests that wait at the desk, by urgency and time left, and if asked for those that ended, newest first.
+
+    Raises:
+        UntrustedError: NOT_INTAKE for another office than the one that answers for the province.
+        MalformedError: PAGE_TOKEN.
+    """
+    node = errand.node
+    intake = intake_office(errand.in_force, node.name)
+    if errand.caller != intake:
+        raise UntrustedError(
+            "NOT_INTAKE", f"{intake} answers for {node.name}; expected it to call, got {errand.caller}"
+        )
+    entries, token = _list_page(node, query)
+    return IntakePage(
+        read_time=node.now(), lines=tuple(_line_of(node, entry) for entry in entries), next_page_token=token
+    )
+
+
+def _list_page(node: Node, query: IntakeQuery) -> tuple[Sequence[IntakeEntry], str]:
+    """Those that wait are few, and their order changes as time passes: they are counted through, the ended ones not."""
+    entries: list[IntakeEntry] = []
+    if not query.page_token.startswith(_ENDED):
+        start = _parse_number(query.page_token)
+        waiting = in_order(list_waiting(node.database))
+        entries = waiting[start : start + query.page_size]
+        end = start + len(entries)
+        if end < len(waiting):
+            return entries, str(end)
+        if not query.ended:
+            return entries, ""
+        if len(entries) == query.page_size:
+            return entries, _ENDED
+    page = ENTRIES.page(
+        node.database,
+        limit=query.page_size - len(entries),
+        token=query.page_token.removeprefix(_ENDED) if query.page_token.startswith(_ENDED) else "",
+        newest_first=True,
+        wanted=lambda stored: stored.entry.status is not IntakeStatus.WAITING,
+    )
+    ended = [stored.entry for stored in page.values]
+    return [*entries, *ended], f"{_ENDED}{page.next_token}" if page.next_token else ""
+
+
+def _parse_number(token: str) -> int:
+    if token and not (token.isascii() and token.isdigit() and len(token) < 8):
+        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
+    return int(token or 0)
+
+
+def _line_of(node: Node, entry: IntakeEntry) -> IntakeLine:
+    return IntakeLine(
+        request_id=entry.request_id,
+        status=entry.status,
+        step=entry.step,
+        asker=entry.asker,
+        officer=entry.officer,
+        case_id=entry.case_id,
+        purpose=entry.purpose,
+        urgency=entry.urgency,
+        person=mask_person(entry.person),
+        fields=entry.fields,
+        created=entry.created,
+        due=entry.due,
+        reminded=entry.second,
+        escalated=entry.escalated,
+        answered_by=entry.answered_by,
+        came_late=_came_late(node, entry),
+    )
+
+
+def _came_late(node: Node, entry: IntakeEntry) -> bool:
+    """Whether the other side did not take the answer any more, or never got it."""
+    row = find_outbox(node.database, MessageId(entry.reply_id)) if entry.reply_id else None
+    if row is None:
+        return False
+    refused = row.receipt_leaf is not None and decode_leaf(row.receipt_leaf).verdict is Verdict.REFUSED
+    return refused or row.state == "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Desk:
+    """One act at the desk: who acts, on which entry, on which request, and that policy lets this office answer."""
+
+    errand: Errand
+    stored: StoredEntry
+    received: Received[Any]
+    asked: PolicyRequest
+    ruling: Ruling
+
+
+async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
+    """Answers a request that waits: hit or no hit, or the fields asked for, or fewer, which the officer signs for.
+
+    Raises:
+        NotFoundError: INTAKE_UNKNOWN. RuleError: INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED.
+        MalformedError: LOOKUP_FIELD for a field that was not asked for; HANDLE_UNKNOWN when the record is gone.
+        ConflictError: VERSION_CONFLICT when another act came at the same moment.
+    """
+    desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.ANSWERED)
+    if isinstance(desk, IntakeRelease):
+        return desk
+    signed = release_bytes(errand.caller, errand.act.officer, request_id=question.request_id, fields=question.fields)
+    is_fetch = desk.stored.entry.step == FETCH.name
+    unsigned = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=is_fetch)
+    if unsigned is not None:
+        return unsigned
+    weighed = weigh(desk.received, only=question.fields)
+    if weighed.reply is None:
+        ruling = ruling_of(weighed.decision, agreement_version=errand.in_force.agreement.version)
+        await errand.refuse(ruling, asked=weighed.asked)
+        return IntakeRelease(decision=ruling, request_id=question.request_id)
+    return await _end(desk, weighed, status=IntakeStatus.ANSWERED, signature=question.signature)
+
+
+async def refuse(errand: Errand, question: RefuseQuestion) -> IntakeRelease:
+    """Refuses a request that waits, with a reason and a sentence; no field goes out, not even hit or no hit.
+
+    Raises:
+        MalformedError: REFUSAL_WORDS. NotFoundError: INTAKE_UNKNOWN.
+        RuleError: INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED. ConflictError: VERSION_CONFLICT.
+    """
+    words = parse_words(question.words)
+    desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.REFUSED)
+    if isinstance(desk, IntakeRelease):
+        return desk
+    signed = refuse_bytes(
+        errand.caller, errand.act.officer, request_id=question.request_id, reason=question.reason.value, words=words
+    )
+    unsigned = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=False)
+    if unsigned is not None:
+        return unsigned
+    refusal = Refusal(lookup_id=desk.stored.entry.lookup_id, reason=question.reason, words=words)
+    reply = Weighed(decision=desk.ruling, asked=(), kind=REFUSAL, reply=refusal, rows=_turned_away(desk.received))
+    return await _end(desk, reply, status=IntakeStatus.REFUSED, signature=question.signature)
+
+
+async def _open_desk(errand: Errand, request_id: str, *, ended: IntakeStatus) -> _Desk | IntakeRelease:
+    """The request with policy's word on who may answer it; an answer when there is nothing more to do."""
+    node = errand.node
+    stored = ENTRIES.find(node.database, request_id)
+    if stored is None:
+        raise NotFoundError("INTAKE_UNKNOWN", f"no request {request_id!r:.50} waits or waited at this desk")
+    entry = stored.entry
+    is_intake = intake_office(errand.in_force, node.name) == errand.caller
+    if is_intake and not _is_repeat(errand, entry, ended):
+        verify_waiting(entry, node.now())
+    question = _question(errand, entry, intake=is_intake)
+    ruling = await errand.ask(question)
+    if not ruling.allowed:
+        return IntakeRelease(decision=ruling, request_id=request_id)
+    if _is_repeat(errand, entry, ended):
+        return _answer_of(entry, ruling)
+    message = find_message(node.database, "received", entry.request_id)
+    if message is None:
+        raise NotFoundError("INTAKE_UNKNOWN", f"the message of request {entry.request_id} is not in the store")
+    statement, body = statement_of(message), load_body(node.database, message.id)
+    received = open_received(node, statement, body, digest=message.digest, in_force=errand.in_force)
+    return _Desk(errand=errand, stored=stored, received=received, asked=question, ruling=ruling)
+
+
+def _question(errand: Errand, entry: IntakeEntry, *, intake: bool) -> PolicyRequest:
+    occasion = replace(errand.occasion, purpose=entry.purpose, function=entry.function)
+    in_time = entry.status is not IntakeStatus.EXPIRED and (bool(entry.act_id) or errand.node.now() <= entry.due)
+    dossier = DossierFacts(province=errand.node.name)
+    return answer_request(errand.agency, dossier, occasion=occasion, intake=intake, in_time=in_time)
+
+
+def _is_repeat(errand: Errand, entry: IntakeEntry, ended: IntakeStatus) -> bool:
+    return (entry.act_id, entry.status) == (errand.act.request_id, ended)
+
+
+def _answer_of(entry: IntakeEntry, ruling: Ruling) -> IntakeRelease:
+    """The answer to an act, from what it left: a repeat of the act gets the same."""
+    return IntakeRelease(
+        decision=ruling, request_id=entry.request_id, status=entry.status, hit=entry.hit, fields=entry.released
+    )
+
+
+async def _refuse_unsigned(
+    desk: _Desk, *, signed: bytes, signature: str | None, required: bool
+) -> IntakeRelease | None:
+    """The answer when the officer's own signature is missing or wrong, logged; the request waits on."""
+    errand = desk.errand
+    no: RuleError | None = None
+    if signature is None:
+        told = "expected the officer's own signature where fields leave: give --key FILE"
+        no = RuleError("OFFICER_KEY", told) if required else None
+    else:
+        try:
+            verify_own_key(errand.node.database, signed_by(errand, signature), signed)
+        except (UntrustedError, MalformedError) as error:
+            no = RuleError("OFFICER_KEY", error.message)
+    if no is None:
+        return None
+    ruling = rule_refusal(errand, no)
+    await errand.refuse(ruling, asked=())
+    return IntakeRelease(decision=ruling, request_id=desk.stored.entry.request_id)
+
+
+def _turned_away(received: Received[Any]) -> Rows:
+    """For the person's report: somebody was turned away, when there is a record of the person at all."""
+    try:
+        return weigh(received).refused
+    except MalformedError:  # the record is gone: nobody is left to be told
+        return NO_ROWS
+
+
+async def _end(desk: _Desk, weighed: Weighed, *, status: IntakeStatus, signature: str | None) -> IntakeRelease:
+    """Sends the reply and ends the entry in one transaction; of two acts at once the first one counts."""
+    errand, entry, node = desk.errand, desk.stored.entry, desk.errand.node
+    policies = tuple(sorted({*weighed.decision.policies, *desk.ruling.policies}))
+    draft = reply_draft(
+        desk.received,
+        weighed.kind,
+        weighed.reply,
+        decision=replace(weighed.decision, policies=policies),
+        officer=errand.act.officer,
+        asked=(desk.asked, *weighed.asked),
+    )
+    ready = make_ready(node, draft)
+    ended = replace(
+        entry,
+        status=status,
+        answered_by=errand.act.officer,
+        act_id=errand.act.request_id,
+        reply_id=ready.id,
+        hit=weighed.hit,
+        released=weighed.decision.fields if status is IntakeStatus.ANSWERED else frozenset[str](),
+    )
+
+    def record(transaction: GroupTransaction) -> None:
+        put_rows(transaction, weighed.rows, message_id=entry.request_id)
+        record_message(node, transaction, ready, in_force=errand.in_force)
+        put_entry(transaction, ended, owner=node.name, replaces=desk.stored.version)
+        if signature is not None:
+            put_records(transaction, [_signature_record(transaction, errand, entry, signature)])
+
+    try:
+        await node.sequencer.commit(record)
+    except ConflictError:
+        now = ENTRIES.find(node.database, entry.request_id)
+        if now is None or not _is_repeat(errand, now.entry, status):
+            raise
+        return _answer_of(now.entry, desk.ruling)
+    wake(node, weighed.rows)
+    node.wake_delivery(entry.asker.node)
+    return _answer_of(ended, desk.ruling)
+
+
+def _signature_record(transaction: GroupTransaction, errand: Errand, entry: IntakeEntry, signature: str) -> Record:
+    """Who signed for the end of a request, and the key that was registered then."""
+    signed = {
+        "agency": str(errand.caller),
+        "officer": errand.act.officer,
+        "key": find_officer_key(transaction, errand.caller, errand.act.officer) or "",
+        "signature": signature,
+    }
+    return Record(
+        id=entry.request_id,
+        kind=SIGNATURE,
+        owner=errand.node.name,
+        version=1,
+        replica=True,
+        status="signed",
+        division=errand.caller.county,
+        content=encode_canonical(signed),
+    )

@@ -1,0 +1,426 @@
+"""How this province answers when another asks, by its own policy, and takes in what others answer to it.
+
+What policy allows is answered in the transaction that receives the question: the reply is numbered, signed and logged
+there, and cites the question. A hit is an opaque handle, never a field; several records of one person are one hit. A
+fetch is judged anew: the case, the handle, the officer's own signature, every field. What a person must answer waits at
+the intake desk, and is weighed again by these very functions when that person answers.
+Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 articles 346 to 353.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from federation.domain.corrections import ANSWER_BODY
+from federation.domain.intake import REFUSAL_BODY, IntakeEntry, IntakeStatus, Refusal
+from federation.domain.lookups import (
+    DOSSIER_OF,
+    FETCH_BODY,
+    HANDLE_RANDOM_BYTES,
+    RELEASE_BODY,
+    SEARCH_BODY,
+    AnswerItem,
+    FetchItem,
+    Handle,
+    ReleaseItem,
+    SearchItem,
+    decode_answer_item,
+    decode_fetch_item,
+    decode_release_item,
+    decode_search_item,
+    format_handle,
+    handle_expires,
+    urgency_of,
+    verify_handle,
+    verify_step_up,
+)
+from federation.domain.lookups_case import LookupCase, lookup_occasion
+from federation.domain.lookups_policy import (
+    DossierFacts,
+    LookupOccasion,
+    fetch_request,
+    search_request,
+)
+from federation.domain.retention import PROVISION, QUESTION, RELEASE
+from federation.node.disclosures import given_of, given_record
+from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, rule_decision
+from federation.node.exchange.replies import POLICE, only_item, reply_draft, statement_of, take_reply
+from federation.node.lookups import records
+from federation.node.lookups.dossiers import FoundDossier, dossier_of, find_dossier, find_own
+from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import Item, decode, encode, replace
+from federation.protocol.ids import MessageId
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Decision, PolicyRequest, decide
+from federation.store.messages import find_body
+from federation.store.records import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Weighed:
+    """A question as policy and the store see it now, and what would be replied to it.
+
+    `asked` are the questions that decide, none when a rule refused before policy was asked; `asked_of_records` are
+    those about single records, which show in the answer only. `by_desk`: a person must answer. `reply` is None when it
+    is refused. `rows` go with the reply, `refused` with a no, the desk's own included: what the person may later be
+    told. `person` is what was asked by: a number, or the record behind the handle.
+    """
+
+    decision: Decision
+    asked: tuple[PolicyRequest, ...]
+    asked_of_records: tuple[PolicyRequest, ...] = ()
+    by_desk: bool = False
+    kind: Kind[Any]
+    reply: Item | None = None
+    rows: Rows = NO_ROWS
+    refused: Rows = NO_ROWS
+    person: str = ""
+
+    @property
+    def hit(self) -> bool | None:
+        """What a search is told; None for a fetch."""
+        return self.reply.hit if isinstance(self.reply, AnswerItem) else None
+
+
+def weigh(received: Received[Any], *, only: frozenset[str] = frozenset()) -> Weighed:
+    """Weighs a question that waits at the desk with what is known now; `only` are the fields that may leave, if named.
+
+    Raises:
+        MalformedError: LOOKUP_FIELD for fields that were not asked for; HANDLE_UNKNOWN when the record is gone.
+    """
+    if received.statement.kind == FETCH.name:
+        return _weigh_fetch(received, only=only)
+    if only:
+        raise MalformedError("LOOKUP_FIELD", "a search is answered with hit or no hit; expected no field")
+    return _weigh_search(received)
+
+
+def _judge_question(received: Received[SearchItem] | Received[FetchItem], weighed: Weighed) -> Judgement:
+    """What policy allows is answered at once, or waits for a person."""
+    rows = NO_ROWS
+    if weighed.by_desk:
+        item = received.item
+        fields = item.fields if isinstance(item, FetchItem) else frozenset[str]()
+        entry = _entry_of(received, lookup_id=item.lookup_id, person=weighed.person, fields=fields)
+        rows = Rows(records=(records.entry_record(entry, owner=received.node.name),))
+    elif weighed.reply is not None:
+        draft = reply_draft(received, weighed.kind, weighed.reply, decision=weighed.decision)
+        rows = replace(weighed.rows, drafts=(draft,))
+    return Judgement(
+        decision=weighed.decision,
+        asked=weighed.asked,
+        asked_of_records=weighed.asked_of_records,
+        rows=rows,
+        refused=weighed.refused,
+    )
+
+
+def _entry_of(received: Received[Any], *, lookup_id: MessageId, person: str, fields: frozenset[str]) -> IntakeEntry:
+    """A question that begins to wait for a person: until its own statement ends."""
+    statement = received.statement
+    return IntakeEntry(
+        request_id=statement.id,
+        digest=received.digest,
+        seq=statement.seq,
+        status=IntakeStatus.WAITING,
+        lookup_id=lookup_id,
+        step=statement.kind,
+        asker=statement.sender.agency,
+        officer=statement.sender.officer or "",
+        case_id=statement.case or "",
+        purpose=statement.purpose,
+        function=statement.function,
+        urgency=urgency_of(statement.created, statement.expires),
+        person=person,
+        fields=fields,
+        created=statement.created,
+        due=statement.expires,
+    )
+
+
+def _judge_search(received: Received[SearchItem]) -> Judgement:
+    return _judge_question(received, _weigh_search(received))
+
+
+def _weigh_search(received: Received[SearchItem]) -> Weighed:
+    """Puts a search to policy: without a record, then for each record found.
+
+    A record that policy keeps from this asker is no hit, since a refusal would tell that it exists; the person hears
+    who tried. A person answers when policy says so of the search, or of a record that it finds.
+    """
+    node, item, policies = received.node, received.item, received.in_force.policies
+    case = _find_case(received, item.case_id)
+    nothing_yet = DossierFacts(province=node.name, kind=DOSSIER_OF[item.selector.kind].value)
+    request = search_request(received.sender, nothing_yet, occasion=_occasion_of(received, case))
+    decision = decide(policies, request)
+    about: list[tuple[FoundDossier, PolicyRequest]] = []
+    for found in find_own(node, item.selector) if decision.allowed else ():
+        occasion, dossier = _occasion_of(received, case, found), dossier_of(node.name, found, node.today())
+        about.append((found, search_request(received.sender, dossier, occasion=occasion)))
+    decisions = [(found, decide(policies, question)) for found, question in about]
+    hits = [found for found, said in decisions if said.allowed]
+    hidden = [found for found, said in decisions if not said.allowed]
+    refused = Rows(records=_disclosed(received, (hits or hidden)[:1], case, verdict=Verdict.REFUSED))
+    answer, rows = AnswerItem(lookup_id=item.lookup_id, hit=False), NO_ROWS if hits else refused
+    if hits and case is not None:
+        answer, rows = _hit(received, case, hits)
+    return Weighed(
+        decision=decision,
+        asked=(request,),
+        asked_of_records=tuple(question for _, question in about),
+        by_desk=decision.by_desk or any(said.by_desk for _, said in decisions),
+        kind=ANSWER,
+        reply=answer if decision.allowed else None,
+        rows=rows,
+        refused=refused,
+        person=item.selector.value,
+    )
+
+
+def _hit(received: Received[SearchItem], case: LookupCase, hits: Sequence[FoundDossier]) -> tuple[AnswerItem, Rows]:
+    """A hit leaves its handle, its flags at the desks of its counties, and what the person may later be told."""
+    node, sender = received.node, received.statement.sender
+    handle = Handle(
+        handle=format_handle(secrets.token_bytes(HANDLE_RANDOM_BYTES)),
+        lookup_id=received.item.lookup_id,
+        case_id=case.case_id,
+        asker=sender.agency,
+        officer=sender.officer or "",
+        dossier=hits[0].ref,
+        expires=handle_expires(case, node.now()),
+    )
+    flags: list[Numbered] = []
+    desks = [desk_for(node, found.division) for found in hits]
+    for found, desk in zip(hits, desks, strict=True):
+        raised = judge_hit(node.database, replace(handle, dossier=found.ref), node.now())
+        flags += flag_records(raised, owner=node.name, desk=desk)
+    told = _disclosed(received, hits[:1], case, verdict=Verdict.ALLOWED)
+    rows = Rows(
+        records=(records.HANDLES.record(handle, owner=node.name), *told),
+        numbered=tuple(flags),
+        wakes=tuple(map(desk_key, desks)),
+    )
+    return AnswerItem(lookup_id=handle.lookup_id, hit=True, handle=handle.handle, expires=handle.expires), rows
+
+
+def _judge_fetch(received: Received[FetchItem]) -> Judgement:
+    return _judge_question(received, _weigh_fetch(received))
+
+
+def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozenset()) -> Weighed:
+    """Puts a fetch to the rules of its handle and to policy: the case, the officer's signature, every field."""
+    node, item = received.node, received.item
+    if not only <= item.fields:
+        raise MalformedError("LOOKUP_FIELD", f"expected fields that were asked for: {sorted(item.fields)}")
+    case = _find_case(received, received.statement.case or "")
+    handle = records.HANDLES.find(node.database, item.handle)
+    found = find_dossier(node, handle.dossier) if handle is not None else None
+    held = [found] if found is not None else []
+    refused = Rows(records=_disclosed(received, held, case, verdict=Verdict.REFUSED, fields=item.fields))
+    try:
+        handle = _verify_handle(received, handle)
+    except RuleError as error:
+        return Weighed(decision=rule_decision(error), asked=(), kind=RELEASED, refused=refused)
+    if found is None:
+        raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
+    occasion, dossier = _occasion_of(received, case, found), dossier_of(node.name, found, node.today())
+    occasion = replace(occasion, step_up=_is_signed(item))
+    request = fetch_request(received.sender, dossier, occasion=occasion, fields=item.fields)
+    decision = decide(received.in_force.policies, request)
+    if only:
+        decision = replace(decision, fields=decision.fields & only)
+    fields = decision.fields & item.fields
+    release = ReleaseItem(
+        lookup_id=item.lookup_id, handle=item.handle, fields=found.release(fields), expires=handle.expires
+    )
+    told = _disclosed(received, held, case, verdict=Verdict.ALLOWED, fields=fields)
+    return Weighed(
+        decision=decision,
+        asked=(request,),
+        by_desk=decision.by_desk,
+        kind=RELEASED,
+        reply=release if decision.allowed else None,
+        rows=Rows(records=told),
+        refused=refused,
+        person=handle.dossier.id,
+    )
+
+
+def _find_case(received: Received[Any], case_id: str) -> LookupCase | None:
+    """The case that a question cites, as its province told us of it."""
+    return records.find_case(received.node.database, received.statement.sender.node, case_id, told=True)
+
+
+def _occasion_of(received: Received[Any], case: LookupCase | None, found: FoundDossier | None = None) -> LookupOccasion:
+    """What this node knows of a question's case, put as policy asks for it."""
+    statement = received.statement
+    return lookup_occasion(
+        received.occasion,
+        case,
+        asker=statement.sender.agency,
+        now=received.node.now(),
+        division=found.division if found is not None else None,
+        urgency=urgency_of(statement.created, statement.expires),
+    )
+
+
+def _disclosed(
+    received: Received[Any],
+    found: Sequence[FoundDossier],
+    case: LookupCase | None,
+    *,
+    verdict: Verdict,
+    fields: frozenset[str] = frozenset(),
+) -> tuple[Record, ...]:
+    """For the person's report: what was given of them or refused; nothing when the record tells of nobody."""
+    subject = found[0].subject(fields) if found else None
+    if subject is None:
+        return ()
+    node, statement = received.node, received.statement
+    given = given_of(statement, case=case, verdict=verdict, fields=fields, now=node.now())
+    return (given_record(given, message_id=statement.id, subject=subject, owner=node.name),)
+
+
+def _verify_handle(received: Received[FetchItem], handle: Handle | None) -> Handle:
+    if handle is None:
+        raise RuleError("HANDLE_UNKNOWN", "this province gave out no such handle; search again")
+    statement = received.statement
+    return verify_handle(
+        handle,
+        case_id=statement.case or "",
+        asker=statement.sender.agency,
+        officer=statement.sender.officer or "",
+        now=received.node.now(),
+    )
+
+
+def _is_signed(item: FetchItem) -> bool:
+    try:
+        verify_step_up(item)
+    except (UntrustedError, MalformedError):
+        return False
+    return True
+
+
+def _judge_answer(received: Received[AnswerItem]) -> Judgement:
+    """Takes in hit or no hit, the reply to a search of ours.
+
+    Raises:
+        MalformedError: REPLY_UNASKED when it answers another look-up than the one it cites.
+        RuleError: as `_take_reply`.
+    """
+    answer = received.item
+    body = find_body(received.node.database, received.cited.id)  # None when it has been erased since
+    if body is not None:
+        asked = decode_search_item(only_item(body), received.statement.realm)
+        _verify_same(answer.lookup_id, asked.lookup_id)
+    owner = received.statement.sender.node
+    held = (records.held_record(answer.handle, received.cited.digest, owner=owner),) if answer.handle else ()
+    return _take_reply(received, ends=answer.expires, rows=held)
+
+
+def _judge_release(received: Received[ReleaseItem]) -> Judgement:
+    """Takes in the fields that were released to us, the reply to a fetch of ours.
+
+    A province that hands over more than was asked for is refused, and nothing of it is kept.
+
+    Raises:
+        MalformedError: REPLY_UNASKED when it answers another look-up or handle than the one it cites.
+        RuleError: REPLY_BEYOND, and as `_take_reply`.
+    """
+    release = received.item
+    body = find_body(received.node.database, received.cited.id)
+    if body is not None:
+        asked = decode_fetch_item(only_item(body))
+        _verify_same((release.lookup_id, release.handle), (asked.lookup_id, asked.handle))
+        if not release.fields.keys() <= asked.fields:
+            raise RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
+    return _take_reply(received, ends=release.expires)
+
+
+def _judge_refusal(received: Received[Refusal]) -> Judgement:
+    """Takes in that a person at the other side's desk refused, the reply to a search or a fetch of ours."""
+    return _take_reply(received)
+
+
+def _take_reply(received: Received[Any], *, ends: datetime | None = None, rows: tuple[Record, ...] = ()) -> Judgement:
+    """Takes in the reply to a look-up, in its time, from an office that answers for its province.
+
+    One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
+
+    Raises:
+        RuleError: REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE.
+    """
+    if received.statement.sender.agency.kind != POLICE:
+        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
+    tolerance = received.in_force.agreement.clock_tolerance
+    if received.node.now() > statement_of(received.cited).expires + tolerance:
+        raise RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
+    return take_reply(received, ends=ends, records=rows)
+
+
+def _verify_same(told: object, asked: object) -> None:
+    if told != asked:
+        raise MalformedError("REPLY_UNASKED", "expected a reply to the very look-up that it cites")
+
+
+SEARCH = Kind(
+    name="lookup.search",
+    media_type=SEARCH_BODY,
+    encode=encode,
+    decode=lambda content, statement: decode_search_item(content, statement.realm),
+    many=False,
+    judge=_judge_search,
+    answers=(),
+    keep=QUESTION,
+    resend=None,
+)
+FETCH = Kind(
+    name="lookup.fetch",
+    media_type=FETCH_BODY,
+    encode=encode,
+    decode=lambda content, _: decode_fetch_item(content),
+    many=False,
+    judge=_judge_fetch,
+    answers=(),
+    keep=QUESTION,
+    resend=None,
+)
+ANSWER = Kind(
+    name="lookup.answer",
+    media_type=ANSWER_BODY,
+    encode=encode,
+    decode=lambda content, _: decode_answer_item(content),
+    many=False,
+    judge=_judge_answer,
+    answers=(SEARCH.name,),
+    keep=RELEASE,
+    resend=None,
+)
+RELEASED = Kind(
+    name="lookup.release",
+    media_type=RELEASE_BODY,
+    encode=encode,
+    decode=lambda content, statement: decode_release_item(content, statement.realm),
+    many=False,
+    judge=_judge_release,
+    answers=(FETCH.name,),
+    keep=RELEASE,
+    resend=None,
+)
+REFUSAL = Kind(
+    name="lookup.refusal",
+    media_type=REFUSAL_BODY,
+    encode=encode,
+    decode=lambda content, _: decode(Refusal, content),
+    many=False,
+    judge=_judge_refusal,
+    answers=(SEARCH.name, FETCH.name),
+    keep=PROVISION,
+    resend=None,
+)

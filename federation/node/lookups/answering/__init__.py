@@ -1,1 +1,0 @@
-"""Answering the other provinces: the answering side of a look-up."""

@@ -1,0 +1,417 @@
+"""How an officer of this province asks the others: bound to an open case, minimal, with one honest result a province.
+
+Own policy decides first, for each province; quotas are counted as it is asked; each question is a signed statement
+that dies with its urgency. Everything that a step leaves is one transaction (`take_step`). What comes back is hit, no
+hit, refused (by which policy or rule, ours or theirs), unreachable, waiting for a person or expired.
+Source: DESIGN section 3 (asking), misuse controls M1 to M4 and M11.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from federation.domain.lookups import (
+    DOSSIER_OF,
+    TIMES,
+    Outcome,
+    SearchItem,
+    Selector,
+    SelectorKind,
+    Urgency,
+    decode_answer_item,
+    verify_selector,
+)
+from federation.domain.lookups_case import LookupCase, case_provinces, is_open, lookup_occasion
+from federation.domain.lookups_policy import DossierFacts, basis_of, search_request
+from federation.domain.oversight import AskedLine
+from federation.domain.registers import DossierKind
+from federation.domain.reports import DEFERRED_PURPOSE, Given
+from federation.node.disclosures import given_record
+from federation.node.exchange.errand import Errand, put_refusal
+from federation.node.exchange.judge import Kind
+from federation.node.exchange.replies import Response, find_response, replies
+from federation.node.exchange.send import Draft, Ready, make_ready, record_message
+from federation.node.lookups import records
+from federation.node.lookups.answer import SEARCH
+from federation.node.lookups.quota import count
+from federation.node.lookups.refusals import refusal_of, rule_refusal
+from federation.node.node import Node
+from federation.node.oversight.flags import desk_key, judge_search, put_flags
+from federation.node.oversight.sample import pick
+from federation.protocol.errors import MalformedError
+from federation.protocol.form import Item, Time
+from federation.protocol.ids import MessageId, NodeName, format_message_id, truncate_to_millisecond
+from federation.protocol.leaf import Verdict
+from federation.protocol.policy import Decision, PolicyRequest
+from federation.protocol.statement import Recipient
+from federation.protocol.trust import verify_in_force
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, next_serial, put_records
+from federation.wire.agency.lookups import (
+    LookupLine,
+    LookupPage,
+    LookupQuery,
+    LookupQuestion,
+    ProvinceAnswer,
+    SearchResult,
+)
+from federation.wire.values import Ruling
+
+WAIT_SECONDS: Final = 8.0
+"""How long a caller waits for answers that policy gives by itself; later ones are found in the history."""
+_PLACE: Final = re.compile(r"[0-9TZ:.-]{24}/[0-9]{12}/[a-z][a-z0-9]{1,30}", re.ASCII)
+
+
+async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
+    """Asks provinces for a record of one person or thing: those that the case names, unless others are named.
+
+    A repeat of the request gets the same look-up, waits again for what is still missing, and is not counted again.
+
+    Raises:
+        MalformedError: as `verify_selector`.
+        ConflictError: REQUEST_ID_REUSED.
+        NotFoundError: NOT_A_MEMBER for a province that the agreement does not name.
+    """
+    selector, urgency = question.selector, question.urgency
+    verify_selector(selector, errand.in_force.agreement.realm)
+    case = find_own_case(errand, question.case_id)
+    lookup_id = format_message_id(errand.node.now(), os.urandom(10))
+    what = f"{question.case_id} {selector.kind} {selector.value} {','.join(question.provinces)} {urgency}"
+    step = Step(
+        asked=errand.asked(SEARCH.name, what),
+        kind=SEARCH,
+        item=SearchItem(lookup_id=lookup_id, selector=selector, case_id=question.case_id),
+        urgency=urgency,
+        lookup_id=lookup_id,
+        case_id=question.case_id,
+        case=case,
+        about=selector,
+        dossier=DOSSIER_OF[selector.kind],
+    )
+    occasion = lookup_occasion(errand.occasion, case, asker=errand.caller, now=errand.node.now(), urgency=urgency)
+    asking: list[Asking] = []
+    for name in _provinces(errand, question, case):
+        errand.in_force.member(name)
+        dossier = DossierFacts(province=name, kind=step.dossier.value)
+        request = search_request(errand.agency, dossier, occasion=occasion)
+        asking.append(Asking(node=name, ruling=errand.rule(request), request=request))
+    taken = await take_step(errand, step, asking)
+    fresh = taken.lookup_id == lookup_id
+    answers = await asyncio.gather(*(_answer(errand.node, line, fresh=fresh) for line in taken.lines))
+    return SearchResult(lookup_id=taken.lookup_id, answers=tuple(answers))
+
+
+def _provinces(errand: Errand, question: LookupQuestion, case: LookupCase | None) -> Sequence[NodeName]:
+    """Those asked for, else those that the case names; under an unknown case all, so that each no is told."""
+    if question.provinces:
+        return tuple(dict.fromkeys(question.provinces))
+    named = case_provinces(case) if case is not None else frozenset(errand.in_force.agreement.members)
+    return sorted(named - {errand.node.name})
+
+
+async def _answer(node: Node, line: Line, *, fresh: bool) -> ProvinceAnswer:
+    """What a province answered, or why it was not asked."""
+    decision: Decision = line.ruling
+    if decision.allowed:
+        (response,) = await replies(node, [line.digest], seconds=WAIT_SECONDS, received=decision.by_desk, fresh=fresh)
+        refusal = refusal_of(node, response)
+        if refusal is None and response.body is not None:
+            item = decode_answer_item(response.body.items[0])
+            outcome = Outcome.HIT if item.hit else Outcome.NO_HIT
+            return ProvinceAnswer(node=line.node, outcome=outcome, handle=item.handle, expires=item.expires)
+        if refusal is None:
+            return ProvinceAnswer(node=line.node, outcome=silent_outcome(response), expires=waits_until(response))
+        decision = refusal
+    return ProvinceAnswer(
+        node=line.node,
+        outcome=Outcome.REFUSED,
+        policies=decision.policies,
+        title_zh=decision.title_zh,
+        title_en=decision.title_en,
+        explanation_zh=line.ruling.explanation_zh,
+        explanation_en=line.ruling.explanation_en,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What our own side says of asking one province; `request` is what policy was asked, None for a rule's own no."""
+
+    node: NodeName
+    ruling: Ruling
+    request: PolicyRequest | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may leave."""
+        return self.ruling.allowed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Step:
+    """What an officer does: what is said, in which case, about whom (sealed), for which fields of what kind of record.
+
+    `asked` tells a repeat of the request from another question. Without an `urgency` it travels as long as the
+    agreement lets it. `lookup_id` is empty for a case, `case` None when it is unknown. `outcome` is what a step without
+    a reply comes to with its receipt; `closes` is the case's, when it is one.
+    """
+
+    asked: str
+    kind: Kind[Any]
+    item: Any
+    urgency: Urgency | None
+    lookup_id: str
+    case_id: str
+    case: LookupCase | None
+    about: Selector | None = None
+    dossier: DossierKind = DossierKind.PERMIT
+    fields: frozenset[str] = frozenset()
+    outcome: Outcome | None = None
+    closes: datetime | None = None
+
+
+class Line(Item, frozen=True, kw_only=True):
+    """What our own side said of asking one province, and the statement that went there; none when it was refused."""
+
+    node: NodeName
+    ruling: Ruling
+    digest: str
+    message_id: str
+
+
+class StepTaken(Item, frozen=True, kw_only=True):
+    """What a step came to, remembered under its request; the answers of other provinces are read from the store."""
+
+    WHAT: ClassVar[str] = "remembered step"
+
+    lookup_id: str
+    lines: tuple[Line, ...]
+    closes: Time | None = None
+
+
+def _no_rows(transaction: GroupTransaction) -> None:
+    """Most steps write no rows of their own."""
+    del transaction
+
+
+async def take_step(
+    errand: Errand,
+    step: Step,
+    asking: Sequence[Asking],
+    *,
+    rows: Callable[[GroupTransaction], None] = _no_rows,
+) -> StepTaken:
+    """Sends what may leave, logs what may not, and remembers both in one transaction; a repeat adds nothing.
+
+    That transaction holds the statements that went out, the counts, the flags, the lines of the history, the refusals
+    of our own side, and what a repeat of the request is answered with.
+
+    Args:
+        errand: who acts.
+        step: what they do.
+        asking: one for each province; a quota may still refuse them all.
+        rows: writes what belongs to the step, when anything leaves.
+
+    Raises:
+        ConflictError: REQUEST_ID_REUSED for another question under an id that was used.
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    node = errand.node
+    ready = {each.node: make_ready(node, _draft(errand, step, each)) for each in asking if each.allowed}
+    if ready:
+        verify_in_force(errand.in_force.agreement, node.now())
+    now, entry_id = node.now(), format_message_id(node.now(), os.urandom(10))
+
+    def write(transaction: GroupTransaction) -> StepTaken:
+        ruled = _within_quota(transaction, errand, step, asking)
+        lines = tuple(_send(transaction, errand, each, ready.get(each.node)) for each in ruled)
+        if any(line.digest for line in lines):
+            rows(transaction)
+            _flag(transaction, errand, step, now=now)
+        refused = [each for each in ruled if not each.allowed]
+        if refused:
+            requests = [each.request for each in refused if each.request is not None]
+            put_refusal(transaction, errand, [each.ruling for each in refused], asked=requests)
+            put_records(transaction, _disclosed(errand, step, entry_id))
+        _put_history(transaction, errand, step, lines, now=now)
+        return StepTaken(lookup_id=step.lookup_id, lines=lines, closes=step.closes)
+
+    taken = await errand.once(step.asked, StepTaken, write)
+    for line in taken.lines:
+        if line.digest:
+            node.wake_delivery(line.node)
+    node.waiters.tell(desk_key(errand.caller))
+    return taken
+
+
+def _draft(errand: Errand, step: Step, asking: Asking) -> Draft:
+    """The statement of one step, by the officer who acts, as policy allowed it."""
+    draft = step.kind.draft(
+        step.item,
+        to=Recipient(node=asking.node),
+        cause=errand.cause(basis_of(errand.act.purpose), case=step.case_id),
+        decision=asking.ruling,
+        asked=(asking.request,) if asking.request is not None else (),
+    )
+    return replace(draft, lifetime=TIMES[step.urgency]) if step.urgency is not None else draft
+
+
+def _within_quota(
+    transaction: GroupTransaction, errand: Errand, step: Step, asking: Sequence[Asking]
+) -> Sequence[Asking]:
+    """Counts a search that leaves; one too many is refused as a whole, whatever policy says of single provinces."""
+    if step.kind is not SEARCH or step.about is None or not any(each.allowed for each in asking):
+        return asking
+    over = count(transaction, errand, case_id=step.case_id, selector=step.about)
+    if over is None:
+        return asking
+    no = rule_refusal(errand, over)
+    return [replace(each, ruling=no, request=None) for each in asking]
+
+
+def _send(transaction: GroupTransaction, errand: Errand, asking: Asking, ready: Ready | None) -> Line:
+    if ready is None or not asking.allowed:
+        return Line(node=asking.node, ruling=asking.ruling, digest="", message_id="")
+    digest = record_message(errand.node, transaction, ready, in_force=errand.in_force)
+    return Line(node=asking.node, ruling=asking.ruling, digest=digest, message_id=ready.id)
+
+
+def _flag(transaction: GroupTransaction, errand: Errand, step: Step, *, now: datetime) -> None:
+    """Looks at a search beside the officer's own of just before, and draws it for review, in the same transaction."""
+    if step.kind is not SEARCH or step.about is None:
+        return
+    line = AskedLine(
+        time=truncate_to_millisecond(now),
+        officer=errand.act.officer,
+        agency=str(errand.caller),
+        lookup_id=step.lookup_id,
+        case_id=step.case_id,
+        desk=errand.desk,
+    )
+    raised = judge_search(
+        transaction, errand.in_force, line, agency=errand.caller, selector=step.about, step=step.kind.name
+    )
+    put_flags(transaction, raised, owner=errand.node.name)
+    pick(transaction, errand, line, about=step.about.value)
+
+
+def _disclosed(errand: Errand, step: Step, entry_id: MessageId) -> Sequence[Record]:
+    """For the person's report: that an officer of ours was refused; it waits while a case for that purpose is open.
+
+    One entry a request, however many provinces it named: no province was asked, and the person learns who tried. What
+    is looked up by another province's permit names nobody here and leaves no entry.
+    """
+    if step.about is None or step.about.kind is not SelectorKind.CITIZEN_NUMBER:
+        return ()
+    act, now, case = errand.act, truncate_to_millisecond(errand.node.now()), step.case
+    waits = case is not None and act.purpose == DEFERRED_PURPOSE and act.purpose in case.purposes and is_open(case, now)
+    given = Given(
+        time=now,
+        asker=errand.caller,
+        purpose=act.purpose,
+        function=act.function,
+        basis=basis_of(act.purpose),
+        case_id=step.case_id,
+        step=step.kind.name,
+        verdict=Verdict.REFUSED,
+        fields=step.fields,
+        deferred_until=case.closes if waits and case is not None else None,
+    )
+    return [given_record(given, message_id=entry_id, subject=step.about.value, owner=errand.node.name)]
+
+
+def _put_history(
+    transaction: GroupTransaction, errand: Errand, step: Step, lines: Sequence[Line], *, now: datetime
+) -> None:
+    serial = next_serial(transaction, "lookup-step")
+    subject = step.about.value if step.about is not None else None
+    for line in lines:
+        outcome = step.outcome if line.digest else Outcome.REFUSED
+        asked = records.Asked(
+            time=now,
+            agency=errand.caller,
+            officer=errand.act.officer,
+            serial=serial,
+            lookup_id=step.lookup_id,
+            case_id=step.case_id,
+            node=line.node,
+            step=step.kind.name,
+            digest=line.digest,
+            message_id=line.message_id,
+            desk=errand.desk,
+            kind=step.dossier,
+            outcome=outcome,
+        )
+        records.put_asked(transaction, asked, subject=subject, owner=errand.node.name)
+
+
+def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
+    """The newest version of a case that the calling agency opened; None also for a case of another agency."""
+    case = records.find_case(errand.node.database, errand.node.name, case_id, told=False)
+    return case if case is not None and case.opened_by == errand.caller else None
+
+
+async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
+    """What the officers of this agency did and what came of it, newest first; a page stays while new steps come.
+
+    Raises:
+        MalformedError: PAGE_TOKEN.
+    """
+    if query.page_token and not _PLACE.fullmatch(query.page_token):
+        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
+    found = records.list_history(
+        errand.node.database,
+        errand.caller,
+        case_id=query.case_id,
+        officer=query.officer,
+        before=query.page_token,
+        limit=query.page_size + 1,
+    )
+    page = found[: query.page_size]
+    lines = tuple(
+        LookupLine(
+            lookup_id=asked.lookup_id,
+            time=asked.time,
+            officer=asked.officer,
+            case_id=asked.case_id,
+            node=asked.node,
+            step=asked.step,
+            outcome=outcome_of(errand.node, asked),
+        )
+        for asked in page
+    )
+    return LookupPage(lines=lines, next_page_token=page[-1].place if len(found) > len(page) else "")
+
+
+def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
+    """What came of one step; None while its answer is awaited."""
+    if not asked.digest:
+        return Outcome.REFUSED
+    response = find_response(node, asked.digest)
+    if refusal_of(node, response) is not None:
+        return Outcome.REFUSED
+    if response.reply is not None:  # a reply that tells nothing of anybody has no end
+        return Outcome.NO_HIT if response.reply.ends is None else Outcome.HIT
+    if asked.outcome is not None and response.received:
+        return asked.outcome
+    if response.expired:
+        return Outcome.EXPIRED
+    return Outcome.WAITING if response.received else None
+
+
+def silent_outcome(response: Response) -> Outcome:
+    """What it is when there is neither reply nor refusal: expired, waiting for a person who has it, or out of reach."""
+    if response.expired:
+        return Outcome.EXPIRED
+    return Outcome.WAITING if response.received else Outcome.UNREACHABLE
+
+
+def waits_until(response: Response) -> datetime | None:
+    """Until when the other side's desk may answer; None when nothing is waited for there."""
+    return response.due if silent_outcome(response) is Outcome.WAITING else None

@@ -1,1 +1,0 @@
-"""Asking the other provinces: the asking side of a look-up."""
