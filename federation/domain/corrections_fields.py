@@ -10,7 +10,7 @@ Sources: PIPL article 46 (个人信息保护法); 居住证暂行条例 articles
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
 from typing import Final
@@ -18,9 +18,8 @@ from typing import Final
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, true_birth_date, verify_birth_realm, verify_citizen_number
 from federation.domain.division import find_division
-from federation.domain.permits import Ground, Holder, Permit, PermitStatus
+from federation.domain.permits import Ground, Permit, PermitStatus, permit_object, permit_of
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 
 IDENTITY_FIELDS: Final = frozenset(
@@ -106,21 +105,8 @@ def verify_proven(field: str, *, household_division: str, filed_in: str, papers:
 
 def value_of(permit: Permit, field: str) -> str | None:
     """What stands in a field that may be corrected, as text; None when it is empty."""
-    holder = permit.holder
-    found: Mapping[str, str | None] = {
-        "holder_name": holder.name,
-        "sex": holder.sex,
-        "ethnicity": holder.ethnicity,
-        "birth_date": holder.birth_date.isoformat(),
-        "citizen_number": holder.citizen_number,
-        "household_division": holder.household_division,
-        "household_address": holder.household_address,
-        "residence_address": permit.residence_address,
-        "work_division": permit.work_division,
-        "ground": permit.ground,
-        "residence_since": permit.residence_since.isoformat(),
-    }
-    return found[field]
+    found = permit_object(permit).get(field)
+    return str(found) if found is not None else None
 
 
 def amend_permit(permit: Permit, field: str, value: str, *, realm: Realm) -> Permit:
@@ -136,38 +122,9 @@ def amend_permit(permit: Permit, field: str, value: str, *, realm: Realm) -> Per
         raise RuleError("PERMIT_ENDED", f"the permit is {permit.status}: no further step is possible")
     if value_of(permit, field) == value:
         raise RuleError("SAME_VALUE", f"the record says so already: nothing to correct in {field}")
-    amended = _with(permit, field, value)
+    amended = permit_of({**permit_object(permit), field: value, "version": permit.version + 1})
     _verify_lawful(amended, field)
     return amended
-
-
-def _with(permit: Permit, field: str, value: str) -> Permit:
-    following = replace(permit, version=permit.version + 1)
-    change = _HOLDER_CHANGES.get(field)
-    if change is not None:
-        return replace(following, holder=change(permit.holder, value))
-    return _CHANGES[field](following, value)
-
-
-_HOLDER_CHANGES: Final[Mapping[str, Callable[[Holder, str], Holder]]] = MappingProxyType(
-    {
-        "holder_name": lambda holder, text: replace(holder, name=text),
-        "sex": lambda holder, text: replace(holder, sex=Sex(text)),
-        "ethnicity": lambda holder, text: replace(holder, ethnicity=text),
-        "birth_date": lambda holder, text: replace(holder, birth_date=date.fromisoformat(text)),
-        "citizen_number": lambda holder, text: replace(holder, citizen_number=text),
-        "household_division": lambda holder, text: replace(holder, household_division=text),
-        "household_address": lambda holder, text: replace(holder, household_address=text),
-    }
-)
-_CHANGES: Final[Mapping[str, Callable[[Permit, str], Permit]]] = MappingProxyType(
-    {
-        "residence_address": lambda permit, text: replace(permit, residence_address=text),
-        "work_division": lambda permit, text: replace(permit, work_division=text),
-        "ground": lambda permit, text: replace(permit, ground=Ground(text)),
-        "residence_since": lambda permit, text: replace(permit, residence_since=date.fromisoformat(text)),
-    }
-)
 
 
 def _verify_lawful(permit: Permit, field: str) -> None:

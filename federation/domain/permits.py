@@ -13,6 +13,7 @@ regions), 9, 10, 11.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -20,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Final, NewType
 
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
-from federation.protocol.canonical_json import decode_canonical, encode_canonical
+from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.fields import checked, matching
 from federation.protocol.form import (
@@ -359,28 +360,38 @@ def _verify_papers(application: PermitApplication) -> None:
 # ---- the stored permit
 
 
-def encode_permit(permit: Permit) -> bytes:
-    """Encodes a permit with every field it has, the holder's beside its own; `decode_permit` gives an equal value."""
+def permit_object(permit: Permit) -> dict[str, JsonValue]:
+    """The permit as stored: every field it has, those of its holder beside its own."""
     value = to_object(permit)
     del value["holder"]
-    return encode_canonical(value | to_object(permit.holder))
+    return value | to_object(permit.holder)
+
+
+def permit_of(value: Mapping[str, JsonValue]) -> Permit:
+    """The permit that `permit_object` gave.
+
+    Raises:
+        MalformedError: as `from_object`.
+    """
+    holder = {name: value[name] for name in Holder.__struct_encode_fields__ if name in value}
+    return from_object(Permit, {"holder": holder} | {name: value[name] for name in value if name not in holder})
+
+
+def encode_permit(permit: Permit) -> bytes:
+    """Encodes a permit as stored; `decode_permit` gives an equal value."""
+    return encode_canonical(permit_object(permit))
 
 
 def decode_permit(encoded: bytes) -> Permit:
-    """Decodes what `encode_permit` wrote.
+    """Decodes a stored permit.
 
     Raises:
         CorruptError: PERMIT_RECORD when the stored bytes are anything else: a human must look.
     """
     try:
-        value = decode_canonical(encoded, what=Permit.WHAT)
-        holder = {name: value.pop(name) for name in _HOLDER_NAMES if name in value}
-        return from_object(Permit, {**value, "holder": holder})
+        return permit_of(decode_canonical(encoded, what=Permit.WHAT))
     except MalformedError as error:
         raise CorruptError("PERMIT_RECORD", "a stored permit cannot be read back") from error
-
-
-_HOLDER_NAMES: Final = Holder.__struct_encode_fields__
 
 
 # ---- the permit on the wire

@@ -85,81 +85,6 @@ def _is_uscc(text: str) -> bool:
     return True
 
 
-# ---- names and fields
-
-VEHICLE_FIELDS: Final = (
-    "plate", "plate_class", "brand_model", "colour", "status", "registered_division", "first_registered", "keeper",
-    "permit",
-)  # fmt: skip
-"""Every field of a vehicle's record that can be named."""
-
-ENTERPRISE_FIELDS: Final = (
-    "uscc", "name", "division", "status", "registered_on", "legal_form", "legal_representative",
-    "representative_number",
-)  # fmt: skip
-"""Every field of an enterprise's record that can be named."""
-
-_OWN_URN: Final = re.compile(r"urn:(?P<kind>vehicle|enterprise):[0-9]{6}:[0-9]{6,12}", re.ASCII)
-
-
-class DossierKind(StrEnum):
-    """The kinds of record that a look-up finds, as policy names them (`resource.kind`)."""
-
-    PERMIT = "permit"
-    VEHICLE = "vehicle"
-    ENTERPRISE = "enterprise"
-
-
-DOSSIER_FIELDS: Final[Mapping[DossierKind, frozenset[str]]] = MappingProxyType(
-    {
-        DossierKind.PERMIT: frozenset(PERMIT_FIELDS),
-        DossierKind.VEHICLE: frozenset(VEHICLE_FIELDS),
-        DossierKind.ENTERPRISE: frozenset(ENTERPRISE_FIELDS),
-    }
-)
-"""The fields of each kind: a fetch names fields of one kind only."""
-
-REPRESENTATIVE_FIELDS: Final = frozenset({"legal_representative", "representative_number"})
-"""The fields of an enterprise that are a person's: whoever gets one, that person is told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DossierRef:
-    """The name of one record: its kind, and its URN in the register of that kind."""
-
-    kind: DossierKind
-    id: str
-
-
-def texts_of(record: Item, fields: Iterable[str]) -> Mapping[str, str]:
-    """Those fields of a record as text; what it lacks is left out."""
-    found = {name: getattr(record, name) for name in fields}
-    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
-
-
-def format_dossier_urn(kind: DossierKind, division: str, *, serial: int) -> str:
-    """The name of a vehicle's or an enterprise's record in the register of a county.
-
-    Raises:
-        MalformedError: DOSSIER_URN as `parse_dossier_urn`.
-    """
-    return parse_dossier_urn(f"urn:{kind}:{division}:{serial:06d}").id
-
-
-def parse_dossier_urn(text: str) -> DossierRef:
-    """Parses `urn:vehicle:<county>:<serial>`, `urn:enterprise:<county>:<serial>` or the name of a permit.
-
-    Raises:
-        MalformedError: DOSSIER_URN for any other form, PERMIT_URN for a permit's.
-    """
-    found = _OWN_URN.fullmatch(text)
-    if found is not None:
-        return DossierRef(kind=DossierKind(found["kind"]), id=text)
-    if text.startswith("urn:permit:"):
-        return DossierRef(kind=DossierKind.PERMIT, id=parse_permit_urn(text))
-    raise MalformedError("DOSSIER_URN", f"expected a record such as urn:vehicle:330822:000123, got {text!r:.60}")
-
-
 # ---- vehicles
 
 
@@ -226,11 +151,6 @@ def verify_keeper(keeper: str, realm: Realm) -> str:
     return verify_citizen_number(keeper, realm) if is_citizen_number(keeper) else verify_uscc(keeper, realm)
 
 
-def vehicle_texts(vehicle: Vehicle) -> Mapping[str, str]:
-    """Every field of a vehicle as text, by the names of `VEHICLE_FIELDS`; what it lacks is left out."""
-    return texts_of(vehicle, VEHICLE_FIELDS)
-
-
 def decode_vehicle(encoded: bytes) -> Vehicle:
     """Decodes a stored vehicle.
 
@@ -294,11 +214,6 @@ def verify_enterprise(enterprise: Enterprise, realm: Realm, *, today: date) -> E
     return enterprise
 
 
-def enterprise_texts(enterprise: Enterprise) -> Mapping[str, str]:
-    """Every field of an enterprise as text, by the names of `ENTERPRISE_FIELDS`."""
-    return texts_of(enterprise, ENTERPRISE_FIELDS)
-
-
 def decode_enterprise(encoded: bytes) -> Enterprise:
     """Decodes a stored enterprise.
 
@@ -309,6 +224,85 @@ def decode_enterprise(encoded: bytes) -> Enterprise:
         return decode(Enterprise, encoded)
     except MalformedError as error:
         raise CorruptError("ENTERPRISE_RECORD", "a stored enterprise cannot be read back") from error
+
+
+# ---- names and fields
+
+VEHICLE_FIELDS: Final = tuple(name for name in Vehicle.__struct_fields__ if name != "sealed")
+"""Every field of a vehicle's record that can be named."""
+
+ENTERPRISE_FIELDS: Final = Enterprise.__struct_fields__
+"""Every field of an enterprise's record that can be named."""
+
+_OWN_URN: Final = re.compile(r"urn:(?P<kind>vehicle|enterprise):[0-9]{6}:[0-9]{6,12}", re.ASCII)
+
+
+class DossierKind(StrEnum):
+    """The kinds of record that a look-up finds, as policy names them (`resource.kind`)."""
+
+    PERMIT = "permit"
+    VEHICLE = "vehicle"
+    ENTERPRISE = "enterprise"
+
+
+DOSSIER_FIELDS: Final[Mapping[DossierKind, frozenset[str]]] = MappingProxyType(
+    {
+        DossierKind.PERMIT: frozenset(PERMIT_FIELDS),
+        DossierKind.VEHICLE: frozenset(VEHICLE_FIELDS),
+        DossierKind.ENTERPRISE: frozenset(ENTERPRISE_FIELDS),
+    }
+)
+"""The fields of each kind: a fetch names fields of one kind only."""
+
+REPRESENTATIVE_FIELDS: Final = frozenset({"legal_representative", "representative_number"})
+"""The fields of an enterprise that are a person's: whoever gets one, that person is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DossierRef:
+    """The name of one record: its kind, and its URN in the register of that kind."""
+
+    kind: DossierKind
+    id: str
+
+
+def texts_of(record: Item, fields: Iterable[str]) -> Mapping[str, str]:
+    """Those fields of a record as text; what it lacks is left out."""
+    found = {name: getattr(record, name) for name in fields}
+    return MappingProxyType({name: str(value) for name, value in found.items() if value is not None})
+
+
+def vehicle_texts(vehicle: Vehicle) -> Mapping[str, str]:
+    """Every field of a vehicle as text, by the names of `VEHICLE_FIELDS`; what it lacks is left out."""
+    return texts_of(vehicle, VEHICLE_FIELDS)
+
+
+def enterprise_texts(enterprise: Enterprise) -> Mapping[str, str]:
+    """Every field of an enterprise as text, by the names of `ENTERPRISE_FIELDS`."""
+    return texts_of(enterprise, ENTERPRISE_FIELDS)
+
+
+def format_dossier_urn(kind: DossierKind, division: str, *, serial: int) -> str:
+    """The name of a vehicle's or an enterprise's record in the register of a county.
+
+    Raises:
+        MalformedError: DOSSIER_URN as `parse_dossier_urn`.
+    """
+    return parse_dossier_urn(f"urn:{kind}:{division}:{serial:06d}").id
+
+
+def parse_dossier_urn(text: str) -> DossierRef:
+    """Parses `urn:vehicle:<county>:<serial>`, `urn:enterprise:<county>:<serial>` or the name of a permit.
+
+    Raises:
+        MalformedError: DOSSIER_URN for any other form, PERMIT_URN for a permit's.
+    """
+    found = _OWN_URN.fullmatch(text)
+    if found is not None:
+        return DossierRef(kind=DossierKind(found["kind"]), id=text)
+    if text.startswith("urn:permit:"):
+        return DossierRef(kind=DossierKind.PERMIT, id=parse_permit_urn(text))
+    raise MalformedError("DOSSIER_URN", f"expected a record such as urn:vehicle:330822:000123, got {text!r:.60}")
 
 
 # ---- what policy is asked

@@ -9,11 +9,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from federation.domain.corrections import (
     Correction,
@@ -148,6 +150,19 @@ SIGNED = {
 }  # fmt: skip
 
 
+WORDS = (
+    "", "zz", "é", "徐谷雨", "2026-02-29", "2026-02-28", "20260228", "2026-W01-1", "\n", "a\u007f", "\u200b", '"\\',
+    "2026-11-23T08:00:00.000Z", "2026-11-23T24:00:00.000Z", "2026-11-23T08:00:00Z", "0" * 64, "A" * 64, "0" * 201,
+    "zhejiang", "zhejiang/330822/police", "zhejiang>jiangxi", "330822", "33082２", "F01", "true", "361123219003070012",
+    "0193587f-0a00-7000-8000-000000000000", "0193587f-0a00-4000-8000-000000000000", "urn:permit:330822:2025:000123",
+)  # fmt: skip
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.sampled_from(WORDS), st.text(st.characters(codec="utf-8"), max_size=8),
+    st.integers(-2, 3), st.sampled_from([2**53 - 1, 2**53, 2**64]), st.sampled_from([[], {}, [""], ["b", "a"]]),
+)  # fmt: skip
+
+
+@cache
 def corpus(name):
     return json.loads((HERE / f"{name}.json").read_text("utf-8"))
 
@@ -213,6 +228,75 @@ def test_refused_bytes_are_refused_for_the_same_reason(name):
             with pytest.raises(BridgeheadError) as caught:
                 kind.decode(changed(found["accepted"], change))
             assert caught.value.reason == reason, change
+
+
+def paths(value, way=()):
+    """The place of every value within a JSON object."""
+    found = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, within in found:
+        yield (*way, step)
+        yield from paths(within, (*way, step))
+
+
+@st.composite
+def spoilt(draw, name):
+    """Bytes of a kind with one place changed, dropped or added to, or one byte changed."""
+    text = draw(st.sampled_from(corpus(name)["accepted"]))
+    how = draw(st.sampled_from(["put", "drop", "add", "byte"]))
+    if how == "byte":
+        encoded = bytearray(text.encode())
+        encoded[draw(st.integers(0, len(encoded) - 1))] = draw(st.integers(0, 255))
+        return bytes(encoded)
+    value = json.loads(text)
+    *way, last = draw(st.sampled_from(list(paths(value))))
+    within = value
+    for step in way:
+        within = within[step]
+    if how == "put":
+        within[last] = draw(VALUES)
+    elif how == "drop":
+        del within[last]
+    elif isinstance(within, dict):
+        within[draw(st.sampled_from(WORDS))] = draw(VALUES)
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(data=st.data())
+def test_changed_bytes_are_refused_or_another_value(name, data):
+    """No two byte strings are one value, and no error but our own leaves a codec."""
+    encoded = data.draw(spoilt(name))
+    try:
+        value = KINDS[name].decode(encoded)
+    except BridgeheadError:
+        return
+    assert KINDS[name].encode(value) == encoded
+
+
+def refusal_of(name, encoded):
+    """The error of a refusal, None when the bytes are taken."""
+    try:
+        KINDS[name].decode(encoded)
+    except BridgeheadError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"members", "bundle"}))
+def test_no_refusal_shows_a_value(name):
+    """What was put in a wrong place may be a person's: the error names the place only (members are no persons)."""
+    secret = "\n361123219003070012"
+    for text in corpus(name)["accepted"][:2]:
+        for *way, last in paths(json.loads(text)):
+            value = json.loads(text)
+            within = value
+            for step in way:
+                within = within[step]
+            within[last] = secret
+            error = refusal_of(
+                name, json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+            )
+            assert way == ["fields"] or secret.strip() not in f"{error} {getattr(error, 'facts', None)}", (way, last)
 
 
 @pytest.mark.parametrize("act", SIGNED)
