@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from federation.node.officers import find_officer_key, register_officer_key, wit
 from federation.node.planted import is_planted, plant, remove_planted
 from federation.node.serve import running_node
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.store.database import Database

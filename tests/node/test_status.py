@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 from federation.node.exchange.send import send
 from federation.node.status import node_status
 from federation.protocol.errors import CorruptError
+from federation.protocol.form import replace
 from federation.store.witness_state import keep_contradiction
 from federation.wire.agency.node import NodeStatus, PeerState
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft

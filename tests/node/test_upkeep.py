@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from federation.node.serve import Parts, build_node, utc_now
 from federation.node.upkeep import take_from_home, take_from_peers
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import RuleError, StaleError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.keys import PublicKey
 from federation.protocol.leaf import LeafKind, decode_leaf

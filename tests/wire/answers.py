@@ -1,6 +1,5 @@
 """Sample values of what is asked and answered over the wire: who acts, permits, look-ups, reports, corrections."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
@@ -10,6 +9,7 @@ from federation.domain.permits import Ground, Holder, Paper, PermitApplication, 
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
 from federation.domain.reports import ReportLine
 from federation.protocol.body import Body
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds

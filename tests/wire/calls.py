@@ -1,7 +1,7 @@
 """One call of every RPC: who may make it, what is asked, what the function behind it answers."""
 
 import base64
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -11,6 +11,7 @@ from federation.domain.oversight import Finding, FlagKind, SampleFinding
 from federation.domain.permits import PermitStatus, RevokeReason
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, parse_agency_id
 from federation.wire.agency import (
     audit,

@@ -1,6 +1,5 @@
 """Sample values of what the watch over look-ups answers."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from federation.domain.lookups import Outcome
@@ -17,6 +16,7 @@ from federation.domain.oversight import (
     SampleItem,
     SampleReview,
 )
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.oversight import (
     Countersigned,

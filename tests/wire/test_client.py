@@ -1,12 +1,12 @@
 """The clients against real ports: each RPC hands on equal values and brings equal answers, and who may not call is told."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
 from federation.wire.agency import corrections, erasure, intake, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News

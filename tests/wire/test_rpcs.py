@@ -1,6 +1,6 @@
 """Every line of the table of RPCs: its values and messages pair, any value survives the way, its row is true."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +10,7 @@ from federation.domain.permits import PermitItem
 from federation.domain.plate import PlateClass
 from federation.domain.registers import ENTERPRISE_FIELDS, VEHICLE_FIELDS, EnterpriseStatus, VehicleStatus
 from federation.protocol.errors import MalformedError, StaleError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.v1 import exchange_pb2, permit_pb2, permit_service_pb2, register_service_pb2, watermark_pb2
 from federation.v1.buf.validate import validate_pb2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from federation.node.exchange.receive import receive
 from federation.node.log.decisions import DECISION, StoredDecision
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import decide_afresh
 from federation.protocol.policy.inputs import encode_request

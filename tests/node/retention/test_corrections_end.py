@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from federation.node.retention.ended import destroy_ended
 from federation.node.subjects.corrections.records import CORRECTIONS
+from federation.protocol.form import replace
 from federation.store.messages import find_body
 from tests.node.retention.released import Border
 from tests.node.retention.test_orders import sent

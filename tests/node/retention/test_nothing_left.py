@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from federation.node.subjects.corrections import desk
 from federation.node.subjects.corrections.filing import file_correction
 from federation.node.subjects.corrections.records import CORRECTIONS
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId
 from federation.protocol.leaf import decode_leaf
 from federation.store.database import Database
