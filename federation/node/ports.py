@@ -200,7 +200,7 @@ def _agreement(node: Node, home: Path) -> Binding:
         del caller, act
         return await _fetch_agreement(node, home, known_version)
 
-    return bind(node_rpcs.FETCH_AGREEMENT, fetch_agreement)
+    return bind(peer.FETCH_AGREEMENT, fetch_agreement)
 
 
 def read_functions(node: Node, *, witness: Witness, cosigning: Cosigning) -> ReadFunctions:

@@ -40,8 +40,8 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.witness import Cosigner
 from federation.store.database import open_database
-from federation.wire.client import PeerClient
 from federation.wire.identity import Gate
+from federation.wire.peer import PeerClient
 from federation.wire.read_client import CheckpointPoster, ReadClient
 from federation.wire.read_http import RunningHttp, read_app, serve_http
 from federation.wire.rpc import Side

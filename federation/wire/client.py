@@ -1,4 +1,4 @@
-"""The clients: a node's to one peer, an agency's to its own node. One kept channel each.
+"""The client: an agency's to its own node, and what a node's to a peer (`peer`) is made of. One kept channel each.
 
 Rules kept: every call has a deadline; what a call ended with is translated by the status table, so a caller sees errors
 of the house only; a new certificate or CA makes a new channel and lets the calls on the old one end. No retry happens
@@ -9,17 +9,13 @@ Trusts the server when its certificate is from the one CA given and carries the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 from typing import Any
 
 import grpc
 
 from federation.protocol.errors import NotFoundError, UnavailableError
-from federation.protocol.receipt import Answer, Submission
-from federation.protocol.trust.agreement import AgreementFiles
-from federation.wire.agency.node import FETCH_AGREEMENT
-from federation.wire.peer import SUBMIT
 from federation.wire.rpc import MAX_MESSAGE_BYTES, A, Q, Rpc
 from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
@@ -27,9 +23,6 @@ from federation.wire.values import Act, ClientProfile, TlsFiles
 
 DRAIN_SECONDS = 30.0
 """How long calls on a replaced channel may go on."""
-
-PEER_SECONDS = 10.0
-"""The deadline of a call to a peer that names none of its own."""
 
 LOOK_SECONDS = 1.0
 """How often the files of the certificate are looked at: on every call it would cost as much as sending one."""
@@ -160,27 +153,6 @@ class Client:
                 response_deserializer=rpc.response.FromString,
             )
         return self._calls[rpc.path]
-
-
-class PeerClient(Client):
-    """One other province, over gRPC."""
-
-    def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
-        """Connects on the first call; the arguments are those of `KeptChannel`."""
-        kept = KeptChannel(address, tls=tls, authority=authority, server_name=server_name)
-        super().__init__(kept, timeout_seconds=PEER_SECONDS)
-
-    async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
-        """Sends submissions and returns one answer for each, in order.
-
-        Raises:
-            BridgeheadError: as `call`.
-        """
-        return await self.call(SUBMIT, None, tuple(submissions), timeout_seconds=timeout_seconds)
-
-    async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
-        """Reads the peer's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""
-        return await self.call(FETCH_AGREEMENT, None, known_version, timeout_seconds=timeout_seconds)
 
 
 class AgencyClient(Client):

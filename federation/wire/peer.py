@@ -1,7 +1,8 @@
-"""What one province asks another: to take messages, to compare what both logged; its agreement by `agency.node`."""
+"""What one province asks another: to take messages, to compare what both logged, for its agreement."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -9,8 +10,14 @@ from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.receipt import Answer, Submission
+from federation.protocol.trust.agreement import AgreementFiles
+from federation.wire.client import Client, KeptChannel
 from federation.wire.pb import Codec, declare
-from federation.wire.rpc import PEER, WRITES, Rpc
+from federation.wire.rpc import BOTH, PEER, WRITES, Rpc
+from federation.wire.values import TlsFiles
+
+PEER_SECONDS = 10.0
+"""The deadline of a call to a peer that names none of its own."""
 
 declare(Body, names={"type": "media_type"})
 
@@ -52,4 +59,28 @@ DIGEST_RANGE: Final = Rpc(
     name="ReconciliationService/DigestRange", question=RangeQuestion, answer=PairDigest, sides=PEER
 )
 
-RPCS: Final = (SUBMIT, DIGEST_RANGE)
+FETCH_AGREEMENT: Final = Rpc(name="AgreementService/FetchAgreement", question=int, answer=AgreementFiles, sides=BOTH)
+"""The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
+
+RPCS: Final = (SUBMIT, DIGEST_RANGE, FETCH_AGREEMENT)
+
+
+class PeerClient(Client):
+    """One other province, over gRPC."""
+
+    def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
+        """Connects on the first call; the arguments are those of `KeptChannel`."""
+        kept = KeptChannel(address, tls=tls, authority=authority, server_name=server_name)
+        super().__init__(kept, timeout_seconds=PEER_SECONDS)
+
+    async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
+        """Sends submissions and returns one answer for each, in order.
+
+        Raises:
+            BridgeheadError: as `call`.
+        """
+        return await self.call(SUBMIT, None, tuple(submissions), timeout_seconds=timeout_seconds)
+
+    async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
+        """Reads the peer's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""
+        return await self.call(FETCH_AGREEMENT, None, known_version, timeout_seconds=timeout_seconds)

@@ -21,7 +21,7 @@ from federation.node.node import Node
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.lookups import SEARCH, LookupQuestion
-from federation.wire.client import PeerClient
+from federation.wire.peer import PeerClient
 from federation.wire.values import Act, TlsFiles
 from tests.scenarios import test_lookup
 from tests.scenarios.provinces import Federation, make_federation

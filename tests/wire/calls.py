@@ -26,7 +26,7 @@ from federation.wire.agency import (
     reports,
 )
 from federation.wire.bindings import Binding
-from federation.wire.peer import DIGEST_RANGE, SUBMIT, RangeQuestion
+from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, RangeQuestion
 from federation.wire.rpc import Rpc, Side
 from federation.wire.values import Nothing
 from tests.wire import answers, erasure_answers, intake_answers, oversight_answers, register_samples
@@ -135,7 +135,7 @@ class Call:
 
 CALLS = (
     Call(node.GET_STATUS, POLICE, Nothing(), answers.STATUS),
-    Call(node.FETCH_AGREEMENT, POLICE, 2, answers.FILES),
+    Call(FETCH_AGREEMENT, POLICE, 2, answers.FILES),
     Call(permits.REGISTER_PERMIT, POLICE, APPLICATION, permits.PermitAnswer(decision=ALLOWED, permit=ITEM)),
     Call(permits.ENDORSE_PERMIT, POLICE, URN, permits.PermitAnswer(decision=REFUSED)),
     Call(permits.SUSPEND_PERMIT, HALL, URN, permits.PermitAnswer(decision=REFUSED)),

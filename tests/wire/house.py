@@ -9,8 +9,9 @@ from pathlib import Path
 import grpc
 
 from federation.protocol.ids import NodeName
-from federation.wire.client import AgencyClient, PeerClient
+from federation.wire.client import AgencyClient
 from federation.wire.identity import Gate
+from federation.wire.peer import PeerClient
 from federation.wire.rpc import Side
 from federation.wire.server import Listener, RunningServer, start_server
 from federation.wire.values import ClientProfile

@@ -11,8 +11,8 @@ from federation.protocol.ids import AgencyId
 from federation.wire.agency import corrections, erasure, intake, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
-from federation.wire.client import AgencyClient, PeerClient
-from federation.wire.peer import SUBMIT
+from federation.wire.client import AgencyClient
+from federation.wire.peer import SUBMIT, PeerClient
 from federation.wire.table import RPCS
 from federation.wire.values import ClientProfile, TlsFiles
 from tests.wire import calls

@@ -1,4 +1,4 @@
-"""The node itself: its state and that of its peers, and the agreement's files, which other provinces fetch too."""
+"""The node itself: its state and that of its peers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from federation.protocol.ids import NodeName
-from federation.protocol.trust.agreement import AgreementFiles
-from federation.wire.rpc import BOTH, Rpc
+from federation.wire.rpc import Rpc
 from federation.wire.values import Nothing
 
 
@@ -44,7 +43,5 @@ class NodeStatus:
 
 
 GET_STATUS: Final = Rpc(name="NodeService/GetStatus", question=Nothing, answer=NodeStatus)
-FETCH_AGREEMENT: Final = Rpc(name="AgreementService/FetchAgreement", question=int, answer=AgreementFiles, sides=BOTH)
-"""The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
 
-RPCS: Final = (GET_STATUS, FETCH_AGREEMENT)
+RPCS: Final = (GET_STATUS,)
