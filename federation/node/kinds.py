@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from federation.node.corrections import steps as corrections
+from federation.node.corrections.notices import NOTICE
 from federation.node.exchange.judge import Kind
 from federation.node.intake.clock import REMINDER
 from federation.node.lookups.answer import ANSWER, FETCH, REFUSAL, RELEASED, SEARCH
@@ -15,8 +17,6 @@ from federation.node.permits.sharing import SYNC
 from federation.node.retention.orders import ORDERED
 from federation.node.retention.receipts import RECEIPT
 from federation.node.subjects import report
-from federation.node.subjects.corrections import judges
-from federation.node.subjects.corrections.notices import NOTICE
 
 _ALL: Final[tuple[Kind[Any], ...]] = (
     SYNC,
@@ -30,8 +30,8 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     REMINDER,
     report.REQUEST,
     report.ANSWERED,
-    judges.REQUEST,
-    judges.ANSWER,
+    corrections.REQUEST,
+    corrections.ANSWER,
     NOTICE,
     ORDERED,
     RECEIPT,

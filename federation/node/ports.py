@@ -14,6 +14,8 @@ from typing import Final, Literal, TypeAlias
 import structlog
 
 from federation.node import registers as own_registers
+from federation.node.corrections import lines as correction_lines
+from federation.node.corrections import steps as correction_steps
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.receive import receive
@@ -27,8 +29,6 @@ from federation.node.permits import imports, recognition, steps
 from federation.node.retention import ended, orders, reading
 from federation.node.status import node_status
 from federation.node.subjects import report
-from federation.node.subjects.corrections import desk as correction_desk
-from federation.node.subjects.corrections import filing, granting, listing
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,
@@ -154,11 +154,11 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(oversight.LIST_READINGS, readings.list_readings),
     streaming(oversight.WATCH_NOTICES, break_glass.watch_notices),
     on(reports.GET_REPORT, report.report),
-    on(corrections.FILE_CORRECTION, filing.file_correction),
-    on(corrections.LIST_CORRECTIONS, listing.list_lines),
-    on(corrections.GRANT_CORRECTION, granting.grant),
-    on(corrections.DENY_CORRECTION, correction_desk.deny),
-    on(corrections.EXTEND_CORRECTION, correction_desk.extend),
+    on(corrections.FILE_CORRECTION, correction_steps.file_correction),
+    on(corrections.LIST_CORRECTIONS, correction_lines.list_lines),
+    on(corrections.GRANT_CORRECTION, correction_steps.grant),
+    on(corrections.DENY_CORRECTION, correction_steps.deny),
+    on(corrections.EXTEND_CORRECTION, correction_steps.extend),
     on(erasure.ORDER_ERASURE, orders.order_erasure),
     on(erasure.LIST_SENT, orders.list_sent),
     on(erasure.LIST_ERASURES, orders.list_erasures),

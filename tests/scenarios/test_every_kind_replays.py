@@ -17,6 +17,9 @@ from federation.domain.intake import RefusalReason
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.domain.permits import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
+from federation.node.corrections import steps as desk
+from federation.node.corrections.lines import list_lines
+from federation.node.corrections.steps import file_correction, grant
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.exchange.send import send
@@ -34,10 +37,6 @@ from federation.node.permits.recognition import recognise
 from federation.node.permits.sharing import SYNC
 from federation.node.retention.orders import order_erasure
 from federation.node.subjects import report
-from federation.node.subjects.corrections import desk
-from federation.node.subjects.corrections.filing import file_correction
-from federation.node.subjects.corrections.granting import grant
-from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
 from federation.store.messages import list_messages
@@ -47,8 +46,6 @@ from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.intake import IntakeQuery, RefuseQuestion, ReleaseQuestion
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
 from federation.wire.agency.permits import (
-    IMPORT_PERMITS,
-    LIST_PERMITS,
     ImportChunk,
     PermitImport,
     PermitQuery,
@@ -112,8 +109,8 @@ async def permits(rig: Rig) -> PermitUrn:
     urn = answer.permit.urn
     assert not (await steps.register(begin_errand(node, HALL, act("permit.check", "F03")), RESIDENT)).decision.allowed
     assert not (await steps.show(begin_errand(node, HALL, act("permit.check", "F03")), urn)).decision.allowed
-    refused_list = await steps.call(
-        LIST_PERMITS, begin_errand(node, HALL, act("permit.check", "F03")), PermitQuery(page_size=5)
+    refused_list = await steps.list_permits(
+        begin_errand(node, HALL, act("permit.check", "F03")), PermitQuery(page_size=5)
     )
     assert not refused_list.decision.allowed
     refused = await steps.revoke(
@@ -123,7 +120,7 @@ async def permits(rig: Rig) -> PermitUrn:
     rows = [PermitImport(application=each) for each in applications()[:40] if each.residence_division == "330822"]
     for purpose in (act(), act("permit.check", "F03")):
         chunk = ImportChunk(import_id=purpose.request_id, chunk=1, rows=tuple(rows))
-        assert await imports.call(IMPORT_PERMITS, begin_errand(node, HALL, purpose), chunk)
+        assert await imports.import_permits(begin_errand(node, HALL, purpose), chunk)
     await rig.drain()
     return urn
 
@@ -289,7 +286,7 @@ async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:
     rows = [PermitImport(application=each) for each in applications() if each.residence_division == "330822"]
     chunk = ImportChunk(import_id="import-1", chunk=1, rows=tuple(rows))
 
-    await imports.call(IMPORT_PERMITS, begin_errand(node, HALL, act()), chunk)
+    await imports.import_permits(begin_errand(node, HALL, act()), chunk)
 
     kept = {decision.subject: decision for decision in list_decisions(node.database)}
     sent = list_messages(node.database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=10)

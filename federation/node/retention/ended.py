@@ -31,6 +31,7 @@ from federation.domain.retention import (
     floor_passed_before,
     verify_floor_passed,
 )
+from federation.node.corrections.lines import LINES, Line, erase_opened
 from federation.node.disclosures import GIVEN
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.replies import list_ending_replies
@@ -43,7 +44,6 @@ from federation.node.retention.destroy import destroy_handle
 from federation.node.retention.questions import ENDING, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
 from federation.node.retention.rules import kinds_under, rules_of
-from federation.node.subjects.corrections.records import LINES, Line, erase_opened
 from federation.node.subjects.report import ASKED, list_asked_before
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError

@@ -26,7 +26,7 @@ from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_records, list_versions
-from federation.wire.agency.permits import LIST_PERMITS, PermitAnswer, PermitQuery, PermitRevocation
+from federation.wire.agency.permits import PermitAnswer, PermitQuery, PermitRevocation
 from federation.wire.values import Act
 from tests.node.rig import (
     ANHUI,
@@ -323,19 +323,19 @@ async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
     found = []
     query = PermitQuery(page_size=2)
     while True:
-        page = await steps.call(LIST_PERMITS, begin_errand(rig[ZHEJIANG], HALL, act()), query)
+        page = await steps.list_permits(begin_errand(rig[ZHEJIANG], HALL, act()), query)
         found += [item.urn for item in page.permits]
         if not page.next_page_token:
             break
         query = replace(query, page_token=page.next_page_token)
 
-    other = await steps.call(
-        LIST_PERMITS, begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/police"), act()), PermitQuery()
+    other = await steps.list_permits(
+        begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/police"), act()), PermitQuery()
     )
     assert len(found) == len(set(found)) == 5
     assert other.permits == ()
     court = parse_agency_id("zhejiang/330822/court")
-    refused = await steps.call(LIST_PERMITS, begin_errand(rig[ZHEJIANG], court, act()), PermitQuery())
+    refused = await steps.list_permits(begin_errand(rig[ZHEJIANG], court, act()), PermitQuery())
     assert not refused.decision.allowed
 
 

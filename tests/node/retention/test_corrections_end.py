@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from federation.node.corrections.lines import CORRECTIONS
 from federation.node.retention.ended import destroy_ended
-from federation.node.subjects.corrections.records import CORRECTIONS
 from federation.protocol.form import replace
 from federation.store.messages import find_body
+from tests.node.corrections.case import registered
 from tests.node.retention.released import Border
 from tests.node.retention.test_orders import sent
 from tests.node.rig import HALL, JIANGXI, YUSHAN_HALL, ZHEJIANG
-from tests.node.subjects.corrections.case import registered
 
 
 async def test_corrections_end_three_years_after_they_were_filed(tmp_path: Path, monkeypatch) -> None:

@@ -13,6 +13,9 @@ from sqlalchemy import text
 
 from federation.domain.recognition import RecognitionMode
 from federation.domain.retention import CORRECTION, has_floor, parse_retention
+from federation.node.corrections import steps as desk
+from federation.node.corrections.lines import CORRECTIONS
+from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.records import ENTRIES
@@ -21,9 +24,6 @@ from federation.node.permits.recognition import recognise
 from federation.node.retention.orders import list_erasures
 from federation.node.retention.rules import verify_kept
 from federation.node.subjects import report
-from federation.node.subjects.corrections import desk
-from federation.node.subjects.corrections.filing import file_correction
-from federation.node.subjects.corrections.records import CORRECTIONS
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId
@@ -36,6 +36,7 @@ from federation.wire.agency.corrections import CorrectionExtension, CorrectionFi
 from federation.wire.agency.erasure import ErasureQuery, ErasureState
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
+from tests.node.corrections.case import correcting, registered
 from tests.node.intake.border import XINZHOU
 from tests.node.intake.border import border as intake_border
 from tests.node.retention.released import PERSON, Border, released
@@ -53,7 +54,6 @@ from tests.node.rig import (
     application,
     running_rig,
 )
-from tests.node.subjects.corrections.case import correcting, registered
 
 AGREED = parse_retention((Path(__file__).parents[3] / "policies" / "retention.toml").read_text())
 NUMBER, NAME = PERSON.holder.citizen_number, PERSON.holder.name

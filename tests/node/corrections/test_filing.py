@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.corrections.lines import list_lines
+from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
-from federation.node.subjects.corrections.filing import file_correction
-from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding
+from tests.node.corrections.case import correcting, registered
 from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application
-from tests.node.subjects.corrections.case import correcting, registered
 
 XIUNING = parse_agency_id("anhui/341022/service-hall")
 COURT = parse_agency_id("zhejiang/330822/court")

@@ -7,8 +7,10 @@ Sources: PIPL articles 8, 46; DESIGN section 5 (a replica is never edited).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from typing import Final
 
 from federation.domain.corrections import (
     CORRECTION_BASIS,
@@ -21,32 +23,67 @@ from federation.domain.corrections import (
 )
 from federation.domain.division import province_of
 from federation.domain.lookups import HANDLE_TIME
-from federation.domain.permits import Permit, PermitUrn, urn_division
+from federation.domain.permits import Permit, urn_division
 from federation.domain.retention import CORRECTION
 from federation.node.disclosures import list_given
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
-from federation.node.exchange.replies import one_item_body
 from federation.node.exchange.send import Cause, Draft
 from federation.node.lookups.answer import FETCH
 from federation.node.node import Node
 from federation.node.permits.records import OUTDATED, PERMIT, find_outdated
 from federation.node.permits.sharing import list_holders
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import encode
-from federation.protocol.ids import AgencyId, NodeName, format_time, parse_time, truncate_to_millisecond
+from federation.protocol.form import Digest, Item, Time, decode, encode
+from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
-from federation.store.database import Source
+from federation.store.collection import Collection
 from federation.store.messages import find_by_digest, find_message
-from federation.store.records import Record, find_record, list_records
+from federation.store.records import find_record
 from federation.wire.agency.corrections import NoticeLine
 
-NOTICE_KIND = "correction.notice"
-GIVEN_OUTDATED = "given-outdated"
-_PAGE = 1000
+NOTICE_KIND: Final = "correction.notice"
+MAX_NOTICES = 200
+"""The most notices that one list shows, the newest."""
+
+
+class Outdated(Item, frozen=True, kw_only=True):
+    """That a field which a look-up gave to an agency of ours was corrected since; `cited` is the fetch."""
+
+    WHAT = "given-outdated"
+
+    time: Time
+    field: str
+    agency: AgencyId
+    case: str
+    owner: NodeName
+    cited: Digest
+
+
+OUTDATED_FIELDS: Final[Collection[Outdated]] = Collection(
+    kind="given-outdated",
+    encode=encode,
+    decode=lambda record: decode(Outdated, record.content),
+    id=lambda held: f"{held.cited}/{held.field}/{format_time(held.time)}",
+    replica=True,
+    status=lambda _: "outdated",
+    division=lambda held: held.agency.county,
+    subject=lambda held: str(held.agency),
+)
+"""What look-ups gave to our agencies, found by the agency."""
+OUTDATED_COPIES: Final[Collection[tuple[NodeName, CorrectionNotice]]] = Collection(
+    kind=OUTDATED,
+    encode=lambda held: encode(held[1]),
+    decode=lambda record: (record.owner, decode_correction_notice(record.content)),
+    id=lambda held: held[1].urn or "",
+    replica=True,
+    version=lambda held: held[1].version,
+    status=lambda _: "outdated",
+    division=lambda held: urn_division(held[1].urn) if held[1].urn else "",
+)
+"""The copies here that their owner said are outdated, with the owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +95,7 @@ class Step:
     decision: Decision
 
 
-def copy_notices(node: Node, permit: Permit, *, entitled: Collection[NodeName], step: Step) -> list[Draft]:
+def copy_notices(node: Node, permit: Permit, *, entitled: Iterable[NodeName], step: Step) -> list[Draft]:
     """To each province that was sent a copy once and does not get this version: yours is outdated."""
     notice = CorrectionNotice(time=truncate_to_millisecond(node.now()), urn=permit.urn, version=permit.version)
     holders = [name for name in list_holders(node.database, permit.urn) if name not in entitled]
@@ -91,43 +128,43 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
     owner = statement.sender.node
     if notice.urn is None:
         asked = _fetch_of(received.node, statement)
-        record = _given_record(notice, asked, cited=statement.in_reply_to or "", owner=owner)
-        return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(record,)))
+        held = Outdated(
+            time=notice.time,
+            field=notice.field,
+            agency=asked.sender.agency,
+            case=asked.case or "",
+            owner=owner,
+            cited=statement.in_reply_to or "",
+        )
+        return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(OUTDATED_FIELDS.record(held, owner=owner),)))
     issuer = province_of(urn_division(notice.urn)) or NodeName(urn_division(notice.urn)[:2])
     question = notice_request(received.sender, issuer, occasion=received.occasion)
-    return received.judge(question, rows=Rows(records=(_copy_record(notice, notice.urn, owner=owner),)))
+    return received.judge(question, rows=Rows(records=(OUTDATED_COPIES.record((owner, notice), owner=owner),)))
 
 
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
     """What is outdated here, newest first: copies that this node holds, and what look-ups gave to the caller."""
-    lines: list[NoticeLine] = []
-    for record in _every(node.database, OUTDATED):
-        copy = find_record(node.database, PERMIT, record.id, replica=True)
+    lines = [
+        NoticeLine(time=held.time, owner=held.owner, field=held.field, case_id=held.case)
+        for held in OUTDATED_FIELDS.by_subject(node.database, str(caller))
+    ]
+    for owner, notice in OUTDATED_COPIES.each(node.database):
+        copy = find_record(node.database, PERMIT, notice.urn or "", replica=True)
         if copy is not None and find_outdated(node.database, copy):
-            notice = decode_correction_notice(record.content)
-            lines.append(NoticeLine(time=notice.time, owner=record.owner, urn=notice.urn, version=record.version))
-    for record in _every(node.database, GIVEN_OUTDATED):
-        line, agency = _read_given(record)
-        lines += [line] if agency == str(caller) else []
-    return sorted(lines, key=lambda line: (line.time, line.owner, line.urn or "", line.case_id), reverse=True)
+            lines.append(NoticeLine(time=notice.time, owner=owner, urn=notice.urn, version=notice.version))
+    return nlargest(MAX_NOTICES, lines, key=lambda line: (line.time, line.owner, line.urn or "", line.case_id))
 
 
 def _draft(recipient: Recipient, notice: CorrectionNotice, step: Step, *, cited: str = "", case: str = "") -> Draft:
-    return Draft(
-        kind=NOTICE_KIND,
-        recipient=recipient,
-        cause=Cause(
-            sender=step.sender,
-            purpose=CORRECTION_PURPOSE,
-            function=CORRECTION_FUNCTION,
-            basis=CORRECTION_BASIS,
-            case=case or None,
-            in_reply_to=cited or None,
-        ),
-        body=one_item_body(NOTICE_BODY, encode(notice)),
-        decision=step.decision,
-        asked=(step.question,),
+    cause = Cause(
+        sender=step.sender,
+        purpose=CORRECTION_PURPOSE,
+        function=CORRECTION_FUNCTION,
+        basis=CORRECTION_BASIS,
+        case=case or None,
+        in_reply_to=cited or None,
     )
+    return NOTICE.draft(notice, to=recipient, cause=cause, decision=step.decision, asked=(step.question,))
 
 
 def _fetch_of(node: Node, statement: Statement) -> Statement:
@@ -139,60 +176,7 @@ def _fetch_of(node: Node, statement: Statement) -> Statement:
     return decode_statement(parse_envelope(request.envelope).payload)
 
 
-def _copy_record(notice: CorrectionNotice, urn: PermitUrn, *, owner: NodeName) -> Record:
-    return Record(
-        id=urn,
-        kind=OUTDATED,
-        owner=owner,
-        version=notice.version,
-        replica=True,
-        status="outdated",
-        division=urn_division(urn),
-        content=encode(notice),
-    )
-
-
-def _given_record(notice: CorrectionNotice, asked: Statement, *, cited: str, owner: NodeName) -> Record:
-    content = encode_canonical(
-        {
-            "time": format_time(notice.time),
-            "field": notice.field,
-            "agency": str(asked.sender.agency),
-            "case": asked.case or "",
-        }
-    )
-    return Record(
-        id=f"{cited}/{notice.field}/{format_time(notice.time)}",
-        kind=GIVEN_OUTDATED,
-        owner=owner,
-        version=1,
-        replica=True,
-        status="outdated",
-        division=asked.sender.agency.county,
-        content=content,
-    )
-
-
-def _read_given(record: Record) -> tuple[NoticeLine, str]:
-    value = decode_canonical(record.content, what=GIVEN_OUTDATED)
-    time = parse_time(read_text(value, "time", what=GIVEN_OUTDATED))
-    line = NoticeLine(
-        time=time,
-        owner=record.owner,
-        field=read_text(value, "field", what=GIVEN_OUTDATED),
-        case_id=read_text(value, "case", what=GIVEN_OUTDATED),
-    )
-    return line, read_text(value, "agency", what=GIVEN_OUTDATED)
-
-
-def _every(source: Source, kind: str) -> Iterator[Record]:
-    after = ""
-    while page := list_records(source, kind, after_id=after, limit=_PAGE, replica=True):
-        yield from page
-        after = page[-1].id
-
-
-NOTICE = Kind(
+NOTICE: Final = Kind(
     name=NOTICE_KIND,
     media_type=NOTICE_BODY,
     encode=encode,

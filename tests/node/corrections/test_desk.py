@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.corrections import steps as desk
+from federation.node.corrections.steps import ANSWER_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import order_erasure
-from federation.node.subjects.corrections import desk
-from federation.node.subjects.corrections.judges import ANSWER_KIND
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import StoredMessage, list_messages
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionStanding, CorrectionStep
 from federation.wire.agency.erasure import ErasureQuestion
+from tests.node.corrections.case import Case, correcting, registered
 from tests.node.retention.released import Border
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, act
-from tests.node.subjects.corrections.case import Case, correcting, registered
 
 KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.domain.permits import PermitApplication, PermitUrn
+from federation.node.corrections import steps as filing_module
+from federation.node.corrections.lines import list_lines
+from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import steps
-from federation.node.subjects.corrections import filing as filing_module
-from federation.node.subjects.corrections.filing import file_correction
-from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.corrections import CorrectionFiling, CorrectionLine, CorrectionOutcome, CorrectionQuery

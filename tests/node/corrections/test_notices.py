@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.corrections import NOTICE_BODY, CorrectionNotice
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.node.corrections.lines import list_lines
+from federation.node.corrections.steps import grant
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
@@ -19,14 +21,13 @@ from federation.node.exchange.replies import one_item_body
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
-from federation.node.subjects.corrections.granting import grant
-from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import encode
 from federation.protocol.ids import parse_message_id
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStep
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
+from tests.node.corrections.case import Case, correcting, registered
 from tests.node.rig import (
     HALL,
     JIANGXI,
@@ -38,7 +39,6 @@ from tests.node.rig import (
     running_rig,
     submission,
 )
-from tests.node.subjects.corrections.case import Case, correcting, registered
 
 PURPOSE, CASE = "lookup.identity_check", "CASE-2026-0001"
 

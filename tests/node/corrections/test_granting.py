@@ -8,20 +8,21 @@ import pytest
 
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.permits import RevokeReason, decode_permit_item
+from federation.node.corrections import steps as desk
+from federation.node.corrections.lines import list_lines
+from federation.node.corrections.steps import grant
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits import imports, steps
 from federation.node.permits.records import find_own_permit
 from federation.node.permits.sharing import list_holders
-from federation.node.subjects.corrections import desk
-from federation.node.subjects.corrections.granting import grant
-from federation.node.subjects.corrections.listing import list_lines
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
 from federation.store.messages import list_messages
 from federation.store.records import find_record
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding, CorrectionStep
-from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, PermitImport, PermitRevocation
+from federation.wire.agency.permits import ImportChunk, PermitImport, PermitRevocation
+from tests.node.corrections.case import Case, correcting, registered
 from tests.node.rig import (
     ANHUI,
     FUJIAN,
@@ -34,7 +35,6 @@ from tests.node.rig import (
     act,
     application,
 )
-from tests.node.subjects.corrections.case import Case, correcting, registered
 
 PUCHENG = parse_agency_id("fujian/350722/service-hall")
 PUCHENG_POLICE = parse_agency_id("fujian/350722/police")
@@ -134,7 +134,7 @@ async def test_holders_are_remembered_from_an_import_too(tmp_path: Path, monkeyp
         person = replace(application("330824", "361123"), work_division="341022")
         chunk = ImportChunk(import_id="import-1", chunk=1, rows=(PermitImport(application=person),))
         caller = parse_agency_id("zhejiang/330824/service-hall")
-        (urn,) = await imports.call(IMPORT_PERMITS, begin_errand(case.rig[ZHEJIANG], caller, act()), chunk)
+        (urn,) = await imports.import_permits(begin_errand(case.rig[ZHEJIANG], caller, act()), chunk)
 
         assert list_holders(case.rig[ZHEJIANG].database, urn) == [ANHUI, JIANGXI]
         assert list_holders(case.rig[ZHEJIANG].database, "urn:permit:330824:2026:999999") == []

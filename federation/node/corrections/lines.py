@@ -1,0 +1,338 @@
+"""Corrections as a node keeps them, and as an office sees them: where each stands, and until when.
+
+Rules kept: what names a person is in sealed columns; an answer is kept as a replica, so that the newest stays whatever
+the order of arrival. An office of the issuing county sees what it may decide; any office sees what it filed itself;
+nobody sees more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Final
+
+from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.clock import (
+    ClockRule,
+    ClockTable,
+    Deadline,
+    china_day,
+    compute_deadline,
+    load_rule,
+    parse_clocks,
+)
+from federation.domain.corrections import (
+    CLOCK,
+    Correction,
+    CorrectionAnswer,
+    CorrectionRequest,
+    CorrectionState,
+    decide_request,
+    is_overdue,
+    rule_words,
+)
+from federation.domain.permits import urn_division
+from federation.node.corrections.notices import list_notices
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.trust import InForce
+from federation.node.node import Node
+from federation.protocol.errors import NotFoundError, RuleError
+from federation.protocol.form import Digest, Item, Time, decode, encode
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
+from federation.protocol.leaf import Leaf, Verdict, decode_leaf
+from federation.protocol.policy import decide
+from federation.store.collection import Collection, page_of
+from federation.store.exchange_log import GroupTransaction
+from federation.store.outbox import find_outbox
+from federation.store.records import Record
+from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, CorrectionQuery, CorrectionStanding
+
+CLOCKS_FILE = "policies/clocks.toml"
+_RUNNING = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class Filed(Item, frozen=True, kw_only=True):
+    """A request that an office of ours filed with another province: `digest` is its statement's, which answers cite."""
+
+    WHAT = "correction-filed"
+
+    request: CorrectionRequest
+    agency: AgencyId
+    time: Time
+    owner: NodeName
+    message_id: MessageId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """That an office of ours filed a correction, with its own desk or elsewhere."""
+
+    time: str
+    agency: str
+    correction_id: str
+
+
+CORRECTIONS: Final[Collection[Correction]] = Collection(
+    kind="correction",
+    encode=encode,
+    decode=lambda record: decode(Correction, record.content),
+    id=lambda correction: correction.request.correction_id,
+    replica=False,
+    version=lambda correction: correction.standing.version,
+    status=lambda correction: correction.standing.state.value,
+    division=lambda correction: urn_division(correction.request.urn),
+    due=lambda correction: (
+        correction.standing.deadline.last_day if correction.standing.state is CorrectionState.OPEN else None
+    ),
+    subject=lambda correction: correction.request.citizen_number,
+)
+"""Those that this province decides; due while they run."""
+ANSWERS: Final[Collection[CorrectionAnswer]] = Collection(
+    kind="correction",
+    encode=encode,
+    decode=lambda record: decode(CorrectionAnswer, record.content),
+    id=lambda answer: answer.correction_id,
+    replica=True,
+    version=lambda answer: answer.version,
+    status=lambda answer: answer.state.value,
+)
+"""The newest that the owner said of each that we filed there."""
+FILED: Final[Collection[Filed]] = Collection(
+    kind="correction-filed",
+    encode=encode,
+    decode=lambda record: decode(Filed, record.content),
+    id=lambda filed: filed.request.correction_id,
+    replica=False,
+    status=lambda _: "filed",
+    division=lambda filed: filed.agency.county,
+    subject=lambda filed: filed.request.citizen_number,
+)
+LINES: Final[Collection[Line]] = Collection(
+    kind="correction-line",
+    encode=lambda _: b"",
+    decode=lambda record: Line(
+        time=record.id.partition("/")[0], agency=record.subject or "", correction_id=record.id.rpartition("/")[2]
+    ),
+    id=lambda line: f"{line.time}/{line.correction_id}",
+    replica=True,
+    subject=lambda line: line.agency,
+)
+"""What our offices filed, in the order of time, and found by the office."""
+
+
+def put_correction(transaction: GroupTransaction, correction: Correction, *, owner: NodeName) -> None:
+    """Stores the next version of a correction of our own.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when somebody else took a step meanwhile.
+    """
+    CORRECTIONS.put(transaction, correction, owner=owner)
+    if correction.standing.version == 1 and correction.filed_by.node == owner:
+        opened = format_time(correction.standing.deadline.started)
+        line = Line(time=opened, agency=str(correction.filed_by), correction_id=correction.request.correction_id)
+        LINES.put(transaction, line, owner=owner)
+
+
+def filed_records(filed: Filed, *, owner: NodeName) -> tuple[Record, Record]:
+    """What an office of ours filed with another province, and the line of it."""
+    line = Line(time=format_time(filed.time), agency=str(filed.agency), correction_id=filed.request.correction_id)
+    return FILED.record(filed, owner=owner), LINES.record(line, owner=owner)
+
+
+def erase_opened(transaction: GroupTransaction, line: Line) -> bool:
+    """Deletes a correction that was opened at our own desk, with its line; says whether there was one."""
+    LINES.erase(transaction, LINES.id(line))
+    return CORRECTIONS.erase(transaction, line.correction_id)
+
+
+def start_clock(in_force: InForce, now: datetime, *, clock: str = CLOCK) -> Deadline:
+    """The deadline of a correction that was received now, or of another clock that starts with it.
+
+    Raises:
+        RuleError: CALENDAR_YEAR_MISSING.
+        NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
+    """
+    return compute_deadline(load_rule(_clocks(in_force), clock, on=china_day(now)), now, calendar=in_force.calendar)
+
+
+def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
+    """The rule that made a running deadline, in its own version: a later change of the table moves no deadline.
+
+    Raises:
+        NotFoundError: CLOCK_UNKNOWN when the agreement does not keep that version any more.
+    """
+    for rule in _clocks(in_force).rules.get(deadline.clock_id, ()):
+        if rule.version == deadline.rule_version:
+            return rule
+    raise NotFoundError("CLOCK_UNKNOWN", f"no clock {deadline.clock_id} version {deadline.rule_version} is agreed")
+
+
+def _clocks(in_force: InForce) -> ClockTable:
+    found = in_force.agreement.files.get(CLOCKS_FILE)
+    if found is None:
+        raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {CLOCKS_FILE}")
+    return _parsed(found)
+
+
+@lru_cache(maxsize=4)
+def _parsed(content: bytes) -> ClockTable:
+    return parse_clocks(content.decode())
+
+
+async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
+    """Lists corrections for an office, overdue ones first; refused when it may not even decide for its own county.
+
+    Raises:
+        MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
+    """
+    node = errand.node
+    if query.citizen_number:
+        verify_citizen_number(query.citizen_number, errand.in_force.agreement.realm)
+    question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=errand.caller.county)
+    ruling = await errand.ask(question)
+    if not ruling.allowed:
+        return CorrectionPage(decision=ruling)
+    name = f"corrections/{errand.caller}/{query.citizen_number}/{query.everything}"
+    page = page_of(
+        node.database.keys,
+        name,
+        _listed(errand, query),
+        place=_urgency,
+        limit=query.page_size,
+        token=query.page_token,
+    )
+    return CorrectionPage(
+        decision=ruling,
+        corrections=page.values,
+        notices=() if query.page_token or query.citizen_number else tuple(list_notices(node, errand.caller)),
+        next_page_token=page.next_token,
+    )
+
+
+def _listed(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
+    node, now, caller = errand.node, errand.node.now(), errand.caller
+    lines: list[CorrectionLine] = []
+    for correction in _own(errand, query):
+        to_decide = _may_decide(errand, urn_division(correction.request.urn))
+        if to_decide or correction.filed_by == caller:
+            lines.append(own_line(correction, owner=node.name, now=now, to_decide=to_decide))
+    lines += [filed_line(node, filed) for filed in _filed(errand, query) if filed.agency == caller]
+    return sorted((line for line in lines if query.everything or line.standing in _RUNNING), key=_urgency)
+
+
+def _own(errand: Errand, query: CorrectionQuery) -> Iterable[Correction]:
+    """The corrections of our own about that person; else those that the office may decide, and those it filed."""
+    source = errand.node.database
+    if query.citizen_number:
+        return CORRECTIONS.by_subject(source, query.citizen_number)
+    offices = errand.in_force.member(errand.node.name).agencies
+    counties = [county for county in {office.county for office in offices} if _may_decide(errand, county)]
+    found = [
+        correction
+        for county in counties
+        for correction in (
+            CORRECTIONS.each_in(source, county)
+            if query.everything
+            else CORRECTIONS.each_due(source, before=date.max, division=county)
+        )
+    ]
+    filed = (CORRECTIONS.find(source, line.correction_id) for line in LINES.by_subject(source, str(errand.caller)))
+    return {each.request.correction_id: each for each in (*found, *filed) if each is not None}.values()
+
+
+def _filed(errand: Errand, query: CorrectionQuery) -> Iterable[Filed]:
+    source = errand.node.database
+    if query.citizen_number:
+        return FILED.by_subject(source, query.citizen_number)
+    found = (FILED.find(source, line.correction_id) for line in LINES.by_subject(source, str(errand.caller)))
+    return (filed for filed in found if filed is not None)
+
+
+def _may_decide(errand: Errand, county: str) -> bool:
+    question = decide_request(errand.agency, errand.node.name, occasion=errand.occasion, county=county)
+    return decide(errand.in_force.policies, question).allowed
+
+
+def _urgency(line: CorrectionLine) -> str:
+    """Overdue first, then what runs, by the end of its time, then what has ended."""
+    due = line.deadline.due if line.deadline is not None else _LAST
+    return f"{not line.overdue:d}{line.standing not in _RUNNING:d}/{format_time(due)}/{line.correction_id}"
+
+
+def own_line(correction: Correction, *, owner: NodeName, now: datetime, to_decide: bool) -> CorrectionLine:
+    """A correction of our own; `to_decide` when the desk that looks may decide it."""
+    answer = correction.standing
+    line = _asked(correction.request, filed_by=correction.filed_by, time=answer.deadline.started, owner=owner)
+    return replace(_answered(line, answer, now), to_decide=to_decide)
+
+
+def filed_line(node: Node, filed: Filed) -> CorrectionLine:
+    """A correction that an office of ours filed with another province."""
+    line = _asked(filed.request, filed_by=filed.agency, time=filed.time, owner=filed.owner)
+    answer = ANSWERS.find(node.database, filed.request.correction_id)
+    if answer is not None:
+        return _answered(line, answer, node.now())
+    row = find_outbox(node.database, filed.message_id)
+    if row is None or row.state in ("rejected", "expired"):
+        return replace(line, standing=CorrectionStanding.UNDELIVERED)
+    leaf = decode_leaf(row.receipt_leaf) if row.receipt_leaf is not None else None
+    if leaf is None:
+        return line
+    return _refused(node, line, leaf) if leaf.verdict is Verdict.REFUSED else _receipted(node, line, leaf)
+
+
+def _refused(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
+    """The owner did not admit it: its receipt names the policies or the rule, told in our words where we have any."""
+    policies = node.trust.in_force.policies.policies
+    words = [
+        (policies[name].title_zh, policies[name].title_en) if name in policies else rule_words(name) or (name, name)
+        for name in leaf.policies
+    ]
+    return replace(
+        line,
+        standing=CorrectionStanding.REFUSED,
+        policies=leaf.policies,
+        title_zh="；".join(zh for zh, _ in words),
+        title_en="; ".join(en for _, en in words),
+    )
+
+
+def _receipted(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
+    """The owner has opened it, though its answer is not here: the clock runs from the time of its receipt."""
+    try:
+        deadline = start_clock(node.trust.in_force, leaf.time)
+    except RuleError:
+        return line
+    return replace(line, standing=CorrectionStanding.OPEN, deadline=deadline, overdue=node.now() >= deadline.due)
+
+
+def _asked(request: CorrectionRequest, *, filed_by: AgencyId, time: datetime, owner: NodeName) -> CorrectionLine:
+    return CorrectionLine(
+        correction_id=request.correction_id,
+        urn=request.urn,
+        field=request.field,
+        value=request.value,
+        words=request.words,
+        papers=request.papers,
+        citizen_number=request.citizen_number,
+        filed_by=filed_by,
+        filed_time=time,
+        owner=owner,
+        standing=CorrectionStanding.WAITING,
+    )
+
+
+def _answered(line: CorrectionLine, answer: CorrectionAnswer, now: datetime) -> CorrectionLine:
+    return replace(
+        line,
+        standing=CorrectionStanding(answer.state.value),
+        overdue=is_overdue(answer, now),
+        deadline=answer.deadline,
+        answer=answer.words,
+        answer_time=answer.time,
+        permit_version=answer.permit_version,
+    )

@@ -1,0 +1,426 @@
+"""The life of a correction: filed at any node, opened by the owner, extended, denied or granted at the owner's desk.
+
+Each step is one transaction with its answer, and a repeat under its request id is the same step. A correction has the
+name of the request that filed it. What could not be granted as things stand is refused by that rule at once, signed and
+logged. What is granted is the owner's next version of the permit: entitled provinces get it, and who holds the old one
+and gets none, or was given the field by a look-up, is told that it is outdated; a copy is never edited by its holder.
+Sources: PIPL articles 20, 46, 50; clock `share.correct`; DESIGN sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from federation.domain.corrections import (
+    ANSWER_BODY,
+    ANSWER_CLOCK,
+    CORRECTION_BASIS,
+    CORRECTION_FUNCTION,
+    CORRECTION_PURPOSE,
+    REQUEST_BODY,
+    Correction,
+    CorrectionAnswer,
+    CorrectionRequest,
+    decide_request,
+    deny_correction,
+    extend_correction,
+    file_request,
+    grant_correction,
+    open_correction,
+    verify_admissible,
+    verify_answered_in_time,
+    verify_correction_request,
+    verify_open,
+)
+from federation.domain.corrections_fields import amend_permit
+from federation.domain.division import province_of
+from federation.domain.permits import Permit, urn_division
+from federation.domain.retention import CORRECTION
+from federation.node.corrections.lines import (
+    ANSWERS,
+    CORRECTIONS,
+    FILED,
+    Filed,
+    filed_line,
+    filed_records,
+    own_line,
+    put_correction,
+    running_rule,
+    start_clock,
+)
+from federation.node.corrections.notices import Step, copy_notices, lookup_notices
+from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import (
+    REPLY_TAKEN,
+    Judgement,
+    Kind,
+    Received,
+    Rows,
+    refused_by_rule,
+    resent_alone,
+)
+from federation.node.exchange.send import Cause, Draft, Sent
+from federation.node.exchange.trust import InForce
+from federation.node.exchange.waiters import received_key
+from federation.node.node import Node
+from federation.node.permits.records import find_own_permit, put_own_permits
+from federation.node.permits.sharing import draft_sharing
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.form import Item, Positive, decode, encode
+from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
+from federation.protocol.policy import Decision, PolicyRequest
+from federation.protocol.statement import Recipient, Sender
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import find_body
+from federation.store.records import Record
+from federation.wire.agency.corrections import (
+    CorrectionExtension,
+    CorrectionFiling,
+    CorrectionLine,
+    CorrectionOutcome,
+    CorrectionStanding,
+    CorrectionStep,
+)
+from federation.wire.values import Act, Ruling
+
+REQUEST_KIND: Final = "correction.request"
+ANSWER_KIND: Final = "correction.answer"
+WAIT_SECONDS = 8.0
+"""How long the clerk's call waits for the owner to open the correction; later answers are in the list."""
+_UNANSWERED = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
+_DESKS = ("service-hall", "police")
+
+
+class Taken(Item, frozen=True, kw_only=True):
+    """What a request came to: the version of the correction that it made."""
+
+    WHAT = "correction-step"
+
+    correction_id: str
+    version: Positive
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What a step at the owner's desk changes: the correction, and the permit when it is granted."""
+
+    correction: Correction = field(kw_only=False)
+    before: Permit | None = None
+    permit: Permit | None = None
+
+
+async def file_correction(errand: Errand, filing: CorrectionFiling) -> CorrectionOutcome:
+    """Files a correction for a person whose identity was checked; the clerk's own policy decides first.
+
+    Raises:
+        MalformedError, RuleError: as `verify_correction_request`; for a permit of our own also as `verify_admissible`.
+        NotFoundError: PERMIT_UNKNOWN when no member province issued a permit of that name.
+            CORRECTION_UNKNOWN for a repeat of one that was erased since.
+        ConflictError: REQUEST_ID_REUSED when the id came with another text or from another office before.
+        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    """
+    node, realm = errand.node, errand.in_force.agreement.realm
+    request = _request_of(filing, errand.act)
+    asked = errand.asked(REQUEST_KIND, encode(request).decode())
+    verify_correction_request(request, realm)
+    owner = province_of(urn_division(request.urn))
+    if owner is None or owner not in errand.in_force.agreement.members:
+        raise NotFoundError("PERMIT_UNKNOWN", f"no province of the federation issued {request.urn}")
+    question = file_request(errand.agency, owner, occasion=errand.occasion, identity_checked=request.identity_checked)
+    ruling = await errand.ask(question)
+    if not ruling.allowed:
+        return CorrectionOutcome(decision=ruling)
+    if errand.remembered(asked, Taken) is None:
+        opened: Correction | None = None
+        drafts: list[Draft] = []
+        if owner == node.name:
+            permit = find_own_permit(node.database, request.urn)
+            verify_admissible(request, permit, filed_by=errand.caller, realm=realm)
+            now = node.now()
+            deadline = start_clock(errand.in_force, now)
+            opened = open_correction(request, filed_by=errand.caller, cited="", deadline=deadline, now=now)
+        else:
+            drafts.append(_request_draft(errand, request, owner=owner, decided=(question, ruling)))
+
+        def write(transaction: GroupTransaction) -> Taken:
+            if opened is not None:
+                put_correction(transaction, opened, owner=node.name)
+            return Taken(correction_id=request.correction_id, version=1)
+
+        await errand.once(asked, Taken, write, drafts=drafts)
+    return CorrectionOutcome(decision=ruling, correction=await _line(node, request.correction_id))
+
+
+def _request_of(filing: CorrectionFiling, act: Act) -> CorrectionRequest:
+    return CorrectionRequest(
+        correction_id=act.request_id,
+        urn=filing.urn,
+        field=filing.field,
+        value=filing.value,
+        words=filing.words,
+        papers=tuple(sorted(set(filing.papers))),
+        citizen_number=filing.citizen_number,
+        identity_checked=filing.identity_checked,
+    )
+
+
+def _request_draft(
+    errand: Errand, request: CorrectionRequest, *, owner: NodeName, decided: tuple[PolicyRequest, Decision]
+) -> Draft:
+    """The request to the owning province, with what we remember of having filed it."""
+    question, decision = decided
+    time = truncate_to_millisecond(errand.node.now())
+
+    def rows(sent: Sent) -> Sequence[Record]:
+        filed = Filed(
+            request=request, agency=errand.caller, time=time, owner=owner, message_id=sent.id, digest=sent.digest
+        )
+        return filed_records(filed, owner=errand.node.name)
+
+    cause = errand.cause(CORRECTION_BASIS)
+    draft = REQUEST.draft(request, to=Recipient(node=owner), cause=cause, decision=decision, asked=(question,))
+    return replace(draft, rows=rows)
+
+
+async def _line(node: Node, correction_id: str) -> CorrectionLine:
+    """The correction as it stands, once the owner has opened or refused it or the wait is over."""
+    own = CORRECTIONS.find(node.database, correction_id)
+    if own is not None:
+        return own_line(own, owner=node.name, now=node.now(), to_decide=False)
+    filed = FILED.find(node.database, correction_id)
+    if filed is None:
+        raise NotFoundError("CORRECTION_UNKNOWN", f"correction {correction_id} was erased since")
+
+    def settled() -> CorrectionLine | None:
+        line = filed_line(node, filed)
+        return line if line.standing not in _UNANSWERED or line.answer_time is not None else None
+
+    keys = (filed.digest, received_key(filed.digest))
+    return await node.waiters.until(settled, *keys, seconds=WAIT_SECONDS) or filed_line(node, filed)
+
+
+def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
+    """Opens what policy allows, with its deadline; the answer that says so cites the request."""
+    node, request = received.node, received.item
+    checked = request.identity_checked
+    question = file_request(received.sender, node.name, occasion=received.occasion, identity_checked=checked)
+    judged = received.judge(question)
+    if not judged.decision.allowed:
+        return judged
+    try:
+        correction = _opened(received)
+    except RuleError as error:
+        return refused_by_rule(error, question)
+    desk = _desk_of(received.in_force, node.name, urn_division(request.urn))
+    draft = _answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=judged.decision)
+    return replace(judged, rows=Rows(records=(CORRECTIONS.record(correction, owner=node.name),), drafts=(draft,)))
+
+
+def _opened(received: Received[CorrectionRequest]) -> Correction:
+    """The correction that the request opens.
+
+    Raises:
+        RuleError: why it could not be granted as things stand, or CORRECTION_ID_USED.
+        MalformedError: what the filing province should not have let out.
+    """
+    node, request = received.node, received.item
+    realm, filed_by = received.statement.realm, received.statement.sender.agency
+    verify_correction_request(request, realm)
+    known = CORRECTIONS.find(node.database, request.correction_id)
+    if known is not None and known.cited != received.digest:
+        raise RuleError("CORRECTION_ID_USED", "the id was used for another correction")
+    permit = find_own_permit(node.database, request.urn)
+    open_to_them = permit if permit is not None and not permit.sealed else None
+    verify_admissible(request, open_to_them, filed_by=filed_by, realm=realm)
+    now = node.now()
+    deadline = start_clock(received.in_force, now)
+    return open_correction(request, filed_by=filed_by, cited=received.digest, deadline=deadline, now=now)
+
+
+def _desk_of(in_force: InForce, node: NodeName, county: str) -> AgencyId:
+    """The office that answers for a county: its first service hall or police by name, else the province's first."""
+    offices = sorted((agency for agency in in_force.member(node).agencies if agency.kind in _DESKS), key=str)
+    here = [agency for agency in offices if agency.county == county]
+    if not offices:
+        raise UntrustedError("NO_INTAKE", f"the agreement names no service hall or police office of {node}")
+    return (here or offices)[0]
+
+
+def _answer_draft(
+    correction: Correction, *, sender: Sender, decision: Decision, asked: tuple[PolicyRequest, ...] = ()
+) -> Draft:
+    """What the owner says now of a correction that another province filed, to the office that filed it.
+
+    `asked` is what policy was asked about this step; the first answer stands on what was asked about the request.
+    """
+    cause = Cause(
+        sender=sender,
+        purpose=CORRECTION_PURPOSE,
+        function=CORRECTION_FUNCTION,
+        basis=CORRECTION_BASIS,
+        in_reply_to=correction.cited,
+    )
+    to = Recipient(node=correction.filed_by.node, agency=correction.filed_by)
+    return ANSWER.draft(correction.standing, to=to, cause=cause, decision=decision, asked=asked)
+
+
+def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
+    """Takes in what the owner says of a correction that we filed there.
+
+    An answer to what was erased meanwhile is refused and not kept.
+
+    Raises:
+        MalformedError: REPLY_UNASKED when it answers nothing that we filed with that province.
+    """
+    answer, cited = received.item, received.cited
+    filed = FILED.find(received.node.database, answer.correction_id)
+    if filed is None and find_body(received.node.database, cited.id) is None:
+        raise RuleError("CORRECTION_ERASED", "the correction that this answers was erased")
+    if filed is None or filed.digest != cited.digest:
+        raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
+    rows = Rows(records=(ANSWERS.record(answer, owner=filed.owner),), wakes=(filed.digest,))
+    return Judgement(decision=REPLY_TAKEN, rows=rows)
+
+
+async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome:
+    """Takes up to ten working days more, once, before the time is over; the filing office is told why.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, as `extend_correction` and
+            `verify_answered_in_time`.
+        ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when another desk took a step meanwhile.
+    """
+
+    def extended(correction: Correction) -> _Change:
+        running = correction.standing.deadline
+        extended = extend_correction(
+            correction,
+            running_rule(errand.in_force, running),
+            by=step.days,
+            calendar=errand.in_force.calendar,
+            words=step.words,
+            now=errand.node.now(),
+        )
+        answer_by = start_clock(errand.in_force, running.started, clock=ANSWER_CLOCK)
+        return _Change(verify_answered_in_time(extended, answer_by))
+
+    return await _take_step(errand, "extend", step, extended)
+
+
+async def deny(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
+    """Denies a correction with reasons.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED.
+        MalformedError: CORRECTION_WORDS. ConflictError: as `extend`.
+    """
+
+    def denied(correction: Correction) -> _Change:
+        return _Change(deny_correction(correction, words=step.words, now=errand.node.now()))
+
+    return await _take_step(errand, "deny", step, denied)
+
+
+async def grant(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
+    """Grants a correction: the permit's next version, to every holder, with the answer.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED, and as `amend_permit`.
+        ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when the permit or the correction changed meanwhile.
+    """
+    node = errand.node
+
+    def granted(correction: Correction) -> _Change:
+        request = verify_open(correction).request
+        before = find_own_permit(node.database, request.urn)
+        if before is None:
+            raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {request.urn} any more")
+        permit = amend_permit(before, request.field, request.value, realm=errand.in_force.agreement.realm)
+        done = grant_correction(correction, permit_version=permit.version, words=step.words, now=node.now())
+        return _Change(done, before=before, permit=permit)
+
+    return await _take_step(errand, "grant", step, granted)
+
+
+async def _take_step(
+    errand: Errand, name: str, step: CorrectionStep, following: Callable[[Correction], _Change]
+) -> CorrectionOutcome:
+    """Takes a step of the owner's desk, once."""
+    node = errand.node
+    correction = _load_correction(node, step.correction_id)
+    county = urn_division(correction.request.urn)
+    question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=county)
+    ruling = await errand.ask(question)
+    if not ruling.allowed:
+        return CorrectionOutcome(decision=ruling)
+    days = step.days if isinstance(step, CorrectionExtension) else 0
+    asked = errand.asked(f"correction.{name}", f"{step.correction_id} {days} {step.words}")
+    if errand.remembered(asked, Taken) is None:
+        change = following(correction)
+        correction = change.correction
+
+        def write(transaction: GroupTransaction) -> Taken:
+            if change.permit is not None:
+                put_own_permits(transaction, [change.permit], owner=node.name, before=change.permit.version - 1)
+            put_correction(transaction, change.correction, owner=node.name)
+            return Taken(correction_id=step.correction_id, version=change.correction.standing.version)
+
+        await errand.once(asked, Taken, write, drafts=_step_drafts(errand, change, question, ruling))
+    line = own_line(correction, owner=node.name, now=node.now(), to_decide=True)
+    return CorrectionOutcome(decision=ruling, correction=line)
+
+
+def _load_correction(node: Node, correction_id: str) -> Correction:
+    """A correction of our own.
+
+    Raises:
+        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS for one that another province decides.
+    """
+    found = CORRECTIONS.find(node.database, correction_id)
+    if found is not None:
+        return found
+    filed = FILED.find(node.database, correction_id)
+    if filed is not None:
+        raise RuleError("CORRECTION_NOT_OURS", f"{filed.owner} owns the record and decides; a copy is never edited")
+    raise NotFoundError("CORRECTION_UNKNOWN", f"this node has no correction {correction_id!r:.60}")
+
+
+def _step_drafts(errand: Errand, change: _Change, question: PolicyRequest, ruling: Ruling) -> list[Draft]:
+    """The new version to who is entitled, a notice to who holds the old one and is not, the answer to who filed it."""
+    node, correction, permit = errand.node, change.correction, change.permit
+    drafts: list[Draft] = []
+    sender = Sender(node=node.name, agency=errand.caller, officer=errand.act.officer)
+    step = Step(sender=sender, question=question, decision=ruling)
+    if permit is not None and change.before is not None:
+        drafts = draft_sharing(errand, [permit])
+        drafts += copy_notices(node, permit, entitled={draft.recipient.node for draft in drafts}, step=step)
+        drafts += lookup_notices(node, change.before.holder.citizen_number, field=correction.request.field, step=step)
+    if correction.cited:
+        drafts.append(_answer_draft(correction, sender=sender, decision=ruling, asked=(question,)))
+    return drafts
+
+
+REQUEST: Final = Kind(
+    name=REQUEST_KIND,
+    media_type=REQUEST_BODY,
+    encode=encode,
+    decode=lambda content, _: decode(CorrectionRequest, content),
+    many=False,
+    judge=_judge_request,
+    answers=(),
+    keep=CORRECTION,
+    resend=None,
+)
+ANSWER: Final = Kind(
+    name=ANSWER_KIND,
+    media_type=ANSWER_BODY,
+    encode=encode,
+    decode=lambda content, _: decode(CorrectionAnswer, content),
+    many=False,
+    judge=_judge_answer,
+    answers=(REQUEST_KIND,),
+    keep=CORRECTION,
+    resend=resent_alone,
+)
