@@ -451,7 +451,10 @@ def _parse_date(text: str) -> date:
 
 
 def _parse_bytes(text: str, size: int, what: str) -> bytes:
-    found = parse_base64(text, what)
+    try:
+        found = parse_base64(text, what)
+    except MalformedError as error:
+        raise MalformedError(error.reason, f"expected {what} in canonical base64") from error
     if len(found) != size:
         raise MalformedError("STEP_UP_FORM", f"expected {what} to have {size} bytes, got {len(found)}")
     return found
