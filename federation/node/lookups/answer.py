@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from federation.domain.corrections import ANSWER_BODY
 from federation.domain.intake import REFUSAL_BODY, IntakeEntry, IntakeStatus, Refusal
 from federation.domain.lookups import (
+    ANSWER_BODY,
     DOSSIER_OF,
     FETCH_BODY,
     HANDLE_RANDOM_BYTES,
