@@ -19,7 +19,7 @@ from federation.domain.reports import (
 from federation.domain.retention import PROVISION
 from federation.node.lookups import records
 from federation.node.node import Node
-from federation.node.permits.records import PERMIT
+from federation.node.permits_sharing import PERMIT
 from federation.protocol.form import decode, encode
 from federation.protocol.ids import MessageId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict

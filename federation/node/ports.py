@@ -13,6 +13,8 @@ from typing import Final, Literal, TypeAlias
 
 import structlog
 
+from federation.node import permits as permit_steps
+from federation.node import permits_import, recognition
 from federation.node import registers as own_registers
 from federation.node.corrections import lines as correction_lines
 from federation.node.corrections import steps as correction_steps
@@ -25,7 +27,6 @@ from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups import ask, cases, fetch
 from federation.node.node import Node
 from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
-from federation.node.permits import imports, recognition, steps
 from federation.node.retention import ended, orders, reading
 from federation.node.status import node_status
 from federation.node.subjects import report
@@ -120,15 +121,15 @@ async def _list_messages(errand: Errand, query: MessageQuery) -> MessagePage:
 
 
 STEPS: Final[tuple[Bound, ...]] = (
-    on(permits.REGISTER_PERMIT, steps.register),
-    on(permits.ENDORSE_PERMIT, steps.endorse),
-    on(permits.SUSPEND_PERMIT, steps.suspend),
-    on(permits.RESTORE_PERMIT, steps.restore),
-    on(permits.REVOKE_PERMIT, steps.revoke),
+    on(permits.REGISTER_PERMIT, permit_steps.register),
+    on(permits.ENDORSE_PERMIT, permit_steps.endorse),
+    on(permits.SUSPEND_PERMIT, permit_steps.suspend),
+    on(permits.RESTORE_PERMIT, permit_steps.restore),
+    on(permits.REVOKE_PERMIT, permit_steps.revoke),
     on(permits.RECOGNISE_PERMIT, recognition.recognise),
-    on(permits.GET_PERMIT, steps.show),
-    on(permits.LIST_PERMITS, steps.list_permits),
-    on(permits.IMPORT_PERMITS, imports.import_permits),
+    on(permits.GET_PERMIT, permit_steps.show),
+    on(permits.LIST_PERMITS, permit_steps.list_permits),
+    on(permits.IMPORT_PERMITS, permits_import.import_permits),
     on(registers.REGISTER_VEHICLES, own_registers.register_vehicles),
     on(registers.GET_VEHICLE, own_registers.get_vehicle),
     on(registers.REGISTER_ENTERPRISES, own_registers.register_enterprises),

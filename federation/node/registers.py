@@ -36,7 +36,7 @@ from federation.domain.registers import (
 )
 from federation.domain.uscc import verify_uscc
 from federation.node.exchange.errand import Errand
-from federation.node.permits.records import find_own_permit
+from federation.node.permits_sharing import find_own_permit
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Positive, encode
 from federation.protocol.ids import NodeName

@@ -15,7 +15,7 @@ from federation.domain.registers import (
     vehicle_texts,
 )
 from federation.protocol.errors import MalformedError
-from tests.node.registers.samples import ENTERPRISE, VEHICLE
+from tests.node.register_samples import ENTERPRISE, VEHICLE
 
 
 def test_row_as_people_write_it_is_the_same_vehicle():

@@ -10,7 +10,7 @@ import pytest
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.registers import enterprise_texts, vehicle_texts
 from tests.cli.command_line import ACROSS_POLICE, HALL, POLICE, run
-from tests.node.registers.samples import ENTERPRISE, VEHICLE
+from tests.node.register_samples import ENTERPRISE, VEHICLE
 
 MARKET = "zhejiang/330822/market"
 CASE = "CS-2026-0077"

@@ -18,7 +18,7 @@ from federation.domain.permits import PERMIT_FIELDS, PermitItem, PermitStatus, p
 from federation.domain.registers import vehicle_texts
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.permits import PermitAnswer
-from tests.node.registers.samples import ENTERPRISE, VEHICLE
+from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.wire.answers import REFUSED
 
 TODAY = date(2026, 11, 23)

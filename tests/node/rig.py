@@ -29,7 +29,7 @@ from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.node import Node
 from federation.node.officers import register_officer_key
-from federation.node.permits.sharing import SYNC
+from federation.node.permits_sharing import SYNC
 from federation.node.planted import plant
 from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body

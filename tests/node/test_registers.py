@@ -10,9 +10,8 @@ import pytest
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.permits import RevokeReason
 from federation.domain.registers import VehicleStatus
-from federation.node import registers
+from federation.node import permits, registers
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits import steps
 from federation.node.registers import ENTERPRISES, VEHICLES, find_registered, list_registered
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
@@ -22,7 +21,7 @@ from federation.store.outbox import count_pending
 from federation.wire.agency.permits import PermitRevocation
 from federation.wire.agency.registers import KeptVersion
 from federation.wire.values import Ruling
-from tests.node.registers.samples import ENTERPRISE, VEHICLE
+from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act, application, running_rig
 
 MARKET = parse_agency_id("zhejiang/330822/market")
@@ -126,7 +125,7 @@ async def test_vehicle_rests_on_a_working_permit_of_its_keeper(tmp_path: Path) -
     """A permit of somebody else, an unknown one and a revoked one are none; the keeper's own valid one is (R15)."""
     async with running_rig(tmp_path) as rig:
         node, person = rig[ZHEJIANG], application(household="361123")
-        registered = await steps.register(begin_errand(node, HALL, act()), person)
+        registered = await permits.register(begin_errand(node, HALL, act()), person)
         assert registered.permit is not None
         of_person = replace(VEHICLE, keeper=person.holder.citizen_number, permit=registered.permit.urn)
         for wrong in (replace(of_person, keeper=VEHICLE.keeper), replace(of_person, permit="urn:permit:330822:2026:9")):
@@ -137,7 +136,7 @@ async def test_vehicle_rests_on_a_working_permit_of_its_keeper(tmp_path: Path) -
         (row,) = await register(node, of_person)
         assert isinstance(row, KeptVersion)
 
-        await steps.revoke(
+        await permits.revoke(
             begin_errand(node, HALL, act()), PermitRevocation(urn=registered.permit.urn, reason=RevokeReason.LEFT)
         )
         (stolen,) = await register(node, replace(of_person, status=VehicleStatus.STOLEN))

@@ -29,7 +29,7 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.node import Node
-from federation.node.permits.sharing import SYNC
+from federation.node.permits_sharing import SYNC
 from federation.node.serve import Parts, build_node, no_crash, running_node, utc_now
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError, UnavailableError

@@ -23,7 +23,7 @@ import pytest
 from federation.cli.demo.synthetic import synthetic_applications
 from federation.domain.lookups import Outcome
 from federation.domain.permits import PERMIT_FIELDS, Permit, decode_permit, project_permit
-from federation.node.permits.records import PERMIT, put_own_permits
+from federation.node.permits_sharing import PERMIT, put_own_permits
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace

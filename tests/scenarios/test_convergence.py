@@ -17,12 +17,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from federation.domain.permits import PermitUrn, decode_permit, project_permit
 from federation.domain.permits_policy import Occasion, PermitPurpose, permit_facts, replicate_request
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
-from federation.node.permits import steps
-from federation.node.permits.records import PERMIT, find_own_permit, put_own_permits
-from federation.node.permits.sharing import draft_sharing
+from federation.node.permits_sharing import PERMIT, draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
@@ -75,7 +74,7 @@ class Border(RuleBasedStateMachine):
         applicant = replace(application(residence, household), work_division=work if works else None)
         asked = act()
         for _ in range(repeat):
-            answer = self.wait(at, steps.register(begin_errand(self.rig[at], HALLS[at], asked), applicant))
+            answer = self.wait(at, permits.register(begin_errand(self.rig[at], HALLS[at], asked), applicant))
             if answer is not None and answer.permit is not None and (at, answer.permit.urn) not in self.permits:
                 self.permits.append((at, answer.permit.urn))
 

@@ -14,8 +14,7 @@ from federation.cli.permits import invent_one
 from federation.cli.show import china_today
 from federation.domain.lookups import Outcome
 from federation.node.home.agreement import load_home_agreement
-from federation.node.permits.records import PERMIT
-from federation.node.permits.sharing import SYNC
+from federation.node.permits_sharing import PERMIT, SYNC
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import LeafKind

@@ -17,6 +17,7 @@ from federation.domain.intake import RefusalReason
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.domain.permits import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
+from federation.node import permits, permits_import
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction, grant
@@ -32,9 +33,8 @@ from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
-from federation.node.permits import imports, steps
-from federation.node.permits.recognition import recognise
-from federation.node.permits.sharing import SYNC
+from federation.node.permits_sharing import SYNC
+from federation.node.recognition import recognise
 from federation.node.retention.orders import order_erasure
 from federation.node.subjects import report
 from federation.protocol.form import replace
@@ -90,7 +90,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 async def border_day(rig: Rig) -> None:
     """Every kind of message, in the order of a day; with each, what is refused of it."""
-    urn = await permits(rig)
+    urn = await permit_kinds(rig)
     await recognitions(rig, urn)
     await lookups(rig)
     await intake(rig)
@@ -101,26 +101,26 @@ async def border_day(rig: Rig) -> None:
     await rig.drain()
 
 
-async def permits(rig: Rig) -> PermitUrn:
+async def permit_kinds(rig: Rig) -> PermitUrn:
     """permit.sync: registered, imported, revoked; and refused to those who may not."""
     node = rig[ZHEJIANG]
-    answer = await steps.register(begin_errand(node, HALL, act()), RESIDENT)
+    answer = await permits.register(begin_errand(node, HALL, act()), RESIDENT)
     assert answer.permit is not None
     urn = answer.permit.urn
-    assert not (await steps.register(begin_errand(node, HALL, act("permit.check", "F03")), RESIDENT)).decision.allowed
-    assert not (await steps.show(begin_errand(node, HALL, act("permit.check", "F03")), urn)).decision.allowed
-    refused_list = await steps.list_permits(
+    assert not (await permits.register(begin_errand(node, HALL, act("permit.check", "F03")), RESIDENT)).decision.allowed
+    assert not (await permits.show(begin_errand(node, HALL, act("permit.check", "F03")), urn)).decision.allowed
+    refused_list = await permits.list_permits(
         begin_errand(node, HALL, act("permit.check", "F03")), PermitQuery(page_size=5)
     )
     assert not refused_list.decision.allowed
-    refused = await steps.revoke(
+    refused = await permits.revoke(
         begin_errand(node, HALL, act("permit.check", "F03")), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
     )
     assert not refused.decision.allowed
     rows = [PermitImport(application=each) for each in applications()[:40] if each.residence_division == "330822"]
     for purpose in (act(), act("permit.check", "F03")):
         chunk = ImportChunk(import_id=purpose.request_id, chunk=1, rows=tuple(rows))
-        assert await imports.import_permits(begin_errand(node, HALL, purpose), chunk)
+        assert await permits_import.import_permits(begin_errand(node, HALL, purpose), chunk)
     await rig.drain()
     return urn
 
@@ -286,7 +286,7 @@ async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:
     rows = [PermitImport(application=each) for each in applications() if each.residence_division == "330822"]
     chunk = ImportChunk(import_id="import-1", chunk=1, rows=tuple(rows))
 
-    await imports.import_permits(begin_errand(node, HALL, act()), chunk)
+    await permits_import.import_permits(begin_errand(node, HALL, act()), chunk)
 
     kept = {decision.subject: decision for decision in list_decisions(node.database)}
     sent = list_messages(node.database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=10)

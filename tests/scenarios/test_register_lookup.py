@@ -13,7 +13,7 @@ from federation.wire.agency.lookups import FETCH, SEARCH, LookupQuestion, Provin
 from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, KeptVersion
 from federation.wire.values import Ruling
 from tests.cli.command_line import run
-from tests.node.registers.samples import ENTERPRISE, VEHICLE
+from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.test_lookup import Border, act, border
 

@@ -30,8 +30,7 @@ from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.send import send
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import find_side
-from federation.node.permits.records import put_own_permits
-from federation.node.permits.sharing import MAX_ITEMS_A_MESSAGE, draft_sharing
+from federation.node.permits_sharing import MAX_ITEMS_A_MESSAGE, draft_sharing, put_own_permits
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.errors import UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id

@@ -30,8 +30,7 @@ from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Receive
 from federation.node.exchange.send import Cause, Draft
 from federation.node.lookups.answer import FETCH
 from federation.node.node import Node
-from federation.node.permits.records import OUTDATED, PERMIT, find_outdated
-from federation.node.permits.sharing import list_holders
+from federation.node.permits_sharing import OUTDATED, PERMIT, find_outdated, list_holders
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Digest, Item, Time, decode, encode

@@ -65,8 +65,7 @@ from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.exchange.trust import InForce
 from federation.node.exchange.waiters import received_key
 from federation.node.node import Node
-from federation.node.permits.records import find_own_permit, put_own_permits
-from federation.node.permits.sharing import draft_sharing
+from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.form import Item, Positive, decode, encode
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond

@@ -28,7 +28,7 @@ from federation.domain.registers import (
     vehicle_texts,
 )
 from federation.node.node import Node
-from federation.node.permits.records import PERMIT, find_own_permit
+from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered
 from federation.protocol.ids import NodeName
 from federation.store.records import find_by_subject

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.domain.permits import PermitApplication, PermitUrn
+from federation.node import permits
 from federation.node.corrections import steps as filing_module
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits import steps
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.corrections import CorrectionFiling, CorrectionLine, CorrectionOutcome, CorrectionQuery
@@ -66,7 +66,7 @@ async def registered(
     async with running_rig(folder, names) as rig:
         rig.start_delivery()
         person = replace(application(), **changes)
-        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
+        answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
         assert answer.permit is not None, answer.decision
         await rig.drain()
         yield Case(rig, person, answer.permit.urn)

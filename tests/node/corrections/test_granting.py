@@ -8,13 +8,12 @@ import pytest
 
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.permits import RevokeReason, decode_permit_item
+from federation.node import permits, permits_import
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import grant
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits import imports, steps
-from federation.node.permits.records import find_own_permit
-from federation.node.permits.sharing import list_holders
+from federation.node.permits_sharing import find_own_permit, list_holders
 from federation.protocol.errors import RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, Realm, parse_agency_id
@@ -104,7 +103,7 @@ async def test_province_no_longer_entitled_is_told_and_its_copy_stays(tmp_path: 
         assert list_holders(case.rig[ZHEJIANG].database, case.urn) == [ANHUI, JIANGXI]
         page = await list_lines(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert [(notice.urn, notice.version, notice.owner) for notice in page.notices] == [(case.urn, 2, ZHEJIANG)]
-        shown = await steps.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
+        shown = await permits.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
         assert (shown.permit.version, shown.outdated_by) == (1, 2)
         told = case.rig.carried(ZHEJIANG, JIANGXI)
         assert b"341022" not in told
@@ -122,7 +121,7 @@ async def test_province_entitled_again_has_no_outdated_copy_any_more(tmp_path: P
         assert copy_of(case, JIANGXI).version == 3
         page = await list_lines(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert page.notices == ()
-        shown = await steps.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
+        shown = await permits.show(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), case.urn)
         assert (shown.permit.version, shown.outdated_by) == (3, 0)
         at_anhui = await list_lines(begin_errand(case.rig[ANHUI], XIUNING, correcting()), CorrectionQuery())
         assert [notice.version for notice in at_anhui.notices] == [3]
@@ -134,7 +133,7 @@ async def test_holders_are_remembered_from_an_import_too(tmp_path: Path, monkeyp
         person = replace(application("330824", "361123"), work_division="341022")
         chunk = ImportChunk(import_id="import-1", chunk=1, rows=(PermitImport(application=person),))
         caller = parse_agency_id("zhejiang/330824/service-hall")
-        (urn,) = await imports.import_permits(begin_errand(case.rig[ZHEJIANG], caller, act()), chunk)
+        (urn,) = await permits_import.import_permits(begin_errand(case.rig[ZHEJIANG], caller, act()), chunk)
 
         assert list_holders(case.rig[ZHEJIANG].database, urn) == [ANHUI, JIANGXI]
         assert list_holders(case.rig[ZHEJIANG].database, "urn:permit:330824:2026:999999") == []
@@ -151,7 +150,7 @@ async def test_grant_on_a_permit_that_changed_or_ended_meanwhile(tmp_path: Path,
         with pytest.raises(RuleError, match="SAME_VALUE"):
             await grant(begin_errand(node, HALL, correcting()), CorrectionStep(correction_id=twice[1].correction_id))
         other = (await case.file(value="徐谷宇")).correction
-        await steps.revoke(begin_errand(node, HALL, act()), PermitRevocation(urn=case.urn, reason=RevokeReason.LEFT))
+        await permits.revoke(begin_errand(node, HALL, act()), PermitRevocation(urn=case.urn, reason=RevokeReason.LEFT))
         step = CorrectionStep(correction_id=other.correction_id, words="证已注销")
         with pytest.raises(RuleError, match="PERMIT_ENDED"):
             await grant(begin_errand(node, HALL, correcting()), step)

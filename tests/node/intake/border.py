@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.intake import RefusalReason, release_bytes
 from federation.domain.lookups import FetchItem, Selector, SelectorKind, Urgency, step_up_bytes
 from federation.domain.permits import PermitApplication
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.intake import desk
@@ -24,7 +25,6 @@ from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
 from federation.node.lookups.ask import list_lookups
 from federation.node.node import Node
-from federation.node.permits import steps
 from federation.protocol.ids import AgencyId, parse_agency_id, parse_message_id
 from federation.wire.agency.intake import (
     IntakeAnswer,
@@ -169,7 +169,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     async with running_rig(folder) as rig:
         rig.start_delivery()
         found = Border(rig, key, application())
-        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), found.person)
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), found.person)
         await register_key(rig[ZHEJIANG], found.office, "officer-1", key=f"ed25519:{public}")
         for caller in (XINZHOU, YUSHAN_POLICE):
             await register_key(rig[JIANGXI], caller, "officer-1", key=f"ed25519:{public}")

@@ -21,7 +21,7 @@ from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import fetch as fetching
 from federation.node.lookups import records
-from federation.node.permits.records import put_own_permits
+from federation.node.permits_sharing import put_own_permits
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_message_id

@@ -45,7 +45,7 @@ from federation.node.exchange.receive import receive
 from federation.node.lookups import records
 from federation.node.lookups.dossiers import find_dossier
 from federation.node.node import Node
-from federation.node.permits.records import put_own_permits
+from federation.node.permits_sharing import put_own_permits
 from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope, sign_envelope

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.lookups import sign_fetch
 from federation.domain.lookups import Outcome, Selector, SelectorKind
+from federation.node import permits
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.log.decisions import find_decision
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases, records
 from federation.node.lookups import fetch as fetching
-from federation.node.permits import steps
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
@@ -383,7 +383,7 @@ async def test_lines_and_counts_name_no_person(tmp_path: Path) -> None:
 async def hit(found: Office) -> str:
     """The handle of a hit in Changshan."""
     person = replace(application(household="361123"), work_division=None)
-    registered = await steps.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), person)
+    registered = await permits.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), person)
     assert registered.permit is not None
     (answer,) = (await found.search(person.holder.citizen_number)).answers
     assert answer.handle is not None

@@ -16,19 +16,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.lookups import FetchItem, Outcome, parse_selector, step_up_bytes
 from federation.domain.registers import DOSSIER_FIELDS, DossierKind, Vehicle, enterprise_texts, vehicle_texts
-from federation.node import registers
+from federation.node import permits, registers
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
-from federation.node.permits import steps
 from federation.node.registers import ENTERPRISES, VEHICLES, put_registered
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Realm, parse_agency_id
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion, ProvinceAnswer
-from tests.node.registers.samples import ENTERPRISE, KEEPER, REPRESENTATIVE, VEHICLE
+from tests.node.register_samples import ENTERPRISE, KEEPER, REPRESENTATIVE, VEHICLE
 from tests.node.rig import (
     HALL,
     JIANGXI,
@@ -184,7 +183,7 @@ async def test_sealed_vehicle_and_vehicle_of_a_sealed_person_are_no_hit(tmp_path
     """A sealed record answers nothing, and neither does the vehicle of somebody whose permit is sealed."""
     async with border(tmp_path) as found:
         person = application(household="361123", sealed=True)
-        await steps.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), person)
+        await permits.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), person)
         await found.keep(replace(VEHICLE, plate="浙H·I0051", sealed=True))
         await found.keep(replace(VEHICLE, plate="浙H·I0052", keeper=person.holder.citizen_number))
         sealed_company = replace(

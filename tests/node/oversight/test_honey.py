@@ -8,9 +8,9 @@ import pytest
 
 from federation.domain.lookups import Outcome
 from federation.domain.oversight import FlagKind
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import flags
-from federation.node.permits import steps
 from federation.node.planted import is_planted, list_planted, remove_planted
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
@@ -31,7 +31,7 @@ async def test_hit_on_a_planted_record_is_flagged_where_it_lies_and_the_asker_le
         await found.open()
         zhejiang = found.rig[ZHEJIANG]
         person = replace(application(household="361123"), work_division=None)
-        registered = await steps.register(begin_errand(zhejiang, HALL, act()), person)
+        registered = await permits.register(begin_errand(zhejiang, HALL, act()), person)
         assert registered.permit is not None
         before = await found.search(person.holder.citizen_number)
         assert seen_at(found, ZHEJIANG, CHANGSHAN_POLICE) == []

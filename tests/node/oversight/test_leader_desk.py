@@ -7,11 +7,11 @@ from contextlib import aclosing
 from pathlib import Path
 
 from federation.domain.oversight import Finding, FlagKind
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import break_glass, flags
 from federation.node.oversight.feed import PAGE
 from federation.node.oversight.readings import READING
-from federation.node.permits import steps
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.store.records import list_records
@@ -78,7 +78,7 @@ async def test_desk_of_the_answering_side_is_told_of_a_planted_record(tmp_path: 
         await found.open()
         zhejiang = found.rig[ZHEJIANG]
         person = replace(application(household="361123"), work_division=None)
-        registered = await steps.register(begin_errand(zhejiang, HALL, act()), person)
+        registered = await permits.register(begin_errand(zhejiang, HALL, act()), person)
         assert registered.permit is not None
         await plant_record(found.rig[ZHEJIANG], str(registered.permit.urn))
         async with aclosing(

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
-from federation.node.permits import steps
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.store.messages import StoredMessage, list_messages
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, FetchResult, LookupQuestion
@@ -110,7 +110,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
         await register_key(rig[JIANGXI], YUSHAN_POLICE, OFFICER, key=f"ed25519:{public}")
-        registered = await steps.register(
+        registered = await permits.register(
             begin_errand(rig[ZHEJIANG], HALL, act("permit.administration", "F02")), PERSON
         )
         assert registered.permit is not None

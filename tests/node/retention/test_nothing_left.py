@@ -13,14 +13,14 @@ from sqlalchemy import text
 
 from federation.domain.recognition import RecognitionMode
 from federation.domain.retention import CORRECTION, has_floor, parse_retention
+from federation.node import permits
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.records import ENTRIES
-from federation.node.permits import steps
-from federation.node.permits.recognition import recognise
+from federation.node.recognition import recognise
 from federation.node.retention.orders import list_erasures
 from federation.node.retention.rules import verify_kept
 from federation.node.subjects import report
@@ -146,7 +146,7 @@ async def shared(folder: Path) -> AsyncIterator[Rig]:
     """A permit of somebody from Yushan went to Jiangxi."""
     async with running_rig(folder) as rig:
         rig.start_delivery()
-        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), RESIDENT)
+        answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), RESIDENT)
         await rig.drain()
         presented = PermitRecognition(
             urn=answer.permit.urn, mode=RecognitionMode.CARD, citizen_number=RESIDENT.holder.citizen_number
@@ -180,7 +180,7 @@ async def reported(folder: Path) -> AsyncIterator[Rig]:
     """A person asked for their report."""
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
-        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
         question = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
         await report.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("subject.access", "F01")), question)
         await rig.drain()
@@ -192,7 +192,7 @@ async def corrected(folder: Path) -> AsyncIterator[Rig]:
     """Filed for a person at the other side, then extended, denied, and a second one granted."""
     async with running_rig(folder) as rig:
         rig.start_delivery()
-        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
+        answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
         filing = CorrectionFiling(
             urn=answer.permit.urn, field="ethnicity", value="畲族", words=SAID, citizen_number=NUMBER,
             identity_checked=True, papers=("ab" * 32,),

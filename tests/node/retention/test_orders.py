@@ -17,11 +17,10 @@ from federation.domain.erasure import (
     ReceiptItem,
     decode_receipt_item,
 )
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
-from federation.node.permits import steps
-from federation.node.permits.records import PERMIT
-from federation.node.permits.sharing import SYNC
+from federation.node.permits_sharing import PERMIT, SYNC
 from federation.node.retention.ended import destroy_ended
 from federation.node.retention.orders import list_erasures, order_erasure
 from federation.node.retention.reading import read_lookup
@@ -78,7 +77,7 @@ async def shared(tmp_path: Path):
     """Changshan's permit of somebody from Yushan has come to Jiangxi."""
     async with running_rig(tmp_path) as rig:
         rig.start_delivery()
-        answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+        answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
         assert answer.permit is not None
         await rig.drain()
         assert find_record(rig[JIANGXI].database, PERMIT, answer.permit.urn, replica=True) is not None
@@ -245,7 +244,7 @@ async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> No
     async with running_rig(tmp_path) as rig:
         rig.faults(ZHEJIANG, JIANGXI).cut = True
         rig.start_delivery()
-        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
         message = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
 
         await order(rig, message.id)
@@ -266,7 +265,7 @@ async def test_order_for_what_is_still_queued_withdraws_it(tmp_path: Path) -> No
 async def test_message_that_comes_after_its_order_is_destroyed_at_once(tmp_path: Path) -> None:
     """A call that was under way when the order overtook it: the message is received, logged, and erased with it."""
     async with running_rig(tmp_path) as rig:
-        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
         message = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)[0]
         late = Submission(envelope=message.envelope, body=load_body(rig[ZHEJIANG].database, message.id))
         await order(rig, message.id)
@@ -286,7 +285,7 @@ async def test_orders_are_listed_newest_first_page_by_page_while_others_come(tmp
     async with running_rig(tmp_path) as rig:
         people = [each for each in applications() if each.residence_division == "330822" and not each.sealed]
         for person in [each for each in people if each.holder.household_division[:2] == "36"][:5]:
-            await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
+            await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), person)
         *messages, last = sent(rig, ZHEJIANG, JIANGXI, "permit.sync")
         assert len(messages) > 1
         for message in messages:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookups import Outcome, Selector, SelectorKind
+from federation.node import permits
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.permits import steps
 from federation.node.subjects import report as subject
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import parse_agency_id
@@ -38,7 +38,7 @@ async def looked_up(folder: Path):
     """Four provinces; Yushan's police have hit one person of Changshan in a criminal investigation of 30 days."""
     async with running_rig(folder, NODES) as rig:
         rig.start_delivery()
-        registered = await steps.register(
+        registered = await permits.register(
             begin_errand(rig[ZHEJIANG], HALL, act("permit.administration", "F02")), PERSON
         )
         assert registered.permit is not None

@@ -15,10 +15,10 @@ from federation.domain.recognition import (
     RecognitionReason,
     decode_recognition_item,
 )
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
-from federation.node.permits import steps
-from federation.node.permits.recognition import RECOGNISED, recognise
+from federation.node.recognition import RECOGNISED, recognise
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode, replace
@@ -54,7 +54,7 @@ CARD, TIME = RecognitionMode.CARD, RecognitionMode.TIME
 async def urn(rig: Rig) -> PermitUrn:
     """A permit of Changshan whose copy is in Yushan."""
     rig.start_delivery()
-    answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+    answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
     assert answer.permit is not None
     await rig.drain()
     return answer.permit.urn
@@ -125,7 +125,7 @@ async def test_recognise_in_both_modes_keeps_both_links(rig: Rig, urn: PermitUrn
 
 async def test_recognise_revoked_card_is_refused_by_the_rule_and_told_home(rig: Rig, urn: PermitUrn) -> None:
     """A refusal at the window is an outcome too: both sides show it."""
-    await steps.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
+    await permits.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     await rig.drain()
 
     answer = await at_window(rig, urn)
@@ -215,7 +215,7 @@ def message(rig: Rig, urn: PermitUrn, *, seq: int = 1, agency: AgencyId = YUSHAN
 
 async def test_home_refuses_recognition_by_a_province_unrelated_to_the_holder(four: Rig) -> None:
     """Fujian has nothing to do with a person of Yushan: refused, receipted, nothing kept."""
-    answer = await steps.register(begin_errand(four[ZHEJIANG], HALL, act()), application())
+    answer = await permits.register(begin_errand(four[ZHEJIANG], HALL, act()), application())
     assert answer.permit is not None
     fujian = parse_agency_id("fujian/350782/police")
 
@@ -266,7 +266,7 @@ async def test_recognition_of_a_changed_permit_a_day_later_replaces_the_link(rig
     """The link shows the newest outcome on both sides."""
     await at_window(rig, urn)
     rig.clock.advance(days=1)
-    await steps.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
+    await permits.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     await rig.drain()
     await at_window(rig, urn)
 

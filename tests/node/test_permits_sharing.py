@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from federation.domain.permits import PermitApplication, PermitItem, PermitUrn, RevokeReason, decode_permit_item
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits import steps
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.leaf import LeafKind, decode_leaf
@@ -31,7 +31,7 @@ WORK_FIELDS = {
 
 async def registered(rig: Rig, applicant: PermitApplication) -> PermitUrn:
     """Registers, and waits until everything that goes out of it has arrived."""
-    answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), applicant)
+    answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), applicant)
     assert answer.permit is not None, answer.decision
     await rig.drain()
     return answer.permit.urn
@@ -116,7 +116,7 @@ async def test_sealed_record_or_child_crosses_to_nobody_at_any_step(four: Rig, w
     four.start_delivery()
     applicant = replace(application(**who), work_division="350782")
     urn = await registered(four, applicant)
-    await steps.revoke(begin_errand(four[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
+    await permits.revoke(begin_errand(four[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     await four.drain()
 
     record = find_record(four[ZHEJIANG].database, "permit", urn, replica=False)

@@ -6,7 +6,7 @@ Importing the same chunk again gives the same answer and writes nothing twice.
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Sequence
 from datetime import date
 
@@ -14,22 +14,33 @@ from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import (
     Permit,
     PermitUrn,
-    parse_permit_urn,
     register_permit,
     urn_division,
 )
 from federation.domain.permits_policy import PermitChange, change_request, permit_facts
-from federation.node.exchange.errand import Errand, record_refusal, rule
-from federation.node.exchange.send import send
+from federation.node.exchange.errand import Errand
 from federation.node.node import Node
-from federation.node.permits.records import PERMIT, find_request_record, put_own_permits, put_request_answer, take_urn
-from federation.node.permits.sharing import draft_sharing
+from federation.node.permits import application_text
+from federation.node.permits_sharing import PERMIT, draft_sharing, put_own_permits, take_urn
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
+from federation.protocol.form import Count, Digest, Item
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import find_record
 from federation.wire.agency.permits import ImportChunk, ImportedRow, PermitImport
 from federation.wire.values import Ruling
+
+
+class _StoredRow(Item, frozen=True, kw_only=True):
+    position: Count
+    urn: PermitUrn
+    content: Digest
+
+
+class ImportedPermits(Item, frozen=True, kw_only=True):
+    """What a chunk came to: the names of the permits that were stored, by position and digest of their rows."""
+
+    rows: tuple[_StoredRow, ...] = ()
 
 
 async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRow, ...]:
@@ -39,26 +50,46 @@ async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRo
         For each row, in order: the permit's name, the ruling that refused it, or the error that made it unjudgeable.
 
     Raises:
+        ConflictError: REQUEST_ID_REUSED when the chunk came from another office before, or with other rows in the
+            place of those that were stored; a row that was not stored may come mended.
         UnavailableError: nothing of the chunk was written; send the same chunk again.
     """
-    node = errand.node
-    key = f"{chunk.import_id}/{chunk.chunk}"
-    done = find_request_record(node.database, key)
-    answer: dict[int, ImportedRow] = dict(_decode_done(done.content)) if done is not None else {}
+    asked, key = errand.asked(PermitChange.IMPORT, ""), f"{chunk.import_id}/{chunk.chunk}"
+    known = errand.remembered(asked, ImportedPermits, key=key)
+    stored = _verify_same(known.answer, chunk) if known is not None else ()
+    answer: dict[int, ImportedRow] = {row.position: row.urn for row in stored}
     accepted = await _judge_rows(errand, chunk.rows, answer)
     if accepted:
         permits = list(accepted.values())
-        before = [[position, urn] for position, urn in answer.items() if isinstance(urn, str)]
-        version = done.version if done is not None else 0
-        written = before + [[position, permit.urn] for position, permit in accepted.items()]
+        made = tuple(
+            _StoredRow(position=position, urn=permit.urn, content=_digest_at(chunk.rows, position))
+            for position, permit in accepted.items()
+        )
 
-        def rows(transaction: GroupTransaction) -> None:
-            put_request_answer(transaction, key, json.dumps(written).encode(), owner=node.name, before=version)
-            put_own_permits(transaction, permits, owner=node.name, before=0)
+        def write(transaction: GroupTransaction) -> ImportedPermits:
+            put_own_permits(transaction, permits, owner=errand.node.name, before=0)
+            return ImportedPermits(rows=(*stored, *made))
 
-        await send(node, draft_sharing(errand, permits), rows=rows)
-        answer.update((position, permit.urn) for position, permit in accepted.items())
+        drafts = draft_sharing(errand, permits)
+        done = await errand.once(asked, ImportedPermits, write, drafts=drafts, key=key, after=known)
+        answer.update((row.position, row.urn) for row in _verify_same(done, chunk))
+    if len(answer) < len(chunk.rows):
+        raise ConflictError("VERSION_CONFLICT", "the same chunk was answered at this moment; send it again")
     return tuple(answer[position] for position in range(len(chunk.rows)))
+
+
+def _verify_same(done: ImportedPermits, chunk: ImportChunk) -> tuple[_StoredRow, ...]:
+    if any(_digest_at(chunk.rows, row.position) != row.content for row in done.rows):
+        raise ConflictError("REQUEST_ID_REUSED", f"chunk {chunk.chunk} of this import came with other rows before")
+    return done.rows
+
+
+def _digest_at(rows: Sequence[PermitImport], position: int) -> str:
+    """The digest (hex) of all that a row says; empty where there is none."""
+    if position >= len(rows):
+        return ""
+    row = rows[position]
+    return hashlib.sha256(f"{application_text(row.application)} {row.issue_date} {row.urn}".encode()).hexdigest()
 
 
 async def _judge_rows(
@@ -83,7 +114,7 @@ async def _judge_rows(
         names.add(permit.urn)
         facts = permit_facts(permit, today=today)
         request = change_request(PermitChange.IMPORT, agency, permit=facts, occasion=occasion)
-        ruling = rule(errand, request)
+        ruling = errand.rule(request)
         if ruling.allowed:
             accepted[position] = permit
         else:
@@ -91,7 +122,7 @@ async def _judge_rows(
             refused = (request, ruling)
     if refused is not None:
         request, ruling = refused
-        await record_refusal(errand, ruling, asked=[request])
+        await errand.refuse(ruling, asked=[request])
     return accepted
 
 
@@ -128,7 +159,3 @@ def _permit_of(
     elif find_record(errand.node.database, PERMIT, urn, replica=False) is not None:
         raise ConflictError("PERMIT_EXISTS", f"this node holds a permit {urn} already")
     return register_permit(application, urn, today=issued)
-
-
-def _decode_done(content: bytes) -> list[tuple[int, PermitUrn]]:
-    return [(int(position), parse_permit_urn(urn)) for position, urn in json.loads(content)]

@@ -7,8 +7,6 @@ goes to the home node as a signed message that it judges by its own policy and r
 
 from __future__ import annotations
 
-import os
-
 from federation.domain.permits import PermitItem, PermitStatus, PermitUrn, decode_permit_item, keep_fields, urn_division
 from federation.domain.permits_policy import (
     LEGAL_BASIS,
@@ -28,25 +26,30 @@ from federation.domain.recognition import (
     decode_recognition_item,
 )
 from federation.domain.retention import SHARED
-from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
-from federation.node.exchange.send import Cause, Draft, send
-from federation.node.permits.records import PERMIT, RECOGNITION, Done, find_own_permit, find_request, put_request
-from federation.protocol.body import Body
+from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
-from federation.protocol.form import encode
+from federation.protocol.form import Item, encode
 from federation.protocol.ids import NodeName, Realm
 from federation.protocol.policy import PolicyRequest
-from federation.protocol.statement import Recipient, Sender
+from federation.protocol.statement import Recipient
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, put_records
 from federation.wire.agency.permits import PermitRecognition, RecognitionAnswer, RecognitionLink
 from federation.wire.values import Ruling
 
+RECOGNITION = "recognition"
 MAX_LINKS = 100
 ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
+
+
+class Recognised(Item, frozen=True, kw_only=True):
+    """What a request came to: the permit whose home node was told."""
+
+    urn: PermitUrn
 
 
 async def recognise(errand: Errand, presented: PermitRecognition) -> RecognitionAnswer:
@@ -66,12 +69,11 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
     record = find_record(node.database, PERMIT, presented.urn, replica=True)
     item = decode_permit_item(record.content, errand.in_force.agreement.realm) if record is not None else None
     facts = item_facts(item, today=today) if item is not None else unknown_facts(presented.urn)
-    request = recognise_request(
+    question = recognise_request(
         errand.agency, facts, occasion=errand.occasion, mode=presented.mode, agreed_modes=agreed
     )
-    ruling = rule(errand, request)
+    ruling = await errand.ask(question)
     if not ruling.allowed:
-        await record_refusal(errand, ruling, asked=[request])
         return RecognitionAnswer(decision=ruling)
     if record is None or item is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"no copy of {presented.urn} came to this province; ask its home county")
@@ -79,17 +81,11 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
         raise RuleError("HOLDER_OTHER", "the number at the window is not that of the permit's holder")
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
-    asked = asked_digest(errand, RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
-    if find_request(node.database, errand.act.request_id, asked=asked) is None:
-        done = Done(asked=asked, urn=item.urn, version=item.version)
+    asked = errand.asked(RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
+    if errand.remembered(asked, Recognised) is None:
         told = _told(item, recognition, errand, presented.mode)
-        await _tell_home(errand, told, home=record.owner, request=request, ruling=ruling, done=done)
+        await _tell_home(errand, told, home=record.owner, question=question, ruling=ruling, asked=asked)
     return RecognitionAnswer(decision=ruling, recognition=recognition, permit=keep_fields(item, ruling.fields))
-
-
-def told_record(item: RecognitionItem, content: bytes, *, owner: NodeName) -> Record:
-    """The home node's record of what another province decided about its permit."""
-    return _record(item, content, owner=owner, replica=True)
 
 
 def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[RecognitionLink, ...]:
@@ -119,31 +115,17 @@ def unknown_facts(urn: PermitUrn) -> PermitFacts:
 
 
 async def _tell_home(
-    errand: Errand, told: RecognitionItem, *, home: NodeName, request: PolicyRequest, ruling: Ruling, done: Done
+    errand: Errand, told: RecognitionItem, *, home: NodeName, question: PolicyRequest, ruling: Ruling, asked: str
 ) -> None:
-    node, act = errand.node, errand.act
-    content = encode(told)
-    cause = Cause(
-        sender=Sender(node=node.name, agency=errand.caller, officer=act.officer),
-        purpose=act.purpose,
-        function=act.function,
-        basis=LEGAL_BASIS[PermitPurpose.RECOGNITION],
-    )
-    draft = Draft(
-        kind=RECOGNISED.name,
-        recipient=Recipient(node=home),
-        cause=cause,
-        body=Body(type=RECOGNISED.media_type, salt=os.urandom(32), items=(content,)),
-        decision=ruling,
-        asked=(request,),
-    )
-    record = _record(told, content, owner=node.name, replica=False)
+    cause = errand.cause(LEGAL_BASIS[PermitPurpose.RECOGNITION])
+    draft = RECOGNISED.draft(told, to=Recipient(node=home), cause=cause, decision=ruling, asked=(question,))
+    own = _record(told, encode(told), owner=errand.node.name, replica=False)
 
-    def rows(transaction: GroupTransaction) -> None:
-        put_request(transaction, act.request_id, done, owner=node.name)
-        put_records(transaction, [record])
+    def write(transaction: GroupTransaction) -> Recognised:
+        put_records(transaction, [own])
+        return Recognised(urn=told.urn)
 
-    await send(node, [draft], rows=rows)
+    await errand.once(asked, Recognised, write, drafts=[draft])
 
 
 def _told(item: PermitItem, recognition: Recognition, errand: Errand, mode: RecognitionMode) -> RecognitionItem:
@@ -197,7 +179,8 @@ def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
         mode=item.mode,
         agreed_modes=received.in_force.agreement.recognition_modes,
     )
-    record = told_record(item, received.body.items[0], owner=received.statement.sender.node)
+    owner = received.statement.sender.node
+    record = _record(item, received.body.items[0], owner=owner, replica=True)
     return received.judge(request, rows=Rows(records=(record,)))
 
 

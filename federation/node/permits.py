@@ -8,7 +8,7 @@ that the law does not allow raises. The same `request_id` gives the same answer,
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -37,56 +37,57 @@ from federation.domain.permits_policy import (
     permit_facts,
     read_request,
 )
-from federation.node.exchange.errand import Errand, asked_digest, record_refusal, rule
-from federation.node.exchange.send import send
-from federation.node.permits.recognition import recognitions_of
-from federation.node.permits.records import (
-    Done,
+from federation.node.exchange.errand import Errand
+from federation.node.permits_sharing import (
+    PERMIT,
+    draft_sharing,
     find_outdated,
     find_own_permit,
-    find_permit_record,
-    find_request,
-    list_permit_records,
     load_own_version,
-    page_token,
     put_own_permits,
-    put_request,
     take_urn,
 )
-from federation.node.permits.sharing import draft_sharing
+from federation.node.recognition import recognitions_of
 from federation.protocol.errors import NotFoundError
-from federation.protocol.form import replace, to_object
+from federation.protocol.form import Count, Item, replace, to_object
 from federation.protocol.policy import PolicyRequest
+from federation.store.collection import open_token, seal_token
+from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record
+from federation.store.records import Record, find_record, list_records
 from federation.wire.agency.permits import PermitAnswer, PermitPage, PermitQuery, PermitReading, PermitRevocation
 from federation.wire.values import Ruling
 
 MAX_PAGE = 1000
 
 
+class PermitMade(Item, frozen=True, kw_only=True):
+    """What a request came to: the version of a permit that it made."""
+
+    urn: PermitUrn
+    version: Count
+
+
 async def register(errand: Errand, application: PermitApplication) -> PermitAnswer:
     """Issues a permit and brings it to every entitled province.
 
     Raises:
-        ConflictError: REQUEST_ID_REUSED when the id came with another application before.
+        ConflictError: REQUEST_ID_REUSED when the id came with another application or from another office before.
         MalformedError: the reasons of the citizen number and its realm.
         RuleError: what the law does not allow (`register_permit`).
         UnavailableError: nothing was written; the same request may be sent again.
     """
     node = errand.node
-    asked = asked_digest(errand, PermitChange.REGISTER, _application_text(application))
-    if (done := find_request(node.database, errand.act.request_id, asked=asked)) is not None:
-        return _done_before(errand, PermitChange.REGISTER, done)
+    asked = errand.asked(PermitChange.REGISTER, application_text(application))
+    if (known := errand.remembered(asked, PermitMade)) is not None:
+        return _answer_again(errand, PermitChange.REGISTER, known.answer)
     verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     today = node.today()
     trial = register_permit(
         application, format_permit_urn(application.residence_division, today.year, serial="0"), today=today
     )
-    request = _change_request(errand, PermitChange.REGISTER, trial)
-    ruling = rule(errand, request)
+    ruling = await errand.ask(_change_question(errand, PermitChange.REGISTER, trial))
     if not ruling.allowed:
-        await record_refusal(errand, ruling, asked=[request])
         return PermitAnswer(decision=ruling)
     taken = await node.sequencer.commit(lambda tx: take_urn(tx, application.residence_division, today.year))
     return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
@@ -120,12 +121,13 @@ async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
         NotFoundError: PERMIT_UNKNOWN when this node holds neither.
     """
     node = errand.node
-    record = find_permit_record(node.database, urn)
+    own = find_record(node.database, PERMIT, urn, replica=False)
+    record = own or find_record(node.database, PERMIT, urn, replica=True)
     if record is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
-    request, answer = _view(errand, record)
+    question, answer = _view(errand, record)
     if not answer.decision.allowed:
-        await record_refusal(errand, answer.decision, asked=[request])
+        await errand.refuse(answer.decision, asked=[question])
         return PermitReading(decision=answer.decision)
     links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
     return PermitReading(
@@ -143,74 +145,66 @@ async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
     own county's permits for that purpose.
     """
     size = min(query.page_size, MAX_PAGE)
-    records = list_permit_records(errand.node.database, query, limit=size)
+    records = _list_records(errand.node.database, query, limit=size)
     answers = [_view(errand, record)[1] for record in records]
     readable = [answer for answer in answers if answer.permit is not None]
     own = PermitFacts(issuing_division=errand.caller.county, household_division=None, status=PermitStatus.VALID)
-    request = _read_request(errand, own)
-    ruling = readable[0].decision if readable else rule(errand, request)
+    ruling = readable[0].decision if readable else await errand.ask(_read_question(errand, own))
     if not ruling.allowed:
-        await record_refusal(errand, ruling, asked=[request])
         return PermitPage(decision=ruling)
     return PermitPage(
         decision=ruling,
         permits=tuple(answer.permit for answer in readable if answer.permit is not None),
-        next_page_token=page_token(errand.node.database, records[-1]) if len(records) == size else "",
+        next_page_token=_page_token(errand.node.database, records[-1]) if len(records) == size else "",
     )
 
 
 async def _step(
     errand: Errand, urn: PermitUrn, change: PermitChange, *, step: Callable[[Permit], Permit], what: str = ""
 ) -> PermitAnswer:
-    database = errand.node.database
-    asked = asked_digest(errand, change, f"{urn} {what}")
-    if (done := find_request(database, errand.act.request_id, asked=asked)) is not None:
-        return _done_before(errand, change, done)
-    before = find_own_permit(database, urn)
+    asked = errand.asked(change, f"{urn} {what}")
+    if (known := errand.remembered(asked, PermitMade)) is not None:
+        return _answer_again(errand, change, known.answer)
+    before = find_own_permit(errand.node.database, urn)
     if before is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
-    request = _change_request(errand, change, before)
-    ruling = rule(errand, request)
+    ruling = await errand.ask(_change_question(errand, change, before))
     if not ruling.allowed:
-        await record_refusal(errand, ruling, asked=[request])
         return PermitAnswer(decision=ruling)
     return await _write(errand, step(before), before=before.version, ruling=ruling, asked=asked)
 
 
 async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling, asked: str) -> PermitAnswer:
     """Writes a new version together with the messages that bring it to the entitled provinces."""
-    node, act = errand.node, errand.act
-    done = Done(asked=asked, urn=permit.urn, version=permit.version)
 
-    def rows(transaction: GroupTransaction) -> None:
-        put_request(transaction, act.request_id, done, owner=node.name)
-        put_own_permits(transaction, [permit], owner=node.name, before=before)
+    def write(transaction: GroupTransaction) -> PermitMade:
+        put_own_permits(transaction, [permit], owner=errand.node.name, before=before)
+        return PermitMade(urn=permit.urn, version=permit.version)
 
-    drafts = draft_sharing(errand, [permit])
-    await send(node, drafts, rows=rows)
-    return _answer(errand, permit, ruling=ruling)
+    made = await errand.once(asked, PermitMade, write, drafts=draft_sharing(errand, [permit]))
+    return _answer(errand, load_own_version(errand.node.database, made.urn, made.version), ruling=ruling)
 
 
-def _done_before(errand: Errand, change: PermitChange, done: Done) -> PermitAnswer:
+def _answer_again(errand: Errand, change: PermitChange, made: PermitMade) -> PermitAnswer:
     """The answer of a repeat: the version that the request made, whatever became of the permit since."""
-    permit = load_own_version(errand.node.database, done.urn, done.version)
-    ruling = rule(errand, _change_request(errand, change, permit))
+    permit = load_own_version(errand.node.database, made.urn, made.version)
+    ruling = errand.rule(_change_question(errand, change, permit))
     return _answer(errand, permit, ruling=ruling) if ruling.allowed else PermitAnswer(decision=ruling)
 
 
-def _change_request(errand: Errand, change: PermitChange, permit: Permit) -> PolicyRequest:
+def _change_question(errand: Errand, change: PermitChange, permit: Permit) -> PolicyRequest:
     facts = permit_facts(permit, today=errand.node.today())
     return change_request(change, errand.agency, permit=facts, occasion=errand.occasion)
 
 
 def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
     """What the agency that made a change may see of it: the fields that policy lets it read for the same purpose."""
-    reading = rule(errand, _read_request(errand, permit_facts(permit, today=errand.node.today())))
+    reading = errand.rule(_read_question(errand, permit_facts(permit, today=errand.node.today())))
     item = project_permit(permit, reading.fields) if reading.allowed else None
     return PermitAnswer(decision=ruling, permit=item)
 
 
-def _application_text(application: PermitApplication) -> str:
+def application_text(application: PermitApplication) -> str:
     """All that an application says, in one order: for comparing only."""
     fields = asdict(application) | {"papers": sorted(application.papers), "holder": to_object(application.holder)}
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
@@ -221,16 +215,50 @@ def _view(errand: Errand, record: Record) -> tuple[PolicyRequest, PermitAnswer]:
     today = errand.node.today()
     if record.replica:
         copy = decode_permit_item(record.content, errand.in_force.agreement.realm)
-        request = _read_request(errand, item_facts(copy, today=today))
-        ruling = rule(errand, request)
+        question = _read_question(errand, item_facts(copy, today=today))
+        ruling = errand.rule(question)
         item = keep_fields(copy, ruling.fields)
     else:
         permit = decode_permit(record.content)
-        request = _read_request(errand, permit_facts(permit, today=today))
-        ruling = rule(errand, request)
+        question = _read_question(errand, permit_facts(permit, today=today))
+        ruling = errand.rule(question)
         item = project_permit(permit, ruling.fields)
-    return request, PermitAnswer(decision=ruling, permit=item if ruling.allowed else None)
+    return question, PermitAnswer(decision=ruling, permit=item if ruling.allowed else None)
 
 
-def _read_request(errand: Errand, facts: PermitFacts) -> PolicyRequest:
+def _read_question(errand: Errand, facts: PermitFacts) -> PolicyRequest:
     return read_request(errand.agency, facts, occasion=errand.occasion)
+
+
+def _list_records(database: Database, query: PermitQuery, *, limit: int) -> Sequence[Record]:
+    """Own permits first, then copies, each by name, after the page token.
+
+    Raises:
+        MalformedError: PAGE_TOKEN for a token that no list of permits gave.
+    """
+    token = open_token(database.keys, PERMIT, query.page_token) if query.page_token else ""
+    replica = token.startswith("copy:")
+    found: list[Record] = []
+    for is_copy in (False, True):
+        if is_copy < replica:
+            continue
+        after = token.removeprefix("copy:") if is_copy == replica else ""
+        found.extend(
+            list_records(
+                database,
+                PERMIT,
+                after_id=after,
+                limit=limit - len(found),
+                replica=is_copy,
+                division=query.residence_division,
+                status=query.status.value if query.status else None,
+            )
+        )
+        if len(found) == limit:
+            break
+    return found
+
+
+def _page_token(database: Database, record: Record) -> str:
+    """The token of the page after this record, which the caller may not be allowed to know of."""
+    return seal_token(database.keys, PERMIT, f"copy:{record.id}" if record.replica else record.id)

@@ -1,4 +1,4 @@
-"""Which permits, and which fields of them, go to which other province: decided by policy, record by record.
+"""Permits as records, our own and the copies; which of them, with which fields, go to which other province.
 
 A province gets a permit's versions only while policy entitles it (the holder's household province or the work
 county's), and of them only the fields that the deciding policies release. Nothing is sent for the others: their
@@ -7,16 +7,19 @@ names do not leave. Source: 居住证暂行条例 article 7, DESIGN section 5 (s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Final
 
 from federation.domain.division import province_of
 from federation.domain.permits import (
     Permit,
     PermitItem,
     PermitUrn,
+    decode_permit,
     decode_permit_item,
+    encode_permit,
+    format_permit_urn,
     project_permit,
     urn_division,
 )
@@ -36,19 +39,98 @@ from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.exchange.trust import InForce
-from federation.node.permits.records import copy_record
-from federation.protocol.body import Body
-from federation.protocol.errors import MalformedError
-from federation.protocol.form import encode
+from federation.protocol.errors import CorruptError, MalformedError
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
-from federation.protocol.statement import Recipient, Sender
+from federation.protocol.statement import Recipient
 from federation.store.database import Source
-from federation.store.records import Record, list_records
+from federation.store.exchange_log import GroupTransaction
+from federation.store.records import Record, find_record, list_records, list_versions, next_serial, put_records
 
-MAX_ITEMS_A_MESSAGE = 1000
-SENT = "permit-sent"
-_MAX_HOLDERS = 100
+PERMIT: Final = "permit"
+OUTDATED: Final = "copy-outdated"
+SENT: Final = "permit-sent"
+MAX_ITEMS_A_MESSAGE: Final = 1000
+_SERIAL_DIGITS: Final = 6
+_MAX_HOLDERS: Final = 100
+
+
+def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
+    """Writes versions of own permits; `before` is the version that the change started from, 0 for new ones.
+
+    Raises:
+        ConflictError: VERSION_CONFLICT when somebody else changed it meanwhile: read it again, then repeat.
+    """
+    put_records(transaction, [_own_record(permit, owner=owner) for permit in permits], expect_version=before)
+
+
+def copy_record(item: PermitItem, content: bytes, *, owner: NodeName) -> Record:
+    """The record of a copy: the very bytes that came, under the owner's name."""
+    return Record(
+        id=item.urn,
+        kind=PERMIT,
+        owner=owner,
+        version=item.version,
+        replica=True,
+        status=item.status.value,
+        division=item.residence_division,
+        household_division=item.household_division,
+        due_date=item.endorsed_until,
+        sealed=False,
+        subject=item.citizen_number,
+        content=content,
+    )
+
+
+def find_own_permit(source: Source, urn: PermitUrn) -> Permit | None:
+    """The newest version of a permit that this node issued."""
+    record = find_record(source, PERMIT, urn, replica=False)
+    return decode_permit(record.content) if record is not None else None
+
+
+def load_own_version(source: Source, urn: PermitUrn, version: int) -> Permit:
+    """One version of a permit that must be there.
+
+    Raises:
+        CorruptError: PERMIT_RECORD when it is not.
+    """
+    for record in list_versions(source, PERMIT, urn):
+        if record.version == version:
+            return decode_permit(record.content)
+    raise CorruptError("PERMIT_RECORD", f"expected version {version} of {urn}, which answered a request")
+
+
+def find_outdated(source: Source, record: Record) -> int:
+    """The version that the owner has, when it said that this copy is older and it is; 0 for any other record."""
+    notice = find_record(source, OUTDATED, record.id, replica=True) if record.replica else None
+    return notice.version if notice is not None and notice.version > record.version else 0
+
+
+def take_urn(transaction: GroupTransaction, division: str, year: int) -> PermitUrn:
+    """Takes the next name of a county's permits of a year; names that an import brought along are passed over."""
+    while True:
+        serial = next_serial(transaction, f"permit/{division}/{year}")
+        urn = format_permit_urn(division, year, serial=f"{serial:0{_SERIAL_DIGITS}d}")
+        if find_record(transaction, PERMIT, urn, replica=False) is None:
+            return urn
+
+
+def _own_record(permit: Permit, *, owner: NodeName) -> Record:
+    return Record(
+        id=permit.urn,
+        kind=PERMIT,
+        owner=owner,
+        version=permit.version,
+        replica=False,
+        status=permit.status.value,
+        division=permit.residence_division,
+        household_division=permit.holder.household_division,
+        due_date=permit.endorsed_until,
+        sealed=permit.sealed,
+        subject=permit.holder.citizen_number,
+        content=encode_permit(permit),
+    )
 
 
 def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
@@ -58,19 +140,14 @@ def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
         For each entitled province one message for every 1,000 permits, with the different questions that policy was
         asked about them; none where no permit may go.
     """
-    node, in_force = errand.node, errand.in_force
-    cause = Cause(
-        sender=Sender(node=node.name, agency=errand.caller, officer=errand.act.officer),
-        purpose=PermitPurpose.SHARING,
-        function=FUNCTION_OF[PermitPurpose.SHARING],
-        basis=LEGAL_BASIS[PermitPurpose.SHARING],
-    )
+    node, purpose = errand.node, PermitPurpose.SHARING
+    cause = replace(errand.cause(LEGAL_BASIS[purpose]), purpose=purpose, function=FUNCTION_OF[purpose])
     today = node.today()
     facts = [(permit, permit_facts(permit, today=today)) for permit in permits]
     drafts: list[Draft] = []
-    for name in in_force.agreement.members:
+    for name in errand.in_force.agreement.members:
         if name != node.name:
-            drafts.extend(_drafts_for(name, in_force, facts=facts, cause=cause))
+            drafts.extend(_drafts_for(name, errand.in_force, facts=facts, cause=cause))
     return drafts
 
 
@@ -80,27 +157,26 @@ def _drafts_for(
     realm = in_force.agreement.realm
     occasion = Occasion(purpose=cause.purpose, function=cause.function, realm=realm, node_realm=realm)
     ruled: dict[PermitFacts, tuple[PolicyRequest, Decision]] = {}
-    going: list[tuple[PermitFacts, bytes, Record]] = []
+    going: list[tuple[PermitFacts, PermitItem, Record]] = []
     for permit, fact in facts:
         found = ruled.get(fact)
         if found is None:
-            request = replicate_request(name, fact, occasion=occasion)
-            found = ruled[fact] = (request, decide(in_force.policies, request))
+            question = replicate_request(name, fact, occasion=occasion)
+            found = ruled[fact] = (question, decide(in_force.policies, question))
         if found[1].allowed:
-            item = encode(project_permit(permit, found[1].fields))
+            item = project_permit(permit, found[1].fields)
             going.append((fact, item, _sent_record(permit, name, owner=cause.sender.node)))
     for start in range(0, len(going), MAX_ITEMS_A_MESSAGE):
         share = going[start : start + MAX_ITEMS_A_MESSAGE]
         found_for = [ruled[fact] for fact in dict.fromkeys(fact for fact, _, _ in share)]
-        yield Draft(
-            kind=SYNC.name,
-            recipient=Recipient(node=name),
+        draft = SYNC.draft(
+            *(item for _, item, _ in share),
+            to=Recipient(node=name),
             cause=cause,
-            body=Body(type=SYNC.media_type, salt=os.urandom(32), items=tuple(item for _, item, _ in share)),
             decision=join_decisions([decision for _, decision in found_for]),
-            asked=tuple(request for request, _ in found_for),
-            rows=partial(_sent_records, [record for _, _, record in share]),
+            asked=tuple(question for question, _ in found_for),
         )
+        yield replace(draft, rows=partial(_sent_records, [record for _, _, record in share]))
 
 
 def list_holders(source: Source, urn: PermitUrn) -> Sequence[NodeName]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import pytest
 
 from federation.domain.permits import PermitUrn
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits import steps
-from federation.node.permits.imports import import_permits
-from federation.node.permits.records import PERMIT
+from federation.node.permits_import import import_permits
+from federation.node.permits_sharing import PERMIT
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
@@ -72,6 +72,18 @@ async def test_import_same_chunk_again_gives_the_same_names_and_writes_nothing(r
     assert len(stored(rig)) == 20
 
 
+async def test_import_id_stands_for_one_file_of_one_office(rig: Rig) -> None:
+    """Other rows under the id, or the same rows from another office, get neither the first answer nor a permit."""
+    given = chunk(rows(3))
+    await take(rig, given)
+
+    with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+        await take(rig, replace(given, rows=tuple(rows(5)[2:])))
+    with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+        await take(rig, given, caller="zhejiang/330822/police")
+    assert len(stored(rig)) == 3
+
+
 async def test_import_judges_each_row_by_itself(rig: Rig) -> None:
     """A bad row gets its error, a refused one its ruling; the others are stored."""
     good, bad, foreign, more = rows(4)
@@ -123,7 +135,7 @@ async def test_import_keeps_names_that_it_brings_and_new_ones_pass_them_over(rig
     ]
     assert await take(rig, chunk(named)) == tuple(row.urn for row in named)
 
-    answer = await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+    answer = await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
     (unnamed,) = await take(rig, chunk([replace(rows(31)[30], urn=None)]))
 
     assert answer.permit is not None

@@ -9,9 +9,9 @@ import pytest
 
 from federation.domain.citizen_number import format_citizen_number, true_birth_date
 from federation.domain.permits import PermitStatus, PermitUrn, RevokeReason, decode_permit_item
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
-from federation.node.permits import steps
-from federation.node.permits.records import PERMIT
+from federation.node.permits_sharing import PERMIT
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -43,7 +43,7 @@ from tests.node.rig import (
 
 
 async def register(rig: Rig, given: Act | None = None, **who: bool) -> PermitAnswer:
-    return await steps.register(begin_errand(rig[ZHEJIANG], HALL, given or act()), application(**who))
+    return await permits.register(begin_errand(rig[ZHEJIANG], HALL, given or act()), application(**who))
 
 
 async def registered(rig: Rig) -> PermitUrn:
@@ -88,14 +88,14 @@ async def test_every_step_brings_its_version_to_the_other_side(rig: Rig) -> None
     await rig.drain()
     assert copy_of(rig, urn) == (1, PermitStatus.VALID)
     later(rig, days=350)
-    await step(await steps.endorse(begin_errand(node, POLICE, act()), urn), 2, PermitStatus.VALID)
+    await step(await permits.endorse(begin_errand(node, POLICE, act()), urn), 2, PermitStatus.VALID)
     later(rig, days=400)
-    await step(await steps.suspend(begin_errand(node, HALL, act()), urn), 3, PermitStatus.SUSPENDED)
+    await step(await permits.suspend(begin_errand(node, HALL, act()), urn), 3, PermitStatus.SUSPENDED)
     later(rig, days=10)
-    await step(await steps.restore(begin_errand(node, HALL, act()), urn), 4, PermitStatus.VALID)
+    await step(await permits.restore(begin_errand(node, HALL, act()), urn), 4, PermitStatus.VALID)
     reason = RevokeReason.LEFT
     await step(
-        await steps.revoke(begin_errand(node, HALL, act()), PermitRevocation(urn=urn, reason=reason)),
+        await permits.revoke(begin_errand(node, HALL, act()), PermitRevocation(urn=urn, reason=reason)),
         5,
         PermitStatus.REVOKED,
     )
@@ -108,7 +108,7 @@ async def test_step_that_the_law_does_not_allow_raises_and_writes_nothing(rig: R
     size = rig[ZHEJIANG].sequencer.head.size
 
     with pytest.raises(RuleError) as caught:
-        await steps.endorse(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
+        await permits.endorse(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
 
     assert caught.value.reason == "ENDORSEMENT_TOO_EARLY"
     assert rig[ZHEJIANG].sequencer.head.size == size
@@ -131,7 +131,7 @@ async def test_step_that_policy_refuses_is_returned_explained_and_logged(
     """A refusal is a value: deciding policies, a remedy in words, and a `refused` leaf without a name."""
     asked = act(purpose, function)
     for _ in range(2):
-        answer = await steps.register(begin_errand(rig[ZHEJIANG], parse_agency_id(caller), asked), application())
+        answer = await permits.register(begin_errand(rig[ZHEJIANG], parse_agency_id(caller), asked), application())
         assert not answer.decision.allowed
         assert answer.permit is None
         assert answer.decision.policies
@@ -147,7 +147,7 @@ async def test_step_that_policy_refuses_is_returned_explained_and_logged(
 async def test_step_by_an_agency_that_the_agreement_does_not_name_refused(rig: Rig) -> None:
     """A certificate is not enough: the agreement must name the agency."""
     with pytest.raises(UntrustedError) as caught:
-        await steps.register(
+        await permits.register(
             begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330822/tourism"), act()), application()
         )
     assert caught.value.reason == "NOT_AN_AGENCY"
@@ -160,7 +160,7 @@ async def test_step_with_a_permit_of_another_province_is_not_found(rig: Rig) -> 
     await rig.drain()
 
     with pytest.raises(NotFoundError) as caught:
-        await steps.revoke(
+        await permits.revoke(
             begin_errand(rig[JIANGXI], YUSHAN_POLICE, act()), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
         )
 
@@ -183,7 +183,7 @@ async def test_register_again_with_the_same_id_gives_the_same_answer_and_sends_n
     rig.hosts[ZHEJIANG].open()
     assert await register(rig, asked) == first
     assert rig[ZHEJIANG].sequencer.head.size == size
-    await steps.revoke(
+    await permits.revoke(
         begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=first.permit.urn, reason=RevokeReason.LEFT)
     )
     assert await register(rig, asked) == first
@@ -194,10 +194,10 @@ async def test_step_again_with_the_same_id_is_taken_once(rig: Rig) -> None:
     """The second revocation is the first one's answer, not an error that it is revoked already."""
     urn, asked = await registered(rig), act()
 
-    first = await steps.revoke(
+    first = await permits.revoke(
         begin_errand(rig[ZHEJIANG], HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
     )
-    again = await steps.revoke(
+    again = await permits.revoke(
         begin_errand(rig[ZHEJIANG], HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT)
     )
 
@@ -213,11 +213,11 @@ async def test_same_request_id_for_something_else_refused(rig: Rig) -> None:
     urn, node = answer.permit.urn, rig[ZHEJIANG]
 
     with pytest.raises(ConflictError) as other_step:
-        await steps.revoke(begin_errand(node, HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
+        await permits.revoke(begin_errand(node, HALL, asked), PermitRevocation(urn=urn, reason=RevokeReason.LEFT))
     with pytest.raises(ConflictError) as other_person:
-        await steps.register(begin_errand(node, HALL, asked), application(sealed=True))
+        await permits.register(begin_errand(node, HALL, asked), application(sealed=True))
     with pytest.raises(ConflictError) as other_agency:
-        await steps.register(begin_errand(node, POLICE, asked), application())
+        await permits.register(begin_errand(node, POLICE, asked), application())
 
     reasons = {caught.value.reason for caught in (other_step, other_person, other_agency)}
     assert reasons == {"REQUEST_ID_REUSED"}
@@ -242,7 +242,7 @@ async def test_two_steps_at_once_take_one_version_each_or_refuse(rig: Rig) -> No
     reasons = [RevokeReason.LEFT, RevokeReason.FRAUD]
     answers = await asyncio.gather(
         *(
-            steps.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=reason))
+            permits.revoke(begin_errand(rig[ZHEJIANG], HALL, act()), PermitRevocation(urn=urn, reason=reason))
             for reason in reasons
         ),
         return_exceptions=True,
@@ -281,9 +281,9 @@ async def test_show_own_permit_to_its_county_and_a_copy_to_the_household_county(
     urn = await registered(rig)
     await rig.drain()
 
-    own = await steps.show(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
-    police = await steps.show(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), urn)
-    hall = await steps.show(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("permit.service", "F01")), urn)
+    own = await permits.show(begin_errand(rig[ZHEJIANG], HALL, act()), urn)
+    police = await permits.show(begin_errand(rig[JIANGXI], YUSHAN_POLICE, act("permit.check", "F03")), urn)
+    hall = await permits.show(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("permit.service", "F01")), urn)
 
     assert own.permit is not None
     assert police.permit is not None
@@ -303,7 +303,7 @@ async def test_show_to_another_county_refused_and_logged(rig: Rig) -> None:
     agencies = rig.agreement.members[JIANGXI].agencies
     other = next(agency for agency in agencies if agency.kind == "police" and agency.county != "361123")
 
-    answer = await steps.show(begin_errand(rig[JIANGXI], other, act("permit.check", "F03")), urn)
+    answer = await permits.show(begin_errand(rig[JIANGXI], other, act("permit.check", "F03")), urn)
 
     assert answer.permit is None
     assert not answer.decision.allowed
@@ -313,7 +313,7 @@ async def test_show_to_another_county_refused_and_logged(rig: Rig) -> None:
 async def test_show_unknown_permit_is_not_found(rig: Rig) -> None:
     """This node holds neither permit nor copy."""
     with pytest.raises(NotFoundError):
-        await steps.show(begin_errand(rig[ZHEJIANG], HALL, act()), PermitUrn("urn:permit:330822:2026:999999"))
+        await permits.show(begin_errand(rig[ZHEJIANG], HALL, act()), PermitUrn("urn:permit:330822:2026:999999"))
 
 
 async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
@@ -323,19 +323,19 @@ async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
     found = []
     query = PermitQuery(page_size=2)
     while True:
-        page = await steps.list_permits(begin_errand(rig[ZHEJIANG], HALL, act()), query)
+        page = await permits.list_permits(begin_errand(rig[ZHEJIANG], HALL, act()), query)
         found += [item.urn for item in page.permits]
         if not page.next_page_token:
             break
         query = replace(query, page_token=page.next_page_token)
 
-    other = await steps.list_permits(
+    other = await permits.list_permits(
         begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/police"), act()), PermitQuery()
     )
     assert len(found) == len(set(found)) == 5
     assert other.permits == ()
     court = parse_agency_id("zhejiang/330822/court")
-    refused = await steps.list_permits(begin_errand(rig[ZHEJIANG], court, act()), PermitQuery())
+    refused = await permits.list_permits(begin_errand(rig[ZHEJIANG], court, act()), PermitQuery())
     assert not refused.decision.allowed
 
 
@@ -346,7 +346,7 @@ async def test_register_real_looking_number_refused_before_anything(rig: Rig) ->
     applicant = replace(applicant, holder=replace(applicant.holder, citizen_number=real))
 
     with pytest.raises(MalformedError) as caught:
-        await steps.register(begin_errand(rig[ZHEJIANG], HALL, act()), applicant)
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), applicant)
 
     assert caught.value.reason == "REAL_NUMBER_IN_DEMO"
     assert rig[ZHEJIANG].sequencer.head.size == 0
@@ -357,7 +357,7 @@ async def test_messages_of_all_steps_are_numbered_without_a_gap(four: Rig) -> No
     four.start_delivery()
     await asyncio.gather(
         *(
-            steps.register(begin_errand(four[ZHEJIANG], HALL, act()), replace(application(), work_division=work))
+            permits.register(begin_errand(four[ZHEJIANG], HALL, act()), replace(application(), work_division=work))
             for work in (None, "341021", None, "341021")
         )
     )

@@ -1,1 +1,0 @@
-"""What this province does with residence permits: its own, and the copies it is entitled to."""
