@@ -87,7 +87,7 @@ def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:
         return f"{local_time(line.receipted)}  {where}"
 
     return table(
-        lines, ("order_time", lambda line: local_time(line.ordered)), "message_id", "kind", "recipient", "state",
+        lines, ("ordered", lambda line: local_time(line.ordered)), "message_id", "kind", "recipient", "state",
         ("receipt", receipt),
     )  # fmt: skip
 

@@ -253,7 +253,7 @@ def notice_lines(states: Sequence[wire.NoticeState]) -> Iterator[str]:
     return table(
         states,
         ("case_id", lambda one: one.notice.case_id),
-        ("open_time", lambda one: local_time(one.notice.opened)),
+        ("opened", lambda one: local_time(one.notice.opened)),
         ("officer", lambda one: one.notice.officer),
         ("leader", lambda one: one.notice.leader),
         ("due", lambda one: one.notice.due.isoformat()),

@@ -42,9 +42,9 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 _HEALTH = "/grpc.health.v1.Health/"
 _GRPC: Mapping[str, Rpc[Any, Any]] = {
-    _HEALTH + "Check": Rpc(name=_HEALTH + "Check", question=Nothing, answer=Nothing, sides=BOTH, floor_seconds=0.01),
-    _HEALTH + "Watch": Rpc(name=_HEALTH + "Watch", question=Nothing, answer=Nothing, sides=BOTH, floor_seconds=None),
-    _REFLECTION: Rpc(name=_REFLECTION, question=Nothing, answer=Nothing, sides=BOTH, floor_seconds=None),
+    _HEALTH + "Check": Rpc(_HEALTH + "Check", Nothing, Nothing, sides=BOTH, floor_seconds=0.01),
+    _HEALTH + "Watch": Rpc(_HEALTH + "Watch", Nothing, Nothing, sides=BOTH, floor_seconds=None),
+    _REFLECTION: Rpc(_REFLECTION, Nothing, Nothing, sides=BOTH, floor_seconds=None),
 }
 """What gRPC's own services answer; only who may call them and for how long is read of these lines."""
 

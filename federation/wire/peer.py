@@ -47,19 +47,12 @@ class PairDigest:
 
 
 SUBMIT: Final = Rpc(
-    name="ExchangeService/Submit",
-    question=tuple[Submission, ...],
-    answer=tuple[Answer, ...],
-    sides=PEER,
-    floor_seconds=WRITES,
-    counted=len,
+    "ExchangeService/Submit", tuple[Submission, ...], tuple[Answer, ...], sides=PEER, floor_seconds=WRITES, counted=len
 )
 """Each submission is answered by itself, in order."""
-DIGEST_RANGE: Final = Rpc(
-    name="ReconciliationService/DigestRange", question=RangeQuestion, answer=PairDigest, sides=PEER
-)
+DIGEST_RANGE: Final = Rpc("ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER)
 
-FETCH_AGREEMENT: Final = Rpc(name="AgreementService/FetchAgreement", question=int, answer=AgreementFiles, sides=BOTH)
+FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH)
 """The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
 
 RPCS: Final = (SUBMIT, DIGEST_RANGE, FETCH_AGREEMENT)

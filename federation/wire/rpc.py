@@ -7,7 +7,7 @@ gate read them; an RPC that no port binds is offered to nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
@@ -77,7 +77,7 @@ PageSize: TypeAlias = Annotated[int, page_size(1000)]
 declare(Ruling, unsent=frozenset({"errors", "by_desk"}))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Rpc(Generic[Q, A]):
     """One RPC. Every one is idempotent: by the statement's id, `request_id`, or import id and chunk.
 
@@ -89,6 +89,7 @@ class Rpc(Generic[Q, A]):
     name: str
     question: type[Q]
     answer: type[A]
+    _: KW_ONLY
     sides: frozenset[Side] = AGENCY
     kinds: frozenset[str] | None = None
     floor_seconds: float | None = READS

@@ -12,7 +12,7 @@ from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node.home.agreement import load_home_agreement
 from federation.node.node import CHINA
 from federation.node.serve import utc_now
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
 from federation.wire.agency.lookups import (
@@ -121,7 +121,6 @@ async def test_report_tells_of_a_refused_fetch_and_only_to_the_person(tmp_path: 
             assert [(line.step, line.verdict) for line in page.lines] == [("lookup.fetch", Verdict.REFUSED)]
             assert unchecked.decision.policies == ("deny-report-identity-unchecked",)
             assert unchecked.lines == ()
-            with pytest.raises(NotFoundError, match="REPORT_UNKNOWN"):
-                await other.call(GET_REPORT, act(*ACCESS), replace(question, page_token=page.next_page_token))
-            with pytest.raises(MalformedError, match="PAGE_TOKEN"):
-                await hall.call(GET_REPORT, act(*ACCESS), replace(question, page_token="x"))
+            for asker, token in ((other, page.next_page_token), (hall, "x")):
+                with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+                    await asker.call(GET_REPORT, act(*ACCESS), replace(question, page_token=token))

@@ -46,6 +46,6 @@ class MessagePage:
     next_after_seq: int | None = None
 
 
-LIST_MESSAGES: Final = Rpc(name="AuditService/ListMessages", question=MessageQuery, answer=MessagePage, kinds=AUDIT)
+LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=AUDIT)
 
 RPCS: Final = (LIST_MESSAGES,)

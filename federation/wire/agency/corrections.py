@@ -152,19 +152,11 @@ class CorrectionPage:
 
 
 def _changing(name: str, question: type[_Step]) -> Rpc[_Step, CorrectionOutcome]:
-    return Rpc(
-        name=f"CorrectionService/{name}",
-        question=question,
-        answer=CorrectionOutcome,
-        kinds=COUNTERS,
-        floor_seconds=WRITES,
-    )
+    return Rpc(f"CorrectionService/{name}", question, CorrectionOutcome, kinds=COUNTERS, floor_seconds=WRITES)
 
 
 FILE_CORRECTION: Final = _changing("FileCorrection", CorrectionFiling)
-LIST_CORRECTIONS: Final = Rpc(
-    name="CorrectionService/ListCorrections", question=CorrectionQuery, answer=CorrectionPage, kinds=COUNTERS
-)
+LIST_CORRECTIONS: Final = Rpc("CorrectionService/ListCorrections", CorrectionQuery, CorrectionPage, kinds=COUNTERS)
 GRANT_CORRECTION: Final = _changing("GrantCorrection", CorrectionStep)
 DENY_CORRECTION: Final = _changing("DenyCorrection", CorrectionStep)
 EXTEND_CORRECTION: Final = _changing("ExtendCorrection", CorrectionExtension)

@@ -119,16 +119,10 @@ class RetentionRound:
 
 
 ORDER_ERASURE: Final = Rpc(
-    name="ErasureService/OrderErasure",
-    question=ErasureQuestion,
-    answer=ErasureAnswer,
-    kinds=COUNTERS,
-    floor_seconds=WRITES,
+    "ErasureService/OrderErasure", ErasureQuestion, ErasureAnswer, kinds=COUNTERS, floor_seconds=WRITES
 )
-LIST_SENT: Final = Rpc(name="ErasureService/ListSent", question=SentQuery, answer=SentPage, kinds=COUNTERS)
-LIST_ERASURES: Final = Rpc(name="ErasureService/ListErasures", question=ErasureQuery, answer=ErasurePage)
-RUN_RETENTION: Final = Rpc(
-    name="ErasureService/RunRetention", question=Nothing, answer=RetentionRound, floor_seconds=WRITES
-)
+LIST_SENT: Final = Rpc("ErasureService/ListSent", SentQuery, SentPage, kinds=COUNTERS)
+LIST_ERASURES: Final = Rpc("ErasureService/ListErasures", ErasureQuery, ErasurePage)
+RUN_RETENTION: Final = Rpc("ErasureService/RunRetention", Nothing, RetentionRound, floor_seconds=WRITES)
 
 RPCS: Final = (ORDER_ERASURE, LIST_SENT, LIST_ERASURES, RUN_RETENTION)

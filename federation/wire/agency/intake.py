@@ -112,31 +112,25 @@ class Reminder:
     due: datetime
 
 
-LIST_INTAKE: Final = Rpc(name="IntakeService/ListIntake", question=IntakeQuery, answer=IntakePage, kinds=POLICE)
+LIST_INTAKE: Final = Rpc("IntakeService/ListIntake", IntakeQuery, IntakePage, kinds=POLICE)
 RELEASE_INTAKE: Final = Rpc(
-    name="IntakeService/ReleaseIntake",
-    question=ReleaseQuestion,
-    answer=IntakeRelease,
+    "IntakeService/ReleaseIntake",
+    ReleaseQuestion,
+    IntakeRelease,
     kinds=POLICE,
     floor_seconds=WRITES,
     signed=OwnKey.SOMETIMES,
 )
 """A fetch is not released without the officer's signature."""
 REFUSE_INTAKE: Final = Rpc(
-    name="IntakeService/RefuseIntake",
-    question=RefuseQuestion,
-    answer=IntakeAnswer,
+    "IntakeService/RefuseIntake",
+    RefuseQuestion,
+    IntakeAnswer,
     kinds=POLICE,
     floor_seconds=WRITES,
     signed=OwnKey.SOMETIMES,
 )
-SEND_REMINDER: Final = Rpc(
-    name="IntakeService/SendReminder",
-    question=str,
-    answer=tuple[Reminder, ...],
-    kinds=POLICE,
-    floor_seconds=WRITES,
-)
+SEND_REMINDER: Final = Rpc("IntakeService/SendReminder", str, tuple[Reminder, ...], kinds=POLICE, floor_seconds=WRITES)
 """The question is the id of the look-up."""
 
 RPCS: Final = (LIST_INTAKE, RELEASE_INTAKE, REFUSE_INTAKE, SEND_REMINDER)

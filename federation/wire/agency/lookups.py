@@ -211,30 +211,17 @@ class TracedReading:
     fetch_digest: str
 
 
-OPEN_CASE: Final = Rpc(
-    name="LookupService/OpenCase", question=CaseQuestion, answer=CaseAnswer, kinds=POLICE, floor_seconds=WRITES
-)
-CLOSE_CASE: Final = Rpc(
-    name="LookupService/CloseCase", question=str, answer=CaseAnswer, kinds=POLICE, floor_seconds=WRITES
-)
+OPEN_CASE: Final = Rpc("LookupService/OpenCase", CaseQuestion, CaseAnswer, kinds=POLICE, floor_seconds=WRITES)
+CLOSE_CASE: Final = Rpc("LookupService/CloseCase", str, CaseAnswer, kinds=POLICE, floor_seconds=WRITES)
 """The question is the number of the case."""
-SEARCH: Final = Rpc(
-    name="LookupService/Search", question=LookupQuestion, answer=SearchResult, kinds=POLICE, floor_seconds=WRITES
-)
+SEARCH: Final = Rpc("LookupService/Search", LookupQuestion, SearchResult, kinds=POLICE, floor_seconds=WRITES)
 FETCH: Final = Rpc(
-    name="LookupService/Fetch",
-    question=FetchQuestion,
-    answer=FetchResult,
-    kinds=POLICE,
-    floor_seconds=WRITES,
-    signed=OwnKey.ALWAYS,
+    "LookupService/Fetch", FetchQuestion, FetchResult, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.ALWAYS
 )
-LIST_LOOKUPS: Final = Rpc(name="LookupService/ListLookups", question=LookupQuery, answer=LookupPage, kinds=POLICE)
-READ_LOOKUP: Final = Rpc(
-    name="ReadingService/ReadLookup", question=str, answer=LookupResult, kinds=POLICE, floor_seconds=WRITES
-)
+LIST_LOOKUPS: Final = Rpc("LookupService/ListLookups", LookupQuery, LookupPage, kinds=POLICE)
+READ_LOOKUP: Final = Rpc("ReadingService/ReadLookup", str, LookupResult, kinds=POLICE, floor_seconds=WRITES)
 """The question is the id of the look-up."""
-TRACE_READING: Final = Rpc(name="ReadingService/TraceReading", question=str, answer=TracedReading, kinds=AUDIT)
+TRACE_READING: Final = Rpc("ReadingService/TraceReading", str, TracedReading, kinds=AUDIT)
 """The question is the code of a watermark."""
 
 RPCS: Final = (OPEN_CASE, CLOSE_CASE, SEARCH, FETCH, LIST_LOOKUPS, READ_LOOKUP, TRACE_READING)

@@ -42,6 +42,6 @@ class NodeStatus:
     warnings: tuple[str, ...] = ()
 
 
-GET_STATUS: Final = Rpc(name="NodeService/GetStatus", question=Nothing, answer=NodeStatus)
+GET_STATUS: Final = Rpc("NodeService/GetStatus", Nothing, NodeStatus)
 
 RPCS: Final = (GET_STATUS,)

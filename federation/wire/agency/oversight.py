@@ -164,51 +164,41 @@ class News:
 declare(NoticeState, flat={"notice": {}})
 
 COUNTERSIGN_CASE: Final = Rpc(
-    name="OversightService/CountersignCase",
-    question=CountersignQuestion,
-    answer=Countersigned,
+    "OversightService/CountersignCase",
+    CountersignQuestion,
+    Countersigned,
     kinds=POLICE,
     floor_seconds=WRITES,
     signed=OwnKey.ALWAYS,
 )
-LIST_NOTICES: Final = Rpc(name="OversightService/ListNotices", question=PageQuery, answer=NoticePage, kinds=POLICE)
+LIST_NOTICES: Final = Rpc("OversightService/ListNotices", PageQuery, NoticePage, kinds=POLICE)
 REVIEW_BREAK_GLASS: Final = Rpc(
-    name="OversightService/ReviewBreakGlass",
-    question=ReviewQuestion,
-    answer=NoticeState,
+    "OversightService/ReviewBreakGlass",
+    ReviewQuestion,
+    NoticeState,
     kinds=POLICE,
     floor_seconds=WRITES,
     signed=OwnKey.ALWAYS,
 )
-LIST_FLAGS: Final = Rpc(name="OversightService/ListFlags", question=FlagQuery, answer=FlagPage, kinds=POLICE)
+LIST_FLAGS: Final = Rpc("OversightService/ListFlags", FlagQuery, FlagPage, kinds=POLICE)
 GET_DAILY_DIGEST: Final = Rpc(
-    name="OversightService/GetDailyDigest",
-    question=DigestQuestion,
-    answer=Digest,
-    kinds=POLICE,
-    signed=OwnKey.SOMETIMES,
+    "OversightService/GetDailyDigest", DigestQuestion, Digest, kinds=POLICE, signed=OwnKey.SOMETIMES
 )
 """A leader who reads somebody else's day signs."""
-LIST_SAMPLE: Final = Rpc(name="OversightService/ListSample", question=SampleQuery, answer=SamplePage, kinds=POLICE)
+LIST_SAMPLE: Final = Rpc("OversightService/ListSample", SampleQuery, SamplePage, kinds=POLICE)
 RECORD_REVIEW: Final = Rpc(
-    name="OversightService/RecordReview",
-    question=SampleReviewQuestion,
-    answer=SampleItem,
+    "OversightService/RecordReview",
+    SampleReviewQuestion,
+    SampleItem,
     kinds=POLICE,
     floor_seconds=WRITES,
     signed=OwnKey.ALWAYS,
 )
 LIST_READINGS: Final = Rpc(
-    name="OversightService/ListReadings",
-    question=ReadingQuery,
-    answer=ReadingPage,
-    kinds=POLICE | AUDIT,
-    signed=OwnKey.SOMETIMES,
+    "OversightService/ListReadings", ReadingQuery, ReadingPage, kinds=POLICE | AUDIT, signed=OwnKey.SOMETIMES
 )
 """The leader of a case signs; an audit office does not."""
-WATCH_NOTICES: Final = Rpc(
-    name="OversightService/WatchNotices", question=str, answer=News, kinds=POLICE, floor_seconds=None, stream=True
-)
+WATCH_NOTICES: Final = Rpc("OversightService/WatchNotices", str, News, kinds=POLICE, floor_seconds=None, stream=True)
 """The question is the token to go on behind, empty for a first call."""
 
 RPCS: Final = (

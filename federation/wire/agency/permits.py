@@ -119,27 +119,23 @@ ImportedRow: TypeAlias = PermitUrn | Ruling | BridgeheadError
 
 
 def _step(name: str) -> Rpc[PermitUrn, PermitAnswer]:
-    return Rpc(name=f"PermitService/{name}", question=PermitUrn, answer=PermitAnswer, floor_seconds=WRITES)
+    return Rpc(f"PermitService/{name}", PermitUrn, PermitAnswer, floor_seconds=WRITES)
 
 
-REGISTER_PERMIT: Final = Rpc(
-    name="PermitService/RegisterPermit", question=PermitApplication, answer=PermitAnswer, floor_seconds=WRITES
-)
+REGISTER_PERMIT: Final = Rpc("PermitService/RegisterPermit", PermitApplication, PermitAnswer, floor_seconds=WRITES)
 ENDORSE_PERMIT: Final = _step("EndorsePermit")
 SUSPEND_PERMIT: Final = _step("SuspendPermit")
 RESTORE_PERMIT: Final = _step("RestorePermit")
-REVOKE_PERMIT: Final = Rpc(
-    name="PermitService/RevokePermit", question=PermitRevocation, answer=PermitAnswer, floor_seconds=WRITES
-)
+REVOKE_PERMIT: Final = Rpc("PermitService/RevokePermit", PermitRevocation, PermitAnswer, floor_seconds=WRITES)
 RECOGNISE_PERMIT: Final = Rpc(
-    name="PermitService/RecognisePermit", question=PermitRecognition, answer=RecognitionAnswer, floor_seconds=WRITES
+    "PermitService/RecognisePermit", PermitRecognition, RecognitionAnswer, floor_seconds=WRITES
 )
-GET_PERMIT: Final = Rpc(name="PermitService/GetPermit", question=PermitUrn, answer=PermitReading)
-LIST_PERMITS: Final = Rpc(name="PermitService/ListPermits", question=PermitQuery, answer=PermitPage)
+GET_PERMIT: Final = Rpc("PermitService/GetPermit", PermitUrn, PermitReading)
+LIST_PERMITS: Final = Rpc("PermitService/ListPermits", PermitQuery, PermitPage)
 IMPORT_PERMITS: Final = Rpc(
-    name="PermitService/ImportPermits",
-    question=ImportChunk,
-    answer=tuple[ImportedRow, ...],
+    "PermitService/ImportPermits",
+    ImportChunk,
+    tuple[ImportedRow, ...],
     floor_seconds=IMPORTS,
     counted=lambda chunk: len(chunk.rows),
 )

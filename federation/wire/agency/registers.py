@@ -48,24 +48,24 @@ class RegisterReading:
 
 
 REGISTER_VEHICLES: Final = Rpc(
-    name="RegisterService/RegisterVehicles",
-    question=tuple[Vehicle, ...],
-    answer=tuple[RegisteredRow, ...],
+    "RegisterService/RegisterVehicles",
+    tuple[Vehicle, ...],
+    tuple[RegisteredRow, ...],
     kinds=POLICE,
     floor_seconds=IMPORTS,
     counted=len,
 )
-GET_VEHICLE: Final = Rpc(name="RegisterService/GetVehicle", question=str, answer=RegisterReading, kinds=POLICE)
+GET_VEHICLE: Final = Rpc("RegisterService/GetVehicle", str, RegisterReading, kinds=POLICE)
 """The question is a plate."""
 REGISTER_ENTERPRISES: Final = Rpc(
-    name="RegisterService/RegisterEnterprises",
-    question=tuple[Enterprise, ...],
-    answer=tuple[RegisteredRow, ...],
+    "RegisterService/RegisterEnterprises",
+    tuple[Enterprise, ...],
+    tuple[RegisteredRow, ...],
     kinds=MARKET,
     floor_seconds=IMPORTS,
     counted=len,
 )
-GET_ENTERPRISE: Final = Rpc(name="RegisterService/GetEnterprise", question=str, answer=RegisterReading, kinds=MARKET)
+GET_ENTERPRISE: Final = Rpc("RegisterService/GetEnterprise", str, RegisterReading, kinds=MARKET)
 """The question is a USCC."""
 
 RPCS: Final = (REGISTER_VEHICLES, GET_VEHICLE, REGISTER_ENTERPRISES, GET_ENTERPRISE)

@@ -56,8 +56,6 @@ class ReportPage:
     next_page_token: str = ""
 
 
-GET_REPORT: Final = Rpc(
-    name="SubjectService/GetReport", question=ReportQuestion, answer=ReportPage, kinds=COUNTERS, floor_seconds=WRITES
-)
+GET_REPORT: Final = Rpc("SubjectService/GetReport", ReportQuestion, ReportPage, kinds=COUNTERS, floor_seconds=WRITES)
 
 RPCS: Final = (GET_REPORT,)
