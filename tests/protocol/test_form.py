@@ -1,5 +1,6 @@
 """Forms: one spelling for each value, a fault named without the value, and nothing shown of a person."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -21,9 +22,11 @@ from federation.protocol.form import (
     always,
     decode,
     encode,
+    from_object,
     load_toml,
     parse_toml,
     replace,
+    to_object,
 )
 from federation.protocol.ids import AgencyId, MessageId, NodeName
 
@@ -227,6 +230,38 @@ def test_other_rows_are_refused_by_name(old, new, reason, field):
         load_toml(Sheet, parse_toml(TOML.replace(old, new, 1), what="sheet"), what="sheet")
 
     assert (caught.value.reason, caught.value.facts.get("field")) == (reason, field)
+
+
+class Shelf(Item, frozen=True, kw_only=True):
+    BLANK: ClassVar[frozenset[str]] = frozenset({"until"})
+
+    until: Time | None = None
+    papers: Mapping[AgencyId, Paper]
+
+
+def test_blank_is_written_and_read_as_none():
+    """Where there is no time an empty text stands; a null, or nothing at all, is another spelling and refused."""
+    empty = b'{"papers":{},"until":""}'
+    assert encode(Shelf(papers={})) == empty
+    assert decode(Shelf, empty) == Shelf(papers={})
+    assert decode(Shelf, encode(Shelf(papers={}, until=NOON))).until == NOON
+    assert refused(b'{"papers":{},"until":null}', Shelf).reason == "JSON_TYPE"
+    assert refused(b'{"papers":{}}', Shelf).reason == "JSON_MISSING_NAME"
+
+
+def test_names_of_a_mapping_are_values_of_their_type():
+    """An agency is read where it stands as a name, too; items within are refused as items are."""
+    shelf = Shelf(papers={POLICE: Paper(digest="ab" * 32)})
+    assert decode(Shelf, encode(shelf)) == shelf
+    assert refused(encode(shelf).replace(b"330822", b"1"), Shelf).reason == "AGENCY_ID"
+    assert refused(encode(shelf).replace(b'"pages":1', b'"pages":0'), Shelf).reason == "PAPER_FORM"
+
+
+def test_object_of_an_item_stands_in_another():
+    """The object says what the bytes say, and is read by the same rules."""
+    assert from_object(Letter, to_object(FULL)) == FULL
+    with pytest.raises(MalformedError, match="JSON_UNKNOWN_NAME"):
+        from_object(Letter, to_object(FULL) | {"zz": 1})
 
 
 def test_default_is_empty_or_always_written():
