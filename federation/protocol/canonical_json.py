@@ -86,15 +86,6 @@ def read_text(value: Mapping[str, JsonValue], name: str, *, what: str) -> str:
     return found
 
 
-def read_optional_text(value: Mapping[str, JsonValue], name: str, *, what: str) -> str | None:
-    """Reads a string field that may be absent (never null).
-
-    Raises:
-        MalformedError: JSON_TYPE when it is there and no string.
-    """
-    return read_text(value, name, what=what) if name in value else None
-
-
 def read_integer(value: Mapping[str, JsonValue], name: str, *, what: str) -> int:
     """Reads an integer field from 0 to 2^53 - 1; a boolean is no integer here.
 

@@ -14,7 +14,6 @@ from federation.protocol.canonical_json import (
     read_digest,
     read_integer,
     read_object,
-    read_optional_text,
     read_text,
 )
 from federation.protocol.errors import MalformedError
@@ -120,7 +119,6 @@ def test_expect_names_allows_required_and_optional_only():
     ("read", "good", "bad"),
     [
         (read_text, ["", "桥"], [1, None, True, [], {}]),
-        (read_optional_text, ["", "桥"], [1, None, True, [], {}]),
         (read_integer, [0, 1, MAX_INTEGER], ["1", None, True, False, -1, MAX_INTEGER + 1]),
         (read_object, [{}, {"b": 1}], ["", None, [], 1]),
         (read_digest, ["0123456789abcdef" * 4], [None, 1]),
@@ -134,9 +132,8 @@ def test_read_of_a_field_returns_its_type_or_refuses(read, good, bad):
         assert refused(read, {"a": value}, "a", what="x") == "JSON_TYPE"
 
 
-def test_read_of_an_absent_field_refuses_unless_optional():
-    """Absent is not null, and only an optional field may be absent."""
-    assert read_optional_text({}, "a", what="x") is None
+def test_read_of_an_absent_field_refuses():
+    """Absent is not null."""
     for read in (read_text, read_integer, read_object, read_digest):
         assert refused(read, {}, "a", what="x") == "JSON_TYPE"
 
