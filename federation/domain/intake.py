@@ -21,7 +21,7 @@ from federation.protocol.canonical_json import (
 )
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import checked
-from federation.protocol.form import Count, Item, Time, always, decode, encode
+from federation.protocol.form import Count, Item, Time, always
 from federation.protocol.ids import AgencyId, MessageId, format_time
 
 _SHOWN: Final = 6
@@ -64,7 +64,7 @@ class IntakeStatus(StrEnum):
     EXPIRED = "expired"
 
 
-class IntakeEntry(Item, frozen=True, kw_only=True):
+class IntakeEntry(Item, frozen=True, kw_only=True, rename={"reminded": "second"}):
     """One question at the desk. `request_id`, `digest` and `seq` are those of its statement, `due` is where that ends.
 
     `person` is what was asked by, a number or the record behind the handle, masked at the end. `answered_by` ended it,
@@ -74,7 +74,7 @@ class IntakeEntry(Item, frozen=True, kw_only=True):
 
     WHAT: ClassVar[str] = "intake entry"
     REASON: ClassVar[str] = "INTAKE_FORM"
-    BLANK: ClassVar[frozenset[str]] = frozenset({"second", "escalated"})
+    BLANK: ClassVar[frozenset[str]] = frozenset({"reminded", "escalated"})
 
     request_id: MessageId
     digest: str
@@ -92,7 +92,7 @@ class IntakeEntry(Item, frozen=True, kw_only=True):
     fields: frozenset[str]
     created: Time
     due: Time
-    second: Time | None = None
+    reminded: Time | None = None
     escalated: Time | None = None
     answered_by: str = always("")
     act_id: str = always("")
@@ -118,7 +118,7 @@ def verify_waiting(entry: IntakeEntry, now: datetime) -> IntakeEntry:
     raise RuleError(f"INTAKE_{ended.name}", f"expected a request that waits; {entry.request_id} was {ended}{by}")
 
 
-def second_due(created: datetime, due: datetime) -> datetime:
+def reminder_due(created: datetime, due: datetime) -> datetime:
     """When the asking side asks a second time by itself: at half of the clock."""
     return created + (due - created) / 2
 
@@ -142,7 +142,7 @@ def in_order(entries: list[IntakeEntry]) -> list[IntakeEntry]:
 
 
 def _is_calm(entry: IntakeEntry) -> bool:
-    return entry.second is None and entry.escalated is None
+    return entry.reminded is None and entry.escalated is None
 
 
 def mask_person(text: str) -> str:
@@ -156,7 +156,7 @@ def mask_person(text: str) -> str:
 
 REFUSAL_BODY: Final = "application/vnd.bridgehead.lookup-refusal.v1+json"
 """The media type of a body that holds one `Refusal`."""
-SECOND_BODY: Final = "application/vnd.bridgehead.lookup-second.v1+json"
+REMINDER_BODY: Final = "application/vnd.bridgehead.lookup-second.v1+json"
 """The media type of a body that holds one second request."""
 
 _MAX_WORDS: Final = 200
@@ -197,7 +197,7 @@ class Refusal(Item, frozen=True, kw_only=True):
     words: Annotated[str, checked(_is_words, form="one sentence of 1 to 200 characters", reason="REFUSAL_WORDS")]
 
 
-class SecondRequest(Item, frozen=True, kw_only=True):
+class Reminder(Item, frozen=True, kw_only=True):
     """Asks once more; which request it repeats is what its statement cites."""
 
     WHAT: ClassVar[str] = "second request"
@@ -233,17 +233,3 @@ def refusal_titles(refusal: Refusal) -> tuple[str, str]:
     """A refusal in one Chinese and one English sentence, each with the desk's own words."""
     zh, en = REASON_WORDS[refusal.reason]
     return f"对方受理岗拒绝:{zh}。{refusal.words}", f"refused at the other side's desk: {en}. {refusal.words}"
-
-
-def encode_second(lookup_id: MessageId) -> bytes:
-    """Encodes a second request into its one canonical form; which request it repeats is what its statement cites."""
-    return encode(SecondRequest(lookup_id=lookup_id))
-
-
-def decode_second(encoded: bytes) -> MessageId:
-    """Decodes a second request; returns the look-up that it is about.
-
-    Raises:
-        MalformedError: JSON_* and MESSAGE_ID for its form.
-    """
-    return decode(SecondRequest, encoded).lookup_id

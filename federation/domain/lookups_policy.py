@@ -29,7 +29,7 @@ SUBJECT_FUNCTION: Final = FunctionCode("F01")
 """Its function: that under which the records it is about are kept together."""
 SUBJECT_BASIS: Final = "个人信息保护法第四十五条"
 """The article that a statement with this purpose cites."""
-GIVEN_KIND: Final = "given"
+DISCLOSURE_KIND: Final = "given"
 """The kind of dossier that holds what a province gave about a person."""
 
 _DOSSIER: Final = EntityRef("Dossier", "dossier")

@@ -70,7 +70,7 @@ class _Step(Item, frozen=True, kw_only=True):
     fields: Annotated[frozenset[str], checked(_are_told, form="a sorted list of different names")]
 
 
-class Given(_Step, frozen=True, kw_only=True):
+class Disclosure(_Step, frozen=True, kw_only=True):
     """One step, as the province that was asked keeps it; the officer is not in it.
 
     `deferred_until`: when the case was to end, for a criminal investigation.
@@ -130,7 +130,7 @@ def purpose_words(purpose: str) -> tuple[str, str]:
     return _WORDS.get(purpose, (purpose, purpose))
 
 
-def shown_from(entry: Given, cases: Mapping[tuple[NodeName, str], LookupCase]) -> datetime | None:
+def shown_from(entry: Disclosure, cases: Mapping[tuple[NodeName, str], LookupCase]) -> datetime | None:
     """From when on the person is told; None when at once. A case that was closed early ends the wait early."""
     if entry.deferred_until is None:
         return None
@@ -139,7 +139,11 @@ def shown_from(entry: Given, cases: Mapping[tuple[NodeName, str], LookupCase]) -
 
 
 def build_report(
-    entries: Iterable[Given], *, given_by: NodeName, now: datetime, cases: Mapping[tuple[NodeName, str], LookupCase]
+    entries: Iterable[Disclosure],
+    *,
+    given_by: NodeName,
+    now: datetime,
+    cases: Mapping[tuple[NodeName, str], LookupCase],
 ) -> SubjectReport:
     """Builds what this province tells a person now.
 
@@ -209,7 +213,7 @@ def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
     return replace(report, lines=tuple(replace(line, given_by=given_by) for line in report.lines))
 
 
-def _line(entry: Given, given_by: NodeName) -> ReportLine:
+def _line(entry: Disclosure, given_by: NodeName) -> ReportLine:
     step = {name: getattr(entry, name) for name in _Step.__struct_fields__}
     return ReportLine(given_by=given_by, **step)
 

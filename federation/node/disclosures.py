@@ -12,7 +12,7 @@ from datetime import datetime
 from federation.domain.lookups_case import LookupCase
 from federation.domain.reports import (
     DEFERRED_PURPOSE,
-    Given,
+    Disclosure,
     SubjectReport,
     build_report,
 )
@@ -25,17 +25,16 @@ from federation.protocol.ids import MessageId, NodeName, format_time, truncate_t
 from federation.protocol.leaf import Verdict
 from federation.protocol.statement import Statement
 from federation.store.database import Source
-from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_by_subject, list_versions, put_records
+from federation.store.records import Record, find_by_subject, list_versions
 
-GIVEN = "lookup-given"
+DISCLOSED = "lookup-given"
 
 
-def given_of(
+def disclosure_of(
     statement: Statement, *, case: LookupCase | None, verdict: Verdict, fields: frozenset[str], now: datetime
-) -> Given:
+) -> Disclosure:
     """What is kept of one step: the agency, the purpose and the fields, and until when the person waits."""
-    return Given(
+    return Disclosure(
         time=truncate_to_millisecond(now),
         asker=statement.sender.agency,
         purpose=statement.purpose,
@@ -49,18 +48,11 @@ def given_of(
     )
 
 
-def put_given(
-    transaction: GroupTransaction, entry: Given, *, message_id: MessageId, subject: str, owner: NodeName
-) -> None:
-    """Keeps one step about the person whose citizen number is the subject."""
-    put_records(transaction, [given_record(entry, message_id=message_id, subject=subject, owner=owner)])
-
-
-def given_record(entry: Given, *, message_id: MessageId, subject: str, owner: NodeName) -> Record:
+def disclosure_record(entry: Disclosure, *, message_id: MessageId, subject: str, owner: NodeName) -> Record:
     """One step about the person whose citizen number is the subject."""
     return Record(
         id=f"{format_time(entry.time)}/{message_id}",
-        kind=GIVEN,
+        kind=DISCLOSED,
         owner=owner,
         version=1,
         replica=False,
@@ -72,10 +64,10 @@ def given_record(entry: Given, *, message_id: MessageId, subject: str, owner: No
     )
 
 
-def list_given(source: Source, citizen_number: str) -> Sequence[tuple[Given, MessageId]]:
+def list_disclosures(source: Source, citizen_number: str) -> Sequence[tuple[Disclosure, MessageId]]:
     """What this province gave or refused about a person, each with the id of the request's message."""
-    found = find_by_subject(source, GIVEN, citizen_number)
-    return [(decode(Given, record.content), MessageId(record.id.rpartition("/")[2])) for record in found]
+    found = find_by_subject(source, DISCLOSED, citizen_number)
+    return [(decode(Disclosure, record.content), MessageId(record.id.rpartition("/")[2])) for record in found]
 
 
 def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectReport:
@@ -84,7 +76,7 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
     What was given under a number that was corrected since is the same person's, as long as nobody else has that number.
     """
     numbers = (citizen_number, *_former_numbers(node, citizen_number))
-    entries = [entry for number in numbers for entry, _ in list_given(node.database, number)]
+    entries = [entry for number in numbers for entry, _ in list_disclosures(node.database, number)]
     named = {(entry.asker.node, entry.case_id) for entry in entries if entry.deferred_until is not None}
     cases: dict[tuple[NodeName, str], LookupCase] = {}
     for owner, case_id in named:

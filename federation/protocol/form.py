@@ -272,7 +272,8 @@ def _without_blanks(kind: type[Item], value: Any) -> Any:  # noqa: ANN401  # JSO
     if not isinstance(value, dict):
         return [_without_blanks(kind, each) for each in value] if isinstance(value, list) else value
     within = {field.written: field.items for field in _fields(kind) if field.items}
-    kept = {name: None if found == "" and name in kind.BLANK else found for name, found in value.items()}
+    blanks = {field.written for field in _fields(kind) if field.blank}
+    kept = {name: None if found == "" and name in blanks else found for name, found in value.items()}
     return kept | {name: _without_blanks(items[0], kept[name]) for name, items in within.items() if name in kept}
 
 

@@ -30,8 +30,7 @@ from federation.domain.erasure import (
 from federation.domain.intake import (
     IntakeEntry,
     Refusal,
-    decode_second,
-    encode_second,
+    Reminder,
     refuse_bytes,
     release_bytes,
 )
@@ -59,7 +58,7 @@ from federation.domain.permits import decode_permit, decode_permit_item, encode_
 from federation.domain.recognition import decode_recognition_item
 from federation.domain.registers import decode_enterprise, decode_vehicle
 from federation.domain.reports import (
-    Given,
+    Disclosure,
     decode_report,
     decode_subject_request,
     encode_report,
@@ -112,12 +111,12 @@ KINDS = {
     "lookup-fetch": Kind(decode_fetch_item, encode),
     "lookup-release": Kind(lambda encoded: decode_release_item(encoded, DEMO), encode),
     "lookup-refusal": item(Refusal),
-    "lookup-second": Kind(decode_second, encode_second),
+    "lookup-second": item(Reminder),
     "intake-entry": item(IntakeEntry),
     "break-glass": item(BreakGlass),
     "sample-review": item(SampleReview),
     "reading": Kind(decode_reading, encode),
-    "given": item(Given),
+    "given": item(Disclosure),
     "subject-request": Kind(lambda encoded: decode_subject_request(encoded, DEMO), encode),
     "subject-report": Kind(lambda encoded: decode_report(encoded, given_by=ZHEJIANG), encode_report),
     "correction-request": item(CorrectionRequest),

@@ -25,7 +25,7 @@ from federation.domain.division import province_of
 from federation.domain.lookups import HANDLE_TIME
 from federation.domain.permits import Permit, urn_division
 from federation.domain.retention import CORRECTION
-from federation.node.disclosures import list_given
+from federation.node.disclosures import list_disclosures
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft
 from federation.node.lookups.answer import FETCH
@@ -107,7 +107,7 @@ def lookup_notices(node: Node, citizen_number: str, *, field: str, step: Step) -
     now = truncate_to_millisecond(node.now())
     notice = CorrectionNotice(time=now, field=field)
     drafts: list[Draft] = []
-    for entry, message_id in list_given(node.database, citizen_number):
+    for entry, message_id in list_disclosures(node.database, citizen_number):
         fetched = entry.step == FETCH.name and entry.verdict is Verdict.ALLOWED and field in entry.fields
         message = find_message(node.database, "received", message_id) if fetched else None
         if message is None or now >= entry.time + HANDLE_TIME:

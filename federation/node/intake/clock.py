@@ -22,13 +22,12 @@ from typing import Final
 import structlog
 
 from federation.domain.intake import (
-    SECOND_BODY,
+    REMINDER_BODY,
     IntakeEntry,
     IntakeStatus,
-    decode_second,
-    encode_second,
+    Reminder,
     escalation_due,
-    second_due,
+    reminder_due,
 )
 from federation.domain.lookups import reply_lifetime
 from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
@@ -38,7 +37,7 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allo
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.exchange.trust import InForce
-from federation.node.log.decisions import SECOND_RULE
+from federation.node.log.decisions import REMINDER_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, list_waiting, put_entry
@@ -46,7 +45,7 @@ from federation.node.node import Node
 from federation.node.oversight.flags import put_flags
 from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
-from federation.protocol.form import replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_message_id, truncate_to_millisecond
 from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.statement import Recipient, Statement
@@ -63,7 +62,7 @@ from federation.store.messages import (
 )
 from federation.store.outbox import find_outbox
 from federation.store.records import Record, find_record, put_records
-from federation.wire.agency.intake import Reminder
+from federation.wire.agency import intake
 
 _log = structlog.get_logger()
 
@@ -72,7 +71,9 @@ SETTLE: Final = timedelta(seconds=5)
 """What was judged in its last moment is written before its request is given up."""
 MAX_SCANNED: Final = 10_000
 KEEP_EVERY: Final = 1000
-_BY_RULE: Final = allowed_by_rule(SECOND_RULE, "对已提出请求的再次催问", "A second request for an answer that is owed")
+_BY_RULE: Final = allowed_by_rule(
+    REMINDER_RULE, "对已提出请求的再次催问", "A second request for an answer that is owed"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Owed:
     lookup_id: MessageId
 
 
-async def remind(errand: Errand, lookup_id: str) -> tuple[Reminder, ...]:
+async def remind(errand: Errand, lookup_id: str) -> tuple[intake.Reminder, ...]:
     """Reminds every province that owes an answer to a look-up of this agency; a repeat reminds nobody again.
 
     Raises:
@@ -101,7 +102,7 @@ async def remind(errand: Errand, lookup_id: str) -> tuple[Reminder, ...]:
         raise RuleError("NOTHING_OWED", f"nobody owes an answer to look-up {wanted}; see 'bridgehead lookup history'")
     times = await _send_reminders(node, owed)
     return tuple(
-        Reminder(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
+        intake.Reminder(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
         for each, time in zip(owed, times, strict=True)
     )
 
@@ -162,7 +163,7 @@ def _draft(owed: Owed, *, now: datetime, in_force: InForce) -> Draft:
         in_reply_to=owed.message.digest,
     )
     to = Recipient(node=owed.message.pair.recipient)
-    draft = REMINDER.draft(owed.lookup_id, to=to, cause=cause, decision=_BY_RULE)
+    draft = REMINDER.draft(Reminder(lookup_id=owed.lookup_id), to=to, cause=cause, decision=_BY_RULE)
     return replace(draft, lifetime=reply_lifetime(statement.expires, now, in_force.agreement.clock_tolerance))
 
 
@@ -186,7 +187,7 @@ def _find_reminder(source: Source, digest: str) -> datetime | None:
     return sent.created if sent is not None else None
 
 
-def _judge_reminder(received: Received[MessageId]) -> Judgement:
+def _judge_reminder(received: Received[Reminder]) -> Judgement:
     """Takes in that another province asks once more: its request goes to the top of the inbox, if it still waits.
 
     Raises:
@@ -201,10 +202,10 @@ def _judge_reminder(received: Received[MessageId]) -> Judgement:
     if statement_of(request).sender.agency != statement.sender.agency:
         raise RuleError("SECOND_OTHER", "the first request was another agency's")
     stored = ENTRIES.find(node.database, request.id)
-    if stored is None or stored.entry.status is not IntakeStatus.WAITING or stored.entry.second is not None:
+    if stored is None or stored.entry.status is not IntakeStatus.WAITING or stored.entry.reminded is not None:
         return Judgement(decision=_BY_RULE)
     # an act at the desk at the same moment makes the same version and comes first: there is nothing to remind of then
-    entry = replace(stored.entry, second=truncate_to_millisecond(node.now()))
+    entry = replace(stored.entry, reminded=truncate_to_millisecond(node.now()))
     record = entry_record(entry, owner=node.name, replaces=stored.version)
     return Judgement(decision=_BY_RULE, rows=Rows(records=(record,), left_by=request.id))
 
@@ -257,7 +258,7 @@ async def tend_desk(node: Node) -> None:
 
 
 def _is_due(entry: IntakeEntry, now: datetime) -> bool:
-    escalates = entry.escalated is None and now >= escalation_due(entry.created, entry.due, entry.second)
+    escalates = entry.escalated is None and now >= escalation_due(entry.created, entry.due, entry.reminded)
     return escalates or now > entry.due
 
 
@@ -296,7 +297,7 @@ async def tend_asked(node: Node, watch: AskedWatch) -> None:
             ended.append(message)
         elif lookup_id is not None and now <= statement.expires:
             owed = Owed(message=message, statement=statement, lookup_id=lookup_id)
-            if now >= second_due(statement.created, statement.expires) and _lacks_reminder(node, message):
+            if now >= reminder_due(statement.created, statement.expires) and _lacks_reminder(node, message):
                 due.append(owed)
             if now >= escalation_due(statement.created, statement.expires, None):
                 flagged.append(owed)
@@ -412,9 +413,9 @@ def _append_expired(node: Node, transaction: GroupTransaction, *, digest: str, p
 
 REMINDER: Final = Kind(
     name="lookup.second",
-    media_type=SECOND_BODY,
-    encode=encode_second,
-    decode=lambda content, _: decode_second(content),
+    media_type=REMINDER_BODY,
+    encode=encode,
+    decode=lambda content, _: decode(Reminder, content),
     many=False,
     judge=_judge_reminder,
     answers=(),

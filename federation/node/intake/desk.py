@@ -32,7 +32,7 @@ from federation.node.exchange.replies import intake_office, reply_draft, stateme
 from federation.node.exchange.send import make_ready, record_message
 from federation.node.lookups.answer import FETCH, REFUSAL, Weighed, weigh
 from federation.node.lookups.records import ENTRIES, StoredEntry, list_waiting, put_entry
-from federation.node.lookups.refusals import rule_refusal
+from federation.node.lookups.rules import rule_refusal
 from federation.node.node import Node
 from federation.node.officers import find_officer_key, signed_by, verify_own_key
 from federation.protocol.canonical_json import encode_canonical
@@ -123,7 +123,7 @@ def _line_of(node: Node, entry: IntakeEntry) -> IntakeLine:
         fields=entry.fields,
         created=entry.created,
         due=entry.due,
-        reminded=entry.second,
+        reminded=entry.reminded,
         escalated=entry.escalated,
         answered_by=entry.answered_by,
         came_late=_came_late(node, entry),

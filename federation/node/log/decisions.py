@@ -44,7 +44,7 @@ REPLY_RULE: Final = "reply-to-own-request"
 """What answers a request of ours is received: it was our own policy that let the request out."""
 OWN_ERASURE_RULE: Final = "receipt-of-own-erasure"
 """The giver is told that what it handed over has ended and was destroyed: nobody has to ask for that."""
-SECOND_RULE: Final = "second-request"
+REMINDER_RULE: Final = "second-request"
 """What asks once more for the answer to a request that was let out before, and received by the other side."""
 _REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _QUICK: Final = 1
@@ -211,8 +211,8 @@ def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
         return name if leaf.verdict is Verdict.ALLOWED and _is_reply(source, index, leaf) else None
     if name == OWN_ERASURE_RULE:
         return name if leaf.kind is LeafKind.SENT and _is_own_erasure(source, index) else None
-    if name == SECOND_RULE:
-        return name if leaf.verdict is Verdict.ALLOWED and _is_second(source, index, leaf) else None
+    if name == REMINDER_RULE:
+        return name if leaf.verdict is Verdict.ALLOWED and _is_reminder(source, index, leaf) else None
     return name if leaf.kind is LeafKind.REFUSED and _REFUSAL.fullmatch(name) else None
 
 
@@ -240,7 +240,7 @@ def _is_own_erasure(source: Source, index: int) -> bool:
     return find_leaf(source, LeafKind.ERASURE, received.digest) is not None
 
 
-def _is_second(source: Source, index: int, leaf: Leaf) -> bool:
+def _is_reminder(source: Source, index: int, leaf: Leaf) -> bool:
     direction: Direction = "sent" if leaf.kind is LeafKind.SENT else "received"
     statement = _statement_at(source, direction, index)
     if statement is None or statement.in_reply_to is None:

@@ -46,7 +46,7 @@ from federation.domain.lookups_policy import (
     search_request,
 )
 from federation.domain.retention import PROVISION, QUESTION, RELEASE
-from federation.node.disclosures import given_of, given_record
+from federation.node.disclosures import disclosure_of, disclosure_record
 from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, rule_decision
 from federation.node.exchange.replies import POLICE, only_item, reply_draft, statement_of, take_reply
 from federation.node.lookups import records
@@ -282,8 +282,8 @@ def _disclosed(
     if subject is None:
         return ()
     node, statement = received.node, received.statement
-    given = given_of(statement, case=case, verdict=verdict, fields=fields, now=node.now())
-    return (given_record(given, message_id=statement.id, subject=subject, owner=node.name),)
+    disclosure = disclosure_of(statement, case=case, verdict=verdict, fields=fields, now=node.now())
+    return (disclosure_record(disclosure, message_id=statement.id, subject=subject, owner=node.name),)
 
 
 def _verify_handle(received: Received[FetchItem], handle: Handle | None) -> Handle:

@@ -31,16 +31,15 @@ from federation.domain.lookups_case import LookupCase, case_provinces, is_open, 
 from federation.domain.lookups_policy import DossierFacts, basis_of, search_request
 from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind
-from federation.domain.reports import DEFERRED_PURPOSE, Given
-from federation.node.disclosures import given_record
+from federation.domain.reports import DEFERRED_PURPOSE, Disclosure
+from federation.node.disclosures import disclosure_record
 from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import Response, find_response, replies
 from federation.node.exchange.send import Draft, Ready, make_ready, record_message
 from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
-from federation.node.lookups.quota import count
-from federation.node.lookups.refusals import refusal_of, rule_refusal
+from federation.node.lookups.rules import count, refusal_of, rule_refusal
 from federation.node.node import Node
 from federation.node.oversight.flags import desk_key, judge_search, put_flags
 from federation.node.oversight.sample import pick
@@ -311,7 +310,7 @@ def _disclosed(errand: Errand, step: Step, entry_id: MessageId) -> Sequence[Reco
         return ()
     act, now, case = errand.act, truncate_to_millisecond(errand.node.now()), step.case
     waits = case is not None and act.purpose == DEFERRED_PURPOSE and act.purpose in case.purposes and is_open(case, now)
-    given = Given(
+    disclosure = Disclosure(
         time=now,
         asker=errand.caller,
         purpose=act.purpose,
@@ -323,7 +322,7 @@ def _disclosed(errand: Errand, step: Step, entry_id: MessageId) -> Sequence[Reco
         fields=step.fields,
         deferred_until=case.closes if waits and case is not None else None,
     )
-    return [given_record(given, message_id=entry_id, subject=step.about.value, owner=errand.node.name)]
+    return [disclosure_record(disclosure, message_id=entry_id, subject=step.about.value, owner=errand.node.name)]
 
 
 def _put_history(

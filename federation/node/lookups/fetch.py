@@ -39,7 +39,7 @@ from federation.node.lookups.ask import (
     take_step,
     waits_until,
 )
-from federation.node.lookups.refusals import refusal_of, rule_refusal
+from federation.node.lookups.rules import refusal_of, rule_refusal
 from federation.node.officers import find_officer_key
 from federation.node.retention.release import read_release
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError

@@ -32,7 +32,7 @@ from federation.domain.retention import (
     verify_floor_passed,
 )
 from federation.node.corrections.lines import LINES, Line, erase_opened
-from federation.node.disclosures import GIVEN
+from federation.node.disclosures import DISCLOSED
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.replies import list_ending_replies
 from federation.node.exchange.resend import resend_expired
@@ -217,7 +217,7 @@ def _destroy_handle(node: Node, handle: str, grounds: ErasureGrounds, transactio
 
 
 def _purge_given(line_id: str, transaction: GroupTransaction) -> bool:
-    return erase_record(transaction, GIVEN, line_id, replica=False)
+    return erase_record(transaction, DISCLOSED, line_id, replica=False)
 
 
 def _purge_asked(asked: records.Asked, transaction: GroupTransaction) -> bool:
@@ -238,7 +238,7 @@ def _do_all(jobs: Sequence[Callable[[GroupTransaction], bool]], transaction: Gro
 def _lines_given(node: Node, before: datetime) -> Iterator[str]:
     """Lines of what was given: their ids begin with their time."""
     after, end = "", format_time(before)
-    while found := list_records(node.database, GIVEN, after_id=after, limit=_BATCH, replica=False):
+    while found := list_records(node.database, DISCLOSED, after_id=after, limit=_BATCH, replica=False):
         old = [record.id for record in found if record.id < end]
         yield from old
         if len(old) < len(found):

@@ -16,7 +16,7 @@ from federation.node.exchange.replies import Response, find_response
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.ask import outcome_of
-from federation.node.lookups.refusals import refusal_of
+from federation.node.lookups.rules import refusal_of
 from federation.node.retention.readings import load_reading
 from federation.node.retention.release import Read, read_release
 from federation.protocol.errors import NotFoundError

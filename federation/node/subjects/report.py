@@ -17,7 +17,7 @@ from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.lookups import Outcome
-from federation.domain.lookups_policy import GIVEN_KIND, SUBJECT_BASIS, DossierFacts, report_request
+from federation.domain.lookups_policy import DISCLOSURE_KIND, SUBJECT_BASIS, DossierFacts, report_request
 from federation.domain.reports import (
     REPORT_BODY,
     REQUEST_BODY,
@@ -126,7 +126,7 @@ def list_asked_before(node: Node, before: datetime) -> list[str]:
 
 
 def _policy_request(errand: Errand, name: NodeName, *, identity_checked: bool) -> PolicyRequest:
-    dossier = DossierFacts(province=name, kind=GIVEN_KIND)
+    dossier = DossierFacts(province=name, kind=DISCLOSURE_KIND)
     return report_request(errand.agency, dossier, occasion=errand.occasion, identity_checked=identity_checked)
 
 
@@ -242,7 +242,7 @@ def _person(node: Node, citizen_number: str) -> str:
 
 def _judge_request(received: Received[SubjectRequest]) -> Judgement:
     node, wanted = received.node, received.item
-    dossier = DossierFacts(province=node.name, kind=GIVEN_KIND)
+    dossier = DossierFacts(province=node.name, kind=DISCLOSURE_KIND)
     request = report_request(
         received.sender, dossier, occasion=received.occasion, identity_checked=wanted.identity_checked
     )

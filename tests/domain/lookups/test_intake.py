@@ -18,7 +18,7 @@ from federation.domain.intake import (
     mask_person,
     refuse_bytes,
     release_bytes,
-    second_due,
+    reminder_due,
     verify_waiting,
 )
 from federation.domain.lookups import TIMES, Urgency, deadline_of, reply_lifetime, urgency_of
@@ -74,7 +74,7 @@ def test_urgency_of_a_statement_is_read_from_its_life(now, urgency):
 def test_entry_is_kept_as_it_is(entry, now):
     """Encoded and decoded again, whatever happened to it."""
     ended = replace(
-        entry, status=IntakeStatus.ANSWERED, second=now, escalated=now + MINUTE, answered_by="officer-1",
+        entry, status=IntakeStatus.ANSWERED, reminded=now, escalated=now + MINUTE, answered_by="officer-1",
         act_id="a", reply_id="b", hit=False, released=frozenset({"status"}), fields=frozenset({"status", "sex"}),
     )  # fmt: skip
 
@@ -112,7 +112,7 @@ def test_second_and_escalation_come_at_half_and_three_quarters(now):
     """Or a quarter of the clock after a second request that came early."""
     due = now + HOUR
 
-    assert second_due(now, due) == now + 30 * MINUTE
+    assert reminder_due(now, due) == now + 30 * MINUTE
     assert escalation_due(now, due, None) == now + 45 * MINUTE
     assert escalation_due(now, due, now + 30 * MINUTE) == now + 45 * MINUTE
     assert escalation_due(now, due, now + 5 * MINUTE) == now + 20 * MINUTE
@@ -122,7 +122,7 @@ def test_second_and_escalation_come_at_half_and_three_quarters(now):
 def test_inbox_shows_what_needs_a_person_most_first(entry, now):
     """Second requests and escalated ones, then urgent ones, then by time; what ended last, newest first."""
     urgent = replace(entry, urgency=Urgency.URGENT, due=now + 10 * MINUTE)
-    asked_again = replace(entry, second=now)
+    asked_again = replace(entry, reminded=now)
     escalated = replace(entry, escalated=now, due=now + 2 * HOUR)
     sooner = replace(entry, due=now + 20 * MINUTE)
     old = replace(entry, status=IntakeStatus.EXPIRED)

@@ -10,8 +10,7 @@ from federation.domain.intake import (
     REASON_WORDS,
     Refusal,
     RefusalReason,
-    decode_second,
-    encode_second,
+    Reminder,
     parse_reason,
     parse_words,
     refusal_titles,
@@ -74,6 +73,6 @@ def test_parse_words_and_reason_take_what_a_person_types():
 
 def test_second_request_is_decoded_as_it_was_encoded():
     """It names its look-up and nothing else."""
-    assert decode_second(encode_second(LOOKUP)) == LOOKUP
+    assert decode(Reminder, encode(Reminder(lookup_id=LOOKUP))).lookup_id == LOOKUP
     with pytest.raises(MalformedError):
-        decode_second(encode_canonical({"lookup_id": LOOKUP, "number": "x"}))
+        decode(Reminder, encode_canonical({"lookup_id": LOOKUP, "number": "x"}))

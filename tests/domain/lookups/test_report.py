@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from federation.domain.lookups_case import CaseTerms, close_case, open_case
 from federation.domain.reports import (
     MAX_REPORT_LINES,
-    Given,
+    Disclosure,
     SubjectRequest,
     build_report,
     decode_report,
@@ -36,7 +36,7 @@ TERMS = CaseTerms(
     leader="leader-1",
 )
 CASE = open_case("YS-2026-0042", TERMS, opened_by=YUSHAN, now=NOW - timedelta(days=1))
-CHECK = Given(
+CHECK = Disclosure(
     time=NOW - timedelta(hours=2),
     asker=YUSHAN,
     purpose="lookup.identity_check",
@@ -134,7 +134,7 @@ def test_given_encoded_and_decoded_is_the_same(step, verdict, fields, deferred):
     """An entry has one canonical form."""
     entry = replace(CRIME, step=step, verdict=verdict, fields=fields, deferred_until=deferred)
 
-    assert decode(Given, encode(entry)) == entry
+    assert decode(Disclosure, encode(entry)) == entry
 
 
 def test_subject_request_hides_the_person_and_keeps_the_realm():

@@ -10,7 +10,7 @@ import pytest
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import Quotas, bulk_bytes, countersign_bytes
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups import quota
+from federation.node.lookups import rules
 from federation.node.oversight import leaders
 from federation.protocol.errors import BridgeheadError, RuleError
 from federation.wire.agency.oversight import Countersigned, CountersignQuestion
@@ -112,7 +112,7 @@ async def test_leader_under_a_second_name_does_not_countersign_what_they_asked(t
 
 async def test_limit_above_is_everybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond it no signature helps: another case under another letter."""
-    monkeypatch.setattr(quota, "QUOTAS", Quotas(per_case=2, persons_per_case=1, per_case_bulk=4))
+    monkeypatch.setattr(rules, "QUOTAS", Quotas(per_case=2, persons_per_case=1, per_case_bulk=4))
     async with office(tmp_path) as found:
         await found.open()
         await ask(found, NUMBERS[0])

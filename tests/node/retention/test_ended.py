@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.erasure import ErasureGrounds
-from federation.node.disclosures import GIVEN, tell_subject
+from federation.node.disclosures import DISCLOSED, tell_subject
 from federation.node.lookups import records
 from federation.node.retention.destroy import destroy_handle, handle_digest
 from federation.node.retention.ended import destroy_ended, purge
@@ -158,7 +158,7 @@ async def test_purge_before_the_floor_is_refused_by_rule(tmp_path: Path) -> None
         with pytest.raises(RuleError, match="RETENTION_FLOOR"):
             await purge(node, before=start)
 
-        assert list_records(node.database, GIVEN, after_id="", limit=9, replica=False)
+        assert list_records(node.database, DISCLOSED, after_id="", limit=9, replica=False)
 
 
 async def test_purge_after_the_floor_removes_lines_of_what_was_given_and_asked(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ async def test_purge_after_the_floor_removes_lines_of_what_was_given_and_asked(t
         asked = await purge(found.rig[JIANGXI], before=start)
 
         assert (given, asked) == (2, 3)  # a search and a fetch given; a case, a search and a fetch asked
-        assert list_records(found.rig[ZHEJIANG].database, GIVEN, after_id="", limit=9, replica=False) == []
+        assert list_records(found.rig[ZHEJIANG].database, DISCLOSED, after_id="", limit=9, replica=False) == []
         for kind in (records.ASKED, records.ASKED_BY, records.ASKED_IN):
             assert list_records(found.rig[JIANGXI].database, kind, after_id="", limit=9, replica=True) == []
         assert records.list_asked(found.rig[JIANGXI].database, YUSHAN_POLICE) == []
