@@ -43,7 +43,7 @@ PARTS = {
     "log": ("log.app", "Read one exchange log: its head, an entry, a proof."),
     "audit": ("audit.app", "Check the exchange logs, as a stranger would."),
     "demo": ("demo.command.app", "Four provinces on this machine, with synthetic people."),
-    "bench": ("bench.command.app", "Measure this machine."),
+    "bench": ("bench.app", "Measure this machine."),
 }
 """The sub-commands, where each is and what it is for, in the order in which they are listed."""
 

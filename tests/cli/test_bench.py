@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from federation.cli.bench.lookup_runs import search_measurement
-from federation.cli.bench.measure import HEADINGS, Timing, measurement_object, measurement_row, show_measurements
+from federation.cli.bench import HEADINGS, Timing, measurement_object, measurement_row, show_measurements
+from federation.cli.bench_runs import search_measurement
 from federation.cli.options import Form
 
 ECHO = Timing(rate_per_second=2000.0, p50_ms=0.5, p95_ms=0.8, p99_ms=1.0)

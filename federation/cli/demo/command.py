@@ -10,7 +10,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,23 +35,20 @@ KeepOption = Annotated[bool, typer.Option("--keep", help="Leave the four nodes r
 
 @dataclass
 class _Story:
-    """What the demo tells, line by line, and what it sums up as JSON."""
+    """What the demo tells, line by line: on stdout, or on stderr beside JSON."""
 
     form: Form
     began: float = field(default_factory=time.monotonic)
     chapter: int = 0
 
     def title(self, text: str) -> None:
-        """Begins the next chapter."""
         self.chapter += 1
         self._print(f"\n{self.chapter}. {text}")
 
     def line(self, text: str) -> None:
-        """Tells one thing that happened."""
         self._print(f"   {text}")
 
     def seconds(self) -> float:
-        """How long the demo has run."""
         return time.monotonic() - self.began
 
     def _print(self, text: str) -> None:
@@ -105,15 +102,13 @@ def run(
             stop_nodes(federation)
     _farewell(federation, story, kept=kept, code=code)
     if output is Form.JSON:
-        show_json(
-            {
-                **summary,
-                "replay": replayed,
-                "verified": code == 0,
-                "seconds": round(story.seconds(), 1),
-                "home": str(home),
-            }
-        )
+        told: dict[str, JsonOut] = {
+            "replay": replayed,
+            "verified": code == 0,
+            "seconds": round(story.seconds(), 1),
+            "home": str(home),
+        }
+        show_json({**summary, **told})
     raise typer.Exit(code)
 
 
@@ -161,65 +156,47 @@ def _exchange(federation: DemoFederation, story: _Story, *, records: int, seed: 
     for node, process in federation.processes.items():
         story.line(f"{node:<9} pid {process.pid}")
     story.line(f"who is where: {path}")
-    return asyncio.run(_scenes(Stage(federation=federation, tell=story.line, seed=seed), story, records=records))
+    stage = Stage(federation=federation, title=story.title, line=story.line, seed=seed)
+    return asyncio.run(_scenes(stage, records=records))
 
 
-async def _scenes(stage: Stage, story: _Story, *, records: int) -> dict[str, JsonOut]:
-    from federation.cli.demo import permit_scenes as permits
+async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
+    from federation.cli.demo import scenes
 
     try:
-        story.title("常山登记一张居住证,玉山收到 | A permit registered in Changshan arrives in Yushan")
-        urn = await permits.register(stage)
-        story.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
-        refused_by = await permits.recognise(stage, urn)
-        told = await _look_up(stage, story)
-        story.title(f"导入 {records} 张居住证,途中断电一次 | {records} permits imported, one node killed on the way")
-        return {**await permits.import_all(stage, records), "refused_by": refused_by, **told}
+        refused_by = await scenes.recognise(stage, await scenes.register(stage))
+        answers, released = await scenes.look_up(stage)
+        refused = await scenes.refuse(stage)
+        registers = await scenes.look_up_registers(stage)
+        desk = await scenes.ask_inland(stage)
+        finding = await scenes.break_glass(stage)
+        stage.title("本人在休宁窗口查阅:谁查过我 | The person asks at a counter in Xiuning: who looked at me?")
+        running = await scenes.report(stage)
+        refused |= await scenes.close_cases(stage)
+        ended = await scenes.report(stage)
+        if ended[1]:
+            raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {ended[1]}")
+        imported = await scenes.import_all(stage, records)
     finally:
         await stage.close()
-
-
-async def _look_up(stage: Stage, story: _Story) -> dict[str, JsonOut]:
-    """A lawful look-up, a curious one, a borrowed certificate, a broken glass; and what the person is told of them."""
-    from federation.cli.demo import lookup_scenes as lookups
-    from federation.cli.demo import person_scenes as persons
-
-    story.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
-    await lookups.prepare(stage)
-    answers = await lookups.open_and_search(stage)
-    released = await lookups.fetch(stage)
-    story.title("无案、越权、借用证书均被拒 | Curiosity and a borrowed certificate fail")
-    refused = await lookups.refuse(stage)
-    story.title("车辆与企业:号牌、信用代码各查一次 | Vehicles and enterprises: one look-up by plate, one by USCC")
-    kept = await lookups.keep_registers(stage)
-    found, fields = await lookups.look_up_registers(stage)
-    story.title("非边际单位查询:由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
-    desk = await persons.ask_inland(stage)
-    story.title("紧急先查:领导即刻得知,次日前审查 | Break-glass: the leader is told at once and answers for it")
-    await persons.break_glass(stage)
-    finding = await persons.review(stage)
-    story.title("本人在休宁窗口查阅:谁查过我 | The person asks at a counter in Xiuning: who looked at me?")
-    running = await persons.report(stage)
-    story.title("结案:凭据即失效,暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
-    refused |= await lookups.close_case(stage)
-    await persons.close_inland_case(stage)
-    ended = await persons.report(stage)
-    if ended[1]:
-        raise NotFoundError("DEMO_WITHHELD", f"expected nothing held back, got {ended[1]}")
+    lines, withheld = ([running[place], ended[place]] for place in (0, 1))
     return {
+        **imported,
+        "refused_by": refused_by,
         "lookup": {"answers": answers, "released": released, "refused": refused},
-        "registers": {"kept": kept, "answers": found, "released": fields},
+        "registers": registers,
         "desk": desk,
-        "person": {
-            "break_glass": finding, "lines": [running[0], ended[0]], "withheld": [running[1], ended[1]],
-        },
-    }  # fmt: skip
+        "person": {"break_glass": finding, "lines": lines, "withheld": withheld},
+    }
 
 
 def _verify(federation: DemoFederation, story: _Story) -> int:
     story.title("审计:重算四本日志,逐条对账 | Audit: every root recomputed, every message matched")
     command = [sys.executable, "-m", "federation.cli.main", "audit", "verify", "--home", str(federation.folder)]
-    return _run_told(command, story)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+    for line in (done.stdout + done.stderr).splitlines():
+        story.line(line)
+    return done.returncode
 
 
 def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
@@ -229,35 +206,22 @@ def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
 
     story.title("重演:按当日规则重做四本日志中的每一个决定 | Replay: every decision of the four logs, decided again")
     found = {node: replay(home.home, now=datetime.now(UTC), period=Period()) for node, home in federation.homes.items()}
-    by_rule: dict[str, int] = {}
+    by_rule = Counter[str]()
     for node, each in found.items():
         told = f"{each.reproduced} the same by policy, by rule {format_rules(each.by_rule)}"
         story.line(f"{node:<9} {each.decisions} decisions: {told}")
-        for rule, count in each.by_rule.items():
-            by_rule[rule] = by_rule.get(rule, 0) + count
-    differing = sum(len(each.differing) for each in found.values())
-    without = sum(len(each.without_inputs) for each in found.values())
-    decisions = sum(each.decisions for each in found.values())
-    same = sum(each.reproduced for each in found.values())
-    story.line(
-        f"every decision of the four logs, decided again: {same} of {decisions} the same by policy, "
-        f"{sum(by_rule.values())} by rule; {differing} differ, {without} without inputs"
-    )
-    return {
-        "decisions": decisions,
-        "reproduced": same,
-        "by_rule": by_rule,
-        "differing": differing,
-        "without_inputs": without,
-        "whole": all(each.is_whole for each in found.values()),
+        by_rule.update(each.by_rule)
+    total = {
+        "decisions": sum(each.decisions for each in found.values()),
+        "reproduced": sum(each.reproduced for each in found.values()),
+        "differing": sum(len(each.differing) for each in found.values()),
+        "without_inputs": sum(len(each.without_inputs) for each in found.values()),
     }
-
-
-def _run_told(command: Sequence[str], story: _Story) -> int:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
-    for line in (done.stdout + done.stderr).splitlines():
-        story.line(line)
-    return done.returncode
+    story.line(
+        f"every decision of the four logs, decided again: {total['reproduced']} of {total['decisions']} the same by "
+        f"policy, {by_rule.total()} by rule; {total['differing']} differ, {total['without_inputs']} without inputs"
+    )
+    return {**total, "by_rule": by_rule, "whole": all(each.is_whole for each in found.values())}
 
 
 def _farewell(federation: DemoFederation, story: _Story, *, kept: bool, code: int) -> None:

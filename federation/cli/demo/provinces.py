@@ -180,14 +180,21 @@ def kill_node(federation: DemoFederation, node: NodeName) -> int:
 def stop_nodes(federation: DemoFederation) -> None:
     """Stops every node in order: each drains and closes its store."""
     for process in federation.processes.values():
-        if process.poll() is None:
-            process.terminate()
+        process.terminate()
     for process in federation.processes.values():
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop_process(process)
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Stops a process that was started here, outright when it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def write_federation_file(federation: DemoFederation) -> Path:

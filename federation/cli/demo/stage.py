@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -18,23 +18,17 @@ from federation.cli.lookups import sign_fetch
 from federation.cli.show import china_today
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
-from federation.domain.permits import PermitApplication
+from federation.domain.permits import PermitApplication, PermitItem
 from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
 from federation.node.home_store import write_home_store
 from federation.node.officers import register_officer_key
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
-from federation.wire.agency.lookups import (
-    FETCH,
-    OPEN_CASE,
-    SEARCH,
-    CaseQuestion,
-    FetchResult,
-    LookupQuestion,
-    SearchResult,
-)
+from federation.wire.agency import lookups
+from federation.wire.agency.lookups import CaseQuestion, FetchResult, LookupQuestion, SearchResult
 from federation.wire.agency.node import GET_STATUS, NodeStatus
+from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Rpc
 from federation.wire.values import Act, Nothing
@@ -55,12 +49,17 @@ class Stage:
     """Four running provinces, where to tell what happens, and whom the look-ups are about."""
 
     federation: DemoFederation
-    tell: Callable[[str], None]
+    title: Callable[[str], None]
+    line: Callable[[str], None]
     seed: int
     number: str = ""
     handle: str = ""
     _clients: dict[str, AgencyClient] = field(default_factory=dict)
     _keys: dict[str, Ed25519Signer] = field(default_factory=dict)
+
+    def tell(self, *lines: str) -> None:
+        for line in lines:
+            self.line(line)
 
     def client(self, agency: str) -> AgencyClient:
         """The one client of an agency; it is closed with the stage."""
@@ -70,11 +69,7 @@ class Stage:
         return client
 
     async def call(self, agency: str, rpc: Rpc[Q, A], act: Act, question: Q) -> A:
-        """Has an agency ask its own node.
-
-        Raises:
-            BridgeheadError: as the node answered.
-        """
+        """Has an agency ask its own node."""
         return await self.client(agency).call(rpc, act, question)
 
     async def status(self, agency: str) -> NodeStatus:
@@ -82,7 +77,6 @@ class Stage:
         return await self.client(agency).call(GET_STATUS, None, Nothing())
 
     async def close(self) -> None:
-        """Closes every client."""
         await asyncio.gather(*(client.close() for client in self._clients.values()))
 
     def key(self, officer: str) -> Ed25519Signer:
@@ -95,19 +89,42 @@ class Stage:
             self._keys[officer] = key
         return self._keys[officer]
 
-    def people(self, province: NodeName, *, seed: int) -> Iterator[PermitApplication]:
-        """Invented adults whose record may be shared."""
-        for found in synthetic_applications(province, 5000, seed=seed, today=china_today()):
-            if not found.sealed and not found.guardian:
-                yield found
+    def find_person(self, seed: int, fits: Callable[[PermitApplication], bool]) -> PermitApplication:
+        """The first invented adult of Zhejiang who fits and whose record may be shared."""
+        people = synthetic_applications(ASKED, 5000, seed=seed, today=china_today())
+        return next(each for each in people if not each.sealed and not each.guardian and fits(each))
 
-    async def open_case(self, act: Act, question: CaseQuestion, *, police: str = POLICE) -> None:
-        """Opens a case, and waits until the provinces that it names have receipted it.
+    async def register(self, hall: str, person: PermitApplication) -> PermitItem:
+        """Registers a person, whom the look-ups are about from then on.
 
         Raises:
             NotFoundError: DEMO_REFUSED.
         """
-        answer = await self.call(police, OPEN_CASE, act, question)
+        self.number = person.holder.citizen_number
+        answer = await self.call(hall, REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), person)
+        if answer.permit is None:
+            raise NotFoundError("DEMO_REFUSED", f"Changshan was refused: {answer.decision.title_en}")
+        return answer.permit
+
+    async def open_case(
+        self, act: Act, case_id: str, *counties: str, leader: str, letter: str = "", police: str = POLICE
+    ) -> None:
+        """Opens a case for what the act is for, and waits until the provinces that it names have receipted it.
+
+        It runs 30 days; without a letter it is a case of break-glass, for two hours.
+
+        Raises:
+            NotFoundError: DEMO_REFUSED.
+        """
+        question = CaseQuestion(
+            case_id=case_id,
+            letter=letter,
+            counties=frozenset(counties),
+            purposes=frozenset({act.purpose}),
+            days=30 if letter else 0,
+            leader=leader,
+        )
+        answer = await self.call(police, lookups.OPEN_CASE, act, question)
         if not answer.decision.allowed:
             raise NotFoundError("DEMO_REFUSED", f"expected an open case: {answer.decision.title_en}")
         auditor = str(self.federation.agencies(parse_agency_id(police).node, "audit")[0])
@@ -130,14 +147,14 @@ class Stage:
         """Asks for the person of the look-ups, or for what the selector says."""
         person = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self.number)
         question = LookupQuestion(case_id=case_id, selector=selector or person, provinces=provinces)
-        return await self.call(police, SEARCH, act, question)
+        return await self.call(police, lookups.SEARCH, act, question)
 
     async def fetch(
         self, act: Act, case_id: str, *, handle: str, fields: frozenset[str], key: Ed25519Signer
     ) -> FetchResult:
         """Asks for named fields of a hit, whatever comes of it."""
         question = sign_fetch(key, case_id=case_id, node=ASKED, handle=handle, fields=fields)
-        return await self.call(POLICE, FETCH, act, question)
+        return await self.call(POLICE, lookups.FETCH, act, question)
 
     async def release(self, act: Act, case_id: str, *, handle: str | None, fields: frozenset[str]) -> Mapping[str, str]:
         """Fetches named fields of a hit with the own key of the officer who acts.
@@ -166,16 +183,13 @@ class Stage:
         return found
 
 
-def permit_act(purpose: PermitPurpose) -> Act:
-    """One request about permits."""
-    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=FUNCTION_OF[purpose], officer="demo-clerk")
+def permit_act(purpose: PermitPurpose, *, officer: str = "demo-clerk") -> Act:
+    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=FUNCTION_OF[purpose], officer=officer)
 
 
 def lookup_act(purpose: str = LookupPurpose.CRIMINAL_INVESTIGATION, *, officer: str = OFFICER) -> Act:
-    """One request of an officer."""
     return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=LOOKUP_FUNCTION, officer=officer)
 
 
 def new_key() -> Ed25519Signer:
-    """An own key, made on the spot."""
     return Ed25519Signer(Ed25519PrivateKey.generate().private_bytes_raw())

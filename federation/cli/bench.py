@@ -1,17 +1,24 @@
-"""Measuring: a rate and its quantiles, beside a calibration of the same run; shown as a row or as an object."""
+"""`bridgehead bench`: how fast the whole thing is on this machine, everything switched on, as ratios.
+
+Absolute figures belong to the machine; the ratio to a calibration of the same run is what may be quoted.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-from federation.cli.options import Form
+import typer
+
+from federation.cli.options import Form, FormOption, run_loop
 from federation.cli.show import JsonOut, show_json, show_table
 
-MIB = 1024 * 1024
+app = typer.Typer(invoke_without_command=True, help="Measure this machine: rates beside their calibrations.")
+
+SecondsOption = Annotated[float, typer.Option(min=0.5, max=120, help="How long each rate is measured.")]
 HEADINGS = ("operation", "in flight", "rate/s", "p50 ms", "p95 ms", "p99 ms", "ratio", "calibration/s", "calibration")
 
 
@@ -27,7 +34,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One line of the bench. The ratio is of the rates; resident memory is of each node under this load."""
+    """One line of the bench. The ratio is of the rates; resident memory is of each node under this load, in MiB."""
 
     operation: str
     in_flight: int
@@ -38,47 +45,49 @@ class Measurement:
 
     @property
     def ratio(self) -> float:
-        """The rate as a share of the calibration's."""
         return self.timing.rate_per_second / self.calibration_rate_per_second
 
 
-async def measure(call: Callable[[], Awaitable[object]], *, in_flight: int, seconds: float) -> Timing:
-    """Keeps that many calls in flight for about that long; the calls begun within the time are counted."""
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def lane() -> None:
-        while (began := time.perf_counter()) < end:
-            await call()
-            times.append(time.perf_counter() - began)
-
-    began = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(in_flight)))
-    return timing_of(times, time.perf_counter() - began)
+Run: TypeAlias = Callable[[Path], Coroutine[None, None, Sequence[Measurement]]]
 
 
-def timing_of(times: list[float], spent: float) -> Timing:
-    """The rate and the quantiles of single times (seconds) within a span (seconds)."""
-    ordered = sorted(times)
+@app.callback()
+def bench(
+    context: typer.Context,
+    seconds: SecondsOption = 5.0,
+    records: Annotated[int, typer.Option(min=1000, max=1_000_000, help="Permits of the bulk sync.")] = 20_000,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure exchanges, bulk sync and log appends, everything on, each beside its calibration."""
+    if context.invoked_subcommand is None:
+        from federation.cli.bench_runs import measure_exchanges
 
-    def quantile(share: float) -> float:
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
-
-    return Timing(
-        rate_per_second=len(ordered) / spent, p50_ms=quantile(0.5), p95_ms=quantile(0.95), p99_ms=quantile(0.99)
-    )
-
-
-def rate_only(count: int, spent: float) -> Timing:
-    """A timing of one long piece of work: every quantile is the share of one item."""
-    each = spent / count * 1000
-    return Timing(rate_per_second=count / spent, p50_ms=each, p95_ms=each, p99_ms=each)
+        _measure(lambda folder: measure_exchanges(folder, seconds=seconds, records=records), output)
 
 
-def resident_mib(pid: int) -> float:
-    """The resident memory of a process (Linux), in MiB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / MIB
+@app.command()
+def lookup(seconds: SecondsOption = 5.0, output: FormOption = Form.TEXT) -> None:
+    """Measure look-ups of a person in another province that hit, beside a bare echo over two hops."""
+    from federation.cli.bench_runs import measure_lookups
+
+    _measure(lambda folder: measure_lookups(folder, seconds=seconds), output)
+
+
+@app.command(hidden=True)
+def echo(home: Annotated[Path, typer.Option("--home")]) -> None:
+    """Serve bare echoes for the calibration."""
+    from federation.cli.bench_runs import serve_echo
+
+    run_loop(serve_echo(home, lambda port: print(port, flush=True)))
+
+
+def _measure(run: Run, output: Form) -> None:
+    from federation.cli.node import configure_log
+
+    configure_log(quiet=True)
+    with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
+        found = run_loop(run(Path(folder)))
+    show_measurements(found, output)
 
 
 def show_measurements(found: Sequence[Measurement], output: Form) -> None:
@@ -98,9 +107,7 @@ def measurement_row(found: Measurement) -> tuple[str, ...]:
         found.operation,
         str(found.in_flight),
         f"{timing.rate_per_second:,.0f}",
-        f"{timing.p50_ms:.2f}",
-        f"{timing.p95_ms:.2f}",
-        f"{timing.p99_ms:.2f}",
+        *(f"{millis:.2f}" for millis in (timing.p50_ms, timing.p95_ms, timing.p99_ms)),
         f"{found.ratio:.2f}",
         f"{found.calibration_rate_per_second:,.0f}",
         found.calibration,

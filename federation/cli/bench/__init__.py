@@ -1,1 +1,0 @@
-"""The bench: its command, what it runs, what it compares with."""
