@@ -10,19 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.clock import (
-    ClockRule,
-    ClockTable,
-    Deadline,
-    china_day,
-    compute_deadline,
-    load_rule,
-    parse_clocks,
-)
+from federation.domain.clock import ClockRule, Deadline
 from federation.domain.corrections import (
     CLOCK,
     Correction,
@@ -49,7 +40,6 @@ from federation.store.outbox import find_outbox
 from federation.store.records import Record
 from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, CorrectionQuery, CorrectionStanding
 
-CLOCKS_FILE = "policies/clocks.toml"
 _RUNNING = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -149,38 +139,16 @@ def erase_opened(transaction: GroupTransaction, line: Line) -> bool:
     return CORRECTIONS.erase(transaction, line.correction_id)
 
 
-def start_clock(in_force: InForce, now: datetime, *, clock: str = CLOCK) -> Deadline:
-    """The deadline of a correction that was received now, or of another clock that starts with it.
-
-    Raises:
-        RuleError: CALENDAR_YEAR_MISSING.
-        NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
-    """
-    return compute_deadline(load_rule(_clocks(in_force), clock, on=china_day(now)), now, calendar=in_force.calendar)
-
-
 def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
     """The rule that made a running deadline, in its own version: a later change of the table moves no deadline.
 
     Raises:
         NotFoundError: CLOCK_UNKNOWN when the agreement does not keep that version any more.
     """
-    for rule in _clocks(in_force).rules.get(deadline.clock_id, ()):
+    for rule in in_force.clocks.rules.get(deadline.clock_id, ()):
         if rule.version == deadline.rule_version:
             return rule
     raise NotFoundError("CLOCK_UNKNOWN", f"no clock {deadline.clock_id} version {deadline.rule_version} is agreed")
-
-
-def _clocks(in_force: InForce) -> ClockTable:
-    found = in_force.agreement.files.get(CLOCKS_FILE)
-    if found is None:
-        raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {CLOCKS_FILE}")
-    return _parsed(found)
-
-
-@lru_cache(maxsize=4)
-def _parsed(content: bytes) -> ClockTable:
-    return parse_clocks(content.decode())
 
 
 async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
@@ -304,7 +272,7 @@ def _refused(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
 def _receipted(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
     """The owner has opened it, though its answer is not here: the clock runs from the time of its receipt."""
     try:
-        deadline = start_clock(node.trust.in_force, leaf.time)
+        deadline = node.trust.in_force.start_clock(CLOCK, leaf.time)
     except RuleError:
         return line
     return replace(line, standing=CorrectionStanding.OPEN, deadline=deadline, overdue=node.now() >= deadline.due)

@@ -16,6 +16,7 @@ from typing import Final
 from federation.domain.corrections import (
     ANSWER_BODY,
     ANSWER_CLOCK,
+    CLOCK,
     CORRECTION_BASIS,
     CORRECTION_FUNCTION,
     CORRECTION_PURPOSE,
@@ -48,7 +49,6 @@ from federation.node.corrections.lines import (
     own_line,
     put_correction,
     running_rule,
-    start_clock,
 )
 from federation.node.corrections.notices import Step, copy_notices, lookup_notices
 from federation.node.exchange.errand import Errand
@@ -138,7 +138,7 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
             permit = find_own_permit(node.database, request.urn)
             verify_admissible(request, permit, filed_by=errand.caller, realm=realm)
             now = node.now()
-            deadline = start_clock(errand.in_force, now)
+            deadline = errand.in_force.start_clock(CLOCK, now)
             opened = open_correction(request, filed_by=errand.caller, cited="", deadline=deadline, now=now)
         else:
             drafts.append(_request_draft(errand, request, owner=owner, decided=(question, ruling)))
@@ -234,7 +234,7 @@ def _opened(received: Received[CorrectionRequest]) -> Correction:
     open_to_them = permit if permit is not None and not permit.sealed else None
     verify_admissible(request, open_to_them, filed_by=filed_by, realm=realm)
     now = node.now()
-    deadline = start_clock(received.in_force, now)
+    deadline = received.in_force.start_clock(CLOCK, now)
     return open_correction(request, filed_by=filed_by, cited=received.digest, deadline=deadline, now=now)
 
 
@@ -302,7 +302,7 @@ async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome
             words=step.words,
             now=errand.node.now(),
         )
-        answer_by = start_clock(errand.in_force, running.started, clock=ANSWER_CLOCK)
+        answer_by = errand.in_force.start_clock(ANSWER_CLOCK, running.started)
         return _Change(verify_answered_in_time(extended, answer_by))
 
     return await _take_step(errand, "extend", step, extended)

@@ -7,9 +7,12 @@ for one exchange, so that an exchange is judged under a single version from its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from federation.domain.calendar import Calendar, parse_calendar
+from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
 from federation.domain.permits_policy import AgencyFacts
 from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
@@ -17,6 +20,7 @@ from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.trust import Agency, Agreement, Member, find_agency
 
 CALENDAR_FILE: Final = "policies/calendar.toml"
+CLOCKS_FILE: Final = "policies/clocks.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,32 @@ class InForce:
         if found is None:
             raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
         return found
+
+    @property
+    def clocks(self) -> ClockTable:
+        """The clock table that the agreement carries.
+
+        Raises:
+            NotFoundError: CLOCK_FILE when it carries none.
+        """
+        found = self.agreement.files.get(CLOCKS_FILE)
+        if found is None:
+            raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {CLOCKS_FILE}")
+        return _parse_clocks(found)
+
+    def start_clock(self, clock_id: str, start: datetime) -> Deadline:
+        """The deadline of a clock that starts then.
+
+        Raises:
+            RuleError: CALENDAR_YEAR_MISSING.
+            NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
+        """
+        return compute_deadline(load_rule(self.clocks, clock_id, on=china_day(start)), start, calendar=self.calendar)
+
+
+@lru_cache(maxsize=4)
+def _parse_clocks(content: bytes) -> ClockTable:
+    return parse_clocks(content.decode())
 
 
 def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
