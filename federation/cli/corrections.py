@@ -8,9 +8,7 @@ yet: the list tells.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -25,21 +23,19 @@ from federation.cli.options import (
     Paging,
     command,
     more_notes,
+    paper_digest,
     read_line,
 )
 from federation.cli.reports import app
-from federation.cli.show import CHINA, mask, to_json
+from federation.cli.show import deadline_text, local_minute, mask, to_json
 from federation.cli.words import PERMIT_FIELDS, word, word_of
-from federation.domain.clock import Verified
 from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
 from federation.domain.permits import parse_permit_urn
-from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.wire.agency import corrections as wire
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.domain.clock import Deadline
     from federation.wire.rpc import Rpc
     from federation.wire.values import Act
 
@@ -72,7 +68,7 @@ def correct(
         field=field,
         value=value,
         words=words,
-        papers=tuple(sorted({_digest(path) for path in papers or ()})),
+        papers=tuple(sorted({paper_digest(path) for path in papers or ()})),
         citizen_number=read_line(number).upper(),
         identity_checked=checked,
     )
@@ -168,12 +164,12 @@ def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
     yield f"{line.correction_id}  {word(line.standing)}{late}{desk}"
     yield f"  更正 field: {PERMIT_FIELDS.get(line.field, '')} {line.field} -> {masked(line, full=full).value}"
     yield f"  居住证 permit: {line.urn}  本人 person: {number}"
-    yield f"  申请 filed: {_when(line.filed_time)}  {line.filed_by}  {line.words}"
+    yield f"  申请 filed: {local_minute(line.filed_time)}  {line.filed_by}  {line.words}"
     if line.papers:
         yield f"  材料 papers: {', '.join(digest[:16] for digest in line.papers)} (SHA-256)"
     yield f"  决定 decides: {word_of('NodeName', line.owner)}"
     if line.deadline is not None and line.standing is wire.CorrectionStanding.OPEN:
-        yield f"  期限 due: {_due(line.deadline)}"
+        yield f"  期限 due: {deadline_text(line.deadline)}"
     if line.answer:
         yield f"  答复 answer: {line.answer}"
     if line.permit_version:
@@ -200,28 +196,8 @@ def _act(desk: Desk) -> Act:
     return desk.act(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 
 
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise NotFoundError("FILE_MISSING", f"expected a paper at {path}") from error
-
-
-def _due(deadline: Deadline) -> str:
-    day = deadline.last_day.isoformat() if deadline.last_day is not None else _when(deadline.due)
-    told = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
-    if deadline.extended_by:
-        told.append(f"已延 extended by {deadline.extended_by}")
-    if deadline.verified is not Verified.LAW_READ:
-        told.append("未经法律核对 not legally verified")
-    if not deadline.official:
-        told.append("日历未公布 calendar not published")
-    return f"{day} ({'; '.join(told)})"
-
-
 def _notice_line(notice: wire.NoticeLine) -> str:
-    who, when = word_of("NodeName", notice.owner), _when(notice.time)
+    who, when = word_of("NodeName", notice.owner), local_minute(notice.time)
     if notice.urn is not None:
         return (
             f"{when}  {who}: {notice.urn} 第 {notice.version} 版以前的副本已过时 | "
@@ -229,7 +205,3 @@ def _notice_line(notice: wire.NoticeLine) -> str:
         )
     field = f"{PERMIT_FIELDS.get(notice.field, '')} {notice.field}"
     return f"{when}  {who}: 案件 {notice.case_id} 所取 {field} 已更正 | was corrected since: fetch it again"
-
-
-def _when(time: datetime) -> str:
-    return f"{time.astimezone(CHINA):%Y-%m-%d %H:%M}"

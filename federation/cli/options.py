@@ -8,6 +8,7 @@ is an answer: it goes to stdout with the deciding policy in words, and the exit 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sys
 import uuid
@@ -247,6 +248,19 @@ def end(code: int) -> None:
 def read_line(text: str) -> str:
     """What was typed, or the next line of stdin for `-`, so that it need not stand in the shell's history."""
     return (sys.stdin.readline() if text == "-" else text).strip()
+
+
+def paper_digest(path: Path) -> str:
+    """The SHA-256 (hex) of a paper, which itself does not leave the office.
+
+    Raises:
+        NotFoundError: FILE_MISSING.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NotFoundError("FILE_MISSING", f"expected a paper at {path}") from error
 
 
 def run_loop(main: Coroutine[None, None, T]) -> T:

@@ -22,6 +22,7 @@ from federation.protocol.ids import AgencyId, format_time
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from federation.domain.clock import Deadline
     from federation.wire.values import Ruling
 
 T = TypeVar("T")
@@ -163,6 +164,24 @@ def china_today() -> date:
 def local_time(time: datetime) -> str:
     """A time in China, to the second."""
     return time.astimezone(CHINA).isoformat(sep=" ", timespec="seconds")
+
+
+def local_minute(time: datetime) -> str:
+    """A time in China, to the minute."""
+    return f"{time.astimezone(CHINA):%Y-%m-%d %H:%M}"
+
+
+def deadline_text(deadline: Deadline) -> str:
+    """When a time is over, by which clock and calendar; what nobody has confirmed says so."""
+    day = deadline.last_day.isoformat() if deadline.last_day is not None else local_minute(deadline.due)
+    told = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
+    if deadline.extended_by:
+        told.append(f"已延 extended by {deadline.extended_by}")
+    if deadline.verified != "law_read":
+        told.append("未经法律核对 not legally verified")
+    if not deadline.official:
+        told.append("日历未公布 calendar not published")
+    return f"{day} ({'; '.join(told)})"
 
 
 def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
