@@ -41,9 +41,9 @@ from federation.node.lookups import records
 from federation.node.lookups.answer import RELEASED
 from federation.node.node import Node
 from federation.node.retention.destroy import destroy_handle
-from federation.node.retention.questions import ENDING, keep_place, look_for_ended
+from federation.node.retention.questions import COUNTED, counted_under, keep_place, look_for_ended
 from federation.node.retention.receipts import record_own_receipt
-from federation.node.retention.rules import kinds_under, rules_of
+from federation.node.retention.rules import rules_of
 from federation.node.subjects.report import ASKED, list_asked_before
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError
@@ -180,9 +180,8 @@ async def _destroy_ending(node: Node, in_force: InForce, now: datetime) -> tuple
         await _in_batches(node, [partial(_forget_report, report_id) for report_id in asked])
     found = await asyncio.to_thread(look_for_ended, node, in_force, now)
     counts: dict[str, int] = {}
-    for rule_id in ENDING:
-        kinds = kinds_under(node, rule_id)
-        ended = [each for each in found.ended if each[0].kind in kinds]
+    for rule_id in COUNTED:
+        ended = [each for each in found.ended if counted_under(node, each[0]) == rule_id]
         received = [each for each in ended if each[0].direction == "received"]
         own = [partial(_destroy_own, node, *each) for each in ended if each[0].direction == "sent"]
         counts[rule_id] = await _destroy_received(node, received, in_force) + await _in_batches(node, own)
@@ -190,7 +189,7 @@ async def _destroy_ending(node: Node, in_force: InForce, now: datetime) -> tuple
     if correction_kept is not None:
         opened = await asyncio.to_thread(_opened_before, node, now - correction_kept)
         counts[CORRECTION] += await _in_batches(node, [partial(_forget_correction, line) for line in opened])
-    return tuple(counts[rule_id] for rule_id in ENDING)
+    return tuple(counts[rule_id] for rule_id in COUNTED)
 
 
 def _opened_before(node: Node, before: datetime) -> list[Line]:

@@ -1,4 +1,4 @@
-"""Questions, reports and corrections: destroyed at both sides when nothing needs them any more.
+"""Questions, reports, corrections and whatever ends by days: destroyed at both sides when nothing needs it any more.
 
 A search or a fetch is needed while its case runs, since a handle leads back to it, and while an answer may still come;
 a report while its clerk may turn a page, a correction while the person may go to court about it. Who received one
@@ -35,8 +35,8 @@ from federation.node.retention.rules import kinds_under, rules_of
 from federation.store.exchange_log import GroupTransaction, load_head
 from federation.store.messages import StoredMessage, list_held
 
-ENDING: Final = (QUESTION, REPORT, CORRECTION)
-"""The rules whose kinds are looked for."""
+COUNTED: Final = (QUESTION, REPORT, CORRECTION)
+"""The rules under which a round counts what it destroyed; what ends by another one is counted under the first."""
 _PLACE: Final = "retention/ending"
 """The counter of how many leaves at the log's beginning hold nothing more of these kinds."""
 _KEEP_EVERY: Final = 1000
@@ -57,7 +57,7 @@ def look_for_ended(node: Node, in_force: InForce, now: datetime) -> QuestionRoun
     rules, size = rules_of(in_force), load_head(node.database).size
     kept_place = node.database.find_counter(_PLACE)
     found, place = QuestionRound(ended=[], kept_place=kept_place, place=size), size
-    for message in _list_held(node, kept_place):
+    for message in _list_held(node, rules, kept_place):
         grounds = _grounds(node, in_force, message, rules=rules, now=now)
         if grounds is not None:
             found.ended.append((message, grounds))
@@ -79,8 +79,16 @@ async def keep_place(node: Node, found: QuestionRound) -> None:
     await node.sequencer.commit(record)
 
 
-def _list_held(node: Node, place: int) -> Iterator[StoredMessage]:
-    after, kinds = place - 1, frozenset[str]().union(*(kinds_under(node, rule_id) for rule_id in ENDING))
+def counted_under(node: Node, message: StoredMessage) -> str:
+    """The rule under which a message that has ended is counted."""
+    rule_id = node.kinds[message.kind].keep
+    return rule_id if rule_id in COUNTED else QUESTION
+
+
+def _list_held(node: Node, rules: RetentionRules, place: int) -> Iterator[StoredMessage]:
+    """The messages of each kind that ends by its case or by days."""
+    after, ending = place - 1, [rule_id for rule_id in rules.rules if destroyed_after(rules, rule_id) is not None]
+    kinds = frozenset[str]().union(*(kinds_under(node, rule_id) for rule_id in (QUESTION, *ending)))
     while page := list_held(node.database, kinds, after_leaf=after, limit=_PAGE):
         yield from page
         after = page[-1].leaf_index

@@ -105,8 +105,9 @@ class ErasurePage:
 class RetentionRound:
     """How much one round destroyed: releases and answers that came in, handles given out, records past their floor.
 
-    `questions`: searches and fetches, sent or received; `reports`: requests for reports of persons and their answers;
-    `corrections`: requests, answers and notices of corrections, and those that the own desk opened.
+    `questions`: searches, fetches and what else ends by days, sent or received; `reports`: requests for reports of
+    persons and their answers; `corrections`: requests, answers and notices of corrections, and those that the own desk
+    opened.
     """
 
     releases: int = 0
