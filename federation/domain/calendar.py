@@ -78,30 +78,18 @@ def _verify_days(year: CalendarYear) -> CalendarYear:
 
 
 def is_holiday(calendar: Calendar, day: date) -> bool:
-    """Whether the day is one of the year's holiday dates; an ordinary weekend is none.
-
-    Raises:
-        RuleError: CALENDAR_YEAR_MISSING.
-    """
+    """Whether the day is one of the holiday dates (CALENDAR_YEAR_MISSING); an ordinary weekend is none."""
     return day in _year_of(calendar, day).holidays
 
 
 def is_working_day(calendar: Calendar, day: date) -> bool:
-    """Whether offices work: weekdays that are no holiday, and make-up days.
-
-    Raises:
-        RuleError: CALENDAR_YEAR_MISSING.
-    """
+    """Whether offices work: weekdays that are no holiday, and make-up days (CALENDAR_YEAR_MISSING)."""
     year = _year_of(calendar, day)
     return day in year.make_up_days or (day.weekday() < 5 and day not in year.holidays)
 
 
 def add_working_days(calendar: Calendar, start: date, *, count: int) -> date:
-    """The last of `count` working days after `start`; the start day is not counted, a count of 0 is the start itself.
-
-    Raises:
-        RuleError: CALENDAR_YEAR_MISSING when the way leads through a year without a table.
-    """
+    """Returns the last of `count` working days after `start`, itself not counted (CALENDAR_YEAR_MISSING)."""
     day = start
     while count > 0:
         day += _ONE_DAY
@@ -110,11 +98,7 @@ def add_working_days(calendar: Calendar, start: date, *, count: int) -> date:
 
 
 def roll_forward(calendar: Calendar, day: date, *, roll: Roll) -> date:
-    """Moves a last day that is free to the next day that is not; `none` leaves it where it is and needs no table.
-
-    Raises:
-        RuleError: CALENDAR_YEAR_MISSING.
-    """
+    """Moves a free last day to the next that is not (CALENDAR_YEAR_MISSING); `none` leaves it and needs no table."""
     if roll is Roll.HOLIDAY:
         while is_holiday(calendar, day):
             day += _ONE_DAY
@@ -125,7 +109,6 @@ def roll_forward(calendar: Calendar, day: date, *, roll: Roll) -> date:
 
 
 def is_official(calendar: Calendar, first: date, *, last: date) -> bool:
-    """Whether every year from `first` to `last` has a table that was published."""
     years = (calendar.years.get(year) for year in range(first.year, last.year + 1))
     return all(year is not None and year.official for year in years)
 

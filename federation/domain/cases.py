@@ -88,11 +88,7 @@ class _Table(Row, frozen=True, kw_only=True):
 
 
 def parse_cases(text: str, book: PolicyBook) -> tuple[Case, ...]:
-    """Parses one table of cases about the policies of a book.
-
-    Raises:
-        MalformedError: CASE_TWICE, CASE_FIELD, CASE_POLICY, CASE_AGENCY, CASE_ACTION, POLICY_SCHEMA, TOML_*.
-    """
+    """Parses one table of cases about the policies of a book; refuses CASE_*, POLICY_SCHEMA, TOML_*."""
     reader = _Reader(load_toml(_Table, parse_toml(text, what="cases"), what="cases"), book)
     cases = tuple(reader.read())
     names = [case.name for case in cases] + [case.name_en for case in cases]

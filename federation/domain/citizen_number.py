@@ -66,11 +66,7 @@ def check_character(first_seventeen: str) -> str:
 
 
 def format_citizen_number(division: str, birth_date: date, *, sequence: int) -> str:
-    """Formats a number from its parts and adds the check character; the sequence is 0 to 999, odd for a man.
-
-    Raises:
-        MalformedError: CITIZEN_NUMBER_FORM when the division is not six digits or the sequence is out of range.
-    """
+    """Formats a number with its check character; `sequence` is 0 to 999, odd for a man (CITIZEN_NUMBER_FORM)."""
     if len(division) != 6 or not _digits(division) or not 0 <= sequence <= 999:
         raise MalformedError("CITIZEN_NUMBER_FORM", "expected a division of six digits and a sequence of 0 to 999")
     body = f"{division}{birth_date.isoformat().replace('-', '')}{sequence:03d}"
@@ -103,22 +99,14 @@ def parse_citizen_number(text: str, realm: Realm, *, today: date | None = None) 
 
 
 def verify_citizen_number(text: str, realm: Realm) -> str:
-    """Returns the number when `parse_citizen_number` would take it; a third of the work, for bulk exchange.
-
-    Raises:
-        MalformedError: as `parse_citizen_number`.
-    """
+    """Returns the number when `parse_citizen_number` would take it; a third of the work, for bulk exchange."""
     verify_number_form(text)
     verify_birth_realm(_birth_date(text), realm)
     return text
 
 
 def verify_number_form(text: str) -> str:
-    """Returns the number when length, characters and check character are right; the date is not looked at.
-
-    Raises:
-        MalformedError: CITIZEN_NUMBER_LENGTH, CITIZEN_NUMBER_FORM or CITIZEN_NUMBER_CHECKSUM.
-    """
+    """Returns the number when CITIZEN_NUMBER_LENGTH, _FORM and _CHECKSUM are right; the date is not looked at."""
     if len(text) != 18:
         raise MalformedError("CITIZEN_NUMBER_LENGTH", f"expected a citizen number of 18 characters, got {len(text)}")
     if not _digits(text[:17]) or text[17] not in _CHECK:
@@ -129,11 +117,7 @@ def verify_number_form(text: str) -> str:
 
 
 def verify_birth_realm(birth_date: date, realm: Realm, *, today: date | None = None) -> date:
-    """Returns the birth date when a person of that realm can have it.
-
-    Raises:
-        MalformedError: REAL_NUMBER_IN_DEMO, CITIZEN_NUMBER_FUTURE or CITIZEN_NUMBER_YEAR.
-    """
+    """Returns a birth date of that realm; else REAL_NUMBER_IN_DEMO, CITIZEN_NUMBER_FUTURE, CITIZEN_NUMBER_YEAR."""
     year = birth_date.year
     if realm is _DEMO:
         if year < _FIRST_DEMO_YEAR:
@@ -159,11 +143,7 @@ def true_birth_date(birth_date: date) -> date:
 
 
 def demo_birth_date(birth_date: date) -> date:
-    """The synthetic birth date of an invented person: 200 years later, same month and day.
-
-    Raises:
-        RuleError: NO_DEMO_IMAGE for 29 February 2000, because 2200 is not a leap year.
-    """
+    """Returns the date 200 years later; 29 February 2000 has no image (RuleError NO_DEMO_IMAGE)."""
     try:
         return birth_date.replace(year=birth_date.year + DEMO_SHIFT_YEARS)
     except ValueError as error:

@@ -119,11 +119,7 @@ class Deadline(Item, frozen=True, kw_only=True):
 
 
 def compute_deadline(rule: ClockRule, start: datetime, *, calendar: Calendar) -> Deadline:
-    """Computes when a clock that starts at `start` (aware) runs out.
-
-    Raises:
-        RuleError: CALENDAR_YEAR_MISSING when days must be judged in a year without a table.
-    """
+    """Computes when a clock that starts at `start` (aware) runs out; CALENDAR_YEAR_MISSING without a table."""
     return _deadline(rule, start, calendar, extra=0)
 
 
@@ -148,11 +144,7 @@ def extend_deadline(deadline: Deadline, rule: ClockRule, *, by: int, asked: date
 
 
 def load_rule(table: ClockTable, clock_id: str, *, on: date) -> ClockRule:
-    """Loads the newest version of a clock rule that is in effect on a day.
-
-    Raises:
-        NotFoundError: CLOCK_UNKNOWN.
-    """
+    """Returns the newest version of a rule in effect on a day; NotFoundError CLOCK_UNKNOWN when there is none."""
     in_effect = [rule for rule in table.rules.get(clock_id, ()) if rule.effective_from <= on]
     if not in_effect:
         raise NotFoundError("CLOCK_UNKNOWN", f"no clock {clock_id!r:.60} is in effect on {on}")
@@ -160,7 +152,6 @@ def load_rule(table: ClockTable, clock_id: str, *, on: date) -> ClockRule:
 
 
 def china_day(instant: datetime) -> date:
-    """The day in China on which an aware instant falls."""
     return instant.astimezone(CHINA_TIME).date()
 
 

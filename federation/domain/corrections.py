@@ -125,34 +125,21 @@ class CorrectionNotice(Item, frozen=True, kw_only=True):
 
 
 def verify_correction_id(text: str) -> str:
-    """Returns the name of a correction when it is a UUID in lower case.
-
-    Raises:
-        MalformedError: CORRECTION_ID.
-    """
+    """Returns a UUID in lower case; refuses another form (CORRECTION_ID)."""
     if not _ID.fullmatch(text):
         raise MalformedError("CORRECTION_ID", f"expected a UUID in lower case, got {text!r:.60}")
     return text
 
 
 def verify_words(text: str, *, empty: bool = False) -> str:
-    """Returns what somebody said about a correction when it is of the form: 1 to 500 printable characters.
-
-    Raises:
-        MalformedError: CORRECTION_WORDS.
-    """
+    """Returns 1 to 500 printable characters; refuses others (CORRECTION_WORDS)."""
     if not (empty or text.strip()) or len(text) > MAX_WORDS or not text.isprintable():
         raise MalformedError("CORRECTION_WORDS", f"expected 1 to {MAX_WORDS} printable characters", field="words")
     return text
 
 
 def verify_correction_request(request: CorrectionRequest, realm: Realm) -> CorrectionRequest:
-    """Returns the request when everything in it is of its form and its field may be corrected by request.
-
-    Raises:
-        MalformedError: CORRECTION_ID, CORRECTION_WORDS, CORRECTION_PAPERS; as `verify_wanted` and of the number.
-        RuleError: as `verify_wanted`.
-    """
+    """Returns a request of the right form; refuses CORRECTION_ID, _WORDS, _PAPERS, and as `verify_wanted`."""
     verify_correction_id(request.correction_id)
     verify_words(request.words)
     verify_citizen_number(request.citizen_number, realm)
@@ -168,11 +155,7 @@ def verify_correction_request(request: CorrectionRequest, realm: Realm) -> Corre
 
 
 def decode_correction_notice(encoded: bytes) -> CorrectionNotice:
-    """Decodes a notice of the owner.
-
-    Raises:
-        MalformedError: JSON_*, TIME, PERMIT_URN.
-    """
+    """Decodes a notice of the owner; refuses another form (JSON_*, TIME, PERMIT_URN)."""
     notice = decode(CorrectionNotice, encoded)
     wanted = {"field"} if notice.urn is None else {"urn", "version"}
     for name in ("urn", "version", "field"):
@@ -241,23 +224,14 @@ def open_correction(
 def extend_correction(
     correction: Correction, rule: ClockRule, *, by: int, calendar: Calendar, words: str, now: datetime
 ) -> Correction:
-    """Takes more time, once, before the time is over; the applicant is told why.
-
-    Raises:
-        RuleError: CORRECTION_ENDED; as `extend_deadline`.
-        MalformedError: CORRECTION_WORDS.
-    """
+    """Takes more time, once, in time, and tells why; refuses CORRECTION_ENDED, and as `extend_deadline`."""
     verify_open(correction)
     deadline = extend_deadline(correction.standing.deadline, rule, by=by, asked=now, calendar=calendar)
     return _next(correction, replace(correction.standing, deadline=deadline, words=verify_words(words)), now)
 
 
 def verify_answered_in_time(correction: Correction, answer_by: Deadline) -> Correction:
-    """Returns the correction when its time ends within that in which the person must be answered at all.
-
-    Raises:
-        RuleError: EXTENSION_PAST_ANSWER.
-    """
+    """Returns a correction that ends within the person's own deadline; refuses others (EXTENSION_PAST_ANSWER)."""
     if correction.standing.deadline.due > answer_by.due:
         raise RuleError(
             "EXTENSION_PAST_ANSWER",
@@ -267,11 +241,7 @@ def verify_answered_in_time(correction: Correction, answer_by: Deadline) -> Corr
 
 
 def grant_correction(correction: Correction, *, permit_version: int, words: str, now: datetime) -> Correction:
-    """Grants it: the permit has the corrected field from that version on.
-
-    Raises:
-        RuleError: CORRECTION_ENDED. MalformedError: CORRECTION_WORDS.
-    """
+    """Grants it: the permit has the corrected field from that version on. Refuses CORRECTION_ENDED."""
     verify_open(correction)
     standing = replace(
         correction.standing,
@@ -283,22 +253,14 @@ def grant_correction(correction: Correction, *, permit_version: int, words: str,
 
 
 def deny_correction(correction: Correction, *, words: str, now: datetime) -> Correction:
-    """Denies it, with reasons (article 50).
-
-    Raises:
-        RuleError: CORRECTION_ENDED. MalformedError: CORRECTION_WORDS.
-    """
+    """Denies it, with reasons (article 50). Refuses CORRECTION_ENDED and as `verify_words`."""
     verify_open(correction)
     standing = replace(correction.standing, state=CorrectionState.DENIED, words=verify_words(words))
     return _next(correction, standing, now)
 
 
 def verify_open(correction: Correction) -> Correction:
-    """Returns the correction when it has not been granted or denied.
-
-    Raises:
-        RuleError: CORRECTION_ENDED.
-    """
+    """Returns a correction that has not been granted or denied; refuses others (CORRECTION_ENDED)."""
     state = correction.standing.state
     if state is not CorrectionState.OPEN:
         raise RuleError("CORRECTION_ENDED", f"the correction was {state} already; a new request may be filed")
@@ -306,7 +268,6 @@ def verify_open(correction: Correction) -> Correction:
 
 
 def is_overdue(standing: CorrectionAnswer, now: datetime) -> bool:
-    """Whether the owner has let the time pass without an answer."""
     return standing.state is CorrectionState.OPEN and now >= standing.deadline.due
 
 
@@ -330,10 +291,7 @@ CORRECTION_KIND: Final = "correction"
 def file_request(
     agency: AgencyFacts, province: NodeName, *, occasion: Occasion, identity_checked: bool
 ) -> PolicyRequest:
-    """May the agency file a correction with that province for a person? Asked by both provinces.
-
-    `identity_checked` is the clerk's word, signed by the sending province.
-    """
+    """May the agency file a correction with that province for a person? Asked by both provinces."""
     dossier = DossierFacts(province=province, kind=CORRECTION_KIND)
     return ask(
         "correction.request", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked
@@ -382,5 +340,4 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 
 def rule_words(name: str) -> tuple[str, str] | None:
-    """What a rule of corrections says, Chinese and English; None for a name that is none of them."""
     return _WORDS.get(name)

@@ -59,11 +59,7 @@ class ErasureOutcome(StrEnum):
 
 
 def verify_words(words: str) -> str:
-    """Returns the words when they are 1 to 500 printable characters.
-
-    Raises:
-        MalformedError: ERASURE_WORDS.
-    """
+    """Returns 1 to 500 printable characters; refuses others (ERASURE_WORDS)."""
     if not 1 <= len(words) <= MAX_WORDS or not words.isprintable():
         raise MalformedError("ERASURE_WORDS", f"expected why in 1 to {MAX_WORDS} printable characters", field="words")
     return words
@@ -108,11 +104,7 @@ class ReceiptItem(Item, frozen=True, kw_only=True):
 
 
 def decode_receipt_item(encoded: bytes) -> ReceiptItem:
-    """Decodes a deletion receipt of another province; `verify_receipt_item` says whether it proves anything.
-
-    Raises:
-        MalformedError: JSON_* for its form, ERASURE_OUTCOME, ERASURE_ENTRY for a leaf that something never held has.
-    """
+    """Decodes a deletion receipt, which proves nothing yet; refuses another form (ERASURE_OUTCOME, ERASURE_ENTRY)."""
     item = decode(ReceiptItem, encoded)
     if bool(item.entry) is not (item.outcome is ErasureOutcome.ERASED):
         raise MalformedError("ERASURE_ENTRY", f"{item.WHAT}: expected the leaf of what was erased, and none otherwise")
@@ -227,11 +219,7 @@ def reading_text(*, agency: AgencyId, officer: str, time: datetime, request_dige
 
 
 def format_code(mac: bytes) -> str:
-    """Formats the first 60 bits of an HMAC as a code such as `7Q2M-X9TR-04KD`.
-
-    Raises:
-        MalformedError: WATERMARK_CODE for fewer than 8 bytes.
-    """
+    """Formats the first 60 bits of an HMAC as a code such as `7Q2M-X9TR-04KD`; needs 8 bytes (WATERMARK_CODE)."""
     if len(mac) < _MAC_BYTES:
         raise MalformedError("WATERMARK_CODE", f"expected at least {_MAC_BYTES} bytes, got {len(mac)}")
     number = int.from_bytes(mac[:_MAC_BYTES]) >> (8 * _MAC_BYTES - _BITS * _CHARACTERS)
@@ -240,11 +228,7 @@ def format_code(mac: bytes) -> str:
 
 
 def parse_code(text: str) -> str:
-    """Parses a code as a person reads it off a photo: small letters, spaces and O, I, L for 0, 1, 1 are understood.
-
-    Raises:
-        MalformedError: WATERMARK_CODE.
-    """
+    """Parses a code as read off a photo: small letters, spaces, O, I, L for 0, 1, 1; else WATERMARK_CODE."""
     letters = re.sub(r"[\s-]", "", text).upper().translate(_MISREAD)
     code = "-".join(letters[at : at + _GROUP] for at in range(0, len(letters), _GROUP))
     if not _CODE.fullmatch(code):

@@ -54,11 +54,7 @@ class _File(Row, frozen=True, kw_only=True):
 
 
 def parse_functions(text: str) -> FunctionRegister:
-    """Parses `functions.toml`.
-
-    Raises:
-        MalformedError: TOML_* for the form; FUNCTION_CODE; FUNCTION_TWICE; FUNCTION_PERIOD when one ends too early.
-    """
+    """Parses `functions.toml`; refuses TOML_*, FUNCTION_CODE, FUNCTION_TWICE, FUNCTION_PERIOD."""
     file = load_toml(_File, parse_toml(text, what="functions"), what="functions")
     functions: dict[FunctionCode, JointFunction] = {}
     for function in file.function:

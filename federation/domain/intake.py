@@ -101,16 +101,11 @@ class IntakeEntry(Item, frozen=True, kw_only=True, rename={"reminded": "second"}
     released: frozenset[str] = always(frozenset())
 
     def __repr__(self) -> str:
-        """Hides the person."""
         return f"IntakeEntry({self.request_id}, {self.status})"
 
 
 def verify_waiting(entry: IntakeEntry, now: datetime) -> IntakeEntry:
-    """Returns the entry when it still waits and its time is not over.
-
-    Raises:
-        RuleError: INTAKE_ANSWERED, INTAKE_REFUSED or INTAKE_EXPIRED.
-    """
+    """Returns an entry that still waits in time; refuses INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED."""
     ended = IntakeStatus.EXPIRED if entry.status is IntakeStatus.WAITING and now > entry.due else entry.status
     if ended is IntakeStatus.WAITING:
         return entry
@@ -206,11 +201,7 @@ class Reminder(Item, frozen=True, kw_only=True):
 
 
 def parse_reason(text: str) -> RefusalReason:
-    """Parses the reason of a refusal.
-
-    Raises:
-        MalformedError: REFUSAL_REASON.
-    """
+    """Parses the reason of a refusal; refuses another word (REFUSAL_REASON)."""
     found = next((reason for reason in RefusalReason if reason.value == text), None)
     if found is None:
         raise MalformedError("REFUSAL_REASON", f"expected one of {', '.join(RefusalReason)}, got {text!r:.60}")
@@ -218,11 +209,7 @@ def parse_reason(text: str) -> RefusalReason:
 
 
 def parse_words(text: str) -> str:
-    """Parses the sentence of a refusal: 1 to 200 printable characters.
-
-    Raises:
-        MalformedError: REFUSAL_WORDS.
-    """
+    """Parses a refusal's sentence, without the space around: 1 to 200 printable characters (REFUSAL_WORDS)."""
     words = text.strip()
     if not 0 < len(words) <= _MAX_WORDS or not words.isprintable():
         raise MalformedError("REFUSAL_WORDS", f"expected one sentence of 1 to {_MAX_WORDS} printable characters")

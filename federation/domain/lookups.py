@@ -70,27 +70,18 @@ class Handle:
     expires: datetime
 
     def __repr__(self) -> str:
-        """Hides the handle and the record: who reads a log line can neither fetch nor name anybody."""
         return f"Handle({self.lookup_id}, {self.case_id}, {self.asker})"
 
 
 def format_handle(random: bytes) -> str:
-    """Formats a handle from 24 random bytes (base64url, 32 characters).
-
-    Raises:
-        MalformedError: HANDLE_FORM for another number of bytes.
-    """
+    """Formats a handle from 24 random bytes (base64url, 32 characters); refuses another number (HANDLE_FORM)."""
     if len(random) != HANDLE_RANDOM_BYTES:
         raise MalformedError("HANDLE_FORM", f"expected {HANDLE_RANDOM_BYTES} random bytes, got {len(random)}")
     return base64.urlsafe_b64encode(random).decode()
 
 
 def parse_handle(text: str) -> str:
-    """Parses a handle.
-
-    Raises:
-        MalformedError: HANDLE_FORM.
-    """
+    """Parses a handle; refuses another form (HANDLE_FORM)."""
     if not _HANDLE.fullmatch(text):
         raise MalformedError("HANDLE_FORM", "expected a handle of 32 letters, digits, - and _")
     return text
@@ -102,11 +93,7 @@ def handle_expires(case: LookupCase, now: datetime) -> datetime:
 
 
 def verify_handle(handle: Handle, *, case_id: str, asker: AgencyId, officer: str, now: datetime) -> Handle:
-    """Returns the handle when this officer of this agency may use it now for this case.
-
-    Raises:
-        RuleError: HANDLE_ASKER for another agency or officer, HANDLE_CASE for another case, HANDLE_EXPIRED.
-    """
+    """Returns a handle that this officer may use now in this case; refuses HANDLE_ASKER, _CASE, _EXPIRED."""
     if handle.asker != asker or handle.officer != officer:
         raise RuleError("HANDLE_ASKER", "this handle was given to another officer; search under your own name")
     if handle.case_id != case_id:
@@ -205,7 +192,6 @@ class Selector(Item, frozen=True, kw_only=True):
     value: str
 
     def __repr__(self) -> str:
-        """Hides the value, so that a log line or a traceback names nobody."""
         return f"Selector({self.kind})"
 
 
@@ -231,11 +217,7 @@ def parse_selector(text: str, realm: Realm) -> Selector:
 
 
 def verify_selector(selector: Selector, realm: Realm) -> Selector:
-    """Returns a selector whose value is one of its own kind, in its written form and of this realm.
-
-    Raises:
-        MalformedError: as `parse_selector`; LOOKUP_FORM when the value is of the other kind.
-    """
+    """Returns a selector whose value is of its kind (LOOKUP_FORM), in written form and of this realm."""
     if selector.kind is SelectorKind.USCC and _CODE.fullmatch(selector.value):
         return _selector(selector.kind, selector.value, realm)
     if parse_selector(selector.value, realm) != selector:
@@ -254,11 +236,7 @@ class SearchItem(Item, frozen=True, kw_only=True):
 
 
 def decode_search_item(encoded: bytes, realm: Realm) -> SearchItem:
-    """Decodes a question from another province.
-
-    Raises:
-        MalformedError: JSON_*, MESSAGE_ID and CASE_ID for its form; as `verify_selector` for the person.
-    """
+    """Decodes a question; refuses JSON_*, MESSAGE_ID, CASE_ID, and as `verify_selector`."""
     item = decode(SearchItem, encoded)
     verify_selector(item.selector, realm)
     return item
@@ -275,17 +253,11 @@ class AnswerItem(Item, frozen=True, kw_only=True):
     expires: Time | None = None
 
     def __repr__(self) -> str:
-        """Hides the handle, which opens the record behind it."""
         return f"AnswerItem({self.lookup_id}, hit={self.hit})"
 
 
 def decode_answer_item(encoded: bytes) -> AnswerItem:
-    """Decodes an answer from another province.
-
-    Raises:
-        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form, a hit without a handle included, and a
-            miss with one.
-    """
+    """Decodes an answer; refuses JSON_*, MESSAGE_ID, HANDLE_FORM, TIME, a hit without a handle, a miss with one."""
     item = decode(AnswerItem, encoded)
     for name, found in (("handle", item.handle), ("expires", item.expires)):
         if item.hit and found is None:
@@ -307,7 +279,6 @@ class FetchItem(Item, frozen=True, kw_only=True):
     officer_signature: str
 
     def __repr__(self) -> str:
-        """Hides the handle, which opens the record behind it."""
         return f"FetchItem({self.lookup_id}, fields={sorted(self.fields)})"
 
 
@@ -328,12 +299,7 @@ def step_up_bytes(fetch: FetchItem) -> bytes:
 
 
 def verify_step_up(fetch: FetchItem) -> PublicKey:
-    """Returns the officer's key when it signed this fetch; whose key it is, is the caller's to know.
-
-    Raises:
-        MalformedError: BASE64 and STEP_UP_FORM for a key or a signature of another form.
-        UntrustedError: SIGNATURE when it does not hold, and as `admit_public_key` for a key that no one may use.
-    """
+    """Returns the key that signed this fetch, whosoever it is; refuses BASE64, STEP_UP_FORM, SIGNATURE, weak keys."""
     key = PublicKey(Suite.ED25519, _parse_bytes(fetch.officer_key, _KEY_BYTES, "the officer's key"))
     signature = _parse_bytes(fetch.officer_signature, _SIGNATURE_BYTES, "the officer's signature")
     verify_signature(key, step_up_bytes(fetch), signature)
@@ -355,11 +321,7 @@ def decode_fetch_item(encoded: bytes) -> FetchItem:
 
 
 def verify_fields(fields: frozenset[str]) -> frozenset[str]:
-    """Returns the fields when there is at least one and one kind of record has all of them.
-
-    Raises:
-        MalformedError: LOOKUP_FIELD.
-    """
+    """Returns one or more fields that one kind of record has; refuses others (LOOKUP_FIELD)."""
     if not fields:
         raise MalformedError("LOOKUP_FIELD", "expected at least one named field")
     unknown = fields.difference(*DOSSIER_FIELDS.values())
@@ -381,7 +343,6 @@ class ReleaseItem(Item, frozen=True, kw_only=True):
     expires: Time
 
     def __repr__(self) -> str:
-        """Hides the person and the handle."""
         return f"ReleaseItem({self.lookup_id}, fields={sorted(self.fields)})"
 
 

@@ -90,12 +90,7 @@ class LookupCase(Item, frozen=True, kw_only=True):
 
 
 def open_case(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
-    """Opens a case that runs from now on.
-
-    Raises:
-        MalformedError: CASE_ID, CASE_LETTER, CASE_COUNTY, CASE_PURPOSE or CASE_LEADER for a field of another form.
-        RuleError: CASE_TERM when the term is not 1 to 90 days; CASE_COUNTY_UNKNOWN for a county of no member.
-    """
+    """Opens a case that runs from now on; refuses CASE_ID, and CASE_* for a term, county or text it may not have."""
     if not 1 <= terms.days <= MAX_CASE_DAYS:
         raise RuleError("CASE_TERM", f"expected a term of 1 to {MAX_CASE_DAYS} days, got {terms.days}")
     opens = truncate_to_millisecond(now)
@@ -117,11 +112,7 @@ def open_case(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datet
 
 
 def close_case(case: LookupCase, now: datetime) -> LookupCase:
-    """Closes a case; its term ends now, or when it would have ended, whichever is first.
-
-    Raises:
-        RuleError: CASE_CLOSED when it is closed already.
-    """
+    """Closes a case now, or when its term ended if that was first; refuses a closed one (CASE_CLOSED)."""
     if case.closed:
         raise RuleError("CASE_CLOSED", f"case {case.case_id} is closed already; open a new case")
     end = max(case.opens, min(case.closes, truncate_to_millisecond(now)))
@@ -129,7 +120,6 @@ def close_case(case: LookupCase, now: datetime) -> LookupCase:
 
 
 def is_open(case: LookupCase, now: datetime) -> bool:
-    """Whether a look-up may be bound to the case now."""
     return not case.closed and case.opens <= now < case.closes
 
 
@@ -162,11 +152,7 @@ def lookup_occasion(
 
 
 def verify_open(case: LookupCase, now: datetime) -> LookupCase:
-    """Returns the case when it is open now.
-
-    Raises:
-        RuleError: CASE_CLOSED, CASE_NOT_BEGUN or CASE_TERM_OVER.
-    """
+    """Returns a case that is open now; refuses CASE_CLOSED, CASE_NOT_BEGUN, CASE_TERM_OVER."""
     if case.closed:
         raise RuleError("CASE_CLOSED", f"case {case.case_id} was closed at {format_time(case.closes)}")
     if now < case.opens:
@@ -196,11 +182,7 @@ def verify_case_follows(known: LookupCase | None, received: LookupCase) -> Looku
 
 
 def case_provinces(case: LookupCase) -> frozenset[NodeName]:
-    """The nodes whose counties the case names: these are told of it, and no others are asked.
-
-    Raises:
-        RuleError: CASE_COUNTY_UNKNOWN when a county lies in none of the provinces.
-    """
+    """Returns the nodes to tell and ask: those of the case's counties; refuses CASE_COUNTY_UNKNOWN."""
     found = {county: province_of(county) for county in case.counties}
     unknown = sorted(county for county, node in found.items() if node is None)
     if unknown:
@@ -209,30 +191,19 @@ def case_provinces(case: LookupCase) -> frozenset[NodeName]:
 
 
 def parse_case_id(text: str) -> str:
-    """Parses the asker's own number of a case: 4 to 40 capital letters, digits and hyphens.
-
-    Raises:
-        MalformedError: CASE_ID.
-    """
+    """Parses 4 to 40 capital letters, digits and hyphens; refuses another form (CASE_ID)."""
     if not _CASE_ID.fullmatch(text):
         raise MalformedError("CASE_ID", f"expected a case such as 'YS-2026-0042', got {text!r:.60}")
     return text
 
 
 def is_break_glass(case_id: str) -> bool:
-    """Whether the number is that of a case without a cooperation letter."""
     return case_id.startswith(BREAK_GLASS_PREFIX)
 
 
 @lru_cache(maxsize=_KNOWN_CASES)
 def decode_case(encoded: bytes) -> LookupCase:
-    """Decodes a case that came from another province.
-
-    Raises:
-        MalformedError: JSON_* for the form; CASE_ID, CASE_LETTER, CASE_COUNTY, CASE_PURPOSE, CASE_LEADER, CASE_VERSION,
-            AGENCY_ID and TIME for a field of another form.
-        RuleError: CASE_TERM when it ends before it begins or more than 90 days later.
-    """
+    """Decodes a case of another province; refuses JSON_*, AGENCY_ID, TIME, and CASE_* as `open_case`."""
     case = decode(LookupCase, encoded)
     _verify_forms(case)
     _verify_term(case)
@@ -302,7 +273,6 @@ class BulkRelease:
 
     @property
     def complete(self) -> bool:
-        """Whether both have signed."""
         return len(self.signers) == 2
 
 
@@ -379,11 +349,7 @@ def sign_bulk(case: LookupCase, known: BulkRelease | None, signer: str, *, asker
 
 
 def verify_countersigner(case: LookupCase, signer: str, *, askers: Collection[str]) -> None:
-    """Returns when this officer may countersign the case: its leader, and nobody who asked in it.
-
-    Raises:
-        RuleError: COUNTERSIGN_LEADER or COUNTERSIGN_SELF.
-    """
+    """Refuses anybody but the case's leader (COUNTERSIGN_LEADER), and one who asked in it (COUNTERSIGN_SELF)."""
     if signer != case.leader:
         raise RuleError("COUNTERSIGN_LEADER", f"expected the leader of case {case.case_id} to countersign")
     if signer in askers:

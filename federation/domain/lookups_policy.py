@@ -55,7 +55,7 @@ _POLICE_BASIS: Final = "人民警察法第六条"
 
 
 def basis_of(purpose: str) -> str:
-    """The article that a look-up cites; of a purpose that policy does not know, the police's duty as such."""
+    """Returns the article that a look-up cites; of an unknown purpose, the police's duty as such."""
     known = {str(word): basis for word, basis in LOOKUP_BASIS.items()}
     return known.get(purpose, _POLICE_BASIS)
 

@@ -239,7 +239,7 @@ class SampleItem:
 
 
 def due_of(asked: datetime, calendar: Calendar) -> date:
-    """The last day of the review of a look-up that was asked then."""
+    """Returns the last day of the review of a look-up that was asked then."""
     day = asked.astimezone(CHINA).date()
     try:
         return add_working_days(calendar, day, count=REVIEW_DAYS)
@@ -248,11 +248,7 @@ def due_of(asked: datetime, calendar: Calendar) -> date:
 
 
 def verify_words(words: str) -> str:
-    """Returns a reviewer's words, without the space around them.
-
-    Raises:
-        MalformedError: REVIEW_WORDS when they are longer than 500 characters or not printable.
-    """
+    """Returns a reviewer's words, without the space around; refuses over 500 or not printable (REVIEW_WORDS)."""
     text = words.strip()
     if len(text) > MAX_WORDS or not text.isprintable():
         raise MalformedError("REVIEW_WORDS", f"expected at most {MAX_WORDS} printable characters on one line")
@@ -260,12 +256,7 @@ def verify_words(words: str) -> str:
 
 
 def review_sample(item: SampleItem, review: SampleReview) -> SampleReview:
-    """Returns the review of a look-up when it may stand.
-
-    Raises:
-        RuleError: REVIEW_SELF when the reviewer asked it, REVIEW_DONE when it was reviewed, REVIEW_WORDS_MISSING.
-        MalformedError: REVIEW_WORDS.
-    """
+    """Returns a review that may stand; refuses REVIEW_SELF, REVIEW_DONE, REVIEW_WORDS_MISSING, REVIEW_WORDS."""
     if review.reviewer == item.officer:
         raise RuleError("REVIEW_SELF", "expected another officer to review it than the one who asked")
     if item.review is not None:
@@ -319,12 +310,7 @@ class BreakGlass(Item, frozen=True, kw_only=True):
 
 
 def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
-    """Opens a case of two hours; the letter and the days of the terms count for nothing.
-
-    Raises:
-        RuleError: BREAK_GLASS_NUMBER for a number of another form; otherwise as `open_case`.
-        MalformedError: as `open_case`.
-    """
+    """Opens a case of two hours without letter; refuses BREAK_GLASS_NUMBER, and as `open_case`."""
     if not is_break_glass(case_id):
         raise RuleError("BREAK_GLASS_NUMBER", f"expected a number that begins with {BREAK_GLASS_PREFIX}")
     case = open_case(case_id, replace(terms, letter=NO_LETTER, days=1), opened_by=opened_by, now=now)
@@ -332,11 +318,7 @@ def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now
 
 
 def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGlass:
-    """What the duty leader is noticed of, in the same moment.
-
-    Raises:
-        RuleError: BREAK_GLASS_LEADER when the officer would review themselves.
-    """
+    """Returns what the duty leader is noticed of at once; refuses the officer as leader (BREAK_GLASS_LEADER)."""
     if case.leader == officer:
         raise RuleError("BREAK_GLASS_LEADER", "expected another leader than the officer who breaks the glass")
     return BreakGlass(
@@ -350,11 +332,7 @@ def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGla
 
 
 def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) -> None:
-    """Returns when none of the agency's reviews is overdue.
-
-    Raises:
-        RuleError: BREAK_GLASS_OVERDUE.
-    """
+    """Refuses while one of the agency's reviews is overdue (BREAK_GLASS_OVERDUE)."""
     overdue = sorted(notice.case_id for notice in notices if is_overdue(notice, today=today))
     if overdue:
         raise RuleError(
@@ -365,18 +343,11 @@ def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) ->
 
 
 def is_overdue(notice: BreakGlass, *, today: date) -> bool:
-    """Whether the day of the review has passed (in China) without one."""
     return notice.finding is Finding.OPEN and today > notice.due
 
 
 def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding, words: str = "") -> BreakGlass:
-    """Closes a notice with what its leader found.
-
-    Raises:
-        RuleError: BREAK_GLASS_REVIEWER for anybody but the leader named, BREAK_GLASS_REVIEWED when it was done before,
-            BREAK_GLASS_FINDING when it finds nothing, BREAK_GLASS_WORDS when it finds it unjustified without a word.
-        MalformedError: REVIEW_WORDS as `verify_words`.
-    """
+    """Closes a notice with its leader's finding; refuses BREAK_GLASS_REVIEWER, REVIEWED, FINDING, WORDS."""
     if reviewer != notice.leader:
         raise RuleError("BREAK_GLASS_REVIEWER", f"expected the leader named in {notice.case_id} to review it")
     if notice.finding is not Finding.OPEN:
@@ -514,11 +485,7 @@ class KeptReading(Item, frozen=True, kw_only=True):
 
 
 def decode_reading(encoded: bytes) -> KeptReading:
-    """Decodes a reading of our own store.
-
-    Raises:
-        CorruptError: READING_KIND; MalformedError: JSON_* and AGENCY_ID for its form.
-    """
+    """Decodes a reading of our own store; another kind is corrupt (CorruptError READING_KIND)."""
     try:
         return decode(KeptReading, encoded)
     except MalformedError as error:

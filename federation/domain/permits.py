@@ -163,20 +163,11 @@ class Permit(Item, frozen=True, kw_only=True):
 
 
 def format_permit_urn(division: str, year: int, *, serial: str) -> PermitUrn:
-    """Formats the name of a permit of an issuing county.
-
-    Raises:
-        MalformedError: PERMIT_URN as `parse_permit_urn`.
-    """
     return parse_permit_urn(f"{_PREFIX}{division}:{year:04d}:{serial}")
 
 
 def parse_permit_urn(text: str) -> PermitUrn:
-    """Parses `urn:permit:<six digits>:<four digits>:<1 to 20 digits and capital letters>`.
-
-    Raises:
-        MalformedError: PERMIT_URN for any other form.
-    """
+    """Parses `urn:permit:<six digits>:<four digits>:<1 to 20 digits and capitals>`; refuses others (PERMIT_URN)."""
     if not _URN.fullmatch(text):
         raise MalformedError("PERMIT_URN", f"expected a permit such as urn:permit:330822:2026:000123, got {text!r:.60}")
     return PermitUrn(text)
@@ -250,11 +241,7 @@ def endorse_permit(permit: Permit, *, today: date) -> Permit:
 
 
 def suspend_permit(permit: Permit, *, today: date) -> Permit:
-    """Records that the card stopped working because the full year passed without an endorsement.
-
-    Raises:
-        RuleError: ENDORSEMENT_NOT_LATE, PERMIT_SUSPENDED when that is recorded already, PERMIT_ENDED; all article 10.
-    """
+    """Records that the full year passed unendorsed; refuses ENDORSEMENT_NOT_LATE, PERMIT_SUSPENDED, PERMIT_ENDED."""
     _verify_running(permit)
     if permit.status is PermitStatus.SUSPENDED:
         raise RuleError("PERMIT_SUSPENDED", "article 10: the permit is suspended already")
@@ -264,11 +251,7 @@ def suspend_permit(permit: Permit, *, today: date) -> Permit:
 
 
 def restore_permit(permit: Permit, *, today: date) -> Permit:
-    """Restores a suspended permit by a late endorsement; the years count anew from today.
-
-    Raises:
-        RuleError: PERMIT_NOT_SUSPENDED, PERMIT_ENDED; both article 10.
-    """
+    """Restores by a late endorsement, the years count anew; refuses PERMIT_NOT_SUSPENDED, PERMIT_ENDED."""
     _verify_running(permit)
     if status_on(permit, today) is not PermitStatus.SUSPENDED:
         raise RuleError("PERMIT_NOT_SUSPENDED", "article 10: only a suspended permit is restored")
@@ -284,11 +267,7 @@ def restore_permit(permit: Permit, *, today: date) -> Permit:
 
 
 def revoke_permit(permit: Permit, reason: RevokeReason, *, today: date) -> Permit:
-    """Revokes (注销) a permit for good.
-
-    Raises:
-        RuleError: PERMIT_ENDED when it was revoked or replaced before.
-    """
+    """Revokes (注销) a permit for good; refuses one that was revoked or replaced (PERMIT_ENDED)."""
     _verify_running(permit)
     return replace(
         permit, version=permit.version + 1, status=PermitStatus.REVOKED, revoke_reason=reason, ended_on=today
@@ -296,11 +275,7 @@ def revoke_permit(permit: Permit, reason: RevokeReason, *, today: date) -> Permi
 
 
 def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Permit:
-    """Ends a lost or damaged card (article 11) and names the one that takes its place.
-
-    Raises:
-        RuleError: PERMIT_ENDED; PERMIT_SUCCESSOR when it names itself.
-    """
+    """Ends a lost or damaged card (article 11) and names its successor; refuses PERMIT_ENDED, PERMIT_SUCCESSOR."""
     _verify_running(permit)
     if successor == permit.urn:
         raise RuleError("PERMIT_SUCCESSOR", "article 11: expected another permit to take its place")
@@ -368,26 +343,17 @@ def permit_object(permit: Permit) -> dict[str, JsonValue]:
 
 
 def permit_of(value: Mapping[str, JsonValue]) -> Permit:
-    """The permit that `permit_object` gave.
-
-    Raises:
-        MalformedError: as `from_object`.
-    """
+    """Returns the permit that `permit_object` gave; refuses as `from_object`."""
     holder = {name: value[name] for name in Holder.__struct_encode_fields__ if name in value}
     return from_object(Permit, {"holder": holder} | {name: value[name] for name in value if name not in holder})
 
 
 def encode_permit(permit: Permit) -> bytes:
-    """Encodes a permit as stored; `decode_permit` gives an equal value."""
     return encode_canonical(permit_object(permit))
 
 
 def decode_permit(encoded: bytes) -> Permit:
-    """Decodes a stored permit.
-
-    Raises:
-        CorruptError: PERMIT_RECORD when the stored bytes are anything else: a human must look.
-    """
+    """Decodes a stored permit; anything else is corrupt (CorruptError PERMIT_RECORD)."""
     try:
         return permit_of(decode_canonical(encoded, what=Permit.WHAT))
     except MalformedError as error:
@@ -436,7 +402,6 @@ class PermitItem(Item, frozen=True, kw_only=True):
     work_division: County | None = None
 
     def __repr__(self) -> str:
-        """Hides the person, so that a log line or a traceback names nobody."""
         return f"PermitItem({self.urn}, version={self.version})"
 
 
@@ -453,11 +418,7 @@ _HOLDER_FIELDS: Final = {
 
 
 def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
-    """Projects a permit onto the given fields; the four that are always there need not be named.
-
-    Raises:
-        MalformedError: PERMIT_FIELD when a name is none of `PERMIT_FIELDS`.
-    """
+    """Projects a permit onto the fields and the four always there; refuses an unknown name (PERMIT_FIELD)."""
     if not fields <= _KNOWN:
         raise MalformedError("PERMIT_FIELD", f"no such field of a permit: {min(fields - _KNOWN)!r:.60}")
     holder = permit.holder

@@ -72,11 +72,7 @@ def parse_plate(text: str, realm: Realm) -> str:
 
 
 def verify_plate_class(plate: str, plate_class: PlateClass) -> PlateClass:
-    """Returns the class when a plate of that form can be of it.
-
-    Raises:
-        MalformedError: PLATE_CLASS.
-    """
+    """Returns the class when a plate of that form can be of it; refuses others (PLATE_CLASS)."""
     shown = _form_class(_serial(plate))
     if shown is not plate_class and (shown is not None or plate_class in _OF_FORM):
         raise MalformedError("PLATE_CLASS", f"expected a plate whose form is that of a {plate_class} plate")

@@ -30,8 +30,6 @@ class RecognitionMode(StrEnum):
 
 
 class RecognitionOutcome(StrEnum):
-    """What came of it."""
-
     RECOGNISED_FULL = "recognised_full"
     RECOGNISED_PART = "recognised_part"
     REFUSED = "refused"
@@ -91,11 +89,7 @@ class Recognition:
 
 
 def decide_recognition(item: PermitItem, mode: RecognitionMode, *, rules: RecognitionRules, today: date) -> Recognition:
-    """Decides what a replica of the other side's permit is worth on a day.
-
-    Raises:
-        RuleError: RECOGNITION_FIELDS_MISSING, naming every field that the home node has to send first.
-    """
+    """Decides what the other side's permit is worth on a day; RECOGNITION_FIELDS_MISSING names what is not sent yet."""
     if mode not in rules.modes:
         return _refused(RecognitionReason.MODE_NOT_AGREED)
     ended = _ENDED.get(item.status)
@@ -185,7 +179,6 @@ class RecognitionItem(Item, frozen=True, kw_only=True):
     decided_on: date
 
     def __repr__(self) -> str:
-        """Hides the person, so that a log line or a traceback names nobody."""
         return f"RecognitionItem({self.urn}, {self.mode}, {self.outcome})"
 
 

@@ -56,22 +56,14 @@ def is_citizen_number(text: str) -> bool:
 
 
 def verify_text(name: str, text: str) -> str:
-    """Returns a text of 1 to 100 characters without control characters.
-
-    Raises:
-        MalformedError: REGISTER_TEXT.
-    """
+    """Returns 1 to 100 characters without control characters or space around; refuses others (REGISTER_TEXT)."""
     if not 0 < len(text) <= MAX_TEXT or _CONTROL.search(text) or text != text.strip():
         raise MalformedError("REGISTER_TEXT", f"expected {name!r} to be 1 to {MAX_TEXT} characters", field=name)
     return text
 
 
 def verify_division(name: str, text: str) -> str:
-    """Returns the six digits of a county (GB/T 2260).
-
-    Raises:
-        MalformedError: REGISTER_DIVISION.
-    """
+    """Returns the six digits of a county (GB/T 2260); refuses others (REGISTER_DIVISION)."""
     if not _DIVISION.fullmatch(text):
         raise MalformedError("REGISTER_DIVISION", f"expected {name!r} to be six digits", field=name)
     return text
@@ -115,18 +107,11 @@ class Vehicle(Item, frozen=True, kw_only=True):
     sealed: bool = always(False)
 
     def __repr__(self) -> str:
-        """Hides plate and keeper."""
         return f"Vehicle({self.plate_class}, {self.registered_division})"
 
 
 def verify_vehicle(vehicle: Vehicle, realm: Realm, *, today: date) -> Vehicle:
-    """Returns the vehicle when every fact has its form and the realm may hold it.
-
-    Raises:
-        MalformedError: PLATE_*, REAL_PLATE_IN_DEMO, KEEPER_FORM, CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO, USCC_*,
-            REAL_USCC_IN_DEMO, REGISTER_TEXT, REGISTER_DIVISION, PERMIT_URN.
-        RuleError: REGISTERED_LATER when the first registration lies after today.
-    """
+    """Returns a vehicle that the realm may hold; refuses as each field does, and REGISTERED_LATER than today."""
     parse_plate(vehicle.plate, realm)
     verify_plate_class(vehicle.plate, vehicle.plate_class)
     verify_text("brand_model", vehicle.brand_model)
@@ -141,22 +126,14 @@ def verify_vehicle(vehicle: Vehicle, realm: Realm, *, today: date) -> Vehicle:
 
 
 def verify_keeper(keeper: str, realm: Realm) -> str:
-    """Returns the keeper: a citizen number or a USCC that this realm may hold.
-
-    Raises:
-        MalformedError: KEEPER_FORM, and the reasons of `verify_citizen_number` and `verify_uscc`.
-    """
+    """Returns a citizen number or a USCC that this realm may hold; refuses others (KEEPER_FORM, as those do)."""
     if len(keeper) != 18 or not keeper.isascii():
         raise MalformedError("KEEPER_FORM", "expected the keeper as a citizen number or a USCC", field="keeper")
     return verify_citizen_number(keeper, realm) if is_citizen_number(keeper) else verify_uscc(keeper, realm)
 
 
 def decode_vehicle(encoded: bytes) -> Vehicle:
-    """Decodes a stored vehicle.
-
-    Raises:
-        CorruptError: VEHICLE_RECORD when the stored bytes are anything else: a human must look.
-    """
+    """Decodes a stored vehicle; anything else is corrupt (CorruptError VEHICLE_RECORD)."""
     try:
         return decode(Vehicle, encoded)
     except MalformedError as error:
@@ -191,18 +168,11 @@ class Enterprise(Item, frozen=True, kw_only=True):
     representative_number: str
 
     def __repr__(self) -> str:
-        """Hides the person and whose enterprise it is."""
         return f"Enterprise({self.legal_form}, {self.division})"
 
 
 def verify_enterprise(enterprise: Enterprise, realm: Realm, *, today: date) -> Enterprise:
-    """Returns the enterprise when every fact has its form and the realm may hold it.
-
-    Raises:
-        MalformedError: USCC_*, REAL_USCC_IN_DEMO, CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO, REGISTER_TEXT,
-            REGISTER_DIVISION.
-        RuleError: REGISTERED_LATER when it was registered after today.
-    """
+    """Returns an enterprise that the realm may hold; refuses as each field does, and REGISTERED_LATER than today."""
     verify_uscc(enterprise.uscc, realm)
     verify_text("name", enterprise.name)
     verify_division("division", enterprise.division)
@@ -215,11 +185,7 @@ def verify_enterprise(enterprise: Enterprise, realm: Realm, *, today: date) -> E
 
 
 def decode_enterprise(encoded: bytes) -> Enterprise:
-    """Decodes a stored enterprise.
-
-    Raises:
-        CorruptError: ENTERPRISE_RECORD when the stored bytes are anything else: a human must look.
-    """
+    """Decodes a stored enterprise; anything else is corrupt (CorruptError ENTERPRISE_RECORD)."""
     try:
         return decode(Enterprise, encoded)
     except MalformedError as error:
@@ -283,20 +249,11 @@ def enterprise_texts(enterprise: Enterprise) -> Mapping[str, str]:
 
 
 def format_dossier_urn(kind: DossierKind, division: str, *, serial: int) -> str:
-    """The name of a vehicle's or an enterprise's record in the register of a county.
-
-    Raises:
-        MalformedError: DOSSIER_URN as `parse_dossier_urn`.
-    """
     return parse_dossier_urn(f"urn:{kind}:{division}:{serial:06d}").id
 
 
 def parse_dossier_urn(text: str) -> DossierRef:
-    """Parses `urn:vehicle:<county>:<serial>`, `urn:enterprise:<county>:<serial>` or the name of a permit.
-
-    Raises:
-        MalformedError: DOSSIER_URN for any other form, PERMIT_URN for a permit's.
-    """
+    """Parses `urn:<vehicle|enterprise>:<county>:<serial>` or a permit's name; refuses DOSSIER_URN, PERMIT_URN."""
     found = _OWN_URN.fullmatch(text)
     if found is not None:
         return DossierRef(kind=DossierKind(found["kind"]), id=text)

@@ -91,12 +91,10 @@ class ReportLine(_Step, frozen=True, kw_only=True):
 
     @property
     def purpose_zh(self) -> str:
-        """The purpose in plain Chinese words."""
         return purpose_words(self.purpose)[0]
 
     @property
     def purpose_en(self) -> str:
-        """The purpose in plain English words."""
         return purpose_words(self.purpose)[1]
 
 
@@ -121,7 +119,6 @@ class SubjectRequest(Item, frozen=True, kw_only=True):
     identity_checked: bool
 
     def __repr__(self) -> str:
-        """Hides the person."""
         return f"SubjectRequest(identity_checked={self.identity_checked})"
 
 
@@ -178,18 +175,13 @@ def merge_reports(reports: Iterable[SubjectReport]) -> SubjectReport:
 
 
 def decode_subject_request(encoded: bytes, realm: Realm) -> SubjectRequest:
-    """Decodes a person's request that another province passes on.
-
-    Raises:
-        MalformedError: JSON_* for its form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO for the number.
-    """
+    """Decodes a person's request; refuses JSON_*, CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO."""
     request = decode(SubjectRequest, encoded)
     verify_citizen_number(request.citizen_number, realm)
     return request
 
 
 def encode_report(report: SubjectReport) -> bytes:
-    """Encodes one province's report into its one canonical form."""
     own = tuple(replace(line, given_by=NodeName("")) for line in report.lines)
     return encode(replace(report, lines=own))
 

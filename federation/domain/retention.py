@@ -84,11 +84,7 @@ class _File(Row, frozen=True, kw_only=True):
 
 
 def parse_retention(text: str) -> RetentionRules:
-    """Parses the table.
-
-    Raises:
-        MalformedError: RETENTION_RULE for a rule that says nothing or stands twice, and the reasons of `load_toml`.
-    """
+    """Parses the table; refuses a rule that says nothing or stands twice (RETENTION_RULE), TOML_*."""
     file = load_toml(_File, parse_toml(text, what=_WHAT), what=_WHAT)
     rules = {rule.id: _verify_rule(rule) for rule in file.rule}
     if len(rules) != len(file.rule):
@@ -97,11 +93,7 @@ def parse_retention(text: str) -> RetentionRules:
 
 
 def find_rule(rules: RetentionRules, rule_id: str) -> RetentionRule:
-    """The rule of that id.
-
-    Raises:
-        NotFoundError: RETENTION_RULE when the provinces agreed on none.
-    """
+    """Returns the rule of that id; NotFoundError RETENTION_RULE when the provinces agreed on none."""
     rule = rules.rules.get(rule_id)
     if rule is None:
         raise NotFoundError("RETENTION_RULE", f"the agreement has no retention rule {rule_id!r:.60}")
@@ -109,11 +101,7 @@ def find_rule(rules: RetentionRules, rule_id: str) -> RetentionRule:
 
 
 def kept_until(rules: RetentionRules, rule_id: str, counted_from: datetime) -> datetime:
-    """Until when a record under that rule must be kept: calendar months from the event, clamped to the month's end.
-
-    Raises:
-        NotFoundError: RETENTION_RULE when there is no such rule, or it has no floor.
-    """
+    """Returns until when a record must be kept; NotFoundError RETENTION_RULE for no rule or no floor."""
     months = find_rule(rules, rule_id).keep_months
     if months is None:
         raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
@@ -121,12 +109,7 @@ def kept_until(rules: RetentionRules, rule_id: str, counted_from: datetime) -> d
 
 
 def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datetime, *, now: datetime) -> None:
-    """Checks that a record may be purged now.
-
-    Raises:
-        RuleError: RETENTION_FLOOR when it must be kept longer, naming until when.
-        NotFoundError: as `kept_until`.
-    """
+    """Refuses to purge what must be kept longer, naming until when (RETENTION_FLOOR)."""
     until = kept_until(rules, rule_id, counted_from)
     if now < until:
         rule = find_rule(rules, rule_id)
@@ -137,20 +120,12 @@ def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datet
 
 
 def has_floor(rules: RetentionRules, rule_id: str) -> bool:
-    """Whether what stands under that rule must be kept for some time.
-
-    Raises:
-        NotFoundError: RETENTION_RULE when the provinces agreed on none.
-    """
+    """Whether what stands under that rule must be kept for some time."""
     return find_rule(rules, rule_id).keep_months is not None
 
 
 def floor_passed_before(rules: RetentionRules, rule_id: str, now: datetime) -> datetime:
-    """The moment before which everything under that rule may be purged now.
-
-    Raises:
-        NotFoundError: as `kept_until`.
-    """
+    """Returns the moment before which everything under that rule may be purged now."""
     months = find_rule(rules, rule_id).keep_months
     if months is None:
         raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
@@ -158,11 +133,7 @@ def floor_passed_before(rules: RetentionRules, rule_id: str, now: datetime) -> d
 
 
 def answer_due(rules: RetentionRules, rule_id: str, asked: datetime) -> datetime:
-    """By when somebody must have answered.
-
-    Raises:
-        NotFoundError: RETENTION_RULE when there is no such rule, or it names no days.
-    """
+    """Returns by when somebody must have answered; NotFoundError RETENTION_RULE for no rule or no days."""
     days = find_rule(rules, rule_id).within_days
     if days is None:
         raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no days to answer within")

@@ -46,11 +46,7 @@ class Uscc:
 
 
 def format_uscc(authority_and_kind: str, division: str, *, organisation: str) -> str:
-    """Formats a code from its two class characters, six division digits and nine organisation characters.
-
-    Raises:
-        MalformedError: as `parse_uscc` for what the result would break.
-    """
+    """Formats a code of 2 class, 6 division and 9 organisation characters; refuses as `parse_uscc`."""
     body = authority_and_kind + division + organisation
     if len(body) != 17:
         raise MalformedError("USCC_LENGTH", f"expected parts of 2, 6 and 9 characters, got {len(body)} in all")
@@ -59,12 +55,7 @@ def format_uscc(authority_and_kind: str, division: str, *, organisation: str) ->
 
 
 def parse_uscc(text: str) -> Uscc:
-    """Parses a unified social credit code in its one written form: 18 characters, upper case, no blanks.
-
-    Raises:
-        MalformedError: USCC_LENGTH, USCC_FORM (a character outside the alphabet, letters in the division), USCC_CLASS
-            (no such registration authority) or USCC_CHECKSUM.
-    """
+    """Parses 18 characters, upper case, no blanks; refuses USCC_LENGTH, USCC_FORM, USCC_CLASS, USCC_CHECKSUM."""
     if len(text) != 18:
         raise MalformedError("USCC_LENGTH", f"expected a social credit code of 18 characters, got {len(text)}")
     _verify_form(text)
@@ -74,12 +65,7 @@ def parse_uscc(text: str) -> Uscc:
 
 
 def verify_uscc(text: str, realm: Realm) -> str:
-    """Returns the code when an organisation of that realm can have it.
-
-    Raises:
-        MalformedError: as `parse_uscc`; REAL_USCC_IN_DEMO for a code that is none of the invented series;
-            DEMO_USCC_IN_LIVE for one that is.
-    """
+    """Returns a code of that realm; refuses as `parse_uscc`, REAL_USCC_IN_DEMO, DEMO_USCC_IN_LIVE."""
     synthetic = parse_uscc(text).is_synthetic()
     if realm is Realm.DEMO and not synthetic:
         raise MalformedError("REAL_USCC_IN_DEMO", "the demo realm takes organisation codes of the series DEM0 only")

@@ -62,12 +62,7 @@ class Disclosure:
 
 
 def commit_body(body: Body) -> BodyRef:
-    """Computes what a statement says of a body.
-
-    Raises:
-        MalformedError: BODY_EMPTY, BODY_ITEMS above 10,000, BODY_SIZE above 4 MiB, BODY_SALT when it is not 32 bytes,
-            BODY_TYPE when it is not 1 to 200 printable characters.
-    """
+    """Returns what a statement says of a body; refuses one over the limits (BODY_EMPTY, ITEMS, SIZE, SALT, TYPE)."""
     size_bytes = _require_limits(body)
     return BodyRef(
         type=body.type, items=len(body.items), size_bytes=size_bytes, commitment=merkle_root(_leaf_hashes(body)).hex()
@@ -94,11 +89,7 @@ def verify_body(body: Body, ref: BodyRef) -> Body:
 
 
 def disclose_item(body: Body, index: int) -> Disclosure:
-    """Opens one item; the disclosure says nothing about the others.
-
-    Raises:
-        MalformedError: LEAF_INDEX when there is no such item, and what `commit_body` raises.
-    """
+    """Opens one item, which says nothing about the others; refuses an index that the body has not (LEAF_INDEX)."""
     _require_limits(body)
     proof = inclusion_proof(index, len(body.items), _reader(_leaf_hashes(body)))
     return Disclosure(index=index, item=body.items[index], salt=_item_salt(body.salt, index), proof=proof)
@@ -126,7 +117,7 @@ def verify_disclosure(disclosure: Disclosure, ref: BodyRef) -> bytes:
 
 
 def _require_limits(body: Body) -> int:
-    """Checks the sizes and returns the bytes of all items."""
+    """Returns the bytes of all items."""
     if not body.items:
         raise MalformedError("BODY_EMPTY", "expected a body of at least one item: a statement without one has no body")
     if len(body.items) > MAX_ITEMS:

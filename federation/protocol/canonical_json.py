@@ -23,11 +23,7 @@ _HEX32 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def encode_canonical(value: Mapping[str, JsonValue]) -> bytes:
-    """Encodes an object into its one canonical form.
-
-    Raises:
-        MalformedError: JSON_UTF8 when a string holds a lone surrogate, which UTF-8 cannot carry.
-    """
+    """Returns the one canonical form of an object; refuses lone surrogates, which UTF-8 cannot carry (JSON_UTF8)."""
     try:
         return _ENCODER.encode(value).encode()
     except UnicodeEncodeError as error:
@@ -60,11 +56,7 @@ def decode_canonical(encoded: bytes, *, what: str) -> dict[str, JsonValue]:
 def expect_names(
     value: Mapping[str, JsonValue], required: Iterable[str], optional: Iterable[str] = (), *, what: str
 ) -> None:
-    """Checks the exact set of names of an object.
-
-    Raises:
-        MalformedError: JSON_MISSING_NAME or JSON_UNKNOWN_NAME, naming the first one.
-    """
+    """Refuses an object that lacks a required name (JSON_MISSING_NAME) or has another one (JSON_UNKNOWN_NAME)."""
     required_names = frozenset(required)
     missing = sorted(required_names - value.keys())
     if missing:
@@ -75,11 +67,7 @@ def expect_names(
 
 
 def read_text(value: Mapping[str, JsonValue], name: str, *, what: str) -> str:
-    """Reads a string field.
-
-    Raises:
-        MalformedError: JSON_TYPE when it is absent or no string.
-    """
+    """Returns a string field; refuses any other (JSON_TYPE)."""
     found = value.get(name)
     if not isinstance(found, str):
         raise MalformedError("JSON_TYPE", f"{what}: expected {name!r} to be a string", field=name)
@@ -87,11 +75,7 @@ def read_text(value: Mapping[str, JsonValue], name: str, *, what: str) -> str:
 
 
 def read_integer(value: Mapping[str, JsonValue], name: str, *, what: str) -> int:
-    """Reads an integer field from 0 to 2^53 - 1; a boolean is no integer here.
-
-    Raises:
-        MalformedError: JSON_TYPE when it is absent, no integer or out of range.
-    """
+    """Returns an integer from 0 to 2^53 - 1; refuses any other, booleans too (JSON_TYPE)."""
     found = value.get(name)
     if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= MAX_INTEGER:
         raise MalformedError("JSON_TYPE", f"{what}: expected {name!r} to be an integer from 0 to 2^53-1", field=name)
@@ -99,11 +83,7 @@ def read_integer(value: Mapping[str, JsonValue], name: str, *, what: str) -> int
 
 
 def read_object(value: Mapping[str, JsonValue], name: str, *, what: str) -> dict[str, JsonValue]:
-    """Reads an object field.
-
-    Raises:
-        MalformedError: JSON_TYPE when it is absent or no object.
-    """
+    """Returns an object field; refuses any other (JSON_TYPE)."""
     found = value.get(name)
     if not isinstance(found, dict):
         raise MalformedError("JSON_TYPE", f"{what}: expected {name!r} to be an object", field=name)
@@ -111,11 +91,7 @@ def read_object(value: Mapping[str, JsonValue], name: str, *, what: str) -> dict
 
 
 def read_digest(value: Mapping[str, JsonValue], name: str, *, what: str) -> str:
-    """Reads a SHA-256 digest written as 64 lower-case hex digits.
-
-    Raises:
-        MalformedError: JSON_DIGEST for another form, JSON_TYPE for another type.
-    """
+    """Returns a SHA-256 digest of 64 lower-case hex digits; refuses another form (JSON_DIGEST) or type (JSON_TYPE)."""
     found = read_text(value, name, what=what)
     if not _HEX32.fullmatch(found):
         raise MalformedError("JSON_DIGEST", f"{what}: expected {name!r} to be 64 lower-case hex digits", field=name)

@@ -60,7 +60,6 @@ class Envelope:
 
 
 def payload_type_of(suite: Suite) -> str:
-    """The media type of a statement signed in a suite; it is part of the signed bytes."""
     return _TYPE_PREFIX + suite.value
 
 
@@ -71,11 +70,7 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 def sign_envelope(statement: bytes, signer: Signer) -> bytes:
-    """Signs the exact bytes of a statement and encodes the envelope in its one form.
-
-    Raises:
-        MalformedError: ENVELOPE_PAYLOAD for an empty statement, ENVELOPE_SIZE above 16 KiB.
-    """
+    """Returns the envelope around the exact bytes of a statement; refuses none (ENVELOPE_PAYLOAD) and over 16 KiB."""
     if not statement:
         raise MalformedError("ENVELOPE_PAYLOAD", "expected a statement to sign, got no bytes")
     key = signer.public_key

@@ -84,11 +84,7 @@ Time = Annotated[datetime, told("a time such as 2026-11-23T08:00:00.000Z", reaso
 
 
 def encode(item: Item) -> bytes:
-    """Returns the one canonical form of an item.
-
-    Raises:
-        MalformedError: JSON_UTF8 when a text holds a lone surrogate, which UTF-8 cannot carry.
-    """
+    """Returns the one canonical form of an item; refuses lone surrogates, which UTF-8 cannot carry (JSON_UTF8)."""
     try:
         return _ENCODER.encode(_written(item))
     except UnicodeEncodeError as error:
@@ -117,11 +113,7 @@ def to_object(item: Item) -> dict[str, JsonValue]:
 
 
 def from_object(kind: type[I], value: Mapping[str, JsonValue]) -> I:
-    """Returns the item that a JSON object is.
-
-    Raises:
-        MalformedError: as `decode`.
-    """
+    """Returns the item that a JSON object is; refuses others as `decode` does."""
     try:
         item: I = _decoder(kind).decode(msgspec.json.encode(_without_blanks(kind, value)))
         if to_object(item) == value and _check(item):
@@ -144,11 +136,7 @@ def load_toml(kind: type[I], table: Mapping[str, object], *, what: str) -> I:
 
 
 def parse_toml(text: str, *, what: str) -> dict[str, Any]:
-    """Parses a TOML document; `what` names it in the error.
-
-    Raises:
-        MalformedError: TOML_SYNTAX.
-    """
+    """Parses a TOML document; refuses what is none (TOML_SYNTAX), naming it by `what`."""
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

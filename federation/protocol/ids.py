@@ -64,7 +64,6 @@ class AgencyId:
     kind: str
 
     def __str__(self) -> str:
-        """The one written form, as in statements, certificates and the agreement."""
         return f"{self.node}/{self.county}/{self.kind}"
 
 
@@ -79,7 +78,6 @@ class Pair:
     recipient: NodeName
 
     def __str__(self) -> str:
-        """The one written form, as in leaves: `zhejiang>jiangxi`."""
         return f"{self.sender}>{self.recipient}"
 
 
@@ -87,22 +85,14 @@ del Pair.__dataclass_fields__  # as above
 
 
 def parse_node_name(text: str) -> NodeName:
-    """Parses a node's name.
-
-    Raises:
-        MalformedError: NODE_NAME when it is not 2 to 31 lower-case letters and digits, letter first.
-    """
+    """Parses a node's name: 2 to 31 lower-case letters and digits, letter first; refuses others (NODE_NAME)."""
     if not _NODE.fullmatch(text):
         raise MalformedError("NODE_NAME", f"expected a node name such as 'zhejiang', got {text!r:.40}")
     return NodeName(text)
 
 
 def parse_agency_id(text: str) -> AgencyId:
-    """Parses `province/county/kind`.
-
-    Raises:
-        MalformedError: AGENCY_ID when a part is missing or of another form, NODE_NAME when the province is.
-    """
+    """Parses `province/county/kind`; refuses another form (AGENCY_ID, NODE_NAME)."""
     parts = text.split("/")
     if len(parts) != 3 or not _COUNTY.fullmatch(parts[1]) or not _KIND.fullmatch(parts[2]):
         raise MalformedError("AGENCY_ID", f"expected an agency such as 'zhejiang/330822/police', got {text!r:.60}")
@@ -110,11 +100,7 @@ def parse_agency_id(text: str) -> AgencyId:
 
 
 def parse_pair(text: str) -> Pair:
-    """Parses `sender>recipient`.
-
-    Raises:
-        MalformedError: PAIR when there are not two different sides, NODE_NAME when one is no node name.
-    """
+    """Parses `sender>recipient`, two different nodes; refuses another form (PAIR, NODE_NAME)."""
     sender, arrow, recipient = text.partition(">")
     if not arrow or sender == recipient:
         raise MalformedError("PAIR", f"expected an ordered pair such as 'zhejiang>jiangxi', got {text!r:.60}")
@@ -122,11 +108,7 @@ def parse_pair(text: str) -> Pair:
 
 
 def parse_federation_name(text: str) -> str:
-    """Parses the federation's name: a lower-case DNS name, the trust domain of every certificate.
-
-    Raises:
-        MalformedError: FEDERATION_NAME when it is not.
-    """
+    """Parses a lower-case DNS name; refuses another form (FEDERATION_NAME)."""
     if len(text) > 120 or not _FEDERATION.fullmatch(text):
         raise MalformedError("FEDERATION_NAME", f"expected a lower-case DNS name, got {text!r:.40}")
     return text
@@ -148,11 +130,7 @@ def format_message_id(now: datetime, random: bytes) -> MessageId:
 
 
 def parse_message_id(text: str) -> MessageId:
-    """Parses a UUIDv7 in lower case with hyphens.
-
-    Raises:
-        MalformedError: MESSAGE_ID for any other form, other UUID versions included.
-    """
+    """Parses a UUIDv7 in lower case with hyphens; refuses another form or version (MESSAGE_ID)."""
     if not _UUID7.fullmatch(text):
         raise MalformedError("MESSAGE_ID", f"expected a UUIDv7 in lower case, got {text!r:.40}")
     return MessageId(text)
@@ -164,11 +142,7 @@ def format_time(time: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Parses the one written form of a time back into an aware UTC `datetime`.
-
-    Raises:
-        MalformedError: TIME for another form or an impossible date.
-    """
+    """Parses the one written form of a time into an aware UTC `datetime`; refuses others (TIME)."""
     if not _TIME.fullmatch(text):
         raise MalformedError("TIME", f"expected a time such as '2026-11-23T08:00:00.000Z', got {text!r:.40}")
     try:
@@ -193,11 +167,7 @@ def agency_spiffe_id(federation: str, agency: AgencyId) -> str:
 
 
 def parse_spiffe_id(federation: str, uri: str) -> NodeName | AgencyId:
-    """Parses a certificate's URI SAN into the node or the agency that it names.
-
-    Raises:
-        MalformedError: SPIFFE_ID for another trust domain, NODE_NAME or AGENCY_ID for another form.
-    """
+    """Returns the node or agency that a certificate's URI SAN names; refuses another trust domain (SPIFFE_ID)."""
     prefix = f"spiffe://{federation}/"
     if not uri.startswith(prefix):
         raise MalformedError("SPIFFE_ID", f"expected a name under {prefix}, got {uri!r:.120}")

@@ -101,11 +101,7 @@ class Ed25519Signer:
     __slots__ = ("_private_key", "_public_key")
 
     def __init__(self, seed: bytes) -> None:
-        """Takes the 32-byte private key of RFC 8032.
-
-        Raises:
-            MalformedError: PRIVATE_KEY when it is not 32 bytes.
-        """
+        """Takes the 32-byte private key of RFC 8032; refuses another length (PRIVATE_KEY)."""
         if len(seed) != SEED_BYTES:
             raise MalformedError("PRIVATE_KEY", f"expected an Ed25519 seed of {SEED_BYTES} bytes, got {len(seed)}")
         self._private_key = Ed25519PrivateKey.from_private_bytes(seed)
@@ -126,11 +122,7 @@ class P256Signer:
     __slots__ = ("_private_key", "_public_key")
 
     def __init__(self, pkcs8: bytes) -> None:
-        """Takes an unencrypted PKCS #8 private key in DER.
-
-        Raises:
-            MalformedError: PRIVATE_KEY when it is no such key or of another curve.
-        """
+        """Takes an unencrypted PKCS #8 P-256 key in DER; refuses any other (PRIVATE_KEY)."""
         try:
             private_key = load_der_private_key(pkcs8, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -151,11 +143,7 @@ class P256Signer:
 
 
 def parse_public_key(text: str) -> PublicKey:
-    """Parses `<suite>:<base64>`, as the agreement writes keys. It is not admitted yet: see `admit_public_key`.
-
-    Raises:
-        MalformedError: KEY_FORM without a colon, KEY_SUITE for an unknown suite, BASE64 when it is not canonical.
-    """
+    """Parses `<suite>:<base64>`, not admitted yet; refuses another form (KEY_FORM, KEY_SUITE, BASE64)."""
     name, colon, encoded = text.partition(":")
     if not colon:
         raise MalformedError("KEY_FORM", f"expected a key such as 'ed25519:<base64>', got {text!r:.40}")

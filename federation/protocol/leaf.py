@@ -70,11 +70,7 @@ class Leaf(Item, frozen=True, kw_only=True, rename={"agreement_version": "agreem
 
 
 def encode_leaf(leaf: Leaf) -> bytes:
-    """Encodes a leaf into its one canonical form.
-
-    Raises:
-        MalformedError: LEAF_SIZE when it would be longer than 1 kB.
-    """
+    """Returns the one canonical form of a leaf; refuses more than 1 kB (LEAF_SIZE)."""
     encoded = encode(leaf)
     if len(encoded) > MAX_LEAF_BYTES:
         raise MalformedError("LEAF_SIZE", f"expected at most {MAX_LEAF_BYTES} bytes, got {len(encoded)}")
@@ -82,11 +78,7 @@ def encode_leaf(leaf: Leaf) -> bytes:
 
 
 def decode_leaf(encoded: bytes) -> Leaf:
-    """Decodes the exact bytes of a leaf; encoding it again gives the same bytes.
-
-    Raises:
-        MalformedError: LEAF_SIZE, LEAF_VERSION, LEAF_FIELD, JSON_* and the reasons of `ids`.
-    """
+    """Decodes the exact bytes of a leaf; refuses LEAF_SIZE, LEAF_VERSION, LEAF_FIELD, JSON_* and as `ids` does."""
     if len(encoded) > MAX_LEAF_BYTES:
         raise MalformedError("LEAF_SIZE", f"expected at most {MAX_LEAF_BYTES} bytes, got {len(encoded)}")
     return decode(Leaf, encoded)

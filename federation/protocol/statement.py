@@ -85,25 +85,15 @@ class Statement(_Part, frozen=True, kw_only=True, rename={"sender": "from", "rec
 
     @property
     def pair(self) -> Pair:
-        """The ordered pair whose numbering this statement's `seq` belongs to."""
         return Pair(self.sender.node, self.recipient.node)
 
 
 def encode_statement(statement: Statement) -> bytes:
-    """Encodes a statement into its one canonical form (UTF-8 JSON)."""
     return encode(statement)
 
 
 def decode_statement(encoded: bytes) -> Statement:
-    """Decodes the exact bytes of a statement.
-
-    Returns:
-        The statement; encoding it again gives the same bytes.
-
-    Raises:
-        MalformedError: STATEMENT_SIZE above 8 KiB; JSON_* for its form; STATEMENT_VERSION, STATEMENT_FIELD and the
-            reasons of `ids` for its fields.
-    """
+    """Decodes the exact bytes of a statement; refuses STATEMENT_SIZE (8 KiB), _VERSION, _FIELD, JSON_*, as `ids`."""
     if len(encoded) > MAX_STATEMENT_BYTES:
         raise MalformedError("STATEMENT_SIZE", f"expected at most {MAX_STATEMENT_BYTES} bytes, got {len(encoded)}")
     statement = decode(Statement, encoded)

@@ -116,11 +116,7 @@ def load_policy_book(files: Mapping[str, bytes]) -> PolicyBook:
 
 
 def decide(book: PolicyBook, request: PolicyRequest) -> Decision:
-    """Decides a request; an equal request decided before is answered from memory.
-
-    Returns:
-        Allowed only when a policy permits, none forbids and nothing went wrong in between.
-    """
+    """Decides a request: allowed only when a policy permits, none forbids and nothing went wrong in between."""
     return book.remembered(request)
 
 
@@ -130,10 +126,7 @@ def decide_afresh(book: PolicyBook, request: PolicyRequest) -> Decision:
 
 
 def join_decisions(decisions: Sequence[Decision]) -> Decision:
-    """Returns one decision for a message of several items: refused if any item is, or if there is none.
-
-    It names every deciding policy.
-    """
+    """Returns one decision for several items, naming every deciding policy: refused if any is, or if there is none."""
     refused = [decision for decision in decisions if not decision.allowed]
     deciding = refused or list(decisions)
     return Decision(

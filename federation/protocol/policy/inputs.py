@@ -29,20 +29,12 @@ _REMEMBERED: Final = 1024
 
 
 def encode_request(request: PolicyRequest) -> bytes:
-    """Encodes a question into its one canonical form.
-
-    Raises:
-        MalformedError: POLICY_REQUEST when an attribute stands twice, JSON_UTF8 for a lone surrogate.
-    """
+    """Returns the one canonical form of a question; refuses a repeated attribute (POLICY_REQUEST), JSON_UTF8."""
     return encode_canonical(request_json(request))
 
 
 def decode_request(encoded: bytes) -> PolicyRequest:
-    """Decodes a question; encoding it again gives the same bytes.
-
-    Raises:
-        MalformedError: POLICY_REQUEST for another form, JSON_* as `decode_canonical`.
-    """
+    """Decodes a question; encoding it again gives the same bytes. Refuses another form (POLICY_REQUEST, JSON_*)."""
     request = read_request(decode_canonical(encoded, what=_WHAT))
     if encode_request(request) != encoded:
         raise MalformedError("POLICY_REQUEST", f"{_WHAT}: expected groups and sets sorted, each member once")
@@ -51,11 +43,7 @@ def decode_request(encoded: bytes) -> PolicyRequest:
 
 @lru_cache(maxsize=_REMEMBERED)
 def request_json(request: PolicyRequest) -> Mapping[str, JsonValue]:
-    """The question as a JSON object, to stand inside another one; it is shared, so nobody may change it.
-
-    Raises:
-        MalformedError: POLICY_REQUEST when an attribute stands twice.
-    """
+    """Returns the question as a JSON object to stand in another one; it is shared, so nobody may change it."""
     return {
         "principal": _entity_json(request.principal),
         "action": request.action,
@@ -66,11 +54,7 @@ def request_json(request: PolicyRequest) -> Mapping[str, JsonValue]:
 
 
 def read_request(value: Mapping[str, JsonValue]) -> PolicyRequest:
-    """Reads a question out of a JSON object.
-
-    Raises:
-        MalformedError: POLICY_REQUEST for another form, JSON_MISSING_NAME, JSON_UNKNOWN_NAME, JSON_TYPE.
-    """
+    """Reads a question out of a JSON object; refuses another form (POLICY_REQUEST, JSON_*)."""
     expect_names(value, ("principal", "action", "resource", "context", "others"), what=_WHAT)
     return PolicyRequest(
         principal=_read_entity(value["principal"]),

@@ -60,11 +60,7 @@ class PolicyRequest:
 
 
 def entity_json(entity: Entity) -> CedarJson:
-    """The entity in Cedar's JSON entity format.
-
-    Raises:
-        MalformedError: POLICY_REQUEST when an attribute stands twice.
-    """
+    """Returns the entity in Cedar's JSON entity format; refuses a repeated attribute (POLICY_REQUEST)."""
     return {
         "uid": uid_json(entity.ref),
         "attrs": attributes_json(entity.attrs),
@@ -73,16 +69,11 @@ def entity_json(entity: Entity) -> CedarJson:
 
 
 def uid_json(ref: EntityRef) -> dict[str, CedarJson]:
-    """The name of an entity in Cedar's JSON format, with the federation's namespace."""
     return {"type": f"{NAMESPACE}::{ref.type}", "id": ref.id}
 
 
 def attributes_json(attributes: Attributes) -> dict[str, CedarJson]:
-    """Attributes or a context as a JSON object; sets are sorted, so that equal requests give equal bytes.
-
-    Raises:
-        MalformedError: POLICY_REQUEST when a name stands twice.
-    """
+    """Returns attributes as a JSON object, sets sorted; refuses a repeated name (POLICY_REQUEST)."""
     named = {name: _value_json(value) for name, value in attributes}
     if len(named) != len(attributes):
         raise MalformedError("POLICY_REQUEST", "expected each attribute of a policy request once")

@@ -40,7 +40,7 @@ _ASKS: Final = pst.HasAttr(base=pst.Var(name="context"), attrs=("fields",))
 
 
 class Effect(StrEnum):
-    """The effect of a policy when its clauses hold; one `forbid` outweighs every `permit`."""
+    """One `forbid` outweighs every `permit`."""
 
     PERMIT = "permit"
     FORBID = "forbid"

@@ -48,11 +48,7 @@ class ActionShape:
 
 
 def read_vocabulary(schema: cedarpy.Schema) -> Mapping[str, ActionShape]:
-    """Returns the shape of each action's question by the action's id.
-
-    Raises:
-        MalformedError: POLICY_SCHEMA when the schema has an action of a form that is not read here.
-    """
+    """Returns the shape of each action's question by its id; refuses an action of another form (POLICY_SCHEMA)."""
     text = str(schema)
     types = {name: _read_shape(record) for name, record in _TYPE.findall(text)}
     entities = {name: _read_shape(record) for name, record in _ENTITY.findall(text)}

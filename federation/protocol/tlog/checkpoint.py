@@ -34,12 +34,7 @@ class Checkpoint:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """Parses a checkpoint's text, without signatures.
-
-    Raises:
-        MalformedError: CHECKPOINT when there are not exactly three lines or no origin; TEXT, DECIMAL, BASE64 or
-            HASH_SIZE for a bad line.
-    """
+    """Parses a checkpoint's text; refuses other lines (CHECKPOINT, TEXT, DECIMAL, BASE64, HASH_SIZE)."""
     lines = split_lines(require_text(text))
     if len(lines) != 3 or not lines[0]:
         raise MalformedError("CHECKPOINT", f"expected origin, size and root on three lines, got {len(lines)} lines")
@@ -48,11 +43,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:
-    """Formats a checkpoint's text, without signatures; `parse_checkpoint` reads it back.
-
-    Raises:
-        MalformedError: CHECKPOINT, TEXT, DECIMAL or HASH_SIZE for a value that cannot be written.
-    """
+    """Formats a checkpoint's text; refuses what `parse_checkpoint` would not read back."""
     if not checkpoint.origin or "\n" in checkpoint.origin:
         raise MalformedError("CHECKPOINT", f"expected an origin of one line, got {checkpoint.origin!r:.80}")
     root = format_base64(require_hash(checkpoint.root, "the root"))
@@ -87,11 +78,7 @@ def verify_checkpoint(blob: bytes, log: Vkey) -> Checkpoint:
 
 
 def require_origin(checkpoint: Checkpoint, origin: str) -> Checkpoint:
-    """Returns the checkpoint when it is about that log and, if empty, has the root of the empty tree.
-
-    Raises:
-        UntrustedError: ORIGIN or EMPTY_ROOT.
-    """
+    """Returns the checkpoint when it is about that log (ORIGIN) and, if empty, has the empty root (EMPTY_ROOT)."""
     if checkpoint.origin != origin:
         raise UntrustedError("ORIGIN", f"expected the log {origin!r:.80}, got {checkpoint.origin!r:.80}")
     if checkpoint.size == 0 and checkpoint.root != EMPTY_ROOT:

@@ -66,11 +66,7 @@ def format_cosignature_message(text: str, cosign_time: datetime) -> bytes:
 
 
 def encode_subtree_message(checkpoint: Checkpoint, cosigner: str, *, cosign_time: datetime) -> bytes:
-    """Encodes the bytes that a 0x06 cosignature signs over a whole checkpoint.
-
-    Raises:
-        MalformedError: COSIGNED_NAME when a name does not fit one length byte, and as `format_checkpoint`.
-    """
+    """Encodes what a 0x06 cosignature signs; refuses a name that does not fit one length byte (COSIGNED_NAME)."""
     format_checkpoint(checkpoint)  # refuses what no field below could carry
     return b"".join((
         b"subtree/v1\n\x00",
@@ -99,11 +95,7 @@ def sign_cosignature(text: str, vkey: Vkey, *, cosign_time: datetime, sign: Sign
 
 
 def cosignature_time(signature: NoteSignature) -> datetime:
-    """Reads the time that a cosignature line states; true only once the line has verified.
-
-    Raises:
-        UntrustedError: COSIGNATURE_TIME when it is missing or beyond the year 9999.
-    """
+    """Reads the time a line states, true once it has verified; refuses none or beyond 9999 (COSIGNATURE_TIME)."""
     seconds = int.from_bytes(signature.payload[:_TIME_BYTES])
     if len(signature.payload) <= _TIME_BYTES or seconds > _LAST_SECOND:
         raise UntrustedError("COSIGNATURE_TIME", f"expected a time before the year 10000, got {seconds} seconds")

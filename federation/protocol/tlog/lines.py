@@ -28,33 +28,21 @@ _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 
 
 def parse_decimal(text: str, what: str) -> int:
-    """Parses an ASCII decimal below 2^63 without sign, spaces or leading zeros.
-
-    Raises:
-        MalformedError: DECIMAL for any other form; `what` names the field in the sentence.
-    """
+    """Parses an ASCII decimal below 2^63 without sign, spaces or leading zeros; refuses others (DECIMAL)."""
     if not _DECIMAL.fullmatch(text) or int(text) > MAX_DECIMAL:
         raise MalformedError("DECIMAL", f"expected {what} as a plain decimal below 2^63, got {text!r:.40}")
     return int(text)
 
 
 def format_decimal(number: int, what: str) -> str:
-    """Formats a number which `parse_decimal` accepts.
-
-    Raises:
-        MalformedError: DECIMAL when it is negative or not below 2^63.
-    """
+    """Formats a number that `parse_decimal` accepts; refuses others (DECIMAL)."""
     if not 0 <= number <= MAX_DECIMAL:
         raise MalformedError("DECIMAL", f"expected {what} between 0 and 2^63 - 1, got {number}")
     return str(number)
 
 
 def parse_base64(text: str, what: str) -> bytes:
-    """Parses RFC 4648 section 4 base64 with padding, in its one canonical form.
-
-    Raises:
-        MalformedError: BASE64 for other alphabets, missing padding, spaces, or pad bits that are not zero.
-    """
+    """Parses RFC 4648 section 4 base64 with padding, in its one canonical form; refuses others (BASE64)."""
     try:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -65,36 +53,23 @@ def parse_base64(text: str, what: str) -> bytes:
 
 
 def format_base64(blob: bytes) -> str:
-    """Formats bytes as RFC 4648 section 4 base64 with padding."""
     return base64.b64encode(blob).decode("ascii")
 
 
 def parse_hash(text: str, what: str) -> bytes:
-    """Parses the base64 of one 32-byte hash.
-
-    Raises:
-        MalformedError: BASE64 when it is not canonical base64, HASH_SIZE when it is not 32 bytes.
-    """
+    """Parses the base64 of one 32-byte hash; refuses others (BASE64, HASH_SIZE)."""
     return require_hash(parse_base64(text, what), what)
 
 
 def require_hash(blob: bytes, what: str) -> bytes:
-    """Returns the bytes when they can be a SHA-256 hash.
-
-    Raises:
-        MalformedError: HASH_SIZE when they are not exactly 32.
-    """
+    """Returns the bytes when they are 32; refuses others (HASH_SIZE)."""
     if len(blob) != HASH_SIZE:
         raise MalformedError("HASH_SIZE", f"expected {what} of 32 bytes, got {len(blob)}", bytes=len(blob))
     return blob
 
 
 def require_text(text: str) -> str:
-    """Returns the text when a note may hold it: not empty, lines ending in LF, no other control byte, valid UTF-8.
-
-    Raises:
-        MalformedError: TEXT when a rule is broken.
-    """
+    """Returns text a note may hold: ends in LF, no other control byte, valid UTF-8; refuses others (TEXT)."""
     if not text.endswith("\n"):
         raise MalformedError("TEXT", "expected text that ends in a line feed, got another end")
     if control := _CONTROL.search(text):
@@ -105,11 +80,7 @@ def require_text(text: str) -> str:
 
 
 def parse_text(blob: bytes, limit_bytes: int) -> str:
-    """Decodes strict UTF-8 text of at most `limit_bytes`; see `require_text` for what it may hold.
-
-    Raises:
-        MalformedError: TEXT_SIZE when it is larger, TEXT when it is not UTF-8 or breaks a rule of `require_text`.
-    """
+    """Decodes strict UTF-8 as `require_text` wants it (TEXT), of at most `limit_bytes` (TEXT_SIZE)."""
     if len(blob) > limit_bytes:
         raise MalformedError("TEXT_SIZE", f"expected at most {limit_bytes} bytes, got {len(blob)}", bytes=len(blob))
     try:
@@ -119,11 +90,7 @@ def parse_text(blob: bytes, limit_bytes: int) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Splits text into lines without their LF, on LF only.
-
-    Raises:
-        MalformedError: TEXT when the last line has no LF.
-    """
+    """Splits text into lines without their LF, on LF only; refuses a last line without one (TEXT)."""
     if not text.endswith("\n"):
         raise MalformedError("TEXT", "expected text that ends in a line feed, got another end")
     return text[:-1].split("\n")

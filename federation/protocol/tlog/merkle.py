@@ -61,7 +61,6 @@ class CompactRange:
 
     @property
     def size(self) -> int:
-        """Leaves appended so far."""
         return self._size
 
     @property
@@ -69,11 +68,7 @@ class CompactRange:
         return tuple(self._hashes)
 
     def append(self, leaf_hash: bytes) -> list[tuple[int, int, bytes]]:
-        """Appends one leaf and returns the nodes that it completes as (level, index, hash), the leaf first.
-
-        Raises:
-            MalformedError: HASH_SIZE when the hash is not 32 bytes; nothing is changed then.
-        """
+        """Appends a leaf hash (HASH_SIZE) and returns the nodes it completes as (level, index, hash), leaf first."""
         if len(leaf_hash) != HASH_SIZE:
             require_hash(leaf_hash, "a leaf hash")
         index = self._size
@@ -105,11 +100,7 @@ class CompactRange:
 
     @classmethod
     def decode(cls, size: int, blob: bytes) -> CompactRange:
-        """Decodes what `encode` gave for a tree of that size.
-
-        Raises:
-            MalformedError: TREE_SIZE for an impossible size, RIGHT_EDGE when it asks for another number of hashes.
-        """
+        """Decodes what `encode` gave for a tree of that size; refuses others (TREE_SIZE, RIGHT_EDGE)."""
         if not 0 <= size <= MAX_DECIMAL:
             raise MalformedError("TREE_SIZE", f"expected a size between 0 and 2^63 - 1, got {size}")
         if len(blob) != size.bit_count() * HASH_SIZE:
@@ -122,12 +113,7 @@ class CompactRange:
 
 
 def inclusion_proof(index: int, size: int, read: HashReader) -> tuple[bytes, ...]:
-    """Builds the audit path of a leaf, the leaf's sibling first (RFC 6962 2.1.1).
-
-    Raises:
-        MalformedError: LEAF_INDEX when there is no such leaf in a tree of that size.
-        CorruptError: TREE_READER when the reader returns something else than one hash a node.
-    """
+    """Builds a leaf's audit path, its sibling first (RFC 6962 2.1.1); refuses LEAF_INDEX, TREE_READER."""
     _require_leaf(index, size)
     ranges: list[_Range] = []
     low, high = 0, size
@@ -143,12 +129,7 @@ def inclusion_proof(index: int, size: int, read: HashReader) -> tuple[bytes, ...
 
 
 def consistency_proof(old_size: int, new_size: int, read: HashReader) -> tuple[bytes, ...]:
-    """Builds the proof that one tree is a prefix of another (RFC 6962 2.1.2); empty from size 0 and for equal sizes.
-
-    Raises:
-        MalformedError: TREE_SIZE when the old tree is not within the new one.
-        CorruptError: TREE_READER when the reader returns something else than one hash a node.
-    """
+    """Builds the proof that one tree is a prefix of another (RFC 6962 2.1.2); empty from 0 and for equal sizes."""
     _require_order(old_size, new_size)
     if old_size == 0:
         return ()
@@ -168,12 +149,7 @@ def consistency_proof(old_size: int, new_size: int, read: HashReader) -> tuple[b
 
 
 def root_at(size: int, read: HashReader) -> bytes:
-    """Computes the root that the tree had at an earlier (or its present) size.
-
-    Raises:
-        MalformedError: TREE_SIZE for a negative size.
-        CorruptError: TREE_READER when the reader returns something else than one hash a node.
-    """
+    """Computes the root that the tree had at that size; refuses TREE_SIZE, TREE_READER."""
     _require_order(size, size)
     return _read_ranges([(0, size)], read)[0] if size else EMPTY_ROOT
 

@@ -65,7 +65,6 @@ class Vkey:
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key).digest()[:_KEY_ID_BYTES]
 
     def __str__(self) -> str:
-        """The one written form, as in the agreement and in a tlog-policy."""
         return format_vkey(self)
 
 
@@ -129,11 +128,7 @@ def parse_vkey(text: str) -> Vkey:
 
 
 def format_vkey(vkey: Vkey) -> str:
-    """Formats a verifier key; `parse_vkey` reads it back.
-
-    Raises:
-        MalformedError: KEY_NAME for a name that a line cannot carry, VKEY for a wrong key length or kind.
-    """
+    """Formats a verifier key; refuses what `parse_vkey` would not read back (KEY_NAME, VKEY)."""
     _require_vkey(vkey)
     return f"{vkey.name}+{vkey.key_id.hex()}+{format_base64(bytes([vkey.kind]) + vkey.public_key)}"
 
@@ -152,22 +147,13 @@ def parse_note(blob: bytes) -> Note:
 
 
 def format_note(note: Note) -> bytes:
-    """Formats a signed note; `parse_note` reads it back.
-
-    Raises:
-        MalformedError: TEXT for a text that a note cannot hold, NOTE without a signature or with too many,
-            KEY_NAME or NOTE_LINE for a line that cannot be written.
-    """
+    """Formats a signed note; refuses what `parse_note` would not read back (TEXT, NOTE, KEY_NAME, NOTE_LINE)."""
     lines = format_signature_lines(note.signatures)
     return f"{require_text(note.text)}\n{lines}".encode()
 
 
 def parse_signature_lines(text: str) -> tuple[NoteSignature, ...]:
-    """Parses one or more signature lines: the end of a note, or a witness's answer.
-
-    Raises:
-        MalformedError: TEXT, NOTE when there are more than 64, NOTE_LINE, KEY_NAME or BASE64 for a bad line.
-    """
+    """Parses a note's end or a witness's answer; refuses TEXT, NOTE (over 64 lines), NOTE_LINE, KEY_NAME, BASE64."""
     lines = split_lines(text)
     if len(lines) > MAX_LINES:
         raise MalformedError("NOTE", f"expected at most {MAX_LINES} signature lines, got {len(lines)}")
@@ -175,11 +161,7 @@ def parse_signature_lines(text: str) -> tuple[NoteSignature, ...]:
 
 
 def format_signature_lines(signatures: Iterable[NoteSignature]) -> str:
-    """Formats signature lines, each with its LF.
-
-    Raises:
-        MalformedError: NOTE for none or more than 64, KEY_NAME or NOTE_LINE for one that cannot be written.
-    """
+    """Formats 1 to 64 signature lines, each with its LF; refuses others (NOTE, KEY_NAME, NOTE_LINE)."""
     lines = [_format_line(signature) for signature in signatures]
     if not 1 <= len(lines) <= MAX_LINES:
         raise MalformedError("NOTE", f"expected 1 to {MAX_LINES} signature lines, got {len(lines)}")
@@ -187,12 +169,7 @@ def format_signature_lines(signatures: Iterable[NoteSignature]) -> str:
 
 
 def sign_note_line(text: str, vkey: Vkey, *, sign: Sign) -> NoteSignature:
-    """Signs a note's text with an Ed25519 key (kind 0x01).
-
-    Raises:
-        MalformedError: TEXT for a text that a note cannot hold, VKEY_KIND for a key of another kind,
-            SIGNATURE_SIZE when the signer does not return 64 bytes.
-    """
+    """Signs a note's text with an Ed25519 key (kind 0x01); refuses TEXT, VKEY_KIND, SIGNATURE_SIZE."""
     if vkey.kind != KeyKind.ED25519:
         raise MalformedError("VKEY_KIND", f"expected a vkey of kind 1 to sign a note, got {vkey.kind}")
     signature = sign(require_text(text).encode())
@@ -202,22 +179,14 @@ def sign_note_line(text: str, vkey: Vkey, *, sign: Sign) -> NoteSignature:
 
 
 def check_note_line(vkey: Vkey, text: str, signature: NoteSignature) -> None:
-    """Checks an Ed25519 line (kind 0x01).
-
-    Raises:
-        UntrustedError: SIGNATURE when it does not verify, VKEY_KIND when the key is of a kind not verified here.
-    """
+    """Refuses a line that is no Ed25519 signature (0x01) of the text by that key (SIGNATURE, VKEY_KIND)."""
     if vkey.kind != KeyKind.ED25519:
         raise UntrustedError("VKEY_KIND", f"expected a key of kind 1, got {vkey.kind} for {vkey.name!r:.80}")
     check_ed25519(vkey, text.encode(), signature.payload)
 
 
 def check_ed25519(vkey: Vkey, message: bytes, signature: bytes) -> None:
-    """Checks a bare Ed25519 signature by the vkey's public key (RFC 8032).
-
-    Raises:
-        UntrustedError: SIGNATURE when it does not verify.
-    """
+    """Refuses a bare signature that the vkey's public key did not make (RFC 8032; SIGNATURE)."""
     try:
         Ed25519PublicKey.from_public_bytes(vkey.public_key).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
@@ -241,12 +210,7 @@ def verify_note(blob: bytes, vkeys: Iterable[Vkey], *, check: LineCheck = check_
 def verify_lines(
     text: str, signatures: Iterable[NoteSignature], *, vkeys: Iterable[Vkey], check: LineCheck = check_note_line
 ) -> tuple[VerifiedLine, ...]:
-    """Verifies the known ones among some lines over a text; returns them in order, perhaps none.
-
-    Raises:
-        MalformedError: VKEY_AMBIGUOUS when two different keys share name and id.
-        UntrustedError: SIGNATURE when a known line fails.
-    """
+    """Returns the known lines over a text, perhaps none; refuses one that fails (SIGNATURE), VKEY_AMBIGUOUS."""
     known = _index(vkeys)
     verified = []
     for signature in signatures:

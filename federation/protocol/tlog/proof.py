@@ -77,11 +77,7 @@ def parse_proof(blob: bytes) -> TlogProof:
 
 
 def format_proof(proof: TlogProof) -> bytes:
-    """Formats a `.tlog-proof`; `parse_proof` reads it back.
-
-    Raises:
-        MalformedError: PROOF, PROOF_LENGTH, DECIMAL, HASH_SIZE, or as `parse_note` for a value that cannot be written.
-    """
+    """Formats a `.tlog-proof`; refuses what `parse_proof` would not read back."""
     parse_note(proof.checkpoint)
     if proof.extra == b"":
         raise MalformedError("PROOF", "expected no extra at all instead of an empty one")
@@ -91,20 +87,12 @@ def format_proof(proof: TlogProof) -> bytes:
 
 
 def parse_hash_lines(lines: Iterable[str]) -> tuple[bytes, ...]:
-    """Parses the lines of a Merkle proof, each the base64 of one hash, without their LF.
-
-    Raises:
-        MalformedError: PROOF_LENGTH for more than 63, BASE64 or HASH_SIZE for a bad one.
-    """
+    """Parses base64 hashes, a line each without LF; refuses over 63 (PROOF_LENGTH), BASE64, HASH_SIZE."""
     return _require_count(tuple(parse_hash(line, "a proof hash") for line in lines))
 
 
 def format_hash_lines(hashes: Iterable[bytes]) -> str:
-    """Formats the lines of a Merkle proof, each with its LF.
-
-    Raises:
-        MalformedError: PROOF_LENGTH for more than 63, HASH_SIZE for a hash that is not 32 bytes.
-    """
+    """Formats hashes as base64, a line each with its LF; refuses over 63 (PROOF_LENGTH), HASH_SIZE."""
     checked = _require_count(tuple(hashes))
     return "".join(format_base64(require_hash(blob, "a proof hash")) + "\n" for blob in checked)
 

@@ -86,7 +86,7 @@ def parse_policy(blob: bytes) -> Policy:
 
 
 def find_log(policy: Policy, origin: str) -> Vkey | None:
-    """Finds the log key of an origin; None when the policy does not accept that log."""
+    """Returns the log key of an origin; None when the policy does not accept that log."""
     return next((log.vkey for log in policy.logs if log.vkey.name == origin), None)
 
 
@@ -101,11 +101,7 @@ def met_names(policy: Policy, public_keys: Collection[bytes]) -> frozenset[str]:
 
 
 def verify_quorum(policy: Policy, public_keys: Iterable[bytes]) -> frozenset[str]:
-    """Verifies that the distinct public keys which cosigned are enough; returns the names that are met.
-
-    Raises:
-        UntrustedError: QUORUM when they are not; `known` counts the policy's witnesses among them.
-    """
+    """Returns the names that are met when these public keys are enough; refuses too few (QUORUM)."""
     distinct = frozenset(public_keys)
     met = met_names(policy, distinct)
     if policy.quorum not in met:

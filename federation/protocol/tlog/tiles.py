@@ -56,11 +56,7 @@ LoadTile: TypeAlias = Callable[[Tile], bytes]
 
 
 def parse_tile_path(path: str) -> Tile:
-    """Parses `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`.
-
-    Raises:
-        MalformedError: TILE_PATH for any form that `format_tile_path` would not write.
-    """
+    """Parses `tile/<L>/<N>[.p/<W>]`, `<L>` a level or `entries`; refuses another form (TILE_PATH)."""
     match = _PATH.fullmatch(path)
     if match is None:
         raise MalformedError("TILE_PATH", f"expected a path such as 'tile/0/x001/067.p/12', got {path!r:.80}")
@@ -75,11 +71,7 @@ def parse_tile_path(path: str) -> Tile:
 
 
 def format_tile_path(tile: Tile) -> str:
-    """Formats a tile's path: index 1,234,067 is `x001/x234/067`, a partial tile ends in `.p/<width>`.
-
-    Raises:
-        MalformedError: TILE_PATH for a level, index or width that no tile has.
-    """
+    """Formats a path: index 1,234,067 is `x001/x234/067`, a partial tile ends in `.p/<width>` (TILE_PATH)."""
     if not (ENTRIES <= tile.level <= _MAX_LEVEL and 0 <= tile.index <= MAX_DECIMAL and 1 <= tile.width <= TILE_WIDTH):
         raise MalformedError("TILE_PATH", f"expected level, index and width of a tile, got {tile!r:.80}")
     level = "entries" if tile.level == ENTRIES else str(tile.level)
@@ -96,11 +88,7 @@ def level_shape(size: int, level: int) -> tuple[int, int]:
 
 
 def tile_at(size: int, level: int, index: int) -> Tile:
-    """Finds the widest form of a tile that a log of that size has.
-
-    Raises:
-        NotFoundError: TILE when the log has no such tile yet.
-    """
+    """Returns the widest form of a tile that a log of that size has; NotFoundError TILE when there is none yet."""
     full, partial = level_shape(size, level)
     if index < full:
         return Tile(level, index)
@@ -130,33 +118,21 @@ def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
 
 
 def cut_tile(blob: bytes, width: int) -> bytes:
-    """Cuts the first hashes off a tile, which is the partial tile of that width.
-
-    Raises:
-        MalformedError: TILE_BYTES when the tile has fewer.
-    """
+    """Cuts the partial tile of that width off a wider one; refuses one that is narrower (TILE_BYTES)."""
     if not 1 <= width <= TILE_WIDTH or len(blob) < width * HASH_SIZE:
         raise MalformedError("TILE_BYTES", f"expected a tile of at least {width} hashes, got {len(blob)} bytes")
     return blob[: width * HASH_SIZE]
 
 
 def decode_tile(blob: bytes, width: int) -> tuple[bytes, ...]:
-    """Decodes a tile into its hashes.
-
-    Raises:
-        MalformedError: TILE_BYTES when it is not exactly that wide.
-    """
+    """Decodes a tile into its hashes; refuses another width (TILE_BYTES)."""
     if len(blob) != width * HASH_SIZE:
         raise MalformedError("TILE_BYTES", f"expected a tile of {width * HASH_SIZE} bytes, got {len(blob)}")
     return tuple(blob[at : at + HASH_SIZE] for at in range(0, len(blob), HASH_SIZE))
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:
-    """Encodes entries as a bundle: for each a big-endian u16 length and the bytes.
-
-    Raises:
-        MalformedError: ENTRY_SIZE when an entry is over 65,535 bytes.
-    """
+    """Encodes entries, each behind a big-endian u16 length; refuses one over 65,535 bytes (ENTRY_SIZE)."""
     parts: list[bytes] = []
     for entry in entries:
         if len(entry) > MAX_ENTRY_BYTES:
@@ -166,11 +142,7 @@ def encode_bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def decode_bundle(blob: bytes, width: int) -> tuple[bytes, ...]:
-    """Decodes a bundle of exactly that many entries.
-
-    Raises:
-        MalformedError: BUNDLE when it is cut short, holds another number, or something follows.
-    """
+    """Decodes a bundle of exactly that many entries; refuses others (BUNDLE)."""
     entries = tuple(_entries(blob))
     if len(entries) != width:
         raise MalformedError("BUNDLE", f"expected {width} entries, got {len(entries)}")
@@ -178,11 +150,7 @@ def decode_bundle(blob: bytes, width: int) -> tuple[bytes, ...]:
 
 
 def cut_bundle(blob: bytes, width: int) -> bytes:
-    """Cuts the first entries off a bundle, which is the partial bundle of that width.
-
-    Raises:
-        MalformedError: BUNDLE when it has fewer or is cut short.
-    """
+    """Cuts the partial bundle of that width off a wider one; refuses one that is narrower (BUNDLE)."""
     entries = tuple(_entries(blob))
     if not 1 <= width <= len(entries):
         raise MalformedError("BUNDLE", f"expected a bundle of at least {width} entries, got {len(entries)}")
@@ -198,11 +166,7 @@ def tile_of_node(node: Node) -> tuple[int, int, int, int]:
 
 
 def node_from_tile(node: Node, hashes: Sequence[bytes]) -> bytes:
-    """Computes a node's hash from the hashes of its tile (`tile_of_node`).
-
-    Raises:
-        MalformedError: TILE_BYTES when the tile is too narrow to hold the node.
-    """
+    """Computes a node's hash from those of its tile; refuses a tile too narrow to hold it (TILE_BYTES)."""
     _, _, first, count = tile_of_node(node)
     if first + count > len(hashes):
         raise MalformedError("TILE_BYTES", f"expected a tile of at least {first + count} hashes, got {len(hashes)}")

@@ -113,11 +113,7 @@ def parse_add_checkpoint(body: bytes) -> AddCheckpoint:
 
 
 def format_add_checkpoint(request: AddCheckpoint) -> bytes:
-    """Formats the body of an `add-checkpoint` request; `parse_add_checkpoint` reads it back.
-
-    Raises:
-        MalformedError: for a value that cannot be written, with the reasons of `parse_add_checkpoint`.
-    """
+    """Formats a request body; refuses what `parse_add_checkpoint` would not read back."""
     parse_checkpoint(parse_note(request.note).text)
     head = f"old {format_decimal(request.old_size, 'the old size')}\n{format_hash_lines(request.proof)}\n"
     return head.encode() + request.note
@@ -187,11 +183,7 @@ def verify_answer(body: bytes, text: str, *, vkeys: Iterable[Vkey], not_after: d
 
 
 def parse_size(body: bytes) -> int:
-    """Parses the body of a 409 answer: the size which the witness cosigned last, only a place to start a proof from.
-
-    Raises:
-        MalformedError: TEXT, TEXT_SIZE or DECIMAL.
-    """
+    """Parses a 409 answer: the size the witness cosigned last, where a proof may start (TEXT, TEXT_SIZE, DECIMAL)."""
     return parse_decimal(parse_text(body, 32)[:-1], "the witness's size")
 
 

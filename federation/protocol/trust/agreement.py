@@ -146,18 +146,13 @@ def load_agreement(
 
 
 def freshness(agreement: Agreement, now: datetime) -> Freshness:
-    """Returns whether the agreement is fresh, lapsed or expired at a time."""
     if now >= agreement.expires_time or now >= agreement.fresh_until_time + agreement.lapse_grace:
         return Freshness.EXPIRED
     return Freshness.FRESH if now < agreement.fresh_until_time else Freshness.LAPSED
 
 
 def verify_in_force(agreement: Agreement, now: datetime) -> Freshness:
-    """Verifies that new statements may be sent and accepted under the agreement; returns fresh or lapsed.
-
-    Raises:
-        StaleError: AGREEMENT_EXPIRED.
-    """
+    """Returns fresh or lapsed; refuses an agreement that ended (StaleError AGREEMENT_EXPIRED)."""
     state = freshness(agreement, now)
     if state is Freshness.EXPIRED:
         end = min(agreement.expires_time, agreement.fresh_until_time + agreement.lapse_grace)

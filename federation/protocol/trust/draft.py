@@ -57,7 +57,6 @@ class _Written(Item, frozen=True, kw_only=True):
 
 
 def encode_bundle(bundle: Bundle) -> bytes:
-    """Encodes a bundle into its one canonical form."""
     return encode(
         _Written(
             federation=bundle.federation,
@@ -70,12 +69,7 @@ def encode_bundle(bundle: Bundle) -> bytes:
 
 
 def decode_bundle(encoded: bytes) -> Bundle:
-    """Decodes the exact bytes of a bundle and admits every key in it.
-
-    Raises:
-        MalformedError: AGREEMENT_SIZE, AGREEMENT_MEMBERS, JSON_* and the reasons of `members`.
-        UntrustedError: the reasons of `admit_public_key`.
-    """
+    """Decodes the exact bytes of a bundle and admits every key in it; refuses as `members` and `admit_public_key`."""
     if len(encoded) > MAX_BUNDLE_BYTES:
         raise MalformedError("AGREEMENT_SIZE", f"expected at most {MAX_BUNDLE_BYTES} bytes, got {len(encoded)}")
     found = decode(_Written, encoded)
@@ -96,12 +90,7 @@ def format_tlog_policy(log_vkey: str, witnesses: Mapping[NodeName, str]) -> str:
 
 
 def draft_files(bundles: Sequence[Bundle], *, terms: Terms, policies: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node.
-
-    Raises:
-        ConflictError: AGREEMENT_CONFLICT for two bundles of one node.
-        MalformedError: AGREEMENT_FORM for a bundle of another federation or a policy file outside `policies/`.
-    """
+    """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node."""
     members = _members_of(bundles, terms.federation)
     for path in policies:
         if not path.startswith("policies/") or ".." in path.split("/"):
@@ -116,11 +105,7 @@ def draft_files(bundles: Sequence[Bundle], *, terms: Terms, policies: Mapping[st
 
 
 def draft_root(bundles: Sequence[Bundle], *, expires_time: datetime, previous: bytes | None = None) -> bytes:
-    """Drafts the root that names the keys of the bundles: version 1, or the one after `previous`.
-
-    Raises:
-        MalformedError, UntrustedError: as `verify_offices` for keys that no root may have.
-    """
+    """Drafts the root that names the keys of the bundles, version 1 or the one after `previous`."""
     version = 1 if previous is None else read_metadata(previous, Root, what="root").signed.version + 1
     agreement = [tuf_key(bundle.agreement_key, bundle.member.node) for bundle in bundles]
     freshness = [tuf_key(bundle.freshness_key, bundle.member.node) for bundle in bundles]

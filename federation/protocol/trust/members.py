@@ -119,7 +119,6 @@ def format_witness_name(federation: str, node: NodeName) -> str:
 
 
 def encode_members(members: Mapping[NodeName, Member]) -> bytes:
-    """Encodes `members.json` into its one canonical form."""
     return encode(_Members(members={node: replace(member, node=NodeName("")) for node, member in members.items()}))
 
 
@@ -135,11 +134,7 @@ def decode_members(encoded: bytes, *, federation: str) -> Mapping[NodeName, Memb
 
 
 def verify_member(member: Member, node: NodeName, federation: str) -> Member:
-    """Returns the member that is listed under a node's name, with its keys admitted.
-
-    Raises:
-        MalformedError, UntrustedError: as `decode_members`.
-    """
+    """Returns the member listed under a node's name, its keys admitted; refuses as `decode_members`."""
     what = f"{MEMBERS_PATH} of {node}"
     if member.node:
         raise MalformedError("JSON_UNKNOWN_NAME", f"{what}: did not expect the name 'node'")

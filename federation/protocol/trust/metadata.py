@@ -63,12 +63,7 @@ def majority(nodes: int) -> int:
 
 
 def read_metadata(encoded: bytes, kind: type[S], *, what: str) -> Metadata[S]:
-    """Reads one metadata file of a kind; nothing about it is verified yet.
-
-    Raises:
-        MalformedError: AGREEMENT_SIZE when it is too long; AGREEMENT_FORM when it is no such metadata or not in the
-            one form that we write.
-    """
+    """Reads metadata of a kind, nothing verified; refuses another form or length (AGREEMENT_FORM, AGREEMENT_SIZE)."""
     metadata = Metadata[S].from_bytes(_require_canonical(encoded, what=what))
     if not isinstance(metadata.signed, kind) or type(metadata.signed.version) is not int:
         raise MalformedError("AGREEMENT_FORM", f"{what}: expected TUF metadata of type {kind.__name__.lower()}")
@@ -76,21 +71,13 @@ def read_metadata(encoded: bytes, kind: type[S], *, what: str) -> Metadata[S]:
 
 
 def read_draft(encoded: bytes) -> Draft:
-    """Reads one metadata file of any kind; nothing about it is verified yet.
-
-    Raises:
-        MalformedError: as `read_metadata`.
-    """
+    """Reads metadata of any kind, nothing verified; refuses as `read_metadata`."""
     draft: Draft = Metadata.from_bytes(_require_canonical(encoded, what="draft"))
     return draft
 
 
 def owner_of(key: Key) -> NodeName:
-    """Returns the node that a key of the root belongs to.
-
-    Raises:
-        MalformedError: AGREEMENT_FORM when the key does not say; NODE_NAME.
-    """
+    """Returns the node that a key of the root belongs to; refuses a key that does not say (AGREEMENT_FORM)."""
     owner = key.unrecognized_fields.get(OWNER_FIELD)
     if not isinstance(owner, str):
         raise MalformedError("AGREEMENT_FORM", f"root: expected every key to name its node as {OWNER_FIELD!r}")
@@ -105,12 +92,7 @@ def tuf_key(public_key: PublicKey, owner: NodeName) -> SSlibKey:
 
 
 def admit_tuf_key(key: Key) -> PublicKey:
-    """Admits a key of the root as a public key of ours.
-
-    Raises:
-        MalformedError: AGREEMENT_FORM for another type, scheme or form.
-        UntrustedError: AGREEMENT_KEY when its name is not the digest of its content; as `admit_public_key`.
-    """
+    """Admits a key of the root; refuses another form (AGREEMENT_FORM), a name not its digest (AGREEMENT_KEY)."""
     public = str(key.keyval.get("public"))
     try:
         if (key.keytype, key.scheme) == ("ed25519", "ed25519"):
@@ -129,12 +111,7 @@ def admit_tuf_key(key: Key) -> PublicKey:
 
 
 def role_keys(root: Root, role: str) -> Mapping[NodeName, PublicKey]:
-    """Returns the one key of each node for a role, each admitted.
-
-    Raises:
-        MalformedError, UntrustedError: as `admit_tuf_key`; AGREEMENT_FORM for a missing key or role.
-        UntrustedError: AGREEMENT_KEY when a node has two keys in one role.
-    """
+    """Returns the one key of each node for a role, admitted; refuses two of one node (AGREEMENT_KEY) or none."""
     found: dict[NodeName, PublicKey] = {}
     for keyid in root.roles[role].keyids:
         if keyid not in root.keys:
@@ -170,11 +147,7 @@ def verify_offices(root: Root) -> Root:
 
 
 def verify_distinct(keys: Iterable[PublicKey]) -> None:
-    """Verifies that no key is used twice, by another node or in another office.
-
-    Raises:
-        UntrustedError: AGREEMENT_KEY naming the key's id.
-    """
+    """Refuses a key that is used twice, by another node or in another office (AGREEMENT_KEY)."""
     seen: set[str] = set()
     for key in keys:
         if key.key_id in seen:
@@ -207,12 +180,7 @@ def verify_roots(roots: Sequence[bytes], *, trusted_root: bytes) -> Root:
 
 
 def verify_pinned(root: bytes, *, trusted_root: bytes) -> bytes:
-    """Verifies that a first root says what the pinned one says; another set of signatures below it is no matter.
-
-    Raises:
-        UntrustedError: AGREEMENT_ROOT.
-        MalformedError: as `read_metadata`.
-    """
+    """Returns a first root that says what the pinned one says, whoever signed it; refuses others (AGREEMENT_ROOT)."""
     same = root == trusted_root or (
         read_metadata(root, Root, what="root 1").signed_bytes
         == read_metadata(trusted_root, Root, what="pinned root").signed_bytes
@@ -223,12 +191,7 @@ def verify_pinned(root: bytes, *, trusted_root: bytes) -> bytes:
 
 
 def verify_role(encoded: bytes, kind: type[S], *, root: Root) -> S:
-    """Verifies a targets, snapshot or timestamp file against the root in force.
-
-    Raises:
-        UntrustedError: AGREEMENT_SIGNATURES naming who signed and who is missing.
-        MalformedError: as `read_metadata`.
-    """
+    """Returns a file signed as the root in force asks; AGREEMENT_SIGNATURES names who signed and who is missing."""
     what = kind.__name__.lower()
     metadata = read_metadata(encoded, kind, what=what)
     require_signing(_role_signing(metadata, root), what=what)
@@ -236,12 +199,7 @@ def verify_role(encoded: bytes, kind: type[S], *, root: Root) -> S:
 
 
 def who_signed(metadata: bytes, root: bytes) -> Signing:
-    """Returns who has signed a draft and who has not, under the root in force (for a first root: itself).
-
-    Raises:
-        MalformedError: as `read_metadata`; AGREEMENT_FORM for a root that does not follow the one given.
-        UntrustedError: as `verify_offices`.
-    """
+    """Returns who has signed a draft and who has not, under the root in force (for a first root: itself)."""
     in_force = verify_offices(read_metadata(root, Root, what="root").signed)
     draft = read_draft(metadata)
     if not isinstance(draft.signed, Root):
@@ -252,11 +210,7 @@ def who_signed(metadata: bytes, root: bytes) -> Signing:
 
 
 def require_signing(signing: Signing, *, what: str) -> Signing:
-    """Returns the signing when its threshold is met.
-
-    Raises:
-        UntrustedError: AGREEMENT_SIGNATURES naming who signed and who is missing.
-    """
+    """Returns the signing when its threshold is met; AGREEMENT_SIGNATURES names who signed and who is missing."""
     if not signing.complete:
         signed, missing = ", ".join(signing.signed) or "nobody", ", ".join(signing.missing)
         raise UntrustedError(
@@ -269,11 +223,7 @@ def require_signing(signing: Signing, *, what: str) -> Signing:
 
 
 def sign_metadata(metadata: bytes, signer: Signer) -> bytes:
-    """Signs a metadata file and returns it with that signature added, or replaced where that key had signed before.
-
-    Raises:
-        MalformedError: as `read_metadata`.
-    """
+    """Returns a metadata file with this signer's signature added, or replaced where that key had signed before."""
     draft = read_draft(metadata)
     keyid = _nameless_key(signer.public_key).keyid
     draft.signatures[keyid] = Signature(keyid, signer.sign(draft.signed_bytes).hex())
@@ -294,7 +244,6 @@ def merge_signatures(one: bytes, other: bytes) -> bytes:
 
 
 def encode_unsigned(signed: S) -> bytes:
-    """Encodes metadata that nobody has signed yet."""
     return Metadata[S](signed).to_bytes()
 
 

@@ -48,30 +48,21 @@ class Terms(Item, frozen=True, kw_only=True):
 
     @property
     def clock_tolerance(self) -> timedelta:
-        """How far two clocks may differ."""
         return timedelta(seconds=self.clock_tolerance_seconds)
 
     @property
     def statement_lifetime(self) -> timedelta:
-        """How long a statement lives."""
         return timedelta(seconds=self.statement_lifetime_seconds)
 
     @property
     def lapse_grace(self) -> timedelta:
-        """How long the exchange goes on after the freshness signature lapsed."""
         return timedelta(seconds=self.lapse_grace_seconds)
 
 
 def encode_terms(terms: Terms) -> bytes:
-    """Encodes the terms into their one canonical form."""
     return encode(terms)
 
 
 def decode_terms(encoded: bytes) -> Terms:
-    """Decodes the exact bytes of `agreement.json`.
-
-    Raises:
-        MalformedError: JSON_* for its form, FEDERATION_NAME, AGREEMENT_TERMS for a version, realm, span or mode that
-            is not among those allowed.
-    """
+    """Decodes the exact bytes of `agreement.json`; refuses JSON_*, FEDERATION_NAME, AGREEMENT_TERMS."""
     return decode(Terms, encoded)
