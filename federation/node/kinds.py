@@ -8,14 +8,13 @@ from typing import Any, Final
 
 from federation.node.corrections import steps as corrections
 from federation.node.corrections.notices import NOTICE
+from federation.node.erasure import ORDERED, RECEIPT
 from federation.node.exchange.judge import Kind
 from federation.node.intake.clock import REMINDER
 from federation.node.lookups.answer import ANSWER, FETCH, REFUSAL, RELEASED, SEARCH
 from federation.node.lookups.cases import CASE
 from federation.node.permits_sharing import SYNC
 from federation.node.recognition import RECOGNISED
-from federation.node.retention.orders import ORDERED
-from federation.node.retention.receipts import RECEIPT
 from federation.node.subjects import report
 
 _ALL: Final[tuple[Kind[Any], ...]] = (

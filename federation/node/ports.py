@@ -18,6 +18,7 @@ from federation.node import permits_import, recognition
 from federation.node import registers as own_registers
 from federation.node.corrections import lines as correction_lines
 from federation.node.corrections import steps as correction_steps
+from federation.node.erasure import list_erasures, list_sent, order_erasure
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.receive import receive
@@ -27,7 +28,8 @@ from federation.node.log.witness import Cosigning, Witness
 from federation.node.lookups import ask, cases, fetch
 from federation.node.node import Node
 from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
-from federation.node.retention import ended, orders, reading
+from federation.node.readings import read_lookup, trace_reading
+from federation.node.retention import destroy_ended
 from federation.node.status import node_status
 from federation.node.subjects import report
 from federation.protocol.envelope import parse_envelope
@@ -111,7 +113,7 @@ def _errand(node: Node, caller: Caller, act: Act | None) -> Errand:
 
 async def _run_retention(errand: Errand, nothing: Nothing) -> erasure.RetentionRound:
     del nothing
-    return await ended.destroy_ended(errand.node)
+    return await destroy_ended(errand.node)
 
 
 async def _list_messages(errand: Errand, query: MessageQuery) -> MessagePage:
@@ -139,8 +141,8 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(lookups.SEARCH, ask.search),
     on(lookups.FETCH, fetch.fetch),
     on(lookups.LIST_LOOKUPS, ask.list_lookups),
-    on(lookups.READ_LOOKUP, reading.read_lookup),
-    on(lookups.TRACE_READING, reading.trace_reading),
+    on(lookups.READ_LOOKUP, read_lookup),
+    on(lookups.TRACE_READING, trace_reading),
     on(intake.LIST_INTAKE, desk.list_intake),
     on(intake.RELEASE_INTAKE, desk.release),
     on(intake.REFUSE_INTAKE, desk.refuse),
@@ -160,9 +162,9 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(corrections.GRANT_CORRECTION, correction_steps.grant),
     on(corrections.DENY_CORRECTION, correction_steps.deny),
     on(corrections.EXTEND_CORRECTION, correction_steps.extend),
-    on(erasure.ORDER_ERASURE, orders.order_erasure),
-    on(erasure.LIST_SENT, orders.list_sent),
-    on(erasure.LIST_ERASURES, orders.list_erasures),
+    on(erasure.ORDER_ERASURE, order_erasure),
+    on(erasure.LIST_SENT, list_sent),
+    on(erasure.LIST_ERASURES, list_erasures),
     on(erasure.RUN_RETENTION, _run_retention),
     on(audit.LIST_MESSAGES, _list_messages),
 )

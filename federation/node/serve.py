@@ -33,8 +33,7 @@ from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, KnownHeads, Witness
 from federation.node.node import Node
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
-from federation.node.retention.ended import keep_retention
-from federation.node.retention.rules import rules_of, verify_kept
+from federation.node.retention import keep_retention, verify_kept
 from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -109,7 +108,7 @@ async def running_node(
     keyring = load_keyring(home)
     trust = Trust(load_home_agreement(home, now=now()))
     _check_home(settings, keyring, trust)
-    verify_kept(KINDS.values(), rules_of(trust.in_force))
+    verify_kept(KINDS.values(), trust.in_force.retention)
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
         await boot_node(parts, ask=_ask_cosigned)

@@ -21,6 +21,7 @@ from federation.node import permits, permits_import
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction, grant
+from federation.node.erasure import order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.exchange.send import send
@@ -35,7 +36,6 @@ from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
 from federation.node.permits_sharing import SYNC
 from federation.node.recognition import recognise
-from federation.node.retention.orders import order_erasure
 from federation.node.subjects import report
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from federation.node.exchange.ends import put_end
 from federation.node.exchange.erase import erase, ordered_ahead
 from federation.node.exchange.judge import judge, put_rows, wake
 from federation.node.exchange.send import make_ready, record_message
@@ -90,6 +91,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         put_records(transaction, decisions)
         if judgement.decision.allowed and body is not None:
             put_body(transaction, statement.id, body)
+            put_end(node, transaction, statement, direction="received", in_force=in_force)
         put_rows(transaction, rows, message_id=statement.id)
         for reply in replies:
             record_message(node, transaction, reply, in_force=in_force)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from federation.domain.lookups import reply_lifetime
@@ -31,7 +31,7 @@ from federation.protocol.statement import Recipient, Sender, Statement, decode_s
 from federation.store.database import Source
 from federation.store.messages import StoredMessage, find_body, find_by_digest
 from federation.store.outbox import find_outbox
-from federation.store.records import Record, find_record, list_records
+from federation.store.records import Record, find_record
 
 REPLY: Final = "lookup-reply"
 _PAGE: Final = 1000
@@ -208,16 +208,6 @@ def find_reply_item(source: Source, digest: str) -> bytes | None:
     reply = find_reply(source, digest)
     body = find_body(source, reply.message_id) if reply is not None else None
     return body.items[0] if body is not None else None
-
-
-def list_ending_replies(source: Source) -> Iterator[Reply]:
-    """The replies that tell something of a person and are not erased yet, whenever they end."""
-    after = ""
-    while found := list_records(
-        source, REPLY, after_id=after, limit=_PAGE, replica=True, division="", due_before=date.max
-    ):
-        yield from map(_read_reply, found)
-        after = found[-1].id
 
 
 def _read_reply(record: Record) -> Reply:

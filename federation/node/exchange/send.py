@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from federation.node.exchange.ends import put_end
 from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
@@ -162,6 +163,7 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, i
             put_records(transaction, rows)
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
+        put_end(node, transaction, statement, direction="sent", in_force=in_force)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)
     return envelope.digest
 

@@ -14,6 +14,7 @@ from typing import Final
 from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
 from federation.domain.permits_policy import AgencyFacts
+from federation.domain.retention import RETENTION_FILE, RetentionRules, parse_retention
 from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import PolicyBook, load_policy_book
@@ -25,11 +26,12 @@ CLOCKS_FILE: Final = "policies/clocks.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """One agreement version, and the policies and the calendar that it carries."""
+    """One agreement version, and the policies, the calendar and the table of retention that it carries."""
 
     agreement: Agreement
     policies: PolicyBook
     calendar: Calendar
+    retention: RetentionRules
 
     def member(self, node: NodeName) -> Member:
         """The member of that name.
@@ -105,7 +107,8 @@ class Trust:
         """Puts a newer, already verified version in force, policies and all.
 
         Raises:
-            NotFoundError: CALENDAR_MISSING; MalformedError: as `load_policy_book` and `parse_calendar`.
+            NotFoundError: CALENDAR_MISSING, RETENTION_RULE.
+            MalformedError: as `load_policy_book`, `parse_calendar` and `parse_retention`.
         """
         policies = self._in_force.policies
         if agreement.digest != self._in_force.agreement.digest:
@@ -117,4 +120,12 @@ def _read(agreement: Agreement, policies: PolicyBook) -> InForce:
     content = agreement.files.get(CALENDAR_FILE)
     if content is None:
         raise NotFoundError("CALENDAR_MISSING", f"expected the agreement to hold {CALENDAR_FILE}: working days count")
-    return InForce(agreement=agreement, policies=policies, calendar=parse_calendar(content.decode()))
+    retention = agreement.files.get(RETENTION_FILE)
+    if retention is None:
+        raise NotFoundError("RETENTION_RULE", f"expected the agreement to hold {RETENTION_FILE}: what is kept must end")
+    return InForce(
+        agreement=agreement,
+        policies=policies,
+        calendar=parse_calendar(content.decode()),
+        retention=parse_retention(retention.decode()),
+    )

@@ -33,6 +33,7 @@ from federation.node.oversight.break_glass import begin_notice, put_notice
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
 from federation.store.exchange_log import GroupTransaction
+from federation.store.records import put_records
 from federation.wire.agency.lookups import CaseAnswer, CaseQuestion
 
 CASE_SECONDS: Final = 3.0
@@ -98,6 +99,7 @@ async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
 
     def write(transaction: GroupTransaction) -> None:
         records.OWN_CASES.put(transaction, case, owner=node.name)
+        put_records(transaction, [records.closed_record(case, owner=node.name)])
 
     return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
 
@@ -158,7 +160,9 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     owner = statement.sender.node
     verify_case_follows(records.find_case(node.database, owner, case.case_id, told=True), case)
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
-    return received.judge(request, rows=Rows(records=(records.TOLD_CASES.record(case, owner=owner),)))
+    told = records.TOLD_CASES.record(case, owner=owner)
+    closed = (records.closed_record(case, owner=owner),) if case.closed else ()
+    return received.judge(request, rows=Rows(records=(told, *closed)))
 
 
 CASE = Kind(

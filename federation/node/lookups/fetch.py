@@ -41,7 +41,7 @@ from federation.node.lookups.ask import (
 )
 from federation.node.lookups.rules import refusal_of, rule_refusal
 from federation.node.officers import find_officer_key
-from federation.node.retention.release import read_release
+from federation.node.readings import read_release
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key

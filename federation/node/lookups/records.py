@@ -55,6 +55,22 @@ TOLD_CASES: Final[Collection[LookupCase]] = replace(OWN_CASES, replica=True)
 """The cases that other provinces told us of."""
 
 
+CASES_CLOSED: Final[Collection[str]] = Collection(
+    kind="lookup-case-closed",
+    encode=lambda _: b"",
+    decode=lambda record: record.id,
+    id=lambda case: case,
+    replica=True,
+    kept_under=PROVISION,
+)
+"""The cases, own and told, that were closed since retention looked last, each with the node of its agency."""
+
+
+def closed_record(case: LookupCase, *, owner: NodeName) -> Record:
+    """That a case was closed, for retention to destroy what came of it."""
+    return CASES_CLOSED.record(_case_id(case), owner=owner)
+
+
 def find_case(source: Source, owner: NodeName, case_id: str, *, told: bool) -> LookupCase | None:
     """The newest version of a case that an agency of the owner opened: our own, or one that we were told of."""
     return (TOLD_CASES if told else OWN_CASES).find(source, f"{owner}/{case_id}")
@@ -104,8 +120,10 @@ HANDLES: Final[Collection[Handle]] = Collection(
     id=lambda handle: handle.handle,
     replica=False,
     status=lambda _: "given",
+    due=lambda handle: handle.expires.date(),
+    subject=lambda handle: f"{handle.asker.node}/{handle.case_id}",
 )
-"""What each handle stands for that this province gave out, dead ones too."""
+"""What each handle stands for that this province gave out, dead ones too; found by its case."""
 
 
 def held_record(handle: str, request_digest: str, *, owner: NodeName) -> Record:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from itertools import takewhile
+from datetime import timedelta
 from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
@@ -35,7 +34,6 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import Response, find_response, one_item_body, replies, reply_draft, take_reply
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.node import Node
-from federation.node.retention.rules import rules_of
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Digest, Item, Time, decode, encode, replace
 from federation.protocol.ids import (
@@ -109,7 +107,7 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     if question.page_token:
         report_id, shown = _open_token(errand, question.page_token)
         asked = _load_asked(node, report_id)
-        kept = destroyed_after(rules_of(errand.in_force), REPORT)
+        kept = destroyed_after(errand.in_force.retention, REPORT)
         is_over = kept is not None and node.now() >= asked.time + kept
         if asked.agency != errand.caller or asked.person != _person(node, number) or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
@@ -118,11 +116,6 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     asked = await _ask(errand, SubjectRequest(citizen_number=number, identity_checked=True), others)
     await replies(node, asked.requests.values(), seconds=WAIT_SECONDS)
     return _page(errand, asked, question, shown="", ruling=ruling)
-
-
-def list_asked_before(node: Node, before: datetime) -> list[str]:
-    """The ids of the reports that were asked for here by that moment."""
-    return [asked.report_id or "" for asked in takewhile(lambda asked: asked.time <= before, ASKED.each(node.database))]
 
 
 def _policy_request(errand: Errand, name: NodeName, *, identity_checked: bool) -> PolicyRequest:

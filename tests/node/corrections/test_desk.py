@@ -11,9 +11,9 @@ import pytest
 
 from federation.node.corrections import steps as desk
 from federation.node.corrections.steps import ANSWER_KIND
+from federation.node.erasure import order_erasure
 from federation.node.exchange.errand import begin_errand
-from federation.node.retention.ended import destroy_ended
-from federation.node.retention.orders import order_erasure
+from federation.node.retention import destroy_ended
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, list_erasures, order_erasure
 from federation.node.exchange.errand import begin_errand
-from federation.node.retention.ended import destroy_ended
-from federation.node.retention.orders import list_erasures, order_erasure
-from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
+from federation.node.retention import destroy_ended
 from federation.store.messages import find_body
 from federation.store.outbox import find_outbox_state
 from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState

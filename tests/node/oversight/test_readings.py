@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.oversight import ReadingKind, decode_reading, readings_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import flags, readings
-from federation.node.retention.reading import read_lookup
+from federation.node.readings import read_lookup
 from federation.protocol.errors import CorruptError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.form import encode
 from federation.protocol.ids import parse_agency_id

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from federation.node.corrections.lines import CORRECTIONS
-from federation.node.retention.ended import destroy_ended
+from federation.node.retention import destroy_ended
 from federation.protocol.form import replace
 from federation.store.messages import find_body
 from tests.node.corrections.case import registered

@@ -9,10 +9,9 @@ import pytest
 
 from federation.domain.erasure import ErasureGrounds
 from federation.node.disclosures import DISCLOSED, tell_subject
+from federation.node.erasure import RECEIPT_KIND
 from federation.node.lookups import records
-from federation.node.retention.destroy import destroy_handle, handle_digest
-from federation.node.retention.ended import destroy_ended, purge
-from federation.node.retention.rules import RECEIPT_KIND
+from federation.node.retention import destroy_ended, destroy_handle, handle_digest, purge
 from federation.protocol.errors import NotFoundError, RuleError, StaleError
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf

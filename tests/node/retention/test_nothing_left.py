@@ -17,12 +17,12 @@ from federation.node import permits
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
+from federation.node.erasure import list_erasures
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.lookups.records import ENTRIES
 from federation.node.recognition import recognise
-from federation.node.retention.orders import list_erasures
-from federation.node.retention.rules import verify_kept
+from federation.node.retention import verify_kept
 from federation.node.subjects import report
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace

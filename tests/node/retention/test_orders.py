@@ -18,13 +18,12 @@ from federation.domain.erasure import (
     decode_receipt_item,
 )
 from federation.node import permits
+from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, list_erasures, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.permits_sharing import PERMIT, SYNC
-from federation.node.retention.ended import destroy_ended
-from federation.node.retention.orders import list_erasures, order_erasure
-from federation.node.retention.reading import read_lookup
-from federation.node.retention.rules import ORDER_KIND, RECEIPT_KIND
+from federation.node.readings import read_lookup
+from federation.node.retention import destroy_ended
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
 from federation.protocol.form import encode, replace

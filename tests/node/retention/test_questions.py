@@ -10,13 +10,13 @@ import pytest
 
 from federation.domain.lookups import Outcome
 from federation.node.disclosures import tell_subject
+from federation.node.erasure import RECEIPT_KIND
+from federation.node.exchange.ends import ENDS
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups.ask import outcome_of
-from federation.node.lookups.records import list_asked
-from federation.node.retention.ended import destroy_ended
-from federation.node.retention.questions import keep_place, look_for_ended
-from federation.node.retention.reading import read_lookup
-from federation.node.retention.rules import RECEIPT_KIND
+from federation.node.lookups.records import CASES_CLOSED, list_asked
+from federation.node.readings import read_lookup
+from federation.node.retention import destroy_ended
 from federation.node.subjects import report as subject
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
@@ -24,11 +24,11 @@ from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.collection import seal_token
 from federation.store.exchange_log import find_entry
-from federation.store.messages import StoredMessage, find_body, list_held, list_messages, load_body
+from federation.store.messages import StoredMessage, find_body, find_message, list_messages, load_body
 from federation.store.outbox import find_outbox
 from federation.wire.agency.erasure import RetentionRound
 from federation.wire.agency.reports import ReportQuestion
-from tests.node.retention.released import NUMBER, PURPOSE, Border, border, released
+from tests.node.retention.released import CASE, NUMBER, PURPOSE, Border, border, released
 from tests.node.rig import FUJIAN, JIANGXI, NODES, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
 
 CLERK = {"caller": YUSHAN_HALL, "act": act("subject.access", "F01")}
@@ -229,19 +229,25 @@ async def test_request_of_a_report_that_never_left_is_destroyed_alone(tmp_path: 
         assert [find_body(found.rig[JIANGXI].database, each.id) for each in report_parts(found, JIANGXI)] == [None] * 3
 
 
-async def test_look_for_ended_goes_on_behind_what_is_gone(tmp_path: Path, monkeypatch) -> None:
-    """The place grows only as far as nothing lives, and what lives behind it is still found."""
-    monkeypatch.setattr("federation.node.retention.questions._KEEP_EVERY", 1)
+async def test_round_reads_what_is_due_and_what_belongs_to_a_closed_case(tmp_path: Path) -> None:
+    """What lives is not looked at before its day; a case that is closed brings its own forward, and is then done with."""
     async with released(tmp_path) as found:
-        node, in_force = found.rig[JIANGXI], found.rig[JIANGXI].trust.in_force
-        first = look_for_ended(node, in_force, found.rig.clock())
-        assert first.place == min(each.leaf_index for each in questions(found))
-        await keep_place(node, first)
-        assert look_for_ended(node, in_force, found.rig.clock()).kept_place == first.place
+        node, clock = found.rig[JIANGXI], found.rig.clock
+
+        def due() -> set[str]:
+            ends = ENDS.each_due(node.database, before=clock().date() + timedelta(days=1))
+            messages = (find_message(node.database, end.direction, end.message_id) for end in ends)
+            return {message.kind for message in messages if message is not None}
+
+        assert len(due()) == 4  # an answer for the day that it names; a question until none is waited for
+        clock.advance(hours=3)
+        await destroy_ended(node)
+        assert due() == set()
+        clock.advance(hours=14)
+        assert due() == {"lookup.answer", "lookup.release"}  # the day after; the questions when the case ends
 
         await found.close_case()
-        found.rig.clock.advance(hours=2)
+        assert list(CASES_CLOSED.each(node.database)) == [f"{JIANGXI}/{CASE}"]
         await destroy_ended(node)
-
-        assert look_for_ended(node, in_force, found.rig.clock()).kept_place > first.place
-        assert list_held(node.database, ("lookup.search", "lookup.fetch"), after_leaf=-1, limit=9) == []
+        assert list(CASES_CLOSED.each(node.database)) == []
+        assert (due(), list(ENDS.each(node.database, under="received/"))) == (set(), [])

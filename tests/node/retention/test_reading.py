@@ -8,8 +8,7 @@ import pytest
 
 from federation.domain.lookups import Outcome
 from federation.node.exchange.errand import begin_errand
-from federation.node.retention.reading import read_lookup, trace_reading
-from federation.node.retention.readings import READING, load_reading
+from federation.node.readings import READING, load_reading, read_lookup, trace_reading
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id

@@ -1,42 +1,63 @@
 """Orders to erase: what this province sent is destroyed here and ordered destroyed there, and the other way round.
 
 Ordering: our own destruction, the signed order and the line of it are one transaction. Obeying: the rows that came of
-the message, its body, salt and key, the leaf and the deletion receipt are one transaction. A record of provision is not
-erased before its time, at either side. Source: DESIGN section 5 (withdrawal), PIPL article 47,
-网络数据安全管理条例 article 12.
+the message, its body, salt and key, the leaf and the deletion receipt are one transaction. The receipt shows the leaf,
+and is taken in only about a message that we sent to that very node; the giver then destroys its own copy. A record of
+provision is not erased before its time, at either side.
+Source: DESIGN section 5 (withdrawal), PIPL article 47, 网络数据安全管理条例 article 12.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import datetime
+from functools import partial
+from typing import Final
+
+import msgspec
 
 from federation.domain.erasure import (
     ERASURE_BASIS,
+    ERASURE_FUNCTION,
+    ERASURE_PURPOSE,
     ORDER_BODY,
+    RECEIPT_BODY,
     ErasureGrounds,
     ErasureOutcome,
     OrderFacts,
     OrderItem,
+    ReceiptItem,
+    decode_receipt_item,
     order_request,
+    verify_receipt_item,
     verify_words,
 )
-from federation.domain.retention import ORDER, PROVISION, answer_due
+from federation.domain.retention import ORDER, PROVISION, answer_due, has_floor, kept_until
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import Errand
-from federation.node.exchange.judge import Destroyed, Erasure, Judgement, Kind, Received, Rows
+from federation.node.exchange.judge import (
+    Destroyed,
+    Erasure,
+    Judgement,
+    Kind,
+    Received,
+    Rows,
+    allowed_by_rule,
+    resent_alone,
+)
+from federation.node.exchange.replies import statement_of
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
+from federation.node.exchange.trust import InForce
+from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import Node
-from federation.node.retention.order_records import ORDER_LINES, ORDERS, Order, newest_of, order_records
-from federation.node.retention.receipts import item_of, receipt_draft
-from federation.node.retention.rules import ORDER_KIND, is_under_floor, rules_of
 from federation.protocol.body import Body
-from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
-from federation.protocol.form import Item, decode, encode, replace
-from federation.protocol.ids import MessageId, NodeName, Pair, truncate_to_millisecond
+from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
+from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
-from federation.protocol.statement import Recipient, Sender
+from federation.protocol.statement import Recipient, Sender, Statement
 from federation.protocol.trust import verify_in_force
+from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
@@ -53,6 +74,87 @@ from federation.wire.agency.erasure import (
     SentQuery,
 )
 from federation.wire.values import Ruling
+
+ORDER_KIND: Final = "erasure.order"
+RECEIPT_KIND: Final = "erasure.receipt"
+
+
+class Order(Item, frozen=True, kw_only=True):
+    """One order of ours, by its own statement's digest; what the receipt says once it came.
+
+    `resent`: it expired on its way, and another statement took its place.
+    """
+
+    WHAT = "erasure-order"
+
+    digest: Digest | None = None
+    message_id: MessageId
+    message: Digest
+    kind: str
+    recipient: NodeName
+    agency: AgencyId
+    ordered: Time
+    due: Time
+    receipted: Time | None = None
+    outcome: ErasureOutcome | None = None
+    leaf_index: Count | None = None
+    leaf_digest: Digest | None = None
+    resent: bool = msgspec.field(default_factory=lambda: False, name="said_again")
+
+
+ORDERS: Final[Collection[Order]] = Collection(
+    kind="erasure-order",
+    encode=lambda order: encode(replace(order, digest=None)),
+    decode=lambda record: replace(decode(Order, record.content), digest=record.id),
+    id=lambda order: order.digest or "",
+    replica=True,
+    version=lambda order: 1 + order.resent + 2 * (order.receipted is not None),
+    status=lambda order: "ordered" if order.receipted is None else "receipted",
+    division=lambda order: order.agency.county,
+    due=lambda order: order.due.date() if order.receipted is None else None,
+    subject=lambda order: order.message,
+    kept_under=PROVISION,
+)
+"""Kept under the digest of the order's statement, in one row; found by the digest of the message to erase, too."""
+
+ORDER_LINES: Final[Collection[str]] = Collection(
+    kind="erasure-order-line",
+    encode=lambda _: b"",
+    decode=lambda record: record.id.rpartition("/")[2],
+    id=lambda line: line,
+    replica=True,
+    kept_under=PROVISION,
+)
+"""The digests of the orders, in the order of their times."""
+
+
+def order_records(order: Order, *, owner: NodeName) -> tuple[Record, ...]:
+    """An order, or that it was answered, with its line in the list."""
+    record = ORDERS.record(order, owner=owner)
+    if order.receipted is not None or order.resent:
+        return (record,)
+    return (record, ORDER_LINES.record(f"{format_time(order.ordered)}/{order.digest}", owner=owner))
+
+
+def answered(order: Order, receipt: ReceiptItem, *, now: datetime) -> Order:
+    """The order with its receipt; the first one counts."""
+    if order.receipted is not None:
+        return order
+    held = receipt.outcome is ErasureOutcome.ERASED
+    return replace(
+        order,
+        receipted=now,
+        outcome=receipt.outcome,
+        leaf_index=receipt.index if held else None,
+        leaf_digest=receipt.leaf_digest,
+    )
+
+
+def newest_of(source: Source, order: Order) -> Order:
+    """The order itself, or the one that took its place when it was sent again."""
+    if not order.resent:
+        return order
+    return next((each for each in ORDERS.by_subject(source, order.message) if not each.resent), order)
 
 
 class _Ordered(Item, frozen=True, kw_only=True):
@@ -106,7 +208,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
             recipient=other,
             agency=errand.caller,
             ordered=ordered,
-            due=answer_due(rules_of(errand.in_force), ORDER, ordered),
+            due=answer_due(errand.in_force.retention, ORDER, ordered),
         )
         put_records(transaction, order_records(order, owner=node.name))
         return _Ordered(ruling=ruling, digest=digest)
@@ -204,6 +306,13 @@ def _answer_again(node: Node, done: _Ordered) -> ErasureAnswer:
     return ErasureAnswer(decision=done.ruling, line=_line_of(order, now=node.now()))
 
 
+def is_under_floor(node: Node, in_force: InForce, message: StoredMessage) -> bool:
+    """Whether a message is a record of provision that must still be kept; so is one of a kind that is not known."""
+    kind, rules = node.kinds.get(message.kind), in_force.retention
+    rule_id = kind.keep if kind is not None else PROVISION
+    return has_floor(rules, rule_id) and node.now() < kept_until(rules, rule_id, message.created)
+
+
 def _find_either(node: Node, message_id: MessageId) -> StoredMessage:
     message = find_message(node.database, "sent", message_id) or find_message(node.database, "received", message_id)
     if message is None:
@@ -274,4 +383,107 @@ ORDERED = Kind(
     answers=(),
     keep=PROVISION,
     resend=_resent,
+)
+
+
+_OWN = allowed_by_rule(
+    OWN_ERASURE_RULE, "本省已销毁到期信息的回执", "The receipt of what this province destroyed when it ended"
+)
+_TAKEN = allowed_by_rule(REPLY_RULE, "对方销毁本省所发信息的回执", "The receipt that what we sent was destroyed")
+
+
+def item_of(message: str, destroyed: Destroyed | None, *, order: str | None = None) -> ReceiptItem:
+    """What a receipt says of a message: with its leaf, or that nothing was held."""
+    if destroyed is None:
+        return ReceiptItem(message=message, outcome=ErasureOutcome.NOT_HELD, order=order)
+    return ReceiptItem(
+        message=message,
+        outcome=ErasureOutcome.ERASED,
+        order=order,
+        entry=destroyed.entry.decode(),
+        index=destroyed.index,
+    )
+
+
+def record_own_receipt(
+    node: Node, transaction: GroupTransaction, message: StoredMessage, *, destroyed: Destroyed, in_force: InForce
+) -> None:
+    """Drafts, numbers, signs, logs and queues the receipt of what this node destroyed by itself."""
+    statement = statement_of(message)
+    draft = receipt_draft(
+        node, statement, item_of(message.digest, destroyed), cites=message.digest, decision=_OWN, in_force=in_force
+    )
+    record_message(node, transaction, make_ready(node, draft), in_force=in_force)
+
+
+def receipt_draft(
+    node: Node, cited: Statement, item: ReceiptItem, *, cites: str, decision: Decision, in_force: InForce
+) -> Draft:
+    """The receipt as a message to the sender of the cited statement, whose digest is `cites`."""
+    return Draft(
+        kind=RECEIPT_KIND,
+        recipient=Recipient(node=cited.sender.node, agency=cited.sender.agency),
+        cause=Cause(
+            sender=Sender(node=node.name, agency=_office(in_force, node.name, cited.recipient.agency)),
+            purpose=ERASURE_PURPOSE,
+            function=ERASURE_FUNCTION,
+            basis=ERASURE_BASIS,
+            in_reply_to=cites,
+        ),
+        body=Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode(item),)),
+        decision=decision,
+    )
+
+
+def _judge_receipt(received: Received[ReceiptItem]) -> Judgement:
+    """Takes in a deletion receipt: the order is answered, and our own copy of what was handed over dies.
+
+    Raises:
+        MalformedError: RECEIPT_UNASKED when it is about nothing that we sent to that node.
+        UntrustedError: ERASURE_LEAF when its leaf is about something else.
+    """
+    node, statement, item = received.node, received.statement, received.item
+    message = find_by_digest(node.database, "sent", item.message)
+    if (
+        message is None
+        or message.pair.recipient != statement.sender.node
+        or statement.in_reply_to != (item.order or item.message)
+    ):
+        raise MalformedError("RECEIPT_UNASKED", "expected the receipt of something that we sent to that node")
+    order = ORDERS.find(node.database, item.order) if item.order is not None else None
+    if item.order is not None and (order is None or order.message != item.message):
+        raise MalformedError("RECEIPT_UNASKED", "expected the receipt of an order of ours about that very message")
+    body = statement_of(message).body
+    verify_receipt_item(
+        item,
+        federation=received.in_force.agreement.federation,
+        pair=message.pair,
+        commitment=body.commitment if body is not None else None,
+    )
+    own = Erasure(message=item.message, direction="sent", peer=message.pair.recipient, grounds=ErasureGrounds.RECEIPTED)
+    updates = partial(_answered, item, truncate_to_millisecond(node.now()), node.name)
+    return Judgement(decision=_TAKEN, rows=Rows(updates=updates, erases=(own,)))
+
+
+def _answered(item: ReceiptItem, now: datetime, owner: NodeName, source: Source) -> tuple[Record, ...]:
+    """The order that a receipt answers, as it stands at that moment; none when the giver was told unasked."""
+    order = ORDERS.find(source, item.order) if item.order is not None else None
+    return order_records(answered(order, item, now=now), owner=owner) if order is not None else ()
+
+
+def _office(in_force: InForce, node: NodeName, addressed: AgencyId | None) -> AgencyId:
+    """The office that answers: the one that was written to, else the first of this province by name."""
+    return addressed if addressed is not None else min(in_force.member(node).agencies)
+
+
+RECEIPT = Kind(
+    name=RECEIPT_KIND,
+    media_type=RECEIPT_BODY,
+    encode=encode,
+    decode=lambda content, _: decode_receipt_item(content),
+    many=False,
+    judge=_judge_receipt,
+    answers=(),
+    keep=PROVISION,
+    resend=resent_alone,
 )
