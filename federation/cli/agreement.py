@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import Form, FormOption
-from federation.cli.show import JsonOut, object_of, say, show_json, show_table
+from federation.cli.options import Form, FormOption, NodeHome, end, now, show_in
+from federation.cli.show import JsonOut, align, object_of, pick, say
 from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="agreement", help="What the provinces agreed on: draft, sign, publish, refresh, show.")
 
-HomeOption = Annotated[Path, typer.Option("--home", help="A node's home.")]
 HomesOption = Annotated[list[Path], typer.Option("--home", help="A node's home; repeat for more, the first one signs.")]
-_AGREEMENT_FIELDS = ("version", "digest", "root_version", "federation", "realm")
-_MEMBER_FIELDS = ("node", "name", "peer_addr", "read_url", "log_vkey", "witness_vkey")
 DraftArgument = Annotated[Path, typer.Argument(help="The draft folder.")]
 
 
@@ -41,13 +37,13 @@ def draft(
 
     previous = read_agreement_files(after) if after else None
     bundles = [read_file(path) for path in bundle]
-    status = draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=previous, now=_now())
+    status = draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=previous, now=now())
     _show_status(status, form)
     say(f"Compare the keys with the other provinces, then: bridgehead agreement sign {out} --home HOME")
 
 
 @app.command("sign")
-def sign(folder: DraftArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
+def sign(folder: DraftArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Sign a draft in place with this home's agreement key; says first what it would change."""
     from federation.node.home.draft import changed_files, sign_draft
 
@@ -77,8 +73,7 @@ def status(folder: DraftArgument, form: FormOption = Form.TEXT) -> None:
 
     found = draft_status(folder)
     _show_status(found, form)
-    if not found.complete:
-        raise typer.Exit(1)
+    end(0 if found.complete else 1)
 
 
 @app.command("publish")
@@ -86,67 +81,59 @@ def publish(folder: DraftArgument, home: HomesOption, form: FormOption = Form.TE
     """Verify the signatures of a draft, sign its freshness, install it."""
     from federation.node.home.draft import publish_draft
 
-    agreement = publish_draft(folder, home, now=_now())
+    agreement = publish_draft(folder, home, now=now())
     say(f"In force in {len(home)} home(s); the other nodes fetch it from any of them.")
     _show_agreement(agreement, form)
 
 
 @app.command("refresh")
-def refresh(home: HomeOption, form: FormOption = Form.TEXT) -> None:
+def refresh(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Re-sign that the agreement in force is still the newest; any one node may."""
     from federation.node.home.agreement import refresh as refresh_agreement
     from federation.node.home.keyring import load_keyring
 
-    _show_agreement(refresh_agreement(home, load_keyring(home), _now()), form)
+    _show_agreement(refresh_agreement(home, load_keyring(home), now()), form)
 
 
 @app.command("show")
-def show(home: HomeOption, form: FormOption = Form.TEXT) -> None:
+def show(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Show the agreement in force in a home, verified from its pinned root."""
     from federation.node.home.agreement import load_home_agreement
 
-    _show_agreement(load_home_agreement(home, now=_now()), form)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    _show_agreement(load_home_agreement(home, now=now()), form)
 
 
 def _show_status(status: DraftStatus, form: Form) -> None:
-    if form is Form.JSON:
-        show_json({**object_of(status), "complete": status.complete})
-        return
     rows = [
         (what, str(signing.threshold), ", ".join(signing.signed) or "-", ", ".join(signing.missing) or "-")
         for what, signing in status.signings.items()
     ]
-    show_table(("file", "needed", "signed", "missing"), rows)
+    table = align([("file", "needed", "signed", "missing"), *rows])
+    show_in(form, {**object_of(status), "complete": status.complete}, table)
 
 
 def _show_agreement(agreement: Agreement, form: Form) -> None:
     from federation.protocol.trust import freshness
 
-    state, members = freshness(agreement, _now()), sorted(agreement.members.items())
+    state, members = freshness(agreement, now()), [member for _, member in sorted(agreement.members.items())]
     fresh_until, expires = format_time(agreement.fresh_until_time), format_time(agreement.expires_time)
-    if form is Form.JSON:
-        shown: JsonOut = [
-            {
-                **{name: getattr(member, name) for name in _MEMBER_FIELDS},
-                "message_keys": [entry.key.key_id for entry in member.message_keys],
-                "agencies": len(member.agencies),
-            }
-            for _, member in members
-        ]
-        facts: dict[str, JsonOut] = {name: getattr(agreement, name) for name in _AGREEMENT_FIELDS}
-        dates = {"freshness": state.value, "fresh_until": fresh_until, "expires": expires}
-        show_json({**facts, **dates, "members": shown, "files": sorted(agreement.files)})
-        return
-    print(f"agreement   {agreement.version} of {agreement.federation} ({agreement.realm.value})")
-    print(f"root        {agreement.root_version}")
-    print(f"digest      {agreement.digest}")
-    print(f"freshness   {state.value}, until {fresh_until}")
-    print(f"content     until {expires}, {len(agreement.files)} files")
-    rows = [
-        (node, member.name, member.peer_addr, member.read_url, str(len(member.agencies))) for node, member in members
+    shown: JsonOut = [
+        {
+            **pick(member, "node", "name", "peer_addr", "read_url", "log_vkey", "witness_vkey"),
+            "message_keys": [entry.key.key_id for entry in member.message_keys],
+            "agencies": len(member.agencies),
+        }
+        for member in members
     ]
-    show_table(("node", "name", "peers", "auditors", "agencies"), rows)
+    facts = pick(agreement, "version", "digest", "root_version", "federation", "realm")
+    dates = {"freshness": state.value, "fresh_until": fresh_until, "expires": expires}
+    rows = [(each.node, each.name, each.peer_addr, each.read_url, str(len(each.agencies))) for each in members]
+    lines = (
+        f"agreement   {agreement.version} of {agreement.federation} ({agreement.realm.value})",
+        f"root        {agreement.root_version}",
+        f"digest      {agreement.digest}",
+        f"freshness   {state.value}, until {fresh_until}",
+        f"content     until {expires}, {len(agreement.files)} files",
+        *align([("node", "name", "peers", "auditors", "agencies"), *rows]),
+    )
+    show_in(form, {**facts, **dates, "members": shown, "files": sorted(agreement.files)}, lines)

@@ -1,16 +1,20 @@
-"""`bridgehead audit`: checking every log of the federation as a stranger would, and saying PASS or FAIL.
+"""`bridgehead audit` and `bridgehead log`: every log checked, or one of them read, as a stranger would.
 
-Exit codes: 0 everything verified, 1 something is contradicted, 3 a node could not be reached.
+An audit says PASS or FAIL. What is printed of one log is verified before, and is for other people's tools: a C2SP
+checkpoint, a C2SP `.tlog-proof`, a leaf in JSON. Exit codes: 0 everything verified, 1 something is contradicted or not
+there, 3 a node could not be reached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import uuid4
 
 import typer
@@ -23,26 +27,27 @@ from federation.cli.federation_file import (
     load_federation_agreement,
     load_federation_file,
 )
-from federation.cli.options import Form, FormOption, client_profile, run_loop
-from federation.cli.show import progress, say, show_json
-from federation.protocol.errors import MalformedError
+from federation.cli.options import Form, FormOption, client_profile, command, end, now, run_loop
+from federation.cli.show import pick, progress, say, show_json
+from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
 
 if TYPE_CHECKING:
-    from federation.audit.fetch import LogSource
+    from federation.audit.fetch import LogSource, ProvenEntry
     from federation.audit.report import Report
     from federation.audit.run import ListMessages, OnRead, Options, Outcome
     from federation.node.home.profile import AgencyProfile
+    from federation.protocol.tlog.note import Vkey
     from federation.protocol.trust import Agreement
     from federation.wire.agency.audit import MessagePage, MessageQuery
     from federation.wire.client import AgencyClient
     from federation.wire.values import Act
 
-AUDIT_KIND = "audit"
-PURPOSE = "audit.exchange"
+T = TypeVar("T")
 REMEMBERED_FILE = "audit-heads.json"
 
 app = typer.Typer(no_args_is_help=True, help="Check the exchange logs, as a stranger would.")
+logs = typer.Typer(no_args_is_help=True, help="Read one exchange log: its head, an entry, a proof.")
 
 ProfileOption = Annotated[
     list[Path] | None,
@@ -87,9 +92,9 @@ def verify(
     age = None if in_flight is None else timedelta(minutes=in_flight)
     asked = _Asked(
         file=file,
-        agreement=load_federation_agreement(file, _now()),
+        agreement=load_federation_agreement(file, now()),
         profiles=tuple(load_profile(given) for given in _profile_paths(file, profile)),
-        act=Act(request_id=str(uuid4()), purpose=PURPOSE, function=function, officer=officer),
+        act=Act(request_id=str(uuid4()), purpose="audit.exchange", function=function, officer=officer),
         options=Options(tiles=tiles, leaves=not roots_only, in_flight_age=age),
         remembered=load_remembered(state_path),
     )
@@ -101,7 +106,7 @@ def verify(
         show_json(report_object(outcome.report))
     else:
         print(format_report(outcome.report), end="")
-    raise typer.Exit(_exit_code(outcome.report))
+    end(_exit_code(outcome.report))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +155,7 @@ async def _audit(asked: _Asked, on_read: OnRead) -> Outcome:
             listers=listers,
             remembered=asked.remembered,
             options=asked.options,
-            now=_now,
+            now=now,
         )
         return await audit_federation(audit, on_read=on_read)
 
@@ -165,7 +170,7 @@ def _lister(client: AgencyClient, act: Act) -> ListMessages:
 
 
 def _profile_paths(file: FederationFile, given: Sequence[Path] | None) -> Sequence[Path]:
-    return given or [path for agency, path in file.profiles.items() if agency.kind == AUDIT_KIND]
+    return given or [path for agency, path in file.profiles.items() if agency.kind == "audit"]
 
 
 def _audited_node(profile: AgencyProfile, agreement: Agreement) -> NodeName:
@@ -181,5 +186,115 @@ def _exit_code(report: Report) -> int:
     return 3 if report.unreachable and not report.errors else 1
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+# ---- one log
+
+NodeOption = Annotated[str | None, typer.Option("--node", help="The node whose log it is.")]
+UrlOption = Annotated[str | None, typer.Option("--read-url", help="Where the log is read, e.g. http://127.0.0.1:7103.")]
+VkeyOption = Annotated[str | None, typer.Option("--vkey", help="The log's key [default: as the agreement has it].")]
+IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in the log, from 0.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where a log is read, and the key that signs its heads."""
+
+    read_url: str
+    vkey: Vkey
+
+
+@logs.callback()
+def log() -> None:
+    """Read one exchange log: its head, an entry, a proof."""
+
+
+def find_log(
+    *,
+    node: NodeOption = None,
+    read_url: UrlOption = None,
+    vkey: VkeyOption = None,
+    home: HomeOption = Path(".demo"),
+    federation: FederationOption = None,
+) -> Log:
+    """The log that the options name: its address may come from anywhere, its key from options or agreement.
+
+    Raises:
+        typer.BadParameter: when they name none; NotFoundError: LOG_UNKNOWN.
+        BridgeheadError: as `load_federation_agreement` and `parse_vkey`.
+    """
+    from federation.protocol.tlog.note import parse_vkey
+
+    if read_url is not None and vkey is not None:
+        return Log(read_url, parse_vkey(vkey))
+    if node is None and read_url is None:
+        raise typer.BadParameter("name the log by --node, or by --read-url and --vkey")
+    known = load_federation_file(find_federation_file(home, federation))
+    agreement = load_federation_agreement(known, now())
+    for name, member in agreement.members.items():
+        url = known.read_urls.get(name, member.read_url)
+        if name == node or (node is None and url == read_url):
+            return Log(read_url or url, parse_vkey(vkey or member.log_vkey))
+    raise NotFoundError("LOG_UNKNOWN", f"the agreement names no log of {node or read_url}")
+
+
+@command(logs, "checkpoint", found=find_log)
+def checkpoint(found: Log, output: FormOption = Form.TEXT) -> None:
+    """Print the log's signed head, verbatim, after its signature verified."""
+    from federation.audit.fetch import fetch_head
+
+    note, head = _read(found, lambda source: fetch_head(source, found.vkey))
+    if output is Form.JSON:
+        facts = pick(head, "origin", "size", "root")
+        show_json({**facts, "checkpoint": note.decode()})
+    else:
+        sys.stdout.write(note.decode())
+
+
+@command(logs, "proof", found=find_log)
+def proof(found: Log, index: IndexArgument, output: FormOption = Form.TEXT) -> None:
+    """Print the .tlog-proof of an entry: built from the log's tiles, and verified."""
+    from federation.protocol.tlog.proof import TlogProof, format_proof
+
+    proven = _read_entry(found, index)
+    blob = format_proof(TlogProof(index=proven.index, hashes=proven.hashes, checkpoint=proven.note))
+    if output is Form.JSON:
+        show_json({"index": proven.index, "proof": blob.decode()})
+    else:
+        sys.stdout.write(blob.decode())
+
+
+@command(logs, "leaf", found=find_log)
+def leaf(
+    found: Log,
+    index: IndexArgument,
+    raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that are hashed, without a line feed.")] = False,
+    output: FormOption = Form.JSON,
+) -> None:
+    """Print an entry, after its proof verified: a leaf is JSON by itself."""
+    del output
+    from federation.protocol.leaf import decode_leaf
+
+    entry = _read_entry(found, index).entry
+    decode_leaf(entry)
+    if raw:
+        sys.stdout.write(entry.decode())
+    else:
+        show_json(json.loads(entry))
+
+
+def _read_entry(found: Log, index: int) -> ProvenEntry:
+    from federation.audit.fetch import fetch_proven
+
+    return _read(found, lambda source: fetch_proven(source, found.vkey, index))
+
+
+def _read(found: Log, ask: Callable[[LogSource], Awaitable[T]]) -> T:
+    from federation.wire.read_client import ReadClient
+
+    async def reading() -> T:
+        client = ReadClient(found.read_url)
+        try:
+            return await ask(client)
+        finally:
+            client.close()
+
+    return run_loop(reading())

@@ -14,7 +14,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from federation.cli.options import Form, FormOption, run_loop
-from federation.cli.show import JsonOut, show_json, show_table
+from federation.cli.show import JsonOut, align, pick, show_json, show_lines
 
 app = typer.Typer(invoke_without_command=True, help="Measure this machine: rates beside their calibrations.")
 
@@ -95,7 +95,7 @@ def show_measurements(found: Sequence[Measurement], output: Form) -> None:
     if output is Form.JSON:
         show_json([measurement_object(measurement) for measurement in found])
         return
-    show_table(HEADINGS, [measurement_row(measurement) for measurement in found])
+    show_lines(align([HEADINGS, *map(measurement_row, found)]))
     for name in found[0].rss_mib:
         print(f"memory of node {name} at most: {max(each.rss_mib.get(name, 0) for each in found):.0f} MiB")
 
@@ -118,8 +118,7 @@ def measurement_object(found: Measurement) -> dict[str, JsonOut]:
     """The JSON object of one measurement: rates a second, times in milliseconds, memory in MiB."""
     times = {name: round(getattr(found.timing, name), 3) for name in ("p50_ms", "p95_ms", "p99_ms")}
     return {
-        "operation": found.operation,
-        "in_flight": found.in_flight,
+        **pick(found, "operation", "in_flight"),
         "rate_per_second": round(found.timing.rate_per_second, 1),
         **times,
         "calibration": found.calibration,

@@ -53,7 +53,7 @@ def release(
     key: KeyOption = None,
 ) -> None:
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     question = wire.ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
     if key is not None:
@@ -71,7 +71,7 @@ def refuse(
     key: KeyOption = None,
 ) -> None:
     """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     question = wire.RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
     if key is not None:

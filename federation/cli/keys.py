@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.options import Form, FormOption, show_value
-from federation.cli.show import JsonOut, say, show_json, show_lines
+from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
+from federation.cli.show import JsonOut, say
 
 if TYPE_CHECKING:
     from federation.protocol.keys import PublicKey, Signer
 
 app = typer.Typer(name="keys", help="Keys and certificates of a node's home.")
 
-HomeOption = Annotated[Path, typer.Option("--home", help="The node's home.")]
-HostOption = Annotated[list[str] | None, typer.Option("--host", help="A name or address the node is reached at.")]
+NodesOption = Annotated[Path, typer.Option("--nodes", help="The folder of the provinces' settings.")]
 AgencyArgument = Annotated[str, typer.Argument(help="An agency such as zhejiang/330822/police.")]
 
 
 @app.command("new")
 def new(
-    home: HomeOption,
+    home: NodeHome,
     node: Annotated[str, typer.Option("--node", help="Which province, a folder below --nodes.")],
-    nodes: Annotated[Path, typer.Option("--nodes", help="The folder of the provinces' settings.")] = Path("nodes"),
+    nodes: NodesOption = Path("nodes"),
     form: FormOption = Form.TEXT,
 ) -> None:
     """Make a new node's home: settings, private keys (mode 0600), certificates, one client folder for each agency."""
     from federation.node.home.setup import BUNDLE_FILE, create_home
     from federation.protocol.ids import parse_node_name
 
-    made = create_home(home, nodes / parse_node_name(node), now=_now())
+    made = create_home(home, nodes / parse_node_name(node), now=now())
     say(f"Made {home} with certificates for {len(made.sheet.agencies)} agencies.")
     say(f"Next: hand {home / BUNDLE_FILE} to the other provinces for the next agreement.")
     _show_keys(home, form)
 
 
 @app.command("show")
-def show(home: HomeOption, form: FormOption = Form.TEXT) -> None:
+def show(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Show public keys, certificates and their ends. No secret is printed."""
     _show_keys(home, form)
 
 
 @app.command("bundle")
 def bundle(
-    home: HomeOption,
-    nodes: Annotated[Path, typer.Option("--nodes", help="The folder of the provinces' settings.")] = Path("nodes"),
+    home: NodeHome,
+    nodes: NodesOption = Path("nodes"),
     out: Annotated[Path | None, typer.Option("--out", help="A file; without it stdout.")] = None,
     peer_addr: Annotated[str | None, typer.Option("--peer-addr", help="Instead of that of member.toml.")] = None,
     read_url: Annotated[str | None, typer.Option("--read-url", help="Instead of that of member.toml.")] = None,
@@ -72,7 +71,7 @@ def bundle(
 @app.command("rotate")
 def rotate(
     office: Annotated[str, typer.Argument(help="message, agreement or freshness.")],
-    home: HomeOption,
+    home: NodeHome,
     starts: Annotated[str | None, typer.Option("--starts", help="When a message key begins, RFC 3339 in UTC.")] = None,
     finish: Annotated[bool, typer.Option("--finish", help="The agreement names the new key: destroy the old.")] = False,
     form: FormOption = Form.TEXT,
@@ -88,24 +87,29 @@ def rotate(
         show_value("key_id", finish_rotation(home, chosen).key_id, form)
         say(f"The new {office} key is in its place; the old one is destroyed.")
         return
-    key = rotate_key(home, chosen, now=_now(), starts=parse_time(starts) if starts else None)
+    key = rotate_key(home, chosen, now=now(), starts=parse_time(starts) if starts else None)
     show_value("key_id", key.key_id, form)
     say("Next: bridgehead keys bundle, have the agreement signed and published, then: keys rotate --finish.")
 
 
 @app.command("renew")
-def renew(home: HomeOption, host: HostOption = None, form: FormOption = Form.TEXT) -> None:
+def renew(
+    home: NodeHome,
+    host: Annotated[list[str] | None, typer.Option("--host", help="A name or address the node is reached at.")] = None,
+    form: FormOption = Form.TEXT,
+) -> None:
     """Issue the node's own certificates anew, under the same authorities; a running node takes them up by itself."""
     from federation.node.home.certificates import renew_tls
     from federation.node.home.config import load_settings
 
     hosts = {load_settings(home).reached, "127.0.0.1", "localhost", *(host or [])}
-    renew_tls(home, hosts=sorted(hosts), now=_now())
-    _show_leaves(home, form)
+    renew_tls(home, hosts=sorted(hosts), now=now())
+    leaves = _leaves(home)
+    show_in(form, leaves, _leaf_lines(leaves))
 
 
 @app.command("client")
-def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
+def client(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
     from federation.node.home.certificates import issue_client, write_profiles
     from federation.node.home.config import load_settings
@@ -113,7 +117,7 @@ def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEX
     from federation.protocol.ids import parse_agency_id
 
     settings = load_settings(home)
-    folder = issue_client(home, parse_agency_id(agency), now=_now())
+    folder = issue_client(home, parse_agency_id(agency), now=now())
     write_profiles(
         home,
         agency_addr=f"{settings.reached}:{settings.agency_port}",
@@ -123,7 +127,7 @@ def client(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEX
 
 
 @app.command("revoke")
-def revoke(agency: AgencyArgument, home: HomeOption, form: FormOption = Form.TEXT) -> None:
+def revoke(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Revoke an agency's certificate; prints its serial. A running node refuses it from the next call on."""
     from federation.node.home.certificates import revoke_client
     from federation.protocol.ids import parse_agency_id
@@ -138,11 +142,8 @@ def admit(
 ) -> None:
     """Check a public key, a vkey or a whole bundle as an agreement would; prints key ids, or refuses with exit 1."""
     admitted = _admitted(key)
-    if form is Form.JSON:
-        show_json([{"key_id": public_key.key_id, "name": name} for name, public_key in admitted])
-        return
-    for name, public_key in admitted:
-        print(f"{public_key.key_id}  {name}")
+    told: JsonOut = [{"key_id": public_key.key_id, "name": name} for name, public_key in admitted]
+    show_in(form, told, (f"{public_key.key_id}  {name}" for name, public_key in admitted))
 
 
 def _admitted(text: str) -> list[tuple[str, PublicKey]]:
@@ -162,10 +163,6 @@ def _admitted(text: str) -> list[tuple[str, PublicKey]]:
     names = ["message" for _ in parsed.member.message_keys] + ["log", "witness"]
     found = [(f"{node} {name}", key) for name, key in zip(names, public_keys(parsed.member), strict=True)]
     return [*found, (f"{node} agreement", parsed.agreement_key), (f"{node} freshness", parsed.freshness_key)]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _public_keys(home: Path) -> dict[str, str]:
@@ -189,24 +186,18 @@ def _public_keys(home: Path) -> dict[str, str]:
 def _show_keys(home: Path, form: Form) -> None:
     from federation.node.home.keyring import load_identity
 
-    identity, keys = load_identity(home), _public_keys(home)
-    if form is Form.JSON:
-        show_json(
-            {"node": identity.node, "federation": identity.federation, "keys": keys, "certificates": _leaves(home)}
-        )
-        return
-    print(f"{identity.node} of {identity.federation}")
-    for name, key in sorted(keys.items()):
-        print(f"{name:<16} {key}")  # never a table: a wrapped key cannot be copied
-    _show_leaves(home, form)
+    identity, keys, leaves = load_identity(home), _public_keys(home), _leaves(home)
+    lines = (
+        f"{identity.node} of {identity.federation}",
+        *(f"{name:<16} {key}" for name, key in sorted(keys.items())),  # never a table: a wrapped key cannot be copied
+        *_leaf_lines(leaves),
+    )
+    told: dict[str, JsonOut] = {"node": identity.node, "federation": identity.federation, "keys": keys}
+    show_in(form, told | {"certificates": leaves}, lines)
 
 
-def _show_leaves(home: Path, form: Form) -> None:
-    leaves = _leaves(home)
-    if form is Form.JSON:
-        show_json(leaves)
-    else:
-        show_lines(f"{each['file']:<44} {each['serial']:<40} {each['expires']}" for each in leaves)
+def _leaf_lines(leaves: Sequence[Mapping[str, JsonOut]]) -> Iterator[str]:
+    return (f"{each['file']:<44} {each['serial']:<40} {each['expires']}" for each in leaves)
 
 
 def _leaves(home: Path) -> list[dict[str, JsonOut]]:

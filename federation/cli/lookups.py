@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from federation.cli.lookups_home import exact_name, keys, planted
 from federation.cli.next_step import again_step, find_rule_steps
-from federation.cli.officers import keys
 from federation.cli.options import Desk, FullOption, Paging, command, read_line
-from federation.cli.planted import exact_name, planted
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
 from federation.domain.lookups import (
@@ -167,7 +166,7 @@ def fetch(
     full: FullOption = False,
 ) -> None:
     """Fetch (调取) named fields of one hit, signed by the officer's own key."""
-    from federation.cli.officers import load_officer_key
+    from federation.cli.lookups_home import load_officer_key
 
     question = sign_fetch(
         load_officer_key(key),

@@ -40,7 +40,7 @@ PARTS = {
     "erasure": ("erasure.app", "Destroying what was handed over (删除): sent, order, list, run."),
     "policy": ("policy.app", "Policies (规则): check them, explain a case, decide again what was decided."),
     "subject": ("corrections.app", "For the person (本人查阅、更正): who asked about me; corrections of a record."),
-    "log": ("log.app", "Read one exchange log: its head, an entry, a proof."),
+    "log": ("audit.logs", "Read one exchange log: its head, an entry, a proof."),
     "audit": ("audit.app", "Check the exchange logs, as a stranger would."),
     "demo": ("demo.command.app", "Four provinces on this machine, with synthetic people."),
     "bench": ("bench.app", "Measure this machine."),

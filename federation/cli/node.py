@@ -13,15 +13,24 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federation.cli.next_step import exit_code
-from federation.cli.options import AgencyOption, ClientOption, Form, FormOption, TimeoutOption
-from federation.cli.show import JsonOut, align, object_of, say, show_json, show_lines
+from federation.cli.options import (
+    AgencyOption,
+    ClientOption,
+    Form,
+    FormOption,
+    NodeHome,
+    TimeoutOption,
+    end,
+    now,
+    show_in,
+)
+from federation.cli.show import JsonOut, align, object_of, say
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time
 
@@ -31,7 +40,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
 
-NodeHome = Annotated[Path, typer.Option("--home", help="The node's home.")]
 PERSONAL_FIELDS = frozenset({
     "holder_name", "name", "citizen_number", "birth_date", "sex", "ethnicity", "household_address",
     "residence_address", "photo_digest", "holder", "permit", "application", "body", "content", "subject",
@@ -51,14 +59,10 @@ def init(
     """Make a node's home: settings, private keys, certificates, a profile for each agency."""
     from federation.node.home.setup import BUNDLE_FILE, create_home
 
-    made = create_home(home, province, now=datetime.now(UTC), overrides=_parse_settings(settings or []))
-    if form is Form.JSON:
-        show_json({
-            "node": made.settings.node, "home": str(home), "bundle": str(home / BUNDLE_FILE),
-            "agencies": [str(agency.id) for agency in made.sheet.agencies],
-        })  # fmt: skip
-    else:
-        print(f"{made.settings.node}: {home}, {len(made.sheet.agencies)} agencies, realm {made.settings.realm}")
+    made = create_home(home, province, now=now(), overrides=_parse_settings(settings or []))
+    node, agencies = made.settings.node, [str(agency.id) for agency in made.sheet.agencies]
+    told: JsonOut = {"node": node, "home": str(home), "bundle": str(home / BUNDLE_FILE), "agencies": agencies}
+    show_in(form, told, [f"{node}: {home}, {len(agencies)} agencies, realm {made.settings.realm}"])
     say(f"Next: 1. hand {home / BUNDLE_FILE} to the other provinces, and get theirs; compare the keys by telephone.")
     say("      2. bridgehead agreement draft --out DRAFT --bundle FILE (one for each province)")
     say(f"      3. bridgehead agreement sign DRAFT --home {home}; when enough have signed: agreement publish")
@@ -91,14 +95,9 @@ def status(
 ) -> None:
     """Show how a node is: its log, its agreement, its peers, its warnings. A federation.json means all its nodes."""
     answers = asyncio.run(_ask_all(_profiles(client, home, agency), timeout))
-    if form is Form.JSON:
-        show_json({"nodes": [_answer_object(answer) for answer in answers]})
-    else:
-        for answer in answers:
-            show_lines(_answer_lines(answer))
-    codes = [exit_code(answer.error) for answer in answers if answer.error is not None]
-    if codes:
-        raise typer.Exit(max(codes))
+    told: JsonOut = {"nodes": [_answer_object(answer) for answer in answers]}
+    show_in(form, told, (line for answer in answers for line in _answer_lines(answer)))
+    end(max((exit_code(answer.error) for answer in answers if answer.error is not None), default=0))
 
 
 @app.command("config")
@@ -110,11 +109,8 @@ def config(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     settings["database"] = _PASSWORD.sub("***", settings["database"])
     written = tomllib.loads((home / "node.toml").read_text(encoding="utf-8"))
     sources = {name: _source_of(name, written) for name in settings}
-    if form is Form.JSON:
-        show_json({name: {"value": value, "from": sources[name]} for name, value in settings.items()})
-        return
-    for name, value in settings.items():
-        print(f"{name:<26}{value!s:<30}{sources[name]}")
+    told: JsonOut = {name: {"value": value, "from": sources[name]} for name, value in settings.items()}
+    show_in(form, told, (f"{name:<26}{value!s:<30}{sources[name]}" for name, value in settings.items()))
 
 
 def configure_log(*, pretty: bool = False, verbose: bool = False, quiet: bool = False) -> None:

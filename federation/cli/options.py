@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import wraps
 from inspect import Signature, signature
@@ -62,6 +63,7 @@ A = TypeVar("A")
 P = TypeVar("P", bound="Page")
 Q = TypeVar("Q")
 
+NodeHome = Annotated[Path, typer.Option("--home", help="The node's home.")]
 FormOption = Annotated[Form, typer.Option("-o", "--output", help="text for people, json for programs.")]
 ClientOption = Annotated[
     Path | None,
@@ -231,12 +233,21 @@ def more_notes(next_page_token: str) -> Sequence[str]:
     return (f"还有:加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
 
 
+def show_in(form: Form, told: JsonOut, lines: Iterable[str]) -> None:
+    """Prints an answer in the form that was asked for: `told` as JSON, or `lines` for a person."""
+    if form is Form.JSON:
+        show.show_json(told)
+    else:
+        show.show_lines(lines)
+
+
 def show_value(name: str, text: str, form: Form) -> None:
     """Prints the one value that a command answers with: bare for a person or a pipe, named in an object as JSON."""
-    if form is Form.JSON:
-        show.show_json({name: text})
-    else:
-        print(text)
+    show_in(form, {name: text}, [text])
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 def end(code: int) -> None:

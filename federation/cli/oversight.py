@@ -65,7 +65,7 @@ def countersign(
     ] = False,
 ) -> None:
     """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
     question = wire.CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk)
@@ -95,7 +95,7 @@ def review(
     words: Annotated[str, typer.Option("--words", help="Why; an unjustified case is not closed without.")] = "",
 ) -> None:
     """Review (审查) a case that was opened without a letter; its leader does, by the next working day."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     text = verify_words(words)
     signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
@@ -126,7 +126,7 @@ def digest(
     key: Annotated[Path | None, typer.Option("--key", help="The file of your own key, to read another's day.")] = None,
 ) -> None:
     """Read (每日回执) the look-ups of a day: "you asked about these"."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     question = wire.DigestQuestion(officer=of, day=_day(day))
     if of is not None and of != desk.officer:
@@ -159,7 +159,7 @@ def reviewed(
     key: KeyOption,
 ) -> None:
     """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     text, known = verify_words(words), parse_message_id(lookup_id)
     signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
@@ -177,7 +177,7 @@ def readings(
     key: Annotated[Path | None, typer.Option("--key", help="The file of the leader's own key; none for audit.")] = None,
 ) -> None:
     """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
-    from federation.cli.officers import sign
+    from federation.cli.lookups_home import sign
 
     query = wire.ReadingQuery(case_id=case_id, officer=by)
     if key is not None:

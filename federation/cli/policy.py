@@ -9,14 +9,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.options import Form, FormOption, end
-from federation.cli.show import JsonOut, show_json, show_table, to_json
+from federation.cli.options import Form, FormOption, end, now, show_in
+from federation.cli.show import JsonOut, align, pick, to_json
 from federation.domain.cases import Case, find_failure, parse_cases
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.ids import format_time
@@ -27,7 +26,7 @@ from federation.protocol.policy.book import SCHEMA_FILE
 if TYPE_CHECKING:
     from federation.node.log.replay import Difference, Replay
     from federation.protocol.canonical_json import JsonValue
-    from federation.protocol.leaf import Leaf, Verdict
+    from federation.protocol.leaf import Verdict
     from federation.protocol.policy import PolicyRequest
 
 app = typer.Typer(name="policy", no_args_is_help=True, help="Policies: check them, explain a case, decide again.")
@@ -46,7 +45,7 @@ def check(policies: PoliciesOption = Path("policies"), form: FormOption = Form.T
     file_checks = list(check_files(files))
     sound = all(found.failure is None for found in file_checks)
     tables = list(check_tables(files, load_policy_book(files))) if sound else []
-    _show_checks(file_checks, tables, form)
+    show_in(form, {"files": to_json(file_checks), "tables": to_json(tables)}, _check_lines(file_checks, tables))
     end(0 if sound and not any(table.failures for table in tables) else 1)
 
 
@@ -65,20 +64,8 @@ def explain(
     files = read_policies(policies)
     book = load_policy_book(files)
     explanation = explain_request(book, _load_request(files, book, case=case, file=file))
-    if form is Form.TEXT:
-        print(format_explanation(explanation))
-        return
-    decision = explanation.decision
-    show_json(
-        {
-            "verdict": decision.verdict.value,
-            "policies": list(decision.policies),
-            "title_zh": decision.title_zh,
-            "title_en": decision.title_en,
-            "remedy_zh": list(explanation.remedy_zh),
-            "remedy_en": list(explanation.remedy_en),
-        }
-    )
+    decision = pick(explanation.decision, "verdict", "policies", "title_zh", "title_en")
+    show_in(form, decision | pick(explanation, "remedy_zh", "remedy_en"), [format_explanation(explanation)])
 
 
 @app.command()
@@ -100,8 +87,9 @@ def replay(
 
     period = Period(since=parse_time(since) if since else None, until=parse_time(until) if until else None)
     draft = load_policy_book(read_policies(policies)) if policies else None
-    found = decide_again(home, now=datetime.now(UTC), period=period, draft=draft)
-    show_replay(found, form, drafted=draft is not None)
+    found = decide_again(home, now=now(), period=period, draft=draft)
+    drafted = draft is not None
+    show_in(form, replay_object(found, drafted=drafted), replay_lines(found, drafted=drafted))
     end(0 if found.is_whole else 1)
 
 
@@ -210,55 +198,46 @@ def _parse_object(content: bytes, *, what: str) -> Mapping[str, JsonValue]:
     return value
 
 
-def _show_checks(files: Sequence[FileCheck], tables: Sequence[TableCheck], form: Form) -> None:
-    if form is Form.JSON:
-        show_json({"files": to_json(tuple(files)), "tables": to_json(tuple(tables))})
-        return
-    show_table(("file", "policies", "result"), [(f.name, str(f.policies), f.failure or "ok") for f in files])
+def _check_lines(files: Sequence[FileCheck], tables: Sequence[TableCheck]) -> Iterator[str]:
+    rows = [(each.name, str(each.policies), each.failure or "ok") for each in files]
+    yield from align([("file", "policies", "result"), *rows])
     if tables:
-        print()
-        rows = [(t.name, str(t.cases), str(len(t.failures)), "FAILED" if t.failures else "ok") for t in tables]
-        show_table(("table", "cases", "failed", "result"), rows)
+        yield ""
+        found = [(t.name, str(t.cases), str(len(t.failures)), "FAILED" if t.failures else "ok") for t in tables]
+        yield from align([("table", "cases", "failed", "result"), *found])
     for table in tables:
         for name, failure in table.failures.items():
-            print(f"\n{table.name}: {name}\n  {failure}")
+            yield f"\n{table.name}: {name}\n  {failure}"
 
 
 # ---- deciding again
 
 
-def show_replay(found: Replay, form: Form, *, drafted: bool) -> None:
-    """Prints a replay; `drafted` says that a draft was compared, even if it changes nothing."""
-    if form is Form.JSON:
-        changed: JsonOut = [_difference_value(each) for each in found.changed]
-        show_json({**replay_value(found), **({"changed_by_draft": changed} if drafted else {})})
-        return
-    print(f"decisions   {found.decisions} in the log, with {found.questions} questions to policy")
-    print(f"reproduced  {found.reproduced} by policy")
-    print(f"by rule     {format_rules(found.by_rule)}")
-    print(f"no inputs   {len(found.without_inputs)}")
-    _show_without(found.without_inputs)
-    print(f"differ      {len(found.differing)}")
-    _show_differences(found.differing)
+def replay_lines(found: Replay, *, drafted: bool) -> Iterator[str]:
+    """A replay for a person; `drafted` says that a draft was compared, even if it changes nothing."""
+    yield f"decisions   {found.decisions} in the log, with {found.questions} questions to policy"
+    yield f"reproduced  {found.reproduced} by policy"
+    yield f"by rule     {format_rules(found.by_rule)}"
+    yield f"no inputs   {len(found.without_inputs)}"
+    leaves = found.without_inputs
+    if leaves:
+        rows = [(format_time(leaf.time), leaf.subject[:16], _said(leaf.verdict, leaf.policies)) for leaf in leaves]
+        yield from align([("time", "message", "was"), *rows])
+    yield f"differ      {len(found.differing)}"
+    yield from _difference_lines(found.differing)
     if drafted:
-        print(f"the draft   changes {len(found.changed)}")
-        _show_differences(found.changed)
+        yield f"the draft   changes {len(found.changed)}"
+        yield from _difference_lines(found.changed)
 
 
-def replay_value(found: Replay) -> dict[str, JsonOut]:
-    """A replay as JSON, without what a draft changes."""
-    without: JsonOut = [
-        {"time": format_time(leaf.time), "subject": leaf.subject, "policies": list(leaf.policies)}
-        for leaf in found.without_inputs
-    ]
-    return {
-        "decisions": found.decisions,
-        "questions": found.questions,
-        "reproduced": found.reproduced,
-        "by_rule": dict(found.by_rule),
-        "without_inputs": without,
-        "differing": [_difference_value(each) for each in found.differing],
-    }
+def replay_object(found: Replay, *, drafted: bool) -> dict[str, JsonOut]:
+    """A replay as JSON; what a draft changes only if one was compared."""
+    told = pick(found, "decisions", "questions", "reproduced", "by_rule")
+    told["without_inputs"] = [pick(leaf, "time", "subject", "policies") for leaf in found.without_inputs]
+    told["differing"] = [_difference_object(each) for each in found.differing]
+    if drafted:
+        told["changed_by_draft"] = [_difference_object(each) for each in found.changed]
+    return told
 
 
 def format_rules(by_rule: Mapping[str, int]) -> str:
@@ -267,13 +246,7 @@ def format_rules(by_rule: Mapping[str, int]) -> str:
     return f"{sum(by_rule.values())}{': ' if named else ''}{named}"
 
 
-def _show_without(leaves: Sequence[Leaf]) -> None:
-    rows = [(format_time(leaf.time), leaf.subject[:16], _said(leaf.verdict, leaf.policies)) for leaf in leaves]
-    if rows:
-        show_table(("time", "message", "was"), rows)
-
-
-def _show_differences(differences: Sequence[Difference]) -> None:
+def _difference_lines(differences: Sequence[Difference]) -> Iterator[str]:
     """One line for each way to differ, with the first message of its kind: a bulk of like messages differs alike."""
     ways = Counter[tuple[str, str, str]]()
     first: dict[tuple[str, str, str], Difference] = {}
@@ -283,20 +256,15 @@ def _show_differences(differences: Sequence[Difference]) -> None:
         ways[way] += 1
     rows = [(format_time(each.time), each.subject[:16], str(ways[way]), *way) for way, each in first.items()]
     if rows:
-        show_table(("first at", "first message", "how many", "action", "was", "would be"), rows)
+        yield from align([("first at", "first message", "how many", "action", "was", "would be"), *rows])
 
 
 def _said(verdict: Verdict | None, policies: Sequence[str]) -> str:
     return f"{verdict.value if verdict else 'nothing'}: {', '.join(policies)}"
 
 
-def _difference_value(found: Difference) -> JsonOut:
+def _difference_object(found: Difference) -> JsonOut:
     verdict, policies = found.was
-    return {
-        "time": format_time(found.time),
-        "subject": found.subject,
-        "agreement_version": found.agreement_version,
-        "action": found.action,
-        "was": {"verdict": verdict.value if verdict else None, "policies": list(policies)},
-        "now": {"verdict": found.now.verdict.value, "policies": list(found.now.policies)},
-    }
+    then: JsonOut = {"verdict": to_json(verdict), "policies": policies}
+    facts = pick(found, "time", "subject", "agreement_version", "action")
+    return {**facts, "was": then, "now": pick(found.now, "verdict", "policies")}

@@ -64,11 +64,6 @@ def show_lines(lines: Iterable[str]) -> None:
         print(line)
 
 
-def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints rows as a plain table on stdout."""
-    show_lines(align([headings, *rows]))
-
-
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Progress]:
     """A progress bar on stderr; it shows only on a terminal."""
@@ -119,6 +114,11 @@ def object_of(value: object, *, full: bool = False) -> dict[str, JsonOut]:
     if isinstance(inner, dict):
         shown = {**inner, **shown}
     return shown
+
+
+def pick(value: object, *names: str) -> dict[str, JsonOut]:
+    """The fields of that name as a JSON object, as `to_json`."""
+    return {name: to_json(getattr(value, name), name=name) for name in names}
 
 
 def names_of(value: object) -> tuple[str, ...]:

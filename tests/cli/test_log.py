@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from federation.cli.log import app
+from federation.cli.audit import logs as app
 from federation.protocol.errors import NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.tlog.checkpoint import verify_checkpoint
 from federation.protocol.tlog.merkle import hash_leaf, verify_inclusion

@@ -17,7 +17,7 @@ from federation.cli.lookups import (
     search_steps,
     sign_fetch,
 )
-from federation.cli.officers import create_officer_key, find_public_key, load_officer_key
+from federation.cli.lookups_home import create_officer_key, find_public_key, load_officer_key
 from federation.cli.show import object_of
 from federation.domain.lookups import FetchItem, Outcome, verify_step_up
 from federation.node.home_store import open_home_store

@@ -1,12 +1,14 @@
-"""An officer's own key (民警本人密钥): made on the officer's machine, kept there, to sign what a person answers for.
+"""`bridgehead lookup key|planted`: what officers and the node's operator keep for look-ups.
 
-Rules kept: the private key is Ed25519, PKCS #8 in PEM, in a file of mode 0600; it is never overwritten and never
-printed; the node is given the public key and signatures only. Source: misuse control M1.
+An officer's own key (民警本人密钥) signs what a person answers for. It is made on the officer's machine and stays
+there: Ed25519, PKCS #8 in PEM, in a file of mode 0600; it is never overwritten and never printed; the node is given the
+public key and signatures only (source: misuse control M1). Planted records (诱饵记录) lie in the node's store, like the
+public keys; a running node sees a change at once.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from federation.cli.options import Form, FormOption, show_value
+from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
 from federation.cli.show import say
 from federation.node.home.files import read_file, read_secret, write_secret
 from federation.protocol.errors import MalformedError
@@ -23,15 +25,23 @@ from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_publ
 from federation.protocol.tlog.lines import format_base64
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from federation.protocol.ids import AgencyId
+    from federation.store.exchange_log import GroupTransaction
 
 _SUITE_PREFIX: Final = f"{Suite.ED25519}:"
 
+planted = typer.Typer(
+    name="planted", no_args_is_help=True, help="Planted records (诱饵记录): who asks for one is flagged."
+)
 keys = typer.Typer(name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs fetches.")
 
-HomeOption = Annotated[Path, typer.Option("--home", help="The node's home.")]
 AgencyOption = Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")]
 OfficerOption = Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")]
+NamesArgument = Annotated[
+    list[str], typer.Argument(metavar="NAME...", help="URNs of permits or plates; - reads them, one a line.")
+]
 KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key (本人密钥).")]
 
 
@@ -103,7 +113,7 @@ def new_key(
 @keys.command("register")
 def register_key(
     key: Annotated[str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or a file with the key.")],
-    home: HomeOption,
+    home: NodeHome,
     agency: AgencyOption,
     officer: OfficerOption,
     form: FormOption = Form.TEXT,
@@ -114,18 +124,18 @@ def register_key(
     from federation.protocol.keys import format_public_key
 
     office, public = _own_agency(home, agency), format_public_key(find_public_key(key))
-    write_home_store(home, lambda tx: register_officer_key(tx, office, officer, key=public), now=datetime.now(UTC))
+    write_home_store(home, lambda tx: register_officer_key(tx, office, officer, key=public), now=now())
     show_value("public_key", public, form)
 
 
 @keys.command("withdraw")
-def withdraw_key(home: HomeOption, agency: AgencyOption, officer: OfficerOption, form: FormOption = Form.TEXT) -> None:
+def withdraw_key(home: NodeHome, agency: AgencyOption, officer: OfficerOption, form: FormOption = Form.TEXT) -> None:
     """Withdraw (注销) an officer's key: it signs nothing more at this node."""
     from federation.node.home_store import write_home_store
     from federation.node.officers import withdraw_officer_key
 
     office = _own_agency(home, agency)
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer), now=datetime.now(UTC))
+    write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer), now=now())
     show_value("withdrawn", officer, form)
 
 
@@ -139,3 +149,57 @@ def _own_agency(home: Path, agency: str) -> AgencyId:
     if office.node != node:
         raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {office}")
     return office
+
+
+# ---- planted records
+
+
+@planted.command("add")
+def add_planted(names: NamesArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
+    """Plant records; from then on who searches for one, or hits one, is flagged."""
+    from federation.node.planted import plant
+
+    show_value("planted", str(_write_each(home, names, plant)), form)
+
+
+@planted.command("remove")
+def remove_planted_records(names: NamesArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
+    """Make planted records records like any others."""
+    from federation.node.planted import remove_planted
+
+    show_value("removed", str(_write_each(home, names, remove_planted)), form)
+
+
+@planted.command("list")
+def list_planted_records(home: NodeHome, form: FormOption = Form.TEXT) -> None:
+    """List (清单) what is planted at the node."""
+    from federation.node.home_store import open_home_store
+    from federation.node.planted import list_planted
+
+    with open_home_store(home) as database:
+        names = sorted(list_planted(database))
+    show_in(form, {"planted": names}, names)
+
+
+def _write_each(home: Path, names: list[str], write: Callable[..., None]) -> int:
+    """Plants or removes every name in one transaction: how many they are."""
+    from federation.node.home.keyring import load_identity
+    from federation.node.home_store import write_home_store
+
+    lines = [line for name in names for line in (sys.stdin if name == "-" else (name,))]
+    found, owner = [exact_name(line) for line in lines if line.strip()], load_identity(home).node
+
+    def job(transaction: GroupTransaction) -> None:
+        for name in found:
+            write(transaction, name, owner=owner)
+
+    write_home_store(home, job, now=now())
+    return len(found)
+
+
+def exact_name(text: str) -> str:
+    """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
+    from federation.domain.plate import normalise_plate
+
+    name = text.strip()
+    return name if name.startswith("urn:") else normalise_plate(name).upper()
