@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from federation.node import reports
 from federation.node.corrections import steps as corrections
 from federation.node.corrections.notices import NOTICE
 from federation.node.erasure import ORDERED, RECEIPT
@@ -15,7 +16,6 @@ from federation.node.lookups.answer import ANSWER, FETCH, REFUSAL, RELEASED, SEA
 from federation.node.lookups.cases import CASE
 from federation.node.permits_sharing import SYNC
 from federation.node.recognition import RECOGNISED
-from federation.node.subjects import report
 
 _ALL: Final[tuple[Kind[Any], ...]] = (
     SYNC,
@@ -27,8 +27,8 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     RELEASED,
     REFUSAL,
     REMINDER,
-    report.REQUEST,
-    report.ANSWERED,
+    reports.REQUEST,
+    reports.ANSWERED,
     corrections.REQUEST,
     corrections.ANSWER,
     NOTICE,

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from federation.node.exchange.errand import Errand, record_refusal
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import rule_decision
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
@@ -52,7 +52,7 @@ async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
     except (RuleError, UntrustedError) as error:
         refused = rule_decision(RuleError(error.reason, error.message))
         ruling = ruling_of(refused, agreement_version=errand.in_force.agreement.version)
-        await record_refusal(errand, ruling, asked=())
+        await errand.refuse(ruling, asked=())
         raise
 
 

@@ -16,6 +16,7 @@ import structlog
 from federation.node import permits as permit_steps
 from federation.node import permits_import, recognition
 from federation.node import registers as own_registers
+from federation.node import reports as own_reports
 from federation.node.corrections import lines as correction_lines
 from federation.node.corrections import steps as correction_steps
 from federation.node.erasure import list_erasures, list_sent, order_erasure
@@ -31,7 +32,6 @@ from federation.node.oversight import break_glass, digest, flags, leaders, readi
 from federation.node.readings import read_lookup, trace_reading
 from federation.node.retention import destroy_ended
 from federation.node.status import node_status
-from federation.node.subjects import report
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,
@@ -156,7 +156,7 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(oversight.RECORD_REVIEW, sample.record_review),
     on(oversight.LIST_READINGS, readings.list_readings),
     streaming(oversight.WATCH_NOTICES, break_glass.watch_notices),
-    on(reports.GET_REPORT, report.report),
+    on(reports.GET_REPORT, own_reports.report),
     on(corrections.FILE_CORRECTION, correction_steps.file_correction),
     on(corrections.LIST_CORRECTIONS, correction_lines.list_lines),
     on(corrections.GRANT_CORRECTION, correction_steps.grant),

@@ -21,7 +21,7 @@ from federation.domain.erasure import ReadingFacts, Watermark, format_code, pars
 from federation.domain.lookups import Outcome, decode_answer_item, decode_release_item
 from federation.domain.lookups_case import LookupCase, is_open
 from federation.domain.oversight import KeptReading, ReadingKind
-from federation.node.exchange.errand import Errand, put_refusal, rule
+from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.replies import Response, find_reply, find_reply_item, find_response
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.lookups import records
@@ -222,7 +222,7 @@ async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) 
     content = find_reply_item(node.database, fetch.digest)
     facts = _facts(errand, fetch, statement, is_kept=content is not None)
     request = reading_request(errand.agency, statement.recipient.node, occasion=errand.occasion, facts=facts)
-    ruling = rule(errand, request)
+    ruling = errand.rule(request)
     if not ruling.allowed or content is None:
         return Read(ruling=ruling, request=request)
     release = decode_release_item(content, errand.in_force.agreement.realm)

@@ -60,7 +60,7 @@ from federation.node.lookups.records import (
     list_asked_before,
 )
 from federation.node.node import Node
-from federation.node.subjects.report import ASKED
+from federation.node.reports import ASKED
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf

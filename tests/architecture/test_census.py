@@ -202,7 +202,6 @@ def test_each_kind_is_registered_in_one_place():
     assert names == {}
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError)
 def test_feature_has_one_name_on_each_floor():
     """Who knows a feature's file on one floor finds it on the others."""
     assert missing_stems() == []

@@ -25,7 +25,7 @@ from federation.domain.lookups import (
 from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import find_reply_item, one_item_body, only_item, statement_of
-from federation.node.subjects.report import REPORT_KIND
+from federation.node.reports import ANSWERED
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import encode
@@ -116,7 +116,7 @@ async def test_answer_of_another_kind_than_the_question_is_not_taken_in(tmp_path
             ("lookup.release", release(found, "household_division"), search),
             ("lookup.answer", hit(found), fetch),
             ("lookup.answer", hit(found), case),
-            (REPORT_KIND, report, fetch),
+            (ANSWERED.name, report, fetch),
             ("lookup.refusal", one_item_body(REFUSAL_BODY, refusal), case),
         ):
             with pytest.raises(MalformedError) as caught:

@@ -19,11 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from federation.domain.lookups import Outcome
 from federation.domain.retention import QUESTION, REPORT
+from federation.node import reports as subject
 from federation.node.erasure import ORDERS, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.kinds import KINDS
 from federation.node.retention import destroy_ended
-from federation.node.subjects import report as subject
 from federation.protocol.errors import ConflictError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName

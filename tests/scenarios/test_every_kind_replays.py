@@ -17,7 +17,7 @@ from federation.domain.intake import RefusalReason
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.domain.permits import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
-from federation.node import permits, permits_import
+from federation.node import permits, permits_import, reports
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction, grant
@@ -36,7 +36,6 @@ from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
 from federation.node.permits_sharing import SYNC
 from federation.node.recognition import recognise
-from federation.node.subjects import report
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id, parse_message_id
 from federation.store.messages import list_messages
@@ -94,7 +93,7 @@ async def border_day(rig: Rig) -> None:
     await recognitions(rig, urn)
     await lookups(rig)
     await intake(rig)
-    await reports(rig)
+    await report_kinds(rig)
     await corrections(rig, urn)
     await rig.drain()
     await erasures(rig)
@@ -201,12 +200,12 @@ async def intake(rig: Rig) -> None:
     await rig.drain()
 
 
-async def reports(rig: Rig) -> None:
+async def report_kinds(rig: Rig) -> None:
     """subject.request and .answer: a person's own report at the counter, and one without checking who asks."""
     for checked in (True, False):
         question = ReportQuestion(citizen_number=RESIDENT.holder.citizen_number, identity_checked=checked)
         given = act("subject.access", "F01")
-        page = await report.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, given), question)
+        page = await reports.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, given), question)
         assert page.decision.allowed is checked
 
 

@@ -221,18 +221,3 @@ def put_refusal(
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
     kept = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
     put_records(transaction, kept)
-
-
-def rule(errand: Errand, request: PolicyRequest) -> Ruling:
-    """As `Errand.rule`."""
-    return errand.rule(request)
-
-
-def asked_digest(errand: Errand, step: str, what: str) -> str:
-    """As `Errand.asked`."""
-    return errand.asked(step, what)
-
-
-async def record_refusal(errand: Errand, ruling: Ruling, *, asked: Sequence[PolicyRequest]) -> None:
-    """As `Errand.refuse`."""
-    await errand.refuse(ruling, asked=asked)

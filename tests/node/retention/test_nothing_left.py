@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from federation.domain.recognition import RecognitionMode
 from federation.domain.retention import CORRECTION, has_floor, parse_retention
-from federation.node import permits
+from federation.node import permits, reports
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
@@ -23,7 +23,6 @@ from federation.node.kinds import KINDS
 from federation.node.lookups.records import ENTRIES
 from federation.node.recognition import recognise
 from federation.node.retention import verify_kept
-from federation.node.subjects import report
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId
@@ -182,7 +181,7 @@ async def reported(folder: Path) -> AsyncIterator[Rig]:
         rig.start_delivery()
         await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), PERSON)
         question = ReportQuestion(citizen_number=NUMBER, identity_checked=True)
-        await report.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("subject.access", "F01")), question)
+        await reports.report(begin_errand(rig[JIANGXI], YUSHAN_HALL, act("subject.access", "F01")), question)
         await rig.drain()
         yield rig
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.lookups import Outcome
+from federation.node import reports as subject
 from federation.node.disclosures import tell_subject
 from federation.node.erasure import RECEIPT_KIND
 from federation.node.exchange.ends import ENDS
@@ -17,7 +18,6 @@ from federation.node.lookups.ask import outcome_of
 from federation.node.lookups.records import CASES_CLOSED, list_asked
 from federation.node.readings import read_lookup
 from federation.node.retention import destroy_ended
-from federation.node.subjects import report as subject
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
@@ -211,7 +211,7 @@ def report_parts(found: Border, sender: NodeName) -> list[StoredMessage]:
     pairs = [Pair(sender, other) for other in NODES if other != sender]
     return [each for pair in pairs for each in list_messages(
         found.rig[sender].database, "sent", pair=pair, after_seq=0, limit=99,
-        kinds=(subject.REQUEST_KIND, subject.REPORT_KIND),
+        kinds=(subject.REQUEST.name, subject.ANSWERED.name),
     )]  # fmt: skip
 
 

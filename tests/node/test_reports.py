@@ -10,12 +10,12 @@ import pytest
 
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node import permits
+from federation.node import reports as subject
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
-from federation.node.subjects import report as subject
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.wire.agency.lookups import CaseQuestion, LookupQuestion
@@ -98,6 +98,20 @@ async def test_report_with_a_province_cut_off_names_it(tmp_path: Path, monkeypat
             ZHEJIANG: Outcome.HIT, JIANGXI: Outcome.HIT, ANHUI: Outcome.HIT, FUJIAN: Outcome.UNREACHABLE,
         }  # fmt: skip
         assert page.withheld_count == 1
+
+
+async def test_repeat_of_a_report_asks_nobody_again(tmp_path: Path) -> None:
+    """Its clerk gets the same report; under the same id nobody gets that of another person."""
+    async with looked_up(tmp_path) as rig:
+        errand = begin_errand(rig[ANHUI], XIUNING_HALL, act("subject.access", "F01"))
+        first = await subject.report(errand, QUESTION)
+        size = rig[ANHUI].sequencer.head.size
+
+        assert await subject.report(errand, QUESTION) == first
+        assert rig[ANHUI].sequencer.head.size == size
+        other = applications()[0].holder.citizen_number
+        with pytest.raises(ConflictError, match="REQUEST_ID_REUSED"):
+            await subject.report(errand, ReportQuestion(citizen_number=other, identity_checked=True))
 
 
 async def test_report_under_another_purpose_asks_nobody(tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ from federation.domain.reports import (
 )
 from federation.domain.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
-from federation.node.exchange.errand import Errand, record_refusal, rule
+from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
-from federation.node.exchange.replies import Response, find_response, one_item_body, replies, reply_draft, take_reply
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.replies import Response, find_response, replies, reply_draft, take_reply
+from federation.node.exchange.send import make_ready, record_message
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Digest, Item, Time, decode, encode, replace
@@ -43,7 +43,7 @@ from federation.protocol.ids import (
     truncate_to_millisecond,
 )
 from federation.protocol.policy import PolicyRequest
-from federation.protocol.statement import Recipient, Sender
+from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, open_token, seal_token
 from federation.store.crypto_column import blind_index
@@ -51,7 +51,6 @@ from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.reports import ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.values import Ruling
 
-REQUEST_KIND, REPORT_KIND = "subject.request", "subject.answer"
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the other provinces; later answers are in the further pages."""
 REQUEST_LIFETIME = timedelta(hours=1)
@@ -73,6 +72,12 @@ class _Asked(Item, frozen=True, kw_only=True):
     requests: Mapping[NodeName, Digest]
 
 
+class _AskedBefore(Item, frozen=True, kw_only=True):
+    """What a request for a report came to."""
+
+    report_id: str
+
+
 ASKED: Final[Collection[_Asked]] = Collection(
     kind="subject-asked",
     encode=lambda asked: encode(replace(asked, report_id=None, person=None)),
@@ -92,16 +97,19 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     Raises:
         MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
         NotFoundError: REPORT_UNKNOWN for the page of a report that this agency did not ask for, or that has ended.
+        ConflictError: REQUEST_ID_REUSED.
         StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
     """
     node = errand.node
     number = verify_citizen_number(question.citizen_number, errand.in_force.agreement.realm)
     ruled: dict[NodeName, tuple[PolicyRequest, Ruling]] = {}
     for name in sorted(errand.in_force.agreement.members):
-        request = _policy_request(errand, name, identity_checked=question.identity_checked)
-        ruled[name] = (request, rule(errand, request))
+        dossier = DossierFacts(province=name, kind=DISCLOSURE_KIND)
+        request = report_request(
+            errand.agency, dossier, occasion=errand.occasion, identity_checked=question.identity_checked
+        )
+        ruled[name] = (request, await errand.ask(request))
         if not ruled[name][1].allowed:
-            await record_refusal(errand, ruled[name][1], asked=[request])
             return ReportPage(decision=ruled[name][1])
     ruling = ruled[node.name][1]
     if question.page_token:
@@ -118,59 +126,37 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     return _page(errand, asked, question, shown="", ruling=ruling)
 
 
-def _policy_request(errand: Errand, name: NodeName, *, identity_checked: bool) -> PolicyRequest:
-    dossier = DossierFacts(province=name, kind=DISCLOSURE_KIND)
-    return report_request(errand.agency, dossier, occasion=errand.occasion, identity_checked=identity_checked)
-
-
 async def _ask(
     errand: Errand, request: SubjectRequest, others: Mapping[NodeName, tuple[PolicyRequest, Ruling]]
 ) -> _Asked:
-    """Numbers, signs and logs one request a province, and remembers them, in one transaction."""
-    node, in_force, act = errand.node, errand.in_force, errand.act
-    verify_in_force(in_force.agreement, node.now())
-    cause = Cause(
-        sender=Sender(node=node.name, agency=errand.caller, officer=act.officer),
-        purpose=act.purpose,
-        function=act.function,
-        basis=SUBJECT_BASIS,
-    )
-    ready = [
-        make_ready(
-            node,
-            Draft(
-                kind=REQUEST_KIND,
-                recipient=Recipient(node=name),
-                cause=cause,
-                body=one_item_body(REQUEST_BODY, encode(request)),
-                decision=ruling,
-                lifetime=REQUEST_LIFETIME,
-                asked=(question,),
-            ),
-        )
+    """Sends one request a province, and remembers them; a repeat of the act goes on with the report of the first."""
+    node, person = errand.node, _person(errand.node, request.citizen_number)
+    known = errand.remembered(asked := errand.asked(REQUEST.name, person), _AskedBefore)
+    before = ASKED.find(node.database, known.answer.report_id) if known is not None else None
+    if before is not None:
+        return before
+    verify_in_force(errand.in_force.agreement, node.now())
+    cause = errand.cause(SUBJECT_BASIS)
+    drafts = (
+        REQUEST.draft(request, to=Recipient(node=name), cause=cause, decision=ruling, asked=(question,))
         for name, (question, ruling) in others.items()
-    ]
+    )
+    ready = [make_ready(node, replace(draft, lifetime=REQUEST_LIFETIME)) for draft in drafts]
     report_id, time = format_message_id(node.now(), os.urandom(10)), truncate_to_millisecond(node.now())
 
-    def record(transaction: GroupTransaction) -> _Asked:
-        digests = {
-            message.draft.recipient.node: record_message(node, transaction, message, in_force=in_force)
-            for message in ready
+    def write(transaction: GroupTransaction) -> _AskedBefore:
+        requests = {
+            each.draft.recipient.node: record_message(node, transaction, each, in_force=errand.in_force)
+            for each in ready
         }
-        asked = _Asked(
-            report_id=report_id,
-            agency=errand.caller,
-            person=_person(node, request.citizen_number),
-            time=time,
-            requests=digests,
-        )
-        ASKED.put(transaction, asked, owner=node.name)
-        return asked
+        made = _Asked(report_id=report_id, agency=errand.caller, person=person, time=time, requests=requests)
+        ASKED.put(transaction, made, owner=node.name)
+        return _AskedBefore(report_id=report_id)
 
-    asked = (await node.sequencer.commit(record)).value
-    for name in asked.requests:
+    made = await errand.once(asked, _AskedBefore, write, after=known)
+    for name in others:
         node.wake_delivery(name)
-    return asked
+    return _load_asked(node, made.report_id)
 
 
 def _outcome(response: Response) -> Outcome:
@@ -247,7 +233,7 @@ def _judge_request(received: Received[SubjectRequest]) -> Judgement:
 
 
 REQUEST = Kind(
-    name=REQUEST_KIND,
+    name="subject.request",
     media_type=REQUEST_BODY,
     encode=encode,
     decode=lambda content, statement: decode_subject_request(content, statement.realm),
@@ -258,13 +244,13 @@ REQUEST = Kind(
     resend=None,
 )
 ANSWERED = Kind(
-    name=REPORT_KIND,
+    name="subject.answer",
     media_type=REPORT_BODY,
     encode=encode_report,
     decode=lambda content, statement: decode_report(content, given_by=statement.sender.node),
     many=False,
     judge=take_reply,
-    answers=(REQUEST_KIND,),
+    answers=(REQUEST.name,),
     keep=REPORT,
     resend=None,
 )

@@ -1,1 +1,0 @@
-"""The person's view: what was given about them, and who answers for it."""
