@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Final
 
 from federation.domain.intake import IntakeEntry, IntakeStatus, mask_person
@@ -31,7 +31,6 @@ MAX_LINES: Final = 10_000
 """So many lines are read at once."""
 MAX_RECENT: Final = 100
 """So many of an officer's newest lines are looked at together."""
-_PAGE: Final = 1000
 
 
 def _case_id(case: LookupCase) -> str:
@@ -286,12 +285,11 @@ ENTRIES: Final[Collection[StoredEntry]] = Collection(
     replica=True,
     version=lambda stored: stored.version,
     status=lambda stored: stored.entry.status.value,
-    division=lambda stored: stored.entry.asker.county,
-    due=lambda stored: stored.entry.due.date(),
+    due=lambda stored: stored.entry.due.date() if stored.entry.status is IntakeStatus.WAITING else None,
 )
 """What waits or waited at the desk: one entry a request, under the id of the request's own message.
 
-In one row, as replicas are: no older version keeps whom it was about.
+In one row, as replicas are: no older version keeps whom it was about. Due while it waits.
 """
 
 
@@ -321,12 +319,8 @@ def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeN
 
 def list_waiting(source: Source) -> list[IntakeEntry]:
     """The entries that wait, by id, which is the order of asking."""
-    waiting: list[IntakeEntry] = []
-    after, status = "", IntakeStatus.WAITING.value
-    while found := list_records(source, ENTRIES.kind, after_id=after, limit=_PAGE, replica=True, status=status):
-        waiting += [decode(IntakeEntry, record.content) for record in found]
-        after = found[-1].id
-    return waiting
+    waiting = (stored.entry for stored in ENTRIES.each_due(source, before=date.max))
+    return sorted(waiting, key=lambda entry: entry.request_id)
 
 
 def _line(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:
