@@ -215,12 +215,7 @@ def find_log(
     home: HomeOption = Path(".demo"),
     federation: FederationOption = None,
 ) -> Log:
-    """The log that the options name: its address may come from anywhere, its key from options or agreement.
-
-    Raises:
-        typer.BadParameter: when they name none; NotFoundError: LOG_UNKNOWN.
-        BridgeheadError: as `load_federation_agreement` and `parse_vkey`.
-    """
+    """The log that the options name: the address from anywhere, the key from options or agreement (LOG_UNKNOWN)."""
     from federation.protocol.tlog.note import parse_vkey
 
     if read_url is not None and vkey is not None:

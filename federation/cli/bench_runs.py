@@ -404,11 +404,7 @@ class Desk:
         self._cases.extend(missing)
 
     async def search(self) -> None:
-        """One search, from the client's call until the answer, which is a hit.
-
-        Raises:
-            RuleError: BENCH_CASES when there is no room; BENCH_NO_HIT.
-        """
+        """One search, from the client's call until the answer, which is a hit (BENCH_CASES, BENCH_NO_HIT)."""
         number, turn = divmod(next(self._turns), LIMITS.per_case)
         if number >= len(self._cases):
             raise RuleError("BENCH_CASES", f"expected at most {len(self._cases) * LIMITS.per_case} searches")

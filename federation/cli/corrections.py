@@ -21,7 +21,7 @@ from federation.cli.options import (
     PageSize,
     PageToken,
     Paging,
-    command,
+    commands_for,
     more_notes,
     paper_digest,
     read_line,
@@ -37,9 +37,9 @@ from federation.wire.agency import corrections as wire
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
     from federation.wire.rpc import Rpc
-    from federation.wire.values import Act
 
 Q = TypeVar("Q")
+command = commands_for(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
 _LATE: Final = frozenset({wire.CorrectionStanding.WAITING, wire.CorrectionStanding.UNDELIVERED})
@@ -72,7 +72,7 @@ def correct(
         citizen_number=read_line(number).upper(),
         identity_checked=checked,
     )
-    outcome = desk.call(wire.FILE_CORRECTION, _act(desk), filing)
+    outcome = desk.call(wire.FILE_CORRECTION, filing)
     _show_outcome(desk, outcome, full=full, code=filing_code(outcome))
 
 
@@ -88,7 +88,7 @@ def corrections(
     """List (更正清单) the corrections to decide here and those filed here, overdue ones first."""
     query = wire.CorrectionQuery(everything=ended, citizen_number=number.strip().upper() or None)
     paging = Paging(page_size, page_token, everything=ended)
-    page = desk.read(wire.LIST_CORRECTIONS, _act(desk), query, paging, items="corrections")
+    page = desk.read(wire.LIST_CORRECTIONS, query, paging, items="corrections")
     late = sum(line.overdue for line in page.corrections)
     found: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.corrections]
     told: dict[str, JsonOut] = {"corrections": found, "overdue": late}
@@ -179,7 +179,7 @@ def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
 
 
 def _take_step(desk: Desk, rpc: Rpc[Q, wire.CorrectionOutcome], question: Q, *, full: bool) -> None:
-    _show_outcome(desk, desk.call(rpc, _act(desk), question), full=full)
+    _show_outcome(desk, desk.call(rpc, question), full=full)
 
 
 def _show_outcome(desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, code: int = 0) -> None:
@@ -190,10 +190,6 @@ def _show_outcome(desk: Desk, outcome: wire.CorrectionOutcome, *, full: bool, co
 
 def _id(text: str) -> str:
     return text.strip().lower()
-
-
-def _act(desk: Desk) -> Act:
-    return desk.act(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 
 
 def _notice_line(notice: wire.NoticeLine) -> str:

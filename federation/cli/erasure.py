@@ -8,11 +8,11 @@ itself needs no order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from federation.cli.options import Desk, PageSize, Paging, command
+from federation.cli.options import Desk, PageSize, Paging, commands_for
 from federation.cli.show import local_time, table
 from federation.cli.words import word_of
 from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE
@@ -20,10 +20,8 @@ from federation.protocol.ids import parse_message_id, parse_node_name
 from federation.wire.agency import erasure as wire
 from federation.wire.values import Nothing
 
-if TYPE_CHECKING:
-    from federation.wire.values import Act
-
 app = typer.Typer(name="erasure", no_args_is_help=True, help="Destroying what was handed over (删除).")
+command = commands_for(ERASURE_PURPOSE, ERASURE_FUNCTION)
 
 
 @command(app, "order")
@@ -34,7 +32,7 @@ def order(
 ) -> None:
     """Order (通知删除) what one message handed over erased, here and at its recipient."""
     question = wire.ErasureQuestion(message_id=parse_message_id(message_id), words=words)
-    answer = desk.call(wire.ORDER_ERASURE, _act(desk), question)
+    answer = desk.call(wire.ORDER_ERASURE, question)
     notes = ("回执到后可查 | its receipt will be found by: bridgehead erasure list",)
     desk.show(answer, answer_lines(answer), notes=notes)
 
@@ -48,7 +46,7 @@ def sent(
 ) -> None:
     """List (已发出) what this province sent to another one: the ids by which it is ordered erased."""
     query = wire.SentQuery(recipient=parse_node_name(province), after_seq=after, page_size=page_size)
-    page = desk.call(wire.LIST_SENT, _act(desk), query, changes=False)
+    page = desk.call(wire.LIST_SENT, query, changes=False)
     last = page.next_after_seq
     notes = (f"还有:加 --after {last} | there are more",) if last is not None else ()
     desk.show(page, sent_lines(page.messages), notes=notes)
@@ -57,14 +55,14 @@ def sent(
 @command(app, "list")
 def list_(desk: Desk, paging: Paging) -> None:
     """List (删除通知) the orders of this province, newest first: ordered, receipted or overdue."""
-    page = desk.read(wire.LIST_ERASURES, _act(desk), wire.ErasureQuery(), paging)
+    page = desk.read(wire.LIST_ERASURES, wire.ErasureQuery(), paging)
     desk.show_page(page, order_lines(page.lines), noun="orders")
 
 
 @command(app, "run")
 def run(desk: Desk) -> None:
     """Destroy (到期销毁) now what has ended, as the node does by itself every minute."""
-    done = desk.call(wire.RUN_RETENTION, _act(desk), Nothing(), changes=False)
+    done = desk.call(wire.RUN_RETENTION, Nothing(), changes=False)
     desk.show(done, round_lines(done))
 
 
@@ -111,8 +109,3 @@ def round_lines(done: wire.RetentionRound) -> Iterator[str]:
     yield f"已结案的提问 questions     {done.questions}"
     yield f"本人查阅材料 reports       {done.reports}"
     yield f"更正材料 corrections       {done.corrections}"
-
-
-def _act(desk: Desk) -> Act:
-    """Who acts and what for: an order to erase unless another purpose was given; policy judges what is unknown."""
-    return desk.act(ERASURE_PURPOSE, ERASURE_FUNCTION)

@@ -69,12 +69,7 @@ def find_federation_file(home: Path, federation: Path | None) -> Path:
 
 
 def load_federation_file(path: Path) -> FederationFile:
-    """Loads a `federation.json`.
-
-    Raises:
-        NotFoundError: FEDERATION_FILE when there is none.
-        MalformedError: FEDERATION_FILE naming what is no JSON or of another form, NODE_NAME, AGENCY_ID.
-    """
+    """Loads a `federation.json` (FEDERATION_FILE, NODE_NAME, AGENCY_ID)."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -99,12 +94,7 @@ def load_federation_file(path: Path) -> FederationFile:
 
 
 def load_federation_agreement(file: FederationFile, now: datetime) -> Agreement:
-    """Loads the agreement that the file points to, verified from the pinned root.
-
-    Raises:
-        UntrustedError: AGREEMENT_ROOT when the first root is not the pinned one, and as `load_agreement`.
-        NotFoundError, MalformedError: as `read_agreement_files` and `load_agreement`.
-    """
+    """Loads the agreement that the file points to, verified from the pinned root (AGREEMENT_ROOT)."""
     from federation.node.home.agreement import read_agreement_files, read_repository
     from federation.protocol.trust import load_agreement
 

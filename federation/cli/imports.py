@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
+
+import typer
 
 from federation.cli.options import Desk, Form, end
 from federation.cli.rows import NumberedRow, Sheet
-from federation.cli.show import JsonOut, progress, say, show_json
+from federation.cli.show import JsonOut, china_today, progress, say, show_json, to_json
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import Realm
 
 if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
@@ -96,18 +100,46 @@ def judge_rows(rows: Iterable[tuple[int, T]], tally: Tally, judge: Callable[[T],
             tally.account(line, error)
 
 
-def send_import(desk: Desk, rows: Iterator[tuple[int, T]], tally: Tally, send: Send[T], *, total: int | None) -> None:
-    """Sends all rows over one connection, under a progress bar.
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a file is imported: in which encoding, and whether it is only checked, by whose rules."""
 
-    Raises:
-        BridgeheadError: as `send_rows`.
-    """
-    with progress("导入 import", total) as bar:
+    encoding: str
+    dry_run: bool
+    realm: Realm
 
-        def tell(read: int) -> None:
-            bar.update(bar.task_ids[0], completed=read)
 
-        desk.ask(lambda client: send_rows(client, rows, tally, send, tell=tell))
+def open_import(
+    *,
+    encoding: Annotated[str, typer.Option("--encoding", help="Of the file, e.g. gb18030.")] = "utf-8",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, without the node.")] = False,
+    realm: Annotated[Realm, typer.Option("--realm", help="With --dry-run: whose rules.")] = Realm.DEMO,
+) -> How:
+    return How(encoding, dry_run, realm)
+
+
+def run_import(
+    desk: Desk,
+    how: How,
+    rows: Iterator[tuple[int, T]],
+    tally: Tally,
+    *,
+    judge: Callable[[T, Realm, date], object],
+    send: Send[T],
+    total: int | None,
+) -> None:
+    """Judges every row here, or sends all of them over one connection, under a progress bar; shows the tally."""
+    if how.dry_run:
+        today = china_today()
+        judge_rows(rows, tally, lambda row: judge(row, how.realm, today))
+    else:
+        with progress("导入 import", total) as bar:
+
+            def tell(read: int) -> None:
+                bar.update(bar.task_ids[0], completed=read)
+
+            desk.ask(lambda client: send_rows(client, rows, tally, send, tell=tell))
+    show_tally(desk, tally, dry_run=how.dry_run)
 
 
 async def send_rows(
@@ -133,19 +165,11 @@ async def send_rows(
 
 
 def show_tally(desk: Desk, tally: Tally, *, dry_run: bool) -> None:
-    """Shows what became of the rows of an import.
-
-    Raises:
-        typer.Exit: when any row was not stored.
-    """
+    """Shows what became of the rows of an import; exit code 1 when any row was not stored."""
     counts = tally.counts()
     if desk.form is Form.JSON:
-        bad: JsonOut = [
-            {"line": row.line, "reason": row.reason, "message": row.message, "refused": row.refused}
-            for row in tally.bad
-        ]
         stored: JsonOut = [{"line": line, "urn": urn} for line, urn in tally.stored]
-        found = {**counts, "bad_rows": bad, "stored_rows": stored, "doubts": dict(tally.doubts)}
+        found = {**counts, "bad_rows": to_json(tally.bad), "stored_rows": stored, "doubts": tally.doubts}
         show_json({"request_id": desk.request_id, "dry_run": dry_run, **found})
         end(1 if tally.bad else 0)
         return

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.cli.lookups import app, lookup_act
-from federation.cli.options import Desk, PageSize, PageToken, Paging, command
+from federation.cli.lookups import app, command
+from federation.cli.lookups_home import sign
+from federation.cli.options import Desk, PageSize, PageToken, Paging
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
@@ -39,7 +40,7 @@ def inbox(
 ) -> None:
     """List (收件箱) what waits for a person here, those that need one most first."""
     paging = Paging(page_size, page_token, everything=False)
-    page = desk.read(wire.LIST_INTAKE, lookup_act(desk), wire.IntakeQuery(ended=everything), paging)
+    page = desk.read(wire.LIST_INTAKE, wire.IntakeQuery(ended=everything), paging)
     desk.show_page(page, inbox_lines(page), noun="requests", told={"lines": inbox_object(page)})
 
 
@@ -53,13 +54,11 @@ def release(
     key: KeyOption = None,
 ) -> None:
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
-    from federation.cli.lookups_home import sign
-
     question = wire.ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
     if key is not None:
         signed = release_bytes(desk.profile.agency, desk.officer, request_id=request, fields=question.fields)
         question = replace(question, signature=sign(key, signed))
-    _show_answer(desk, desk.call(wire.RELEASE_INTAKE, lookup_act(desk), question))
+    _show_answer(desk, desk.call(wire.RELEASE_INTAKE, question))
 
 
 @command(app, "refuse")
@@ -71,15 +70,13 @@ def refuse(
     key: KeyOption = None,
 ) -> None:
     """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
-    from federation.cli.lookups_home import sign
-
     question = wire.RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
     if key is not None:
         signed = refuse_bytes(
             desk.profile.agency, desk.officer, request_id=request, reason=question.reason.value, words=question.words
         )
         question = replace(question, signature=sign(key, signed))
-    _show_answer(desk, desk.call(wire.REFUSE_INTAKE, lookup_act(desk), question))
+    _show_answer(desk, desk.call(wire.REFUSE_INTAKE, question))
 
 
 @command(app, "remind")
@@ -87,7 +84,7 @@ def remind(
     desk: Desk, lookup: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As the history shows it.")]
 ) -> None:
     """Ask again (催问) for an answer that another province's desk owes; once a request is enough."""
-    reminders = desk.call(wire.SEND_REMINDER, lookup_act(desk), lookup)
+    reminders = desk.call(wire.SEND_REMINDER, lookup)
     desk.show(None, reminder_lines(reminders), told={"reminders": to_json(reminders)})
 
 

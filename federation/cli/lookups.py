@@ -11,15 +11,14 @@ not counted again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.lookups_home import exact_name, keys, planted
+from federation.cli.lookups_home import exact_name, keys, load_officer_key, planted
 from federation.cli.next_step import again_step, find_rule_steps
-from federation.cli.options import Desk, FullOption, Paging, command, read_line
+from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
 from federation.domain.lookups import (
@@ -43,10 +42,10 @@ if TYPE_CHECKING:
     from federation.domain.erasure import Watermark
     from federation.protocol.keys import Ed25519Signer
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
 cases = typer.Typer(name="case", no_args_is_help=True, help="The case (案件) that every look-up is bound to.")
+command = commands_for(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
 app.add_typer(cases)
 app.add_typer(keys)
 app.add_typer(planted)
@@ -60,11 +59,6 @@ _LATE: Final = frozenset({Outcome.UNREACHABLE, Outcome.EXPIRED})
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
 CaseOption = Annotated[str, typer.Option("--case", help="The open case that this belongs to.")]
 LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-up, as search or history shows it.")]
-
-
-def lookup_act(desk: Desk) -> Act:
-    """Who acts and what for: an investigation unless another purpose was given; policy judges what is unknown."""
-    return desk.act(LookupPurpose.CRIMINAL_INVESTIGATION.value, LOOKUP_FUNCTION)
 
 
 # ---- the case
@@ -99,7 +93,7 @@ def open_case(
         days=0 if glass else days,
         leader=leader,
     )
-    answer = desk.call(wire.OPEN_CASE, lookup_act(replace(desk, purpose=wanted[0])), question)
+    answer = desk.call(wire.OPEN_CASE, question, act=desk.act(wanted[0]))
     review = f"bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}"
     notes = (
         f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
@@ -111,7 +105,7 @@ def open_case(
 @command(cases, "close")
 def close_case(desk: Desk, case_id: CaseArgument) -> None:
     """Close (结案) a case for good; every handle of it ends."""
-    answer = desk.call(wire.CLOSE_CASE, lookup_act(desk), case_id)
+    answer = desk.call(wire.CLOSE_CASE, case_id)
     desk.show(answer, case_lines(answer, opened=False))
 
 
@@ -139,7 +133,7 @@ def search(
     urgent: Annotated[bool, typer.Option("--urgent", help="Answer within 10 minutes, not an hour.")] = False,
 ) -> None:
     """Ask (查询) whether provinces know one person, permit, vehicle or enterprise: hit or no hit, nothing else."""
-    text, act = exact_name(read_line(person)), lookup_act(desk)
+    text, act = exact_name(read_line(person)), desk.act()
     named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
 
@@ -166,8 +160,6 @@ def fetch(
     full: FullOption = False,
 ) -> None:
     """Fetch (调取) named fields of one hit, signed by the officer's own key."""
-    from federation.cli.lookups_home import load_officer_key
-
     question = sign_fetch(
         load_officer_key(key),
         case_id=case_id,
@@ -175,7 +167,7 @@ def fetch(
         handle=handle.removeprefix(HANDLE_PREFIX),
         fields=frozenset(fields),
     )
-    result = desk.call(wire.FETCH, lookup_act(desk), question)
+    result = desk.call(wire.FETCH, question)
     allowed = result.decision is not None and result.decision.allowed
     desk.show(
         result,
@@ -190,11 +182,7 @@ def fetch(
 def sign_fetch(
     signer: Ed25519Signer, *, case_id: str, node: NodeName, handle: str, fields: frozenset[str]
 ) -> wire.FetchQuestion:
-    """The question for the named fields of one hit, signed by the officer.
-
-    Raises:
-        MalformedError: HANDLE_FORM; LOOKUP_FIELD when no field is named, or one that no record has.
-    """
+    """The question for the named fields of one hit, signed by the officer (HANDLE_FORM, LOOKUP_FIELD)."""
     key = format_base64(signer.public_key.key)
     item = FetchItem(
         lookup_id=parse_message_id("00000000-0000-7000-8000-000000000000"),  # not signed: the node knows it
@@ -291,7 +279,7 @@ def history(
     asked_by: Annotated[str | None, typer.Option("--by", help="Only of this officer (民警).")] = None,
 ) -> None:
     """List (记录) what the agency's officers looked up, newest first: cases, refusals and what is awaited too."""
-    page = desk.read(wire.LIST_LOOKUPS, lookup_act(desk), wire.LookupQuery(case_id=case_id, officer=asked_by), paging)
+    page = desk.read(wire.LIST_LOOKUPS, wire.LookupQuery(case_id=case_id, officer=asked_by), paging)
     desk.show_page(page, history_lines(page.lines), noun="steps")
 
 
@@ -307,7 +295,7 @@ def history_lines(lines: Iterable[wire.LookupLine]) -> Iterator[str]:
 @command(app, "result")
 def result(desk: Desk, lookup_id: LookupArgument, full: FullOption = False) -> None:
     """Read (查看结果) again what each province answered to one look-up; fields are under a watermark (水印)."""
-    found = desk.call(wire.READ_LOOKUP, lookup_act(desk), lookup_id, changes=False)
+    found = desk.call(wire.READ_LOOKUP, lookup_id, changes=False)
     desk.show(found, result_lines(found, full=full), full=full, code=result_code(found))
 
 
@@ -335,7 +323,7 @@ def trace(
     code: Annotated[str, typer.Argument(metavar="CODE", help="The watermark's code, such as 7Q2M-X9TR-04KD.")],
 ) -> None:
     """Trace (溯源) a watermark on a photo or a print to the reading that it stands for; for auditors."""
-    traced = desk.call(wire.TRACE_READING, lookup_act(desk), code, changes=False)
+    traced = desk.call(wire.TRACE_READING, code, changes=False)
     lines = (
         watermark_line(traced.watermark),
         f"查询 look-up {traced.lookup_id}  案件 case {traced.case_id}  提供省 released by {traced.node}",

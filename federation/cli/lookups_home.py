@@ -46,24 +46,14 @@ KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key
 
 
 def create_officer_key(path: Path) -> PublicKey:
-    """Makes a new key in a file of mode 0600 and returns its public part.
-
-    Raises:
-        ConflictError: KEY_EXISTS when the file is there.
-    """
+    """Makes a new key in a file of mode 0600 and returns its public part (KEY_EXISTS)."""
     key = Ed25519PrivateKey.generate()
     write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return PublicKey(Suite.ED25519, key.public_key().public_bytes_raw())
 
 
 def load_officer_key(path: Path) -> Ed25519Signer:
-    """Loads the private key of an officer.
-
-    Raises:
-        NotFoundError: KEY_MISSING.
-        UntrustedError: KEY_FILE_MODE when others may read it.
-        MalformedError: PRIVATE_KEY when it is no Ed25519 key in PEM.
-    """
+    """Loads the private key of an officer (KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY)."""
     told = f"expected an unencrypted Ed25519 key, PKCS #8 in PEM, in {path}"
     try:
         key = load_pem_private_key(read_secret(path), None)
@@ -90,11 +80,7 @@ def find_public_key(text: str) -> PublicKey:
 
 
 def sign(key: Path, signed: bytes) -> str:
-    """The signature of the key in a file, in base64.
-
-    Raises:
-        BridgeheadError: as `load_officer_key`.
-    """
+    """The signature of the key in a file, in base64."""
     return format_base64(load_officer_key(key).sign(signed))
 
 

@@ -182,8 +182,6 @@ FIELD_STEPS: Final[Mapping[str, str]] = {
     "words": "写一句话说明:--words | say why in one sentence: --words",
 }
 """By the field that is not of its form (FIELD_RULE), as it is named in a message."""
-_RULE: Final = "rule-"
-"""How the name of a look-up's own rule begins where a deciding policy is named."""
 
 
 def exit_code(error: BridgeheadError) -> int:
@@ -194,7 +192,9 @@ def exit_code(error: BridgeheadError) -> int:
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
     """Finds what to do next, one line a step; none when nothing is known to work."""
     told = _field_step(error) if error.reason == "FIELD_RULE" else NEXT_STEPS.get(error.reason)
-    again = _again(error) if isinstance(error, UnavailableError) and "request_id" in error.facts else None
+    again = None
+    if isinstance(error, UnavailableError) and "request_id" in error.facts:
+        again = again_step(str(error.facts["request_id"]))
     if told is not None or again is not None:
         return tuple(filter(None, (told, again)))
     if isinstance(error, UnavailableError):
@@ -212,13 +212,9 @@ def _field_step(error: BridgeheadError) -> str:
 
 def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
     """Finds what to do next about the rules among these deciding policies, each once: `rule-quota-persons` and such."""
-    rules = [name for name in policies if name.startswith(_RULE)]
-    reasons = dict.fromkeys(name.removeprefix(_RULE).upper().replace("-", "_") for name in rules)
+    rules = [name.removeprefix("rule-") for name in policies if name.startswith("rule-")]
+    reasons = dict.fromkeys(name.upper().replace("-", "_") for name in rules)
     return tuple(NEXT_STEPS[reason] for reason in reasons if reason in NEXT_STEPS)
-
-
-def _again(error: UnavailableError) -> str:
-    return again_step(str(error.facts["request_id"]))
 
 
 def again_step(request_id: str) -> str:

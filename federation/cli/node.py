@@ -20,14 +20,19 @@ import typer
 
 from federation.cli.next_step import exit_code
 from federation.cli.options import (
+    CLIENT_VARIABLE,
     AgencyOption,
     ClientOption,
     Form,
     FormOption,
     NodeHome,
     TimeoutOption,
+    ask_node,
     end,
+    find_profile,
     now,
+    profiles_in,
+    run_loop,
     show_in,
 )
 from federation.cli.show import JsonOut, align, object_of, say
@@ -76,7 +81,6 @@ def serve(
     verbose: Annotated[bool, typer.Option("--verbose", help="Every message and every try.")] = False,
 ) -> None:
     """Run the node until SIGTERM or SIGINT. Log lines go to stderr."""
-    from federation.cli.options import run_loop
     from federation.node.serve import serve as serve_node
 
     configure_log(pretty=pretty, verbose=verbose)
@@ -186,7 +190,6 @@ def _parse_value(text: str) -> str | int | float | bool:
 
 def _profiles(client: Path | None, home: Path, agency: str | None) -> list[AgencyProfile]:
     """The one that is named, else one of each node that the folder knows."""
-    from federation.cli.options import CLIENT_VARIABLE, find_profile, profiles_in
     from federation.node.home.profile import load_profile
 
     if client is not None or agency is not None or (os.environ.get(CLIENT_VARIABLE) and not home.exists()):
@@ -202,17 +205,14 @@ async def _ask_all(profiles: list[AgencyProfile], seconds: float) -> list[_Answe
 
 
 async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
-    from federation.cli.options import ask_node
     from federation.wire.agency.node import GET_STATUS
     from federation.wire.values import Nothing
 
     try:
-        found = await ask_node(
-            profile, lambda client: client.call(GET_STATUS, None, Nothing()), timeout_seconds=seconds
-        )
+        status = await ask_node(profile, lambda it: it.call(GET_STATUS, None, Nothing()), timeout_seconds=seconds)
     except BridgeheadError as error:
         return _Answer(profile.node, error=error)
-    return _Answer(profile.node, status=found)
+    return _Answer(profile.node, status=status)
 
 
 def _answer_object(answer: _Answer) -> dict[str, JsonOut]:

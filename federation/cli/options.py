@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import wraps
+from functools import partial, wraps
 from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar
@@ -129,17 +129,21 @@ class Desk:
     request_id: str
     purpose: str | None = None
     function: str | None = None
+    usual: tuple[str, str] = ("", "")
     timeout_seconds: float = 30.0
     form: Form = Form.TEXT
 
-    def act(self, purpose: str, function: str) -> Act:
-        """Who acts and what for: the purpose and function that are usual for the step unless others were given."""
+    def act(self, purpose: str = "", function: str = "") -> Act:
+        """Who acts and what for: as was given, else as the step says, else as is usual for the command.
+
+        Policy judges a purpose that nobody knows.
+        """
         from federation.wire.values import Act
 
         return Act(
             request_id=self.request_id,
-            purpose=self.purpose or purpose,
-            function=self.function or function,
+            purpose=self.purpose or purpose or self.usual[0],
+            function=self.function or function or self.usual[1],
             officer=self.officer,
         )
 
@@ -157,18 +161,20 @@ class Desk:
                 error.facts.setdefault("request_id", self.request_id)
             raise
 
-    def call(self, rpc: Rpc[Q, A], act: Act, question: Q, *, changes: bool = True) -> A:
-        """Asks the agency's own node one question, as `ask`."""
-        return self.ask(lambda client: client.call(rpc, act, question), changes=changes)
+    def call(self, rpc: Rpc[Q, A], question: Q, *, act: Act | None = None, changes: bool = True) -> A:
+        """Asks the agency's own node one question, as `ask`; for what is usual unless another act is given."""
+        given = act or self.act()
+        return self.ask(lambda client: client.call(rpc, given, question), changes=changes)
 
-    def read(self, rpc: Rpc[Q, P], act: Act, query: Q, paging: Paging, *, items: str = "lines") -> P:
-        """Reads one page of a list, or every page as one, in which `items` are all of them; as `ask`."""
+    def read(self, rpc: Rpc[Q, P], query: Q, paging: Paging, *, act: Act | None = None, items: str = "lines") -> P:
+        """Reads one page of a list, or every page as one, in which `items` are all of them; as `call`."""
+        given = act or self.act()
 
         async def read(client: AgencyClient) -> P:
-            page = await client.call(rpc, act, replace(query, page_size=paging.size, page_token=paging.token))
+            page = await client.call(rpc, given, replace(query, page_size=paging.size, page_token=paging.token))
             while paging.everything and page.next_page_token:
                 following = replace(query, page_size=paging.size, page_token=page.next_page_token)
-                more = await client.call(rpc, act, following)
+                more = await client.call(rpc, given, following)
                 found = (*getattr(page, items), *getattr(more, items))
                 page = replace(page, **{items: found, "next_page_token": more.next_page_token})
             return page
@@ -221,10 +227,8 @@ class Desk:
 
     def refuse(self, ruling: Ruling) -> None:
         """Shows policy's no alone, and ends the command with 1."""
-        if self.form is Form.JSON:
-            show.show_json({"request_id": self.request_id, "decision": show.to_json(ruling)})
-        else:
-            show.show_lines(show.decision_lines(ruling))
+        told: JsonOut = {"request_id": self.request_id, "decision": show.to_json(ruling)}
+        show_in(self.form, told, show.decision_lines(ruling))
         end(1)
 
 
@@ -262,11 +266,7 @@ def read_line(text: str) -> str:
 
 
 def paper_digest(path: Path) -> str:
-    """The SHA-256 (hex) of a paper, which itself does not leave the office.
-
-    Raises:
-        NotFoundError: FILE_MISSING.
-    """
+    """The SHA-256 (hex) of a paper, which itself does not leave the office (FILE_MISSING)."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -299,11 +299,7 @@ def client_profile(profile: AgencyProfile) -> ClientProfile:
 async def ask_node(
     profile: AgencyProfile, question: Callable[[AgencyClient], Awaitable[T]], *, timeout_seconds: float
 ) -> T:
-    """Opens a connection with the profile, asks, closes it.
-
-    Raises:
-        BridgeheadError: as the node answered; UnavailableError when it was not reached.
-    """
+    """Opens a connection with the profile, asks, closes it."""
     from federation.wire.client import AgencyClient
 
     client = AgencyClient(client_profile(profile), timeout_seconds=timeout_seconds)
@@ -335,12 +331,7 @@ def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyP
 
 
 def profiles_in(home: Path) -> dict[str, Path]:
-    """The profiles that a folder knows, by agency: those of its federation.json, or those of a node's home.
-
-    Raises:
-        NotFoundError: FEDERATION_FILE when the folder is neither.
-        MalformedError: as `load_federation_file`.
-    """
+    """The profiles by agency, of a folder's federation.json or of a node's home; FEDERATION_FILE when it is neither."""
     from federation.cli.federation_file import FEDERATION_FILE, load_federation_file
     from federation.node.home.profile import PROFILE_FILE, load_profile
 
@@ -365,12 +356,7 @@ def open_desk(
     timeout: TimeoutOption = 30.0,
     form: FormOption = Form.TEXT,
 ) -> Desk:
-    """Opens a desk with the options that every command of an agency shares.
-
-    Raises:
-        MalformedError: REQUEST_ID when it is no UUID.
-        BridgeheadError, typer.BadParameter: as `find_profile`.
-    """
+    """Opens a desk with the options that every command of an agency shares (REQUEST_ID)."""
     return Desk(
         profile=find_profile(client, home, agency),
         officer=officer,
@@ -386,11 +372,17 @@ _SHARED: Final[Mapping[str, Callable[..., object]]] = {"desk": open_desk, "pagin
 
 
 def command(
-    app: typer.Typer, name: str, *, without: str = "", **shared: Callable[..., object]
+    app: typer.Typer,
+    name: str,
+    *,
+    usual: tuple[str, str] = ("", ""),
+    without: str = "",
+    **shared: Callable[..., object],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds a command whose parameters `desk` and `paging`, if it has them, stand for the options that make them.
 
-    Other parameters that are `shared` stand for the options of what makes their value, in the same way; an option
+    What the desk acts for is the `usual` purpose and function unless it is told otherwise. Other parameters that are
+    `shared` stand for the options of what makes their value, in the same way; an option
     `without` which the command does is left at its default.
     """
 
@@ -404,10 +396,13 @@ def command(
 
         @wraps(run)
         def gathered(**given: object) -> None:
-            made = {
+            made: dict[str, object] = {
                 each: maker(**{option.name: given.pop(option.name) for option in options[each]})
                 for each, maker in makers.items()
             }
+            desk = made.get("desk")
+            if isinstance(desk, Desk):
+                made["desk"] = replace(desk, usual=usual)
             run(**made, **given)
 
         found = [each for each in own.values() if each.name not in makers]
@@ -419,6 +414,11 @@ def command(
         return run
 
     return decorate
+
+
+def commands_for(purpose: str, function: str) -> Callable[..., Callable[[Callable[..., None]], Callable[..., None]]]:
+    """What adds commands, as `command`, whose desk acts for this purpose and function unless it is told otherwise."""
+    return partial(command, usual=(purpose, function))
 
 
 def _parse_request_id(text: str) -> str:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.options import Desk, Form, Paging, ask_node, command
+from federation.cli.lookups_home import KeyOption, sign
+from federation.cli.options import Desk, Form, Paging, ask_node, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
 from federation.domain.lookups_case import bulk_bytes, countersign_bytes, parse_case_id
@@ -46,12 +47,12 @@ if TYPE_CHECKING:
     from federation.wire.values import Act
 
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
+command = commands_for("lookup.oversight", LOOKUP_FUNCTION)
 
 RECONNECT_SECONDS: Final = 2.0
 """How long until a lost connection is tried again."""
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
-KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key (本人密钥).")]
 DayOption = Annotated[str | None, typer.Option("--day", help="YYYY-MM-DD in China; today.")]
 
 
@@ -65,11 +66,9 @@ def countersign(
     ] = False,
 ) -> None:
     """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
-    from federation.cli.lookups_home import sign
-
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
     question = wire.CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk)
-    answer = desk.call(wire.COUNTERSIGN_CASE, _act(desk), question)
+    answer = desk.call(wire.COUNTERSIGN_CASE, question)
     names = ", ".join(answer.signers)
     if answer.complete:
         desk.show(answer, (f"案件 case {case_id} 已会签 countersigned: {names}",))
@@ -82,7 +81,7 @@ def countersign(
 @command(app, "notices")
 def notices(desk: Desk, paging: Paging) -> None:
     """List (紧急查询) the cases opened without a letter and their reviews: overdue ones first."""
-    page = desk.read(wire.LIST_NOTICES, _act(desk), wire.PageQuery(), paging, items="notices")
+    page = desk.read(wire.LIST_NOTICES, wire.PageQuery(), paging, items="notices")
     desk.show_page(page, notice_lines(page.notices), items="notices")
 
 
@@ -95,12 +94,10 @@ def review(
     words: Annotated[str, typer.Option("--words", help="Why; an unjustified case is not closed without.")] = "",
 ) -> None:
     """Review (审查) a case that was opened without a letter; its leader does, by the next working day."""
-    from federation.cli.lookups_home import sign
-
     text = verify_words(words)
     signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
     question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
-    state = desk.call(wire.REVIEW_BREAK_GLASS, _act(desk), question)
+    state = desk.call(wire.REVIEW_BREAK_GLASS, question)
     desk.show(state, notice_lines([state]))
 
 
@@ -114,7 +111,7 @@ def flags(
 ) -> None:
     """List (预警) what the watch flagged, newest first."""
     query = wire.FlagQuery(officer=by, kind=kind, case_id=case_id)
-    page = desk.read(wire.LIST_FLAGS, _act(desk), query, paging, items="flags")
+    page = desk.read(wire.LIST_FLAGS, query, paging, items="flags")
     desk.show_page(page, flag_lines(page.flags), items="flags")
 
 
@@ -126,8 +123,6 @@ def digest(
     key: Annotated[Path | None, typer.Option("--key", help="The file of your own key, to read another's day.")] = None,
 ) -> None:
     """Read (每日回执) the look-ups of a day: "you asked about these"."""
-    from federation.cli.lookups_home import sign
-
     question = wire.DigestQuestion(officer=of, day=_day(day))
     if of is not None and of != desk.officer:
         if key is None:
@@ -135,7 +130,7 @@ def digest(
         found = question.day or china_today()
         signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.officer)
         question = wire.DigestQuestion(officer=of, day=found, signature=sign(key, signed))
-    answer = desk.call(wire.GET_DAILY_DIGEST, _act(desk), question, changes=False)
+    answer = desk.call(wire.GET_DAILY_DIGEST, question, changes=False)
     desk.show(answer, digest_lines(answer))
 
 
@@ -146,7 +141,7 @@ def sample(
     with_reviewed: Annotated[bool, typer.Option("--reviewed", help="The reviewed ones too.")] = False,
 ) -> None:
     """List (抽查) the look-ups that chance picked for review by somebody else, oldest first."""
-    page = desk.read(wire.LIST_SAMPLE, _act(desk), wire.SampleQuery(with_reviewed=with_reviewed), paging, items="items")
+    page = desk.read(wire.LIST_SAMPLE, wire.SampleQuery(with_reviewed=with_reviewed), paging, items="items")
     desk.show_page(page, sample_lines(page.items), items="items")
 
 
@@ -159,12 +154,10 @@ def reviewed(
     key: KeyOption,
 ) -> None:
     """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
-    from federation.cli.lookups_home import sign
-
     text, known = verify_words(words), parse_message_id(lookup_id)
     signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
     question = wire.SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=sign(key, signed))
-    item = desk.call(wire.RECORD_REVIEW, _act(desk), question)
+    item = desk.call(wire.RECORD_REVIEW, question)
     desk.show(item, sample_lines([item]))
 
 
@@ -177,13 +170,11 @@ def readings(
     key: Annotated[Path | None, typer.Option("--key", help="The file of the leader's own key; none for audit.")] = None,
 ) -> None:
     """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
-    from federation.cli.lookups_home import sign
-
     query = wire.ReadingQuery(case_id=case_id, officer=by)
     if key is not None:
         signed = readings_bytes(desk.profile.agency, parse_case_id(case_id or ""), reader=desk.officer)
         query = replace(query, signature=sign(key, signed))
-    page = desk.read(wire.LIST_READINGS, _act(desk), query, paging, items="readings")
+    page = desk.read(wire.LIST_READINGS, query, paging, items="readings")
     desk.show_page(page, reading_lines(page.readings), items="readings")
 
 
@@ -194,7 +185,7 @@ def watch(
     after: Annotated[str, typer.Option("--after", help="The last token that was told: go on behind it.")] = "",
 ) -> None:
     """Be told (值班提醒) of each notice and flag at once, until Ctrl-C; open notices first. JSON: one object a line."""
-    act, left = _act(desk), count
+    act, left = desk.act(), count
 
     def told(news: wire.News) -> bool:
         nonlocal left
@@ -209,11 +200,7 @@ def watch(
 
 
 async def _follow(desk: Desk, act: Act, after: str, told: Callable[[wire.News], bool]) -> None:
-    """Tells each piece of news until `told` says that it is enough, across lost connections, without a gap.
-
-    Raises:
-        BridgeheadError: as the node answered; UnavailableError when it was not reached the first time.
-    """
+    """Tells each piece of news until `told` says that it is enough, across lost connections, without a gap."""
     place, reached = after, False
 
     async def read(client: AgencyClient) -> bool:
@@ -325,11 +312,6 @@ def _outcomes(line: DigestLine) -> str:
         f"{word_of('NodeName', node).partition(' ')[0]} {word(outcome) if outcome is not None else AWAITED}"
         for node, outcome in line.outcomes.items()
     )
-
-
-def _act(desk: Desk) -> Act:
-    """Who acts; what for is the office's own oversight, under the function that look-ups belong to."""
-    return desk.act("lookup.oversight", LOOKUP_FUNCTION)
 
 
 def _day(text: str | None) -> date | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from federation.cli import rows, words
+from federation.cli.imports import How, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
 from federation.cli.show import card, china_today, say, table, to_json
@@ -43,7 +44,7 @@ from federation.wire.agency import permits as wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from federation.cli.imports import Kept, Tally
+    from federation.cli.imports import Kept
     from federation.cli.show import JsonOut
     from federation.domain.permits import PermitItem
     from federation.protocol.ids import AgencyId
@@ -143,12 +144,8 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
         yield "sex: 性别与号码不符,请核对 | not the one in the citizen number"
 
 
-def judge_import(row: wire.PermitImport, *, realm: Realm, today: date) -> str | None:
-    """Judges a row as its node would, as far as that needs no node; returns its name if it has one.
-
-    Raises:
-        MalformedError, RuleError: as `parse_citizen_number` and `register_permit`.
-    """
+def judge_import(row: wire.PermitImport, realm: Realm, today: date) -> str | None:
+    """Judges a row as its node would, as far as that needs no node; returns its name if it has one."""
     application, issued = row.application, row.issue_date or today
     parse_citizen_number(application.holder.citizen_number, realm, today=today)
     if issued > today:
@@ -159,11 +156,7 @@ def judge_import(row: wire.PermitImport, *, realm: Realm, today: date) -> str | 
 
 
 def invent_applications(agency: AgencyId, *, seed: int, today: date) -> Iterator[PermitApplication]:
-    """Yields applications of invented people in the agency's own county, as many as are taken.
-
-    Raises:
-        RuleError: SYNTHETIC_COUNTY when the county has no border, SYNTHETIC_NODE.
-    """
+    """Yields applications of invented people in the agency's own county, as many as are taken (SYNTHETIC_COUNTY)."""
     from federation.cli.demo.synthetic import synthetic_applications
 
     if agency.county not in border_counties(agency.node):
@@ -175,11 +168,7 @@ def invent_applications(agency: AgencyId, *, seed: int, today: date) -> Iterator
 
 
 def invent_one(agency: AgencyId, *, household: str | None, seed: int, today: date) -> PermitApplication:
-    """One adult whose record may be shared, from a given household county or from anywhere.
-
-    Raises:
-        RuleError: SYNTHETIC_COUNTY when nobody from there moves here.
-    """
+    """One adult whose record may be shared, from a household county or from anywhere (SYNTHETIC_COUNTY)."""
     for application in islice(invent_applications(agency, seed=seed, today=today), _DRAWS_FOR_ONE):
         fits = household is None or application.holder.household_division == household
         if fits and not application.sealed and not application.guardian:
@@ -288,7 +277,10 @@ def recognise(
 ) -> None:
     """Recognise (互认) another province's permit; its province is told the outcome. Exit 1 when not recognised."""
     presented = wire.PermitRecognition(urn=parse_permit_urn(urn), mode=mode, citizen_number=number.strip().upper())
-    answer, today = desk.call(wire.RECOGNISE_PERMIT, _act(desk, PermitPurpose.RECOGNITION), presented), china_today()
+    answer, today = (
+        desk.call(wire.RECOGNISE_PERMIT, presented, act=_act(desk, PermitPurpose.RECOGNITION)),
+        china_today(),
+    )
     found, item, lines = answer.recognition, answer.permit, list[str]()
     if found is not None:
         shown: dict[str, JsonOut] = {"outcome": words.word(found.outcome), "reason": words.word(found.reason)}
@@ -304,7 +296,7 @@ def recognise(
 def show(desk: Desk, urn: UrnArgument, full: FullOption = False) -> None:
     """Show (查看) one permit, own or another province's, with the fields that policy gives for the purpose."""
     act = _act(desk, _reading_purpose(desk))
-    reading = desk.call(wire.GET_PERMIT, act, parse_permit_urn(urn), changes=False)
+    reading = desk.call(wire.GET_PERMIT, parse_permit_urn(urn), act=act, changes=False)
     newer = reading.outdated_by
     old = (f"副本已过时:签发省已有第 {newer} 版 | outdated copy: its owner has version {newer}",) if newer else ()
     _show_permit(desk, reading, lines=link_lines(reading.recognitions), notes=old, full=full)
@@ -320,20 +312,19 @@ def list_permits(
 ) -> None:
     """List (列表) the permits that the agency may read."""
     query, today = wire.PermitQuery(residence_division=division, status=status), china_today()
-    page = desk.read(wire.LIST_PERMITS, _act(desk, _reading_purpose(desk)), query, paging, items="permits")
+    act = _act(desk, _reading_purpose(desk))
+    page = desk.read(wire.LIST_PERMITS, query, paging, act=act, items="permits")
     permits = [permit_object(item, full=full, today=today) for item in page.permits]
     desk.show_page(
         page, list_lines(page.permits, today=today), items="permits", noun="permits", told={"permits": permits}
     )
 
 
-@command(app, "import")
+@command(app, "import", how=open_import)
 def import_permits(
     desk: Desk,
+    how: How,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")] = None,
-    encoding: Annotated[str, typer.Option("--encoding", help="Of the file, e.g. gb18030.")] = "utf-8",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, without the node.")] = False,
-    realm: Annotated[Realm, typer.Option("--realm", help="With --dry-run: whose rules.")] = Realm.DEMO,
     synthetic: Annotated[int | None, typer.Option("--synthetic", min=1, help="Invent so many people instead.")] = None,
     seed: SeedOption = None,
 ) -> None:
@@ -343,44 +334,30 @@ def import_permits(
     photo_digest, household_division, household_address, residence_division, residence_address, work_division, issuer,
     ground, residence_since, apply_date, accept_date, papers (apart by ;), guardian, sealed, issue_date, urn.
     """
-    from federation.cli.imports import Tally, judge_rows, parse_rows, send_import, show_tally
-
     if (file is None) is (synthetic is None):
         raise typer.BadParameter("give a FILE, or --synthetic N")
     tally, today = Tally(), china_today()
     if file is not None:
-        found = rows.read_rows(file, IMPORTS, encoding=encoding)
+        found = rows.read_rows(file, IMPORTS, encoding=how.encoding)
         good = parse_rows(found, IMPORTS, tally, doubts=lambda row: find_doubts(row.application))
     else:
         dice = uuid.UUID(desk.request_id).int if seed is None else seed
         good = invent_imports(desk.profile.agency, synthetic or 0, seed=dice, today=today, tally=tally)
-    if dry_run:
-        judge_rows(good, tally, lambda row: judge_import(row, realm=realm, today=today))
-    else:
-        act, total = _act(desk, PermitPurpose.ADMINISTRATION), synthetic or (rows.count_lines(file) if file else None)
-        send_import(desk, good, tally, lambda *chunk: send_chunk(act, *chunk), total=total)
-    show_tally(desk, tally, dry_run=dry_run)
+    act, total = _act(desk, PermitPurpose.ADMINISTRATION), synthetic or (rows.count_lines(file) if file else None)
+    run_import(desk, how, good, tally, judge=judge_import, send=lambda *chunk: send_chunk(act, *chunk), total=total)
 
 
 def invent_imports(
     agency: AgencyId, count: int, *, seed: int, today: date, tally: Tally
 ) -> Iterator[tuple[int, wire.PermitImport]]:
-    """Yields invented permits of the agency's own county; their lines count from 1.
-
-    Raises:
-        RuleError: SYNTHETIC_COUNTY as `invent_applications`.
-    """
+    """Yields invented permits of the agency's own county; their lines count from 1."""
     for number, application in enumerate(islice(invent_applications(agency, seed=seed, today=today), count), start=1):
         tally.rows += 1
         yield number, wire.PermitImport(application=application)
 
 
 async def send_chunk(act: Act, client: AgencyClient, number: int, chunk: Sequence[wire.PermitImport]) -> Sequence[Kept]:
-    """Sends one chunk of an import, whose id is that of the act; a chunk that cannot be read fails row by row.
-
-    Raises:
-        BridgeheadError: the node could judge no row at all.
-    """
+    """Sends one chunk of an import, whose id is that of the act; a chunk that cannot be read fails row by row."""
     sent = wire.ImportChunk(import_id=act.request_id, chunk=number, rows=tuple(chunk))
     try:
         return await client.call(wire.IMPORT_PERMITS, act, sent)
@@ -389,7 +366,7 @@ async def send_chunk(act: Act, client: AgencyClient, number: int, chunk: Sequenc
 
 
 def _take_step(desk: Desk, rpc: Rpc[Q, wire.PermitAnswer], question: Q, *, full: bool) -> None:
-    _show_permit(desk, desk.call(rpc, _act(desk, PermitPurpose.ADMINISTRATION), question), full=full)
+    _show_permit(desk, desk.call(rpc, question, act=_act(desk, PermitPurpose.ADMINISTRATION)), full=full)
 
 
 def _show_permit(
@@ -401,11 +378,7 @@ def _show_permit(
 
 
 def _act(desk: Desk, usual: PermitPurpose) -> Act:
-    """Who acts and what for: the purpose that is usual for the step unless another was given.
-
-    Raises:
-        typer.BadParameter: for a purpose of no known function, when no function was given.
-    """
+    """Who acts and what for: the purpose that is usual for the step unless another was given."""
     purpose = desk.purpose or usual.value
     function = desk.function or next((code for known, code in FUNCTION_OF.items() if known == purpose), None)
     if function is None:

@@ -135,12 +135,7 @@ def check_tables(files: Mapping[str, bytes], book: PolicyBook) -> Iterator[Table
 
 
 def find_case(files: Mapping[str, bytes], book: PolicyBook, name: str) -> Case:
-    """The case of that name, Chinese or English, in any table.
-
-    Raises:
-        NotFoundError: CASE_NAME when no table has it; CASE_TABLE.
-        MalformedError: as `parse_cases`.
-    """
+    """The case of that name, Chinese or English, in any table (CASE_NAME when no table has it)."""
     for table in _table_names(files):
         for case in load_cases(files, table, book):
             if name in (case.name, case.name_en):
@@ -149,12 +144,7 @@ def find_case(files: Mapping[str, bytes], book: PolicyBook, name: str) -> Case:
 
 
 def load_cases(files: Mapping[str, bytes], name: str, book: PolicyBook) -> tuple[Case, ...]:
-    """Reads one table.
-
-    Raises:
-        NotFoundError: CASE_TABLE when it is not there.
-        MalformedError: as `parse_cases`.
-    """
+    """Reads one table (CASE_TABLE when it is not there)."""
     content = files.get(_CASES + name)
     if content is None:
         raise NotFoundError("CASE_TABLE", f"expected the table {_CASES}{name} beside the policies")

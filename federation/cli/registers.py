@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 import typer
 
 from federation.cli import rows, words
-from federation.cli.imports import Kept, Tally, judge_rows, parse_rows, send_import, show_tally
+from federation.cli.imports import How, Kept, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
-from federation.cli.show import card, china_today, to_json
+from federation.cli.show import card, to_json
 from federation.domain.permits import parse_permit_urn
 from federation.domain.plate import PlateClass, normalise_plate
 from federation.domain.registers import (
@@ -66,7 +66,6 @@ class Register(Generic[Fact]):
     reading: Rpc[str, wire.RegisterReading]
 
     def act(self, desk: Desk) -> Act:
-        """Who acts and what for: the register's purpose unless another was given; policy judges what is unknown."""
         return desk.act(REGISTER_PURPOSE[self.kind], REGISTER_FUNCTION[self.kind])
 
 
@@ -142,9 +141,6 @@ ENTERPRISES: Final = Register(
 
 DivisionOption = Annotated[str | None, typer.Option("--division", help="Six digits; the own county.")]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")]
-EncodingOption = Annotated[str, typer.Option("--encoding", help="Of the file, e.g. gb18030.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only check, without the node.")]
-RealmOption = Annotated[Realm, typer.Option("--realm", help="With --dry-run: whose rules.")]
 PlateArgument = Annotated[str, typer.Argument(metavar="PLATE", help="Such as 浙H·I0001; the dot may be left out.")]
 UsccArgument = Annotated[str, typer.Argument(metavar="USCC", help="统一社会信用代码, 18 characters.")]
 
@@ -161,36 +157,24 @@ def register_enterprise(desk: Desk, texts: Texts, uscc: UsccArgument, division: 
     _register(desk, ENTERPRISES, uscc, division, texts)
 
 
-@command(vehicles, "import")
-def import_vehicles(
-    desk: Desk,
-    file: FileArgument,
-    encoding: EncodingOption = "utf-8",
-    dry_run: DryRunOption = False,
-    realm: RealmOption = Realm.DEMO,
-) -> None:
+@command(vehicles, "import", how=open_import)
+def import_vehicles(desk: Desk, file: FileArgument, how: How) -> None:
     """Import (导入) vehicles. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
 
     The heading names the fields, in English or Chinese: plate, plate_class, brand_model, colour, status,
     registered_division, first_registered, keeper, permit, sealed.
     """
-    _import(desk, VEHICLES, file, encoding=encoding, dry_run=dry_run, realm=realm)
+    _import(desk, VEHICLES, file, how)
 
 
-@command(enterprises, "import")
-def import_enterprises(
-    desk: Desk,
-    file: FileArgument,
-    encoding: EncodingOption = "utf-8",
-    dry_run: DryRunOption = False,
-    realm: RealmOption = Realm.DEMO,
-) -> None:
+@command(enterprises, "import", how=open_import)
+def import_enterprises(desk: Desk, file: FileArgument, how: How) -> None:
     """Import (导入) enterprises. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
 
     The heading names the fields, in English or Chinese: uscc, name, division, status, registered_on, legal_form,
     legal_representative, representative_number.
     """
-    _import(desk, ENTERPRISES, file, encoding=encoding, dry_run=dry_run, realm=realm)
+    _import(desk, ENTERPRISES, file, how)
 
 
 @command(vehicles, "show")
@@ -208,7 +192,7 @@ def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) ->
 def _register(desk: Desk, register: Register[Fact], key: str, division: str | None, texts: Texts) -> None:
     county = division or desk.profile.agency.county
     row = register.sheet.parse({**texts, register.key: key, register.county: county})
-    (answer,) = desk.call(register.registering, register.act(desk), (row,))
+    (answer,) = desk.call(register.registering, (row,), act=register.act(desk))
     if isinstance(answer, BridgeheadError):
         raise answer
     if isinstance(answer, Ruling):
@@ -217,15 +201,13 @@ def _register(desk: Desk, register: Register[Fact], key: str, division: str | No
         desk.show(answer, (f"{answer.id}  第 {answer.version} 版 version {answer.version}",))
 
 
-def _import(desk: Desk, register: Register[Fact], file: Path, *, encoding: str, dry_run: bool, realm: Realm) -> None:
-    tally, today = Tally(), china_today()
-    good = parse_rows(rows.read_rows(file, register.sheet, encoding=encoding), register.sheet, tally)
-    if dry_run:
-        judge_rows(good, tally, lambda row: register.judge(row, realm, today))
-    else:
-        act = register.act(desk)
-        send_import(desk, good, tally, lambda *chunk: _send(register, act, *chunk), total=rows.count_lines(file))
-    show_tally(desk, tally, dry_run=dry_run)
+def _import(desk: Desk, register: Register[Fact], file: Path, how: How) -> None:
+    tally, act = Tally(), register.act(desk)
+    good = parse_rows(rows.read_rows(file, register.sheet, encoding=how.encoding), register.sheet, tally)
+    total = rows.count_lines(file)
+    run_import(
+        desk, how, good, tally, judge=register.judge, send=lambda *chunk: _send(register, act, *chunk), total=total
+    )
 
 
 async def _send(
@@ -238,7 +220,7 @@ async def _send(
 
 
 def _show(desk: Desk, register: Register[Fact], key: str, *, full: bool) -> None:
-    reading = desk.call(register.reading, register.act(desk), key, changes=False)
+    reading = desk.call(register.reading, key, act=register.act(desk), changes=False)
     lines: list[str] = []
     for record in reading.records:
         lines.append(f"{record.version.id}  第 {record.version.version} 版 version {record.version.version}")

@@ -35,7 +35,7 @@ def subject() -> None:
     """For the person (本人): who asked about me, from every province; corrections of a record, to its owner."""
 
 
-@command(app, "report")
+@command(app, "report", usual=(SUBJECT_PURPOSE, SUBJECT_FUNCTION))
 def report(
     desk: Desk,
     paging: Paging,
@@ -46,7 +46,7 @@ def report(
 ) -> None:
     """Tell (查阅) a person who asked about them: agency, time, purpose, fields, basis; newest first."""
     question = wire.ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
-    page = desk.read(wire.GET_REPORT, desk.act(SUBJECT_PURPOSE, SUBJECT_FUNCTION), question, paging)
+    page = desk.read(wire.GET_REPORT, question, paging)
     notes = more_notes(page.next_page_token)
     desk.show(page, report_lines(page), told=report_object(page), notes=notes, code=report_code(page))
 

@@ -255,12 +255,7 @@ class NumberedRow:
 
 
 def read_rows(path: Path, sheet: Sheet[T], *, encoding: str = "utf-8") -> Iterator[NumberedRow]:
-    """Reads the rows of a CSV file or of JSON Lines, told apart by the first character.
-
-    Raises:
-        NotFoundError: FILE_MISSING.
-        MalformedError: FILE_ENCODING, COLUMN for a heading with an unknown, repeated or missing name, FILE_EMPTY.
-    """
+    """Reads the rows of a CSV file or of JSON Lines (FILE_MISSING, FILE_ENCODING, FILE_EMPTY, COLUMN)."""
     try:
         with path.open(encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="") as lines:
             numbered = dropwhile(lambda line: line[1].startswith("#"), enumerate(lines, start=1))
@@ -291,12 +286,7 @@ def count_lines(path: Path) -> int:
 
 
 def read_object(path: Path, sheet: Sheet[T]) -> Texts:
-    """Reads one row alone from JSON or TOML; `-` is JSON on stdin.
-
-    Raises:
-        NotFoundError: FILE_MISSING.
-        MalformedError: APPLICATION_FILE when it is neither, COLUMN for a name that is no field.
-    """
+    """Reads one row alone from JSON or TOML; `-` is JSON on stdin (FILE_MISSING, APPLICATION_FILE, COLUMN)."""
     try:
         content = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
         value = tomllib.loads(content) if path.suffix == ".toml" else json.loads(content)

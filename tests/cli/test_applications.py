@@ -114,14 +114,14 @@ def test_field_of_knows_both_languages():
 
 def test_judge_locally_is_as_strict_as_the_node():
     """Realm, law and day of issue are judged without a node."""
-    judge_import(IMPORTS.parse(ROW), realm=Realm.DEMO, today=TODAY)
+    judge_import(IMPORTS.parse(ROW), Realm.DEMO, TODAY)
 
     with pytest.raises(MalformedError, match="CITIZEN_NUMBER_FUTURE"):
-        judge_import(IMPORTS.parse(ROW), realm=Realm.LIVE, today=TODAY)
+        judge_import(IMPORTS.parse(ROW), Realm.LIVE, TODAY)
     with pytest.raises(RuleError, match="PAPERS_MISSING"):
-        judge_import(IMPORTS.parse(ROW | {"papers": ""}), realm=Realm.DEMO, today=TODAY)
+        judge_import(IMPORTS.parse(ROW | {"papers": ""}), Realm.DEMO, TODAY)
     with pytest.raises(MalformedError, match="ISSUE_DATE"):
-        judge_import(IMPORTS.parse(ROW | {"issue_date": "2027-01-01"}), realm=Realm.DEMO, today=TODAY)
+        judge_import(IMPORTS.parse(ROW | {"issue_date": "2027-01-01"}), Realm.DEMO, TODAY)
 
 
 def test_find_doubts_of_an_invented_person_finds_none_but_foreign_counties():

@@ -75,7 +75,7 @@ def test_judge_rows_counts_what_would_be_stored():
     texts = [ROW, ROW | {"papers": ""}, ROW | {"sex": "?"}]
     rows = parse_rows((NumberedRow(line, text) for line, text in enumerate(texts, start=2)), IMPORTS, tally)
 
-    judge_rows(rows, tally, lambda row: judge_import(row, realm=Realm.DEMO, today=TODAY))
+    judge_rows(rows, tally, lambda row: judge_import(row, Realm.DEMO, TODAY))
 
     assert tally.counts() == {"rows": 3, "stored": 1, "refused": 0, "failed": 2}
     assert {bad.line for bad in tally.bad} == {3, 4}

@@ -64,11 +64,7 @@ class DemoFederation:
 
 
 def repository_folder(name: str) -> Path:
-    """`nodes/` or `policies/` beside the package.
-
-    Raises:
-        NotFoundError: DEMO_FILES outside a checkout of the repository.
-    """
+    """`nodes/` or `policies/` beside the package (DEMO_FILES outside a checkout of the repository)."""
     folder = Path(__file__).parents[3] / name
     if not folder.is_dir():
         raise NotFoundError("DEMO_FILES", f"expected {folder}: the demo runs in a checkout of the repository")
@@ -82,15 +78,10 @@ def set_up(
     overrides: Mapping[str, str | float | bool] = DEMO_SETTINGS,
     ports: Sequence[int] | None = None,
 ) -> DemoFederation:
-    """Makes four homes with keys and CAs of their own; an earlier demo's homes are removed, a running one refuses.
-
-    Raises:
-        ConflictError: DEMO_RUNNING.
-    """
+    """Makes four homes with keys and CAs of their own, over an earlier demo's; DEMO_RUNNING while one runs."""
     if running_pids(folder):
-        raise ConflictError(
-            "DEMO_RUNNING", f"a demo runs in {folder}: end it with 'bridgehead demo stop --home {folder}'"
-        )
+        told = f"a demo runs in {folder}: end it with 'bridgehead demo stop --home {folder}'"
+        raise ConflictError("DEMO_RUNNING", told)
     for name in (*PROVINCES, "draft"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in (FEDERATION_FILE, "audit-heads.json"):
@@ -119,7 +110,6 @@ def make_federation(
 
 
 def draft(federation: DemoFederation, *, now: datetime) -> Path:
-    """Drafts the agreement out of the four bundles, the terms and the policies."""
     out = federation.folder / "draft"
     bundles = [home.bundle for home in federation.homes.values()]
     nodes, policies = repository_folder("nodes"), repository_folder("policies")
@@ -128,7 +118,6 @@ def draft(federation: DemoFederation, *, now: datetime) -> Path:
 
 
 def sign(federation: DemoFederation, out: Path, province: str) -> DraftStatus:
-    """Has one province sign the draft."""
     return sign_draft(out, federation.homes[NodeName(province)].home)
 
 
@@ -153,11 +142,7 @@ def start_node(federation: DemoFederation, node: NodeName) -> None:
 
 
 def wait_ready(federation: DemoFederation, nodes: Sequence[NodeName]) -> None:
-    """Waits until every node says that it is well.
-
-    Raises:
-        UnavailableError: NODE_NOT_STARTED with the place of its log.
-    """
+    """Waits until every node says that it is well (NODE_NOT_STARTED with the place of its log)."""
     end = time.monotonic() + START_SECONDS
     for node in nodes:
         settings = federation.homes[node].settings
@@ -213,10 +198,7 @@ def write_federation_file(federation: DemoFederation) -> Path:
         },
         "nodes": [_node_entry(federation, agreement, node) for node in federation.homes],
         "clients": [
-            {
-                "agency": str(agency.id),
-                "profile": str(client_folder(home.home, agency.id) / "profile.toml"),
-            }
+            {"agency": str(agency.id), "profile": str(client_folder(home.home, agency.id) / "profile.toml")}
             for home in federation.homes.values()
             for agency in home.sheet.agencies
         ],
@@ -289,9 +271,7 @@ def free_ports(count: int, *, among: Sequence[int] = PORTS) -> list[int]:
 
     Below 32768 on purpose: above it the system hands out ports to outgoing connections, and one that is free now may be
     somebody's a moment later. Drawn from the system's randomness, so that two programs with one seed do not meet.
-
-    Raises:
-        UnavailableError: PORTS_TAKEN when there are not so many.
+    PORTS_TAKEN when there are not so many.
     """
     found: list[int] = []
     for port in random.SystemRandom().sample(among, len(among)):

@@ -95,11 +95,7 @@ class Stage:
         return next(each for each in people if not each.sealed and not each.guardian and fits(each))
 
     async def register(self, hall: str, person: PermitApplication) -> PermitItem:
-        """Registers a person, whom the look-ups are about from then on.
-
-        Raises:
-            NotFoundError: DEMO_REFUSED.
-        """
+        """Registers a person, whom the look-ups are about from then on (DEMO_REFUSED)."""
         self.number = person.holder.citizen_number
         answer = await self.call(hall, REGISTER_PERMIT, permit_act(PermitPurpose.ADMINISTRATION), person)
         if answer.permit is None:
@@ -112,9 +108,6 @@ class Stage:
         """Opens a case for what the act is for, and waits until the provinces that it names have receipted it.
 
         It runs 30 days; without a letter it is a case of break-glass, for two hours.
-
-        Raises:
-            NotFoundError: DEMO_REFUSED.
         """
         question = CaseQuestion(
             case_id=case_id,
@@ -157,11 +150,7 @@ class Stage:
         return await self.call(POLICE, lookups.FETCH, act, question)
 
     async def release(self, act: Act, case_id: str, *, handle: str | None, fields: frozenset[str]) -> Mapping[str, str]:
-        """Fetches named fields of a hit with the own key of the officer who acts.
-
-        Raises:
-            NotFoundError: DEMO_NO_HIT, DEMO_REFUSED.
-        """
+        """Fetches named fields of a hit with the own key of the officer who acts (DEMO_NO_HIT, DEMO_REFUSED)."""
         if handle is None:
             raise NotFoundError("DEMO_NO_HIT", f"expected a hit in {ASKED}")
         result = await self.fetch(act, case_id, handle=handle, fields=fields, key=self.key(act.officer))
@@ -170,11 +159,7 @@ class Stage:
         return result.fields
 
     async def wait_for(self, find: Callable[[], Awaitable[T | None]], *, what: str, pause: float = 0.02) -> T:
-        """Looks until something is there.
-
-        Raises:
-            UnavailableError: DEMO_WAITING when it takes too long.
-        """
+        """Looks until something is there (DEMO_WAITING)."""
         end = time.monotonic() + PATIENCE_SECONDS
         while (found := await find()) is None:
             if time.monotonic() > end:

@@ -116,11 +116,7 @@ class _History:
 
 
 def synthetic_applications(node: NodeName, count: int, *, seed: int, today: date) -> Iterator[PermitApplication]:
-    """Yields applications that `register_permit` accepts on `today`, spread over the border counties.
-
-    Raises:
-        RuleError: SYNTHETIC_NODE when the node is none of the four.
-    """
+    """Yields applications that `register_permit` accepts on `today`, over the border counties (SYNTHETIC_NODE)."""
     draw = _Draw(node, seed)
     for _ in range(count):
         issued = today - timedelta(days=draw.random.randrange(10))
@@ -128,11 +124,7 @@ def synthetic_applications(node: NodeName, count: int, *, seed: int, today: date
 
 
 def synthetic_permits(node: NodeName, count: int, *, seed: int, today: date) -> Iterator[Permit]:
-    """Yields permits of the border counties in their latest version, issued in the four years before today.
-
-    Raises:
-        RuleError: SYNTHETIC_NODE when the node is none of the four.
-    """
+    """Yields permits of the border counties in their latest version, issued in the last four years (SYNTHETIC_NODE)."""
     draw = _Draw(node, seed)
     for serial in range(1, count + 1):
         issued = draw.issue_date(today)
@@ -322,11 +314,7 @@ _CLASSES: Final = (*[PlateClass.SMALL_CAR] * 7, PlateClass.MOTORCYCLE, PlateClas
 
 
 def synthetic_vehicles(people: Iterable[PermitApplication], *, seed: int, today: date) -> Iterator[Vehicle]:
-    """Yields one vehicle for each applicant, registered in the county of residence; every tenth is an enterprise's.
-
-    Raises:
-        RuleError: SYNTHETIC_COUNTY when no plate is known for the county.
-    """
+    """Yields one vehicle for each applicant, registered in the county of residence; every tenth is an enterprise's."""
     dice = Random(f"vehicles:{seed}")  # noqa: S311  # invented things need repeatable dice, not secret ones
     for serial, person in enumerate(people, start=1):
         county = person.residence_division
