@@ -53,12 +53,7 @@ class _File(Row, frozen=True, kw_only=True):
 
 
 def parse_calendar(text: str) -> Calendar:
-    """Parses `calendar.toml`.
-
-    Raises:
-        MalformedError: TOML_* for the form; CALENDAR_YEAR_TWICE; CALENDAR_DATE when a date is of another year, a
-            make-up day is no Saturday or Sunday, or a day is both free and worked.
-    """
+    """Parses `calendar.toml`; refuses TOML_*, CALENDAR_YEAR_TWICE, and a day that cannot be so (CALENDAR_DATE)."""
     file = load_toml(_File, parse_toml(text, what=_WHAT), what=_WHAT)
     years: dict[int, CalendarYear] = {}
     for year in file.year:

@@ -19,7 +19,6 @@ from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import Realm
 
 DEMO_SHIFT_YEARS: Final = 200
-"""What is added to the birth year of every synthetic person."""
 
 _FIRST_DEMO_YEAR: Final = 2100
 _LAST_DEMO_YEAR: Final = 2299
@@ -133,10 +132,7 @@ def verify_birth_realm(birth_date: date, realm: Realm, *, today: date | None = N
 
 
 def true_birth_date(birth_date: date) -> date:
-    """The birth date to compute ages from: a synthetic one is moved back by 200 years, a real one is kept.
-
-    No date of 2100-2299 lacks its image: 29 February of such a year is one 200 years earlier, too.
-    """
+    """The date to compute ages from: a synthetic one 200 years earlier (it always exists), a real one as it is."""
     if birth_date.year < _FIRST_DEMO_YEAR:
         return birth_date
     return birth_date.replace(year=birth_date.year - DEMO_SHIFT_YEARS)

@@ -20,14 +20,7 @@ from typing import ClassVar, Final
 
 from federation.domain.calendar import Calendar, Roll, add_months, add_working_days, is_official, roll_forward
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
-from federation.protocol.form import (
-    Count,
-    Item,
-    Row,
-    Time,
-    load_toml,
-    parse_toml,
-)
+from federation.protocol.form import Count, Item, Row, Time, load_toml, parse_toml
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))
 """China has one time zone without summer time: all law days are counted in it."""
@@ -207,12 +200,7 @@ class _File(Row, frozen=True, kw_only=True):
 
 
 def parse_clocks(text: str) -> ClockTable:
-    """Parses `clocks.toml`.
-
-    Raises:
-        MalformedError: TOML_* for the form; CLOCK_TWICE when an id and version stand there twice; CLOCK_AMOUNT for an
-            amount of 0; CLOCK_DIRECTION when working days or a time of day are counted backwards.
-    """
+    """Parses `clocks.toml`; refuses TOML_*, CLOCK_TWICE, CLOCK_AMOUNT of 0, CLOCK_DIRECTION of what cannot go back."""
     file = load_toml(_File, parse_toml(text, what="clocks"), what="clocks")
     rules: dict[str, tuple[ClockRule, ...]] = {}
     for rule in map(_verify_rule, file.clock):

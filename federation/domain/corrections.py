@@ -28,27 +28,15 @@ from federation.domain.permits import Permit, PermitUrn
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import checked, matching
-from federation.protocol.form import (
-    Count,
-    Item,
-    Positive,
-    Time,
-    always,
-    decode,
-    replace,
-)
+from federation.protocol.form import Count, Item, Positive, Time, always, decode, replace
 from federation.protocol.ids import AgencyId, NodeName, Realm, truncate_to_millisecond
 from federation.protocol.policy.request import PolicyRequest
 
 REQUEST_BODY: Final = "application/vnd.bridgehead.correction-request.v1+json"
-"""The media type of a body that holds one `CorrectionRequest`."""
 ANSWER_BODY: Final = "application/vnd.bridgehead.correction-answer.v1+json"
-"""The media type of a body that holds one `CorrectionAnswer`."""
 NOTICE_BODY: Final = "application/vnd.bridgehead.correction-notice.v1+json"
-"""The media type of a body that holds one `CorrectionNotice`."""
 
 MAX_WORDS: Final = 500
-"""The most characters that anybody may say about a correction."""
 MAX_PAPERS: Final = 8
 
 _ID_FORM: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -92,10 +80,7 @@ def _may_be_said(text: str) -> bool:
 
 
 class CorrectionAnswer(Item, frozen=True, kw_only=True):
-    """What the owner says of a correction at `time`; `version` 1 opens it, each further step adds one.
-
-    `permit_version` is the version of the permit that has the corrected field, 0 unless granted.
-    """
+    """What the owner says; `version` 1 opens it, each step adds one; `permit_version` is 0 unless granted."""
 
     WHAT: ClassVar[str] = "correction answer"
 
@@ -187,14 +172,7 @@ class Correction(Item, frozen=True, kw_only=True):
 
 
 def verify_admissible(request: CorrectionRequest, permit: Permit | None, *, filed_by: AgencyId, realm: Realm) -> Permit:
-    """Checks that the request could be granted as things stand, and returns the permit that it is about.
-
-    A permit that is not there, is another person's, or is sealed for the filing province is the same to who asks.
-
-    Raises:
-        RuleError: PERMIT_UNKNOWN, IDENTITY_UNPROVEN, and as `amend_permit`.
-        MalformedError: as `amend_permit`.
-    """
+    """Returns the permit; one that is absent, another's or sealed is PERMIT_UNKNOWN. Else as `amend_permit`."""
     if permit is None or permit.holder.citizen_number != request.citizen_number:
         raise RuleError("PERMIT_UNKNOWN", "this province issued no such permit to that person")
     amend_permit(permit, request.field, request.value, realm=realm)
@@ -279,13 +257,9 @@ def _next(correction: Correction, standing: CorrectionAnswer, now: datetime) -> 
 # ---- what policy is asked
 
 CORRECTION_PURPOSE: Final = "subject.correct"
-"""The purpose of a correction."""
 CORRECTION_FUNCTION: Final = FunctionCode("F01")
-"""Its function: that under which the records it is about are kept together."""
 CORRECTION_BASIS: Final = "个人信息保护法第四十六条"
-"""The article that a statement with this purpose cites."""
 CORRECTION_KIND: Final = "correction"
-"""The kind of dossier that a correction belongs to."""
 
 
 def file_request(

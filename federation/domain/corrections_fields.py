@@ -54,13 +54,7 @@ _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def verify_wanted(field: str, value: str, realm: Realm) -> str:
-    """Returns the value when the field may be corrected by request and the value is of its form.
-
-    Raises:
-        MalformedError: CORRECTION_FIELD for no field of a permit, CORRECTION_VALUE for another form,
-            CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
-        RuleError: FIELD_NOT_CORRECTABLE for a field that nobody may correct by request.
-    """
+    """Returns a value of the field's form; refuses FIELD_NOT_CORRECTABLE, CORRECTION_FIELD, CORRECTION_VALUE."""
     if field in NOT_BY_REQUEST:
         raise RuleError("FIELD_NOT_CORRECTABLE", f"{field} is not corrected by request: {NOT_BY_REQUEST[field]}")
     if field not in IDENTITY_FIELDS | RECORD_FIELDS:

@@ -113,7 +113,6 @@ def _border_pairs() -> tuple[BorderPair, ...]:
 
 
 DIVISIONS: Final = _divisions()
-"""Every code known here, current and earlier, by code."""
 
 BORDER_PAIRS: Final = _border_pairs()
 """The cross-province county pairs nearest the programme, each pair once."""

@@ -21,25 +21,16 @@ from federation.domain.lookups_policy import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.fields import checked, told
-from federation.protocol.form import (
-    Count,
-    Digest,
-    Item,
-    always,
-    decode,
-)
+from federation.protocol.form import Count, Digest, Item, always, decode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.protocol.policy.request import PolicyRequest
 from federation.protocol.tlog.merkle import hash_leaf
 
 ORDER_BODY: Final = "application/vnd.bridgehead.erasure-order.v1+json"
-"""The media type of a body that holds one `OrderItem`."""
 RECEIPT_BODY: Final = "application/vnd.bridgehead.erasure-receipt.v1+json"
-"""The media type of a body that holds one `ReceiptItem`."""
 
 MAX_WORDS: Final = 500
-"""The most characters that say why something is to be erased."""
 
 
 class ErasureGrounds(StrEnum):
@@ -132,16 +123,11 @@ def verify_receipt_item(item: ReceiptItem, *, federation: str, pair: Pair, commi
 # ---- what policy is asked
 
 ERASURE_PURPOSE: Final = "erasure.order"
-"""The purpose of an order to erase, and of the receipt that answers it."""
 ERASURE_FUNCTION: Final = FunctionCode("F01")
-"""Its function: that under which records are shared."""
 ERASURE_BASIS: Final = "个人信息保护法第四十七条"
-"""The article that orders and deletion receipts cite."""
 
 RELEASE_KIND: Final = "release"
-"""The kind of dossier that is read again: what was released to an officer."""
 MESSAGE_KIND: Final = "message"
-"""The kind of dossier that an order to erase is about: what one message handed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

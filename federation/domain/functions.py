@@ -21,7 +21,6 @@ FunctionCode = NewType(
     "FunctionCode",
     Annotated[str, matching("(?!F00)F[0-9]{2}", form="a function such as F01", reason="FUNCTION_CODE")],
 )
-"""A function's code, `F01` to `F99`."""
 
 
 class JointFunction(Row, frozen=True, kw_only=True):

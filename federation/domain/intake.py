@@ -15,10 +15,7 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.lookups import Urgency
-from federation.protocol.canonical_json import (
-    JsonValue,
-    encode_canonical,
-)
+from federation.domain.lookups_case import step_bytes
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import checked
 from federation.protocol.form import Count, Item, Time, always
@@ -28,31 +25,13 @@ _SHOWN: Final = 6
 
 
 def release_bytes(agency: AgencyId, officer: str, *, request_id: str, fields: frozenset[str]) -> bytes:
-    """The exact bytes that an officer's own key signs to release; `fields` as named, empty for all that was asked."""
-    names: list[JsonValue] = [*sorted(fields)]
-    return encode_canonical(
-        {
-            "step": "lookup.release",
-            "agency": str(agency),
-            "officer": officer,
-            "request_id": request_id,
-            "fields": names,
-        }
-    )
+    """What an officer signs to release; `fields` as named, empty for all that was asked."""
+    return step_bytes("lookup.release", agency, officer=officer, request_id=request_id, fields=sorted(fields))
 
 
 def refuse_bytes(agency: AgencyId, officer: str, *, request_id: str, reason: str, words: str) -> bytes:
-    """The exact bytes that an officer's own key signs to refuse."""
-    return encode_canonical(
-        {
-            "step": "lookup.refuse",
-            "agency": str(agency),
-            "officer": officer,
-            "request_id": request_id,
-            "reason": reason,
-            "words": words,
-        }
-    )
+    """What an officer signs to refuse."""
+    return step_bytes("lookup.refuse", agency, officer=officer, request_id=request_id, reason=reason, words=words)
 
 
 class IntakeStatus(StrEnum):
@@ -150,9 +129,7 @@ def mask_person(text: str) -> str:
 # ---- refusals and second requests
 
 REFUSAL_BODY: Final = "application/vnd.bridgehead.lookup-refusal.v1+json"
-"""The media type of a body that holds one `Refusal`."""
 REMINDER_BODY: Final = "application/vnd.bridgehead.lookup-second.v1+json"
-"""The media type of a body that holds one second request."""
 
 _MAX_WORDS: Final = 200
 
@@ -174,7 +151,6 @@ REASON_WORDS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
         RefusalReason.OTHER: ("其他原因", "another reason"),
     }
 )
-"""Each reason in Chinese and in English."""
 
 
 def _is_words(text: str) -> bool:

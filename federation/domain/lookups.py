@@ -33,9 +33,7 @@ from federation.domain.registers import (
     verify_keeper,
 )
 from federation.domain.uscc import verify_uscc
-from federation.protocol.canonical_json import (
-    encode_canonical,
-)
+from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import matching, told
 from federation.protocol.form import Item, Time, decode
@@ -47,7 +45,6 @@ HANDLE_TIME: Final = timedelta(hours=24)
 """How long a handle lives when its case does."""
 
 HANDLE_RANDOM_BYTES: Final = 24
-"""Random bytes in a handle: nobody guesses one."""
 
 _HANDLE_FORM: Final = "[A-Za-z0-9_-]{32}"
 _HANDLE: Final = re.compile(_HANDLE_FORM, re.ASCII)
@@ -106,13 +103,9 @@ def verify_handle(handle: Handle, *, case_id: str, asker: AgencyId, officer: str
 # ---- questions and answers
 
 SEARCH_BODY: Final = "application/vnd.bridgehead.lookup-search.v1+json"
-"""The media type of a body that holds one `SearchItem`."""
 ANSWER_BODY: Final = "application/vnd.bridgehead.lookup-answer.v1+json"
-"""The media type of a body that holds one `AnswerItem`."""
 FETCH_BODY: Final = "application/vnd.bridgehead.lookup-fetch.v1+json"
-"""The media type of a body that holds one `FetchItem`."""
 RELEASE_BODY: Final = "application/vnd.bridgehead.lookup-release.v1+json"
-"""The media type of a body that holds one `ReleaseItem`."""
 
 _STEP_UP: Final = "bridgehead/v1/lookup.fetch"
 _WILDCARD: Final = re.compile(r"[*?%_\[\]＊？％＿]")
@@ -307,12 +300,7 @@ def verify_step_up(fetch: FetchItem) -> PublicKey:
 
 
 def decode_fetch_item(encoded: bytes) -> FetchItem:
-    """Decodes a fetch from another province; the signature is of the right form, but not verified yet.
-
-    Raises:
-        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM, BASE64 and STEP_UP_FORM for its form; LOOKUP_FIELD when it
-            names no field, or fields that no one kind of record has.
-    """
+    """Decodes a fetch, its signature not verified yet; refuses its form, BASE64, STEP_UP_FORM, LOOKUP_FIELD."""
     item = decode(FetchItem, encoded)
     verify_fields(item.fields)
     _parse_bytes(item.officer_key, _KEY_BYTES, "the officer's key")
@@ -352,13 +340,7 @@ def release_fields(item: PermitItem, fields: frozenset[str]) -> Mapping[str, str
 
 
 def decode_release_item(encoded: bytes, realm: Realm) -> ReleaseItem:
-    """Decodes a release from another province.
-
-    Raises:
-        MalformedError: JSON_*, MESSAGE_ID, HANDLE_FORM and TIME for its form; LOOKUP_FIELD when it holds no field or
-            fields that no one kind of record has; LOOKUP_VALUE for a value of another form; CITIZEN_NUMBER_*, PLATE_*,
-            USCC_* and REAL_*_IN_DEMO.
-    """
+    """Decodes a release; refuses its form, LOOKUP_FIELD, LOOKUP_VALUE, and numbers of another realm."""
     item = decode(ReleaseItem, encoded)
     verify_fields(frozenset(item.fields))
     _verify_values(item.fields, realm)

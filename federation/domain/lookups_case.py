@@ -21,19 +21,13 @@ from typing import Annotated, ClassVar, Final
 from federation.domain.division import province_of
 from federation.domain.lookups_policy import LookupOccasion
 from federation.domain.permits_policy import Occasion
-from federation.protocol.canonical_json import encode_canonical
+from federation.protocol.canonical_json import JsonValue, encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import matching
 from federation.protocol.form import Count, Item, Time, decode, replace
-from federation.protocol.ids import (
-    AgencyId,
-    NodeName,
-    format_time,
-    truncate_to_millisecond,
-)
+from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 
 CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
-"""The media type of a body that holds one case."""
 
 MAX_CASE_DAYS: Final = 90
 """The longest term of a case; what takes longer needs a new letter and a new case."""
@@ -58,7 +52,6 @@ _PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-0042'", reason="CASE_ID")]
-"""The asker's own number of a case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,14 +307,19 @@ def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool, b
         )
 
 
+def step_bytes(step: str, agency: AgencyId, **facts: JsonValue) -> bytes:
+    """The exact bytes that an officer's own key signs for a step: its name, the agency, and the facts by name."""
+    return encode_canonical({"step": step, "agency": str(agency), **facts})
+
+
 def countersign_bytes(case_id: str, agency: AgencyId) -> bytes:
-    """The exact bytes that a leader's own key signs to let a case reach further persons."""
-    return encode_canonical({"step": "lookup.countersign", "case_id": case_id, "agency": str(agency)})
+    """What a leader signs to let a case reach further persons."""
+    return step_bytes("lookup.countersign", agency, case_id=case_id)
 
 
 def bulk_bytes(case_id: str, agency: AgencyId) -> bytes:
-    """The exact bytes that each of two persons signs with their own key to lift the quota of a case."""
-    return encode_canonical({"step": "lookup.countersign.bulk", "case_id": case_id, "agency": str(agency)})
+    """What each of two persons signs to lift the quota of a case."""
+    return step_bytes("lookup.countersign.bulk", agency, case_id=case_id)
 
 
 def sign_bulk(case: LookupCase, known: BulkRelease | None, signer: str, *, askers: Collection[str]) -> BulkRelease:

@@ -24,13 +24,9 @@ LOOKUP_FUNCTION: Final = FunctionCode("F03")
 """The joint function of every look-up, as the policy `deny-lookup-function` has it."""
 
 SUBJECT_PURPOSE: Final = "subject.access"
-"""The purpose of a person's own report."""
 SUBJECT_FUNCTION: Final = FunctionCode("F01")
-"""Its function: that under which the records it is about are kept together."""
 SUBJECT_BASIS: Final = "个人信息保护法第四十五条"
-"""The article that a statement with this purpose cites."""
 DISCLOSURE_KIND: Final = "given"
-"""The kind of dossier that holds what a province gave about a person."""
 
 _DOSSIER: Final = EntityRef("Dossier", "dossier")
 
@@ -50,7 +46,6 @@ LOOKUP_BASIS: Final[Mapping[LookupPurpose, str]] = MappingProxyType(
         LookupPurpose.IDENTITY_CHECK: "居民身份证法第十五条",
     }
 )
-"""The article that a statement with this purpose cites."""
 _POLICE_BASIS: Final = "人民警察法第六条"
 
 

@@ -16,13 +16,14 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final
 
 from msgspec.structs import asdict
 
 from federation.domain.calendar import Calendar, add_working_days, is_working_day
+from federation.domain.clock import CHINA_TIME, china_day
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import (
     BREAK_GLASS_PREFIX,
@@ -32,19 +33,17 @@ from federation.domain.lookups_case import (
     LookupCase,
     is_break_glass,
     open_case,
+    step_bytes,
 )
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import Item, Time, always, decode, replace
 from federation.protocol.ids import AgencyId, NodeName, format_time
 
-CHINA: Final = timezone(timedelta(hours=8), "CST")
 DAY_BEGINS, DAY_ENDS = time(8), time(20)
 BURST: Final = 5
 """So many look-ups of one officer off hours within `BURST_WINDOW` are a burst."""
 BURST_WINDOW: Final = timedelta(minutes=30)
 DESK_WINDOW: Final = timedelta(minutes=10)
-"""Nobody sits at two desks within ten minutes."""
 OVERLAP: Final = timedelta(seconds=5)
 """Nobody types two questions for two cases within five seconds."""
 SAMPLE_OF_10_000: Final = 200
@@ -116,31 +115,38 @@ def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -
 
 def is_off_hours(moment: datetime, calendar: Calendar) -> bool:
     """Whether offices are closed at that moment in China: before 08:00, from 20:00 on, or on a free day."""
-    local = moment.astimezone(CHINA)
+    local = moment.astimezone(CHINA_TIME)
     return not (DAY_BEGINS <= local.time() < DAY_ENDS) or not _is_worked(local.date(), calendar)
+
+
+def _flag(kind: FlagKind, line: AskedLine, zh: str, en: str) -> Flag:
+    return Flag(
+        kind=kind,
+        officer=line.officer,
+        lookup_id=line.lookup_id,
+        case_id=line.case_id,
+        sentence_zh=zh,
+        sentence_en=en,
+    )
 
 
 def honey_flag(line: AskedLine) -> Flag:
     """The flag of a look-up that met a planted record: no case can name a person who does not exist."""
-    return Flag(
-        kind=FlagKind.HONEY,
-        officer=line.officer,
-        lookup_id=line.lookup_id,
-        case_id=line.case_id,
-        sentence_zh="查询命中了诱饵记录:没有案件会涉及此人,请核查查询来由",
-        sentence_en="the look-up met a planted record, which no case has a reason to ask for; ask where it came from",
+    return _flag(
+        FlagKind.HONEY,
+        line,
+        "查询命中了诱饵记录:没有案件会涉及此人,请核查查询来由",
+        "the look-up met a planted record, which no case has a reason to ask for; ask where it came from",
     )
 
 
 def unanswered_flag(line: AskedLine, *, asked_of: NodeName) -> Flag:
     """The flag of a look-up that a person must answer and has not, at three quarters of its clock."""
-    return Flag(
-        kind=FlagKind.UNANSWERED,
-        officer=line.officer,
-        lookup_id=line.lookup_id,
-        case_id=line.case_id,
-        sentence_zh=f"{line.agency} 的请求在 {asked_of} 受理岗久未答复,请立即联系对方",
-        sentence_en=f"what {line.agency} asked of {asked_of} still waits at the intake desk there; call them now",
+    return _flag(
+        FlagKind.UNANSWERED,
+        line,
+        f"{line.agency} 的请求在 {asked_of} 受理岗久未答复,请立即联系对方",
+        f"what {line.agency} asked of {asked_of} still waits at the intake desk there; call them now",
     )
 
 
@@ -156,13 +162,11 @@ def _find_burst(line: AskedLine, same: Sequence[AskedLine], calendar: Calendar) 
         return []
     minutes = BURST_WINDOW // timedelta(minutes=1)
     return [
-        Flag(
-            kind=FlagKind.OFF_HOURS_BURST,
-            officer=line.officer,
-            lookup_id=line.lookup_id,
-            case_id=line.case_id,
-            sentence_zh=f"非工作时间 {minutes} 分钟内查询 {len(asked)} 次,请核查是否确有警情",
-            sentence_en=f"{len(asked)} look-ups off hours within {minutes} minutes; check that there was a call-out",
+        _flag(
+            FlagKind.OFF_HOURS_BURST,
+            line,
+            f"非工作时间 {minutes} 分钟内查询 {len(asked)} 次,请核查是否确有警情",
+            f"{len(asked)} look-ups off hours within {minutes} minutes; check that there was a call-out",
         )
     ]
 
@@ -175,13 +179,11 @@ def _find_two_desks(line: AskedLine, same: Sequence[AskedLine]) -> list[Flag]:
     if not (line.desk and desks) and not at_once:
         return []
     return [
-        Flag(
-            kind=FlagKind.TWO_DESKS,
-            officer=line.officer,
-            lookup_id=line.lookup_id,
-            case_id=line.case_id,
-            sentence_zh=f"同一警员账号在两处同时使用({format_time(line.time)}),请核查是否借用",
-            sentence_en=f"one officer asked from two places at once at {format_time(line.time)}; was it lent?",
+        _flag(
+            FlagKind.TWO_DESKS,
+            line,
+            f"同一警员账号在两处同时使用({format_time(line.time)}),请核查是否借用",
+            f"one officer asked from two places at once at {format_time(line.time)}; was it lent?",
         )
     ]
 
@@ -195,7 +197,6 @@ def _is_worked(day: date, calendar: Calendar) -> bool:
 # ---- the sample
 
 REVIEW_DAYS: Final = 5
-"""Working days in which a look-up of the sample is reviewed."""
 
 MAX_WORDS: Final = 500
 
@@ -222,10 +223,7 @@ class SampleReview(Item, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleItem:
-    """One look-up that chance picked: `due` is the last day of its review; `overdue` once that has passed without.
-
-    `person` is masked.
-    """
+    """One look-up that chance picked; `due` is its last day of review, `overdue` past that, `person` is masked."""
 
     lookup_id: str
     case_id: str
@@ -240,7 +238,7 @@ class SampleItem:
 
 def due_of(asked: datetime, calendar: Calendar) -> date:
     """Returns the last day of the review of a look-up that was asked then."""
-    day = asked.astimezone(CHINA).date()
+    day = china_day(asked)
     try:
         return add_working_days(calendar, day, count=REVIEW_DAYS)
     except RuleError:
@@ -267,16 +265,8 @@ def review_sample(item: SampleItem, review: SampleReview) -> SampleReview:
 
 
 def sample_review_bytes(agency: AgencyId, lookup_id: str, *, finding: SampleFinding, words: str) -> bytes:
-    """The exact bytes that a reviewer's own key signs."""
-    return encode_canonical(
-        {
-            "step": "lookup.sample.review",
-            "agency": str(agency),
-            "lookup_id": lookup_id,
-            "finding": str(finding),
-            "words": words,
-        }
-    )
+    """What a reviewer signs."""
+    return step_bytes("lookup.sample.review", agency, lookup_id=lookup_id, finding=finding, words=words)
 
 
 # ---- break-glass
@@ -291,10 +281,7 @@ class Finding(StrEnum):
 
 
 class BreakGlass(Item, frozen=True, kw_only=True):
-    """One breaking of the glass, as its leader is noticed of it; the review is due by the end of `due`.
-
-    `words` are the leader's, with the finding.
-    """
+    """One breaking of the glass; the review is due by the end of `due`, `words` are the leader's with the finding."""
 
     WHAT: ClassVar[str] = "break-glass notice"
     REASON: ClassVar[str] = "BREAK_GLASS_FORM"
@@ -327,7 +314,7 @@ def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGla
         officer=officer,
         leader=case.leader,
         opened=case.opens,
-        due=_due(case.opens.astimezone(CHINA).date(), calendar),
+        due=_due(china_day(case.opens), calendar),
     )
 
 
@@ -360,16 +347,8 @@ def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding, w
 
 
 def review_bytes(case_id: str, agency: AgencyId, *, finding: Finding, words: str = "") -> bytes:
-    """The exact bytes that the leader's own key signs to close a notice."""
-    return encode_canonical(
-        {
-            "step": "lookup.break_glass.review",
-            "case_id": case_id,
-            "agency": str(agency),
-            "finding": str(finding),
-            "words": words,
-        }
-    )
+    """What the leader signs to close a notice."""
+    return step_bytes("lookup.break_glass.review", agency, case_id=case_id, finding=finding, words=words)
 
 
 def break_glass_flag(notice: BreakGlass) -> Flag:
@@ -428,16 +407,8 @@ def mask_selector(value: str) -> str:
 
 
 def digest_bytes(agency: AgencyId, officer: str, *, day: date, reader: str) -> bytes:
-    """The exact bytes that a leader's own key signs to read the day of somebody else."""
-    return encode_canonical(
-        {
-            "step": "lookup.digest",
-            "agency": str(agency),
-            "officer": officer,
-            "day": day.isoformat(),
-            "reader": reader,
-        }
-    )
+    """What a leader signs to read the day of somebody else."""
+    return step_bytes("lookup.digest", agency, officer=officer, day=day.isoformat(), reader=reader)
 
 
 def _mask(text: str, *, first: int, last: int) -> str:
@@ -495,5 +466,5 @@ def decode_reading(encoded: bytes) -> KeptReading:
 
 
 def readings_bytes(agency: AgencyId, case_id: str, *, reader: str) -> bytes:
-    """The exact bytes that a leader's own key signs to see who read what in their case."""
-    return encode_canonical({"step": "lookup.readings", "agency": str(agency), "case_id": case_id, "reader": reader})
+    """What a leader signs to see who read what in their case."""
+    return step_bytes("lookup.readings", agency, case_id=case_id, reader=reader)

@@ -366,7 +366,6 @@ ALWAYS_FIELDS: Final = frozenset({"urn", "version", "status", "residence_divisio
 """What every item holds: without these no replica can be kept."""
 
 MAX_ITEM_BYTES: Final = 4096
-"""An item is refused before parsing when it is longer."""
 
 _STORED: Final = tuple(status for status in PermitStatus if status is not PermitStatus.ENDORSEMENT_OPEN)
 
@@ -406,7 +405,6 @@ class PermitItem(Item, frozen=True, kw_only=True):
 
 
 PERMIT_FIELDS: Final = PermitItem.__struct_fields__
-"""Every field that a permit item may hold."""
 
 _KNOWN: Final = frozenset(PERMIT_FIELDS)
 _HOLDER_FIELDS: Final = {
@@ -436,12 +434,7 @@ def keep_fields(item: PermitItem, fields: frozenset[str]) -> PermitItem:
 
 
 def decode_permit_item(encoded: bytes, realm: Realm) -> PermitItem:
-    """Decodes an item that came from another province.
-
-    Raises:
-        MalformedError: ITEM_TOO_LONG; JSON_* for the form; PERMIT_FIELD for an unknown or missing name; PERMIT_URN;
-            PERMIT_VALUE when a field holds something else than its form; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
-    """
+    """Decodes another province's item; refuses ITEM_TOO_LONG, JSON_*, PERMIT_*, and numbers of another realm."""
     if len(encoded) > MAX_ITEM_BYTES:
         raise MalformedError(
             "ITEM_TOO_LONG", f"permit item: expected at most {MAX_ITEM_BYTES} bytes, got {len(encoded)}"

@@ -60,7 +60,6 @@ LEGAL_BASIS: Final[Mapping[PermitPurpose, str]] = MappingProxyType(
         PermitPurpose.CHECK: "居住证暂行条例第七条",
     }
 )
-"""The article that a statement with this purpose cites."""
 
 
 class PermitChange(StrEnum):

@@ -20,7 +20,6 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Realm
 
 PLATE_PROVINCES: Final = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
-"""The characters of the provinces, as plates bear them."""
 
 NEVER_ISSUED: Final = frozenset("IO")
 """Letters that no serial holds, since they look like digits: the mark of an invented plate."""
@@ -55,12 +54,7 @@ PLATE_CLASS_CODES: Final[Mapping[PlateClass, str]] = MappingProxyType(
 
 
 def parse_plate(text: str, realm: Realm) -> str:
-    """Parses a plate in its one written form, such as `浙H·I0001`.
-
-    Raises:
-        MalformedError: PLATE_FORM; REAL_PLATE_IN_DEMO for one that a vehicle may bear; PLATE_NEVER_ISSUED for an I or O
-            in the live realm.
-    """
+    """Parses `浙H·I0001`, the one form; refuses PLATE_FORM, REAL_PLATE_IN_DEMO, and PLATE_NEVER_ISSUED in live."""
     if not _PLATE.fullmatch(text):
         raise MalformedError("PLATE_FORM", "expected a plate such as 浙H·I0001: province, letter, dot, serial")
     invented = bool(NEVER_ISSUED & set(_serial(text)))
@@ -92,7 +86,6 @@ def normalise_plate(typed: str) -> str:
 _OF_FORM: Final = frozenset(
     {PlateClass.TRAILER, PlateClass.SCHOOL_CAR, PlateClass.NEW_ENERGY_LARGE, PlateClass.NEW_ENERGY_SMALL}
 )
-"""The classes that the form of a plate shows."""
 
 
 def _form_class(serial: str) -> PlateClass | None:

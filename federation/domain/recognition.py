@@ -160,10 +160,7 @@ _ENDED: Final = {
 
 
 class RecognitionItem(Item, frozen=True, kw_only=True):
-    """What the source node is told, keyed on holder, issuing county and issue date: both sides show the link.
-
-    `issuing_division` is the county that is part of the permit's name.
-    """
+    """What the source node is told, by holder, issuing county (as in the permit's name) and issue date."""
 
     WHAT: ClassVar[str] = "recognition item"
     REASON: ClassVar[str] = "RECOGNITION_VALUE"
@@ -183,12 +180,7 @@ class RecognitionItem(Item, frozen=True, kw_only=True):
 
 
 def decode_recognition_item(encoded: bytes, realm: Realm) -> RecognitionItem:
-    """Decodes an item that came from another province.
-
-    Raises:
-        MalformedError: JSON_* for the form; PERMIT_URN; AGENCY_ID; RECOGNITION_VALUE for a date, an issuing county that
-            is not that of the permit, or a word outside the lists; CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO.
-    """
+    """Decodes another province's item; refuses JSON_*, PERMIT_URN, RECOGNITION_VALUE, as its number."""
     item = decode(RecognitionItem, encoded)
     if item.issuing_division != urn_division(item.urn):
         raise MalformedError("RECOGNITION_VALUE", f"{item.WHAT}: expected the issuing county of {item.urn}")

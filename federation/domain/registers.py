@@ -27,16 +27,11 @@ from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.domain.plate import PlateClass, parse_plate, verify_plate_class
 from federation.domain.uscc import parse_uscc, verify_uscc
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
-from federation.protocol.form import (
-    Item,
-    always,
-    decode,
-)
+from federation.protocol.form import Item, always, decode
 from federation.protocol.ids import Realm
 from federation.protocol.policy.request import PolicyRequest
 
 MAX_TEXT: Final = 100
-"""The longest text that a record of a register holds in one field."""
 
 _DIGITS: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
@@ -195,10 +190,8 @@ def decode_enterprise(encoded: bytes) -> Enterprise:
 # ---- names and fields
 
 VEHICLE_FIELDS: Final = tuple(name for name in Vehicle.__struct_fields__ if name != "sealed")
-"""Every field of a vehicle's record that can be named."""
 
 ENTERPRISE_FIELDS: Final = Enterprise.__struct_fields__
-"""Every field of an enterprise's record that can be named."""
 
 _OWN_URN: Final = re.compile(r"urn:(?P<kind>vehicle|enterprise):[0-9]{6}:[0-9]{6,12}", re.ASCII)
 
@@ -267,7 +260,6 @@ def parse_dossier_urn(text: str) -> DossierRef:
 REGISTER_PURPOSE: Final[Mapping[DossierKind, str]] = MappingProxyType(
     {DossierKind.VEHICLE: "vehicle.administration", DossierKind.ENTERPRISE: "enterprise.administration"}
 )
-"""The purpose under which each register is kept and read at home."""
 
 REGISTER_FUNCTION: Final[Mapping[DossierKind, FunctionCode]] = MappingProxyType(
     {DossierKind.VEHICLE: FunctionCode("F07"), DossierKind.ENTERPRISE: FunctionCode("F16")}

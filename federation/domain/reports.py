@@ -9,11 +9,12 @@ Sources: PIPL articles 18, 20, 44, 45 (个人信息保护法); Estonia's data tr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.citizen_number import verify_citizen_number
+from federation.domain.clock import china_day
 from federation.domain.lookups_case import LookupCase
 from federation.protocol.errors import MalformedError
 from federation.protocol.fields import checked
@@ -22,9 +23,7 @@ from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.leaf import Verdict
 
 REQUEST_BODY: Final = "application/vnd.bridgehead.subject-request.v1+json"
-"""The media type of a body that holds one `SubjectRequest`."""
 REPORT_BODY: Final = "application/vnd.bridgehead.subject-answer.v1+json"
-"""The media type of a body that holds one province's `SubjectReport`."""
 
 MAX_REPORT_LINES: Final = 2000
 """The most lines that one province answers with; older ones are counted."""
@@ -32,7 +31,6 @@ MAX_REPORT_LINES: Final = 2000
 DEFERRED_PURPOSE: Final = "lookup.criminal_investigation"
 """The purpose whose entries wait for the end of their case."""
 
-_CHINA: Final = timezone(timedelta(hours=8))
 _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "lookup.criminal_investigation": ("公安机关侦查刑事案件", "the police investigated a crime"),
@@ -157,7 +155,7 @@ def build_report(
     return SubjectReport(
         lines=lines[:MAX_REPORT_LINES],
         withheld_count=len(withheld),
-        next_shown=min(withheld).astimezone(_CHINA).date() if withheld else None,
+        next_shown=china_day(min(withheld)) if withheld else None,
         older_count=max(0, len(lines) - MAX_REPORT_LINES),
     )
 
@@ -187,12 +185,7 @@ def encode_report(report: SubjectReport) -> bytes:
 
 
 def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
-    """Decodes what another province tells of a person.
-
-    Raises:
-        MalformedError: JSON_*, AGENCY_ID and TIME for its form; REPORT_SIZE for too many lines; REPORT_DATE when a day
-            is missing, of another form, or told with nothing withheld.
-    """
+    """Decodes another province's report; refuses JSON_*, REPORT_SIZE, and a day with nothing withheld."""
     report = decode(SubjectReport, encoded)
     if len(report.lines) > MAX_REPORT_LINES:
         raise MalformedError("REPORT_SIZE", f"expected at most {MAX_REPORT_LINES} lines, got {len(report.lines)}")

@@ -7,7 +7,6 @@ Sources: 网络数据安全管理条例 article 12 (provision records, at least 
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,31 +14,23 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from federation.domain.calendar import add_months
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Row, load_toml, parse_toml
 
 RETENTION_FILE: Final = "policies/retention.toml"
-"""Where the agreement carries the table."""
 
 PROVISION: Final = "provision"
 """The rule of what proves that personal data was provided: statements, decisions, receipts, lines of what was given."""
 USE: Final = "use"
-"""The rule of the requester's record of what it asked for."""
 SHARED: Final = "shared"
-"""The rule of copies of records that another province owns."""
 RELEASE: Final = "lookup.release"
-"""The rule of what was released to an officer."""
 QUESTION: Final = "lookup.question"
-"""The rule of a search or a fetch, which names a person or a handle."""
 REPORT: Final = "subject.report"
-"""The rule of a person's report and of the requests that it was gathered by."""
 CORRECTION: Final = "subject.correction"
-"""The rule of a correction: the request, its answers and notices."""
 ORDER: Final = "erasure.order"
-"""The rule of the deletion receipt that answers an order to erase."""
 
 _WHAT: Final = "retention.toml"
-_MONTHS_A_YEAR: Final = 12
 
 
 class DestroyOn(StrEnum):
@@ -52,10 +43,7 @@ class DestroyOn(StrEnum):
 
 
 class RetentionRule(Row, frozen=True, kw_only=True):
-    """One rule: a floor in months from an event, a ceiling by an event or in days from one, days to answer within.
-
-    `official`: it stands in the instrument as written; else it is a proposal of the federation.
-    """
+    """A floor in months, a ceiling by event or in days, days to answer. `official`: it stands in the instrument."""
 
     id: str
     what: str
@@ -102,10 +90,7 @@ def find_rule(rules: RetentionRules, rule_id: str) -> RetentionRule:
 
 def kept_until(rules: RetentionRules, rule_id: str, counted_from: datetime) -> datetime:
     """Returns until when a record must be kept; NotFoundError RETENTION_RULE for no rule or no floor."""
-    months = find_rule(rules, rule_id).keep_months
-    if months is None:
-        raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
-    return _add_months(counted_from, months)
+    return _move_months(counted_from, _floor_months(rules, rule_id))
 
 
 def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datetime, *, now: datetime) -> None:
@@ -126,10 +111,7 @@ def has_floor(rules: RetentionRules, rule_id: str) -> bool:
 
 def floor_passed_before(rules: RetentionRules, rule_id: str, now: datetime) -> datetime:
     """Returns the moment before which everything under that rule may be purged now."""
-    months = find_rule(rules, rule_id).keep_months
-    if months is None:
-        raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
-    return _add_months(now, -months)
+    return _move_months(now, -_floor_months(rules, rule_id))
 
 
 def answer_due(rules: RetentionRules, rule_id: str, asked: datetime) -> datetime:
@@ -152,10 +134,15 @@ def is_destroyed_on(rules: RetentionRules, rule_id: str, event: DestroyOn) -> bo
     return rule is not None and rule.destroy_on is event
 
 
-def _add_months(time: datetime, months: int) -> datetime:
-    years, month = divmod(time.month - 1 + months, _MONTHS_A_YEAR)
-    year, month = time.year + years, month + 1
-    return time.replace(year=year, month=month, day=min(time.day, calendar.monthrange(year, month)[1]))
+def _floor_months(rules: RetentionRules, rule_id: str) -> int:
+    months = find_rule(rules, rule_id).keep_months
+    if months is None:
+        raise NotFoundError("RETENTION_RULE", f"the retention rule {rule_id!r:.60} names no floor")
+    return months
+
+
+def _move_months(time: datetime, months: int) -> datetime:
+    return datetime.combine(add_months(time.date(), months), time.timetz())
 
 
 def _verify_rule(rule: RetentionRule) -> RetentionRule:

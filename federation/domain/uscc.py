@@ -27,7 +27,6 @@ AUTHORITIES: Final[Mapping[str, str]] = MappingProxyType(
         "8": "工会", "9": "市场监管", "A": "军队编制", "N": "农业农村", "Y": "其他",
     }
 )  # fmt: skip
-"""The registration authorities by the first character of a code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

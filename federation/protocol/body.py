@@ -27,13 +27,10 @@ from federation.protocol.tlog.merkle import (
 )
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""The most bytes that the items of one body may have together."""
 
 MAX_ITEMS = 10_000
-"""The most items in one body."""
 
 SALT_BYTES = 32
-"""Bytes of a body's salt and of each item's salt."""
 
 _ITEM_SALT_CONTEXT = b"bridgehead/item-salt/v1"
 _MAX_TYPE_CHARACTERS = 200
@@ -70,12 +67,7 @@ def commit_body(body: Body) -> BodyRef:
 
 
 def verify_body(body: Body, ref: BodyRef) -> Body:
-    """Returns the body when it is exactly the one that the statement committed to.
-
-    Raises:
-        MalformedError: what `commit_body` raises for a body that no one could have committed to.
-        UntrustedError: BODY_TYPE, BODY_ITEMS, BODY_SIZE or BODY_COMMITMENT when it differs from the statement.
-    """
+    """Returns the body that a statement committed to; refuses another (BODY_TYPE, ITEMS, SIZE, COMMITMENT)."""
     size_bytes = _require_limits(body)
     if body.type != ref.type:
         raise UntrustedError("BODY_TYPE", f"expected a body of type {ref.type!r:.80}, got {body.type!r:.80}")

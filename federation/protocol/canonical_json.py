@@ -31,12 +31,7 @@ def encode_canonical(value: Mapping[str, JsonValue]) -> bytes:
 
 
 def decode_canonical(encoded: bytes, *, what: str) -> dict[str, JsonValue]:
-    """Decodes one canonical JSON object; `what` names it in the error.
-
-    Raises:
-        MalformedError: JSON_UTF8, JSON_SYNTAX, JSON_FLOAT, JSON_NUMBER, JSON_DUPLICATE_NAME, JSON_OBJECT, and
-            JSON_NOT_CANONICAL when encoding again gives other bytes.
-    """
+    """Decodes one canonical JSON object, named by `what` in errors; refuses any other spelling (JSON_*)."""
     try:
         text = encoded.decode()
     except UnicodeDecodeError as error:

@@ -20,7 +20,6 @@ from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.keys import PublicKey, Signer, Suite, verify_signature
 
 MAX_ENVELOPE_BYTES = 16 * 1024
-"""The most bytes of one encoded envelope."""
 
 _TYPE_PREFIX = "application/vnd.bridgehead.statement.v1+json;suite="
 # The whole grammar. No character that it admits is escaped in JSON, so what matches is canonical JSON already.
@@ -84,12 +83,7 @@ def sign_envelope(statement: bytes, signer: Signer) -> bytes:
 
 
 def parse_envelope(encoded: bytes) -> Envelope:
-    """Parses an envelope; encoding it again gives the same bytes. Nothing is verified yet.
-
-    Raises:
-        MalformedError: ENVELOPE_SIZE above 16 KiB, ENVELOPE_FORM when it is not the canonical JSON of an envelope with
-            exactly one signature, ENVELOPE_BASE64, and ENVELOPE_TYPE for another payload type, version or suite.
-    """
+    """Parses an envelope's one form, nothing verified; refuses ENVELOPE_SIZE, _FORM, _BASE64, _TYPE."""
     match = _FORM.fullmatch(_require_size(encoded))
     if match is None:
         raise MalformedError("ENVELOPE_FORM", "expected the canonical JSON of a DSSE envelope with one signature")

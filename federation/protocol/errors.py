@@ -1,15 +1,5 @@
 """The error tree of the whole house, named by what the caller can do about it.
 
-    BridgeheadError
-    ├── MalformedError      fix the bytes or the field, then send again
-    ├── UntrustedError      a signature, a key or a sender is not what the agreement says
-    ├── StaleError          too old, or from beyond the clock tolerance
-    ├── RuleError           the bytes are fine; the law or the procedure does not allow this step now
-    ├── ConflictError       the same name was used for something else
-    ├── NotFoundError       there is no such thing
-    ├── UnavailableError    try again later, with the same id
-    └── CorruptError        stop, and call a human
-
 A refusal by *policy* is no error: it is a decision, signed and logged (`protocol.policy.Decision`).
 Never raise the root of the tree. `reason` is UPPER_SNAKE, at most 63 characters, stable: it goes over the wire.
 `facts` never hold a secret or a field of a person's record.

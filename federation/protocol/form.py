@@ -73,7 +73,6 @@ def replace(value: _V, /, **changes: Any) -> _V:  # noqa: ANN401  # as `dataclas
 
 
 Digest = Annotated[str, matching("[0-9a-f]{64}", form="64 lower-case hex digits", reason="JSON_DIGEST")]
-"""A SHA-256 digest."""
 Text = Annotated[str, matching(r"[^\x00-\x1f\x7f]{1,200}", form="1 to 200 characters without control characters")]
 County = Annotated[str, matching("[0-9]{6}", form="six digits")]
 """A county by its six digits (GB/T 2260)."""
@@ -92,11 +91,7 @@ def encode(item: Item) -> bytes:
 
 
 def decode(kind: type[I], encoded: bytes) -> I:
-    """Returns the item; encoding it again gives the same bytes.
-
-    Raises:
-        MalformedError: JSON_* for the spelling, and the reasons of the class and of its fields.
-    """
+    """Returns the item; encoding it again gives the same bytes. Refuses JSON_* and as the class and its fields say."""
     try:
         item: I = _decoder(kind).decode(encoded)
         if encode(item) == encoded and _check(item):
@@ -124,11 +119,7 @@ def from_object(kind: type[I], value: Mapping[str, JsonValue]) -> I:
 
 
 def load_toml(kind: type[I], table: Mapping[str, object], *, what: str) -> I:
-    """Returns the row that a table of a TOML file is; `what` names it in errors.
-
-    Raises:
-        MalformedError: TOML_UNKNOWN_NAME, TOML_TYPE, TOML_CHOICE, TOML_REPEATED, and the reasons of the fields.
-    """
+    """Returns the row that a TOML table is, named by `what` in errors; refuses TOML_* and as the fields say."""
     fault = _find_fault(kind, table, what)
     if fault is not None:
         raise fault

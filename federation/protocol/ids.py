@@ -115,11 +115,7 @@ def parse_federation_name(text: str) -> str:
 
 
 def format_message_id(now: datetime, random: bytes) -> MessageId:
-    """Formats a UUIDv7 from the time (milliseconds) and 10 or more random bytes (RFC 9562 5.7).
-
-    Raises:
-        MalformedError: MESSAGE_ID when there are fewer random bytes: two ids could be the same then.
-    """
+    """Formats a UUIDv7 from the time (ms) and 10 random bytes (RFC 9562 5.7); fewer could repeat (MESSAGE_ID)."""
     if len(random) < _ID_RANDOM_BYTES:
         raise MalformedError("MESSAGE_ID", f"expected {_ID_RANDOM_BYTES} random bytes, got {len(random)}")
     millis = (now - _EPOCH) // timedelta(milliseconds=1) & ((1 << 48) - 1)

@@ -171,12 +171,7 @@ def admit_public_key(public_key: PublicKey) -> PublicKey:
 
 
 def verify_signature(public_key: PublicKey, message: bytes, signature: bytes) -> None:
-    """Verifies a signature over the exact bytes; returns when it holds.
-
-    Raises:
-        UntrustedError: SIGNATURE when it does not verify or is not in its one canonical form; and what
-            `admit_public_key` raises for a key that no one may use.
-    """
+    """Refuses a signature that does not hold over the exact bytes or is not canonical (SIGNATURE), and weak keys."""
     try:
         _admitted_verify(public_key)(signature, message)
     except InvalidSignature as error:

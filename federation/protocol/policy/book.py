@@ -84,12 +84,7 @@ class PolicyBook:
 
 
 def load_policy_book(files: Mapping[str, bytes]) -> PolicyBook:
-    """Loads `policies/schema.cedarschema` and every `policies/*.cedar`; other files are not read.
-
-    Raises:
-        MalformedError: POLICY_SCHEMA when the schema is missing or wrong, POLICY_TYPE when a policy does not fit it,
-            POLICY_DUPLICATE when an @id stands twice, POLICY_NONE without any policy, and the reasons of `text`.
-    """
+    """Loads the schema and every `policies/*.cedar`; refuses POLICY_SCHEMA, _TYPE, _DUPLICATE, _NONE, as `text`."""
     names = sorted(name for name in files if name.startswith("policies/") and name.endswith(".cedar"))
     schema = _parse_schema(files)
     policies: dict[str, PolicyText] = {}

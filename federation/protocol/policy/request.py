@@ -14,10 +14,8 @@ from typing import Final, NamedTuple, TypeAlias
 from federation.protocol.errors import MalformedError
 
 NAMESPACE: Final = "Fed"
-"""The Cedar namespace of every type and action of the federation."""
 
 CedarJson: TypeAlias = "bool | str | Sequence[CedarJson] | Mapping[str, CedarJson]"
-"""What goes to the engine as JSON."""
 
 
 class EntityRef(NamedTuple):
@@ -34,7 +32,6 @@ PolicyValue: TypeAlias = "bool | str | frozenset[str] | EntityRef"
 """What an attribute or the context may hold. No numbers: 1 equals True in Python, and Cedar tells them apart."""
 
 Attributes: TypeAlias = tuple[tuple[str, PolicyValue], ...]
-"""Names and values, each name once."""
 
 
 class Entity(NamedTuple):
@@ -47,10 +44,7 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRequest:
-    """One question: may `principal` do `action` (its id, e.g. `permit.read`) to `resource` in this `context`?
-
-    `others` are the entities that the first two lean on, such as counties with their province.
-    """
+    """May `principal` do `action` to `resource`? `others` are entities those two lean on, such as counties."""
 
     principal: Entity
     action: str

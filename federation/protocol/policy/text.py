@@ -74,12 +74,7 @@ class PolicyText:
 
 
 def parse_policy_file(content: bytes, *, name: str) -> tuple[PolicyText, ...]:
-    """Parses one file of Cedar policies, in the order written.
-
-    Raises:
-        MalformedError: POLICY_SIZE, POLICY_UTF8, POLICY_CHARACTER, POLICY_SYNTAX, POLICY_TEMPLATE, POLICY_ID,
-            POLICY_ANNOTATION, POLICY_SENTENCE, POLICY_FIELDS, POLICY_ANSWER; the sentence names file and policy.
-    """
+    """Parses one file of Cedar policies, in the order written; refuses POLICY_*, naming file and policy."""
     text = parse_code(content, name=name)
     try:
         tree = cedarpy.policies_to_pst(text)
@@ -91,12 +86,7 @@ def parse_policy_file(content: bytes, *, name: str) -> tuple[PolicyText, ...]:
 
 
 def parse_code(content: bytes, *, name: str) -> str:
-    """Parses the bytes of a Cedar file (schema or policies) into text that holds nothing hidden.
-
-    Raises:
-        MalformedError: POLICY_SIZE above 256 KiB, POLICY_UTF8, and POLICY_CHARACTER, which tells the line, for
-            invisible characters anywhere and for letters beyond ASCII outside comments and annotations.
-    """
+    """Returns a Cedar file's text with nothing hidden in it; refuses POLICY_SIZE, POLICY_UTF8, POLICY_CHARACTER."""
     if len(content) > MAX_POLICY_FILE_BYTES:
         raise MalformedError("POLICY_SIZE", f"{name}: expected at most {MAX_POLICY_FILE_BYTES} bytes", file=name)
     try:

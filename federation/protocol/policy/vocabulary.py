@@ -34,7 +34,6 @@ class AttributeType(NamedTuple):
 
 
 Shape: TypeAlias = Mapping[str, AttributeType]
-"""The attributes of an entity or of a context."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,13 +66,7 @@ def sign_checkpoint(checkpoint: Checkpoint, log: Vkey, *, sign: Sign) -> bytes:
 
 
 def verify_checkpoint(blob: bytes, log: Vkey) -> Checkpoint:
-    """Verifies the log's own line on a signed checkpoint; lines by others are ignored.
-
-    Raises:
-        MalformedError: as `parse_note` and `parse_checkpoint`.
-        UntrustedError: NOTE_UNSIGNED or SIGNATURE for the log's line, ORIGIN when the text is about another log,
-            EMPTY_ROOT when size 0 comes with another root.
-    """
+    """Verifies the log's own line, ignoring others; refuses NOTE_UNSIGNED, SIGNATURE, ORIGIN, EMPTY_ROOT."""
     checkpoint = parse_checkpoint(verify_note(blob, [log]).text)
     return require_origin(checkpoint, log.name)
 

@@ -80,12 +80,7 @@ def encode_subtree_message(checkpoint: Checkpoint, cosigner: str, *, cosign_time
 
 
 def sign_cosignature(text: str, vkey: Vkey, *, cosign_time: datetime, sign: Sign) -> NoteSignature:
-    """Signs a checkpoint's text as its cosigner, with the kind of the key; the time loses its fraction of a second.
-
-    Raises:
-        MalformedError: VKEY_KIND when the key is not a cosigner's, COSIGNATURE_TIME for a time before 1970,
-            SIGNATURE_SIZE when the signer returns another length, and as `parse_checkpoint`.
-    """
+    """Signs a text as its cosigner, to the whole second; refuses VKEY_KIND, COSIGNATURE_TIME, SIGNATURE_SIZE."""
     message = _message(vkey, text, cosign_time)
     signature = sign(message)
     if len(signature) != _SIGNATURE_BYTES[vkey.kind]:
@@ -103,11 +98,7 @@ def cosignature_time(signature: NoteSignature) -> datetime:
 
 
 def check_line(vkey: Vkey, text: str, signature: NoteSignature) -> None:
-    """Checks one line of a checkpoint by its kind: 0x01, 0x04 or 0x06.
-
-    Raises:
-        UntrustedError: SIGNATURE, COSIGNATURE_TIME, or VKEY_KIND for a kind that nobody here can verify.
-    """
+    """Refuses a line of kind 0x01, 0x04 or 0x06 that does not hold (SIGNATURE, COSIGNATURE_TIME), and other kinds."""
     if vkey.kind not in _SIGNATURE_BYTES:
         check_note_line(vkey, text, signature)
         return

@@ -18,13 +18,11 @@ from federation.protocol.errors import CorruptError, MalformedError, UntrustedEr
 from federation.protocol.tlog.lines import HASH_SIZE, MAX_DECIMAL, require_hash
 
 EMPTY_ROOT = sha256(b"").digest()
-"""The root of the tree without leaves."""
 
 Node: TypeAlias = tuple[int, int]
 """A complete subtree as (level, index): it covers the leaves from `index << level` to `(index + 1) << level`."""
 
 HashReader: TypeAlias = Callable[[Sequence[Node]], Sequence[bytes]]
-"""Returns the hashes of the nodes asked for, in that order."""
 
 _Range: TypeAlias = tuple[int, int]  # leaves from the first to before the second
 

@@ -109,12 +109,7 @@ LineCheck: TypeAlias = Callable[[Vkey, str, NoteSignature], None]
 
 
 def parse_vkey(text: str) -> Vkey:
-    """Parses `name+HEX8+base64(kind || public key)` and computes the key id again.
-
-    Raises:
-        MalformedError: VKEY for another form or key length, KEY_NAME for a bad name, BASE64 for bad base64,
-            VKEY_ID when the written key id is not that of the name and key.
-    """
+    """Parses `name+HEX8+base64(kind || public key)`; refuses VKEY, KEY_NAME, BASE64, and another key id (VKEY_ID)."""
     parts = text.split("+", 2)
     if len(parts) != 3 or not _HEX8.fullmatch(parts[1]):
         raise MalformedError("VKEY", f"expected a vkey as name+8 hex digits+base64, got {text!r:.80}")
@@ -134,11 +129,7 @@ def format_vkey(vkey: Vkey) -> str:
 
 
 def parse_note(blob: bytes) -> Note:
-    """Parses a signed note and verifies nothing; the *last* empty line parts text from signatures.
-
-    Raises:
-        MalformedError: TEXT_SIZE, TEXT, NOTE (no empty line, no signature line, too many), NOTE_LINE, KEY_NAME, BASE64.
-    """
+    """Parses a note, nothing verified; the *last* empty line parts text from signatures. Refuses another form."""
     whole = parse_text(blob, MAX_NOTE_BYTES)
     text, gap, lines = whole.rpartition("\n\n")
     if not gap or not lines:
@@ -194,12 +185,7 @@ def check_ed25519(vkey: Vkey, message: bytes, signature: bytes) -> None:
 
 
 def verify_note(blob: bytes, vkeys: Iterable[Vkey], *, check: LineCheck = check_note_line) -> VerifiedNote:
-    """Verifies a signed note under the known keys; unknown lines are ignored, known ones must all verify.
-
-    Raises:
-        MalformedError: as `parse_note`; VKEY_AMBIGUOUS when two different keys share name and id.
-        UntrustedError: SIGNATURE when a known line fails, NOTE_UNSIGNED when no line is by a known key.
-    """
+    """Verifies the known lines, ignoring others; refuses one that fails (SIGNATURE), none known (NOTE_UNSIGNED)."""
     note = parse_note(blob)
     lines = verify_lines(note.text, note.signatures, vkeys=vkeys, check=check)
     if not lines:

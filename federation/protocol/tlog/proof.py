@@ -55,12 +55,7 @@ class VerifiedProof:
 
 
 def parse_proof(blob: bytes) -> TlogProof:
-    """Parses a `.tlog-proof` and verifies nothing.
-
-    Raises:
-        MalformedError: PROOF for a missing or foreign line, PROOF_LENGTH for more than 63 hashes, TEXT, TEXT_SIZE,
-            DECIMAL, BASE64, HASH_SIZE, and as `parse_note` for the checkpoint part.
-    """
+    """Parses a `.tlog-proof`, nothing verified; refuses another form (PROOF, PROOF_LENGTH, as its parts do)."""
     head, gap, note = parse_text(blob, MAX_PROOF_BYTES).partition("\n\n")
     lines = head.split("\n")
     if not gap or lines.pop(0) != _HEADER:

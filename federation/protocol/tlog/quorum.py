@@ -21,7 +21,6 @@ NO_QUORUM = "none"
 """The predefined name that demands no cosignature at all."""
 
 MAX_POLICY_BYTES = 256 * 1024
-"""The largest policy read; 32 post-quantum witnesses are about 60 kB."""
 
 _LOG_KINDS = {KeyKind.ED25519}
 _WITNESS_KINDS = {KeyKind.COSIGNATURE, KeyKind.COSIGNATURE_MLDSA44}
@@ -70,11 +69,7 @@ class Policy:
 
 
 def parse_policy(blob: bytes) -> Policy:
-    """Parses a tlog-policy; names are opaque bytes, kept apart as surrogates where they are no UTF-8.
-
-    Raises:
-        MalformedError: POLICY for a rule that is broken (the sentence names the line), and as `parse_vkey`.
-    """
+    """Parses a tlog-policy; refuses a broken rule, naming its line (POLICY). Names are opaque bytes."""
     if len(blob) > MAX_POLICY_BYTES or not blob.endswith(b"\n") or not _OCTETS.fullmatch(blob):
         raise MalformedError("POLICY", "expected lines ending in LF without control bytes, got another form")
     reading = _Reading()

@@ -19,13 +19,10 @@ from federation.protocol.tlog.lines import HASH_SIZE, MAX_DECIMAL
 from federation.protocol.tlog.merkle import HashReader, Node, hash_children
 
 TILE_WIDTH = 256
-"""Hashes of a full tile, entries of a full bundle."""
 
 TILE_HEIGHT = 8
-"""Levels of the tree that one tile spans."""
 
 MAX_ENTRY_BYTES = 0xFFFF
-"""The largest log entry that a bundle can carry."""
 
 _MAX_LEVEL = 63
 _LENGTH_BYTES = 2

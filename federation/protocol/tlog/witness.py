@@ -95,12 +95,7 @@ class WitnessAnswer:
 
 
 def parse_add_checkpoint(body: bytes) -> AddCheckpoint:
-    """Parses the body of an `add-checkpoint` request, the checkpoint within it included.
-
-    Raises:
-        MalformedError: ADD_CHECKPOINT for a missing line, TEXT_SIZE over 128 KiB, PROOF_LENGTH for more than 63 hashes,
-            and as `parse_note` and `parse_checkpoint`. Row 1 of the table: answer `refuse_malformed`.
-    """
+    """Parses a request and the checkpoint in it; a refusal is row 1 of the table (`refuse_malformed`)."""
     head, gap, note = parse_text(body, MAX_REQUEST_BYTES).partition("\n\n")
     first, *lines = head.split("\n")
     if not gap or not first.startswith("old "):
@@ -168,13 +163,7 @@ def decide_add_checkpoint(
 
 
 def verify_answer(body: bytes, text: str, *, vkeys: Iterable[Vkey], not_after: datetime) -> tuple[Cosignature, ...]:
-    """Verifies a witness's 200 answer over the checkpoint text that was sent; lines by unknown keys are ignored.
-
-    Raises:
-        MalformedError: TEXT_SIZE or as `parse_signature_lines`.
-        UntrustedError: SIGNATURE or COSIGNATURE_TIME for a known line that fails, NOTE_UNSIGNED without a known line.
-        StaleError: COSIGNATURE_FUTURE for a line later than `not_after` (clock plus tolerance).
-    """
+    """Verifies a 200 answer over the text sent; refuses SIGNATURE, NOTE_UNSIGNED, COSIGNATURE_TIME, _FUTURE."""
     signatures = parse_signature_lines(parse_text(body, MAX_REQUEST_BYTES))
     lines = verify_cosignatures(text, signatures, witnesses=vkeys, not_after=not_after)
     if not lines:

@@ -5,14 +5,6 @@ signed by the old and the new threshold; no version ever goes back; every file i
 every key is admitted anew and used once.
 Trusts the pinned first root alone. Bytes in, value out: no files, no clock.
 Source: The Update Framework specification 1.0.34 section 5.3; DESIGN sections 4 and 8.
-
-What goes on working when freshness lapses. Snapshot and timestamp say "this is still the newest"; any one node may
-re-sign them, so that no single outage lets them lapse.
-fresh: everything works.
-lapsed (their time is past, but not yet by `lapse_grace`): exchange, receipts and look-ups go on under the same version;
-status warns, and any node should refresh.
-expired (the grace is over too, or the content itself is past its time): no new statement is sent or accepted. Reading,
-verifying, proving, erasing, and signing a newer agreement go on: what was exchanged stays provable for ever.
 """
 
 from __future__ import annotations
@@ -39,7 +31,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 class Freshness(StrEnum):
-    """The state of an agreement by its freshness; the module docstring says what works in each state."""
+    """The state of an agreement by its freshness; DESIGN.md says what works in each state."""
 
     FRESH = "fresh"
     LAPSED = "lapsed"

@@ -123,12 +123,7 @@ def encode_members(members: Mapping[NodeName, Member]) -> bytes:
 
 
 def decode_members(encoded: bytes, *, federation: str) -> Mapping[NodeName, Member]:
-    """Decodes the exact bytes of `members.json` and admits every key in it.
-
-    Raises:
-        MalformedError: JSON_* for its form, AGREEMENT_MEMBERS for a field, and the reasons of `ids`, `keys`, `note`.
-        UntrustedError: as `admit_public_key`; AGREEMENT_KEY when a log or witness key has another node's name.
-    """
+    """Decodes `members.json` and admits every key; refuses JSON_*, AGREEMENT_MEMBERS, AGREEMENT_KEY, weak keys."""
     found = decode(_Members, encoded).members
     return MappingProxyType({node: verify_member(member, node, federation) for node, member in found.items()})
 

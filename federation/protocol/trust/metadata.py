@@ -39,7 +39,6 @@ AGREEMENT_ROLES = ("root", "targets")
 FRESHNESS_ROLES = ("snapshot", "timestamp")
 
 Draft: TypeAlias = Metadata[Root] | Metadata[Targets] | Metadata[Snapshot] | Metadata[Timestamp]
-"""Metadata of any of the four kinds."""
 
 S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
 
@@ -231,11 +230,7 @@ def sign_metadata(metadata: bytes, signer: Signer) -> bytes:
 
 
 def merge_signatures(one: bytes, other: bytes) -> bytes:
-    """Merges the signatures of two copies of one draft that went different ways.
-
-    Raises:
-        MalformedError: as `read_metadata`; AGREEMENT_FORM when the two are not copies of one draft.
-    """
+    """Merges the signatures of two copies of one draft; refuses two drafts (AGREEMENT_FORM)."""
     first, second = (read_draft(encoded) for encoded in (one, other))
     if first.signed_bytes != second.signed_bytes:
         raise MalformedError("AGREEMENT_FORM", "expected two copies of one draft, got two drafts")
