@@ -1,12 +1,9 @@
 """Deadlines: the rows of the agreed clock table, and what they make of a start.
 
-Rules kept: four kinds of clock, minutes and hours and working days and calendar days; the start day or hour is not
-counted (for minutes the stamp of the order is the start); a deadline keeps the rule version and the calendar
-version that produced it, so a later change moves no running deadline; an extension is asked before the time is over
-and counts from the same start; a province may only make a clock shorter, or as long as the law itself allows.
-`verified` tells whether the article was read: what is not `law_read` is shown as "not legally verified" or as a
-target. Sources: the instrument and article of each row of `policies/clocks.toml`; counting rules of Civil Code arts
-201-204.
+Rules kept: the start day or hour is not counted (minutes run from the stamp of the order); a deadline keeps the
+versions of rule and calendar that made it, so a later change moves none that runs; an extension is asked in time and
+counts from the same start. What is not `law_read` is shown as "not legally verified" or as a target.
+Sources: the instrument and article of each row of `policies/clocks.toml`; Civil Code arts 201-204.
 """
 
 from __future__ import annotations

@@ -125,6 +125,12 @@ def find_division(code: str) -> Division | None:
     return DIVISIONS.get(code)
 
 
+def code_today(code: str) -> str:
+    """The code that follows an older one; a code unknown here as it stands."""
+    division = DIVISIONS.get(code)
+    return division.today if division else code
+
+
 def province_of(code: str) -> NodeName | None:
     """The node whose province a code belongs to by its first two digits; None outside the four provinces."""
     province = PROVINCES.get(code[:2])

@@ -1,11 +1,9 @@
 """Erasure: the order over the border and its deletion receipt, what policy is asked, and the watermark of a reading.
 
-Rules kept: order and receipt name a message by the digest of its statement, which is in both logs already, and hold
-no field of a person; a receipt carries the very leaf that the recipient logged, so that it can be looked for in that
-log and nowhere else. The code of a watermark is an HMAC of the node's own key over the reading, so that nobody makes
-one up; the mark holds nothing of the person read about. Trusts nothing: the bytes come from another province.
-Sources: DESIGN section 5 (withdrawal); PIPL articles 19, 47; 网络数据安全管理条例 article 12; misuse control M9; RFC
-2104; the alphabet is Crockford's base 32.
+Rules kept: order and receipt name a message by its statement's digest and hold no field of a person; a receipt
+carries the very leaf that the recipient logged. A watermark's code is an HMAC of the node's own key over the reading,
+so that nobody makes one up. Trusts nothing of another province.
+Sources: DESIGN section 5; PIPL articles 19, 47; 网络数据安全管理条例 article 12; M9; RFC 2104; Crockford's base 32.
 """
 
 from __future__ import annotations

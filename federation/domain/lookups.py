@@ -1,11 +1,9 @@
-"""What goes over the border in a look-up: a question about one person or thing, hit or no hit, then named fields of it.
+"""What goes over the border in a look-up: one exact question, hit or no hit, then named fields of the record.
 
-Rules kept: one exact number, permit, plate or USCC in its one written form; no names, no wildcards, no lists; an
-answer holds no field of a person; a handle is random, says nothing of the person, opens nothing for another agency,
-officer or case, and dies after 24 hours or with its case; a fetch names its fields, all of one kind of record, and is
-signed by the officer's own key; a release holds just the fields asked for, and ends. The realm guard holds for every
-number. No error and no `repr` shows a person or a handle.
-Trusts nothing: the bytes come from another province.
+Rules kept: no names, no wildcards, no lists; an answer holds no field of a person; a handle is random, opens nothing
+for another agency, officer or case, and dies after 24 hours or with its case; a fetch names fields of one kind of
+record and is signed by the officer's own key; a release ends. The realm guard holds for every number. No error and no
+`repr` shows a person or a handle. Trusts nothing: the bytes come from another province.
 Sources: misuse controls M1, M3 and M9; the two-step form of the Prüm decisions.
 """
 
@@ -14,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -384,13 +383,11 @@ _VALUES: Final[Mapping[SelectorKind, Callable[[str, Realm], str]]] = MappingProx
 
 
 def _parse_date(text: str) -> date:
-    try:
+    with suppress(ValueError):
         day = date.fromisoformat(text)
-    except ValueError as error:
-        raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date") from error
-    if day.isoformat() != text:
-        raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date")
-    return day
+        if day.isoformat() == text:
+            return day
+    raise MalformedError("LOOKUP_VALUE", "expected a date such as 2026-01-01", field="birth_date")
 
 
 def _parse_bytes(text: str, size: int, what: str) -> bytes:

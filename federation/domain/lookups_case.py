@@ -1,12 +1,10 @@
 """The case that a look-up is bound to, and how much one officer and one case may ask.
 
 Rules kept: nobody is looked up without an open case; a case has a term of at most 90 days and is never extended, only
-closed; a closed case stays closed; after it is opened nothing of it changes but its closing. The leader is a
-pseudonym. A case from another province is taken as it was opened or not at all. What is counted includes the look-up
-that is being decided; the leader's countersignature lifts the number of persons, two persons' signatures lift the
-number of look-ups, nobody lifts the limit above; who signs has not asked in the case; every refusal says what to do.
-Sources: 公安机关办理刑事案件程序规定 articles on 办案协作 (cooperation letter, one intake); misuse controls M2, M4
-and M9.
+closed, for good. What is counted includes the look-up being decided; the leader's countersignature lifts the number
+of persons, two persons' signatures lift the number of look-ups, nobody lifts the limit above; who signs has not asked
+in the case. A case of another province is taken as it was opened or not at all.
+Sources: 公安机关办理刑事案件程序规定 (办案协作); misuse controls M2, M4 and M9.
 """
 
 from __future__ import annotations

@@ -1,13 +1,10 @@
 """The look-ups watched: flags, the sample that is reviewed, break-glass, an officer's own day, and who read what.
 
-Rules kept: a pattern raises a flag and never refuses, since an officer at night may well be right; a flag names the
-officer by pseudonym and the look-up by id, never a person asked about. Nobody reviews what they asked; words are
-never empty. After breaking the glass the duty leader is noticed at once and reviews on the next working day; while
-one review is overdue, the agency breaks no more glass. A digest masks a person so that who asked knows them again and
-nobody else can ask with it. The same lines give the same results everywhere; without a table of the year a due day
-comes sooner.
-Sources: misuse controls M2, M5, M6, M7, M8, M10, M12; 公安机关办理刑事案件程序规定 article 350 (urgent requests, the
-letter following); working hours of 08:00 to 20:00 in China's one time zone.
+Rules kept: a pattern raises a flag and never refuses; a flag names the officer by pseudonym and the look-up by id,
+never a person asked about. Nobody reviews what they asked. After breaking the glass the duty leader is noticed at
+once and reviews on the next working day; while one review is overdue, the agency breaks no more glass. In a year
+without a table a due day comes sooner.
+Sources: misuse controls M2, M5-M8, M10, M12; 公安机关办理刑事案件程序规定 article 350; working hours 08:00-20:00.
 """
 
 from __future__ import annotations

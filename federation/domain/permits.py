@@ -1,13 +1,10 @@
 """The residence permit (居住证) as the law has it, its stored bytes, and its projection on the wire.
 
-Rules kept: a permit is a value and every step returns a new one with the next version; versions only grow; a step
-that the law does not allow is an error that names the article. `endorsement_open` and a suspension that nobody has
-recorded yet are derived from the dates (`status_on`), never stored. An authority that issues late has broken its own
-duty (clock `permit.issue`), but lateness is no reason to refuse the citizen. The whole permit never leaves its node;
-a `PermitItem` holds exactly the fields that this recipient may have, `urn`, `version`, `status` and
-`residence_division` always; the realm guard holds for every birth date and citizen number; no error shows a value.
-Sources: 居住证暂行条例 (State Council decree 663), articles 2, 4 (the fields of the card), 7 (sharing between
-regions), 9, 10, 11.
+Rules kept: every step returns a new value with the next version; a step that the law does not allow is an error that
+names the article; `endorsement_open` and a suspension nobody recorded are derived (`status_on`), never stored; late
+issue is no reason to refuse. The whole permit never leaves its node: a `PermitItem` holds the fields this recipient
+may have. The realm guard holds for every birth date and citizen number; no error shows a value.
+Sources: 居住证暂行条例 (State Council decree 663), articles 2, 4, 7, 9, 10, 11.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from federation.domain.citizen_number import age_on
-from federation.domain.division import border_counties, find_division, province_of
+from federation.domain.division import border_counties, code_today, province_of
 from federation.domain.functions import FunctionCode
 from federation.domain.permits import Permit, PermitItem, PermitStatus, status_on
 from federation.protocol.ids import AgencyId, NodeName, Realm
@@ -240,5 +240,4 @@ def _place(role: str, division: str | None) -> Attributes:
 
 def county_ref(code: str) -> EntityRef:
     """The county's name in policy: its code in force today, or the code as it stands when no table has it."""
-    division = find_division(code)
-    return EntityRef("County", division.today if division else code)
+    return EntityRef("County", code_today(code))

@@ -1,12 +1,9 @@
 """The registers of vehicles (机动车登记) and enterprises (经营主体登记): their names, fields and stored bytes.
 
-Rules kept: the name of a record says its kind, the county and a serial only, so that it may stand in plain columns;
-plate and class belong together; a keeper (所有人) is a person by citizen number or an organisation by USCC, of this
-realm; of a legal representative a look-up may learn the name and nobody the number. A record never leaves its
-province as a whole: a look-up releases named fields. 17 digits and a digit or X are a citizen number, unless they can
-be a USCC only. No error and no `repr` shows a plate, a USCC or a person; no question to policy names one.
-Sources: 道路交通安全法 article 8; 机动车登记规定; 市场主体登记管理条例 articles 5, 8, 9; GB 32100; 居住证暂行条例
-articles 4 and 13.
+Rules kept: a record's name says its kind, county and serial only, so that it may stand in plain columns; a keeper
+(所有人) is a person by citizen number or an organisation by USCC; of a legal representative a look-up may learn the
+name and nobody the number. No error, no `repr` and no question to policy shows a plate, a USCC or a person.
+Sources: 道路交通安全法 8; 机动车登记规定; 市场主体登记管理条例 5, 8, 9; GB 32100; 居住证暂行条例 4, 13.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from federation.domain.corrections_fields import (
+from federation.domain.corrections import (
     IDENTITY_FIELDS,
     NOT_BY_REQUEST,
     RECORD_FIELDS,

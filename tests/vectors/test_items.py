@@ -71,8 +71,7 @@ from federation.protocol.leaf import decode_leaf, encode_leaf
 from federation.protocol.policy.inputs import decode_request, encode_request
 from federation.protocol.statement import decode_statement, encode_statement
 from federation.protocol.trust.draft import decode_bundle, encode_bundle
-from federation.protocol.trust.members import decode_members, encode_members
-from federation.protocol.trust.terms import decode_terms, encode_terms
+from federation.protocol.trust.members import decode_members, decode_terms, encode_members, encode_terms
 
 HERE = Path(__file__).parent / "items"
 ZHEJIANG, DEMO = NodeName("zhejiang"), Realm.DEMO

@@ -24,6 +24,7 @@ from federation.domain.corrections import (
     Correction,
     CorrectionAnswer,
     CorrectionRequest,
+    amend_permit,
     decide_request,
     deny_correction,
     extend_correction,
@@ -35,7 +36,6 @@ from federation.domain.corrections import (
     verify_correction_request,
     verify_open,
 )
-from federation.domain.corrections_fields import amend_permit
 from federation.domain.division import province_of
 from federation.domain.permits import Permit, urn_division
 from federation.domain.retention import CORRECTION

@@ -41,7 +41,7 @@ from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust.agreement import Agreement, AgreementFiles
 from federation.protocol.trust.draft import Bundle, decode_bundle, draft_files, draft_root, draft_targets
-from federation.protocol.trust.members import MEMBERS_PATH, decode_members
+from federation.protocol.trust.members import MEMBERS_PATH, Terms, decode_members, decode_terms
 from federation.protocol.trust.metadata import (
     Signing,
     merge_signatures,
@@ -51,7 +51,6 @@ from federation.protocol.trust.metadata import (
     sign_metadata,
     who_signed,
 )
-from federation.protocol.trust.terms import Terms, decode_terms
 
 VERSION: Literal[1] = 1
 DRAFT_FILE = "draft.json"

@@ -1,10 +1,8 @@
 """Policy files as their authors wrote them: each policy with its id, titles, legal basis and one sentence a clause.
 
-Rules kept: a policy without `@id`, `@title`, `@title_en` or `@basis`, with an annotation nobody knows, or with a clause
-that lacks its sentence is refused. Code and its strings are ASCII and no file holds invisible characters: a Cyrillic
-letter in a condition looks right, never matches, and the engine does not warn. The fields that a permit checks are
-those that it releases. `@answer("desk")` on a permit says that a person must answer what it allows. Templates are
-refused: every policy stands in the text that the provinces signed.
+Rules kept: a missing or unknown annotation and a clause without its sentence are refused; code is ASCII and no file
+holds invisible characters (a Cyrillic letter in a condition looks right and never matches); the fields that a permit
+checks are those that it releases; no templates. `@answer("desk")` on a permit: a person must answer what it allows.
 Source: Cedar policy language; Unicode TR 36 on look-alike and invisible characters.
 """
 

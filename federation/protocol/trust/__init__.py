@@ -10,9 +10,8 @@ from federation.protocol.trust.agreement import (
     message_keys_at,
     verify_in_force,
 )
-from federation.protocol.trust.members import Agency, Member, MessageKey
+from federation.protocol.trust.members import Agency, Member, MessageKey, Terms
 from federation.protocol.trust.metadata import Signing, sign_metadata, who_signed
-from federation.protocol.trust.terms import Terms
 
 __all__ = [
     "Agency", "Agreement", "AgreementFiles", "Freshness", "Member", "MessageKey", "Signing", "Terms", "find_agency",

@@ -22,9 +22,16 @@ from tuf.api.metadata import MetaFile, Root, Snapshot, TargetFile, Targets, Time
 from federation.protocol.errors import ConflictError, MalformedError, StaleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName, Realm, format_time
 from federation.protocol.keys import PublicKey
-from federation.protocol.trust.members import MEMBERS_PATH, Agency, Member, decode_members, public_keys
+from federation.protocol.trust.members import (
+    MEMBERS_PATH,
+    TERMS_PATH,
+    Agency,
+    Member,
+    decode_members,
+    decode_terms,
+    public_keys,
+)
 from federation.protocol.trust.metadata import role_keys, verify_distinct, verify_role, verify_roots
-from federation.protocol.trust.terms import TERMS_PATH, decode_terms
 
 MAX_FILES = 256
 MAX_FILE_BYTES = 1024 * 1024

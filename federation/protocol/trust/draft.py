@@ -19,7 +19,15 @@ from federation.protocol.fields import told
 from federation.protocol.form import Item, always, decode, encode, replace
 from federation.protocol.ids import FederationName, NodeName
 from federation.protocol.keys import PublicKey, admit_public_key
-from federation.protocol.trust.members import MEMBERS_PATH, Member, encode_members, verify_member
+from federation.protocol.trust.members import (
+    MEMBERS_PATH,
+    TERMS_PATH,
+    Member,
+    Terms,
+    encode_members,
+    encode_terms,
+    verify_member,
+)
 from federation.protocol.trust.metadata import (
     AGREEMENT_ROLES,
     FRESHNESS_ROLES,
@@ -29,7 +37,6 @@ from federation.protocol.trust.metadata import (
     tuf_key,
     verify_offices,
 )
-from federation.protocol.trust.terms import TERMS_PATH, Terms, encode_terms
 
 MAX_BUNDLE_BYTES = 256 * 1024
 

@@ -1,16 +1,17 @@
-"""The members: who takes part, where they are reached, with which keys; the target `members.json`.
+"""The two target files that all members read: who takes part (`members.json`), and the terms (`agreement.json`).
 
 Rules kept: canonical JSON with exact names; every public key admitted again whenever a version is loaded (with a
 low-order key one signature fits many messages); the log and witness keys carry the names that their node must have;
-an agency belongs to the node that lists it.
+an agency belongs to the node that lists it; every span of the terms keeps the protocol sane.
 Trusts nothing: the bytes count only once the targets file that names their hash is verified (`agreement`).
-Source: DESIGN section 4 (agreement), C2SP signed-note (vkeys), transparency-log.md section 12.
+Source: DESIGN section 4 (agreement), C2SP signed-note (vkeys), transparency-log.md section 12; domain.md 2.13 (modes).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -18,9 +19,9 @@ from cryptography import x509
 from msgspec import Meta
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.fields import checked, matching, told
+from federation.protocol.fields import between, checked, matching, told
 from federation.protocol.form import Item, Time, always, decode, encode, replace
-from federation.protocol.ids import AgencyId, NodeName
+from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm
 from federation.protocol.keys import PublicKey, Suite, admit_public_key
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
 
@@ -170,3 +171,59 @@ def _verify_vkey(text: str, field: str, wanted: tuple[KeyKind, str], *, what: st
 
 def _refuse(what: str, field: str, expected: str) -> MalformedError:
     return MalformedError("AGREEMENT_MEMBERS", f"{what}: expected {field!r} to be {expected}", field=field)
+
+
+# ---- the terms
+
+TERMS_PATH: Final = "agreement.json"
+RECOGNITION_MODES: Final = frozenset({"card", "time"})
+"""`card`: the other side's valid permit stands as it is; `time`: time registered there counts here."""
+
+_DAY_SECONDS: Final = 86_400
+
+
+def _are_modes(modes: frozenset[str]) -> bool:
+    return bool(modes) and modes <= RECOGNITION_MODES
+
+
+class Terms(Item, frozen=True, kw_only=True):
+    """What all members share: name and realm, spans of time, modes of recognition.
+
+    `clock_tolerance` is how far two clocks may differ, `statement_lifetime` how long a statement lives, `lapse_grace`
+    how long the exchange goes on after the freshness signature lapsed.
+    """
+
+    WHAT: ClassVar[str] = TERMS_PATH
+    REASON: ClassVar[str] = "AGREEMENT_TERMS"
+
+    v: Annotated[Literal[1], told("1")] = always(1)
+    federation: FederationName
+    realm: Realm
+    clock_tolerance_seconds: Annotated[int, between(1, 3600)]
+    statement_lifetime_seconds: Annotated[int, between(60, 30 * _DAY_SECONDS)]
+    lapse_grace_seconds: Annotated[int, between(0, 60 * _DAY_SECONDS)]
+    recognition_modes: Annotated[
+        frozenset[str],
+        checked(_are_modes, form=f"a sorted list out of {sorted(RECOGNITION_MODES)}", type_reason="AGREEMENT_TERMS"),
+    ]
+
+    @property
+    def clock_tolerance(self) -> timedelta:
+        return timedelta(seconds=self.clock_tolerance_seconds)
+
+    @property
+    def statement_lifetime(self) -> timedelta:
+        return timedelta(seconds=self.statement_lifetime_seconds)
+
+    @property
+    def lapse_grace(self) -> timedelta:
+        return timedelta(seconds=self.lapse_grace_seconds)
+
+
+def encode_terms(terms: Terms) -> bytes:
+    return encode(terms)
+
+
+def decode_terms(encoded: bytes) -> Terms:
+    """Decodes the exact bytes of `agreement.json`; refuses JSON_*, FEDERATION_NAME, AGREEMENT_TERMS."""
+    return decode(Terms, encoded)

@@ -1,9 +1,8 @@
 """TUF metadata as bytes: reading it strictly, whose keys it names, who signed it, and the chain of roots.
 
-Rules kept: metadata is read only in the one form that we write (compact, sorted, no duplicate names); every key is
-named by the digest of its content and owned by one node, so that one key never counts twice (the hole of
-GHSA-pwqf-9h7j-7mv8); each node has one agreement key for root and targets and another key for freshness; root and
-targets need a majority of the nodes (3 of 4), snapshot and timestamp any one of them.
+Rules kept: only the one form that we write is read; every key is named by the digest of its content and owned by one
+node, so that one key never counts twice (GHSA-pwqf-9h7j-7mv8); agreement keys and freshness keys are different; root
+and targets need a majority of the nodes (3 of 4), snapshot and timestamp any one of them.
 Trusts the pinned root alone; each further root is signed by the thresholds of the old and of the new one.
 Source: The Update Framework specification 1.0.34, sections 5.3 and 6; DESIGN section 4.
 """

@@ -31,11 +31,11 @@ from federation.protocol.trust.members import (
     Agency,
     Member,
     MessageKey,
+    Terms,
     format_log_origin,
     format_witness_name,
 )
 from federation.protocol.trust.metadata import sign_metadata
-from federation.protocol.trust.terms import Terms
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 FEDERATION = "bridgehead.example"

@@ -1,4 +1,4 @@
-"""Tests of `protocol.trust.terms`: the bounds of what all members share."""
+"""Tests of `protocol.trust.members`: the bounds of what all members share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import Realm
-from federation.protocol.trust.terms import Terms, decode_terms, encode_terms
+from federation.protocol.trust.members import Terms, decode_terms, encode_terms
 from tests.protocol.trust.four import TERMS
 
 
