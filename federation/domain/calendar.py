@@ -73,18 +73,18 @@ def _verify_days(year: CalendarYear) -> CalendarYear:
 
 
 def is_holiday(calendar: Calendar, day: date) -> bool:
-    """Whether the day is one of the holiday dates (CALENDAR_YEAR_MISSING); an ordinary weekend is none."""
+    """Whether the day is one of the holiday dates; an ordinary weekend is none. Refuses CALENDAR_YEAR_MISSING."""
     return day in _year_of(calendar, day).holidays
 
 
 def is_working_day(calendar: Calendar, day: date) -> bool:
-    """Whether offices work: weekdays that are no holiday, and make-up days (CALENDAR_YEAR_MISSING)."""
+    """Whether offices work: weekdays but holidays, and make-up days. Refuses CALENDAR_YEAR_MISSING."""
     year = _year_of(calendar, day)
     return day in year.make_up_days or (day.weekday() < 5 and day not in year.holidays)
 
 
 def add_working_days(calendar: Calendar, start: date, *, count: int) -> date:
-    """Returns the last of `count` working days after `start`, itself not counted (CALENDAR_YEAR_MISSING)."""
+    """Returns the last of `count` working days after `start`, not counted. Refuses CALENDAR_YEAR_MISSING."""
     day = start
     while count > 0:
         day += _ONE_DAY
@@ -93,7 +93,7 @@ def add_working_days(calendar: Calendar, start: date, *, count: int) -> date:
 
 
 def roll_forward(calendar: Calendar, day: date, *, roll: Roll) -> date:
-    """Moves a free last day to the next that is not (CALENDAR_YEAR_MISSING); `none` leaves it and needs no table."""
+    """Moves a free last day to the next that is not; `none` needs no table. Refuses CALENDAR_YEAR_MISSING."""
     if roll is Roll.HOLIDAY:
         while is_holiday(calendar, day):
             day += _ONE_DAY

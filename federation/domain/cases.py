@@ -35,18 +35,13 @@ from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR
 
 
 class AnswerBy(StrEnum):
-    """Who answers a question that is allowed."""
-
     NODE = "automatic"
     DESK = "desk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One row: a question, the verdict and the deciding policies (sorted) expected, and the fields released if told.
-
-    `answer`: who must answer what is allowed, the node itself or a person at the desk; None when the row does not say.
-    """
+    """One row: a question, and the verdict, policies (sorted), fields and answer expected; None where not told."""
 
     name: str
     name_en: str
@@ -114,8 +109,6 @@ def find_failure(book: PolicyBook, case: Case) -> str | None:
 
 
 class _Reader:
-    """Makes the questions of one table's rows."""
-
     def __init__(self, table: _Table, book: PolicyBook) -> None:
         self._table = table
         self._policies = book.policies.keys() | {DEFAULT_DENY, POLICY_ERROR}

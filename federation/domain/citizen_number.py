@@ -52,15 +52,11 @@ class CitizenNumber:
     warnings: tuple[NumberWarning, ...] = ()
 
     def __repr__(self) -> str:
-        """Hides the sequence, so that a log line or a traceback does not name a person."""
         return f"CitizenNumber({self.value[:6]}************)"
 
 
 def check_character(first_seventeen: str) -> str:
-    """The ISO 7064 MOD 11-2 check character of 17 ASCII digits.
-
-    Each weight is twice the next one modulo 11, and 13 is 2 modulo 11: reading the digits to the base 13 sums them up.
-    """
+    """The ISO 7064 MOD 11-2 check character of 17 digits: each weight is twice the next, and 13 is 2 modulo 11."""
     return _CHECK[(1 - 2 * int(first_seventeen, 13)) % 11]
 
 
@@ -73,17 +69,11 @@ def format_citizen_number(division: str, birth_date: date, *, sequence: int) -> 
 
 
 def parse_citizen_number(text: str, realm: Realm, *, today: date | None = None) -> CitizenNumber:
-    """Parses an 18-character citizen number and says what looks odd about its division code.
+    """Parses a number exactly as printed and says what looks odd about its division code.
 
-    Args:
-        text: exactly as printed; a lower-case `x` and the 15-digit form that ended in 2013 are refused.
-        realm: decides which birth years may appear at all.
-        today: in the live realm, birth dates after it are refused; without it only the year is judged.
-
-    Raises:
-        MalformedError: CITIZEN_NUMBER_LENGTH, CITIZEN_NUMBER_FORM, CITIZEN_NUMBER_CHECKSUM, CITIZEN_NUMBER_DATE for
-            what GB 11643 does not allow; REAL_NUMBER_IN_DEMO when the birth year could be that of a real person;
-            CITIZEN_NUMBER_FUTURE and CITIZEN_NUMBER_YEAR when nobody could be born then.
+    Refuses what GB 11643 does not allow (CITIZEN_NUMBER_LENGTH, FORM, CHECKSUM, DATE), the birth year of a real person
+    in the demo realm (REAL_NUMBER_IN_DEMO), and who cannot be born yet or any more (CITIZEN_NUMBER_FUTURE, also after
+    `today`; YEAR).
     """
     verify_number_form(text)
     birth_date = verify_birth_realm(_birth_date(text), realm, today=today)
@@ -105,7 +95,7 @@ def verify_citizen_number(text: str, realm: Realm) -> str:
 
 
 def verify_number_form(text: str) -> str:
-    """Returns the number when CITIZEN_NUMBER_LENGTH, _FORM and _CHECKSUM are right; the date is not looked at."""
+    """Returns a number of the right length, characters and check character; the date is not looked at."""
     if len(text) != 18:
         raise MalformedError("CITIZEN_NUMBER_LENGTH", f"expected a citizen number of 18 characters, got {len(text)}")
     if not _digits(text[:17]) or text[17] not in _CHECK:
@@ -116,7 +106,7 @@ def verify_number_form(text: str) -> str:
 
 
 def verify_birth_realm(birth_date: date, realm: Realm, *, today: date | None = None) -> date:
-    """Returns a birth date of that realm; else REAL_NUMBER_IN_DEMO, CITIZEN_NUMBER_FUTURE, CITIZEN_NUMBER_YEAR."""
+    """Returns a birth date of that realm; refuses REAL_NUMBER_IN_DEMO, CITIZEN_NUMBER_FUTURE and YEAR."""
     year = birth_date.year
     if realm is _DEMO:
         if year < _FIRST_DEMO_YEAR:

@@ -49,11 +49,7 @@ class Direction(StrEnum):
 
 
 class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
-    """One row of the clock table; the texts are for people who read the table.
-
-    `extension_most`: how much longer, in the unit of the clock; 0 for not at all. `law_bound`: the longest that the law
-    lets a province make it.
-    """
+    """One row of the clock table. `extension_most`: how much longer, in the clock's unit; 0 for not at all."""
 
     clock_id: str
     version: Count = 1
@@ -78,10 +74,7 @@ class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockTable:
-    """The clock rules of one agreement version; each id may have several versions with different first days.
-
-    `official` is false until the provinces have published the table.
-    """
+    """The rules by id, each in versions with different first days; `official` once the provinces published them."""
 
     version: str
     official: bool
@@ -89,11 +82,7 @@ class ClockTable:
 
 
 class Deadline(Item, frozen=True, kw_only=True):
-    """A computed deadline: `due` is the first instant that is late.
-
-    `last_day` is the last day in time, in China, when days are counted. `official` is false when a calendar year on the
-    way was not published yet.
-    """
+    """`due` is the first late instant, `last_day` the last in time (China); `official` if every calendar year was."""
 
     BLANK: ClassVar[frozenset[str]] = frozenset({"last_day"})
 
@@ -114,12 +103,7 @@ def compute_deadline(rule: ClockRule, start: datetime, *, calendar: Calendar) ->
 
 
 def extend_deadline(deadline: Deadline, rule: ClockRule, *, by: int, asked: datetime, calendar: Calendar) -> Deadline:
-    """Extends a running deadline once, by so many units of its clock, counted from the same start.
-
-    Raises:
-        RuleError: CLOCK_RULE_OTHER (not the rule and version that made the deadline), EXTENSION_NOT_ALLOWED,
-            EXTENSION_USED, EXTENSION_TOO_LONG, EXTENSION_TOO_LATE when asked at or after `due`.
-    """
+    """Extends a deadline once, from the same start; refuses CLOCK_RULE_OTHER, EXTENSION_USED, TOO_LONG, TOO_LATE."""
     if (rule.clock_id, rule.version) != (deadline.clock_id, deadline.rule_version):
         raise RuleError("CLOCK_RULE_OTHER", f"expected {deadline.clock_id} version {deadline.rule_version}")
     if not rule.extension_most:

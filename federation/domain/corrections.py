@@ -44,8 +44,6 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class CorrectionState(StrEnum):
-    """Where a correction stands at the owner."""
-
     OPEN = "open"
     GRANTED = "granted"
     DENIED = "denied"
@@ -70,7 +68,6 @@ class CorrectionRequest(Item, frozen=True, kw_only=True):
     identity_checked: bool
 
     def __repr__(self) -> str:
-        """Hides the person."""
         return f"CorrectionRequest({self.correction_id}, {self.field})"
 
 
@@ -95,10 +92,7 @@ class CorrectionAnswer(Item, frozen=True, kw_only=True):
 
 
 class CorrectionNotice(Item, frozen=True, kw_only=True):
-    """What you hold of this is outdated: a copy of a permit below `version`, or a field that a look-up gave you.
-
-    Either `urn` and `version` are given, or `field`, and then the statement cites the request that it was given to.
-    """
+    """A copy of a permit below `version` is outdated, or a `field` that the request which is cited gave you."""
 
     WHAT: ClassVar[str] = "correction notice"
 
@@ -109,7 +103,6 @@ class CorrectionNotice(Item, frozen=True, kw_only=True):
 
 
 def verify_correction_id(text: str) -> str:
-    """Returns a UUID in lower case; refuses another form (CORRECTION_ID)."""
     if not _ID.fullmatch(text):
         raise MalformedError("CORRECTION_ID", f"expected a UUID in lower case, got {text!r:.60}")
     return text
@@ -207,17 +200,7 @@ def verify_wanted(field: str, value: str, realm: Realm) -> str:
 
 
 def verify_proven(field: str, *, household_division: str, filed_in: str, papers: int) -> None:
-    """Checks that the household place has spoken where it owns the field.
-
-    Args:
-        field: The field to correct.
-        household_division: The household county on the permit.
-        filed_in: The county of the office that filed the request.
-        papers: How many papers it names by their digests.
-
-    Raises:
-        RuleError: IDENTITY_UNPROVEN.
-    """
+    """Refuses an identity field filed outside the household county without papers (IDENTITY_UNPROVEN)."""
     if field not in IDENTITY_FIELDS or papers or code_today(filed_in) == code_today(household_division):
         return
     raise RuleError(
@@ -233,12 +216,10 @@ def value_of(permit: Permit, field: str) -> str | None:
 
 
 def amend_permit(permit: Permit, field: str, value: str, *, realm: Realm) -> Permit:
-    """The next version of the permit, with one field corrected.
+    """Returns the next version with one field corrected.
 
-    Raises:
-        MalformedError, RuleError: as `verify_wanted`; RuleError SAME_VALUE when it stands there already, PERMIT_ENDED,
-            HOUSEHOLD_NOT_LEFT and RESIDENCE_TOO_SHORT (article 2), PERMIT_DATES for a birth after the application,
-            NUMBER_DISAGREES when birth date or sex are not those of the citizen number.
+    Refuses as `verify_wanted`; PERMIT_ENDED, SAME_VALUE, HOUSEHOLD_NOT_LEFT and RESIDENCE_TOO_SHORT (article 2),
+    PERMIT_DATES for a birth after the application, NUMBER_DISAGREES with birth date or sex.
     """
     verify_wanted(field, value, realm)
     if permit.status in {PermitStatus.REVOKED, PermitStatus.REPLACED}:

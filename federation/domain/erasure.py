@@ -64,15 +64,13 @@ class OrderItem(Item, frozen=True, kw_only=True):
     words: Annotated[str, checked(verify_words, form=f"why in 1 to {MAX_WORDS} printable characters")]
 
     def __repr__(self) -> str:
-        """Hides the words, which may speak of a person."""
         return f"OrderItem({self.message_id})"
 
 
 class ReceiptItem(Item, frozen=True, kw_only=True):
-    """The deletion receipt: which message (statement digest, hex), what came of it, and the `erasure` leaf of it.
+    """Which message (statement digest), what came of it, and the `erasure` leaf: `entry` its text, `index` its place.
 
     `order`: the digest of the order that it answers, None when the recipient destroyed by itself what had ended.
-    `entry`: the leaf's exact text, empty for what was never held. `index`: its place in the recipient's log.
     """
 
     WHAT: ClassVar[str] = "erasure receipt"
@@ -101,13 +99,9 @@ def decode_receipt_item(encoded: bytes) -> ReceiptItem:
 
 
 def verify_receipt_item(item: ReceiptItem, *, federation: str, pair: Pair, commitment: str | None) -> Leaf | None:
-    """Returns the leaf that a receipt carries when it is about that very message of that pair; None when none is due.
+    """Returns the leaf of a receipt about that very message, None when none is due; refuses others (ERASURE_LEAF).
 
     Whether it stands in the recipient's log is an auditor's to see, by `index` and `leaf_digest`.
-
-    Raises:
-        MalformedError: as `decode_leaf`.
-        UntrustedError: ERASURE_LEAF when the leaf is about something else.
     """
     if item.outcome is ErasureOutcome.NOT_HELD:
         return None
@@ -130,11 +124,7 @@ MESSAGE_KIND: Final = "message"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingFacts:
-    """What the reader's own node knows of a release.
-
-    `case_open`: its case is within its term and not closed. `release_live`: it has not expired and was not erased.
-    `same_officer`: who reads is the officer who fetched.
-    """
+    """`case_open`: in its term; `release_live`: neither expired nor erased; `same_officer`: who fetched it reads."""
 
     case_open: bool
     release_live: bool
@@ -143,11 +133,7 @@ class ReadingFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """What the deciding node knows of a message that is ordered erased.
-
-    `by_sender`: the province that orders is the one that sent it. `under_floor`: it is itself a record of provision,
-    which must be kept longer.
-    """
+    """`by_sender`: who orders it sent it; `under_floor`: it is a record of provision, which is kept longer."""
 
     by_sender: bool
     under_floor: bool

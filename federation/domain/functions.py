@@ -39,8 +39,6 @@ class JointFunction(Row, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRegister:
-    """The functions of one agreement version, by code."""
-
     version: str
     official: bool
     functions: Mapping[FunctionCode, JointFunction]

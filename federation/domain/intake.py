@@ -30,13 +30,10 @@ def release_bytes(agency: AgencyId, officer: str, *, request_id: str, fields: fr
 
 
 def refuse_bytes(agency: AgencyId, officer: str, *, request_id: str, reason: str, words: str) -> bytes:
-    """What an officer signs to refuse."""
     return step_bytes("lookup.refuse", agency, officer=officer, request_id=request_id, reason=reason, words=words)
 
 
 class IntakeStatus(StrEnum):
-    """Where a question at the desk is: it waits, or how it ended."""
-
     WAITING = "waiting"
     ANSWERED = "answered"
     REFUSED = "refused"
@@ -104,10 +101,7 @@ def escalation_due(created: datetime, due: datetime, second: datetime | None) ->
 
 
 def in_order(entries: list[IntakeEntry]) -> list[IntakeEntry]:
-    """Orders a desk's inbox: second requests and escalated ones, then urgent ones, each by the time left.
-
-    What has ended comes last, newest first.
-    """
+    """Orders an inbox: reminded and escalated, then urgent, each by the time left; ended ones last, newest first."""
     waiting = [entry for entry in entries if entry.status is IntakeStatus.WAITING]
     ended = [entry for entry in entries if entry.status is not IntakeStatus.WAITING]
     waiting.sort(key=lambda entry: (_is_calm(entry), entry.urgency is not Urgency.URGENT, entry.due, entry.request_id))
@@ -135,8 +129,6 @@ _MAX_WORDS: Final = 200
 
 
 class RefusalReason(StrEnum):
-    """Why a person at the desk does not answer."""
-
     NOT_COMPETENT = "not_competent"
     CASE_UNCLEAR = "case_unclear"
     TOO_BROAD = "too_broad"

@@ -188,13 +188,10 @@ class Selector(Item, frozen=True, kw_only=True):
 
 
 def parse_selector(text: str, realm: Realm) -> Selector:
-    """Parses a citizen number, a permit's URN, a plate such as `浙H·I0001` or a USCC, exactly in its written form.
+    """Parses one exact citizen number, permit, plate or USCC of this realm.
 
-    Eighteen digits (or seventeen and an X) are a citizen number, unless they can be a USCC only.
-
-    Raises:
-        MalformedError: LOOKUP_WILDCARD; LOOKUP_FORM for a name, a list or anything else; CITIZEN_NUMBER_*, PLATE_*,
-            USCC_* and REAL_*_IN_DEMO for what nobody and nothing of this realm can have; PERMIT_URN.
+    Eighteen digits are a citizen number, unless they can be a USCC only. Refuses LOOKUP_WILDCARD, LOOKUP_FORM (a name,
+    a list), and as each kind does.
     """
     if _WILDCARD.search(text):
         raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
@@ -275,11 +272,7 @@ class FetchItem(Item, frozen=True, kw_only=True):
 
 
 def step_up_bytes(fetch: FetchItem) -> bytes:
-    """The bytes that the officer's own key signs: handle, fields and key.
-
-    The signature itself is no part of them. Nor is the look-up's id: the handle was made for one look-up of one officer
-    in one case, and the officer's desk knows the handle only.
-    """
+    """What the officer's own key signs; not the look-up's id, since the handle was made for one look-up alone."""
     return encode_canonical(
         {
             "type": _STEP_UP,

@@ -154,13 +154,7 @@ def verify_open(case: LookupCase, now: datetime) -> LookupCase:
 
 
 def verify_case_follows(known: LookupCase | None, received: LookupCase) -> LookupCase:
-    """Returns the received version when it may follow the known one: opened first, then closed, nothing else changed.
-
-    The same version once more is taken again, so that a repeated message does no harm.
-
-    Raises:
-        RuleError: CASE_STEP.
-    """
+    """Returns a version that may follow: opened, then closed, nothing else changed, or the same; else CASE_STEP."""
     if known is None:
         if received.version != 1 or received.closed:
             raise RuleError("CASE_STEP", f"case {received.case_id}: expected it to be opened first")
@@ -234,10 +228,7 @@ def _verify_term(case: LookupCase) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """How many look-ups an officer may make in a day and a case in all, and about how many different persons.
-
-    `per_case_bulk` is the limit of a case for which two persons signed, and that of everybody.
-    """
+    """Limits of look-ups and persons; `per_case_bulk` holds where two persons signed, and for everybody."""
 
     per_officer_day: int = 50
     per_case: int = 30
@@ -268,16 +259,9 @@ class BulkRelease:
 
 
 def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool, bulk: bool = False) -> None:
-    """Returns when one more look-up is within the limits.
+    """Refuses one look-up too many, itself counted (QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE, QUOTA_PERSONS).
 
-    Args:
-        counts: including the look-up that is being decided.
-        quotas: the limits in force.
-        countersigned: whether the case leader signed for more persons.
-        bulk: whether the leader and a second person signed for more look-ups, and so for more persons.
-
-    Raises:
-        RuleError: QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE or QUOTA_PERSONS.
+    `countersigned`: the leader signed for more persons; `bulk`: the leader and a second person for more look-ups.
     """
     if counts.officer_today > quotas.per_officer_day:
         raise RuleError(
@@ -311,22 +295,15 @@ def step_bytes(step: str, agency: AgencyId, **facts: JsonValue) -> bytes:
 
 
 def countersign_bytes(case_id: str, agency: AgencyId) -> bytes:
-    """What a leader signs to let a case reach further persons."""
     return step_bytes("lookup.countersign", agency, case_id=case_id)
 
 
 def bulk_bytes(case_id: str, agency: AgencyId) -> bytes:
-    """What each of two persons signs to lift the quota of a case."""
     return step_bytes("lookup.countersign.bulk", agency, case_id=case_id)
 
 
 def sign_bulk(case: LookupCase, known: BulkRelease | None, signer: str, *, askers: Collection[str]) -> BulkRelease:
-    """Adds a signer: the leader and a second officer of the same office, in either order, neither of whom asked.
-
-    Raises:
-        RuleError: COUNTERSIGN_SELF for one who asked in the case, BULK_SECOND_PERSON when they signed already,
-            BULK_LEADER when neither of two is the leader, BULK_SIGNED when two others have signed.
-    """
+    """Adds a signer: leader and second officer, in either order, neither of whom asked; refuses others (BULK_*)."""
     if signer in askers:
         raise RuleError("COUNTERSIGN_SELF", f"expected somebody who did not ask in case {case.case_id} themselves")
     if known is None:

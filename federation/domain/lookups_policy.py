@@ -32,8 +32,6 @@ _DOSSIER: Final = EntityRef("Dossier", "dossier")
 
 
 class LookupPurpose(StrEnum):
-    """What a look-up may be for; all belong to `LOOKUP_FUNCTION`."""
-
     CRIMINAL_INVESTIGATION = "lookup.criminal_investigation"
     MISSING_PERSON = "lookup.missing_person"
     IDENTITY_CHECK = "lookup.identity_check"
@@ -97,10 +95,10 @@ def case_request(
 
 
 def search_request(agency: AgencyFacts, dossier: DossierFacts, *, occasion: LookupOccasion) -> PolicyRequest:
-    """May the agency learn from that province whether a record exists?
+    """May the agency learn whether a record exists?
 
-    The province asked puts the question first without a record: refused means that the search is refused. It puts it
-    again for the record it finds: refused then means no hit, since a refusal would tell that the record exists.
+    The province asked puts the question without a record first, then for the record it finds: refused then means no
+    hit, since a refusal would tell that the record exists.
     """
     return ask("lookup.search", agency, dossier_entity(dossier), occasion=occasion, **_case_facts(occasion))
 
@@ -116,21 +114,14 @@ def fetch_request(
 def answer_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, intake: bool, in_time: bool
 ) -> PolicyRequest:
-    """May the agency release or refuse, at the intake desk, what another province asked of its own?
-
-    `intake`: it is the one office that answers for its province. `in_time`: the time of the request is not over. The
-    purpose and the function are those of the request.
-    """
+    """May the agency release or refuse at the desk? `intake`: it answers for its province; `in_time`: time is left."""
     return ask("lookup.answer", agency, dossier_entity(dossier), occasion=occasion, intake=intake, inTime=in_time)
 
 
 def report_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, identity_checked: bool
 ) -> PolicyRequest:
-    """May the agency have a person's own report from that province, for that person (PIPL articles 20 and 45)?
-
-    `identity_checked` is the clerk's word, signed by the sending province.
-    """
+    """May the agency have a person's own report (PIPL 20, 45)? `identity_checked` is the clerk's signed word."""
     return ask("subject.report", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked)
 
 

@@ -47,8 +47,6 @@ SAMPLE_OF_10_000: Final = 200
 
 
 class FlagKind(StrEnum):
-    """What a flag says happened."""
-
     OFF_HOURS_BURST = "off_hours_burst"
     TWO_DESKS = "two_desks"
     HONEY = "honey"
@@ -89,17 +87,13 @@ class RaisedFlag(Flag, frozen=True, kw_only=True):
 
 
 def raised_at(flag: Flag, *, time: datetime, agency: AgencyId) -> RaisedFlag:
-    """Returns the flag as it is raised then, on a question of that agency."""
     return RaisedFlag(time=time, agency=agency, **asdict(flag))
 
 
 def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -> tuple[Flag, ...]:
-    """The flags that the look-ups made at `now` raise, seen with those before them.
+    """Returns the flags that the look-ups at `now` raise, seen with those before; one in several provinces is one.
 
-    Args:
-        lines: what was asked, in any order; a look-up in several provinces is one look-up. Later lines are not seen.
-        now: the time of the look-ups that are judged.
-        calendar: the working days; in a year without a table, Saturdays and Sundays are free.
+    In a year without a table Saturdays and Sundays are free.
     """
     known = {(line.lookup_id, line.desk): line for line in lines if now - BURST_WINDOW < line.time <= now}
     flags: list[Flag] = []
@@ -199,15 +193,11 @@ MAX_WORDS: Final = 500
 
 
 class SampleFinding(StrEnum):
-    """What the reviewer found: that the look-up was lawful, or that it is to be looked into."""
-
     LAWFUL = "lawful"
     DOUBTFUL = "doubtful"
 
 
 class SampleReview(Item, frozen=True, kw_only=True):
-    """Who reviewed a look-up, when, and what they found."""
-
     WHAT: ClassVar[str] = "sample review"
     REASON: ClassVar[str] = "REVIEW_FORM"
 
@@ -234,7 +224,6 @@ class SampleItem:
 
 
 def due_of(asked: datetime, calendar: Calendar) -> date:
-    """Returns the last day of the review of a look-up that was asked then."""
     day = china_day(asked)
     try:
         return add_working_days(calendar, day, count=REVIEW_DAYS)
@@ -262,7 +251,6 @@ def review_sample(item: SampleItem, review: SampleReview) -> SampleReview:
 
 
 def sample_review_bytes(agency: AgencyId, lookup_id: str, *, finding: SampleFinding, words: str) -> bytes:
-    """What a reviewer signs."""
     return step_bytes("lookup.sample.review", agency, lookup_id=lookup_id, finding=finding, words=words)
 
 
@@ -270,8 +258,6 @@ def sample_review_bytes(agency: AgencyId, lookup_id: str, *, finding: SampleFind
 
 
 class Finding(StrEnum):
-    """What the leader found: none yet, that it had to be done, or that it had not."""
-
     OPEN = "open"
     JUSTIFIED = "justified"
     UNJUSTIFIED = "unjustified"
@@ -344,7 +330,6 @@ def review_break_glass(notice: BreakGlass, reviewer: str, *, finding: Finding, w
 
 
 def review_bytes(case_id: str, agency: AgencyId, *, finding: Finding, words: str = "") -> bytes:
-    """What the leader signs to close a notice."""
     return step_bytes("lookup.break_glass.review", agency, case_id=case_id, finding=finding, words=words)
 
 
@@ -393,10 +378,7 @@ class Digest:
 
 
 def mask_selector(value: str) -> str:
-    """Masks what somebody was looked up by: of a long number the first six and last two characters stay.
-
-    Of a name such as `urn:permit:330822:2026:000123` all stays but the serial, of which the last two do.
-    """
+    """Keeps the first six and last two of a long number, or all but the serial of a name such as a permit's."""
     head, colon, serial = value.rpartition(":")
     if colon:
         return f"{head}:{_mask(serial, first=0, last=2)}"
@@ -433,10 +415,7 @@ class ReadingKind(StrEnum):
 
 
 class KeptReading(Item, frozen=True, kw_only=True):
-    """One reading. `about`: what a list was narrowed to, such as an officer and a day.
-
-    `lookup_id`, `case_id`, `node` (which province released) and `fields` (their names) are of released fields only.
-    """
+    """One reading; `about` is what a list was narrowed to; the last four are of released fields only."""
 
     WHAT: ClassVar[str] = "kept reading"
     REASON: ClassVar[str] = "READING_KIND"

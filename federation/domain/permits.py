@@ -79,8 +79,6 @@ class Paper(StrEnum):
 
 
 class RevokeReason(StrEnum):
-    """Why a permit was revoked (注销)."""
-
     LEFT = "left"
     HOUSEHOLD_MOVED = "household_moved"
     DECEASED = "deceased"
@@ -178,10 +176,8 @@ def urn_division(urn: PermitUrn) -> str:
 def register_permit(application: PermitApplication, urn: PermitUrn, *, today: date) -> Permit:
     """Issues a permit in version 1; the years count from the issue day.
 
-    Raises:
-        RuleError: PAPERS_MISSING (article 9, all of them at once), GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT
-            and RESIDENCE_TOO_SHORT (article 2), PERMIT_DATES when the days of application, acceptance and issue are
-            out of order.
+    Refuses PAPERS_MISSING (article 9, all at once), GUARDIAN_REQUIRED (article 9), HOUSEHOLD_NOT_LEFT and
+    RESIDENCE_TOO_SHORT (article 2), and PERMIT_DATES out of order.
     """
     _verify_papers(application)
     if age_on(application.holder.birth_date, application.apply_date) < GUARDIAN_AGE and not application.guardian:
@@ -217,12 +213,7 @@ def register_permit(application: PermitApplication, urn: PermitUrn, *, today: da
 
 
 def endorse_permit(permit: Permit, *, today: date) -> Permit:
-    """Endorses (签注) a permit for the next year.
-
-    Raises:
-        RuleError: ENDORSEMENT_TOO_EARLY before the month ahead of the full year, ENDORSEMENT_LATE after it (restore
-            instead), PERMIT_ENDED; all article 10.
-    """
+    """Endorses (签注) for the next year; refuses ENDORSEMENT_TOO_EARLY, ENDORSEMENT_LATE, PERMIT_ENDED."""
     standing = status_on(permit, today)
     if standing is PermitStatus.VALID:
         opens = endorsement_opens(permit.endorsed_until)

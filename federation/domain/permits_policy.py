@@ -63,8 +63,6 @@ LEGAL_BASIS: Final[Mapping[PermitPurpose, str]] = MappingProxyType(
 
 
 class PermitChange(StrEnum):
-    """What the agency that keeps a record may do to it."""
-
     REGISTER = "permit.register"
     ENDORSE = "permit.endorse"
     SUSPEND = "permit.suspend"
@@ -83,10 +81,7 @@ class AgencyFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitFacts:
-    """What policy may know of a permit. Divisions are six-digit codes; None where the deciding node does not know it.
-
-    `minor` means under 14 today; `sealed` records leave their province for nobody.
-    """
+    """What policy may know of a permit; a division is None where unknown, `minor` means under 14 today."""
 
     issuing_division: str
     household_division: str | None
@@ -119,10 +114,7 @@ def permit_facts(permit: Permit, *, today: date) -> PermitFacts:
 
 
 def item_facts(item: PermitItem, *, today: date) -> PermitFacts:
-    """What policy may know of a permit that another province sent.
-
-    An item that shows neither birth date nor citizen number counts as a child's: what cannot be judged does not cross.
-    """
+    """What policy may know of another province's permit; one without birth date and number counts as a child's."""
     born = item.birth_date
     if born is None and item.citizen_number is not None:
         digits = item.citizen_number[6:14]
@@ -154,10 +146,7 @@ def read_request(
 def recognise_request(
     agency: AgencyFacts, permit: PermitFacts, *, occasion: Occasion, mode: str, agreed_modes: frozenset[str]
 ) -> PolicyRequest:
-    """May the agency recognise this permit? Asked by its own node when it asks, and by the issuing node when told.
-
-    `mode` is `card` or `time`; `agreed_modes` are those that the agreement has in force.
-    """
+    """May the agency recognise this permit? Its own node asks, and the issuing node when told."""
     return ask(
         "permit.recognise", agency, _permit_entity(permit), occasion=occasion, mode=mode, agreedModes=agreed_modes
     )
@@ -185,10 +174,7 @@ def accept_request(
 def ask(
     action: str, agency: AgencyFacts, resource: Entity, *, occasion: Occasion, **facts: PolicyValue
 ) -> PolicyRequest:
-    """Returns the question whether the agency may do this.
-
-    `facts` are what the action's context has in the schema beside the occasion, by their names there.
-    """
+    """Whether the agency may do this; `facts` are the action's context beside the occasion, named as in the schema."""
     principal, county = agency_entities(agency)
     context = (*_context(occasion), *facts.items())
     return PolicyRequest(principal=principal, action=action, resource=resource, context=context, others=(county,))

@@ -74,10 +74,7 @@ def verify_plate_class(plate: str, plate_class: PlateClass) -> PlateClass:
 
 
 def normalise_plate(typed: str) -> str:
-    """Brings a plate as people type it into the written form: full width, lower case, any dot, hyphen or blank.
-
-    What is no plate comes back as it was typed, for `parse_plate` to judge; nothing is guessed.
-    """
+    """Writes a plate as people type it in its one form (at a desk only); what is no plate comes back as typed."""
     text = _SEPARATORS.sub("", unicodedata.normalize("NFKC", typed)).upper()
     written = f"{text[:2]}·{text[2:]}"
     return written if _PLATE.fullmatch(written) else typed

@@ -36,8 +36,6 @@ class RecognitionOutcome(StrEnum):
 
 
 class RecognitionReason(StrEnum):
-    """Why it came to that."""
-
     CARD_VALID = "card_valid"
     SERVICES_LIMITED = "services_limited"
     HALF_YEAR_REACHED = "half_year_reached"

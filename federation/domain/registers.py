@@ -265,8 +265,6 @@ REGISTER_FUNCTION: Final[Mapping[DossierKind, FunctionCode]] = MappingProxyType(
 
 
 class RegisterAct(StrEnum):
-    """What the agency that keeps a register does with a record of it."""
-
     KEEP = "register.keep"
     READ = "register.read"
 

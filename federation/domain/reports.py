@@ -53,10 +53,7 @@ _Text = Annotated[str, checked(_is_told, form=f"up to {_MAX_TEXT} printable char
 
 
 class _Step(Item, frozen=True, kw_only=True):
-    """One step of a look-up about a person.
-
-    `fields`: the names of those handed over, or asked for when it was refused; empty for a search.
-    """
+    """One step of a look-up; `fields` are those handed over, or asked for when refused; empty for a search."""
 
     time: Time
     asker: AgencyId
@@ -69,10 +66,7 @@ class _Step(Item, frozen=True, kw_only=True):
 
 
 class Disclosure(_Step, frozen=True, kw_only=True):
-    """One step, as the province that was asked keeps it; the officer is not in it.
-
-    `deferred_until`: when the case was to end, for a criminal investigation.
-    """
+    """One step, as the province asked keeps it; `deferred_until`: when the case of an investigation was to end."""
 
     WHAT: ClassVar[str] = "look-up given"
 
@@ -140,14 +134,7 @@ def build_report(
     now: datetime,
     cases: Mapping[tuple[NodeName, str], LookupCase],
 ) -> SubjectReport:
-    """Builds what this province tells a person now.
-
-    Args:
-        entries: All about that one person, in any order; what came after `now` is left out.
-        given_by: This province.
-        now: Aware, UTC.
-        cases: The newest version known of each case, by the asking province and its number.
-    """
+    """Builds what this province tells a person now, of entries up to `now` and the newest version of each case."""
     waits = [(entry, shown_from(entry, cases)) for entry in entries if entry.time <= now]
     withheld = [shown for _, shown in waits if shown is not None and shown > now]
     told = [entry for entry, shown in waits if shown is None or shown <= now]

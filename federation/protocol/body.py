@@ -88,13 +88,7 @@ def disclose_item(body: Body, index: int) -> Disclosure:
 
 
 def verify_disclosure(disclosure: Disclosure, ref: BodyRef) -> bytes:
-    """Returns the item when it stands at its place in the body that the statement committed to.
-
-    Raises:
-        MalformedError: BODY_SALT when the item's salt is not 32 bytes, BODY_SIZE when the item is larger than the
-            body, BODY_COMMITMENT when the commitment is no hex, LEAF_INDEX or HASH_SIZE of the proof.
-        UntrustedError: INCLUSION when item, salt, index or proof do not lead to the commitment.
-    """
+    """Returns an item that stands at its place in the body committed to; refuses BODY_SALT, BODY_SIZE, INCLUSION."""
     if len(disclosure.salt) != SALT_BYTES:
         raise MalformedError("BODY_SALT", f"expected an item salt of {SALT_BYTES} bytes, got {len(disclosure.salt)}")
     if len(disclosure.item) > min(ref.size_bytes, MAX_BODY_BYTES):

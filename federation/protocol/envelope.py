@@ -103,12 +103,7 @@ def parse_envelope(encoded: bytes) -> Envelope:
 
 
 def verify_envelope(envelope: Envelope, keys: Sequence[PublicKey]) -> bytes:
-    """Returns the payload when it was signed by one of the keys: those that the agreement gives the sender now.
-
-    Raises:
-        UntrustedError: SIGNER_UNKNOWN when none of the keys has the envelope's key id, SIGNER_SUITE when that key is
-            of another suite than the payload type says, SIGNATURE when it does not verify.
-    """
+    """Returns the payload when one of the keys signed it; refuses SIGNER_UNKNOWN, SIGNER_SUITE, SIGNATURE."""
     if len(envelope.signatures) != 1:
         raise UntrustedError("SIGNATURE", f"expected exactly one signature, got {len(envelope.signatures)}")
     signature = envelope.signatures[0]

@@ -159,13 +159,7 @@ def format_public_key(public_key: PublicKey) -> str:
 
 
 def admit_public_key(public_key: PublicKey) -> PublicKey:
-    """Returns the key when signatures under it bind their owner. To be called whenever an agreement is loaded.
-
-    Raises:
-        MalformedError: KEY_SIZE for another length, KEY_FORM when a P-256 key is not SPKI DER with a named curve and
-            an uncompressed point.
-        UntrustedError: KEY_NOT_CANONICAL, KEY_LOW_ORDER, KEY_OFF_CURVE or KEY_TORSION.
-    """
+    """Returns a key whose signatures bind their owner; refuses others (KEY_*). For every load of an agreement."""
     _admitted_verify(public_key)
     return public_key
 
@@ -190,15 +184,8 @@ def admit_ed25519(key: bytes) -> bytes:
     """Returns the key when it generates the prime-order group and is the one encoding of its point.
 
     OpenSSL leaves this out. With a key of low order one signature fits many messages, so its owner can later deny or
-    swap what was signed: under `01 00..00` the signature `01 00..00 || 00..00` verifies for *every* message. Checked in
-    this order: 32 bytes; y below p; not one of the points of order 1, 2, 4 or 8; on the curve, in the one encoding of
-    its point; [L]A is the neutral point, so no part of small order hides in it. It handles public values only, so it
-    need not run in constant time (about 2 ms a key).
-
-    Raises:
-        MalformedError: KEY_SIZE when it is not 32 bytes.
-        UntrustedError: KEY_NOT_CANONICAL when y is not below p, KEY_LOW_ORDER for a point of order up to 8,
-            KEY_OFF_CURVE when there is no such point, KEY_TORSION when it has a part of small order.
+    swap what was signed: under `01 00..00` the signature `01 00..00 || 00..00` verifies for *every* message. Public
+    values only, so it need not run in constant time (about 2 ms a key).
     """
     if len(key) != _ED25519_BYTES:
         raise MalformedError("KEY_SIZE", f"expected an Ed25519 public key of {_ED25519_BYTES} bytes, got {len(key)}")

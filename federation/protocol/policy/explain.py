@@ -49,10 +49,7 @@ class PolicyFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The decision, every permit of the action (nearest first), the forbids that apply, and the way to a lawful one.
-
-    The `remedy` lines are empty for an allowed request.
-    """
+    """The decision, every permit of the action (nearest first), the forbids that apply, and the remedy of a refusal."""
 
     decision: Decision
     permits: tuple[PolicyFinding, ...]
@@ -83,10 +80,7 @@ def _explain(book: PolicyBook, request: PolicyRequest) -> Explanation:
 
 
 def format_explanation(explanation: Explanation) -> str:
-    """Formats an explanation for a person: the verdict, the forbids, each permit with its clauses, and the remedy.
-
-    Each line is Chinese, a bar, English. A clause that is met starts with `+`, one that is not with `-`.
-    """
+    """Formats verdict, forbids, permits by clause (`+` met, `-` not) and remedy, each line Chinese, a bar, English."""
     decision = explanation.decision
     verdict = ("允许", "allowed") if decision.allowed else ("拒绝", "refused")
     lines = [f"{verdict[0]}:{decision.title_zh} | {verdict[1]}: {decision.title_en} [{', '.join(decision.policies)}]"]

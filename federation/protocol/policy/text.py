@@ -55,10 +55,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyText:
-    """One policy as written. `fields` are those that it releases; `tree` is its parsed form, under its own id.
-
-    `by_desk`: what it permits is not answered by the node itself, but by a person at the desk of the side asked.
-    """
+    """One policy as written: `fields` it releases, its parsed `tree`; `by_desk`: a person answers what it permits."""
 
     id: str
     effect: Effect

@@ -38,8 +38,6 @@ Shape: TypeAlias = Mapping[str, AttributeType]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionShape:
-    """Which type of entity does an action to which, and the context that it is asked in."""
-
     principal: str
     resource: str
     attributes: Shape

@@ -51,13 +51,9 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, log: Vkey, *, sign: Sign) -> bytes:
-    """Signs a checkpoint with the log's own line and returns the whole note.
+    """Signs a checkpoint with the log's own line; refuses ORIGIN, VKEY_KIND.
 
     The caller guarantees what no format can: no two checkpoints are ever signed that no consistency proof joins.
-
-    Raises:
-        MalformedError: ORIGIN when the key's name is not the origin, VKEY_KIND when it is not an Ed25519 log key,
-            and as `format_checkpoint`.
     """
     if log.name != checkpoint.origin:
         raise MalformedError("ORIGIN", f"expected a key named {checkpoint.origin!r:.80}, got {log.name!r:.80}")

@@ -116,16 +116,8 @@ def check_line(vkey: Vkey, text: str, signature: NoteSignature) -> None:
 def verify_cosigned(blob: bytes, log: Vkey, *, witnesses: Iterable[Vkey], not_after: datetime) -> CosignedCheckpoint:
     """Verifies a signed checkpoint: the log's line, then every line by a known witness.
 
-    Args:
-        blob: the whole note.
-        log: the log's vkey; its name is the origin that is expected.
-        witnesses: the known cosigners, of kind 0x04 or 0x06.
-        not_after: the verifier's clock plus the agreement's tolerance; a later line rejects the checkpoint.
-
-    Raises:
-        MalformedError: as `parse_note` and `parse_checkpoint`; VKEY_AMBIGUOUS.
-        UntrustedError: NOTE_UNSIGNED, SIGNATURE, ORIGIN, EMPTY_ROOT, COSIGNATURE_TIME.
-        StaleError: COSIGNATURE_FUTURE when a line is dated later than `not_after`.
+    The log's name is the origin expected; `not_after` is the verifier's clock plus the tolerance. Refuses another form,
+    NOTE_UNSIGNED, SIGNATURE, ORIGIN, EMPTY_ROOT, COSIGNATURE_TIME, and a later line (StaleError COSIGNATURE_FUTURE).
     """
     note = parse_note(blob)
     checkpoint = require_origin(parse_checkpoint(note.text), log.name)
@@ -138,13 +130,7 @@ def verify_cosigned(blob: bytes, log: Vkey, *, witnesses: Iterable[Vkey], not_af
 def verify_cosignatures(
     text: str, signatures: Iterable[NoteSignature], *, witnesses: Iterable[Vkey], not_after: datetime
 ) -> tuple[Cosignature, ...]:
-    """Verifies the known witnesses' lines over a checkpoint's text; returns them in order, perhaps none.
-
-    Raises:
-        MalformedError: VKEY_KIND when a witness key is not a cosigner's, VKEY_AMBIGUOUS, and as `parse_checkpoint`.
-        UntrustedError: SIGNATURE or COSIGNATURE_TIME when a known line fails.
-        StaleError: COSIGNATURE_FUTURE when a line is dated later than `not_after`.
-    """
+    """Returns the known witnesses' lines in order, perhaps none; refuses as `verify_cosigned`, and VKEY_KIND."""
     known = tuple(witnesses)
     for vkey in known:
         _require_cosigner(vkey)

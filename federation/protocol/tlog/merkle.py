@@ -153,12 +153,7 @@ def root_at(size: int, read: HashReader) -> bytes:
 
 
 def verify_inclusion(leaf_hash: bytes, index: int, *, size: int, proof: Sequence[bytes], root: bytes) -> bytes:
-    """Verifies that the leaf stands at that index of the tree with that size and root; returns the root.
-
-    Raises:
-        MalformedError: LEAF_INDEX when the index is not below the size, HASH_SIZE for a hash that is not 32 bytes.
-        UntrustedError: INCLUSION when the proof is too short, too long, or leads to another root (RFC 9162 2.1.3.2).
-    """
+    """Returns the root when the leaf stands at that index under it (RFC 9162 2.1.3.2); refuses INCLUSION."""
     _require_leaf(index, size)
     _require_hashes((leaf_hash, root, *proof))
     first, last = index, size - 1
@@ -181,13 +176,9 @@ def verify_inclusion(leaf_hash: bytes, index: int, *, size: int, proof: Sequence
 def verify_consistency(
     old_size: int, new_size: int, *, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
 ) -> bytes:
-    """Verifies that the old tree is a prefix of the new one; returns the new root.
+    """Returns the new root when the old tree is a prefix (RFC 9162 2.1.4.2); refuses CONSISTENCY, TREE_SIZE.
 
     From size 0 the proof must be empty and the old root `EMPTY_ROOT`; for equal sizes the roots must be equal.
-
-    Raises:
-        MalformedError: TREE_SIZE when the old size is above the new one, HASH_SIZE for a hash that is not 32 bytes.
-        UntrustedError: CONSISTENCY when the proof does not join the two roots (RFC 9162 2.1.4.2).
     """
     _require_order(old_size, new_size)
     _require_hashes((old_root, new_root, *proof))

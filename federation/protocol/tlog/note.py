@@ -87,8 +87,6 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedLine:
-    """A signature line that verifies under the key beside it."""
-
     vkey: Vkey
     signature: NoteSignature
 

@@ -95,16 +95,9 @@ def format_hash_lines(hashes: Iterable[bytes]) -> str:
 def verify_proof(blob: bytes, leaf_hash: bytes, *, origin: str, policy: Policy, not_after: datetime) -> VerifiedProof:
     """Verifies that a leaf is in the log of that origin, under a checkpoint which enough witnesses cosigned.
 
-    The caller has made sure that `leaf_hash` is the hash of the entry it cares about. In this order:
-    1 the origin is accepted by the policy, the checkpoint is about it, and the log's line verifies;
-    2 every known witness's line verifies and none is later than `not_after` (clock plus tolerance);
-    3 the distinct keys meet the policy's quorum;
-    4 the inclusion proof leads from the leaf to the checkpoint's root.
-
-    Raises:
-        MalformedError: as `parse_proof` and `parse_checkpoint`; LEAF_INDEX when the index is not below the size.
-        UntrustedError: LOG_UNKNOWN, ORIGIN, NOTE_UNSIGNED, SIGNATURE, EMPTY_ROOT, COSIGNATURE_TIME, QUORUM, INCLUSION.
-        StaleError: COSIGNATURE_FUTURE.
+    In this order: the policy accepts the origin and the log's line verifies (LOG_UNKNOWN, ORIGIN, NOTE_UNSIGNED); every
+    known witness's line does, none later than `not_after` (SIGNATURE, COSIGNATURE_TIME, COSIGNATURE_FUTURE); distinct
+    keys meet the quorum (QUORUM); the proof leads to the root (INCLUSION). `leaf_hash` is the caller's.
     """
     proof = parse_proof(blob)
     log = find_log(policy, origin)

@@ -100,10 +100,7 @@ def tile_exists(tile: Tile, size: int) -> bool:
 
 
 def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
-    """Lists the tiles and bundles that a log must publish when it grows from one size to another.
-
-    Each is in the form it has at the new size: full ones that were completed, then the partial one, at each level.
-    """
+    """Lists the tiles and bundles to publish when a log grows, each in its form at the new size."""
     level = ENTRIES
     while (shape := level_shape(new_size, level)) != (0, 0):
         old_shape = level_shape(old_size, level)
@@ -176,8 +173,8 @@ def node_from_tile(node: Node, hashes: Sequence[bytes]) -> bytes:
 def tile_hash_reader(size: int, load: LoadTile) -> HashReader:
     """Makes a reader of tree nodes out of a loader of tiles, for a log of that size.
 
-    Each tile is asked for once a call, in the widest form that the size has; when that partial form is gone, the full
-    tile is asked for instead. The reader raises `CorruptError` TILE_BYTES when a tile is not of its width.
+    Each tile is asked for once a call, in the widest form of that size, or full when that is gone; CorruptError
+    TILE_BYTES.
     """
 
     def read(nodes: Sequence[Node]) -> list[bytes]:

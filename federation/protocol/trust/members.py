@@ -81,10 +81,7 @@ class Agency(_Part, frozen=True, kw_only=True):
 
 
 class Member(_Part, frozen=True, kw_only=True):
-    """One node as all the others see it. `tls_ca` is PEM; serials of revoked peer certificates are lower-case hex.
-
-    `node` is the name that the member is listed under.
-    """
+    """One node as all others see it, listed under `node`; `tls_ca` is PEM, revoked serials are lower-case hex."""
 
     node: NodeName = NodeName("")
     name: _Name

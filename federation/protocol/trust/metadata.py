@@ -44,10 +44,7 @@ S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """The signers of one metadata file and those who have not signed yet, of those whose signature counts.
-
-    Where a root changes a node's key, that node has signed only when both its old and its new key have.
-    """
+    """Who signed and who is missing; a node whose key a new root changes signs with both its old and its new key."""
 
     signed: tuple[NodeName, ...]
     missing: tuple[NodeName, ...]
@@ -123,13 +120,7 @@ def role_keys(root: Root, role: str) -> Mapping[NodeName, PublicKey]:
 
 
 def verify_offices(root: Root) -> Root:
-    """Verifies that a root gives each node its two keys, once, and each role its threshold.
-
-    Raises:
-        UntrustedError: AGREEMENT_KEY for a key with two owners or offices; AGREEMENT_THRESHOLD when root or targets
-            need less than a majority, or more signatures than there are nodes.
-        MalformedError, UntrustedError: as `role_keys`.
-    """
+    """Returns a root that gives each node two keys, once, and each role its threshold (AGREEMENT_KEY, _THRESHOLD)."""
     keys = {role: role_keys(root, role) for role in (*AGREEMENT_ROLES, *FRESHNESS_ROLES)}
     agreement, freshness = keys["root"], keys["timestamp"]
     if keys["targets"] != agreement or keys["snapshot"] != freshness or agreement.keys() != freshness.keys():
@@ -154,13 +145,7 @@ def verify_distinct(keys: Iterable[PublicKey]) -> None:
 
 
 def verify_roots(roots: Sequence[bytes], *, trusted_root: bytes) -> Root:
-    """Verifies the chain of roots from the pinned first one; returns the last, the one in force.
-
-    Raises:
-        UntrustedError: AGREEMENT_ROOT when the chain does not begin with the pinned root; AGREEMENT_SIGNATURES naming
-            who signed and who is missing; as `verify_offices`.
-        MalformedError: AGREEMENT_FORM for another number or order of versions, or as `read_metadata`.
-    """
+    """Returns the last of a chain of roots from the pinned one; refuses AGREEMENT_ROOT, _SIGNATURES, _FORM."""
     if not 1 <= len(roots) <= MAX_ROOTS:
         raise MalformedError("AGREEMENT_FORM", f"expected 1 to {MAX_ROOTS} root files, got {len(roots)}")
     verify_pinned(roots[0], trusted_root=trusted_root)
