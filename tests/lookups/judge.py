@@ -12,11 +12,11 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from federation.domain.calendar import Calendar
+from federation.domain.clock import china_day
 from federation.domain.lookups import Handle, parse_selector, verify_handle
 from federation.domain.lookups_case import CaseTerms, LookupCase, LookupCounts, Quotas, verify_open, verify_quota
 from federation.domain.oversight import (
     BURST_WINDOW,
-    CHINA,
     AskedLine,
     BreakGlass,
     Finding,
@@ -104,7 +104,7 @@ class Judge:
         if case is None or case.opened_by != asking.agency:
             raise NotFoundError("CASE_UNKNOWN", "no such case")
         verify_open(case, asking.time)
-        day = (asking.agency, asking.officer, asking.time.astimezone(CHINA).date())
+        day = (asking.agency, asking.officer, china_day(asking.time))
         persons = self._of_case[asking.case_id]
         counts = LookupCounts(
             officer_today=self._of_day[day] + 1,
@@ -117,7 +117,7 @@ class Judge:
         persons.append(selector.value)
 
     def _break_glass(self, asking: Asking) -> None:
-        today = asking.time.astimezone(CHINA).date()
+        today = china_day(asking.time)
         notices = [self._as_reviewed(notice, today) for notice in self._notices[asking.agency]]
         verify_break_glass_allowed(notices, today=today)
         terms = CaseTerms(
