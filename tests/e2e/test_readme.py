@@ -1,54 +1,114 @@
-"""The READMEs tell the truth: every command they name answers, every file they link is there."""
+"""The READMEs and the design pages tell the truth: their commands answer, what they link and name is there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from typer._click.core import Command
+from typer.core import TyperGroup
+from typer.main import get_group
 
+from federation.cli.main import PARTS
 from tests.cli.command_line import run
 
 REPOSITORY = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
+DESIGNS = ("DESIGN.md", *(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("federation/**/DESIGN.md")))
+PAGES = (*READMES, *DESIGNS, "CONTRIBUTING.md", "SECURITY.md", "policies/README.md")
 MAKE_TARGET = re.compile(r"^make ([a-z-]+)", re.MULTILINE)
-COMMAND = re.compile(r"`(?:bridgehead )?([a-z]+(?: [a-z]+(?:\\\|[a-z]+)*)?)[^`]*`")
+ROW = re.compile(r"^\| ([^|]*(?:\\\|[^|]*)*) \|", re.MULTILINE)
+SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#]+)\)")
-PARTS = {
-    "demo", "node", "keys", "agreement", "permit", "lookup", "oversight", "subject", "erasure", "vehicle", "enterprise",
-    "policy", "log", "audit", "bench",
-}  # fmt: skip
+FILE = re.compile(r"`([\w./-]+\.(?:py|toml|proto|cedar|cedarschema|go|json|md|lock|yml))`|`([\w.-]+(?:/[\w.-]+)*/)`")
+MADE_ELSEWHERE = re.compile(r"^(?:\.demo/|VERIFY\.md$|members\.json$|console/)")
+"""What a command makes, what lies in a bundle, and what is still to come."""
 
 
-def commands(text: str) -> set[tuple[str, ...]]:
-    r"""Every command of the table: `permit register\\|endorse` is two."""
-    found: set[tuple[str, ...]] = set()
-    for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE):
-        for line in COMMAND.findall(row):
-            part, _, rest = line.partition(" ")
-            if part in PARTS:
-                found.update((part, name) for name in rest.split("\\|") if name)
-                found.add((part,))
+def commands_named(text: str) -> set[str]:
+    r"""Every command of the tables: `permit register\|endorse` is two."""
+    found: set[str] = set()
+    for span in (span for row in ROW.findall(text) for span in SPAN.findall(row)):
+        words = span.removeprefix("bridgehead ").split()
+        if words[0].split("\\|")[0] in PARTS:
+            names = [""]
+            for word in words:
+                if not re.fullmatch(r"[a-z]+(?:\\\|[a-z]+)*", word):
+                    break
+                names = [f"{name} {each}".strip() for name in names for each in word.split("\\|")]
+            found.update(names)
     return found
+
+
+def commands_there(command: Command, name: str) -> Iterator[str]:
+    """Every command that is shown in a help text; a part that does something by itself counts, too."""
+    if isinstance(command, TyperGroup):
+        if command.invoke_without_command:
+            yield name
+        for word, inner in command.commands.items():
+            yield from commands_there(inner, f"{name} {word}")
+    elif not command.hidden:
+        yield name
 
 
 @pytest.mark.parametrize("readme", READMES)
 def test_readme_names_commands_that_answer(readme):
-    """`--help` of each command works, and the table names every part of the command line."""
-    wanted = commands((REPOSITORY / readme).read_text(encoding="utf-8"))
+    """`--help` of each command works."""
+    wanted = commands_named((REPOSITORY / readme).read_text(encoding="utf-8"))
 
-    assert {command[0] for command in wanted} == PARTS
     for command in sorted(wanted):
-        assert "Usage: bridgehead" in run(*command, "--help").out
+        assert "Usage: bridgehead" in run(*command.split(), "--help").out
 
 
-@pytest.mark.parametrize("readme", [*READMES, "DESIGN.md", "CONTRIBUTING.md"])
-def test_readme_links_to_files_that_are_there(readme):
+@pytest.mark.parametrize("readme", READMES)
+def test_readme_names_every_command(readme):
+    """The table of commands leaves none out: who reads it knows what there is."""
+    named = commands_named((REPOSITORY / readme).read_text(encoding="utf-8"))
+    there = set()
+    for part, (place, _) in PARTS.items():
+        module, _, attribute = place.rpartition(".")
+        there.update(commands_there(get_group(getattr(import_module(f"federation.cli.{module}"), attribute)), part))
+
+    assert sorted(there - named) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_links_to_files_that_are_there(page):
     """A newcomer who follows a link finds a file."""
-    links = LINK.findall((REPOSITORY / readme).read_text(encoding="utf-8"))
+    path = REPOSITORY / page
+    links = [link for link in LINK.findall(path.read_text(encoding="utf-8")) if "://" not in link]
 
-    for link in links:
-        assert (REPOSITORY / link).exists(), link
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_names_files_that_are_there(page):
+    """A file or a folder that a page names lies in the repository, in the package or beside the page."""
+    path = REPOSITORY / page
+    names = {file or folder for file, folder in FILE.findall(path.read_text(encoding="utf-8"))}
+    beside = (path.parent, REPOSITORY, REPOSITORY / "federation", *path.parent.glob("*/"))
+    missing = [
+        name
+        for name in names
+        if not MADE_ELSEWHERE.match(name) and not any((where / name).exists() for where in beside)
+    ]
+
+    assert sorted(missing) == []
+
+
+@pytest.mark.parametrize("page", [page for page in DESIGNS if page.startswith("federation/")])
+def test_design_page_lists_every_module(page):
+    """The table of a floor's page names each of its modules and folders, and none that is not there."""
+    folder = (REPOSITORY / page).parent
+    table = (REPOSITORY / page).read_text(encoding="utf-8").partition("\n| module |")[2].partition("\n\n")[0]
+    named = {span.rstrip("/").removesuffix(".py") for row in ROW.findall(table) for span in SPAN.findall(row)}
+    there = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert sorted(there - {"__init__"} - named) == []
+    assert sorted(name for name in named if not any((folder / f"{name}{end}").exists() for end in ("", ".py"))) == []
 
 
 def test_readme_make_targets_exist():
