@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from federation.protocol.trust import Agreement
     from federation.wire.agency.audit import MessagePage, MessageQuery
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act
+    from federation.wire.rpc import Act
 
 T = TypeVar("T")
 REMEMBERED_FILE = "audit-heads.json"
@@ -85,7 +85,7 @@ def verify(
     from federation.audit.report import format_report, report_object
     from federation.audit.run import Options, load_remembered, save_remembered
     from federation.node.home.profile import load_profile
-    from federation.wire.values import Act
+    from federation.wire.rpc import Act
 
     file = load_federation_file(find_federation_file(home, federation))
     state_path = file.path.with_name(REMEMBERED_FILE) if state is None else state

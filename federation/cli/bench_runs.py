@@ -53,7 +53,7 @@ from federation.wire.agency.node import GET_STATUS
 from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, PermitImport
 from federation.wire.client import AgencyClient
 from federation.wire.echo import EchoClient, EchoServer
-from federation.wire.values import Nothing, TlsFiles
+from federation.wire.rpc import Nothing, TlsFiles
 
 SENDER, RECEIVER = NodeName("zhejiang"), NodeName("jiangxi")
 ECHO_BYTES = 300

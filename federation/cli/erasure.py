@@ -18,7 +18,7 @@ from federation.cli.words import word_of
 from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE
 from federation.protocol.ids import parse_message_id, parse_node_name
 from federation.wire.agency import erasure as wire
-from federation.wire.values import Nothing
+from federation.wire.rpc import Nothing
 
 app = typer.Typer(name="erasure", no_args_is_help=True, help="Destroying what was handed over (删除).")
 command = commands_for(ERASURE_PURPOSE, ERASURE_FUNCTION)

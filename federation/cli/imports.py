@@ -23,7 +23,7 @@ from federation.protocol.ids import Realm
 
 if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Ruling
+    from federation.wire.rpc import Ruling
 
 T = TypeVar("T")
 CHUNK_ROWS: Final = 1000

@@ -36,7 +36,7 @@ from federation.protocol.ids import NodeName, Realm, parse_message_id, parse_nod
 from federation.protocol.tlog.lines import format_base64
 from federation.wire.agency import lookups as wire
 from federation.wire.agency.node import GET_STATUS
-from federation.wire.values import Nothing
+from federation.wire.rpc import Nothing
 
 if TYPE_CHECKING:
     from federation.domain.erasure import Watermark

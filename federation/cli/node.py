@@ -206,7 +206,7 @@ async def _ask_all(profiles: list[AgencyProfile], seconds: float) -> list[_Answe
 
 async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
     from federation.wire.agency.node import GET_STATUS
-    from federation.wire.values import Nothing
+    from federation.wire.rpc import Nothing
 
     try:
         status = await ask_node(profile, lambda it: it.call(GET_STATUS, None, Nothing()), timeout_seconds=seconds)

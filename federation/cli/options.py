@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from federation.cli.show import JsonOut
     from federation.node.home.profile import AgencyProfile
     from federation.wire.client import AgencyClient
-    from federation.wire.rpc import Rpc
-    from federation.wire.values import Act, ClientProfile, Ruling
+    from federation.wire.rpc import Act, ClientProfile, Rpc, Ruling
 
 CLIENT_VARIABLE: Final = "BRIDGEHEAD_CLIENT"
 OFFICER_VARIABLE: Final = "BRIDGEHEAD_OFFICER"
@@ -138,7 +137,7 @@ class Desk:
 
         Policy judges a purpose that nobody knows.
         """
-        from federation.wire.values import Act
+        from federation.wire.rpc import Act
 
         return Act(
             request_id=self.request_id,
@@ -286,7 +285,7 @@ def run_loop(main: Coroutine[None, None, T]) -> T:
 
 def client_profile(profile: AgencyProfile) -> ClientProfile:
     """How the agency of a profile connects to its node."""
-    from federation.wire.values import ClientProfile, TlsFiles
+    from federation.wire.rpc import ClientProfile, TlsFiles
 
     return ClientProfile(
         address=profile.agency_addr,

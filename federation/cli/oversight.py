@@ -39,12 +39,12 @@ from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from federation.wire.agency import oversight as wire
 from federation.wire.agency.node import GET_STATUS
-from federation.wire.values import Nothing
+from federation.wire.rpc import Nothing
 
 if TYPE_CHECKING:
     from federation.domain.oversight import KeptReading, RaisedFlag
     from federation.wire.client import AgencyClient
-    from federation.wire.values import Act
+    from federation.wire.rpc import Act
 
 app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over look-ups (监督).")
 command = commands_for("lookup.oversight", LOOKUP_FUNCTION)

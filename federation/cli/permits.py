@@ -49,8 +49,7 @@ if TYPE_CHECKING:
     from federation.domain.permits import PermitItem
     from federation.protocol.ids import AgencyId
     from federation.wire.client import AgencyClient
-    from federation.wire.rpc import Rpc
-    from federation.wire.values import Act
+    from federation.wire.rpc import Act, Rpc
 
 app = typer.Typer(name="permit", no_args_is_help=True, help="Residence permits (居住证).")
 

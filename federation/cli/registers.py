@@ -38,12 +38,11 @@ from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import replace
 from federation.protocol.ids import Realm
 from federation.wire.agency import registers as wire
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 if TYPE_CHECKING:
     from federation.wire.client import AgencyClient
-    from federation.wire.rpc import Rpc
-    from federation.wire.values import Act
+    from federation.wire.rpc import Act, Rpc
 
 vehicles = typer.Typer(name="vehicle", no_args_is_help=True, help="Vehicles (机动车) of the own county.")
 enterprises = typer.Typer(name="enterprise", no_args_is_help=True, help="Enterprises (经营主体) of the own county.")

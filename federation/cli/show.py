@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from federation.domain.clock import Deadline
-    from federation.wire.values import Ruling
+    from federation.wire.rpc import Ruling
 
 T = TypeVar("T")
 JsonOut: TypeAlias = "str | int | float | bool | Sequence[JsonOut] | Mapping[str, JsonOut] | None"

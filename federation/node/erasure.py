@@ -73,7 +73,7 @@ from federation.wire.agency.erasure import (
     SentPage,
     SentQuery,
 )
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 ORDER_KIND: Final = "erasure.order"
 RECEIPT_KIND: Final = "erasure.receipt"

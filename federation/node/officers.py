@@ -22,7 +22,7 @@ from federation.protocol.keys import admit_public_key, format_public_key, parse_
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
-from federation.wire.values import ruling_of
+from federation.wire.rpc import ruling_of
 
 OFFICER_KEY: Final = "officer-key"
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)

@@ -56,7 +56,7 @@ from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records
 from federation.wire.agency.permits import PermitAnswer, PermitPage, PermitQuery, PermitReading, PermitRevocation
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 MAX_PAGE = 1000
 

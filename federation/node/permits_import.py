@@ -28,7 +28,7 @@ from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import find_record
 from federation.wire.agency.permits import ImportChunk, ImportedRow, PermitImport
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 
 class _StoredRow(Item, frozen=True, kw_only=True):

@@ -49,8 +49,7 @@ from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.tlog.witness import WitnessAnswer
 from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
-from federation.store.messages import StoredMessage, list_messages, pair_state
-from federation.store.outbox import find_outbox
+from federation.store.messages import StoredMessage, find_outbox, list_messages, pair_state
 from federation.wire import peer
 from federation.wire.agency import (
     audit,
@@ -66,12 +65,10 @@ from federation.wire.agency import (
 from federation.wire.agency import node as node_rpcs
 from federation.wire.agency.audit import LoggedMessage, MessagePage, MessageQuery
 from federation.wire.agency.node import NodeStatus
-from federation.wire.bindings import Binding, bind, bind_stream
-from federation.wire.identity import Caller
+from federation.wire.gatekeeper import Binding, Caller, bind, bind_stream
 from federation.wire.peer import PairDigest, RangeQuestion
 from federation.wire.read_http import ReadFunctions
-from federation.wire.rpc import A, Q, Rpc
-from federation.wire.values import Act, Nothing
+from federation.wire.rpc import A, Act, Nothing, Q, Rpc
 
 _log = structlog.get_logger()
 

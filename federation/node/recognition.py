@@ -38,7 +38,7 @@ from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, put_records
 from federation.wire.agency.permits import PermitRecognition, RecognitionAnswer, RecognitionLink
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 RECOGNITION = "recognition"
 MAX_LINKS = 100

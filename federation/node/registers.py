@@ -45,7 +45,7 @@ from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_by_subject, find_record, next_serial, put_records
 from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisteredRow, RegisterReading
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 _LET_GO: Final = frozenset({"transferred", "deregistered"})
 """How a record stands that another county may take over."""

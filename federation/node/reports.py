@@ -46,10 +46,10 @@ from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, open_token, seal_token
-from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction
+from federation.store.tables import blind_index
 from federation.wire.agency.reports import ProvinceReport, ReportPage, ReportQuestion
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the other provinces; later answers are in the further pages."""

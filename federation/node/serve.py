@@ -39,13 +39,12 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.witness import Cosigner
 from federation.store.database import open_database
-from federation.wire.identity import Gate
+from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
 from federation.wire.read_client import CheckpointPoster, ReadClient
 from federation.wire.read_http import RunningHttp, read_app, serve_http
-from federation.wire.rpc import Side
+from federation.wire.rpc import Side, TlsFiles
 from federation.wire.server import Listener, RunningServer, start_server
-from federation.wire.values import TlsFiles
 
 _log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from federation.node.node import Node
 from federation.protocol.ids import NodeName
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
-from federation.store.outbox import count_pending
+from federation.store.messages import count_pending
 from federation.store.witness_state import list_contradictions
 from federation.wire.agency.node import NodeStatus, PeerState
 

@@ -17,7 +17,6 @@ from typing import Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.ids import NodeName
-from federation.store.crypto_column import DataKeys, seal, unseal
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
@@ -32,6 +31,7 @@ from federation.store.records import (
     list_records,
     put_records,
 )
+from federation.store.tables import DataKeys, seal, unseal
 
 V = TypeVar("V")
 _AT_ONCE: Final = 200

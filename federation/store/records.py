@@ -17,10 +17,9 @@ from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delet
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
-from federation.store.crypto_column import DataKeys, blind_index, seal, unseal
 from federation.store.database import NewRow, RowKey, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
-from federation.store.tables import RECORD, RECORD_VERSION
+from federation.store.tables import RECORD, RECORD_VERSION, DataKeys, blind_index, seal, unseal
 
 _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"

@@ -16,10 +16,9 @@ from typing import Any
 import grpc
 
 from federation.protocol.errors import NotFoundError, UnavailableError
-from federation.wire.rpc import MAX_MESSAGE_BYTES, A, Q, Rpc
+from federation.wire.rpc import MAX_MESSAGE_BYTES, A, Act, ClientProfile, Q, Rpc, TlsFiles
 from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
-from federation.wire.values import Act, ClientProfile, TlsFiles
 
 DRAIN_SECONDS = 30.0
 """How long calls on a replaced channel may go on."""

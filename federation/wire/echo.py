@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import grpc
 
+from federation.wire.rpc import TlsFiles
 from federation.wire.tls import WatchedTls, channel_credentials, load_tls_pair, server_credentials
-from federation.wire.values import TlsFiles
 
 _METHOD = "/federation.bench/Echo"
 

@@ -1,9 +1,12 @@
 """What happens around every RPC, in this order: who calls, what may be called, enough time, the work, one log line.
 
-Rules kept: no message is verified and no policy asked here; identity and revocation have no switch; a refusal comes
-before the request is looked at, so that nobody learns what exists; an unknown exception leaves as INTERNAL with an id
-and nothing else. Nothing of a request is logged.
-Source: DESIGN sections 7 and 8, style reference section 7.
+Rules kept: the caller is the one URI name of the certificate, a SPIFFE id of this federation, never a field and never
+metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked, also
+on a connection opened long before. No message is verified and no policy asked here; identity and revocation have no
+switch; a refusal comes before the request is looked at, so that nobody learns what exists; an unknown exception leaves
+as INTERNAL with an id and nothing else. Nothing of a request is logged.
+Trusts the TLS handshake for possession of the key alone.
+Source: DESIGN sections 7 and 8, style reference section 7, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations
@@ -11,21 +14,175 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from time import perf_counter
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
+import protovalidate
 import structlog
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from federation.protocol.errors import BridgeheadError, CorruptError, StaleError, UnavailableError
-from federation.wire.identity import Gate, enter_call, verify_caller, verify_method
-from federation.wire.rpc import BOTH, Rpc
+from federation.protocol.errors import (
+    BridgeheadError,
+    CorruptError,
+    MalformedError,
+    StaleError,
+    UnavailableError,
+    UntrustedError,
+)
+from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
+from federation.wire.rpc import BOTH, A, Act, Nothing, Q, Rpc, Side
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
-from federation.wire.values import Nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """What one port checks callers against. The functions read the agreement in force, so a new one counts at once.
+
+    `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
+    certificate and the serial in lower-case hex without leading zeros.
+    """
+
+    side: Side
+    federation: str
+    node: NodeName
+    ca_of: Callable[[NodeName], str | None]
+    revoked: Callable[[NodeName, str], bool]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A caller as its certificate names it. `node` is the caller itself, or the province of the agency."""
+
+    identity: NodeName | AgencyId
+    node: NodeName
+    serial: str
+    not_before: datetime
+    not_after: datetime
+
+    @property
+    def agency(self) -> AgencyId:
+        """The agency that calls.
+
+        Raises:
+            UntrustedError: CALLER_SIDE when it is a node.
+        """
+        if not isinstance(self.identity, AgencyId):
+            raise UntrustedError("CALLER_SIDE", "expected a call by an agency of this province")
+        return self.identity
+
+
+_calling: ContextVar[Caller] = ContextVar("calling")
+
+
+def enter_call(caller: Caller) -> None:
+    """Makes the admitted caller known to the step that runs next in this task."""
+    _calling.set(caller)
+
+
+def calling() -> Caller:
+    """Who calls.
+
+    Raises:
+        UntrustedError: CALLER_SIDE outside of an admitted call.
+    """
+    caller = _calling.get(None)
+    if caller is None:
+        raise UntrustedError("CALLER_SIDE", "expected an admitted call")
+    return caller
+
+
+def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Caller:
+    """Verifies the certificate of the connection against the agreement as it is now.
+
+    Raises:
+        UntrustedError: CERTIFICATE_MISSING, CERTIFICATE_NAME, CERTIFICATE_ISSUER, CERTIFICATE_EXPIRED,
+            CERTIFICATE_REVOKED; CALLER_SIDE for an agency on the peer side, a node on the agency side, or another
+            province's agency.
+    """
+    pem = next(iter(auth_context.get("x509_pem_cert", ())), None)
+    if pem is None:
+        raise UntrustedError("CERTIFICATE_MISSING", "expected a client certificate")
+    caller = _read_certificate(pem, gate.federation)
+    authority = gate.ca_of(caller.node)
+    if authority is None:
+        raise UntrustedError("CERTIFICATE_ISSUER", f"the agreement has no CA of {caller.node}", node=caller.node)
+    _verify_issuer(pem, authority)
+    if not caller.not_before <= gate.now() <= caller.not_after:
+        raise UntrustedError("CERTIFICATE_EXPIRED", "the certificate is not valid at this time", serial=caller.serial)
+    if gate.revoked(caller.node, caller.serial):
+        raise UntrustedError("CERTIFICATE_REVOKED", "the certificate is revoked", serial=caller.serial)
+    _verify_side(caller, gate)
+    return caller
+
+
+def verify_method(caller: Caller, rpc: Rpc[Any, Any] | None, side: Side) -> Rpc[Any, Any]:
+    """Verifies that this caller may call this RPC here; what is not offered is for nobody.
+
+    Raises:
+        UntrustedError: METHOD_DENIED.
+    """
+    if rpc is None or side not in rpc.sides:
+        raise UntrustedError("METHOD_DENIED", f"not offered on the {side} side")
+    if rpc.kinds is not None and isinstance(caller.identity, AgencyId) and caller.identity.kind not in rpc.kinds:
+        allowed = ", ".join(sorted(rpc.kinds))
+        raise UntrustedError("METHOD_DENIED", f"expected an agency of the kind {allowed}, got {caller.identity.kind}")
+    return rpc
+
+
+def _verify_side(caller: Caller, gate: Gate) -> None:
+    if gate.side is Side.PEER and (isinstance(caller.identity, AgencyId) or caller.node == gate.node):
+        raise UntrustedError("CALLER_SIDE", f"expected another province's node, got {caller.identity}")
+    if gate.side is Side.AGENCY and (not isinstance(caller.identity, AgencyId) or caller.node != gate.node):
+        raise UntrustedError("CALLER_SIDE", f"expected an agency of {gate.node}, got {caller.identity}")
+
+
+@lru_cache(maxsize=1024)
+def _read_certificate(pem: bytes, federation: str) -> Caller:
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+        raise UntrustedError("CERTIFICATE_NAME", "expected a certificate with one URI name") from error
+    if len(uris) != 1:
+        raise UntrustedError("CERTIFICATE_NAME", f"expected exactly one URI name, got {len(uris)}")
+    try:
+        identity = parse_spiffe_id(federation, uris[0])
+    except MalformedError as error:
+        raise UntrustedError("CERTIFICATE_NAME", error.message) from error
+    return Caller(
+        identity=identity,
+        node=identity.node if isinstance(identity, AgencyId) else identity,
+        serial=f"{certificate.serial_number:x}",
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _verify_issuer(pem: bytes, authority: str) -> None:
+    """Verifies that one of the node's own CA certificates signed this one; what verified is kept, a failure is not."""
+    certificate = x509.load_pem_x509_certificate(pem)
+    for issuer in x509.load_pem_x509_certificates(authority.encode()):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            continue
+        return
+    raise UntrustedError(
+        "CERTIFICATE_ISSUER", "the certificate is not from the CA that the agreement gives to its node"
+    )
+
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 """The process's own metrics; `read_http` serves them."""
@@ -205,3 +362,89 @@ def _finish(call: _Call) -> None:
         duration_ms=round(seconds * 1000, 3),
         deadline_left_ms=None if left is None else round(left * 1000),
     )
+
+
+_MAX_VIOLATIONS_TOLD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An RPC and its function; made by `bind` or `bind_stream`, which see that they fit."""
+
+    rpc: Rpc[Any, Any]
+    answer: Callable[[Caller, Act | None, Any], Any]
+
+
+def bind(rpc: Rpc[Q, A], answer: Callable[[Caller, Act | None, Q], Awaitable[A]]) -> Binding:
+    """Binds a function that answers once; no act for an RPC that does not say who acts."""
+    return Binding(rpc, answer)
+
+
+def bind_stream(rpc: Rpc[Q, A], answer: Callable[[Caller, Act | None, Q], AsyncIterator[A]]) -> Binding:
+    """Binds a function that answers on and on; the next is read once the one before has left."""
+    return Binding(rpc, answer)
+
+
+def generic_handlers(bindings: Iterable[Binding]) -> tuple[grpc.GenericRpcHandler, ...]:
+    """One handler a service, for `grpc.aio.Server.add_generic_rpc_handlers`."""
+    services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+    for binding in bindings:
+        rpc = binding.rpc
+        make = grpc.unary_stream_rpc_method_handler if rpc.stream else grpc.unary_unary_rpc_method_handler
+        services.setdefault(rpc.service, {})[rpc.path.rpartition("/")[2]] = make(
+            _stream(binding) if rpc.stream else _unary(binding),
+            request_deserializer=rpc.request.FromString,
+            response_serializer=rpc.response.SerializeToString,
+        )
+    return tuple(grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items())
+
+
+def _unary(binding: Binding) -> Callable[..., Any]:
+    rpc, answer = binding.rpc, binding.answer
+
+    async def handle(request: Message, context: object) -> Message:
+        del context
+        verify_shape(request)
+        act, question = rpc.decode_question(request)
+        return rpc.encode_answer(await answer(calling(), act, question))
+
+    return handle
+
+
+def _stream(binding: Binding) -> Callable[..., Any]:
+    rpc, answer = binding.rpc, binding.answer
+
+    async def handle(request: Message, context: object) -> AsyncIterator[Message]:
+        del context
+        verify_shape(request)
+        act, question = rpc.decode_question(request)
+        async for each in answer(calling(), act, question):
+            yield rpc.encode_answer(each)
+
+    return handle
+
+
+def verify_shape(message: Message) -> None:
+    """Checks the shape rules that stand in the proto files.
+
+    Raises:
+        MalformedError: FIELD_RULE naming the fields and what was expected of them, never their values.
+    """
+    violations = protovalidate.collect_violations(message)
+    if not violations:
+        return
+    told = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS_TOLD]]
+    sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in told)
+    raise MalformedError("FIELD_RULE", sentence, field=told[0][0])
+
+
+def _format_path(violation: protovalidate.Violation) -> str:
+    path = violation.proto.field
+    if path is None:
+        return ""
+    parts = []
+    for element in path.elements:
+        at = element.subscript
+        index = f"[{at.value}]" if at is not None and at.field == "index" else ""
+        parts.append(f"{element.field_name}{index}")
+    return ".".join(parts)

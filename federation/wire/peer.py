@@ -13,8 +13,7 @@ from federation.protocol.receipt import Answer, Submission
 from federation.protocol.trust.agreement import AgreementFiles
 from federation.wire.client import Client, KeptChannel
 from federation.wire.pb import Codec, declare
-from federation.wire.rpc import BOTH, PEER, WRITES, Rpc
-from federation.wire.values import TlsFiles
+from federation.wire.rpc import BOTH, PEER, WRITES, Rpc, TlsFiles
 
 PEER_SECONDS = 10.0
 """The deadline of a call to a peer that names none of its own."""

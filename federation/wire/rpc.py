@@ -1,23 +1,84 @@
 # ruff: noqa: ANN401 - values of any class, messages of either make
 """One line an RPC: its name, question and answer, who may call it where, its shortest deadline, whose key signs it.
 
-The lines stand in `agency/` and `peer`; `table` has them all. Both ports, both clients and the
-gate read them; an RPC that no port binds is offered to nobody.
+The lines stand in `agency/` and `peer`; `table` has them all. Both ports, both clients and the gate read them; an RPC
+that no port binds is offered to nobody. The shape rules of the proto files are checked before a field is read, and
+their error names the field and what was expected, never the value; a function that answers an RPC is handed values and
+the caller that the gate admitted, and knows no protobuf. Source: DESIGN section 3 step 2, protovalidate.
 """
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
 from google.protobuf.message_factory import GetMessageClass
 
 from federation.protocol.errors import MalformedError
+from federation.protocol.policy.book import Decision
 from federation.wire.pb import ACT, Codec, Step, declare, pair
-from federation.wire.values import Act, Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """A certificate (PEM, leaf first) and its ECDSA P-256 key (PEM). Replacing the files needs no restart."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientProfile:
+    """How an agency reaches its node: `host:port`, its certificate, the node's CA, the name in the node's certificate.
+
+    `server_name` is `<node>.<federation>`; None takes the host of the address.
+    """
+
+    address: str
+    tls: TlsFiles
+    authority: Path
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Who acts within the agency, and what for; `request_id` is the idempotency key, a UUID."""
+
+    request_id: str
+    purpose: str
+    function: str
+    officer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling(Decision):
+    """A decision, under which agreement it was made; the explanations are empty unless policy refused."""
+
+    agreement_version: int
+    explanation_zh: str = ""
+    explanation_en: str = ""
+
+
+def ruling_of(
+    decision: Decision, *, agreement_version: int, explanation_zh: str = "", explanation_en: str = ""
+) -> Ruling:
+    """A decision as a ruling under that version of the agreement."""
+    return Ruling(
+        **{each.name: getattr(decision, each.name) for each in fields(Decision)},
+        agreement_version=agreement_version,
+        explanation_zh=explanation_zh,
+        explanation_en=explanation_en,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The question of an RPC that asks for all there is."""
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,12 +14,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from federation.protocol.errors import UnavailableError
-from federation.wire.bindings import Binding, generic_handlers
-from federation.wire.gatekeeper import Gatekeeper
-from federation.wire.identity import Gate
-from federation.wire.rpc import MAX_MESSAGE_BYTES
+from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handlers
+from federation.wire.rpc import MAX_MESSAGE_BYTES, TlsFiles
 from federation.wire.tls import WatchedTls, server_credentials
-from federation.wire.values import TlsFiles
 
 MAX_CALLS = 1024
 """The most RPCs at work on one port; more are told RESOURCE_EXHAUSTED."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from federation.protocol.errors import MalformedError, NotFoundError
-from federation.wire.values import TlsFiles
+from federation.wire.rpc import TlsFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

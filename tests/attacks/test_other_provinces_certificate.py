@@ -18,7 +18,7 @@ from federation.protocol.ids import NodeName, format_message_id, truncate_to_mil
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import AgreementRef, Recipient, Statement, encode_statement
 from federation.wire.peer import PeerClient
-from federation.wire.values import TlsFiles
+from federation.wire.rpc import TlsFiles
 from tests.node.rig import cause, sync_body
 from tests.scenarios.provinces import Federation, make_federation
 

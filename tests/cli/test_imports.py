@@ -13,7 +13,7 @@ from federation.cli.rows import NumberedRow
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.ids import Realm, parse_agency_id
 from federation.wire.agency.permits import IMPORT_PERMITS
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.cli.test_applications import ROW
 
 TODAY = date(2026, 11, 23)

@@ -28,7 +28,7 @@ from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.wire.agency.lookups import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
-from federation.wire.values import ruling_of
+from federation.wire.rpc import ruling_of
 from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, POLICE, run
 
 JIANGXI = parse_node_name("jiangxi")

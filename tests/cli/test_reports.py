@@ -15,7 +15,7 @@ from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.wire.agency.reports import ProvinceReport, ReportPage
-from federation.wire.values import ruling_of
+from federation.wire.rpc import ruling_of
 from tests.cli.command_line import HALL, run
 
 JIANGXI = NodeName("jiangxi")

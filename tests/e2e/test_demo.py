@@ -23,7 +23,7 @@ from federation.protocol.tlog.note import parse_note
 from federation.protocol.tlog.tiles import tiles_between
 from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.client import AgencyClient
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
 REPOSITORY = Path(__file__).parents[2]

@@ -52,9 +52,8 @@ from federation.protocol.statement import AgreementRef, Recipient, Sender, State
 from federation.protocol.tlog.witness import WitnessAnswer
 from federation.protocol.trust import Agreement
 from federation.store.database import open_database
-from federation.store.messages import StoredMessage, list_messages
-from federation.store.outbox import count_pending
-from federation.wire.values import Act
+from federation.store.messages import StoredMessage, count_pending, list_messages
+from federation.wire.rpc import Act
 from tests.scenarios.provinces import make_federation
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -27,7 +27,7 @@ from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_records, list_versions
 from federation.wire.agency.permits import PermitAnswer, PermitQuery, PermitRevocation
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.rig import (
     ANHUI,
     HALL,

@@ -19,7 +19,7 @@ from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import list_messages, load_body
 from federation.store.records import list_records
 from federation.wire.agency.permits import ImportChunk, ImportedRow, PermitImport
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 from tests.node.rig import HALL, JIANGXI, START, ZHEJIANG, Rig, act, application, applications
 
 

@@ -8,7 +8,7 @@ from federation.node.ports import STEPS, peer_bindings
 from federation.protocol.errors import UntrustedError
 from federation.protocol.ids import NodeName, Pair
 from federation.wire.agency.node import GET_STATUS
-from federation.wire.identity import Caller
+from federation.wire.gatekeeper import Caller
 from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, RangeQuestion
 from federation.wire.rpc import Side
 from federation.wire.table import RPCS

@@ -30,7 +30,7 @@ from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
 from federation.store.records import Record, find_record, list_records
 from federation.wire.agency.permits import PermitRecognition, PermitRevocation, RecognitionAnswer
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.rig import (
     FUJIAN,
     HALL,

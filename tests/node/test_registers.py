@@ -16,11 +16,11 @@ from federation.node.registers import ENTERPRISES, VEHICLES, find_registered, li
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, parse_agency_id
-from federation.store.log.reader import load_head
-from federation.store.outbox import count_pending
+from federation.store.log_reader import load_head
+from federation.store.messages import count_pending
 from federation.wire.agency.permits import PermitRevocation
 from federation.wire.agency.registers import KeptVersion
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act, application, running_rig
 

@@ -38,8 +38,7 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision
 from federation.protocol.receipt import Answer, Receipt, Submission
 from federation.protocol.statement import Recipient, Sender
-from federation.store.messages import pair_state
-from federation.store.outbox import count_pending
+from federation.store.messages import count_pending, pair_state
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
 OUT = Pair(ZHEJIANG, JIANGXI)

@@ -12,7 +12,7 @@ from federation.cli.demo import provinces as demo
 from federation.node.home.setup import NewHome
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.client import AgencyClient
-from federation.wire.values import ClientProfile
+from federation.wire.rpc import ClientProfile
 from tests.ports import free_ports
 
 REPOSITORY = Path(__file__).parents[2]

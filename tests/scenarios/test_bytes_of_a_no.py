@@ -31,7 +31,7 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.receipt import Answer, Submission
 from federation.store.records import find_by_subject
 from federation.wire.agency.lookups import FETCH
-from federation.wire.identity import calling
+from federation.wire.gatekeeper import calling
 from federation.wire.peer import SUBMIT
 from federation.wire.rpc import Rpc
 from tests.node.lookups.desks import Desks, open_desks

@@ -27,8 +27,7 @@ from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName, Pair, parse_agency_id
 from federation.protocol.policy import decide
 from federation.protocol.receipt import Receipt, Submission
-from federation.store.messages import missing_numbers, pair_state
-from federation.store.outbox import PendingMessage, load_pending, settle_outbox
+from federation.store.messages import PendingMessage, load_pending, missing_numbers, pair_state, settle_outbox
 from federation.store.records import find_record, list_records
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, act, application
 from tests.scenarios.check_federation import Kept, check_federation

@@ -25,8 +25,7 @@ from federation.protocol.ids import NodeName, Realm
 from federation.protocol.receipt import Answer, Receipt, Submission
 from federation.protocol.trust import Agreement
 from federation.store.exchange_log import load_entries, load_head
-from federation.store.messages import list_messages, load_body, pair_state
-from federation.store.outbox import count_pending, load_pending
+from federation.store.messages import count_pending, list_messages, load_body, load_pending, pair_state
 from federation.store.records import find_record
 from tests.node.rig import sync_item
 from tests.scenarios.check_federation import check_federation, kept_homes

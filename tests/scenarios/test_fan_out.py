@@ -22,7 +22,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.lookups import SEARCH, LookupQuestion
 from federation.wire.peer import PeerClient
-from federation.wire.values import Act, TlsFiles
+from federation.wire.rpc import Act, TlsFiles
 from tests.scenarios import test_lookup
 from tests.scenarios.provinces import Federation, make_federation
 from tests.scenarios.test_lookup import Border, act, border

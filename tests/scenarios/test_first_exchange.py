@@ -12,7 +12,7 @@ from federation.node.node import CHINA
 from federation.node.serve import Running, running_node, utc_now
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.agency.permits import GET_PERMIT, REGISTER_PERMIT
-from federation.wire.values import Act, Nothing
+from federation.wire.rpc import Act, Nothing
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import make_federation
 

@@ -41,7 +41,7 @@ from federation.wire.agency.lookups import (
 )
 from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.client import AgencyClient
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.provinces import Federation, make_federation
 

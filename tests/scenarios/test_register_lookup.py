@@ -11,7 +11,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.lookups import FETCH, SEARCH, LookupQuestion, ProvinceAnswer
 from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, KeptVersion
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 from tests.cli.command_line import run
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.scenarios.check_federation import check_federation, kept_homes

@@ -10,7 +10,6 @@ from sqlalchemy import text
 
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.store import migrate
-from federation.store.crypto_column import seal
 from federation.store.database import Database
 from federation.store.exchange_log import commit_group
 from federation.store.messages import (
@@ -19,10 +18,11 @@ from federation.store.messages import (
     find_body,
     list_held,
     load_body,
+    load_pending,
     open_body,
     put_body,
 )
-from federation.store.outbox import load_pending
+from federation.store.tables import seal
 from tests.store.samples import JIANGXI, KEYS, NOW, body_of, message_id_of, run, send
 
 

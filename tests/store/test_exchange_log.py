@@ -31,8 +31,7 @@ from federation.store.exchange_log import (
     load_entries,
     load_head,
 )
-from federation.store.messages import find_message, load_body, pair_state, put_message
-from federation.store.outbox import count_pending
+from federation.store.messages import count_pending, find_message, load_body, pair_state, put_message
 from tests.store.samples import (
     BACK,
     JIANGXI,

@@ -10,7 +10,7 @@ from federation.protocol.errors import ConflictError
 from federation.protocol.receipt import Receipt
 from federation.store.database import Database
 from federation.store.exchange_log import commit_group
-from federation.store.outbox import (
+from federation.store.messages import (
     count_pending,
     expire_outbox,
     find_outbox,

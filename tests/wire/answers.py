@@ -27,7 +27,7 @@ from federation.wire.agency.lookups import CaseAnswer, FetchResult, LookupLine, 
 from federation.wire.agency.node import NodeStatus, PeerState
 from federation.wire.agency.reports import ProvinceReport, ReportPage
 from federation.wire.peer import PairDigest
-from federation.wire.values import Act, ruling_of
+from federation.wire.rpc import Act, ruling_of
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
 CITIZEN_NUMBER = "361123219003070011"

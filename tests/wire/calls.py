@@ -25,10 +25,9 @@ from federation.wire.agency import (
     registers,
     reports,
 )
-from federation.wire.bindings import Binding
+from federation.wire.gatekeeper import Binding
 from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, RangeQuestion
-from federation.wire.rpc import Rpc, Side
-from federation.wire.values import Nothing
+from federation.wire.rpc import Nothing, Rpc, Side
 from tests.wire import answers, erasure_answers, intake_answers, oversight_answers, register_samples
 from tests.wire.answers import ACT, ALLOWED, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, REFUSED, URN
 

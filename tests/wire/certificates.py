@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from federation.wire.values import TlsFiles
+from federation.wire.rpc import TlsFiles
 
 FEDERATION = "bridgehead.example"
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -17,7 +17,7 @@ from federation.wire.agency.erasure import (
     SentPage,
 )
 from federation.wire.agency.lookups import LookupResult, ReadStep, TracedReading
-from federation.wire.values import ruling_of
+from federation.wire.rpc import ruling_of
 
 LOOKUP_ID = "6f0c4a1e-1f3b-4a55-9a38-0c8f7f6b1d2a"
 MESSAGE_ID = MessageId("01a2076b-4400-7eef-826a-f437f3342294")

@@ -10,11 +10,10 @@ import grpc
 
 from federation.protocol.ids import NodeName
 from federation.wire.client import AgencyClient
-from federation.wire.identity import Gate
+from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
-from federation.wire.rpc import Side
+from federation.wire.rpc import ClientProfile, Side
 from federation.wire.server import Listener, RunningServer, start_server
-from federation.wire.values import ClientProfile
 from tests.wire.calls import Functions
 from tests.wire.certificates import FEDERATION, Authority, Issued
 

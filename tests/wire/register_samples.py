@@ -11,7 +11,7 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisterReading
-from federation.wire.values import Ruling, ruling_of
+from federation.wire.rpc import Ruling, ruling_of
 
 CITIZEN_NUMBER = "361123219003070012"
 URN = PermitUrn("urn:permit:330822:2226:000123")

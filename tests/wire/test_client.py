@@ -13,8 +13,8 @@ from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
 from federation.wire.client import AgencyClient
 from federation.wire.peer import SUBMIT, PeerClient
+from federation.wire.rpc import ClientProfile, TlsFiles
 from federation.wire.table import RPCS
-from federation.wire.values import ClientProfile, TlsFiles
 from tests.wire import calls
 from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, SUBMISSION, URN
 from tests.wire.calls import CALLS, POLICE, Call

@@ -8,7 +8,7 @@ from federation.protocol.errors import UntrustedError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.wire.agency.lookups import SEARCH
 from federation.wire.agency.node import GET_STATUS
-from federation.wire.identity import Caller, Gate, calling, enter_call, verify_caller, verify_method
+from federation.wire.gatekeeper import Caller, Gate, calling, enter_call, verify_caller, verify_method
 from federation.wire.rpc import Side
 from tests.wire.certificates import FEDERATION, NOW, Authority
 

@@ -18,7 +18,7 @@ from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.agency.lookups import SEARCH
 from federation.wire.agency.permits import LIST_PERMITS, REGISTER_PERMIT, PermitQuery
 from federation.wire.agency.registers import REGISTER_VEHICLES, KeptVersion
-from federation.wire.bindings import verify_shape
+from federation.wire.gatekeeper import verify_shape
 from federation.wire.pb import from_pb, to_pb
 from federation.wire.peer import DIGEST_RANGE, SUBMIT
 from federation.wire.rpc import OwnKey

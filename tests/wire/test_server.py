@@ -24,9 +24,8 @@ from federation.protocol.receipt import Submission
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.gatekeeper import Gatekeeper
 from federation.wire.peer import SUBMIT
-from federation.wire.rpc import Side
+from federation.wire.rpc import Nothing, Side
 from federation.wire.server import Listener, start_server
-from federation.wire.values import Nothing
 from tests.wire.answers import RECEIPT, STATUS, SUBMISSION
 from tests.wire.certificates import FEDERATION, Authority
 from tests.wire.house import FUJIAN, JIANGXI, ZHEJIANG, House

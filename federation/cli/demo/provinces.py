@@ -30,7 +30,7 @@ from federation.node.home.setup import NewHome, create_home
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import Agreement
-from federation.wire.values import ClientProfile
+from federation.wire.rpc import ClientProfile
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
 SIGNERS = ("zhejiang", "jiangxi", "fujian")

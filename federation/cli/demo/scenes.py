@@ -50,7 +50,7 @@ from federation.wire.agency.lookups import FetchResult, ProvinceAnswer
 from federation.wire.agency.permits import ImportChunk, PermitImport, PermitRecognition
 from federation.wire.agency.registers import KeptVersion
 from federation.wire.agency.reports import GET_REPORT, ReportQuestion
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 
 CHANGSHAN_HALL: Final = "zhejiang/330822/service-hall"
 YUSHAN_HALL: Final = "jiangxi/361123/service-hall"

@@ -30,8 +30,7 @@ from federation.wire.agency.lookups import CaseQuestion, FetchResult, LookupQues
 from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.client import AgencyClient
-from federation.wire.rpc import Rpc
-from federation.wire.values import Act, Nothing
+from federation.wire.rpc import Act, Nothing, Rpc
 
 POLICE: Final = "jiangxi/361123/police"
 ASKED: Final = NodeName("zhejiang")

@@ -36,7 +36,7 @@ from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.policy import decide
 from federation.store.collection import Collection, page_of
 from federation.store.exchange_log import GroupTransaction
-from federation.store.outbox import find_outbox
+from federation.store.messages import find_outbox
 from federation.store.records import Record
 from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, CorrectionQuery, CorrectionStanding
 

@@ -82,7 +82,7 @@ from federation.wire.agency.corrections import (
     CorrectionStanding,
     CorrectionStep,
 )
-from federation.wire.values import Act, Ruling
+from federation.wire.rpc import Act, Ruling
 
 REQUEST_KIND: Final = "correction.request"
 ANSWER_KIND: Final = "correction.answer"

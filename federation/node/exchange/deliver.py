@@ -44,7 +44,7 @@ from federation.protocol.tlog.note import Vkey, parse_vkey
 from federation.protocol.tlog.proof import parse_proof
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
-from federation.store.outbox import (
+from federation.store.messages import (
     PendingMessage,
     expire_outbox,
     find_outbox_state,

@@ -24,8 +24,14 @@ from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.exchange_log import GroupTransaction, find_entry
-from federation.store.messages import StoredMessage, erase_body, find_body, find_by_digest
-from federation.store.outbox import expire_outbox, find_outbox_state
+from federation.store.messages import (
+    StoredMessage,
+    erase_body,
+    expire_outbox,
+    find_body,
+    find_by_digest,
+    find_outbox_state,
+)
 from federation.store.records import Record, erase_records_of, find_record, put_records
 
 WITHDRAWN: Final = "WITHDRAWN"

@@ -28,7 +28,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
-from federation.wire.values import Act, Ruling, ruling_of
+from federation.wire.rpc import Act, Ruling, ruling_of
 
 REQUEST: Final = "request"
 A = TypeVar("A", bound=Item)

@@ -29,8 +29,7 @@ from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
 from federation.store.database import Source
-from federation.store.messages import StoredMessage, find_body, find_by_digest
-from federation.store.outbox import find_outbox
+from federation.store.messages import StoredMessage, find_body, find_by_digest, find_outbox
 from federation.store.records import Record, find_record
 
 REPLY: Final = "lookup-reply"

@@ -23,8 +23,7 @@ from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds
 from federation.protocol.statement import decode_statement
 from federation.store.exchange_log import GroupTransaction, find_entry
-from federation.store.messages import StoredMessage, find_body, load_body, load_message
-from federation.store.outbox import list_expired
+from federation.store.messages import StoredMessage, find_body, list_expired, load_body, load_message
 from federation.store.records import Record, find_record, put_records
 
 RESENT: Final = "erasure-again"

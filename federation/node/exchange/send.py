@@ -25,8 +25,7 @@ from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import StoredMessage, put_body, put_message
-from federation.store.outbox import put_outbox
+from federation.store.messages import StoredMessage, put_body, put_message, put_outbox
 from federation.store.records import Record, put_records
 
 T = TypeVar("T")

@@ -47,7 +47,7 @@ from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Signe
 from federation.protocol.tlog.note import KeyKind, Sign, Vkey
 from federation.protocol.trust.agreement import Agreement, message_keys_at
 from federation.protocol.trust.members import format_log_origin, format_witness_name
-from federation.store.crypto_column import DataKeys
+from federation.store.tables import DataKeys
 
 VERSION: Literal[1] = 1
 HOME_FILE = "home.json"

@@ -57,10 +57,10 @@ from federation.store.messages import (
     find_body,
     find_by_digest,
     find_message,
+    find_outbox,
     list_messages,
     pair_state,
 )
-from federation.store.outbox import find_outbox
 from federation.store.records import Record, find_record, put_records
 from federation.wire.agency import intake
 

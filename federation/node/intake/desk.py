@@ -42,8 +42,7 @@ from federation.protocol.ids import MessageId
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import find_message, load_body
-from federation.store.outbox import find_outbox
+from federation.store.messages import find_message, find_outbox, load_body
 from federation.store.records import Record, put_records
 from federation.wire.agency.intake import (
     IntakeLine,
@@ -53,7 +52,7 @@ from federation.wire.agency.intake import (
     RefuseQuestion,
     ReleaseQuestion,
 )
-from federation.wire.values import Ruling, ruling_of
+from federation.wire.rpc import Ruling, ruling_of
 
 SIGNATURE: Final = "intake-signature"
 _ENDED: Final = "ended/"

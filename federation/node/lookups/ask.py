@@ -60,7 +60,7 @@ from federation.wire.agency.lookups import (
     ProvinceAnswer,
     SearchResult,
 )
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 WAIT_SECONDS: Final = 8.0
 """How long a caller waits for answers that policy gives by itself; later ones are found in the history."""

@@ -48,7 +48,7 @@ from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
 from federation.store.messages import find_by_digest, load_body, load_message
 from federation.wire.agency.lookups import FetchQuestion, FetchResult
-from federation.wire.values import Ruling
+from federation.wire.rpc import Ruling
 
 
 async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:

@@ -24,10 +24,10 @@ from federation.protocol.errors import RuleError
 from federation.protocol.form import decode
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
-from federation.store.crypto_column import blind_index
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
-from federation.wire.values import Ruling, ruling_of
+from federation.store.tables import blind_index
+from federation.wire.rpc import Ruling, ruling_of
 
 PERSON = "lookup-person"
 QUOTAS = Quotas()

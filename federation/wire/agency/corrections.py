@@ -10,8 +10,7 @@ from typing import Final, TypeVar
 from federation.domain.clock import Deadline
 from federation.domain.permits import PermitUrn
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
-from federation.wire.values import Ruling
+from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc, Ruling
 
 _Step = TypeVar("_Step")
 

@@ -11,8 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from federation.protocol.ids import MessageId, NodeName
-from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
-from federation.wire.values import Nothing, Ruling
+from federation.wire.rpc import COUNTERS, WRITES, Nothing, PageSize, Rpc, Ruling
 
 
 class ErasureState(StrEnum):

@@ -12,8 +12,7 @@ from typing import Final
 from federation.domain.intake import IntakeStatus, RefusalReason
 from federation.domain.lookups import Urgency
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.rpc import POLICE, WRITES, OwnKey, PageSize, Rpc
-from federation.wire.values import Ruling
+from federation.wire.rpc import POLICE, WRITES, OwnKey, PageSize, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

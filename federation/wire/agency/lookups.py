@@ -15,8 +15,7 @@ from typing import Final
 from federation.domain.erasure import Watermark
 from federation.domain.lookups import Outcome, Selector, Urgency
 from federation.protocol.ids import NodeName
-from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
-from federation.wire.values import Ruling
+from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

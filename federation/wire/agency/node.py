@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from federation.protocol.ids import NodeName
-from federation.wire.rpc import Rpc
-from federation.wire.values import Nothing
+from federation.wire.rpc import Nothing, Rpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

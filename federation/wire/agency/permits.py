@@ -11,8 +11,7 @@ from federation.domain.recognition import Recognition, RecognitionMode, Recognit
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import AgencyId
 from federation.wire.pb import declare
-from federation.wire.rpc import IMPORTS, WRITES, PageSize, Rpc
-from federation.wire.values import Ruling
+from federation.wire.rpc import IMPORTS, WRITES, PageSize, Rpc, Ruling
 
 declare(PermitApplication, flat={"holder": {"name": "holder_name"}})
 

@@ -11,8 +11,7 @@ from typing import Final, TypeAlias
 
 from federation.domain.registers import Enterprise, Vehicle
 from federation.protocol.errors import BridgeheadError
-from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc
-from federation.wire.values import Ruling
+from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ from typing import Final
 from federation.domain.lookups import Outcome
 from federation.domain.reports import ReportLine
 from federation.protocol.ids import NodeName
-from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc
-from federation.wire.values import Ruling
+from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

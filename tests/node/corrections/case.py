@@ -16,7 +16,7 @@ from federation.node.exchange.errand import begin_errand
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.corrections import CorrectionFiling, CorrectionLine, CorrectionOutcome, CorrectionQuery
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.rig import HALL, NODES, YUSHAN_HALL, ZHEJIANG, Rig, act, application, running_rig
 
 CORRECT = ("subject.correct", "F01")

@@ -22,8 +22,7 @@ from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.merkle import hash_leaf
 from federation.protocol.tlog.proof import TlogProof, format_proof, parse_proof
 from federation.store.exchange_log import load_entries
-from federation.store.messages import find_message, list_messages, missing_numbers
-from federation.store.outbox import count_pending, find_outbox
+from federation.store.messages import count_pending, find_message, find_outbox, list_messages, missing_numbers
 from federation.store.witness_state import list_contradictions
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, draft, kit, received, sync_body, sync_item
 from tests.scenarios.check_federation import USUAL, Kept, check_federation

@@ -7,8 +7,7 @@ from federation.node.exchange.waiters import received_key
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair
-from federation.store.messages import find_message, list_messages
-from federation.store.outbox import find_outbox_state
+from federation.store.messages import find_message, find_outbox_state, list_messages
 from tests.node.exchange.test_deliver import delivery, outcomes, queue
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, cause, draft
 

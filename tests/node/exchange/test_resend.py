@@ -8,8 +8,7 @@ from pathlib import Path
 from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, list_erasures, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.retention import destroy_ended
-from federation.store.messages import find_body
-from federation.store.outbox import find_outbox_state
+from federation.store.messages import find_body, find_outbox_state
 from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState
 from tests.node.retention.released import Border, released
 from tests.node.rig import JIANGXI, POLICE, ZHEJIANG, act

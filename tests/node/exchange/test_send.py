@@ -16,8 +16,7 @@ from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.statement import decode_statement
 from federation.protocol.trust import message_keys_at
 from federation.store.exchange_log import GroupTransaction, check_log, load_entries
-from federation.store.messages import find_message, list_messages, load_body, pair_state
-from federation.store.outbox import count_pending, find_outbox
+from federation.store.messages import count_pending, find_message, find_outbox, list_messages, load_body, pair_state
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, cause, draft, sync_body
 
 OUT = Pair(ZHEJIANG, JIANGXI)

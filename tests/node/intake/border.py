@@ -43,7 +43,7 @@ from federation.wire.agency.lookups import (
     LookupQuestion,
     ProvinceAnswer,
 )
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, register_key, running_rig
 
 XINZHOU = parse_agency_id("jiangxi/361102/police")

@@ -16,7 +16,7 @@ from federation.node.node import Node
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, Pair
 from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, decode_leaf
-from federation.store.log.reader import load_entries
+from federation.store.log_reader import load_entries
 from federation.store.messages import list_messages
 from tests.node.intake.border import XINZHOU, Border, border
 from tests.node.lookups.office import flags_at

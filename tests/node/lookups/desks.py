@@ -27,7 +27,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_message_id
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.lookups import FetchQuestion, LookupQuestion
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.lookups.hostile import Ask, CaseState, case_of, with_added_offices
 from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, application, register_key, running_rig
 

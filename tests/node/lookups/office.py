@@ -24,7 +24,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.lookups import CaseQuestion, LookupQuestion, SearchResult
 from federation.wire.agency.oversight import ReviewQuestion
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, applications, register_key, running_rig
 
 PURPOSE = "lookup.criminal_investigation"

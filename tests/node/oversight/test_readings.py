@@ -17,7 +17,7 @@ from federation.protocol.errors import CorruptError, NotFoundError, RuleError, U
 from federation.protocol.form import encode
 from federation.protocol.ids import parse_agency_id
 from federation.wire.agency.oversight import FlagQuery, ReadingQuery
-from federation.wire.values import Act
+from federation.wire.rpc import Act
 from tests.node.retention.released import CASE, FIELDS, NUMBER, PERSON, PURPOSE, Border, released
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, register_key
 

@@ -16,8 +16,7 @@ from federation.protocol.errors import NotFoundError, RuleError, StaleError
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.store.exchange_log import find_leaf, load_entries, load_head
-from federation.store.messages import find_body, find_message, load_body
-from federation.store.outbox import find_outbox
+from federation.store.messages import find_body, find_message, find_outbox, load_body
 from federation.store.records import list_records
 from federation.wire.agency.erasure import RetentionRound
 from tests.node.retention.released import BACK, NUMBER, PERSON, Border, released

@@ -28,8 +28,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId
 from federation.protocol.leaf import decode_leaf
 from federation.store.database import Database
-from federation.store.messages import StoredMessage, find_body
-from federation.store.outbox import find_outbox, find_outbox_state
+from federation.store.messages import StoredMessage, find_body, find_outbox, find_outbox_state
 from federation.store.records import find_record, list_versions
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionStep
 from federation.wire.agency.erasure import ErasureQuery, ErasureState

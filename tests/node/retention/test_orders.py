@@ -32,8 +32,7 @@ from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encod
 from federation.protocol.receipt import Submission
 from federation.protocol.tlog.merkle import hash_leaf
 from federation.store.exchange_log import find_entry, find_leaf, load_entries
-from federation.store.messages import StoredMessage, find_body, list_messages, load_body
-from federation.store.outbox import find_outbox
+from federation.store.messages import StoredMessage, find_body, find_outbox, list_messages, load_body
 from federation.store.records import find_record
 from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState
 from tests.node.kept_decisions import list_decisions

@@ -222,7 +222,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def forget_memory(self) -> None:
-        from federation.store.log.tree import RecentNodes
+        from federation.store.database import RecentNodes
 
         self.database.recent, self.database.tree, self.database.epoch = RecentNodes(), None, -1
 

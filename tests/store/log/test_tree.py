@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.protocol.errors import CorruptError
-from federation.store.log.tree import RECENT_NODES, GrowingTree, RecentNodes
+from federation.store.database import RECENT_NODES, GrowingTree, RecentNodes
 from tests.store.samples import entry_of, slow_leaf, slow_root
 
 

@@ -27,8 +27,7 @@ from federation.protocol.tlog.tiles import (
     tile_exists,
     tile_hash_reader,
 )
-from federation.store.database import Database, Source
-from federation.store.log.tree import GrowingTree, Head
+from federation.store.database import Database, GrowingTree, Head, Source
 from federation.store.tables import LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, from_millis
 
 _CHUNK = 4096
