@@ -26,7 +26,6 @@ from federation.domain.permits import (
 from federation.domain.permits_policy import (
     FUNCTION_OF,
     LEGAL_BASIS,
-    Occasion,
     PermitFacts,
     PermitPurpose,
     accept_request,
@@ -154,8 +153,7 @@ def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
 def _drafts_for(
     name: NodeName, in_force: InForce, *, facts: Iterable[tuple[Permit, PermitFacts]], cause: Cause
 ) -> Iterable[Draft]:
-    realm = in_force.agreement.realm
-    occasion = Occasion(purpose=cause.purpose, function=cause.function, realm=realm, node_realm=realm)
+    occasion = in_force.occasion(cause.purpose, cause.function)
     ruled: dict[PermitFacts, tuple[PolicyRequest, Decision]] = {}
     going: list[tuple[PermitFacts, PermitItem, Record]] = []
     for permit, fact in facts:

@@ -46,7 +46,7 @@ ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
 
 
-class Recognised(Item, frozen=True, kw_only=True):
+class HomeTold(Item, frozen=True, kw_only=True):
     """What a request came to: the permit whose home node was told."""
 
     urn: PermitUrn
@@ -82,7 +82,7 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
     asked = errand.asked(RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
-    if errand.remembered(asked, Recognised) is None:
+    if errand.remembered(asked, HomeTold) is None:
         told = _told(item, recognition, errand, presented.mode)
         await _tell_home(errand, told, home=record.owner, question=question, ruling=ruling, asked=asked)
     return RecognitionAnswer(decision=ruling, recognition=recognition, permit=keep_fields(item, ruling.fields))
@@ -121,11 +121,11 @@ async def _tell_home(
     draft = RECOGNISED.draft(told, to=Recipient(node=home), cause=cause, decision=ruling, asked=(question,))
     own = _record(told, encode(told), owner=errand.node.name, replica=False)
 
-    def write(transaction: GroupTransaction) -> Recognised:
+    def write(transaction: GroupTransaction) -> HomeTold:
         put_records(transaction, [own])
-        return Recognised(urn=told.urn)
+        return HomeTold(urn=told.urn)
 
-    await errand.once(asked, Recognised, write, drafts=[draft])
+    await errand.once(asked, HomeTold, write, drafts=[draft])
 
 
 def _told(item: PermitItem, recognition: Recognition, errand: Errand, mode: RecognitionMode) -> RecognitionItem:

@@ -24,7 +24,7 @@ from federation.domain.lookups import (
 )
 from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
 from federation.node.exchange.receive import receive
-from federation.node.exchange.replies import find_reply_item, one_item_body, only_item, statement_of
+from federation.node.exchange.replies import find_reply_item, only_item, statement_of
 from federation.node.reports import ANSWERED
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
@@ -35,7 +35,7 @@ from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
 from tests.node.intake.border import PURPOSE, Border, border
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, sign, statement
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, one_item_body, sign, statement
 
 COURT = parse_agency_id("zhejiang/330822/court")
 OUT = Pair(JIANGXI, ZHEJIANG)

@@ -392,6 +392,11 @@ ALLOWED = Decision(
 )
 
 
+def one_item_body(media_type: str, content: bytes) -> Body:
+    """A body of one item under a fresh salt."""
+    return Body(type=media_type, salt=os.urandom(32), items=(content,))
+
+
 def draft(body: Body | None = None, *, recipient: NodeName = JIANGXI, agency: str = str(HALL)) -> Draft:
     """A message that shares one permit."""
     body = body or sync_body()

@@ -67,8 +67,7 @@ class Errand:
     @property
     def occasion(self) -> Occasion:
         """Why the caller acts, in the realm of this node."""
-        realm = self.in_force.agreement.realm
-        return Occasion(purpose=self.act.purpose, function=self.act.function, realm=realm, node_realm=realm)
+        return self.in_force.occasion(self.act.purpose, self.act.function)
 
     def cause(self, basis: str, *, case: str | None = None, in_reply_to: str | None = None) -> Cause:
         """Why a message of this act leaves: its officer, purpose and function, and that legal basis."""

@@ -60,7 +60,7 @@ class Received(Generic[I]):
     @property
     def occasion(self) -> Occasion:
         """Why it was sent, as its statement says, in the realm of this node."""
-        return occasion_of(self.statement, self.in_force)
+        return self.in_force.occasion(self.statement.purpose, self.statement.function)
 
     @property
     def cited(self) -> StoredMessage:
@@ -272,16 +272,6 @@ def _load_cited(node: Node, statement: Statement, *, of: tuple[str, ...]) -> Sto
     if request is None or request.pair.recipient != statement.sender.node or request.kind not in of:
         raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
     return request
-
-
-def occasion_of(statement: Statement, in_force: InForce) -> Occasion:
-    """Why something was sent, as its statement says, in the realm of this node."""
-    return Occasion(
-        purpose=statement.purpose,
-        function=statement.function,
-        realm=statement.realm,
-        node_realm=in_force.agreement.realm,
-    )
 
 
 def allowed_by_rule(rule: str, title_zh: str, title_en: str) -> Decision:

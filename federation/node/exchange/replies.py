@@ -7,7 +7,6 @@ cites a question of ours to that very node; the first one stands.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -233,11 +232,6 @@ def only_item(body: Body) -> bytes:
     if len(body.items) != 1:
         raise MalformedError("BODY_ITEMS", f"expected one item, got {len(body.items)}")
     return body.items[0]
-
-
-def one_item_body(media_type: str, content: bytes) -> Body:
-    """A body of one item under a fresh salt."""
-    return Body(type=media_type, salt=os.urandom(32), items=(content,))
 
 
 def intake_office(in_force: InForce, node: NodeName) -> AgencyId:

@@ -13,7 +13,7 @@ from typing import Final
 
 from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
-from federation.domain.permits_policy import AgencyFacts
+from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import RETENTION_FILE, RetentionRules, parse_retention
 from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
@@ -54,6 +54,11 @@ class InForce:
         if found is None:
             raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
         return found
+
+    def occasion(self, purpose: str, function: str) -> Occasion:
+        """Why something is asked of policy, in the realm of this node, which is that of every message it takes in."""
+        realm = self.agreement.realm
+        return Occasion(purpose=purpose, function=function, realm=realm, node_realm=realm)
 
     @property
     def clocks(self) -> ClockTable:

@@ -17,7 +17,6 @@ from federation.node.corrections.steps import grant
 from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
-from federation.node.exchange.replies import one_item_body
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
@@ -35,6 +34,7 @@ from tests.node.rig import (
     YUSHAN_POLICE,
     ZHEJIANG,
     act,
+    one_item_body,
     register_key,
     running_rig,
     submission,
