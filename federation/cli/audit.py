@@ -20,10 +20,10 @@ from uuid import uuid4
 import typer
 
 from federation.cli.federation_file import (
+    FEDERATION_FILE,
     FederationFile,
     FederationOption,
     HomeOption,
-    find_federation_file,
     load_federation_agreement,
     load_federation_file,
 )
@@ -87,7 +87,7 @@ def verify(
     from federation.node.home.profile import load_profile
     from federation.wire.rpc import Act
 
-    file = load_federation_file(find_federation_file(home, federation))
+    file = load_federation_file(federation or home / FEDERATION_FILE)
     state_path = file.path.with_name(REMEMBERED_FILE) if state is None else state
     age = None if in_flight is None else timedelta(minutes=in_flight)
     asked = _Asked(
@@ -111,8 +111,6 @@ def verify(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What the options come to."""
-
     file: FederationFile
     agreement: Agreement
     profiles: tuple[AgencyProfile, ...]
@@ -222,7 +220,7 @@ def find_log(
         return Log(read_url, parse_vkey(vkey))
     if node is None and read_url is None:
         raise typer.BadParameter("name the log by --node, or by --read-url and --vkey")
-    known = load_federation_file(find_federation_file(home, federation))
+    known = load_federation_file(federation or home / FEDERATION_FILE)
     agreement = load_federation_agreement(known, now())
     for name, member in agreement.members.items():
         url = known.read_urls.get(name, member.read_url)

@@ -101,7 +101,6 @@ def show_measurements(found: Sequence[Measurement], output: Form) -> None:
 
 
 def measurement_row(found: Measurement) -> tuple[str, ...]:
-    """The cells of one measurement, in the order of the headings."""
     timing = found.timing
     return (
         found.operation,

@@ -112,7 +112,6 @@ def resident_mib(pid: int) -> float:
 
 
 def alone(operation: str, in_flight: int, timing: Timing) -> Measurement:
-    """The line of a calibration by itself."""
     return Measurement(
         operation=operation,
         in_flight=in_flight,
@@ -448,7 +447,6 @@ async def register_people(bench: Bench) -> Sequence[str]:
 
 @asynccontextmanager
 async def open_desk(bench: Bench, numbers: Sequence[str], *, police: str) -> AsyncIterator[Desk]:
-    """Opens the clients of the office that asks."""
     officers, auditor = (AgencyClient(bench.federation.profile(name), timeout_seconds=30) for name in (police, AUDITOR))
     try:
         yield Desk(officers, auditor, county=parse_agency_id(police).county, numbers=numbers)

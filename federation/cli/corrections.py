@@ -144,7 +144,6 @@ def masked(line: wire.CorrectionLine, *, full: bool) -> wire.CorrectionLine:
 
 
 def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
-    """A page of corrections in lines for a clerk."""
     for line in page.corrections:
         yield from correction_lines(line, full=full)
     if not page.corrections:

@@ -76,8 +76,6 @@ def answer_lines(answer: wire.ErasureAnswer) -> Iterator[str]:
 
 
 def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:
-    """Orders, one a line, newest first."""
-
     def receipt(line: wire.ErasureLine) -> str:
         if line.receipted is None:
             return f"期限 due {local_time(line.due)}"
@@ -91,8 +89,6 @@ def order_lines(lines: Sequence[wire.ErasureLine]) -> Iterator[str]:
 
 
 def sent_lines(messages: Sequence[wire.SentMessage]) -> Iterator[str]:
-    """What was sent, one a line, by number."""
-
     def body(message: wire.SentMessage) -> str:
         return "在 held" if message.is_held else "已销毁 gone"
 
@@ -101,7 +97,6 @@ def sent_lines(messages: Sequence[wire.SentMessage]) -> Iterator[str]:
 
 
 def round_lines(done: wire.RetentionRound) -> Iterator[str]:
-    """How much was destroyed."""
     yield f"已到期的提供信息 releases  {done.releases}"
     yield f"答复与凭据 answers         {done.answers}"
     yield f"本省发出的凭据 handles     {done.handles}"

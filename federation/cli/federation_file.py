@@ -63,11 +63,6 @@ class _File(msgspec.Struct):
     clients: list[_Client]
 
 
-def find_federation_file(home: Path, federation: Path | None) -> Path:
-    """The file that the options name."""
-    return home / FEDERATION_FILE if federation is None else federation
-
-
 def load_federation_file(path: Path) -> FederationFile:
     """Loads a `federation.json` (FEDERATION_FILE, NODE_NAME, AGENCY_ID)."""
     try:

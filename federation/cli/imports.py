@@ -48,20 +48,16 @@ class BadRow:
 
 @dataclass
 class Tally:
-    """What became of the rows so far."""
-
     rows: int = 0
     stored: list[tuple[int, str | None]] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     doubts: Counter[str] = field(default_factory=Counter)
 
     def counts(self) -> dict[str, int]:
-        """The totals by name."""
         refused = sum(row.refused for row in self.bad)
         return {"rows": self.rows, "stored": len(self.stored), "refused": refused, "failed": len(self.bad) - refused}
 
     def account(self, line: int, kept: Kept) -> None:
-        """Enters what one row came to."""
         match kept:
             case str():
                 self.stored.append((line, kept))

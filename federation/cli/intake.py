@@ -120,7 +120,6 @@ def inbox_object(page: wire.IntakePage) -> JsonOut:
 
 
 def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
-    """What became of a release or a refusal, in one line."""
     if answer.status is not None:
         told = word(answer.status)
         if isinstance(answer, wire.IntakeRelease) and answer.hit is not None:

@@ -284,8 +284,6 @@ def history(
 
 
 def history_lines(lines: Iterable[wire.LookupLine]) -> Iterator[str]:
-    """The steps of look-ups, one a line, newest first."""
-
     def outcome(line: wire.LookupLine) -> str:
         return word(line.outcome) if line.outcome is not None else AWAITED
 

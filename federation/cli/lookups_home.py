@@ -80,7 +80,6 @@ def find_public_key(text: str) -> PublicKey:
 
 
 def sign(key: Path, signed: bytes) -> str:
-    """The signature of the key in a file, in base64."""
     return format_base64(load_officer_key(key).sign(signed))
 
 

@@ -52,7 +52,6 @@ class PartsGroup(TyperGroup):
     """The group of all parts: known by name, loaded when used."""
 
     def __init__(self, **attributes: object) -> None:
-        """Lists a stand-in for every part."""
         super().__init__(**attributes)  # type: ignore[arg-type]  # typer's own, passed through
         for name, (_, sentence) in PARTS.items():
             self.commands[name] = TyperGroup(name=name, help=sentence)
@@ -62,7 +61,6 @@ class PartsGroup(TyperGroup):
         ctx: Context,
         args: list[str],
     ) -> tuple[str | None, Command | None, list[str]]:
-        """Loads the part that is named before it is looked up."""
         if args and args[0] in PARTS:
             module, _, name = PARTS[args[0]][0].rpartition(".")
             part = get_group(getattr(import_module(f"federation.cli.{module}"), name))
@@ -91,7 +89,6 @@ def bridgehead(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its core writes its own lines to stderr
     given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):

@@ -158,8 +158,6 @@ def drop_personal_fields(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What one node said of itself, or why it said nothing."""
-
     node: str
     status: NodeStatus | None = None
     error: BridgeheadError | None = None

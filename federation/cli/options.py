@@ -102,8 +102,6 @@ IdentityOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """Which part of a list is wanted."""
-
     size: int
     token: str
     everything: bool
@@ -115,7 +113,6 @@ def open_paging(
     page_token: PageToken = "",
     everything: Annotated[bool, typer.Option("--all", help="Every page.")] = False,
 ) -> Paging:
-    """The part of a list that the options name."""
     return Paging(page_size, page_token, everything)
 
 
@@ -254,7 +251,6 @@ def now() -> datetime:
 
 
 def end(code: int) -> None:
-    """Ends the command when the exit code is another than 0."""
     if code:
         raise typer.Exit(code)
 
@@ -284,7 +280,6 @@ def run_loop(main: Coroutine[None, None, T]) -> T:
 
 
 def client_profile(profile: AgencyProfile) -> ClientProfile:
-    """How the agency of a profile connects to its node."""
     from federation.wire.rpc import ClientProfile, TlsFiles
 
     return ClientProfile(
@@ -298,7 +293,6 @@ def client_profile(profile: AgencyProfile) -> ClientProfile:
 async def ask_node(
     profile: AgencyProfile, question: Callable[[AgencyClient], Awaitable[T]], *, timeout_seconds: float
 ) -> T:
-    """Opens a connection with the profile, asks, closes it."""
     from federation.wire.client import AgencyClient
 
     client = AgencyClient(client_profile(profile), timeout_seconds=timeout_seconds)

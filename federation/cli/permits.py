@@ -191,7 +191,6 @@ def permit_object(item: PermitItem, *, full: bool, today: date) -> dict[str, Jso
 
 
 def permit_lines(item: PermitItem | None, *, full: bool, today: date) -> Iterator[str]:
-    """A permit for a clerk, one field a line."""
     if item is not None:
         shown = permit_object(item, full=full, today=today)
         status = shown.pop("standing")
@@ -206,7 +205,6 @@ def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
 
 
 def list_lines(items: Sequence[PermitItem], *, today: date) -> Iterator[str]:
-    """Permits for a clerk, one a line under a heading."""
     status = ("status", lambda item: words.word(standing(item, today)))
     return table(items, "urn", status, "holder_name", "household_division", "endorsed_until")
 

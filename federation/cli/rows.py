@@ -82,7 +82,6 @@ def division(given: str) -> str:
 
 
 def digest(given: str) -> str:
-    """A SHA-256 in hex."""
     return _expect(given.lower(), _DIGEST.fullmatch(given.lower()), "a SHA-256 in 64 hex digits")
 
 
@@ -98,7 +97,6 @@ def day(given: str) -> date:
 
 
 def yes(given: str) -> bool:
-    """True or false."""
     return bool(_expect(given.lower(), given.lower() in _YES | _NO, "true or false") in _YES)
 
 

@@ -59,7 +59,6 @@ def show_json(value: JsonOut) -> None:
 
 
 def show_lines(lines: Iterable[str]) -> None:
-    """Prints data for a person to stdout."""
     for line in lines:
         print(line)
 
@@ -122,7 +121,6 @@ def pick(value: object, *names: str) -> dict[str, JsonOut]:
 
 
 def names_of(value: object) -> tuple[str, ...]:
-    """The names of a value's fields."""
     if is_dataclass(value):
         return tuple(field.name for field in fields(value))
     names: tuple[str, ...] = getattr(value, "__struct_fields__", ())
@@ -162,12 +160,10 @@ def china_today() -> date:
 
 
 def local_time(time: datetime) -> str:
-    """A time in China, to the second."""
     return time.astimezone(CHINA).isoformat(sep=" ", timespec="seconds")
 
 
 def local_minute(time: datetime) -> str:
-    """A time in China, to the minute."""
     return f"{time.astimezone(CHINA):%Y-%m-%d %H:%M}"
 
 

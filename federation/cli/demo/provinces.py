@@ -47,19 +47,15 @@ DEMO_SETTINGS: Mapping[str, float | bool] = {
 
 @dataclass(kw_only=True)
 class DemoFederation:
-    """Four homes below one folder and the processes that run them."""
-
     folder: Path
     homes: dict[NodeName, NewHome] = field(default_factory=dict)
     processes: dict[NodeName, subprocess.Popen[bytes]] = field(default_factory=dict)
     agreement: Agreement | None = None
 
     def profile(self, agency: str) -> ClientProfile:
-        """The connection of an agency to its own node."""
         return profile_of(self.folder, parse_agency_id(agency))
 
     def agencies(self, node: NodeName, kind: str) -> list[AgencyId]:
-        """The agencies of one kind of a province."""
         return [agency.id for agency in self.homes[node].sheet.agencies if agency.id.kind == kind]
 
 
@@ -122,7 +118,6 @@ def sign(federation: DemoFederation, out: Path, province: str) -> DraftStatus:
 
 
 def publish(federation: DemoFederation, out: Path, *, now: datetime) -> Agreement:
-    """Publishes the signed agreement into all four homes."""
     federation.agreement = publish_draft(out, [home.home for home in federation.homes.values()], now=now)
     return federation.agreement
 
@@ -231,7 +226,6 @@ def stop_pids(pids: Mapping[str, int]) -> None:
 
 
 def profile_of(folder: Path, agency: AgencyId) -> ClientProfile:
-    """The connection profile that the demo wrote for an agency."""
     return client_profile(load_profile(client_folder(folder / agency.node, agency) / "profile.toml"))
 
 

@@ -200,7 +200,6 @@ def _refused(stage: Stage, who: str, answer: ProvinceAnswer | FetchResult) -> st
 
 
 def _words(answer: ProvinceAnswer) -> str:
-    """One honest line for a province's answer."""
     if answer.outcome is Outcome.HIT:
         return "hit: an opaque handle, no field"
     if answer.outcome is Outcome.REFUSED:
@@ -385,8 +384,6 @@ MONTHS: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
-    """One chunk of one county's import, sent until it is answered."""
-
     agency: AgencyId
     chunk: ImportChunk
 

@@ -68,11 +68,9 @@ class Stage:
         return client
 
     async def call(self, agency: str, rpc: Rpc[Q, A], act: Act, question: Q) -> A:
-        """Has an agency ask its own node."""
         return await self.client(agency).call(rpc, act, question)
 
     async def status(self, agency: str) -> NodeStatus:
-        """How an agency's own node is."""
         return await self.client(agency).call(GET_STATUS, None, Nothing())
 
     async def close(self) -> None:
@@ -144,7 +142,6 @@ class Stage:
     async def fetch(
         self, act: Act, case_id: str, *, handle: str, fields: frozenset[str], key: Ed25519Signer
     ) -> FetchResult:
-        """Asks for named fields of a hit, whatever comes of it."""
         question = sign_fetch(key, case_id=case_id, node=ASKED, handle=handle, fields=fields)
         return await self.call(POLICE, lookups.FETCH, act, question)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import accumulate
 from random import Random
@@ -42,11 +42,13 @@ from federation.domain.permits import (
     PermitStatus,
     format_permit_urn,
     next_full_year,
+    register_permit,
 )
 from federation.domain.plate import PlateClass
 from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
 from federation.domain.uscc import Uscc, format_uscc, parse_uscc
 from federation.protocol.errors import RuleError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 
 SYNTHETIC_NOTICE: Final = "演示数据:人物、地址、号码均为虚构。Synthetic data: no person, address or number is real."
@@ -85,7 +87,6 @@ _WORKS_ACROSS_SHARE, _WORKS_SOMEWHERE_SHARE = 0.1, 0.7
 _LAPSED_SHARE, _LATE_SHARE = 0.05, 0.13
 _MONTH_WEIGHTS: Final = tuple(accumulate((6, 14, 16, 8, 7, 7, 7, 13, 13, 6, 5, 4)))
 _BLOCK: Final = 1000 // len(NODES)
-_OWN_PAPERS: Final = frozenset(Paper) - {Paper.GUARDIAN_IDENTITY}
 _ALL_PAPERS: Final = frozenset(Paper)
 
 
@@ -158,7 +159,6 @@ class _Draw:
         flow = self._flows[bisect(self._weights, dice.random() * self._weights[-1])]
         minor = dice.random() < _MINOR_SHARE
         applied = issued - timedelta(days=int(dice.random() * 15))
-        papers = _ALL_PAPERS if minor else _OWN_PAPERS
         residence = format_division_path(flow.residence)
         return PermitApplication(
             holder=self._holder(flow, self._age_days(minor), applied),
@@ -170,7 +170,7 @@ class _Draw:
             residence_since=applied - timedelta(days=190 + int(dice.random() * 900)),
             apply_date=applied,
             accept_date=applied,
-            papers=papers,
+            papers=_ALL_PAPERS if minor else _ALL_PAPERS - {Paper.GUARDIAN_IDENTITY},
             guardian=minor,
             sealed=dice.random() < _SEALED_SHARE,
         )
@@ -178,25 +178,14 @@ class _Draw:
     def permit(self, application: PermitApplication, issued: date, *, serial: int, today: date) -> Permit:
         """The permit of an application, with the endorsements that it has had by today."""
         history = self._history(issued, today)
-        return Permit(
-            urn=format_permit_urn(application.residence_division, issued.year, serial=f"{serial:08d}"),
+        urn = format_permit_urn(application.residence_division, issued.year, serial=f"{serial:08d}")
+        return replace(
+            register_permit(application, urn, today=issued),
             version=1 + history.steps,
             status=history.status,
-            holder=application.holder,
-            residence_division=application.residence_division,
-            residence_address=application.residence_address,
-            work_division=application.work_division,
-            issuer=application.issuer,
-            ground=application.ground,
-            residence_since=application.residence_since,
-            apply_date=application.apply_date,
-            accept_date=application.accept_date,
-            issue_date=issued,
             counted_from=history.counted_from,
             endorsed_until=history.endorsed_until,
             endorsements=history.endorsements,
-            sealed=application.sealed,
-            guardian=application.guardian,
         )
 
     def issue_date(self, today: date) -> date:
