@@ -25,14 +25,13 @@ from pathlib import Path
 
 from federation.cli.bench import Measurement, Timing
 from federation.cli.demo.provinces import DemoFederation, make_federation, start_node, stop_process, wait_ready
-from federation.cli.demo.stage import lookup_act, permit_act
+from federation.cli.demo.stage import case_question, lookup_act, permit_act
 from federation.cli.demo.synthetic import synthetic_applications, synthetic_permits
 from federation.cli.show import say
 from federation.domain.citizen_number import age_on
 from federation.domain.division import province_of
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import Quotas
-from federation.domain.lookups_policy import LookupPurpose
 from federation.domain.permits import Permit
 from federation.domain.permits_policy import PermitPurpose
 from federation.node.exchange.errand import Errand, begin_errand
@@ -48,7 +47,7 @@ from federation.protocol.leaf import LeafKind
 from federation.store.calibrate import commit_rows
 from federation.store.database import Database, open_database
 from federation.store.exchange_log import GroupTransaction, commit_group
-from federation.wire.agency.lookups import OPEN_CASE, SEARCH, CaseQuestion, LookupQuestion
+from federation.wire.agency.lookups import OPEN_CASE, SEARCH, LookupQuestion
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, PermitImport
 from federation.wire.client import AgencyClient
@@ -418,15 +417,9 @@ class Desk:
             raise RuleError("BENCH_NO_HIT", f"expected one hit, got {result.answers}")
 
     async def _open(self, case_id: str) -> None:
-        question = CaseQuestion(
-            case_id=case_id,
-            letter=f"常公协〔2026〕{case_id}",
-            counties=frozenset({COUNTY}),
-            purposes=frozenset({LookupPurpose.CRIMINAL_INVESTIGATION}),
-            days=30,
-            leader="bench-leader",
-        )
-        answer = await self._police.call(OPEN_CASE, lookup_act(officer="bench-leader"), question)
+        act, letter = lookup_act(officer="bench-leader"), f"常公协〔2026〕{case_id}"
+        question = case_question(act, case_id, COUNTY, leader="bench-leader", letter=letter)
+        answer = await self._police.call(OPEN_CASE, act, question)
         if not answer.decision.allowed:
             raise RuleError("BENCH_REFUSED", f"expected an open case: {answer.decision.title_en}")
 

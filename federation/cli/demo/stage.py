@@ -102,18 +102,8 @@ class Stage:
     async def open_case(
         self, act: Act, case_id: str, *counties: str, leader: str, letter: str = "", police: str = POLICE
     ) -> None:
-        """Opens a case for what the act is for, and waits until the provinces that it names have receipted it.
-
-        It runs 30 days; without a letter it is a case of break-glass, for two hours.
-        """
-        question = CaseQuestion(
-            case_id=case_id,
-            letter=letter,
-            counties=frozenset(counties),
-            purposes=frozenset({act.purpose}),
-            days=30 if letter else 0,
-            leader=leader,
-        )
+        """Opens a case, and waits until the provinces that it names have receipted it (DEMO_REFUSED)."""
+        question = case_question(act, case_id, *counties, leader=leader, letter=letter)
         answer = await self.call(police, lookups.OPEN_CASE, act, question)
         if not answer.decision.allowed:
             raise NotFoundError("DEMO_REFUSED", f"expected an open case: {answer.decision.title_en}")
@@ -170,6 +160,18 @@ def permit_act(purpose: PermitPurpose, *, officer: str = "demo-clerk") -> Act:
 
 def lookup_act(purpose: str = LookupPurpose.CRIMINAL_INVESTIGATION, *, officer: str = OFFICER) -> Act:
     return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=LOOKUP_FUNCTION, officer=officer)
+
+
+def case_question(act: Act, case_id: str, *counties: str, leader: str, letter: str = "") -> CaseQuestion:
+    """A case for what the act is for: 30 days, or without a letter one of break-glass, for two hours."""
+    return CaseQuestion(
+        case_id=case_id,
+        letter=letter,
+        counties=frozenset(counties),
+        purposes=frozenset({act.purpose}),
+        days=30 if letter else 0,
+        leader=leader,
+    )
 
 
 def new_key() -> Ed25519Signer:
