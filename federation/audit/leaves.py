@@ -3,7 +3,7 @@
 Rules kept: a leaf decodes strictly and is lawful in this log, as the agreement has it (a `sent` leaf about another
 node's message is not, nor a `received` leaf that refuses); times do not go backwards beyond the clock tolerance; the
 numbers of `sent` leaves count from 1 without gap or repeat. What the two sides must agree on is kept packed.
-Trusts the agreement. Source: transparency-log reference section 14, DESIGN sections 3 and 4.
+Trusts the agreement. Source: DESIGN sections 3 and 4.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ other. A node that cannot be reached is named, and the others are audited.
 What is remembered for the next audit is the head of each log that verified whole, as the log signed it: a log that is
 rolled back or rewritten later has signed the proof against itself. A remembered head never goes back.
 Trusts the verified agreement alone; remembered heads are verified again each time.
-Source: DESIGN section 3, transparency-log reference sections 15 and 16, C2SP tlog-tiles (clients that follow a log).
+Source: DESIGN section 3, C2SP tlog-tiles (clients that follow a log).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rules kept: an envelope is signed by a key that the agreement gives its sender at the time it was created; the statement
 says what the leaf says; a receipt verifies under the receiver's log key, and the head in it is one that must lie on the
 receiver's tree; what is listed is logged and what is logged is listed.
-Trusts the agreement. Source: DESIGN sections 3 and 4, transparency-log reference section 17.
+Trusts the agreement. Source: DESIGN sections 3 and 4.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ computed from *all* entries, never taken from the log; every head that anyone wa
 the log's tiles are the hashes of its entries; every leaf decodes strictly, is lawful in this log and not older than
 those before it beyond the clock tolerance; the numbers of `sent` leaves are contiguous from 1.
 Memory holds one compact range and the packed message leaves, never the entries.
-Trusts the agreement. Source: RFC 6962 2.1, C2SP tlog-tiles, transparency-log reference sections 13 to 16.
+Trusts the agreement. Source: RFC 6962 2.1, C2SP tlog-tiles.
 """
 
 from __future__ import annotations

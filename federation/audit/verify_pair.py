@@ -8,7 +8,7 @@ asking side says too, unless the request expired on its way. The asking side alo
 late: a human should look. A reply that the asking side received leaves nothing unanswered; this is judged where the
 envelopes are listed. A side has the life of a statement to say its part.
 A log that could not be read whole proves nothing missing. Trusts no side more than the other.
-Source: DESIGN section 3, transparency-log reference section 16.
+Source: DESIGN section 3.
 """
 
 from __future__ import annotations

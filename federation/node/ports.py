@@ -277,7 +277,7 @@ def _receipt_of(node: Node, message: StoredMessage) -> Receipt | None:
 
 
 def _digest_range(node: Node, question: RangeQuestion) -> PairDigest:
-    """RFC 6962 root over u64 number, commitment, verdict byte (reference section 16)."""
+    """RFC 6962 root over u64 number, commitment, verdict byte."""
     pair, from_seq = question.pair, question.from_seq
     direction: Literal["sent", "received"] = "sent" if pair.sender == node.name else "received"
     last = min(question.to_seq, from_seq + MAX_RANGE - 1)

@@ -3,7 +3,7 @@
 Any of the joint processors must answer (PIPL article 20): a clerk's request goes to all of them, each tells what it may
 tell now, and the report says which did not answer in time. Pages of one report are read from the answers that came; a
 running investigation is held back by the province that answered, so that no other node ever holds it.
-Sources: PIPL articles 18, 20, 45; domain reference 8.6.
+Sources: PIPL articles 18, 20, 45.
 """
 
 from __future__ import annotations

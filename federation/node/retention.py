@@ -8,7 +8,7 @@ destroys its own by its own clock, so that a province that is away keeps nothing
 asked are kept as long as the agreement says and no day longer; a purge before that is refused by rule.
 
 A round reads what is due by its day, and what belongs to a case that was closed since the last one.
-Source: domain reference section 4 and misuse control M9; PIPL articles 19 and 47; `policies/retention.toml`.
+Source: misuse control M9; PIPL articles 19 and 47; `policies/retention.toml`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Rules kept: sizes are checked before anything is hashed; the commitment is the R
 `salt_i = HMAC-SHA256(salt, "bridgehead/item-salt/v1" || u64 i)`. So one item can be disclosed and proved without the
 others, and once the 32-byte salt is destroyed nobody can guess at the items from the commitment that stays.
 Trusts nothing of a received body or disclosure; a `BodyRef` is trusted when its statement is verified.
-Source: RFC 6962 2.1, RFC 2104, DESIGN section 4, transparency-log reference section 14.
+Source: RFC 6962 2.1, RFC 2104, DESIGN section 4.
 """
 
 from __future__ import annotations

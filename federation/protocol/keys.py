@@ -4,7 +4,7 @@ Rules kept: a signature is verified only under a key that was admitted (`admit_p
 one encoding a key; ECDSA signatures are DER in its one canonical form; Ed25519 signatures have S below the group order.
 (r, n - s) of an ECDSA signature verifies as (r, s) does, as FIPS 186-5 says: nothing here is named by its signature.
 Trusts `cryptography` (OpenSSL) for the signature equations, not for its choice of keys and encodings.
-Sources: RFC 8032, FIPS 186-5, RFC 5480 (SPKI), RFC 6979 (no random number when signing), transparency-log reference 12,
+Sources: RFC 8032, FIPS 186-5, RFC 5480 (SPKI), RFC 6979 (no random number when signing),
 "Taming the many EdDSAs" (2020).
 """
 

@@ -1,7 +1,7 @@
 """The leaf: what one exchange, or one event that matters, leaves in an exchange log. Digests only, no personal data.
 
 Canonical JSON under 1 kB, so that peers may mirror the log without learning who asked whom about what.
-Source: transparency-log reference section 14, DESIGN section 4.
+Source: DESIGN section 4.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A receipt is the receiver's leaf and its proof under a checkpoint that the recei
 decided*. It needs no signature of its own; a refusal by policy is a receipt too.
 Rules kept: the leaf is canonical, about our statement, and says `received` or `refused`; the proof holds the one form
 of C2SP tlog-proof; the log's own line must verify. Witness lines are not needed here: the audit asks for them.
-Trusts the log vkey, which the agreement gives. Source: DESIGN section 3, transparency-log reference sections 8 and 14.
+Trusts the log vkey, which the agreement gives. Source: DESIGN section 3.
 """
 
 from __future__ import annotations

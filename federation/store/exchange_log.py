@@ -7,7 +7,7 @@ writes and lets the unique constraints object; only then it is run again looking
 A job sees its own writes: rows are gathered and written in bulk, new ones before changes, before the first read that
 could miss them; counters and the growing tree are copies until the group is committed.
 Trusts: jobs to be functions of their transaction, since they may run more than once.
-Source: DESIGN section 3 (sequencing), transparency-log reference sections 15 and 19.
+Source: DESIGN section 3 (sequencing).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rules kept: what is asked beyond the committed size does not exist; partial tiles are cut from rows, never stored; a
 proof is built from nodes in memory when its leaf is recent, else from full tiles, at most two a tree level of tiles.
 Trusts: the store's rows, except in `check_log`, which trusts nothing and computes the tree again from the entries.
-Source: C2SP tlog-tiles, RFC 6962 2.1, transparency-log reference sections 7 and 19.
+Source: C2SP tlog-tiles, RFC 6962 2.1.
 """
 
 from __future__ import annotations

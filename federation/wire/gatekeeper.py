@@ -6,7 +6,7 @@ on a connection opened long before. No message is verified and no policy asked h
 switch; a refusal comes before the request is looked at, so that nobody learns what exists; an unknown exception leaves
 as INTERNAL with an id and nothing else. Nothing of a request is logged.
 Trusts the TLS handshake for possession of the key alone.
-Source: DESIGN sections 7 and 8, style reference section 7, SPIFFE X.509-SVID, RFC 5280.
+Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Rules kept: every RPC passes the `Gatekeeper`; a message over 8 MiB is refused before it is parsed; health says what is,
 NOT_SERVING until the node says otherwise and while it drains; reflection answers only in demonstrations.
-Source: DESIGN section 7, style reference section 7, gRPC health checking protocol.
+Source: DESIGN section 7, gRPC health checking protocol.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Rules kept: client certificates are required, always; keys are ECDSA P-256 (gRPC's TLS refuses Ed25519 ones); a pair of
 files that does not belong together, as while it is being replaced, is passed over and the last good one goes on.
 The server asks for the files and the CAs again on every new connection; a client has no such hook, so it makes a new
-channel when they changed. Source: DESIGN section 7, libraries reference section 5.
+channel when they changed. Source: DESIGN section 7.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_lawful_leaf_breaks_no_rule(leaf: Leaf) -> None:
     ],
 )  # fmt: skip
 def test_unlawful_leaf_breaks_exactly_one_rule(leaf: Leaf, code: Code) -> None:
-    """Each rule by itself (transparency-log reference section 14)."""
+    """Each rule by itself."""
     assert codes(leaf) == [code]
 
 

@@ -57,7 +57,7 @@ def test_head_that_is_no_note_is_found() -> None:
 
 
 def test_witnessed_size_is_what_enough_witnesses_cover() -> None:
-    """Three of four exclude two histories while one node lies (transparency-log reference section 13)."""
+    """Three of four exclude two histories while one node lies."""
     provinces = Provinces(*ALL)
     log = provinces[ZHEJIANG]
     heads = []

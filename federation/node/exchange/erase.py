@@ -4,7 +4,7 @@ Rules kept: all of it is one transaction; a message is erased once, and a repeat
 itself, its leaves and its receipt stay, so that every log verifies as before; what is still queued is withdrawn with an
 `expired` leaf, since a message without its body can not be sent; what is ordered erased before it comes is destroyed as
 it comes. The leaf holds digests and a code, never words.
-Source: transparency-log reference section 18, DESIGN section 4 (body commitment).
+Source: DESIGN section 4 (body commitment).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A log that was restored from a backup would sign a second history. So on start each peer is asked for the last
 checkpoint of ours that it cosigned; our tree must contain it, or the node refuses to start: the way out is a new
-origin, never a new history. Source: transparency-log reference section 19.
+origin, never a new history.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Reading the last cosigned size and writing the new one is one atomic step in the store; the new state is durable before
 the answer leaves. What contradicts the state is kept: two heads of one size with different roots prove a fork.
-Source: C2SP tlog-witness, transparency-log reference sections 6 and 15.
+Source: C2SP tlog-witness.
 """
 
 from __future__ import annotations

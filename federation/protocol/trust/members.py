@@ -4,7 +4,7 @@ Rules kept: canonical JSON with exact names; every public key admitted again whe
 low-order key one signature fits many messages); the log and witness keys carry the names that their node must have;
 an agency belongs to the node that lists it; every span of the terms keeps the protocol sane.
 Trusts nothing: the bytes count only once the targets file that names their hash is verified (`agreement`).
-Source: DESIGN section 4 (agreement), C2SP signed-note (vkeys), transparency-log.md section 12; domain.md 2.13 (modes).
+Source: DESIGN section 4 (agreement), C2SP signed-note (vkeys).
 """
 
 from __future__ import annotations
