@@ -1,4 +1,4 @@
-"""What this province gave or refused about a person, kept so that the person can be told; never who the officer was.
+"""Disclosures: what this province gave or refused about a person, kept for their report; never who the officer was.
 
 Each entry is written in the transaction that receives the request, whatever the verdict; it is found by the blind index
 of the holder's number and by nothing else. Source: PIPL article 45, 55 and 56 (kept at least three years).
@@ -33,7 +33,7 @@ DISCLOSED = "lookup-given"
 def disclosure_of(
     statement: Statement, *, case: LookupCase | None, verdict: Verdict, fields: frozenset[str], now: datetime
 ) -> Disclosure:
-    """What is kept of one step: the agency, the purpose and the fields, and until when the person waits."""
+    """The disclosure of one step: the agency, the purpose and the fields, and until when the person waits."""
     return Disclosure(
         time=truncate_to_millisecond(now),
         asker=statement.sender.agency,
@@ -65,13 +65,13 @@ def disclosure_record(entry: Disclosure, *, message_id: MessageId, subject: str,
 
 
 def list_disclosures(source: Source, citizen_number: str) -> Sequence[tuple[Disclosure, MessageId]]:
-    """What this province gave or refused about a person, each with the id of the request's message."""
+    """Lists the disclosures about a person, each with the id of the request's message."""
     found = find_by_subject(source, DISCLOSED, citizen_number)
     return [(decode(Disclosure, record.content), MessageId(record.id.rpartition("/")[2])) for record in found]
 
 
 def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectReport:
-    """What this province tells a person now; what waits for a case appears by itself once that case has ended.
+    """Returns this province's report for a person now; what waits for a case appears once that case has ended.
 
     What was given under a number that was corrected since is the same person's, as long as nobody else has that number.
     """

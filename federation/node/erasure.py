@@ -158,7 +158,7 @@ def newest_of(source: Source, order: Order) -> Order:
 
 
 class _Ordered(Item, frozen=True, kw_only=True):
-    """What an order came to, remembered under its request: policy's word, and the digest of the order's statement."""
+    """The remembered answer to an order: policy's word, and the digest of the order's statement."""
 
     ruling: Ruling
     digest: str
@@ -225,7 +225,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
 
 
 async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
-    """What this province sent to another one, by number: where a message to erase is found. It names no person.
+    """Lists what this province sent to another one, by number, to find a message to erase. It names no person.
 
     Raises:
         UntrustedError: NOT_A_MEMBER for a province that the agreement does not name.
@@ -301,13 +301,13 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
 
 
 def _answer_again(node: Node, done: _Ordered) -> ErasureAnswer:
-    """What an order came to; of one that was sent again since, the line of its last statement."""
+    """Returns the answer to an order; of one that was resent since, the line of its last statement."""
     order = newest_of(node.database, _load_order(node.database, done.digest))
     return ErasureAnswer(decision=done.ruling, line=_line_of(order, now=node.now()))
 
 
 def is_under_floor(node: Node, in_force: InForce, message: StoredMessage) -> bool:
-    """Whether a message is a record of provision that must still be kept; so is one of a kind that is not known."""
+    """True for a record of provision that must still be kept, and for a message of an unknown kind."""
     kind, rules = node.kinds.get(message.kind), in_force.retention
     rule_id = kind.keep if kind is not None else PROVISION
     return has_floor(rules, rule_id) and node.now() < kept_until(rules, rule_id, message.created)
@@ -393,7 +393,7 @@ _TAKEN = allowed_by_rule(REPLY_RULE, "对方销毁本省所发信息的回执", 
 
 
 def item_of(message: str, destroyed: Destroyed | None, *, order: str | None = None) -> ReceiptItem:
-    """What a receipt says of a message: with its leaf, or that nothing was held."""
+    """Returns the item of a receipt: with the message's leaf, or saying that nothing was held."""
     if destroyed is None:
         return ReceiptItem(message=message, outcome=ErasureOutcome.NOT_HELD, order=order)
     return ReceiptItem(

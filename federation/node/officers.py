@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderAct:
-    """What a leader signed: who, for which agency and case, and the signature of their own key (base64)."""
+    """A signed act of a leader: who, for which agency and case, and the signature of their own key (base64)."""
 
     agency: AgencyId
     leader: str
@@ -89,7 +89,7 @@ def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | No
 
 
 def is_known_officer(source: Source, agency: AgencyId, officer: str) -> bool:
-    """Whether a key was ever registered for the officer, one withdrawn since included."""
+    """True when a key was ever registered for the officer, one withdrawn since included."""
     return find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False) is not None
 
 

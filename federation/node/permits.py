@@ -1,4 +1,4 @@
-"""What an agency does with its own county's permits: register, endorse, suspend, restore, revoke, show, list.
+"""The steps of an agency with its own county's permits: register, endorse, suspend, restore, revoke, show, list.
 
 Every step: the caller is the certificate's agency; our policy decides; the domain rule decides; then one transaction
 takes the new version and the messages to every entitled province. A refusal by policy is returned and logged; a step
@@ -62,7 +62,7 @@ MAX_PAGE = 1000
 
 
 class PermitMade(Item, frozen=True, kw_only=True):
-    """What a request came to: the version of a permit that it made."""
+    """The remembered answer to a request: the version of a permit that it made."""
 
     urn: PermitUrn
     version: Count
@@ -198,7 +198,7 @@ def _change_question(errand: Errand, change: PermitChange, permit: Permit) -> Po
 
 
 def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
-    """What the agency that made a change may see of it: the fields that policy lets it read for the same purpose."""
+    """Returns the fields of a changed permit that policy lets the agency read for the same purpose."""
     reading = errand.rule(_read_question(errand, permit_facts(permit, today=errand.node.today())))
     item = project_permit(permit, reading.fields) if reading.allowed else None
     return PermitAnswer(decision=ruling, permit=item)
@@ -211,7 +211,7 @@ def application_text(application: PermitApplication) -> str:
 
 
 def _view(errand: Errand, record: Record) -> tuple[PolicyRequest, PermitAnswer]:
-    """What was asked of policy about a record, and what the caller may see of it."""
+    """Returns the question put to policy about a record, and the fields that the caller may see."""
     today = errand.node.today()
     if record.replica:
         copy = decode_permit_item(record.content, errand.in_force.agreement.realm)

@@ -38,7 +38,7 @@ class _StoredRow(Item, frozen=True, kw_only=True):
 
 
 class ImportedPermits(Item, frozen=True, kw_only=True):
-    """What a chunk came to: the names of the permits that were stored, by position and digest of their rows."""
+    """The remembered answer to a chunk: the names of the stored permits, by position and digest of their rows."""
 
     rows: tuple[_StoredRow, ...] = ()
 

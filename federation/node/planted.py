@@ -41,13 +41,13 @@ def remove_planted(transaction: GroupTransaction, name: str, *, owner: NodeName)
 
 
 def is_planted(source: Source, name: str) -> bool:
-    """Whether the record of that name is planted: one row read by its key."""
+    """True when the record of that name is planted: one row read by its key."""
     known = _find(source, name)
     return known is not None and known.status == _PLANTED
 
 
 def was_planted(source: Source, name: str) -> bool:
-    """Whether it was ever planted, one that was removed since included."""
+    """True when it was ever planted, one that was removed since included."""
     return _find(source, name) is not None
 
 

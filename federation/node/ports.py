@@ -1,4 +1,4 @@
-"""What a node's three ports answer: a table of its RPCs, one line each, and what anybody may read.
+"""The three ports of a node: a table of its RPCs and their steps, and what anybody may read.
 
 A step of an agency is a function of an errand and a question. Which agency may call which RPC, and how, is in the lines
 of `wire.table`; what it may do is policy's to say, in the step.
@@ -169,7 +169,7 @@ STEPS: Final[tuple[Bound, ...]] = (
 
 
 def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> tuple[Binding, ...]:
-    """What this province's own agencies may call."""
+    """The RPCs that this province's own agencies may call."""
 
     async def get_status(caller: Caller, act: Act | None, nothing: Nothing) -> NodeStatus:
         del act, nothing
@@ -180,7 +180,7 @@ def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
 
 
 def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
-    """What the other provinces may call."""
+    """The RPCs that the other provinces may call."""
 
     async def submit(caller: Caller, act: Act | None, submissions: tuple[Submission, ...]) -> tuple[Answer, ...]:
         del act
@@ -204,7 +204,7 @@ def _agreement(node: Node, home: Path) -> Binding:
 
 
 def read_functions(node: Node, *, witness: Witness, cosigning: Cosigning) -> ReadFunctions:
-    """What anybody may read: the log, our duty as a witness, our health. No personal data."""
+    """The files that anybody may read: the log, our duty as a witness, our health. No personal data."""
 
     async def checkpoint() -> bytes:
         return cosigning.checkpoint()

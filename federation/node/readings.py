@@ -59,7 +59,7 @@ _CODE_COLUMN: Final = "lookup-reading.code"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Who read which fields of what was released, and when; `request` is the digest of the fetch."""
+    """One reading of what was released: who read which fields, and when; `request` is the digest of the fetch."""
 
     agency: AgencyId
     officer: str
@@ -204,7 +204,7 @@ def _read(content: bytes) -> Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What policy said of a reading, and the fields with what stands over them; none when it was refused."""
+    """Policy's decision on a reading, and the fields with their watermark; none when it was refused."""
 
     ruling: Ruling
     request: PolicyRequest
@@ -308,7 +308,7 @@ async def trace_reading(errand: Errand, code: str) -> TracedReading:
 
 
 def _step(look: _Look, asked: records.Asked) -> ReadStep:
-    """What is known of a step without showing a field: the handle only to its officer, and only while it lives."""
+    """Returns a step without any field: the handle only to its officer, and only while it lives."""
     node = look.errand.node
     outcome = outcome_of(node, asked)
     step = ReadStep(node=asked.node, step=asked.step, asked=asked.time, outcome=outcome)

@@ -47,7 +47,7 @@ ALL_SERVICES = frozenset(Entitlement)
 
 
 class HomeTold(Item, frozen=True, kw_only=True):
-    """What a request came to: the permit whose home node was told."""
+    """The remembered answer to a request: the permit whose home node was notified."""
 
     urn: PermitUrn
 
@@ -89,7 +89,7 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
 
 
 def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[RecognitionLink, ...]:
-    """What was decided about a permit, by this side or told by the other: both sides show the link."""
+    """Lists the recognitions of a permit, by this side or announced by the other: both sides show the link."""
     found: list[RecognitionLink] = []
     for replica in (False, True):
         records = list_records(database, RECOGNITION, after_id=f"{urn}/", limit=MAX_LINKS, replica=replica)
@@ -110,7 +110,7 @@ def recognitions_of(database: Database, urn: PermitUrn, realm: Realm) -> tuple[R
 
 
 def unknown_facts(urn: PermitUrn) -> PermitFacts:
-    """What policy may know of a permit of which no copy came: its issuing county, from its name, and nothing else."""
+    """Facts for policy of a permit of which no copy came: its issuing county, from its name, and nothing else."""
     return PermitFacts(issuing_division=urn_division(urn), household_division=None, status=PermitStatus.VALID)
 
 

@@ -1,4 +1,4 @@
-"""What an agency does with its own county's register of vehicles or enterprises: register rows, read one.
+"""The steps of an agency with its own county's register of vehicles or enterprises: register rows, read one.
 
 The caller is the certificate's agency; our policy decides each row by itself; the domain rule decides; then one
 transaction takes the new versions and the answer to the request. The same `request_id` gives the same answer, whatever
@@ -65,7 +65,7 @@ class Registered(Generic[_Fact]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register(Generic[_Fact]):
-    """How one kind of record is kept: by what it is found, which county keeps it, how it stands, bytes and texts."""
+    """The form of one kind of record: its key, its county, its status, its bytes and texts."""
 
     kind: DossierKind
     subject: Callable[[_Fact], str]
@@ -111,7 +111,7 @@ class _StoredRow(Item, frozen=True, kw_only=True):
 
 
 class StoredRows(Item, frozen=True, kw_only=True):
-    """What a request to register rows came to: the versions that it made, each by the position of its row."""
+    """The remembered answer to a request to register rows: the versions made, by the position of the row."""
 
     rows: tuple[_StoredRow, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What has ended is destroyed at both sides, each destruction with its leaf; records past their floor are purged.
+"""Retention: what has ended is destroyed at both sides, each time with its leaf; records past their floor are purged.
 
 A release ends with its time or with its case, whichever is first: the asker destroys it and tells the giver, which
 destroys its own copy. A handle ends the same way at the giver. A search or a fetch is needed while its case runs, since
@@ -175,7 +175,7 @@ _Job = Callable[[GroupTransaction], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """What one look found: messages and handles that have ended, and why; what is looked at later; cases done with."""
+    """The finding of one round: messages and handles that have ended, and why; what comes later; cases done with."""
 
     ended: list[tuple[StoredMessage, ErasureGrounds]]
     handles: list[tuple[str, ErasureGrounds]]
@@ -210,7 +210,7 @@ def _look(node: Node, in_force: InForce, now: datetime) -> _Round:
 
 
 def _judge(node: Node, in_force: InForce, message: StoredMessage, *, now: datetime) -> ErasureGrounds | date | None:
-    """Why a message has ended; else the day of the next look, None when no day and no case will end it."""
+    """Returns why a message has ended; else the day of the next look, None when no day and no case will end it."""
     statement, keep = statement_of(message), node.kinds[message.kind].keep
     kept = destroyed_after(in_force.retention, keep)
     if kept is not None:

@@ -1,4 +1,4 @@
-"""How a node is: its log, its agreement, its peers, and what an operator should look at."""
+"""The status of a node: its log, its agreement, its peers, and what an operator should look at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens around every RPC, in this order: who calls, what may be called, enough time, the work, one log line.
+"""The gate around every RPC, in this order: who calls, what may be called, enough time, the work, one log line.
 
 Rules kept: the caller is the one URI name of the certificate, a SPIFFE id of this federation, never a field and never
 metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked, also
@@ -45,7 +45,7 @@ from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What one port checks callers against. The functions read the agreement in force, so a new one counts at once.
+    """The rules of one port for its callers. The functions read the agreement in force, so a new one counts at once.
 
     `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
     certificate and the serial in lower-case hex without leading zeros.
@@ -90,7 +90,7 @@ def enter_call(caller: Caller) -> None:
 
 
 def calling() -> Caller:
-    """Who calls.
+    """Returns the caller.
 
     Raises:
         UntrustedError: CALLER_SIDE outside of an admitted call.
@@ -208,7 +208,7 @@ _GRPC: Mapping[str, Rpc[Any, Any]] = {
 
 @dataclass(slots=True)
 class _Call:
-    """What the one log line of a call says."""
+    """The facts of the one log line of a call."""
 
     method: str
     rpc: Rpc[Any, Any] | None

@@ -62,7 +62,7 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one value travels, out and back; None leaves it as it is."""
+    """The conversion of one value, out and back; None leaves it as it is."""
 
     out: Step | None = None
     back: Step | None = None
@@ -145,7 +145,7 @@ def from_pb(cls: type[_V], message: Message) -> _V:
 
 
 def pair(shape: Any, message: Any) -> Codec:
-    """How values of a shape become messages of that class and are made of them.
+    """Returns the conversion of values of a shape to messages of that class and back.
 
     Raises:
         TypeError: when they do not pair, naming the fields that one side lacks.
@@ -317,7 +317,7 @@ def _chosen(message: Any, choice: str) -> str:
 
 
 def _field(hint: Any, field: Field) -> Codec:
-    """How one field of that type travels; repeated fields are tuples or sets, maps mappings."""
+    """Returns the conversion of one field of that type; repeated fields are tuples or sets, maps mappings."""
     if typing.get_origin(hint) is typing.Annotated:  # the rules of an item hold where the item is read
         return _own(hint) or _field(hint.__origin__, field)
     origin = typing.get_origin(hint)
@@ -372,7 +372,7 @@ def _map(hints: Sequence[Any], field: Field) -> Codec:
 
 
 def _one(hint: Any, field: Field) -> Codec:
-    """How one value travels: the first of its own codec, text form, message, enum, and what a scalar field holds."""
+    """Returns the conversion of one value: the first of its own codec, text form, message, enum, and a scalar's."""
     for layer in _layers(hint):
         if (own := _own(layer)) is not None:
             return own

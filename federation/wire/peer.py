@@ -1,4 +1,4 @@
-"""What one province asks another: to take messages, to compare what both logged, for its agreement."""
+"""The RPCs between provinces: to take messages, to compare what both logged, to fetch the agreement."""
 
 from __future__ import annotations
 

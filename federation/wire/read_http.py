@@ -45,7 +45,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadFunctions:
-    """What the node does for each path; a missing file is a `NotFoundError`.
+    """The node's function for each path; a missing file is a `NotFoundError`.
 
     `cosigned` gets the lower-case hex SHA-256 of a log's origin. `health` says None when all is well, else what is not.
     """

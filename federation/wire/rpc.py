@@ -33,7 +33,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
-    """How an agency reaches its node: `host:port`, its certificate, the node's CA, the name in the node's certificate.
+    """The profile of an agency's client: `host:port`, its certificate, the node's CA, the node's name in TLS.
 
     `server_name` is `<node>.<federation>`; None takes the host of the address.
     """
@@ -46,7 +46,7 @@ class ClientProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """Who acts within the agency, and what for; `request_id` is the idempotency key, a UUID."""
+    """The act behind a request: officer, purpose, function; `request_id` is the idempotency key, a UUID."""
 
     request_id: str
     purpose: str
@@ -94,14 +94,14 @@ MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 
 
 class Side(StrEnum):
-    """Which of a node's two gRPC ports: for the other provinces, or for its own agencies."""
+    """One of a node's two gRPC ports: for the other provinces, or for its own agencies."""
 
     PEER = "peer"
     AGENCY = "agency"
 
 
 class OwnKey(StrEnum):
-    """Whether the officer's own key signs the question, besides the certificate of the agency.
+    """When the officer's own key signs the question, besides the certificate of the agency.
 
     `sometimes`: the question has room for a signature, and what is asked decides.
     """
@@ -165,7 +165,7 @@ class Rpc(Generic[Q, A]):
 
     @cached_property
     def has_act(self) -> bool:
-        """Whether a request says who acts."""
+        """True when a request says who acts."""
         return ACT in self.request.DESCRIPTOR.fields_by_name
 
     @cached_property
@@ -175,7 +175,7 @@ class Rpc(Generic[Q, A]):
 
     @cached_property
     def method(self) -> Any:
-        """What the proto files say of it; its generated module is imported on first use."""
+        """Its descriptor in the proto files; the generated module is imported on first use."""
         service, _, method = self.name.partition("/")
         words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in service)
         module = import_module(f"{PACKAGE}{words.replace('_', '.', 1)}_pb2")
@@ -200,7 +200,7 @@ class Rpc(Generic[Q, A]):
         return made
 
     def decode_question(self, request: Message) -> tuple[Act | None, Q]:
-        """Who asks, None for an RPC that does not say, and what.
+        """Returns who asks, None for an RPC that does not say, and the question.
 
         Raises:
             MalformedError: as `pb.from_pb`.

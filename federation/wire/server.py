@@ -35,7 +35,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Where a port listens (`host:port`, port 0 for any), its certificate, and the CAs (PEM) of its clients."""
+    """The address of a port (`host:port`, port 0 for any), its certificate, and the CAs (PEM) of its clients."""
 
     address: str
     tls: TlsFiles

@@ -128,7 +128,7 @@ def put_correction(transaction: GroupTransaction, correction: Correction, *, own
 
 
 def filed_records(filed: Filed, *, owner: NodeName) -> tuple[Record, Record]:
-    """What an office of ours filed with another province, and the line of it."""
+    """Returns what an office of ours filed with another province, and the line of it."""
     line = Line(time=format_time(filed.time), agency=str(filed.agency), correction_id=filed.request.correction_id)
     return FILED.record(filed, owner=owner), LINES.record(line, owner=owner)
 

@@ -142,7 +142,7 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
 
 
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
-    """What is outdated here, newest first: copies that this node holds, and what look-ups gave to the caller."""
+    """Lists what is outdated here, newest first: copies that this node holds, and what look-ups gave to the caller."""
     lines = [
         NoticeLine(time=held.time, owner=held.owner, field=held.field, case_id=held.case)
         for held in OUTDATED_FIELDS.by_subject(node.database, str(caller))

@@ -93,7 +93,7 @@ _DESKS = ("service-hall", "police")
 
 
 class Taken(Item, frozen=True, kw_only=True):
-    """What a request came to: the version of the correction that it made."""
+    """The remembered answer to a request: the version of the correction that it made."""
 
     WHAT = "correction-step"
 
@@ -103,7 +103,7 @@ class Taken(Item, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Change:
-    """What a step at the owner's desk changes: the correction, and the permit when it is granted."""
+    """The change of one step at the owner's desk: the correction, and the permit when it is granted."""
 
     correction: Correction = field(kw_only=False)
     before: Permit | None = None
@@ -250,7 +250,7 @@ def _desk_of(in_force: InForce, node: NodeName, county: str) -> AgencyId:
 def _answer_draft(
     correction: Correction, *, sender: Sender, decision: Decision, asked: tuple[PolicyRequest, ...] = ()
 ) -> Draft:
-    """What the owner says now of a correction that another province filed, to the office that filed it.
+    """The owner's newest answer to a correction that another province filed, for the office that filed it.
 
     `asked` is what policy was asked about this step; the first answer stands on what was asked about the request.
     """

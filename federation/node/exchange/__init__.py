@@ -1,1 +1,1 @@
-"""How messages travel between provinces: received, judged, sent, delivered, answered. Beneath all features."""
+"""The exchange of messages between provinces: receive, judge, send, deliver, answer. Beneath all features."""

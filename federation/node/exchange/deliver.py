@@ -83,7 +83,7 @@ class Peer(Protocol):
 
 @dataclass(slots=True)
 class _Lane:
-    """What one peer's delivery remembers between calls; the store holds all that must survive.
+    """The state of one peer's delivery between calls; the store holds all that must survive.
 
     `limit` is how many messages the next call may carry. `failures` counts the failed calls since one succeeded; while
     `resting` is set nothing new is sent. `put_off` says why the peer did not take a message yet, `rejected` why
@@ -148,12 +148,12 @@ class Delivery:
             lane.wake.set()
 
     def is_reachable(self, peer: NodeName) -> bool:
-        """Whether the newest call to that peer was answered; a message that it put off does not count against it."""
+        """True when the newest call to that peer was answered; a message that it put off does not count against it."""
         lane = self._lanes.get(peer)
         return lane is None or lane.failures == 0
 
     def last_error(self, peer: NodeName) -> str | None:
-        """Why the newest call to that peer failed, why a message waits or was rejected; None when all is well."""
+        """Why the newest call to that peer failed, or a message waits or was rejected; None when all is well."""
         lane = self._lanes.get(peer)
         if lane is None:
             return None

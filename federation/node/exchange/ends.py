@@ -80,5 +80,5 @@ def _first_look(rule: RetentionRule, statement: Statement, direction: Direction)
 
 
 def _ends_at_asker(rule: RetentionRule) -> bool:
-    """Whether it is what came back of a question: its asker destroys it, and tells the giver."""
+    """True for the answer to a question: its asker destroys it, and sends the giver a receipt."""
     return rule.destroy_on is DestroyOn.EXPIRED_OR_CASE_CLOSED

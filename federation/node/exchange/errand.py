@@ -36,7 +36,7 @@ A = TypeVar("A", bound=Item)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered(Generic[A]):
-    """What a request came to; an answer that grows, such as an import's, has a new version each time."""
+    """The remembered answer to a request; one that grows, such as an import's, has a new version each time."""
 
     answer: A
     version: int
@@ -44,7 +44,7 @@ class Remembered(Generic[A]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """What one agency asks of its node, judged from beginning to end under one version of the agreement.
+    """An act of one agency at its node, judged from beginning to end under one version of the agreement.
 
     `desk` is the serial of the calling certificate, which tells an agency's desks apart.
     """
@@ -57,7 +57,7 @@ class Errand:
 
     @property
     def agency(self) -> AgencyFacts:
-        """What policy may know of the caller.
+        """Facts of the caller for policy.
 
         Raises:
             UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
@@ -66,11 +66,11 @@ class Errand:
 
     @property
     def occasion(self) -> Occasion:
-        """Why the caller acts, in the realm of this node."""
+        """The purpose and function of the act, in the realm of this node."""
         return self.in_force.occasion(self.act.purpose, self.act.function)
 
     def cause(self, basis: str, *, case: str | None = None, in_reply_to: str | None = None) -> Cause:
-        """Why a message of this act leaves: its officer, purpose and function, and that legal basis."""
+        """The cause of a message of this act: its officer, purpose and function, and that legal basis."""
         return Cause(
             sender=Sender(node=self.node.name, agency=self.caller, officer=self.act.officer),
             purpose=self.act.purpose,
@@ -122,7 +122,7 @@ class Errand:
         return hashlib.sha256(encode_canonical(named)).hexdigest()
 
     def remembered(self, asked: str, answer: type[A], *, key: str = "") -> Remembered[A] | None:
-        """What this request came to before; None when it is new.
+        """Returns the remembered answer to this request; None when it is new.
 
         `key` is the idempotency key where it is another than the request id.
 

@@ -1,4 +1,4 @@
-"""What a kind of message is, and what is judged of one that came: the decision, and what is written, as values.
+"""Kinds of message, and the judgement of one that came: the decision, and what is written, as values.
 
 `Kind` is everything that the exchange knows of a kind; `node.kinds.KINDS` is the only list of them. Items are decoded
 and counted here, once, before the kind's judge sees them; a rule that a judge raises is the refused decision.
@@ -54,12 +54,12 @@ class Received(Generic[I]):
 
     @property
     def sender(self) -> AgencyFacts:
-        """What policy may know of the sending agency."""
+        """Facts of the sending agency for policy."""
         return agency_facts(self.in_force, self.statement.sender.agency)
 
     @property
     def occasion(self) -> Occasion:
-        """Why it was sent, as its statement says, in the realm of this node."""
+        """The purpose and function that its statement names, in the realm of this node."""
         return self.in_force.occasion(self.statement.purpose, self.statement.function)
 
     @property
@@ -99,7 +99,7 @@ class Destroyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """What a judgement destroys: the message with that digest that came from the peer, or went there.
+    """One destruction of a judgement: the message with that digest that came from the peer, or went there.
 
     `receipt` makes the deletion receipt out of the leaf, or out of None when nothing was held; None when none is owed.
     """
@@ -113,7 +113,7 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What a judgement writes and destroys, and the keys of `waiters` to tell once it is durable.
+    """All that a judgement writes and destroys, and the keys of `waiters` to notify once it is durable.
 
     records: of our own only new ones. `left_by` is the message whose rows they are, where it is another than the one
         that is judged.
@@ -135,7 +135,7 @@ NO_ROWS = Rows()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What is decided of a message, and what is written with it: `rows` when allowed, `refused` when not.
+    """The decision on a message, and what is written with it: `rows` when allowed, `refused` when not.
 
     `asked` are the questions that were put to policy, which together make the decision; `asked_of_records` are those
     about single records, whose answers show in the reply only. All are kept beside the leaf.
@@ -149,7 +149,7 @@ class Judgement:
 
     @property
     def questions(self) -> Questions:
-        """What policy was asked."""
+        """The questions that were put to policy."""
         return Questions(deciding=self.asked, of_records=self.asked_of_records)
 
     @property

@@ -106,7 +106,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What has come of a statement of ours.
+    """The state of a statement of ours: replied to, refused, rejected, expired, or on its way.
 
     reply, body: that it was replied to, and with what; no body once the reply was erased.
     refused: the policies or the rule by which the other side refused it, as its receipt names them.
@@ -124,7 +124,7 @@ class Response:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is awaited."""
+        """True when nothing more is awaited."""
         return self.reply is not None or bool(self.refused) or bool(self.rejected) or self.expired
 
     def __repr__(self) -> str:
@@ -133,7 +133,7 @@ class Response:
 
 
 def find_response(node: Node, digest: str) -> Response:
-    """What the store holds of a statement of ours now; a late reply still counts after it has expired."""
+    """Returns the state of a statement of ours as the store has it now; a late reply still counts after expiry."""
     reply = find_reply(node.database, digest)
     if reply is not None:
         return Response(reply=reply, body=find_body(node.database, reply.message_id), received=True)
@@ -171,7 +171,7 @@ async def replies(
 
 
 def reply_record(reply: Reply, *, owner: NodeName) -> Record:
-    """Which message replied to one of our requests, by the digest of that request; later, that it was erased."""
+    """The record of which message replied to one of our requests, by the request's digest, and of its erasure."""
     fields: dict[str, JsonValue] = {"message": reply.message_id}
     if reply.ends is not None:
         fields["ends"] = format_time(reply.ends)
@@ -199,7 +199,7 @@ def find_reply(source: Source, digest: str) -> Reply | None:
 
 
 def find_reply_item(source: Source, digest: str) -> bytes | None:
-    """What replied to one of our requests; None until it has come, and once it was erased.
+    """Returns the item that replied to one of our requests; None until it has come, and once it was erased.
 
     It lies in the body of the message that brought it and nowhere else, so that it dies with it.
     """

@@ -1,4 +1,4 @@
-"""What a province must learn, however long it was away, is sent again when it expired on its way, until it is there.
+"""Resending: a message that a province must get, however long it was away, is sent again when it expired on its way.
 
 A province may be away for longer than a statement lives; what it must destroy, or be told was destroyed, does not lapse
 with the message, nor does the owner's answer to a correction that it filed. The same words go out under a new

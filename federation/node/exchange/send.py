@@ -1,4 +1,4 @@
-"""How a message leaves: decided, numbered, encoded once, signed, logged and queued in one transaction.
+"""Sending: a message is decided, numbered, encoded once, signed, logged and queued in one transaction.
 
 The statement's bytes are made inside the writer's transaction, because its number is the next one of the ordered pair
 and a number may neither be skipped nor used twice. Those bytes are signed, logged, sent and kept.
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why something is sent: who asked for it, and the purpose, function and legal basis it stands on."""
+    """The cause of a message: who asked for it, and the purpose, function and legal basis it stands on."""
 
     sender: Sender
     purpose: str
@@ -45,7 +45,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What names a message once it has a number: its id, and the digest of its statement, which a reply cites."""
+    """The names of a message that was sent: its id, and the digest of its statement, which a reply cites."""
 
     id: MessageId
     digest: str

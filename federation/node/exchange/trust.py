@@ -1,4 +1,4 @@
-"""What this node trusts now: the agreement in force and its parsed policies, replaced together.
+"""The agreement in force and its parsed policies, replaced together.
 
 A new version is verified by `protocol.trust` against the one in force before it gets here; readers take one snapshot
 for one exchange, so that an exchange is judged under a single version from its first step to its last.
@@ -88,7 +88,7 @@ def _parse_clocks(content: bytes) -> ClockTable:
 
 
 def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
-    """What policy may know of an agency, as the agreement has it.
+    """Facts of an agency for policy, as the agreement has them.
 
     Raises:
         UntrustedError: NOT_AN_AGENCY when the agreement does not name it.

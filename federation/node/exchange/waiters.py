@@ -1,4 +1,4 @@
-"""Who waits in this process for which answer: an agency's question, until its reply or its receipt is durable here.
+"""Waiters: calls of this process that wait until a reply or a receipt is durable here.
 
 Told by `receive` when a reply is taken in and by delivery when a message has left the queue, both after the commit. A
 receipt that says yes ends nothing for who waits for a reply, and is told under a key of its own. The
@@ -23,7 +23,7 @@ def received_key(digest: str) -> str:
 
 
 class Waiters:
-    """Who waits for which key: the digest of a statement of ours, told with its reply or when none will come."""
+    """Waiters by key: the digest of a statement of ours, notified with its reply or when none will come."""
 
     def __init__(self) -> None:
         """Nobody waits yet."""

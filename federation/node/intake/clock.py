@@ -117,7 +117,7 @@ def _find_owed(node: Node, digest: str, *, lookup_id: MessageId) -> Owed | None:
 
 
 def _is_owed(source: Source, message: StoredMessage) -> bool:
-    """Whether the other side took in a search or a fetch of ours and has not replied."""
+    """True when the other side took in a search or a fetch of ours and has not replied."""
     if message.kind not in (SEARCH.name, FETCH.name):
         return False
     row = find_outbox(source, message.id)
@@ -343,7 +343,7 @@ def _look(node: Node, watch: AskedWatch) -> None:
 
 
 def _has_ended(node: Node, message: StoredMessage) -> bool:
-    """Whether nothing is waited for any more: replied to, refused, never delivered. One on its way has not ended."""
+    """True when nothing is awaited any more: replied to, refused, never delivered. One on its way has not ended."""
     row = find_outbox(node.database, message.id)
     if row is None or row.state in ("expired", "rejected"):
         return True

@@ -130,7 +130,7 @@ def _line_of(node: Node, entry: IntakeEntry) -> IntakeLine:
 
 
 def _came_late(node: Node, entry: IntakeEntry) -> bool:
-    """Whether the other side did not take the answer any more, or never got it."""
+    """True when the other side did not take the answer any more, or never got it."""
     row = find_outbox(node.database, MessageId(entry.reply_id)) if entry.reply_id else None
     if row is None:
         return False
@@ -309,7 +309,7 @@ async def _end(desk: _Desk, weighed: Weighed, *, status: IntakeStatus, signature
 
 
 def _signature_record(transaction: GroupTransaction, errand: Errand, entry: IntakeEntry, signature: str) -> Record:
-    """Who signed for the end of a request, and the key that was registered then."""
+    """The record of who signed for the end of a request, and of the key that was registered then."""
     signed = {
         "agency": str(errand.caller),
         "officer": errand.act.officer,

@@ -1,4 +1,4 @@
-"""What decided about each leaf: questions to policy, kept so that they can be decided again, or a rule.
+"""Decisions beside leaves: the questions that were put to policy, stored for the replay, or the rule that decided.
 
 Questions are written in the transaction that writes the leaf, under the leaf's subject, and never change; a question
 names no person. The policies are not kept here: the agreement of that version holds them, and the digest of the policy

@@ -1,4 +1,4 @@
-"""How this province answers when another asks, by its own policy, and takes in what others answer to it.
+"""Answering: a question of another province is judged by our policy and answered; its answers to ours are taken in.
 
 What policy allows is answered in the transaction that receives the question: the reply is numbered, signed and logged
 there, and cites the question. A hit is an opaque handle, never a field; several records of one person are one hit. A
@@ -83,7 +83,7 @@ class Weighed:
 
     @property
     def hit(self) -> bool | None:
-        """What a search is told; None for a fetch."""
+        """Hit or no hit of a search; None for a fetch."""
         return self.reply.hit if isinstance(self.reply, AnswerItem) else None
 
 
@@ -101,7 +101,7 @@ def weigh(received: Received[Any], *, only: frozenset[str] = frozenset()) -> Wei
 
 
 def _judge_question(received: Received[SearchItem] | Received[FetchItem], weighed: Weighed) -> Judgement:
-    """What policy allows is answered at once, or waits for a person."""
+    """Judges a question: what policy allows is answered at once, or waits for a person."""
     rows = NO_ROWS
     if weighed.by_desk:
         item = received.item
@@ -257,7 +257,7 @@ def _find_case(received: Received[Any], case_id: str) -> LookupCase | None:
 
 
 def _occasion_of(received: Received[Any], case: LookupCase | None, found: FoundDossier | None = None) -> LookupOccasion:
-    """What this node knows of a question's case, put as policy asks for it."""
+    """The occasion of a question with what this node knows of its case."""
     statement = received.statement
     return lookup_occasion(
         received.occasion,

@@ -1,4 +1,4 @@
-"""How an officer of this province asks the others: bound to an open case, minimal, with one honest result a province.
+"""Asking: an officer of this province asks the others, bound to an open case, with one result for each province.
 
 Own policy decides first, for each province; quotas are counted as it is asked; each question is a signed statement
 that dies with its urgency. Everything that a step leaves is one transaction (`take_step`). What comes back is hit, no
@@ -115,7 +115,7 @@ def _provinces(errand: Errand, question: LookupQuestion, case: LookupCase | None
 
 
 async def _answer(node: Node, line: Line, *, fresh: bool) -> ProvinceAnswer:
-    """What a province answered, or why it was not asked."""
+    """Returns what a province answered, or why it was not asked."""
     decision: Decision = line.ruling
     if decision.allowed:
         (response,) = await replies(node, [line.digest], seconds=WAIT_SECONDS, received=decision.by_desk, fresh=fresh)
@@ -140,7 +140,7 @@ async def _answer(node: Node, line: Line, *, fresh: bool) -> ProvinceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """What our own side says of asking one province; `request` is what policy was asked, None for a rule's own no."""
+    """Our own decision on asking one province; `request` is the question put to policy, None where a rule refused."""
 
     node: NodeName
     ruling: Ruling
@@ -148,13 +148,13 @@ class Asking:
 
     @property
     def allowed(self) -> bool:
-        """Whether it may leave."""
+        """True when it may leave."""
         return self.ruling.allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Step:
-    """What an officer does: what is said, in which case, about whom (sealed), for which fields of what kind of record.
+    """One step of an officer: what is said, in which case, about whom (sealed), for which fields of which kind.
 
     `asked` tells a repeat of the request from another question. Without an `urgency` it travels as long as the
     agreement lets it. `lookup_id` is empty for a case, `case` None when it is unknown. `outcome` is what a step without
@@ -176,7 +176,7 @@ class Step:
 
 
 class Line(Item, frozen=True, kw_only=True):
-    """What our own side said of asking one province, and the statement that went there; none when it was refused."""
+    """Our own decision on asking one province, and the statement that went there; none when it was refused."""
 
     node: NodeName
     ruling: Ruling
@@ -185,7 +185,7 @@ class Line(Item, frozen=True, kw_only=True):
 
 
 class StepTaken(Item, frozen=True, kw_only=True):
-    """What a step came to, remembered under its request; the answers of other provinces are read from the store."""
+    """The remembered answer to a step; the answers of other provinces are read from the store."""
 
     WHAT: ClassVar[str] = "remembered step"
 
@@ -357,7 +357,7 @@ def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
 
 
 async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
-    """What the officers of this agency did and what came of it, newest first; a page stays while new steps come.
+    """Lists the steps of this agency's officers and their outcomes, newest first; a page stays while new steps come.
 
     Raises:
         MalformedError: PAGE_TOKEN.
@@ -389,7 +389,7 @@ async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
 
 
 def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
-    """What came of one step; None while its answer is awaited."""
+    """Returns the outcome of one step; None while its answer is awaited."""
     if not asked.digest:
         return Outcome.REFUSED
     response = find_response(node, asked.digest)
@@ -405,7 +405,7 @@ def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
 
 
 def silent_outcome(response: Response) -> Outcome:
-    """What it is when there is neither reply nor refusal: expired, waiting for a person who has it, or out of reach."""
+    """The outcome without reply or refusal: expired, waiting for a person who has it, or out of reach."""
     if response.expired:
         return Outcome.EXPIRED
     return Outcome.WAITING if response.received else Outcome.UNREACHABLE

@@ -1,4 +1,4 @@
-"""What of ours a question may find, what policy may know of it, what may be released of it, and who must be told.
+"""Dossiers: our records that a question may find, with facts for policy, fields to release, and the persons to be told.
 
 Three kinds of record, one view of them: nothing else of the answering side asks which kind it is. A record whose person
 holds a sealed permit of ours is as sealed as that permit, and a child's vehicle is as closed as the child's permit.
@@ -90,7 +90,7 @@ def find_dossier(node: Node, ref: DossierRef) -> FoundDossier | None:
 
 
 def dossier_of(province: NodeName, found: FoundDossier, today: date) -> DossierFacts:
-    """What policy may know of a record that was found."""
+    """Facts of a record that was found, for policy."""
     return DossierFacts(
         province=province,
         kind=found.ref.kind.value,

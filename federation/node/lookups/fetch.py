@@ -110,7 +110,7 @@ def _find_search(errand: Errand, name: NodeName, handle: str) -> SearchItem | No
 
 
 def _rule_fetch(errand: Errand, step: Step, item: FetchItem, *, name: NodeName) -> Asking:
-    """Who asks, then whether they may, then for what: the first no ends it."""
+    """Rules a fetch: who asks, then whether they may, then for what; the first refusal ends it."""
     try:
         _verify_officer(errand, item)
     except RuleError as error:
@@ -141,7 +141,7 @@ def _verify_officer(errand: Errand, item: FetchItem) -> None:
 
 
 async def _read(errand: Errand, taken: StepTaken, *, ends: datetime | None) -> FetchResult:
-    """What was released, under a watermark; a repeat of the request reads it again, and is judged as such."""
+    """Returns what was released, under a watermark; a repeat of the request reads it again, and is judged as such."""
     line = taken.lines[0]
     message = load_message(errand.node.database, "sent", MessageId(line.message_id))
     read = await read_release(errand, message, lookup_id=taken.lookup_id)

@@ -1,4 +1,4 @@
-"""What look-ups keep: cases (own and told), handles given out and held, who asked what, what waits at the intake desk.
+"""Records of look-ups: cases (own and announced), handles issued and held, who asked what, the intake desk's entries.
 
 Nothing here holds a field of a person; an entry at the desk names whom it is about, sealed, while it waits. A question
 leaves the blind index of its selector and nothing else to find the person by. Who asked is kept in three orders, by
@@ -164,7 +164,7 @@ class Asked(Item, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """Where it stands in every order: by its time, then as they were written."""
+        """Its place in every order: by its time, then as they were written."""
         return f"{format_time(self.time)}/{self.serial:012d}/{self.node}"
 
 
@@ -192,7 +192,7 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
 def list_asked(
     source: Source, agency: AgencyId, *, since: datetime | None = None, until: datetime | None = None
 ) -> Sequence[tuple[Asked, str | None]]:
-    """What an agency's officers asked, from `since` on and before `until`, by time, each with the person asked about.
+    """Lists what an agency's officers asked from `since` on and before `until`, by time, each with the person.
 
     Searches and fetches, those that our own side refused too; the opening and closing of cases asks nothing.
     """
@@ -211,7 +211,7 @@ def list_asked(
 
 
 def list_asked_before(source: Source, before: datetime) -> Sequence[Asked]:
-    """What this province's officers asked before that moment, of whatever agency, cases opened and closed included."""
+    """Lists what this province's officers asked before that moment, of any agency, cases opened and closed included."""
     lines: list[Asked] = []
     after, day = "", before.date() + timedelta(days=1)
     while found := list_records(source, ASKED, after_id=after, limit=MAX_LINES, replica=True, due_before=day):

@@ -142,7 +142,7 @@ def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
 
 
 def refusal_of(node: Node, response: Response) -> Decision | None:
-    """Who refused and why: the other side's policy or rule, its desk in a reply, or its node; None when nobody did."""
+    """Returns the refusal of the other side: by policy or rule, by its desk in a reply, or by its node; else None."""
     if response.body is not None and response.body.type == REFUSAL_BODY:
         return _desk_refusal(decode(Refusal, response.body.items[0]))
     if response.refused:
@@ -168,7 +168,7 @@ def _told_refusal(node: Node, policies: Sequence[str]) -> Decision:
 
 
 def _rule_titles(name: str) -> tuple[str, str] | None:
-    """What a rule of a look-up says by its name in a leaf, such as `rule-handle-case`; None for any other name."""
+    """The titles of a rule of a look-up by its name in a leaf, such as `rule-handle-case`; None for any other name."""
     return next((words[:2] for reason, words in _WORDS.items() if rule_name(reason) == name), None)
 
 

@@ -67,7 +67,7 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
 
 
 def _leads(node: Node, agency: AgencyId, officer: str) -> bool:
-    """Whether the officer is the leader of any case that the agency opened."""
+    """True when the officer is the leader of any case that the agency opened."""
     after = ""
     while found := list_records(
         node.database, records.CASE, after_id=after, limit=1000, replica=False, division=agency.county

@@ -1,4 +1,4 @@
-"""What the watch flagged: raised in the transaction that writes what it is about, numbered at the desk that reads it.
+"""Flags: raised in the transaction that writes what they are about, numbered at the desk that reads them.
 
 Rules kept: no question leaves without its flag; the same flag of the same look-up is one; nothing here holds a person's
 name or number. A desk is a police office: its own questions' flags come to it, and those of other provinces' questions

@@ -1,4 +1,4 @@
-"""What is signed for so that a case may reach further: more persons by its leader, more look-ups by two persons.
+"""Countersignatures that let a case reach further: more persons by its leader, more look-ups by two persons.
 
 Rules kept: who signs has not asked in the case, and does not afterwards; each signs with their own registered key; two
 names with one key are one person. Source: misuse control M4.
@@ -90,7 +90,7 @@ def own_case(node: Node, act: LeaderAct) -> LookupCase:
 
 
 def is_countersigned(source: Source, agency: AgencyId, case_id: str, *, officer: str = "") -> bool:
-    """Whether the leader let the case reach more persons, for an officer who is not the leader who signed."""
+    """True when the leader let the case reach more persons, for an officer who is not the leader who signed."""
     record = find_record(source, COUNTERSIGN, f"{agency}/{case_id}", replica=False)
     return record is not None and _signer(record.content) != officer
 
@@ -105,7 +105,7 @@ def find_bulk(source: Source, agency: AgencyId, case_id: str) -> BulkRelease | N
 
 
 def is_bulk(source: Source, agency: AgencyId, case_id: str, *, officer: str) -> bool:
-    """Whether two persons let the case ask more than its quota, for an officer who is neither of them."""
+    """True when two persons let the case ask more than its quota, for an officer who is neither of them."""
     release = find_bulk(source, agency, case_id)
     return release is not None and release.complete and officer not in release.signers
 

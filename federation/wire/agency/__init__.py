@@ -1,1 +1,1 @@
-"""What a node's own agencies ask it and are answered: the values of each subject, and its RPCs."""
+"""The RPCs of a node's own agencies, by subject: questions and answers as values, and one line each."""

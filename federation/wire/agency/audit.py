@@ -1,4 +1,4 @@
-"""What the exchange log names by digest, for an auditor."""
+"""The messages that the exchange log names by digest, for an auditor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from federation.wire.rpc import AUDIT, Rpc, page_size
 
 
 class Direction(StrEnum):
-    """Which way messages went, seen from this node."""
+    """The direction of messages, seen from this node."""
 
     SENT = "sent"
     RECEIVED = "received"
@@ -20,7 +20,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageQuery:
-    """Which messages to list: those with one peer, after a sequence number. `page_size` is 1 to 256."""
+    """A list of messages with one peer, after a sequence number. `page_size` is 1 to 256."""
 
     direction: Direction
     peer: NodeName

@@ -16,7 +16,7 @@ _Step = TypeVar("_Step")
 
 
 class CorrectionStanding(StrEnum):
-    """Where a correction stands, seen from here.
+    """The status of a correction, seen from here.
 
     `waiting`: the owner has not answered yet. `refused`: its policy or a rule did not admit it. `undelivered`: it could
     not be judged there, or was not delivered in its time.
@@ -32,7 +32,7 @@ class CorrectionStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionFiling:
-    """What an office files for a person; the request id of the act names the correction.
+    """A correction that an office files for a person; the request id of the act names it.
 
     `citizen_number` is the holder's as the record has it; `papers` are SHA-256 digests (hex).
     """
@@ -102,7 +102,7 @@ class CorrectionLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionOutcome:
-    """What came of filing a correction or of a step; no correction when policy refused."""
+    """The answer to filing a correction or to a step; no correction when policy refused."""
 
     decision: Ruling
     correction: CorrectionLine | None = None
@@ -110,7 +110,7 @@ class CorrectionOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionQuery:
-    """Which corrections to list: those that wait, or `everything`; of one person when a number is given.
+    """A list of corrections: those that wait, or `everything`; of one person when a number is given.
 
     `page_size` is 1 to 1,000; `page_token` is empty for the first page.
     """

@@ -15,7 +15,7 @@ from federation.wire.rpc import COUNTERS, WRITES, Nothing, PageSize, Rpc, Ruling
 
 
 class ErasureState(StrEnum):
-    """Where an order to erase stands."""
+    """The status of an order to erase."""
 
     ORDERED = "ordered"
     RECEIPTED = "receipted"
@@ -24,7 +24,7 @@ class ErasureState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureQuestion:
-    """Which message is to be erased, and why in words."""
+    """An order to erase one message, with the reason in words."""
 
     message_id: MessageId
     words: str
@@ -50,7 +50,7 @@ class ErasureLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureAnswer:
-    """What policy said of an order, and the order; None when it was refused."""
+    """Policy's decision on an order, and the order; None when it was refused."""
 
     decision: Ruling
     line: ErasureLine | None = None
@@ -58,7 +58,7 @@ class ErasureAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentQuery:
-    """What was sent to a province, with numbers above `after_seq`. `page_size` is 1 to 1,000."""
+    """A list of what was sent to a province, with numbers above `after_seq`. `page_size` is 1 to 1,000."""
 
     recipient: NodeName
     after_seq: int = 0
@@ -86,7 +86,7 @@ class SentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureQuery:
-    """Which orders to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+    """A list of orders. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
 
     page_size: PageSize = 100
     page_token: str = ""
@@ -102,7 +102,7 @@ class ErasurePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRound:
-    """How much one round destroyed: releases and answers that came in, handles given out, records past their floor.
+    """The counts of one round: releases and answers that came in, handles issued, records past their floor.
 
     `questions`: searches, fetches and what else ends by days, sent or received; `reports`: requests for reports of
     persons and their answers; `corrections`: requests, answers and notices of corrections, and those that the own desk

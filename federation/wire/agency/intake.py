@@ -17,7 +17,7 @@ from federation.wire.rpc import POLICE, WRITES, OwnKey, PageSize, Rpc, Ruling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeQuery:
-    """Which requests to list: those that wait, or with `ended` all. `page_size` is 1 to 1,000."""
+    """A list of requests: those that wait, or with `ended` all. `page_size` is 1 to 1,000."""
 
     ended: bool = False
     page_size: PageSize = 100
@@ -61,7 +61,7 @@ class IntakePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseQuestion:
-    """Which request is to be answered; for a fetch, fewer fields than were asked for when some are named.
+    """The release of one request; for a fetch, fewer fields than were asked for when some are named.
 
     `signature`: by the officer's own key over `release_bytes`, base64 of 64 bytes; a fetch is not released without.
     """
@@ -73,7 +73,7 @@ class ReleaseQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseQuestion:
-    """Which request is to be refused, why, and the sentence that the asker reads.
+    """The refusal of one request: why, and the sentence that the asker reads.
 
     `signature`: by the officer's own key over `refuse_bytes`, base64 of 64 bytes; may be left out.
     """
@@ -86,7 +86,7 @@ class RefuseQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeAnswer:
-    """What came of an act at the desk: what policy said, and how the request ended; no status when policy refused."""
+    """The answer to an act at the desk: policy's decision, and how the request ended; no status when policy refused."""
 
     decision: Ruling
     request_id: str
@@ -95,7 +95,7 @@ class IntakeAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeRelease(IntakeAnswer):
-    """What came of a release: `hit` for a search that was answered, the names of the `fields` released for a fetch."""
+    """The answer to a release: `hit` for a search that was answered, the names of the `fields` released for a fetch."""
 
     hit: bool | None = None
     fields: frozenset[str] = frozenset()

@@ -58,7 +58,7 @@ class LookupQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvinceAnswer:
-    """What one province answered to a search: a handle for a hit, the deciding policies for a refusal, no field.
+    """One province's answer to a search: a handle for a hit, the deciding policies for a refusal, no field.
 
     The explanations say what would make it lawful, when our own side refused.
     """
@@ -88,7 +88,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchQuestion:
-    """Which fields of one hit are wanted, signed by the officer's own key.
+    """A fetch of named fields of one hit, signed by the officer's own key.
 
     `officer_key` (32 bytes) and `officer_signature` (64 bytes) are base64, Ed25519; the signature is over
     `step_up_bytes` of the same handle, fields and key.
@@ -130,7 +130,7 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupQuery:
-    """Which steps to list: of one case, of one officer. `page_size` is 1 to 1,000; `page_token` is empty at first."""
+    """A list of steps: of one case, of one officer. `page_size` is 1 to 1,000; `page_token` is empty at first."""
 
     case_id: str | None = None
     officer: str | None = None
@@ -164,7 +164,7 @@ class LookupPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStep:
-    """What one province answered to one step; no outcome while it is awaited.
+    """One province's answer to one step; no outcome while it is awaited.
 
     `handle` lives, and belongs to the reader. `decision` is what policy said of reading a release again; only then are
     there fields, under their watermark. `policies` and the titles are those of the province that refused.
@@ -191,7 +191,7 @@ class ReadStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupResult:
-    """What came of one look-up of the reader's own office, step by step."""
+    """The result of one look-up of the reader's own office, step by step."""
 
     lookup_id: str
     case_id: str

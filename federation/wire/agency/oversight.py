@@ -34,7 +34,7 @@ class CountersignQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Countersigned:
-    """Who signed for a case, in order, and whether it is in force."""
+    """The countersignatures of a case, in order, and whether it is in force."""
 
     case_id: str
     signers: tuple[str, ...]
@@ -67,7 +67,7 @@ class NoticePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewQuestion:
-    """What a leader found of a case without a letter; the signature is over `review_bytes` of the same."""
+    """A leader's review of a case without a letter; the signature is over `review_bytes` of the same."""
 
     case_id: str
     finding: Finding
@@ -77,7 +77,7 @@ class ReviewQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagQuery:
-    """Which flags to list; None narrows nothing. Pages as in `PageQuery`."""
+    """A list of flags; None narrows nothing. Pages as in `PageQuery`."""
 
     officer: str | None = None
     kind: FlagKind | None = None
@@ -105,7 +105,7 @@ class DigestQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleQuery:
-    """Which look-ups of the sample to list. Pages as in `PageQuery`."""
+    """A list of look-ups of the sample. Pages as in `PageQuery`."""
 
     with_reviewed: bool = False
     page_size: PageSize = 100
@@ -122,7 +122,7 @@ class SamplePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleReviewQuestion:
-    """What a reviewer found of a look-up; the signature is over `sample_review_bytes` of the same."""
+    """A reviewer's finding on a look-up; the signature is over `sample_review_bytes` of the same."""
 
     lookup_id: str
     finding: SampleFinding
@@ -132,7 +132,7 @@ class SampleReviewQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingQuery:
-    """Which readings to list; None narrows nothing. The signature is a leader's, over the case's `readings_bytes`."""
+    """A list of readings; None narrows nothing. The signature is a leader's, over the case's `readings_bytes`."""
 
     case_id: str | None = None
     officer: str | None = None
@@ -151,7 +151,7 @@ class ReadingPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What a leader's desk is told: a notice, or any other flag.
+    """One message to a leader's desk: a notice, or any other flag.
 
     `token` is its place in the stream, empty for a notice that was open before.
     """

@@ -48,7 +48,7 @@ class PermitReading(PermitAnswer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitRevocation:
-    """Which permit is to be revoked (注销), and why."""
+    """The revocation (注销) of one permit, with its reason."""
 
     urn: PermitUrn
     reason: RevokeReason
@@ -56,7 +56,7 @@ class PermitRevocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitRecognition:
-    """Which permit is to be recognised, how, and the citizen number of the person at the counter."""
+    """The recognition of one permit: its mode, and the citizen number of the person at the counter."""
 
     urn: PermitUrn
     mode: RecognitionMode
@@ -78,7 +78,7 @@ class RecognitionAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitQuery:
-    """Which permits to list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
+    """A list of permits. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
 
     residence_division: str | None = None
     status: PermitStatus | None = None

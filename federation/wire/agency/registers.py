@@ -16,7 +16,7 @@ from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc, Ruling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptVersion:
-    """Which version of which record holds what was registered."""
+    """The record and its version that hold what was registered."""
 
     id: str
     version: int
@@ -40,7 +40,7 @@ class KeptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterReading:
-    """What policy said, and the records found under one plate or USCC; none when refused."""
+    """Policy's decision, and the records found under one plate or USCC; none when refused."""
 
     decision: Ruling
     records: tuple[KeptRecord, ...] = ()

@@ -31,7 +31,7 @@ class ReportQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvinceReport:
-    """Whether a province has answered (hit), and how much it holds back or has that is older than its answer."""
+    """The state of one province's answer (hit when it came), and how much it holds back or has that is older."""
 
     node: NodeName
     outcome: Outcome
