@@ -39,7 +39,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from federation.wire.agency import oversight as wire
 from federation.wire.agency.node import GET_STATUS
-from federation.wire.rpc import Nothing
+from federation.wire.rpc import Nothing, PageQuery
 
 if TYPE_CHECKING:
     from federation.domain.oversight import KeptReading, RaisedFlag
@@ -81,7 +81,7 @@ def countersign(
 @command(app, "notices")
 def notices(desk: Desk, paging: Paging) -> None:
     """List (紧急查询) the cases opened without a letter and their reviews: overdue ones first."""
-    page = desk.read(wire.LIST_NOTICES, wire.PageQuery(), paging, items="notices")
+    page = desk.read(wire.LIST_NOTICES, PageQuery(), paging, items="notices")
     desk.show_page(page, notice_lines(page.notices), items="notices")
 
 

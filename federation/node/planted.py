@@ -23,9 +23,8 @@ _PAGE: Final = 500
 
 def plant(transaction: GroupTransaction, name: str, *, owner: NodeName) -> None:
     """Plants the record of that name; once more is no harm."""
-    known = _find(transaction, name)
-    if known is None or known.status != _PLANTED:
-        _put(transaction, name, known, status=_PLANTED, owner=owner)
+    if not is_planted(transaction, name):
+        _put(transaction, name, status=_PLANTED, owner=owner)
 
 
 def remove_planted(transaction: GroupTransaction, name: str, *, owner: NodeName) -> None:
@@ -34,10 +33,9 @@ def remove_planted(transaction: GroupTransaction, name: str, *, owner: NodeName)
     Raises:
         NotFoundError: PLANTED_UNKNOWN when it is not planted.
     """
-    known = _find(transaction, name)
-    if known is None or known.status != _PLANTED:
+    if not is_planted(transaction, name):
         raise NotFoundError("PLANTED_UNKNOWN", "expected the name of a planted record")
-    _put(transaction, name, known, status=_REMOVED, owner=owner)
+    _put(transaction, name, status=_REMOVED, owner=owner)
 
 
 def is_planted(source: Source, name: str) -> bool:
@@ -52,7 +50,6 @@ def was_planted(source: Source, name: str) -> bool:
 
 
 def list_planted(source: Source) -> Iterator[str]:
-    """Yields the names of all planted records, for the operator."""
     after = ""
     while found := list_records(source, PLANTED_RECORD, after_id=after, limit=_PAGE, replica=False, status=_PLANTED):
         yield from (record.content.decode() for record in found)
@@ -67,7 +64,8 @@ def _record_id(source: Source, name: str) -> str:
     return blind_index(source.keys, PLANTED_RECORD, name).hex()
 
 
-def _put(transaction: GroupTransaction, name: str, known: Record | None, *, status: str, owner: NodeName) -> None:
+def _put(transaction: GroupTransaction, name: str, *, status: str, owner: NodeName) -> None:
+    known = _find(transaction, name)
     stored = known.version if known is not None else 0
     record = Record(
         id=_record_id(transaction, name),

@@ -82,7 +82,6 @@ class Collection(Generic[V]):
     kept_under: str = ""
 
     def record(self, value: V, *, owner: NodeName) -> Record:
-        """The value as a record of that owner."""
         return Record(
             id=self.id(value),
             kind=self.kind,
@@ -110,12 +109,10 @@ class Collection(Generic[V]):
         return put_records(transaction, [self.record(value, owner=owner)], expect_version=expected) > 0
 
     def find(self, source: Source, value_id: str) -> V | None:
-        """The newest version of a value, None when there is none."""
         record = find_record(source, self.kind, value_id, replica=self.replica)
         return self.decode(record) if record is not None else None
 
     def by_subject(self, source: Source, subject: str) -> list[V]:
-        """The values about exactly that subject, by id."""
         found = find_by_subject(source, self.kind, subject)
         return [self.decode(record) for record in found if record.replica is self.replica]
 
@@ -167,7 +164,6 @@ class Collection(Generic[V]):
             days = DueRange(before=before, day=found[-1].due_date or before, after=found[-1].id)
 
     def erase(self, transaction: GroupTransaction, value_id: str) -> bool:
-        """Deletes a value, history included; says whether there was one."""
         return erase_record(transaction, self.kind, value_id, replica=self.replica)
 
     def _records(
@@ -198,7 +194,6 @@ def page_of(
 
 
 def seal_token(keys: DataKeys, name: str, place: str) -> str:
-    """The token that goes on behind that place of the list of that name."""
     return base64.urlsafe_b64encode(seal(keys, _COLUMN, place.encode(), row_key=name)).decode().rstrip("=")
 
 

@@ -300,7 +300,6 @@ class Database:
                 cursor.execute(f"PRAGMA busy_timeout={_LOCK_SECONDS * 1000}")
 
     def close(self) -> None:
-        """Closes all connections; the database can not be used afterwards."""
         with self._lock:
             self._reader.dispose()
             self._writer.dispose()
@@ -357,7 +356,6 @@ def open_to_read(url: str, *, keys: DataKeys) -> Database:
 
 
 def read_row(connection: Connection, table: Table, key: tuple[str | int | bool, ...]) -> StoredRow | None:
-    """Reads one row by primary key."""
     parameters = {f"key{position}": value for position, value in enumerate(key)}
     return connection.execute(_select_by_key(table), parameters).mappings().first()
 

@@ -399,7 +399,6 @@ class _UndoneError(Exception):
 
 @contextmanager
 def _objections() -> Iterator[None]:
-    """Turns the objection of a unique constraint into the undoing of the transaction."""
     try:
         yield
     except IntegrityError as error:
@@ -407,8 +406,6 @@ def _objections() -> Iterator[None]:
 
 
 class _Group:
-    """The transactions of one call of `commit_group`."""
-
     def __init__(self, database: Database, now: datetime, crash_point: Callable[[str], None]) -> None:
         self._database = database
         self._now = now
@@ -487,7 +484,6 @@ def _scrub(database: Database, *, is_due: bool) -> None:
 
 
 def _remember(database: Database, transaction: GroupTransaction, tree: GrowingTree, epoch: int) -> None:
-    """Keeps in memory what is now durable."""
     database.recent.remember(tree.completed)
     entries = transaction.entries
     database.recent.remember_entries(tree.size - len(entries), entries)

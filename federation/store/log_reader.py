@@ -61,8 +61,6 @@ _AFTER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointRow:
-    """What was, or was to be, signed when a group was committed."""
-
     size: int
     root: bytes
     time: datetime
@@ -108,7 +106,6 @@ def find_entry(database: Source, kind: str, subject: str) -> tuple[int, bytes] |
 
 
 def read_leaf(connection: Connection, kind: str, subject: bytes) -> int | None:
-    """Reads the index of one leaf by its two names."""
     index: int | None = connection.execute(_LEAF, {"kind": kind, "subject": subject}).scalar()
     return index
 
@@ -187,7 +184,6 @@ def covering_checkpoint(database: Source, index: int) -> CheckpointRow:
 
 
 def load_checkpoints(database: Source, after_size: int, limit: int) -> list[CheckpointRow]:
-    """The recorded checkpoints above a size, smallest first, at most `limit`."""
     with database.reading() as connection:
         return _read_checkpoints(connection, after_size, limit)
 

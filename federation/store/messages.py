@@ -133,7 +133,6 @@ def put_message(transaction: GroupTransaction, message: StoredMessage) -> None:
 
 
 def find_message(source: Source, direction: Direction, message_id: MessageId) -> StoredMessage | None:
-    """The message with that id, None when there is none."""
     row = source.find_row(MESSAGE, direction, message_id)
     return None if row is None else _from_row(row, source.keys)
 
@@ -151,7 +150,6 @@ def load_message(source: Source, direction: Direction, message_id: MessageId) ->
 
 
 def find_by_seq(source: Source, direction: Direction, pair: Pair, *, seq: int) -> StoredMessage | None:
-    """The message with that number of an ordered pair, None when there is none."""
     return _find(source, _BY_SEQ, {"direction": direction, "of_pair": str(pair), "at_seq": seq})
 
 

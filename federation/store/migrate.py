@@ -68,7 +68,6 @@ def check(connection: Connection) -> None:
 
 
 def find_revision(connection: Connection) -> str | None:
-    """The revision of a store, None when it has no tables of ours yet."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

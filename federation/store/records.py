@@ -144,8 +144,6 @@ class IdRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRange:
-    """What is due before `before`, from `day` on and there behind the id `after`."""
-
     before: date
     day: date = date.min
     after: str = ""

@@ -171,12 +171,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_millis(time: datetime) -> int:
-    """Counts whole milliseconds since 1970 UTC, as stored."""
     return (time - _EPOCH) // _MILLISECOND
 
 
 def from_millis(millis: int) -> datetime:
-    """The aware UTC time of a stored count of milliseconds."""
     return _EPOCH + millis * _MILLISECOND
 
 

@@ -109,7 +109,6 @@ def keep_contradiction(database: Database, origin: str, note: bytes, *, now: dat
 
 
 def list_contradictions(source: Source, origin: str) -> list[Contradiction]:
-    """The contradictions of a log that were kept, oldest first."""
     with source.reading() as connection:
         rows = connection.execute(_OF_ORIGIN, {"of_origin": origin})
         return [Contradiction(note=row.note, time=from_millis(row.time_millis)) for row in rows]

@@ -80,7 +80,6 @@ class KeptChannel:
         return self._channel
 
     async def close(self) -> None:
-        """Ends the calls at work and closes the channel."""
         self._closed = True
         for task in self._closing:
             task.cancel()
@@ -138,7 +137,6 @@ class Client:
             call.cancel()
 
     async def close(self) -> None:
-        """Closes the channel."""
         await self._kept.close()
 
     def _callable(self, rpc: Rpc[Any, Any]) -> grpc.aio.UnaryUnaryMultiCallable[Any, Any]:
@@ -155,8 +153,6 @@ class Client:
 
 
 class AgencyClient(Client):
-    """An agency's own node, over gRPC."""
-
     def __init__(self, profile: ClientProfile, *, timeout_seconds: float = 30.0) -> None:
         """Connects on the first call; the time is each call's deadline.
 

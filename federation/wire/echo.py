@@ -26,11 +26,9 @@ class EchoServer:
         self.port = self._server.add_secure_port("127.0.0.1:0", server_credentials(WatchedTls(tls), lambda: roots))
 
     async def start(self) -> None:
-        """Answers from now on."""
         await self._server.start()
 
     async def stop(self) -> None:
-        """Stops at once."""
         await self._server.stop(0)
 
 
@@ -38,18 +36,15 @@ class EchoClient:
     """One kept channel to an echo server."""
 
     def __init__(self, address: str, *, tls: TlsFiles, authority: str, server_name: str) -> None:
-        """Connects on the first call."""
         options = (("grpc.ssl_target_name_override", server_name),)
         credentials = channel_credentials(load_tls_pair(tls), authority)
         self._channel = grpc.aio.secure_channel(address, credentials, options=options)
         self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(_METHOD)
 
     async def echo(self, payload: bytes, *, timeout_seconds: float) -> bytes:
-        """Sends bytes and returns what came back."""
         return await self._call(payload, timeout=timeout_seconds)
 
     async def close(self) -> None:
-        """Closes the channel."""
         await self._channel.close()
 
 

@@ -221,8 +221,6 @@ class _Call:
 
 
 class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in its stub only
-    """A handler whose function is replaced; all else is the handler's own."""
-
     def __init__(
         self,
         handler: grpc.RpcMethodHandler[_Request, _Response],
@@ -241,7 +239,6 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
     """Wraps every handler of one port: admits the caller, translates errors, counts and logs."""
 
     def __init__(self, gate: Gate, offered: Mapping[str, Rpc[Any, Any]]) -> None:
-        """Keeps what the port checks callers against, and its RPCs by path; each one's handler is wrapped once."""
         self._gate = gate
         self._offered = {**offered, **_GRPC}
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}

@@ -79,7 +79,6 @@ TEXTS: Final[Mapping[object, Codec]] = {
 
 
 def _failure(error: BridgeheadError) -> exchange_pb2.Failure:
-    """An error inside an answer; facts become text."""
     kind = exchange_pb2.FailureKind.Value(f"FAILURE_KIND_{kind_of(error)}")
     return exchange_pb2.Failure(kind=kind, reason=error.reason, message=error.message[:1000], facts=facts_of(error))
 
@@ -169,7 +168,6 @@ def _pair(shape: Any, message: Any) -> Codec:
 
 
 def _record(cls: type, message: Any) -> Codec:
-    """A class and a message with the same names."""
     descriptor = message.DESCRIPTOR
     members, used = _members(cls, descriptor, {})
     silent = {field.name for field in descriptor.fields} - used - {ACT}
@@ -213,7 +211,6 @@ class _Members:
     flat: tuple[tuple[str, _Members], ...]
 
     def fill(self, value: Any, found: dict[str, Any]) -> None:
-        """Puts the fields of a value among those of its message."""
         for name, wire, out, _, _, _ in self.own:
             own = getattr(value, name)
             if own is not None:
@@ -222,7 +219,6 @@ class _Members:
             inner.fill(getattr(value, name), found)
 
     def read(self, message: Any) -> Any:
-        """The value of a message."""
         found: dict[str, Any] = {}
         for name, wire, _, back, optional, required in self.own:
             if (optional or required) and not message.HasField(wire):
@@ -238,7 +234,6 @@ class _Members:
 
 
 def _members(cls: type, descriptor: Descriptor, names: Mapping[str, str]) -> tuple[_Members, set[str]]:
-    """The fields of a class in a message, and which fields of the message they are."""
     declared = _DECLARED.get(cls, _Declared())
     names = {**declared.names, **names}
     used: set[str] = set()
@@ -267,7 +262,6 @@ def _member(cls: type, name: str, hint: Any, field: Field) -> _Member:
 
 
 def _alone(shape: Any, message: Any, field: Field) -> Codec:
-    """The one field of a message, as a value by itself."""
     codec, name = _field(shape, field), field.name
     required = field.message_type is not None and not field.is_repeated
 
@@ -505,7 +499,6 @@ def _optional(hint: Any) -> tuple[Any, bool]:
 
 
 def _own(hint: Any) -> Codec | None:
-    """The codec in an annotated type."""
     return next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Codec)), None)
 
 

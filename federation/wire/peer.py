@@ -54,14 +54,9 @@ DIGEST_RANGE: Final = Rpc("ReconciliationService/DigestRange", RangeQuestion, Pa
 FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH)
 """The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
 
-RPCS: Final = (SUBMIT, DIGEST_RANGE, FETCH_AGREEMENT)
-
 
 class PeerClient(Client):
-    """One other province, over gRPC."""
-
     def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
-        """Connects on the first call; the arguments are those of `KeptChannel`."""
         kept = KeptChannel(address, tls=tls, authority=authority, server_name=server_name)
         super().__init__(kept, timeout_seconds=PEER_SECONDS)
 

@@ -70,7 +70,6 @@ class ReadClient:
         return await asyncio.to_thread(self._exchange, "POST", path, body, limit=MAX_REQUEST_BYTES)
 
     def close(self) -> None:
-        """Closes the idle connections."""
         while self._idle:
             self._idle.pop().close()
 
@@ -134,7 +133,6 @@ class CheckpointPoster:
         return await client.add_checkpoint(body)
 
     def close(self) -> None:
-        """Closes the idle connections."""
         for client in self._clients.values():
             with contextlib.suppress(OSError):
                 client.close()

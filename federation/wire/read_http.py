@@ -58,7 +58,6 @@ class ReadFunctions:
 
 
 def read_app(functions: ReadFunctions) -> ASGIApp:
-    """Builds the application over the node's functions."""
     reads = _Reads(functions)
     return Starlette(
         routes=[
@@ -117,10 +116,7 @@ class _Reads:
 
 
 class RunningHttp:
-    """The read side at work."""
-
     def __init__(self, server: uvicorn.Server, listening: socket.socket) -> None:
-        """Keeps the server; use `serve_http`."""
         self.port: int = listening.getsockname()[1]
         self._server = server
         self._task = asyncio.create_task(server.serve(sockets=[listening]), name="read-http")

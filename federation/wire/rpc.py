@@ -135,6 +135,18 @@ def page_size(most: int) -> Codec:
 
 PageSize: TypeAlias = Annotated[int, page_size(1000)]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """A page of a list. `page_size` is 1 to 1,000; `page_token` is empty for the first page.
+
+    In the answer, an empty `next_page_token` is the only sign of the end.
+    """
+
+    page_size: PageSize = DEFAULT_PAGE
+    page_token: str = ""
+
+
 declare(Ruling, unsent=frozenset({"errors", "by_desk"}))
 
 
@@ -160,17 +172,14 @@ class Rpc(Generic[Q, A]):
 
     @property
     def service(self) -> str:
-        """The full name of its service."""
         return f"{PACKAGE}.{self.name.partition('/')[0]}"
 
     @cached_property
     def has_act(self) -> bool:
-        """True when a request says who acts."""
         return ACT in self.request.DESCRIPTOR.fields_by_name
 
     @cached_property
     def path(self) -> str:
-        """The name that gRPC calls it by."""
         return f"/{PACKAGE}.{self.name}"
 
     @cached_property
@@ -184,16 +193,13 @@ class Rpc(Generic[Q, A]):
 
     @cached_property
     def request(self) -> type[Message]:
-        """The message of the question."""
         return GetMessageClass(self.method.input_type)
 
     @cached_property
     def response(self) -> type[Message]:
-        """The message of the answer."""
         return GetMessageClass(self.method.output_type)
 
     def encode_question(self, act: Act | None, question: Q) -> Message:
-        """The request that carries a question and who asks it."""
         made: Message = _convert(self._codecs[0].out, question)
         if act is not None:
             getattr(made, ACT).CopyFrom(_convert(self._act.out, act))
@@ -212,7 +218,6 @@ class Rpc(Generic[Q, A]):
         return _convert(self._act.back, getattr(request, ACT)), _convert(self._codecs[0].back, request)
 
     def encode_answer(self, answer: A) -> Message:
-        """The response that carries an answer."""
         made: Message = _convert(self._codecs[1].out, answer)
         return made
 

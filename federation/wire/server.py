@@ -44,10 +44,7 @@ class Listener:
 
 
 class RunningServer:
-    """A port at work."""
-
     def __init__(self, server: grpc.aio.Server, *, port: int, names: Sequence[str]) -> None:
-        """Keeps the server and the full names of its services; use `start_server`."""
         self.port = port
         self._server = server
         self._names = ("", *names)

@@ -94,7 +94,6 @@ _NOT_FACTS = frozenset({"self", "reason", "message", "kind"})
 
 
 def kind_of(error: BridgeheadError) -> str:
-    """The kind on the wire of an error of any class of the tree."""
     return _row_of(error).kind
 
 
@@ -104,7 +103,6 @@ def code_of(error: BridgeheadError) -> grpc.StatusCode:
 
 
 def http_code_of(error: BridgeheadError) -> int:
-    """The HTTP status of an error on the read side."""
     return _row_of(error).http
 
 

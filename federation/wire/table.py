@@ -19,16 +19,9 @@ from federation.wire.agency import (
 )
 from federation.wire.rpc import Rpc
 
-RPCS: Final[tuple[Rpc[Any, Any], ...]] = (
-    *peer.RPCS,
-    *node.RPCS,
-    *permits.RPCS,
-    *registers.RPCS,
-    *lookups.RPCS,
-    *intake.RPCS,
-    *oversight.RPCS,
-    *reports.RPCS,
-    *corrections.RPCS,
-    *erasure.RPCS,
-    *audit.RPCS,
+_MODULES: Final = (
+    peer, node, permits, registers, lookups, intake, oversight, reports, corrections, erasure, audit,
+)  # fmt: skip
+RPCS: Final[tuple[Rpc[Any, Any], ...]] = tuple(
+    line for module in _MODULES for line in vars(module).values() if isinstance(line, Rpc)
 )

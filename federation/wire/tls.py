@@ -107,7 +107,6 @@ def server_credentials(watched: WatchedTls, roots: Callable[[], str]) -> grpc.Se
 
 
 def channel_credentials(pair: TlsPair, authority: str) -> grpc.ChannelCredentials:
-    """Credentials of a client that trusts one CA (PEM) and shows its own certificate."""
     return grpc.ssl_channel_credentials(
         root_certificates=authority.encode(), private_key=pair.key, certificate_chain=pair.certificate
     )

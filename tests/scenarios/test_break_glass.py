@@ -11,8 +11,9 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.errors import MalformedError, RuleError
 from federation.wire.agency.lookups import OPEN_CASE, SEARCH, CaseQuestion, LookupQuestion
-from federation.wire.agency.oversight import LIST_FLAGS, LIST_NOTICES, FlagQuery, PageQuery
+from federation.wire.agency.oversight import LIST_FLAGS, LIST_NOTICES, FlagQuery
 from federation.wire.agency.reports import GET_REPORT, ReportQuestion
+from federation.wire.rpc import PageQuery
 from tests.scenarios.check_federation import check_federation, kept_homes
 from tests.scenarios.test_lookup import YUSHAN, ZHEJIANG, act, border
 

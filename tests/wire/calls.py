@@ -27,7 +27,7 @@ from federation.wire.agency import (
 )
 from federation.wire.gatekeeper import Binding
 from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, RangeQuestion
-from federation.wire.rpc import Nothing, Rpc, Side
+from federation.wire.rpc import Nothing, PageQuery, Rpc, Side
 from tests.wire import answers, erasure_answers, intake_answers, oversight_answers, register_samples
 from tests.wire.answers import ACT, ALLOWED, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, REFUSED, URN
 
@@ -70,7 +70,7 @@ REFUSE = intake.RefuseQuestion(
 )
 INTAKE_QUERY = intake.IntakeQuery(ended=True, page_size=5, page_token="3")
 COUNTERSIGN = oversight.CountersignQuestion(case_id=CASE_ID, signature=SIGNATURE, bulk=True)
-PAGE = oversight.PageQuery(page_size=5, page_token="t")
+PAGE = PageQuery(page_size=5, page_token="t")
 REVIEW = oversight.ReviewQuestion(case_id=GLASS, finding=Finding.UNJUSTIFIED, signature=SIGNATURE, words="无警情记录")
 FLAG_QUERY = oversight.FlagQuery(officer="officer-7", kind=FlagKind.HONEY, case_id=CASE_ID, page_size=5, page_token="t")
 DIGEST_QUESTION = oversight.DigestQuestion(officer="officer-7", day=date(2026, 11, 23), signature=SIGNATURE)

@@ -50,7 +50,7 @@ from federation.wire.agency.lookups import FetchResult, ProvinceAnswer
 from federation.wire.agency.permits import ImportChunk, PermitImport, PermitRecognition
 from federation.wire.agency.registers import KeptVersion
 from federation.wire.agency.reports import GET_REPORT, ReportQuestion
-from federation.wire.rpc import Act
+from federation.wire.rpc import Act, PageQuery
 
 CHANGSHAN_HALL: Final = "zhejiang/330822/service-hall"
 YUSHAN_HALL: Final = "jiangxi/361123/service-hall"
@@ -350,7 +350,7 @@ async def break_glass(stage: Stage) -> str:
     released = await stage.release(night(), GLASS, handle=answer.handle, fields=fields)
     stage.tell(f"{ASKED}: hit; released: {', '.join(sorted(released))}")
 
-    page = await stage.call(POLICE, oversight.LIST_NOTICES, lookup_act(officer=LEADER), oversight.PageQuery())
+    page = await stage.call(POLICE, oversight.LIST_NOTICES, lookup_act(officer=LEADER), PageQuery())
     (notice,) = (state.notice for state in page.notices)
     stage.tell(f"{notice.leader} was noticed in the same moment: {notice.officer}, review due {notice.due}")
     signed = review_bytes(GLASS, parse_agency_id(POLICE), finding=Finding.JUSTIFIED, words=GLASS_WORDS)

@@ -16,7 +16,7 @@ from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.exchange.trust import InForce, agency_facts
-from federation.node.log.decisions import REPLY_RULE, Questions, refusal_rule
+from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import Node
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
@@ -292,7 +292,7 @@ REPLY_TAKEN = allowed_by_rule(REPLY_RULE, "对本省请求的答复", "A reply t
 
 def rule_decision(error: RuleError, titles: Mapping[str, tuple[str, str]] | None = None) -> Decision:
     """The no of a rule as a decision, logged and receipted like policy's; `titles` are the words of rules by name."""
-    name = refusal_rule(error)
+    name = rule_name(error.reason)
     title_zh, title_en = (titles or {}).get(name, (error.message, error.message))
     return Decision(
         verdict=Verdict.REFUSED,

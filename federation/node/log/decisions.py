@@ -12,24 +12,16 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, ClassVar, Final
 
 from federation.domain.retention import PROVISION
-from federation.protocol.canonical_json import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_digest,
-    read_integer,
-    read_text,
-)
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.ids import NodeName, format_time, parse_time
+from federation.protocol.errors import MalformedError
+from federation.protocol.form import Count, Digest, Item, Time, decode, encode
+from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, Verdict
 from federation.protocol.policy import PolicyBook, PolicyRequest, decide
 from federation.protocol.policy.inputs import read_request, request_json
@@ -47,8 +39,28 @@ OWN_ERASURE_RULE: Final = "receipt-of-own-erasure"
 REMINDER_RULE: Final = "second-request"
 """What asks once more for the answer to a request that was let out before, and received by the other side."""
 _REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
-_QUICK: Final = 1
+_QUICK: Final = 1  # the questions of one bulk differ by a word or two
 _MOST_BYTES: Final = 8 * 1024 * 1024
+
+
+class _Form(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = DECISION
+    REASON: ClassVar[str] = "DECISION_FORM"
+    TYPE_REASON: ClassVar[str] = "DECISION_FORM"
+
+
+class _Asked(_Form, frozen=True, kw_only=True):
+    request: dict[str, Any]
+    verdict: Verdict
+    policies: tuple[str, ...]
+
+
+class _Content(_Form, frozen=True, kw_only=True):
+    time: Time
+    agreement_version: Count
+    book: Digest
+    asked: tuple[_Asked, ...]
+    of_records: tuple[_Asked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +105,13 @@ def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owne
     """
     if not questions.deciding:
         return ()
-    content: dict[str, JsonValue] = {
-        "time": format_time(leaf.time),
-        "agreement_version": leaf.agreement_version,
-        "book": book.digest,
-        "asked": _asked_json(questions.deciding, book),
-    }
-    if questions.of_records:
-        content["of_records"] = _asked_json(questions.of_records, book)
+    content = _Content(
+        time=leaf.time,
+        agreement_version=leaf.agreement_version,
+        book=book.digest,
+        asked=_answered(questions.deciding, book),
+        of_records=_answered(questions.of_records, book),
+    )
     return (
         Record(
             id=leaf.subject,
@@ -111,7 +122,7 @@ def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owne
             status=leaf.verdict.value if leaf.verdict else "",
             division="",
             due_date=leaf.time.date(),
-            content=pack_decision(content),
+            content=zlib.compress(encode(content), _QUICK),
             kept_under=PROVISION,
         ),
     )
@@ -124,20 +135,20 @@ def find_decision(source: Source, subject: str) -> StoredDecision | None:
         MalformedError: DECISION_FORM when the store holds something else.
     """
     record = find_record(source, DECISION, subject, replica=True)
-    return _from_record(record) if record is not None else None
+    if record is None:
+        return None
+    content = _unpack(record.content)
+    return StoredDecision(
+        subject=subject,
+        time=content.time,
+        agreement_version=content.agreement_version,
+        book_digest=content.book,
+        asked=_read_answered(content.asked),
+        asked_of_records=_read_answered(content.of_records),
+    )
 
 
-def pack_decision(content: Mapping[str, JsonValue]) -> bytes:
-    """Returns canonical JSON, compressed, since the questions of one bulk differ by a word or two."""
-    return zlib.compress(encode_canonical(content), _QUICK)
-
-
-def unpack_decision(content: bytes) -> dict[str, JsonValue]:
-    """Opens what `pack_decision` gave.
-
-    Raises:
-        MalformedError: DECISION_FORM when it is no such thing, JSON_*.
-    """
+def _unpack(content: bytes) -> _Content:
     opened = zlib.decompressobj()
     try:
         encoded = opened.decompress(content, _MOST_BYTES)
@@ -145,52 +156,22 @@ def unpack_decision(content: bytes) -> dict[str, JsonValue]:
         raise MalformedError("DECISION_FORM", f"{DECISION}: expected compressed JSON") from error
     if not opened.eof or opened.unused_data:
         raise MalformedError("DECISION_FORM", f"{DECISION}: expected at most {_MOST_BYTES} bytes and nothing behind")
-    return decode_canonical(encoded, what=DECISION)
+    return decode(_Content, encoded)
 
 
-def _from_record(record: Record) -> StoredDecision:
-    value = unpack_decision(record.content)
-    expect_names(value, ("time", "agreement_version", "book", "asked"), ("of_records",), what=DECISION)
-    return StoredDecision(
-        subject=record.id,
-        time=parse_time(read_text(value, "time", what=DECISION)),
-        agreement_version=read_integer(value, "agreement_version", what=DECISION),
-        book_digest=read_digest(value, "book", what=DECISION),
-        asked=_read_list(value["asked"]),
-        asked_of_records=_read_list(value.get("of_records", [])),
-    )
-
-
-def _asked_json(requests: Sequence[PolicyRequest], book: PolicyBook) -> list[JsonValue]:
+def _answered(requests: Sequence[PolicyRequest], book: PolicyBook) -> tuple[_Asked, ...]:
     decided = [(request, decide(book, request)) for request in dict.fromkeys(requests)]
-    return [
-        {"request": request_json(request), "verdict": found.verdict.value, "policies": list(found.policies)}
+    return tuple(
+        _Asked(request=dict(request_json(request)), verdict=found.verdict, policies=found.policies)
         for request, found in decided
-    ]
-
-
-def _read_list(value: JsonValue) -> tuple[AnsweredQuestion, ...]:
-    if not isinstance(value, list):
-        raise MalformedError("DECISION_FORM", f"{DECISION}: expected a list of questions")
-    return tuple(_read_asked(item) for item in value)
-
-
-def _read_asked(value: JsonValue) -> AnsweredQuestion:
-    request = value.get("request") if isinstance(value, dict) else None
-    policies = value.get("policies") if isinstance(value, dict) else None
-    verdict = value.get("verdict") if isinstance(value, dict) else None
-    if not isinstance(request, dict) or not isinstance(policies, list) or verdict not in tuple(Verdict):
-        raise MalformedError("DECISION_FORM", f"{DECISION}: expected a question, its verdict and its policies")
-    return AnsweredQuestion(
-        request=read_request(request),
-        verdict=Verdict(verdict),
-        policies=tuple(name for name in policies if isinstance(name, str)),
     )
 
 
-def refusal_rule(error: RuleError) -> str:
-    """Returns the name of the rule that refused, as a leaf has it."""
-    return rule_name(error.reason)
+def _read_answered(asked: Sequence[_Asked]) -> tuple[AnsweredQuestion, ...]:
+    return tuple(
+        AnsweredQuestion(request=read_request(each.request), verdict=each.verdict, policies=each.policies)
+        for each in asked
+    )
 
 
 def rule_name(reason: str) -> str:

@@ -36,7 +36,8 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Collection, Page, open_token, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.wire.agency.oversight import News, NoticePage, NoticeState, PageQuery, ReviewQuestion
+from federation.wire.agency.oversight import News, NoticePage, NoticeState, ReviewQuestion
+from federation.wire.rpc import PageQuery
 
 NOTICES: Final[Collection[BreakGlass]] = Collection(
     kind="lookup-notice",

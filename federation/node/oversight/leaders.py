@@ -6,6 +6,8 @@ names with one key are one person. Source: misuse control M4.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from federation.domain.lookups_case import (
     BulkRelease,
     LookupCase,
@@ -18,15 +20,23 @@ from federation.node.exchange.errand import Errand
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
-from federation.protocol.canonical_json import decode_canonical, encode_canonical, read_text
 from federation.protocol.errors import NotFoundError
-from federation.protocol.ids import AgencyId, format_time
+from federation.protocol.form import Item, Time, decode, encode
+from federation.protocol.ids import AgencyId
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_versions, put_records
 from federation.wire.agency.oversight import Countersigned, CountersignQuestion
 
 COUNTERSIGN, BULK = "lookup-countersign", "lookup-countersign-bulk"
+
+
+class _Signature(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = COUNTERSIGN
+
+    leader: str
+    time: Time
+    signature: str
 
 
 async def countersign(errand: Errand, question: CountersignQuestion) -> Countersigned:
@@ -92,16 +102,14 @@ def own_case(node: Node, act: LeaderAct) -> LookupCase:
 def is_countersigned(source: Source, agency: AgencyId, case_id: str, *, officer: str = "") -> bool:
     """True when the leader let the case reach more persons, for an officer who is not the leader who signed."""
     record = find_record(source, COUNTERSIGN, f"{agency}/{case_id}", replica=False)
-    return record is not None and _signer(record.content) != officer
+    return record is not None and decode(_Signature, record.content).leader != officer
 
 
 def find_bulk(source: Source, agency: AgencyId, case_id: str) -> BulkRelease | None:
     """Returns who signed for more look-ups in a case; None when nobody has."""
     name = f"{agency}/{case_id}"
-    if find_record(source, BULK, name, replica=False) is None:
-        return None
-    signers = tuple(_signer(record.content) for record in list_versions(source, BULK, name))
-    return BulkRelease(case_id=case_id, agency=agency, signers=signers)
+    signers = tuple(decode(_Signature, record.content).leader for record in list_versions(source, BULK, name))
+    return BulkRelease(case_id=case_id, agency=agency, signers=signers) if signers else None
 
 
 def is_bulk(source: Source, agency: AgencyId, case_id: str, *, officer: str) -> bool:
@@ -123,7 +131,7 @@ def _askers(source: Source, case: LookupCase) -> frozenset[str]:
 
 
 def _signed(node: Node, act: LeaderAct, kind: str, *, version: int, status: str) -> Record:
-    value = {"leader": act.leader, "time": format_time(node.now()), "signature": act.signature}
+    signed = _Signature(leader=act.leader, time=node.now(), signature=act.signature)
     return Record(
         id=f"{act.agency}/{act.case_id}",
         kind=kind,
@@ -132,9 +140,5 @@ def _signed(node: Node, act: LeaderAct, kind: str, *, version: int, status: str)
         replica=False,
         status=status,
         division=act.agency.county,
-        content=encode_canonical(value),
+        content=encode(signed),
     )
-
-
-def _signer(content: bytes) -> str:
-    return read_text(decode_canonical(content, what=COUNTERSIGN), "leader", what=COUNTERSIGN)

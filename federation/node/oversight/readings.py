@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 from federation.domain.oversight import (
     AUDIT_OFFICE,
@@ -22,10 +22,9 @@ from federation.domain.oversight import (
 from federation.node.exchange.errand import Errand
 from federation.node.officers import signed_by, verify_own_key
 from federation.node.oversight.leaders import own_case
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import RuleError
-from federation.protocol.form import encode
-from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
+from federation.protocol.form import Item, Time, encode
+from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.store.collection import open_token, seal_token
 from federation.store.database import Source
@@ -38,6 +37,17 @@ READ_AT, READ_IN = "reading-at", "reading-in"
 _AT_ONCE: Final = 500
 
 
+class _Noted(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = READING
+
+    time: Time
+    agency: AgencyId
+    officer: str
+    request: str
+    step: ReadingKind
+    what: str
+
+
 async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> None:
     """Notes that the errand's officer is about to read; returns once that is durable.
 
@@ -47,16 +57,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
     node, act, caller, agreement = errand.node, errand.act, errand.caller, errand.in_force.agreement
     errand.in_force.agency(caller)
     now = truncate_to_millisecond(node.now())
-    content = encode_canonical(
-        {
-            "time": format_time(now),
-            "agency": str(caller),
-            "officer": act.officer,
-            "request": act.request_id,
-            "step": step.value,
-            "what": what,
-        }
-    )
+    content = encode(_Noted(time=now, agency=caller, officer=act.officer, request=act.request_id, step=step, what=what))
     subject = hashlib.sha256(content).hexdigest()
     leaf = Leaf(
         federation=agreement.federation,

@@ -12,8 +12,6 @@ from federation.wire.rpc import AUDIT, Rpc, page_size
 
 
 class Direction(StrEnum):
-    """The direction of messages, seen from this node."""
-
     SENT = "sent"
     RECEIVED = "received"
 
@@ -47,5 +45,3 @@ class MessagePage:
 
 
 LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=AUDIT)
-
-RPCS: Final = (LIST_MESSAGES,)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from federation.domain.clock import Deadline
 from federation.domain.permits import PermitUrn
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc, Ruling
-
-_Step = TypeVar("_Step")
+from federation.wire.rpc import COUNTERS, WRITES, PageQuery, Q, Rpc, Ruling
 
 
 class CorrectionStanding(StrEnum):
@@ -46,7 +44,6 @@ class CorrectionFiling:
     identity_checked: bool
 
     def __repr__(self) -> str:
-        """Hides the person."""
         return f"CorrectionFiling({self.urn}, {self.field})"
 
 
@@ -60,7 +57,7 @@ class CorrectionStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionExtension(CorrectionStep):
-    """More time for a correction, in working days."""
+    """How many working days more."""
 
     days: int
 
@@ -96,7 +93,6 @@ class CorrectionLine:
     title_en: str = ""
 
     def __repr__(self) -> str:
-        """Hides the person."""
         return f"CorrectionLine({self.correction_id}, {self.field}, {self.standing})"
 
 
@@ -109,19 +105,13 @@ class CorrectionOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectionQuery:
-    """A list of corrections: those that wait, or `everything`; of one person when a number is given.
-
-    `page_size` is 1 to 1,000; `page_token` is empty for the first page.
-    """
+class CorrectionQuery(PageQuery):
+    """A list of corrections: those that wait, or `everything`; of one person when a number is given."""
 
     everything: bool = False
     citizen_number: str | None = None
-    page_size: PageSize = 100
-    page_token: str = ""
 
     def __repr__(self) -> str:
-        """Hides the person."""
         return f"CorrectionQuery(everything={self.everything})"
 
 
@@ -139,10 +129,7 @@ class NoticeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionPage:
-    """One page of corrections, overdue ones first; an empty `next_page_token` is the only sign of the end.
-
-    `notices` come with the first page.
-    """
+    """Overdue corrections first; `notices` come with the first page."""
 
     decision: Ruling
     corrections: tuple[CorrectionLine, ...] = ()
@@ -150,7 +137,7 @@ class CorrectionPage:
     next_page_token: str = ""
 
 
-def _changing(name: str, question: type[_Step]) -> Rpc[_Step, CorrectionOutcome]:
+def _changing(name: str, question: type[Q]) -> Rpc[Q, CorrectionOutcome]:
     return Rpc(f"CorrectionService/{name}", question, CorrectionOutcome, kinds=COUNTERS, floor_seconds=WRITES)
 
 
@@ -159,5 +146,3 @@ LIST_CORRECTIONS: Final = Rpc("CorrectionService/ListCorrections", CorrectionQue
 GRANT_CORRECTION: Final = _changing("GrantCorrection", CorrectionStep)
 DENY_CORRECTION: Final = _changing("DenyCorrection", CorrectionStep)
 EXTEND_CORRECTION: Final = _changing("ExtendCorrection", CorrectionExtension)
-
-RPCS: Final = (FILE_CORRECTION, LIST_CORRECTIONS, GRANT_CORRECTION, DENY_CORRECTION, EXTEND_CORRECTION)

@@ -11,12 +11,10 @@ from enum import StrEnum
 from typing import Final
 
 from federation.protocol.ids import MessageId, NodeName
-from federation.wire.rpc import COUNTERS, WRITES, Nothing, PageSize, Rpc, Ruling
+from federation.wire.rpc import COUNTERS, WRITES, Nothing, PageQuery, PageSize, Rpc, Ruling
 
 
 class ErasureState(StrEnum):
-    """The status of an order to erase."""
-
     ORDERED = "ordered"
     RECEIPTED = "receipted"
     OVERDUE = "overdue"
@@ -24,8 +22,6 @@ class ErasureState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureQuestion:
-    """An order to erase one message, with the reason in words."""
-
     message_id: MessageId
     words: str
 
@@ -85,16 +81,13 @@ class SentPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureQuery:
-    """A list of orders. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
-
-    page_size: PageSize = 100
-    page_token: str = ""
+class ErasureQuery(PageQuery):
+    """A list of all orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasurePage:
-    """One page of orders, newest first; an empty `next_page_token` is the only sign of the end."""
+    """Newest first."""
 
     lines: tuple[ErasureLine, ...] = ()
     next_page_token: str = ""
@@ -124,5 +117,3 @@ ORDER_ERASURE: Final = Rpc(
 LIST_SENT: Final = Rpc("ErasureService/ListSent", SentQuery, SentPage, kinds=COUNTERS)
 LIST_ERASURES: Final = Rpc("ErasureService/ListErasures", ErasureQuery, ErasurePage)
 RUN_RETENTION: Final = Rpc("ErasureService/RunRetention", Nothing, RetentionRound, floor_seconds=WRITES)
-
-RPCS: Final = (ORDER_ERASURE, LIST_SENT, LIST_ERASURES, RUN_RETENTION)

@@ -12,16 +12,14 @@ from typing import Final
 from federation.domain.intake import IntakeStatus, RefusalReason
 from federation.domain.lookups import Urgency
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.rpc import POLICE, WRITES, OwnKey, PageSize, Rpc, Ruling
+from federation.wire.rpc import POLICE, WRITES, A, OwnKey, PageQuery, Q, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntakeQuery:
-    """A list of requests: those that wait, or with `ended` all. `page_size` is 1 to 1,000."""
+class IntakeQuery(PageQuery):
+    """A list of requests: those that wait, or with `ended` all."""
 
     ended: bool = False
-    page_size: PageSize = 100
-    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +50,7 @@ class IntakeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakePage:
-    """One page of the inbox, read at the node's own time; an empty `next_page_token` is the only sign of the end."""
+    """One page of the inbox, read at the node's own time."""
 
     read_time: datetime
     lines: tuple[IntakeLine, ...] = ()
@@ -112,24 +110,15 @@ class Reminder:
 
 
 LIST_INTAKE: Final = Rpc("IntakeService/ListIntake", IntakeQuery, IntakePage, kinds=POLICE)
-RELEASE_INTAKE: Final = Rpc(
-    "IntakeService/ReleaseIntake",
-    ReleaseQuestion,
-    IntakeRelease,
-    kinds=POLICE,
-    floor_seconds=WRITES,
-    signed=OwnKey.SOMETIMES,
-)
+
+
+def _answering(name: str, question: type[Q], answer: type[A]) -> Rpc[Q, A]:
+    name = f"IntakeService/{name}"
+    return Rpc(name, question, answer, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.SOMETIMES)
+
+
+RELEASE_INTAKE: Final = _answering("ReleaseIntake", ReleaseQuestion, IntakeRelease)
 """A fetch is not released without the officer's signature."""
-REFUSE_INTAKE: Final = Rpc(
-    "IntakeService/RefuseIntake",
-    RefuseQuestion,
-    IntakeAnswer,
-    kinds=POLICE,
-    floor_seconds=WRITES,
-    signed=OwnKey.SOMETIMES,
-)
+REFUSE_INTAKE: Final = _answering("RefuseIntake", RefuseQuestion, IntakeAnswer)
 SEND_REMINDER: Final = Rpc("IntakeService/SendReminder", str, tuple[Reminder, ...], kinds=POLICE, floor_seconds=WRITES)
 """The question is the id of the look-up."""
-
-RPCS: Final = (LIST_INTAKE, RELEASE_INTAKE, REFUSE_INTAKE, SEND_REMINDER)

@@ -15,7 +15,7 @@ from typing import Final
 from federation.domain.erasure import Watermark
 from federation.domain.lookups import Outcome, Selector, Urgency
 from federation.protocol.ids import NodeName
-from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc, Ruling
+from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageQuery, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +129,11 @@ class FetchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookupQuery:
-    """A list of steps: of one case, of one officer. `page_size` is 1 to 1,000; `page_token` is empty at first."""
+class LookupQuery(PageQuery):
+    """A list of steps: of one case, of one officer; None narrows nothing."""
 
     case_id: str | None = None
     officer: str | None = None
-    page_size: PageSize = 100
-    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +154,6 @@ class LookupLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupPage:
-    """One page of look-ups; an empty `next_page_token` is the only sign of the end."""
-
     lines: tuple[LookupLine, ...] = ()
     next_page_token: str = ""
 
@@ -222,5 +218,3 @@ READ_LOOKUP: Final = Rpc("ReadingService/ReadLookup", str, LookupResult, kinds=P
 """The question is the id of the look-up."""
 TRACE_READING: Final = Rpc("ReadingService/TraceReading", str, TracedReading, kinds=AUDIT)
 """The question is the code of a watermark."""
-
-RPCS: Final = (OPEN_CASE, CLOSE_CASE, SEARCH, FETCH, LIST_LOOKUPS, READ_LOOKUP, TRACE_READING)

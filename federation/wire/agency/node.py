@@ -42,5 +42,3 @@ class NodeStatus:
 
 
 GET_STATUS: Final = Rpc("NodeService/GetStatus", Nothing, NodeStatus)
-
-RPCS: Final = (GET_STATUS,)

@@ -20,7 +20,7 @@ from federation.domain.oversight import (
     SampleItem,
 )
 from federation.wire.pb import declare
-from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageSize, Rpc
+from federation.wire.rpc import AUDIT, POLICE, WRITES, A, OwnKey, PageQuery, Q, Rpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,33 +34,19 @@ class CountersignQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Countersigned:
-    """The countersignatures of a case, in order, and whether it is in force."""
-
     case_id: str
     signers: tuple[str, ...]
     complete: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageQuery:
-    """One page of a list. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
-
-    page_size: PageSize = 100
-    page_token: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeState:
-    """A notice as it stands, and whether its review is overdue."""
-
     notice: BreakGlass
     overdue: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticePage:
-    """One page of notices; an empty `next_page_token` is the only sign of the end."""
-
     notices: tuple[NoticeState, ...] = ()
     next_page_token: str = ""
 
@@ -76,19 +62,17 @@ class ReviewQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlagQuery:
-    """A list of flags; None narrows nothing. Pages as in `PageQuery`."""
+class FlagQuery(PageQuery):
+    """A list of flags; None narrows nothing."""
 
     officer: str | None = None
     kind: FlagKind | None = None
     case_id: str | None = None
-    page_size: PageSize = 100
-    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagPage:
-    """One page of flags, newest first; an empty `next_page_token` is the only sign of the end."""
+    """Newest first."""
 
     flags: tuple[RaisedFlag, ...] = ()
     next_page_token: str = ""
@@ -104,17 +88,13 @@ class DigestQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SampleQuery:
-    """A list of look-ups of the sample. Pages as in `PageQuery`."""
-
+class SampleQuery(PageQuery):
     with_reviewed: bool = False
-    page_size: PageSize = 100
-    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePage:
-    """One page of the sample, oldest first; an empty `next_page_token` is the only sign of the end."""
+    """Oldest first."""
 
     items: tuple[SampleItem, ...] = ()
     next_page_token: str = ""
@@ -131,19 +111,17 @@ class SampleReviewQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingQuery:
+class ReadingQuery(PageQuery):
     """A list of readings; None narrows nothing. The signature is a leader's, over the case's `readings_bytes`."""
 
     case_id: str | None = None
     officer: str | None = None
     signature: str | None = None
-    page_size: PageSize = 100
-    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingPage:
-    """One page of readings, newest first; an empty `next_page_token` is the only sign of the end."""
+    """Newest first."""
 
     readings: tuple[KeptReading, ...] = ()
     next_page_token: str = ""
@@ -163,52 +141,25 @@ class News:
 
 declare(NoticeState, flat={"notice": {}})
 
-COUNTERSIGN_CASE: Final = Rpc(
-    "OversightService/CountersignCase",
-    CountersignQuestion,
-    Countersigned,
-    kinds=POLICE,
-    floor_seconds=WRITES,
-    signed=OwnKey.ALWAYS,
-)
+
+def _signed(name: str, question: type[Q], answer: type[A]) -> Rpc[Q, A]:
+    name = f"OversightService/{name}"
+    return Rpc(name, question, answer, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.ALWAYS)
+
+
+COUNTERSIGN_CASE: Final = _signed("CountersignCase", CountersignQuestion, Countersigned)
 LIST_NOTICES: Final = Rpc("OversightService/ListNotices", PageQuery, NoticePage, kinds=POLICE)
-REVIEW_BREAK_GLASS: Final = Rpc(
-    "OversightService/ReviewBreakGlass",
-    ReviewQuestion,
-    NoticeState,
-    kinds=POLICE,
-    floor_seconds=WRITES,
-    signed=OwnKey.ALWAYS,
-)
+REVIEW_BREAK_GLASS: Final = _signed("ReviewBreakGlass", ReviewQuestion, NoticeState)
 LIST_FLAGS: Final = Rpc("OversightService/ListFlags", FlagQuery, FlagPage, kinds=POLICE)
 GET_DAILY_DIGEST: Final = Rpc(
     "OversightService/GetDailyDigest", DigestQuestion, Digest, kinds=POLICE, signed=OwnKey.SOMETIMES
 )
 """A leader who reads somebody else's day signs."""
 LIST_SAMPLE: Final = Rpc("OversightService/ListSample", SampleQuery, SamplePage, kinds=POLICE)
-RECORD_REVIEW: Final = Rpc(
-    "OversightService/RecordReview",
-    SampleReviewQuestion,
-    SampleItem,
-    kinds=POLICE,
-    floor_seconds=WRITES,
-    signed=OwnKey.ALWAYS,
-)
+RECORD_REVIEW: Final = _signed("RecordReview", SampleReviewQuestion, SampleItem)
 LIST_READINGS: Final = Rpc(
     "OversightService/ListReadings", ReadingQuery, ReadingPage, kinds=POLICE | AUDIT, signed=OwnKey.SOMETIMES
 )
 """The leader of a case signs; an audit office does not."""
 WATCH_NOTICES: Final = Rpc("OversightService/WatchNotices", str, News, kinds=POLICE, floor_seconds=None, stream=True)
 """The question is the token to go on behind, empty for a first call."""
-
-RPCS: Final = (
-    COUNTERSIGN_CASE,
-    LIST_NOTICES,
-    REVIEW_BREAK_GLASS,
-    LIST_FLAGS,
-    GET_DAILY_DIGEST,
-    LIST_SAMPLE,
-    RECORD_REVIEW,
-    LIST_READINGS,
-    WATCH_NOTICES,
-)

@@ -11,7 +11,7 @@ from federation.domain.recognition import Recognition, RecognitionMode, Recognit
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import AgencyId
 from federation.wire.pb import declare
-from federation.wire.rpc import IMPORTS, WRITES, PageSize, Rpc, Ruling
+from federation.wire.rpc import IMPORTS, WRITES, PageQuery, Rpc, Ruling
 
 declare(PermitApplication, flat={"holder": {"name": "holder_name"}})
 
@@ -77,19 +77,13 @@ class RecognitionAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PermitQuery:
-    """A list of permits. `page_size` is 1 to 1,000; `page_token` is empty for the first page."""
-
+class PermitQuery(PageQuery):
     residence_division: str | None = None
     status: PermitStatus | None = None
-    page_size: PageSize = 100
-    page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitPage:
-    """One page of permits; an empty `next_page_token` is the only sign of the end."""
-
     decision: Ruling
     permits: tuple[PermitItem, ...] = ()
     next_page_token: str = ""
@@ -137,16 +131,4 @@ IMPORT_PERMITS: Final = Rpc(
     tuple[ImportedRow, ...],
     floor_seconds=IMPORTS,
     counted=lambda chunk: len(chunk.rows),
-)
-
-RPCS: Final = (
-    REGISTER_PERMIT,
-    ENDORSE_PERMIT,
-    SUSPEND_PERMIT,
-    RESTORE_PERMIT,
-    REVOKE_PERMIT,
-    RECOGNISE_PERMIT,
-    GET_PERMIT,
-    LIST_PERMITS,
-    IMPORT_PERMITS,
 )

@@ -5,19 +5,19 @@ Whether a plate, a USCC or a keeper is one of its realm is the domain's to judge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from federation.domain.registers import Enterprise, Vehicle
 from federation.protocol.errors import BridgeheadError
 from federation.wire.rpc import IMPORTS, MARKET, POLICE, Rpc, Ruling
 
+_Rows = TypeVar("_Rows", bound=Sized)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptVersion:
-    """The record and its version that hold what was registered."""
-
     id: str
     version: int
 
@@ -46,25 +46,14 @@ class RegisterReading:
     records: tuple[KeptRecord, ...] = ()
 
 
-REGISTER_VEHICLES: Final = Rpc(
-    "RegisterService/RegisterVehicles",
-    tuple[Vehicle, ...],
-    tuple[RegisteredRow, ...],
-    kinds=POLICE,
-    floor_seconds=IMPORTS,
-    counted=len,
-)
+def _register(name: str, rows: type[_Rows], kinds: frozenset[str]) -> Rpc[_Rows, tuple[RegisteredRow, ...]]:
+    name, answers = f"RegisterService/{name}", tuple[RegisteredRow, ...]
+    return Rpc(name, rows, answers, kinds=kinds, floor_seconds=IMPORTS, counted=len)
+
+
+REGISTER_VEHICLES: Final = _register("RegisterVehicles", tuple[Vehicle, ...], POLICE)
 GET_VEHICLE: Final = Rpc("RegisterService/GetVehicle", str, RegisterReading, kinds=POLICE)
 """The question is a plate."""
-REGISTER_ENTERPRISES: Final = Rpc(
-    "RegisterService/RegisterEnterprises",
-    tuple[Enterprise, ...],
-    tuple[RegisteredRow, ...],
-    kinds=MARKET,
-    floor_seconds=IMPORTS,
-    counted=len,
-)
+REGISTER_ENTERPRISES: Final = _register("RegisterEnterprises", tuple[Enterprise, ...], MARKET)
 GET_ENTERPRISE: Final = Rpc("RegisterService/GetEnterprise", str, RegisterReading, kinds=MARKET)
 """The question is a USCC."""
-
-RPCS: Final = (REGISTER_VEHICLES, GET_VEHICLE, REGISTER_ENTERPRISES, GET_ENTERPRISE)

@@ -9,20 +9,18 @@ from typing import Final
 from federation.domain.lookups import Outcome
 from federation.domain.reports import ReportLine
 from federation.protocol.ids import NodeName
-from federation.wire.rpc import COUNTERS, WRITES, PageSize, Rpc, Ruling
+from federation.wire.rpc import COUNTERS, WRITES, PageQuery, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportQuestion:
-    """Whose report is asked for. `identity_checked`: the clerk has checked that it is the person who asks.
+class ReportQuestion(PageQuery):
+    """Whose report is asked for; its first page asks every province.
 
-    `page_size` is 1 to 1,000; `page_token` is empty for the first page, which asks every province.
+    `identity_checked`: the clerk has checked that it is the person who asks.
     """
 
     citizen_number: str
     identity_checked: bool
-    page_size: PageSize = 100
-    page_token: str = ""
 
     def __repr__(self) -> str:
         """Hides the person."""
@@ -43,8 +41,7 @@ class ProvinceReport:
 class ReportPage:
     """One page of a person's report, newest first; all counts are of the whole report.
 
-    `next_shown` is the day when the first withheld entry will be shown. An empty `next_page_token` is the only sign of
-    the end.
+    `next_shown` is the day when the first withheld entry will be shown.
     """
 
     decision: Ruling
@@ -56,5 +53,3 @@ class ReportPage:
 
 
 GET_REPORT: Final = Rpc("SubjectService/GetReport", ReportQuestion, ReportPage, kinds=COUNTERS, floor_seconds=WRITES)
-
-RPCS: Final = (GET_REPORT,)

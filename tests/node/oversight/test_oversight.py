@@ -18,7 +18,8 @@ from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.store.exchange_log import load_entry_bundle
 from federation.store.records import list_records
-from federation.wire.agency.oversight import CountersignQuestion, DigestQuestion, FlagQuery, PageQuery, ReviewQuestion
+from federation.wire.agency.oversight import CountersignQuestion, DigestQuestion, FlagQuery, ReviewQuestion
+from federation.wire.rpc import PageQuery
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, Office, office
 from tests.node.rig import JIANGXI, YUSHAN_POLICE
 
