@@ -30,8 +30,7 @@ from federation.domain.lookups import (
     step_up_bytes,
     verify_fields,
 )
-from federation.domain.lookups_case import BREAK_GLASS_PREFIX, is_break_glass
-from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
+from federation.domain.lookups_case import BREAK_GLASS_PREFIX, LOOKUP_FUNCTION, LookupPurpose, is_break_glass
 from federation.protocol.ids import NodeName, Realm, parse_message_id, parse_node_name
 from federation.protocol.tlog.lines import format_base64
 from federation.wire.agency import lookups as wire

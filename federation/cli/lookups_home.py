@@ -184,7 +184,7 @@ def _write_each(home: Path, names: list[str], write: Callable[..., None]) -> int
 
 def exact_name(text: str) -> str:
     """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
-    from federation.domain.plate import normalise_plate
+    from federation.domain.registers import normalise_plate
 
     name = text.strip()
     return name if name.startswith("urn:") else normalise_plate(name).upper()

@@ -19,8 +19,7 @@ from federation.cli.lookups_home import KeyOption, sign
 from federation.cli.options import Desk, Form, Paging, ask_node, commands_for
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
-from federation.domain.lookups_case import bulk_bytes, countersign_bytes, parse_case_id
-from federation.domain.lookups_policy import LOOKUP_FUNCTION
+from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
 from federation.domain.oversight import (
     Digest,
     DigestLine,

@@ -22,15 +22,16 @@ from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
 from federation.cli.show import card, to_json
 from federation.domain.permits import parse_permit_urn
-from federation.domain.plate import PlateClass, normalise_plate
 from federation.domain.registers import (
     REGISTER_FUNCTION,
     REGISTER_PURPOSE,
     DossierKind,
     Enterprise,
     EnterpriseStatus,
+    PlateClass,
     Vehicle,
     VehicleStatus,
+    normalise_plate,
     verify_enterprise,
     verify_vehicle,
 )

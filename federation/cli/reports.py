@@ -17,7 +17,7 @@ from federation.cli.options import Desk, IdentityOption, Paging, command, more_n
 from federation.cli.show import local_time, object_of
 from federation.cli.words import RECORD_FIELDS, word, word_of
 from federation.domain.lookups import Outcome
-from federation.domain.lookups_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE
+from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE
 from federation.domain.reports import ReportLine, purpose_words
 from federation.protocol.leaf import Verdict
 from federation.wire.agency import reports as wire

@@ -22,7 +22,7 @@ from federation.domain.citizen_number import Sex, true_birth_date, verify_birth_
 from federation.domain.clock import ClockRule, Deadline, extend_deadline
 from federation.domain.division import code_today
 from federation.domain.functions import FunctionCode
-from federation.domain.lookups_policy import DossierFacts, dossier_entity
+from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import Ground, Permit, PermitStatus, PermitUrn, permit_object, permit_of
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.functions import FunctionCode
-from federation.domain.lookups_policy import DossierFacts, dossier_entity
+from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.fields import checked, told

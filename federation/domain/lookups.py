@@ -22,12 +22,13 @@ from typing import Annotated, ClassVar, Final
 from federation.domain.citizen_number import verify_birth_realm, verify_citizen_number
 from federation.domain.lookups_case import CaseId, LookupCase
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, parse_permit_urn
-from federation.domain.plate import PLATE_PROVINCES, parse_plate
 from federation.domain.registers import (
     DOSSIER_FIELDS,
+    PLATE_PROVINCES,
     DossierKind,
     DossierRef,
     is_citizen_number,
+    parse_plate,
     texts_of,
     verify_keeper,
 )

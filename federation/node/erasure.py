@@ -47,9 +47,8 @@ from federation.node.exchange.judge import (
 )
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
-from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
 from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace

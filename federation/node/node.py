@@ -1,29 +1,288 @@
-"""One province at work: what every step of an exchange may use, as one frozen value.
+"""One province at work, as one frozen value: its name, keys, store, writer, clock, and what it goes by and knows.
 
-Built in one place only (`serve.build_node`). It holds no rules: receiving is `receive`, sending is `send`.
+It goes by the agreement in force (`InForce`, taken once for an act or a message and kept to its end), signs with the
+key that the agreement gives it now (`MessageKeys`), knows the newest heads of the others (`KnownHeads`), and who in
+this process waits for which answer (`Waiters`: told after the commit; the store is the truth, and a waiter that hears
+nothing looks there now and then, so that what another process on the same database received is found too).
+Built in one place only (`serve.build_node`); it holds no rules: receiving is `receive`, sending is `send`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from federation.node.exchange.signing import MessageKeys
-from federation.node.exchange.trust import Trust
-from federation.node.exchange.waiters import Waiters
+from federation.domain.calendar import Calendar, parse_calendar
+from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
+from federation.domain.permits_policy import AgencyFacts, Occasion
+from federation.domain.retention import RETENTION_FILE, RetentionRules, parse_retention
 from federation.node.home.config import NodeSettings
+from federation.node.home.keyring import Keyring, message_signer_at
 from federation.node.log.sequence import Sequencer
-from federation.node.log.witness import KnownHeads
-from federation.protocol.ids import NodeName
+from federation.protocol.errors import NotFoundError, UntrustedError
+from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
+from federation.protocol.policy import PolicyBook, load_policy_book
+from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint
+from federation.protocol.trust import Agency, Agreement, Member, find_agency
 from federation.store.database import Database
+
+T = TypeVar("T")
+LOOK_SECONDS = 1.0
+"""How often a waiter that hears nothing looks at the store."""
+
+
+def received_key(digest: str) -> str:
+    """The key that is told when a statement of ours has left the queue, whatever became of it."""
+    return f"received/{digest}"
+
+
+class Waiters:
+    """Waiters by key: the digest of a statement of ours, notified with its reply or when none will come."""
+
+    def __init__(self) -> None:
+        """Nobody waits yet."""
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.ended = False
+
+    def tell(self, key: str) -> None:
+        """Wakes everybody who waits for that key."""
+        for event in self._waiting.get(key, ()):
+            event.set()
+
+    def end(self) -> None:
+        """Says that this process stops, and wakes everybody, so that streams end by themselves."""
+        self.ended = True
+        for key in list(self._waiting):
+            self.tell(key)
+
+    async def wait(self, *keys: str, seconds: float = LOOK_SECONDS) -> None:
+        """Waits for one of the keys to be told, at most so long; who asks looks at the store afterwards."""
+        event = asyncio.Event()
+        for key in keys:
+            self._waiting.setdefault(key, set()).add(event)
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            for key in keys:
+                self._waiting[key].discard(event)
+                if not self._waiting[key]:
+                    del self._waiting[key]
+
+    async def until(self, look: Callable[[], T | None], *keys: str, seconds: float, fresh: bool = False) -> T | None:
+        """Returns what `look` finds in the store, as soon as it finds something; None when it found nothing in time.
+
+        Looks first, when one of the keys is told, and now and then. `fresh`: there is nothing to be found yet.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        if fresh:
+            await self.wait(*keys, seconds=min(seconds, LOOK_SECONDS))
+        while (found := look()) is None and (left := end - loop.time()) > 0:
+            await self.wait(*keys, seconds=min(left, LOOK_SECONDS))
+        return found
+
+
+class MessageKeys:
+    """This node's own message keys, chosen by the agreement and the clock."""
+
+    def __init__(self, keyring: Keyring, trust: Trust, *, now: Callable[[], datetime]) -> None:
+        """Keeps what it chooses from.
+
+        Raises:
+            RuleError: MESSAGE_KEY_NOT_AGREED when there is nothing to choose: such a node need not start.
+        """
+        self._keyring = keyring
+        self._trust = trust
+        self._now = now
+        self.current()
+
+    def current(self) -> Signer:
+        """The key for a statement that is made now.
+
+        Raises:
+            RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node none of its keys now.
+        """
+        return message_signer_at(self._keyring, self._trust.in_force.agreement, self._now())
+
+    def replace(self, keyring: Keyring) -> None:
+        """Takes over the keys that lie in the home now."""
+        self._keyring = keyring
+
+
+CALENDAR_FILE: Final = "policies/calendar.toml"
+CLOCKS_FILE: Final = "policies/clocks.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """One agreement version, and the policies, the calendar and the table of retention that it carries."""
+
+    agreement: Agreement
+    policies: PolicyBook
+    calendar: Calendar
+    retention: RetentionRules
+
+    def member(self, node: NodeName) -> Member:
+        """The member of that name.
+
+        Raises:
+            UntrustedError: NOT_A_MEMBER when the agreement does not name it.
+        """
+        found = self.agreement.members.get(node)
+        if found is None:
+            raise UntrustedError("NOT_A_MEMBER", f"the agreement names no node {node!r:.40}")
+        return found
+
+    def agency(self, agency: AgencyId) -> Agency:
+        """The agency of that name.
+
+        Raises:
+            UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
+        """
+        found = find_agency(self.agreement, agency)
+        if found is None:
+            raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
+        return found
+
+    def occasion(self, purpose: str, function: str) -> Occasion:
+        """Why something is asked of policy, in the realm of this node, which is that of every message it takes in."""
+        realm = self.agreement.realm
+        return Occasion(purpose=purpose, function=function, realm=realm, node_realm=realm)
+
+    @property
+    def clocks(self) -> ClockTable:
+        """The clock table that the agreement carries.
+
+        Raises:
+            NotFoundError: CLOCK_FILE when it carries none.
+        """
+        found = self.agreement.files.get(CLOCKS_FILE)
+        if found is None:
+            raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {CLOCKS_FILE}")
+        return _parse_clocks(found)
+
+    def start_clock(self, clock_id: str, start: datetime) -> Deadline:
+        """The deadline of a clock that starts then.
+
+        Raises:
+            RuleError: CALENDAR_YEAR_MISSING.
+            NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
+        """
+        return compute_deadline(load_rule(self.clocks, clock_id, on=china_day(start)), start, calendar=self.calendar)
+
+
+@lru_cache(maxsize=4)
+def _parse_clocks(content: bytes) -> ClockTable:
+    return parse_clocks(content.decode())
+
+
+def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
+    """Facts of an agency for policy, as the agreement has them.
+
+    Raises:
+        UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
+    """
+    return AgencyFacts(id=agency, functions=in_force.agency(agency).functions)
+
+
+class Trust:
+    """Holds the agreement in force; one writer replaces it, readers take a snapshot."""
+
+    def __init__(self, agreement: Agreement) -> None:
+        """Parses what the agreement carries; one whose policies or calendar do not parse is refused."""
+        self._in_force = _read(agreement, load_policy_book(agreement.files))
+
+    @property
+    def in_force(self) -> InForce:
+        """The version under which an exchange that starts now is judged."""
+        return self._in_force
+
+    def replace(self, agreement: Agreement) -> None:
+        """Puts a newer, already verified version in force, policies and all.
+
+        Raises:
+            NotFoundError: CALENDAR_MISSING, RETENTION_RULE.
+            MalformedError: as `load_policy_book`, `parse_calendar` and `parse_retention`.
+        """
+        policies = self._in_force.policies
+        if agreement.digest != self._in_force.agreement.digest:
+            policies = load_policy_book(agreement.files)
+        self._in_force = _read(agreement, policies)
+
+
+def _read(agreement: Agreement, policies: PolicyBook) -> InForce:
+    content = agreement.files.get(CALENDAR_FILE)
+    if content is None:
+        raise NotFoundError("CALENDAR_MISSING", f"expected the agreement to hold {CALENDAR_FILE}: working days count")
+    retention = agreement.files.get(RETENTION_FILE)
+    if retention is None:
+        raise NotFoundError("RETENTION_RULE", f"expected the agreement to hold {RETENTION_FILE}: what is kept must end")
+    return InForce(
+        agreement=agreement,
+        policies=policies,
+        calendar=parse_calendar(content.decode()),
+        retention=parse_retention(retention.decode()),
+    )
+
 
 if TYPE_CHECKING:
     from federation.node.exchange.judge import Kind
 
 CHINA = timezone(timedelta(hours=8), "CST")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    checkpoint: Checkpoint
+    digest: str
+
+
+class KnownHeads:
+    """The newest checkpoint of each other node that this node has verified; it only moves forward.
+
+    Its digest goes into statements and leaves as `peer_checkpoint`: proof that they were written no earlier than that.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[NodeName, _Known] = {}
+
+    def digest(self, peer: NodeName) -> str | None:
+        """The digest (hex) of the newest checkpoint text of that peer, or None before the first."""
+        known = self._known.get(peer)
+        return known.digest if known else None
+
+    def checkpoint(self, peer: NodeName) -> Checkpoint | None:
+        """The newest verified checkpoint of that peer, or None before the first."""
+        known = self._known.get(peer)
+        return known.checkpoint if known else None
+
+    def observe(self, peer: NodeName, checkpoint: Checkpoint) -> None:
+        """Remembers a verified checkpoint.
+
+        Raises:
+            UntrustedError: LOG_FORKED when the same size came with another root before.
+        """
+        known = self._known.get(peer)
+        if known is not None:
+            if checkpoint.size < known.checkpoint.size:
+                return
+            if checkpoint.size == known.checkpoint.size:
+                if checkpoint.root != known.checkpoint.root:
+                    raise UntrustedError(
+                        "LOG_FORKED", f"{peer} signed two different heads of size {checkpoint.size}", node=peer
+                    )
+                return
+        text = format_checkpoint(checkpoint)
+        self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ from federation.domain.retention import PROVISION, SHARED
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft, Sent
-from federation.node.exchange.trust import InForce
+from federation.node.node import InForce
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import NodeName

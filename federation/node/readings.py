@@ -27,7 +27,7 @@ from federation.node.log.decisions import Questions, decision_records
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.ask import outcome_of
-from federation.node.lookups.rules import refusal_of
+from federation.node.lookups.records import refusal_of
 from federation.node.oversight.readings import put_reading_line
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope

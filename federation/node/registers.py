@@ -17,9 +17,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
-from federation.domain.lookups_policy import DossierFacts
+from federation.domain.lookups_case import DossierFacts
 from federation.domain.permits import PermitStatus, status_on
-from federation.domain.plate import parse_plate
 from federation.domain.registers import (
     DossierKind,
     Enterprise,
@@ -29,6 +28,7 @@ from federation.domain.registers import (
     decode_vehicle,
     enterprise_texts,
     format_dossier_urn,
+    parse_plate,
     register_request,
     vehicle_texts,
     verify_enterprise,

@@ -16,7 +16,7 @@ from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.lookups import Outcome
-from federation.domain.lookups_policy import DISCLOSURE_KIND, SUBJECT_BASIS, DossierFacts, report_request
+from federation.domain.lookups_case import DISCLOSURE_KIND, SUBJECT_BASIS, DossierFacts, report_request
 from federation.domain.reports import (
     REPORT_BODY,
     REQUEST_BODY,

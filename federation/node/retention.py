@@ -49,7 +49,6 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.resend import resend_expired
-from federation.node.exchange.trust import InForce
 from federation.node.intake.clock import SETTLE
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import (
@@ -59,7 +58,7 @@ from federation.node.lookups.records import (
     find_case,
     list_asked_before,
 )
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.node.reports import ASKED
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import format_time, truncate_to_millisecond

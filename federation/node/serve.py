@@ -18,9 +18,6 @@ from pathlib import Path
 import structlog
 
 from federation.node.exchange.deliver import Delivery
-from federation.node.exchange.signing import MessageKeys
-from federation.node.exchange.trust import Trust
-from federation.node.exchange.waiters import Waiters
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
@@ -30,8 +27,8 @@ from federation.node.intake.clock import keep_clocks
 from federation.node.kinds import KINDS
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.sequence import LogKey, Sequencer
-from federation.node.log.witness import Cosigning, KnownHeads, Witness
-from federation.node.node import Node
+from federation.node.log.witness import Cosigning, Witness
+from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.retention import keep_retention, verify_kept
 from federation.node.upkeep import keep_agreement

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.lookups_policy import (
+from federation.domain.lookups_case import (
     LOOKUP_BASIS,
     LOOKUP_FUNCTION,
     DossierFacts,

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.calendar import is_working_day
-from federation.node.exchange.trust import CALENDAR_FILE, Trust
 from federation.node.home_store import find_home_files, open_home_store, write_home_store
+from federation.node.node import CALENDAR_FILE, Trust
 from federation.node.officers import find_officer_key, register_officer_key, withdraw_officer_key
 from federation.node.planted import is_planted, plant, remove_planted
 from federation.node.serve import running_node

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from federation.node.exchange.send import send
-from federation.node.exchange.trust import Trust
 from federation.node.home.agreement import read_agreement_files
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
 from federation.node.home.setup import load_member_sheet, member_bundle
-from federation.node.node import Node
+from federation.node.node import Node, Trust
 from federation.node.serve import Parts, build_node, utc_now
 from federation.node.upkeep import take_from_home, take_from_peers
 from federation.protocol.envelope import parse_envelope

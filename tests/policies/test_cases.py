@@ -9,7 +9,7 @@ import pytest
 from federation.domain.cases import AnswerBy, find_failure, parse_cases
 from federation.domain.corrections import CORRECTION_FUNCTION
 from federation.domain.functions import parse_functions
-from federation.domain.lookups_policy import LOOKUP_FUNCTION
+from federation.domain.lookups_case import LOOKUP_FUNCTION
 from federation.domain.permits_policy import FUNCTION_OF
 from federation.domain.registers import DOSSIER_FIELDS, REGISTER_FUNCTION
 from federation.protocol.errors import MalformedError

@@ -36,7 +36,7 @@ from federation.cli.show import CHINA, JsonOut, china_today, mask, progress
 from federation.domain.division import province_of
 from federation.domain.intake import RefusalReason
 from federation.domain.lookups import Outcome, Selector, SelectorKind
-from federation.domain.lookups_policy import SUBJECT_FUNCTION, SUBJECT_PURPOSE, LookupPurpose
+from federation.domain.lookups_case import SUBJECT_FUNCTION, SUBJECT_PURPOSE, LookupPurpose
 from federation.domain.oversight import Finding, review_bytes
 from federation.domain.permits import PERMIT_FIELDS, PermitItem, PermitUrn
 from federation.domain.permits_policy import PermitPurpose

@@ -17,7 +17,7 @@ from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.lookups import sign_fetch
 from federation.cli.show import china_today
 from federation.domain.lookups import Outcome, Selector, SelectorKind
-from federation.domain.lookups_policy import LOOKUP_FUNCTION, LookupPurpose
+from federation.domain.lookups_case import LOOKUP_FUNCTION, LookupPurpose
 from federation.domain.permits import PermitApplication, PermitItem
 from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
 from federation.node.home_store import write_home_store

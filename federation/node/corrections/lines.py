@@ -27,8 +27,7 @@ from federation.domain.corrections import (
 from federation.domain.permits import urn_division
 from federation.node.corrections.notices import list_notices
 from federation.node.exchange.errand import Errand
-from federation.node.exchange.trust import InForce
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import Digest, Item, Time, decode, encode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time

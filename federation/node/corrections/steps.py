@@ -62,9 +62,7 @@ from federation.node.exchange.judge import (
     resent_alone,
 )
 from federation.node.exchange.send import Cause, Draft, Sent
-from federation.node.exchange.trust import InForce
-from federation.node.exchange.waiters import received_key
-from federation.node.node import Node
+from federation.node.node import InForce, Node, received_key
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.form import Item, Positive, decode, encode

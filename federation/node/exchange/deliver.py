@@ -21,11 +21,9 @@ from typing import Protocol
 
 import structlog
 
-from federation.node.exchange.trust import Trust
-from federation.node.exchange.waiters import received_key
 from federation.node.home.config import NodeSettings
 from federation.node.log.sequence import Sequencer
-from federation.node.log.witness import KnownHeads
+from federation.node.node import KnownHeads, Trust, received_key
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,

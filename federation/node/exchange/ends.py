@@ -10,8 +10,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from federation.domain.retention import DestroyOn, RetentionRule
-from federation.node.exchange.trust import InForce
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.ids import MessageId
 from federation.protocol.statement import Statement
 from federation.store.collection import Collection

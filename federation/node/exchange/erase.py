@@ -17,8 +17,7 @@ from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Destroyed, Erasure
 from federation.node.exchange.replies import find_reply, reply_record
 from federation.node.exchange.send import make_ready, record_message
-from federation.node.exchange.trust import InForce
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf

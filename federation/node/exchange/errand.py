@@ -14,9 +14,8 @@ from typing import Final, Generic, TypeVar
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import USE
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
-from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import Questions, decision_records
-from federation.node.node import Node
+from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import ConflictError
 from federation.protocol.form import Item, decode, encode

@@ -15,9 +15,8 @@ from typing import Any, Generic, TypeVar
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.node.exchange.send import Cause, Draft, Sent
-from federation.node.exchange.trust import InForce, agency_facts
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
-from federation.node.node import Node
+from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.ids import MessageId, NodeName

@@ -15,9 +15,8 @@ from federation.node.exchange.ends import put_end
 from federation.node.exchange.erase import erase, ordered_ahead
 from federation.node.exchange.judge import judge, put_rows, wake
 from federation.node.exchange.send import make_ready, record_message
-from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import decision_records
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.body import Body, verify_body
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, StaleError, UntrustedError

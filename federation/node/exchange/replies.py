@@ -16,9 +16,7 @@ from federation.domain.lookups import reply_lifetime
 from federation.domain.retention import USE
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
 from federation.node.exchange.send import Cause, Draft
-from federation.node.exchange.trust import InForce
-from federation.node.exchange.waiters import received_key
-from federation.node.node import Node
+from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope

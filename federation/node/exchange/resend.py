@@ -14,9 +14,8 @@ from functools import partial
 from typing import Final
 
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
-from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import find_decision
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.form import replace
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf

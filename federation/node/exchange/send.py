@@ -13,10 +13,9 @@ from datetime import timedelta
 from typing import TypeVar
 
 from federation.node.exchange.ends import put_end
-from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
 from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond

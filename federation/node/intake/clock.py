@@ -36,12 +36,11 @@ from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
-from federation.node.exchange.trust import InForce
 from federation.node.log.decisions import REMINDER_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, list_waiting, put_entry
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.node.oversight.flags import put_flags
 from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError

@@ -25,14 +25,13 @@ from federation.domain.intake import (
     release_bytes,
     verify_waiting,
 )
-from federation.domain.lookups_policy import DossierFacts, answer_request
+from federation.domain.lookups_case import DossierFacts, answer_request
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import NO_ROWS, Received, Rows, open_received, put_rows, wake
 from federation.node.exchange.replies import intake_office, reply_draft, statement_of
 from federation.node.exchange.send import make_ready, record_message
 from federation.node.lookups.answer import FETCH, REFUSAL, Weighed, weigh
-from federation.node.lookups.records import ENTRIES, StoredEntry, list_waiting, put_entry
-from federation.node.lookups.rules import rule_refusal
+from federation.node.lookups.records import ENTRIES, StoredEntry, list_waiting, put_entry, rule_refusal
 from federation.node.node import Node
 from federation.node.officers import find_officer_key, signed_by, verify_own_key
 from federation.protocol.canonical_json import encode_canonical

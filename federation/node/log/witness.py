@@ -8,7 +8,6 @@ Source: C2SP tlog-witness.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +15,10 @@ from typing import Protocol
 
 import structlog
 
-from federation.node.exchange.trust import Trust
 from federation.node.log.sequence import Sequencer, SignedHead
+from federation.node.node import Trust
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
 from federation.protocol.ids import NodeName
-from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint
 from federation.protocol.tlog.cosignature import Cosignature
 from federation.protocol.tlog.note import Vkey, format_signature_lines, parse_note, parse_vkey
 from federation.protocol.tlog.witness import (
@@ -185,48 +183,3 @@ class Cosigning:
                 return
         except BridgeheadError as error:
             _log.debug("checkpoint.uncosigned", peer=peer, reason=error.reason)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    checkpoint: Checkpoint
-    digest: str
-
-
-class KnownHeads:
-    """The newest checkpoint of each other node that this node has verified; it only moves forward.
-
-    Its digest goes into statements and leaves as `peer_checkpoint`: proof that they were written no earlier than that.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[NodeName, _Known] = {}
-
-    def digest(self, peer: NodeName) -> str | None:
-        """The digest (hex) of the newest checkpoint text of that peer, or None before the first."""
-        known = self._known.get(peer)
-        return known.digest if known else None
-
-    def checkpoint(self, peer: NodeName) -> Checkpoint | None:
-        """The newest verified checkpoint of that peer, or None before the first."""
-        known = self._known.get(peer)
-        return known.checkpoint if known else None
-
-    def observe(self, peer: NodeName, checkpoint: Checkpoint) -> None:
-        """Remembers a verified checkpoint.
-
-        Raises:
-            UntrustedError: LOG_FORKED when the same size came with another root before.
-        """
-        known = self._known.get(peer)
-        if known is not None:
-            if checkpoint.size < known.checkpoint.size:
-                return
-            if checkpoint.size == known.checkpoint.size:
-                if checkpoint.root != known.checkpoint.root:
-                    raise UntrustedError(
-                        "LOG_FORKED", f"{peer} signed two different heads of size {checkpoint.size}", node=peer
-                    )
-                return
-        text = format_checkpoint(checkpoint)
-        self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest())

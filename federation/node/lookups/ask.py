@@ -27,8 +27,15 @@ from federation.domain.lookups import (
     decode_answer_item,
     verify_selector,
 )
-from federation.domain.lookups_case import LookupCase, case_provinces, is_open, lookup_occasion
-from federation.domain.lookups_policy import DossierFacts, basis_of, search_request
+from federation.domain.lookups_case import (
+    DossierFacts,
+    LookupCase,
+    basis_of,
+    case_provinces,
+    is_open,
+    lookup_occasion,
+    search_request,
+)
 from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure
@@ -39,7 +46,7 @@ from federation.node.exchange.replies import Response, find_response, replies
 from federation.node.exchange.send import Draft, Ready, make_ready, record_message
 from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
-from federation.node.lookups.rules import count, refusal_of, rule_refusal
+from federation.node.lookups.records import count, refusal_of, rule_refusal
 from federation.node.node import Node
 from federation.node.oversight.flags import desk_key, judge_search, put_flags
 from federation.node.oversight.sample import pick

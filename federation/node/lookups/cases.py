@@ -15,13 +15,13 @@ from federation.domain.lookups_case import (
     CaseTerms,
     LookupCase,
     case_provinces,
+    case_request,
     close_case,
     decode_case,
     is_break_glass,
     open_case,
     verify_case_follows,
 )
-from federation.domain.lookups_policy import case_request
 from federation.domain.oversight import open_break_glass
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand

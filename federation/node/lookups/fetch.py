@@ -22,8 +22,7 @@ from federation.domain.lookups import (
     verify_fields,
     verify_step_up,
 )
-from federation.domain.lookups_case import lookup_occasion
-from federation.domain.lookups_policy import DossierFacts, fetch_request
+from federation.domain.lookups_case import DossierFacts, fetch_request, lookup_occasion
 from federation.domain.registers import DossierKind
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.replies import only_item, replies, statement_of
@@ -39,7 +38,7 @@ from federation.node.lookups.ask import (
     take_step,
     waits_until,
 )
-from federation.node.lookups.rules import refusal_of, rule_refusal
+from federation.node.lookups.records import refusal_of, rule_refusal
 from federation.node.officers import find_officer_key
 from federation.node.readings import read_release
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError

@@ -28,9 +28,8 @@ from federation.domain.oversight import (
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Numbered, Rows, put_rows
-from federation.node.exchange.trust import InForce
 from federation.node.lookups import records
-from federation.node.node import Node
+from federation.node.node import InForce, Node
 from federation.node.oversight.feed import Feed
 from federation.node.oversight.readings import note_reading
 from federation.node.planted import is_planted

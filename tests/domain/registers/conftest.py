@@ -6,8 +6,7 @@ import pytest
 
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.permits import parse_permit_urn
-from federation.domain.plate import PlateClass
-from federation.domain.registers import Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
+from federation.domain.registers import Enterprise, EnterpriseStatus, PlateClass, Vehicle, VehicleStatus
 
 PERSON = "361123219003070012"
 

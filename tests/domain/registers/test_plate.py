@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.cli.demo.synthetic import synthetic_plate
-from federation.domain.plate import (
+from federation.domain.registers import (
     PLATE_CLASS_CODES,
     PLATE_PROVINCES,
     PlateClass,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from federation.node.exchange.send import send
-from federation.node.exchange.waiters import received_key
+from federation.node.node import received_key
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.ids import Pair

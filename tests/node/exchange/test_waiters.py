@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from federation.node.exchange.waiters import Waiters, received_key
+from federation.node.node import Waiters, received_key
 
 
 async def turns() -> None:

@@ -39,11 +39,18 @@ from federation.domain.lookups import (
 )
 from federation.domain.lookups_case import NO_LETTER, LookupCase
 from federation.domain.permits import Permit, PermitApplication, format_permit_urn, register_permit
-from federation.domain.plate import PlateClass
-from federation.domain.registers import DossierKind, DossierRef, Enterprise, EnterpriseStatus, Vehicle, VehicleStatus
+from federation.domain.registers import (
+    DossierKind,
+    DossierRef,
+    Enterprise,
+    EnterpriseStatus,
+    PlateClass,
+    Vehicle,
+    VehicleStatus,
+)
 from federation.node.exchange.receive import receive
 from federation.node.lookups import records
-from federation.node.lookups.dossiers import find_dossier
+from federation.node.lookups.answer import find_dossier
 from federation.node.node import Node
 from federation.node.permits_sharing import put_own_permits
 from federation.node.registers import ENTERPRISES, VEHICLES, put_registered

@@ -10,7 +10,7 @@ import pytest
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import Quotas, bulk_bytes, countersign_bytes
 from federation.node.exchange.errand import begin_errand
-from federation.node.lookups import rules
+from federation.node.lookups import records as rules
 from federation.node.oversight import leaders
 from federation.protocol.errors import BridgeheadError, RuleError
 from federation.wire.agency.oversight import Countersigned, CountersignQuestion
