@@ -179,6 +179,13 @@ def _find_two_desks(line: AskedLine, same: Sequence[AskedLine]) -> list[Flag]:
     ]
 
 
+def _working_day_after(day: date, calendar: Calendar, *, count: int, otherwise: timedelta) -> date:
+    try:
+        return add_working_days(calendar, day, count=count)
+    except RuleError:  # a year without a table
+        return day + otherwise
+
+
 def _is_worked(day: date, calendar: Calendar) -> bool:
     if day.year not in calendar.years:
         return day.weekday() < 5
@@ -224,11 +231,7 @@ class SampleItem:
 
 
 def due_of(asked: datetime, calendar: Calendar) -> date:
-    day = china_day(asked)
-    try:
-        return add_working_days(calendar, day, count=REVIEW_DAYS)
-    except RuleError:
-        return day + timedelta(days=7)
+    return _working_day_after(china_day(asked), calendar, count=REVIEW_DAYS, otherwise=timedelta(days=7))
 
 
 def verify_words(words: str) -> str:
@@ -297,7 +300,7 @@ def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGla
         officer=officer,
         leader=case.leader,
         opened=case.opens,
-        due=_due(china_day(case.opens), calendar),
+        due=_working_day_after(china_day(case.opens), calendar, count=1, otherwise=timedelta(days=1)),
     )
 
 
@@ -343,13 +346,6 @@ def break_glass_flag(notice: BreakGlass) -> Flag:
         sentence_zh=f"无协作函紧急查询 {notice.case_id},值班领导须于 {notice.due} 前审查",
         sentence_en=f"glass broken for {notice.case_id} without a letter; its leader reviews it by {notice.due}",
     )
-
-
-def _due(opened: date, calendar: Calendar) -> date:
-    try:
-        return add_working_days(calendar, opened, count=1)
-    except RuleError:
-        return opened + timedelta(days=1)
 
 
 # ---- the digest

@@ -20,8 +20,8 @@ from federation.protocol.form import Count, Row, load_toml, parse_toml
 
 RETENTION_FILE: Final = "policies/retention.toml"
 
+# the rules that code asks for by id; the table says what each is about
 PROVISION: Final = "provision"
-"""The rule of what proves that personal data was provided: statements, decisions, receipts, lines of what was given."""
 USE: Final = "use"
 SHARED: Final = "shared"
 RELEASE: Final = "lookup.release"
