@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
-from federation.protocol.canonical_json import JsonValue
+from federation.protocol.form import JsonValue
 from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
 _LOG_HEADINGS = ("log", "entries", "root", "witnesses", "witnessed", "verified")

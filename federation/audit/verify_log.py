@@ -20,11 +20,10 @@ from federation.audit.report import Code, Finding, Findings
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind
-from federation.protocol.tlog.checkpoint import Checkpoint, verify_checkpoint
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.lines import HASH_SIZE
 from federation.protocol.tlog.merkle import CompactRange, hash_leaf
-from federation.protocol.tlog.note import parse_vkey
+from federation.protocol.tlog.note import Checkpoint, parse_vkey, verify_checkpoint
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
 from federation.protocol.trust import Agreement
 

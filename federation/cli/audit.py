@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from federation.audit.fetch import LogSource, ProvenEntry
     from federation.audit.report import Report
     from federation.audit.run import ListMessages, OnRead, Options, Outcome
-    from federation.node.home.profile import AgencyProfile
+    from federation.node.home.files import AgencyProfile
     from federation.protocol.tlog.note import Vkey
     from federation.protocol.trust import Agreement
     from federation.wire.agency.audit import MessagePage, MessageQuery
@@ -84,7 +84,7 @@ def verify(
     """Verify every log against its signed heads, and each side's account of every message against the other's."""
     from federation.audit.report import format_report, report_object
     from federation.audit.run import Options, load_remembered, save_remembered
-    from federation.node.home.profile import load_profile
+    from federation.node.home.files import load_profile
     from federation.wire.rpc import Act
 
     file = load_federation_file(federation or home / FEDERATION_FILE)

@@ -113,7 +113,7 @@ def client(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT)
     """Issue an agency's certificate, anew where it has one; prints the path of its profile."""
     from federation.node.home.certificates import issue_client, write_profiles
     from federation.node.home.config import load_settings
-    from federation.node.home.profile import PROFILE_FILE
+    from federation.node.home.files import PROFILE_FILE
     from federation.protocol.ids import parse_agency_id
 
     settings = load_settings(home)

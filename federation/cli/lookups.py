@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.lookups_home import exact_name, keys, load_officer_key, planted
+from federation.cli.lookups_home import keys, load_officer_key, planted
 from federation.cli.next_step import again_step, find_rule_steps
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
@@ -24,14 +24,15 @@ from federation.cli.words import AWAITED, word, word_of
 from federation.domain.lookups import (
     FetchItem,
     Outcome,
+    Selector,
     Urgency,
+    kind_of,
     parse_handle,
-    parse_selector,
     step_up_bytes,
     verify_fields,
 )
 from federation.domain.lookups_case import BREAK_GLASS_PREFIX, LOOKUP_FUNCTION, LookupPurpose, is_break_glass
-from federation.protocol.ids import NodeName, Realm, parse_message_id, parse_node_name
+from federation.protocol.ids import NodeName, parse_message_id, parse_node_name
 from federation.protocol.tlog.lines import format_base64
 from federation.wire.agency import lookups as wire
 from federation.wire.agency.node import GET_STATUS
@@ -135,11 +136,12 @@ def search(
     text, act = exact_name(read_line(person)), desk.act()
     named = tuple(dict.fromkeys(parse_node_name(name) for name in provinces or ()))
     urgency = Urgency.URGENT if urgent else Urgency.ROUTINE
+    selector = Selector(kind=kind_of(text), value=text)
 
     async def ask(client: AgencyClient) -> wire.SearchResult:
-        status = await client.call(GET_STATUS, None, Nothing())
-        selector = parse_selector(text, Realm(status.realm))
-        nodes = tuple(peer.node for peer in status.peers) if EVERYWHERE in named else named
+        nodes = named
+        if EVERYWHERE in named:
+            nodes = tuple(peer.node for peer in (await client.call(GET_STATUS, None, Nothing())).peers)
         question = wire.LookupQuestion(case_id=case_id, selector=selector, provinces=nodes, urgency=urgency)
         return await client.call(wire.SEARCH, act, question)
 
@@ -229,7 +231,8 @@ def province_lines(result: wire.SearchResult) -> Iterator[str]:
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
     """What to do next: about each rule that refused, and how to repeat what did not reach every province."""
-    steps = find_rule_steps(rule for answer in result.answers for rule in answer.policies)
+    rules = [rule for answer in result.answers for rule in answer.policies]
+    steps = find_rule_steps(rules) if rules else ()
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
     return (*steps, again_step(request_id)) if missed else steps
 
@@ -344,3 +347,11 @@ def _more(step: wire.ReadStep, *, full: bool) -> Iterator[str]:
         yield f"已销毁 destroyed {local_time(step.erased)}"
     elif step.expires is not None:
         yield f"有效至 until {local_time(step.expires)}"
+
+
+def exact_name(text: str) -> str:
+    """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
+    from federation.domain.registers import normalise_plate
+
+    name = text.strip()
+    return name if name.startswith("urn:") else normalise_plate(name).upper()

@@ -172,6 +172,8 @@ def _write_each(home: Path, names: list[str], write: Callable[..., None]) -> int
     from federation.node.home_store import write_home_store
 
     lines = [line for name in names for line in (sys.stdin if name == "-" else (name,))]
+    from federation.cli.lookups import exact_name
+
     found, owner = [exact_name(line) for line in lines if line.strip()], load_identity(home).node
 
     def job(transaction: GroupTransaction) -> None:
@@ -180,11 +182,3 @@ def _write_each(home: Path, names: list[str], write: Callable[..., None]) -> int
 
     write_home_store(home, job, now=now())
     return len(found)
-
-
-def exact_name(text: str) -> str:
-    """Returns the name as records have it: a plate in its written form, the x of a citizen number as a capital."""
-    from federation.domain.registers import normalise_plate
-
-    name = text.strip()
-    return name if name.startswith("urn:") else normalise_plate(name).upper()

@@ -40,7 +40,7 @@ from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
-    from federation.node.home.profile import AgencyProfile
+    from federation.node.home.files import AgencyProfile
     from federation.wire.agency.node import NodeStatus
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
@@ -188,7 +188,7 @@ def _parse_value(text: str) -> str | int | float | bool:
 
 def _profiles(client: Path | None, home: Path, agency: str | None) -> list[AgencyProfile]:
     """The one that is named, else one of each node that the folder knows."""
-    from federation.node.home.profile import load_profile
+    from federation.node.home.files import load_profile
 
     if client is not None or agency is not None or (os.environ.get(CLIENT_VARIABLE) and not home.exists()):
         return [find_profile(client, home, agency)]

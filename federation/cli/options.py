@@ -29,7 +29,7 @@ from federation.protocol.form import replace
 
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
-    from federation.node.home.profile import AgencyProfile
+    from federation.node.home.files import AgencyProfile
     from federation.wire.client import AgencyClient
     from federation.wire.rpc import Act, ClientProfile, Rpc, Ruling
 
@@ -310,7 +310,7 @@ def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyP
         NotFoundError: AGENCY_PROFILE naming the agencies that there are; FEDERATION_FILE; FILE_MISSING.
         MalformedError: as `load_profile` and `load_federation_file`.
     """
-    from federation.node.home.profile import load_profile
+    from federation.node.home.files import load_profile
 
     if client is None and agency is not None:
         client = _profile_in(home, agency)
@@ -326,7 +326,7 @@ def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyP
 def profiles_in(home: Path) -> dict[str, Path]:
     """The profiles by agency, of a folder's federation.json or of a node's home; FEDERATION_FILE when it is neither."""
     from federation.cli.federation_file import FEDERATION_FILE, load_federation_file
-    from federation.node.home.profile import PROFILE_FILE, load_profile
+    from federation.node.home.files import PROFILE_FILE, load_profile
 
     if (home / FEDERATION_FILE).is_file():
         profiles = load_federation_file(home / FEDERATION_FILE).profiles

@@ -25,7 +25,7 @@ from federation.protocol.policy.book import SCHEMA_FILE
 
 if TYPE_CHECKING:
     from federation.node.log.replay import Difference, Replay
-    from federation.protocol.canonical_json import JsonValue
+    from federation.protocol.form import JsonValue
     from federation.protocol.leaf import Verdict
     from federation.protocol.policy import PolicyRequest
 

@@ -33,10 +33,9 @@ from federation.domain.registers import (
     verify_keeper,
 )
 from federation.domain.uscc import verify_uscc
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import matching, told
-from federation.protocol.form import Item, Time, decode
+from federation.protocol.form import Item, Time, decode, encode_canonical
 from federation.protocol.ids import AgencyId, MessageId, Realm, truncate_to_millisecond
 from federation.protocol.keys import PublicKey, Suite, verify_signature
 from federation.protocol.tlog.lines import parse_base64
@@ -189,19 +188,23 @@ class Selector(Item, frozen=True, kw_only=True):
 
 
 def parse_selector(text: str, realm: Realm) -> Selector:
-    """Parses one exact citizen number, permit, plate or USCC of this realm.
+    """Parses one exact citizen number, permit, plate or USCC of this realm; refuses as `kind_of` and each kind do."""
+    return _selector(kind_of(text), text, realm)
 
-    Eighteen digits are a citizen number, unless they can be a USCC only. Refuses LOOKUP_WILDCARD, LOOKUP_FORM (a name,
-    a list), and as each kind does.
+
+def kind_of(text: str) -> SelectorKind:
+    """What kind of name a text has the look of. Eighteen digits are a citizen number, unless they can be a USCC only.
+
+    Refuses LOOKUP_WILDCARD, LOOKUP_FORM (a name, a list).
     """
     if _WILDCARD.search(text):
         raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
     if text.startswith(_PERMIT_PREFIX):
-        return _selector(SelectorKind.PERMIT, text, realm)
+        return SelectorKind.PERMIT
     if text[:1] in PLATE_PROVINCES and text[2:3] == "·":
-        return _selector(SelectorKind.PLATE, text, realm)
+        return SelectorKind.PLATE
     if _CODE.fullmatch(text):
-        return _selector(SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC, text, realm)
+        return SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC
     told = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
     raise MalformedError("LOOKUP_FORM", told)
 

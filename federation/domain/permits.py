@@ -18,17 +18,19 @@ from typing import Annotated, Any, ClassVar, Final, NewType
 
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.fields import checked, matching
 from federation.protocol.form import (
     Count,
     County,
     Item,
+    JsonValue,
     Positive,
     Text,
     always,
     decode,
+    decode_canonical,
+    encode_canonical,
     from_object,
     replace,
     to_object,

@@ -28,7 +28,7 @@ from federation.protocol.errors import NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
-from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint
+from federation.protocol.tlog.note import Checkpoint, format_checkpoint
 from federation.protocol.trust import Agency, Agreement, Member, find_agency
 from federation.store.database import Database
 

@@ -29,9 +29,9 @@ from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.ask import outcome_of
 from federation.node.lookups.records import refusal_of
 from federation.node.oversight.readings import put_reading_line
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import CorruptError, NotFoundError
+from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import (
     AgencyId,
     MessageId,

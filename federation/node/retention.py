@@ -44,11 +44,11 @@ from federation.domain.retention import (
 from federation.node.corrections.lines import LINES, Line, erase_opened
 from federation.node.disclosures import DISCLOSED
 from federation.node.erasure import record_own_receipt
-from federation.node.exchange.ends import ENDS, End, look_again
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.resend import resend_expired
+from federation.node.exchange.send import ENDS, End, look_again
 from federation.node.intake.clock import SETTLE
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import (

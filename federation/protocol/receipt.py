@@ -16,9 +16,8 @@ from typing import TypeAlias
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
-from federation.protocol.tlog.checkpoint import Checkpoint, verify_checkpoint
 from federation.protocol.tlog.merkle import hash_leaf, verify_inclusion
-from federation.protocol.tlog.note import Vkey
+from federation.protocol.tlog.note import Checkpoint, Vkey, verify_checkpoint
 from federation.protocol.tlog.proof import TlogProof, parse_proof
 
 _VERDICTS = {LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}

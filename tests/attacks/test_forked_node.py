@@ -14,7 +14,7 @@ from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
 from federation.protocol.errors import UntrustedError
 from federation.protocol.receipt import Receipt
-from federation.protocol.tlog.checkpoint import verify_checkpoint
+from federation.protocol.tlog.note import verify_checkpoint
 from federation.protocol.tlog.proof import parse_proof
 from federation.protocol.tlog.witness import AddCheckpoint, Status, WitnessAnswer, format_add_checkpoint
 from federation.store.exchange_log import consistency_proof

@@ -23,10 +23,17 @@ from federation.protocol.statement import (
     Statement,
     encode_statement,
 )
-from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
 from federation.protocol.tlog.cosignature import sign_cosignature
 from federation.protocol.tlog.merkle import CompactRange, Node, hash_children, hash_leaf, inclusion_proof, merkle_root
-from federation.protocol.tlog.note import KeyKind, Vkey, format_signature_lines, format_vkey
+from federation.protocol.tlog.note import (
+    Checkpoint,
+    KeyKind,
+    Vkey,
+    format_checkpoint,
+    format_signature_lines,
+    format_vkey,
+    sign_checkpoint,
+)
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bundle, tile_exists
 from federation.protocol.trust import Agreement, Member, MessageKey

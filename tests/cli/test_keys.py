@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from federation.cli import keys
 from federation.node.home.certificates import load_revoked
+from federation.node.home.files import load_profile
 from federation.node.home.keyring import load_keyring
-from federation.node.home.profile import load_profile
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
 from federation.protocol.keys import format_public_key
 

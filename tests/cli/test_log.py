@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 
 from federation.cli.audit import logs as app
 from federation.protocol.errors import NotFoundError, UnavailableError, UntrustedError
-from federation.protocol.tlog.checkpoint import verify_checkpoint
 from federation.protocol.tlog.merkle import hash_leaf, verify_inclusion
-from federation.protocol.tlog.note import format_vkey
+from federation.protocol.tlog.note import format_vkey, verify_checkpoint
 from federation.protocol.tlog.proof import parse_proof
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from tests.audit.provinces import JIANGXI, ZHEJIANG

@@ -16,9 +16,8 @@ from federation.domain.erasure import (
     decode_receipt_item,
     verify_receipt_item,
 )
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.form import decode, encode, replace
+from federation.protocol.form import decode, encode, encode_canonical, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, Realm
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.merkle import hash_leaf

@@ -19,9 +19,8 @@ from federation.domain.permits import (
     keep_fields,
     project_permit,
 )
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import encode, replace
+from federation.protocol.form import encode, encode_canonical, replace
 from federation.protocol.ids import Realm
 
 EVERY = frozenset(PERMIT_FIELDS)

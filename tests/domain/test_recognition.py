@@ -17,9 +17,8 @@ from federation.domain.recognition import (
     decide_recognition,
     decode_recognition_item,
 )
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import encode, replace
+from federation.protocol.form import encode, encode_canonical, replace
 from federation.protocol.ids import Realm, parse_agency_id
 
 CARD, TIME = RecognitionMode.CARD, RecognitionMode.TIME

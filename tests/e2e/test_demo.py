@@ -18,8 +18,7 @@ from federation.cli.demo.provinces import profile_of
 from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.protocol.tlog.checkpoint import parse_checkpoint
-from federation.protocol.tlog.note import parse_note
+from federation.protocol.tlog.note import parse_checkpoint, parse_note
 from federation.protocol.tlog.tiles import tiles_between
 from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.client import AgencyClient

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.protocol.canonical_json import (
+from federation.protocol.errors import MalformedError
+from federation.protocol.form import (
     MAX_INTEGER,
     decode_canonical,
     encode_canonical,
@@ -16,7 +17,6 @@ from federation.protocol.canonical_json import (
     read_object,
     read_text,
 )
-from federation.protocol.errors import MalformedError
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 VALUES = st.recursive(

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import replace
+from federation.protocol.form import decode_canonical, encode_canonical, replace
 from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.leaf import MAX_LEAF_BYTES, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 

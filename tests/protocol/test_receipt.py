@@ -12,9 +12,8 @@ from federation.protocol.ids import NodeName, Pair, Realm
 from federation.protocol.keys import Ed25519Signer
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Receipt, verify_receipt
-from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.merkle import hash_children, hash_leaf, inclusion_proof, root_at
-from federation.protocol.tlog.note import KeyKind, Vkey
+from federation.protocol.tlog.note import Checkpoint, KeyKind, Vkey, sign_checkpoint
 from federation.protocol.tlog.proof import TlogProof, format_proof
 
 DIGEST = "0123456789abcdef" * 4

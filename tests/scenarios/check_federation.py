@@ -21,7 +21,7 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind
 from federation.protocol.receipt import Receipt
-from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
+from federation.protocol.tlog.note import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_database

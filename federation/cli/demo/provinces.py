@@ -25,7 +25,7 @@ from federation.cli.options import client_profile
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
-from federation.node.home.profile import load_profile
+from federation.node.home.files import load_profile
 from federation.node.home.setup import NewHome, create_home
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id

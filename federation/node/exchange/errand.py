@@ -16,9 +16,8 @@ from federation.domain.retention import USE
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import InForce, Node, agency_facts
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import ConflictError
-from federation.protocol.form import Item, decode, encode
+from federation.protocol.form import Item, decode, encode, encode_canonical
 from federation.protocol.ids import AgencyId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide, explain

@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from federation.node.exchange.ends import put_end
 from federation.node.exchange.erase import erase, ordered_ahead
 from federation.node.exchange.judge import judge, put_rows, wake
-from federation.node.exchange.send import make_ready, record_message
+from federation.node.exchange.send import make_ready, put_end, record_message
 from federation.node.log.decisions import decision_records
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, verify_body

@@ -18,9 +18,9 @@ from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Receive
 from federation.node.exchange.send import Cause, Draft
 from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
-from federation.protocol.canonical_json import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_message_id, parse_time
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import Decision, PolicyRequest

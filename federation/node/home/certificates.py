@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from federation.node.home.files import (
+    PROFILE_FILE,
     make_private_folder,
     read_file,
     read_secret,
@@ -40,7 +41,6 @@ from federation.node.home.files import (
     write_secret,
 )
 from federation.node.home.keyring import Identity, load_identity
-from federation.node.home.profile import PROFILE_FILE
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, agency_spiffe_id, node_spiffe_id
 

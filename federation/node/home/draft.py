@@ -33,9 +33,8 @@ from federation.node.home.agreement import (
 )
 from federation.node.home.files import read_file, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import ConflictError, MalformedError, RuleError, UntrustedError
-from federation.protocol.form import Count, Item, always, decode, encode
+from federation.protocol.form import Count, Item, always, decode, encode, encode_canonical
 from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey

@@ -1,17 +1,20 @@
 """The files of a home: secrets, written once with mode 0600 and read only while nobody else may, and public ones.
 
 Rules kept: a secret never exists with wider rights, not for a moment; a file is replaced by a rename, so that a crash
-leaves the old one or the new one; a secret that group or others may read is refused, as ssh does.
+leaves the old one or the new one; a secret that group or others may read is refused, as ssh does. `profile.toml`,
+beside an agency's certificate, is the way from its program to its node.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
+from federation.protocol.ids import AgencyId, parse_agency_id
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -104,3 +107,42 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
         os.fsync(descriptor)
     partial.replace(path)
     sync_folder(path.parent)
+
+
+PROFILE_FILE: Final = "profile.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyProfile:
+    """The way from an agency's program to its node; loaded paths are joined to the profile's folder."""
+
+    federation: str
+    agency: AgencyId
+    node: str
+    agency_addr: str
+    read_url: str
+    ca: Path
+    cert: Path
+    key: Path
+
+    @property
+    def server_name(self) -> str:
+        """The name in the node's certificate, whatever address it is reached at."""
+        return f"{self.node}.{self.federation}"
+
+
+def load_profile(path: Path) -> AgencyProfile:
+    """Loads a connection profile; its relative paths count from the file's own folder.
+
+    Raises:
+        NotFoundError: FILE_MISSING when the file is not there.
+        MalformedError: PROFILE naming what is missing, unknown or no string; AGENCY_ID.
+    """
+    table = read_toml(path, reason="PROFILE")
+    names = {field.name for field in fields(AgencyProfile)}
+    wrong = sorted(table.keys() ^ names) or sorted(n for n, v in table.items() if not isinstance(v, str))
+    if wrong:
+        expected = ", ".join(sorted(names))
+        raise MalformedError("PROFILE", f"{path}: expected the strings {expected}; wrong is {wrong[0]!r:.40}")
+    files = {name: path.parent / table[name] for name in ("ca", "cert", "key")}
+    return AgencyProfile(**{**table, **files, "agency": parse_agency_id(table["agency"])})

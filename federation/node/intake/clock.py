@@ -42,9 +42,8 @@ from federation.node.lookups.answer import FETCH, SEARCH
 from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, list_waiting, put_entry
 from federation.node.node import InForce, Node
 from federation.node.oversight.flags import put_flags
-from federation.protocol.canonical_json import decode_canonical, read_text
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
-from federation.protocol.form import decode, encode, replace
+from federation.protocol.form import decode, decode_canonical, encode, read_text, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_message_id, truncate_to_millisecond
 from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.statement import Recipient, Statement

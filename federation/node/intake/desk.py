@@ -34,9 +34,8 @@ from federation.node.lookups.answer import FETCH, REFUSAL, Weighed, weigh
 from federation.node.lookups.records import ENTRIES, StoredEntry, list_waiting, put_entry, rule_refusal
 from federation.node.node import Node
 from federation.node.officers import find_officer_key, signed_by, verify_own_key
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import encode_canonical, replace
 from federation.protocol.ids import MessageId
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import PolicyRequest

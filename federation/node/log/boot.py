@@ -15,8 +15,8 @@ from datetime import datetime
 
 import structlog
 
-from federation.protocol.canonical_json import JsonValue, encode_canonical
 from federation.protocol.errors import BridgeheadError, CorruptError
+from federation.protocol.form import JsonValue, encode_canonical
 from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.cosignature import verify_cosigned

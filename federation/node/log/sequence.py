@@ -21,8 +21,7 @@ import structlog
 
 from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
 from federation.protocol.receipt import Receipt, verify_receipt
-from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
-from federation.protocol.tlog.note import Vkey
+from federation.protocol.tlog.note import Checkpoint, Vkey, sign_checkpoint
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.store.database import Database
 from federation.store.exchange_log import (

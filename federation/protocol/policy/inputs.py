@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from federation.protocol.canonical_json import (
+from federation.protocol.errors import MalformedError
+from federation.protocol.form import (
     JsonValue,
     decode_canonical,
     encode_canonical,
@@ -20,7 +21,6 @@ from federation.protocol.canonical_json import (
     read_object,
     read_text,
 )
-from federation.protocol.errors import MalformedError
 from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 _WHAT: Final = "policy request"

@@ -18,8 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
-from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint, require_origin
 from federation.protocol.tlog.note import (
+    Checkpoint,
     KeyKind,
     NoteSignature,
     Sign,
@@ -27,7 +27,10 @@ from federation.protocol.tlog.note import (
     Vkey,
     check_ed25519,
     check_note_line,
+    format_checkpoint,
+    parse_checkpoint,
     parse_note,
+    require_origin,
     verify_lines,
 )
 

@@ -17,15 +17,16 @@ from enum import IntEnum
 from hashlib import sha256
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
 from federation.protocol.tlog.cosignature import Cosignature, sign_cosignature, verify_cosignatures
 from federation.protocol.tlog.lines import format_decimal, parse_decimal, parse_text
 from federation.protocol.tlog.merkle import EMPTY_ROOT, verify_consistency
 from federation.protocol.tlog.note import (
+    Checkpoint,
     Note,
     Sign,
     Vkey,
     format_signature_lines,
+    parse_checkpoint,
     parse_note,
     parse_signature_lines,
     verify_lines,

@@ -33,9 +33,8 @@ from federation.domain.lookups import (
 )
 from federation.domain.permits import PERMIT_FIELDS, project_permit
 from federation.domain.registers import DossierKind
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.form import encode, replace
+from federation.protocol.form import encode, encode_canonical, replace
 from federation.protocol.ids import Realm, format_message_id
 from federation.protocol.tlog.lines import format_base64
 

@@ -18,9 +18,8 @@ from federation.domain.lookups_case import (
     verify_case_follows,
     verify_open,
 )
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import encode, replace
+from federation.protocol.form import encode, encode_canonical, replace
 from federation.protocol.ids import parse_agency_id
 
 POLICE = parse_agency_id("jiangxi/361123/police")

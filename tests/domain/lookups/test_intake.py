@@ -22,9 +22,8 @@ from federation.domain.intake import (
     verify_waiting,
 )
 from federation.domain.lookups import TIMES, Urgency, deadline_of, reply_lifetime, urgency_of
-from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import decode, encode, replace
+from federation.protocol.form import decode, decode_canonical, encode, encode_canonical, replace
 from federation.protocol.ids import format_message_id, parse_agency_id
 
 ROOT = Path(__file__).parents[3]

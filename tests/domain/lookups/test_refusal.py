@@ -15,9 +15,8 @@ from federation.domain.intake import (
     parse_words,
     refusal_titles,
 )
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import decode, encode
+from federation.protocol.form import decode, encode, encode_canonical
 from federation.protocol.ids import parse_message_id
 
 LOOKUP = parse_message_id("01a2076b-4400-7291-b85e-b162f6ac09ad")

@@ -18,8 +18,8 @@ from federation.protocol.form import replace
 from federation.protocol.ids import MessageId, Pair
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, verify_receipt
-from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.merkle import hash_leaf
+from federation.protocol.tlog.note import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.proof import TlogProof, format_proof, parse_proof
 from federation.store.exchange_log import load_entries
 from federation.store.messages import count_pending, find_message, find_outbox, list_messages, missing_numbers

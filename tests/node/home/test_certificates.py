@@ -27,8 +27,8 @@ from federation.node.home.certificates import (
     revoke_client,
     write_profiles,
 )
+from federation.node.home.files import load_profile
 from federation.node.home.keyring import create_keyring
-from federation.node.home.profile import load_profile
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 

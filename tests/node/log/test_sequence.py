@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from federation.node.log.sequence import MAX_QUEUED, Committed, LogKey, Sequencer, _Waiting
 from federation.protocol.errors import BridgeheadError, CorruptError, RuleError, UnavailableError
-from federation.protocol.tlog.checkpoint import verify_checkpoint
+from federation.protocol.tlog.note import verify_checkpoint
 from federation.store.database import Database, open_database
 from federation.store.exchange_log import GroupTransaction, check_log, load_checkpoints, load_head, load_root
 from tests.node.rig import JIANGXI, START, ZHEJIANG, Rig, kit

@@ -12,9 +12,8 @@ from federation.node.exchange.send import send
 from federation.node.log.witness import Cosigning
 from federation.protocol.errors import UnavailableError
 from federation.protocol.ids import NodeName
-from federation.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint
 from federation.protocol.tlog.cosignature import verify_cosigned
-from federation.protocol.tlog.note import parse_vkey
+from federation.protocol.tlog.note import Checkpoint, parse_vkey, sign_checkpoint
 from federation.protocol.tlog.witness import AddCheckpoint, Status, WitnessAnswer, format_add_checkpoint
 from federation.store.exchange_log import consistency_proof
 from federation.store.witness_state import find_witness_state, list_contradictions

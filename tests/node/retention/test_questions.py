@@ -12,8 +12,8 @@ from federation.domain.lookups import Outcome
 from federation.node import reports as subject
 from federation.node.disclosures import tell_subject
 from federation.node.erasure import RECEIPT_KIND
-from federation.node.exchange.ends import ENDS
 from federation.node.exchange.errand import begin_errand
+from federation.node.exchange.send import ENDS
 from federation.node.lookups.ask import outcome_of
 from federation.node.lookups.records import CASES_CLOSED, list_asked
 from federation.node.readings import read_lookup

@@ -7,15 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.tlog.checkpoint import (
+from federation.protocol.tlog.merkle import EMPTY_ROOT
+from federation.protocol.tlog.note import (
     Checkpoint,
+    KeyKind,
+    Note,
     format_checkpoint,
+    format_note,
     parse_checkpoint,
     sign_checkpoint,
+    sign_note_line,
     verify_checkpoint,
 )
-from federation.protocol.tlog.merkle import EMPTY_ROOT
-from federation.protocol.tlog.note import KeyKind, Note, format_note, sign_note_line
 from tests.protocol.tlog.golden import CHECKPOINT, CHECKPOINT_TEXT, LOG, LOG_KEY, ORIGIN, ROOTS, WITNESS, vkey
 
 GOLDEN = Checkpoint(origin=ORIGIN, size=7, root=bytes.fromhex(ROOTS[7]))

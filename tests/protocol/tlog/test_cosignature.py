@@ -7,7 +7,6 @@ import pytest
 
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
 from federation.protocol.form import replace
-from federation.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from federation.protocol.tlog.cosignature import (
     Cosignature,
     check_line,
@@ -20,12 +19,15 @@ from federation.protocol.tlog.cosignature import (
     verify_cosigned,
 )
 from federation.protocol.tlog.note import (
+    Checkpoint,
     KeyKind,
     Note,
     NoteSignature,
     format_note,
     format_signature_lines,
+    parse_checkpoint,
     parse_note,
+    sign_checkpoint,
     verify_note,
 )
 from tests.protocol.tlog.golden import (

@@ -9,10 +9,17 @@ from tlog_scales.signing import Vkey as ScalesVkey
 from tlog_scales.signing import VkeySet
 from tlog_scales.tlog import Checkpoint as ScalesCheckpoint
 
-from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
 from federation.protocol.tlog.cosignature import sign_cosignature
 from federation.protocol.tlog.merkle import inclusion_proof
-from federation.protocol.tlog.note import Note, format_note, format_vkey, parse_note
+from federation.protocol.tlog.note import (
+    Checkpoint,
+    Note,
+    format_checkpoint,
+    format_note,
+    format_vkey,
+    parse_note,
+    sign_checkpoint,
+)
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, encode_bundle, tiles_between
 from tests.protocol.tlog.golden import (

@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError, StaleError, UntrustedError
 from federation.protocol.form import replace
-from federation.protocol.tlog.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
 from federation.protocol.tlog.merkle import EMPTY_ROOT, consistency_proof
-from federation.protocol.tlog.note import KeyKind, Note, NoteSignature, format_note, parse_note, sign_note_line
+from federation.protocol.tlog.note import (
+    Checkpoint,
+    KeyKind,
+    Note,
+    NoteSignature,
+    format_checkpoint,
+    format_note,
+    parse_note,
+    sign_checkpoint,
+    sign_note_line,
+)
 from federation.protocol.tlog.witness import (
     MAX_REQUEST_BYTES,
     AddCheckpoint,

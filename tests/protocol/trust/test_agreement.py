@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from federation.protocol.canonical_json import encode_canonical
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -15,7 +14,7 @@ from federation.protocol.errors import (
     StaleError,
     UntrustedError,
 )
-from federation.protocol.form import replace
+from federation.protocol.form import encode_canonical, replace
 from federation.protocol.ids import AgencyId, NodeName, Realm
 from federation.protocol.trust import (
     Freshness,

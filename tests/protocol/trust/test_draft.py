@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import decode_canonical, encode_canonical, replace
 from federation.protocol.keys import PublicKey, Suite, format_public_key
 from federation.protocol.trust.draft import decode_bundle, draft_files, draft_root, encode_bundle
 from tests.protocol.trust.four import ANHUI, FUJIAN, NODES, NOW, POLICIES, TERMS, bundle, signer

@@ -13,9 +13,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
-from federation.protocol.form import replace
+from federation.protocol.form import decode_canonical, encode_canonical, replace
 from federation.protocol.keys import format_public_key
 from federation.protocol.tlog.note import KeyKind
 from federation.protocol.trust import MessageKey

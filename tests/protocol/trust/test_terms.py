@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.protocol.canonical_json import decode_canonical, encode_canonical
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import decode_canonical, encode_canonical
 from federation.protocol.ids import Realm
 from federation.protocol.trust.members import Terms, decode_terms, encode_terms
 from tests.protocol.trust.four import TERMS
