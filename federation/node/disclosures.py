@@ -49,7 +49,7 @@ def disclosure_of(
 
 
 def disclosure_record(entry: Disclosure, *, message_id: MessageId, subject: str, owner: NodeName) -> Record:
-    """One step about the person whose citizen number is the subject."""
+    """Returns what is kept of one step about the person whose citizen number is the subject."""
     return Record(
         id=f"{format_time(entry.time)}/{message_id}",
         kind=DISCLOSED,

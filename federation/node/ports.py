@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -198,7 +199,9 @@ def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
 def _agreement(node: Node, home: Path) -> Binding:
     async def fetch_agreement(caller: Caller, act: Act | None, known_version: int) -> AgreementFiles:
         del caller, act
-        return await _fetch_agreement(node, home, known_version)
+        files = await asyncio.to_thread(read_agreement_files, home)
+        is_newest = known_version and known_version == node.trust.in_force.agreement.version
+        return replace(files, targets=b"", files={}) if is_newest else files
 
     return bind(peer.FETCH_AGREEMENT, fetch_agreement)
 
@@ -240,15 +243,6 @@ async def _answer(node: Node, submission: Submission, caller: NodeName) -> Answe
     except Exception:  # noqa: BLE001 - one message that breaks us must not take the others of the call with it
         _log.exception("message.failed", peer=caller)
         return UnavailableError("RECEIVE_FAILED", "this node could not judge the message; its operator is told")
-
-
-async def _fetch_agreement(node: Node, home: Path, known_version: int) -> AgreementFiles:
-    files = await asyncio.to_thread(read_agreement_files, home)
-    if known_version and known_version == node.trust.in_force.agreement.version:
-        return AgreementFiles(
-            roots=files.roots, timestamp=files.timestamp, snapshot=files.snapshot, targets=b"", files={}
-        )
-    return files
 
 
 def _message_page(node: Node, query: MessageQuery) -> MessagePage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from federation.node.exchange.deliver import Delivery
 from federation.node.log.witness import Cosigning
 from federation.node.node import Node
-from federation.protocol.ids import NodeName
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
 from federation.store.messages import count_pending
@@ -19,7 +18,13 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
     agreement, now = node.trust.in_force.agreement, node.now()
     waiting = count_pending(node.database)
     peers = tuple(
-        _peer_state(name, waiting=waiting.get(name, 0), delivery=delivery, cosigning=cosigning)
+        PeerState(
+            node=name,
+            reachable=delivery.is_reachable(name),
+            waiting_count=waiting.get(name, 0),
+            last_receipt_time=delivery.last_receipt(name),
+            cosigned_size=cosigning.cosigned_size(name),
+        )
         for name in agreement.members
         if name != node.name
     )
@@ -37,16 +42,6 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
         checkpoint=node.sequencer.head.note,
         peers=peers,
         warnings=tuple(_warnings(node, state, delivery)),
-    )
-
-
-def _peer_state(name: NodeName, *, waiting: int, delivery: Delivery, cosigning: Cosigning) -> PeerState:
-    return PeerState(
-        node=name,
-        reachable=delivery.is_reachable(name),
-        waiting_count=waiting,
-        last_receipt_time=delivery.last_receipt(name),
-        cosigned_size=cosigning.cosigned_size(name),
     )
 
 

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -19,7 +18,8 @@ from federation.node.log.boot import agreement_leaf, leaf_entry
 from federation.node.node import Node
 from federation.protocol.errors import BridgeheadError, ConflictError, StaleError
 from federation.protocol.ids import NodeName
-from federation.protocol.trust import Agreement, AgreementFiles
+from federation.protocol.trust import Agreement
+from federation.wire.peer import PeerClient
 
 _log = structlog.get_logger()
 
@@ -28,15 +28,7 @@ REFRESH_AHEAD = timedelta(hours=12)
 FETCH_SECONDS = 5.0
 
 
-class AgreementSource(Protocol):
-    """A peer that the newest agreement can be fetched from."""
-
-    async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
-        """Reads the peer's newest agreement, unverified."""
-        ...
-
-
-async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, AgreementSource]) -> None:
+async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
     """Looks at home every few seconds and at the peers now and then, for as long as the node runs."""
     rounds = 0
     while True:
@@ -59,7 +51,7 @@ async def take_from_home(node: Node, home: Path) -> None:
     await _put_in_force(node, home, found)
 
 
-async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, AgreementSource]) -> None:
+async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
     """Asks every peer for its newest version; one that verifies and is newer is installed and put in force."""
     for name, peer in peers.items():
         try:

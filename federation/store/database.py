@@ -171,7 +171,11 @@ StoredRow: TypeAlias = RowMapping | NewRow
 """A row by column name, as stored or about to be; turned into a value before it leaves this floor."""
 
 _LOCK_SECONDS = 10
-_READERS = 8
+_WRITER_POOL: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0, "hide_parameters": True}
+_READER_POOL: dict[str, Any] = {
+    "poolclass": QueuePool, "pool_size": 8, "max_overflow": 8, "isolation_level": "AUTOCOMMIT",
+    "skip_autocommit_rollback": True, "hide_parameters": True,
+}  # fmt: skip
 _WAL_PAGES = 8_192  # 32 MiB: leaf subjects are random, so many groups touch the same pages before they move
 _WRITER_CACHE_KIB = 32_768
 _SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
@@ -390,19 +394,8 @@ def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
         _begin_immediate(only)
         return only, only
     arguments: dict[str, bool | int] = {"check_same_thread": False, "timeout": _LOCK_SECONDS}
-    writer = create_engine(
-        url, poolclass=QueuePool, pool_size=1, max_overflow=0, connect_args=arguments, hide_parameters=True
-    )
-    reader = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=_READERS,
-        max_overflow=_READERS,
-        connect_args=arguments,
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-        hide_parameters=True,
-    )
+    writer = create_engine(url, connect_args=arguments, **_WRITER_POOL)
+    reader = create_engine(url, connect_args=arguments, **_READER_POOL)
     _on_connect(
         writer,
         "journal_mode=WAL",
@@ -434,24 +427,9 @@ def _postgresql_engines(url: URL) -> tuple[Engine, Engine]:
     # Everything is looked up by key; a plan prepared while a table was small would go on scanning it when it is large.
     options = f"-c lock_timeout={_LOCK_SECONDS * 1000} -c enable_seqscan=off"
     arguments = {"connect_timeout": _LOCK_SECONDS, "options": options}
-    writer = create_engine(
-        url,
-        pool_size=1,
-        max_overflow=0,
-        isolation_level="READ COMMITTED",  # after waiting for the head row, statements see what the other committed
-        connect_args=arguments,
-        hide_parameters=True,
-    )
-    reader = create_engine(
-        url,
-        pool_size=_READERS,
-        max_overflow=_READERS,
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-        connect_args=arguments,
-        hide_parameters=True,
-    )
-    return writer, reader
+    # After waiting for the head row, statements see what the other committed.
+    writer = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **_WRITER_POOL)
+    return writer, create_engine(url, connect_args=arguments, **_READER_POOL)
 
 
 @contextmanager

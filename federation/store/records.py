@@ -8,12 +8,12 @@ Trusts: the owner's versions. Source: DESIGN sections 5 and 6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, TypeAlias, TypedDict, Unpack
+from typing import TypeAlias, TypedDict, Unpack
 
-from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, or_, select, update
+from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, or_, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
@@ -218,8 +218,14 @@ def list_records(
     Raises:
         CorruptError: SEALED_VALUE when one can not be opened.
     """
-    statement = _narrow(select(RECORD), kind, replica=replica, where=where)
-    statement = statement.where(RECORD.c.id > after_id).order_by(RECORD.c.id).limit(limit)
+    conditions = [RECORD.c.replica == replica, RECORD.c.kind == kind, RECORD.c.id > after_id]
+    if (division := where.get("division")) is not None:
+        conditions.append(RECORD.c.division == division)
+    if (status := where.get("status")) is not None:
+        conditions.append(RECORD.c.status == status)
+    if (due_before := where.get("due_before")) is not None:
+        conditions.append(RECORD.c.due_date < due_before)
+    statement = select(RECORD).where(*conditions).order_by(RECORD.c.id).limit(limit)
     with source.reading() as connection:
         rows = connection.execute(statement).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
@@ -350,20 +356,6 @@ def _write(
             transaction.insert_row(RECORD, name, row)
     if replaced:
         transaction.change_rows(_REPLACE, *replaced)
-
-
-def _narrow(statement: Select[Any], kind: str, *, replica: bool, where: RecordFilter) -> Select[Any]:
-    conditions = [RECORD.c.replica == replica, RECORD.c.kind == kind]
-    conditions += [RECORD.c[name] == value for name, value in _exact(where) if value is not None]
-    due_before = where.get("due_before")
-    if due_before is not None:
-        conditions.append(RECORD.c.due_date < due_before)
-    return statement.where(*conditions)
-
-
-def _exact(where: RecordFilter) -> Iterator[tuple[str, str | None]]:
-    yield "division", where.get("division")
-    yield "status", where.get("status")
 
 
 def _row_key(kind: str, record_id: str, version: int) -> str:

@@ -15,6 +15,7 @@ import asyncio
 import inspect
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -267,33 +268,32 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     def _unary(self, name: str, inner: Callable[..., Awaitable[object]]) -> Callable[..., object]:
         async def checked(request: object, context: _Context) -> object:
-            call = _Call(name, self._offered.get(name), self._gate, perf_counter())
-            try:
-                _admit(call, context)
+            async with self._admitted(name, context):
                 return await inner(request, context)
-            except BaseException as error:
-                await _abort(call, context, error)
-                raise
-            finally:
-                _finish(call)
 
         return checked
 
     def _stream(self, name: str, inner: Callable[..., AsyncIterator[object]]) -> Callable[..., object]:
         async def checked(request: object, context: _Context) -> AsyncIterator[object]:
-            call = _Call(name, self._offered.get(name), self._gate, perf_counter())
-            try:
-                _admit(call, context)
+            async with self._admitted(name, context):
                 async for response in inner(request, context):
-                    verify_caller(context.auth_context(), call.gate)  # a long call outlives a revocation
+                    verify_caller(context.auth_context(), self._gate)  # a long call outlives a revocation
                     yield response
-            except BaseException as error:
-                await _abort(call, context, error)
-                raise
-            finally:
-                _finish(call)
 
         return checked
+
+    @asynccontextmanager
+    async def _admitted(self, name: str, context: _Context) -> AsyncIterator[None]:
+        """What happens before and after the work of one call, whatever it ends with."""
+        call = _Call(name, self._offered.get(name), self._gate, perf_counter())
+        try:
+            _admit(call, context)
+            yield
+        except BaseException as error:
+            await _abort(call, context, error)
+            raise
+        finally:
+            _finish(call)
 
 
 def _admit(call: _Call, context: _Context) -> None:

@@ -385,7 +385,8 @@ def _scalar(hint: Any, field: Field) -> Codec:
     if field.type == FieldDescriptor.TYPE_BYTES and hint in (bytes, str):
         return Codec() if hint is bytes else Codec(bytes.fromhex, bytes.hex)
     if field.type == FieldDescriptor.TYPE_STRING and hint is date:
-        return Codec(date.isoformat, _day(field.name))
+        day = f"{field.name!r} to be a day of the calendar"
+        return Codec(date.isoformat, _checked(date.fromisoformat, field.name, reason="DATE", expected=day))
     if field.type == FieldDescriptor.TYPE_STRING and isinstance(hint, type) and issubclass(hint, Enum):
         return Codec(lambda word: word.value, _word(hint, field.name))
     if hint is not _PLAIN.get(field.cpp_type) or field.type == FieldDescriptor.TYPE_BYTES:
@@ -433,33 +434,21 @@ def _enum(hint: Any, field: Field) -> Codec:
         raise TypeError(f"{field.full_name}: no {', '.join(lacking)}")
     numbers = {word: known[prefix + word.name].number for word in hint}
     words = {number: word for word, number in numbers.items()}
-    name = field.name
+    return Codec(numbers.__getitem__, _word(words.__getitem__, field.name))
 
-    def back(number: int) -> Any:
+
+def _word(find: Step, name: str) -> Step:
+    return _checked(find, name, reason="ENUM_VALUE", expected=f"a known word in {name!r}")
+
+
+def _checked(read: Step, name: str, *, reason: str, expected: str) -> Step:
+    """The reader of a field, its error naming the field in place of the value."""
+
+    def back(found: Any) -> Any:
         try:
-            return words[number]
-        except KeyError:
-            raise MalformedError("ENUM_VALUE", f"expected a known word in {name!r}", field=name) from None
-
-    return Codec(numbers.__getitem__, back)
-
-
-def _word(words: type[Enum], name: str) -> Step:
-    def back(text: str) -> Enum:
-        try:
-            return words(text)
-        except ValueError:
-            raise MalformedError("ENUM_VALUE", f"expected a known word in {name!r}", field=name) from None
-
-    return back
-
-
-def _day(name: str) -> Step:
-    def back(text: str) -> date:
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            raise MalformedError("DATE", f"expected {name!r} to be a day of the calendar", field=name) from None
+            return read(found)
+        except (KeyError, ValueError):
+            raise MalformedError(reason, f"expected {expected}", field=name) from None
 
     return back
 

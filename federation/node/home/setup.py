@@ -96,9 +96,6 @@ def override_settings(template: str, overrides: Mapping[str, str | int | float |
     return text
 
 
-_NAMES = frozenset({"node", "name", "peer_addr", "read_url", "revoked_serials", "agency"})
-
-
 class _Sheet(Row, frozen=True, kw_only=True):
     REASON: ClassVar[str] = "MEMBER_SHEET"
     TYPE_REASON: ClassVar[str] = "MEMBER_SHEET"

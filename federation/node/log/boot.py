@@ -76,19 +76,20 @@ async def check_boot(
 def boot_leaf(agreement: Agreement, *, size: int, finding: BootFinding, now: datetime) -> Leaf:
     """Returns the leaf that says: from here on this process signs."""
     named: dict[str, JsonValue] = {"confirmed": sorted(finding.confirmed), "size": size, "time": format_time(now)}
-    return _leaf(agreement, LeafKind.BOOT, hashlib.sha256(encode_canonical(named)).hexdigest(), now)
+    return plain_leaf(agreement, LeafKind.BOOT, hashlib.sha256(encode_canonical(named)).hexdigest(), now=now)
 
 
 def agreement_leaf(agreement: Agreement, *, now: datetime) -> Leaf:
     """Returns the leaf that says: this agreement version came into force here."""
-    return _leaf(agreement, LeafKind.AGREEMENT, agreement.digest, now)
+    return plain_leaf(agreement, LeafKind.AGREEMENT, agreement.digest, now=now)
 
 
 def leaf_entry(leaf: Leaf) -> tuple[str, str, bytes]:
     return leaf.kind.value, leaf.subject, encode_leaf(leaf)
 
 
-def _leaf(agreement: Agreement, kind: LeafKind, subject: str, now: datetime) -> Leaf:
+def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datetime) -> Leaf:
+    """Returns a leaf that is of no message and says no verdict."""
     return Leaf(
         federation=agreement.federation,
         realm=agreement.realm,

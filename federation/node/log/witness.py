@@ -8,10 +8,9 @@ Source: C2SP tlog-witness.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
@@ -42,12 +41,8 @@ _log = structlog.get_logger()
 MAX_TRIES = 3
 
 
-class Post(Protocol):
-    """Posts an `add-checkpoint` body to a witness and returns status and body."""
-
-    async def __call__(self, read_url: str, body: bytes) -> tuple[int, bytes]:
-        """Raises UnavailableError when the witness cannot be reached in time."""
-        ...
+Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
+"""Posts an `add-checkpoint` body to the witness at a read URL; returns status and body, or raises UnavailableError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +117,6 @@ class Cosigning:
         self._offered: SignedHead | None = None
 
     def cosigned_size(self, peer: NodeName) -> int:
-        """The newest size of our log that this peer is known to have cosigned."""
         return self._sizes.get(peer, 0)
 
     def checkpoint(self) -> bytes:

@@ -62,10 +62,7 @@ def flag_records(
             id=f"{at}/{one.kind}/{one.lookup_id}", kind=FLAGGED, owner=owner, version=1, replica=False,
             status="raised", division=at.county, due_date=one.time.date(), content=b"{}", kept_under=PROVISION,
         )  # fmt: skip
-        record = Record(
-            id="", kind=RaisedFlag.WHAT, owner=owner, version=1, replica=False, status=one.kind.value,
-            division=at.county, due_date=one.time.date(), content=encode(one), kept_under=PROVISION,
-        )  # fmt: skip
+        record = replace(mark, id="", kind=RaisedFlag.WHAT, status=one.kind.value, content=encode(one))
         found.append(FLAGS.entry(str(at), record, mark=mark))
     return tuple(found)
 
@@ -97,13 +94,8 @@ def judge_search(
 ) -> tuple[RaisedFlag, ...]:
     """Returns the flags that a look-up raises at the asking side, before it leaves.
 
-    Args:
-        source: the transaction that writes the look-up, so that two at the same moment see each other.
-        in_force: by whose calendar the working days are told.
-        line: the look-up; of two that are written out of the order of their times, the later written is judged.
-        agency: whose look-ups it is seen with.
-        selector: what it asks for.
-        step: the kind of message that a look-up is.
+    `source` is the transaction that writes the look-up, so that two at the same moment see each other; of two that are
+    written out of the order of their times, the later written is judged. `step` is the kind of message of a look-up.
     """
     known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW, step=step)
     lines = [

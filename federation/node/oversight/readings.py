@@ -20,12 +20,13 @@ from federation.domain.oversight import (
     readings_bytes,
 )
 from federation.node.exchange.errand import Errand
+from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.officers import signed_by, verify_own_key
 from federation.node.oversight.leaders import own_case
 from federation.protocol.errors import RuleError
 from federation.protocol.form import Item, Time, encode
 from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
-from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
+from federation.protocol.leaf import LeafKind
 from federation.store.collection import open_token, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
@@ -59,14 +60,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
     now = truncate_to_millisecond(node.now())
     content = encode(_Noted(time=now, agency=caller, officer=act.officer, request=act.request_id, step=step, what=what))
     subject = hashlib.sha256(content).hexdigest()
-    leaf = Leaf(
-        federation=agreement.federation,
-        realm=agreement.realm,
-        kind=LeafKind.READING,
-        subject=subject,
-        time=now,
-        agreement_version=agreement.version,
-    )
+    entry = leaf_entry(plain_leaf(agreement, LeafKind.READING, subject, now=now))
     record = Record(
         id=f"{caller}/{format_time(now)}/{subject[:16]}",
         kind=READING,
@@ -81,7 +75,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
     line = KeptReading(time=now, agency=caller, officer=act.officer, kind=step, about=what)
 
     def write(transaction: GroupTransaction) -> None:
-        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+        transaction.append_leaf(*entry)
         put_records(transaction, [record])
         put_reading_line(transaction, line, name=subject[:16], owner=node.name)
 
