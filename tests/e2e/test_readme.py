@@ -38,7 +38,7 @@ def commands_named(text: str) -> set[str]:
         if words[0].split("\\|")[0] in PARTS:
             names = [""]
             for word in words:
-                if not re.fullmatch(r"[a-z]+(?:\\\|[a-z]+)*", word):
+                if not re.fullmatch(r"[a-z-]+(?:\\\|[a-z-]+)*", word):
                     break
                 names = [f"{name} {each}".strip() for name in names for each in word.split("\\|")]
             found.update(names)
