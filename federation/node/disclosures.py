@@ -80,7 +80,7 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
     named = {(entry.asker.node, entry.case_id) for entry in entries if entry.deferred_until is not None}
     cases: dict[tuple[NodeName, str], LookupCase] = {}
     for owner, case_id in named:
-        case = records.find_case(node.database, owner, case_id, told=owner != node.name)
+        case = records.find_case(node.database, owner, case_id, announced=owner != node.name)
         if case is not None:
             cases[owner, case_id] = case
     return build_report(entries, given_by=node.name, now=now, cases=cases)

@@ -180,7 +180,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     asked = errand.asked(ORDER_KIND, f"{question.message_id} {words}")
     known = errand.remembered(asked, _Ordered)
     if known is not None:
-        return _answer_again(node, known.answer)
+        return _repeated_answer(node, known.answer)
     message = _find_either(node, question.message_id)
     by_sender = message.direction == "sent"
     other = message.pair.recipient if by_sender else message.pair.sender
@@ -220,7 +220,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
             raise
         done = first.answer
     node.wake_delivery(other)
-    return _answer_again(node, done)
+    return _repeated_answer(node, done)
 
 
 async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
@@ -288,9 +288,9 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
     judged = received.judge(request)
 
     def receipt(destroyed: Destroyed | None) -> Draft:
-        told = item_of(item.message, destroyed, order=received.digest)
+        outcome = item_of(item.message, destroyed, order=received.digest)
         return receipt_draft(
-            node, received.statement, told, cites=received.digest, decision=judged.decision, in_force=in_force
+            node, received.statement, outcome, cites=received.digest, decision=judged.decision, in_force=in_force
         )
 
     erasure = Erasure(
@@ -299,7 +299,7 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
     return replace(judged, rows=Rows(erases=(erasure,)))
 
 
-def _answer_again(node: Node, done: _Ordered) -> ErasureAnswer:
+def _repeated_answer(node: Node, done: _Ordered) -> ErasureAnswer:
     """Returns the answer to an order; of one that was resent since, the line of its last statement."""
     order = newest_of(node.database, _load_order(node.database, done.digest))
     return ErasureAnswer(decision=done.ruling, line=_line_of(order, now=node.now()))

@@ -80,7 +80,7 @@ async def register(errand: Errand, application: PermitApplication) -> PermitAnsw
     node = errand.node
     asked = errand.asked(PermitChange.REGISTER, application_text(application))
     if (known := errand.remembered(asked, PermitMade)) is not None:
-        return _answer_again(errand, PermitChange.REGISTER, known.answer)
+        return _repeated_answer(errand, PermitChange.REGISTER, known.answer)
     verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     today = node.today()
     trial = register_permit(
@@ -164,7 +164,7 @@ async def _step(
 ) -> PermitAnswer:
     asked = errand.asked(change, f"{urn} {what}")
     if (known := errand.remembered(asked, PermitMade)) is not None:
-        return _answer_again(errand, change, known.answer)
+        return _repeated_answer(errand, change, known.answer)
     before = find_own_permit(errand.node.database, urn)
     if before is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
@@ -185,7 +185,7 @@ async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling,
     return _answer(errand, load_own_version(errand.node.database, made.urn, made.version), ruling=ruling)
 
 
-def _answer_again(errand: Errand, change: PermitChange, made: PermitMade) -> PermitAnswer:
+def _repeated_answer(errand: Errand, change: PermitChange, made: PermitMade) -> PermitAnswer:
     """The answer of a repeat: the version that the request made, whatever became of the permit since."""
     permit = load_own_version(errand.node.database, made.urn, made.version)
     ruling = errand.rule(_change_question(errand, change, permit))

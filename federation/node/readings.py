@@ -240,7 +240,7 @@ async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) 
 
 def _facts(errand: Errand, fetch: StoredMessage, statement: Statement, *, is_kept: bool) -> ReadingFacts:
     node = errand.node
-    case = records.find_case(node.database, node.name, statement.case or "", told=False)
+    case = records.find_case(node.database, node.name, statement.case or "", announced=False)
     reply = find_reply(node.database, fetch.digest)
     return ReadingFacts(
         case_open=case is not None and is_open(case, node.now()),
@@ -272,7 +272,7 @@ async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     if not lines:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this office asked nothing under {lookup_id:.40}; see the history")
     case_id = lines[0].case_id
-    look = _Look(errand=errand, case=records.find_case(node.database, node.name, case_id, told=False))
+    look = _Look(errand=errand, case=records.find_case(node.database, node.name, case_id, announced=False))
     refused: list[Read] = []
     steps: list[ReadStep] = []
     for asked in lines:
@@ -313,9 +313,9 @@ def _step(look: _Look, asked: records.Asked) -> ReadStep:
     outcome = outcome_of(node, asked)
     step = ReadStep(node=asked.node, step=asked.step, asked=asked.time, outcome=outcome)
     response = find_response(node, asked.digest) if asked.digest else Response()
-    told = refusal_of(node, response)
-    if told is not None:
-        return replace(step, policies=told.policies, title_zh=told.title_zh, title_en=told.title_en)
+    refusal = refusal_of(node, response)
+    if refusal is not None:
+        return replace(step, policies=refusal.policies, title_zh=refusal.title_zh, title_en=refusal.title_en)
     reply = response.reply
     if reply is None or reply.ends is None:
         return step

@@ -46,7 +46,7 @@ ALL_SERVICES = frozenset(Entitlement)
 """The agreement grants the six services and seven conveniences of articles 12 and 13 as a whole."""
 
 
-class HomeTold(Item, frozen=True, kw_only=True):
+class HomeNotified(Item, frozen=True, kw_only=True):
     """The remembered answer to a request: the permit whose home node was notified."""
 
     urn: PermitUrn
@@ -82,9 +82,9 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
     asked = errand.asked(RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
-    if errand.remembered(asked, HomeTold) is None:
-        told = _told(item, recognition, errand, presented.mode)
-        await _tell_home(errand, told, home=record.owner, question=question, ruling=ruling, asked=asked)
+    if errand.remembered(asked, HomeNotified) is None:
+        notice = _notice(item, recognition, errand, presented.mode)
+        await _notify_home(errand, notice, home=record.owner, question=question, ruling=ruling, asked=asked)
     return RecognitionAnswer(decision=ruling, recognition=recognition, permit=keep_fields(item, ruling.fields))
 
 
@@ -114,21 +114,21 @@ def unknown_facts(urn: PermitUrn) -> PermitFacts:
     return PermitFacts(issuing_division=urn_division(urn), household_division=None, status=PermitStatus.VALID)
 
 
-async def _tell_home(
-    errand: Errand, told: RecognitionItem, *, home: NodeName, question: PolicyRequest, ruling: Ruling, asked: str
+async def _notify_home(
+    errand: Errand, notice: RecognitionItem, *, home: NodeName, question: PolicyRequest, ruling: Ruling, asked: str
 ) -> None:
     cause = errand.cause(LEGAL_BASIS[PermitPurpose.RECOGNITION])
-    draft = RECOGNISED.draft(told, to=Recipient(node=home), cause=cause, decision=ruling, asked=(question,))
-    own = _record(told, encode(told), owner=errand.node.name, replica=False)
+    draft = RECOGNISED.draft(notice, to=Recipient(node=home), cause=cause, decision=ruling, asked=(question,))
+    own = _record(notice, encode(notice), owner=errand.node.name, replica=False)
 
-    def write(transaction: GroupTransaction) -> HomeTold:
+    def write(transaction: GroupTransaction) -> HomeNotified:
         put_records(transaction, [own])
-        return HomeTold(urn=told.urn)
+        return HomeNotified(urn=notice.urn)
 
-    await errand.once(asked, HomeTold, write, drafts=[draft])
+    await errand.once(asked, HomeNotified, write, drafts=[draft])
 
 
-def _told(item: PermitItem, recognition: Recognition, errand: Errand, mode: RecognitionMode) -> RecognitionItem:
+def _notice(item: PermitItem, recognition: Recognition, errand: Errand, mode: RecognitionMode) -> RecognitionItem:
     if item.citizen_number is None or item.issue_date is None:
         raise RuleError("RECOGNITION_FIELDS_MISSING", "the home node has to send holder and day of issue first")
     return RecognitionItem(

@@ -226,11 +226,11 @@ async def _register(
         made: list[_StoredRow] = []
         for position, row in accepted.items():
             try:
-                kept = put_registered(transaction, register, row, owner=errand.node.name)
+                stored_row = put_registered(transaction, register, row, owner=errand.node.name)
             except RuleError as error:
                 answer[position] = error
             else:
-                made.append(_StoredRow(position=position, id=kept.id, version=kept.version))
+                made.append(_StoredRow(position=position, id=stored_row.id, version=stored_row.version))
         return StoredRows(rows=(*stored, *made))
 
     if accepted:
@@ -288,8 +288,8 @@ async def _read(errand: Errand, register: Register[_Fact], found: Sequence[Regis
 
 
 def _record(register: Register[_Fact], found: Registered[_Fact], *, fields: frozenset[str]) -> KeptRecord:
-    given = {name: text for name, text in register.texts(found.facts).items() if name in fields}
-    return KeptRecord(version=KeptVersion(id=found.id, version=found.version), fields=MappingProxyType(given))
+    shown = {name: text for name, text in register.texts(found.facts).items() if name in fields}
+    return KeptRecord(version=KeptVersion(id=found.id, version=found.version), fields=MappingProxyType(shown))
 
 
 def _question(errand: Errand, act: RegisterAct, kind: DossierKind, division: str) -> PolicyRequest:

@@ -115,8 +115,8 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     if question.page_token:
         report_id, shown = _open_token(errand, question.page_token)
         asked = _load_asked(node, report_id)
-        kept = destroyed_after(errand.in_force.retention, REPORT)
-        is_over = kept is not None and node.now() >= asked.time + kept
+        lifetime = destroyed_after(errand.in_force.retention, REPORT)
+        is_over = lifetime is not None and node.now() >= asked.time + lifetime
         if asked.agency != errand.caller or asked.person != _person(node, number) or is_over:
             raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")
         return _page(errand, asked, question, shown=shown, ruling=ruling)
@@ -170,14 +170,14 @@ def _outcome(response: Response) -> Outcome:
 def _page(errand: Errand, asked: _Asked, question: ReportQuestion, *, shown: str, ruling: Ruling) -> ReportPage:
     """The lines behind the one that was shown last, whatever has been answered since."""
     node = errand.node
-    told = {node.name: tell_subject(node, question.citizen_number, now=asked.time)}
-    provinces = [_province(node.name, Outcome.HIT, told[node.name])]
+    reports = {node.name: tell_subject(node, question.citizen_number, now=asked.time)}
+    provinces = [_province(node.name, Outcome.HIT, reports[node.name])]
     for name, digest in asked.requests.items():
         response = find_response(node, digest)
         if response.body is not None:
-            told[name] = decode_report(response.body.items[0], given_by=name)
-        provinces.append(_province(name, _outcome(response), told.get(name, SubjectReport())))
-    merged = merge_reports(told.values())
+            reports[name] = decode_report(response.body.items[0], given_by=name)
+        provinces.append(_province(name, _outcome(response), reports.get(name, SubjectReport())))
+    merged = merge_reports(reports.values())
     places = [hashlib.sha256(encode(line)).hexdigest() for line in merged.lines]
     start = len(places) - places[::-1].index(shown) if shown in places else 0
     end = start + question.page_size
@@ -228,8 +228,8 @@ def _judge_request(received: Received[SubjectRequest]) -> Judgement:
     judged = received.judge(request)
     if not judged.decision.allowed:
         return judged
-    told = tell_subject(node, wanted.citizen_number, now=node.now())
-    return replace(judged, rows=Rows(drafts=(reply_draft(received, ANSWERED, told, decision=judged.decision),)))
+    found = tell_subject(node, wanted.citizen_number, now=node.now())
+    return replace(judged, rows=Rows(drafts=(reply_draft(received, ANSWERED, found, decision=judged.decision),)))
 
 
 REQUEST = Kind(

@@ -48,7 +48,7 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.resend import resend_expired
-from federation.node.exchange.send import ENDS, End, look_again
+from federation.node.exchange.send import ENDS, End, look_later
 from federation.node.intake.clock import SETTLE
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import (
@@ -139,9 +139,9 @@ async def purge(node: Node, *, before: datetime) -> int:
     """
     for rule_id in (PROVISION, USE):
         verify_floor_passed(node.trust.in_force.retention, rule_id, before, now=node.now())
-    given = await asyncio.to_thread(lambda: list(_lines_given(node, before)))
+    old = await asyncio.to_thread(lambda: list(_disclosures_before(node, before)))
     asked = await asyncio.to_thread(list_asked_before, node.database, before)
-    jobs: list[_Job] = [partial(erase_record, kind=DISCLOSED, record_id=line_id, replica=False) for line_id in given]
+    jobs: list[_Job] = [partial(erase_record, kind=DISCLOSED, record_id=line_id, replica=False) for line_id in old]
     jobs += [partial(erase_asked, asked=line) for line in asked]
     return await _in_batches(node, jobs)
 
@@ -202,7 +202,7 @@ def _look(node: Node, in_force: InForce, now: datetime) -> _Round:
         elif judged > end.day:
             found.later.append((end, judged))
     for handle in handles.values():
-        grounds = _grounds(handle.expires, _told_case(node, handle), now)
+        grounds = _grounds(handle.expires, _announced_case(node, handle), now)
         if grounds is not None:
             found.handles.append((handle.handle, grounds))
     return found
@@ -211,15 +211,15 @@ def _look(node: Node, in_force: InForce, now: datetime) -> _Round:
 def _judge(node: Node, in_force: InForce, message: StoredMessage, *, now: datetime) -> ErasureGrounds | date | None:
     """Returns why a message has ended; else the day of the next look, None when no day and no case will end it."""
     statement, keep = statement_of(message), node.kinds[message.kind].keep
-    kept = destroyed_after(in_force.retention, keep)
-    if kept is not None:
-        ends = statement.created + kept
+    lifetime = destroyed_after(in_force.retention, keep)
+    if lifetime is not None:
+        ends = statement.created + lifetime
         return ErasureGrounds.EXPIRED if now >= ends else ends.date()
     if keep == RELEASE:
         reply = find_reply(node.database, statement.in_reply_to or "")
         if reply is None or reply.ends is None or reply.message_id != message.id:
             return None
-        case = find_case(node.database, node.name, statement.case or "", told=False)
+        case = find_case(node.database, node.name, statement.case or "", announced=False)
         return _grounds(reply.ends, case, now) or reply.ends.date()
     if keep != QUESTION:
         return None
@@ -227,12 +227,12 @@ def _judge(node: Node, in_force: InForce, message: StoredMessage, *, now: dateti
     if now <= answered_by:
         return answered_by.date()
     owner = statement.sender.node
-    case = find_case(node.database, owner, statement.case or "", told=owner != node.name)
+    case = find_case(node.database, owner, statement.case or "", announced=owner != node.name)
     return case.closes.date() if case is not None and is_open(case, now) else ErasureGrounds.CASE_CLOSED
 
 
-def _told_case(node: Node, handle: Handle) -> LookupCase | None:
-    return find_case(node.database, handle.asker.node, handle.case_id, told=True)
+def _announced_case(node: Node, handle: Handle) -> LookupCase | None:
+    return find_case(node.database, handle.asker.node, handle.case_id, announced=True)
 
 
 def _grounds(ends: datetime, case: LookupCase | None, now: datetime) -> ErasureGrounds | None:
@@ -277,7 +277,7 @@ def _destroy(
 def _put_off(node: Node, end: End, day: date | None, transaction: GroupTransaction) -> bool:
     if day is None or ENDS.find(transaction, ENDS.id(end)) is None:
         return ENDS.erase(transaction, ENDS.id(end))
-    look_again(transaction, end, day, node=node)
+    look_later(transaction, end, day, node=node)
     return True
 
 
@@ -321,7 +321,7 @@ def _do_all(jobs: Sequence[_Job], transaction: GroupTransaction) -> int:
     return sum(job(transaction) for job in jobs)
 
 
-def _lines_given(node: Node, before: datetime) -> Iterator[str]:
+def _disclosures_before(node: Node, before: datetime) -> Iterator[str]:
     """Lines of what was given: their ids begin with their time."""
     after, end = "", format_time(before)
     while found := list_records(node.database, DISCLOSED, after_id=after, limit=_BATCH, replica=False):

@@ -239,7 +239,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
             listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
         )
         servers.append(agency_server)
-        parts.delivery.start(clients, told=node.waiters.tell)
+        parts.delivery.start(clients, notify=node.waiters.tell)
         duties = [
             asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
             asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),

@@ -85,14 +85,14 @@ class ReadClient:
         """Sends one request; a kept connection that the server closed meanwhile is replaced once."""
         while True:
             try:
-                connection, kept = self._idle.pop(), True
+                connection, reused = self._idle.pop(), True
             except IndexError:
-                connection, kept = self._connect(), False
+                connection, reused = self._connect(), False
             try:
                 return self._talk(connection, verb, path, body=body, limit=limit)
             except (OSError, HTTPException) as error:
                 connection.close()
-                if not kept:
+                if not reused:
                     raise UnavailableError("READ_FAILED", f"no answer from {self._url}: {error}") from error
 
     def _talk(

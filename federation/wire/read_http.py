@@ -161,9 +161,9 @@ class _QuietServer(uvicorn.Server):
 
 
 async def _read_body(request: Request) -> bytes:
-    told = request.headers.get("content-length", "")
-    if told.isdigit() and int(told) > MAX_REQUEST_BYTES:
-        raise MalformedError("BODY_SIZE", f"expected at most {MAX_REQUEST_BYTES} bytes, got {told:.20}")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MAX_REQUEST_BYTES:
+        raise MalformedError("BODY_SIZE", f"expected at most {MAX_REQUEST_BYTES} bytes, got {length:.20}")
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -221,7 +221,7 @@ class Host:
         assert self.parts is not None
         self.parts.delivery.start(
             {name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name},
-            told=self.node.waiters.tell,
+            notify=self.node.waiters.tell,
         )
 
     async def close(self) -> None:

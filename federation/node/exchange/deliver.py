@@ -121,19 +121,19 @@ class Delivery:
         self._heads = heads
         self._settings = settings
         self._now = now
-        self._told: Callable[[str], None] = _nobody
+        self._notify: Callable[[str], None] = _nobody
         self._lanes: dict[NodeName, _Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: dict[MessageId, asyncio.Future[str]] = {}
         self._finished: dict[MessageId, str] = {}
 
-    def start(self, peers: Mapping[NodeName, Peer], *, told: Callable[[str], None] = _nobody) -> None:
+    def start(self, peers: Mapping[NodeName, Peer], *, notify: Callable[[str], None] = _nobody) -> None:
         """Starts a lane for each peer; what was queued before a restart goes first.
 
-        `told` hears the `received_key` of each statement that has left the queue, settled, rejected or expired, once
-        that is durable; and its digest, too, when no reply will come.
+        `notify` is called with the `received_key` of each statement that has left the queue, settled, rejected or
+        expired, once that is durable; and with its digest, too, when no reply will come.
         """
-        self._told = told
+        self._notify = notify
         for name, peer in peers.items():
             lane = self._lanes[name] = _Lane(limit=self._settings.delivery_batch)
             lane.wake.set()
@@ -391,9 +391,9 @@ class Delivery:
         """Tells who waits; who waits for a reply only when none will come, unless the receipt says yes."""
         lane.put_off.pop(message.id, None)
         self._remember(message.id, state)
-        self._told(received_key(message.digest))
+        self._notify(received_key(message.digest))
         if not answered:
-            self._told(message.digest)
+            self._notify(message.digest)
 
     def _remember(self, message_id: MessageId, state: str) -> None:
         self._finished[message_id] = state

@@ -58,7 +58,10 @@ def _resend(node: Node, in_force: InForce, message: StoredMessage, transaction: 
 def _draft(node: Node, message: StoredMessage) -> Draft:
     """The same words to the same office, as the same policies let them out."""
     statement = decode_statement(parse_envelope(message.envelope).payload)
-    sent, kept = find_entry(node.database, LeafKind.SENT, message.digest), find_decision(node.database, message.digest)
+    sent, stored = (
+        find_entry(node.database, LeafKind.SENT, message.digest),
+        find_decision(node.database, message.digest),
+    )
     return Draft(
         kind=message.kind,
         recipient=statement.recipient,
@@ -78,5 +81,5 @@ def _draft(node: Node, message: StoredMessage) -> Draft:
             title_zh="",
             title_en="",
         ),
-        asked=tuple(asked.request for asked in kept.asked) if kept is not None else (),
+        asked=tuple(asked.request for asked in stored.asked) if stored is not None else (),
     )

@@ -75,7 +75,7 @@ def put_end(
         ENDS.put(transaction, end, owner=node.name)
 
 
-def look_again(transaction: GroupTransaction, end: End, day: date, *, node: Node) -> None:
+def look_later(transaction: GroupTransaction, end: End, day: date, *, node: Node) -> None:
     """Puts the next look off to a later day."""
     ENDS.put(transaction, replace(end, day=day, looks=end.looks + 1), owner=node.name)
 

@@ -242,8 +242,8 @@ async def _refuse_unsigned(
     errand = desk.errand
     no: RuleError | None = None
     if signature is None:
-        told = "expected the officer's own signature where fields leave: give --key FILE"
-        no = RuleError("OFFICER_KEY", told) if required else None
+        message = "expected the officer's own signature where fields leave: give --key FILE"
+        no = RuleError("OFFICER_KEY", message) if required else None
     else:
         try:
             verify_own_key(errand.node.database, signed_by(errand, signature), signed)

@@ -166,18 +166,18 @@ class _Run:
 
     def account(self, index: int, leaf: Leaf) -> None:
         self.decisions += 1
-        kept, found = find_decision(self.database, leaf.subject), list[Difference]()
-        if kept is not None:
-            found = self._compare(kept, self.book_of(kept.agreement_version, kept.book_digest))
-            self.changed += self._compare(kept, self.draft) if self.draft is not None else []
+        stored, found = find_decision(self.database, leaf.subject), list[Difference]()
+        if stored is not None:
+            found = self._compare(stored, self.book_of(stored.agreement_version, stored.book_digest))
+            self.changed += self._compare(stored, self.draft) if self.draft is not None else []
         rule = find_rule(self.database, index, leaf)
-        kept = kept or self._find_answered(index, leaf)
+        stored = stored or self._find_answered(index, leaf)
         if rule is not None and not found:  # a rule may also refuse what policy allowed
             self.by_rule[rule] = self.by_rule.get(rule, 0) + 1
-        elif kept is None:
+        elif stored is None:
             self.without_inputs.append(leaf)
         else:
-            found = found or self._conclude(leaf, kept)
+            found = found or self._conclude(leaf, stored)
             self.differing += found
             self.reproduced += not found
 
@@ -186,22 +186,22 @@ class _Run:
         answered = find_answered(self.database, index) if leaf.kind is LeafKind.SENT else None
         return find_decision(self.database, answered.digest) if answered is not None else None
 
-    def _conclude(self, leaf: Leaf, kept: StoredDecision) -> list[Difference]:
+    def _conclude(self, leaf: Leaf, stored: StoredDecision) -> list[Difference]:
         """Compares the joined answers with what the leaf says."""
-        book = self.book_of(kept.agreement_version, kept.book_digest)
-        joined = join_decisions([self._decide(book, asked.request) for asked in kept.asked])
+        book = self.book_of(stored.agreement_version, stored.book_digest)
+        joined = join_decisions([self._decide(book, asked.request) for asked in stored.asked])
         said = leaf.verdict or Verdict.ALLOWED  # a reading has a leaf of its own only when it was allowed
         same = (joined.verdict, joined.policies) == (said, leaf.policies)
-        return [] if same else [_difference(kept, "", was=(leaf.verdict, leaf.policies), now=joined)]
+        return [] if same else [_difference(stored, "", was=(leaf.verdict, leaf.policies), now=joined)]
 
-    def _compare(self, kept: StoredDecision, book: PolicyBook) -> list[Difference]:
-        every = (*kept.asked, *kept.asked_of_records)
+    def _compare(self, stored: StoredDecision, book: PolicyBook) -> list[Difference]:
+        every = (*stored.asked, *stored.asked_of_records)
         self.questions += len(every) if book is not self.draft else 0
         answers: list[tuple[AnsweredQuestion, Decision]] = [
             (asked, self._decide(book, asked.request)) for asked in every
         ]
         return [
-            _difference(kept, asked.request.action, was=(asked.verdict, asked.policies), now=now)
+            _difference(stored, asked.request.action, was=(asked.verdict, asked.policies), now=now)
             for asked, now in answers
             if (now.verdict, now.policies) != (asked.verdict, asked.policies)
         ]
@@ -224,12 +224,12 @@ def _judged_leaves(database: Database) -> Iterator[tuple[int, Leaf]]:
 
 
 def _difference(
-    kept: StoredDecision, action: str, *, was: tuple[Verdict | None, tuple[str, ...]], now: Decision
+    stored: StoredDecision, action: str, *, was: tuple[Verdict | None, tuple[str, ...]], now: Decision
 ) -> Difference:
     return Difference(
-        subject=kept.subject,
-        time=kept.time,
-        agreement_version=kept.agreement_version,
+        subject=stored.subject,
+        time=stored.time,
+        agreement_version=stored.agreement_version,
         action=action,
         was=was,
         now=now,

@@ -391,7 +391,7 @@ def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozen
 
 def _find_case(received: Received[Any], case_id: str) -> LookupCase | None:
     """The case that a question cites, as its province told us of it."""
-    return records.find_case(received.node.database, received.statement.sender.node, case_id, told=True)
+    return records.find_case(received.node.database, received.statement.sender.node, case_id, announced=True)
 
 
 def _occasion_of(received: Received[Any], case: LookupCase | None, found: FoundDossier | None = None) -> LookupOccasion:

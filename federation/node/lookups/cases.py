@@ -74,7 +74,7 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     try:
         return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED), case, write)
     except ConflictError as conflict:
-        if records.find_case(node.database, node.name, case.case_id, told=False) is None:
+        if records.find_case(node.database, node.name, case.case_id, announced=False) is None:
             raise
         taken = f"a case {case.case_id} was opened in {node.name} before; expected a number of its own"
         raise ConflictError("CASE_EXISTS", taken) from conflict
@@ -126,7 +126,7 @@ def _step(asked: str, case: LookupCase, outcome: Outcome) -> Step:
 async def _tell_case(
     errand: Errand, step: Step, case: LookupCase, write: Callable[[GroupTransaction], None]
 ) -> CaseAnswer:
-    """Asks own policy for each province; one no and nobody is told, nothing is opened."""
+    """Asks own policy for each province; one refusal and nothing is opened or announced."""
     asking: list[Asking] = []
     for name in sorted(case_provinces(case) - {errand.node.name}):
         errand.in_force.member(name)
@@ -158,11 +158,11 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
     owner = statement.sender.node
-    verify_case_follows(records.find_case(node.database, owner, case.case_id, told=True), case)
+    verify_case_follows(records.find_case(node.database, owner, case.case_id, announced=True), case)
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
-    told = records.TOLD_CASES.record(case, owner=owner)
+    announced = records.ANNOUNCED_CASES.record(case, owner=owner)
     closed = (records.closed_record(case, owner=owner),) if case.closed else ()
-    return received.judge(request, rows=Rows(records=(told, *closed)))
+    return received.judge(request, rows=Rows(records=(announced, *closed)))
 
 
 CASE = Kind(

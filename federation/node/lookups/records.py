@@ -63,7 +63,7 @@ OWN_CASES: Final[Collection[LookupCase]] = Collection(
     kept_under=PROVISION,
 )
 """The cases of our own agencies; their versions only grow."""
-TOLD_CASES: Final[Collection[LookupCase]] = replace(OWN_CASES, replica=True)
+ANNOUNCED_CASES: Final[Collection[LookupCase]] = replace(OWN_CASES, replica=True)
 """The cases that other provinces told us of."""
 
 
@@ -75,7 +75,7 @@ CASES_CLOSED: Final[Collection[str]] = Collection(
     replica=True,
     kept_under=PROVISION,
 )
-"""The cases, own and told, that were closed since retention looked last, each with the node of its agency."""
+"""The cases, own and announced, that were closed since retention looked last, each with the node of its agency."""
 
 
 def closed_record(case: LookupCase, *, owner: NodeName) -> Record:
@@ -83,12 +83,12 @@ def closed_record(case: LookupCase, *, owner: NodeName) -> Record:
     return CASES_CLOSED.record(_case_id(case), owner=owner)
 
 
-def find_case(source: Source, owner: NodeName, case_id: str, *, told: bool) -> LookupCase | None:
-    """The newest version of a case that an agency of the owner opened: our own, or one that we were told of."""
-    return (TOLD_CASES if told else OWN_CASES).find(source, f"{owner}/{case_id}")
+def find_case(source: Source, owner: NodeName, case_id: str, *, announced: bool) -> LookupCase | None:
+    """Returns the newest version of a case that an agency of the owner opened: our own, or one announced to us."""
+    return (ANNOUNCED_CASES if announced else OWN_CASES).find(source, f"{owner}/{case_id}")
 
 
-class _KeptHandle(Item, frozen=True, kw_only=True):
+class _StoredHandle(Item, frozen=True, kw_only=True):
     WHAT: ClassVar[str] = "lookup-handle"
 
     lookup_id: MessageId
@@ -101,7 +101,7 @@ class _KeptHandle(Item, frozen=True, kw_only=True):
 
 def _write_handle(handle: Handle) -> bytes:
     return encode(
-        _KeptHandle(
+        _StoredHandle(
             lookup_id=handle.lookup_id,
             case_id=handle.case_id,
             asker=handle.asker,
@@ -113,15 +113,15 @@ def _write_handle(handle: Handle) -> bytes:
 
 
 def _read_handle(record: Record) -> Handle:
-    kept = decode(_KeptHandle, record.content)
+    stored = decode(_StoredHandle, record.content)
     return Handle(
         handle=record.id,
-        lookup_id=kept.lookup_id,
-        case_id=kept.case_id,
-        asker=kept.asker,
-        officer=kept.officer,
-        dossier=parse_dossier_urn(kept.dossier),
-        expires=kept.expires,
+        lookup_id=stored.lookup_id,
+        case_id=stored.case_id,
+        asker=stored.asker,
+        officer=stored.officer,
+        dossier=parse_dossier_urn(stored.dossier),
+        expires=stored.expires,
     )
 
 

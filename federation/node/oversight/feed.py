@@ -60,11 +60,11 @@ class Feed(Generic[T]):
 
     async def follow(self, node: Node, topic: str, *, after: int) -> AsyncIterator[tuple[int, T]]:
         """Yields the entries behind that number, then each as it comes; ends when the node stops."""
-        told = after
+        last = after
         while not node.waiters.ended:
-            found = self.after(node.database, topic, told)
+            found = self.after(node.database, topic, last)
             for number, entry in found:
-                told = number
+                last = number
                 yield number, entry
             if not found:
                 await node.waiters.wait(self.key(topic))

@@ -93,7 +93,7 @@ def own_case(node: Node, act: LeaderAct) -> LookupCase:
     Raises:
         NotFoundError: CASE_UNKNOWN, also for a case of another agency.
     """
-    case = records.find_case(node.database, node.name, act.case_id, told=False)
+    case = records.find_case(node.database, node.name, act.case_id, announced=False)
     if case is None or case.opened_by != act.agency:
         raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {act.case_id!r:.50}")
     return case

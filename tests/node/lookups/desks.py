@@ -121,7 +121,7 @@ async def open_desks(folder: Path) -> AsyncIterator[Desks]:
 
 
 def _put_case(transaction: GroupTransaction, *, case: LookupCase, told: bool) -> None:
-    cases = records.TOLD_CASES if told else records.OWN_CASES
+    cases = records.ANNOUNCED_CASES if told else records.OWN_CASES
     if case.closed:
         cases.put(transaction, replace(case, closed=False, version=1), owner=JIANGXI)
     cases.put(transaction, case, owner=JIANGXI)

@@ -316,7 +316,7 @@ class HostileWorld:
     def _plant(self, transaction: GroupTransaction, planted: Planted, ask: Ask) -> None:
         case = case_of(ask, planted.case_id)
         if case is not None:
-            records.TOLD_CASES.put(transaction, case, owner=ask.asker.node)
+            records.ANNOUNCED_CASES.put(transaction, case, owner=ask.asker.node)
         records.HANDLES.put(transaction, planted.handle, owner=ZHEJIANG)
 
     def _handle(self, ask: Ask, case_id: str) -> Handle:

@@ -216,7 +216,7 @@ async def test_case_number_that_was_used_before_is_told_as_such(tmp_path: Path) 
             await found.open(leader="leader-2")
 
         assert (caught.value.reason, CASE in caught.value.message) == ("CASE_EXISTS", True)
-        kept = records.find_case(found.rig[JIANGXI].database, JIANGXI, CASE, told=False)
+        kept = records.find_case(found.rig[JIANGXI].database, JIANGXI, CASE, announced=False)
         assert kept is not None
         assert kept.leader == "leader-1"
 
