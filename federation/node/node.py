@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
@@ -157,6 +157,18 @@ class InForce:
         """Why something is asked of policy, in the realm of this node, which is that of every message it takes in."""
         realm = self.agreement.realm
         return Occasion(purpose=purpose, function=function, realm=realm, node_realm=realm)
+
+    def office(self, node: NodeName, kinds: Sequence[str], *, county: str = "") -> AgencyId:
+        """The first office of these kinds, by name, of a county of the province, else of the whole province.
+
+        Raises:
+            UntrustedError: NO_INTAKE when the agreement names none of that province; NOT_A_MEMBER.
+        """
+        offices = sorted((agency for agency in self.member(node).agencies if agency.kind in kinds), key=str)
+        if not offices:
+            names = " or ".join(kinds).replace("-", " ")
+            raise UntrustedError("NO_INTAKE", f"the agreement names no {names} office of {node}")
+        return next((office for office in offices if office.county == county), offices[0])
 
     @property
     def clocks(self) -> ClockTable:

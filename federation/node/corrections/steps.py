@@ -62,11 +62,11 @@ from federation.node.exchange.judge import (
     resent_alone,
 )
 from federation.node.exchange.send import Cause, Draft, Sent
-from federation.node.node import InForce, Node, received_key
+from federation.node.node import Node, received_key
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Item, Positive, decode, encode
-from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
+from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.store.exchange_log import GroupTransaction
@@ -176,9 +176,8 @@ def _request_draft(
         )
         return filed_records(filed, owner=errand.node.name)
 
-    cause = errand.cause(CORRECTION_BASIS)
-    draft = REQUEST.draft(request, to=Recipient(node=owner), cause=cause, decision=decision, asked=(question,))
-    return replace(draft, rows=rows)
+    cause, to = errand.cause(CORRECTION_BASIS), Recipient(node=owner)
+    return REQUEST.draft(request, to=to, cause=cause, decision=decision, asked=(question,), rows=rows)
 
 
 async def _line(node: Node, correction_id: str) -> CorrectionLine:
@@ -210,7 +209,7 @@ def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
         correction = _opened(received)
     except RuleError as error:
         return refused_by_rule(error, question)
-    desk = _desk_of(received.in_force, node.name, urn_division(request.urn))
+    desk = received.in_force.office(node.name, _DESKS, county=urn_division(request.urn))
     draft = _answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=judged.decision)
     return replace(judged, rows=Rows(records=(CORRECTIONS.record(correction, owner=node.name),), drafts=(draft,)))
 
@@ -234,15 +233,6 @@ def _opened(received: Received[CorrectionRequest]) -> Correction:
     now = node.now()
     deadline = received.in_force.start_clock(CLOCK, now)
     return open_correction(request, filed_by=filed_by, cited=received.digest, deadline=deadline, now=now)
-
-
-def _desk_of(in_force: InForce, node: NodeName, county: str) -> AgencyId:
-    """The office that answers for a county: its first service hall or police by name, else the province's first."""
-    offices = sorted((agency for agency in in_force.member(node).agencies if agency.kind in _DESKS), key=str)
-    here = [agency for agency in offices if agency.county == county]
-    if not offices:
-        raise UntrustedError("NO_INTAKE", f"the agreement names no service hall or police office of {node}")
-    return (here or offices)[0]
 
 
 def _answer_draft(

@@ -183,6 +183,30 @@ class Errand:
             node.wake_delivery(message.draft.recipient.node)
         return made
 
+    async def send_once(
+        self, asked: str, draft: Draft, *, verify: Callable[[GroupTransaction], None] = lambda _: None
+    ) -> None:
+        """Sends a message once, whatever is repeated; what came of it lies in the records that it leaves.
+
+        `verify` looks at the store in the transaction that sends, and raises when the step may not be taken any more.
+
+        Raises:
+            As `once`, and whatever `verify` raises.
+        """
+
+        def write(transaction: GroupTransaction) -> Done:
+            verify(transaction)
+            return Done()
+
+        if self.remembered(asked, Done) is None:
+            await self.once(asked, Done, write, drafts=(draft,))
+
+
+class Done(Item, frozen=True, kw_only=True):
+    """That a step was taken, for one whose outcome lies in the records that it left."""
+
+    WHAT = "step taken"
+
 
 def _find_remembered(source: Source, key: str, asked: str, answer: type[A]) -> Remembered[A] | None:
     record = find_record(source, REQUEST, key, replica=False)

@@ -8,13 +8,13 @@ Writing happens in `receive`'s one transaction, out of the `Rows` of the judgeme
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
-from federation.node.exchange.send import Cause, Draft, Sent
+from federation.node.exchange.send import Cause, Draft, Sent, no_rows
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body
@@ -189,10 +189,11 @@ class Kind(Generic[I]):
         cause: Cause,
         decision: Decision,
         asked: tuple[PolicyRequest, ...] = (),
+        rows: Callable[[Sent], Sequence[Record]] = no_rows,
     ) -> Draft:
         """A message of this kind that `decision` lets out, with its body under a fresh salt."""
         body = Body(type=self.media_type, salt=os.urandom(32), items=tuple(map(self.encode, items)))
-        return Draft(kind=self.name, recipient=to, cause=cause, body=body, decision=decision, asked=asked)
+        return Draft(kind=self.name, recipient=to, cause=cause, body=body, decision=decision, asked=asked, rows=rows)
 
 
 def resent_alone(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:

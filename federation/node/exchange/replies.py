@@ -19,7 +19,7 @@ from federation.node.exchange.send import Cause, Draft
 from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_message_id, parse_time
 from federation.protocol.leaf import Verdict, decode_leaf
@@ -234,7 +234,4 @@ def only_item(body: Body) -> bytes:
 
 def intake_office(in_force: InForce, node: NodeName) -> AgencyId:
     """The one office that answers for a province (article 347): its first police office by name."""
-    offices = sorted(agency for agency in in_force.member(node).agencies if agency.kind == POLICE)
-    if not offices:
-        raise UntrustedError("NO_INTAKE", f"the agreement names no police office of {node}")
-    return offices[0]
+    return in_force.office(node, (POLICE,))

@@ -118,7 +118,8 @@ class Sent:
     digest: str
 
 
-def _no_rows(sent: Sent) -> Sequence[Record]:
+def no_rows(sent: Sent) -> Sequence[Record]:
+    """For a message that leaves nothing here."""
     del sent
     return ()
 
@@ -139,7 +140,7 @@ class Draft:
     decision: Decision
     lifetime: timedelta | None = None
     asked: tuple[PolicyRequest, ...] = ()
-    rows: Callable[[Sent], Sequence[Record]] = _no_rows
+    rows: Callable[[Sent], Sequence[Record]] = no_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
