@@ -9,6 +9,8 @@ GB 11643-1999; ISO 7064 MOD 11-2 (check character); GB/T 2260 (division codes).
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -24,6 +26,10 @@ _FIRST_DEMO_YEAR: Final = 2100
 _LAST_DEMO_YEAR: Final = 2299
 _FIRST_LIVE_YEAR: Final = 1870  # nobody who was older could be given a number in 1984, when numbering began
 _CHECK: Final = "0123456789X"
+_IN_A_TEXT: Final = re.compile(
+    "[1-8][0-9]{5}(1[89]|2[0-2])[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9X]", re.ASCII
+)
+_BETWEEN_DIGITS: Final = re.compile(r"(?<=[0-9])[\s._-]+(?=[0-9X])")
 _DEMO: Final = Realm.DEMO  # looking a member up on an enumeration costs more than the check itself
 
 
@@ -53,6 +59,12 @@ class CitizenNumber:
 
     def __repr__(self) -> str:
         return f"CitizenNumber({self.value[:6]}************)"
+
+
+def names_by_number(text: str) -> bool:
+    """Whether a text holds a citizen number, also in wide digits or with blanks or hyphens between them."""
+    plain = unicodedata.normalize("NFKC", text).upper()
+    return _IN_A_TEXT.search(_BETWEEN_DIGITS.sub("", plain)) is not None
 
 
 def check_character(first_seventeen: str) -> str:

@@ -14,6 +14,7 @@ from federation.domain.citizen_number import (
     check_character,
     demo_birth_date,
     format_citizen_number,
+    names_by_number,
     parse_citizen_number,
     true_birth_date,
     verify_birth_realm,
@@ -199,3 +200,21 @@ def test_demo_birth_date_of_leap_day_2000_is_refused():
 def test_age_on_counts_full_years_of_the_true_date(born, today, age):
     """Synthetic people are 200 years older than they look; a leap-day child has its birthday on 1 March."""
     assert age_on(born, today) == age
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("见361123219003070011的供述", True),
+        ("３６１１２３２１９００３０７００１１", True),
+        ("361123 21900307 0011", True),
+        ("361123-21900307-001x", True),
+        ("卡号6222021234567890123", False),
+        ("2026-11-23 21:00 在330822境内", False),
+        ("91330822MA2ABCDE1X", False),
+        ("36112321901307001", False),
+    ],
+)
+def test_number_within_a_text_is_found_however_it_is_written(text, names):
+    """In wide digits, with blanks or hyphens between, with a small x; other long numbers are none."""
+    assert names_by_number(text) is names
