@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from heapq import nsmallest
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
+from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import NodeName
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
@@ -34,6 +35,7 @@ from federation.store.records import (
 from federation.store.tables import DataKeys, seal, unseal
 
 V = TypeVar("V")
+I = TypeVar("I", bound=Item)  # noqa: E741 - an item
 _AT_ONCE: Final = 200
 _COLUMN: Final = "page.token"
 
@@ -177,6 +179,11 @@ class Collection(Generic[V]):
             yield from found
             last = found[-1].id
             ids = replace(ids, before=last) if newest_first else replace(ids, after=last)
+
+
+def item_collection(item: type[I], **how: Any) -> Collection[I]:  # noqa: ANN401 - the fields of `Collection`
+    """A collection of items, which are kept as they are written; `how` is the rest of it."""
+    return Collection(encode=encode, decode=lambda record: decode(item, record.content), **how)
 
 
 def page_of(

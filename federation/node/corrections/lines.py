@@ -29,11 +29,11 @@ from federation.node.corrections.notices import list_notices
 from federation.node.exchange.errand import Errand
 from federation.node.node import InForce, Node
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.form import Digest, Item, Time, decode, encode
+from federation.protocol.form import Digest, Item, Time
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.policy import decide
-from federation.store.collection import Collection, page_of
+from federation.store.collection import Collection, item_collection, page_of
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_outbox
 from federation.store.records import Record
@@ -65,10 +65,9 @@ class Line:
     correction_id: str
 
 
-CORRECTIONS: Final[Collection[Correction]] = Collection(
+CORRECTIONS: Final[Collection[Correction]] = item_collection(
+    Correction,
     kind="correction",
-    encode=encode,
-    decode=lambda record: decode(Correction, record.content),
     id=lambda correction: correction.request.correction_id,
     replica=False,
     version=lambda correction: correction.standing.version,
@@ -80,20 +79,18 @@ CORRECTIONS: Final[Collection[Correction]] = Collection(
     subject=lambda correction: correction.request.citizen_number,
 )
 """Those that this province decides; due while they run."""
-ANSWERS: Final[Collection[CorrectionAnswer]] = Collection(
+ANSWERS: Final[Collection[CorrectionAnswer]] = item_collection(
+    CorrectionAnswer,
     kind="correction",
-    encode=encode,
-    decode=lambda record: decode(CorrectionAnswer, record.content),
     id=lambda answer: answer.correction_id,
     replica=True,
     version=lambda answer: answer.version,
     status=lambda answer: answer.state.value,
 )
 """The newest that the owner said of each that we filed there."""
-FILED: Final[Collection[Filed]] = Collection(
+FILED: Final[Collection[Filed]] = item_collection(
+    Filed,
     kind="correction-filed",
-    encode=encode,
-    decode=lambda record: decode(Filed, record.content),
     id=lambda filed: filed.request.correction_id,
     replica=False,
     status=lambda _: "filed",

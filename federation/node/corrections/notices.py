@@ -33,12 +33,12 @@ from federation.node.node import Node
 from federation.node.permits_sharing import OUTDATED, PERMIT, find_outdated, list_holders
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import Digest, Item, Time, decode, encode
+from federation.protocol.form import Digest, Item, Time, encode
 from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
-from federation.store.collection import Collection
+from federation.store.collection import Collection, item_collection
 from federation.store.messages import find_by_digest, find_message
 from federation.store.records import find_record
 from federation.wire.agency.corrections import NoticeLine
@@ -61,10 +61,9 @@ class Outdated(Item, frozen=True, kw_only=True):
     cited: Digest
 
 
-OUTDATED_FIELDS: Final[Collection[Outdated]] = Collection(
+OUTDATED_FIELDS: Final[Collection[Outdated]] = item_collection(
+    Outdated,
     kind="given-outdated",
-    encode=encode,
-    decode=lambda record: decode(Outdated, record.content),
     id=lambda held: f"{held.cited}/{held.field}/{format_time(held.time)}",
     replica=True,
     status=lambda _: "outdated",

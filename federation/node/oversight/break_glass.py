@@ -31,18 +31,16 @@ from federation.node.officers import LeaderAct, or_logged, signed_by, verify_own
 from federation.node.oversight.flags import FLAGS, put_flags
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import NotFoundError
-from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, NodeName
-from federation.store.collection import Collection, Page, open_token, seal_token
+from federation.store.collection import Collection, Page, item_collection, open_token, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.oversight import News, NoticePage, NoticeState, ReviewQuestion
 from federation.wire.rpc import PageQuery
 
-NOTICES: Final[Collection[BreakGlass]] = Collection(
+NOTICES: Final[Collection[BreakGlass]] = item_collection(
+    BreakGlass,
     kind="lookup-notice",
-    encode=encode,
-    decode=lambda record: decode(BreakGlass, record.content),
     id=lambda notice: f"{notice.agency}/{notice.case_id}",
     replica=False,
     version=lambda notice: 1 if notice.finding is Finding.OPEN else 2,
