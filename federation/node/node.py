@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
+from federation.domain.division import find_division, province_of
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import RETENTION_FILE, RetentionRules, parse_retention
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, message_signer_at
 from federation.node.log.sequence import Sequencer
-from federation.protocol.errors import NotFoundError, UntrustedError
+from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
@@ -157,6 +158,17 @@ class InForce:
         """Why something is asked of policy, in the realm of this node, which is that of every message it takes in."""
         realm = self.agreement.realm
         return Occasion(purpose=purpose, function=function, realm=realm, node_realm=realm)
+
+    def office_of(self, county: str, kinds: Sequence[str]) -> AgencyId:
+        """The office of these kinds that answers for a county, which may be named by an earlier code.
+
+        Raises:
+            RuleError: COUNTY_ELSEWHERE for a county of no member province. UntrustedError: as `office`.
+        """
+        division, province = find_division(county), province_of(county)
+        if province is None or province not in self.agreement.members:
+            raise RuleError("COUNTY_ELSEWHERE", f"expected a county of the federation, got {county}")
+        return self.office(province, kinds, county=division.today if division is not None else county)
 
     def office(self, node: NodeName, kinds: Sequence[str], *, county: str = "") -> AgencyId:
         """The first office of these kinds, by name, of a county of the province, else of the whole province.

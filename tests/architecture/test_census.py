@@ -82,7 +82,7 @@ def _assignments(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 def _is_kind(name: str, value: ast.expr) -> bool:
     """`SEARCH_KIND = "lookup.search"`, or `SEARCH = Kind(...)`."""
     if isinstance(value, ast.Call):
-        return ast.unparse(value.func).partition("[")[0].rpartition(".")[2] == "Kind"
+        return ast.unparse(value.func).partition("[")[0].rpartition(".")[2] in {"Kind", "item_kind"}
     return name.endswith("_KIND") and isinstance(value, ast.Constant) and "." in str(value.value)
 
 

@@ -25,9 +25,7 @@ SAID_BY_ANOTHER_NODE = frozenset(
     }
 )  # fmt: skip
 """Of messages between nodes: no person at a command can change them."""
-STORED_OTHERWISE = frozenset(
-    {"BREAK_GLASS_FORM", "DECISION_FORM", "INTAKE_FORM", "NO_INTAKE", "READING_KIND", "REVIEW_FORM"}
-)
+STORED_OTHERWISE = frozenset({"BREAK_GLASS_FORM", "DECISION_FORM", "INTAKE_FORM", "READING_KIND", "REVIEW_FORM"})
 """What is stored or signed is not of its form: nothing that is known to work can be advised."""
 TELLS_ITSELF = ("DEMO_", "BENCH_", "SYNTHETIC_NODE")
 """The demo and the bench say in their own sentence what to do."""

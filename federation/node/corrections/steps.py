@@ -55,9 +55,9 @@ from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import (
     REPLY_TAKEN,
     Judgement,
-    Kind,
     Received,
     Rows,
+    item_kind,
     refused_by_rule,
     resent_alone,
 )
@@ -65,7 +65,7 @@ from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
-from federation.protocol.form import Item, Positive, decode, encode
+from federation.protocol.form import Item, Positive, encode
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -209,7 +209,7 @@ def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
         correction = _opened(received)
     except RuleError as error:
         return refused_by_rule(error, question)
-    desk = received.in_force.office(node.name, _DESKS, county=urn_division(request.urn))
+    desk = received.in_force.office_of(urn_division(request.urn), _DESKS)
     draft = _answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=judged.decision)
     return replace(judged, rows=Rows(records=(CORRECTIONS.record(correction, owner=node.name),), drafts=(draft,)))
 
@@ -389,23 +389,19 @@ def _step_drafts(errand: Errand, change: _Change, question: PolicyRequest, rulin
     return drafts
 
 
-REQUEST: Final = Kind(
+REQUEST: Final = item_kind(
+    CorrectionRequest,
     name=REQUEST_KIND,
     media_type=REQUEST_BODY,
-    encode=encode,
-    decode=lambda content, _: decode(CorrectionRequest, content),
-    many=False,
     judge=_judge_request,
     answers=(),
     keep=CORRECTION,
     resend=None,
 )
-ANSWER: Final = Kind(
+ANSWER: Final = item_kind(
+    CorrectionAnswer,
     name=ANSWER_KIND,
     media_type=ANSWER_BODY,
-    encode=encode,
-    decode=lambda content, _: decode(CorrectionAnswer, content),
-    many=False,
     judge=_judge_answer,
     answers=(REQUEST_KIND,),
     keep=CORRECTION,

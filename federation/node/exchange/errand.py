@@ -13,12 +13,12 @@ from typing import Final, Generic, TypeVar
 
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import USE
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, Ready, make_ready, record_message
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.errors import ConflictError
 from federation.protocol.form import Item, decode, encode, encode_canonical
-from federation.protocol.ids import AgencyId, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import PolicyRequest, decide, explain
 from federation.protocol.statement import Sender
@@ -135,7 +135,7 @@ class Errand:
         answer: type[A],
         write: Callable[[GroupTransaction], A],
         *,
-        drafts: Sequence[Draft] = (),
+        drafts: Sequence[Draft | Ready] = (),
         key: str = "",
         after: Remembered[A] | None = None,
     ) -> A:
@@ -160,7 +160,7 @@ class Errand:
         before = after.version if after is not None else 0
         if drafts:
             verify_in_force(in_force.agreement, node.now())
-        ready = [make_ready(node, draft) for draft in drafts]
+        ready = [draft if isinstance(draft, Ready) else make_ready(node, draft) for draft in drafts]
 
         def record(transaction: GroupTransaction) -> A:
             # a repeat shows itself by its id: the transaction is then run again, carefully
@@ -185,27 +185,31 @@ class Errand:
 
     async def send_once(
         self, asked: str, draft: Draft, *, verify: Callable[[GroupTransaction], None] = lambda _: None
-    ) -> None:
-        """Sends a message once, whatever is repeated; what came of it lies in the records that it leaves.
+    ) -> MessageId:
+        """Sends a message once and returns its id, whatever is repeated; what came of it lies in what it leaves.
 
         `verify` looks at the store in the transaction that sends, and raises when the step may not be taken any more.
 
         Raises:
             As `once`, and whatever `verify` raises.
         """
+        known, ready = self.remembered(asked, MessageSent), make_ready(self.node, draft)
 
-        def write(transaction: GroupTransaction) -> Done:
+        def write(transaction: GroupTransaction) -> MessageSent:
             verify(transaction)
-            return Done()
+            return MessageSent(message_id=ready.id)
 
-        if self.remembered(asked, Done) is None:
-            await self.once(asked, Done, write, drafts=(draft,))
+        if known is not None:
+            return known.answer.message_id
+        return (await self.once(asked, MessageSent, write, drafts=(ready,))).message_id
 
 
-class Done(Item, frozen=True, kw_only=True):
-    """That a step was taken, for one whose outcome lies in the records that it left."""
+class MessageSent(Item, frozen=True, kw_only=True):
+    """What a step came to whose outcome lies in the records that its message left."""
 
-    WHAT = "step taken"
+    WHAT = "message sent"
+
+    message_id: MessageId
 
 
 def _find_remembered(source: Source, key: str, asked: str, answer: type[A]) -> Remembered[A] | None:

@@ -19,6 +19,7 @@ from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, RuleError, UnavailableError
+from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions
@@ -29,6 +30,7 @@ from federation.store.messages import Direction, StoredMessage, find_by_digest
 from federation.store.records import Record, find_record, next_serial, put_records
 
 I = TypeVar("I")  # noqa: E741 - the item of a kind
+J = TypeVar("J", bound=Item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -194,6 +196,11 @@ class Kind(Generic[I]):
         """A message of this kind that `decision` lets out, with its body under a fresh salt."""
         body = Body(type=self.media_type, salt=os.urandom(32), items=tuple(map(self.encode, items)))
         return Draft(kind=self.name, recipient=to, cause=cause, body=body, decision=decision, asked=asked, rows=rows)
+
+
+def item_kind(item: type[J], *, judge: Callable[[Received[J]], Judgement], **rest: Any) -> Kind[J]:  # noqa: ANN401
+    """A kind whose body is one item of a class that says all of its form; `rest` is what else `Kind` has."""
+    return Kind(encode=encode, decode=lambda content, _: decode(item, content), many=False, judge=judge, **rest)
 
 
 def resent_alone(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
