@@ -101,6 +101,8 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "KEY_EXISTS": "换一个文件名:旧密钥从不覆盖 | take another file: an old key is never overwritten",
     "KEY_FILE_MODE": "只许本人读:chmod 600 文件 | let nobody else read it: chmod 600 FILE",
     "KEY_MISSING": "核对密钥文件:--key;没有则 bridgehead lookup key new | check the file, or make one: lookup key new",
+    "LEAD_NAMES_PERSON": "删去身份号码,另发协作函 | take the number out; a letter says who it is about",
+    "LEAD_UNKNOWN": "核对编号:bridgehead lead list | compare the id with the list: bridgehead lead list",
     "LOG_FORKED": "保全两本日志,立即联系对方管理员 | keep both logs, and call the operators of both nodes",
     "LOG_UNKNOWN": "写明协议中的节点或其网址 | name a node of the agreement or its read URL",
     "LOOKUP_FIELD": "照字段名写,每次至少一项:--field | name at least one field as listed: --field",

@@ -228,6 +228,13 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "refused": "未受理",
         "undelivered": "未送达",
     },
+    "LeadStanding": {
+        "waiting": "待接收",
+        "accepted": "已接收",
+        "declined": "不接收",
+        "refused": "未受理",
+        "undelivered": "未送达",
+    },
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
 }
 """By enum, by word of the protocol: the Chinese word. Nodes and steps are words, too."""

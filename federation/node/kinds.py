@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from federation.node import reports
+from federation.node import leads, reports
 from federation.node.corrections import steps as corrections
 from federation.node.corrections.notices import NOTICE
 from federation.node.erasure import ORDERED, RECEIPT
@@ -32,6 +32,8 @@ _ALL: Final[tuple[Kind[Any], ...]] = (
     corrections.REQUEST,
     corrections.ANSWER,
     NOTICE,
+    leads.LEAD,
+    leads.ANSWER,
     ORDERED,
     RECEIPT,
 )

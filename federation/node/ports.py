@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import structlog
 
+from federation.node import leads as own_leads
 from federation.node import permits as permit_steps
 from federation.node import permits_import, recognition
 from federation.node import registers as own_registers
@@ -57,6 +58,7 @@ from federation.wire.agency import (
     corrections,
     erasure,
     intake,
+    leads,
     lookups,
     oversight,
     permits,
@@ -160,6 +162,9 @@ STEPS: Final[tuple[Bound, ...]] = (
     on(corrections.GRANT_CORRECTION, correction_steps.grant),
     on(corrections.DENY_CORRECTION, correction_steps.deny),
     on(corrections.EXTEND_CORRECTION, correction_steps.extend),
+    on(leads.HAND_OVER_LEAD, own_leads.hand_over),
+    on(leads.ANSWER_LEAD, own_leads.answer),
+    on(leads.LIST_LEADS, own_leads.list_leads),
     on(erasure.ORDER_ERASURE, order_erasure),
     on(erasure.LIST_SENT, list_sent),
     on(erasure.LIST_ERASURES, list_erasures),

@@ -10,6 +10,7 @@ from federation.wire.agency import (
     corrections,
     erasure,
     intake,
+    leads,
     lookups,
     node,
     oversight,
@@ -20,7 +21,7 @@ from federation.wire.agency import (
 from federation.wire.rpc import Rpc
 
 _MODULES: Final = (
-    peer, node, permits, registers, lookups, intake, oversight, reports, corrections, erasure, audit,
+    peer, node, permits, registers, lookups, intake, oversight, reports, corrections, leads, erasure, audit,
 )  # fmt: skip
 RPCS: Final[tuple[Rpc[Any, Any], ...]] = tuple(
     line for module in _MODULES for line in vars(module).values() if isinstance(line, Rpc)
