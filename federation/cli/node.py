@@ -36,6 +36,7 @@ from federation.cli.options import (
     show_in,
 )
 from federation.cli.show import JsonOut, align, object_of, say
+from federation.domain.permits import HOLDER_FIELDS
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time
 
@@ -45,10 +46,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
 
-PERSONAL_FIELDS = frozenset({
-    "holder_name", "name", "citizen_number", "birth_date", "sex", "ethnicity", "household_address",
-    "residence_address", "photo_digest", "holder", "permit", "application", "body", "content", "subject",
-})  # fmt: skip
+PERSONAL_FIELDS = (frozenset(HOLDER_FIELDS) - {"household_division"}) | {
+    "name", "residence_address", "holder", "permit", "application", "body", "content", "subject",
+}  # fmt: skip
 """What is never written to a log line, whoever logs it."""
 
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")

@@ -23,6 +23,7 @@ from federation.cli.show import card, china_today, say, table, to_json
 from federation.domain.citizen_number import Sex, parse_citizen_number
 from federation.domain.division import border_counties, find_division
 from federation.domain.permits import (
+    HOLDER_FIELDS,
     Ground,
     Holder,
     Paper,
@@ -76,9 +77,7 @@ def _birth_in(found: Found) -> date:
 
 
 def _application(**found: object) -> PermitApplication:
-    names = ("sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division",
-             "household_address")  # fmt: skip
-    holder = Holder(name=found.pop("holder_name"), **{name: found.pop(name) for name in names})  # type: ignore[arg-type]
+    holder = Holder(**{own: found.pop(name) for name, own in HOLDER_FIELDS.items()})  # type: ignore[arg-type]
     return PermitApplication(holder=holder, **found)  # type: ignore[arg-type]  # as the fields below read them
 
 
@@ -327,9 +326,9 @@ def import_permits(
 ) -> None:
     """Import (导入) an older register. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
 
-    The heading names the fields, in English or Chinese: holder_name, sex, ethnicity, birth_date, citizen_number,
-    photo_digest, household_division, household_address, residence_division, residence_address, work_division, issuer,
-    ground, residence_since, apply_date, accept_date, papers (apart by ;), guardian, sealed, issue_date, urn.
+    The heading names the fields, in English or Chinese, as `permit show -o json` does: those of the holder,
+    residence_division, residence_address, work_division, issuer, ground, residence_since, apply_date, accept_date,
+    papers (apart by ;), guardian, sealed, issue_date, urn.
     """
     if (file is None) is (synthetic is None):
         raise typer.BadParameter("give a FILE, or --synthetic N")

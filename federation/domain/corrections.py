@@ -23,7 +23,7 @@ from federation.domain.clock import ClockRule, Deadline, extend_deadline
 from federation.domain.division import code_today
 from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
-from federation.domain.permits import Ground, Permit, PermitStatus, PermitUrn, permit_object, permit_of
+from federation.domain.permits import HOLDER_FIELDS, Ground, Permit, PermitStatus, PermitUrn, permit_object, permit_of
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.fields import checked, matching
@@ -145,9 +145,7 @@ def decode_correction_notice(encoded: bytes) -> CorrectionNotice:
 
 # ---- which field, on whose word
 
-IDENTITY_FIELDS: Final = frozenset(
-    {"holder_name", "sex", "ethnicity", "birth_date", "citizen_number", "household_division", "household_address"}
-)
+IDENTITY_FIELDS: Final = frozenset(HOLDER_FIELDS) - {"photo_digest"}
 """What the household place owns: corrected on its word only."""
 
 RECORD_FIELDS: Final = frozenset({"residence_address", "work_division", "ground", "residence_since"})

@@ -101,6 +101,10 @@ class Holder(Item, frozen=True, kw_only=True, rename={"name": "holder_name"}):
     household_address: str
 
 
+HOLDER_FIELDS: Final = dict(zip(Holder.__struct_encode_fields__, Holder.__struct_fields__, strict=True))
+"""The holder's fields by their names in a permit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitApplication:
     """What a person applies with; a field left empty and a paper not handed in are told all at once (article 9)."""
@@ -305,13 +309,8 @@ def _verify_running(permit: Permit) -> None:
 
 def _verify_papers(application: PermitApplication) -> None:
     needed = set(Paper) if application.guardian else set(Paper) - {Paper.GUARDIAN_IDENTITY}
-    holder = application.holder
     fields = {
-        "holder_name": holder.name,
-        "ethnicity": holder.ethnicity,
-        "citizen_number": holder.citizen_number,
-        "household_division": holder.household_division,
-        "household_address": holder.household_address,
+        **{name: getattr(application.holder, own) for name, own in HOLDER_FIELDS.items() if name != "photo_digest"},
         "residence_division": application.residence_division,
         "residence_address": application.residence_address,
         "issuer": application.issuer,
@@ -397,12 +396,6 @@ class PermitItem(Item, frozen=True, kw_only=True):
 PERMIT_FIELDS: Final = PermitItem.__struct_fields__
 
 _KNOWN: Final = frozenset(PERMIT_FIELDS)
-_HOLDER_FIELDS: Final = {
-    "holder_name": "name",
-    **{name: name for name in (
-        "sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division", "household_address",
-    )},
-}  # fmt: skip
 
 
 def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
@@ -411,7 +404,7 @@ def project_permit(permit: Permit, fields: frozenset[str]) -> PermitItem:
         raise MalformedError("PERMIT_FIELD", f"no such field of a permit: {min(fields - _KNOWN)!r:.60}")
     holder = permit.holder
     found: dict[str, Any] = {
-        name: getattr(holder, _HOLDER_FIELDS[name]) if name in _HOLDER_FIELDS else getattr(permit, name)
+        name: getattr(holder, HOLDER_FIELDS[name]) if name in HOLDER_FIELDS else getattr(permit, name)
         for name in fields | ALWAYS_FIELDS
     }
     return PermitItem(**found)
