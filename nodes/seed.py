@@ -23,7 +23,7 @@ from federation.cli.demo.synthetic import (
     synthetic_enterprises,
     synthetic_vehicles,
 )
-from federation.domain.permits import PermitApplication
+from federation.domain.permits import HOLDER_FIELDS, PermitApplication
 from federation.domain.registers import enterprise_texts, vehicle_texts
 from federation.protocol.ids import NodeName
 
@@ -35,8 +35,7 @@ THINGS = 24
 SEED = 2026
 AS_OF = date(2026, 11, 1)
 FIELDS = (
-    "holder_name", "sex", "ethnicity", "birth_date", "citizen_number", "photo_digest", "household_division",
-    "household_address", "residence_division", "residence_address", "work_division", "issuer", "ground",
+    *HOLDER_FIELDS, "residence_division", "residence_address", "work_division", "issuer", "ground",
     "residence_since", "apply_date", "accept_date", "papers", "guardian", "sealed", "issue_date",
 )  # fmt: skip
 
@@ -77,16 +76,8 @@ def _applications(province: str) -> Iterator[PermitApplication]:
 
 
 def _row(found: PermitApplication) -> dict[str, str]:
-    holder = found.holder
     return {
-        "holder_name": holder.name,
-        "sex": holder.sex,
-        "ethnicity": holder.ethnicity,
-        "birth_date": holder.birth_date.isoformat(),
-        "citizen_number": holder.citizen_number,
-        "photo_digest": holder.photo_digest or "",
-        "household_division": holder.household_division,
-        "household_address": holder.household_address,
+        **{name: str(getattr(found.holder, own) or "") for name, own in HOLDER_FIELDS.items()},
         "residence_division": found.residence_division,
         "residence_address": found.residence_address,
         "work_division": found.work_division or "",

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from federation.audit.verify_log import LogCheck
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError
-from federation.protocol.tlog.lines import HASH_SIZE
+from federation.protocol.ids import HASH_SIZE
 from federation.protocol.tlog.merkle import Node, hash_leaf, inclusion_proof, verify_inclusion
 from federation.protocol.tlog.note import Checkpoint, Vkey, verify_checkpoint
 from federation.protocol.tlog.tiles import (

@@ -35,9 +35,8 @@ from federation.audit.verify_log import (
 )
 from federation.audit.verify_pair import compare_logs
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
-from federation.protocol.fields import told
 from federation.protocol.form import Item, always, decode, encode
-from federation.protocol.ids import NodeName, Pair
+from federation.protocol.ids import NodeName, Pair, told
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement
 from federation.wire.agency.audit import Direction, MessagePage, MessageQuery

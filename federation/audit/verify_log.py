@@ -18,10 +18,9 @@ from federation.audit.column import MessageColumn
 from federation.audit.leaves import LeafReader, Rules
 from federation.audit.report import Code, Finding, Findings
 from federation.protocol.errors import BridgeheadError, MalformedError
-from federation.protocol.ids import NodeName, Pair
+from federation.protocol.ids import HASH_SIZE, NodeName, Pair
 from federation.protocol.leaf import LeafKind
 from federation.protocol.tlog.cosignature import verify_cosigned
-from federation.protocol.tlog.lines import HASH_SIZE
 from federation.protocol.tlog.merkle import CompactRange, hash_leaf
 from federation.protocol.tlog.note import Checkpoint, parse_vkey, verify_checkpoint
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle

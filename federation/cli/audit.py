@@ -19,15 +19,21 @@ from uuid import uuid4
 
 import typer
 
-from federation.cli.federation_file import (
+from federation.cli.options import (
     FEDERATION_FILE,
     FederationFile,
     FederationOption,
-    HomeOption,
+    FolderOption,
+    Form,
+    FormOption,
+    client_profile,
+    command,
+    end,
     load_federation_agreement,
     load_federation_file,
+    now,
+    run_loop,
 )
-from federation.cli.options import Form, FormOption, client_profile, command, end, now, run_loop
 from federation.cli.show import pick, progress, say, show_json
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -70,7 +76,7 @@ def audit() -> None:
 
 @app.command()
 def verify(
-    home: HomeOption = Path(".demo"),
+    home: FolderOption = Path(".demo"),
     federation: FederationOption = None,
     profile: ProfileOption = None,
     output: FormOption = Form.TEXT,
@@ -210,7 +216,7 @@ def find_log(
     node: NodeOption = None,
     read_url: UrlOption = None,
     vkey: VkeyOption = None,
-    home: HomeOption = Path(".demo"),
+    home: FolderOption = Path(".demo"),
     federation: FederationOption = None,
 ) -> Log:
     """The log that the options name: the address from anywhere, the key from options or agreement (LOG_UNKNOWN)."""

@@ -32,8 +32,7 @@ from federation.domain.lookups import (
     verify_fields,
 )
 from federation.domain.lookups_case import BREAK_GLASS_PREFIX, LOOKUP_FUNCTION, LookupPurpose, is_break_glass
-from federation.protocol.ids import NodeName, parse_message_id, parse_node_name
-from federation.protocol.tlog.lines import format_base64
+from federation.protocol.ids import NodeName, format_base64, parse_message_id, parse_node_name
 from federation.wire.agency import lookups as wire
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.rpc import Nothing

@@ -21,8 +21,8 @@ from federation.cli.options import Form, FormOption, NodeHome, now, show_in, sho
 from federation.cli.show import say
 from federation.node.home.files import read_file, read_secret, write_secret
 from federation.protocol.errors import MalformedError
+from federation.protocol.ids import format_base64
 from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_public_key, parse_public_key
-from federation.protocol.tlog.lines import format_base64
 
 if TYPE_CHECKING:
     from collections.abc import Callable

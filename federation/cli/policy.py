@@ -170,7 +170,7 @@ def _load_request(
     files: Mapping[str, bytes], book: PolicyBook, *, case: str | None, file: Path | None
 ) -> PolicyRequest:
     from federation.node.home.files import read_file
-    from federation.protocol.policy.inputs import read_request
+    from federation.protocol.policy.engine import read_request
 
     if file is not None:
         return read_request(_parse_object(read_file(file), what=str(file)))

@@ -26,10 +26,9 @@ from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import HOLDER_FIELDS, Ground, Permit, PermitStatus, PermitUrn, permit_object, permit_of
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.fields import checked, matching
 from federation.protocol.form import Count, Item, Positive, Time, always, decode, replace
-from federation.protocol.ids import AgencyId, NodeName, Realm, truncate_to_millisecond
-from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.ids import AgencyId, NodeName, Realm, checked, matching, truncate_to_millisecond
+from federation.protocol.policy.engine import PolicyRequest
 
 REQUEST_BODY: Final = "application/vnd.bridgehead.correction-request.v1+json"
 ANSWER_BODY: Final = "application/vnd.bridgehead.correction-answer.v1+json"

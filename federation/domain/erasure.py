@@ -18,11 +18,10 @@ from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.fields import checked, told
 from federation.protocol.form import Count, Digest, Item, always, decode
-from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, checked, format_time, told
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
-from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.policy.engine import PolicyRequest
 from federation.protocol.tlog.merkle import hash_leaf
 
 ORDER_BODY: Final = "application/vnd.bridgehead.erasure-order.v1+json"

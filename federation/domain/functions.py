@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Annotated, NewType
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.fields import matching
 from federation.protocol.form import Row, load_toml, parse_toml
+from federation.protocol.ids import matching
 
 FunctionCode = NewType(
     "FunctionCode",

@@ -17,9 +17,8 @@ from typing import Annotated, ClassVar, Final
 from federation.domain.lookups import Urgency
 from federation.domain.lookups_case import step_bytes
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.fields import checked
 from federation.protocol.form import Count, Item, Time, always
-from federation.protocol.ids import AgencyId, MessageId, format_time
+from federation.protocol.ids import AgencyId, MessageId, checked, format_time
 
 _SHOWN: Final = 6
 

@@ -16,10 +16,9 @@ from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import RuleError
-from federation.protocol.fields import checked, matching
 from federation.protocol.form import County, Digest, Item, Text, Time, always
-from federation.protocol.ids import AgencyId, MessageId, NodeName
-from federation.protocol.policy.request import PolicyRequest, PolicyValue
+from federation.protocol.ids import AgencyId, MessageId, NodeName, checked, matching
+from federation.protocol.policy.engine import PolicyRequest, PolicyValue
 
 LEAD_PURPOSE: Final = "police.handover"
 LEAD_FUNCTION: Final = FunctionCode("F05")

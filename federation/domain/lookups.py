@@ -34,11 +34,9 @@ from federation.domain.registers import (
 )
 from federation.domain.uscc import verify_uscc
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.fields import matching, told
 from federation.protocol.form import Item, Time, decode, encode_canonical
-from federation.protocol.ids import AgencyId, MessageId, Realm, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, Realm, matching, parse_base64, told, truncate_to_millisecond
 from federation.protocol.keys import PublicKey, Suite, verify_signature
-from federation.protocol.tlog.lines import parse_base64
 
 HANDLE_TIME: Final = timedelta(hours=24)
 """How long a handle lives when its case does."""

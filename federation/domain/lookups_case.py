@@ -22,10 +22,9 @@ from federation.domain.division import province_of
 from federation.domain.functions import FunctionCode
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask, county_ref
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.fields import matching
 from federation.protocol.form import Count, Item, JsonValue, Time, decode, encode_canonical, replace
-from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
-from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
+from federation.protocol.ids import AgencyId, NodeName, format_time, matching, truncate_to_millisecond
+from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
 

@@ -19,7 +19,6 @@ from typing import Annotated, Any, ClassVar, Final, NewType
 from federation.domain.calendar import add_months
 from federation.domain.citizen_number import Sex, age_on, verify_birth_realm, verify_citizen_number
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
-from federation.protocol.fields import checked, matching
 from federation.protocol.form import (
     Count,
     County,
@@ -35,7 +34,7 @@ from federation.protocol.form import (
     replace,
     to_object,
 )
-from federation.protocol.ids import Realm
+from federation.protocol.ids import Realm, checked, matching
 
 _URN_FORM: Final = "urn:permit:[0-9]{6}:[0-9]{4}:[0-9A-Z]{1,20}"
 

@@ -21,7 +21,7 @@ from federation.domain.division import border_counties, code_today, province_of
 from federation.domain.functions import FunctionCode
 from federation.domain.permits import Permit, PermitItem, PermitStatus, status_on
 from federation.protocol.ids import AgencyId, NodeName, Realm
-from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
+from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 CHILD_AGE: Final = 14
 """Below this age everything about a person is sensitive (PIPL article 28)."""

@@ -30,7 +30,7 @@ from federation.domain.uscc import parse_uscc, verify_uscc
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import Item, always, decode
 from federation.protocol.ids import Realm
-from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.policy.engine import PolicyRequest
 
 PLATE_PROVINCES: Final = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
 

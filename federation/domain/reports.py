@@ -17,9 +17,8 @@ from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.clock import china_day
 from federation.domain.lookups_case import LookupCase
 from federation.protocol.errors import MalformedError
-from federation.protocol.fields import checked
 from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
-from federation.protocol.ids import AgencyId, NodeName, Realm
+from federation.protocol.ids import AgencyId, NodeName, Realm, checked
 from federation.protocol.leaf import Verdict
 
 REQUEST_BODY: Final = "application/vnd.bridgehead.subject-request.v1+json"

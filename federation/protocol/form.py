@@ -23,8 +23,7 @@ import msgspec
 from msgspec import inspect, structs
 
 from federation.protocol.errors import BridgeheadError, MalformedError
-from federation.protocol.fields import matching, told
-from federation.protocol.ids import AgencyId, Pair, format_time, parse_agency_id, parse_pair
+from federation.protocol.ids import AgencyId, Pair, format_time, matching, parse_agency_id, parse_pair, told
 from federation.protocol.keys import PublicKey, format_public_key, parse_public_key
 
 JsonValue: TypeAlias = "str | int | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"

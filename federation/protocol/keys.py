@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.tlog.lines import format_base64, parse_base64
+from federation.protocol.ids import format_base64, parse_base64
 
 SEED_BYTES = 32
 """Bytes of an Ed25519 private key (RFC 8032 5.1.5)."""

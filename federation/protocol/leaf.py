@@ -10,9 +10,8 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.fields import told
 from federation.protocol.form import Count, Digest, Item, Time, always, decode, encode
-from federation.protocol.ids import FederationName, Pair, Realm
+from federation.protocol.ids import FederationName, Pair, Realm, told
 
 MAX_LEAF_BYTES = 1024
 NOT_ANSWERED = "NOT_ANSWERED"

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.fields import checked, matching, told
 from federation.protocol.form import Count, Digest, Item, Positive, Time, always, decode, encode
-from federation.protocol.ids import AgencyId, FederationName, MessageId, NodeName, Pair, Realm
+from federation.protocol.ids import AgencyId, FederationName, MessageId, NodeName, Pair, Realm, checked, matching, told
 
 MAX_STATEMENT_BYTES = 8 * 1024
 VERSION: Literal[1] = 1

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from federation.cli.federation_file import load_federation_agreement, load_federation_file
+from federation.cli.options import load_federation_agreement, load_federation_file
 from federation.node.home.agreement import write_repository
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId

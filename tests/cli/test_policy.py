@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from federation.protocol.policy import load_policy_book
-from federation.protocol.policy.inputs import request_json
+from federation.protocol.policy.engine import request_json
 from tests.cli.command_line import run
 from tests.policies.case_table import ROOT, load_cases, policy_files
 

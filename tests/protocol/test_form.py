@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.fields import checked, told
 from federation.protocol.form import (
     Count,
     Digest,
@@ -28,7 +27,7 @@ from federation.protocol.form import (
     replace,
     to_object,
 )
-from federation.protocol.ids import AgencyId, MessageId, NodeName
+from federation.protocol.ids import AgencyId, MessageId, NodeName, checked, told
 
 ID = MessageId("0193587f-0a00-7000-8000-000000000000")
 POLICE = AgencyId(NodeName("zhejiang"), "330822", "police")

@@ -69,7 +69,7 @@ from federation.protocol.errors import BridgeheadError
 from federation.protocol.form import decode, encode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Realm
 from federation.protocol.leaf import decode_leaf, encode_leaf
-from federation.protocol.policy.inputs import decode_request, encode_request
+from federation.protocol.policy.engine import decode_request, encode_request
 from federation.protocol.statement import decode_statement, encode_statement
 from federation.protocol.trust.draft import decode_bundle, encode_bundle
 from federation.protocol.trust.members import decode_members, decode_terms, encode_members, encode_terms

@@ -20,8 +20,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from federation.cli.federation_file import FEDERATION_FILE
-from federation.cli.options import client_profile
+from federation.cli.options import FEDERATION_FILE, client_profile
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft

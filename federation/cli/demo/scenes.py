@@ -43,8 +43,7 @@ from federation.domain.permits_policy import PermitPurpose
 from federation.domain.recognition import RecognitionMode
 from federation.domain.registers import REGISTER_FUNCTION, REGISTER_PURPOSE
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, UnavailableError
-from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
-from federation.protocol.tlog.lines import format_base64
+from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_agency_id
 from federation.wire.agency import intake, lookups, oversight, permits
 from federation.wire.agency.lookups import FetchResult, ProvinceAnswer
 from federation.wire.agency.permits import ImportChunk, PermitImport, PermitRecognition

@@ -33,12 +33,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from federation.node.home.files import make_private_folder, read_file, read_secret, write_public, write_secret
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.fields import matching
 from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import (
     FederationName,
     NodeName,
     format_time,
+    matching,
     parse_federation_name,
     parse_node_name,
     parse_time,

@@ -24,7 +24,7 @@ from federation.protocol.form import Count, Digest, Item, Time, decode, encode
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, Verdict
 from federation.protocol.policy import PolicyBook, PolicyRequest, decide
-from federation.protocol.policy.inputs import read_request, request_json
+from federation.protocol.policy.engine import read_request, request_json
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.database import Source
 from federation.store.exchange_log import find_leaf

@@ -9,8 +9,8 @@ from federation.protocol.policy.book import (
     join_decisions,
     load_policy_book,
 )
+from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 from federation.protocol.policy.explain import ClauseFinding, Explanation, PolicyFinding, explain, format_explanation
-from federation.protocol.policy.request import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 from federation.protocol.policy.text import Effect, PolicyText, Sentence
 from federation.protocol.policy.vocabulary import ActionShape, Shape, read_vocabulary
 

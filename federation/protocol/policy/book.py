@@ -20,8 +20,7 @@ import cedarpy
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.leaf import Verdict
-from federation.protocol.policy.engine import Engine
-from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.policy.engine import Engine, PolicyRequest
 from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR, PolicyText, parse_code, parse_policy_file
 
 SCHEMA_FILE: Final = "policies/schema.cedarschema"

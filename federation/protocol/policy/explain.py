@@ -15,8 +15,7 @@ from typing import Final
 from cedarpy import pst
 
 from federation.protocol.policy.book import Decision, Grounds, PolicyBook, decide
-from federation.protocol.policy.engine import policy_set
-from federation.protocol.policy.request import PolicyRequest
+from federation.protocol.policy.engine import PolicyRequest, policy_set
 from federation.protocol.policy.text import Effect, PolicyText
 
 _REMEMBERED: Final = 512

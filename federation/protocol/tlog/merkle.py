@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from federation.protocol.errors import CorruptError, MalformedError, UntrustedError
-from federation.protocol.tlog.lines import HASH_SIZE, MAX_DECIMAL, require_hash
+from federation.protocol.ids import HASH_SIZE, MAX_DECIMAL, require_hash
 
 EMPTY_ROOT = sha256(b"").digest()
 

@@ -23,7 +23,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.tlog.lines import (
+from federation.protocol.ids import (
     format_base64,
     format_decimal,
     parse_base64,

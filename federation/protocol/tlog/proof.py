@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.tlog.cosignature import CosignedCheckpoint, verify_cosigned
-from federation.protocol.tlog.lines import (
+from federation.protocol.ids import (
     MAX_PROOF_HASHES,
     format_base64,
     format_decimal,
@@ -25,6 +24,7 @@ from federation.protocol.tlog.lines import (
     parse_text,
     require_hash,
 )
+from federation.protocol.tlog.cosignature import CosignedCheckpoint, verify_cosigned
 from federation.protocol.tlog.merkle import verify_inclusion
 from federation.protocol.tlog.note import MAX_NOTE_BYTES, parse_note
 from federation.protocol.tlog.quorum import Policy, find_log, verify_quorum

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.tlog.lines import parse_decimal
+from federation.protocol.ids import parse_decimal
 from federation.protocol.tlog.note import KeyKind, Vkey, parse_vkey
 
 NO_QUORUM = "none"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
-from federation.protocol.tlog.lines import HASH_SIZE, MAX_DECIMAL
+from federation.protocol.ids import HASH_SIZE, MAX_DECIMAL
 from federation.protocol.tlog.merkle import HashReader, Node, hash_children
 
 TILE_WIDTH = 256

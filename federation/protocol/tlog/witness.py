@@ -17,8 +17,8 @@ from enum import IntEnum
 from hashlib import sha256
 
 from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.ids import format_decimal, parse_decimal, parse_text
 from federation.protocol.tlog.cosignature import Cosignature, sign_cosignature, verify_cosignatures
-from federation.protocol.tlog.lines import format_decimal, parse_decimal, parse_text
 from federation.protocol.tlog.merkle import EMPTY_ROOT, verify_consistency
 from federation.protocol.tlog.note import (
     Checkpoint,

@@ -15,9 +15,8 @@ from typing import Annotated, ClassVar, Literal
 from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from federation.protocol.errors import ConflictError, MalformedError
-from federation.protocol.fields import told
 from federation.protocol.form import Item, always, decode, encode, replace
-from federation.protocol.ids import FederationName, NodeName
+from federation.protocol.ids import FederationName, NodeName, told
 from federation.protocol.keys import PublicKey, admit_public_key
 from federation.protocol.trust.members import (
     MEMBERS_PATH,

@@ -19,9 +19,8 @@ from cryptography import x509
 from msgspec import Meta
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.fields import between, checked, matching, told
 from federation.protocol.form import Item, Time, always, decode, encode, replace
-from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm
+from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm, between, checked, matching, told
 from federation.protocol.keys import PublicKey, Suite, admit_public_key
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
 

@@ -35,8 +35,7 @@ from federation.domain.permits import PERMIT_FIELDS, project_permit
 from federation.domain.registers import DossierKind
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import encode, encode_canonical, replace
-from federation.protocol.ids import Realm, format_message_id
-from federation.protocol.tlog.lines import format_base64
+from federation.protocol.ids import Realm, format_base64, format_message_id
 
 NUMBER = "361123219003070012"
 PERMIT = "urn:permit:330822:2026:000123"

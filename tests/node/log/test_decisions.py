@@ -13,7 +13,7 @@ from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.form import replace
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import decide_afresh
-from federation.protocol.policy.inputs import encode_request
+from federation.protocol.policy.engine import encode_request
 from federation.store.records import find_record, put_records
 from tests.node.kept_decisions import list_decisions
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, running_rig, submission, sync_body, sync_item

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Entity, EntityRef, PolicyRequest, decide_afresh, load_policy_book
-from federation.protocol.policy.inputs import decode_request, encode_request
+from federation.protocol.policy.engine import decode_request, encode_request
 from tests.policies.case_table import load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())

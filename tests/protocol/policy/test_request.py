@@ -4,7 +4,7 @@ import pytest
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Entity, EntityRef
-from federation.protocol.policy.request import attributes_json, entity_json
+from federation.protocol.policy.engine import attributes_json, entity_json
 from tests.protocol.policy.books import question
 
 

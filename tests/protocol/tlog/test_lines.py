@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.tlog.lines import (
+from federation.protocol.ids import (
     MAX_DECIMAL,
     format_base64,
     format_decimal,
