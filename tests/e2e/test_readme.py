@@ -24,6 +24,7 @@ ROW = re.compile(r"^\| ([^|]*(?:\\\|[^|]*)*) \|", re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#]+)\)")
 FILE = re.compile(r"`([\w./-]+\.(?:py|toml|proto|cedar|cedarschema|go|json|md|lock|yml))`|`([\w.-]+(?:/[\w.-]+)*/)`")
+MODULE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)(?:\.[a-z_]+)?`")
 MADE_ELSEWHERE = re.compile(
     r"^(?:\.demo/|VERIFY\.md$|federation\.json$|(?:N\.root|targets|snapshot|timestamp|members|agreement)\.json$|console/|procedures/)"
 )
@@ -38,7 +39,7 @@ def commands_named(text: str) -> set[str]:
         if words[0].split("\\|")[0] in PARTS:
             names = [""]
             for word in words:
-                if not re.fullmatch(r"[a-z-]+(?:\\\|[a-z-]+)*", word):
+                if not re.fullmatch(r"[a-z]+(?:-[a-z]+)*(?:\\\|[a-z]+(?:-[a-z]+)*)*", word):
                     break
                 names = [f"{name} {each}".strip() for name in names for each in word.split("\\|")]
             found.update(names)
@@ -88,14 +89,19 @@ def test_page_links_to_files_that_are_there(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_names_files_that_are_there(page):
-    """A file or a folder that a page names lies in the repository, in the package or beside the page."""
+    """A file, a folder or a module that a page names lies in the repository, in the package or beside the page."""
     path = REPOSITORY / page
-    names = {file or folder for file, folder in FILE.findall(path.read_text(encoding="utf-8"))}
+    text = path.read_text(encoding="utf-8")
+    names = {file or folder for file, folder in FILE.findall(text) if not MADE_ELSEWHERE.match(file or folder)}
     beside = (path.parent, REPOSITORY, REPOSITORY / "federation", *path.parent.glob("*/"))
-    missing = [
+    modules = {
+        name for name in MODULE.findall(FILE.sub("", text)) if any((where / name).parent.is_dir() for where in beside)
+    }
+    missing = [name for name in names if not any((where / name).exists() for where in beside)]
+    missing += [
         name
-        for name in names
-        if not MADE_ELSEWHERE.match(name) and not any((where / name).exists() for where in beside)
+        for name in modules
+        if not any((where / f"{name}{end}").exists() for where in beside for end in ("", ".py"))
     ]
 
     assert sorted(missing) == []
