@@ -1,6 +1,6 @@
 """Signed notes: a text, an empty line, signature lines; the verifier keys ("vkeys") behind them; and checkpoints.
 
-Rules kept: parsed strictly (see `lines`), at most 64 lines and 256 KiB; a line is known only when name *and* key id
+Rules kept: parsed strictly (see `ids`), at most 64 lines and 256 KiB; a line is known only when name *and* key id
 are; one known line that fails rejects the whole note, and so does the lack of any known line; a vkey whose id is not
 the one computed from its name and key is refused. The key id is four bytes and no security: the public key is.
 A checkpoint is the signed head of a log: three lines exactly (origin, size, root), extension lines refused (no monitor
