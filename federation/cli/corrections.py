@@ -156,7 +156,7 @@ def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
 
 
 def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
-    """What was asked, where it stands, until when and by which clock."""
+    """Returns what was asked, where it stands, until when and by which clock."""
     late = "  ** 逾期 OVERDUE **" if line.overdue else ""
     desk = "  待本单位决定 to decide here" if line.to_decide and line.standing is wire.CorrectionStanding.OPEN else ""
     number = line.citizen_number if full else mask("citizen_number", line.citizen_number)

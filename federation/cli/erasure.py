@@ -67,7 +67,7 @@ def run(desk: Desk) -> None:
 
 
 def answer_lines(answer: wire.ErasureAnswer) -> Iterator[str]:
-    """What was destroyed here and by when the receipt is due."""
+    """Returns what was destroyed here and by when the receipt is due."""
     line = answer.line
     if line is not None:
         yield f"本省已销毁 destroyed here: {line.message_id} ({line.kind})"

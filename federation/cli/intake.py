@@ -130,7 +130,7 @@ def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
 
 
 def reminder_lines(reminders: Iterable[wire.Reminder]) -> Iterator[str]:
-    """Which provinces were asked again, and until when their answer is waited for."""
+    """Returns which provinces were asked again, and until when their answer is waited for."""
     for each in reminders:
         where = f"{word_of('NodeName', each.node)}  {word_of('Step', each.step)}"
         yield f"{where}  已催问 asked again {local_time(each.time)}  答复期限 due {local_time(each.due)}"

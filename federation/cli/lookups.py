@@ -109,7 +109,7 @@ def close_case(desk: Desk, case_id: CaseArgument) -> None:
 
 
 def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
-    """What became of a case: until when it runs, or since when it is closed."""
+    """Returns what became of a case: until when it runs, or since when it is closed."""
     if answer.closes is not None:
         done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
         yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
@@ -217,7 +217,7 @@ def fetch_code(outcome: Outcome) -> int:
 
 
 def province_lines(result: wire.SearchResult) -> Iterator[str]:
-    """What each province answered, one a line, whatever became of it.
+    """Returns what each province answered, one a line, whatever became of it.
 
     Then where a later answer is read, and how a no of ours would become a yes.
     """
@@ -229,7 +229,7 @@ def province_lines(result: wire.SearchResult) -> Iterator[str]:
 
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
-    """What to do next: about each rule that refused, and how to repeat what did not reach every province."""
+    """Returns what to do next: about each rule that refused, and how to repeat what did not reach every province."""
     rules = [rule for answer in result.answers for rule in answer.policies]
     steps = find_rule_steps(rules) if rules else ()
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
@@ -237,7 +237,7 @@ def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ..
 
 
 def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
-    """What was released, one field a line and until when it may be shown; or why it was not."""
+    """Returns what was released, one field a line and until when it may be shown; or why it was not."""
     if result.outcome is Outcome.HIT:
         yield from card(to_json(result.fields, full=full))
         if result.expires is not None:
@@ -254,7 +254,7 @@ def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
 
 
 def watermark_line(mark: Watermark) -> str:
-    """What stands over released fields: office, officer, time, code."""
+    """Returns what stands over released fields: office, officer, time, code."""
     return f"水印 watermark {mark.code}  {mark.agency}  {mark.officer}  {local_time(mark.time)}"
 
 

@@ -220,7 +220,7 @@ def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
 
 
 def again_step(request_id: str) -> str:
-    """How to repeat it: under the same id it is done once, whatever became of the first try."""
+    """Returns how to repeat it: under the same id it is done once, whatever became of the first try."""
     option = f"--request-id {request_id}"
     return (
         f"没有丢失任何内容。稍后用同一命令加 {option} 重试,只办一次"

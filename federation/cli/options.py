@@ -230,7 +230,7 @@ class Desk:
     form: Form = Form.TEXT
 
     def act(self, purpose: str = "", function: str = "") -> Act:
-        """Who acts and what for: as was given, else as the step says, else as is usual for the command.
+        """Returns who acts and what for: as was given, else as the step says, else as is usual for the command.
 
         Policy judges a purpose that nobody knows.
         """
@@ -356,7 +356,7 @@ def end(code: int) -> None:
 
 
 def read_line(text: str) -> str:
-    """What was typed, or the next line of stdin for `-`, so that it need not stand in the shell's history."""
+    """Returns what was typed, or the next line of stdin for `-`, so that it need not stand in the shell's history."""
     return (sys.stdin.readline() if text == "-" else text).strip()
 
 

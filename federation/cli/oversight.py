@@ -203,7 +203,7 @@ async def _follow(desk: Desk, act: Act, after: str, told: Callable[[wire.News], 
     place, reached = after, False
 
     async def read(client: AgencyClient) -> bool:
-        """Whether to go on when the stream has ended."""
+        """True to go on when the stream has ended."""
         nonlocal place, reached
         await client.call(GET_STATUS, None, Nothing())
         reached = True
@@ -279,7 +279,7 @@ def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
 
 
 def reading_lines(found: Sequence[KeptReading]) -> Iterator[str]:
-    """Who read what, one a line, newest first; the names of fields, never a value."""
+    """Returns who read what, one a line, newest first; the names of fields, never a value."""
 
     def what(one: KeptReading) -> str:
         return f"{one.node}: {', '.join(sorted(one.fields))}" if one.fields else one.about

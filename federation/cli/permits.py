@@ -178,7 +178,7 @@ def invent_one(agency: AgencyId, *, household: str | None, seed: int, today: dat
 
 
 def standing(item: PermitItem, today: date) -> PermitStatus:
-    """Where a permit stands on a day, as far as the released fields tell."""
+    """Returns where a permit stands on a day, as far as the released fields tell."""
     return derive_status(item.status, item.endorsed_until, today=today) if item.endorsed_until else item.status
 
 
@@ -197,7 +197,7 @@ def permit_lines(item: PermitItem | None, *, full: bool, today: date) -> Iterato
 
 
 def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
-    """What the other side decided about a permit, or this side about the other's, one decision a line."""
+    """Returns what the other side decided about a permit, or this side about the other's, one decision a line."""
     for link in links:
         outcome = words.word_of("RecognitionOutcome", link.outcome)
         yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome}"
@@ -374,7 +374,7 @@ def _show_permit(
 
 
 def _act(desk: Desk, usual: PermitPurpose) -> Act:
-    """Who acts and what for: the purpose that is usual for the step unless another was given."""
+    """Returns who acts and what for: the purpose that is usual for the step unless another was given."""
     purpose = desk.purpose or usual.value
     function = desk.function or next((code for known, code in FUNCTION_OF.items() if known == purpose), None)
     if function is None:

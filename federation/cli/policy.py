@@ -231,7 +231,7 @@ def replay_object(found: Replay, *, drafted: bool) -> dict[str, JsonOut]:
 
 
 def format_rules(by_rule: Mapping[str, int]) -> str:
-    """How many decisions were rules', and how many each rule's: `3: reply-to-own-request 3`."""
+    """Returns how many decisions were rules', and how many each rule's: `3: reply-to-own-request 3`."""
     named = ", ".join(f"{name} {count}" for name, count in by_rule.items())
     return f"{sum(by_rule.values())}{': ' if named else ''}{named}"
 

@@ -79,7 +79,7 @@ def report_lines(page: wire.ReportPage) -> Iterator[str]:
 
 
 def report_object(page: wire.ReportPage) -> dict[str, JsonOut]:
-    """What JSON says plainer than the answer itself: the purposes in words, and which province has answered."""
+    """Returns what JSON says plainer than the answer itself: the purposes in words, and which province has answered."""
     provinces: list[JsonOut] = [
         object_of(each) | ({"outcome": "answered"} if each.outcome is Outcome.HIT else {}) for each in page.provinces
     ]
@@ -111,5 +111,5 @@ def _entry_object(line: ReportLine) -> JsonOut:
 
 
 def _is_refused_at_home(line: ReportLine) -> bool:
-    """Whether the asking agency's own province said no: the question never reached anybody who knows the person."""
+    """True when the asking agency's own province said no: the question never reached anybody who knows the person."""
     return line.verdict is Verdict.REFUSED and line.asker.node == line.given_by

@@ -125,7 +125,7 @@ def some_of(enum: type[StrEnum]) -> Read:
 
 
 def parsed(parse: Callable[[str], object], expected: str) -> Read:
-    """What a parser of the house takes."""
+    """Returns what a parser of the house takes."""
 
     def read(given: str) -> object:
         try:
@@ -146,7 +146,7 @@ def _expect(given: str, fits: object, expected: str) -> str:
 
 
 def usually(value: object) -> Callable[[Found], object]:
-    """What an absent field means."""
+    """Returns what an absent field means."""
     return lambda _: value
 
 

@@ -243,7 +243,7 @@ def decision_lines(ruling: Ruling) -> Iterator[str]:
 
 
 def way_lines(chinese: str, english: str) -> Iterator[str]:
-    """What would make it lawful: each clause in Chinese, its English below."""
+    """Returns what would make it lawful: each clause in Chinese, its English below."""
     if chinese or english:
         yield "如何才合法 what would make it lawful:"
     for clause, in_english in zip(chinese.splitlines(), english.splitlines(), strict=False):

@@ -73,12 +73,12 @@ def _verify_days(year: CalendarYear) -> CalendarYear:
 
 
 def is_holiday(calendar: Calendar, day: date) -> bool:
-    """Whether the day is one of the holiday dates; an ordinary weekend is none. Refuses CALENDAR_YEAR_MISSING."""
+    """True when the day is one of the holiday dates; an ordinary weekend is none. Refuses CALENDAR_YEAR_MISSING."""
     return day in _year_of(calendar, day).holidays
 
 
 def is_working_day(calendar: Calendar, day: date) -> bool:
-    """Whether offices work: weekdays but holidays, and make-up days. Refuses CALENDAR_YEAR_MISSING."""
+    """True when offices work: weekdays but holidays, and make-up days. Refuses CALENDAR_YEAR_MISSING."""
     year = _year_of(calendar, day)
     return day in year.make_up_days or (day.weekday() < 5 and day not in year.holidays)
 

@@ -62,7 +62,7 @@ class CitizenNumber:
 
 
 def names_by_number(text: str) -> bool:
-    """Whether a text holds a citizen number, also in wide digits or with blanks or hyphens between them."""
+    """True when a text holds a citizen number, also in wide digits or with blanks or hyphens between them."""
     plain = unicodedata.normalize("NFKC", text).upper()
     return _IN_A_TEXT.search(_BETWEEN_DIGITS.sub("", plain)) is not None
 

@@ -207,7 +207,7 @@ def verify_proven(field: str, *, household_division: str, filed_in: str, papers:
 
 
 def value_of(permit: Permit, field: str) -> str | None:
-    """What stands in a field that may be corrected, as text; None when it is empty."""
+    """Returns what stands in a field that may be corrected, as text; None when it is empty."""
     found = permit_object(permit).get(field)
     return str(found) if found is not None else None
 

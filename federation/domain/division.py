@@ -47,7 +47,7 @@ class Division:
     today: str
 
     def assigned_in(self, year: int) -> bool:
-        """Whether the code was in use in that year; an open end counts as always."""
+        """True when the code was in use in that year; an open end counts as always."""
         return (self.since is None or year >= self.since) and (self.until is None or year <= self.until)
 
 

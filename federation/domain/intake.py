@@ -24,7 +24,7 @@ _SHOWN: Final = 6
 
 
 def release_bytes(agency: AgencyId, officer: str, *, request_id: str, fields: frozenset[str]) -> bytes:
-    """What an officer signs to release; `fields` as named, empty for all that was asked."""
+    """Returns what an officer signs to release; `fields` as named, empty for all that was asked."""
     return step_bytes("lookup.release", agency, officer=officer, request_id=request_id, fields=sorted(fields))
 
 
@@ -113,7 +113,7 @@ def _is_calm(entry: IntakeEntry) -> bool:
 
 
 def mask_person(text: str) -> str:
-    """What was asked by, with the serial of a permit, or all of a number but its place, hidden."""
+    """Returns what was asked by, with the serial of a permit, or all of a number but its place, hidden."""
     prefix, colon, value = text.rpartition(":")
     shown = 0 if colon else _SHOWN
     return f"{prefix}{colon}{value[:shown]}{'*' * (len(value) - shown)}"

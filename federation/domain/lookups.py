@@ -164,12 +164,12 @@ def deadline_of(urgency: Urgency, asked: datetime) -> datetime:
 
 
 def urgency_of(asked: datetime, expires: datetime) -> Urgency:
-    """How urgent a question is by the time that its asker gave it, which is what its statement says of it."""
+    """Returns how urgent a question is by the time that its asker gave it, which is what its statement says of it."""
     return Urgency.URGENT if expires - asked <= TIMES[Urgency.URGENT] else Urgency.ROUTINE
 
 
 def reply_lifetime(expires: datetime, now: datetime, tolerance: timedelta) -> timedelta:
-    """How long a reply may travel: as long as its request is waited for, and the clocks' tolerance."""
+    """Returns how long a reply may travel: as long as its request is waited for, and the clocks' tolerance."""
     return max(expires - now, timedelta(0)) + tolerance
 
 

@@ -105,7 +105,7 @@ def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -
 
 
 def is_off_hours(moment: datetime, calendar: Calendar) -> bool:
-    """Whether offices are closed at that moment in China: before 08:00, from 20:00 on, or on a free day."""
+    """True when offices are closed at that moment in China: before 08:00, from 20:00 on, or on a free day."""
     local = moment.astimezone(CHINA_TIME)
     return not (DAY_BEGINS <= local.time() < DAY_ENDS) or not _is_worked(local.date(), calendar)
 
@@ -142,7 +142,7 @@ def unanswered_flag(line: AskedLine, *, asked_of: NodeName) -> Flag:
 
 
 def is_sampled(lookup_id: str, key: bytes) -> bool:
-    """Whether a look-up is one of the 2 % that a reviewer reads: the same for ever, and not to be foreseen."""
+    """True when a look-up is one of the 2 % that a reviewer reads: the same for ever, and not to be foreseen."""
     digest = hmac.new(key, b"lookup review sample v1\n" + lookup_id.encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") % 10_000 < SAMPLE_OF_10_000
 
@@ -382,7 +382,7 @@ def mask_selector(value: str) -> str:
 
 
 def digest_bytes(agency: AgencyId, officer: str, *, day: date, reader: str) -> bytes:
-    """What a leader signs to read the day of somebody else."""
+    """Returns what a leader signs to read the day of somebody else."""
     return step_bytes("lookup.digest", agency, officer=officer, day=day.isoformat(), reader=reader)
 
 
@@ -438,5 +438,5 @@ def decode_reading(encoded: bytes) -> KeptReading:
 
 
 def readings_bytes(agency: AgencyId, case_id: str, *, reader: str) -> bytes:
-    """What a leader signs to see who read what in their case."""
+    """Returns what a leader signs to see who read what in their case."""
     return step_bytes("lookup.readings", agency, case_id=case_id, reader=reader)

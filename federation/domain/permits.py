@@ -278,7 +278,7 @@ def replace_permit(permit: Permit, successor: PermitUrn, *, today: date) -> Perm
 
 
 def status_on(permit: Permit, today: date) -> PermitStatus:
-    """Where the permit stands on a day, the derived states included."""
+    """Returns where the permit stands on a day, the derived states included."""
     return derive_status(permit.status, permit.endorsed_until, today=today)
 
 

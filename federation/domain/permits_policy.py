@@ -102,7 +102,7 @@ class Occasion:
 
 
 def permit_facts(permit: Permit, *, today: date) -> PermitFacts:
-    """What policy may know of a permit of our own on a day."""
+    """Returns what policy may know of a permit of our own on a day."""
     return PermitFacts(
         issuing_division=permit.residence_division,
         household_division=permit.holder.household_division,

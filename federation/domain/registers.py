@@ -120,7 +120,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def is_citizen_number(text: str) -> bool:
-    """Whether 18 characters are meant as a citizen number and not as a USCC, which may consist of digits, too."""
+    """True when 18 characters are meant as a citizen number and not as a USCC, which may consist of digits, too."""
     if not _DIGITS.fullmatch(text):
         return False
     try:

@@ -105,7 +105,7 @@ def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datet
 
 
 def has_floor(rules: RetentionRules, rule_id: str) -> bool:
-    """Whether what stands under that rule must be kept for some time."""
+    """True when what stands under that rule must be kept for some time."""
     return find_rule(rules, rule_id).keep_months is not None
 
 
@@ -123,13 +123,13 @@ def answer_due(rules: RetentionRules, rule_id: str, asked: datetime) -> datetime
 
 
 def destroyed_after(rules: RetentionRules, rule_id: str) -> timedelta | None:
-    """How long after its event a record is destroyed; None when the provinces agreed on no such days."""
+    """Returns how long after its event a record is destroyed; None when the provinces agreed on no such days."""
     rule = rules.rules.get(rule_id)
     return timedelta(days=rule.destroy_after_days) if rule is not None and rule.destroy_after_days is not None else None
 
 
 def is_destroyed_on(rules: RetentionRules, rule_id: str, event: DestroyOn) -> bool:
-    """Whether the provinces agreed that this event ends a record; what they did not agree on is not destroyed."""
+    """True when the provinces agreed that this event ends a record; what they did not agree on is not destroyed."""
     rule = rules.rules.get(rule_id)
     return rule is not None and rule.destroy_on is event
 

@@ -40,7 +40,7 @@ class Uscc:
     organisation: str
 
     def is_synthetic(self) -> bool:
-        """Whether the organisation code is of the invented series `DEM0`."""
+        """True when the organisation code is of the invented series `DEM0`."""
         return self.organisation.startswith("DEM0")
 
 

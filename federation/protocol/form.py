@@ -312,7 +312,7 @@ def _fields(kind: type[Item]) -> tuple[_Field, ...]:
 
 
 def _parts(kind: inspect.Type, *, within: bool) -> Iterator[inspect.Type]:
-    """What a type is made of: itself, what it annotates, its alternatives and, if asked for, what it holds."""
+    """Returns what a type is made of: itself, what it annotates, its alternatives and, if asked for, what it holds."""
     yield kind
     names = ("type", "item_type", "key_type", "value_type") if within else ("type",)
     found = [getattr(kind, name, None) for name in names]

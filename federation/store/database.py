@@ -226,7 +226,7 @@ class Database:
 
     @property
     def is_postgresql(self) -> bool:
-        """Whether several processes may write, so that the head row must be locked by name."""
+        """True when several processes may write, so that the head row must be locked by name."""
         return self._writer.dialect.name == "postgresql"
 
     @contextmanager

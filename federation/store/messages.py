@@ -513,7 +513,7 @@ def find_outbox_state(source: Source, message_id: MessageId) -> OutboxState | No
 
 
 def count_pending(source: Source) -> Mapping[NodeName, int]:
-    """How many messages wait for each peer; a peer without any is left out."""
+    """Returns how many messages wait for each peer; a peer without any is left out."""
     with source.reading() as connection:
         return {NodeName(peer): count for peer, count in connection.execute(_COUNT)}
 

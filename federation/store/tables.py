@@ -132,7 +132,7 @@ def unseal_apart(key: bytes, column: str, sealed: bytes, *, row_key: str) -> byt
 
 
 def has_own_key(sealed: bytes) -> bool:
-    """Whether a value was sealed by `seal_apart`; else it is of `seal`."""
+    """True when a value was sealed by `seal_apart`; else it is of `seal`."""
     return sealed[:1] == OWN_KEY_VERSION.to_bytes(1)
 
 

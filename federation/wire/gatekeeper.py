@@ -284,7 +284,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _admitted(self, name: str, context: _Context) -> AsyncIterator[None]:
-        """What happens before and after the work of one call, whatever it ends with."""
+        """Wraps the work of one call: what comes before and after it, whatever it ends with."""
         call = _Call(name, self._offered.get(name), self._gate, perf_counter())
         try:
             _admit(call, context)

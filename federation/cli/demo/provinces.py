@@ -245,7 +245,7 @@ def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName
 
 
 def _is_our_node(pid: int) -> bool:
-    """Whether that process is a node of ours: process ids are used again, and a stranger's must not be stopped."""
+    """True when that process is a node of ours: process ids are used again, and a stranger's must not be stopped."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

@@ -317,7 +317,7 @@ async def _inbox(stage: Stage) -> str:
 
 
 async def _read(stage: Stage, lookup_id: str) -> str:
-    """What the officer who asked reads again, once the desk's answer is there."""
+    """Returns what the officer who asked reads again, once the desk's answer is there."""
 
     async def find() -> str | None:
         act = lookup_act(officer=INLAND_OFFICER)
