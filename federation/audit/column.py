@@ -1,8 +1,4 @@
-"""A column: the message leaves of one ordered pair on one side, packed, so that a log of millions fits in memory.
-
-One record is 125 bytes instead of a Python object of a kilobyte; records come back in the order of their numbers, and
-two columns are compared by walking along both.
-"""
+"""The message leaves of one ordered pair on one side, packed in 125 bytes each: a log of millions fits in memory."""
 
 from __future__ import annotations
 
@@ -32,8 +28,6 @@ class MessageRecord(NamedTuple):
 
 
 class MessageColumn:
-    """Packed records in the order in which they were logged."""
-
     __slots__ = ("_ordered", "_packed", "_seqs")
 
     def __init__(self) -> None:
@@ -68,7 +62,6 @@ def pack_time(time: datetime) -> int:
 
 
 def once(records: Iterable[MessageRecord], on_repeat: Callable[[MessageRecord], None]) -> Iterator[MessageRecord]:
-    """Yields the first record of each number, of records in order; the others go to `on_repeat`."""
     last = 0
     for record in records:
         if record.seq == last:

@@ -1,8 +1,7 @@
 """Fetching a log: where its files come from, how they are read ahead of the verification, and one proven entry of it.
 
-Rules kept: at most a fixed number of files is in flight and in memory; a partial file that is gone is cut off the full
-one, as C2SP tlog-tiles asks of clients. Trusts nothing that it fetches: `verify_log` judges it.
-Source: C2SP tlog-tiles, C2SP tlog-witness (what a witness cosigned last).
+At most a fixed number of files is in flight; a partial file that is gone is cut off the full one, as C2SP tlog-tiles
+asks of clients. Trusts nothing that it fetches: `verify_log` judges it. Source: C2SP tlog-tiles, C2SP tlog-witness.
 """
 
 from __future__ import annotations
@@ -34,36 +33,19 @@ from federation.protocol.tlog.tiles import (
 )
 
 READ_AHEAD = 16
-"""Bundles that are fetched at once."""
 
 
 class LogSource(Protocol):
     """Reads the published files of one node: from its HTTP read side, or from a directory."""
 
     async def checkpoint(self) -> bytes:
-        """Fetches the signed head.
-
-        Raises:
-            NotFoundError: there is none. MalformedError: it is too large. UnavailableError: the node cannot be reached.
-        """
-        ...
+        """Fetches the signed head; NotFoundError, MalformedError when too large, UnavailableError."""
 
     async def load(self, tile: Tile) -> bytes:
-        """Fetches a tile or a bundle.
-
-        Raises:
-            NotFoundError: there is none of that width. MalformedError: it is too large to be one.
-            UnavailableError: the node cannot be reached.
-        """
-        ...
+        """Fetches a tile or a bundle; NotFoundError when there is none of that width, else as `checkpoint`."""
 
     async def cosigned(self, origin: str) -> bytes:
-        """Fetches the checkpoint of another log that this node cosigned last.
-
-        Raises:
-            NotFoundError: it never cosigned one. MalformedError, UnavailableError: as `checkpoint`.
-        """
-        ...
+        """Fetches the checkpoint of another log that this node cosigned last; raises as `checkpoint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +80,7 @@ class _Chunk:
 
 
 async def load_cut(source: LogSource, tile: Tile) -> bytes | None:
-    """Loads a tile or bundle in the width asked for, off the full one where the partial one is gone; None: no such.
-
-    Raises:
-        UnavailableError: the node cannot be reached.
-    """
+    """Loads a tile or bundle, off the full one where the partial one is gone; None: no such. UnavailableError."""
     try:
         return await source.load(tile)
     except MalformedError:
@@ -125,11 +103,7 @@ async def feed(
     tiles: bool = True,
     on_read: Callable[[int], None] = lambda _n: None,
 ) -> None:
-    """Feeds a log of that size to its check; stops at the first bundle that is missing or malformed.
-
-    Raises:
-        UnavailableError: the node cannot be reached.
-    """
+    """Feeds a log of that size to its check until a bundle is missing or malformed; raises UnavailableError."""
     async with aclosing(_read_ahead(source, size, tiles=tiles)) as chunks:
         async for chunk in chunks:
             if chunk.entries is None:
@@ -186,22 +160,15 @@ class ProvenEntry:
 
 
 async def fetch_head(source: LogSource, log: Vkey) -> tuple[bytes, Checkpoint]:
-    """Fetches a log's signed head and verifies the log's line on it.
-
-    Raises:
-        MalformedError, UntrustedError: as `verify_checkpoint`. NotFoundError, UnavailableError: as the source.
-    """
+    """Fetches a log's signed head and verifies the log's line on it; raises as `verify_checkpoint` and the source."""
     note = await source.checkpoint()
     return note, verify_checkpoint(note, log)
 
 
 async def fetch_proven(source: LogSource, log: Vkey, index: int) -> ProvenEntry:
-    """Fetches one entry with the proof of it, built from the log's tiles, and verifies both.
+    """Fetches one entry with its proof, built from the log's tiles, and verifies both.
 
-    Raises:
-        NotFoundError: LEAF_INDEX beyond the head; TILE when the log does not serve what its head promises.
-        MalformedError: BUNDLE, TILE_BYTES for files of another form. UntrustedError: INCLUSION, and as `fetch_head`.
-        UnavailableError: the node cannot be reached.
+    Refuses LEAF_INDEX beyond the head, TILE that is not served, BUNDLE, TILE_BYTES, INCLUSION, and as `fetch_head`.
     """
     note, head = await fetch_head(source, log)
     if not 0 <= index < head.size:

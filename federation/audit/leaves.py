@@ -1,9 +1,7 @@
 """Reading the leaves of one log, in order: each by itself, and each against those before it. Pure.
 
-Rules kept: a leaf decodes strictly and is lawful in this log, as the agreement has it (a `sent` leaf about another
-node's message is not, nor a `received` leaf that refuses); times do not go backwards beyond the clock tolerance; the
-numbers of `sent` leaves count from 1 without gap or repeat. What the two sides must agree on is kept packed.
-Trusts the agreement. Source: DESIGN sections 3 and 4.
+A leaf decodes strictly and is lawful in this log; times go back no further than the clock tolerance; the numbers of
+`sent` leaves count from 1 without gap or repeat. Trusts the agreement. Source: DESIGN sections 3 and 4.
 """
 
 from __future__ import annotations
@@ -112,7 +110,6 @@ def _unlawful_erasure(leaf: Leaf) -> Iterator[str]:
 
 
 def is_unanswered(leaf: Leaf) -> bool:
-    """Returns whether a leaf says that a request which was delivered was not answered in its time."""
     return leaf.kind is LeafKind.EXPIRED and leaf.reason == NOT_ANSWERED
 
 
@@ -139,7 +136,6 @@ class LeafReader:
         self._numbers: dict[Pair, int] = {}
 
     def read(self, entry: bytes, index: int) -> None:
-        """Reads one leaf; what is wrong with it becomes a finding."""
         try:
             leaf = decode_leaf(entry)
         except MalformedError as error:
@@ -152,11 +148,7 @@ class LeafReader:
         self._keep(leaf, index)
 
     def check_erasures(self) -> None:
-        """Compares what was erased with what was sent and received: an erasure is about a message of this log.
-
-        What was erased stands there before, once, under that very statement and commitment; so an erasure proves that
-        an exchange took place, and hides none.
-        """
+        """What was erased stands before, once, with that statement and commitment: an erasure hides no exchange."""
         for pair, column in self.erased.items():
             messages = (self.sent if pair.sender == self._node else self.decided).get(pair, MessageColumn())
             erasures = once(column.in_order(), partial(self._add_unfounded, pair, "it was erased before"))

@@ -1,8 +1,7 @@
 """What an audit says: findings of one sentence each, a line for each log and each ordered pair, PASS or FAIL.
 
-Rules kept: a code is stable and names the rule that was broken; a sentence says what was expected and what was got;
-a log that breaks one rule a million times gives a few findings and a number, not a million lines. PASS only when every
-log was reached and read whole and nothing is contradicted; the text is for a terminal, the JSON says the same.
+A code is stable and names the rule that was broken; a rule that a log breaks a million times gives a few findings and a
+number. PASS only when every log was reached and read whole and nothing is contradicted.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from federation.protocol.ids import NodeName, Pair, Realm, format_time
 
 _LOG_HEADINGS = ("log", "entries", "root", "witnesses", "witnessed", "verified")
 _PAIR_HEADINGS = ("pair", "sent", "received", "refused", "expired", "in flight", "receipts")
-
 MAX_OF_A_CODE = 20
 """Findings that are kept of one code and one check; the rest is counted."""
 
@@ -31,8 +29,6 @@ class Severity(StrEnum):
 
 
 class Code(StrEnum):
-    """The rules that an audit checks, each by what it is called when broken."""
-
     CHECKPOINT_INVALID = "CHECKPOINT_INVALID"
     ROOT_DIFFERS = "ROOT_DIFFERS"
     LOG_FORKED = "LOG_FORKED"
@@ -98,13 +94,10 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """`error` when the audit fails by it."""
         return Severity.WARNING if self.code in WARNINGS else Severity.ERROR
 
 
 class Findings:
-    """The findings about one node while a check runs."""
-
     def __init__(self, node: NodeName) -> None:
         self._node = node
         self._kept: list[Finding] = []
@@ -127,26 +120,15 @@ class Findings:
 
 
 def in_reading_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Orders findings for a reader: errors before warnings, then each node's first bad entry first."""
-    return tuple(
-        sorted(
-            findings,
-            key=lambda finding: (
-                finding.severity is Severity.WARNING,
-                finding.index is None,
-                finding.index or 0,
-                finding.node,
-            ),
-        )
-    )
+    def place(each: Finding) -> tuple[bool, bool, int, NodeName]:
+        return each.severity is Severity.WARNING, each.index is None, each.index or 0, each.node
+
+    return tuple(sorted(findings, key=place))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
-    """One log: its head, what was read of it, and whether all of it verified.
-
-    `cosigned` counts the witnesses that cosigned a head of it; enough of them cover the first `witnessed_size` entries.
-    """
+    """One log; `cosigned` witnesses signed a head of it, enough of them cover the first `witnessed_size` entries."""
 
     node: NodeName
     origin: str
@@ -193,7 +175,6 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """True when every log was reached, read whole, and contradicted by nothing."""
         return not self.unreachable and not self.errors and all(line.complete for line in self.logs)
 
 

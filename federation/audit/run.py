@@ -1,13 +1,11 @@
 """One audit from the first question to the report, in an order that leaves no race between four growing logs.
 
 1 listings: envelopes and receipts, so that each head in a receipt must lie on a tree that is fetched later · 2 first
-heads of all logs, and what each node cosigned of the others · 3 second heads: whatever was received by the first heads
-must have been sent by the second ones · 4 all entries of each log up to its second head · 5 the logs against each
-other. A node that cannot be reached is named, and the others are audited.
-What is remembered for the next audit is the head of each log that verified whole, as the log signed it: a log that is
-rolled back or rewritten later has signed the proof against itself. A remembered head never goes back.
-Trusts the verified agreement alone; remembered heads are verified again each time.
-Source: DESIGN section 3, C2SP tlog-tiles (clients that follow a log).
+heads, and what each node cosigned of the others · 3 second heads: whatever was received by the first heads must have
+been sent by these · 4 all entries up to the second heads · 5 the logs against each other. An unreachable node is named
+and the others are audited. Remembered is the head, as signed, of each log that verified whole: a log rolled back later
+has signed the proof against itself. A remembered head never goes back, and is verified again each time. Source: DESIGN
+section 3, C2SP tlog-tiles (clients that follow a log).
 """
 
 from __future__ import annotations
@@ -42,10 +40,8 @@ from federation.protocol.trust import Agreement
 from federation.wire.agency.audit import Direction, MessagePage, MessageQuery
 
 PAGE_SIZE = 256
-
 ListMessages: TypeAlias = Callable[[MessageQuery], Awaitable[MessagePage]]
 """Lists messages of one node as an auditor of its province may see them."""
-
 OnRead: TypeAlias = Callable[[NodeName, int, int], None]
 """Told while a log is read: the node, entries read, entries in all."""
 
@@ -261,12 +257,7 @@ class _Run:
 
 
 def load_remembered(path: Path) -> dict[str, bytes]:
-    """Loads the signed heads by origin, not verified; none when there is no file yet.
-
-    Raises:
-        MalformedError: REMEMBERED for another version, JSON_* for another form: an auditor who forgot must know it.
-        UnavailableError: FILE when it cannot be read.
-    """
+    """Loads the signed heads by origin, not verified; none without a file; refuses REMEMBERED, JSON_*, FILE."""
     if not path.exists():
         return {}
     try:
@@ -277,11 +268,7 @@ def load_remembered(path: Path) -> dict[str, bytes]:
 
 
 def save_remembered(path: Path, notes: Mapping[str, bytes]) -> None:
-    """Replaces the file in one step.
-
-    Raises:
-        UnavailableError: FILE when it cannot be written.
-    """
+    """Replaces the file in one step; raises UnavailableError FILE."""
     heads = {origin: note.decode() for origin, note in notes.items()}
     new = path.with_name(path.name + ".new")
     try:

@@ -1,8 +1,7 @@
 """What a node lists for auditors (envelopes, leaf indexes, receipts) against keys and logs. Pure.
 
-Rules kept: an envelope is signed by a key that the agreement gives its sender at the time it was created; the statement
-says what the leaf says; a receipt verifies under the receiver's log key, and the head in it is one that must lie on the
-receiver's tree; what is listed is logged and what is logged is listed.
+An envelope is signed by a key of its sender at its time and says what the leaf says; a receipt verifies under the
+receiver's log key, and its head must lie on the receiver's tree; what is listed is logged and what is logged is listed.
 Trusts the agreement. Source: DESIGN sections 3 and 4.
 """
 
@@ -31,10 +30,9 @@ REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingAccount:
-    """One node's listing of one ordered pair, verified by itself; `heads` are those of the receiver's log.
+    """One node's verified listing of one ordered pair; `heads` are the receiver's, `listed_time` is when it began.
 
-    `listed_time` is when the listing began: what was logged later need not be on it. `receipted` are the numbers for
-    which a receipt verified, `replies` the numbers of replies with the digest of the request that each cites.
+    `receipted` are the numbers with a receipt that verified, `replies` those of replies with the digest cited.
     """
 
     node: NodeName
@@ -64,7 +62,6 @@ class ListingCheck:
         self._heads: dict[tuple[int, bytes], SeenHead] = {}
 
     def append(self, listed: LoggedMessage) -> None:
-        """Verifies one message; what is wrong with it becomes a finding."""
         try:
             envelope = parse_envelope(listed.envelope)
             statement = decode_statement(envelope.payload)

@@ -1,10 +1,8 @@
 """One log against its own signed heads: every entry in, one account out. Pure; entries may come as they are fetched.
 
-Rules kept: a head is signed by the log's key of the agreement, and its witnesses are counted by key; the root is
-computed from *all* entries, never taken from the log; every head that anyone was ever shown must lie on that one tree;
-the log's tiles are the hashes of its entries; every leaf decodes strictly, is lawful in this log and not older than
-those before it beyond the clock tolerance; the numbers of `sent` leaves are contiguous from 1.
-Memory holds one compact range and the packed message leaves, never the entries.
+A head is signed by the log's key, and its witnesses are counted by key; the root is computed from *all* entries, never
+taken from the log; every head that anyone was ever shown must lie on that one tree; the log's tiles are the hashes of
+its entries; the leaves are lawful (`leaves`). Memory holds one compact range and the packed leaves, never the entries.
 Trusts the agreement. Source: RFC 6962 2.1, C2SP tlog-tiles.
 """
 
@@ -110,11 +108,7 @@ class LogAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTask:
-    """One log to verify: its published head, every other head it is known to have signed, and how deep to look.
-
-    `settled_size` is the size of a head that was fetched before those of all other logs: up to there, whatever was
-    received must stand in the sender's log. With `read_leaves` off only the tree is verified.
-    """
+    """One log to verify. Up to `settled_size` the received must be logged as sent; no `read_leaves`: the tree only."""
 
     node: NodeName
     head: Checkpoint
@@ -124,8 +118,6 @@ class LogTask:
 
 
 class LogCheck:
-    """Verifies one log while its bundles come in, in order."""
-
     def __init__(self, task: LogTask, rules: Rules) -> None:
         self._task = task
         self._findings = Findings(task.node)
@@ -138,15 +130,10 @@ class LogCheck:
 
     @property
     def size(self) -> int:
-        """Entries read so far."""
         return self._edge.size
 
     def append_bundle(self, blob: bytes, width: int) -> list[tuple[Tile, bytes]]:
-        """Reads the next bundle and returns the tiles that it completes, with the bytes that they must have.
-
-        Raises:
-            MalformedError: BUNDLE when the bundle is not of that many entries; then the log cannot be read further.
-        """
+        """Reads the next bundle and returns the tiles that it completes; BUNDLE when it is not of that many entries."""
         try:
             entries = decode_bundle(blob, width)
         except MalformedError as error:

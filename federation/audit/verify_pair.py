@@ -1,14 +1,10 @@
 """The logs against each other: what both sides say of the messages of each ordered pair. Pure.
 
-Rules kept: every number that the receiver decided was sent; both leaves of a number name the same statement, body
-commitment and signatures; the receiver judged under no older agreement than the sender cited; what was sent and never
-decided has expired, or is young enough to be in flight.
-Of requests that no one answered: only what was sent and received can go unanswered. What the side asked says, the
-asking side says too, unless the request expired on its way. The asking side alone may say it when an answer came too
-late: a human should look. A reply that the asking side received leaves nothing unanswered; this is judged where the
-envelopes are listed. A side has the life of a statement to say its part.
-A log that could not be read whole proves nothing missing. Trusts no side more than the other.
-Source: DESIGN section 3.
+Every number that the receiver decided was sent; both leaves name the same statement, commitment and signatures; the
+receiver judged under no older agreement than the sender cited; what was sent and never decided has expired, or may be
+in flight. Unanswered is only what was sent and received, and the asking side says it too, unless it expired on its way;
+the asking side alone may say it when an answer came too late: a human should look. A log not read whole proves nothing
+missing. Trusts no side more than the other. Source: DESIGN section 3.
 """
 
 from __future__ import annotations
@@ -62,10 +58,7 @@ class _Outcome(Enum):
 def compare_pair(
     pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] | None = None
 ) -> tuple[PairLine, tuple[Finding, ...]]:
-    """Compares the two logs on one ordered pair.
-
-    `receipted` are the numbers that the sender holds receipts for, None when the sender listed no messages.
-    """
+    """Compares both logs on one ordered pair; `receipted` is None when the sender listed no messages."""
     comparison = _Comparison(pair, sender=sender, receiver=receiver, rules=rules, receipted=receipted)
     sent = once(_in_order(sender.sent, pair), lambda _record: None)  # reported where the log was read
     decided = once(_in_order(receiver.decided, pair), comparison.repeated)

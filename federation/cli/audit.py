@@ -1,9 +1,4 @@
-"""`bridgehead audit` and `bridgehead log`: every log checked, or one of them read, as a stranger would.
-
-An audit says PASS or FAIL. What is printed of one log is verified before, and is for other people's tools: a C2SP
-checkpoint, a C2SP `.tlog-proof`, a leaf in JSON. Exit codes: 0 everything verified, 1 something is contradicted or not
-there, 3 a node could not be reached.
-"""
+"""`bridgehead audit` and `bridgehead log`, as a stranger. Exit 0 verified, 1 contradicted or absent, 3 unreachable."""
 
 from __future__ import annotations
 
@@ -200,8 +195,6 @@ IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Where a log is read, and the key that signs its heads."""
-
     read_url: str
     vkey: Vkey
 

@@ -1,7 +1,4 @@
-"""`bridgehead bench`: how fast the whole thing is on this machine, everything switched on, as ratios.
-
-Absolute figures belong to the machine; the ratio to a calibration of the same run is what may be quoted.
-"""
+"""`bridgehead bench`: how fast the whole thing is here, as ratios to a calibration, which alone may be quoted."""
 
 from __future__ import annotations
 
@@ -24,8 +21,6 @@ HEADINGS = ("operation", "in flight", "rate/s", "p50 ms", "p95 ms", "p99 ms", "r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How many a second, and how long one took: milliseconds at the 50th, 95th and 99th percentile."""
-
     rate_per_second: float
     p50_ms: float
     p95_ms: float
@@ -34,8 +29,6 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One line of the bench. The ratio is of the rates; resident memory is of each node under this load, in MiB."""
-
     operation: str
     in_flight: int
     timing: Timing
@@ -91,7 +84,6 @@ def _measure(run: Run, output: Form) -> None:
 
 
 def show_measurements(found: Sequence[Measurement], output: Form) -> None:
-    """Prints what was measured; as text with the most memory that each node took."""
     if output is Form.JSON:
         show_json([measurement_object(measurement) for measurement in found])
         return
@@ -114,7 +106,6 @@ def measurement_row(found: Measurement) -> tuple[str, ...]:
 
 
 def measurement_object(found: Measurement) -> dict[str, JsonOut]:
-    """The JSON object of one measurement: rates a second, times in milliseconds, memory in MiB."""
     times = {name: round(getattr(found.timing, name), 3) for name in ("p50_ms", "p95_ms", "p99_ms")}
     return {
         **pick(found, "operation", "in_flight"),

@@ -1,8 +1,7 @@
 """What the bench runs: two provinces with everything on, and beside each figure what the parts alone would do.
 
-The sender's node runs in this process, the receiver's in one of its own, over real mutual TLS on loopback, each with
-its SQLite store in full sync. Nothing is switched off. A look-up is two signed messages, a question and its answer;
-no limit is lifted for it: an officer and a case are used up to what they may ask, then the next ones take over.
+The sender's node runs in this process, the receiver's in its own, over mutual TLS on loopback, each with SQLite in
+full sync. No limit is lifted: an officer and a case are used up to what they may ask, then the next take over.
 """
 
 from __future__ import annotations
@@ -92,7 +91,6 @@ async def measure(call: Callable[[], Awaitable[object]], *, in_flight: int, seco
 
 
 def timing_of(times: list[float], spent: float) -> Timing:
-    """The rate and the quantiles of single times (seconds) within a span (seconds)."""
     ordered = sorted(times)
     p50, p95, p99 = (ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000 for share in (0.5, 0.95, 0.99))
     return Timing(rate_per_second=len(ordered) / spent, p50_ms=p50, p95_ms=p95, p99_ms=p99)
@@ -105,7 +103,6 @@ def rate_only(number: int, spent: float) -> Timing:
 
 
 def resident_mib(pid: int) -> float:
-    """The resident memory of a process (Linux), in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return round(pages * 4096 / (1024 * 1024), 1)
 
@@ -125,7 +122,6 @@ def alone(operation: str, in_flight: int, timing: Timing) -> Measurement:
 
 
 async def measure_exchanges(folder: Path, *, seconds: float, records: int) -> Sequence[Measurement]:
-    """Exchanges, bulk sync and log appends, and the calibrations by themselves."""
     found: list[Measurement] = []
     async with ready_bench(folder) as bench, echo_client(bench) as client:
         for in_flight in (1, 64):
@@ -146,7 +142,6 @@ async def measure_exchanges(folder: Path, *, seconds: float, records: int) -> Se
 
 
 async def measure_lookups(folder: Path, *, seconds: float) -> Sequence[Measurement]:
-    """Look-ups that hit, from a police office's client to the other province and back, and the echoes beside them."""
     found: list[Measurement] = []
     async with ready_bench(folder, people=0) as bench, echo_client(bench) as client:
         numbers = await register_people(bench)
@@ -162,8 +157,6 @@ async def measure_lookups(folder: Path, *, seconds: float) -> Sequence[Measureme
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Two provinces ready to exchange: the sender's running node, the receiver's process, people to write about."""
-
     federation: DemoFederation
     running: Running
     errand: Errand
@@ -171,7 +164,6 @@ class Bench:
     receiver_pid: int
 
     def memory(self) -> dict[str, float]:
-        """The resident memory of both nodes; the sender's holds the bench itself too."""
         return {SENDER: resident_mib(os.getpid()), RECEIVER: resident_mib(self.receiver_pid)}
 
 
@@ -223,11 +215,7 @@ async def run_exchange(bench: Bench, echo: Timing, *, in_flight: int, seconds: f
 
 
 async def run_sync(bench: Bench, *, records: int) -> Measurement:
-    """Permits that the owner holds brought to an entitled province in bulk: records a second until the last receipt.
-
-    Each record is decided by the owner's policy, projected, committed to, signed for in messages of 1,000, delivered,
-    decided again, sealed and stored; registering them at the owner is not part of it.
-    """
+    """Permits brought in bulk to an entitled province, after registering: records a second until the last receipt."""
     node, delivery = bench.running.node, bench.running.delivery
     batches = [[next(bench.permits) for _ in range(MAX_ITEMS_A_MESSAGE)] for _ in range(records // MAX_ITEMS_A_MESSAGE)]
     for batch in batches:
@@ -317,7 +305,6 @@ async def calibrate_echo(client: EchoClient, *, in_flight: int, seconds: float, 
 
 
 async def serve_echo(home: Path, tell_port: Callable[[int], None]) -> None:
-    """Serves bare echoes with a node's peer certificate until the process is stopped."""
     files = find_side(home, "peer")
     roots = "\n".join(member.tls_ca for member in load_home_agreement(home, now=utc_now()).members.values())
     server = EchoServer(TlsFiles(certificate=files.certificate, key=files.key), roots)
@@ -370,10 +357,7 @@ def _shared_permits(today: date) -> Iterator[Permit]:
 
 
 class Desk:
-    """A police office that asks about one known person after another, each time under a case with room for it.
-
-    It begins without a history, which grows while it is measured.
-    """
+    """A police office that asks about one known person after another; its history grows while it is measured."""
 
     def __init__(self, police: AgencyClient, auditor: AgencyClient, *, county: str, numbers: Sequence[str]) -> None:
         self._police = police
@@ -425,7 +409,6 @@ class Desk:
 
 
 async def register_people(bench: Bench) -> Sequence[str]:
-    """Registers people at the province that is asked; returns their citizen numbers."""
     hall = AgencyClient(bench.federation.profile(HALL), timeout_seconds=30)
     try:
         rows = tuple(islice(_people(bench.running.node.today()), SOUGHT))
@@ -457,7 +440,6 @@ async def run_search(bench: Bench, desk: Desk, echo: Timing, *, in_flight: int, 
 
 
 def search_measurement(timing: Timing, echo: Timing, *, in_flight: int, rss_mib: dict[str, float]) -> Measurement:
-    """The line of the bench for searches, beside two echoes in sequence: the way from the client to A and on to B."""
     return Measurement(
         operation="look-up (search, hit)",
         in_flight=in_flight,

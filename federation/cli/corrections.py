@@ -1,9 +1,7 @@
 """`bridgehead subject correct` and what follows: corrections (更正) filed for a person, and the owner's desk.
 
-The clerk says with an option of its own that the person's identity was checked; policy refuses without. A paper is
-named by its digest, computed here: it does not leave the office. What is overdue says so; a deadline by a clock or a
-calendar that is not confirmed says so. The exit code is 1 when it was refused and 3 when the owner has not answered
-yet: the list tells.
+A paper is named by its digest, computed here: it does not leave the office. The exit code is 1 when it was refused and
+3 when the owner has not answered yet.
 """
 
 from __future__ import annotations
@@ -49,8 +47,7 @@ _LATE: Final = frozenset({wire.CorrectionStanding.WAITING, wire.CorrectionStandi
 def correct(
     desk: Desk,
     number: Annotated[
-        str,
-        typer.Argument(metavar="NUMBER", help="The person's citizen number in the record; - reads it from stdin."),
+        str, typer.Argument(metavar="NUMBER", help="The person's citizen number in the record; - reads it from stdin.")
     ],
     permit: Annotated[str, typer.Option("--permit", metavar="URN", help="Such as urn:permit:330822:2026:000001.")],
     field: Annotated[str, typer.Option("--field", help="The wrong field, such as holder_name or residence_address.")],
@@ -139,7 +136,6 @@ def filing_code(outcome: wire.CorrectionOutcome) -> int:
 
 
 def masked(line: wire.CorrectionLine, *, full: bool) -> wire.CorrectionLine:
-    """The correction with the wanted value masked as it is in a permit."""
     return line if full else replace(line, value=mask(line.field, line.value))
 
 
@@ -156,7 +152,6 @@ def page_lines(page: wire.CorrectionPage, *, full: bool) -> Iterator[str]:
 
 
 def correction_lines(line: wire.CorrectionLine, *, full: bool) -> Iterator[str]:
-    """Returns what was asked, where it stands, until when and by which clock."""
     late = "  ** 逾期 OVERDUE **" if line.overdue else ""
     desk = "  待本单位决定 to decide here" if line.to_decide and line.standing is wire.CorrectionStanding.OPEN else ""
     number = line.citizen_number if full else mask("citizen_number", line.citizen_number)

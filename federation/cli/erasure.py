@@ -1,9 +1,4 @@
-"""`bridgehead erasure`: what was handed over is destroyed on both sides, and the deletion receipts show it (删除).
-
-An order destroys salt, key and body of one message here, and tells the recipient to do the same; the list shows each
-order with its receipt, and where the recipient's leaf stands in its log, so that anybody can look there. What ends by
-itself needs no order.
-"""
+"""`bridgehead erasure` (删除): orders destroy salt, key and body on both sides; the deletion receipts show it."""
 
 from __future__ import annotations
 
@@ -67,7 +62,6 @@ def run(desk: Desk) -> None:
 
 
 def answer_lines(answer: wire.ErasureAnswer) -> Iterator[str]:
-    """Returns what was destroyed here and by when the receipt is due."""
     line = answer.line
     if line is not None:
         yield f"本省已销毁 destroyed here: {line.message_id} ({line.kind})"

@@ -29,17 +29,13 @@ T = TypeVar("T")
 CHUNK_ROWS: Final = 1000
 BAD_ROWS_TOLD: Final = 50
 _DOUBTS_TOLD: Final = 10
-
 Send: TypeAlias = "Callable[[AgencyClient, int, Sequence[T]], Awaitable[Sequence[Kept]]]"
-"""How one chunk is sent, by its number."""
 Kept: TypeAlias = "str | Ruling | BridgeheadError"
 """What one row came to: stored under this name, refused by policy, or not to be judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was not stored: its line, a stable reason, a sentence. `refused`: by policy, not for its form."""
-
     line: int
     reason: str
     message: str
@@ -98,8 +94,6 @@ def judge_rows(rows: Iterable[tuple[int, T]], tally: Tally, judge: Callable[[T],
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """How a file is imported: in which encoding, and whether it is only checked, by whose rules."""
-
     encoding: str
     dry_run: bool
     realm: Realm
@@ -139,18 +133,12 @@ def run_import(
 
 
 async def send_rows(
-    client: AgencyClient,
-    rows: Iterator[tuple[int, T]],
-    tally: Tally,
-    send: Send[T],
-    *,
-    tell: Callable[[int], None],
+    client: AgencyClient, rows: Iterator[tuple[int, T]], tally: Tally, send: Send[T], *, tell: Callable[[int], None]
 ) -> None:
     """Sends all rows, a chunk at a time with its number from 1, and tells how many rows have been read so far.
 
-    Raises:
-        UnavailableError: the chunks before are stored; the same rows under the same request id go on from there.
-        BridgeheadError: the node could judge no row at all, e.g. because it does not know the agency.
+    Raises UnavailableError: the chunks before are stored; the same rows under the same request id go on from there.
+    BridgeheadError: the node could judge no row at all, e.g. because it does not know the agency.
     """
     number = 0
     while chunk := list(islice(rows, CHUNK_ROWS)):
@@ -161,7 +149,6 @@ async def send_rows(
 
 
 def show_tally(desk: Desk, tally: Tally, *, dry_run: bool) -> None:
-    """Shows what became of the rows of an import; exit code 1 when any row was not stored."""
     counts = tally.counts()
     if desk.form is Form.JSON:
         stored: JsonOut = [{"line": line, "urn": urn} for line, urn in tally.stored]

@@ -89,7 +89,6 @@ def remind(
 
 
 def inbox_lines(page: wire.IntakePage) -> Iterator[str]:
-    """The requests, one a line: how much time is left, and what was reminded of or escalated."""
 
     def left(line: wire.IntakeLine) -> str:
         if line.status is not IntakeStatus.WAITING:
@@ -115,7 +114,6 @@ def inbox_lines(page: wire.IntakePage) -> Iterator[str]:
 
 
 def inbox_object(page: wire.IntakePage) -> JsonOut:
-    """The requests as JSON, each with the seconds that are left."""
     return [object_of(line) | {"seconds_left": _seconds_left(line, page.read_time)} for line in page.lines]
 
 
@@ -130,7 +128,6 @@ def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
 
 
 def reminder_lines(reminders: Iterable[wire.Reminder]) -> Iterator[str]:
-    """Returns which provinces were asked again, and until when their answer is waited for."""
     for each in reminders:
         where = f"{word_of('NodeName', each.node)}  {word_of('Step', each.step)}"
         yield f"{where}  已催问 asked again {local_time(each.time)}  答复期限 due {local_time(each.due)}"

@@ -74,7 +74,6 @@ def list_(desk: Desk, paging: Paging) -> None:
 
 
 def lead_lines(line: wire.LeadLine) -> Iterator[str]:
-    """A lead: where it stands, who handed what over to whom, until when it must be taken, and its answer."""
     handed, lead, answer = line.handed, line.handed.lead, line.answer
     yield f"{handed.lead_id}  {word(line.standing)}{'  ** 逾期 OVERDUE **' if line.overdue else ''}"
     yield f"  移交 handed over: {local_minute(handed.created)}  {handed.finder} -> {handed.force}"

@@ -1,11 +1,8 @@
 """`bridgehead lookup`: what a police officer asks other provinces, bound to a case (跨省核查).
 
-First whether a province knows one person: hit or no hit. Then named fields of one hit, signed by the officer's own key.
-What came is read again under a watermark, by the officer who fetched it, while the case is open; every reading is
-recorded at the node. A refusal by policy or by a rule such as a quota is an answer: it is shown with what decided and
-what would make it lawful, and the exit code is 1; 3 when a province was not reached or did not answer in time. Each
-step is done once by its request id: the same command with it gets the same look-up, waits for what is missing, and is
-not counted again.
+Fields of a hit are fetched with the officer's own key and read under a watermark, recorded at the node. A refusal is
+an answer: exit code 1; 3 when a province was not reached or did not answer in time. Each step is done once by its
+request id: the same command with it gets the same look-up and is not counted again.
 """
 
 from __future__ import annotations
@@ -50,7 +47,6 @@ app.add_typer(keys)
 app.add_typer(planted)
 
 EVERYWHERE: Final = "all"
-"""Among the provinces that are named: every other one."""
 HANDLE_PREFIX: Final = "handle:"
 """Before a handle in a text, so that one that begins with a hyphen is no option when it is typed again."""
 _LATE: Final = frozenset({Outcome.UNREACHABLE, Outcome.EXPIRED})
@@ -109,7 +105,6 @@ def close_case(desk: Desk, case_id: CaseArgument) -> None:
 
 
 def case_lines(answer: wire.CaseAnswer, *, opened: bool) -> Iterator[str]:
-    """Returns what became of a case: until when it runs, or since when it is closed."""
     if answer.closes is not None:
         done = "已立,有效至 opened, runs until" if opened else "已关闭 closed on"
         yield f"案件 case {answer.case_id} {done} {local_time(answer.closes)}"
@@ -217,10 +212,7 @@ def fetch_code(outcome: Outcome) -> int:
 
 
 def province_lines(result: wire.SearchResult) -> Iterator[str]:
-    """Returns what each province answered, one a line, whatever became of it.
-
-    Then where a later answer is read, and how a no of ours would become a yes.
-    """
+    """Returns what each province answered, one a line; where a later answer is read, how a no becomes a yes."""
     yield from align([_province_cells(answer) for answer in result.answers])
     if any(answer.outcome is Outcome.WAITING for answer in result.answers):
         yield f"稍后查看 read it later: bridgehead lookup result {result.lookup_id}"
@@ -229,7 +221,6 @@ def province_lines(result: wire.SearchResult) -> Iterator[str]:
 
 
 def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ...]:
-    """Returns what to do next: about each rule that refused, and how to repeat what did not reach every province."""
     rules = [rule for answer in result.answers for rule in answer.policies]
     steps = find_rule_steps(rules) if rules else ()
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
@@ -237,7 +228,6 @@ def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ..
 
 
 def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
-    """Returns what was released, one field a line and until when it may be shown; or why it was not."""
     if result.outcome is Outcome.HIT:
         yield from card(to_json(result.fields, full=full))
         if result.expires is not None:
@@ -254,7 +244,6 @@ def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:
 
 
 def watermark_line(mark: Watermark) -> str:
-    """Returns what stands over released fields: office, officer, time, code."""
     return f"水印 watermark {mark.code}  {mark.agency}  {mark.officer}  {local_time(mark.time)}"
 
 
@@ -308,7 +297,6 @@ def result_code(result: wire.LookupResult) -> int:
 
 
 def result_lines(result: wire.LookupResult, *, full: bool) -> Iterator[str]:
-    """What came of each step, in the order in which they were asked; no field is shown without its watermark."""
     yield f"查询 look-up {result.lookup_id}  案件 case {result.case_id}"
     for step in result.steps:
         outcome = word(step.outcome) if step.outcome is not None else AWAITED

@@ -1,9 +1,8 @@
 """`bridgehead lookup key|planted`: what officers and the node's operator keep for look-ups.
 
-An officer's own key (民警本人密钥) signs what a person answers for. It is made on the officer's machine and stays
-there: Ed25519, PKCS #8 in PEM, in a file of mode 0600; it is never overwritten and never printed; the node is given the
-public key and signatures only (source: misuse control M1). Planted records (诱饵记录) lie in the node's store, like the
-public keys; a running node sees a change at once.
+An officer's own key (民警本人密钥) stays on the officer's machine: Ed25519, PKCS #8 in PEM, mode
+0600, never overwritten and never printed (misuse control M1). Planted records (诱饵记录) lie in
+the node's store, like the public keys.
 """
 
 from __future__ import annotations
@@ -67,9 +66,7 @@ def load_officer_key(path: Path) -> Ed25519Signer:
 def find_public_key(text: str) -> PublicKey:
     """The public key that is given as `ed25519:<base64>`, as a file that holds that line, or as a private key's file.
 
-    Raises:
-        MalformedError: PRIVATE_KEY, KEY_*, BASE64 for another form; UntrustedError: as `admit_public_key`.
-        NotFoundError: FILE_MISSING when it is neither a key nor a file.
+    Raises MalformedError PRIVATE_KEY, KEY_*, BASE64; NotFoundError FILE_MISSING; as `admit_public_key`.
     """
     if text.startswith(_SUITE_PREFIX):
         return admit_public_key(parse_public_key(text))

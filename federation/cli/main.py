@@ -50,17 +50,13 @@ PARTS = {
 
 
 class PartsGroup(TyperGroup):
-    """The group of all parts: known by name, loaded when used."""
-
     def __init__(self, **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]  # typer's own, passed through
         for name, (_, sentence) in PARTS.items():
             self.commands[name] = TyperGroup(name=name, help=sentence)
 
     def resolve_command(  # the signature is typer's
-        self,
-        ctx: Context,
-        args: list[str],
+        self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
         if args and args[0] in PARTS:
             module, _, name = PARTS[args[0]][0].rpartition(".")

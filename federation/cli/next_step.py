@@ -1,7 +1,4 @@
-"""What to do next when a command was answered with an error: one short line, Chinese first, English after the bar.
-
-By the stable reason, else by the class of the error. Nothing is advised where nothing is known to work.
-"""
+"""What to do next after an error, by its reason or class: Chinese, a bar, English; nothing unless known to work."""
 
 from __future__ import annotations
 
@@ -170,7 +167,6 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "VEHICLE_PERMIT": "核对居住证:有效,且为所有人本人的 | the permit must be valid and the keeper's own",
     "VERSION_CONFLICT": "别人刚改过:先查看再办 | somebody just changed it: look at it, then do it again",
 }
-"""By reason."""
 FIELD_STEPS: Final[Mapping[str, str]] = {
     "case_id": NEXT_STEPS["CASE_ID"],
     "citizen_number": NEXT_STEPS["CITIZEN_NUMBER_FORM"],
@@ -187,7 +183,6 @@ FIELD_STEPS: Final[Mapping[str, str]] = {
 
 
 def exit_code(error: BridgeheadError) -> int:
-    """The exit code that answers for an error: 3 when something could not be reached, else 1."""
     return 3 if isinstance(error, UnavailableError) else 1
 
 
@@ -213,7 +208,6 @@ def _field_step(error: BridgeheadError) -> str:
 
 
 def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
-    """Finds what to do next about the rules among these deciding policies, each once: `rule-quota-persons` and such."""
     rules = [name.removeprefix("rule-") for name in policies if name.startswith("rule-")]
     reasons = dict.fromkeys(name.upper().replace("-", "_") for name in rules)
     return tuple(NEXT_STEPS[reason] for reason in reasons if reason in NEXT_STEPS)

@@ -1,7 +1,4 @@
-"""`bridgehead node`: make a province's node, run it, look at it.
-
-A running node writes log lines to stderr, one JSON object each; fields about persons are dropped from them.
-"""
+"""`bridgehead node`: make a node, run it, look at it. Log lines: stderr, JSON, without fields about persons."""
 
 from __future__ import annotations
 
@@ -118,10 +115,7 @@ def config(home: NodeHome, form: FormOption = Form.TEXT) -> None:
 
 
 def configure_log(*, pretty: bool = False, verbose: bool = False, quiet: bool = False) -> None:
-    """Sends the log lines of this process to stderr, those of libraries too: JSON, or for people when `pretty`.
-
-    What names a person is dropped before a line is written, and tracebacks show no values of variables.
-    """
+    """Sends log lines to stderr, as JSON or `pretty`; nothing that names a person, no values of variables."""
     import structlog
     from structlog.typing import Processor
 
@@ -150,7 +144,6 @@ def configure_log(*, pretty: bool = False, verbose: bool = False, quiet: bool = 
 def drop_personal_fields(
     _logger: object, _method: str, event: MutableMapping[str, object]
 ) -> MutableMapping[str, object]:
-    """Drops the fields of a log line that could name a person."""
     for name in PERSONAL_FIELDS & event.keys():
         event[name] = "[dropped]"
     return event

@@ -1,10 +1,8 @@
 """How a command meets its node: the options that every command of an agency shares, who asks, and how it ends.
 
-`federation.json` says where the nodes of one federation are reached, never whom to trust: every key comes from the
-agreement, which is verified from its pinned root. A profile is found by `--client FILE`, else by `--agency` in the
-folder given by `--home`, else by `BRIDGEHEAD_CLIENT`. The request id is made here unless it is given, so that a command
-can be repeated and is done once. A refusal by policy is an answer: it goes to stdout with the deciding policy in words,
-and the exit code is 1.
+`federation.json` says where nodes are reached, never whom to trust: every key comes from the agreement, verified from
+its pinned root. A profile is found by `--client FILE`, else by `--agency` in the folder given by `--home`, else by
+`BRIDGEHEAD_CLIENT`. A refusal by policy is an answer: it goes to stdout, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -69,8 +67,6 @@ class _Client(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    """What is read of the file; other programs find more in it."""
-
     agreement: _Agreement
     nodes: list[_Node]
     clients: list[_Client]
@@ -140,20 +136,15 @@ SWITCH_SECONDS: Final = 0.0002
 the log's writer would then hold it for 5 ms every time, and a message would take twenty instead of three."""
 _WHO: Final = "Who asks, and why"
 _AGENCIES_TOLD: Final = 6
-
 T = TypeVar("T")
 
 
 class Form(StrEnum):
-    """How data is printed: for a person, or as JSON for a program."""
-
     TEXT = "text"
     JSON = "json"
 
 
 class Page(Protocol):
-    """One page of a list; an empty `next_page_token` is the only sign of the end."""
-
     @property
     def next_page_token(self) -> str: ...
 
@@ -177,8 +168,7 @@ AgencyOption = Annotated[
 ]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.5, max=600, help="Seconds.", rich_help_panel=_WHO)]
 OfficerOption = Annotated[
-    str,
-    typer.Option("--officer", envvar=OFFICER_VARIABLE, help="The officer's pseudonym.", rich_help_panel=_WHO),
+    str, typer.Option("--officer", envvar=OFFICER_VARIABLE, help="The officer's pseudonym.", rich_help_panel=_WHO)
 ]
 _PurposeOption = Annotated[
     str | None,
@@ -230,10 +220,7 @@ class Desk:
     form: Form = Form.TEXT
 
     def act(self, purpose: str = "", function: str = "") -> Act:
-        """Returns who acts and what for: as was given, else as the step says, else as is usual for the command.
-
-        Policy judges a purpose that nobody knows.
-        """
+        """Returns who acts and what for: as given, as the step says, or as usual; policy judges an unknown purpose."""
         from federation.wire.rpc import Act
 
         return Act(
@@ -246,9 +233,8 @@ class Desk:
     def ask(self, question: Callable[[AgencyClient], Awaitable[T]], *, changes: bool = True) -> T:
         """Asks the agency's own node, over one connection.
 
-        Raises:
-            UnavailableError: when the question `changes` something, its `request_id` is the one to repeat it with.
-            BridgeheadError: as the node answered.
+        Raises UnavailableError: when the question `changes` something, its `request_id` is the one to repeat it with.
+        BridgeheadError: as the node answered.
         """
         try:
             return asyncio.run(ask_node(self.profile, question, timeout_seconds=self.timeout_seconds))
@@ -291,10 +277,7 @@ class Desk:
         """Shows an answer in the form that was asked for and ends the command; policy's no is shown as such, code 1.
 
         `lines` are for a person; `told` goes over the answer's own fields as JSON; `notes` are talk for a person,
-        `steps` what to do next, whatever the form.
-
-        Raises:
-            typer.Exit: for another code than 0.
+        `steps` what to do next, whatever the form. Raises typer.Exit: for another code than 0.
         """
         ruling: Ruling | None = getattr(answer, "decision", None)
         refused = ruling is not None and not ruling.allowed
@@ -329,12 +312,10 @@ class Desk:
 
 
 def more_notes(next_page_token: str) -> Sequence[str]:
-    """Says that there are more, if so, and how they are read."""
     return (f"还有:加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
 
 
 def show_in(form: Form, told: JsonOut, lines: Iterable[str]) -> None:
-    """Prints an answer in the form that was asked for: `told` as JSON, or `lines` for a person."""
     if form is Form.JSON:
         show.show_json(told)
     else:
@@ -405,10 +386,8 @@ async def ask_node(
 def find_profile(client: Path | None, home: Path, agency: str | None) -> AgencyProfile:
     """Finds the profile that the options, or else the environment, name.
 
-    Raises:
-        typer.BadParameter: when nothing names one.
-        NotFoundError: AGENCY_PROFILE naming the agencies that there are; FEDERATION_FILE; FILE_MISSING.
-        MalformedError: as `load_profile` and `load_federation_file`.
+    Raises typer.BadParameter: when nothing names one. NotFoundError: AGENCY_PROFILE naming the agencies that there are;
+    FEDERATION_FILE; FILE_MISSING. MalformedError: as `load_profile` and `load_federation_file`.
     """
     from federation.node.home.files import load_profile
 
@@ -474,9 +453,8 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds a command whose parameters `desk` and `paging`, if it has them, stand for the options that make them.
 
-    What the desk acts for is the `usual` purpose and function unless it is told otherwise. Other parameters that are
-    `shared` stand for the options of what makes their value, in the same way; an option
-    `without` which the command does is left at its default.
+    The desk acts for the `usual` purpose and function unless it is told otherwise. `shared` parameters stand for
+    options in the same way; an option `without` which the command does is left at its default.
     """
 
     def decorate(run: Callable[..., None]) -> Callable[..., None]:

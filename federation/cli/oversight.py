@@ -49,7 +49,6 @@ app = typer.Typer(name="oversight", no_args_is_help=True, help="The watch over l
 command = commands_for("lookup.oversight", LOOKUP_FUNCTION)
 
 RECONNECT_SECONDS: Final = 2.0
-"""How long until a lost connection is tried again."""
 
 CaseArgument = Annotated[str, typer.Argument(metavar="CASE", help="The case's number, such as CS-2026-0041.")]
 DayOption = Annotated[str | None, typer.Option("--day", help="YYYY-MM-DD in China; today.")]
@@ -235,7 +234,6 @@ def _print_news(desk: Desk, news: wire.News) -> None:
 
 
 def notice_lines(states: Sequence[wire.NoticeState]) -> Iterator[str]:
-    """The notices, one a line, in the order in which they are to be looked at."""
     return table(
         states,
         ("case_id", lambda one: one.notice.case_id),
@@ -249,7 +247,6 @@ def notice_lines(states: Sequence[wire.NoticeState]) -> Iterator[str]:
 
 
 def flag_lines(raised: Iterable[RaisedFlag]) -> Iterator[str]:
-    """The flags, newest first: one line each and the sentence of each language below."""
     for one in raised:
         yield f"{local_time(one.time)}  {word(one.kind)}  {one.agency}  {one.officer}  {one.case_id}"
         yield f"  {one.sentence_zh} | {one.sentence_en}  ({one.lookup_id})"
@@ -268,7 +265,6 @@ def digest_lines(found: Digest) -> Iterator[str]:
 
 
 def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
-    """The look-ups that chance picked, one a line, oldest first."""
 
     def state(item: SampleItem) -> str:
         if item.review is not None:
@@ -279,7 +275,6 @@ def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
 
 
 def reading_lines(found: Sequence[KeptReading]) -> Iterator[str]:
-    """Returns who read what, one a line, newest first; the names of fields, never a value."""
 
     def what(one: KeptReading) -> str:
         return f"{one.node}: {', '.join(sorted(one.fields))}" if one.fields else one.about
@@ -290,7 +285,6 @@ def reading_lines(found: Sequence[KeptReading]) -> Iterator[str]:
 
 
 def news_lines(news: wire.News) -> Iterator[str]:
-    """One piece of news: a notice with its day of review, or a flag."""
     if news.notice is not None:
         notice = news.notice.notice
         yield (

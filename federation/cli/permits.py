@@ -1,8 +1,4 @@
-"""`bridgehead permit`: what a clerk does with residence permits (居住证), at the agency's own node.
-
-The citizen number and day of birth are masked unless `--full` is given. A refusal by policy is an answer: it is shown
-with the deciding policy and what would make it lawful, and the exit code is 1.
-"""
+"""`bridgehead permit`: a clerk's work with residence permits (居住证). Masked unless `--full`; exit 1 when refused."""
 
 from __future__ import annotations
 
@@ -58,7 +54,6 @@ UrnArgument = Annotated[str, typer.Argument(metavar="URN", help="Such as urn:per
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="With --synthetic: the same people again.")]
 Q = TypeVar("Q")
 _DRAWS_FOR_ONE: Final = 2000
-"""How many people are invented at most until one fits."""
 
 
 # ---- an application, from options or a row
@@ -178,12 +173,10 @@ def invent_one(agency: AgencyId, *, household: str | None, seed: int, today: dat
 
 
 def standing(item: PermitItem, today: date) -> PermitStatus:
-    """Returns where a permit stands on a day, as far as the released fields tell."""
     return derive_status(item.status, item.endorsed_until, today=today) if item.endorsed_until else item.status
 
 
 def permit_object(item: PermitItem, *, full: bool, today: date) -> dict[str, JsonOut]:
-    """A permit as JSON: the fields that were released, by name, and as `standing` what its status means today."""
     found = {name: value for name in words.PERMIT_FIELDS if (value := getattr(item, name, None)) is not None}
     shown = to_json(found, full=full)
     return {"standing": standing(item, today).value, **(shown if isinstance(shown, dict) else {})}
@@ -197,7 +190,6 @@ def permit_lines(item: PermitItem | None, *, full: bool, today: date) -> Iterato
 
 
 def link_lines(links: Sequence[wire.RecognitionLink]) -> Iterator[str]:
-    """Returns what the other side decided about a permit, or this side about the other's, one decision a line."""
     for link in links:
         outcome = words.word_of("RecognitionOutcome", link.outcome)
         yield f"{words.label('recognised')}  {link.decided_on} {link.agency} {link.mode}: {outcome}"

@@ -1,7 +1,4 @@
-"""`bridgehead policy`: check the policies with their cases, explain a case, decide again what a node has decided.
-
-Exit codes: 0 all as it should be, 1 a file, a case or a decision is not, 2 usage.
-"""
+"""`bridgehead policy`: check, explain, decide again. Exit 0 all as it should be, 1 something is not, 2 usage."""
 
 from __future__ import annotations
 
@@ -98,8 +95,6 @@ def replay(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """One file of policies: how many it holds, or what is wrong with it."""
-
     name: str
     policies: int
     failure: str | None
@@ -107,8 +102,6 @@ class FileCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCheck:
-    """One case table: how many cases it holds and, by the case's name, which do not come out as written."""
-
     name: str
     cases: int
     failures: Mapping[str, str]
@@ -144,7 +137,6 @@ def find_case(files: Mapping[str, bytes], book: PolicyBook, name: str) -> Case:
 
 
 def load_cases(files: Mapping[str, bytes], name: str, book: PolicyBook) -> tuple[Case, ...]:
-    """Reads one table (CASE_TABLE when it is not there)."""
     content = files.get(_CASES + name)
     if content is None:
         raise NotFoundError("CASE_TABLE", f"expected the table {_CASES}{name} beside the policies")
@@ -204,7 +196,6 @@ def _check_lines(files: Sequence[FileCheck], tables: Sequence[TableCheck]) -> It
 
 
 def replay_lines(found: Replay, *, drafted: bool) -> Iterator[str]:
-    """A replay for a person; `drafted` says that a draft was compared, even if it changes nothing."""
     yield f"decisions   {found.decisions} in the log, with {found.questions} questions to policy"
     yield f"reproduced  {found.reproduced} by policy"
     yield f"by rule     {format_rules(found.by_rule)}"
@@ -231,7 +222,6 @@ def replay_object(found: Replay, *, drafted: bool) -> dict[str, JsonOut]:
 
 
 def format_rules(by_rule: Mapping[str, int]) -> str:
-    """Returns how many decisions were rules', and how many each rule's: `3: reply-to-own-request 3`."""
     named = ", ".join(f"{name} {count}" for name, count in by_rule.items())
     return f"{sum(by_rule.values())}{': ' if named else ''}{named}"
 

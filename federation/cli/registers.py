@@ -1,9 +1,4 @@
-"""`bridgehead vehicle|enterprise`: the county's own registers (机动车登记, 经营主体登记).
-
-The police keep the one, the market regulator the other; another province learns of them by a look-up. Registering a
-plate or a USCC that is known already registers its change; the same facts again change nothing. Numbers of persons are
-masked wherever they stand; a keeper that is an organisation is shown.
-"""
+"""`bridgehead vehicle|enterprise`: the county's own registers (机动车登记, 经营主体登记)."""
 
 from __future__ import annotations
 
@@ -54,8 +49,6 @@ _PANEL: Final = "The record (登记内容)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register(Generic[Fact]):
-    """One of the two registers at a desk: its rows, and how they are judged here, sent and read."""
-
     kind: DossierKind
     key: str
     county: str

@@ -1,9 +1,7 @@
-"""`bridgehead subject report`: what every province gave about one person, asked for that person at any node (本人查阅).
+"""`bridgehead subject report`: what every province gave about one person, at any node (本人查阅).
 
-The clerk says with an option of its own that the person's identity was checked; policy refuses without. The agency is
-named, never an officer or another person; what is held back is counted and dated; a province that has not answered is
-named, so that silence is not taken for "nothing". The exit code is 1 when it was refused and 3 when a province has not
-answered yet: the same report can be read again.
+The agency is named, never an officer or another person; a province that has not answered is named, so that silence is
+not taken for "nothing". The exit code is 1 when refused and 3 when a province has not answered yet.
 """
 
 from __future__ import annotations
@@ -60,7 +58,6 @@ def report_code(page: wire.ReportPage) -> int:
 
 
 def report_lines(page: wire.ReportPage) -> Iterator[str]:
-    """The report in plain words, one entry after the other."""
     for line in page.lines:
         yield from _entry_lines(line)
     if not page.lines:

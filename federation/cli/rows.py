@@ -1,11 +1,9 @@
 """Rows at a desk: an item from the texts of a file's row or of a command's options. One reader for all of them.
 
-Rules kept: English names and words, or their Chinese ones; days as 2026-01-05 or 2026/1/5; the letters of a number, a
-code or a plate as capitals; spaces around a text do not count. Every wrong field is told at once, by name and with
-what was expected, never with the value. A line that cannot be read is told by its number and the others go on; what
-makes a whole file unreadable (its heading, its encoding) is an error. UTF-8 with or without a byte-order mark unless
-another encoding is named; leading lines that begin with `#` are notices. Form only: what the law, the realm and policy
-say is the node's to judge.
+Rules kept: names and words in English or Chinese; every wrong field is told at once, by name and with what was
+expected, never with the value; a line that cannot be read is told by its number and the others go on; a bad heading or
+encoding is an error of the whole file; leading lines that begin with `#` are notices. Form only: the rest is the
+node's to judge.
 """
 
 from __future__ import annotations
@@ -31,11 +29,8 @@ from federation.protocol.errors import BridgeheadError, MalformedError, NotFound
 
 T = TypeVar("T")
 Texts: TypeAlias = dict[str, str]
-"""A row by field name, each field as text."""
 Read: TypeAlias = "Callable[[str], object]"
 Found: TypeAlias = Mapping[str, object]
-"""The fields of a row that could be read so far."""
-
 _DAY: Final = re.compile(r"([0-9]{4})([-/])([0-9]{1,2})\2([0-9]{1,2})", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
@@ -58,7 +53,6 @@ class UnreadableError(ValueError):
 
 
 def text(longest: int) -> Read:
-    """Any words, without control characters."""
 
     def read(given: str) -> str:
         return _expect(given, len(given) <= longest and not _CONTROL.search(given), f"1 to {longest} characters")
@@ -67,17 +61,14 @@ def text(longest: int) -> Read:
 
 
 def capitals(given: str) -> str:
-    """A number or a code whose letters are capitals."""
     return given.upper()
 
 
 def number(given: str) -> str:
-    """A citizen number, the x as a capital."""
     return _expect(given.upper(), _NUMBER.fullmatch(given.upper()), "17 digits and a digit or X")
 
 
 def division(given: str) -> str:
-    """A county by its code (GB/T 2260)."""
     return _expect(given, _DIVISION.fullmatch(given), "six digits")
 
 
@@ -86,7 +77,6 @@ def digest(given: str) -> str:
 
 
 def day(given: str) -> date:
-    """A day, such as 2026-01-05 or 2026/1/5."""
     match = _DAY.fullmatch(given)
     if match is None:
         raise UnreadableError("a day such as 2026-01-05")
@@ -101,7 +91,6 @@ def yes(given: str) -> bool:
 
 
 def one_of(enum: type[StrEnum]) -> Read:
-    """A word of the enum in either language."""
 
     def read(given: str) -> StrEnum:
         found = find_word(enum, given)
@@ -125,7 +114,6 @@ def some_of(enum: type[StrEnum]) -> Read:
 
 
 def parsed(parse: Callable[[str], object], expected: str) -> Read:
-    """Returns what a parser of the house takes."""
 
     def read(given: str) -> object:
         try:
@@ -146,14 +134,11 @@ def _expect(given: str, fits: object, expected: str) -> str:
 
 
 def usually(value: object) -> Callable[[Found], object]:
-    """Returns what an absent field means."""
     return lambda _: value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field at a desk: how its text is read, what an absent one means, and its option on the command line."""
-
     read: Read
     usual: Callable[[Found], object] | None = None
     option: str = ""
@@ -163,19 +148,13 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet(Generic[T]):
-    """One kind of row: its fields in order, their labels, the item that they make, the reason when they do not."""
-
     fields: Mapping[str, Field]
     labels: Mapping[str, str]
     make: Callable[..., T]
     reason: str
 
     def parse(self, texts: Mapping[str, str]) -> T:
-        """Makes the item from texts by field name; a field that is absent is the empty text.
-
-        Raises:
-            MalformedError: the sheet's reason, naming every field that is missing or of another form.
-        """
+        """Makes the item from texts by field name, absent ones empty; refuses with the sheet's reason, by field."""
         found: dict[str, object] = {}
         problems: dict[str, str] = {}
         for name, field in self.fields.items():
@@ -202,10 +181,7 @@ class Sheet(Generic[T]):
         return next((each for each in self.fields if plain in {each, self.labels[each]}), None)
 
     def options(self, panel: str, *, file: str = "", required: bool = False) -> Callable[..., Texts]:
-        """What gathers the fields that have an option from the command line, over those of a file if `file` says so.
-
-        Fields that have no usual value are `required` then, or may be in the file.
-        """
+        """Gathers fields from the command line, over a file's if `file`; those without a usual value are `required`."""
 
         def gather(**given: object) -> Texts:
             path = given.pop("file", None)
@@ -246,8 +222,6 @@ def _typed(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberedRow:
-    """One row with the number of the line it ends at, from 1: its texts, or why they could not be read."""
-
     line: int
     texts: Texts | BridgeheadError
 

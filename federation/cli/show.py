@@ -1,8 +1,7 @@
 """How every command speaks: stdout is data, stderr is talk; an answer is shown as JSON or in lines, in two languages.
 
-Rules kept: JSON has the names of the protocol, times in UTC, sets in order; lines have China's time and the words of
-both languages; nothing is cut or wrapped. Citizen numbers and days of birth are masked in both forms until all of it
-is asked for: what stays tells two people apart and does not give the number away.
+Rules kept: JSON has the names of the protocol, times in UTC, sets in order; lines have China's time. Citizen numbers
+and days of birth are masked in both forms until all of it is asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 JsonOut: TypeAlias = "str | int | float | bool | Sequence[JsonOut] | Mapping[str, JsonOut] | None"
-
 CHINA: Final = timezone(timedelta(hours=8))
 _NUMBERS: Final = frozenset({"citizen_number", "keeper", "representative_number"})
 _DIVISIONS: Final = frozenset(
@@ -49,12 +47,10 @@ _CARD_ORDER: Final = {name: place for place, name in enumerate(words.RECORD_FIEL
 
 
 def say(sentence: str) -> None:
-    """Prints talk for a person to stderr."""
     print(sentence, file=sys.stderr, flush=True)
 
 
 def show_json(value: JsonOut) -> None:
-    """Prints one JSON value to stdout, readable and with Chinese as it is."""
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
@@ -107,7 +103,6 @@ def _text(value: str | date | bytes | AgencyId) -> str:
 
 
 def object_of(value: object, *, full: bool = False) -> dict[str, JsonOut]:
-    """The fields of an answer as a JSON object, as `to_json`; none of None."""
     shown = {name: to_json(getattr(value, name), full=full, name=name) for name in names_of(value)}
     inner = shown.pop(_FLAT.get(type(value).__name__, ""), None)
     if isinstance(inner, dict):
@@ -131,12 +126,10 @@ def names_of(value: object) -> tuple[str, ...]:
 
 
 def mask_number(number: str) -> str:
-    """Masks a citizen number: county and last two characters stay."""
     return f"{number[:6]}{'*' * (len(number) - 8)}{number[-2:]}"
 
 
 def mask_day(day: date) -> str:
-    """Masks a day of birth: the year stays."""
     return f"{day.year:04d}-**-**"
 
 
@@ -181,7 +174,6 @@ def deadline_text(deadline: Deadline) -> str:
 
 
 def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows as lines, each column as wide as its widest cell on a terminal; nothing is cut or wrapped."""
     from rich.cells import cell_len
 
     widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -191,10 +183,7 @@ def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def table(values: Iterable[T], *columns: str | tuple[str, Callable[[T], str]]) -> Iterator[str]:
-    """Values as lines under a heading in both languages; no lines at all when there are none.
-
-    A column is a field of each value, or a heading and what stands below it.
-    """
+    """Values as lines under a heading in both languages; a column is a field, or a heading and its cell."""
     rows = [[_cell(value, column) for column in columns] for value in values]
     if rows:
         heads = [words.label(column if isinstance(column, str) else column[0]) for column in columns]
@@ -220,7 +209,6 @@ def card(shown: JsonOut, *, enum: str | None = None) -> Iterator[str]:
 
 
 def told(name: str, value: object) -> str:
-    """One value of a field in a line: China's time, both languages, `-` for what is not there."""
     match value:
         case Enum():
             return words.word_of(type(value).__name__, value.value)
@@ -243,7 +231,6 @@ def decision_lines(ruling: Ruling) -> Iterator[str]:
 
 
 def way_lines(chinese: str, english: str) -> Iterator[str]:
-    """Returns what would make it lawful: each clause in Chinese, its English below."""
     if chinese or english:
         yield "如何才合法 what would make it lawful:"
     for clause, in_english in zip(chinese.splitlines(), english.splitlines(), strict=False):

@@ -1,9 +1,7 @@
 """The words that a person meets: every field and every word of an enum, in Chinese beside English.
 
-One table for the command line, for the headings of files and for other screens. English is the word of the protocol
-itself unless `_ENGLISH` says it plainer. Enums are named by their class, so that this page opens no other.
-Sources: 居住证暂行条例 articles 2, 4, 9, 10, 12, 13; 机动车登记规定 and GA/T 16.7; 市场主体登记管理条例; the columns
-of county registers.
+English is the protocol's word unless `_ENGLISH` says it plainer. Sources: 居住证暂行条例 articles 2,
+4, 9, 10, 12, 13; 机动车登记规定 and GA/T 16.7; 市场主体登记管理条例; the columns of county registers.
 """
 
 from __future__ import annotations
@@ -55,7 +53,6 @@ VEHICLE_FIELDS: Final[Mapping[str, str]] = {
     "permit": "居住证编号",
     "sealed": "封存",
 }
-"""By field of a vehicle, in the order in which a licence shows them."""
 
 ENTERPRISE_FIELDS: Final[Mapping[str, str]] = {
     "uscc": "统一社会信用代码",
@@ -67,7 +64,6 @@ ENTERPRISE_FIELDS: Final[Mapping[str, str]] = {
     "legal_representative": "法定代表人",
     "representative_number": "法定代表人公民身份号码",
 }
-"""By field of an enterprise, in the order in which a licence shows them."""
 
 RECORD_FIELDS: Final[Mapping[str, str]] = {**ENTERPRISE_FIELDS, **VEHICLE_FIELDS, **PERMIT_FIELDS}
 """Every field that a look-up can release, of whatever kind of record; a permit's word goes first."""
@@ -108,7 +104,6 @@ LABELS: Final[Mapping[str, str]] = {
     "what": "内容",
     "words": "意见",
 }
-"""Every field that has a heading or stands on a card."""
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "PermitStatus": {
@@ -254,7 +249,6 @@ OVERDUE: Final = "逾期 overdue"
 
 
 def label(name: str) -> str:
-    """The heading of a field: `姓名 holder_name`; the name alone where there is no Chinese for it."""
     return f"{LABELS.get(name, '')} {name}".lstrip()
 
 
@@ -269,6 +263,5 @@ def word_of(enum: str, text: str) -> str:
 
 
 def find_word(enum: type[_Word], text: str) -> _Word | None:
-    """The word that a text in either language stands for."""
     chinese = WORDS[enum.__name__]
     return next((each for each in enum if text in {each.value, chinese[each.value]}), None)

@@ -1,9 +1,8 @@
 """Working days with make-up days, holiday roll-forward, and month arithmetic: how the law counts days.
 
-Rules kept: the first day is never counted; a year without a table is an error and not a guess; a table that the
-State Council has not published yet says `official = false` and every deadline computed with it says so, too.
-Sources: the yearly holiday notice of the State Council (调休); Civil Code arts 201-203; Criminal and Civil
-Procedure Law (a last day on a statutory holiday moves to the next day).
+The first day is never counted; a year without a table is an error; an unpublished table says `official = false`, and
+so does every deadline of it. Sources: the State Council's yearly holiday notice (调休); Civil Code arts 201-203;
+Criminal and Civil Procedure Law (a last day on a statutory holiday moves to the next day).
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ _WHAT = "calendar"
 
 
 class Roll(StrEnum):
-    """Where a last day moves to when it falls on a free day."""
-
     NONE = "none"
     HOLIDAY = "holiday"
     WEEKEND = "weekend"

@@ -1,9 +1,7 @@
 """The case tables: what the policies must say of invented cases, as non-programmers write them in TOML.
 
-A case names an action and, as the Cedar schema has them, the attributes of its resource and of its context; so a new
-file of policies needs a table and no code. A name that the schema does not know, a word that the table does not list,
-an agency or a policy that is not there are refused with a sentence that says where: a typo is never a case that passes.
-Trusts nothing it reads. Source: policies/README.md.
+Resource and context have the Cedar schema's names: a new policy needs a table, no code. An unknown name, word, agency
+or policy is refused with its place: a typo is never a case that passes. Source: policies/README.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Deadlines: the rows of the agreed clock table, and what they make of a start.
 
-Rules kept: the start day or hour is not counted (minutes run from the stamp of the order); a deadline keeps the
-versions of rule and calendar that made it, so a later change moves none that runs; an extension is asked in time and
-counts from the same start. What is not `law_read` is shown as "not legally verified" or as a target.
-Sources: the instrument and article of each row of `policies/clocks.toml`; Civil Code arts 201-204.
+The start is not counted (minutes run from the order's stamp); a deadline keeps the versions that made it; an extension
+is asked in time and counts from the same start. What is not `law_read` is shown as not verified. Sources: the
+instrument and article of each row of `policies/clocks.toml`; Civil Code arts 201-204.
 """
 
 from __future__ import annotations

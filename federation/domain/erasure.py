@@ -1,9 +1,9 @@
 """Erasure: the order over the border and its deletion receipt, what policy is asked, and the watermark of a reading.
 
-Rules kept: order and receipt name a message by its statement's digest and hold no field of a person; a receipt
-carries the very leaf that the recipient logged. A watermark's code is an HMAC of the node's own key over the reading,
-so that nobody makes one up. Trusts nothing of another province.
-Sources: DESIGN section 5; PIPL articles 19, 47; 网络数据安全管理条例 article 12; M9; RFC 2104; Crockford's base 32.
+Order and receipt name a message by its statement's digest and hold no field of a person; a receipt carries the leaf
+that the recipient logged. A watermark's code is an HMAC of the node's own key: nobody makes one up. Trusts no other
+province. Sources: DESIGN section 5; PIPL articles 19, 47; 网络数据安全管理条例 article 12; M9; RFC 2104; Crockford's
+base 32.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from federation.protocol.tlog.merkle import hash_leaf
 
 ORDER_BODY: Final = "application/vnd.bridgehead.erasure-order.v1+json"
 RECEIPT_BODY: Final = "application/vnd.bridgehead.erasure-receipt.v1+json"
-
 MAX_WORDS: Final = 500
 
 
@@ -67,14 +66,10 @@ class OrderItem(Item, frozen=True, kw_only=True):
 
 
 class ReceiptItem(Item, frozen=True, kw_only=True):
-    """Which message (statement digest), what came of it, and the `erasure` leaf: `entry` its text, `index` its place.
-
-    `order`: the digest of the order that it answers, None when the recipient destroyed by itself what had ended.
-    """
+    """What came of a message; without `order` nobody ordered it. `entry` and `index`: the `erasure` leaf, its place."""
 
     WHAT: ClassVar[str] = "erasure receipt"
     REASON: ClassVar[str] = "ERASURE_OUTCOME"
-
     BLANK: ClassVar[frozenset[str]] = frozenset({"order"})
 
     message: Digest
@@ -85,7 +80,6 @@ class ReceiptItem(Item, frozen=True, kw_only=True):
 
     @property
     def leaf_digest(self) -> str | None:
-        """The RFC 6962 hash (hex) of the leaf, by which it is found in the recipient's log."""
         return hash_leaf(self.entry.encode()).hex() if self.entry else None
 
 
@@ -98,10 +92,7 @@ def decode_receipt_item(encoded: bytes) -> ReceiptItem:
 
 
 def verify_receipt_item(item: ReceiptItem, *, federation: str, pair: Pair, commitment: str | None) -> Leaf | None:
-    """Returns the leaf of a receipt about that very message, None when none is due; refuses others (ERASURE_LEAF).
-
-    Whether it stands in the recipient's log is an auditor's to see, by `index` and `leaf_digest`.
-    """
+    """Returns a receipt's leaf, None when none is due; refuses others (ERASURE_LEAF). Auditors check the log."""
     if item.outcome is ErasureOutcome.NOT_HELD:
         return None
     leaf = decode_leaf(item.entry.encode())
@@ -116,7 +107,6 @@ def verify_receipt_item(item: ReceiptItem, *, federation: str, pair: Pair, commi
 ERASURE_PURPOSE: Final = "erasure.order"
 ERASURE_FUNCTION: Final = FunctionCode("F01")
 ERASURE_BASIS: Final = "个人信息保护法第四十七条"
-
 RELEASE_KIND: Final = "release"
 MESSAGE_KIND: Final = "message"
 

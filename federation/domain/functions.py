@@ -1,8 +1,7 @@
 """The register of joint functions: six departments, 23 functions; every purpose points to exactly one of them.
 
-Rules kept: a code is F and two digits; a function without a name or a legal basis may be shown but not used in the live
-realm; what the provinces have not published says `official = false`.
-Sources: the function list of the border programme (names unpublished); DESIGN section 1.
+One without a name or a legal basis is not used in the live realm; the unpublished says `official = false`. Sources:
+the function list of the border programme (names unpublished); DESIGN section 1.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from federation.protocol.form import Row, load_toml, parse_toml
 from federation.protocol.ids import matching
 
 FunctionCode = NewType(
-    "FunctionCode",
-    Annotated[str, matching("(?!F00)F[0-9]{2}", form="a function such as F01", reason="FUNCTION_CODE")],
+    "FunctionCode", Annotated[str, matching("(?!F00)F[0-9]{2}", form="a function such as F01", reason="FUNCTION_CODE")]
 )
 
 

@@ -1,9 +1,8 @@
 """A question that a person must answer: how it waits at the desk of the side asked, how it may end, and the refusal.
 
-Rules kept: a question waits until its own deadline and no longer; it ends once, answered, refused or expired; a
-second request and an escalation shorten nothing. A refusal has a reason and one sentence, and no field of a person,
-not even whether there is a record. No `repr` shows the person. Trusts nothing it decodes.
-Sources: 公安机关办理刑事案件程序规定 article 347 (one intake a force); Nlets second requests.
+It waits until its own deadline and ends once, answered, refused or expired; a reminder and an escalation shorten
+nothing. A refusal tells no field of a person, nor whether there is a record. No `repr` shows the person. Trusts
+nothing it decodes. Sources: 公安机关办理刑事案件程序规定 article 347 (one intake a force); Nlets second requests.
 """
 
 from __future__ import annotations
@@ -40,11 +39,10 @@ class IntakeStatus(StrEnum):
 
 
 class IntakeEntry(Item, frozen=True, kw_only=True, rename={"reminded": "second"}):
-    """One question at the desk. `request_id`, `digest` and `seq` are those of its statement, `due` is where that ends.
+    """One question at the desk, with its statement's `request_id`, `digest` and `seq`, until `due`.
 
-    `person` is what was asked by, a number or the record behind the handle, masked at the end. `answered_by` ended it,
-    and `act_id` the id of that act, both empty until then; `reply_id` is the message that carried the answer; `hit` is
-    what a search was told, `released` names the fields that a fetch was given.
+    `person` is a number or the record behind the handle, masked at the end. Of the end: `answered_by`, the act's id,
+    `reply_id` of the answer; `hit` is what a search was told, `released` the fields that a fetch was given.
     """
 
     WHAT: ClassVar[str] = "intake entry"
@@ -123,7 +121,6 @@ def mask_person(text: str) -> str:
 
 REFUSAL_BODY: Final = "application/vnd.bridgehead.lookup-refusal.v1+json"
 REMINDER_BODY: Final = "application/vnd.bridgehead.lookup-second.v1+json"
-
 _MAX_WORDS: Final = 200
 
 

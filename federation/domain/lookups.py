@@ -1,10 +1,9 @@
 """What goes over the border in a look-up: one exact question, hit or no hit, then named fields of the record.
 
-Rules kept: no names, no wildcards, no lists; an answer holds no field of a person; a handle is random, opens nothing
-for another agency, officer or case, and dies after 24 hours or with its case; a fetch names fields of one kind of
-record and is signed by the officer's own key; a release ends. The realm guard holds for every number. No error and no
-`repr` shows a person or a handle. Trusts nothing: the bytes come from another province.
-Sources: misuse controls M1, M3 and M9; the two-step form of the Prüm decisions.
+No names, no wildcards, no lists; an answer holds no field of a person; a handle is random, opens nothing for another
+agency, officer or case, and dies after 24 hours or with its case; a fetch is signed by the officer's own key. The
+realm guard holds for every number. No error and no `repr` shows a person or a handle. Trusts nothing: the bytes come
+from another province. Sources: misuse controls M1, M3 and M9; the two-step form of the Prüm decisions.
 """
 
 from __future__ import annotations
@@ -39,10 +38,7 @@ from federation.protocol.ids import AgencyId, MessageId, Realm, matching, parse_
 from federation.protocol.keys import PublicKey, Suite, verify_signature
 
 HANDLE_TIME: Final = timedelta(hours=24)
-"""How long a handle lives when its case does."""
-
 HANDLE_RANDOM_BYTES: Final = 24
-
 _HANDLE_FORM: Final = "[A-Za-z0-9_-]{32}"
 _HANDLE: Final = re.compile(_HANDLE_FORM, re.ASCII)
 
@@ -75,7 +71,6 @@ def format_handle(random: bytes) -> str:
 
 
 def parse_handle(text: str) -> str:
-    """Parses a handle; refuses another form (HANDLE_FORM)."""
     if not _HANDLE.fullmatch(text):
         raise MalformedError("HANDLE_FORM", "expected a handle of 32 letters, digits, - and _")
     return text
@@ -103,7 +98,6 @@ SEARCH_BODY: Final = "application/vnd.bridgehead.lookup-search.v1+json"
 ANSWER_BODY: Final = "application/vnd.bridgehead.lookup-answer.v1+json"
 FETCH_BODY: Final = "application/vnd.bridgehead.lookup-fetch.v1+json"
 RELEASE_BODY: Final = "application/vnd.bridgehead.lookup-release.v1+json"
-
 _STEP_UP: Final = "bridgehead/v1/lookup.fetch"
 _WILDCARD: Final = re.compile(r"[*?%_\[\]＊？％＿]")
 _CODE: Final = re.compile(r"[0-9A-Z]{18}", re.ASCII)
@@ -158,11 +152,6 @@ TIMES: Final = MappingProxyType({Urgency.URGENT: timedelta(minutes=10), Urgency.
 """The clocks `lookup.urgent` and `lookup.routine` of the clock table, counted from the asking."""
 
 
-def deadline_of(urgency: Urgency, asked: datetime) -> datetime:
-    """Until when an answer is waited for; after it the look-up has expired on both sides."""
-    return asked + TIMES[urgency]
-
-
 def urgency_of(asked: datetime, expires: datetime) -> Urgency:
     """Returns how urgent a question is by the time that its asker gave it, which is what its statement says of it."""
     return Urgency.URGENT if expires - asked <= TIMES[Urgency.URGENT] else Urgency.ROUTINE
@@ -191,10 +180,7 @@ def parse_selector(text: str, realm: Realm) -> Selector:
 
 
 def kind_of(text: str) -> SelectorKind:
-    """What kind of name a text has the look of. Eighteen digits are a citizen number, unless they can be a USCC only.
-
-    Refuses LOOKUP_WILDCARD, LOOKUP_FORM (a name, a list).
-    """
+    """What kind a text looks like (18 digits: a citizen number, unless a USCC only); LOOKUP_WILDCARD, LOOKUP_FORM."""
     if _WILDCARD.search(text):
         raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
     if text.startswith(_PERMIT_PREFIX):
@@ -276,12 +262,7 @@ class FetchItem(Item, frozen=True, kw_only=True):
 def step_up_bytes(fetch: FetchItem) -> bytes:
     """What the officer's own key signs; not the look-up's id, since the handle was made for one look-up alone."""
     return encode_canonical(
-        {
-            "type": _STEP_UP,
-            "handle": fetch.handle,
-            "fields": sorted(fetch.fields),
-            "officer_key": fetch.officer_key,
-        }
+        {"type": _STEP_UP, "handle": fetch.handle, "fields": sorted(fetch.fields), "officer_key": fetch.officer_key}
     )
 
 

@@ -1,10 +1,9 @@
 """The case that a look-up is bound to, and how much one officer and one case may ask.
 
-Rules kept: nobody is looked up without an open case; a case has a term of at most 90 days and is never extended, only
-closed, for good. What is counted includes the look-up being decided; the leader's countersignature lifts the number
-of persons, two persons' signatures lift the number of look-ups, nobody lifts the limit above; who signs has not asked
-in the case. A case of another province is taken as it was opened or not at all.
-Sources: 公安机关办理刑事案件程序规定 (办案协作); misuse controls M2, M4 and M9.
+Nobody is looked up without an open case; it has a term of at most 90 days, is never extended, and closes for good.
+What is counted includes the look-up being decided; the leader's countersignature lifts the number of persons, two
+persons' signatures the number of look-ups, nobody the limit above; who signs has not asked in the case. Sources:
+公安机关办理刑事案件程序规定 (办案协作); misuse controls M2, M4 and M9.
 """
 
 from __future__ import annotations
@@ -27,19 +26,13 @@ from federation.protocol.ids import AgencyId, NodeName, format_time, matching, t
 from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 CASE_BODY: Final = "application/vnd.bridgehead.lookup-case.v1+json"
-
 MAX_CASE_DAYS: Final = 90
-"""The longest term of a case; what takes longer needs a new letter and a new case."""
-
 BREAK_GLASS_PREFIX: Final = "BREAK-GLASS-"
 """How the number of a case begins that has no cooperation letter."""
-
 NO_LETTER: Final = "BREAK-GLASS"
 """What stands in the place of the letter's number in such a case, and in no other."""
-
 BREAK_GLASS_TIME: Final = timedelta(hours=2)
 """The longest term of such a case; the answering side holds the asker to it."""
-
 _MAX_NAMES: Final = 50
 _KNOWN_CASES: Final = 1024
 """Decoded cases kept: every search and every fetch reads its own again, on both sides."""
@@ -48,8 +41,6 @@ _CASE_ID: Final = re.compile(_CASE_ID_FORM, re.ASCII)
 _COUNTY: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _PURPOSE: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}", re.ASCII)
 _PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-
-
 CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-0042'", reason="CASE_ID")]
 
 
@@ -124,11 +115,7 @@ def lookup_occasion(
     division: str | None = None,
     urgency: str = "routine",
 ) -> LookupOccasion:
-    """Returns the occasion with what a node knows of the asker's case; of a record that is found, its division besides.
-
-    An unknown case is not open, and a case is open for the agency that opened it alone: another office of its province
-    that cites it is not one whose questions its leader answers for.
-    """
+    """Returns the occasion with what a node knows of the asker's case, open for the agency that opened it alone."""
     own = case if case is not None and case.opened_by == asker else None
     counties = {asker.county} if division is None else {asker.county, division}
     return LookupOccasion(
@@ -177,7 +164,6 @@ def case_provinces(case: LookupCase) -> frozenset[NodeName]:
 
 
 def parse_case_id(text: str) -> str:
-    """Parses 4 to 40 capital letters, digits and hyphens; refuses another form (CASE_ID)."""
     if not _CASE_ID.fullmatch(text):
         raise MalformedError("CASE_ID", f"expected a case such as 'YS-2026-0042', got {text!r:.60}")
     return text
@@ -260,10 +246,7 @@ class BulkRelease:
 
 
 def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool, bulk: bool = False) -> None:
-    """Refuses one look-up too many, itself counted (QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE, QUOTA_PERSONS).
-
-    `countersigned`: the leader signed for more persons; `bulk`: the leader and a second person for more look-ups.
-    """
+    """Refuses one look-up too many, itself counted (QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE, QUOTA_PERSONS)."""
     if counts.officer_today > quotas.per_officer_day:
         raise RuleError(
             "QUOTA_OFFICER",
@@ -332,12 +315,10 @@ def verify_countersigner(case: LookupCase, signer: str, *, askers: Collection[st
 
 LOOKUP_FUNCTION: Final = FunctionCode("F03")
 """The joint function of every look-up, as the policy `deny-lookup-function` has it."""
-
 SUBJECT_PURPOSE: Final = "subject.access"
 SUBJECT_FUNCTION: Final = FunctionCode("F01")
 SUBJECT_BASIS: Final = "个人信息保护法第四十五条"
 DISCLOSURE_KIND: Final = "given"
-
 _DOSSIER: Final = EntityRef("Dossier", "dossier")
 
 
@@ -365,10 +346,9 @@ def basis_of(purpose: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DossierFacts:
-    """What policy may know of what is looked for: the province asked, the kind, and the record once one is found.
+    """What policy may know of what is looked for; the county (six digits) and what follows only once it is found.
 
-    `issuing_division` is a six-digit code, None as long as nothing is found. `minor` means under 14 today; `sealed`
-    records answer no look-up. The asking province, which knows no record, leaves them as they are.
+    `minor` means under 14 today; `sealed` records answer no look-up; the asking province leaves both as they are.
     """
 
     province: NodeName
@@ -380,12 +360,9 @@ class DossierFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupOccasion(Occasion):
-    """An occasion, and what the deciding node found out about the case.
+    """An occasion, and what the deciding node found out about the case: open, of that purpose, naming every county.
 
-    `case_open`: its copy of the case is within its term and not closed. `purpose_in_case`: the case names the purpose.
-    `county_in_case`: the case names every county known so far: the asker's and, once a record is found, the issuing
-    one. `step_up`: the officer's own key signed this fetch and the signature verified; it plays no part in a search.
-    `urgency` is `urgent` or `routine`.
+    `step_up`: the officer's own key signed this fetch, verified. `urgency` is `urgent` or `routine`.
     """
 
     case_open: bool
@@ -405,11 +382,7 @@ def case_request(
 
 
 def search_request(agency: AgencyFacts, dossier: DossierFacts, *, occasion: LookupOccasion) -> PolicyRequest:
-    """May the agency learn whether a record exists?
-
-    The province asked puts the question without a record first, then for the record it finds: refused then means no
-    hit, since a refusal would tell that the record exists.
-    """
+    """May the agency learn whether a record exists? Asked without the record first; refused then is no hit."""
     return ask("lookup.search", agency, dossier_entity(dossier), occasion=occasion, **_case_facts(occasion))
 
 

@@ -1,10 +1,9 @@
 """The look-ups watched: flags, the sample that is reviewed, break-glass, an officer's own day, and who read what.
 
-Rules kept: a pattern raises a flag and never refuses; a flag names the officer by pseudonym and the look-up by id,
-never a person asked about. Nobody reviews what they asked. After breaking the glass the duty leader is noticed at
-once and reviews on the next working day; while one review is overdue, the agency breaks no more glass. In a year
-without a table a due day comes sooner.
-Sources: misuse controls M2, M5-M8, M10, M12; 公安机关办理刑事案件程序规定 article 350; working hours 08:00-20:00.
+A pattern raises a flag and never refuses; a flag names the officer by pseudonym and never a person asked about. Nobody
+reviews what they asked. The leader reviews a broken glass on the next working day; while one review is overdue, the
+agency breaks none. In a year without a table a due day comes sooner. Sources: misuse controls M2, M5-M8, M10, M12;
+公安机关办理刑事案件程序规定 article 350; working hours 08:00-20:00.
 """
 
 from __future__ import annotations
@@ -91,10 +90,7 @@ def raised_at(flag: Flag, *, time: datetime, agency: AgencyId) -> RaisedFlag:
 
 
 def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -> tuple[Flag, ...]:
-    """Returns the flags that the look-ups at `now` raise, seen with those before; one in several provinces is one.
-
-    In a year without a table Saturdays and Sundays are free.
-    """
+    """Returns the flags that the look-ups at `now` raise, seen with those before; one in several provinces is one."""
     known = {(line.lookup_id, line.desk): line for line in lines if now - BURST_WINDOW < line.time <= now}
     flags: list[Flag] = []
     for line in sorted((line for line in known.values() if line.time == now), key=lambda line: line.lookup_id):
@@ -112,12 +108,7 @@ def is_off_hours(moment: datetime, calendar: Calendar) -> bool:
 
 def _flag(kind: FlagKind, line: AskedLine, zh: str, en: str) -> Flag:
     return Flag(
-        kind=kind,
-        officer=line.officer,
-        lookup_id=line.lookup_id,
-        case_id=line.case_id,
-        sentence_zh=zh,
-        sentence_en=en,
+        kind=kind, officer=line.officer, lookup_id=line.lookup_id, case_id=line.case_id, sentence_zh=zh, sentence_en=en
     )
 
 
@@ -195,7 +186,6 @@ def _is_worked(day: date, calendar: Calendar) -> bool:
 # ---- the sample
 
 REVIEW_DAYS: Final = 5
-
 MAX_WORDS: Final = 500
 
 
@@ -337,7 +327,6 @@ def review_bytes(case_id: str, agency: AgencyId, *, finding: Finding, words: str
 
 
 def break_glass_flag(notice: BreakGlass) -> Flag:
-    """The flag that every breaking of the glass raises, justified or not."""
     return Flag(
         kind=FlagKind.BREAK_GLASS,
         officer=notice.officer,
@@ -366,8 +355,6 @@ class DigestLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """The look-ups of one officer on one day in China, in the order of time."""
-
     officer: str
     day: date
     lines: tuple[DigestLine, ...] = ()
@@ -382,7 +369,6 @@ def mask_selector(value: str) -> str:
 
 
 def digest_bytes(agency: AgencyId, officer: str, *, day: date, reader: str) -> bytes:
-    """Returns what a leader signs to read the day of somebody else."""
     return step_bytes("lookup.digest", agency, officer=officer, day=day.isoformat(), reader=reader)
 
 
@@ -395,12 +381,9 @@ def _mask(text: str, *, first: int, last: int) -> str:
 # ---- readings
 
 AUDIT_OFFICE: Final = "audit"
-"""The kind of office that inspects every reading of its province."""
 
 
 class ReadingKind(StrEnum):
-    """What was read: released fields, or one of the lists of the watch."""
-
     RELEASED = "released"
     NOTICES = "notices"
     FLAGS = "flags"
@@ -438,5 +421,4 @@ def decode_reading(encoded: bytes) -> KeptReading:
 
 
 def readings_bytes(agency: AgencyId, case_id: str, *, reader: str) -> bytes:
-    """Returns what a leader signs to see who read what in their case."""
     return step_bytes("lookup.readings", agency, case_id=case_id, reader=reader)

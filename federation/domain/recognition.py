@@ -1,10 +1,9 @@
 """Mutual recognition of residence permits (居住证双向互认): what a permit of the other side is worth here.
 
-Two modes, and the agreement says which are in force. `card`: the other side's valid permit opens the listed
-services as it stands. `time`: residence registered on the other side counts toward the half-year of article 2.
-Recognition is a pure function of the replica, the day, the mode and the agreed rules; it never edits the replica.
-Rules kept: a refusal is a value with a reason; what the home node did not send is an error (ask for it), not a
-refusal. Sources: 居住证暂行条例 articles 2, 7, 10, 12, 13; the recognition states of the programme.
+The agreement says which modes are in force. `card`: the valid permit opens the listed services. `time`: residence on
+the other side counts toward the half-year of article 2. A pure function of replica, day, mode and rules. A refusal is
+a value with a reason; what the home node did not send is an error (ask for it). Sources: 居住证暂行条例 articles 2, 7,
+10, 12, 13; the recognition states of the programme.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """The registers of vehicles (机动车登记) and enterprises (经营主体登记): their names, fields, plates and stored bytes.
 
-Rules kept: a record's name says its kind, county and serial only, so that it may stand in plain columns; a keeper
-(所有人) is a person by citizen number or an organisation by USCC; of a legal representative a look-up may learn the
-name and nobody the number. The written form of a plate is like `浙H·I0001`; serials hold no I and no O, so a plate
-with one was never issued: the demo realm takes only those, the live realm none. What people type is brought into that
-form at a desk only (`normalise_plate`); what crosses a border or is stored is refused in any other.
-No error, no `repr` and no question to policy shows a plate, a USCC or a person.
+A record's name says its kind, county and serial only; a keeper (所有人) is a citizen number or a USCC; of a legal
+representative a look-up learns the name, nobody the number. A plate is written like `浙H·I0001`; no serial holds I or
+O, so a plate with one is invented: the demo realm takes only those, the live realm none. Other spellings are taken at
+a desk only (`normalise_plate`). No error, no `repr` and no question to policy shows a plate, a USCC or a person.
 Sources: GA 36, GA/T 16.7 (号牌种类); 道路交通安全法 8; 机动车登记规定; 市场主体登记管理条例 5, 8, 9; GB 32100;
 居住证暂行条例 4, 13.
 """
@@ -33,7 +31,6 @@ from federation.protocol.ids import Realm
 from federation.protocol.policy.engine import PolicyRequest
 
 PLATE_PROVINCES: Final = "京津冀晋蒙辽吉黑沪苏浙皖闽赣鲁豫鄂湘粤桂琼渝川贵云藏陕甘青宁新"
-
 NEVER_ISSUED: Final = frozenset("IO")
 """Letters that no serial holds, since they look like digits: the mark of an invented plate."""
 
@@ -113,7 +110,6 @@ def _serial(plate: str) -> str:
 
 
 MAX_TEXT: Final = 100
-
 _DIGITS: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -230,8 +226,6 @@ class EnterpriseStatus(StrEnum):
 
 
 class Enterprise(Item, frozen=True, kw_only=True):
-    """The facts of one enterprise as they stand."""
-
     WHAT: ClassVar[str] = "stored enterprise"
 
     uscc: str
@@ -271,9 +265,7 @@ def decode_enterprise(encoded: bytes) -> Enterprise:
 # ---- names and fields
 
 VEHICLE_FIELDS: Final = tuple(name for name in Vehicle.__struct_fields__ if name != "sealed")
-
 ENTERPRISE_FIELDS: Final = Enterprise.__struct_fields__
-
 _OWN_URN: Final = re.compile(r"urn:(?P<kind>vehicle|enterprise):[0-9]{6}:[0-9]{6,12}", re.ASCII)
 
 
@@ -293,7 +285,6 @@ DOSSIER_FIELDS: Final[Mapping[DossierKind, frozenset[str]]] = MappingProxyType(
     }
 )
 """The fields of each kind: a fetch names fields of one kind only."""
-
 REPRESENTATIVE_FIELDS: Final = frozenset({"legal_representative", "representative_number"})
 """The fields of an enterprise that are a person's: whoever gets one, that person is told."""
 
@@ -313,12 +304,10 @@ def texts_of(record: Item, fields: Iterable[str]) -> Mapping[str, str]:
 
 
 def vehicle_texts(vehicle: Vehicle) -> Mapping[str, str]:
-    """Every field of a vehicle as text, by the names of `VEHICLE_FIELDS`; what it lacks is left out."""
     return texts_of(vehicle, VEHICLE_FIELDS)
 
 
 def enterprise_texts(enterprise: Enterprise) -> Mapping[str, str]:
-    """Every field of an enterprise as text, by the names of `ENTERPRISE_FIELDS`."""
     return texts_of(enterprise, ENTERPRISE_FIELDS)
 
 

@@ -1,9 +1,8 @@
 """What a person is told: which agency asked about them, when, for what, which fields it got, and what still waits.
 
-Rules kept: newest first; an entry of a running investigation is held back, counted, and shown by itself from the end of
-its case on; a line names the agency and never the officer, the case or another person. Trusts its own province's
-entries; what another province answers is decoded strictly, and is that province's word.
-Sources: PIPL articles 18, 20, 44, 45 (个人信息保护法); Estonia's data tracker for what a line holds.
+Newest first; an entry of a running investigation is held back, counted, and shown from the end of its case on; a line
+names the agency and never the officer, the case or another person. Another province's answer is its word. Sources:
+PIPL articles 18, 20, 44, 45 (个人信息保护法); Estonia's data tracker for what a line holds.
 """
 
 from __future__ import annotations
@@ -23,10 +22,8 @@ from federation.protocol.leaf import Verdict
 
 REQUEST_BODY: Final = "application/vnd.bridgehead.subject-request.v1+json"
 REPORT_BODY: Final = "application/vnd.bridgehead.subject-answer.v1+json"
-
 MAX_REPORT_LINES: Final = 2000
 """The most lines that one province answers with; older ones are counted."""
-
 DEFERRED_PURPOSE: Final = "lookup.criminal_investigation"
 """The purpose whose entries wait for the end of their case."""
 
@@ -147,7 +144,6 @@ def build_report(
 
 
 def merge_reports(reports: Iterable[SubjectReport]) -> SubjectReport:
-    """Joins what several provinces tell of one person, newest first."""
     parts = tuple(reports)
     days = [part.next_shown for part in parts if part.next_shown is not None]
     return SubjectReport(

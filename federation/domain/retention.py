@@ -1,8 +1,8 @@
 """The retention table: how long a kind of record is kept at least, when it must be destroyed, who must answer by when.
 
-Rules kept: floors and ceilings come out of `policies/retention.toml`, which the provinces sign, and from nowhere else;
-months are calendar months, and a floor ends on the same day of the month or on its last. Trusts nothing it reads.
-Sources: 网络数据安全管理条例 article 12 (provision records, at least three years), PIPL articles 19 and 47.
+Floors and ceilings come out of `policies/retention.toml` alone; months are calendar months, a floor ends on the same
+day of the month or on its last. Sources: 网络数据安全管理条例 article 12 (at least three years), PIPL articles 19 and
+47.
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ _WHAT: Final = "retention.toml"
 
 
 class DestroyOn(StrEnum):
-    """The event that ends a record whatever its floor."""
-
     WORK_ENDED = "work_ended"
     PURPOSE_REACHED = "purpose_reached"
     EXPIRED_OR_CASE_CLOSED = "expired_or_case_closed"
@@ -60,8 +58,6 @@ class RetentionRule(Row, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRules:
-    """The whole table, by the id of its rules."""
-
     version: str
     rules: Mapping[str, RetentionRule]
 
@@ -105,7 +101,6 @@ def verify_floor_passed(rules: RetentionRules, rule_id: str, counted_from: datet
 
 
 def has_floor(rules: RetentionRules, rule_id: str) -> bool:
-    """True when what stands under that rule must be kept for some time."""
     return find_rule(rules, rule_id).keep_months is not None
 
 
@@ -126,12 +121,6 @@ def destroyed_after(rules: RetentionRules, rule_id: str) -> timedelta | None:
     """Returns how long after its event a record is destroyed; None when the provinces agreed on no such days."""
     rule = rules.rules.get(rule_id)
     return timedelta(days=rule.destroy_after_days) if rule is not None and rule.destroy_after_days is not None else None
-
-
-def is_destroyed_on(rules: RetentionRules, rule_id: str, event: DestroyOn) -> bool:
-    """True when the provinces agreed that this event ends a record; what they did not agree on is not destroyed."""
-    rule = rules.rules.get(rule_id)
-    return rule is not None and rule.destroy_on is event
 
 
 def _floor_months(rules: RetentionRules, rule_id: str) -> int:

@@ -1,7 +1,7 @@
-"""Disclosures: what this province gave or refused about a person, kept for their report; never who the officer was.
+"""Disclosures: what this province gave or refused about a person, for their report; never who the officer was.
 
-Each entry is written in the transaction that receives the request, whatever the verdict; it is found by the blind index
-of the holder's number and by nothing else. Source: PIPL article 45, 55 and 56 (kept at least three years).
+Written in the transaction that receives the request, whatever the verdict; found by the blind index of the number
+alone. Source: PIPL articles 45, 55 and 56 (kept at least three years).
 """
 
 from __future__ import annotations
@@ -10,12 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from federation.domain.lookups_case import LookupCase
-from federation.domain.reports import (
-    DEFERRED_PURPOSE,
-    Disclosure,
-    SubjectReport,
-    build_report,
-)
+from federation.domain.reports import DEFERRED_PURPOSE, Disclosure, SubjectReport, build_report
 from federation.domain.retention import PROVISION
 from federation.node.lookups import records
 from federation.node.node import Node
@@ -49,7 +44,6 @@ def disclosure_of(
 
 
 def disclosure_record(entry: Disclosure, *, message_id: MessageId, subject: str, owner: NodeName) -> Record:
-    """Returns what is kept of one step about the person whose citizen number is the subject."""
     return Record(
         id=f"{format_time(entry.time)}/{message_id}",
         kind=DISCLOSED,
@@ -73,7 +67,7 @@ def list_disclosures(source: Source, citizen_number: str) -> Sequence[tuple[Disc
 def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectReport:
     """Returns this province's report for a person now; what waits for a case appears once that case has ended.
 
-    What was given under a number that was corrected since is the same person's, as long as nobody else has that number.
+    What was given under a number that was corrected since is the same person's, as long as nobody else has it.
     """
     numbers = (citizen_number, *_former_numbers(node, citizen_number))
     entries = [entry for number in numbers for entry, _ in list_disclosures(node.database, number)]

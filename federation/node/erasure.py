@@ -1,15 +1,13 @@
 """Orders to erase: what this province sent is destroyed here and ordered destroyed there, and the other way round.
 
-Ordering: our own destruction, the signed order and the line of it are one transaction. Obeying: the rows that came of
-the message, its body, salt and key, the leaf and the deletion receipt are one transaction. The receipt shows the leaf,
-and is taken in only about a message that we sent to that very node; the giver then destroys its own copy. A record of
-provision is not erased before its time, at either side.
-Source: DESIGN section 5 (withdrawal), PIPL article 47, 网络数据安全管理条例 article 12.
+Our own destruction, the signed order and its line are one transaction; so are, at the one who obeys, rows, body, salt,
+key, leaf and receipt. A receipt is taken in only about a message that we sent to that very node; the giver then
+destroys its own copy. A record of provision is not erased before its time, at either side. Source: DESIGN section 5,
+PIPL article 47, 网络数据安全管理条例 article 12.
 """
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -43,13 +41,13 @@ from federation.node.exchange.judge import (
     Received,
     Rows,
     allowed_by_rule,
+    item_kind,
     resent_alone,
 )
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import InForce, Node
-from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
 from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time, truncate_to_millisecond
@@ -79,10 +77,7 @@ RECEIPT_KIND: Final = "erasure.receipt"
 
 
 class Order(Item, frozen=True, kw_only=True):
-    """One order of ours, by its own statement's digest; what the receipt says once it came.
-
-    `resent`: it expired on its way, and another statement took its place.
-    """
+    """One order of ours, by its statement's digest, and its receipt. `resent`: it expired, another took its place."""
 
     WHAT = "erasure-order"
 
@@ -128,7 +123,6 @@ ORDER_LINES: Final[Collection[str]] = Collection(
 
 
 def order_records(order: Order, *, owner: NodeName) -> tuple[Record, ...]:
-    """An order, or that it was answered, with its line in the list."""
     record = ORDERS.record(order, owner=owner)
     if order.receipted is not None or order.resent:
         return (record,)
@@ -166,14 +160,8 @@ class _Ordered(Item, frozen=True, kw_only=True):
 async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAnswer:
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
-    A repeat under the same request id gets the first ruling, and the line of that order as it stands now.
-
-    Raises:
-        MalformedError: ERASURE_WORDS.
-        NotFoundError: MESSAGE_UNKNOWN when no message of that id was ever sent or received here.
-        ConflictError: ERASURE_DONE when it was erased before, or handed over nothing; REQUEST_ID_REUSED when another
-            erasure was ordered under the same id.
-        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    A repeat gets the first ruling, and the order's line as it stands now. Refuses ERASURE_WORDS, MESSAGE_UNKNOWN,
+    ERASURE_DONE when it was erased before or handed over nothing, REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
     """
     node = errand.node
     words = verify_words(question.words)
@@ -224,11 +212,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
 
 
 async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
-    """Lists what this province sent to another one, by number, to find a message to erase. It names no person.
-
-    Raises:
-        UntrustedError: NOT_A_MEMBER for a province that the agreement does not name.
-    """
+    """Lists what this province sent to another, by number, to find a message to erase. Refuses NOT_A_MEMBER."""
     node = errand.node
     errand.in_force.member(query.recipient)
     pair = Pair(node.name, query.recipient)
@@ -247,11 +231,7 @@ async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
 
 
 async def list_erasures(errand: Errand, query: ErasureQuery) -> ErasurePage:
-    """The orders of this province, newest first, with what became of them; of one that was sent again, the last.
-
-    Raises:
-        MalformedError: PAGE_TOKEN.
-    """
+    """The orders of this province, newest first; of one that was sent again, the last. Refuses PAGE_TOKEN."""
     node = errand.node
     page = ORDER_LINES.page(
         node.database,
@@ -272,10 +252,7 @@ def _load_order(source: Source, digest: str) -> Order:
 
 
 def _judge_order(received: Received[OrderItem]) -> Judgement:
-    """Judges an order of another province, and obeys it when policy allows: the receipt is on its way at once.
-
-    What never came is remembered, so that it is destroyed should it come later.
-    """
+    """Judges an order of another province, and obeys it if policy allows; what never came is destroyed as it comes."""
     node, in_force, item = received.node, received.in_force, received.item
     message = find_by_digest(node.database, "received", item.message)
     sender = received.statement.sender.node
@@ -323,23 +300,9 @@ def _draft_of(
     errand: Errand, message: StoredMessage, words: str, request: PolicyRequest, *, decision: Decision
 ) -> Draft:
     item = OrderItem(message_id=message.id, message=message.digest, words=words)
-    return Draft(
-        kind=ORDER_KIND,
-        recipient=Recipient(node=_other(errand.node.name, message)),
-        cause=Cause(
-            sender=Sender(node=errand.node.name, agency=errand.caller, officer=errand.act.officer),
-            purpose=errand.act.purpose,
-            function=errand.act.function,
-            basis=ERASURE_BASIS,
-        ),
-        body=Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode(item),)),
-        decision=decision,
-        asked=(request,),
-    )
-
-
-def _other(own: NodeName, message: StoredMessage) -> NodeName:
-    return message.pair.recipient if message.pair.sender == own else message.pair.sender
+    pair = message.pair
+    to = Recipient(node=pair.recipient if pair.sender == errand.node.name else pair.sender)
+    return ORDERED.draft(item, to=to, cause=errand.cause(ERASURE_BASIS), decision=decision, asked=(request,))
 
 
 def _line_of(order: Order, *, now: datetime) -> ErasureLine:
@@ -372,12 +335,10 @@ def _resent(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
     return tuple(record for each in followed for record in order_records(each, owner=order.agency.node))
 
 
-ORDERED = Kind(
+ORDERED = item_kind(
+    OrderItem,
     name=ORDER_KIND,
     media_type=ORDER_BODY,
-    encode=encode,
-    decode=lambda content, _: decode(OrderItem, content),
-    many=False,
     judge=_judge_order,
     answers=(),
     keep=PROVISION,
@@ -392,7 +353,6 @@ _TAKEN = allowed_by_rule(REPLY_RULE, "对方销毁本省所发信息的回执", 
 
 
 def item_of(message: str, destroyed: Destroyed | None, *, order: str | None = None) -> ReceiptItem:
-    """Returns the item of a receipt: with the message's leaf, or saying that nothing was held."""
     if destroyed is None:
         return ReceiptItem(message=message, outcome=ErasureOutcome.NOT_HELD, order=order)
     return ReceiptItem(
@@ -419,28 +379,19 @@ def receipt_draft(
     node: Node, cited: Statement, item: ReceiptItem, *, cites: str, decision: Decision, in_force: InForce
 ) -> Draft:
     """The receipt as a message to the sender of the cited statement, whose digest is `cites`."""
-    return Draft(
-        kind=RECEIPT_KIND,
-        recipient=Recipient(node=cited.sender.node, agency=cited.sender.agency),
-        cause=Cause(
-            sender=Sender(node=node.name, agency=_office(in_force, node.name, cited.recipient.agency)),
-            purpose=ERASURE_PURPOSE,
-            function=ERASURE_FUNCTION,
-            basis=ERASURE_BASIS,
-            in_reply_to=cites,
-        ),
-        body=Body(type=RECEIPT_BODY, salt=os.urandom(32), items=(encode(item),)),
-        decision=decision,
+    cause = Cause(
+        sender=Sender(node=node.name, agency=_office(in_force, node.name, cited.recipient.agency)),
+        purpose=ERASURE_PURPOSE,
+        function=ERASURE_FUNCTION,
+        basis=ERASURE_BASIS,
+        in_reply_to=cites,
     )
+    to = Recipient(node=cited.sender.node, agency=cited.sender.agency)
+    return RECEIPT.draft(item, to=to, cause=cause, decision=decision)
 
 
 def _judge_receipt(received: Received[ReceiptItem]) -> Judgement:
-    """Takes in a deletion receipt: the order is answered, and our own copy of what was handed over dies.
-
-    Raises:
-        MalformedError: RECEIPT_UNASKED when it is about nothing that we sent to that node.
-        UntrustedError: ERASURE_LEAF when its leaf is about something else.
-    """
+    """Takes in a deletion receipt, and our own copy dies. Refuses RECEIPT_UNASKED, ERASURE_LEAF."""
     node, statement, item = received.node, received.statement, received.item
     message = find_by_digest(node.database, "sent", item.message)
     if (

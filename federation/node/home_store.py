@@ -1,7 +1,4 @@
-"""A home's store from outside its node: what its operator writes there, and what earlier versions kept in files.
-
-A running node, on this machine or another, sees what is written at once.
-"""
+"""A home's store from outside its node, and what earlier versions kept in files; a running node sees it at once."""
 
 from __future__ import annotations
 
@@ -26,11 +23,7 @@ T = TypeVar("T")
 
 @contextmanager
 def open_home_store(home: Path) -> Iterator[Database]:
-    """Opens the store of a home whose node may be running.
-
-    Raises:
-        BridgeheadError: as `load_settings`, `load_keyring` and `open_database`.
-    """
+    """Opens the store of a home whose node may be running."""
     database = open_database(database_url(load_settings(home), home), keys=load_keyring(home).columns)
     try:
         yield database
@@ -39,11 +32,7 @@ def open_home_store(home: Path) -> Iterator[Database]:
 
 
 def write_home_store(home: Path, job: Callable[[GroupTransaction], T], *, now: datetime) -> T:
-    """Runs one job in a transaction of a home's store; returns what it returned once that is durable.
-
-    Raises:
-        BridgeheadError: what the job raised; as `open_home_store`.
-    """
+    """Runs one job in a transaction of a home's store; returns what it returned once that is durable."""
     with open_home_store(home) as database:
         (outcome,) = commit_group(database, [job], now=now).outcomes
     if isinstance(outcome, BridgeheadError):
@@ -52,12 +41,9 @@ def write_home_store(home: Path, job: Callable[[GroupTransaction], T], *, now: d
 
 
 def find_home_files(home: Path, node: NodeName) -> Callable[[GroupTransaction], int] | None:
-    """Returns the job that takes in the officers' keys and planted records of an earlier version's files.
+    """Returns the job that takes in an earlier version's officers' keys and planted records; None without such files.
 
-    None when the home has none. What the store knows already, withdrawn or removed since included, stays as it is.
-
-    Raises:
-        BridgeheadError: from the job, for a file that holds no admissible key.
+    What the store knows, withdrawn or removed included, stays. The job raises for a file without an admissible key.
     """
     keys = [_read_key(path, node) for path in sorted((home / "officers").glob("*/*.pub"))]
     honey = home / HONEY_FILE

@@ -37,9 +37,7 @@ ANSWERS: Final = item_collection(LeadAnswer, kind="lead-answer", id=lambda answe
 async def hand_over(errand: Errand, lead: Lead) -> LeadOutcome:
     """Hands a lead over to the force that it belongs to, and waits a moment for the other side to have it.
 
-    Raises:
-        RuleError: COUNTY_ELSEWHERE, and as `verify_lead`. NotFoundError: LEAD_UNKNOWN when it was erased since.
-        ConflictError, StaleError: as `Errand.send_once`.
+    Refuses COUNTY_ELSEWHERE, LEAD_UNKNOWN (erased since), and as `verify_lead` and `Errand.send_once`.
     """
     node, in_force, now = errand.node, errand.in_force, truncate_to_millisecond(errand.node.now())
     leads.verify_lead(lead, now=now)
@@ -87,9 +85,7 @@ def _judge_lead(received: Received[Lead]) -> Judgement:
 async def answer(errand: Errand, step: LeadStep) -> LeadOutcome:
     """Accepts or declines a lead, once; the office that found it is told.
 
-    Raises:
-        RuleError: LEAD_ANSWERED, and as `verify_answer`. NotFoundError: LEAD_UNKNOWN for one of another office.
-        ConflictError, StaleError: as `Errand.send_once`.
+    Refuses LEAD_ANSWERED, LEAD_UNKNOWN (another office's), and as `verify_answer` and `Errand.send_once`.
     """
     node, now, handed = errand.node, truncate_to_millisecond(errand.node.now()), _find(errand, step.lead_id)
     said = LeadAnswer(lead_id=step.lead_id, accepted=step.accepted, reason=step.reason, time=now)

@@ -1,10 +1,8 @@
 """One province at work, as one frozen value: its name, keys, store, writer, clock, and what it goes by and knows.
 
-It goes by the agreement in force (`InForce`, taken once for an act or a message and kept to its end), signs with the
-key that the agreement gives it now (`MessageKeys`), knows the newest heads of the others (`KnownHeads`), and who in
-this process waits for which answer (`Waiters`: told after the commit; the store is the truth, and a waiter that hears
-nothing looks there now and then, so that what another process on the same database received is found too).
-Built in one place only (`serve.build_node`); it holds no rules: receiving is `receive`, sending is `send`.
+`InForce` is taken once for an act or a message and kept to its end. `Waiters` are told after the commit; the store is
+the truth, and a waiter looks there now and then, so that what another process received is found too. Built in one place
+only (`serve.build_node`); it holds no rules.
 """
 
 from __future__ import annotations
@@ -47,12 +45,10 @@ class Waiters:
     """Waiters by key: the digest of a statement of ours, notified with its reply or when none will come."""
 
     def __init__(self) -> None:
-        """Nobody waits yet."""
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self.ended = False
 
     def tell(self, key: str) -> None:
-        """Wakes everybody who waits for that key."""
         for event in self._waiting.get(key, ()):
             event.set()
 
@@ -79,10 +75,7 @@ class Waiters:
                     del self._waiting[key]
 
     async def until(self, look: Callable[[], T | None], *keys: str, seconds: float, fresh: bool = False) -> T | None:
-        """Returns what `look` finds in the store, as soon as it finds something; None when it found nothing in time.
-
-        Looks first, when one of the keys is told, and now and then. `fresh`: there is nothing to be found yet.
-        """
+        """Returns what `look` finds, looking first (unless `fresh`), when a key is told, now and then; else None."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         if fresh:
@@ -96,26 +89,17 @@ class MessageKeys:
     """This node's own message keys, chosen by the agreement and the clock."""
 
     def __init__(self, keyring: Keyring, trust: Trust, *, now: Callable[[], datetime]) -> None:
-        """Keeps what it chooses from.
-
-        Raises:
-            RuleError: MESSAGE_KEY_NOT_AGREED when there is nothing to choose: such a node need not start.
-        """
+        """Refuses MESSAGE_KEY_NOT_AGREED when there is nothing to choose: such a node need not start."""
         self._keyring = keyring
         self._trust = trust
         self._now = now
         self.current()
 
     def current(self) -> Signer:
-        """The key for a statement that is made now.
-
-        Raises:
-            RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node none of its keys now.
-        """
+        """The key for a statement that is made now. Raises RuleError: MESSAGE_KEY_NOT_AGREED."""
         return message_signer_at(self._keyring, self._trust.in_force.agreement, self._now())
 
     def replace(self, keyring: Keyring) -> None:
-        """Takes over the keys that lie in the home now."""
         self._keyring = keyring
 
 
@@ -133,22 +117,12 @@ class InForce:
     retention: RetentionRules
 
     def member(self, node: NodeName) -> Member:
-        """The member of that name.
-
-        Raises:
-            UntrustedError: NOT_A_MEMBER when the agreement does not name it.
-        """
         found = self.agreement.members.get(node)
         if found is None:
             raise UntrustedError("NOT_A_MEMBER", f"the agreement names no node {node!r:.40}")
         return found
 
     def agency(self, agency: AgencyId) -> Agency:
-        """The agency of that name.
-
-        Raises:
-            UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
-        """
         found = find_agency(self.agreement, agency)
         if found is None:
             raise UntrustedError("NOT_AN_AGENCY", f"the agreement names no agency {agency}")
@@ -160,22 +134,14 @@ class InForce:
         return Occasion(purpose=purpose, function=function, realm=realm, node_realm=realm)
 
     def office_of(self, county: str, kinds: Sequence[str]) -> AgencyId:
-        """The office of these kinds that answers for a county, which may be named by an earlier code.
-
-        Raises:
-            RuleError: COUNTY_ELSEWHERE for a county of no member province. UntrustedError: as `office`.
-        """
+        """The office that answers for a county, by its earlier code too. Refuses COUNTY_ELSEWHERE, as `office`."""
         division, province = find_division(county), province_of(county)
         if province is None or province not in self.agreement.members:
             raise RuleError("COUNTY_ELSEWHERE", f"expected a county of the federation, got {county}")
         return self.office(province, kinds, county=division.today if division is not None else county)
 
     def office(self, node: NodeName, kinds: Sequence[str], *, county: str = "") -> AgencyId:
-        """The first office of these kinds, by name, of a county of the province, else of the whole province.
-
-        Raises:
-            UntrustedError: NO_INTAKE when the agreement names none of that province; NOT_A_MEMBER.
-        """
+        """The first office of these kinds, of the county, else of the province. Refuses NO_INTAKE, NOT_A_MEMBER."""
         offices = sorted((agency for agency in self.member(node).agencies if agency.kind in kinds), key=str)
         if not offices:
             names = " or ".join(kinds).replace("-", " ")
@@ -184,23 +150,14 @@ class InForce:
 
     @property
     def clocks(self) -> ClockTable:
-        """The clock table that the agreement carries.
-
-        Raises:
-            NotFoundError: CLOCK_FILE when it carries none.
-        """
+        """The clock table that the agreement carries. Raises NotFoundError: CLOCK_FILE when it carries none."""
         found = self.agreement.files.get(CLOCKS_FILE)
         if found is None:
             raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {CLOCKS_FILE}")
         return _parse_clocks(found)
 
     def start_clock(self, clock_id: str, start: datetime) -> Deadline:
-        """The deadline of a clock that starts then.
-
-        Raises:
-            RuleError: CALENDAR_YEAR_MISSING.
-            NotFoundError: CLOCK_UNKNOWN, CLOCK_FILE when the agreement has no such clock.
-        """
+        """The deadline of a clock that starts then. Refuses CALENDAR_YEAR_MISSING, CLOCK_UNKNOWN, CLOCK_FILE."""
         return compute_deadline(load_rule(self.clocks, clock_id, on=china_day(start)), start, calendar=self.calendar)
 
 
@@ -210,11 +167,7 @@ def _parse_clocks(content: bytes) -> ClockTable:
 
 
 def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
-    """Facts of an agency for policy, as the agreement has them.
-
-    Raises:
-        UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
-    """
+    """Facts of an agency for policy, as the agreement has them. Raises UntrustedError: NOT_AN_AGENCY."""
     return AgencyFacts(id=agency, functions=in_force.agency(agency).functions)
 
 
@@ -231,12 +184,7 @@ class Trust:
         return self._in_force
 
     def replace(self, agreement: Agreement) -> None:
-        """Puts a newer, already verified version in force, policies and all.
-
-        Raises:
-            NotFoundError: CALENDAR_MISSING, RETENTION_RULE.
-            MalformedError: as `load_policy_book`, `parse_calendar` and `parse_retention`.
-        """
+        """Puts a newer, verified version in force. Refuses CALENDAR_MISSING, RETENTION_RULE, malformed policies."""
         policies = self._in_force.policies
         if agreement.digest != self._in_force.agreement.digest:
             policies = load_policy_book(agreement.files)
@@ -271,10 +219,7 @@ class _Known:
 
 
 class KnownHeads:
-    """The newest checkpoint of each other node that this node has verified; it only moves forward.
-
-    Its digest goes into statements and leaves as `peer_checkpoint`: proof that they were written no earlier than that.
-    """
+    """The newest verified checkpoint of each other node; its digest in a leaf proves it was written no earlier."""
 
     def __init__(self) -> None:
         self._known: dict[NodeName, _Known] = {}
@@ -285,36 +230,25 @@ class KnownHeads:
         return known.digest if known else None
 
     def checkpoint(self, peer: NodeName) -> Checkpoint | None:
-        """The newest verified checkpoint of that peer, or None before the first."""
         known = self._known.get(peer)
         return known.checkpoint if known else None
 
     def observe(self, peer: NodeName, checkpoint: Checkpoint) -> None:
-        """Remembers a verified checkpoint.
-
-        Raises:
-            UntrustedError: LOG_FORKED when the same size came with another root before.
-        """
+        """Remembers a verified checkpoint. Raises UntrustedError: LOG_FORKED."""
         known = self._known.get(peer)
-        if known is not None:
-            if checkpoint.size < known.checkpoint.size:
-                return
-            if checkpoint.size == known.checkpoint.size:
-                if checkpoint.root != known.checkpoint.root:
-                    raise UntrustedError(
-                        "LOG_FORKED", f"{peer} signed two different heads of size {checkpoint.size}", node=peer
-                    )
-                return
+        if known is not None and checkpoint.size <= known.checkpoint.size:
+            if checkpoint.size == known.checkpoint.size and checkpoint.root != known.checkpoint.root:
+                raise UntrustedError(
+                    "LOG_FORKED", f"{peer} signed two different heads of size {checkpoint.size}", node=peer
+                )
+            return
         text = format_checkpoint(checkpoint)
         self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A province's own name, keys, store, writer, trust, what it knows of the others, the clock.
-
-    `kinds` are the kinds of message that it takes in, by name.
-    """
+    """A province's own name, keys, store, writer, trust, clock, what it knows of the others, the kinds it takes in."""
 
     name: NodeName
     settings: NodeSettings
@@ -330,11 +264,7 @@ class Node:
 
     @property
     def signer(self) -> Signer:
-        """The key that signs a statement made now.
-
-        Raises:
-            RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node none of its keys now.
-        """
+        """The key that signs a statement made now. Raises RuleError: MESSAGE_KEY_NOT_AGREED."""
         return self.keys.current()
 
     def today(self) -> date:

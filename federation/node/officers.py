@@ -1,8 +1,7 @@
 """Officers' own keys, registered at their node, and what is signed by them.
 
-A certificate is an office's, and offices share theirs; a key of the officer's own is what makes a fetch, a release or a
-leader's word answerable. Two names with one key are one person. Every key that was ever registered stays as a version.
-Source: misuse controls M1 and M4.
+A certificate is an office's; an officer's own key makes an act answerable. Two names with one key are one person. Every
+key that was ever registered stays as a version. Source: misuse controls M1 and M4.
 """
 
 from __future__ import annotations
@@ -57,33 +56,20 @@ async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
 
 
 def register_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, key: str) -> None:
-    """Registers, or replaces, the public key of an officer.
-
-    Raises:
-        MalformedError: OFFICER, and for a key of another form.
-        UntrustedError: for a weak key.
-    """
+    """Registers, or replaces, an officer's public key. Refuses OFFICER, and a weak or malformed key."""
     admitted = format_public_key(admit_public_key(parse_public_key(key)))
     _put(transaction, agency, officer, status=_REGISTERED, key=admitted)
 
 
 def withdraw_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str) -> None:
-    """Withdraws the key of an officer; what it signed before stays signed.
-
-    Raises:
-        MalformedError: OFFICER. NotFoundError: OFFICER_KEY_UNKNOWN when none is registered.
-    """
+    """Withdraws the key of an officer; what it signed before stays signed. Refuses OFFICER, OFFICER_KEY_UNKNOWN."""
     if find_officer_key(transaction, agency, officer) is None:
         raise NotFoundError("OFFICER_KEY_UNKNOWN", f"no key is registered for the officer {officer!r:.70} of {agency}")
     _put(transaction, agency, officer, status=_WITHDRAWN, key="")
 
 
 def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | None:
-    """Returns the registered public key of an officer, None when there is none.
-
-    Raises:
-        MalformedError: OFFICER when the pseudonym has another form than 1 to 64 letters, digits, - and _.
-    """
+    """Returns the registered public key of an officer, None when there is none. Raises MalformedError: OFFICER."""
     record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
     return record.content.decode() if record is not None and record.status == _REGISTERED else None
 
@@ -94,11 +80,7 @@ def is_known_officer(source: Source, agency: AgencyId, officer: str) -> bool:
 
 
 def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:
-    """Returns when the registered key of the one who acts signed these bytes.
-
-    Raises:
-        UntrustedError: OFFICER_KEY when it is none, or did not sign this; MalformedError: SIGNATURE_FORM.
-    """
+    """Returns when the registered key of the one who acts signed these bytes. Refuses OFFICER_KEY, SIGNATURE_FORM."""
     registered = find_officer_key(source, act.agency, act.leader)
     if registered is None:
         raise UntrustedError("OFFICER_KEY", f"expected a key registered for the officer {act.leader!r:.70}")
@@ -115,11 +97,7 @@ def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:
 
 
 def verify_another_person(source: Source, act: LeaderAct, others: Iterable[str]) -> None:
-    """Returns when none of the others has the same key registered: that would be one person under two names.
-
-    Raises:
-        RuleError: SAME_PERSON.
-    """
+    """Refuses SAME_PERSON when one of the others has the same key: one person under two names."""
     own = find_officer_key(source, act.agency, act.leader)
     for other in others:
         if other != act.leader and own is not None and own == find_officer_key(source, act.agency, other):

@@ -1,8 +1,8 @@
 """The steps of an agency with its own county's permits: register, endorse, suspend, restore, revoke, show, list.
 
-Every step: the caller is the certificate's agency; our policy decides; the domain rule decides; then one transaction
-takes the new version and the messages to every entitled province. A refusal by policy is returned and logged; a step
-that the law does not allow raises. The same `request_id` gives the same answer, whatever happened in between.
+The caller is the certificate's agency; our policy decides; the domain rule decides; then one transaction takes the new
+version and the messages. A no of policy is returned and logged; a step that the law does not allow raises. The same
+`request_id` gives the same answer, whatever happened in between.
 """
 
 from __future__ import annotations
@@ -62,21 +62,12 @@ MAX_PAGE = 1000
 
 
 class PermitMade(Item, frozen=True, kw_only=True):
-    """The remembered answer to a request: the version of a permit that it made."""
-
     urn: PermitUrn
     version: Count
 
 
 async def register(errand: Errand, application: PermitApplication) -> PermitAnswer:
-    """Issues a permit and brings it to every entitled province.
-
-    Raises:
-        ConflictError: REQUEST_ID_REUSED when the id came with another application or from another office before.
-        MalformedError: the reasons of the citizen number and its realm.
-        RuleError: what the law does not allow (`register_permit`).
-        UnavailableError: nothing was written; the same request may be sent again.
-    """
+    """Issues a permit and brings it to every entitled province. Refuses REQUEST_ID_REUSED and as `register_permit`."""
     node = errand.node
     asked = errand.asked(PermitChange.REGISTER, application_text(application))
     if (known := errand.remembered(asked, PermitMade)) is not None:
@@ -109,17 +100,12 @@ async def restore(errand: Errand, urn: PermitUrn) -> PermitAnswer:
 
 
 async def revoke(errand: Errand, revocation: PermitRevocation) -> PermitAnswer:
-    """Revokes (注销) a permit for good."""
     step = partial(revoke_permit, reason=revocation.reason, today=errand.node.today())
     return await _step(errand, revocation.urn, PermitChange.REVOKE, step=step, what=revocation.reason)
 
 
 async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
-    """Shows the fields of an own permit or a copy that policy releases to this agency for this purpose.
-
-    Raises:
-        NotFoundError: PERMIT_UNKNOWN when this node holds neither.
-    """
+    """Shows the fields of a permit or copy that policy releases to this agency. Refuses PERMIT_UNKNOWN."""
     node = errand.node
     own = find_record(node.database, PERMIT, urn, replica=False)
     record = own or find_record(node.database, PERMIT, urn, replica=True)
@@ -139,10 +125,9 @@ async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
 
 
 async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
-    """Lists the permits and copies that policy lets this agency read, each with the fields it may have.
+    """Lists the permits and copies that policy releases, the others left out without a trace.
 
-    What policy does not release is left out without a trace. Refused as a whole when the agency may not even read its
-    own county's permits for that purpose.
+    Refused as a whole when the agency may not even read its own county's permits for that purpose.
     """
     size = min(query.page_size, MAX_PAGE)
     records = _list_records(errand.node.database, query, limit=size)
@@ -205,7 +190,6 @@ def _answer(errand: Errand, permit: Permit, *, ruling: Ruling) -> PermitAnswer:
 
 
 def application_text(application: PermitApplication) -> str:
-    """All that an application says, in one order: for comparing only."""
     fields = asdict(application) | {"papers": sorted(application.papers), "holder": to_object(application.holder)}
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
 
@@ -231,11 +215,6 @@ def _read_question(errand: Errand, facts: PermitFacts) -> PolicyRequest:
 
 
 def _list_records(database: Database, query: PermitQuery, *, limit: int) -> Sequence[Record]:
-    """Own permits first, then copies, each by name, after the page token.
-
-    Raises:
-        MalformedError: PAGE_TOKEN for a token that no list of permits gave.
-    """
     token = open_token(database.keys, PERMIT, query.page_token) if query.page_token else ""
     replica = token.startswith("copy:")
     found: list[Record] = []

@@ -1,7 +1,6 @@
-"""Taking in a county's older register, up to 1,000 permits a call, each judged by itself.
+"""Taking in a county's older register, up to 1,000 permits a call, each judged by itself, in one transaction a chunk.
 
-One transaction for the chunk: the permits and one message for each entitled province that carries all of its share.
-Importing the same chunk again gives the same answer and writes nothing twice.
+The same chunk again gives the same answer and writes nothing twice.
 """
 
 from __future__ import annotations
@@ -11,12 +10,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from federation.domain.citizen_number import verify_citizen_number
-from federation.domain.permits import (
-    Permit,
-    PermitUrn,
-    register_permit,
-    urn_division,
-)
+from federation.domain.permits import Permit, PermitUrn, register_permit, urn_division
 from federation.domain.permits_policy import PermitChange, change_request, permit_facts
 from federation.node.exchange.errand import Errand
 from federation.node.node import Node
@@ -44,15 +38,10 @@ class ImportedPermits(Item, frozen=True, kw_only=True):
 
 
 async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRow, ...]:
-    """Imports one chunk.
+    """Imports one chunk; for each row, in order, the permit's name, the ruling against it, or the error.
 
-    Returns:
-        For each row, in order: the permit's name, the ruling that refused it, or the error that made it unjudgeable.
-
-    Raises:
-        ConflictError: REQUEST_ID_REUSED when the chunk came from another office before, or with other rows in the
-            place of those that were stored; a row that was not stored may come mended.
-        UnavailableError: nothing of the chunk was written; send the same chunk again.
+    Refuses REQUEST_ID_REUSED when it came from another office, or with other rows in the place of those that were
+    stored; a row that was not stored may come mended. After an UnavailableError nothing was written.
     """
     asked, key = errand.asked(PermitChange.IMPORT, ""), f"{chunk.import_id}/{chunk.chunk}"
     known = errand.remembered(asked, ImportedPermits, key=key)
@@ -85,7 +74,6 @@ def _verify_same(done: ImportedPermits, chunk: ImportChunk) -> tuple[_StoredRow,
 
 
 def _digest_at(rows: Sequence[PermitImport], position: int) -> str:
-    """The digest (hex) of all that a row says; empty where there is none."""
     if position >= len(rows):
         return ""
     row = rows[position]

@@ -1,8 +1,7 @@
 """Permits as records, our own and the copies; which of them, with which fields, go to which other province.
 
-A province gets a permit's versions only while policy entitles it (the holder's household province or the work
-county's), and of them only the fields that the deciding policies release. Nothing is sent for the others: their
-names do not leave. Source: 居住证暂行条例 article 7, DESIGN section 5 (sync).
+A province gets a permit's versions while policy entitles it, and of them only the fields that the deciding policies
+release; the others' names do not leave. Source: 居住证暂行条例 article 7, DESIGN section 5.
 """
 
 from __future__ import annotations
@@ -56,11 +55,7 @@ _MAX_HOLDERS: Final = 100
 
 
 def put_own_permits(transaction: GroupTransaction, permits: Sequence[Permit], *, owner: NodeName, before: int) -> None:
-    """Writes versions of own permits; `before` is the version that the change started from, 0 for new ones.
-
-    Raises:
-        ConflictError: VERSION_CONFLICT when somebody else changed it meanwhile: read it again, then repeat.
-    """
+    """Writes versions after `before` (0 for new permits). Refuses VERSION_CONFLICT: read again, then repeat."""
     put_records(transaction, [_own_record(permit, owner=owner) for permit in permits], expect_version=before)
 
 
@@ -83,17 +78,11 @@ def copy_record(item: PermitItem, content: bytes, *, owner: NodeName) -> Record:
 
 
 def find_own_permit(source: Source, urn: PermitUrn) -> Permit | None:
-    """The newest version of a permit that this node issued."""
     record = find_record(source, PERMIT, urn, replica=False)
     return decode_permit(record.content) if record is not None else None
 
 
 def load_own_version(source: Source, urn: PermitUrn, version: int) -> Permit:
-    """One version of a permit that must be there.
-
-    Raises:
-        CorruptError: PERMIT_RECORD when it is not.
-    """
     for record in list_versions(source, PERMIT, urn):
         if record.version == version:
             return decode_permit(record.content)
@@ -133,12 +122,7 @@ def _own_record(permit: Permit, *, owner: NodeName) -> Record:
 
 
 def draft_sharing(errand: Errand, permits: Sequence[Permit]) -> list[Draft]:
-    """Drafts the messages that bring these versions to every province entitled to them, fields and all.
-
-    Returns:
-        For each entitled province one message for every 1,000 permits, with the different questions that policy was
-        asked about them; none where no permit may go.
-    """
+    """Drafts, for each entitled province, a message for every 1,000 permits, with what policy was asked about them."""
     node, purpose = errand.node, PermitPurpose.SHARING
     cause = replace(errand.cause(LEGAL_BASIS[purpose]), purpose=purpose, function=FUNCTION_OF[purpose])
     today = node.today()
@@ -205,12 +189,7 @@ def _sent_record(permit: Permit, recipient: NodeName, *, owner: NodeName) -> Rec
 
 
 def _judge_sync(received: Received[PermitItem]) -> Judgement:
-    """Judges copies of permits: all of them are taken in, or none.
-
-    Raises:
-        MalformedError: PERMIT_OWNER for a permit that the sending province did not issue: it would write over the
-            copies of another's, with a county of its own beside a name that another province gave.
-    """
+    """Judges copies of permits: all of them are taken in, or none. Raises MalformedError: PERMIT_OWNER."""
     node, owner = received.node, received.statement.sender.node
     for item in received.items:
         if province_of(urn_division(item.urn)) != owner:

@@ -1,7 +1,6 @@
 """Planted records: what no case has a reason to ask for, so that who asks for it is flagged.
 
-A planted record is named by the URN of a permit or by a plate; it is found by a blind index, in the transaction of the
-question or of the hit, and what was planted once stays as a version. Source: misuse control M8.
+Named by a permit's URN or a plate, found by a blind index; each version stays. Source: misuse control M8.
 """
 
 from __future__ import annotations
@@ -28,11 +27,7 @@ def plant(transaction: GroupTransaction, name: str, *, owner: NodeName) -> None:
 
 
 def remove_planted(transaction: GroupTransaction, name: str, *, owner: NodeName) -> None:
-    """Makes the record of that name one like any other.
-
-    Raises:
-        NotFoundError: PLANTED_UNKNOWN when it is not planted.
-    """
+    """Makes the record of that name one like any other. Raises NotFoundError: PLANTED_UNKNOWN."""
     if not is_planted(transaction, name):
         raise NotFoundError("PLANTED_UNKNOWN", "expected the name of a planted record")
     _put(transaction, name, status=_REMOVED, owner=owner)

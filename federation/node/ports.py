@@ -1,7 +1,6 @@
 """The three ports of a node: a table of its RPCs and their steps, and what anybody may read.
 
-A step of an agency is a function of an errand and a question. Which agency may call which RPC, and how, is in the lines
-of `wire.table`; what it may do is policy's to say, in the step.
+Which agency may call an RPC, and how, is in `wire.table`; what it may do is policy's to say, in the step.
 """
 
 from __future__ import annotations
@@ -35,13 +34,7 @@ from federation.node.readings import read_lookup, trace_reading
 from federation.node.retention import destroy_ended
 from federation.node.status import node_status
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import (
-    BridgeheadError,
-    MalformedError,
-    NotFoundError,
-    UnavailableError,
-    UntrustedError,
-)
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import Verdict
 from federation.protocol.receipt import Answer, Receipt, Submission
@@ -94,8 +87,6 @@ def on(rpc: Rpc[Q, A], step: Callable[[Errand, Q], Awaitable[A]]) -> Bound:
 
 
 def streaming(rpc: Rpc[Q, A], step: Callable[[Errand, Q], AsyncIterator[A]]) -> Bound:
-    """As `on`, for a step that answers on and on."""
-
     def bound(node: Node) -> Binding:
         def answer(caller: Caller, act: Act | None, question: Q) -> AsyncIterator[A]:
             return step(_errand(node, caller, act), question)
@@ -175,8 +166,6 @@ STEPS: Final[tuple[Bound, ...]] = (
 
 
 def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> tuple[Binding, ...]:
-    """The RPCs that this province's own agencies may call."""
-
     async def get_status(caller: Caller, act: Act | None, nothing: Nothing) -> NodeStatus:
         del act, nothing
         node.trust.in_force.agency(caller.agency)
@@ -186,8 +175,6 @@ def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
 
 
 def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
-    """The RPCs that the other provinces may call."""
-
     async def submit(caller: Caller, act: Act | None, submissions: tuple[Submission, ...]) -> tuple[Answer, ...]:
         del act
         return tuple(await asyncio.gather(*(_answer(node, submission, caller.node) for submission in submissions)))

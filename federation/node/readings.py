@@ -1,11 +1,9 @@
 """Reading what came of a look-up: by the office that asked, and released fields by the officer who fetched alone.
 
-What each province answered is told as long as it is known. Released fields are read under policy (`lookup.read`) each
-time, the first answer of a fetch and a repeat of it included: only while the release has not expired and its case is
-open, by the officer who fetched it. A no is signed into the log and kept, so that it can be decided again, and so is a
-yes. A reading is durable before a field is shown, under a watermark: an HMAC of this node's own key over the reading,
-looked up and computed again when it is traced. A record of a reading holds no value of a field.
-Source: misuse controls M9 and M12.
+Released fields are read under policy (`lookup.read`) each time: only while the release has not expired and its case is
+open. Each yes and no is kept, so that it can be decided again, and a no is signed into the log. A reading is durable
+before a field is shown, under a watermark: an HMAC of this node's key over the reading, computed again when it is
+traced. It holds no value of a field. Source: misuse controls M9 and M12.
 """
 
 from __future__ import annotations
@@ -150,13 +148,7 @@ async def log_reading(errand: Errand, reading: Reading, *, ruling: Ruling, asked
 
 
 def load_reading(source: Source, code: str) -> tuple[Reading, Watermark]:
-    """The reading that a code stands for, as it was read off a photo.
-
-    Raises:
-        MalformedError: WATERMARK_CODE for another form.
-        NotFoundError: READING_UNKNOWN when this node made no such code.
-        CorruptError: READING_CODE when the record does not give the code under which it lies.
-    """
+    """The reading that a code off a photo stands for. Refuses WATERMARK_CODE, READING_UNKNOWN, READING_CODE."""
     wanted = parse_code(code)
     record = find_record(source, READING, wanted, replica=True)
     if record is None:
@@ -212,7 +204,6 @@ class Read:
     watermark: Watermark | None = None
 
     def __repr__(self) -> str:
-        """Hides the person: the names of the fields only."""
         return f"Read({self.ruling.verdict}, {sorted(self.fields)})"
 
 
@@ -262,11 +253,7 @@ class _Look:
 
 
 async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
-    """Tells what came of each step of a look-up; a release is read under policy and a watermark.
-
-    Raises:
-        NotFoundError: LOOKUP_UNKNOWN when this office asked nothing under that id.
-    """
+    """Tells what came of each step of a look-up; a release under policy and a watermark. Refuses LOOKUP_UNKNOWN."""
     node = errand.node
     lines = [asked for asked, _ in records.list_asked(node.database, errand.caller) if asked.lookup_id == lookup_id]
     if not lines:
@@ -290,11 +277,7 @@ async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
 
 
 async def trace_reading(errand: Errand, code: str) -> TracedReading:
-    """Finds the reading that the code of a watermark stands for.
-
-    Raises:
-        MalformedError, NotFoundError, CorruptError: as `load_reading`.
-    """
+    """Finds the reading that the code of a watermark stands for. Raises as `load_reading`."""
     node = errand.node
     reading, mark = load_reading(node.database, code)
     return TracedReading(

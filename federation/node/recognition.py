@@ -1,8 +1,7 @@
 """Recognising another province's permit (居住证双向互认): decided here, told to the home node, shown on both sides.
 
-The window clerk names the permit and the holder's number; the node holds the copy that the home node shared. Own
-policy decides whether this agency may; the domain rule decides what the permit is worth in the chosen mode; the outcome
-goes to the home node as a signed message that it judges by its own policy and receipts.
+Own policy decides whether this agency may; the domain rule decides what the shared copy is worth in the chosen mode;
+the home node judges the signed outcome by its own policy and receipts it.
 """
 
 from __future__ import annotations
@@ -47,22 +46,14 @@ ALL_SERVICES = frozenset(Entitlement)
 
 
 class HomeNotified(Item, frozen=True, kw_only=True):
-    """The remembered answer to a request: the permit whose home node was notified."""
-
     urn: PermitUrn
 
 
 async def recognise(errand: Errand, presented: PermitRecognition) -> RecognitionAnswer:
-    """Recognises, or refuses to recognise, the permit that a person shows at the window.
+    """Recognises, or refuses to recognise, the permit that a person shows; its home node is told either way.
 
-    Returns:
-        The ruling of our own policy and, when it allows, what the permit is worth. The home node is told either way.
-
-    Raises:
-        NotFoundError: PERMIT_UNKNOWN when no copy came to this province: its home node shares it with the holder's
-            household and work provinces only.
-        RuleError: HOLDER_OTHER when the card is not this person's, RECOGNITION_FIELDS_MISSING.
-        ConflictError: REQUEST_ID_REUSED when the id came with another recognition before. A repeat tells nobody again.
+    Refuses PERMIT_UNKNOWN when no copy came to this province, HOLDER_OTHER, RECOGNITION_FIELDS_MISSING,
+    REQUEST_ID_REUSED; a repeat tells nobody again.
     """
     node = errand.node
     agreed, today = errand.in_force.agreement.recognition_modes, node.today()
@@ -160,12 +151,7 @@ def _record(item: RecognitionItem, content: bytes, *, owner: NodeName, replica: 
 
 
 def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
-    """Takes in what another province decided about a permit of ours.
-
-    Raises:
-        NotFoundError: PERMIT_UNKNOWN when we issued no such permit to that holder.
-        MalformedError: RECOGNITION_AGENCY.
-    """
+    """Takes in what another province decided about a permit of ours. Refuses PERMIT_UNKNOWN, RECOGNITION_AGENCY."""
     node, item = received.node, received.item
     permit = find_own_permit(node.database, item.urn)
     if permit is None or permit.holder.citizen_number != item.citizen_number:

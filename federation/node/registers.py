@@ -1,12 +1,10 @@
 """The steps of an agency with its own county's register of vehicles or enterprises: register rows, read one.
 
-The caller is the certificate's agency; our policy decides each row by itself; the domain rule decides; then one
-transaction takes the new versions and the answer to the request. The same `request_id` gives the same answer, whatever
-became of a record since. Nothing of this is sent anywhere.
-
-An id is opaque (`urn:vehicle:<county>:<serial>`): plate, USCC and every person are sealed with the content, and found
-through the blind index. Registering what is known already makes its next version; the same facts again make none. What
-another county keeps is taken over only once it stands as transferred or deregistered there.
+Our policy decides each row by itself, then the domain rule; one transaction takes the new versions and the answer,
+which the same `request_id` gets again. Nothing of this is sent anywhere. An id is opaque
+(`urn:vehicle:<county>:<serial>`): plate, USCC and persons are sealed, found through the blind index. Registering what
+is known makes its next version, the same facts none; another county's record is taken over only once transferred or
+deregistered.
 """
 
 from __future__ import annotations
@@ -117,55 +115,35 @@ class StoredRows(Item, frozen=True, kw_only=True):
 
 
 async def register_vehicles(errand: Errand, vehicles: Sequence[Vehicle]) -> tuple[RegisteredRow, ...]:
-    """Registers vehicles of the caller's county, or what changed of them, each judged by itself.
-
-    Raises:
-        ConflictError: REQUEST_ID_REUSED when the id came with other vehicles or from another office before.
-        UnavailableError: nothing was written; the same request may be sent again.
-    """
+    """Registers vehicles of the caller's county, each judged by itself. Refuses REQUEST_ID_REUSED."""
     return await _register(errand, VEHICLES, vehicles, verify=partial(_verify_vehicle, errand))
 
 
 async def register_enterprises(errand: Errand, enterprises: Sequence[Enterprise]) -> tuple[RegisteredRow, ...]:
-    """Registers enterprises of the caller's county, or what changed of them, each judged by itself.
-
-    Raises:
-        ConflictError: REQUEST_ID_REUSED when the id came with other enterprises or from another office before.
-        UnavailableError: nothing was written; the same request may be sent again.
-    """
-    return await _register(errand, ENTERPRISES, enterprises, verify=partial(_verify_enterprise, errand))
+    """Registers enterprises of the caller's county, each judged by itself. Refuses REQUEST_ID_REUSED."""
+    realm, today = errand.in_force.agreement.realm, errand.node.today()
+    verify = partial(verify_enterprise, realm=realm, today=today)
+    return await _register(errand, ENTERPRISES, enterprises, verify=verify)
 
 
 async def get_vehicle(errand: Errand, plate: str) -> RegisterReading:
-    """Reads what the caller's county keeps under a plate, with the fields that policy gives.
-
-    Raises:
-        MalformedError: PLATE_* and REAL_PLATE_IN_DEMO.
-        NotFoundError: REGISTER_UNKNOWN when the county keeps no such vehicle.
-    """
+    """Reads what the county keeps under a plate, as policy gives. Refuses REGISTER_UNKNOWN and malformed plates."""
     found = list_registered(errand.node.database, VEHICLES, parse_plate(plate, errand.in_force.agreement.realm))
     return await _read(errand, VEHICLES, found)
 
 
 async def get_enterprise(errand: Errand, uscc: str) -> RegisterReading:
-    """Reads the enterprise that the caller's county keeps under a USCC, with the fields that policy gives.
-
-    Raises:
-        MalformedError: USCC_* and REAL_USCC_IN_DEMO.
-        NotFoundError: REGISTER_UNKNOWN when the county keeps no such enterprise.
-    """
+    """Reads what the county keeps under a USCC, as policy gives. Refuses REGISTER_UNKNOWN and malformed USCCs."""
     found = list_registered(errand.node.database, ENTERPRISES, verify_uscc(uscc, errand.in_force.agreement.realm))
     return await _read(errand, ENTERPRISES, found)
 
 
 def list_registered(source: Source, register: Register[_Fact], subject: str) -> list[Registered[_Fact]]:
-    """Our records of that plate or USCC, by id."""
     found = find_by_subject(source, register.kind, subject)
     return [_registered(record, register) for record in found if not record.replica]
 
 
 def find_registered(source: Source, register: Register[_Fact], record_id: str) -> Registered[_Fact] | None:
-    """The newest version of one of our records, None when there is none of that name."""
     record = find_record(source, register.kind, record_id, replica=False)
     return _registered(record, register) if record is not None else None
 
@@ -173,14 +151,7 @@ def find_registered(source: Source, register: Register[_Fact], record_id: str) -
 def put_registered(
     transaction: GroupTransaction, register: Register[_Fact], facts: _Fact, *, owner: NodeName
 ) -> Registered[_Fact]:
-    """Keeps what a county registered: a new record, or the next version of the one that is kept already.
-
-    Returns:
-        The record as it stands now; unchanged when these facts are kept already.
-
-    Raises:
-        RuleError: REGISTERED_ELSEWHERE when another county keeps it and has not let it go.
-    """
+    """Keeps a new record, or the next version, or what is kept already; returns it. Refuses REGISTERED_ELSEWHERE."""
     found = list_registered(transaction, register, register.subject(facts))
     known = next((each for each in found if register.same(each.facts, facts)), None)
     if known is not None and known.facts == facts:
@@ -311,10 +282,6 @@ def _verify_vehicle(errand: Errand, vehicle: Vehicle) -> Vehicle:
     ):
         raise RuleError("VEHICLE_PERMIT", "expected a permit of this province that is valid today and the keeper's own")
     return vehicle
-
-
-def _verify_enterprise(errand: Errand, enterprise: Enterprise) -> Enterprise:
-    return verify_enterprise(enterprise, errand.in_force.agreement.realm, today=errand.node.today())
 
 
 def _take_id(transaction: GroupTransaction, kind: DossierKind, division: str) -> str:

@@ -1,9 +1,8 @@
 """The person's view: what every province gave about them, asked at any node, and how this one answers the others.
 
-Any of the joint processors must answer (PIPL article 20): a clerk's request goes to all of them, each tells what it may
-tell now, and the report says which did not answer in time. Pages of one report are read from the answers that came; a
-running investigation is held back by the province that answered, so that no other node ever holds it.
-Sources: PIPL articles 18, 20, 45.
+A request goes to all joint processors (PIPL article 20); the report says which did not answer in time, and its pages
+are read from the answers. The province that answered holds back a running investigation, so that no other node ever
+holds it. Sources: PIPL articles 18, 20, 45.
 """
 
 from __future__ import annotations
@@ -36,12 +35,7 @@ from federation.node.exchange.send import make_ready, record_message
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Digest, Item, Time, decode, encode, replace
-from federation.protocol.ids import (
-    AgencyId,
-    NodeName,
-    format_message_id,
-    truncate_to_millisecond,
-)
+from federation.protocol.ids import AgencyId, NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
@@ -57,11 +51,7 @@ REQUEST_LIFETIME = timedelta(hours=1)
 
 
 class _Asked(Item, frozen=True, kw_only=True):
-    """One report: who asked for it, when, and the digest of the request that went to each province.
-
-    `person` tells whether a page is asked for about the same one. It is a keyed digest, so that the number lies in the
-    requests alone and dies with them.
-    """
+    """One report: who asked, when, the requests' digests; `person` is a keyed digest, so the number dies with those."""
 
     WHAT = "subject-asked"
 
@@ -73,8 +63,6 @@ class _Asked(Item, frozen=True, kw_only=True):
 
 
 class _AskedBefore(Item, frozen=True, kw_only=True):
-    """What a request for a report came to."""
-
     report_id: str
 
 
@@ -94,11 +82,8 @@ ASKED: Final[Collection[_Asked]] = Collection(
 async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     """Asks every province what it gave about a person; the next page of a report asks nobody again.
 
-    Raises:
-        MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
-        NotFoundError: REPORT_UNKNOWN for the page of a report that this agency did not ask for, or that has ended.
-        ConflictError: REQUEST_ID_REUSED.
-        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    Refuses PAGE_TOKEN, REPORT_UNKNOWN for a page of another agency's or an ended report, REQUEST_ID_REUSED,
+    AGREEMENT_EXPIRED, and a malformed number.
     """
     node = errand.node
     number = verify_citizen_number(question.citizen_number, errand.in_force.agreement.realm)
@@ -203,7 +188,6 @@ def _list_of(errand: Errand) -> str:
 
 
 def _open_token(errand: Errand, token: str) -> tuple[str, str]:
-    """The report, and which of its lines was shown last."""
     report_id, _, shown = open_token(errand.node.database.keys, _list_of(errand), token).partition(".")
     return report_id, shown
 

@@ -1,14 +1,12 @@
 """Retention: what has ended is destroyed at both sides, each time with its leaf; records past their floor are purged.
 
-A release ends with its time or with its case, whichever is first: the asker destroys it and tells the giver, which
-destroys its own copy. A handle ends the same way at the giver. A search or a fetch is needed while its case runs, since
-a handle leads back to it, and while an answer may still come; a report while its clerk may turn a page; a correction
-while the person may go to court about it. Who received one destroys it and tells its sender by a receipt; who sent one
-destroys its own by its own clock, so that a province that is away keeps nothing alive here. Lines of what was given or
-asked are kept as long as the agreement says and no day longer; a purge before that is refused by rule.
-
-A round reads what is due by its day, and what belongs to a case that was closed since the last one.
-Source: misuse control M9; PIPL articles 19 and 47; `policies/retention.toml`.
+A release ends with its time or its case, whichever is first: the asker destroys it and tells the giver, which destroys
+its own. A handle ends the same way at the giver. A search or fetch is kept while its case runs or an answer may come; a
+report while a page may be turned; a correction while it may go to court. The recipient destroys and sends a receipt;
+the sender goes by its own clock, so that a province that is away keeps nothing alive here. Lines of what was given or
+asked are kept as long as the agreement says and no day longer; an earlier purge is refused. A round reads what is due
+by its day, and what belongs to a case closed since. Source: misuse control M9; PIPL articles 19 and 47;
+`policies/retention.toml`.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from typing import Any, Final
 import structlog
 
 from federation.domain.erasure import ErasureGrounds
-from federation.domain.lookups import Handle
 from federation.domain.lookups_case import LookupCase, is_open
 from federation.domain.retention import (
     CORRECTION,
@@ -41,7 +38,7 @@ from federation.domain.retention import (
     floor_passed_before,
     verify_floor_passed,
 )
-from federation.node.corrections.lines import LINES, Line, erase_opened
+from federation.node.corrections.lines import LINES, erase_opened
 from federation.node.disclosures import DISCLOSED
 from federation.node.erasure import record_own_receipt
 from federation.node.exchange.erase import destroy_message
@@ -51,13 +48,7 @@ from federation.node.exchange.resend import resend_expired
 from federation.node.exchange.send import ENDS, End, look_later
 from federation.node.intake.clock import SETTLE
 from federation.node.lookups.answer import RELEASED
-from federation.node.lookups.records import (
-    CASES_CLOSED,
-    HANDLES,
-    erase_asked,
-    find_case,
-    list_asked_before,
-)
+from federation.node.lookups.records import CASES_CLOSED, HANDLES, erase_asked, find_case, list_asked_before
 from federation.node.node import InForce, Node
 from federation.node.reports import ASKED
 from federation.protocol.errors import BridgeheadError
@@ -76,11 +67,7 @@ _HANDLE_CONTEXT: Final = b"bridgehead/erased-handle/v1\0"
 
 
 def verify_kept(kinds: Iterable[Kind[Any]], rules: RetentionRules) -> None:
-    """Checks that each kind of message ends, or is kept, by a rule that the provinces agreed on.
-
-    Raises:
-        NotFoundError: RETENTION_RULE for a kind without one.
-    """
+    """Checks that each kind of message ends, or is kept, by an agreed rule. Refuses RETENTION_RULE."""
     for kind in kinds:
         find_rule(rules, kind.keep)
 
@@ -98,12 +85,9 @@ async def keep_retention(node: Node) -> None:
 
 
 async def destroy_ended(node: Node) -> RetentionRound:
-    """Destroys all that has ended by the node's clock now, and brings it off the disk.
+    """Destroys all that has ended by now, off the disk too; what an UnavailableError left, the next round does.
 
-    Raises:
-        StaleError: AGREEMENT_EXPIRED: under a lapsed agreement no receipt may be sent, so that nothing is destroyed
-            without one; what has expired is not read again meanwhile.
-        UnavailableError: the store cannot take it now; what is left is destroyed by the next round.
+    Refuses AGREEMENT_EXPIRED: no receipt may be sent, and nothing is destroyed without one.
     """
     in_force, now = node.trust.in_force, node.now()
     verify_in_force(in_force.agreement, now)
@@ -111,7 +95,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
     counts = await _destroy_messages(node, found.ended, in_force)
     handles = await _in_batches(node, [partial(_destroy_handle, node, *each) for each in found.handles])
     await _in_batches(node, [partial(_put_off, node, end, day) for end, day in found.later])
-    await _in_batches(node, [partial(_forget_closed, closed) for closed in found.closed])
+    await _in_batches(node, [partial(CASES_CLOSED.erase, value_id=closed) for closed in found.closed])
     corrections = await _forget_opened(node, in_force, now)
     await resend_expired(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(in_force.retention, PROVISION, now))
@@ -132,11 +116,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
 
 
 async def purge(node: Node, *, before: datetime) -> int:
-    """Deletes the lines of what was given and asked before that moment, and returns how many.
-
-    Raises:
-        RuleError: RETENTION_FLOOR when some of it must be kept longer.
-    """
+    """Deletes the lines of what was given and asked before then; returns how many. Refuses RETENTION_FLOOR."""
     for rule_id in (PROVISION, USE):
         verify_floor_passed(node.trust.in_force.retention, rule_id, before, now=node.now())
     old = await asyncio.to_thread(lambda: list(_disclosures_before(node, before)))
@@ -202,7 +182,8 @@ def _look(node: Node, in_force: InForce, now: datetime) -> _Round:
         elif judged > end.day:
             found.later.append((end, judged))
     for handle in handles.values():
-        grounds = _grounds(handle.expires, _announced_case(node, handle), now)
+        announced = find_case(source, handle.asker.node, handle.case_id, announced=True)
+        grounds = _grounds(handle.expires, announced, now)
         if grounds is not None:
             found.handles.append((handle.handle, grounds))
     return found
@@ -229,10 +210,6 @@ def _judge(node: Node, in_force: InForce, message: StoredMessage, *, now: dateti
     owner = statement.sender.node
     case = find_case(node.database, owner, statement.case or "", announced=owner != node.name)
     return case.closes.date() if case is not None and is_open(case, now) else ErasureGrounds.CASE_CLOSED
-
-
-def _announced_case(node: Node, handle: Handle) -> LookupCase | None:
-    return find_case(node.database, handle.asker.node, handle.case_id, announced=True)
 
 
 def _grounds(ends: datetime, case: LookupCase | None, now: datetime) -> ErasureGrounds | None:
@@ -281,10 +258,6 @@ def _put_off(node: Node, end: End, day: date | None, transaction: GroupTransacti
     return True
 
 
-def _forget_closed(case: str, transaction: GroupTransaction) -> bool:
-    return CASES_CLOSED.erase(transaction, case)
-
-
 async def _forget_opened(node: Node, in_force: InForce, now: datetime) -> int:
     """Forgets the reports asked for and the corrections opened here that have ended; counts the corrections."""
     report_kept = destroyed_after(in_force.retention, REPORT)
@@ -293,21 +266,13 @@ async def _forget_opened(node: Node, in_force: InForce, now: datetime) -> int:
         old = await asyncio.to_thread(
             lambda: [each.report_id or "" for each in takewhile(lambda one: one.time <= end, ASKED.each(node.database))]
         )
-        await _in_batches(node, [partial(_forget_report, report_id) for report_id in old])
+        await _in_batches(node, [partial(ASKED.erase, value_id=report_id) for report_id in old])
     correction_kept = destroyed_after(in_force.retention, CORRECTION)
     if correction_kept is None:
         return 0
     until = format_time(now - correction_kept)
     lines = await asyncio.to_thread(lambda: list(takewhile(lambda line: line.time <= until, LINES.each(node.database))))
-    return await _in_batches(node, [partial(_forget_correction, line) for line in lines])
-
-
-def _forget_report(report_id: str, transaction: GroupTransaction) -> bool:
-    return ASKED.erase(transaction, report_id)
-
-
-def _forget_correction(line: Line, transaction: GroupTransaction) -> bool:
-    return erase_opened(transaction, line)
+    return await _in_batches(node, [partial(erase_opened, line=line) for line in lines])
 
 
 async def _in_batches(node: Node, jobs: Sequence[_Job]) -> int:

@@ -59,8 +59,6 @@ def no_crash(step: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A node at work: the node, its delivery, its ports and clients."""
-
     node: Node
     delivery: Delivery
     peer_server: RunningServer
@@ -80,11 +78,7 @@ class Parts:
 
 
 async def serve(home: Path, *, now: Callable[[], datetime] = utc_now) -> None:
-    """Runs the node of that home until SIGTERM or SIGINT.
-
-    Raises:
-        BridgeheadError: why it did not start; CorruptError when it must not.
-    """
+    """Runs the node of that home until SIGTERM or SIGINT; raises why it did not start."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,7 +93,6 @@ async def serve(home: Path, *, now: Callable[[], datetime] = utc_now) -> None:
 async def running_node(
     home: Path, *, now: Callable[[], datetime] = utc_now, crash_point: Callable[[str], None] = no_crash
 ) -> AsyncIterator[Running]:
-    """Starts a node and stops it in order when the block ends."""
     settings = load_settings(home)
     keyring = load_keyring(home)
     trust = Trust(load_home_agreement(home, now=now()))
@@ -175,11 +168,7 @@ def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
 
 
 async def boot_node(parts: Parts, *, ask: AskCosigned) -> None:
-    """Checks the node's history against the peers, then logs that it signs from here on, and under which agreement.
-
-    Raises:
-        CorruptError: as `check_boot`; nothing was signed.
-    """
+    """Logs that the node signs from here on, and under which agreement, unless `check_boot` refuses first."""
     node = parts.node
     agreement, now = node.trust.in_force.agreement, node.now()
     finding = await check_boot(node.database, agreement, own=node.name, log_vkey=node.sequencer.vkey, ask=ask, now=now)
@@ -215,6 +204,10 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
     node, settings = parts.node, parts.node.settings
     peer_files, agency_files = find_side(home, "peer"), find_side(home, "agency")
     authority = agency_files.authority.read_text(encoding="utf-8")
+
+    def peer_roots() -> str:
+        return "\n".join(member.tls_ca for member in node.trust.in_force.agreement.members.values())
+
     functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning)
     async with contextlib.AsyncExitStack() as stack:  # whatever was opened is closed, the newest first
         http = await serve_http(
@@ -230,7 +223,7 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
         peer_server = await start_server(
             peer_bindings(node, home),
             gate=_peer_gate(node),
-            listener=_listener(settings, settings.peer_port, peer_files, roots=lambda: _peer_roots(node)),
+            listener=_listener(settings, settings.peer_port, peer_files, roots=peer_roots),
         )
         servers.append(peer_server)
         agency_server = await start_server(
@@ -288,10 +281,6 @@ def _peer_clients(node: Node, files: SideFiles) -> dict[NodeName, PeerClient]:
 
     members = agreement.members.items()
     return {name: client(name, member.peer_addr) for name, member in members if name != node.name}
-
-
-def _peer_roots(node: Node) -> str:
-    return "\n".join(member.tls_ca for member in node.trust.in_force.agreement.members.values())
 
 
 def _peer_gate(node: Node) -> Gate:

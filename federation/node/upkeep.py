@@ -1,7 +1,4 @@
-"""Keeping the agreement current: what was installed at home or published at a peer comes into force without a restart.
-
-Any one member keeps the federation fresh: a node that holds a freshness key re-signs when half of the time is over.
-"""
+"""Keeping the agreement current without a restart; a freshness key re-signs when half of the time is over."""
 
 from __future__ import annotations
 
@@ -46,7 +43,6 @@ async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, PeerCl
 
 
 async def take_from_home(node: Node, home: Path) -> None:
-    """Puts in force what `bridgehead agreement publish` installed in the home."""
     found = await asyncio.to_thread(load_home_agreement, home, now=node.now())
     await _put_in_force(node, home, found)
 
@@ -86,12 +82,7 @@ async def _put_in_force(node: Node, home: Path, found: Agreement) -> None:
 
 
 def _verify_newer(found: Agreement, current: Agreement) -> None:
-    """Refuses an agreement older than the one in force: a disk that was set back must not set that back.
-
-    Raises:
-        StaleError: AGREEMENT_ROLLBACK.
-        ConflictError: AGREEMENT_CONFLICT when the version in force is another file.
-    """
+    """Refuses what a disk that was set back would bring: AGREEMENT_ROLLBACK, AGREEMENT_CONFLICT."""
     older = found.root_version < current.root_version or found.version < current.version
     same_keys = found.freshness_keys == current.freshness_keys
     if older or (same_keys and found.timestamp_version < current.timestamp_version):

@@ -27,11 +27,8 @@ from federation.protocol.tlog.merkle import (
 )
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-
 MAX_ITEMS = 10_000
-
 SALT_BYTES = 32
-
 _ITEM_SALT_CONTEXT = b"bridgehead/item-salt/v1"
 _MAX_TYPE_CHARACTERS = 200
 _BLOCK_BYTES = 64  # of SHA-256, which HMAC pads its key to
@@ -103,7 +100,6 @@ def verify_disclosure(disclosure: Disclosure, ref: BodyRef) -> bytes:
 
 
 def _require_limits(body: Body) -> int:
-    """Returns the bytes of all items."""
     if not body.items:
         raise MalformedError("BODY_EMPTY", "expected a body of at least one item: a statement without one has no body")
     if len(body.items) > MAX_ITEMS:
@@ -123,10 +119,7 @@ def _item_salt(salt: bytes, index: int) -> bytes:
 
 
 def _leaf_hashes(body: Body) -> list[bytes]:
-    """Hashes all items as `hash_leaf(_item_salt(salt, index) + item)` would, in half the time.
-
-    This is the hot path of a bulk sync: the two padded keys of HMAC (RFC 2104 2) are made once, not once an item.
-    """
+    """As `hash_leaf(_item_salt(salt, index) + item)`, in half the time: HMAC's padded keys are made once."""
     digest = sha256
     key = body.salt.ljust(_BLOCK_BYTES, b"\x00")
     inner = key.translate(_INNER_PAD) + _ITEM_SALT_CONTEXT
@@ -138,7 +131,6 @@ def _leaf_hashes(body: Body) -> list[bytes]:
 
 
 def _reader(leaf_hashes: Sequence[bytes]) -> HashReader:
-    """Reads complete subtrees of the body's tree."""
     levels = [list(leaf_hashes)]
     while len(levels[-1]) > 1:
         below = levels[-1]

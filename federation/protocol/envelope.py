@@ -20,7 +20,6 @@ from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.keys import PublicKey, Signer, Suite, verify_signature
 
 MAX_ENVELOPE_BYTES = 16 * 1024
-
 _TYPE_PREFIX = "application/vnd.bridgehead.statement.v1+json;suite="
 # The whole grammar. No character that it admits is escaped in JSON, so what matches is canonical JSON already.
 _FORM = re.compile(
@@ -31,8 +30,6 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvelopeSignature:
-    """One signature and the id of the key that is said to have made it."""
-
     keyid: str
     sig: bytes
 

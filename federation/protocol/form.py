@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -30,7 +29,6 @@ JsonValue: TypeAlias = "str | int | bool | Sequence[JsonValue] | Mapping[str, Js
 """What canonical JSON may hold. There are no floats: they have more than one written form."""
 
 MAX_INTEGER = 2**53 - 1
-_HEX32 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def encode_canonical(value: Mapping[str, JsonValue]) -> bytes:
@@ -73,34 +71,16 @@ def expect_names(
 
 
 def read_text(value: Mapping[str, JsonValue], name: str, *, what: str) -> str:
-    """Returns a string field; refuses any other (JSON_TYPE)."""
     found = value.get(name)
     if not isinstance(found, str):
         raise MalformedError("JSON_TYPE", f"{what}: expected {name!r} to be a string", field=name)
     return found
 
 
-def read_integer(value: Mapping[str, JsonValue], name: str, *, what: str) -> int:
-    """Returns an integer from 0 to 2^53 - 1; refuses any other, booleans too (JSON_TYPE)."""
-    found = value.get(name)
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= MAX_INTEGER:
-        raise MalformedError("JSON_TYPE", f"{what}: expected {name!r} to be an integer from 0 to 2^53-1", field=name)
-    return found
-
-
 def read_object(value: Mapping[str, JsonValue], name: str, *, what: str) -> dict[str, JsonValue]:
-    """Returns an object field; refuses any other (JSON_TYPE)."""
     found = value.get(name)
     if not isinstance(found, dict):
         raise MalformedError("JSON_TYPE", f"{what}: expected {name!r} to be an object", field=name)
-    return found
-
-
-def read_digest(value: Mapping[str, JsonValue], name: str, *, what: str) -> str:
-    """Returns a SHA-256 digest of 64 lower-case hex digits; refuses another form (JSON_DIGEST) or type (JSON_TYPE)."""
-    found = read_text(value, name, what=what)
-    if not _HEX32.fullmatch(found):
-        raise MalformedError("JSON_DIGEST", f"{what}: expected {name!r} to be 64 lower-case hex digits", field=name)
     return found
 
 

@@ -70,7 +70,6 @@ def parse_decimal(text: str, what: str) -> int:
 
 
 def format_decimal(number: int, what: str) -> str:
-    """Formats a number that `parse_decimal` accepts; refuses others (DECIMAL)."""
     if not 0 <= number <= MAX_DECIMAL:
         raise MalformedError("DECIMAL", f"expected {what} between 0 and 2^63 - 1, got {number}")
     return str(number)
@@ -147,10 +146,8 @@ MessageId = NewType(
 """A UUIDv7 in its 36-character lower-case form: the idempotency key of one message, honoured for ever."""
 
 FederationName = Annotated[
-    str,
-    matching(rf"(?=.{{1,120}}\Z){_LABEL}(\.{_LABEL})*", form="a lower-case DNS name", reason="FEDERATION_NAME"),
+    str, matching(rf"(?=.{{1,120}}\Z){_LABEL}(\.{_LABEL})*", form="a lower-case DNS name", reason="FEDERATION_NAME")
 ]
-"""The federation's name: the trust domain of every certificate."""
 
 _NODE = re.compile(_NODE_FORM, re.ASCII)
 _COUNTY = re.compile(r"[0-9]{6}", re.ASCII)

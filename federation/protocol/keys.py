@@ -28,8 +28,6 @@ from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.ids import format_base64, parse_base64
 
 SEED_BYTES = 32
-"""Bytes of an Ed25519 private key (RFC 8032 5.1.5)."""
-
 _P256_PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _P256_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 _P256_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
@@ -54,10 +52,8 @@ _LOW_ORDER_Y = frozenset(
 
 _Point: TypeAlias = tuple[int, int, int, int]  # extended coordinates X, Y, Z, T: x = X/Z, y = Y/Z, xy = T/Z
 _NEUTRAL: _Point = (0, 1, 1, 0)
-
 _ECDSA = ec.ECDSA(SHA256())
 _ECDSA_DETERMINISTIC = ec.ECDSA(SHA256(), deterministic_signing=True)
-
 _Verify: TypeAlias = Callable[[bytes, bytes], None]  # (signature, message), raises InvalidSignature
 
 
@@ -85,8 +81,6 @@ del PublicKey.__dataclass_fields__  # an item writes it as text and not as an ob
 
 
 class Signer(Protocol):
-    """A holder of a private key: a key file here, a hardware module elsewhere."""
-
     @property
     def public_key(self) -> PublicKey: ...
 
@@ -96,8 +90,6 @@ class Signer(Protocol):
 
 
 class Ed25519Signer:
-    """Signs with an Ed25519 private key held in memory."""
-
     __slots__ = ("_private_key", "_public_key")
 
     def __init__(self, seed: bytes) -> None:
@@ -117,8 +109,6 @@ class Ed25519Signer:
 
 
 class P256Signer:
-    """Signs with a P-256 private key held in memory."""
-
     __slots__ = ("_private_key", "_public_key")
 
     def __init__(self, pkcs8: bytes) -> None:
@@ -204,7 +194,6 @@ def admit_ed25519(key: bytes) -> bytes:
 
 
 def _recover_x(y: int, *, odd: bool) -> int | None:
-    """Solves x^2 = (y^2 - 1) / (d y^2 + 1) by RFC 8032 5.1.3. x = 0 does not occur: its y are of low order."""
     u, v = (y * y - 1) % _P, (_D * y * y + 1) % _P
     x = u * pow(v, 3, _P) * pow(u * pow(v, 7, _P), (_P - 5) // 8, _P) % _P
     square = v * x * x % _P

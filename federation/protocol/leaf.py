@@ -1,7 +1,6 @@
 """The leaf: what one exchange, or one event that matters, leaves in an exchange log. Digests only, no personal data.
 
-Canonical JSON under 1 kB, so that peers may mirror the log without learning who asked whom about what.
-Source: DESIGN section 4.
+Canonical JSON under 1 kB, so that peers may mirror the log and learn nothing. Source: DESIGN section 4.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ VERSION: Literal[1] = 1
 
 
 class LeafKind(StrEnum):
-    """What happened. The first four are about messages, the others about the node itself."""
-
     SENT = "sent"
     RECEIVED = "received"
     REFUSED = "refused"

@@ -55,13 +55,9 @@ Answer: TypeAlias = Receipt | BridgeheadError
 def verify_receipt(receipt: Receipt, *, statement_digest: str, log_vkey: Vkey) -> VerifiedReceipt:
     """Verifies that the receiver stored and decided the statement with that digest (hex).
 
-    1 the leaf is canonical; 2 it is about our statement; 3 it says `received` or `refused`, and the verdict agrees;
-    4 the proof's checkpoint is signed by the log that the agreement names; 5 the leaf is included under it.
-
-    Raises:
-        MalformedError: RECEIPT_LEAF or RECEIPT_PROOF when they are not in their one form; the fact `cause` says why.
-        UntrustedError: RECEIPT_SUBJECT for another statement's leaf, RECEIPT_KIND for a leaf that decides nothing,
-            RECEIPT_CHECKPOINT when it is not signed by the log, RECEIPT_INCLUSION when the proof does not hold.
+    1 the leaf is canonical (RECEIPT_LEAF, `cause` says why); 2 it is about our statement (RECEIPT_SUBJECT); 3 it says
+    `received` or `refused`, and the verdict agrees (RECEIPT_KIND); 4 the proof (RECEIPT_PROOF) has a checkpoint signed
+    by the log that the agreement names (RECEIPT_CHECKPOINT); 5 the leaf is included under it (RECEIPT_INCLUSION).
     """
     leaf = _decode_leaf(receipt.leaf)  # 1
     if leaf.subject != statement_digest:  # 2

@@ -38,15 +38,11 @@ class Sender(_Part, frozen=True, kw_only=True):
 
 
 class Recipient(_Part, frozen=True, kw_only=True):
-    """To whom: a node, and one of its agencies where the message is for that office alone."""
-
     node: NodeName
     agency: AgencyId | None = None
 
 
 class AgreementRef(_Part, frozen=True, kw_only=True):
-    """The agreement version that the sender decided under: its TUF targets version and the digest of that file."""
-
     version: Positive
     digest: Digest
 

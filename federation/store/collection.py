@@ -56,8 +56,6 @@ def _absent(value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[V]):
-    """One page of a list; an empty token is the only sign of the end."""
-
     values: tuple[V, ...]
     next_token: str = ""
 
@@ -101,11 +99,7 @@ class Collection(Generic[V]):
     def put(self, transaction: GroupTransaction, value: V, *, owner: NodeName) -> bool:
         """Stores the next version of a value of our own, or a version of a replica unless a newer one is there.
 
-        Returns:
-            Whether it was new.
-
-        Raises:
-            ConflictError: VERSION_CONFLICT when somebody else changed the value of our own meanwhile.
+        Returns whether it was new. Raises ConflictError VERSION_CONFLICT.
         """
         expected = None if self.replica else self.version(value) - 1
         return put_records(transaction, [self.record(value, owner=owner)], expect_version=expected) > 0
@@ -134,8 +128,7 @@ class Collection(Generic[V]):
     ) -> Page[V]:
         """The wanted values whose ids begin with `under`, in the order of their ids, behind the page before.
 
-        Raises:
-            MalformedError: PAGE_TOKEN for a token that this list did not give.
+        Raises MalformedError: PAGE_TOKEN for a token that this list did not give.
         """
         name = f"{self.kind}/{under}/{'down' if newest_first else 'up'}"
         place = open_token(source.keys, name, token) if token else ""
@@ -191,8 +184,7 @@ def page_of(
 ) -> Page[V]:
     """A page of a list in memory, put in the order of the text `place`; `name` tells the list from any other.
 
-    Raises:
-        MalformedError: PAGE_TOKEN for a token that this list did not give.
+    Raises MalformedError: PAGE_TOKEN for a token that this list did not give.
     """
     after = open_token(keys, name, token) if token else ""
     found = nsmallest(limit + 1, (value for value in values if place(value) > after), key=place)
@@ -205,11 +197,7 @@ def seal_token(keys: DataKeys, name: str, place: str) -> str:
 
 
 def open_token(keys: DataKeys, name: str, token: str) -> str:
-    """The place that a token goes on behind.
-
-    Raises:
-        MalformedError: PAGE_TOKEN for one that the list of that name did not give.
-    """
+    """The place that a token goes on behind. Raises MalformedError PAGE_TOKEN."""
     try:
         sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars="-_", validate=True)
         return unseal(keys, _COLUMN, sealed, row_key=name).decode()

@@ -46,8 +46,6 @@ RECENT_NODES = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The log as committed: its size, root, and right edge (`CompactRange.encode`)."""
-
     size: int
     root: bytes
     edge: bytes
@@ -55,8 +53,6 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullTile:
-    """256 hashes of a level, and the hash above them."""
-
     level: int
     n: int
     root: bytes
@@ -107,15 +103,12 @@ class GrowingTree:
 
     @property
     def size(self) -> int:
-        """Leaves so far."""
         return self.edge.size
 
     def copy(self) -> GrowingTree:
-        """An independent copy without anything new in it."""
         return GrowingTree(self.edge.copy(), [row.copy() for row in self.open_tiles])
 
     def append(self, entry: bytes) -> int:
-        """Appends one entry and returns its index."""
         index = self.edge.size
         nodes = self.edge.append(hash_leaf(entry))
         self.completed += nodes
@@ -125,21 +118,15 @@ class GrowingTree:
         return index
 
     def head(self) -> Head:
-        """The head of the tree as it is now."""
         return Head(size=self.edge.size, root=self.edge.root(), edge=self.edge.encode())
 
     def edge_nodes(self) -> list[tuple[int, int, bytes]]:
-        """The nodes of the right edge, largest first."""
         size = self.edge.size
         levels = [level for level in range(size.bit_length() - 1, -1, -1) if size >> level & 1]
         return [(level, (size >> level) - 1, node) for level, node in zip(levels, self.edge.hashes, strict=True)]
 
     def require_agreement(self) -> None:
-        """Compares the edge with the one that the open tiles give.
-
-        Raises:
-            CorruptError: LOG_EDGE when they are not of the same tree.
-        """
+        """Compares the edge with the one that the open tiles give. Raises CorruptError LOG_EDGE."""
         hashes: list[bytes] = []
         for row in reversed(self.open_tiles):
             edge = CompactRange()
@@ -162,10 +149,7 @@ class GrowingTree:
 
 
 NewRow: TypeAlias = Mapping[str, Any]
-"""Values by column or parameter name, on their way into the store."""
-
 RowKey: TypeAlias = tuple[str | int | bool, ...]
-"""A primary key, in the order of the table."""
 
 StoredRow: TypeAlias = RowMapping | NewRow
 """A row by column name, as stored or about to be; turned into a value before it leaves this floor."""
@@ -187,8 +171,7 @@ class Source(Protocol):
     """What can be read from: the database as committed, or a transaction with its own writes."""
 
     @property
-    def keys(self) -> DataKeys:
-        """The keys of sealed columns."""
+    def keys(self) -> DataKeys: ...
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that sees everything written so far through this source."""
@@ -196,11 +179,9 @@ class Source(Protocol):
     def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
         """A connection that sees every row of that table with such a primary key written so far through this source."""
 
-    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
-        """The row with that primary key."""
+    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None: ...
 
-    def find_counter(self, name: str) -> int:
-        """The value of a named counter, 0 when it was never set."""
+    def find_counter(self, name: str) -> int: ...
 
 
 class Database:
@@ -231,11 +212,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees what is committed.
-
-        Raises:
-            UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
-        """
+        """Sees what is committed; raises STORE_BUSY, STORE_FULL, STORE_DOWN, STORE_DAMAGED, STORE_FAULT."""
         with _translated():
             if self._reader is not self._writer:
                 with self._reader.connect() as connection:
@@ -255,11 +232,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """The one writing connection, in a transaction: committed at the end, rolled back on any exception.
-
-        Raises:
-            UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
-        """
+        """The one writing connection, in a transaction, rolled back on any exception; raises what `reading` does."""
         with self._lock, _translated():
             if self._open is not None:
                 raise CorruptError("STORE_FAULT", "expected one transaction at a time, got one inside another")
@@ -271,12 +244,10 @@ class Database:
                 self._open = None
 
     def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
-        """The committed row with that primary key; raises what `reading` does."""
         with self.reading() as connection:
             return read_row(connection, table, key)
 
     def find_counter(self, name: str) -> int:
-        """The committed value of a named counter, 0 when it was never set; raises what `reading` does."""
         row = self.find_row(COUNTER, name)
         return 0 if row is None else int(row["value"])
 
@@ -284,10 +255,7 @@ class Database:
         """Brings what was deleted off the disk: the log of recent writes is emptied, dead rows are given up.
 
         What another connection still reads is left for the next time, and stays due. On PostgreSQL the place of a dead
-        row is free to be written over, and its write-ahead log has a clock of its own.
-
-        Raises:
-            UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN. CorruptError: STORE_DAMAGED, STORE_FAULT.
+        row is free to be written over, and its write-ahead log has a clock of its own. Raises what `reading` does.
         """
         if self.is_postgresql:
             with _translated(), self._reader.connect() as connection:
@@ -312,14 +280,9 @@ class Database:
 def open_database(url: str, *, keys: DataKeys) -> Database:
     """Opens a store and migrates it to the newest tables.
 
-    Args:
-        url: `sqlite:///path`, `sqlite://` (in memory, for tests), or `postgresql+psycopg://...`.
-        keys: the keys of sealed columns and blind indexes.
-
-    Raises:
-        MalformedError: STORE_URL for any other database.
-        UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN when it can not be opened now.
-        CorruptError: STORE_DAMAGED, STORE_FAULT, or STORE_VERSION when a newer program has migrated it.
+    `url` is `sqlite:///path`, `sqlite://` (in memory, for tests), or `postgresql+psycopg://...`. Raises MalformedError
+    STORE_URL; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN; CorruptError STORE_DAMAGED, STORE_FAULT, or
+    STORE_VERSION when a newer program has migrated it.
     """
     parsed = _parse_url(url)
     writer, reader = _sqlite_engines(parsed) if parsed.drivername == "sqlite" else _postgresql_engines(parsed)
@@ -336,10 +299,8 @@ def open_database(url: str, *, keys: DataKeys) -> Database:
 def open_to_read(url: str, *, keys: DataKeys) -> Database:
     """Opens a store that is there already, beside the node that works on it; nothing is migrated, nothing written.
 
-    Raises:
-        MalformedError: STORE_URL for any other database.
-        UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN when it can not be opened now.
-        CorruptError: STORE_DAMAGED, STORE_FAULT, or STORE_VERSION when its tables are not those of this program.
+    Raises MalformedError STORE_URL; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN; CorruptError STORE_DAMAGED,
+    STORE_FAULT, STORE_VERSION.
     """
     parsed = _parse_url(url)
     writer, reader = _sqlite_engines(parsed) if parsed.drivername == "sqlite" else _postgresql_engines(parsed)

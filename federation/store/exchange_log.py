@@ -1,13 +1,12 @@
 """The exchange log's one write door: a group of jobs, their rows and their leaves, in one transaction.
 
-Rules kept: the head row is the lock, on SQLite with the whole database (`BEGIN IMMEDIATE`); what a process remembers of
-the tree is used only when the row's epoch says that nobody wrote since; the record of what will be signed is written
-with the leaves it covers; a leaf is appended once for each (kind, subject). A group runs without looking before it
-writes and lets the unique constraints object; only then it is run again looking first, and who still fails fails alone.
-A job sees its own writes: rows are gathered and written in bulk, new ones before changes, before the first read that
-could miss them; counters and the growing tree are copies until the group is committed.
-Trusts: jobs to be functions of their transaction, since they may run more than once.
-Source: DESIGN section 3 (sequencing).
+Rules kept: the head row is the lock, on SQLite with the whole database (`BEGIN IMMEDIATE`); what a process remembers
+of the tree is used only when the row's epoch says that nobody wrote since; the record of what will be signed is
+written with the leaves it covers; a leaf is appended once for each (kind, subject). A group runs without looking
+before it writes and lets the unique constraints object; only then it is run again looking first, and who still fails
+fails alone. A job sees its own writes: rows are gathered and written in bulk, new ones before changes, before the
+first read that could miss them; counters and the growing tree are copies until the group is committed. Trusts: jobs to
+be functions of their transaction, since they may run more than once. Source: DESIGN section 3 (sequencing).
 """
 
 from __future__ import annotations
@@ -92,19 +91,16 @@ class GroupTransaction:
 
     @property
     def size(self) -> int:
-        """Leaves of the log, those of this transaction included."""
         return self._tree.size
 
     @property
     def entries(self) -> Sequence[bytes]:
-        """The entries appended in this transaction, in order."""
         return self._entries
 
     def append_leaf(self, kind: str, subject: str, entry: bytes) -> int:
         """Appends a leaf, once for each (kind, subject): a repeat returns the stored index, whatever its entry says.
 
-        Raises:
-            MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits, ENTRY_SIZE over 65,535 bytes.
+        Raises MalformedError LEAF_SUBJECT, ENTRY_SIZE.
         """
         name = (kind, encode_subject(subject))
         if not 0 < len(entry) <= MAX_ENTRY_BYTES:
@@ -159,21 +155,13 @@ class GroupTransaction:
             self.message_id = before
 
     def claim(self, *name: str | int) -> None:
-        """Marks something unique as used by this transaction.
-
-        Raises:
-            ConflictError: ROW_CLAIMED when an earlier job of the group did; that job is run again alone.
-        """
+        """Marks something unique as used by this transaction. Raises ConflictError ROW_CLAIMED."""
         if name in self._claims:
             raise ConflictError("ROW_CLAIMED", "expected a name that no other job of the group uses")
         self._claims.add(name)
 
     def insert_row(self, table: Table, key: RowKey, row: NewRow) -> None:
-        """Adds a new row, named by its primary key.
-
-        Raises:
-            ConflictError: ROW_CLAIMED as in `claim`.
-        """
+        """Adds a new row, named by its primary key. Raises ConflictError: ROW_CLAIMED as in `claim`."""
         rows = self._rows.setdefault(table, {})
         if key in rows:
             raise ConflictError("ROW_CLAIMED", "expected a row that no other job of the group writes")
@@ -202,10 +190,7 @@ class GroupTransaction:
 
     @contextmanager
     def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> Iterator[Connection]:
-        """The connection, with the rows of that table written whose primary key is such a one.
-
-        What was gathered by other jobs of the group about other things can wait, and is written in bulk.
-        """
+        """The connection, with the gathered rows of that table written whose primary key is such a one."""
         if self._changes or any(named(key) for key in self._rows.get(table, ())):
             self._flush()
         yield self._connection
@@ -224,7 +209,6 @@ class GroupTransaction:
         return head
 
     def counters(self) -> dict[str, int]:
-        """The counters as they are when this is committed; those that have no row are left out."""
         if len(self._counters) > _MAX_COUNTERS:
             return {}
         absent = self._new_counters - self._changed_counters
@@ -325,7 +309,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
 _ATTEMPTS = 3
 
 
@@ -348,16 +331,9 @@ def commit_group(
 
     A job that raises a `BridgeheadError` is taken out and run again alone, after the others are committed: it takes
     nobody with it, and what it wrote is undone unless it succeeds alone. Jobs may therefore run several times.
-
-    Args:
-        database: the store.
-        jobs: functions of the transaction, without other effects.
-        now: the time recorded with the checkpoint.
-        crash_point: called with `before-rows`, `before-commit` and `after-commit`, for tests that kill the process.
-
-    Raises:
-        UnavailableError: STORE_BUSY, STORE_FULL, STORE_DOWN; nothing of this group was written.
-        CorruptError: LOG_HEAD, LOG_EDGE, STORE_FAULT, STORE_DAMAGED when the store contradicts itself.
+    `crash_point` is called with `before-rows`, `before-commit` and `after-commit`, for tests that kill the process.
+    Raises UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN, and nothing of this group was written; CorruptError
+    LOG_HEAD, LOG_EDGE, STORE_FAULT, STORE_DAMAGED when the store contradicts itself.
     """
     group = _Group(database, now, crash_point)
     outcomes: dict[int, T | BridgeheadError] = {}
@@ -383,7 +359,6 @@ def commit_group(
 
 
 def _run_alone(group: _Group, job: Callable[[GroupTransaction], T]) -> T | BridgeheadError:
-    """Runs one job by itself; what the store then refuses is this job's own outcome."""
     try:
         results = group.run([job], careful=True)
     except BridgeheadError as error:
@@ -413,7 +388,6 @@ class _Group:
         self._head: Head | None = None
 
     def head(self) -> Head:
-        """The head after the last transaction, whether it was committed or not."""
         return self._head or load_head(self._database)
 
     def run(
@@ -444,7 +418,6 @@ class _Group:
 
 
 def _require_success(transaction: GroupTransaction, results: Sequence[object]) -> None:
-    """Undoes a transaction in which a job failed, and one that wrote nothing."""
     if not transaction.is_changed or any(isinstance(result, BridgeheadError) for result in results):
         raise _UndoneError
 
@@ -458,11 +431,7 @@ def _run_job(job: Callable[[GroupTransaction], T], transaction: GroupTransaction
 
 
 def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, GrowingTree]:
-    """Takes the lock; gives the epoch, the head and a tree to grow, loaded again when another process wrote since.
-
-    Raises:
-        CorruptError: LOG_HEAD when the store is older than what this process committed.
-    """
+    """Takes the lock; gives epoch, head and tree, loaded again when another process wrote since (LOG_HEAD)."""
     epoch, head = read_head(connection, lock=database.is_postgresql)
     known = database.tree
     if known is not None and epoch == database.epoch and known.head() == head:

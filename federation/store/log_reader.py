@@ -67,11 +67,7 @@ class CheckpointRow:
 
 
 def load_head(database: Source) -> Head:
-    """The head as last committed.
-
-    Raises:
-        CorruptError: LOG_HEAD when the store has none.
-    """
+    """The head as last committed. Raises CorruptError: LOG_HEAD when the store has none."""
     with database.reading() as connection:
         return read_head(connection)[1]
 
@@ -85,11 +81,7 @@ def read_head(connection: Connection, *, lock: bool = False) -> tuple[int, Head]
 
 
 def find_leaf(database: Source, kind: str, subject: str) -> int | None:
-    """The index of the leaf of that kind about that subject, None when nothing was logged.
-
-    Raises:
-        MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits.
-    """
+    """The index of the leaf of that kind about that subject, None when nothing was logged (LEAF_SUBJECT)."""
     with database.reading() as connection:
         return read_leaf(connection, kind, encode_subject(subject))
 
@@ -97,8 +89,7 @@ def find_leaf(database: Source, kind: str, subject: str) -> int | None:
 def find_entry(database: Source, kind: str, subject: str) -> tuple[int, bytes] | None:
     """The index and the entry of the leaf of that kind about that subject, None when nothing was logged.
 
-    Raises:
-        MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits.
+    Raises MalformedError: LEAF_SUBJECT when the subject is not 64 lower-case hex digits.
     """
     with database.reading() as connection:
         row = connection.execute(_NAMED, {"kind": kind, "subject": encode_subject(subject)}).first()
@@ -111,11 +102,7 @@ def read_leaf(connection: Connection, kind: str, subject: bytes) -> int | None:
 
 
 def encode_subject(subject: str) -> bytes:
-    """The 32 bytes of a subject, which halve its index.
-
-    Raises:
-        MalformedError: LEAF_SUBJECT when it is not 64 lower-case hex digits.
-    """
+    """The 32 bytes of a subject, which halve its index. Raises MalformedError LEAF_SUBJECT."""
     try:
         blob = bytes.fromhex(subject)
     except ValueError as error:
@@ -126,12 +113,7 @@ def encode_subject(subject: str) -> bytes:
 
 
 def load_entries(database: Database, start: int, count: int) -> list[bytes]:
-    """The entries from `start` on, exactly `count` of them, byte for byte as logged.
-
-    Raises:
-        NotFoundError: LOG_RANGE when the log is not that long.
-        CorruptError: LOG_ENTRY when one is missing.
-    """
+    """The entries from `start` on, exactly `count` of them, byte for byte as logged (LOG_RANGE, LOG_ENTRY)."""
     recent = [database.recent.find_entry(index) for index in range(start, start + min(count, TILE_WIDTH))]
     if start >= 0 and len(recent) == count and all(recent):
         return [entry for entry in recent if entry is not None]
@@ -143,40 +125,22 @@ def load_entries(database: Database, start: int, count: int) -> list[bytes]:
 
 
 def inclusion_proof(database: Database, index: int, size: int) -> tuple[bytes, ...]:
-    """Builds the audit path of a leaf in the tree of an earlier or the present size.
-
-    Raises:
-        MalformedError: LEAF_INDEX when the index is not below the size.
-        NotFoundError: TILE when the log is not that long.
-    """
+    """Builds the audit path of a leaf in the tree of an earlier or the present size (LEAF_INDEX, TILE)."""
     return merkle.inclusion_proof(index, size, _NodeReader(database, size))
 
 
 def consistency_proof(database: Database, old: int, new: int) -> tuple[bytes, ...]:
-    """Builds the proof that the log of size `old` is a prefix of that of size `new`.
-
-    Raises:
-        MalformedError: TREE_SIZE when the sizes are in the wrong order.
-        NotFoundError: TILE when the log is not that long.
-    """
+    """Builds the proof that the log of size `old` is a prefix of that of size `new` (TREE_SIZE, TILE)."""
     return merkle.consistency_proof(old, new, _NodeReader(database, new))
 
 
 def load_root(database: Database, size: int) -> bytes:
-    """Computes the root that the log had at that size.
-
-    Raises:
-        NotFoundError: TILE when the log is not that long.
-    """
+    """Computes the root that the log had at that size. Raises NotFoundError: TILE when the log is not that long."""
     return merkle.root_at(size, _NodeReader(database, size))
 
 
 def covering_checkpoint(database: Source, index: int) -> CheckpointRow:
-    """The first recorded checkpoint that covers a leaf: the one its receipt was given under.
-
-    Raises:
-        NotFoundError: LOG_RANGE when the log has no such leaf.
-    """
+    """The first recorded checkpoint that covers a leaf: the one its receipt was given under (LOG_RANGE)."""
     rows = load_checkpoints(database, index, 1)
     if index < 0 or not rows:
         raise NotFoundError("LOG_RANGE", f"expected a leaf of the log, got index {index}")
@@ -189,22 +153,14 @@ def load_checkpoints(database: Source, after_size: int, limit: int) -> list[Chec
 
 
 def load_tile(database: Database, level: int, n: int, *, width: int) -> bytes:
-    """The bytes of a tile, full (width 256) or cut to any width that the log has reached.
-
-    Raises:
-        NotFoundError: TILE when the log has no such tile, or not of that width.
-    """
+    """The bytes of a tile, full (width 256) or cut to any width that the log has reached. Raises NotFoundError TILE."""
     with database.reading() as connection:
         _require_tile(connection, Tile(level, n, width))
         return _read_tile(connection, Tile(level, n, width))
 
 
 def load_entry_bundle(database: Database, n: int, width: int) -> bytes:
-    """The bytes of an entry bundle, full (width 256) or of any width that the log has reached.
-
-    Raises:
-        NotFoundError: TILE when the log has no such bundle, or not of that width.
-    """
+    """The bytes of an entry bundle, full (width 256) or of any width that the log has reached (TILE)."""
     with database.reading() as connection:
         _require_tile(connection, Tile(ENTRIES, n, width))
         return encode_bundle(_read_entries(connection, n * TILE_WIDTH, n * TILE_WIDTH + width))
@@ -213,8 +169,7 @@ def load_entry_bundle(database: Database, n: int, width: int) -> bytes:
 def load_tree(connection: Connection, head: Head) -> GrowingTree:
     """Loads what a writer needs to go on from a head: its edge, and the open tiles from entries and tile roots.
 
-    Raises:
-        CorruptError: LOG_EDGE when edge, root, entries and tiles do not belong to one tree.
+    Raises CorruptError: LOG_EDGE when edge, root, entries and tiles do not belong to one tree.
     """
     tree = GrowingTree(_decode_edge(head), [])
     level = 0
@@ -229,10 +184,8 @@ def load_tree(connection: Connection, head: Head) -> GrowingTree:
 def check_log(database: Database) -> None:
     """Reads every entry again and computes the whole tree: head, edge, tiles and recorded checkpoints must agree.
 
-    About 2 s a million leaves; memory does not grow with the log.
-
-    Raises:
-        CorruptError: LOG_EDGE, LOG_ENTRY, LOG_TILE, LOG_CHECKPOINT or LOG_HEAD for the first thing that does not.
+    About 2 s a million leaves; memory does not grow with the log. Raises CorruptError: LOG_EDGE, LOG_ENTRY, LOG_TILE,
+    LOG_CHECKPOINT or LOG_HEAD for the first thing that does not.
     """
     with database.reading() as connection:
         head = read_head(connection)[1]
@@ -251,8 +204,6 @@ def check_log(database: Database) -> None:
 
 
 class _NodeReader:
-    """Reads nodes of a tree from memory, and what is not there from the tiles of the store."""
-
     __slots__ = ("_database", "_size")
 
     def __init__(self, database: Database, size: int) -> None:

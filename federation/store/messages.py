@@ -42,8 +42,6 @@ from federation.store.tables import (
 )
 
 Direction: TypeAlias = Literal["sent", "received"]
-"""Which way a message went, seen from this node."""
-
 _BODY_COLUMN = "message_body.content"
 _KEY_COLUMN = "body_key.sealed_key"
 _REPLY_COLUMN = "message.reply"
@@ -62,10 +60,7 @@ _BY_SUBJECT = (
 # In the order of their leaves, so that a reader goes on where it stopped; whether a body is left is looked up for each.
 _HELD = (
     select(MESSAGE)
-    .where(
-        MESSAGE.c.leaf_index > bindparam("after"),
-        exists().where(MESSAGE_BODY.c.message_id == MESSAGE.c.id),
-    )
+    .where(MESSAGE.c.leaf_index > bindparam("after"), exists().where(MESSAGE_BODY.c.message_id == MESSAGE.c.id))
     .order_by(MESSAGE.c.leaf_index)
     .limit(bindparam("most"))
 )
@@ -86,10 +81,7 @@ _ERASE = delete(MESSAGE_BODY).where(MESSAGE_BODY.c.message_id == bindparam("of_m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """One message as kept: its names, what was decided, where its leaf is, and its exact envelope.
-
-    `digest` is the statement's, in hex, and the subject of its leaf; `reply` is what answered it, if bytes did.
-    """
+    """`digest` is the statement's, in hex, and the subject of its leaf; `reply` is what answered it, if bytes did."""
 
     id: MessageId
     digest: str
@@ -113,11 +105,7 @@ class PairState:
 
 
 def put_message(transaction: GroupTransaction, message: StoredMessage) -> None:
-    """Stores a message.
-
-    Raises:
-        ConflictError: MESSAGE_ID_REUSED when the id, SEQUENCE_REUSED when the pair's number is already stored.
-    """
+    """Stores a message. Raises ConflictError MESSAGE_ID_REUSED, SEQUENCE_REUSED."""
     direction, pair = message.direction, str(message.pair)
     if transaction.careful:
         if transaction.find_row(MESSAGE, direction, message.id) is not None:
@@ -138,11 +126,7 @@ def find_message(source: Source, direction: Direction, message_id: MessageId) ->
 
 
 def load_message(source: Source, direction: Direction, message_id: MessageId) -> StoredMessage:
-    """The message with that id.
-
-    Raises:
-        NotFoundError: MESSAGE_UNKNOWN when there is none.
-    """
+    """The message with that id. Raises NotFoundError: MESSAGE_UNKNOWN when there is none."""
     message = find_message(source, direction, message_id)
     if message is None:
         raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was {direction} here")
@@ -154,17 +138,12 @@ def find_by_seq(source: Source, direction: Direction, pair: Pair, *, seq: int) -
 
 
 def find_by_leaf(source: Source, direction: Direction, leaf_index: int) -> StoredMessage | None:
-    """The message whose leaf stands at that index, None when that leaf is not a message's."""
     found = _find(source, _BY_LEAF, {"at_leaf": leaf_index})
     return found if found is not None and found.direction == direction else None
 
 
 def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredMessage | None:
-    """The message whose statement has that digest (hex), found through its leaf; None when there is none.
-
-    Raises:
-        MalformedError: LEAF_SUBJECT when the digest is not 64 lower-case hex digits.
-    """
+    """The message whose statement has that digest (hex), found through its leaf; None without one (LEAF_SUBJECT)."""
     with source.reading() as connection:
         rows = connection.execute(_BY_SUBJECT, {"subject": encode_subject(digest)}).mappings().all()
     found = (row for row in rows if row["direction"] == direction and row["digest"] == digest)
@@ -175,10 +154,7 @@ def find_by_digest(source: Source, direction: Direction, digest: str) -> StoredM
 def list_messages(
     source: Source, direction: Direction, *, pair: Pair, after_seq: int, limit: int, kinds: Collection[str] = ()
 ) -> list[StoredMessage]:
-    """The messages of an ordered pair with numbers above `after_seq`, in order, at most `limit`.
-
-    Of all kinds, or of those named.
-    """
+    """The messages of an ordered pair above `after_seq`, in order, at most `limit`, of all kinds or of those named."""
     names = {"direction": direction, "of_pair": str(pair), "after": after_seq, "most": limit}
     statement = _AFTER.where(MESSAGE.c.kind.in_(sorted(kinds))) if kinds else _AFTER
     with source.reading() as connection:
@@ -194,7 +170,6 @@ def list_held(source: Source, kinds: Collection[str], *, after_leaf: int, limit:
 
 
 def pair_state(source: Source, direction: Direction, pair: Pair) -> PairState:
-    """Counts the stored messages of an ordered pair, in constant time."""
     count, highest = (source.find_counter(name) for name in _tally_names(direction, pair))
     return PairState(count, highest)
 
@@ -215,11 +190,7 @@ def missing_numbers(source: Source, direction: Direction, *, pair: Pair, limit: 
 
 
 def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -> None:
-    """Stores what a message handed over, sealed as one value under a key of its own.
-
-    Raises:
-        ConflictError: MESSAGE_ID_REUSED when that message's body is already stored.
-    """
+    """Stores what a message handed over, sealed as one value under a key of its own (MESSAGE_ID_REUSED)."""
     if transaction.careful and transaction.find_row(MESSAGE_BODY, message_id) is not None:
         raise ConflictError("MESSAGE_ID_REUSED", f"the body of message {message_id} is already stored")
     content, key = seal_apart(_BODY_COLUMN, _encode_body(body), row_key=message_id)
@@ -229,12 +200,7 @@ def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -
 
 
 def load_body(source: Source, message_id: MessageId) -> Body:
-    """The body of a message, salt included.
-
-    Raises:
-        NotFoundError: BODY when the message had none or it was erased.
-        CorruptError: SEALED_VALUE when it can not be opened.
-    """
+    """The body of a message, salt included. Raises NotFoundError BODY; CorruptError SEALED_VALUE."""
     body = find_body(source, message_id)
     if body is None:
         raise NotFoundError("BODY", f"message {message_id} has no body, or it was erased")
@@ -242,11 +208,7 @@ def load_body(source: Source, message_id: MessageId) -> Body:
 
 
 def find_body(source: Source, message_id: MessageId) -> Body | None:
-    """The body of a message, salt included; None when it had none or it was erased.
-
-    Raises:
-        CorruptError: SEALED_VALUE when it can not be opened.
-    """
+    """The body of a message, salt included; None when it had none or it was erased (SEALED_VALUE)."""
     row = source.find_row(MESSAGE_BODY, message_id)
     if row is None:
         return None
@@ -269,11 +231,7 @@ def erase_body(transaction: GroupTransaction, message_id: MessageId) -> bool:
 
 
 def open_body(keys: DataKeys, message_id: str, content: bytes, *, sealed_key: bytes | None) -> Body:
-    """Opens the sealed value of a body; one from before bodies had keys of their own has no `sealed_key`.
-
-    Raises:
-        CorruptError: SEALED_VALUE when it can not be opened, BODY_FORM when it does not hold a body.
-    """
+    """Opens a sealed body; one from before bodies had own keys has no `sealed_key` (SEALED_VALUE, BODY_FORM)."""
     if has_own_key(content):
         key = unseal(keys, _KEY_COLUMN, sealed_key or b"", row_key=message_id)
         parts = _split(unseal_apart(key, _BODY_COLUMN, content, row_key=message_id))
@@ -411,8 +369,6 @@ _END = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
-    """The state of one message on its way; the receipt is there when it is settled."""
-
     message_id: MessageId
     peer: NodeName
     seq: int
@@ -425,8 +381,6 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingMessage:
-    """All that delivery needs of one message; the body is None when it has none."""
-
     id: MessageId
     seq: int
     digest: str
@@ -438,11 +392,7 @@ class PendingMessage:
 def put_outbox(
     transaction: GroupTransaction, *, message_id: MessageId, peer: NodeName, seq: int, expires: datetime
 ) -> None:
-    """Queues a message for a peer.
-
-    Raises:
-        ConflictError: MESSAGE_ID_REUSED when it is queued already.
-    """
+    """Queues a message for a peer. Raises ConflictError: MESSAGE_ID_REUSED when it is queued already."""
     if transaction.careful and transaction.find_row(OUTBOX, message_id) is not None:
         raise ConflictError("MESSAGE_ID_REUSED", f"message {message_id} was queued before")
     row: NewRow = {
@@ -463,10 +413,7 @@ def load_pending(source: Source, peer: NodeName, *, after_seq: int, limit: int, 
     """The messages waiting for a peer with numbers above `after_seq`, in order.
 
     At most `limit`, and together at most about `max_bytes` of envelopes and bodies; the first always comes, however
-    large it is, so that it can not block the queue.
-
-    Raises:
-        CorruptError: SEALED_VALUE when a body can not be opened.
+    large it is, so that it can not block the queue. Raises CorruptError: SEALED_VALUE when a body can not be opened.
     """
     names = {"to_peer": peer, "after": after_seq}
     with source.reading() as connection:
@@ -501,13 +448,11 @@ def expire_outbox(transaction: GroupTransaction, message_id: MessageId) -> None:
 
 
 def find_outbox(source: Source, message_id: MessageId) -> OutboxRow | None:
-    """The outbox row of a message, None when it was never queued here."""
     row = source.find_row(OUTBOX, message_id)
     return None if row is None else _outbox_from_row(row)
 
 
 def find_outbox_state(source: Source, message_id: MessageId) -> OutboxState | None:
-    """The state of a message on its way, None when it was never queued here."""
     row = find_outbox(source, message_id)
     return None if row is None else row.state
 

@@ -2,8 +2,7 @@
 
 Rules kept: versions only grow; every version of a record of our own is kept, of a replica the newest only; content and
 subject are sealed together, the subject is searched through a blind index; what is in plain columns is what desks and
-policies select by: status, divisions, due date.
-Trusts: the owner's versions. Source: DESIGN sections 5 and 6.
+policies select by: status, divisions, due date. Trusts: the owner's versions. Source: DESIGN sections 5 and 6.
 """
 
 from __future__ import annotations
@@ -96,7 +95,6 @@ _ERASE_HISTORY = delete(RECORD_VERSION).where(
 )
 _CAME_OF = select(RECORD.c.replica, RECORD.c.kind, RECORD.c.id).where(RECORD.c.message_id == bindparam("of_message"))
 _ERASE_VERSIONS_OF = delete(RECORD_VERSION).where(RECORD_VERSION.c.message_id == bindparam("of_message"))
-
 _Name: TypeAlias = tuple[bool, str, str]  # replica, kind, id: the primary key
 
 
@@ -157,13 +155,8 @@ def ids_under(prefix: str, *, newest_first: bool = False, before: str = "") -> I
 def put_records(transaction: GroupTransaction, records: Sequence[Record], *, expect_version: int | None = None) -> int:
     """Stores new versions in bulk and returns how many were new; versions that are not newer are skipped silently.
 
-    Args:
-        transaction: the group.
-        records: of any kinds; several versions of one record come oldest first.
-        expect_version: for records of our own, the version that must be stored now (0: none yet).
-
-    Raises:
-        ConflictError: VERSION_CONFLICT when another version than expected is stored, or the new one is not newer.
+    Several versions of one record come oldest first. `expect_version` is the one of our own that must be stored now (0:
+    none yet); raises ConflictError VERSION_CONFLICT when another is, or the new one is not newer.
     """
     if not transaction.careful and all(record.version == 1 for record in records):
         # First versions are written unseen; should one be there already, the group is run again carefully.
@@ -188,21 +181,13 @@ def put_records(transaction: GroupTransaction, records: Sequence[Record], *, exp
 
 
 def find_record(source: Source, kind: str, record_id: str, *, replica: bool) -> Record | None:
-    """The newest version of a record of ours or of a replica, None when there is none.
-
-    Raises:
-        CorruptError: SEALED_VALUE when it can not be opened.
-    """
+    """The newest version of a record of ours or of a replica, None when there is none (SEALED_VALUE)."""
     row = source.find_row(RECORD, replica, kind, record_id)
     return None if row is None else _from_row(row, source.keys, replica=replica)
 
 
 def find_by_subject(source: Source, kind: str, subject: str) -> list[Record]:
-    """The records and replicas of a kind about exactly that subject, ours first, then by id.
-
-    Raises:
-        CorruptError: SEALED_VALUE when one can not be opened.
-    """
+    """The records and replicas of a kind about exactly that subject, ours first, then by id (SEALED_VALUE)."""
     index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
     with source.reading() as connection:
         rows = connection.execute(_BY_SUBJECT, {"of_kind": kind, "of_subject": index}).mappings().all()
@@ -213,11 +198,7 @@ def find_by_subject(source: Source, kind: str, subject: str) -> list[Record]:
 def list_records(
     source: Source, kind: str, *, after_id: str, limit: int, replica: bool, **where: Unpack[RecordFilter]
 ) -> list[Record]:
-    """A page of records of a kind, by id in byte order, with ids above `after_id`, at most `limit`.
-
-    Raises:
-        CorruptError: SEALED_VALUE when one can not be opened.
-    """
+    """A page of records of a kind, by id in byte order, with ids above `after_id`, at most `limit` (SEALED_VALUE)."""
     conditions = [RECORD.c.replica == replica, RECORD.c.kind == kind, RECORD.c.id > after_id]
     if (division := where.get("division")) is not None:
         conditions.append(RECORD.c.division == division)
@@ -232,11 +213,7 @@ def list_records(
 
 
 def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: bool) -> list[Record]:
-    """The records of a kind in a range of ids, in its order, at most `limit`: read by the primary key alone.
-
-    Raises:
-        CorruptError: SEALED_VALUE when one can not be opened.
-    """
+    """The records of a kind in a range of ids, in its order, by primary key, at most `limit` (SEALED_VALUE)."""
     names = {"is_replica": replica, "of_kind": kind, "after": ids.after, "before": ids.before, "most": limit}
 
     def is_listed(key: RowKey) -> bool:
@@ -248,11 +225,7 @@ def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: 
 
 
 def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit: int, replica: bool) -> list[Record]:
-    """The records of a kind and division that are due in a range of days, the earliest first, at most `limit`.
-
-    Raises:
-        CorruptError: SEALED_VALUE when one can not be opened.
-    """
+    """The records of a kind and division due in a range of days, earliest first, at most `limit` (SEALED_VALUE)."""
     names = {
         "is_replica": replica, "of_kind": kind, "of_division": division, "before": days.before, "day": days.day,
         "after": days.after, "most": limit,
@@ -263,11 +236,7 @@ def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit:
 
 
 def list_versions(source: Source, kind: str, record_id: str) -> list[Record]:
-    """Every version of a record of our own, oldest first; empty for replicas and unknown ids.
-
-    Raises:
-        CorruptError: SEALED_VALUE when one can not be opened.
-    """
+    """Every version of a record of our own, oldest first; empty for replicas and unknown ids (SEALED_VALUE)."""
     with source.reading() as connection:
         rows = connection.execute(_HISTORY, {"of_kind": kind, "of_id": record_id}).mappings().all()
     return [_from_row(row, source.keys, replica=False) for row in rows]
@@ -302,12 +271,10 @@ def next_serial(transaction: GroupTransaction, name: str) -> int:
 
 
 def last_serial(source: Source, name: str) -> int:
-    """The number that `next_serial` gave last, 0 when it has given none."""
     return source.find_counter(f"serial/{name}")
 
 
 def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, tuple[int, str | None]]:
-    """Reads stored version and message of each record that is there, a few hundred at a time."""
     ids: dict[tuple[bool, str], list[str]] = {}
     for record in records:
         ids.setdefault((record.replica, record.kind), []).append(record.id)
@@ -336,10 +303,7 @@ def _write(
     newest: dict[_Name, Record],
     known: Mapping[_Name, str | None],
 ) -> None:
-    """Hands rows to the transaction: each version of ours to the history, the newest of each to the records.
-
-    `known` are those that are there, each with the message that it came of, which a version of our own making keeps.
-    """
+    """Hands rows to the transaction; `known` are those there, with the message they came of, which ours keep."""
     replaced: list[NewRow] = []
     for record in accepted:
         name = (record.replica, record.kind, record.id)

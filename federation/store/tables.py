@@ -58,10 +58,8 @@ _KEY = 32
 class DataKeys:
     """The keys of one store: the one that seals now, older ones that still open, and the one behind all indexes.
 
-    `key` and each of `older` are 32 bytes, named by an id from 0 to 65535. Printing one shows the ids only.
-
-    Raises:
-        MalformedError: DATA_KEYS for a key of another length or an id out of range.
+    `key` and each of `older` are 32 bytes, named by an id from 0 to 65535. Printing one shows the ids only. Raises
+    MalformedError: DATA_KEYS for a key of another length or an id out of range.
     """
 
     key_id: int
@@ -72,7 +70,6 @@ class DataKeys:
     _index_keys: dict[str, bytes] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks the keys once, so that sealing need not."""
         if len(self.index_key) != 32:
             raise MalformedError("DATA_KEYS", f"expected an index key of 32 bytes, got {len(self.index_key)}")
         for key_id, key in {**self.older, self.key_id: self.key}.items():
@@ -89,11 +86,7 @@ def seal(keys: DataKeys, column: str, plaintext: bytes, *, row_key: str) -> byte
 
 
 def unseal(keys: DataKeys, column: str, sealed: bytes, *, row_key: str) -> bytes:
-    """Opens what `seal` gave for the same column and row.
-
-    Raises:
-        CorruptError: SEALED_VALUE when it was changed, moved from another row, or its key is not among ours.
-    """
+    """Opens what `seal` gave for the same column and row. Raises CorruptError SEALED_VALUE."""
     cipher = keys._ciphers.get(int.from_bytes(sealed[1:_HEADER]))  # noqa: SLF001  # this module is the class
     if len(sealed) < _HEADER + _NONCE + _TAG or sealed[0] != VERSION or cipher is None:
         raise CorruptError("SEALED_VALUE", f"expected a value of {column} sealed with a key of ours", column=column)
@@ -106,11 +99,7 @@ def unseal(keys: DataKeys, column: str, sealed: bytes, *, row_key: str) -> bytes
 
 
 def seal_apart(column: str, plaintext: bytes, *, row_key: str) -> tuple[bytes, bytes]:
-    """Seals a value for one column of one row under a random key of its own.
-
-    Returns:
-        The sealed value, and its key (32 bytes): whoever seals and stores that key apart can destroy the value with it.
-    """
+    """Seals a value of one row under a random key of its own; gives both, so that the key can be destroyed apart."""
     random = os.urandom(_KEY + _NONCE)
     key, nonce = random[:_KEY], random[_KEY:]
     sealed = AESGCM(key).encrypt(nonce, plaintext, _bound_to(column, row_key))
@@ -118,11 +107,7 @@ def seal_apart(column: str, plaintext: bytes, *, row_key: str) -> tuple[bytes, b
 
 
 def unseal_apart(key: bytes, column: str, sealed: bytes, *, row_key: str) -> bytes:
-    """Opens what `seal_apart` gave for the same column and row, with the key that it gave.
-
-    Raises:
-        CorruptError: SEALED_VALUE when it was changed, moved from another row, or the key is another's.
-    """
+    """Opens what `seal_apart` gave for the same column and row, with the key that it gave (SEALED_VALUE)."""
     if len(sealed) < 1 + _NONCE + _TAG or not has_own_key(sealed) or len(key) != _KEY:
         raise CorruptError("SEALED_VALUE", f"expected a value of {column} sealed under its own key", column=column)
     try:
@@ -165,7 +150,6 @@ TEXT = String().with_variant(String(collation="C"), "postgresql")
 """Text without a limit (only one of the two would enforce it), in byte order on both."""
 
 _CAME = text("message_id IS NOT NULL")
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -194,8 +178,6 @@ class LogHeadRow(StoreRow, table=True):
 
 
 class LogLeafRow(StoreRow, table=True):
-    """One entry of the log; (kind, subject) makes appends idempotent."""
-
     __tablename__ = "log_leaf"
     __table_args__ = (UniqueConstraint("subject", "kind"),)
     leaf_index: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
@@ -205,8 +187,6 @@ class LogLeafRow(StoreRow, table=True):
 
 
 class LogTileRow(StoreRow, table=True):
-    """A full tile: 256 hashes, and their root, which is one hash of the tile above."""
-
     __tablename__ = "log_tile"
     level: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     n: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
@@ -224,8 +204,6 @@ class LogCheckpointRow(StoreRow, table=True):
 
 
 class CounterRow(StoreRow, table=True):
-    """A named number that only grows: pair numbering, tallies, serials."""
-
     __tablename__ = "counter"
     name: str = Field(sa_column=Column(TEXT, primary_key=True))
     value: int = Field(sa_column=Column(BIG, nullable=False))
@@ -258,16 +236,12 @@ class MessageBodyRow(StoreRow, table=True):
 
 
 class BodyKeyRow(StoreRow, table=True):
-    """The key of one body, sealed; apart from it, so that no page ever holds both. Deleted by an erasure."""
-
     __tablename__ = "body_key"
     message_id: str = Field(sa_column=Column(TEXT, primary_key=True))
     sealed_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class OutboxRow(StoreRow, table=True):
-    """One message on its way to a peer, and in the end its receipt."""
-
     __tablename__ = "outbox"
     __table_args__ = (Index(None, "state", "peer", "seq"),)
     message_id: str = Field(sa_column=Column(TEXT, primary_key=True))
@@ -282,10 +256,7 @@ class OutboxRow(StoreRow, table=True):
 
 
 class RecordRow(StoreRow, table=True):
-    """The newest version of a record or of a replica; content sealed, subject only as a blind index.
-
-    `message_id`: the message that it came of and dies with, null for what is our own or stays under a rule of its own.
-    """
+    """The newest version of a record or replica; `message_id` is what it dies with, null for what is our own."""
 
     __tablename__ = "record"
     __table_args__ = (
@@ -327,8 +298,6 @@ class RecordVersionRow(StoreRow, table=True):
 
 
 class WitnessHeadRow(StoreRow, table=True):
-    """The last head of another log that this node cosigned."""
-
     __tablename__ = "witness_head"
     origin: str = Field(sa_column=Column(TEXT, primary_key=True))
     size: int = Field(sa_column=Column(BIG, nullable=False))

@@ -44,15 +44,11 @@ _OF_ORIGIN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosignedHead(WitnessState):
-    """A witness state with the checkpoint that was cosigned, the log's and our own lines on it."""
-
     note: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """A checkpoint, signed by its log, that does not extend what was cosigned before."""
-
     note: bytes
     time: datetime
 
@@ -68,18 +64,10 @@ def find_witness_state(source: Source, origin: str, *, origin_hash: str | None =
 def advance_witness_state(
     database: Database, origin: str, *, last: WitnessState | None, state: WitnessState, note: bytes
 ) -> None:
-    """Replaces the state that was decided on by the new one; durable when it returns.
+    """Replaces the state `last` that was decided on (None: the first) by the new one; durable when it returns.
 
-    Args:
-        database: the store.
-        origin: the log's name.
-        last: the state that the decision was based on, None for the first of this origin.
-        state: the new one.
-        note: the checkpoint with the lines that are about to be answered.
-
-    Raises:
-        ConflictError: WITNESS_RACE when another request moved it: decide again. WITNESS_BACK when the new state is
-            smaller, earlier, or another root of the same size, which no decision may ask for.
+    Raises ConflictError: WITNESS_RACE when another request moved it: decide again. WITNESS_BACK when the new state is
+    smaller, earlier, or another root of the same size, which no decision may ask for.
     """
     _require_forward(last, state)
     new = {"new_size": state.size, "new_root": state.root, "new_time": to_millis(state.cosign_time), "new_note": note}

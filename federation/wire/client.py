@@ -21,7 +21,6 @@ from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 
 DRAIN_SECONDS = 30.0
-"""How long calls on a replaced channel may go on."""
 
 LOOK_SECONDS = 1.0
 """How often the files of the certificate are looked at: on every call it would cost as much as sending one."""
@@ -40,15 +39,11 @@ _OPTIONS = (
 
 
 class KeptChannel:
-    """One channel, kept as long as its certificate and CA are the newest."""
-
     def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
         """Reads the certificate; connects on the first call.
 
-        `authority` gives the PEM of the CA that the server's certificate must be from.
-
-        Raises:
-            NotFoundError, MalformedError: as `WatchedTls`.
+        `authority` gives the PEM of the CA that the server's certificate must be from. Raises NotFoundError,
+        MalformedError: as `WatchedTls`.
         """
         self._address = address
         self._watched = WatchedTls(tls)
@@ -61,11 +56,7 @@ class KeptChannel:
         self._closed = False
 
     def current(self) -> grpc.aio.Channel:
-        """The channel to use now; a new one when the certificate or the CA changed, at most a second ago.
-
-        Raises:
-            UnavailableError: CHANNEL_CLOSED after `close`.
-        """
+        """The channel to use; a new one when certificate or CA changed, at most a second ago (CHANNEL_CLOSED)."""
         if self._closed:
             raise UnavailableError("CHANNEL_CLOSED", f"the client of {self._address} was closed")
         now = monotonic()
@@ -107,25 +98,18 @@ class Client:
     async def call(self, rpc: Rpc[Q, A], act: Act | None, question: Q, *, timeout_seconds: float | None = None) -> A:
         """Asks one question; `act` is None for an RPC that does not say who acts.
 
-        Raises:
-            BridgeheadError: as the other side answered; the call as a whole failed, and nothing is known of what it
-                asked for: `UnavailableError` when nobody was reached, `UntrustedError` when the other side refused us
-                or is not who it should be, `MalformedError` when it could not read the request or we not its answer.
+        Raises BridgeheadError: as the other side answered; the call as a whole failed, and nothing is known of what it
+        asked for: `UnavailableError` when nobody was reached, `UntrustedError` when the other side refused us or is not
+        who it should be, `MalformedError` when it could not read the request or we not its answer.
         """
         request, timeout = rpc.encode_question(act, question), timeout_seconds or self._timeout_seconds
         response = await finished(self._callable(rpc)(request, timeout=timeout))
         return rpc.decode_answer(response, question=question)
 
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:
-        """Asks once and is answered on and on, without a deadline, until the other side stops.
-
-        Raises:
-            BridgeheadError: as `call`.
-        """
+        """Asks once and is answered on and on, without a deadline, until the other side stops; raises as `call`."""
         ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._kept.current().unary_stream(
-            rpc.path,
-            request_serializer=rpc.request.SerializeToString,
-            response_deserializer=rpc.response.FromString,
+            rpc.path, request_serializer=rpc.request.SerializeToString, response_deserializer=rpc.response.FromString
         )
         call = ask(rpc.encode_question(act, question))
         try:
@@ -156,9 +140,7 @@ class AgencyClient(Client):
     def __init__(self, profile: ClientProfile, *, timeout_seconds: float = 30.0) -> None:
         """Connects on the first call; the time is each call's deadline.
 
-        Raises:
-            NotFoundError: TLS_FILE when the CA, certificate or key is missing.
-            MalformedError: as `WatchedTls`.
+        Raises NotFoundError: TLS_FILE when the CA, certificate or key is missing. MalformedError: as `WatchedTls`.
         """
         try:
             authority = profile.authority.read_text(encoding="utf-8")

@@ -1,7 +1,4 @@
-"""A bare echo over the same mutual TLS: what gRPC alone costs on this machine, for `bridgehead bench` to compare with.
-
-No gate, no policy, no log: it is started by the bench only, never by a node.
-"""
+"""A bare echo over the same mutual TLS, for `bridgehead bench` to compare with: no gate, no policy, no log."""
 
 from __future__ import annotations
 
@@ -14,10 +11,7 @@ _METHOD = "/federation.bench/Echo"
 
 
 class EchoServer:
-    """An echo server on any free port of the loopback address."""
-
     def __init__(self, tls: TlsFiles, roots: str) -> None:
-        """Listens at once; `port` says where."""
         self._server = grpc.aio.server()
         handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(_echo)
         self._server.add_generic_rpc_handlers(
@@ -33,8 +27,6 @@ class EchoServer:
 
 
 class EchoClient:
-    """One kept channel to an echo server."""
-
     def __init__(self, address: str, *, tls: TlsFiles, authority: str, server_name: str) -> None:
         options = (("grpc.ssl_target_name_override", server_name),)
         credentials = channel_credentials(load_tls_pair(tls), authority)

@@ -1,12 +1,11 @@
 """The gate around every RPC, in this order: who calls, what may be called, enough time, the work, one log line.
 
 Rules kept: the caller is the one URI name of the certificate, a SPIFFE id of this federation, never a field and never
-metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked, also
-on a connection opened long before. No message is verified and no policy asked here; identity and revocation have no
-switch; a refusal comes before the request is looked at, so that nobody learns what exists; an unknown exception leaves
-as INTERNAL with an id and nothing else. Nothing of a request is logged.
-Trusts the TLS handshake for possession of the key alone.
-Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
+metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked,
+also on a connection opened long before. No message is verified and no policy asked here; identity and revocation have
+no switch; a refusal comes before the request is looked at, so that nobody learns what exists; an unknown exception
+leaves as INTERNAL with an id and nothing else. Nothing of a request is logged. Trusts the TLS handshake for possession
+of the key alone. Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations
@@ -72,11 +71,7 @@ class Caller:
 
     @property
     def agency(self) -> AgencyId:
-        """The agency that calls.
-
-        Raises:
-            UntrustedError: CALLER_SIDE when it is a node.
-        """
+        """The agency that calls. Raises UntrustedError: CALLER_SIDE when it is a node."""
         if not isinstance(self.identity, AgencyId):
             raise UntrustedError("CALLER_SIDE", "expected a call by an agency of this province")
         return self.identity
@@ -91,11 +86,7 @@ def enter_call(caller: Caller) -> None:
 
 
 def calling() -> Caller:
-    """Returns the caller.
-
-    Raises:
-        UntrustedError: CALLER_SIDE outside of an admitted call.
-    """
+    """Returns the caller. Raises UntrustedError: CALLER_SIDE outside of an admitted call."""
     caller = _calling.get(None)
     if caller is None:
         raise UntrustedError("CALLER_SIDE", "expected an admitted call")
@@ -103,13 +94,7 @@ def calling() -> Caller:
 
 
 def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Caller:
-    """Verifies the certificate of the connection against the agreement as it is now.
-
-    Raises:
-        UntrustedError: CERTIFICATE_MISSING, CERTIFICATE_NAME, CERTIFICATE_ISSUER, CERTIFICATE_EXPIRED,
-            CERTIFICATE_REVOKED; CALLER_SIDE for an agency on the peer side, a node on the agency side, or another
-            province's agency.
-    """
+    """Verifies the connection's certificate against the agreement as it is now (CERTIFICATE_*, CALLER_SIDE)."""
     pem = next(iter(auth_context.get("x509_pem_cert", ())), None)
     if pem is None:
         raise UntrustedError("CERTIFICATE_MISSING", "expected a client certificate")
@@ -127,11 +112,7 @@ def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Ca
 
 
 def verify_method(caller: Caller, rpc: Rpc[Any, Any] | None, side: Side) -> Rpc[Any, Any]:
-    """Verifies that this caller may call this RPC here; what is not offered is for nobody.
-
-    Raises:
-        UntrustedError: METHOD_DENIED.
-    """
+    """Verifies that this caller may call this RPC here; what is not offered is for nobody (METHOD_DENIED)."""
     if rpc is None or side not in rpc.sides:
         raise UntrustedError("METHOD_DENIED", f"not offered on the {side} side")
     if rpc.kinds is not None and isinstance(caller.identity, AgencyId) and caller.identity.kind not in rpc.kinds:
@@ -186,7 +167,6 @@ def _verify_issuer(pem: bytes, authority: str) -> None:
 
 
 REGISTRY = CollectorRegistry(auto_describe=True)
-"""The process's own metrics; `read_http` serves them."""
 
 _CALLS = Counter("bridgehead_rpc", "RPCs by method, side and code", ("method", "side", "code"), registry=REGISTRY)
 _SECONDS = Histogram("bridgehead_rpc_seconds", "Seconds an RPC took", ("method", "side"), registry=REGISTRY)
@@ -209,8 +189,6 @@ _GRPC: Mapping[str, Rpc[Any, Any]] = {
 
 @dataclass(slots=True)
 class _Call:
-    """The facts of the one log line of a call."""
-
     method: str
     rpc: Rpc[Any, Any] | None
     gate: Gate
@@ -259,7 +237,6 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         return self._wrapped[name]
 
     def _wrap(self, name: str, inner: Callable[..., object]) -> Callable[..., object]:
-        """Wraps one handler: an async generator stays one, a coroutine stays one."""
         if inspect.isasyncgenfunction(inner):
             return self._stream(name, inner)
         if inspect.iscoroutinefunction(inner):
@@ -383,7 +360,6 @@ def bind_stream(rpc: Rpc[Q, A], answer: Callable[[Caller, Act | None, Q], AsyncI
 
 
 def generic_handlers(bindings: Iterable[Binding]) -> tuple[grpc.GenericRpcHandler, ...]:
-    """One handler a service, for `grpc.aio.Server.add_generic_rpc_handlers`."""
     services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
     for binding in bindings:
         rpc = binding.rpc
@@ -422,11 +398,7 @@ def _stream(binding: Binding) -> Callable[..., Any]:
 
 
 def verify_shape(message: Message) -> None:
-    """Checks the shape rules that stand in the proto files.
-
-    Raises:
-        MalformedError: FIELD_RULE naming the fields and what was expected of them, never their values.
-    """
+    """Checks the shape rules that stand in the proto files. Raises MalformedError FIELD_RULE."""
     violations = protovalidate.collect_violations(message)
     if not violations:
         return

@@ -120,35 +120,21 @@ def declare(
 
 
 def to_pb(value: object, message: type[_M]) -> _M:
-    """The message of a value.
-
-    Raises:
-        TypeError: when class and message do not have the same fields.
-    """
+    """The message of a value. Raises TypeError: when class and message do not have the same fields."""
     out = pair(type(value), message).out
     made: _M = value if out is None else out(value)  # type: ignore[assignment]  # a pair always converts
     return made
 
 
 def from_pb(cls: type[_V], message: Message) -> _V:
-    """The value of a message.
-
-    Raises:
-        MalformedError: for a field of another form, naming it: DATE, ENUM_VALUE, NODE_NAME and the like; FIELD_MISSING;
-            ANSWER when a choice says nothing.
-        TypeError: when class and message do not have the same fields.
-    """
+    """The value of a message; refuses a field of another form by name (DATE, FIELD_MISSING, ANSWER and the like)."""
     back = pair(cls, type(message)).back
     found: _V = message if back is None else back(message)  # type: ignore[assignment]  # the same
     return found
 
 
 def pair(shape: Any, message: Any) -> Codec:
-    """Returns the conversion of values of a shape to messages of that class and back.
-
-    Raises:
-        TypeError: when they do not pair, naming the fields that one side lacks.
-    """
+    """The conversion of values of a shape to messages of that class and back; TypeError when they do not pair."""
     return _pair(shape, message)
 
 
@@ -204,8 +190,6 @@ class _Member(typing.NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Members:
-    """The fields of a class, and those whose own fields lie flat in the same message."""
-
     cls: type
     own: tuple[_Member, ...]
     flat: tuple[tuple[str, _Members], ...]
@@ -278,7 +262,6 @@ def _alone(shape: Any, message: Any, field: Field) -> Codec:
 
 
 def _choice(shapes: Sequence[Any], message: Any) -> Codec:
-    """A union of types and a message that is one choice, in the same order."""
     descriptor = message.DESCRIPTOR
     if len(descriptor.oneofs) != 1 or len(descriptor.fields) != len(shapes):
         raise TypeError(f"{descriptor.name}: expected one choice of {len(shapes)}")
@@ -337,7 +320,6 @@ def _many(each: Codec, made: type) -> Codec:
 
 
 def _map(hints: Sequence[Any], field: Field) -> Codec:
-    """A map; an enum that may be None is unspecified on the wire when it is."""
     if not field.is_repeated or field.message_type is None or not field.message_type.GetOptions().map_entry:
         raise TypeError(f"{field.full_name}: expected a map")
     inner, optional = _optional(hints[1])

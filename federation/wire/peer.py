@@ -16,7 +16,6 @@ from federation.wire.pb import Codec, declare
 from federation.wire.rpc import BOTH, PEER, WRITES, Rpc, TlsFiles
 
 PEER_SECONDS = 10.0
-"""The deadline of a call to a peer that names none of its own."""
 
 declare(Body, names={"type": "media_type"})
 
@@ -29,8 +28,6 @@ def _root(root: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeQuestion:
-    """A range of one ordered pair, both ends included; the caller is one of the pair."""
-
     pair: Pair
     from_seq: int
     to_seq: int
@@ -48,7 +45,6 @@ class PairDigest:
 SUBMIT: Final = Rpc(
     "ExchangeService/Submit", tuple[Submission, ...], tuple[Answer, ...], sides=PEER, floor_seconds=WRITES, counted=len
 )
-"""Each submission is answered by itself, in order."""
 DIGEST_RANGE: Final = Rpc("ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER)
 
 FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH)
@@ -61,11 +57,7 @@ class PeerClient(Client):
         super().__init__(kept, timeout_seconds=PEER_SECONDS)
 
     async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
-        """Sends submissions and returns one answer for each, in order.
-
-        Raises:
-            BridgeheadError: as `call`.
-        """
+        """Sends submissions and returns one answer for each, in order. Raises BridgeheadError: as `call`."""
         return await self.call(SUBMIT, None, tuple(submissions), timeout_seconds=timeout_seconds)
 
     async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:

@@ -27,11 +27,7 @@ class ReadClient:
     """The read side of one node at a URL such as `http://host:7103`; it may be used from several tasks at once."""
 
     def __init__(self, url: str, *, timeout_seconds: float = 10.0) -> None:
-        """Connects on the first call.
-
-        Raises:
-            MalformedError: READ_URL for anything but http or https with a host.
-        """
+        """Connects on the first call. Raises MalformedError: READ_URL for anything but http or https with a host."""
         parts = urlsplit(url)
         try:
             self._port = parts.port
@@ -45,11 +41,7 @@ class ReadClient:
         self._idle: list[HTTPConnection] = []
 
     async def checkpoint(self) -> bytes:
-        """Fetches the signed head.
-
-        Raises:
-            NotFoundError: FILE_MISSING. UnavailableError: READ_FAILED, READ_STATUS. MalformedError: READ_SIZE.
-        """
+        """Fetches the signed head (FILE_MISSING, READ_FAILED, READ_STATUS, READ_SIZE)."""
         return await self._get("checkpoint", MAX_NOTE_BYTES)
 
     async def load(self, tile: Tile) -> bytes:
@@ -61,11 +53,7 @@ class ReadClient:
         return await self._get(f"witness/{monitoring_path(origin)}", MAX_NOTE_BYTES)
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
-        """Posts an `add-checkpoint` request and returns status and body, whatever they say.
-
-        Raises:
-            UnavailableError: READ_FAILED. MalformedError: READ_SIZE.
-        """
+        """Posts an `add-checkpoint` request and returns status and body, whatever they say (READ_FAILED, READ_SIZE)."""
         path = f"{self._prefix}/witness/add-checkpoint"
         return await asyncio.to_thread(self._exchange, "POST", path, body, limit=MAX_REQUEST_BYTES)
 

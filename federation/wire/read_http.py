@@ -32,14 +32,11 @@ from federation.wire.gatekeeper import REGISTRY
 from federation.wire.status import http_code_of
 
 BODY_SECONDS = 10.0
-"""How long a client may take to send its body."""
-
 _FRESH = "max-age=2"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _PARTIAL = "public, max-age=3600"
 _TEXT = "text/plain; charset=utf-8"
 _BINARY = "application/octet-stream"
-
 _log = structlog.get_logger()
 
 
@@ -122,17 +119,12 @@ class RunningHttp:
         self._task = asyncio.create_task(server.serve(sockets=[listening]), name="read-http")
 
     async def stop(self) -> None:
-        """Stops listening and lets the requests at work end."""
         self._server.should_exit = True
         await self._task
 
 
 async def serve_http(app: ASGIApp, *, host: str, port: int, drain_seconds: float = 5.0) -> RunningHttp:
-    """Serves the application inside the running loop; port 0 takes any.
-
-    Raises:
-        UnavailableError: PORT_TAKEN when nothing can listen there.
-    """
+    """Serves the application inside the running loop; port 0 takes any. Raises UnavailableError PORT_TAKEN."""
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -153,8 +145,6 @@ async def serve_http(app: ASGIApp, *, host: str, port: int, drain_seconds: float
 
 
 class _QuietServer(uvicorn.Server):
-    """A server that leaves signals to the process it runs in."""
-
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

@@ -33,10 +33,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
-    """The profile of an agency's client: `host:port`, its certificate, the node's CA, the node's name in TLS.
-
-    `server_name` is `<node>.<federation>`; None takes the host of the address.
-    """
+    """An agency's client; `server_name` is `<node>.<federation>`, None takes the host of the address."""
 
     address: str
     tls: TlsFiles
@@ -66,7 +63,6 @@ class Ruling(Decision):
 def ruling_of(
     decision: Decision, *, agreement_version: int, explanation_zh: str = "", explanation_en: str = ""
 ) -> Ruling:
-    """A decision as a ruling under that version of the agreement."""
     return Ruling(
         **{each.name: getattr(decision, each.name) for each in fields(Decision)},
         agreement_version=agreement_version,
@@ -87,24 +83,18 @@ if TYPE_CHECKING:
 
 Q = TypeVar("Q")
 A = TypeVar("A")
-
 PACKAGE: Final = "federation.v1"
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """The largest request or response, refused before it is parsed."""
 
 
 class Side(StrEnum):
-    """One of a node's two gRPC ports: for the other provinces, or for its own agencies."""
-
     PEER = "peer"
     AGENCY = "agency"
 
 
 class OwnKey(StrEnum):
-    """When the officer's own key signs the question, besides the certificate of the agency.
-
-    `sometimes`: the question has room for a signature, and what is asked decides.
-    """
+    """When the officer's own key signs the question; `sometimes`: what is asked decides."""
 
     NEVER = "never"
     SOMETIMES = "sometimes"
@@ -118,7 +108,6 @@ POLICE: Final = frozenset({"police"})
 COUNTERS: Final = frozenset({"service-hall", "police"})
 MARKET: Final = frozenset({"market"})
 AUDIT: Final = frozenset({"audit"})
-
 READS: Final = 0.05
 WRITES: Final = 0.1
 IMPORTS: Final = 0.5
@@ -138,10 +127,7 @@ PageSize: TypeAlias = Annotated[int, page_size(1000)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageQuery:
-    """A page of a list. `page_size` is 1 to 1,000; `page_token` is empty for the first page.
-
-    In the answer, an empty `next_page_token` is the only sign of the end.
-    """
+    """`page_size` is 1 to 1,000, `page_token` empty for the first; in the answer, empty is the only sign of the end."""
 
     page_size: PageSize = DEFAULT_PAGE
     page_token: str = ""
@@ -206,11 +192,7 @@ class Rpc(Generic[Q, A]):
         return made
 
     def decode_question(self, request: Message) -> tuple[Act | None, Q]:
-        """Returns who asks, None for an RPC that does not say, and the question.
-
-        Raises:
-            MalformedError: as `pb.from_pb`.
-        """
+        """Returns who asks, None for an RPC that does not say, and the question; raises as `pb.from_pb`."""
         if not self.has_act:
             return None, _convert(self._codecs[0].back, request)
         if not request.HasField(ACT):
@@ -222,11 +204,7 @@ class Rpc(Generic[Q, A]):
         return made
 
     def decode_answer(self, response: Message, *, question: Q) -> A:
-        """The answer to a question.
-
-        Raises:
-            MalformedError: as `pb.from_pb`; ANSWER_COUNT when there is not one for each.
-        """
+        """The answer to a question. Raises MalformedError ANSWER_COUNT, and as `pb.from_pb`."""
         answer: A = _convert(self._codecs[1].back, response)
         if self.counted is not None:
             expected, got = self.counted(question), len(answer)  # type: ignore[arg-type]  # counted answers are tuples

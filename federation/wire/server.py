@@ -35,8 +35,6 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """The address of a port (`host:port`, port 0 for any), its certificate, and the CAs (PEM) of its clients."""
-
     address: str
     tls: TlsFiles
     roots: Callable[[], str]
@@ -51,7 +49,6 @@ class RunningServer:
         self._health = health.aio.HealthServicer()
 
     async def start(self) -> None:
-        """Opens the port; health says NOT_SERVING until `set_serving`."""
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         await self.set_serving(serving=False)
         await self._server.start()
@@ -71,9 +68,7 @@ class RunningServer:
 async def start_server(bindings: Sequence[Binding], *, gate: Gate, listener: Listener) -> RunningServer:
     """Opens a port that offers these RPCs and no other.
 
-    Raises:
-        UnavailableError: PORT_TAKEN when nothing can listen there.
-        NotFoundError, MalformedError: as `WatchedTls`.
+    Raises UnavailableError: PORT_TAKEN when nothing can listen there. NotFoundError, MalformedError: as `WatchedTls`.
     """
     offered = {binding.rpc.path: binding.rpc for binding in bindings}
     server = grpc.aio.server(

@@ -39,8 +39,6 @@ MAX_FACTS = 16
 
 @dataclass(frozen=True, slots=True)
 class StatusRow:
-    """One error class, its kind on the wire (`FailureKind` without prefix), its gRPC code, its HTTP code."""
-
     error: type[BridgeheadError]
     kind: str
     code: grpc.StatusCode
@@ -98,7 +96,6 @@ def kind_of(error: BridgeheadError) -> str:
 
 
 def code_of(error: BridgeheadError) -> grpc.StatusCode:
-    """The gRPC code of an error: its reason's own, or else its class's."""
     return CODES_BY_REASON.get(error.reason) or _row_of(error).code
 
 
@@ -176,7 +173,6 @@ _Response = TypeVar("_Response")
 
 
 async def finished(call: Awaitable[_Response]) -> _Response:
-    """Waits for a call; what it ended with comes out as an error of the house."""
     try:
         return await call
     except grpc.aio.AioRpcError as error:

@@ -23,8 +23,6 @@ from federation.wire.rpc import TlsFiles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsPair:
-    """A certificate and its key, PEM both, checked to belong together."""
-
     certificate: bytes
     key: bytes
 
@@ -33,12 +31,7 @@ class WatchedTls:
     """The pair in two files, read again when either file changed."""
 
     def __init__(self, files: TlsFiles) -> None:
-        """Reads the files for the first time.
-
-        Raises:
-            NotFoundError: TLS_FILE when one is missing.
-            MalformedError: TLS_KEY when the key is not ECDSA P-256, TLS_PAIR when the two do not belong together.
-        """
+        """Reads the files for the first time (TLS_FILE, TLS_KEY, TLS_PAIR)."""
         self._files = files
         self._seen = self._stamp()
         self._pair = load_tls_pair(files)
@@ -63,12 +56,7 @@ class WatchedTls:
 
 
 def load_tls_pair(files: TlsFiles) -> TlsPair:
-    """Reads a certificate and its key.
-
-    Raises:
-        NotFoundError: TLS_FILE when one cannot be read.
-        MalformedError: TLS_KEY when the key is not ECDSA P-256, TLS_PAIR when the two do not belong together.
-    """
+    """Reads a certificate and its key. Raises NotFoundError TLS_FILE; MalformedError TLS_KEY, TLS_PAIR."""
     try:
         pair = TlsPair(certificate=files.certificate.read_bytes(), key=files.key.read_bytes())
     except OSError as error:

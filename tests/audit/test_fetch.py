@@ -12,8 +12,9 @@ from federation.audit.fetch import DirectorySource, LogSource, feed, fetch_prove
 from federation.audit.leaves import rules_of
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
-from federation.protocol.tlog.tiles import ENTRIES, Tile, tiles_between
+from federation.protocol.tlog.tiles import ENTRIES, Tile
 from tests.audit.provinces import JIANGXI, NOW, ZHEJIANG, Province, Provinces
+from tests.protocol.tlog.published import tiles_between
 
 
 @pytest.fixture(scope="module")

@@ -207,7 +207,11 @@ def test_shell_completion_knows_parts_and_commands(shell):
 
 def test_show_completion_prints_a_script():
     """`--show-completion` is typer's own."""
-    assert "bridgehead" in in_a_process("--show-completion", "bash").stdout
+    told = in_a_process(
+        "--show-completion", "bash", env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
+
+    assert "bridgehead" in told.stdout
 
 
 def test_next_steps_of_an_error_that_can_be_repeated_name_the_request():

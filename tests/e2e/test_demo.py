@@ -19,10 +19,10 @@ from federation.node.home.agreement import load_home_agreement
 from federation.node.serve import utc_now
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.tlog.note import parse_checkpoint, parse_note
-from federation.protocol.tlog.tiles import tiles_between
 from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
+from tests.protocol.tlog.published import tiles_between
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
 REPOSITORY = Path(__file__).parents[2]

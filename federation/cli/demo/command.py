@@ -1,8 +1,4 @@
-"""`bridgehead demo`: four provinces on loopback exchange residence permits, and every log is verified at the end.
-
-Real processes, real TLS, real stores; only the people are invented. Nothing is simulated: what is printed is what the
-nodes answered.
-"""
+"""`bridgehead demo`: four provinces on loopback, real processes, TLS and stores; only the people are invented."""
 
 from __future__ import annotations
 
@@ -35,8 +31,6 @@ KeepOption = Annotated[bool, typer.Option("--keep", help="Leave the four nodes r
 
 @dataclass
 class _Story:
-    """What the demo tells, line by line: on stdout, or on stderr beside JSON."""
-
     form: Form
     began: float = field(default_factory=time.monotonic)
     chapter: int = 0
@@ -200,7 +194,6 @@ def _verify(federation: DemoFederation, story: _Story) -> int:
 
 
 def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
-    """Decides again all that the four nodes decided, out of their stores, while they run."""
     from federation.cli.policy import format_rules
     from federation.node.log.replay import Period, replay
 

@@ -122,7 +122,6 @@ def publish(federation: DemoFederation, out: Path, *, now: datetime) -> Agreemen
 
 
 def start_node(federation: DemoFederation, node: NodeName) -> None:
-    """Starts one node as a process of its own; its log lines go to `<home>/node.log`."""
     home = federation.homes[node].home
     with (home / "node.log").open("ab") as log:
         federation.processes[node] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -157,7 +156,6 @@ def kill_node(federation: DemoFederation, node: NodeName) -> int:
 
 
 def stop_nodes(federation: DemoFederation) -> None:
-    """Stops every node in order: each drains and closes its store."""
     for process in federation.processes.values():
         process.terminate()
     for process in federation.processes.values():
@@ -165,7 +163,6 @@ def stop_nodes(federation: DemoFederation) -> None:
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:
-    """Stops a process that was started here, outright when it does not end by itself."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -203,7 +200,6 @@ def write_federation_file(federation: DemoFederation) -> Path:
 
 
 def running_pids(folder: Path) -> dict[str, int]:
-    """The nodes of a demo's folder that run now, by name."""
     try:
         value = json.loads((folder / FEDERATION_FILE).read_bytes())
     except (OSError, ValueError):
@@ -213,7 +209,6 @@ def running_pids(folder: Path) -> dict[str, int]:
 
 
 def stop_pids(pids: Mapping[str, int]) -> None:
-    """Stops nodes that another process started, each by its process id."""
     for pid in pids.values():
         os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + STOP_SECONDS
@@ -260,11 +255,10 @@ def _is_well(url: str) -> bool:
 
 
 def free_ports(count: int, *, among: Sequence[int] = PORTS) -> list[int]:
-    """Ports of the loopback address that nobody listens on now.
+    """Ports of the loopback address that nobody listens on now (PORTS_TAKEN).
 
-    Below 32768 on purpose: above it the system hands out ports to outgoing connections, and one that is free now may be
-    somebody's a moment later. Drawn from the system's randomness, so that two programs with one seed do not meet.
-    PORTS_TAKEN when there are not so many.
+    Below 32768, since above it the system hands out ports to outgoing connections; drawn from the system's randomness,
+    so that two programs with one seed do not meet.
     """
     found: list[int] = []
     for port in random.SystemRandom().sample(among, len(among)):

@@ -1,8 +1,4 @@
-"""The scenes of the demo, each under its title: permits, look-ups, the person who was asked about, a node that dies.
-
-The registers of vehicles and enterprises are those of `nodes/<province>/`, which `bridgehead vehicle import` and
-`bridgehead enterprise import` read, too. What a scene returns stands in the summary.
-"""
+"""The scenes of the demo, each under its title; what one returns stands in the summary."""
 
 from __future__ import annotations
 
@@ -90,10 +86,7 @@ async def register(stage: Stage) -> PermitUrn:
 
 
 async def recognise(stage: Stage, urn: PermitUrn) -> str:
-    """Has Yushan's service hall recognise the permit in both modes, and an unrelated county try the same.
-
-    Returns the policies that refused it to the unrelated one; the refusal is in words and stands in the log.
-    """
+    """Has Yushan's hall recognise the permit in both modes; returns the policies that refused an unrelated county."""
     stage.title("玉山按证互认;浦城无关,被拒 | Yushan recognises it; Pucheng, unrelated, is refused")
 
     async def ask(hall: str, mode: RecognitionMode) -> permits.RecognitionAnswer:
@@ -122,10 +115,7 @@ FIELDS: Final = frozenset({"holder_name", "status"})
 
 
 async def look_up(stage: Stage) -> tuple[dict[str, str], list[str]]:
-    """Asks all provinces for somebody of no household in Jiangxi, whom Yushan therefore knows nothing of.
-
-    Returns what each province answered, and the names of the two fields that were released of the hit.
-    """
+    """Asks all provinces for somebody whom Yushan does not know; returns the answers and the two fields released."""
     stage.title("玉山警方跨省核查:先有案,再查有无,后取两项 | Yushan's police look up: a case, a hit, two fields")
     person = stage.find_person(
         stage.seed + 1,
@@ -210,18 +200,13 @@ def _words(answer: ProvinceAnswer) -> str:
 
 REGISTER_OFFICER: Final = "yushan-0902"
 SEEDS: Final = {"zhejiang": "330822", "jiangxi": "361123", "fujian": "350722", "anhui": "341022"}
-"""The county whose seed registers each province has."""
 VEHICLE_FIELDS: Final = frozenset({"plate_class", "colour", "status", "keeper"})
 ENTERPRISE_FIELDS: Final = frozenset({"name", "status", "legal_representative"})
 NO_PLATE: Final = "浙H·I9999"
 
 
 async def look_up_registers(stage: Stage) -> dict[str, JsonOut]:
-    """Each county's police and market regulator register what the seed files hold; then Yushan's police ask.
-
-    By a plate, by one that nobody has, and by a USCC; then for named fields of each hit. Returns how many records are
-    kept, what came of each question, and the names of the fields that were released.
-    """
+    """Registers the seed files, then asks by plates and a USCC; returns how many are kept, the answers, the fields."""
     stage.title("车辆与企业:号牌、信用代码各查一次 | Vehicles and enterprises: one look-up by plate, one by USCC")
     kept = 0
     for province, county in SEEDS.items():
@@ -308,7 +293,6 @@ async def ask_inland(stage: Stage) -> dict[str, JsonOut]:
 
 
 async def _inbox(stage: Stage) -> str:
-    """Shows the inbox of the one office that answers for the province; returns what waits there."""
     page = await stage.call(DESK, intake.LIST_INTAKE, lookup_act(officer=DESK_OFFICER), intake.IntakeQuery())
     stage.tell(*inbox_lines(page))
     if len(page.lines) != 1:
@@ -317,7 +301,6 @@ async def _inbox(stage: Stage) -> str:
 
 
 async def _read(stage: Stage, lookup_id: str) -> str:
-    """Returns what the officer who asked reads again, once the desk's answer is there."""
 
     async def find() -> str | None:
         act = lookup_act(officer=INLAND_OFFICER)
@@ -363,10 +346,7 @@ async def break_glass(stage: Stage) -> str:
 
 
 async def report(stage: Stage) -> tuple[int, int]:
-    """The person asks at a counter of a province that had no part in it: what runs is counted and dated.
-
-    Returns how many entries were told, and how many are withheld for now.
-    """
+    """The person asks in a province that had no part; returns how many entries were told and how many withheld."""
     act = Act(request_id=str(uuid.uuid4()), purpose=SUBJECT_PURPOSE, function=SUBJECT_FUNCTION, officer="xiuning-clerk")
     question = ReportQuestion(citizen_number=stage.number, identity_checked=True)
     page = await stage.call(COUNTER, GET_REPORT, act, question)
@@ -389,8 +369,6 @@ class _Load:
 
 @dataclass(kw_only=True)
 class _Import:
-    """How many permits were imported so far, and whether a third of them were."""
-
     third: int
     sent: int = 0
     third_reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -440,7 +418,6 @@ async def _kill_in_the_middle(stage: Stage, run: _Import) -> None:
 
 
 async def _send(stage: Stage, load: _Load) -> None:
-    """Sends one chunk until it is answered: the same chunk again is never imported twice."""
     act = permit_act(PermitPurpose.ADMINISTRATION)
 
     async def send() -> bool | None:

@@ -37,7 +37,6 @@ ASKED: Final = NodeName("zhejiang")
 OFFICER: Final = "yushan-0417"
 CHANGSHAN: Final = "330822"
 PATIENCE_SECONDS: Final = 60.0
-
 A = TypeVar("A")
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -45,8 +44,6 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class Stage:
-    """Four running provinces, where to tell what happens, and whom the look-ups are about."""
-
     federation: DemoFederation
     title: Callable[[str], None]
     line: Callable[[str], None]
@@ -61,7 +58,6 @@ class Stage:
             self.line(line)
 
     def client(self, agency: str) -> AgencyClient:
-        """The one client of an agency; it is closed with the stage."""
         client = self._clients.get(agency)
         if client is None:
             client = self._clients[agency] = AgencyClient(self.federation.profile(agency), timeout_seconds=30)
@@ -77,7 +73,6 @@ class Stage:
         await asyncio.gather(*(client.close() for client in self._clients.values()))
 
     def key(self, officer: str) -> Ed25519Signer:
-        """An officer's own key, registered with Yushan's police as `bridgehead lookup key register` does."""
         if officer not in self._keys:
             key, agency = new_key(), parse_agency_id(POLICE)
             home, public = self.federation.homes[agency.node].home, format_public_key(key.public_key)

@@ -51,7 +51,6 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 
 SYNTHETIC_NOTICE: Final = "演示数据:人物、地址、号码均为虚构。Synthetic data: no person, address or number is real."
-"""What every synthetic file begins with."""
 
 _GIVEN: Final = (
     "谷雨", "白露", "清明", "立夏", "小满", "芒种", "夏至", "处暑", "秋分", "寒露", "霜降", "立冬", "小雪", "冬至",
@@ -107,7 +106,6 @@ class _History:
     steps: int
 
     def endorsed(self, day: date, *, late: bool) -> _History:
-        """One endorsement more; a late one was a suspension and a restoration, and the years count anew."""
         counted_from = day if late else self.counted_from
         until = add_months(day, 12) if late else next_full_year(self.counted_from, self.endorsed_until)
         endorsement = Endorsement(endorsed_on=day, until=until, late=late)
@@ -142,8 +140,6 @@ def synthetic_plate(prefix: str, serial: int) -> str:
 
 
 class _Draw:
-    """The dice of one run: one `Random`, the flows into the province, and the numbers that were given out."""
-
     def __init__(self, node: NodeName, seed: int) -> None:
         if node not in NODES:
             raise RuleError("SYNTHETIC_NODE", f"expected one of {', '.join(NODES)}, got {node!r:.40}")
@@ -153,7 +149,6 @@ class _Draw:
         self._given_out: set[str] = set()
 
     def application(self, issued: date) -> PermitApplication:
-        """One application with all papers, for a card issued on that day."""
         dice = self.random
         flow = self._flows[bisect(self._weights, dice.random() * self._weights[-1])]
         minor = dice.random() < _MINOR_SHARE
@@ -175,7 +170,6 @@ class _Draw:
         )
 
     def permit(self, application: PermitApplication, issued: date, *, serial: int, today: date) -> Permit:
-        """The permit of an application, with the endorsements that it has had by today."""
         history = self._history(issued, today)
         urn = format_permit_urn(application.residence_division, issued.year, serial=f"{serial:08d}")
         return replace(

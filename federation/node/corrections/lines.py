@@ -1,8 +1,7 @@
-"""Corrections as a node keeps them, and as an office sees them: where each stands, and until when.
+"""Corrections as a node keeps them and an office sees them: where each stands, and until when.
 
-Rules kept: what names a person is in sealed columns; an answer is kept as a replica, so that the newest stays whatever
-the order of arrival. An office of the issuing county sees what it may decide; any office sees what it filed itself;
-nobody sees more.
+What names a person is in sealed columns; an answer is kept as a replica, so that the newest stays in any order of
+arrival. An office of the issuing county sees what it may decide; any office sees what it filed itself, and no more.
 """
 
 from __future__ import annotations
@@ -107,15 +106,10 @@ LINES: Final[Collection[Line]] = Collection(
     replica=True,
     subject=lambda line: line.agency,
 )
-"""What our offices filed, in the order of time, and found by the office."""
 
 
 def put_correction(transaction: GroupTransaction, correction: Correction, *, owner: NodeName) -> None:
-    """Stores the next version of a correction of our own.
-
-    Raises:
-        ConflictError: VERSION_CONFLICT when somebody else took a step meanwhile.
-    """
+    """Stores the next version of a correction of our own; ConflictError VERSION_CONFLICT when somebody was faster."""
     CORRECTIONS.put(transaction, correction, owner=owner)
     if correction.standing.version == 1 and correction.filed_by.node == owner:
         opened = format_time(correction.standing.deadline.started)
@@ -136,11 +130,7 @@ def erase_opened(transaction: GroupTransaction, line: Line) -> bool:
 
 
 def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
-    """The rule that made a running deadline, in its own version: a later change of the table moves no deadline.
-
-    Raises:
-        NotFoundError: CLOCK_UNKNOWN when the agreement does not keep that version any more.
-    """
+    """The rule that made a running deadline, in its own version; NotFoundError CLOCK_UNKNOWN when it is gone."""
     for rule in in_force.clocks.rules.get(deadline.clock_id, ()):
         if rule.version == deadline.rule_version:
             return rule
@@ -148,11 +138,7 @@ def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
 
 
 async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
-    """Lists corrections for an office, overdue ones first; refused when it may not even decide for its own county.
-
-    Raises:
-        MalformedError: CITIZEN_NUMBER_* and REAL_NUMBER_IN_DEMO; PAGE_TOKEN.
-    """
+    """Lists corrections for an office, overdue first; refuses CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO, PAGE_TOKEN."""
     node = errand.node
     if query.citizen_number:
         verify_citizen_number(query.citizen_number, errand.in_force.agreement.realm)
@@ -162,12 +148,7 @@ async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
         return CorrectionPage(decision=ruling)
     name = f"corrections/{errand.caller}/{query.citizen_number}/{query.everything}"
     page = page_of(
-        node.database.keys,
-        name,
-        _listed(errand, query),
-        place=_urgency,
-        limit=query.page_size,
-        token=query.page_token,
+        node.database.keys, name, _listed(errand, query), place=_urgency, limit=query.page_size, token=query.page_token
     )
     return CorrectionPage(
         decision=ruling,
@@ -189,7 +170,6 @@ def _listed(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
 
 
 def _own(errand: Errand, query: CorrectionQuery) -> Iterable[Correction]:
-    """The corrections of our own about that person; else those that the office may decide, and those it filed."""
     source = errand.node.database
     if query.citizen_number:
         return CORRECTIONS.by_subject(source, query.citizen_number)
@@ -235,7 +215,6 @@ def own_line(correction: Correction, *, owner: NodeName, now: datetime, to_decid
 
 
 def filed_line(node: Node, filed: Filed) -> CorrectionLine:
-    """A correction that an office of ours filed with another province."""
     line = _asked(filed.request, filed_by=filed.agency, time=filed.time, owner=filed.owner)
     answer = ANSWERS.find(node.database, filed.request.correction_id)
     if answer is not None:
@@ -250,7 +229,6 @@ def filed_line(node: Node, filed: Filed) -> CorrectionLine:
 
 
 def _refused(node: Node, line: CorrectionLine, leaf: Leaf) -> CorrectionLine:
-    """The owner did not admit it: its receipt names the policies or the rule, told in our words where we have any."""
     policies = node.trust.in_force.policies.policies
     words = [
         (policies[name].title_zh, policies[name].title_en) if name in policies else rule_words(name) or (name, name)

@@ -1,8 +1,7 @@
 """Telling who holds the old that it was corrected, and being told so: a notice carries no value, new or old.
 
-Two are told: a province that was sent a copy and is not entitled to the corrected record, and an agency that a look-up
-gave the very field within its time. What is held is marked by a record beside it and never edited.
-Sources: PIPL articles 8, 46; DESIGN section 5 (a replica is never edited).
+Told are a province that was sent a copy and is not entitled to the corrected record, and an agency that a look-up gave
+the field within its time. What is held is marked beside it, never edited. Sources: PIPL 8, 46; DESIGN section 5.
 """
 
 from __future__ import annotations
@@ -45,7 +44,6 @@ from federation.wire.agency.corrections import NoticeLine
 
 NOTICE_KIND: Final = "correction.notice"
 MAX_NOTICES = 200
-"""The most notices that one list shows, the newest."""
 
 
 class Outdated(Item, frozen=True, kw_only=True):
@@ -70,7 +68,6 @@ OUTDATED_FIELDS: Final[Collection[Outdated]] = item_collection(
     division=lambda held: held.agency.county,
     subject=lambda held: str(held.agency),
 )
-"""What look-ups gave to our agencies, found by the agency."""
 OUTDATED_COPIES: Final[Collection[tuple[NodeName, CorrectionNotice]]] = Collection(
     kind=OUTDATED,
     encode=lambda held: encode(held[1]),
@@ -117,11 +114,7 @@ def lookup_notices(node: Node, citizen_number: str, *, field: str, step: Step) -
 
 
 def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
-    """Judges a notice: about a copy by policy, about a field that a look-up gave by the request that it cites.
-
-    Raises:
-        MalformedError: REPLY_UNASKED when it cites no fetch of ours to that province.
-    """
+    """Judges a notice, about a copy by policy, about a field by the fetch that it cites (else REPLY_UNASKED)."""
     statement, notice = received.statement, received.item
     owner = statement.sender.node
     if notice.urn is None:
@@ -166,7 +159,6 @@ def _draft(recipient: Recipient, notice: CorrectionNotice, step: Step, *, cited:
 
 
 def _fetch_of(node: Node, statement: Statement) -> Statement:
-    """The fetch of ours, to that very province, whose fields the notice is about."""
     cited = statement.in_reply_to
     request = find_by_digest(node.database, "sent", cited) if cited is not None else None
     if request is None or request.kind != FETCH.name or request.pair.recipient != statement.sender.node:

@@ -1,10 +1,9 @@
 """The life of a correction: filed at any node, opened by the owner, extended, denied or granted at the owner's desk.
 
-Each step is one transaction with its answer, and a repeat under its request id is the same step. A correction has the
-name of the request that filed it. What could not be granted as things stand is refused by that rule at once, signed and
-logged. What is granted is the owner's next version of the permit: entitled provinces get it, and who holds the old one
-and gets none, or was given the field by a look-up, is told that it is outdated; a copy is never edited by its holder.
-Sources: PIPL articles 20, 46, 50; clock `share.correct`; DESIGN sections 3 and 5.
+Each step is one transaction with its answer; a repeat under its request id is the same step. What could not be granted
+is refused by that rule at once, signed and logged. What is granted is the permit's next version: entitled provinces get
+it, and who else holds the old one, or was given the field, is told that it is outdated. Sources: PIPL articles 20, 46,
+50; clock `share.correct`; DESIGN sections 3 and 5.
 """
 
 from __future__ import annotations
@@ -91,8 +90,6 @@ _DESKS = ("service-hall", "police")
 
 
 class Taken(Item, frozen=True, kw_only=True):
-    """The remembered answer to a request: the version of the correction that it made."""
-
     WHAT = "correction-step"
 
     correction_id: str
@@ -111,12 +108,8 @@ class _Change:
 async def file_correction(errand: Errand, filing: CorrectionFiling) -> CorrectionOutcome:
     """Files a correction for a person whose identity was checked; the clerk's own policy decides first.
 
-    Raises:
-        MalformedError, RuleError: as `verify_correction_request`; for a permit of our own also as `verify_admissible`.
-        NotFoundError: PERMIT_UNKNOWN when no member province issued a permit of that name.
-            CORRECTION_UNKNOWN for a repeat of one that was erased since.
-        ConflictError: REQUEST_ID_REUSED when the id came with another text or from another office before.
-        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    Refuses as `verify_correction_request` and `verify_admissible`; PERMIT_UNKNOWN, CORRECTION_UNKNOWN (erased since),
+    REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
     """
     node, realm = errand.node, errand.in_force.agreement.realm
     request = _request_of(filing, errand.act)
@@ -166,7 +159,6 @@ def _request_of(filing: CorrectionFiling, act: Act) -> CorrectionRequest:
 def _request_draft(
     errand: Errand, request: CorrectionRequest, *, owner: NodeName, decided: tuple[PolicyRequest, Decision]
 ) -> Draft:
-    """The request to the owning province, with what we remember of having filed it."""
     question, decision = decided
     time = truncate_to_millisecond(errand.node.now())
 
@@ -181,7 +173,6 @@ def _request_draft(
 
 
 async def _line(node: Node, correction_id: str) -> CorrectionLine:
-    """The correction as it stands, once the owner has opened or refused it or the wait is over."""
     own = CORRECTIONS.find(node.database, correction_id)
     if own is not None:
         return own_line(own, owner=node.name, now=node.now(), to_decide=False)
@@ -215,12 +206,7 @@ def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
 
 
 def _opened(received: Received[CorrectionRequest]) -> Correction:
-    """The correction that the request opens.
-
-    Raises:
-        RuleError: why it could not be granted as things stand, or CORRECTION_ID_USED.
-        MalformedError: what the filing province should not have let out.
-    """
+    """The correction that the request opens; RuleError says why it could not be granted, or CORRECTION_ID_USED."""
     node, request = received.node, received.item
     realm, filed_by = received.statement.realm, received.statement.sender.agency
     verify_correction_request(request, realm)
@@ -238,10 +224,7 @@ def _opened(received: Received[CorrectionRequest]) -> Correction:
 def _answer_draft(
     correction: Correction, *, sender: Sender, decision: Decision, asked: tuple[PolicyRequest, ...] = ()
 ) -> Draft:
-    """The owner's newest answer to a correction that another province filed, for the office that filed it.
-
-    `asked` is what policy was asked about this step; the first answer stands on what was asked about the request.
-    """
+    """The owner's newest answer; `asked` is what policy was asked about this step, at first about the request."""
     cause = Cause(
         sender=sender,
         purpose=CORRECTION_PURPOSE,
@@ -254,13 +237,7 @@ def _answer_draft(
 
 
 def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
-    """Takes in what the owner says of a correction that we filed there.
-
-    An answer to what was erased meanwhile is refused and not kept.
-
-    Raises:
-        MalformedError: REPLY_UNASKED when it answers nothing that we filed with that province.
-    """
+    """Takes in the owner's answer to what we filed (else REPLY_UNASKED); what was erased meanwhile is not kept."""
     answer, cited = received.item, received.cited
     filed = FILED.find(received.node.database, answer.correction_id)
     if filed is None and find_body(received.node.database, cited.id) is None:
@@ -274,10 +251,7 @@ def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
 async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome:
     """Takes up to ten working days more, once, before the time is over; the filing office is told why.
 
-    Raises:
-        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, as `extend_correction` and
-            `verify_answered_in_time`.
-        ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when another desk took a step meanwhile.
+    Raises CORRECTION_UNKNOWN, CORRECTION_NOT_OURS, REQUEST_ID_REUSED, VERSION_CONFLICT, and as `extend_correction`.
     """
 
     def extended(correction: Correction) -> _Change:
@@ -297,12 +271,7 @@ async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome
 
 
 async def deny(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
-    """Denies a correction with reasons.
-
-    Raises:
-        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED.
-        MalformedError: CORRECTION_WORDS. ConflictError: as `extend`.
-    """
+    """Denies with reasons; refuses CORRECTION_UNKNOWN, _NOT_OURS, _ENDED, _WORDS, and conflicts as `extend`."""
 
     def denied(correction: Correction) -> _Change:
         return _Change(deny_correction(correction, words=step.words, now=errand.node.now()))
@@ -311,12 +280,7 @@ async def deny(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
 
 
 async def grant(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
-    """Grants a correction: the permit's next version, to every holder, with the answer.
-
-    Raises:
-        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS, CORRECTION_ENDED, and as `amend_permit`.
-        ConflictError: REQUEST_ID_REUSED; VERSION_CONFLICT when the permit or the correction changed meanwhile.
-    """
+    """Grants: the permit's next version to every holder, with the answer; refuses as `deny` and `amend_permit`."""
     node = errand.node
 
     def granted(correction: Correction) -> _Change:
@@ -334,7 +298,6 @@ async def grant(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
 async def _take_step(
     errand: Errand, name: str, step: CorrectionStep, following: Callable[[Correction], _Change]
 ) -> CorrectionOutcome:
-    """Takes a step of the owner's desk, once."""
     node = errand.node
     correction = _load_correction(node, step.correction_id)
     county = urn_division(correction.request.urn)
@@ -360,11 +323,7 @@ async def _take_step(
 
 
 def _load_correction(node: Node, correction_id: str) -> Correction:
-    """A correction of our own.
-
-    Raises:
-        NotFoundError: CORRECTION_UNKNOWN. RuleError: CORRECTION_NOT_OURS for one that another province decides.
-    """
+    """A correction of our own; refuses CORRECTION_UNKNOWN, and CORRECTION_NOT_OURS where another province decides."""
     found = CORRECTIONS.find(node.database, correction_id)
     if found is not None:
         return found

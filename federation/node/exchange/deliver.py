@@ -1,11 +1,10 @@
 """Delivery: brings what is queued to each peer, whatever dies in between.
 
 For each peer one lane: up to `delivery_calls` Submit calls in flight, each carrying what queued meanwhile. The same
-bytes and the same id go out on every try, so the receiver answers a repeat with the same receipt. A message leaves the
-queue only when a receipt of the receiver's log was verified here, when the receiver cannot judge its bytes, or when it
-expired; the last two are states a human sees, never a silent loss. After a call that failed the lane rests, then goes
-on with one call at a time from the oldest message. A call that could not be read is halved until the message at fault
-is alone; that one waits, and holds up nobody.
+bytes and id go out on every try, so that a repeat gets the same receipt. A message leaves the queue when its receipt
+was verified here, when the receiver cannot judge its bytes, or when it expired; a human sees the last two. After a call
+that failed the lane rests, then goes on with one call at a time. A call that could not be read is halved until the
+message at fault is alone; that one waits, and holds up nobody.
 """
 
 from __future__ import annotations
@@ -63,7 +62,6 @@ MAX_REMEMBERED = 10_000
 
 
 def _nobody(digest: str) -> None:
-    """Nobody waits to hear of a message."""
     del digest
 
 
@@ -71,22 +69,13 @@ class Peer(Protocol):
     """The other province, as delivery sees it: a gRPC client, or a node in the same process for scenarios."""
 
     async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
-        """Answers each submission by itself, in order.
-
-        Raises:
-            BridgeheadError: the call as a whole failed; nothing is known about any submission.
-        """
+        """Answers each submission by itself, in order; an error means that nothing is known about any of them."""
         ...
 
 
 @dataclass(slots=True)
 class _Lane:
-    """The state of one peer's delivery between calls; the store holds all that must survive.
-
-    `limit` is how many messages the next call may carry. `failures` counts the failed calls since one succeeded; while
-    `resting` is set nothing new is sent. `put_off` says why the peer did not take a message yet, `rejected` why
-    it never will take the one that it refused last.
-    """
+    """One peer's delivery between calls; `limit`: messages in the next call; `put_off`, `rejected`: why, last time."""
 
     limit: int
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,7 +103,6 @@ class Delivery:
         settings: NodeSettings,
         now: Callable[[], datetime],
     ) -> None:
-        """Keeps what delivery uses; `start` begins to send."""
         self._database = database
         self._sequencer = sequencer
         self._trust = trust
@@ -130,8 +118,8 @@ class Delivery:
     def start(self, peers: Mapping[NodeName, Peer], *, notify: Callable[[str], None] = _nobody) -> None:
         """Starts a lane for each peer; what was queued before a restart goes first.
 
-        `notify` is called with the `received_key` of each statement that has left the queue, settled, rejected or
-        expired, once that is durable; and with its digest, too, when no reply will come.
+        `notify` gets the `received_key` of each statement that durably left the queue, its digest too if no reply will
+        come.
         """
         self._notify = notify
         for name, peer in peers.items():
@@ -163,11 +151,7 @@ class Delivery:
         return lane.receipt_time if lane else None
 
     async def wait_settled(self, message_id: MessageId) -> str:
-        """Waits until a message has left the queue; returns `settled`, `rejected` or `expired`.
-
-        Raises:
-            NotFoundError: MESSAGE_UNKNOWN when it was never queued.
-        """
+        """Waits until a message is `settled`, `rejected` or `expired`. Refuses MESSAGE_UNKNOWN if never queued."""
         if (finished := self._finished.get(message_id)) is not None:
             return finished
         future = self._waiting.setdefault(message_id, asyncio.get_running_loop().create_future())
@@ -316,10 +300,8 @@ class Delivery:
     ) -> list[MessageId]:
         """Verifies each receipt and takes what is final off the queue in one commit; returns what to try again later.
 
-        What the receiver cannot ever judge (malformed, or in conflict with another message) is rejected, and leaves a
-        `discrepancy` leaf, or our log would promise for ever what never comes. Anything else may pass, an unknown key
-        when the receiver has caught up with the agreement: such a message stays queued, and does not hold up the
-        others. So does one whose receipt does not verify: the receiver owes us a good one.
+        What the receiver cannot ever judge is rejected with a `discrepancy` leaf, or our log would promise for ever
+        what never comes. Anything else stays queued, and does not hold up the others.
         """
         if len(answers) != len(batch):
             raise MalformedError("ANSWER_COUNT", f"expected {len(batch)} answers, got {len(answers)}")

@@ -1,10 +1,8 @@
 """Destroying what one message handed over: its rows, then body, salt and key, with the leaf that says so.
 
-Rules kept: all of it is one transaction; a message is erased once, and a repeat finds the first leaf; the message
-itself, its leaves and its receipt stay, so that every log verifies as before; what is still queued is withdrawn with an
-`expired` leaf, since a message without its body can not be sent; what is ordered erased before it comes is destroyed as
-it comes. The leaf holds digests and a code, never words.
-Source: DESIGN section 4 (body commitment).
+Rules kept: one transaction; a message is erased once, and a repeat finds the first leaf; the message, its leaves and
+its receipt stay, so that every log verifies as before; what is still queued is withdrawn with an `expired` leaf; what
+is ordered erased before it comes is destroyed as it comes. The leaf holds digests and a code. Source: DESIGN section 4.
 """
 
 from __future__ import annotations
@@ -40,10 +38,7 @@ _AHEAD_COUNT: Final = "erasure/ahead"
 
 
 def erase(node: Node, transaction: GroupTransaction, erasure: Erasure, *, in_force: InForce) -> None:
-    """Destroys the message, and queues the receipt that says so where one is owed.
-
-    What the peer has not sent yet is remembered, so that it is destroyed as it comes.
-    """
+    """Destroys the message, now or as it comes, and queues the receipt that says so where one is owed."""
     message = find_by_digest(transaction, erasure.direction, erasure.message)
     destroyed = None
     if message is not None:
@@ -67,10 +62,7 @@ def ordered_ahead(transaction: GroupTransaction, message: StoredMessage) -> tupl
 def destroy_message(
     node: Node, transaction: GroupTransaction, message: StoredMessage, *, grounds: ErasureGrounds
 ) -> Destroyed | None:
-    """Destroys what a message handed over, once; None when there is nothing to destroy and never was.
-
-    Every record that it left here goes with it, unless something newer replaced it or a rule of retention keeps it.
-    """
+    """Destroys what a message handed over, and its records unless newer or kept; None when there never was any."""
     known = find_entry(transaction, LeafKind.ERASURE, message.digest)
     if known is not None:
         return Destroyed(index=known[0], entry=known[1])

@@ -1,7 +1,7 @@
 """An act of one of our own agencies: asking our own policy, doing it once, and keeping a record of every no.
 
-A refusal is a value: it goes back to the clerk with the deciding policy in words, and into our own log as a `refused`
-leaf, so that an auditor sees what was tried. The leaf holds a digest, never who or what.
+A refusal is a value: it goes back to the clerk with the deciding policy in words, and into our log as a `refused` leaf,
+which holds a digest, never who or what.
 """
 
 from __future__ import annotations
@@ -42,10 +42,7 @@ class Remembered(Generic[A]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """An act of one agency at its node, judged from beginning to end under one version of the agreement.
-
-    `desk` is the serial of the calling certificate, which tells an agency's desks apart.
-    """
+    """An act of one agency's desk (`desk`: the certificate's serial), judged under one version of the agreement."""
 
     node: Node
     in_force: InForce
@@ -55,16 +52,11 @@ class Errand:
 
     @property
     def agency(self) -> AgencyFacts:
-        """Facts of the caller for policy.
-
-        Raises:
-            UntrustedError: NOT_AN_AGENCY when the agreement does not name it.
-        """
+        """Facts of the caller for policy. Raises UntrustedError: NOT_AN_AGENCY when the agreement does not name it."""
         return agency_facts(self.in_force, self.caller)
 
     @property
     def occasion(self) -> Occasion:
-        """The purpose and function of the act, in the realm of this node."""
         return self.in_force.occasion(self.act.purpose, self.act.function)
 
     def cause(self, basis: str, *, case: str | None = None, in_reply_to: str | None = None) -> Cause:
@@ -100,11 +92,7 @@ class Errand:
         return ruling
 
     async def refuse(self, *rulings: Ruling, asked: Sequence[PolicyRequest]) -> None:
-        """Appends the `refused` leaf of this act; a repeat of the act adds nothing.
-
-        What policy was asked is kept beside the leaf, so that the refusal can be decided again; empty for the no of a
-        rule, which asks no policy.
-        """
+        """Appends the `refused` leaf of this act once, and what policy was asked beside it (a rule asks nothing)."""
         await self.node.sequencer.commit(lambda tx: put_refusal(tx, self, rulings, asked=asked))
 
     def asked(self, step: str, what: str) -> str:
@@ -120,13 +108,7 @@ class Errand:
         return hashlib.sha256(encode_canonical(named)).hexdigest()
 
     def remembered(self, asked: str, answer: type[A], *, key: str = "") -> Remembered[A] | None:
-        """Returns the remembered answer to this request; None when it is new.
-
-        `key` is the idempotency key where it is another than the request id.
-
-        Raises:
-            ConflictError: REQUEST_ID_REUSED when another office used the id, or this one for something else.
-        """
+        """Returns the remembered answer to this request; None when it is new. Refuses REQUEST_ID_REUSED."""
         return _find_remembered(self.node.database, key or self.act.request_id, asked, answer)
 
     async def once(
@@ -141,20 +123,11 @@ class Errand:
     ) -> A:
         """Writes rows, messages and what the request came to in one transaction, then wakes the delivery.
 
-        Of two repeats at once one writes, and both get its answer.
-
-        Args:
-            asked: as `asked` returns it; it binds the answer to the caller and the content.
-            answer: the class of what is remembered.
-            write: writes the rows and returns the answer; it may run again, so it depends on the transaction alone.
-            drafts: what our own policy lets out.
-            key: the idempotency key where it is another than the request id.
-            after: what was remembered before, when this answer goes on from it.
-
-        Raises:
-            StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
-            ConflictError: REQUEST_ID_REUSED, and whatever `write` raises; nothing was written.
-            UnavailableError: nothing was written; the same request may be sent again.
+        Of two repeats at once one writes, and both get its answer. `asked` (as `asked` returns it) binds the answer to
+        caller and content; `write` may run again, so it depends on the transaction alone; `key` is the idempotency key
+        where it is not the request id; `after` is the remembered answer that this one goes on from. Refuses
+        AGREEMENT_EXPIRED, REQUEST_ID_REUSED, and what `write` raises; after any error nothing was written, and after an
+        UnavailableError the request may be sent again.
         """
         node, in_force, name = self.node, self.in_force, key or self.act.request_id
         before = after.version if after is not None else 0
@@ -186,12 +159,9 @@ class Errand:
     async def send_once(
         self, asked: str, draft: Draft, *, verify: Callable[[GroupTransaction], None] = lambda _: None
     ) -> MessageId:
-        """Sends a message once and returns its id, whatever is repeated; what came of it lies in what it leaves.
+        """Sends a message once and returns its id, whatever is repeated.
 
         `verify` looks at the store in the transaction that sends, and raises when the step may not be taken any more.
-
-        Raises:
-            As `once`, and whatever `verify` raises.
         """
         known, ready = self.remembered(asked, MessageSent), make_ready(self.node, draft)
 

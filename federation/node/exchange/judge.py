@@ -1,8 +1,7 @@
 """Kinds of message, and the judgement of one that came: the decision, and what is written, as values.
 
-`Kind` is everything that the exchange knows of a kind; `node.kinds.KINDS` is the only list of them. Items are decoded
-and counted here, once, before the kind's judge sees them; a rule that a judge raises is the refused decision.
-Writing happens in `receive`'s one transaction, out of the `Rows` of the judgement.
+`node.kinds.KINDS` is the only list of kinds. Items are decoded and counted here, once, before the kind's judge sees
+them; a rule that a judge raises is the refused decision. `receive` writes the `Rows` in its one transaction.
 """
 
 from __future__ import annotations
@@ -35,10 +34,7 @@ J = TypeVar("J", bound=Item)
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Received(Generic[I]):
-    """A message whose signature, sender, freshness and body were verified and whose items were decoded.
-
-    `digest` is what a reply cites. `request` is the message of ours that it cites, for the kinds that answer one.
-    """
+    """A verified message, its items decoded; `digest` is what a reply cites, `request` the message of ours it cites."""
 
     node: Node
     in_force: InForce
@@ -50,26 +46,19 @@ class Received(Generic[I]):
 
     @property
     def item(self) -> I:
-        """The one item of a kind that carries one."""
         return self.items[0]
 
     @property
     def sender(self) -> AgencyFacts:
-        """Facts of the sending agency for policy."""
         return agency_facts(self.in_force, self.statement.sender.agency)
 
     @property
     def occasion(self) -> Occasion:
-        """The purpose and function that its statement names, in the realm of this node."""
         return self.in_force.occasion(self.statement.purpose, self.statement.function)
 
     @property
     def cited(self) -> StoredMessage:
-        """The request of ours that this message answers.
-
-        Raises:
-            MalformedError: REPLY_UNASKED for a kind that answers none.
-        """
+        """The request of ours that this message answers. Raises MalformedError: REPLY_UNASKED."""
         if self.request is None:
             raise MalformedError("REPLY_UNASKED", "expected a reply that cites a request of ours to that node")
         return self.request
@@ -100,10 +89,7 @@ class Destroyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """One destruction of a judgement: the message with that digest that came from the peer, or went there.
-
-    `receipt` makes the deletion receipt out of the leaf, or out of None when nothing was held; None when none is owed.
-    """
+    """One message to destroy, from the peer or to it; `receipt` makes the receipt of the leaf (None: nothing held)."""
 
     message: str
     direction: Direction
@@ -116,10 +102,8 @@ class Erasure:
 class Rows:
     """All that a judgement writes and destroys, and the keys of `waiters` to notify once it is durable.
 
-    records: of our own only new ones. `left_by` is the message whose rows they are, where it is another than the one
-        that is judged.
-    updates: reads what the store holds at that moment and returns the records that follow from it.
-    drafts: the replies.
+    `records` of our own are new ones, left by the judged message or by `left_by`; `updates` reads the store and returns
+    the records that follow from it; `drafts` are the replies.
     """
 
     records: tuple[Record, ...] = ()
@@ -136,10 +120,9 @@ NO_ROWS = Rows()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """The decision on a message, and what is written with it: `rows` when allowed, `refused` when not.
+    """The decision on a message; `rows` are written when it allows, `refused` when not.
 
-    `asked` are the questions that were put to policy, which together make the decision; `asked_of_records` are those
-    about single records, whose answers show in the reply only. All are kept beside the leaf.
+    The answers to `asked` make the decision, those to `asked_of_records` show in the reply only; all are kept.
     """
 
     decision: Decision
@@ -150,12 +133,10 @@ class Judgement:
 
     @property
     def questions(self) -> Questions:
-        """The questions that were put to policy."""
         return Questions(deciding=self.asked, of_records=self.asked_of_records)
 
     @property
     def written(self) -> Rows:
-        """The rows of the verdict."""
         return self.rows if self.decision.allowed else self.refused
 
 
@@ -231,14 +212,9 @@ def wake(node: Node, rows: Rows) -> None:
 
 
 def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, in_force: InForce) -> Judgement:
-    """Judges a message whose signature, sender, freshness and body have been verified.
+    """Judges a verified message. Refuses BODY_TYPE, BODY_ITEMS, REPLY_UNASKED, PERMIT_UNKNOWN, as decoder and judge.
 
-    Raises:
-        UnavailableError: MESSAGE_KIND for a kind that this node does not know: a newer node may speak it, and the
-            message waits for our upgrade until it expires.
-        MalformedError: BODY_TYPE for another kind of body, BODY_ITEMS, REPLY_UNASKED when it answers no request of
-            ours, and the reasons of the item's decoder and of the kind's judge.
-        NotFoundError: PERMIT_UNKNOWN when it is about a permit that we never issued.
+    Raises UnavailableError: MESSAGE_KIND for an unknown kind: the message waits for our upgrade until it expires.
     """
     kind = node.kinds.get(statement.kind)
     if kind is None:
@@ -253,11 +229,7 @@ def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, i
 
 
 def open_received(node: Node, statement: Statement, body: Body, *, digest: str, in_force: InForce) -> Received[Any]:
-    """Decodes the items of a message of a known kind, and finds the request that it answers.
-
-    Raises:
-        MalformedError: BODY_ITEMS, REPLY_UNASKED, and the reasons of the item's decoder.
-    """
+    """Decodes a message's items and finds the request that it answers. Refuses BODY_ITEMS, REPLY_UNASKED."""
     kind = node.kinds[statement.kind]
     if not kind.many and len(body.items) != 1:
         raise MalformedError("BODY_ITEMS", f"expected one item, got {len(body.items)}")

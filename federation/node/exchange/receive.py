@@ -33,23 +33,19 @@ _log = structlog.get_logger()
 
 
 async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Receipt:
-    """Receives one message from the node that the TLS connection proved.
+    """Receives one message from the node that the TLS connection proved; its receipt says: durable, and decided.
 
     1 size and payload type · 2 seen before? the same bytes get the same receipt (looked up where it matters: when a
     later check fails, and in the transaction of 9, so that a new message costs no look-up) · 3 signature over the
     bytes, by a key that the agreement gives that node now · 4 decode those same bytes · 5 sender = TLS peer = signer;
     addressed to us; right federation and realm; an agreement version we know · 6 fresh · 7 the body matches its
-    commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, what
-    policy was asked, body, records, replies, erasures · 10 the group's checkpoint is signed: build the receipt, verify
-    it ourselves, return it.
+    commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, what policy
+    was asked, body, records, replies, erasures · 10 the group's checkpoint is signed: build the receipt, verify it
+    ourselves, return it.
 
-    Returns:
-        A receipt that verifies under our log key: the message is durable, and decided.
-
-    Raises:
-        MalformedError, UntrustedError, StaleError: for 1 to 7; nothing was stored.
-        ConflictError: MESSAGE_ID_REUSED or SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it.
-        UnavailableError: the store cannot take it now; the sender retries with the same bytes.
+    Raises Malformed-, Untrusted- or StaleError for 1 to 7, and nothing was stored; ConflictError: MESSAGE_ID_REUSED or
+    SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it; UnavailableError when the sender may retry the same
+    bytes.
     """
     now, in_force = truncate_to_millisecond(node.now()), node.trust.in_force
     # 1 size and payload type

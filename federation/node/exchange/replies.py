@@ -1,7 +1,6 @@
 """A question of another province and the reply to it: drafted where the question is received, taken in once.
 
-A reply is numbered, signed and logged in the transaction that receives its question, and cites it. One that comes in
-cites a question of ours to that very node; the first one stands.
+A reply is committed with its question's receipt, and cites it; the first one to a question of ours stands.
 """
 
 from __future__ import annotations
@@ -44,17 +43,9 @@ def reply_draft(
     officer: str | None = None,
     asked: tuple[PolicyRequest, ...] = (),
 ) -> Draft:
-    """Drafts the reply to a question, under the question's own purpose and case.
+    """Drafts the reply to a question, under its purpose and case; it travels no longer than the question is waited for.
 
-    It travels no longer than its question is waited for.
-
-    Args:
-        received: the question.
-        kind: the kind of the reply.
-        item: what is replied.
-        decision: what lets the reply out.
-        officer: the person at the desk, None when the node answers by itself.
-        asked: what was put to policy for this very reply; empty when the question's own are.
+    `officer` is None when the node answers by itself; `asked` is empty when the question's own inputs to policy count.
     """
     node, statement, in_force = received.node, received.statement, received.in_force
     cause = Cause(
@@ -72,13 +63,9 @@ def reply_draft(
 
 
 def take_reply(received: Received[Any], *, ends: datetime | None = None, records: tuple[Record, ...] = ()) -> Judgement:
-    """Takes in the reply to a request of ours. The first one stands: another one is refused and not kept.
+    """Takes in the first reply to a request of ours, and `records` with it. Refuses REPLY_TWICE.
 
-    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one. The `records` are
-    what else it leaves.
-
-    Raises:
-        RuleError: REPLY_TWICE.
+    `ends` is until when what it tells of a person may be kept; None when it tells nothing of one.
     """
     statement, cited = received.statement, received.cited.digest
     first = find_reply(received.node.database, cited)
@@ -90,11 +77,7 @@ def take_reply(received: Received[Any], *, ends: datetime | None = None, records
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """That a request of ours, named by its digest, was replied to by a message, whose body holds the reply.
-
-    `ends`: until when what it tells may be kept, None when it tells nothing of a person.
-    `erased`: when it was destroyed.
-    """
+    """The message that replied to a request of ours; `ends`: kept until then, None when it tells of no person."""
 
     request: str
     message_id: MessageId
@@ -106,10 +89,8 @@ class Reply:
 class Response:
     """The state of a statement of ours: replied to, refused, rejected, expired, or on its way.
 
-    reply, body: that it was replied to, and with what; no body once the reply was erased.
-    refused: the policies or the rule by which the other side refused it, as its receipt names them.
-    rejected: why the other side can never judge it.
-    received: the other side has it, and will reply if it is a question; until `due`, after which it has `expired`.
+    `body` is None once the reply was erased; `refused` names the policies or rule as the receipt does; `rejected` is
+    why it can never be judged; `received` with a question awaits a reply until `due`, after which it has `expired`.
     """
 
     reply: Reply | None = None
@@ -122,11 +103,9 @@ class Response:
 
     @property
     def ended(self) -> bool:
-        """True when nothing more is awaited."""
         return self.reply is not None or bool(self.refused) or bool(self.rejected) or self.expired
 
     def __repr__(self) -> str:
-        """Hides what was replied."""
         return f"Response(ended={self.ended}, received={self.received})"
 
 
@@ -150,10 +129,9 @@ def find_response(node: Node, digest: str) -> Response:
 async def replies(
     node: Node, digests: Iterable[str], *, seconds: float, received: bool = False, fresh: bool = False
 ) -> list[Response]:
-    """Waits until nothing more is awaited of any of these statements, at most so long; what comes later is found later.
+    """Waits, at most so long, until nothing more is awaited of these statements; `fresh` ones have nothing to find yet.
 
-    With `received` it is enough that the other side has it, as when a person must answer there. `fresh` statements were
-    committed a moment ago: there is nothing to be found yet.
+    With `received` it is enough that the other side has it, as when a person must answer there.
     """
 
     async def one(digest: str) -> Response:
@@ -197,10 +175,7 @@ def find_reply(source: Source, digest: str) -> Reply | None:
 
 
 def find_reply_item(source: Source, digest: str) -> bytes | None:
-    """Returns the item that replied to one of our requests; None until it has come, and once it was erased.
-
-    It lies in the body of the message that brought it and nowhere else, so that it dies with it.
-    """
+    """Returns the item that replied to a request, out of its message's body; None until it came and once erased."""
     reply = find_reply(source, digest)
     body = find_body(source, reply.message_id) if reply is not None else None
     return body.items[0] if body is not None else None
@@ -217,16 +192,11 @@ def _read_reply(record: Record) -> Reply:
 
 
 def statement_of(message: StoredMessage) -> Statement:
-    """The statement of a message of our own store."""
     return decode_statement(parse_envelope(message.envelope).payload)
 
 
 def only_item(body: Body) -> bytes:
-    """The one item of a body.
-
-    Raises:
-        MalformedError: BODY_ITEMS.
-    """
+    """The one item of a body. Raises MalformedError: BODY_ITEMS."""
     if len(body.items) != 1:
         raise MalformedError("BODY_ITEMS", f"expected one item, got {len(body.items)}")
     return body.items[0]

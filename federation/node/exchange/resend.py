@@ -1,10 +1,9 @@
 """Resending: a message that a province must get, however long it was away, is sent again when it expired on its way.
 
-A province may be away for longer than a statement lives; what it must destroy, or be told was destroyed, does not lapse
-with the message, nor does the owner's answer to a correction that it filed. The same words go out under a new
-statement, once for each that expired; an order keeps its day, and of the answers to one correction the newest counts,
-whatever the order they arrive in. What was erased or withdrawn meanwhile is not said again.
-Source: PIPL article 47, DESIGN section 3 (delivery).
+What must be destroyed, or told as destroyed, does not lapse, nor does the owner's answer to a correction. The same
+words go out under a new statement, once for each that expired; an order keeps its day; the newest answer to a
+correction counts, in whatever order they arrive. What was erased or withdrawn is not said again. Source: PIPL article
+47, DESIGN section 3.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Sending: a message is decided, numbered, encoded once, signed, logged and queued in one transaction.
 
-The statement's bytes are made inside the writer's transaction, because its number is the next one of the ordered pair
-and a number may neither be skipped nor used twice. Those bytes are signed, logged, sent and kept. One row a message
-says on which day to look whether what it handed over has ended, which retention decides; it dies with the message.
+The bytes are made inside that transaction: the number of the ordered pair may neither be skipped nor used twice. One
+row a message says on which day retention looks whether what it handed over has ended; it dies with the message.
 """
 
 from __future__ import annotations
@@ -119,18 +118,16 @@ class Sent:
 
 
 def no_rows(sent: Sent) -> Sequence[Record]:
-    """For a message that leaves nothing here."""
     del sent
     return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message that policy lets out, before it has a number. `decision` is our own outgoing policy's.
+    """A message that our outgoing policy lets out (`decision`), before it has a number.
 
-    `lifetime` is how long it may travel; None takes the agreement's, which is also the most. `asked` are questions that
-    were put to policy; they are kept beside the leaf. `rows` makes the records that it leaves here: written in the
-    transaction that sends it, whoever sends it, and erased with it.
+    `lifetime` None takes the agreement's, which is the most. `asked` is kept beside the leaf. `rows` makes the records
+    that it leaves here, in the transaction that sends it, and erased with it.
     """
 
     kind: str
@@ -157,18 +154,8 @@ async def send(
 ) -> Committed[tuple[T, tuple[MessageId, ...]]]:
     """Commits domain rows and the messages about them in one transaction, then wakes the delivery.
 
-    Args:
-        node: This province.
-        drafts: What our own outgoing policy allowed, one for each recipient; may be empty.
-        rows: Writes the domain rows; it may be run again, so it must depend on the transaction alone.
-
-    Returns:
-        What `rows` returned and the ids of the messages, which are durable, numbered, logged and queued.
-
-    Raises:
-        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
-        UnavailableError: the store cannot take it now; nothing was written.
-        BridgeheadError: whatever `rows` raised; nothing was written.
+    `rows` may run again, so it depends on the transaction alone. Returns what it returned and the ids of the messages,
+    now durable. Refuses AGREEMENT_EXPIRED, and as `rows` and the store; nothing was written then.
     """
     in_force = node.trust.in_force
     if drafts:
@@ -194,11 +181,7 @@ def make_ready(node: Node, draft: Draft) -> Ready:
 
 
 def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, in_force: InForce) -> str:
-    """Numbers, encodes, signs, logs and queues one message; the caller wakes the delivery once it is durable.
-
-    Returns:
-        The digest of the statement, which a reply cites.
-    """
+    """Numbers, encodes, signs, logs and queues one message; returns its digest. The caller wakes the delivery."""
     draft = ready.draft
     pair = Pair(node.name, draft.recipient.node)
     statement = _statement_of(node, ready, seq=transaction.next_seq(pair), in_force=in_force)

@@ -34,12 +34,7 @@ _VERSION_FOLDER = re.compile(r"([0-9]+)\.([0-9]+)", re.ASCII)
 
 
 def read_agreement_files(home: Path, *, version: int | None = None) -> AgreementFiles:
-    """Reads the files of the version in force, or of an earlier one that evidence cites; nothing is verified.
-
-    Raises:
-        NotFoundError: AGREEMENT_MISSING when there is none, or none of that version.
-        MalformedError: AGREEMENT_FORM for a file under an unsafe name.
-    """
+    """Reads the version in force, or an earlier one; nothing is verified. Refuses AGREEMENT_MISSING, AGREEMENT_FORM."""
     folder = home / "agreement" / "current" if version is None else _find_version(home, version)
     if folder is None or not folder.is_dir():
         wanted = "agreement" if version is None else f"agreement version {version}"
@@ -48,12 +43,7 @@ def read_agreement_files(home: Path, *, version: int | None = None) -> Agreement
 
 
 def read_repository(folder: Path) -> AgreementFiles:
-    """Reads a folder of `metadata/` and `targets/`; a snapshot and timestamp that are not there yet are empty.
-
-    Raises:
-        NotFoundError: FILE_MISSING for a metadata file that must be there.
-        MalformedError: AGREEMENT_FORM for a file under an unsafe name or too many.
-    """
+    """Reads `metadata/` and `targets/`, snapshot and timestamp if there. Refuses FILE_MISSING, AGREEMENT_FORM."""
     metadata, targets = folder / "metadata", folder / "targets"
     roots: list[bytes] = []
     while (path := metadata / f"{len(roots) + 1}.root.json").exists():
@@ -71,11 +61,7 @@ def read_repository(folder: Path) -> AgreementFiles:
 
 
 def write_repository(folder: Path, files: AgreementFiles) -> None:
-    """Writes a folder of `metadata/` and `targets/`.
-
-    Raises:
-        MalformedError: AGREEMENT_FORM for a file under an unsafe name.
-    """
+    """Writes a folder of `metadata/` and `targets/`. Raises MalformedError: AGREEMENT_FORM."""
     content: dict[str, bytes] = {f"metadata/{n}.root.json": root for n, root in enumerate(files.roots, start=1)}
     for name in ("timestamp", "snapshot", "targets"):
         if signed := getattr(files, name):
@@ -87,11 +73,7 @@ def write_repository(folder: Path, files: AgreementFiles) -> None:
 
 
 def pinned_root(home: Path) -> bytes:
-    """Reads the first root that this node has pinned.
-
-    Raises:
-        NotFoundError: AGREEMENT_MISSING when nothing is pinned yet.
-    """
+    """Reads the first root that this node has pinned. Raises NotFoundError: AGREEMENT_MISSING."""
     path = home / "agreement" / PINNED_ROOT
     if not path.exists():
         raise NotFoundError("AGREEMENT_MISSING", f"expected a pinned root in {home}: 'bridgehead agreement publish'")
@@ -99,11 +81,7 @@ def pinned_root(home: Path) -> bytes:
 
 
 def pin_root(home: Path, root: bytes) -> None:
-    """Pins the first root: from now on this home trusts what grows out of it, and nothing else.
-
-    Raises:
-        UntrustedError: AGREEMENT_ROOT when another root is pinned already.
-    """
+    """Pins the first root: this home trusts what grows out of it, and nothing else. Refuses AGREEMENT_ROOT."""
     path = home / "agreement" / PINNED_ROOT
     if path.exists():
         verify_pinned(root, trusted_root=read_file(path))
@@ -117,24 +95,15 @@ def has_agreement(home: Path) -> bool:
 
 
 def load_home_agreement(home: Path, *, now: datetime) -> Agreement:
-    """Loads the agreement in force from disk, verified anew; an expired one loads too (`freshness` tells).
-
-    Raises:
-        NotFoundError: AGREEMENT_MISSING.
-        BridgeheadError: as `load_agreement`.
-    """
+    """Loads the version in force, verified anew; an expired one too. Refuses AGREEMENT_MISSING, as `load_agreement`."""
     return load_agreement(read_agreement_files(home), trusted_root=pinned_root(home), now=now, previous=None)
 
 
 def install_agreement(home: Path, files: AgreementFiles, *, now: datetime) -> Agreement:
     """Verifies an agreement against the pinned root and the version in force, and puts it in force.
 
-    The files in force offered again, or an equally new refresh of them, change nothing. Durable when this returns;
-    after a crash either version stands.
-
-    Raises:
-        NotFoundError: AGREEMENT_MISSING when nothing is pinned (`pin_root` first).
-        BridgeheadError: as `load_agreement`, `AGREEMENT_EXPIRED` for an update that is no longer in force.
+    The same files, or an equally new refresh, change nothing. Durable when this returns; after a crash either version
+    stands. Refuses AGREEMENT_MISSING when nothing is pinned, AGREEMENT_EXPIRED, and as `load_agreement`.
     """
     previous = load_home_agreement(home, now=now) if has_agreement(home) else None
     if previous is not None and read_agreement_files(home) == files:
@@ -152,13 +121,9 @@ def install_agreement(home: Path, files: AgreementFiles, *, now: datetime) -> Ag
 
 
 def refresh(home: Path, keyring: Keyring, now: datetime, *, lifetime: timedelta = FRESHNESS_LIFETIME) -> Agreement:
-    """Re-signs that the version in force is still the newest, with this node's freshness key, and installs that.
+    """Re-signs with this node's freshness key that the version in force is still the newest, and installs that.
 
-    Works on a lapsed and on an expired agreement as long as its content holds: any one node brings the exchange back.
-
-    Raises:
-        NotFoundError: KEY_MISSING when the home holds no freshness key; AGREEMENT_MISSING.
-        StaleError: AGREEMENT_EXPIRED when the content itself is past its time: the provinces must sign a new version.
+    Works on a lapsed or expired one while its content holds. Refuses KEY_MISSING, AGREEMENT_MISSING, AGREEMENT_EXPIRED.
     """
     agreement = load_home_agreement(home, now=now)
     files = refreshed_files(read_agreement_files(home), agreement, keyring, now=now, lifetime=lifetime)
@@ -168,11 +133,7 @@ def refresh(home: Path, keyring: Keyring, now: datetime, *, lifetime: timedelta 
 def refreshed_files(
     files: AgreementFiles, previous: Agreement | None, keyring: Keyring, *, now: datetime, lifetime: timedelta
 ) -> AgreementFiles:
-    """Returns the same targets under a new snapshot and timestamp, signed with this node's freshness keys.
-
-    Raises:
-        NotFoundError: KEY_MISSING when the home holds no freshness key.
-    """
+    """Returns the same targets under a new snapshot and timestamp, freshly signed. Refuses KEY_MISSING."""
     signers = [signer for signer in (keyring.freshness, keyring.next_freshness) if signer is not None]
     if not signers:
         raise NotFoundError("KEY_MISSING", "expected a freshness key in this home; another node may refresh as well")

@@ -24,12 +24,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from federation.node.home.files import (
@@ -106,11 +101,7 @@ def issue_agency_client(
 
 
 def parse_facts(certificate: bytes) -> Facts:
-    """Parses a certificate in PEM.
-
-    Raises:
-        MalformedError: CERTIFICATE when it is no certificate with a SAN.
-    """
+    """Parses a certificate in PEM. Raises MalformedError: CERTIFICATE when it is no certificate with a SAN."""
     try:
         parsed = x509.load_pem_x509_certificate(certificate)
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -217,12 +208,7 @@ class SideFiles:
 
 
 def create_tls(home: Path, agencies: Sequence[AgencyId], *, hosts: Sequence[str], now: datetime) -> None:
-    """Creates both authorities, the node's own certificates and one client certificate for each agency.
-
-    Raises:
-        ConflictError: KEY_EXISTS when an authority is there already.
-        RuleError: AGENCY_ELSEWHERE for an agency of another node.
-    """
+    """Creates both authorities and all first certificates. Refuses KEY_EXISTS, AGENCY_ELSEWHERE."""
     identity = load_identity(home)
     make_private_folder(home / "tls")
     for side in ("peer", "agency"):
@@ -236,11 +222,7 @@ def create_tls(home: Path, agencies: Sequence[AgencyId], *, hosts: Sequence[str]
 
 
 def renew_tls(home: Path, *, hosts: Sequence[str], now: datetime, lifetime: timedelta = LEAF_LIFETIME) -> None:
-    """Issues the node's own two certificates anew.
-
-    Raises:
-        NotFoundError: FILE_MISSING when there are no authorities.
-    """
+    """Issues the node's own two certificates anew. Raises NotFoundError: FILE_MISSING when there are no authorities."""
     identity = load_identity(home)
     federation, node = identity.federation, identity.node
     for side, issue in (("peer", issue_peer), ("agency", issue_agency_server)):
@@ -250,11 +232,7 @@ def renew_tls(home: Path, *, hosts: Sequence[str], now: datetime, lifetime: time
 
 
 def issue_client(home: Path, agency: AgencyId, *, now: datetime, lifetime: timedelta = LEAF_LIFETIME) -> Path:
-    """Issues an agency's certificate, anew where it has one, and returns its folder.
-
-    Raises:
-        RuleError: AGENCY_ELSEWHERE for an agency of another node.
-    """
+    """Issues an agency's certificate, anew where it has one, and returns its folder. Refuses AGENCY_ELSEWHERE."""
     identity = load_identity(home)
     if agency.node != identity.node:
         raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {identity.node}, got {agency}")
@@ -268,11 +246,7 @@ def issue_client(home: Path, agency: AgencyId, *, now: datetime, lifetime: timed
 
 
 def revoke_client(home: Path, agency: AgencyId) -> str:
-    """Revokes an agency's certificate and returns its serial; the node refuses it from its next RPC on.
-
-    Raises:
-        NotFoundError: FILE_MISSING when the agency has no certificate.
-    """
+    """Revokes an agency's certificate, from its next RPC on; returns its serial. Refuses FILE_MISSING."""
     serial = parse_facts(read_file(client_folder(home, agency) / "client.crt")).serial
     serials = sorted(load_revoked(home) | {serial})
     write_public(home / "tls" / REVOKED_FILE, "".join(f"{entry}\n" for entry in serials).encode())
@@ -280,12 +254,7 @@ def revoke_client(home: Path, agency: AgencyId) -> str:
 
 
 def load_revoked(home: Path) -> frozenset[str]:
-    """Loads the serials of revoked agency certificates, lower-case hex.
-
-    Raises:
-        MalformedError: REVOKED_SERIAL naming the line that is no serial. A list that cannot be read is never empty.
-        NotFoundError: FILE_MISSING when the file is not there.
-    """
+    """Loads the revoked agency serials, lower-case hex, never empty by error. Refuses REVOKED_SERIAL, FILE_MISSING."""
     text = read_file(home / "tls" / REVOKED_FILE).decode("ascii", "replace")
     serials = set()
     for number, line in enumerate(text.splitlines(), start=1):
@@ -298,12 +267,7 @@ def load_revoked(home: Path) -> frozenset[str]:
 
 
 def find_side(home: Path, side: str) -> SideFiles:
-    """Finds the files of one side, `peer` or `agency`, and checks that they may be used.
-
-    Raises:
-        NotFoundError: KEY_MISSING, FILE_MISSING.
-        UntrustedError: KEY_FILE_MODE.
-    """
+    """Finds the usable files of a side, `peer` or `agency`. Refuses KEY_MISSING, FILE_MISSING, KEY_FILE_MODE."""
     folder = home / "tls"
     found = SideFiles(
         authority=folder / f"{side}-ca.crt", certificate=folder / f"{side}.crt", key=folder / f"{side}.key"
@@ -315,7 +279,6 @@ def find_side(home: Path, side: str) -> SideFiles:
 
 
 def find_leaves(home: Path) -> dict[str, Facts]:
-    """Finds every leaf certificate of a home by its path within the home."""
     paths = [*(home / "tls" / f"{side}.crt" for side in ("peer", "agency")), *home.glob("clients/*/client.crt")]
     return {str(path.relative_to(home)): parse_facts(read_file(path)) for path in sorted(paths) if path.exists()}
 

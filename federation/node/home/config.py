@@ -11,12 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from federation.protocol.errors import MalformedError, NotFoundError
 
@@ -90,12 +85,7 @@ class NodeSettings(BaseSettings):
 
 
 def load_settings(home: Path) -> NodeSettings:
-    """Reads the settings of the node whose home this is.
-
-    Raises:
-        NotFoundError: HOME_MISSING when there is no `node.toml`.
-        MalformedError: SETTINGS naming the first wrong key and what was expected.
-    """
+    """Reads the settings of the node whose home this is. Refuses HOME_MISSING, SETTINGS."""
     path = home / "node.toml"
     if not path.is_file():
         raise NotFoundError("HOME_MISSING", f"no node.toml in {home}: make one with 'bridgehead node init'")

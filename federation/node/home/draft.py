@@ -78,12 +78,7 @@ class DraftStatus:
 
 
 def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
-    """Loads `nodes/agreement.toml`: the terms, and how long the signed content is to hold.
-
-    Raises:
-        NotFoundError: FILE_MISSING when it is not there.
-        MalformedError: AGREEMENT_TERMS or JSON_* naming what is missing, unknown or out of bounds.
-    """
+    """Loads `nodes/agreement.toml`: terms and lifetime. Refuses FILE_MISSING, AGREEMENT_TERMS, JSON_*."""
     table = read_toml(path, reason="AGREEMENT_TERMS")
     days = table.pop("content_lifetime_days", None)
     if type(days) is not int or not 1 <= days <= 3660:
@@ -96,11 +91,7 @@ def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
 
 
 def read_policies(folder: Path) -> dict[str, bytes]:
-    """Reads every file below a folder as `policies/...`, hidden files left out.
-
-    Raises:
-        MalformedError: AGREEMENT_FORM when there is none.
-    """
+    """Reads every file below a folder as `policies/...`, hidden files left out. Refuses AGREEMENT_FORM."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
     if not paths:
         raise MalformedError("AGREEMENT_FORM", f"expected policy files in {folder}")
@@ -112,12 +103,8 @@ def draft_agreement(
 ) -> DraftStatus:
     """Drafts the first agreement, or the one after `previous`, into a new folder.
 
-    `nodes` holds `agreement.toml`, `policies` the policy files; each node gives one bundle (`member_bundle`). A new
-    root is drafted only when keys or members change, or when the old one ends soon.
-
-    Raises:
-        ConflictError: DRAFT_EXISTS when the folder is not empty; AGREEMENT_CONFLICT for two bundles of one node.
-        MalformedError, UntrustedError: for bundles, terms or policies that no agreement may have.
+    Each node gives one bundle. A new root is drafted only when keys or members change, or when the old one ends soon.
+    Refuses DRAFT_EXISTS, AGREEMENT_CONFLICT, and bundles, terms or policies that no agreement may have.
     """
     if out.exists() and any(out.iterdir()):
         raise ConflictError("DRAFT_EXISTS", f"expected an empty or new folder, got {out}")
@@ -145,12 +132,7 @@ def draft_agreement(
 
 
 def draft_status(out: Path) -> DraftStatus:
-    """Returns who has signed a draft and who has not.
-
-    Raises:
-        NotFoundError: FILE_MISSING when the folder holds no draft.
-        MalformedError, UntrustedError: as `who_signed`.
-    """
+    """Returns who has signed a draft and who has not. Refuses FILE_MISSING and as `who_signed`."""
     files, in_force = _read_draft(out)
     root = read_metadata(files.roots[-1], Root, what="root").signed
     signings: dict[str, Signing] = {}
@@ -162,12 +144,7 @@ def draft_status(out: Path) -> DraftStatus:
 
 
 def sign_draft(out: Path, home: Path) -> DraftStatus:
-    """Signs a draft in place with a home's agreement key (both, while one replaces the other).
-
-    Raises:
-        UntrustedError: AGREEMENT_KEY when the draft has no place for this home's key, or names other keys for it.
-        NotFoundError: KEY_MISSING when the home holds no keys, FILE_MISSING when the folder holds no draft.
-    """
+    """Signs a draft with a home's agreement keys, both in rotation. Refuses AGREEMENT_KEY, and what is missing."""
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
     _verify_own_entry(files, keyring)
@@ -183,12 +160,7 @@ def sign_draft(out: Path, home: Path) -> DraftStatus:
 
 
 def collect_draft(out: Path, copy: Path) -> DraftStatus:
-    """Adds the signatures on another copy of the same draft to this one.
-
-    Raises:
-        MalformedError: AGREEMENT_FORM when the copy is of another draft.
-        NotFoundError: FILE_MISSING when one of the folders holds no draft.
-    """
+    """Adds the signatures on another copy of the same draft to this one. Refuses AGREEMENT_FORM, FILE_MISSING."""
     (files, in_force), (other, _) = _read_draft(out), _read_draft(copy)
     targets = merge_signatures(files.targets, other.targets)
     roots = files.roots
@@ -203,12 +175,8 @@ def publish_draft(
 ) -> Agreement:
     """Publishes a draft that enough provinces have signed into one or more homes.
 
-    Snapshot and timestamp are signed with the first home's freshness key. A home without an agreement pins the first
-    root of the draft: whoever publishes there has compared the keys.
-
-    Raises:
-        UntrustedError: AGREEMENT_SIGNATURES naming who signed and who is missing; AGREEMENT_ROOT; as `load_agreement`.
-        RuleError: AGREEMENT_HOMES without a home.
+    The first home's freshness key signs. A home without an agreement pins the draft's first root: whoever publishes
+    there has compared the keys. Refuses AGREEMENT_SIGNATURES, AGREEMENT_ROOT, AGREEMENT_HOMES, and as `load_agreement`.
     """
     if not homes:
         raise RuleError("AGREEMENT_HOMES", "expected at least one home to publish into")

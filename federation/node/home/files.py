@@ -1,8 +1,7 @@
 """The files of a home: secrets, written once with mode 0600 and read only while nobody else may, and public ones.
 
-Rules kept: a secret never exists with wider rights, not for a moment; a file is replaced by a rename, so that a crash
-leaves the old one or the new one; a secret that group or others may read is refused, as ssh does. `profile.toml`,
-beside an agency's certificate, is the way from its program to its node.
+Rules kept: a secret never exists with wider rights; a file is replaced by a rename, so that a crash leaves the old or
+the new one; a secret that others may read is refused. `profile.toml` is the way from an agency's program to its node.
 """
 
 from __future__ import annotations
@@ -20,11 +19,7 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 def write_secret(path: Path, content: bytes, *, replace: bool = False) -> None:
-    """Writes a secret with mode 0600; durable when this returns.
-
-    Raises:
-        ConflictError: KEY_EXISTS when the file is there and `replace` is not set.
-    """
+    """Writes a secret with mode 0600; durable when this returns. Refuses KEY_EXISTS."""
     if path.exists() and not replace:
         raise ConflictError("KEY_EXISTS", f"expected no {path} yet; a key is never overwritten", file=str(path))
     _write(path, content, mode=0o600)
@@ -36,12 +31,7 @@ def write_public(path: Path, content: bytes) -> None:
 
 
 def read_secret(path: Path) -> bytes:
-    """Reads a secret.
-
-    Raises:
-        NotFoundError: KEY_MISSING when there is no such file.
-        UntrustedError: KEY_FILE_MODE when group or others may read or write it.
-    """
+    """Reads a secret. Raises NotFoundError: KEY_MISSING; UntrustedError: KEY_FILE_MODE."""
     if not path.is_file():
         raise NotFoundError("KEY_MISSING", f"expected a private key in {path}", file=str(path))
     content = read_file(path)
@@ -54,11 +44,7 @@ def read_secret(path: Path) -> bytes:
 
 
 def read_file(path: Path) -> bytes:
-    """Reads a file that must be there.
-
-    Raises:
-        NotFoundError: FILE_MISSING when it is not, or is longer than any file of a home.
-    """
+    """Reads a file that must be there. Raises NotFoundError: FILE_MISSING."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -70,12 +56,7 @@ def read_file(path: Path) -> bytes:
 
 
 def read_toml(path: Path, *, reason: str) -> dict[str, Any]:
-    """Reads a TOML file that must be there.
-
-    Raises:
-        NotFoundError: FILE_MISSING when it is not.
-        MalformedError: `reason` when it is no TOML.
-    """
+    """Reads a TOML file that must be there. Refuses FILE_MISSING, and gives `reason` for what is no TOML."""
     try:
         return tomllib.loads(read_file(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -88,7 +69,6 @@ def make_private_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Makes renames within a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -132,12 +112,7 @@ class AgencyProfile:
 
 
 def load_profile(path: Path) -> AgencyProfile:
-    """Loads a connection profile; its relative paths count from the file's own folder.
-
-    Raises:
-        NotFoundError: FILE_MISSING when the file is not there.
-        MalformedError: PROFILE naming what is missing, unknown or no string; AGENCY_ID.
-    """
+    """Loads a profile; paths count from its own folder. Refuses FILE_MISSING, PROFILE, AGENCY_ID."""
     table = read_toml(path, reason="PROFILE")
     names = {field.name for field in fields(AgencyProfile)}
     wrong = sorted(table.keys() ^ names) or sorted(n for n, v in table.items() if not isinstance(v, str))

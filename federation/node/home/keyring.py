@@ -24,12 +24,7 @@ from typing import Annotated, ClassVar, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from federation.node.home.files import make_private_folder, read_file, read_secret, write_public, write_secret
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
@@ -54,8 +49,6 @@ HOME_FILE = "home.json"
 
 
 class Office(StrEnum):
-    """The purpose of a key."""
-
     MESSAGE = "message"
     LOG = "log"
     WITNESS = "witness"
@@ -81,8 +74,6 @@ class Identity(Item, frozen=True, kw_only=True):
 
 
 class _ColumnKeys(Item, frozen=True, kw_only=True):
-    """The file of `DataKeys`."""
-
     WHAT: ClassVar[str] = "data.key"
     REASON: ClassVar[str] = "DATA_KEYS"
 
@@ -118,12 +109,7 @@ class Keyring:
 
 
 def create_keyring(home: Path, federation: str, *, node: NodeName, now: datetime) -> Keyring:
-    """Creates every private key of a new node; `home.json` comes last, so that a home with it is whole.
-
-    Raises:
-        ConflictError: HOME_EXISTS when the home has an identity or keys already.
-        MalformedError: FEDERATION_NAME, NODE_NAME.
-    """
+    """Creates all keys, and `home.json` last: a home with it is whole. Refuses HOME_EXISTS and malformed names."""
     if (home / HOME_FILE).exists() or any((home / "keys").glob("*.key")):
         raise ConflictError("HOME_EXISTS", f"expected no keys in {home} yet; keys are never overwritten")
     identity = Identity(
@@ -142,13 +128,7 @@ def create_keyring(home: Path, federation: str, *, node: NodeName, now: datetime
 
 
 def load_keyring(home: Path) -> Keyring:
-    """Loads the private keys of a home.
-
-    Raises:
-        NotFoundError: HOME_MISSING without `home.json`; KEY_MISSING for a key that a running node needs.
-        UntrustedError: KEY_FILE_MODE when others may read a key.
-        MalformedError: PRIVATE_KEY, DATA_KEYS or JSON_* for a file of another form.
-    """
+    """Loads the keys of a home. Refuses HOME_MISSING, KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY, DATA_KEYS, JSON_*."""
     identity = load_identity(home)
     federation, node = identity.federation, identity.node
     origin = format_log_origin(federation, node, identity.log_year)
@@ -168,11 +148,7 @@ def load_keyring(home: Path) -> Keyring:
 
 
 def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> Signer:
-    """Returns the newest own key under which the others verify a statement made now.
-
-    Raises:
-        RuleError: MESSAGE_KEY_NOT_AGREED when the agreement gives this node neither of its keys now.
-    """
+    """Returns the newest own key under which the others verify a statement made now. Refuses MESSAGE_KEY_NOT_AGREED."""
     agreed = message_keys_at(agreement, keyring.identity.node, now)
     for signer in (keyring.next_message, keyring.message):
         if signer is not None and signer.public_key in agreed:
@@ -185,13 +161,9 @@ def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> 
 
 
 def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | None = None) -> PublicKey:
-    """Makes the successor of a key; it counts once the agreement names it.
+    """Makes a key's successor, valid from `starts` (else now) once the agreement names it.
 
-    A new message key is valid from `starts` (else from now); the old one stays valid until `finish_rotation`.
-
-    Raises:
-        RuleError: KEY_NOT_ROTATED for a log or witness key.
-        ConflictError: KEY_EXISTS while an earlier rotation of that key runs.
+    The old one stays valid until `finish_rotation`. Refuses KEY_NOT_ROTATED, KEY_EXISTS while a rotation runs.
     """
     _require_rotated(office)
     identity = load_identity(home)
@@ -202,12 +174,7 @@ def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | 
 
 
 def finish_rotation(home: Path, office: Office) -> PublicKey:
-    """Puts the successor in its predecessor's place; the predecessor is destroyed.
-
-    Raises:
-        RuleError: KEY_NOT_ROTATED for a log or witness key.
-        NotFoundError: KEY_MISSING when no rotation runs.
-    """
+    """Puts the successor in its predecessor's place and destroys that. Refuses KEY_NOT_ROTATED, KEY_MISSING."""
     _require_rotated(office)
     identity = load_identity(home)
     coming = _key_path(home, office, coming=True)
@@ -222,12 +189,7 @@ def finish_rotation(home: Path, office: Office) -> PublicKey:
 
 
 def load_identity(home: Path) -> Identity:
-    """Loads the owner of a home.
-
-    Raises:
-        NotFoundError: HOME_MISSING.
-        MalformedError: JSON_*, FEDERATION_NAME, NODE_NAME, TIME for its form.
-    """
+    """Loads the owner of a home. Refuses HOME_MISSING, JSON_*, FEDERATION_NAME, NODE_NAME, TIME."""
     path = home / HOME_FILE
     if not path.is_file():
         raise NotFoundError("HOME_MISSING", f"expected a node's home at {home}: make one with 'bridgehead keys new'")

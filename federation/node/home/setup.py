@@ -39,18 +39,9 @@ class NewHome:
 def create_home(
     home: Path, province: Path, *, now: datetime, overrides: Mapping[str, str | int | float | bool] | None = None
 ) -> NewHome:
-    """Creates the home of a province's node.
+    """Creates the home of a province's node out of `node.toml` and `member.toml` in `province`; `overrides` win.
 
-    Args:
-        home: an empty or absent folder.
-        province: the folder in `nodes/` with `node.toml` and `member.toml`.
-        now: when the keys and certificates begin to be valid.
-        overrides: settings that differ from `node.toml`, such as ports.
-
-    Raises:
-        ConflictError: HOME_EXISTS; keys are never overwritten.
-        NotFoundError: PROVINCE_MISSING when the folder lacks one of the two files.
-        MalformedError: SETTINGS or MEMBER_SHEET naming what is wrong.
+    Keys are never overwritten. Refuses HOME_EXISTS, PROVINCE_MISSING, SETTINGS, MEMBER_SHEET.
     """
     if (home / "node.toml").exists():
         raise ConflictError("HOME_EXISTS", f"{home} is a node's home already; keys are never overwritten")
@@ -104,8 +95,6 @@ class _Sheet(Row, frozen=True, kw_only=True):
 
 
 class AgencyRow(_Sheet, frozen=True, kw_only=True):
-    """One agency of a member sheet."""
-
     id: AgencyId
     name: str
     functions: tuple[str, ...]
@@ -123,13 +112,7 @@ class MemberSheet(_Sheet, frozen=True, kw_only=True, rename={"agencies": "agency
 
 
 def load_member_sheet(path: Path) -> MemberSheet:
-    """Loads a `member.toml`.
-
-    Raises:
-        NotFoundError: FILE_MISSING when it is not there.
-        MalformedError: MEMBER_SHEET naming what is missing, unknown or of another type; NODE_NAME, AGENCY_ID.
-        ConflictError: MEMBER_SHEET when one agency stands there twice.
-    """
+    """Loads a `member.toml`. Refuses FILE_MISSING, MEMBER_SHEET, NODE_NAME, AGENCY_ID."""
     sheet = load_toml(MemberSheet, read_toml(path, reason="MEMBER_SHEET"), what=str(path))
     if len({agency.id for agency in sheet.agencies}) != len(sheet.agencies):
         raise ConflictError("MEMBER_SHEET", f"{path}: expected every agency once")
@@ -141,13 +124,8 @@ def member_bundle(
 ) -> bytes:
     """Makes the bundle that a node hands to the other provinces; the two addresses may replace those of the sheet.
 
-    While a rotation runs the bundle names the successor: of the message key beside the old one, of the agreement and
-    freshness keys instead of them.
-
-    Raises:
-        RuleError: MEMBER_ELSEWHERE when the sheet is another node's.
-        NotFoundError: KEY_MISSING when the home holds no agreement or freshness key.
-        MalformedError, UntrustedError: as `decode_bundle`.
+    While a rotation runs it names the successor: of the message key beside the old one, of the others instead of them.
+    Refuses MEMBER_ELSEWHERE, KEY_MISSING, and as `decode_bundle`.
     """
     keyring = load_keyring(home)
     identity = keyring.identity

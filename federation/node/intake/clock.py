@@ -1,14 +1,11 @@
 """The clocks of questions that a person must answer, on both sides: the reminder, the escalation, the expiry.
 
-At the desk: what waits at three quarters of its time is escalated and flagged; what nobody answered in its time has
-expired. At the asking side: a reminder goes out at half of the time, or when an officer asks for it; the asking office
-is flagged at three quarters, and what found no answer in its time, and in the clocks' tolerance, has expired. Both
-sides log that with a leaf `expired` of the reason NOT_ANSWERED. Everything is judged again in the transaction that
-writes it, so that an answer in the last moment counts, and two processes on one store do it once.
-
-A reminder is a signed statement that cites the request; one a request is sent. At the desk it puts the request at the
-top of the inbox.
-Source: Nlets second requests; clocks `lookup.urgent` and `lookup.routine`; DESIGN section 3 (asking).
+At the desk: escalated and flagged at three quarters of the time, then expired. At the asking side: a reminder at half
+of the time or on demand, a flag at three quarters, expired after the time and the clocks' tolerance. Both sides log a
+leaf `expired`, NOT_ANSWERED. All is judged again in the transaction that writes it: an answer in the last moment
+counts, and two processes on one store do it once. A reminder is a signed statement, sent once; its request goes to the
+top of the inbox. Source: Nlets second requests; clocks `lookup.urgent` and `lookup.routine`; DESIGN section 3
+(asking).
 """
 
 from __future__ import annotations
@@ -21,19 +18,12 @@ from typing import Final
 
 import structlog
 
-from federation.domain.intake import (
-    REMINDER_BODY,
-    IntakeEntry,
-    IntakeStatus,
-    Reminder,
-    escalation_due,
-    reminder_due,
-)
+from federation.domain.intake import REMINDER_BODY, IntakeEntry, IntakeStatus, Reminder, escalation_due, reminder_due
 from federation.domain.lookups import reply_lifetime
 from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand
-from federation.node.exchange.judge import Judgement, Kind, Received, Rows, allowed_by_rule
+from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
 from federation.node.log.decisions import REMINDER_RULE
@@ -43,7 +33,7 @@ from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, 
 from federation.node.node import InForce, Node
 from federation.node.oversight.flags import put_flags
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
-from federation.protocol.form import decode, decode_canonical, encode, read_text, replace
+from federation.protocol.form import decode_canonical, read_text, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_message_id, truncate_to_millisecond
 from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.statement import Recipient, Statement
@@ -63,7 +53,6 @@ from federation.store.records import Record, find_record, put_records
 from federation.wire.agency import intake
 
 _log = structlog.get_logger()
-
 REMINDED: Final = "lookup-second"
 SETTLE: Final = timedelta(seconds=5)
 """What was judged in its last moment is written before its request is given up."""
@@ -84,12 +73,7 @@ class Owed:
 
 
 async def remind(errand: Errand, lookup_id: str) -> tuple[intake.Reminder, ...]:
-    """Reminds every province that owes an answer to a look-up of this agency; a repeat reminds nobody again.
-
-    Raises:
-        MalformedError: MESSAGE_ID. NotFoundError: LOOKUP_UNKNOWN.
-        RuleError: NOTHING_OWED when every province has answered, refused, or let the time pass.
-    """
+    """Reminds all who owe an answer to a look-up, once; refuses MESSAGE_ID, LOOKUP_UNKNOWN, NOTHING_OWED."""
     node, wanted = errand.node, parse_message_id(lookup_id)
     asked = [line for line, _ in records.list_asked(node.database, errand.caller) if line.lookup_id == wanted]
     if not asked:
@@ -115,7 +99,6 @@ def _find_owed(node: Node, digest: str, *, lookup_id: MessageId) -> Owed | None:
 
 
 def _is_owed(source: Source, message: StoredMessage) -> bool:
-    """True when the other side took in a search or a fetch of ours and has not replied."""
     if message.kind not in (SEARCH.name, FETCH.name):
         return False
     row = find_outbox(source, message.id)
@@ -125,11 +108,7 @@ def _is_owed(source: Source, message: StoredMessage) -> bool:
 
 
 async def _send_reminders(node: Node, owed: Sequence[Owed]) -> Sequence[datetime]:
-    """Sends one reminder for each that had none yet; returns when each was reminded.
-
-    Raises:
-        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
-    """
+    """Sends one reminder for each that had none; returns when each was reminded; StaleError AGREEMENT_EXPIRED."""
     in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
     verify_in_force(in_force.agreement, now)
     ready = [make_ready(node, _draft(each, now=now, in_force=in_force)) for each in owed]
@@ -179,19 +158,13 @@ def _reminder_record(owed: Owed, message_id: MessageId, *, owner: NodeName) -> R
 
 
 def _find_reminder(source: Source, digest: str) -> datetime | None:
-    """When the other side was reminded of the request with that digest; None when it was not."""
     record = find_record(source, REMINDED, digest, replica=True)
     sent = find_message(source, "sent", MessageId(record.content.decode())) if record is not None else None
     return sent.created if sent is not None else None
 
 
 def _judge_reminder(received: Received[Reminder]) -> Judgement:
-    """Takes in that another province asks once more: its request goes to the top of the inbox, if it still waits.
-
-    Raises:
-        MalformedError: SECOND_UNASKED when it cites no request of that node to us.
-        RuleError: SECOND_OTHER for the request of another agency.
-    """
+    """Puts another province's request on top, if it waits; refuses SECOND_UNASKED, SECOND_OTHER (other agency)."""
     node, statement = received.node, received.statement
     cited = statement.in_reply_to
     request = find_by_digest(node.database, "received", cited) if cited is not None else None
@@ -210,10 +183,7 @@ def _judge_reminder(received: Received[Reminder]) -> Judgement:
 
 @dataclass(slots=True)
 class AskedWatch:
-    """The questions of ours that are not ended yet, by digest, and how far the sent messages of each pair were read.
-
-    `kept_seq` is how far a node that starts again need not look: below it every question has ended.
-    """
+    """Our questions that are not ended yet, and how far each pair was read; below `kept_seq` all have ended."""
 
     open: dict[str, StoredMessage] = field(default_factory=dict)
     after_seq: dict[NodeName, int] = field(default_factory=dict)
@@ -221,7 +191,6 @@ class AskedWatch:
 
 
 async def keep_clocks(node: Node) -> None:
-    """Looks at the clocks every few seconds, for as long as the node runs."""
     watch = AskedWatch()
     while True:
         await asyncio.sleep(node.settings.intake_seconds)
@@ -235,11 +204,7 @@ async def keep_clocks(node: Node) -> None:
 
 
 async def tend_desk(node: Node) -> None:
-    """Escalates and expires what waits at our desk.
-
-    Raises:
-        BridgeheadError: the store cannot take it now; nothing was written.
-    """
+    """Escalates and expires what waits at our desk; an error means that nothing was written."""
     now = node.now()
     waiting = await asyncio.to_thread(list_waiting, node.database)
     ids = [entry.request_id for entry in waiting if _is_due(entry, now)]
@@ -278,11 +243,7 @@ def _tend_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, 
 
 
 async def tend_asked(node: Node, watch: AskedWatch) -> None:
-    """Reminds of, flags and expires what other provinces owe us an answer to.
-
-    Raises:
-        BridgeheadError: the store cannot take it now; nothing was written.
-    """
+    """Reminds of, flags and expires what others owe us an answer to; an error means that nothing was written."""
     await asyncio.to_thread(_look, node, watch)
     now, tolerance = node.now(), node.trust.in_force.agreement.clock_tolerance
     due: list[Owed] = []
@@ -409,12 +370,10 @@ def _append_expired(node: Node, transaction: GroupTransaction, *, digest: str, p
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
 
 
-REMINDER: Final = Kind(
+REMINDER: Final = item_kind(
+    Reminder,
     name="lookup.second",
     media_type=REMINDER_BODY,
-    encode=encode,
-    decode=lambda content, _: decode(Reminder, content),
-    many=False,
     judge=_judge_reminder,
     answers=(),
     keep=PROVISION,

@@ -1,10 +1,8 @@
 """The intake desk: what waits there for a person of this province, and that person's release or refusal.
 
-Rules kept: one office answers for the province, and policy says so (`lookup.answer`); a person is shown masked; what is
-released is weighed again with what is known now, by the functions of an answer that the node gives by itself. Fields
-leave only with the own signature of the officer, since offices share their certificates; a search tells no field, and a
-refusal nothing, so that there it may be left out, but a signature that is given must be right. Reply, end of the entry,
-signature and what the person may later be told are one transaction. A repeat of the same act changes nothing.
+One office answers for the province (`lookup.answer`); a person is shown masked; what is released is weighed again with
+what is known now. Fields leave only with the officer's own signature, since offices share certificates; a search or a
+refusal may go without, but a wrong one is refused. Reply, end of entry, signature and disclosure are one transaction.
 Source: 公安机关办理刑事案件程序规定 article 347; misuse controls M1 and M12.
 """
 
@@ -57,12 +55,7 @@ _ENDED: Final = "ended/"
 
 
 async def list_intake(errand: Errand, query: IntakeQuery) -> IntakePage:
-    """The requests that wait at the desk, by urgency and time left, and if asked for those that ended, newest first.
-
-    Raises:
-        UntrustedError: NOT_INTAKE for another office than the one that answers for the province.
-        MalformedError: PAGE_TOKEN.
-    """
+    """Requests that wait, by urgency and time left, and ended ones if asked for; refuses NOT_INTAKE, PAGE_TOKEN."""
     node = errand.node
     intake = intake_office(errand.in_force, node.name)
     if errand.caller != intake:
@@ -148,12 +141,9 @@ class _Desk:
 
 
 async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
-    """Answers a request that waits: hit or no hit, or the fields asked for, or fewer, which the officer signs for.
+    """Answers a request: hit or no hit, or fields asked for, or fewer, which the officer signs for.
 
-    Raises:
-        NotFoundError: INTAKE_UNKNOWN. RuleError: INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED.
-        MalformedError: LOOKUP_FIELD for a field that was not asked for; HANDLE_UNKNOWN when the record is gone.
-        ConflictError: VERSION_CONFLICT when another act came at the same moment.
+    Refuses INTAKE_UNKNOWN, _ANSWERED, _REFUSED, _EXPIRED, LOOKUP_FIELD, HANDLE_UNKNOWN, VERSION_CONFLICT.
     """
     desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.ANSWERED)
     if isinstance(desk, IntakeRelease):
@@ -172,12 +162,7 @@ async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
 
 
 async def refuse(errand: Errand, question: RefuseQuestion) -> IntakeRelease:
-    """Refuses a request that waits, with a reason and a sentence; no field goes out, not even hit or no hit.
-
-    Raises:
-        MalformedError: REFUSAL_WORDS. NotFoundError: INTAKE_UNKNOWN.
-        RuleError: INTAKE_ANSWERED, INTAKE_REFUSED, INTAKE_EXPIRED. ConflictError: VERSION_CONFLICT.
-    """
+    """Refuses a request with a reason and a sentence, not even hit or no hit; REFUSAL_WORDS, and as `release`."""
     words = parse_words(question.words)
     desk = await _open_desk(errand, question.request_id, ended=IntakeStatus.REFUSED)
     if isinstance(desk, IntakeRelease):
@@ -229,7 +214,6 @@ def _is_repeat(errand: Errand, entry: IntakeEntry, ended: IntakeStatus) -> bool:
 
 
 def _answer_of(entry: IntakeEntry, ruling: Ruling) -> IntakeRelease:
-    """The answer to an act, from what it left: a repeat of the act gets the same."""
     return IntakeRelease(
         decision=ruling, request_id=entry.request_id, status=entry.status, hit=entry.hit, fields=entry.released
     )

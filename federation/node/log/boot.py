@@ -1,8 +1,6 @@
 """The check before a node signs anything: does our own tree extend what the peers last cosigned?
 
-A log that was restored from a backup would sign a second history. So on start each peer is asked for the last
-checkpoint of ours that it cosigned; our tree must contain it, or the node refuses to start: the way out is a new
-origin, never a new history.
+A log restored from a backup would sign a second history: such a node refuses to start, and the way out is a new origin.
 """
 
 from __future__ import annotations
@@ -42,11 +40,7 @@ class BootFinding:
 async def check_boot(
     database: Database, agreement: Agreement, *, own: NodeName, log_vkey: Vkey, ask: AskCosigned, now: datetime
 ) -> BootFinding:
-    """Asks every peer at once and compares.
-
-    Raises:
-        CorruptError: LOG_ROLLED_BACK when a peer cosigned more than we hold, LOG_FORKED when it cosigned another root.
-    """
+    """Asks every peer at once and compares. Raises CorruptError: LOG_ROLLED_BACK, LOG_FORKED."""
     peers = {name: member for name, member in agreement.members.items() if name != own}
     notes = await _ask_all(peers, log_vkey.name, ask)
     size = load_head(database).size
@@ -89,7 +83,6 @@ def leaf_entry(leaf: Leaf) -> tuple[str, str, bytes]:
 
 
 def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datetime) -> Leaf:
-    """Returns a leaf that is of no message and says no verdict."""
     return Leaf(
         federation=agreement.federation,
         realm=agreement.realm,

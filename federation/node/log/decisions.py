@@ -1,11 +1,9 @@
 """Decisions beside leaves: the questions that were put to policy, stored for the replay, or the rule that decided.
 
-Questions are written in the transaction that writes the leaf, under the leaf's subject, and never change; a question
-names no person. The policies are not kept here: the agreement of that version holds them, and the digest of the policy
-book says which text it was. A message that answers a request has no questions of its own.
-Where no policy was asked, a rule decided, and the leaf names it: a replay counts it under that name and passes over
-nothing. A rule allows only what a question of ours asked for; every other rule can only refuse (`rule-...`, by the
-reason of the error). Trusts this node's own store. Source: DESIGN sections 3, 8 and 9.
+Questions are written in the transaction of the leaf, under its subject, and never change; they name no person. The
+policies are those of the agreement version; the book's digest says which text it was. A message that answers a request
+has no questions. A rule that decided is named by the leaf, and counted by a replay; it allows only what a question of
+ours asked for, else it can only refuse (`rule-...`). Trusts this node's store. Source: DESIGN sections 3, 8 and 9.
 """
 
 from __future__ import annotations
@@ -65,8 +63,6 @@ class _Content(_Form, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredQuestion:
-    """One question with the answer it got: verdict and deciding policies."""
-
     request: PolicyRequest
     verdict: Verdict
     policies: tuple[str, ...]
@@ -74,10 +70,7 @@ class AnsweredQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """The questions to policy: those that together decide, and those about single records.
-
-    The answers to the latter show in a reply alone: a record that policy hides is no hit, and the search was allowed.
-    """
+    """The questions to policy: those that together decide, and those about single records, shown in a reply alone."""
 
     deciding: Sequence[PolicyRequest]
     of_records: Sequence[PolicyRequest] = ()
@@ -85,10 +78,7 @@ class Questions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDecision:
-    """The questions about one message or request: `subject` is that of its leaf, `book_digest` the policies' own.
-
-    The answers of `asked`, joined, are what its leaf says.
-    """
+    """The questions under the `subject` of a leaf, whose verdict the answers of `asked`, joined, are."""
 
     subject: str
     time: datetime
@@ -99,10 +89,7 @@ class StoredDecision:
 
 
 def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owner: NodeName) -> Sequence[Record]:
-    """Returns the record that keeps the questions about the leaf's subject; none when policy was not asked.
-
-    It is kept as replicas are, in one row: there is never a second version that would need a history.
-    """
+    """Returns the record of the leaf's questions, kept in one row, as replicas are; none when policy was not asked."""
     if not questions.deciding:
         return ()
     content = _Content(
@@ -129,11 +116,7 @@ def decision_records(leaf: Leaf, questions: Questions, *, book: PolicyBook, owne
 
 
 def find_decision(source: Source, subject: str) -> StoredDecision | None:
-    """Returns the questions about the message or request with that digest, None when nothing is kept.
-
-    Raises:
-        MalformedError: DECISION_FORM when the store holds something else.
-    """
+    """Returns the questions about the message or request of that digest, or None. Refuses DECISION_FORM."""
     record = find_record(source, DECISION, subject, replica=True)
     if record is None:
         return None
@@ -182,8 +165,7 @@ def rule_name(reason: str) -> str:
 def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
     """Returns the name of the rule that decided a leaf, if one did and if it holds when checked again.
 
-    A reply must cite a request that this node sent to that very node, a second request one that went the same way as
-    itself; the receipt of an erasure must cite what this log says was erased; a rule's own refusal must be a refusal.
+    What a reply, a second request or an erasure's receipt cites must be in this log; a rule's own refusal must be one.
     """
     if len(leaf.policies) != 1:
         return None

@@ -1,11 +1,9 @@
 """Deciding again what this node once decided: by the policies of that day, and by a draft of others.
 
-Rules kept: nothing is written; every leaf of the log that says a verdict is accounted for: its questions give that
-verdict and those policies again, or the request that it answers does, or a rule of the exchange made it, which the
-leaf names; what is none of these is told, never passed over. The policies of the day are those of the agreement version
-that the decision names, verified from the pinned root, and their digest must be the one that was kept; a question is
-put to the engine afresh, once a replay. A difference under the policies of the day means that the store or the engine
-is not what it was. Trusts this node's home and store. Source: DESIGN sections 3, 4 and 9.
+Rules kept: nothing is written; every verdict in the log is accounted for, by its questions, by the request that it
+answers or by a rule that the leaf names, or is told. The policies of the day are those of the agreement version,
+verified from the pinned root, under the digest that was kept; each question is put afresh. A difference under them
+means that store or engine is not what it was. Trusts this node's home and store. Source: DESIGN sections 3, 4 and 9.
 """
 
 from __future__ import annotations
@@ -41,10 +39,7 @@ _JUDGED = (LeafKind.SENT, LeafKind.RECEIVED, LeafKind.REFUSED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One question that is decided otherwise now: its leaf and action, the answer then and now.
-
-    The action is empty where each answer is the same and the leaf says something else than they come to.
-    """
+    """One question decided otherwise now; without an action, the leaf says something else than its answers come to."""
 
     subject: str
     time: datetime
@@ -56,11 +51,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """The result of a replay.
+    """The counts of a replay: of `decisions` verdicts, made again by policy or by rules, undecidable, or differing.
 
-    Of `decisions` leaves that say a verdict, `reproduced` came out the same by policy, `by_rule` were made by rules
-    (how many by each), `without_inputs` cannot be decided again, and the rest is in `differing`; `changed` is what a
-    draft would say otherwise. `questions` counts those put to policy.
+    `changed` is what a draft would say otherwise; `questions` counts those put to policy.
     """
 
     decisions: int
@@ -93,12 +86,10 @@ BookOf = Callable[[int, str], PolicyBook]
 
 
 def replay(home: Path, *, now: datetime, period: Period, draft: PolicyBook | None = None) -> Replay:
-    """Decides again every decision in the log of this home's store from that period.
+    """Decides again every decision of that period in the log of this home's store.
 
-    Raises:
-        NotFoundError: HOME_MISSING, STORE_MISSING, AGREEMENT_MISSING when the version of that day is not in the home.
-        CorruptError: POLICIES_OTHER when that version holds other policies than those that decided; STORE_*.
-        BridgeheadError: as `load_agreement` and `load_keyring`.
+    Refuses AGREEMENT_MISSING when the version of that day is not in the home, POLICIES_OTHER when it holds other
+    policies than those that decided, HOME_MISSING, STORE_*.
     """
     url = database_url(load_settings(home), home)
     _require_file(url)
@@ -112,12 +103,7 @@ def replay(home: Path, *, now: datetime, period: Period, draft: PolicyBook | Non
 def replay_log(
     database: Database, book_of: BookOf, *, period: Period | None = None, draft: PolicyBook | None = None
 ) -> Replay:
-    """Decides again every decision in the log of a store.
-
-    Raises:
-        MalformedError: LEAF_* and DECISION_FORM when the store holds something else.
-        BridgeheadError: as `book_of`.
-    """
+    """Decides again every decision in the log of a store. Refuses LEAF_*, DECISION_FORM and as `book_of`."""
     run = _Run(database=database, book_of=book_of, draft=draft)
     for index, leaf in _judged_leaves(database):
         if period is None or period.holds(leaf.time):
@@ -182,12 +168,10 @@ class _Run:
             self.reproduced += not found
 
     def _find_answered(self, index: int, leaf: Leaf) -> StoredDecision | None:
-        """Returns the questions about the request that a message of ours answers."""
         answered = find_answered(self.database, index) if leaf.kind is LeafKind.SENT else None
         return find_decision(self.database, answered.digest) if answered is not None else None
 
     def _conclude(self, leaf: Leaf, stored: StoredDecision) -> list[Difference]:
-        """Compares the joined answers with what the leaf says."""
         book = self.book_of(stored.agreement_version, stored.book_digest)
         joined = join_decisions([self._decide(book, asked.request) for asked in stored.asked])
         said = leaf.verdict or Verdict.ALLOWED  # a reading has a leaf of its own only when it was allowed

@@ -1,9 +1,8 @@
 """The one writer of a node's exchange log.
 
-Callers queue jobs; one thread commits a group of them in one transaction, signs one checkpoint for the group, and only
-then answers. A receipt is never given for what is not durable, and a checkpoint never leaves before its commit.
-The checkpoint's size and root are recorded in the transaction itself; Ed25519 is deterministic, so a node that died
-between commit and signature signs the same bytes when it comes back. Source: DESIGN section 3 (sequencing).
+One thread commits a group of queued jobs in one transaction, signs one checkpoint for it, and only then answers: no
+receipt for what is not durable, no checkpoint before its commit. Size and root are recorded in the transaction, and
+Ed25519 is deterministic: a node that died before signing signs the same bytes later. Source: DESIGN section 3.
 """
 
 from __future__ import annotations
@@ -53,8 +52,7 @@ class SignedHead:
 class Committed(Generic[T]):
     """A job's result, and a signed head that covers everything it wrote.
 
-    `first` says that no earlier recorded head covers it: only under that one may a receipt be given, or a repeat of the
-    message, which gets the first head that covers its leaf, would get another receipt.
+    `first`: no earlier recorded head covers it; a receipt is given under that one only, or a repeat would get another.
     """
 
     value: T
@@ -119,11 +117,8 @@ class Sequencer:
     async def commit(self, job: Callable[[GroupTransaction], T]) -> Committed[T]:
         """Runs a job in the next group; returns only when it is durable and its checkpoint is signed.
 
-        Raises:
-            UnavailableError: WRITER_BUSY when the queue is full, WRITER_CLOSED when the node is stopping, STORE_FULL
-                and STORE_BUSY from the store.
-            CorruptError: LOG_STOPPED once the log contradicted itself.
-            BridgeheadError: whatever the job itself raised; the other jobs of the group are not touched by it.
+        Refuses WRITER_BUSY, WRITER_CLOSED, STORE_FULL, STORE_BUSY, LOG_STOPPED; what the job raises leaves the others
+        alone.
         """
         if self._failure is not None:
             raise CorruptError("LOG_STOPPED", f"the log stopped: {self._failure.message}")
@@ -146,13 +141,7 @@ class Sequencer:
         return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
 
     def receipt(self, statement_digest: str, entry: bytes, *, index: int, head: SignedHead) -> Receipt:
-        """Builds the receipt of the leaf `entry` at `index` under that head, and verifies it.
-
-        It needs no signature of its own: the checkpoint's is the one. It says *stored and decided*.
-
-        Raises:
-            CorruptError: RECEIPT_INVALID when our own receipt does not verify: the node must not answer.
-        """
+        """Builds the receipt of a leaf under that head, whose signature it needs alone. Refuses RECEIPT_INVALID."""
         hashes = inclusion_proof(self._database, index, head.size)
         receipt = Receipt(leaf=entry, proof=format_proof(TlogProof(index=index, hashes=hashes, checkpoint=head.note)))
         try:
@@ -162,11 +151,7 @@ class Sequencer:
         return receipt
 
     def first_receipt(self, statement_digest: str, index: int) -> Receipt:
-        """Builds the receipt that was given first for a message, byte for byte: under the first head over its leaf.
-
-        Raises:
-            CorruptError: RECEIPT_INVALID when our own receipt does not verify: the node must not answer.
-        """
+        """Builds the receipt that was given first, byte for byte. Refuses RECEIPT_INVALID."""
         row = covering_checkpoint(self._database, index)
         entry = load_entries(self._database, index, 1)[0]
         return self.receipt(statement_digest, entry, index=index, head=self.sign(row.size, row.root))

@@ -1,8 +1,7 @@
 """A node in its duty as witness: it cosigns the others' checkpoints, asks them to cosign its own, remembers theirs.
 
-Reading the last cosigned size and writing the new one is one atomic step in the store; the new state is durable before
-the answer leaves. What contradicts the state is kept: two heads of one size with different roots prove a fork.
-Source: C2SP tlog-witness.
+Reading and writing the last cosigned size is one atomic step, durable before the answer leaves; two heads of one size
+with different roots are kept, as proof of a fork. Source: C2SP tlog-witness.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Answering: a question of another province is judged by our policy and answered; its answers to ours are taken in.
 
 What policy allows is answered in the transaction that receives the question: the reply is numbered, signed and logged
-there, and cites the question. A hit is an opaque handle, never a field; several records of one person are one hit. A
-fetch is judged anew: the case, the handle, the officer's own signature, every field. What a person must answer waits at
-the intake desk, and is weighed again by these very functions when that person answers.
-Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 articles 346 to 353.
+there. A hit is an opaque handle, never a field; several records of one person are one hit. A fetch is judged anew:
+case, handle, officer's signature, every field. What a person must answer waits at the desk, and is weighed again by
+these functions then. Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 articles 346 to 353.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ from federation.domain.registers import (
 )
 from federation.domain.retention import PROVISION, QUESTION, RELEASE
 from federation.node.disclosures import disclosure_of, disclosure_record
-from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, rule_decision
+from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, item_kind, rule_decision
 from federation.node.exchange.replies import POLICE, only_item, reply_draft, statement_of, take_reply
 from federation.node.lookups import records
 from federation.node.node import Node
@@ -74,7 +73,7 @@ from federation.node.oversight.flags import desk_for, desk_key, flag_records, ju
 from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
-from federation.protocol.form import Item, decode, encode, replace
+from federation.protocol.form import Item, encode, replace
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
@@ -84,11 +83,7 @@ from federation.store.records import Record, find_by_subject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDossier:
-    """One record of ours that a question found: `division` keeps it, `texts` are its fields.
-
-    `person` is the citizen number of whom it tells, None when it tells of nobody. `person_fields` are the fields that
-    tell of that person; None when the record as a whole does.
-    """
+    """A record of ours that a question found, kept by `division`; `person` and `person_fields` say whom it tells of."""
 
     ref: DossierRef
     division: str
@@ -99,7 +94,6 @@ class FoundDossier:
     person_fields: frozenset[str] | None = None
 
     def __repr__(self) -> str:
-        """Hides the person and every field."""
         return f"FoundDossier({self.ref.kind}, {self.division})"
 
     def subject(self, fields: frozenset[str]) -> str | None:
@@ -138,7 +132,6 @@ def find_dossier(node: Node, ref: DossierRef) -> FoundDossier | None:
 
 
 def dossier_of(province: NodeName, found: FoundDossier, today: date) -> DossierFacts:
-    """Facts of a record that was found, for policy."""
     return DossierFacts(
         province=province,
         kind=found.ref.kind.value,
@@ -201,12 +194,11 @@ def _born(person: str | None) -> date | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Weighed:
-    """A question as policy and the store see it now, and what would be replied to it.
+    """A question as policy and the store see it now, and what would be replied to it (None: refused).
 
-    `asked` are the questions that decide, none when a rule refused before policy was asked; `asked_of_records` are
-    those about single records, which show in the answer only. `by_desk`: a person must answer. `reply` is None when it
-    is refused. `rows` go with the reply, `refused` with a no, the desk's own included: what the person may later be
-    told. `person` is what was asked by: a number, or the record behind the handle.
+    `asked` are the questions that decide, `asked_of_records` those about single records, which show in the answer only.
+    `by_desk`: a person must answer. `rows` go with the reply, `refused` with a no. `person` is a number, or the record
+    behind the handle.
     """
 
     decision: Decision
@@ -221,16 +213,11 @@ class Weighed:
 
     @property
     def hit(self) -> bool | None:
-        """Hit or no hit of a search; None for a fetch."""
         return self.reply.hit if isinstance(self.reply, AnswerItem) else None
 
 
 def weigh(received: Received[Any], *, only: frozenset[str] = frozenset()) -> Weighed:
-    """Weighs a question that waits at the desk with what is known now; `only` are the fields that may leave, if named.
-
-    Raises:
-        MalformedError: LOOKUP_FIELD for fields that were not asked for; HANDLE_UNKNOWN when the record is gone.
-    """
+    """Weighs a waiting question again, for the fields `only`; refuses LOOKUP_FIELD, HANDLE_UNKNOWN (record gone)."""
     if received.statement.kind == FETCH.name:
         return _weigh_fetch(received, only=only)
     if only:
@@ -288,8 +275,7 @@ def _judge_search(received: Received[SearchItem]) -> Judgement:
 def _weigh_search(received: Received[SearchItem]) -> Weighed:
     """Puts a search to policy: without a record, then for each record found.
 
-    A record that policy keeps from this asker is no hit, since a refusal would tell that it exists; the person hears
-    who tried. A person answers when policy says so of the search, or of a record that it finds.
+    What policy keeps from this asker is no hit, since a refusal would tell that it exists; the person hears who tried.
     """
     node, item, policies = received.node, received.item, received.in_force.policies
     case = _find_case(received, item.case_id)
@@ -390,7 +376,6 @@ def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozen
 
 
 def _find_case(received: Received[Any], case_id: str) -> LookupCase | None:
-    """The case that a question cites, as its province told us of it."""
     return records.find_case(received.node.database, received.statement.sender.node, case_id, announced=True)
 
 
@@ -446,12 +431,7 @@ def _is_signed(item: FetchItem) -> bool:
 
 
 def _judge_answer(received: Received[AnswerItem]) -> Judgement:
-    """Takes in hit or no hit, the reply to a search of ours.
-
-    Raises:
-        MalformedError: REPLY_UNASKED when it answers another look-up than the one it cites.
-        RuleError: as `_take_reply`.
-    """
+    """Takes in the reply to a search of ours; REPLY_UNASKED for another look-up, else as `_take_reply`."""
     answer = received.item
     body = find_body(received.node.database, received.cited.id)  # None when it has been erased since
     if body is not None:
@@ -463,14 +443,7 @@ def _judge_answer(received: Received[AnswerItem]) -> Judgement:
 
 
 def _judge_release(received: Received[ReleaseItem]) -> Judgement:
-    """Takes in the fields that were released to us, the reply to a fetch of ours.
-
-    A province that hands over more than was asked for is refused, and nothing of it is kept.
-
-    Raises:
-        MalformedError: REPLY_UNASKED when it answers another look-up or handle than the one it cites.
-        RuleError: REPLY_BEYOND, and as `_take_reply`.
-    """
+    """Takes in released fields; refuses REPLY_UNASKED, and more fields than asked for (REPLY_BEYOND) as a whole."""
     release = received.item
     body = find_body(received.node.database, received.cited.id)
     if body is not None:
@@ -487,13 +460,7 @@ def _judge_refusal(received: Received[Refusal]) -> Judgement:
 
 
 def _take_reply(received: Received[Any], *, ends: datetime | None = None, rows: tuple[Record, ...] = ()) -> Judgement:
-    """Takes in the reply to a look-up, in its time, from an office that answers for its province.
-
-    One that comes after we gave the request up is refused and not kept: both sides say that the request expired.
-
-    Raises:
-        RuleError: REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE.
-    """
+    """Takes in the reply of an office that may answer; refuses REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE."""
     if received.statement.sender.agency.kind != POLICE:
         raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
     tolerance = received.in_force.agreement.clock_tolerance
@@ -551,12 +518,10 @@ RELEASED = Kind(
     keep=RELEASE,
     resend=None,
 )
-REFUSAL = Kind(
+REFUSAL = item_kind(
+    Refusal,
     name="lookup.refusal",
     media_type=REFUSAL_BODY,
-    encode=encode,
-    decode=lambda content, _: decode(Refusal, content),
-    many=False,
     judge=_judge_refusal,
     answers=(SEARCH.name, FETCH.name),
     keep=PROVISION,

@@ -1,9 +1,7 @@
 """Asking: an officer of this province asks the others, bound to an open case, with one result for each province.
 
-Own policy decides first, for each province; quotas are counted as it is asked; each question is a signed statement
-that dies with its urgency. Everything that a step leaves is one transaction (`take_step`). What comes back is hit, no
-hit, refused (by which policy or rule, ours or theirs), unreachable, waiting for a person or expired.
-Source: DESIGN section 3 (asking), misuse controls M1 to M4 and M11.
+Own policy decides first, for each province; quotas are counted as it is asked; each question is a signed statement that
+dies with its urgency. Source: DESIGN section 3 (asking), misuse controls M1 to M4 and M11.
 """
 
 from __future__ import annotations
@@ -77,12 +75,8 @@ _PLACE: Final = re.compile(r"[0-9TZ:.-]{24}/[0-9]{12}/[a-z][a-z0-9]{1,30}", re.A
 async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
     """Asks provinces for a record of one person or thing: those that the case names, unless others are named.
 
-    A repeat of the request gets the same look-up, waits again for what is still missing, and is not counted again.
-
-    Raises:
-        MalformedError: as `verify_selector`.
-        ConflictError: REQUEST_ID_REUSED.
-        NotFoundError: NOT_A_MEMBER for a province that the agreement does not name.
+    A repeat gets the same look-up, waits for what is missing, and is not counted again. Raises as `verify_selector`;
+    ConflictError REQUEST_ID_REUSED; NotFoundError NOT_A_MEMBER.
     """
     selector, urgency = question.selector, question.urgency
     verify_selector(selector, errand.in_force.agreement.realm)
@@ -122,7 +116,6 @@ def _provinces(errand: Errand, question: LookupQuestion, case: LookupCase | None
 
 
 async def _answer(node: Node, line: Line, *, fresh: bool) -> ProvinceAnswer:
-    """Returns what a province answered, or why it was not asked."""
     decision: Decision = line.ruling
     if decision.allowed:
         (response,) = await replies(node, [line.digest], seconds=WAIT_SECONDS, received=decision.by_desk, fresh=fresh)
@@ -155,17 +148,15 @@ class Asking:
 
     @property
     def allowed(self) -> bool:
-        """True when it may leave."""
         return self.ruling.allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Step:
-    """One step of an officer: what is said, in which case, about whom (sealed), for which fields of which kind.
+    """One step of an officer: what is said, in which case (None: unknown), about whom (sealed), for which fields.
 
-    `asked` tells a repeat of the request from another question. Without an `urgency` it travels as long as the
-    agreement lets it. `lookup_id` is empty for a case, `case` None when it is unknown. `outcome` is what a step without
-    a reply comes to with its receipt; `closes` is the case's, when it is one.
+    `asked` tells a repeat from another question. Without an `urgency` it travels as long as the agreement lets it.
+    `outcome` is what a step without a reply comes to; `lookup_id` is empty for a case, `closes`: a case.
     """
 
     asked: str
@@ -201,32 +192,13 @@ class StepTaken(Item, frozen=True, kw_only=True):
     closes: Time | None = None
 
 
-def _no_rows(transaction: GroupTransaction) -> None:
-    """Most steps write no rows of their own."""
-    del transaction
-
-
 async def take_step(
-    errand: Errand,
-    step: Step,
-    asking: Sequence[Asking],
-    *,
-    rows: Callable[[GroupTransaction], None] = _no_rows,
+    errand: Errand, step: Step, asking: Sequence[Asking], *, rows: Callable[[GroupTransaction], None] = lambda _: None
 ) -> StepTaken:
     """Sends what may leave, logs what may not, and remembers both in one transaction; a repeat adds nothing.
 
-    That transaction holds the statements that went out, the counts, the flags, the lines of the history, the refusals
-    of our own side, and what a repeat of the request is answered with.
-
-    Args:
-        errand: who acts.
-        step: what they do.
-        asking: one for each province; a quota may still refuse them all.
-        rows: writes what belongs to the step, when anything leaves.
-
-    Raises:
-        ConflictError: REQUEST_ID_REUSED for another question under an id that was used.
-        StaleError: AGREEMENT_EXPIRED when nothing new may be said under the agreement.
+    `rows` writes what belongs to the step when anything leaves. Raises ConflictError REQUEST_ID_REUSED for another
+    question under a used id; StaleError AGREEMENT_EXPIRED.
     """
     node = errand.node
     ready = {each.node: make_ready(node, _draft(errand, step, each)) for each in asking if each.allowed}
@@ -257,7 +229,6 @@ async def take_step(
 
 
 def _draft(errand: Errand, step: Step, asking: Asking) -> Draft:
-    """The statement of one step, by the officer who acts, as policy allowed it."""
     draft = step.kind.draft(
         step.item,
         to=Recipient(node=asking.node),
@@ -308,11 +279,7 @@ def _flag(transaction: GroupTransaction, errand: Errand, step: Step, *, now: dat
 
 
 def _disclosed(errand: Errand, step: Step, entry_id: MessageId) -> Sequence[Record]:
-    """For the person's report: that an officer of ours was refused; it waits while a case for that purpose is open.
-
-    One entry a request, however many provinces it named: no province was asked, and the person learns who tried. What
-    is looked up by another province's permit names nobody here and leaves no entry.
-    """
+    """For the person's report, once a request: an officer of ours was refused; not where a foreign permit was named."""
     if step.about is None or step.about.kind is not SelectorKind.CITIZEN_NUMBER:
         return ()
     act, now, case = errand.act, truncate_to_millisecond(errand.node.now()), step.case
@@ -364,11 +331,7 @@ def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
 
 
 async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
-    """Lists the steps of this agency's officers and their outcomes, newest first; a page stays while new steps come.
-
-    Raises:
-        MalformedError: PAGE_TOKEN.
-    """
+    """Lists the steps of this agency's officers and their outcomes, newest first; refuses PAGE_TOKEN."""
     if query.page_token and not _PLACE.fullmatch(query.page_token):
         raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
     found = records.list_history(
@@ -396,7 +359,6 @@ async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
 
 
 def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:
-    """Returns the outcome of one step; None while its answer is awaited."""
     if not asked.digest:
         return Outcome.REFUSED
     response = find_response(node, asked.digest)

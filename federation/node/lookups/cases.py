@@ -1,7 +1,7 @@
 """Cases of this province's agencies: opened, told to the provinces whose counties they name, closed.
 
-Own policy decides first, for each province told: all of them or none. A case without a cooperation letter is opened
-with its notice to the leader, in one transaction. Source: DESIGN section 3 (asking), misuse control M10.
+Own policy decides for all of them or none. A case without a letter opens with its notice to the leader, in one
+transaction. Source: DESIGN section 3 (asking), misuse control M10.
 """
 
 from __future__ import annotations
@@ -43,11 +43,7 @@ CASE_SECONDS: Final = 3.0
 async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
-    A repeat of the request gets the same answer.
-
-    Raises:
-        MalformedError, RuleError: as `open_case`, `open_break_glass` and `begin_notice`.
-        ConflictError: CASE_EXISTS when the number was used before; REQUEST_ID_REUSED.
+    Raises as `open_case`, `open_break_glass`, `begin_notice`; ConflictError CASE_EXISTS, REQUEST_ID_REUSED.
     """
     node = errand.node
     terms = CaseTerms(
@@ -81,12 +77,7 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
 
 
 async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
-    """Closes a case; every handle given out for it dies with it. A repeat of the request gets the same answer.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN, also for a case of another agency.
-        RuleError: as `close_case`. ConflictError: REQUEST_ID_REUSED.
-    """
+    """Closes a case and every handle given out for it; refuses CASE_UNKNOWN, REQUEST_ID_REUSED, and as `close_case`."""
     node = errand.node
     asked = errand.asked(CASE.name, f"close {case_id}")
     known = errand.remembered(asked, StepTaken)
@@ -149,11 +140,7 @@ async def _answer(errand: Errand, taken: StepTaken, case_id: str) -> CaseAnswer:
 
 
 def _judge_case(received: Received[LookupCase]) -> Judgement:
-    """Judges that another province opens or closes a case which names us.
-
-    Raises:
-        MalformedError: CASE_OTHER. RuleError: as `verify_case_follows`.
-    """
+    """Judges that another province opens or closes a case which names us (CASE_OTHER), as `verify_case_follows`."""
     statement, case, node = received.statement, received.item, received.node
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")

@@ -1,8 +1,6 @@
-"""The second step: named fields of one hit, signed by the officer's own key.
+"""The second step: named fields of one hit, signed by the key that is registered here for this officer.
 
-The certificate alone is not enough: the key is the one registered at the node for this officer. Who has another key, or
-a handle that this agency did not get, is refused by rule, which is logged like a refusal by policy.
-Source: misuse controls M1, M3 and M11.
+Who has another key, or a handle that this agency did not get, is refused by rule, logged. Source: M1, M3, M11.
 """
 
 from __future__ import annotations
@@ -53,10 +51,7 @@ from federation.wire.rpc import Ruling
 async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
     """Asks for named fields of one hit; a repeat of the request gets the same fetch.
 
-    Raises:
-        MalformedError: LOOKUP_FIELD, HANDLE_FORM, BASE64, STEP_UP_FORM.
-        ConflictError: REQUEST_ID_REUSED.
-        NotFoundError: NOT_A_MEMBER for a province that the agreement does not name.
+    Refuses LOOKUP_FIELD, HANDLE_FORM, BASE64, STEP_UP_FORM, REQUEST_ID_REUSED, NOT_A_MEMBER.
     """
     errand.in_force.member(question.node)
     search_item = _find_search(errand, question.node, parse_handle(question.handle))
@@ -125,7 +120,6 @@ def _rule_fetch(errand: Errand, step: Step, item: FetchItem, *, name: NodeName) 
 
 
 def _verify_officer(errand: Errand, item: FetchItem) -> None:
-    """The officer's own key signs each fetch: it is registered at the node, by the officer's pseudonym."""
     registered = find_officer_key(errand.node.database, errand.caller, errand.act.officer)
     try:
         signed_by = format_public_key(verify_step_up(item))

@@ -1,11 +1,8 @@
 """What look-ups keep, and the rules beside policy that are counted from it: how often may be asked, what a no says.
 
-Kept are cases (own and told), handles given out and held, who asked what, what waits at the intake desk. Nothing here
-holds a field of a person; an entry at the desk names whom it is about, sealed, while it waits. A question leaves the
-blind index of its selector and nothing else to find the person by. Who asked is kept in three orders, by agency, by
-officer and by case, each newest at the end of its range, and counted as it is asked: no question reads a whole history.
-A no is told like a yes: what policy or which rule, in both languages, with what to do about it.
-Source: misuse controls M4 and M11.
+Nothing here holds a field of a person; an entry at the desk names whom it is about, sealed, while it waits; a question
+leaves only the blind index of its selector. Who asked is kept by agency, officer and case, each newest last, and
+counted as it is asked: no question reads a whole history. Source: misuse controls M4 and M11.
 """
 
 from __future__ import annotations
@@ -19,6 +16,7 @@ from typing import ClassVar, Final
 from federation.domain.intake import REFUSAL_BODY, IntakeEntry, IntakeStatus, Refusal, mask_person, refusal_titles
 from federation.domain.lookups import Handle, Outcome, Selector
 from federation.domain.lookups_case import LookupCase, LookupCounts, Quotas, decode_case, verify_quota
+from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind, parse_dossier_urn
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand
@@ -41,9 +39,7 @@ from federation.wire.rpc import Ruling, ruling_of
 CASE, HELD = "lookup-case", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES: Final = 10_000
-"""So many lines are read at once."""
 MAX_RECENT: Final = 100
-"""So many of an officer's newest lines are looked at together."""
 
 
 def _case_id(case: LookupCase) -> str:
@@ -150,12 +146,11 @@ def find_held(source: Source, handle: str, *, owner: NodeName) -> str | None:
 
 
 class Asked(Item, frozen=True, kw_only=True):
-    """One step that an officer of ours took towards one province: a question, or the opening or closing of a case.
+    """A step that an officer of ours took towards one province: a question, or a case opened or closed.
 
-    `serial` numbers the steps of this node as they are written. `digest` is its statement's, which a reply cites, and
-    `message_id` its id; both are empty when our own side refused it. `lookup_id` is empty for a case. `desk` is the
-    serial of the certificate that it came by, empty when that is not known. `kind` is that of the record that is looked
-    for. `outcome` is what it came to at once (refused) or comes to with its receipt (a case); None: the reply tells.
+    `serial` numbers the steps of this node. `digest` and `message_id` are its statement's, empty when our own side
+    refused it; `lookup_id` is empty for a case, `desk` (the certificate's serial) when not known. `outcome`: None when
+    the reply tells.
     """
 
     WHAT: ClassVar[str] = ASKED
@@ -181,16 +176,6 @@ class Asked(Item, frozen=True, kw_only=True):
         return f"{format_time(self.time)}/{self.serial:012d}/{self.node}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
-    """A step of one officer, as much of it as tells whether it goes together with the others."""
-
-    time: datetime
-    lookup_id: str
-    case_id: str
-    desk: str
-
-
 def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | None, owner: NodeName) -> None:
     """Remembers a step: one line of the agency's history, of its officer's and of its case's."""
     line = _line(ASKED, f"{asked.agency}/{asked.place}", owner=owner, content=encode(asked))
@@ -205,10 +190,7 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
 def list_asked(
     source: Source, agency: AgencyId, *, since: datetime | None = None, until: datetime | None = None
 ) -> Sequence[tuple[Asked, str | None]]:
-    """Lists what an agency's officers asked from `since` on and before `until`, by time, each with the person.
-
-    Searches and fetches, those that our own side refused too; the opening and closing of cases asks nothing.
-    """
+    """An agency's searches and fetches, refused ones too, from `since` on and before `until`, each with the person."""
     prefix = f"{agency}/"
     ids = ids_under(prefix)
     if since is not None:
@@ -240,17 +222,21 @@ def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:
     return erase_record(transaction, ASKED, f"{asked.agency}/{asked.place}", replica=True)
 
 
-def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime, step: str) -> Sequence[Recent]:
-    """The newest such steps of one officer that left this province, from `since` on, newest first.
-
-    Among the newest `MAX_RECENT` steps, whatever they are.
-    """
+def list_recent(source: Source, agency: AgencyId, officer: str, *, since: datetime, step: str) -> Sequence[AskedLine]:
+    """The officer's steps that left since then, newest first, among their newest `MAX_RECENT`."""
     prefix = f"{agency}/{officer}/"
     ids = replace(ids_under(prefix, newest_first=True), after=prefix + format_time(since))
     found = list_range(source, ASKED_BY, ids, limit=MAX_RECENT, replica=True)
     steps = ((record.id.removeprefix(prefix), record.content.decode().split("\n")) for record in found)
     return [
-        Recent(time=parse_time(place.partition("/")[0]), lookup_id=lookup_id, case_id=case_id, desk=desk)
+        AskedLine(
+            time=parse_time(place.partition("/")[0]),
+            officer=officer,
+            agency=str(agency),
+            lookup_id=lookup_id,
+            case_id=case_id,
+            desk=desk,
+        )
         for place, (left, lookup_id, case_id, desk) in steps
         if left == step
     ]
@@ -259,11 +245,7 @@ def list_recent(source: Source, agency: AgencyId, officer: str, *, since: dateti
 def list_history(
     source: Source, agency: AgencyId, *, case_id: str | None, officer: str | None, before: str, limit: int
 ) -> Sequence[Asked]:
-    """The steps of an agency, newest first, of one case or one officer only where given.
-
-    `before` is the place behind which the page begins, empty for the first one. A place is the same in every order, so
-    that a page stays where it was while new steps come.
-    """
+    """The steps of an agency, newest first, of one case or officer where given, behind the place `before`."""
     kind, prefix = ASKED, f"{agency}/"
     if officer is not None:
         kind, prefix = ASKED_BY, f"{agency}/{officer}/"
@@ -300,17 +282,11 @@ ENTRIES: Final[Collection[StoredEntry]] = Collection(
     status=lambda stored: stored.entry.status.value,
     due=lambda stored: stored.entry.due.date() if stored.entry.status is IntakeStatus.WAITING else None,
 )
-"""What waits or waited at the desk: one entry a request, under the id of the request's own message.
-
-In one row, as replicas are: no older version keeps whom it was about. Due while it waits.
-"""
+"""One entry a request, by its message's id, due while it waits; one row: no older version keeps whom it was about."""
 
 
 def entry_record(entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> Record:
-    """An entry in the place of that version.
-
-    It dies with its request while it waits; once it has ended it is a record of provision that names nobody.
-    """
+    """Dies with its request while it waits; once it has ended it is a record of provision that names nobody."""
     waits = entry.status is IntakeStatus.WAITING
     kept = entry if waits else replace(entry, person=mask_person(entry.person))
     record = ENTRIES.record(StoredEntry(entry=kept, version=replaces + 1), owner=owner)
@@ -318,11 +294,7 @@ def entry_record(entry: IntakeEntry, *, owner: NodeName, replaces: int = 0) -> R
 
 
 def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeName, replaces: int) -> None:
-    """Stores an entry in the place of that version.
-
-    Raises:
-        ConflictError: VERSION_CONFLICT when another act came first.
-    """
+    """Stores an entry in the place of that version; ConflictError VERSION_CONFLICT when another act came first."""
     now = ENTRIES.find(transaction, entry.request_id)
     if now is None or now.version != replaces:
         raise ConflictError("VERSION_CONFLICT", f"another act on request {entry.request_id} came first")
@@ -337,13 +309,11 @@ def list_waiting(source: Source) -> list[IntakeEntry]:
 
 
 def _line(kind: str, key: str, *, owner: NodeName, content: bytes) -> Record:
-    """A line that is written once: kept as replicas are, in one row, since there is never a second version."""
     return Record(id=key, kind=kind, owner=owner, version=1, replica=True, status="kept", division="", content=content)
 
 
 PERSON = "lookup-person"
 QUOTAS = Quotas()
-
 
 _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
@@ -387,38 +357,20 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "The handle belongs to another case",
             "在本案下重新查询:bridgehead lookup search",
         ),
-        "HANDLE_EXPIRED": (
-            "凭据已失效",
-            "The handle has ended",
-            "重新查询:bridgehead lookup search",
-        ),
+        "HANDLE_EXPIRED": ("凭据已失效", "The handle has ended", "重新查询:bridgehead lookup search"),
     }
 )
 """Of each rule: the title in Chinese and in English, and what to do in Chinese; the rule's own sentence is English."""
 
 
 def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, selector: Selector) -> RuleError | None:
-    """Counts one more look-up, in the transaction that asks: no two at the same moment share the last place.
-
-    A look-up in several provinces is one look-up. What is refused is not counted.
-
-    Returns:
-        The limit that it would pass: QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE or QUOTA_PERSONS; None when it may go.
-    """
+    """Counts a look-up (in several provinces: one) in its transaction; returns the limit it would pass, or None."""
     agency, officer = errand.caller, errand.act.officer
     by_day = f"lookup-day/{agency}/{officer}/{errand.node.today()}"
     in_case, persons = f"lookup-case/{agency}/{case_id}", f"lookup-persons/{agency}/{case_id}"
     index = blind_index(transaction.keys, PERSON, f"{selector.kind}/{selector.value}").hex()
-    person = Record(
-        id=f"{agency}/{case_id}/{index}",
-        kind=PERSON,
-        owner=errand.node.name,
-        version=1,
-        replica=True,
-        status="asked",
-        division="",
-        content=b"",
-    )
+    line = _line(PERSON, f"{agency}/{case_id}/{index}", owner=errand.node.name, content=b"")
+    person = replace(line, status="asked")
     is_new = find_record(transaction, PERSON, person.id, replica=True) is None
     counts = LookupCounts(
         officer_today=transaction.find_counter(by_day) + 1,
@@ -456,18 +408,14 @@ def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
 def refusal_of(node: Node, response: Response) -> Decision | None:
     """Returns the refusal of the other side: by policy or rule, by its desk in a reply, or by its node; else None."""
     if response.body is not None and response.body.type == REFUSAL_BODY:
-        return _desk_refusal(decode(Refusal, response.body.items[0]))
+        refusal = decode(Refusal, response.body.items[0])
+        return _refused((f"desk-{refusal.reason.value.replace('_', '-')}",), *refusal_titles(refusal))
     if response.refused:
         return _told_refusal(node, response.refused)
     if response.rejected:
         told = f"The other node could not judge this message: {response.rejected}"
         return _refused((rule_name(response.rejected),), "对方节点无法受理这条消息", told)
     return None
-
-
-def _desk_refusal(refusal: Refusal) -> Decision:
-    """A refusal by a person at the other side's desk: the reason, and that person's own words."""
-    return _refused((f"desk-{refusal.reason.value.replace('_', '-')}",), *refusal_titles(refusal))
 
 
 def _told_refusal(node: Node, policies: Sequence[str]) -> Decision:

@@ -1,7 +1,6 @@
 """Broken glass at a node: the notice in the transaction that opens the case, the leader's list, stream and review.
 
-Rules kept: no case without a letter opens without its notice and flag; the leader named at the time reviews, by
-their own registered key; the review is kept as a version of the notice. Source: misuse control M10.
+No such case opens without notice and flag; the leader named reviews, by their own key. Source: misuse control M10.
 """
 
 from __future__ import annotations
@@ -53,11 +52,7 @@ _OPEN, _REVIEWED = "open", "reviewed"
 
 
 def begin_notice(errand: Errand, case: LookupCase) -> BreakGlass:
-    """Returns the notice of a glass about to be broken.
-
-    Raises:
-        RuleError: BREAK_GLASS_OVERDUE, BREAK_GLASS_LEADER.
-    """
+    """Returns the notice of a glass about to be broken; refuses BREAK_GLASS_OVERDUE, BREAK_GLASS_LEADER."""
     node = errand.node
     verify_break_glass_allowed(list_open(node.database, case.opened_by), today=node.today())
     return notice_of(case, errand.act.officer, calendar=errand.in_force.calendar)
@@ -71,17 +66,12 @@ def put_notice(transaction: GroupTransaction, notice: BreakGlass, *, owner: Node
 
 
 def list_open(source: Source, agency: AgencyId) -> Sequence[BreakGlass]:
-    """Returns the agency's notices that wait for their review, those due first up."""
     waiting = NOTICES.each_due(source, before=date.max, division=agency.county)
     return [notice for notice in waiting if notice.agency == agency and notice.finding is Finding.OPEN]
 
 
 async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
-    """Returns the notices of the office: those that wait, by the day of their review, then the reviewed.
-
-    Raises:
-        MalformedError: PAGE_TOKEN.
-    """
+    """Returns the office's notices: those that wait, by the day of review, then the reviewed; refuses PAGE_TOKEN."""
     await note_reading(errand, step=ReadingKind.NOTICES)
     page = await asyncio.to_thread(
         _find_page, errand.node.database, errand.caller, query.page_token, limit=query.page_size
@@ -93,11 +83,7 @@ async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
 async def review_break_glass(errand: Errand, question: ReviewQuestion) -> NoticeState:
     """Closes a notice with what its leader found; after that the agency may break glass again.
 
-    Raises:
-        NotFoundError: BREAK_GLASS_UNKNOWN.
-        RuleError: BREAK_GLASS_REVIEWER, BREAK_GLASS_REVIEWED, BREAK_GLASS_FINDING, BREAK_GLASS_WORDS.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM, REVIEW_WORDS.
-        ConflictError: VERSION_CONFLICT when it was reviewed at the same moment.
+    Refuses BREAK_GLASS_* (UNKNOWN, and as the domain does), OFFICER_KEY, SIGNATURE_FORM, VERSION_CONFLICT.
     """
     act = signed_by(errand, question.signature, case_id=question.case_id)
     reviewed = await or_logged(errand, _review(errand.node, act, finding=question.finding, words=question.words))
@@ -105,10 +91,7 @@ async def review_break_glass(errand: Errand, question: ReviewQuestion) -> Notice
 
 
 async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
-    """Yields the open notices, then each notice and flag as it is raised; with `after`, those behind that token.
-
-    Ends when the node stops.
-    """
+    """Yields the open notices (or those behind `after`), then notices and flags as they come, until the node stops."""
     await note_reading(errand, step=ReadingKind.WATCH, what=after)
     node, desk = errand.node, errand.caller
     start, seen = int(after) if after else FLAGS.count(node.database, str(desk)), set[str]()

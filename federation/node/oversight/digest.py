@@ -1,8 +1,4 @@
-"""An officer's day at a node: who asked about whom (masked), in which case, and what came of it.
-
-Rules kept: an officer reads their own; somebody else's is read by a leader of a case of the same office, by the
-leader's own registered key; the person is masked before it leaves the node. Source: misuse control M6.
-"""
+"""An officer's day at a node: one's own, or read by a leader of the office with their own key (misuse control M6)."""
 
 from __future__ import annotations
 
@@ -26,12 +22,7 @@ from federation.wire.agency.oversight import DigestQuestion
 
 
 async def get_digest(errand: Errand, question: DigestQuestion) -> Digest:
-    """Returns an officer's day: one's own, or that of somebody whom a leader looks after.
-
-    Raises:
-        RuleError: DIGEST_READER for somebody else than a leader of the office.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
-    """
+    """Returns one's own day, or that of whom one leads; refuses DIGEST_READER, OFFICER_KEY, SIGNATURE_FORM."""
     node, reader = errand.node, errand.act.officer
     officer, day = question.officer or reader, question.day or node.today()
     if reader != officer:
@@ -67,7 +58,6 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
 
 
 def _leads(node: Node, agency: AgencyId, officer: str) -> bool:
-    """True when the officer is the leader of any case that the agency opened."""
     after = ""
     while found := list_records(
         node.database, records.CASE, after_id=after, limit=1000, replica=False, division=agency.county

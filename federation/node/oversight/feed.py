@@ -1,8 +1,7 @@
 """A feed: what is raised under a topic, numbered in the transaction that writes it, and followed as it comes.
 
-The store is the queue, read a page at a time as fast as the reader takes it, so that a slow reader holds up nobody and
-misses nothing. A number is the token behind which a reader goes on. A wake-up after the commit makes it immediate, and
-a look now and then finds what another process wrote. Source: misuse control M10, DESIGN section 8 (a slow reader).
+The store is the queue, read page by page: a slow reader holds up nobody and misses nothing. The number is the token to
+go on from. Waiters wake after the commit; a look now and then finds what another process wrote. Source: M10.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Flags: raised in the transaction that writes what they are about, numbered at the desk that reads them.
 
-Rules kept: no question leaves without its flag; the same flag of the same look-up is one; nothing here holds a person's
-name or number. A desk is a police office: its own questions' flags come to it, and those of other provinces' questions
-that met a planted record of its county.
-Source: misuse controls M2, M5, M8, M11, M12.
+No question leaves without its flag; the same flag of a look-up is one; nothing here holds a person. A desk is a police
+office: its own questions' flags, and others' that met a planted record of its county. Source: M2, M5, M8, M11, M12.
 """
 
 from __future__ import annotations
@@ -68,7 +66,6 @@ def flag_records(
 
 
 async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
-    """Returns the flags at the office's desk, newest first."""
     await note_reading(errand, step=ReadingKind.FLAGS, what=query.officer or "")
     before = int(query.page_token) if query.page_token.isdecimal() else None
 
@@ -84,25 +81,16 @@ async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
     )
     page = found[: query.page_size]
     return FlagPage(
-        flags=tuple(raised for _, raised in page),
-        next_page_token=str(page[-1][0]) if len(found) > len(page) else "",
+        flags=tuple(raised for _, raised in page), next_page_token=str(page[-1][0]) if len(found) > len(page) else ""
     )
 
 
 def judge_search(
     source: Source, in_force: InForce, line: AskedLine, *, agency: AgencyId, selector: Selector, step: str
 ) -> tuple[RaisedFlag, ...]:
-    """Returns the flags that a look-up raises at the asking side, before it leaves.
-
-    `source` is the transaction that writes the look-up, so that two at the same moment see each other; of two that are
-    written out of the order of their times, the later written is judged. `step` is the kind of message of a look-up.
-    """
+    """Returns the flags that a look-up (`step`) raises before it leaves; `source` is the transaction that writes it."""
     known = records.list_recent(source, agency, line.officer, since=line.time - BURST_WINDOW, step=step)
-    lines = [
-        replace(line, time=one.time, lookup_id=one.lookup_id, case_id=one.case_id, desk=one.desk)
-        for one in known
-        if one.lookup_id != line.lookup_id
-    ]
+    lines = [one for one in known if one.lookup_id != line.lookup_id]
     judged = replace(line, time=max([line.time, *(other.time for other in lines)]))
     flags = find_misuse([*lines, judged], judged.time, in_force.calendar)
     flags = tuple(flag for flag in flags if flag.lookup_id == line.lookup_id)

@@ -1,7 +1,6 @@
 """Countersignatures that let a case reach further: more persons by its leader, more look-ups by two persons.
 
-Rules kept: who signs has not asked in the case, and does not afterwards; each signs with their own registered key; two
-names with one key are one person. Source: misuse control M4.
+Who signs does not ask in the case; two names with one key are one person. Source: misuse control M4.
 """
 
 from __future__ import annotations
@@ -40,14 +39,9 @@ class _Signature(Item, frozen=True, kw_only=True):
 
 
 async def countersign(errand: Errand, question: CountersignQuestion) -> Countersigned:
-    """Lets a case of the agency reach more persons, or adds one of two signatures for more look-ups.
+    """Lets a case reach more persons, or adds one of two signatures for more look-ups; once more is no harm.
 
-    Once more is no harm; a first signature for bulk waits for the second.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN.
-        RuleError: COUNTERSIGN_LEADER, COUNTERSIGN_SELF, SAME_PERSON, and as `sign_bulk`.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM.
+    Refuses CASE_UNKNOWN, COUNTERSIGN_LEADER, COUNTERSIGN_SELF, SAME_PERSON, OFFICER_KEY, SIGNATURE_FORM, BULK_*.
     """
     act = signed_by(errand, question.signature, case_id=question.case_id)
     sign = _sign_bulk if question.bulk else _sign_case
@@ -88,11 +82,7 @@ async def _sign_bulk(node: Node, act: LeaderAct) -> Countersigned:
 
 
 def own_case(node: Node, act: LeaderAct) -> LookupCase:
-    """Returns the case that somebody of the agency acts in.
-
-    Raises:
-        NotFoundError: CASE_UNKNOWN, also for a case of another agency.
-    """
+    """Returns the case that somebody of the agency acts in; NotFoundError CASE_UNKNOWN, also for another agency's."""
     case = records.find_case(node.database, node.name, act.case_id, announced=False)
     if case is None or case.opened_by != act.agency:
         raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {act.case_id!r:.50}")

@@ -1,7 +1,6 @@
 """The watchers watched: whoever reads is noted before they read, and who read what is listed for an inspector.
 
-The leaf of a reading is a digest; who read what lies sealed beside it, as a line in two orders: of the whole province
-by time, and of each case by time, so that a list reads a range of ids and no history. Source: misuse control M12.
+The leaf is a digest; who read what is sealed beside it, by province and by case, newest last. Source: M12.
 """
 
 from __future__ import annotations
@@ -12,13 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from federation.domain.oversight import (
-    AUDIT_OFFICE,
-    KeptReading,
-    ReadingKind,
-    decode_reading,
-    readings_bytes,
-)
+from federation.domain.oversight import AUDIT_OFFICE, KeptReading, ReadingKind, decode_reading, readings_bytes
 from federation.node.exchange.errand import Errand
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.officers import signed_by, verify_own_key
@@ -50,11 +43,7 @@ class _Noted(Item, frozen=True, kw_only=True):
 
 
 async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> None:
-    """Notes that the errand's officer is about to read; returns once that is durable.
-
-    Raises:
-        UntrustedError: NOT_AN_AGENCY when the agreement does not name the caller.
-    """
+    """Notes durably that the errand's officer is about to read; refuses NOT_AN_AGENCY."""
     node, act, caller, agreement = errand.node, errand.act, errand.caller, errand.in_force.agreement
     errand.in_force.agency(caller)
     now = truncate_to_millisecond(node.now())
@@ -95,9 +84,7 @@ def put_reading_line(transaction: GroupTransaction, reading: KeptReading, *, nam
 async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
     """Returns who read what, newest first: all of the province for an audit office, one case for its leader.
 
-    Raises:
-        RuleError: READINGS_READER. NotFoundError: CASE_UNKNOWN.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM, PAGE_TOKEN.
+    Refuses READINGS_READER, CASE_UNKNOWN, OFFICER_KEY, SIGNATURE_FORM, PAGE_TOKEN.
     """
     case = _verify_inspector(errand, query)
     narrowed = " ".join(word for word in (query.case_id, query.officer) if word)
@@ -125,10 +112,7 @@ async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
 def find_reading_lines(
     source: Source, *, case: str, before: str, limit: int, wanted: Callable[[KeptReading], bool]
 ) -> Sequence[tuple[str, KeptReading]]:
-    """Returns the readings of the province or of one case (`<agency>/<case>/`), newest first, each with its place.
-
-    `before` is the place behind which the page begins, empty for the first.
-    """
+    """Returns the readings of the province or a case (`<agency>/<case>/`), newest first, behind the place `before`."""
     kind = READ_IN if case else READ_AT
     ids = ids_under(case, newest_first=True, before=before)
     lines: list[tuple[str, KeptReading]] = []
@@ -144,10 +128,7 @@ def find_reading_lines(
 
 
 def _verify_inspector(errand: Errand, query: ReadingQuery) -> str:
-    """Returns which readings the caller may see: all of the province (empty), or those of one case.
-
-    An audit office sees every one; in a police office the leader of the named case sees those in it, signing for it.
-    """
+    """Returns which readings the caller may see: all (empty) for an audit office, one case for its leader."""
     act = signed_by(errand, query.signature or "", case_id=query.case_id or "")
     if act.agency.kind == AUDIT_OFFICE:
         return ""

@@ -1,8 +1,4 @@
-"""The 2 % of look-ups that somebody else reads: picked in the transaction that asks, by this node's own key.
-
-Rules kept: no officer foresees which; what was picked stays so and shows until it is reviewed; who reviewed what is
-kept as a version of it. The person is masked. Source: misuse control M7.
-"""
+"""The 2 % of look-ups that somebody else reads, picked by the node's key, not to be foreseen (misuse control M7)."""
 
 from __future__ import annotations
 
@@ -44,7 +40,6 @@ class Sampled:
     item: SampleItem
 
     def as_of(self, today: date) -> SampleItem:
-        """Returns it as it stands on a day."""
         return replace(self.item, overdue=self.item.review is None and today > self.item.due)
 
 
@@ -125,10 +120,7 @@ async def list_sample(errand: Errand, query: SampleQuery) -> SamplePage:
 async def record_review(errand: Errand, question: SampleReviewQuestion) -> SampleItem:
     """Keeps the review of a look-up of the sample by another officer of the same agency.
 
-    Raises:
-        NotFoundError: REVIEW_UNKNOWN for what is no part of the sample.
-        RuleError: REVIEW_SELF, REVIEW_DONE, REVIEW_WORDS_MISSING, SAME_PERSON.
-        UntrustedError: OFFICER_KEY; MalformedError: SIGNATURE_FORM, REVIEW_WORDS.
+    Refuses REVIEW_UNKNOWN, as `review_sample`, SAME_PERSON, OFFICER_KEY, SIGNATURE_FORM.
     """
     review = SampleReview(
         lookup_id=question.lookup_id,

@@ -29,8 +29,6 @@ MAX_REMEMBERED: Final = 8192
 
 
 class Grounds(StrEnum):
-    """The grounds of a decision in one word: the `reason` of a leaf."""
-
     PERMITTED = "permitted"
     FORBIDDEN = "forbidden"
     DEFAULT_DENY = DEFAULT_DENY

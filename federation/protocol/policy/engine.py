@@ -21,17 +21,9 @@ import cedarpy
 from cedarpy import pst
 
 from federation.protocol.errors import MalformedError
-from federation.protocol.form import (
-    JsonValue,
-    decode_canonical,
-    encode_canonical,
-    expect_names,
-    read_object,
-    read_text,
-)
+from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, expect_names, read_object, read_text
 
 NAMESPACE: Final = "Fed"
-
 CedarJson: TypeAlias = "bool | str | Sequence[CedarJson] | Mapping[str, CedarJson]"
 
 

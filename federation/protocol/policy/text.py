@@ -23,7 +23,6 @@ from federation.protocol.errors import MalformedError
 MAX_POLICY_FILE_BYTES: Final = 256 * 1024
 DEFAULT_DENY: Final = "default-deny"
 POLICY_ERROR: Final = "policy-error"
-
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 _MAX_ID_LENGTH: Final = 32
 _FIELDS: Final = re.compile(r"[a-z][a-z0-9_]*(,[a-z][a-z0-9_]*)*", re.ASCII)

@@ -1,11 +1,10 @@
 """Cosignatures: a witness's timed line on another log's checkpoint, Ed25519 (0x04) or ML-DSA-44 (0x06).
 
-A cosignature means: as of that time, this is the largest consistent tree the cosigner has seen for this origin.
-Rules kept: 0x04 signs a header, the time and the checkpoint's text, *not* the cosigner's name, so each cosigner has a
-key of its own; 0x06 signs the binary form with name, time, origin, size and root; a line from after the time the
-verifier allows rejects the note; keys are counted, never lines.
-Trusts the vkeys it is given. Source: C2SP tlog-cosignature.md, C2SP/C2SP at
-5ba5ee830903e91240fc6f9f3a7a9293d49e69c9; FIPS 204 (pure, empty context).
+A cosignature means: as of that time, this is the largest consistent tree the cosigner has seen for this origin. Rules
+kept: 0x04 signs a header, the time and the checkpoint's text, *not* the cosigner's name, so each cosigner has a key of
+its own; 0x06 signs the binary form with name, time, origin, size and root; a line from after the time the verifier
+allows rejects the note; keys are counted, never lines. Trusts the vkeys it is given. Source: C2SP tlog-cosignature.md,
+C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9; FIPS 204 (pure, empty context).
 """
 
 from __future__ import annotations
@@ -42,8 +41,6 @@ _SIGNATURE_BYTES: dict[int, int] = {KeyKind.COSIGNATURE: 64, KeyKind.COSIGNATURE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosignature:
-    """A verified line by a witness and the time it states, in whole seconds."""
-
     vkey: Vkey
     signature: NoteSignature
     cosign_time: datetime
@@ -64,7 +61,6 @@ class CosignedCheckpoint:
 
 
 def format_cosignature_message(text: str, cosign_time: datetime) -> bytes:
-    """Formats the bytes that a 0x04 cosignature signs over a checkpoint's text."""
     return f"cosignature/v1\ntime {_seconds(cosign_time)}\n{text}".encode()
 
 
@@ -142,10 +138,7 @@ def verify_cosignatures(
 
 
 def existed_by(cosignatures: Iterable[Cosignature], *, dishonest: int = 1) -> datetime | None:
-    """Returns the time by which a checkpoint existed although that many of its cosigners may lie.
-
-    That is the (dishonest + 1)-th smallest time, one a public key; None when too few keys cosigned.
-    """
+    """The (dishonest + 1)-th smallest time, one a public key: the checkpoint existed then; None with too few."""
     earliest: dict[bytes, datetime] = {}
     for line in cosignatures:
         key = line.vkey.public_key

@@ -23,7 +23,6 @@ Node: TypeAlias = tuple[int, int]
 """A complete subtree as (level, index): it covers the leaves from `index << level` to `(index + 1) << level`."""
 
 HashReader: TypeAlias = Callable[[Sequence[Node]], Sequence[bytes]]
-
 _Range: TypeAlias = tuple[int, int]  # leaves from the first to before the second
 
 
@@ -46,10 +45,7 @@ def merkle_root(leaf_hashes: Sequence[bytes]) -> bytes:
 
 
 class CompactRange:
-    """The right edge of a growing tree: one hash for each set bit of the size, largest subtree first.
-
-    It is all that is needed to append and to know the root; at most 63 hashes. Not safe for several threads.
-    """
+    """The right edge of a growing tree: a hash for each set bit of the size, largest first. Not thread-safe."""
 
     __slots__ = ("_hashes", "_size")
 
@@ -86,7 +82,6 @@ class CompactRange:
         return _fold(self._hashes) if self._hashes else EMPTY_ROOT
 
     def copy(self) -> CompactRange:
-        """Returns an independent copy, for trying an append that may be rolled back."""
         other = CompactRange()
         other._size = self._size
         other._hashes = self._hashes.copy()
@@ -234,7 +229,6 @@ def _split(width: int) -> int:
 
 
 def _fold(hashes: Sequence[bytes]) -> bytes:
-    """Joins the roots of complete subtrees, left to right, into the root of all of them."""
     root = hashes[-1]
     for left in reversed(hashes[:-1]):
         root = hash_children(left, root)

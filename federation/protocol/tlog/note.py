@@ -40,8 +40,6 @@ MAX_NOTE_BYTES = 256 * 1024
 """The largest note read. Four post-quantum lines are about 13 kB."""
 
 MAX_LINES = 64
-"""The most signature lines read. C2SP demands at least 16."""
-
 _KEY_ID_BYTES = 4
 _ED25519_SIGNATURE_BYTES = 64
 _HEX8 = re.compile(r"[0-9a-f]{8}", re.ASCII)
@@ -50,8 +48,6 @@ _NOT_IN_NAMES = re.compile(r"[\s\x00-\x1f+\ud800-\udfff]")
 
 
 class KeyKind(IntEnum):
-    """The assigned signature type bytes; others exist and are carried as plain numbers."""
-
     ED25519 = 0x01
     ECDSA = 0x02
     COSIGNATURE = 0x04
@@ -279,7 +275,6 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:
-    """Formats a checkpoint's text; refuses what `parse_checkpoint` would not read back."""
     if not checkpoint.origin or "\n" in checkpoint.origin:
         raise MalformedError("CHECKPOINT", f"expected an origin of one line, got {checkpoint.origin!r:.80}")
     root = format_base64(require_hash(checkpoint.root, "the root"))

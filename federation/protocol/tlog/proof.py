@@ -1,10 +1,9 @@
 """Proofs of logging (`.tlog-proof`): a leaf's index, its inclusion path and the signed checkpoint above it.
 
-A receipt and every leaf in an evidence file have this form.
-Rules kept: verified in one order: the leaf hash is the caller's, then origin and log line, then cosignatures against
-the policy, then inclusion; `extra` is not authenticated and nothing here reads it; nothing may follow the last byte.
-Trusts the policy and the origin it is given. Source: C2SP tlog-proof.md (draft), C2SP/C2SP at
-5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
+A receipt and every leaf in an evidence file have this form. Rules kept: verified in one order: the leaf hash is the
+caller's, then origin and log line, then cosignatures against the policy, then inclusion; `extra` is not authenticated
+and nothing here reads it; nothing may follow the last byte. Trusts the policy and the origin it is given. Source: C2SP
+tlog-proof.md (draft), C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
 """
 
 from __future__ import annotations
@@ -72,7 +71,6 @@ def parse_proof(blob: bytes) -> TlogProof:
 
 
 def format_proof(proof: TlogProof) -> bytes:
-    """Formats a `.tlog-proof`; refuses what `parse_proof` would not read back."""
     parse_note(proof.checkpoint)
     if proof.extra == b"":
         raise MalformedError("PROOF", "expected no extra at all instead of an empty one")

@@ -2,9 +2,8 @@
 
 Rules kept: names refer to earlier lines only and are a group's member at most once; two keys that are the same public
 key are refused even under other names; what is counted are distinct *public keys*, never lines. A policy with several
-`log` lines accepts any of them, so a verifier still names the origin that it expects.
-Trusts the agreement that carried the text. Source: C2SP tlog-policy.md (draft), C2SP/C2SP at
-5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
+`log` lines accepts any of them, so a verifier still names the origin that it expects. Trusts the agreement that
+carried the text. Source: C2SP tlog-policy.md (draft), C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
 """
 
 from __future__ import annotations
@@ -18,10 +17,7 @@ from federation.protocol.ids import parse_decimal
 from federation.protocol.tlog.note import KeyKind, Vkey, parse_vkey
 
 NO_QUORUM = "none"
-"""The predefined name that demands no cosignature at all."""
-
 MAX_POLICY_BYTES = 256 * 1024
-
 _LOG_KINDS = {KeyKind.ED25519}
 _WITNESS_KINDS = {KeyKind.COSIGNATURE, KeyKind.COSIGNATURE_MLDSA44}
 _OCTETS = re.compile(rb"[\t\n\x20-\x7e\x80-\xff]*")
@@ -30,16 +26,12 @@ _NAME = re.compile(r"[^\t\n ]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLog:
-    """A log whose checkpoints are accepted; the key's name is its origin."""
-
     vkey: Vkey
     url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyWitness:
-    """A cosigner and the name that stands for it in groups."""
-
     name: str
     vkey: Vkey
     url: str | None = None
@@ -81,7 +73,6 @@ def parse_policy(blob: bytes) -> Policy:
 
 
 def find_log(policy: Policy, origin: str) -> Vkey | None:
-    """Returns the log key of an origin; None when the policy does not accept that log."""
     return next((log.vkey for log in policy.logs if log.vkey.name == origin), None)
 
 

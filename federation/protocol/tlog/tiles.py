@@ -19,11 +19,8 @@ from federation.protocol.ids import HASH_SIZE, MAX_DECIMAL
 from federation.protocol.tlog.merkle import HashReader, Node, hash_children
 
 TILE_WIDTH = 256
-
 TILE_HEIGHT = 8
-
 MAX_ENTRY_BYTES = 0xFFFF
-
 _MAX_LEVEL = 63
 _LENGTH_BYTES = 2
 _PATH = re.compile(
@@ -41,7 +38,6 @@ class Tile:
     width: int = TILE_WIDTH
 
     def __str__(self) -> str:
-        """The path under the log's prefix."""
         return format_tile_path(self)
 
 
@@ -97,18 +93,6 @@ def tile_at(size: int, level: int, index: int) -> Tile:
 def tile_exists(tile: Tile, size: int) -> bool:
     """Returns whether a log of that size can serve the tile, full or cut to that width."""
     return tile.index * TILE_WIDTH + tile.width <= size >> (TILE_HEIGHT * max(tile.level, 0))
-
-
-def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
-    """Lists the tiles and bundles to publish when a log grows, each in its form at the new size."""
-    level = ENTRIES
-    while (shape := level_shape(new_size, level)) != (0, 0):
-        old_shape = level_shape(old_size, level)
-        full, partial = shape
-        yield from (Tile(level, index) for index in range(old_shape[0], full))
-        if partial and old_shape != shape:
-            yield Tile(level, full, partial)
-        level += 1
 
 
 def cut_tile(blob: bytes, width: int) -> bytes:
@@ -171,11 +155,7 @@ def node_from_tile(node: Node, hashes: Sequence[bytes]) -> bytes:
 
 
 def tile_hash_reader(size: int, load: LoadTile) -> HashReader:
-    """Makes a reader of tree nodes out of a loader of tiles, for a log of that size.
-
-    Each tile is asked for once a call, in the widest form of that size, or full when that is gone; CorruptError
-    TILE_BYTES.
-    """
+    """Makes a reader of nodes out of a loader of tiles, each asked for once a call, widest first (TILE_BYTES)."""
 
     def read(nodes: Sequence[Node]) -> list[bytes]:
         loaded: dict[tuple[int, int], tuple[bytes, ...]] = {}

@@ -3,9 +3,8 @@
 Rules kept: the rows stand in the order in which they are checked; a witness never goes back, never cosigns two roots
 of one size, never dates a line before its own previous one for that origin; what fails rows 6 to 9 is kept, since it
 may be proof of misbehaviour. Two things are the caller's: reading the old state and writing the new one are *one*
-atomic step, and the new state is durable *before* the answer leaves.
-Trusts the log keys that the agreement gives. Source: C2SP tlog-witness.md, C2SP/C2SP at
-5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
+atomic step, and the new state is durable *before* the answer leaves. Trusts the log keys that the agreement gives.
+Source: C2SP tlog-witness.md, C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
 """
 
 from __future__ import annotations
@@ -41,8 +40,6 @@ SIZE = "text/x.tlog.size"
 
 
 class Status(IntEnum):
-    """The HTTP status codes that a witness answers with."""
-
     COSIGNED = 200
     MALFORMED = 400
     NOT_SIGNED = 403
@@ -74,19 +71,13 @@ class WitnessState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cosigner:
-    """One of this witness's own keys, and the way to sign with it."""
-
     vkey: Vkey
     sign: Sign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessAnswer:
-    """The row of the table that applies.
-
-    `state` is what must be durable before the answer leaves, None when nothing changes. `evidence` is the log-signed
-    checkpoint to keep when it contradicts what was cosigned before.
-    """
+    """`state` must be durable before the answer leaves; `evidence` contradicts what was cosigned before."""
 
     status: Status
     body: bytes
@@ -109,7 +100,6 @@ def parse_add_checkpoint(body: bytes) -> AddCheckpoint:
 
 
 def format_add_checkpoint(request: AddCheckpoint) -> bytes:
-    """Formats a request body; refuses what `parse_add_checkpoint` would not read back."""
     parse_checkpoint(parse_note(request.note).text)
     head = f"old {format_decimal(request.old_size, 'the old size')}\n{format_hash_lines(request.proof)}\n"
     return head.encode() + request.note
@@ -131,19 +121,10 @@ def decide_add_checkpoint(
     """Decides on a parsed request, row by row; signs only when every row has passed.
 
     2 the origin is known (404); 3 a trusted key of it signed, none failed (403); 4 the old size is not above the new
-    (400); 5 it is the size cosigned last (409 with that size); 6 size 0 has the empty root, 7 no proof comes from
-    size 0, 8 an equal size has an equal root, 9 the proof joins the two (422); then the clock must not stand before our
-    own last line (503, ours); 10 cosigned (200).
-
-    Args:
-        request: from `parse_add_checkpoint`.
-        logs: the trusted log keys by origin.
-        last: what was cosigned last for `request.checkpoint.origin`; None if never.
-        now: the witness's clock.
-        cosigners: this witness's keys, at least one; a line is made with each.
-
-    Raises:
-        MalformedError: COSIGNERS when there is no key to sign with, VKEY_KIND or SIGNATURE_SIZE for a wrong one.
+    (400); 5 it is the size cosigned last (409 with that size); 6 size 0 has the empty root, 7 no proof comes from size
+    0, 8 an equal size has an equal root, 9 the proof joins the two (422); then the clock must not stand before our own
+    last line (503, ours); 10 cosigned (200). `last` is what was cosigned last for this origin, None if never; a line is
+    made with each of the cosigners. Refuses COSIGNERS (none), VKEY_KIND, SIGNATURE_SIZE.
     """
     note, checkpoint = parse_note(request.note), request.checkpoint
     old_size = last.size if last else 0

@@ -2,8 +2,7 @@
 
 Rules kept, each at its number in `load_agreement`: the chain of roots begins with the pinned one and every link is
 signed by the old and the new threshold; no version ever goes back; every file is the one that the file above it names;
-every key is admitted anew and used once.
-Trusts the pinned first root alone. Bytes in, value out: no files, no clock.
+every key is admitted anew and used once. Trusts the pinned first root alone. Bytes in, value out: no files, no clock.
 Source: The Update Framework specification 1.0.34 section 5.3; DESIGN sections 4 and 8.
 """
 
@@ -47,8 +46,6 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementFiles:
-    """One version as bytes: all roots from the first, three metadata files, the target files by path."""
-
     roots: tuple[bytes, ...]
     timestamp: bytes
     snapshot: bytes

@@ -42,8 +42,6 @@ MAX_BUNDLE_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """What one node publishes about itself: its member entry, its agreement key and its freshness key."""
-
     federation: str
     member: Member
     agreement_key: PublicKey

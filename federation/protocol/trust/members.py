@@ -26,7 +26,6 @@ from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
 
 MEMBERS_PATH: Final = "members.json"
 MAX_MESSAGE_KEYS: Final = 16
-
 _ADDRESS_CHARACTERS: Final = 250
 _HOST: Final = r"(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT: Final = re.compile(rf"{_HOST}:[0-9]{{1,5}}", re.ASCII)

@@ -36,16 +36,12 @@ OWNER_FIELD = "x-bridgehead-node"
 
 AGREEMENT_ROLES = ("root", "targets")
 FRESHNESS_ROLES = ("snapshot", "timestamp")
-
 Draft: TypeAlias = Metadata[Root] | Metadata[Targets] | Metadata[Snapshot] | Metadata[Timestamp]
-
 S = TypeVar("S", Root, Targets, Snapshot, Timestamp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """Who signed and who is missing; a node whose key a new root changes signs with both its old and its new key."""
-
     signed: tuple[NodeName, ...]
     missing: tuple[NodeName, ...]
     threshold: int
@@ -53,7 +49,6 @@ class Signing:
 
 
 def majority(nodes: int) -> int:
-    """Returns the smallest number that is more than half: 3 of 4."""
     return nodes // 2 + 1
 
 

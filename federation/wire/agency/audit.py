@@ -28,8 +28,6 @@ class MessageQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedMessage:
-    """One message as this node logged it: the envelope verbatim, the index of its leaf, the receipt if any."""
-
     seq: int
     envelope: bytes
     log_index: int
@@ -38,8 +36,6 @@ class LoggedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessagePage:
-    """One page of messages; without `next_after_seq` it is the last."""
-
     messages: tuple[LoggedMessage, ...]
     next_after_seq: int | None = None
 

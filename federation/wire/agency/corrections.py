@@ -30,10 +30,7 @@ class CorrectionStanding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionFiling:
-    """A correction that an office files for a person; the request id of the act names it.
-
-    `citizen_number` is the holder's as the record has it; `papers` are SHA-256 digests (hex).
-    """
+    """A correction filed for a person: `citizen_number` as the record has it, `papers` as SHA-256 (hex)."""
 
     urn: PermitUrn
     field: str
@@ -49,16 +46,12 @@ class CorrectionFiling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionStep:
-    """A step of the owner's desk: which correction, and why; a grant needs no words."""
-
     correction_id: str
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionExtension(CorrectionStep):
-    """How many working days more."""
-
     days: int
 
 
@@ -98,8 +91,6 @@ class CorrectionLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionOutcome:
-    """The answer to filing a correction or to a step; no correction when policy refused."""
-
     decision: Ruling
     correction: CorrectionLine | None = None
 
@@ -129,8 +120,6 @@ class NoticeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionPage:
-    """Overdue corrections first; `notices` come with the first page."""
-
     decision: Ruling
     corrections: tuple[CorrectionLine, ...] = ()
     notices: tuple[NoticeLine, ...] = ()

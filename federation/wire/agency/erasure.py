@@ -1,7 +1,4 @@
-"""Orders to erase and their receipts, and the rounds of retention.
-
-Source: DESIGN section 5 (withdrawal), PIPL article 47.
-"""
+"""Orders to erase and their receipts, and the rounds of retention (DESIGN section 5, PIPL article 47)."""
 
 from __future__ import annotations
 
@@ -46,8 +43,6 @@ class ErasureLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureAnswer:
-    """Policy's decision on an order, and the order; None when it was refused."""
-
     decision: Ruling
     line: ErasureLine | None = None
 
@@ -74,8 +69,6 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentPage:
-    """One page of what was sent, by number; no `next_after_seq` is the only sign of the end."""
-
     messages: tuple[SentMessage, ...] = ()
     next_after_seq: int | None = None
 
@@ -87,19 +80,16 @@ class ErasureQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasurePage:
-    """Newest first."""
-
     lines: tuple[ErasureLine, ...] = ()
     next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRound:
-    """The counts of one round: releases and answers that came in, handles issued, records past their floor.
+    """The counts of one round.
 
     `questions`: searches, fetches and what else ends by days, sent or received; `reports`: requests for reports of
-    persons and their answers; `corrections`: requests, answers and notices of corrections, and those that the own desk
-    opened.
+    persons and their answers; `corrections`: requests, answers, notices, and those that the own desk opened.
     """
 
     releases: int = 0

@@ -1,7 +1,4 @@
-"""The intake desk: what waits for a person, its answers, and reminding others of theirs.
-
-A person is masked before it comes here, and a sentence is the domain's to judge.
-"""
+"""The intake desk: what waits for a person (masked before it comes here), its answers, and reminders."""
 
 from __future__ import annotations
 
@@ -50,8 +47,6 @@ class IntakeLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakePage:
-    """One page of the inbox, read at the node's own time."""
-
     read_time: datetime
     lines: tuple[IntakeLine, ...] = ()
     next_page_token: str = ""
@@ -59,10 +54,7 @@ class IntakePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseQuestion:
-    """The release of one request; for a fetch, fewer fields than were asked for when some are named.
-
-    `signature`: by the officer's own key over `release_bytes`, base64 of 64 bytes; a fetch is not released without.
-    """
+    """Fewer fields when some are named; `signature` is over `release_bytes`: a fetch is not released without."""
 
     request_id: str
     fields: frozenset[str] = frozenset()
@@ -71,10 +63,7 @@ class ReleaseQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseQuestion:
-    """The refusal of one request: why, and the sentence that the asker reads.
-
-    `signature`: by the officer's own key over `refuse_bytes`, base64 of 64 bytes; may be left out.
-    """
+    """Why, and the sentence that the asker reads; `signature` is over `refuse_bytes` and may be left out."""
 
     request_id: str
     reason: RefusalReason
@@ -84,8 +73,6 @@ class RefuseQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeAnswer:
-    """The answer to an act at the desk: policy's decision, and how the request ended; no status when policy refused."""
-
     decision: Ruling
     request_id: str
     status: IntakeStatus | None = None
@@ -101,8 +88,6 @@ class IntakeRelease(IntakeAnswer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
-    """One province that was reminded of a question: when, and until when its answer is waited for."""
-
     node: NodeName
     step: str
     time: datetime
@@ -121,4 +106,3 @@ RELEASE_INTAKE: Final = _answering("ReleaseIntake", ReleaseQuestion, IntakeRelea
 """A fetch is not released without the officer's signature."""
 REFUSE_INTAKE: Final = _answering("RefuseIntake", RefuseQuestion, IntakeAnswer)
 SEND_REMINDER: Final = Rpc("IntakeService/SendReminder", str, tuple[Reminder, ...], kinds=POLICE, floor_seconds=WRITES)
-"""The question is the id of the look-up."""

@@ -1,8 +1,4 @@
-"""Look-ups: cases, searches and fetches, what was asked, and reading again what came of it.
-
-What a selector holds is the domain's to judge, for only the node knows its realm. The fields of a fetch leave with the
-officer's own signature only.
-"""
+"""Look-ups: cases, searches, fetches (which leave with the officer's own signature only), and reading them again."""
 
 from __future__ import annotations
 
@@ -35,8 +31,6 @@ class CaseQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseAnswer:
-    """The outcome of opening or closing a case; no time of closing when policy refused."""
-
     decision: Ruling
     case_id: str
     closes: datetime | None = None
@@ -58,10 +52,7 @@ class LookupQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvinceAnswer:
-    """One province's answer to a search: a handle for a hit, the deciding policies for a refusal, no field.
-
-    The explanations say what would make it lawful, when our own side refused.
-    """
+    """A handle for a hit, the deciding policies for a refusal, no field; explanations when our own side refused."""
 
     node: NodeName
     outcome: Outcome
@@ -80,19 +71,13 @@ class ProvinceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """A search, and one answer for each province that was asked."""
-
     lookup_id: str
     answers: tuple[ProvinceAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchQuestion:
-    """A fetch of named fields of one hit, signed by the officer's own key.
-
-    `officer_key` (32 bytes) and `officer_signature` (64 bytes) are base64, Ed25519; the signature is over
-    `step_up_bytes` of the same handle, fields and key.
-    """
+    """Key (32 bytes) and signature (64, over `step_up_bytes`) of the officer are base64, Ed25519."""
 
     case_id: str
     node: NodeName
@@ -130,8 +115,6 @@ class FetchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupQuery(PageQuery):
-    """A list of steps: of one case, of one officer; None narrows nothing."""
-
     case_id: str | None = None
     officer: str | None = None
 
@@ -187,8 +170,6 @@ class ReadStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupResult:
-    """The result of one look-up of the reader's own office, step by step."""
-
     lookup_id: str
     case_id: str
     steps: tuple[ReadStep, ...]
@@ -208,13 +189,11 @@ class TracedReading:
 
 OPEN_CASE: Final = Rpc("LookupService/OpenCase", CaseQuestion, CaseAnswer, kinds=POLICE, floor_seconds=WRITES)
 CLOSE_CASE: Final = Rpc("LookupService/CloseCase", str, CaseAnswer, kinds=POLICE, floor_seconds=WRITES)
-"""The question is the number of the case."""
 SEARCH: Final = Rpc("LookupService/Search", LookupQuestion, SearchResult, kinds=POLICE, floor_seconds=WRITES)
 FETCH: Final = Rpc(
     "LookupService/Fetch", FetchQuestion, FetchResult, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.ALWAYS
 )
 LIST_LOOKUPS: Final = Rpc("LookupService/ListLookups", LookupQuery, LookupPage, kinds=POLICE)
 READ_LOOKUP: Final = Rpc("ReadingService/ReadLookup", str, LookupResult, kinds=POLICE, floor_seconds=WRITES)
-"""The question is the id of the look-up."""
 TRACE_READING: Final = Rpc("ReadingService/TraceReading", str, TracedReading, kinds=AUDIT)
 """The question is the code of a watermark."""

@@ -25,8 +25,6 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """The state of a node; `checkpoint` is empty before the first, `warnings` when all is well."""
-
     node: NodeName
     federation: str
     realm: str

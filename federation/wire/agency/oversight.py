@@ -1,7 +1,4 @@
-"""The watch over look-ups: countersigning, notices, flags, digests, the sample, who read what.
-
-Signatures are base64 of 64 bytes, Ed25519, by the key that is registered for the officer who acts.
-"""
+"""The watch over look-ups. Signatures are base64 of 64 bytes, Ed25519, by the acting officer's registered key."""
 
 from __future__ import annotations
 
@@ -63,8 +60,6 @@ class ReviewQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagQuery(PageQuery):
-    """A list of flags; None narrows nothing."""
-
     officer: str | None = None
     kind: FlagKind | None = None
     case_id: str | None = None
@@ -72,8 +67,6 @@ class FlagQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagPage:
-    """Newest first."""
-
     flags: tuple[RaisedFlag, ...] = ()
     next_page_token: str = ""
 
@@ -94,8 +87,6 @@ class SampleQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplePage:
-    """Oldest first."""
-
     items: tuple[SampleItem, ...] = ()
     next_page_token: str = ""
 
@@ -121,18 +112,13 @@ class ReadingQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingPage:
-    """Newest first."""
-
     readings: tuple[KeptReading, ...] = ()
     next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """One message to a leader's desk: a notice, or any other flag.
-
-    `token` is its place in the stream, empty for a notice that was open before.
-    """
+    """A notice or any other flag; `token` is its place in the stream, empty for a notice that was open before."""
 
     token: str
     notice: NoticeState | None = None

@@ -29,18 +29,13 @@ class RecognitionLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitAnswer:
-    """The outcome of a step with one permit; no permit when policy refused."""
-
     decision: Ruling
     permit: PermitItem | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitReading(PermitAnswer):
-    """One permit as it is read, with the recognitions of it.
-
-    `outdated_by` comes with a copy that its owner said is outdated: the version that the owner has.
-    """
+    """A permit with its recognitions; `outdated_by`: the version that the owner of this outdated copy has."""
 
     recognitions: tuple[RecognitionLink, ...] = ()
     outdated_by: int = 0
@@ -48,16 +43,12 @@ class PermitReading(PermitAnswer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitRevocation:
-    """The revocation (注销) of one permit, with its reason."""
-
     urn: PermitUrn
     reason: RevokeReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitRecognition:
-    """The recognition of one permit: its mode, and the citizen number of the person at the counter."""
-
     urn: PermitUrn
     mode: RecognitionMode
     citizen_number: str
@@ -69,8 +60,6 @@ class PermitRecognition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionAnswer:
-    """The outcome of a recognition; only the ruling when policy refused."""
-
     decision: Ruling
     recognition: Recognition | None = None
     permit: PermitItem | None = None

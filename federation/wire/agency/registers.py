@@ -1,7 +1,4 @@
-"""The registers of vehicles and enterprises.
-
-Whether a plate, a USCC or a keeper is one of its realm is the domain's to judge, for only the node knows its realm.
-"""
+"""The registers of vehicles and enterprises. Whether a number is one of its realm is the domain's to judge."""
 
 from __future__ import annotations
 
@@ -28,8 +25,6 @@ RegisteredRow: TypeAlias = KeptVersion | Ruling | BridgeheadError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRecord:
-    """One record of a register with the fields that policy gives, as text."""
-
     version: KeptVersion
     fields: Mapping[str, str]
 
@@ -40,8 +35,6 @@ class KeptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterReading:
-    """Policy's decision, and the records found under one plate or USCC; none when refused."""
-
     decision: Ruling
     records: tuple[KeptRecord, ...] = ()
 
@@ -53,7 +46,5 @@ def _register(name: str, rows: type[_Rows], kinds: frozenset[str]) -> Rpc[_Rows,
 
 REGISTER_VEHICLES: Final = _register("RegisterVehicles", tuple[Vehicle, ...], POLICE)
 GET_VEHICLE: Final = Rpc("RegisterService/GetVehicle", str, RegisterReading, kinds=POLICE)
-"""The question is a plate."""
 REGISTER_ENTERPRISES: Final = _register("RegisterEnterprises", tuple[Enterprise, ...], MARKET)
 GET_ENTERPRISE: Final = Rpc("RegisterService/GetEnterprise", str, RegisterReading, kinds=MARKET)
-"""The question is a USCC."""

@@ -14,10 +14,7 @@ from federation.wire.rpc import COUNTERS, WRITES, PageQuery, Rpc, Ruling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportQuestion(PageQuery):
-    """Whose report is asked for; its first page asks every province.
-
-    `identity_checked`: the clerk has checked that it is the person who asks.
-    """
+    """The first page asks every province; `identity_checked`: the clerk has checked that it is the person."""
 
     citizen_number: str
     identity_checked: bool
@@ -39,10 +36,7 @@ class ProvinceReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportPage:
-    """One page of a person's report, newest first; all counts are of the whole report.
-
-    `next_shown` is the day when the first withheld entry will be shown.
-    """
+    """Newest first; counts are of the whole report; `next_shown` is when the first withheld entry will be shown."""
 
     decision: Ruling
     lines: tuple[ReportLine, ...] = ()

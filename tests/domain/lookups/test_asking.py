@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from federation.domain.lookups import (
     DOSSIER_OF,
+    TIMES,
     AnswerItem,
     FetchItem,
     Outcome,
@@ -18,7 +19,6 @@ from federation.domain.lookups import (
     Selector,
     SelectorKind,
     Urgency,
-    deadline_of,
     decode_answer_item,
     decode_fetch_item,
     decode_release_item,
@@ -293,8 +293,8 @@ def test_verify_fields_that_no_permit_has_is_refused():
 
 def test_deadline_is_ten_minutes_or_one_hour():
     """Urgent and routine, as the clock of the duty desks has them."""
-    assert deadline_of(Urgency.URGENT, NOW) == NOW + timedelta(minutes=10)
-    assert deadline_of(Urgency.ROUTINE, NOW) == NOW + timedelta(hours=1)
+    assert TIMES[Urgency.URGENT] == timedelta(minutes=10)
+    assert TIMES[Urgency.ROUTINE] == timedelta(hours=1)
 
 
 def test_outcomes_are_six_honest_ones_for_a_question_and_two_for_a_case():

@@ -21,7 +21,7 @@ from federation.domain.intake import (
     reminder_due,
     verify_waiting,
 )
-from federation.domain.lookups import TIMES, Urgency, deadline_of, reply_lifetime, urgency_of
+from federation.domain.lookups import TIMES, Urgency, reply_lifetime, urgency_of
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import decode, decode_canonical, encode, encode_canonical, replace
 from federation.protocol.ids import format_message_id, parse_agency_id
@@ -67,7 +67,7 @@ def test_clock_table_has_the_times_of_both_urgencies():
 @pytest.mark.parametrize("urgency", list(Urgency))
 def test_urgency_of_a_statement_is_read_from_its_life(now, urgency):
     """The side asked knows how urgent it is by how long the statement lives."""
-    assert urgency_of(now, deadline_of(urgency, now)) is urgency
+    assert urgency_of(now, now + TIMES[urgency]) is urgency
 
 
 def test_entry_is_kept_as_it_is(entry, now):

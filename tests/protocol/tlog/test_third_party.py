@@ -21,7 +21,7 @@ from federation.protocol.tlog.note import (
     sign_checkpoint,
 )
 from federation.protocol.tlog.proof import TlogProof, format_proof
-from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, encode_bundle, tiles_between
+from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, encode_bundle
 from tests.protocol.tlog.golden import (
     CHECKPOINT,
     COSIGN_TIME,
@@ -38,6 +38,7 @@ from tests.protocol.tlog.golden import (
     entry,
     tree,
 )
+from tests.protocol.tlog.published import tiles_between
 from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
 TLOG_TILES = Path(sys.executable).with_name("tlog-tiles")

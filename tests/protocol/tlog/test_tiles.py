@@ -23,9 +23,9 @@ from federation.protocol.tlog.tiles import (
     tile_exists,
     tile_hash_reader,
     tile_of_node,
-    tiles_between,
 )
 from tests.protocol.tlog.golden import tree
+from tests.protocol.tlog.published import tiles_between
 
 TILES = st.builds(Tile, st.integers(ENTRIES, 63), st.integers(0, 2**63 - 1), st.integers(1, 256))
 
