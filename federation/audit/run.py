@@ -34,7 +34,7 @@ from federation.audit.verify_log import (
 from federation.audit.verify_pair import compare_logs
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import Item, always, decode, encode
-from federation.protocol.ids import NodeName, Pair, told
+from federation.protocol.ids import NodeName, Pair, typed
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement
 from federation.wire.agency.audit import Direction, MessagePage, MessageQuery
@@ -83,7 +83,7 @@ async def audit_federation(audit: Audit, *, on_read: OnRead = lambda _node, _rea
 class _Remembered(Item, frozen=True, kw_only=True):
     WHAT: ClassVar[str] = "remembered heads"
 
-    v: Annotated[Literal[1], told("1", reason="REMEMBERED")] = always(1)
+    v: Annotated[Literal[1], typed("1", reason="REMEMBERED")] = always(1)
     heads: dict[str, str]
 
 

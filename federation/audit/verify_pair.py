@@ -194,7 +194,7 @@ def answered_after_all(
     accounts: Mapping[NodeName, LogAccount], listings: Collection[ListingAccount]
 ) -> Iterator[Finding]:
     """Finds each request that the asking side says nobody answered, beside a reply to it that it took in."""
-    told: set[tuple[Pair, int]] = set()
+    reported: set[tuple[Pair, int]] = set()
     for listing in listings:
         asker = accounts.get(listing.pair.recipient)
         if asker is None or not listing.replies:
@@ -205,9 +205,9 @@ def answered_after_all(
         findings = Findings(asker.node)
         for seq, cited in listing.replies.items():
             record, reply = unanswered.get(cited), taken.get(seq)
-            if record is None or reply is None or reply.refused or (asked, record.seq) in told:
+            if record is None or reply is None or reply.refused or (asked, record.seq) in reported:
                 continue
-            told.add((asked, record.seq))
+            reported.add((asked, record.seq))
             sentence = f"{asked} {record.seq}: nobody answered it, says {asker.node}, and took in {listing.pair} {seq}"
             findings.add(Code.UNANSWERED_ANSWERED, sentence, index=record.log_index)
         yield from findings.all()

@@ -121,12 +121,12 @@ class _Asked:
 
 
 def _show_progress(asked: _Asked) -> Outcome:
-    told: dict[NodeName, tuple[int, int]] = {}
+    progress_of: dict[NodeName, tuple[int, int]] = {}
     with progress("reading the logs", None) as bar:
 
         def on_read(node: NodeName, read: int, size: int) -> None:
-            told[node] = (read, size)
-            done, total = (sum(counts) for counts in zip(*told.values(), strict=True))
+            progress_of[node] = (read, size)
+            done, total = (sum(counts) for counts in zip(*progress_of.values(), strict=True))
             bar.update(bar.task_ids[0], completed=done, total=total)
 
         return run_loop(_audit(asked, on_read))

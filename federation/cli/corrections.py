@@ -88,8 +88,8 @@ def corrections(
     page = desk.read(wire.LIST_CORRECTIONS, query, paging, items="corrections")
     late = sum(line.overdue for line in page.corrections)
     found: list[JsonOut] = [to_json(masked(line, full=full), full=full) for line in page.corrections]
-    told: dict[str, JsonOut] = {"corrections": found, "overdue": late}
-    desk.show(page, page_lines(page, full=full), told=told, notes=more_notes(page.next_page_token))
+    data: dict[str, JsonOut] = {"corrections": found, "overdue": late}
+    desk.show(page, page_lines(page, full=full), data=data, notes=more_notes(page.next_page_token))
 
 
 @command(app, "grant")

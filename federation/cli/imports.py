@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CHUNK_ROWS: Final = 1000
-BAD_ROWS_TOLD: Final = 50
-_DOUBTS_TOLD: Final = 10
-Send: TypeAlias = "Callable[[AgencyClient, int, Sequence[T]], Awaitable[Sequence[Kept]]]"
-Kept: TypeAlias = "str | Ruling | BridgeheadError"
+BAD_ROWS_SHOWN: Final = 50
+_DOUBTS_SHOWN: Final = 10
+Send: TypeAlias = "Callable[[AgencyClient, int, Sequence[T]], Awaitable[Sequence[RowResult]]]"
+RowResult: TypeAlias = "str | Ruling | BridgeheadError"
 """What one row came to: stored under this name, refused by policy, or not to be judged."""
 
 
@@ -53,15 +53,15 @@ class Tally:
         refused = sum(row.refused for row in self.bad)
         return {"rows": self.rows, "stored": len(self.stored), "refused": refused, "failed": len(self.bad) - refused}
 
-    def account(self, line: int, kept: Kept) -> None:
-        match kept:
+    def account(self, line: int, result: RowResult) -> None:
+        match result:
             case str():
-                self.stored.append((line, kept))
+                self.stored.append((line, result))
             case BridgeheadError():
-                self.bad.append(BadRow(line, kept.reason, kept.message))
+                self.bad.append(BadRow(line, result.reason, result.message))
             case _:
-                told = f"{', '.join(kept.policies)}: {kept.title_zh} | {kept.title_en}"
-                self.bad.append(BadRow(line, "REFUSED", told, refused=True))
+                message = f"{', '.join(result.policies)}: {result.title_zh} | {result.title_en}"
+                self.bad.append(BadRow(line, "REFUSED", message, refused=True))
 
 
 def parse_rows(
@@ -156,11 +156,11 @@ def show_tally(desk: Desk, tally: Tally, *, dry_run: bool) -> None:
         show_json({"request_id": desk.request_id, "dry_run": dry_run, **found})
         end(1 if tally.bad else 0)
         return
-    for row in tally.bad[:BAD_ROWS_TOLD]:
+    for row in tally.bad[:BAD_ROWS_SHOWN]:
         say(f"第 {row.line} 行 line {row.line}: {row.message} [{row.reason}]")
-    if len(tally.bad) > BAD_ROWS_TOLD:
-        say(f"另有 {len(tally.bad) - BAD_ROWS_TOLD} 行,用 -o json 查看全部 | and more: -o json tells all")
-    for doubt, count in tally.doubts.most_common(_DOUBTS_TOLD):
+    if len(tally.bad) > BAD_ROWS_SHOWN:
+        say(f"另有 {len(tally.bad) - BAD_ROWS_SHOWN} 行,用 -o json 查看全部 | and more: -o json tells all")
+    for doubt, count in tally.doubts.most_common(_DOUBTS_SHOWN):
         say(f"请核对 please check ({count}): {doubt}")
     kept = "可导入 would be stored" if dry_run else "已导入 stored"
     print(

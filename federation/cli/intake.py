@@ -41,7 +41,7 @@ def inbox(
     """List (收件箱) what waits for a person here, those that need one most first."""
     paging = Paging(page_size, page_token, everything=False)
     page = desk.read(wire.LIST_INTAKE, wire.IntakeQuery(ended=everything), paging)
-    desk.show_page(page, inbox_lines(page), noun="requests", told={"lines": inbox_object(page)})
+    desk.show_page(page, inbox_lines(page), noun="requests", data={"lines": inbox_object(page)})
 
 
 @command(app, "release")
@@ -85,7 +85,7 @@ def remind(
 ) -> None:
     """Ask again (催问) for an answer that another province's desk owes; once a request is enough."""
     reminders = desk.call(wire.SEND_REMINDER, lookup)
-    desk.show(None, reminder_lines(reminders), told={"reminders": to_json(reminders)})
+    desk.show(None, reminder_lines(reminders), data={"reminders": to_json(reminders)})
 
 
 def inbox_lines(page: wire.IntakePage) -> Iterator[str]:
@@ -119,12 +119,12 @@ def inbox_object(page: wire.IntakePage) -> JsonOut:
 
 def answer_lines(answer: wire.IntakeAnswer) -> Iterator[str]:
     if answer.status is not None:
-        told = word(answer.status)
+        status = word(answer.status)
         if isinstance(answer, wire.IntakeRelease) and answer.hit is not None:
-            told += ":命中 hit" if answer.hit else ":未命中 no hit"
+            status += ":命中 hit" if answer.hit else ":未命中 no hit"
         elif isinstance(answer, wire.IntakeRelease) and answer.fields:
-            told += f":{', '.join(sorted(answer.fields))}"
-        yield f"{told}  {answer.request_id}"
+            status += f":{', '.join(sorted(answer.fields))}"
+        yield f"{status}  {answer.request_id}"
 
 
 def reminder_lines(reminders: Iterable[wire.Reminder]) -> Iterator[str]:
@@ -135,8 +135,8 @@ def reminder_lines(reminders: Iterable[wire.Reminder]) -> Iterator[str]:
 
 def _show_answer(desk: Desk, answer: wire.IntakeAnswer) -> None:
     """The id of the request at the desk stands beside the id of this act."""
-    told: dict[str, JsonOut] = {"request_id": desk.request_id, "intake_id": answer.request_id}
-    desk.show(answer, answer_lines(answer), told=told, code=0 if answer.status is not None else 1)
+    data: dict[str, JsonOut] = {"request_id": desk.request_id, "intake_id": answer.request_id}
+    desk.show(answer, answer_lines(answer), data=data, code=0 if answer.status is not None else 1)
 
 
 def _seconds_left(line: wire.IntakeLine, now: datetime) -> int:

@@ -142,8 +142,8 @@ def admit(
 ) -> None:
     """Check a public key, a vkey or a whole bundle as an agreement would; prints key ids, or refuses with exit 1."""
     admitted = _admitted(key)
-    told: JsonOut = [{"key_id": public_key.key_id, "name": name} for name, public_key in admitted]
-    show_in(form, told, (f"{public_key.key_id}  {name}" for name, public_key in admitted))
+    data: JsonOut = [{"key_id": public_key.key_id, "name": name} for name, public_key in admitted]
+    show_in(form, data, (f"{public_key.key_id}  {name}" for name, public_key in admitted))
 
 
 def _admitted(text: str) -> list[tuple[str, PublicKey]]:
@@ -192,8 +192,8 @@ def _show_keys(home: Path, form: Form) -> None:
         *(f"{name:<16} {key}" for name, key in sorted(keys.items())),  # never a table: a wrapped key cannot be copied
         *_leaf_lines(leaves),
     )
-    told: dict[str, JsonOut] = {"node": identity.node, "federation": identity.federation, "keys": keys}
-    show_in(form, told | {"certificates": leaves}, lines)
+    data: dict[str, JsonOut] = {"node": identity.node, "federation": identity.federation, "keys": keys}
+    show_in(form, data | {"certificates": leaves}, lines)
 
 
 def _leaf_lines(leaves: Sequence[Mapping[str, JsonOut]]) -> Iterator[str]:

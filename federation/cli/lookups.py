@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli.lookups_home import keys, load_officer_key, planted
-from federation.cli.next_step import again_step, find_rule_steps
+from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
 from federation.cli.words import AWAITED, word, word_of
@@ -167,7 +167,7 @@ def fetch(
     desk.show(
         result,
         fetch_lines(result, full=full),
-        told={"node": question.node},
+        data={"node": question.node},
         full=full,
         steps=find_rule_steps(result.policies) if allowed else (),
         code=fetch_code(result.outcome),
@@ -224,7 +224,7 @@ def search_steps(result: wire.SearchResult, *, request_id: str) -> tuple[str, ..
     rules = [rule for answer in result.answers for rule in answer.policies]
     steps = find_rule_steps(rules) if rules else ()
     missed = any(answer.outcome is Outcome.UNREACHABLE for answer in result.answers)
-    return (*steps, again_step(request_id)) if missed else steps
+    return (*steps, retry_step(request_id)) if missed else steps
 
 
 def fetch_lines(result: wire.FetchResult, *, full: bool) -> Iterator[str]:

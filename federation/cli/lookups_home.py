@@ -53,13 +53,13 @@ def create_officer_key(path: Path) -> PublicKey:
 
 def load_officer_key(path: Path) -> Ed25519Signer:
     """Loads the private key of an officer (KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY)."""
-    told = f"expected an unencrypted Ed25519 key, PKCS #8 in PEM, in {path}"
+    expected = f"expected an unencrypted Ed25519 key, PKCS #8 in PEM, in {path}"
     try:
         key = load_pem_private_key(read_secret(path), None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise MalformedError("PRIVATE_KEY", told, file=str(path)) from error
+        raise MalformedError("PRIVATE_KEY", expected, file=str(path)) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise MalformedError("PRIVATE_KEY", told, file=str(path))
+        raise MalformedError("PRIVATE_KEY", expected, file=str(path))
     return Ed25519Signer(key.private_bytes_raw())
 
 

@@ -131,8 +131,8 @@ def _tell(message: str, reason: str, steps: Sequence[str], *, as_json: bool) -> 
     if as_json:
         from json import dumps
 
-        told = {"error": {"reason": reason, "message": message, "next": list(steps)}}
-        print(dumps(told, ensure_ascii=False), file=sys.stderr)
+        data = {"error": {"reason": reason, "message": message, "next": list(steps)}}
+        print(dumps(data, ensure_ascii=False), file=sys.stderr)
         return
     print(f"bridgehead: {message} [{reason}]", file=sys.stderr)
     for step in steps:

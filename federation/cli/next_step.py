@@ -188,12 +188,12 @@ def exit_code(error: BridgeheadError) -> int:
 
 def find_next_steps(error: BridgeheadError) -> tuple[str, ...]:
     """Finds what to do next, one line a step; none when nothing is known to work."""
-    told = _field_step(error) if error.reason == "FIELD_RULE" else NEXT_STEPS.get(error.reason)
-    again = None
+    step = _field_step(error) if error.reason == "FIELD_RULE" else NEXT_STEPS.get(error.reason)
+    retry = None
     if isinstance(error, UnavailableError) and "request_id" in error.facts:
-        again = again_step(str(error.facts["request_id"]))
-    if told is not None or again is not None:
-        return tuple(filter(None, (told, again)))
+        retry = retry_step(str(error.facts["request_id"]))
+    if step is not None or retry is not None:
+        return tuple(filter(None, (step, retry)))
     if isinstance(error, UnavailableError):
         return ("稍后再试 | try again later",)
     if isinstance(error, CorruptError):
@@ -213,7 +213,7 @@ def find_rule_steps(policies: Iterable[str]) -> tuple[str, ...]:
     return tuple(NEXT_STEPS[reason] for reason in reasons if reason in NEXT_STEPS)
 
 
-def again_step(request_id: str) -> str:
+def retry_step(request_id: str) -> str:
     """Returns how to repeat it: under the same id it is done once, whatever became of the first try."""
     option = f"--request-id {request_id}"
     return (

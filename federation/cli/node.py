@@ -63,8 +63,8 @@ def init(
 
     made = create_home(home, province, now=now(), overrides=_parse_settings(settings or []))
     node, agencies = made.settings.node, [str(agency.id) for agency in made.sheet.agencies]
-    told: JsonOut = {"node": node, "home": str(home), "bundle": str(home / BUNDLE_FILE), "agencies": agencies}
-    show_in(form, told, [f"{node}: {home}, {len(agencies)} agencies, realm {made.settings.realm}"])
+    data: JsonOut = {"node": node, "home": str(home), "bundle": str(home / BUNDLE_FILE), "agencies": agencies}
+    show_in(form, data, [f"{node}: {home}, {len(agencies)} agencies, realm {made.settings.realm}"])
     say(f"Next: 1. hand {home / BUNDLE_FILE} to the other provinces, and get theirs; compare the keys by telephone.")
     say("      2. bridgehead agreement draft --out DRAFT --bundle FILE (one for each province)")
     say(f"      3. bridgehead agreement sign DRAFT --home {home}; when enough have signed: agreement publish")
@@ -96,8 +96,8 @@ def status(
 ) -> None:
     """Show how a node is: its log, its agreement, its peers, its warnings. A federation.json means all its nodes."""
     answers = asyncio.run(_ask_all(_profiles(client, home, agency), timeout))
-    told: JsonOut = {"nodes": [_answer_object(answer) for answer in answers]}
-    show_in(form, told, (line for answer in answers for line in _answer_lines(answer)))
+    data: JsonOut = {"nodes": [_answer_object(answer) for answer in answers]}
+    show_in(form, data, (line for answer in answers for line in _answer_lines(answer)))
     end(max((exit_code(answer.error) for answer in answers if answer.error is not None), default=0))
 
 
@@ -110,8 +110,8 @@ def config(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     settings["database"] = _PASSWORD.sub("***", settings["database"])
     written = tomllib.loads((home / "node.toml").read_text(encoding="utf-8"))
     sources = {name: _source_of(name, written) for name in settings}
-    told: JsonOut = {name: {"value": value, "from": sources[name]} for name, value in settings.items()}
-    show_in(form, told, (f"{name:<26}{value!s:<30}{sources[name]}" for name, value in settings.items()))
+    data: JsonOut = {name: {"value": value, "from": sources[name]} for name, value in settings.items()}
+    show_in(form, data, (f"{name:<26}{value!s:<30}{sources[name]}" for name, value in settings.items()))
 
 
 def configure_log(*, pretty: bool = False, verbose: bool = False, quiet: bool = False) -> None:
@@ -209,8 +209,8 @@ async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
 def _answer_object(answer: _Answer) -> dict[str, JsonOut]:
     error = answer.error
     if answer.status is None:
-        told: JsonOut = {"reason": error.reason, "message": error.message} if error else None
-        return {"node": answer.node, "reachable": False, "error": told}
+        data: JsonOut = {"reason": error.reason, "message": error.message} if error else None
+        return {"node": answer.node, "reachable": False, "error": data}
     return {**object_of(answer.status), "reachable": True}
 
 

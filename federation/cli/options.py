@@ -135,7 +135,7 @@ SWITCH_SECONDS: Final = 0.0002
 """How long one thread keeps the interpreter. The loop gives it up at each signature and each read; with Python's 5 ms
 the log's writer would then hold it for 5 ms every time, and a message would take twenty instead of three."""
 _WHO: Final = "Who asks, and why"
-_AGENCIES_TOLD: Final = 6
+_AGENCIES_SHOWN: Final = 6
 T = TypeVar("T")
 
 
@@ -268,7 +268,7 @@ class Desk:
         answer: object,
         lines: Iterable[str] = (),
         *,
-        told: Mapping[str, JsonOut] | None = None,
+        data: Mapping[str, JsonOut] | None = None,
         full: bool = False,
         notes: Iterable[str] = (),
         steps: Iterable[str] = (),
@@ -276,13 +276,13 @@ class Desk:
     ) -> None:
         """Shows an answer in the form that was asked for and ends the command; policy's no is shown as such, code 1.
 
-        `lines` are for a person; `told` goes over the answer's own fields as JSON; `notes` are talk for a person,
+        `lines` are for a person; `data` goes over the answer's own fields as JSON; `notes` are talk for a person,
         `steps` what to do next, whatever the form. Raises typer.Exit: for another code than 0.
         """
         ruling: Ruling | None = getattr(answer, "decision", None)
         refused = ruling is not None and not ruling.allowed
         if self.form is Form.JSON:
-            show.show_json({"request_id": self.request_id, **show.object_of(answer, full=full), **(told or {})})
+            show.show_json({"request_id": self.request_id, **show.object_of(answer, full=full), **(data or {})})
         else:
             show.show_lines(show.decision_lines(ruling) if ruling is not None and refused else lines)
             for note in () if refused else notes:
@@ -298,16 +298,16 @@ class Desk:
         *,
         items: str = "lines",
         noun: str = "in all",
-        told: Mapping[str, JsonOut] | None = None,
+        data: Mapping[str, JsonOut] | None = None,
     ) -> None:
         """Shows a page of a list: how many there are, and where the next page begins; ends as `show`."""
         count = len(getattr(page, items))
-        self.show(page, lines, told=told, notes=(f"共 {count} 条 | {count} {noun}", *more_notes(page.next_page_token)))
+        self.show(page, lines, data=data, notes=(f"共 {count} 条 | {count} {noun}", *more_notes(page.next_page_token)))
 
     def refuse(self, ruling: Ruling) -> None:
         """Shows policy's no alone, and ends the command with 1."""
-        told: JsonOut = {"request_id": self.request_id, "decision": show.to_json(ruling)}
-        show_in(self.form, told, show.decision_lines(ruling))
+        data: JsonOut = {"request_id": self.request_id, "decision": show.to_json(ruling)}
+        show_in(self.form, data, show.decision_lines(ruling))
         end(1)
 
 
@@ -315,9 +315,9 @@ def more_notes(next_page_token: str) -> Sequence[str]:
     return (f"还有:加 --page-token {next_page_token} 或 --all | there are more",) if next_page_token else ()
 
 
-def show_in(form: Form, told: JsonOut, lines: Iterable[str]) -> None:
+def show_in(form: Form, data: JsonOut, lines: Iterable[str]) -> None:
     if form is Form.JSON:
-        show.show_json(told)
+        show.show_json(data)
     else:
         show.show_lines(lines)
 
@@ -505,6 +505,6 @@ def _profile_in(home: Path, agency: str) -> Path:
     wanted, known = str(parse_agency_id(agency)), profiles_in(home)
     if wanted not in known:
         near = [name for name in known if name.startswith(wanted.partition("/")[0])] or list(known)
-        told = ", ".join(near[:_AGENCIES_TOLD]) + (", ..." if len(near) > _AGENCIES_TOLD else "")
-        raise NotFoundError("AGENCY_PROFILE", f"{home} has no profile of {wanted}; it has {told or 'none'}")
+        names = ", ".join(near[:_AGENCIES_SHOWN]) + (", ..." if len(near) > _AGENCIES_SHOWN else "")
+        raise NotFoundError("AGENCY_PROFILE", f"{home} has no profile of {wanted}; it has {names or 'none'}")
     return known[wanted]

@@ -41,7 +41,7 @@ from federation.wire.agency.node import GET_STATUS
 from federation.wire.rpc import Nothing, PageQuery
 
 if TYPE_CHECKING:
-    from federation.domain.oversight import KeptReading, RaisedFlag
+    from federation.domain.oversight import RaisedFlag, StoredReading
     from federation.wire.client import AgencyClient
     from federation.wire.rpc import Act
 
@@ -185,20 +185,20 @@ def watch(
     """Be told (值班提醒) of each notice and flag at once, until Ctrl-C; open notices first. JSON: one object a line."""
     act, left = desk.act(), count
 
-    def told(news: wire.News) -> bool:
+    def show_news(news: wire.News) -> bool:
         nonlocal left
         _print_news(desk, news)
         left = left - 1 if left is not None else None
         return left != 0
 
     try:
-        asyncio.run(_follow(desk, act, after, told))
+        asyncio.run(_follow(desk, act, after, show_news))
     except KeyboardInterrupt:
         say("已停止 | stopped")
 
 
-async def _follow(desk: Desk, act: Act, after: str, told: Callable[[wire.News], bool]) -> None:
-    """Tells each piece of news until `told` says that it is enough, across lost connections, without a gap."""
+async def _follow(desk: Desk, act: Act, after: str, show_news: Callable[[wire.News], bool]) -> None:
+    """Tells each piece of news until `show_news` says that it is enough, across lost connections, without a gap."""
     place, reached = after, False
 
     async def read(client: AgencyClient) -> bool:
@@ -209,7 +209,7 @@ async def _follow(desk: Desk, act: Act, after: str, told: Callable[[wire.News], 
         async with aclosing(client.watch(wire.WATCH_NOTICES, act, place)) as stream:
             async for news in stream:
                 place = news.token or place
-                if not told(news):
+                if not show_news(news):
                     return False
         return True
 
@@ -274,9 +274,9 @@ def sample_lines(items: Sequence[SampleItem]) -> Iterator[str]:
     return table(items, "lookup_id", "time", "officer", "case_id", "purpose", "person", "due", ("state", state))
 
 
-def reading_lines(found: Sequence[KeptReading]) -> Iterator[str]:
+def reading_lines(found: Sequence[StoredReading]) -> Iterator[str]:
 
-    def what(one: KeptReading) -> str:
+    def what(one: StoredReading) -> str:
         return f"{one.node}: {', '.join(sorted(one.fields))}" if one.fields else one.about
 
     return table(

@@ -41,7 +41,7 @@ from federation.wire.agency import permits as wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from federation.cli.imports import Kept
+    from federation.cli.imports import RowResult
     from federation.cli.show import JsonOut
     from federation.domain.permits import PermitItem
     from federation.protocol.ids import AgencyId
@@ -153,8 +153,8 @@ def invent_applications(agency: AgencyId, *, seed: int, today: date) -> Iterator
     from federation.cli.demo.synthetic import synthetic_applications
 
     if agency.county not in border_counties(agency.node):
-        told = f"invented people live in border counties only; {agency.county} of {agency.node} is none"
-        raise RuleError("SYNTHETIC_COUNTY", told)
+        message = f"invented people live in border counties only; {agency.county} of {agency.node} is none"
+        raise RuleError("SYNTHETIC_COUNTY", message)
     for application in synthetic_applications(agency.node, 10**9, seed=seed, today=today):
         if application.residence_division == agency.county:
             yield application
@@ -277,7 +277,7 @@ def recognise(
     lines += permit_lines(item, full=full, today=today)
     permit = permit_object(item, full=full, today=today) if item else None
     done = found is not None and found.outcome is not RecognitionOutcome.REFUSED
-    desk.show(answer, lines, told={"permit": permit}, code=0 if done else 1)
+    desk.show(answer, lines, data={"permit": permit}, code=0 if done else 1)
 
 
 @command(app, "show")
@@ -304,7 +304,7 @@ def list_permits(
     page = desk.read(wire.LIST_PERMITS, query, paging, act=act, items="permits")
     permits = [permit_object(item, full=full, today=today) for item in page.permits]
     desk.show_page(
-        page, list_lines(page.permits, today=today), items="permits", noun="permits", told={"permits": permits}
+        page, list_lines(page.permits, today=today), items="permits", noun="permits", data={"permits": permits}
     )
 
 
@@ -344,7 +344,9 @@ def invent_imports(
         yield number, wire.PermitImport(application=application)
 
 
-async def send_chunk(act: Act, client: AgencyClient, number: int, chunk: Sequence[wire.PermitImport]) -> Sequence[Kept]:
+async def send_chunk(
+    act: Act, client: AgencyClient, number: int, chunk: Sequence[wire.PermitImport]
+) -> Sequence[RowResult]:
     """Sends one chunk of an import, whose id is that of the act; a chunk that cannot be read fails row by row."""
     sent = wire.ImportChunk(import_id=act.request_id, chunk=number, rows=tuple(chunk))
     try:
@@ -362,7 +364,7 @@ def _show_permit(
 ) -> None:
     item, today = answer.permit, china_today()
     permit = permit_object(item, full=full, today=today) if item else None
-    desk.show(answer, (*permit_lines(item, full=full, today=today), *lines), told={"permit": permit}, notes=notes)
+    desk.show(answer, (*permit_lines(item, full=full, today=today), *lines), data={"permit": permit}, notes=notes)
 
 
 def _act(desk: Desk, usual: PermitPurpose) -> Act:

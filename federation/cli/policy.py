@@ -213,12 +213,12 @@ def replay_lines(found: Replay, *, drafted: bool) -> Iterator[str]:
 
 def replay_object(found: Replay, *, drafted: bool) -> dict[str, JsonOut]:
     """A replay as JSON; what a draft changes only if one was compared."""
-    told = pick(found, "decisions", "questions", "reproduced", "by_rule")
-    told["without_inputs"] = [pick(leaf, "time", "subject", "policies") for leaf in found.without_inputs]
-    told["differing"] = [_difference_object(each) for each in found.differing]
+    data = pick(found, "decisions", "questions", "reproduced", "by_rule")
+    data["without_inputs"] = [pick(leaf, "time", "subject", "policies") for leaf in found.without_inputs]
+    data["differing"] = [_difference_object(each) for each in found.differing]
     if drafted:
-        told["changed_by_draft"] = [_difference_object(each) for each in found.changed]
-    return told
+        data["changed_by_draft"] = [_difference_object(each) for each in found.changed]
+    return data
 
 
 def format_rules(by_rule: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 import typer
 
 from federation.cli import rows, words
-from federation.cli.imports import How, Kept, Tally, open_import, parse_rows, run_import
+from federation.cli.imports import How, RowResult, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
 from federation.cli.show import card, to_json
@@ -205,11 +205,11 @@ def _import(desk: Desk, register: Register[Fact], file: Path, how: How) -> None:
 
 async def _send(
     register: Register[Fact], act: Act, client: AgencyClient, number: int, chunk: Sequence[Fact]
-) -> Sequence[Kept]:
+) -> Sequence[RowResult]:
     """Sends one chunk of an import under a request id that follows from the import's."""
     request_id = str(uuid.uuid5(uuid.UUID(act.request_id), str(number)))
     answers = await client.call(register.registering, replace(act, request_id=request_id), tuple(chunk))
-    return [each.id if isinstance(each, wire.KeptVersion) else each for each in answers]
+    return [each.id if isinstance(each, wire.StoredVersion) else each for each in answers]
 
 
 def _show(desk: Desk, register: Register[Fact], key: str, *, full: bool) -> None:

@@ -46,7 +46,7 @@ def report(
     question = wire.ReportQuestion(citizen_number=read_line(number).upper(), identity_checked=checked)
     page = desk.read(wire.GET_REPORT, question, paging)
     notes = more_notes(page.next_page_token)
-    desk.show(page, report_lines(page), told=report_object(page), notes=notes, code=report_code(page))
+    desk.show(page, report_lines(page), data=report_object(page), notes=notes, code=report_code(page))
 
 
 def report_code(page: wire.ReportPage) -> int:

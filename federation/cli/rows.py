@@ -171,8 +171,8 @@ class Sheet(Generic[T]):
             except KeyError:  # it follows from a field that could not be read
                 problems.setdefault(name, "missing")
         if problems:
-            told = "; ".join(f"{name} ({self.labels[name]}): {what}" for name, what in problems.items())
-            raise MalformedError(self.reason, told, field=", ".join(problems))
+            message = "; ".join(f"{name} ({self.labels[name]}): {what}" for name, what in problems.items())
+            raise MalformedError(self.reason, message, field=", ".join(problems))
         return self.make(**found)
 
     def field_of(self, name: str) -> str | None:
@@ -288,8 +288,8 @@ def _read_csv(lines: Iterable[str], sheet: Sheet[T], *, skipped: int) -> Iterato
             continue
         line = skipped + reader.line_num
         if len(cells) != len(fields):
-            told = f"expected {len(fields)} cells as in the heading, got {len(cells)}"
-            yield NumberedRow(line, MalformedError("ROW", told))
+            message = f"expected {len(fields)} cells as in the heading, got {len(cells)}"
+            yield NumberedRow(line, MalformedError("ROW", message))
         else:
             yield NumberedRow(line, dict(zip(fields, cells, strict=True)))
 

@@ -163,14 +163,14 @@ def local_minute(time: datetime) -> str:
 def deadline_text(deadline: Deadline) -> str:
     """When a time is over, by which clock and calendar; what nobody has confirmed says so."""
     day = deadline.last_day.isoformat() if deadline.last_day is not None else local_minute(deadline.due)
-    told = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
+    details = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
     if deadline.extended_by:
-        told.append(f"已延 extended by {deadline.extended_by}")
+        details.append(f"已延 extended by {deadline.extended_by}")
     if deadline.verified != "law_read":
-        told.append("未经法律核对 not legally verified")
+        details.append("未经法律核对 not legally verified")
     if not deadline.official:
-        told.append("日历未公布 calendar not published")
-    return f"{day} ({'; '.join(told)})"
+        details.append("日历未公布 calendar not published")
+    return f"{day} ({'; '.join(details)})"
 
 
 def align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -208,7 +208,7 @@ def card(shown: JsonOut, *, enum: str | None = None) -> Iterator[str]:
     )
 
 
-def told(name: str, value: object) -> str:
+def text_of(name: str, value: object) -> str:
     match value:
         case Enum():
             return words.word_of(type(value).__name__, value.value)
@@ -240,7 +240,7 @@ def way_lines(chinese: str, english: str) -> Iterator[str]:
 
 def _cell(value: T, column: str | tuple[str, Callable[[T], str]]) -> str:
     if isinstance(column, str):
-        return told(column, getattr(value, column))
+        return text_of(column, getattr(value, column))
     return column[1](value)
 
 

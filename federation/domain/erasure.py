@@ -19,7 +19,7 @@ from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import Count, Digest, Item, always, decode
-from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, checked, format_time, told
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, checked, format_time, typed
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.protocol.policy.engine import PolicyRequest
 from federation.protocol.tlog.merkle import hash_leaf
@@ -73,7 +73,7 @@ class ReceiptItem(Item, frozen=True, kw_only=True):
     BLANK: ClassVar[frozenset[str]] = frozenset({"order"})
 
     message: Digest
-    outcome: Annotated[ErasureOutcome, told("erased or not_held", type_reason="ERASURE_OUTCOME")]
+    outcome: Annotated[ErasureOutcome, typed("erased or not_held", type_reason="ERASURE_OUTCOME")]
     order: Digest | None = None
     entry: str = always("")
     index: Count = always(0)

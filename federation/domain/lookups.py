@@ -34,7 +34,7 @@ from federation.domain.registers import (
 from federation.domain.uscc import verify_uscc
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Item, Time, decode, encode_canonical
-from federation.protocol.ids import AgencyId, MessageId, Realm, matching, parse_base64, told, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, Realm, matching, parse_base64, truncate_to_millisecond, typed
 from federation.protocol.keys import PublicKey, Suite, verify_signature
 
 HANDLE_TIME: Final = timedelta(hours=24)
@@ -167,7 +167,7 @@ class Selector(Item, frozen=True, kw_only=True):
 
     REASON: ClassVar[str] = "LOOKUP_FORM"
 
-    kind: Annotated[SelectorKind, told(f"one of {', '.join(SelectorKind)}", type_reason="LOOKUP_FORM")]
+    kind: Annotated[SelectorKind, typed(f"one of {', '.join(SelectorKind)}", type_reason="LOOKUP_FORM")]
     value: str
 
     def __repr__(self) -> str:
@@ -189,8 +189,8 @@ def kind_of(text: str) -> SelectorKind:
         return SelectorKind.PLATE
     if _CODE.fullmatch(text):
         return SelectorKind.CITIZEN_NUMBER if is_citizen_number(text) else SelectorKind.USCC
-    told = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
-    raise MalformedError("LOOKUP_FORM", told)
+    expected = "expected one citizen number, permit, plate or USCC; names and lists are not looked up"
+    raise MalformedError("LOOKUP_FORM", expected)
 
 
 def verify_selector(selector: Selector, realm: Realm) -> Selector:

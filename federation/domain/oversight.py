@@ -393,10 +393,10 @@ class ReadingKind(StrEnum):
     READINGS = "readings"
 
 
-class KeptReading(Item, frozen=True, kw_only=True):
+class StoredReading(Item, frozen=True, kw_only=True):
     """One reading; `about` is what a list was narrowed to; the last four are of released fields only."""
 
-    WHAT: ClassVar[str] = "kept reading"
+    WHAT: ClassVar[str] = "stored reading"
     REASON: ClassVar[str] = "READING_KIND"
 
     time: Time
@@ -410,12 +410,12 @@ class KeptReading(Item, frozen=True, kw_only=True):
     fields: frozenset[str] = always(frozenset())
 
 
-def decode_reading(encoded: bytes) -> KeptReading:
+def decode_reading(encoded: bytes) -> StoredReading:
     """Decodes a reading of our own store; another kind is corrupt (CorruptError READING_KIND)."""
     try:
-        return decode(KeptReading, encoded)
+        return decode(StoredReading, encoded)
     except MalformedError as error:
-        if error.reason == KeptReading.REASON:
+        if error.reason == StoredReading.REASON:
             raise CorruptError(error.reason, error.message) from error
         raise
 

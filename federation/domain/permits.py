@@ -316,8 +316,8 @@ def _verify_papers(application: PermitApplication) -> None:
     }
     missing = sorted(needed - application.papers) + [name for name, value in fields.items() if not value]
     if missing:
-        told = ", ".join(missing)
-        raise RuleError("PAPERS_MISSING", f"article 9: these are still missing: {told}", missing=told)
+        names = ", ".join(missing)
+        raise RuleError("PAPERS_MISSING", f"article 9: these are still missing: {names}", missing=names)
 
 
 # ---- the stored permit

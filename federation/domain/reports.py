@@ -37,15 +37,15 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 _MAX_TEXT: Final = 200
 
 
-def _is_told(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     return len(text) <= _MAX_TEXT and text.isprintable()
 
 
-def _are_told(names: frozenset[str]) -> bool:
-    return all(map(_is_told, names))
+def _are_printable(names: frozenset[str]) -> bool:
+    return all(map(_is_printable, names))
 
 
-_Text = Annotated[str, checked(_is_told, form=f"up to {_MAX_TEXT} printable characters")]
+_Text = Annotated[str, checked(_is_printable, form=f"up to {_MAX_TEXT} printable characters")]
 
 
 class _Step(Item, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class _Step(Item, frozen=True, kw_only=True):
     basis: _Text
     step: _Text
     verdict: Verdict
-    fields: Annotated[frozenset[str], checked(_are_told, form="a sorted list of different names")]
+    fields: Annotated[frozenset[str], checked(_are_printable, form="a sorted list of different names")]
 
 
 class Disclosure(_Step, frozen=True, kw_only=True):
@@ -133,8 +133,8 @@ def build_report(
     """Builds what this province tells a person now, of entries up to `now` and the newest version of each case."""
     waits = [(entry, shown_from(entry, cases)) for entry in entries if entry.time <= now]
     withheld = [shown for _, shown in waits if shown is not None and shown > now]
-    told = [entry for entry, shown in waits if shown is None or shown <= now]
-    lines = _newest_first(_line(entry, given_by) for entry in told)
+    shown_now = [entry for entry, shown in waits if shown is None or shown <= now]
+    lines = _newest_first(_line(entry, given_by) for entry in shown_now)
     return SubjectReport(
         lines=lines[:MAX_REPORT_LINES],
         withheld_count=len(withheld),
@@ -174,9 +174,9 @@ def decode_report(encoded: bytes, *, given_by: NodeName) -> SubjectReport:
     if any(line.given_by for line in report.lines):
         raise MalformedError("JSON_UNKNOWN_NAME", f"{report.WHAT}: did not expect the name 'given_by'")
     if (report.next_shown is None) is (report.withheld_count > 0):
-        told = "expected a day exactly where something is withheld"
+        expected = "expected a day exactly where something is withheld"
         reason = "JSON_MISSING_NAME" if report.withheld_count else "JSON_UNKNOWN_NAME"
-        raise MalformedError(reason, f"{report.WHAT}: {told}", field="next_shown")
+        raise MalformedError(reason, f"{report.WHAT}: {expected}", field="next_shown")
     return replace(report, lines=tuple(replace(line, given_by=given_by) for line in report.lines))
 
 

@@ -18,7 +18,7 @@ from typing import Final
 from federation.domain.erasure import ReadingFacts, Watermark, format_code, parse_code, reading_request, reading_text
 from federation.domain.lookups import Outcome, decode_answer_item, decode_release_item
 from federation.domain.lookups_case import LookupCase, is_open
-from federation.domain.oversight import KeptReading, ReadingKind
+from federation.domain.oversight import ReadingKind, StoredReading
 from federation.node.exchange.errand import Errand, put_refusal
 from federation.node.exchange.replies import Response, find_reply, find_reply_item, find_response
 from federation.node.log.decisions import Questions, decision_records
@@ -160,8 +160,8 @@ def load_reading(source: Source, code: str) -> tuple[Reading, Watermark]:
     return reading, mark
 
 
-def _line_of(reading: Reading) -> KeptReading:
-    return KeptReading(
+def _line_of(reading: Reading) -> StoredReading:
+    return StoredReading(
         time=reading.time,
         agency=reading.agency,
         officer=reading.officer,

@@ -42,7 +42,7 @@ from federation.protocol.policy import PolicyRequest
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_by_subject, find_record, next_serial, put_records
-from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisteredRow, RegisterReading
+from federation.wire.agency.registers import RegisteredRow, RegisterReading, StoredRecord, StoredVersion
 from federation.wire.rpc import Ruling
 
 _LET_GO: Final = frozenset({"transferred", "deregistered"})
@@ -190,7 +190,7 @@ async def _register(
     asked = errand.asked(RegisterAct.KEEP, b"\n".join(register.encode(row) for row in rows).hex())
     known = errand.remembered(asked, StoredRows)
     stored: tuple[_StoredRow, ...] = known.answer.rows if known is not None else ()
-    answer: dict[int, RegisteredRow] = {row.position: KeptVersion(id=row.id, version=row.version) for row in stored}
+    answer: dict[int, RegisteredRow] = {row.position: StoredVersion(id=row.id, version=row.version) for row in stored}
     accepted = await _judge_rows(errand, register, rows, answer, verify=verify)
 
     def write(transaction: GroupTransaction) -> StoredRows:
@@ -206,7 +206,7 @@ async def _register(
 
     if accepted:
         done = await errand.once(asked, StoredRows, write, after=known)
-        answer.update((row.position, KeptVersion(id=row.id, version=row.version)) for row in done.rows)
+        answer.update((row.position, StoredVersion(id=row.id, version=row.version)) for row in done.rows)
     if len(answer) < len(rows):
         raise ConflictError("VERSION_CONFLICT", "the same request was answered at this moment; send it again")
     return tuple(answer[position] for position in range(len(rows)))
@@ -258,9 +258,9 @@ async def _read(errand: Errand, register: Register[_Fact], found: Sequence[Regis
     )
 
 
-def _record(register: Register[_Fact], found: Registered[_Fact], *, fields: frozenset[str]) -> KeptRecord:
+def _record(register: Register[_Fact], found: Registered[_Fact], *, fields: frozenset[str]) -> StoredRecord:
     shown = {name: text for name, text in register.texts(found.facts).items() if name in fields}
-    return KeptRecord(version=KeptVersion(id=found.id, version=found.version), fields=MappingProxyType(shown))
+    return StoredRecord(version=StoredVersion(id=found.id, version=found.version), fields=MappingProxyType(shown))
 
 
 def _question(errand: Errand, act: RegisterAct, kind: DossierKind, division: str) -> PolicyRequest:

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import inspect, structs
 
 from federation.protocol.errors import BridgeheadError, MalformedError
-from federation.protocol.ids import AgencyId, Pair, format_time, matching, parse_agency_id, parse_pair, told
+from federation.protocol.ids import AgencyId, Pair, format_time, matching, parse_agency_id, parse_pair, typed
 from federation.protocol.keys import PublicKey, format_public_key, parse_public_key
 
 JsonValue: TypeAlias = "str | int | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -159,7 +159,7 @@ County = Annotated[str, matching("[0-9]{6}", form="six digits")]
 """A county by its six digits (GB/T 2260)."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER, extra={"form": "an integer from 1 on"})]
-Time = Annotated[datetime, told("a time such as 2026-11-23T08:00:00.000Z", reason="TIME")]
+Time = Annotated[datetime, typed("a time such as 2026-11-23T08:00:00.000Z", reason="TIME")]
 """An aware moment, written in UTC with three fraction digits."""
 
 

@@ -38,7 +38,7 @@ def checked(check: Callable[[Any], object], *, form: str, reason: str = "", type
     return Meta(extra={**_extra(form, reason, type_reason), "check": check})
 
 
-def told(form: str, *, reason: str = "", type_reason: str = "") -> Meta:
+def typed(form: str, *, reason: str = "", type_reason: str = "") -> Meta:
     """A value of its type alone, with the words and reasons of its errors."""
     return Meta(extra=_extra(form, reason, type_reason))
 

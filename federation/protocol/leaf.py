@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Count, Digest, Item, Time, always, decode, encode
-from federation.protocol.ids import FederationName, Pair, Realm, told
+from federation.protocol.ids import FederationName, Pair, Realm, typed
 
 MAX_LEAF_BYTES = 1024
 NOT_ANSWERED = "NOT_ANSWERED"
@@ -48,7 +48,7 @@ class Leaf(Item, frozen=True, kw_only=True, rename={"agreement_version": "agreem
     WHAT: ClassVar[str] = "leaf"
     REASON: ClassVar[str] = "LEAF_FIELD"
 
-    v: Annotated[Literal[1], told("1", reason="LEAF_VERSION")] = always(VERSION)
+    v: Annotated[Literal[1], typed("1", reason="LEAF_VERSION")] = always(VERSION)
     federation: FederationName
     realm: Realm
     kind: LeafKind
@@ -60,7 +60,7 @@ class Leaf(Item, frozen=True, kw_only=True, rename={"agreement_version": "agreem
     seq: Count | None = None
     commitment: Digest | None = None
     verdict: Verdict | None = None
-    policies: Annotated[tuple[str, ...], told("a list of policy ids", type_reason="LEAF_FIELD")] = ()
+    policies: Annotated[tuple[str, ...], typed("a list of policy ids", type_reason="LEAF_FIELD")] = ()
     reason: str | None = None
     peer_checkpoint: Digest | None = None
 

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, always, decode, encode
-from federation.protocol.ids import AgencyId, FederationName, MessageId, NodeName, Pair, Realm, checked, matching, told
+from federation.protocol.ids import AgencyId, FederationName, MessageId, NodeName, Pair, Realm, checked, matching, typed
 
 MAX_STATEMENT_BYTES = 8 * 1024
 VERSION: Literal[1] = 1
@@ -59,7 +59,7 @@ class BodyRef(_Part, frozen=True, kw_only=True, rename={"size_bytes": "bytes"}):
 class Statement(_Part, frozen=True, kw_only=True, rename={"sender": "from", "recipient": "to"}):
     """One signed sentence. `seq` counts from 1 without gaps for each ordered pair of nodes."""
 
-    v: Annotated[Literal[1], told("1", reason="STATEMENT_VERSION")] = always(VERSION)
+    v: Annotated[Literal[1], typed("1", reason="STATEMENT_VERSION")] = always(VERSION)
     federation: FederationName
     realm: Realm
     id: MessageId

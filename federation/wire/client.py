@@ -1,4 +1,4 @@
-"""The client: an agency's to its own node, and what a node's to a peer (`peer`) is made of. One kept channel each.
+"""The client: an agency's to its own node, and what a node's to a peer (`peer`) is made of. One renewed channel each.
 
 Rules kept: every call has a deadline; what a call ended with is translated by the status table, so a caller sees errors
 of the house only; a new certificate or CA makes a new channel and lets the calls on the old one end. No retry happens
@@ -38,7 +38,7 @@ _OPTIONS = (
 )
 
 
-class KeptChannel:
+class RenewedChannel:
     def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
         """Reads the certificate; connects on the first call.
 
@@ -86,11 +86,11 @@ class KeptChannel:
 
 
 class Client:
-    """Asks the other side of one kept channel; every call has a deadline."""
+    """Asks the other side of one channel, renewed with its certificates; every call has a deadline."""
 
-    def __init__(self, kept: KeptChannel, *, timeout_seconds: float) -> None:
+    def __init__(self, channel: RenewedChannel, *, timeout_seconds: float) -> None:
         """Connects on the first call; the time is the deadline of each call that names none of its own."""
-        self._kept = kept
+        self._channel = channel
         self._timeout_seconds = timeout_seconds
         self._calls: dict[str, grpc.aio.UnaryUnaryMultiCallable[Any, Any]] = {}
         self._calls_on: grpc.aio.Channel | None = None
@@ -108,7 +108,7 @@ class Client:
 
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:
         """Asks once and is answered on and on, without a deadline, until the other side stops; raises as `call`."""
-        ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._kept.current().unary_stream(
+        ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._channel.current().unary_stream(
             rpc.path, request_serializer=rpc.request.SerializeToString, response_deserializer=rpc.response.FromString
         )
         call = ask(rpc.encode_question(act, question))
@@ -121,10 +121,10 @@ class Client:
             call.cancel()
 
     async def close(self) -> None:
-        await self._kept.close()
+        await self._channel.close()
 
     def _callable(self, rpc: Rpc[Any, Any]) -> grpc.aio.UnaryUnaryMultiCallable[Any, Any]:
-        channel = self._kept.current()
+        channel = self._channel.current()
         if channel is not self._calls_on:
             self._calls, self._calls_on = {}, channel
         if rpc.path not in self._calls:
@@ -146,7 +146,7 @@ class AgencyClient(Client):
             authority = profile.authority.read_text(encoding="utf-8")
         except OSError as error:
             raise NotFoundError("TLS_FILE", f"expected {profile.authority}") from error
-        kept = KeptChannel(
+        channel = RenewedChannel(
             profile.address, tls=profile.tls, authority=lambda: authority, server_name=profile.server_name
         )
-        super().__init__(kept, timeout_seconds=timeout_seconds)
+        super().__init__(channel, timeout_seconds=timeout_seconds)

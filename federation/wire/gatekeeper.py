@@ -338,7 +338,7 @@ def _finish(call: _Call) -> None:
     )
 
 
-_MAX_VIOLATIONS_TOLD = 8
+_MAX_VIOLATIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,9 +402,9 @@ def verify_shape(message: Message) -> None:
     violations = protovalidate.collect_violations(message)
     if not violations:
         return
-    told = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS_TOLD]]
-    sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in told)
-    raise MalformedError("FIELD_RULE", sentence, field=told[0][0])
+    reported = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS]]
+    sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in reported)
+    raise MalformedError("FIELD_RULE", sentence, field=reported[0][0])
 
 
 def _format_path(violation: protovalidate.Violation) -> str:

@@ -157,15 +157,15 @@ def _record(cls: type, message: Any) -> Codec:
     descriptor = message.DESCRIPTOR
     members, used = _members(cls, descriptor, {})
     silent = {field.name for field in descriptor.fields} - used - {ACT}
-    told = sorted(name for name in silent if isinstance(getattr(cls, name, None), property))
-    if silent - set(told):
-        raise TypeError(f"{cls.__name__} ~ {descriptor.name}: no field for {', '.join(sorted(silent - set(told)))}")
+    derived = sorted(name for name in silent if isinstance(getattr(cls, name, None), property))
+    if silent - set(derived):
+        raise TypeError(f"{cls.__name__} ~ {descriptor.name}: no field for {', '.join(sorted(silent - set(derived)))}")
     choices = tuple(one.name for one in descriptor.oneofs if len(one.fields) > 1)
 
     def out(value: Any) -> Any:
         found: dict[str, Any] = {}
         members.fill(value, found)
-        for name in told:
+        for name in derived:
             found[name] = getattr(value, name)
         return message(**found)
 

@@ -11,7 +11,7 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.receipt import Answer, Submission
 from federation.protocol.trust.agreement import AgreementFiles
-from federation.wire.client import Client, KeptChannel
+from federation.wire.client import Client, RenewedChannel
 from federation.wire.pb import Codec, declare
 from federation.wire.rpc import BOTH, PEER, WRITES, Rpc, TlsFiles
 
@@ -53,8 +53,8 @@ FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFi
 
 class PeerClient(Client):
     def __init__(self, address: str, *, tls: TlsFiles, authority: Callable[[], str], server_name: str | None) -> None:
-        kept = KeptChannel(address, tls=tls, authority=authority, server_name=server_name)
-        super().__init__(kept, timeout_seconds=PEER_SECONDS)
+        channel = RenewedChannel(address, tls=tls, authority=authority, server_name=server_name)
+        super().__init__(channel, timeout_seconds=PEER_SECONDS)
 
     async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
         """Sends submissions and returns one answer for each, in order. Raises BridgeheadError: as `call`."""

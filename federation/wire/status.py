@@ -106,16 +106,16 @@ def http_code_of(error: BridgeheadError) -> int:
 def error_of(kind: str, *, reason: str, message: str, facts: Mapping[str, str]) -> BridgeheadError:
     """The error that a peer told; facts come back as text. An unknown kind is an `UnavailableError`."""
     row = _ROWS_BY_KIND.get(kind)
-    told = reason if _REASON.fullmatch(reason) else "PEER_ERROR"
+    known_reason = reason if _REASON.fullmatch(reason) else "PEER_ERROR"
     kept = {name: text[:MAX_FACT_CHARACTERS] for name, text in sorted(facts.items()) if _is_fact(name)}
     error = row.error if row else UnavailableError
-    return error(told, message[:MAX_MESSAGE_CHARACTERS], **dict(list(kept.items())[:MAX_FACTS]))
+    return error(known_reason, message[:MAX_MESSAGE_CHARACTERS], **dict(list(kept.items())[:MAX_FACTS]))
 
 
 def facts_of(error: BridgeheadError) -> dict[str, str]:
     """The facts of an error as text, cut to what a status may carry."""
-    told = [(name, str(fact)[:MAX_FACT_CHARACTERS]) for name, fact in error.facts.items() if _is_fact(name)]
-    return dict(told[:MAX_FACTS])
+    facts = [(name, str(fact)[:MAX_FACT_CHARACTERS]) for name, fact in error.facts.items() if _is_fact(name)]
+    return dict(facts[:MAX_FACTS])
 
 
 def encode_status(error: BridgeheadError) -> bytes:
@@ -133,9 +133,9 @@ def encode_status(error: BridgeheadError) -> bytes:
 
 def error_of_call(error: grpc.aio.AioRpcError) -> BridgeheadError:
     """Translates what a call ended with: our own error when the details hold one, else what the bare code means."""
-    told = _find_details(error)
-    if told is not None:
-        return told
+    detailed = _find_details(error)
+    if detailed is not None:
+        return detailed
     text = (error.details() or "")[:MAX_MESSAGE_CHARACTERS]
     if "larger than max" in text:
         return MalformedError("MESSAGE_SIZE", f"the message is over the size limit: {text}")

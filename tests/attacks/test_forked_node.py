@@ -21,7 +21,7 @@ from federation.store.exchange_log import consistency_proof
 from federation.store.messages import count_pending
 from federation.store.witness_state import list_contradictions
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Host, Rig, draft, kit, running_rig, submission
-from tests.scenarios.check_federation import Kept
+from tests.scenarios.check_federation import NodeStore
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ async def test_audit_of_one_history_with_a_receipt_of_the_other_tells_the_fork(r
     await receive(twin.node, submission(rig, seq=2), peer=ZHEJIANG)
     assert offer(rig.hosts[JIANGXI], rig.hosts[FUJIAN], old=0).status == Status.COSIGNED
     kept = [
-        Kept(JIANGXI, twin.node.database, kit().keyrings[JIANGXI].log),
-        Kept(FUJIAN, rig[FUJIAN].database, kit().keyrings[FUJIAN].log),
+        NodeStore(JIANGXI, twin.node.database, kit().keyrings[JIANGXI].log),
+        NodeStore(FUJIAN, rig[FUJIAN].database, kit().keyrings[FUJIAN].log),
     ]
 
     audit = Audit(agreement=rig.agreement, sources={each.name: each for each in kept}, now=rig.clock)

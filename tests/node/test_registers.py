@@ -19,7 +19,7 @@ from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.store.log_reader import load_head
 from federation.store.messages import count_pending
 from federation.wire.agency.permits import PermitRevocation
-from federation.wire.agency.registers import KeptVersion
+from federation.wire.agency.registers import StoredVersion
 from federation.wire.rpc import Ruling
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act, application, running_rig
@@ -41,7 +41,7 @@ async def test_register_keeps_each_change_as_a_version_and_sends_nothing(tmp_pat
         (second,) = await register(node, replace(VEHICLE, colour="黑"))
         (same,) = await register(node, replace(VEHICLE, colour="黑"))
 
-        assert first == KeptVersion(id="urn:vehicle:330822:000001", version=1)
+        assert first == StoredVersion(id="urn:vehicle:330822:000001", version=1)
         assert second == same == replace(first, version=2)
         kept = find_registered(node.database, VEHICLES, first.id)
         assert kept is not None
@@ -85,13 +85,13 @@ async def test_each_row_is_judged_by_itself(tmp_path: Path) -> None:
             replace(VEHICLE, plate="浙H·I0045"),
         )
 
-        assert isinstance(rows[0], KeptVersion)
+        assert isinstance(rows[0], StoredVersion)
         assert isinstance(rows[1], Ruling)
         assert rows[1].policies == ("deny-register-other-county",)
         assert isinstance(rows[2], MalformedError)
         assert rows[2].reason == "REAL_PLATE_IN_DEMO"
         assert isinstance(rows[3], RuleError)
-        assert isinstance(rows[4], KeptVersion)
+        assert isinstance(rows[4], StoredVersion)
         assert rows[4].id == "urn:vehicle:330822:000002"
 
 
@@ -134,13 +134,13 @@ async def test_vehicle_rests_on_a_working_permit_of_its_keeper(tmp_path: Path) -
             assert row.reason == "VEHICLE_PERMIT"
 
         (row,) = await register(node, of_person)
-        assert isinstance(row, KeptVersion)
+        assert isinstance(row, StoredVersion)
 
         await permits.revoke(
             begin_errand(node, HALL, act()), PermitRevocation(urn=registered.permit.urn, reason=RevokeReason.LEFT)
         )
         (stolen,) = await register(node, replace(of_person, status=VehicleStatus.STOLEN))
-        assert isinstance(stolen, KeptVersion)
+        assert isinstance(stolen, StoredVersion)
         (other,) = await register(node, replace(of_person, plate="浙H·I0046"))
         assert isinstance(other, RuleError)
 
@@ -155,7 +155,7 @@ async def test_record_of_another_county_is_taken_over_once_it_was_let_go(tmp_pat
         assert row.reason == "REGISTERED_ELSEWHERE"
 
         await register(node, replace(VEHICLE, status=VehicleStatus.TRANSFERRED))
-        assert await register(node, moved, caller=KAIHUA) == (KeptVersion(id=first.id, version=3),)
+        assert await register(node, moved, caller=KAIHUA) == (StoredVersion(id=first.id, version=3),)
 
 
 async def test_enterprise_is_kept_and_read_by_its_market_regulator(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ async def test_enterprise_is_kept_and_read_by_its_market_regulator(tmp_path: Pat
     async with running_rig(tmp_path) as rig:
         node = rig[ZHEJIANG]
         (row,) = await registers.register_enterprises(begin_errand(node, MARKET, act(*F16)), [ENTERPRISE])
-        assert row == KeptVersion(id="urn:enterprise:330822:000001", version=1)
+        assert row == StoredVersion(id="urn:enterprise:330822:000001", version=1)
         assert len(list_registered(node.database, ENTERPRISES, ENTERPRISE.uscc)) == 1
 
         found = await registers.get_enterprise(begin_errand(node, MARKET, act(*F16)), ENTERPRISE.uscc)

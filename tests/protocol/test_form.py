@@ -27,7 +27,7 @@ from federation.protocol.form import (
     replace,
     to_object,
 )
-from federation.protocol.ids import AgencyId, MessageId, NodeName, checked, told
+from federation.protocol.ids import AgencyId, MessageId, NodeName, checked, typed
 
 ID = MessageId("0193587f-0a00-7000-8000-000000000000")
 POLICE = AgencyId(NodeName("zhejiang"), "330822", "police")
@@ -277,7 +277,7 @@ def test_reasons_of_a_type_may_be_its_own():
     """A field says by which reason a value of another type is refused."""
 
     class Ids(Item, frozen=True, kw_only=True):
-        ids: Annotated[tuple[str, ...], told("a list of ids", type_reason="IDS")] = ()
+        ids: Annotated[tuple[str, ...], typed("a list of ids", type_reason="IDS")] = ()
 
     assert refused(b'{"ids":7}', Ids).reason == "IDS"
     assert refused(b'{"ids":[]}', Ids).reason == "IDS"

@@ -36,7 +36,7 @@ USUAL = frozenset({Code.COSIGNED_BY_FEW, Code.EXPIRED_RECEIVED})
 
 
 @dataclass(frozen=True)
-class Kept:
+class NodeStore:
     """What is left of a node: its store, and the log's key that signs the head which the store has."""
 
     name: NodeName
@@ -80,7 +80,7 @@ class Kept:
 
 
 async def check_federation(
-    kept: Sequence[Kept],
+    kept: Sequence[NodeStore],
     agreement: Agreement,
     *,
     now: datetime,
@@ -109,7 +109,7 @@ async def check_federation(
     return report
 
 
-def _check_pair(sender: Kept, recipient: Kept, *, settled: bool) -> None:
+def _check_pair(sender: NodeStore, recipient: NodeStore, *, settled: bool) -> None:
     """What the receiver has is byte for byte what the sender sent; nothing is missing below what was settled."""
     pair = Pair(sender.name, recipient.name)
     sent = {message.id: message for message in _every(sender.database, "sent", pair)}
@@ -131,7 +131,7 @@ def _check_pair(sender: Kept, recipient: Kept, *, settled: bool) -> None:
             assert row.state in ("expired", "rejected"), f"{pair} {ours.seq}: {row.state} {row.last_error}"
 
 
-def _check_bodies(sender: Kept, recipient: Kept, message: StoredMessage) -> None:
+def _check_bodies(sender: NodeStore, recipient: NodeStore, message: StoredMessage) -> None:
     """Each side holds the body, the same one, or its log says that it was erased there."""
     held = {each.name: find_body(each.database, message.id) for each in (sender, recipient)}
     for each in (sender, recipient):
@@ -148,14 +148,16 @@ def _every(database: Database, direction: str, pair: Pair) -> list[StoredMessage
 
 
 @contextmanager
-def kept_homes(homes: Mapping[NodeName, Path], databases: Mapping[NodeName, str] | None = None) -> Iterator[list[Kept]]:
+def kept_homes(
+    homes: Mapping[NodeName, Path], databases: Mapping[NodeName, str] | None = None
+) -> Iterator[list[NodeStore]]:
     """Opens what stopped nodes left: their stores (at other URLs than their settings say, when given) and log keys."""
-    kept: list[Kept] = []
+    kept: list[NodeStore] = []
     try:
         for name, home in homes.items():
             keyring = load_keyring(home)
             url = (databases or {}).get(name) or database_url(load_settings(home), home)
-            kept.append(Kept(name, open_database(url, keys=keyring.columns), keyring.log))
+            kept.append(NodeStore(name, open_database(url, keys=keyring.columns), keyring.log))
         yield kept
     finally:
         for each in kept:

@@ -30,7 +30,7 @@ from federation.protocol.receipt import Receipt, Submission
 from federation.store.messages import PendingMessage, load_pending, missing_numbers, pair_state, settle_outbox
 from federation.store.records import find_record, list_records
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, act, application
-from tests.scenarios.check_federation import Kept, check_federation
+from tests.scenarios.check_federation import NodeStore, check_federation
 
 HALLS = {
     ZHEJIANG: parse_agency_id("zhejiang/330822/service-hall"),
@@ -160,7 +160,7 @@ class Border(RuleBasedStateMachine):
                     await self._reopen_host(host.name)
             rig.start_delivery()
             await asyncio.wait_for(rig.drain(), 60)
-            kept = [Kept(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
+            kept = [NodeStore(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
             await check_federation(kept, rig.agreement, now=rig.clock())
             self._require_same_records()
         finally:

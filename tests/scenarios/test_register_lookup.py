@@ -10,7 +10,7 @@ from federation.node.serve import utc_now
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.wire.agency.lookups import FETCH, SEARCH, LookupQuestion, ProvinceAnswer
-from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, KeptVersion
+from federation.wire.agency.registers import REGISTER_ENTERPRISES, REGISTER_VEHICLES, StoredVersion
 from federation.wire.rpc import Ruling
 from tests.cli.command_line import run
 from tests.node.register_samples import ENTERPRISE, VEHICLE
@@ -28,7 +28,7 @@ async def search(found: Border, kind: SelectorKind, value: str) -> ProvinceAnswe
 
 
 async def test_vehicle_and_enterprise_are_kept_asked_for_and_every_log_agrees(tmp_path: Path) -> None:
-    """Kept over the agencies' port, hit by plate and USCC, released by field; a refused row is decided again the same."""
+    """NodeStore over the agencies' port, hit by plate and USCC, released by field; a refused row is decided again the same."""
     async with border(tmp_path) as found:
         federation = found.federation
         vehicle = replace(VEHICLE, keeper=found.application.holder.citizen_number)
@@ -37,7 +37,7 @@ async def test_vehicle_and_enterprise_are_kept_asked_for_and_every_log_agrees(tm
             kept = await police.call(REGISTER_VEHICLES, act("vehicle.administration", "F07"), (vehicle, elsewhere))
         async with federation.client("zhejiang/330822/market") as market:
             await market.call(REGISTER_ENTERPRISES, act("enterprise.administration", "F16"), (ENTERPRISE,))
-        assert isinstance(kept[0], KeptVersion)
+        assert isinstance(kept[0], StoredVersion)
         assert isinstance(kept[1], Ruling)
         await found.open_case()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import grpc
 
-from federation.wire.client import KeptChannel
+from federation.wire.client import RenewedChannel
 from federation.wire.tls import WatchedTls, server_credentials
 from tests.wire.certificates import Authority
 
@@ -45,7 +45,7 @@ class Scene:
 
     async def fail(self, port: int, *, close_after: float | None = None) -> None:
         """Calls and closes; after so many seconds whatever became of the call, or when it has failed."""
-        kept = KeptChannel(
+        kept = RenewedChannel(
             f"localhost:{port}", tls=self.tls, authority=lambda: self.authority.pem, server_name="elsewhere.example"
         )
         call = asyncio.ensure_future(self._call(kept))
@@ -55,7 +55,7 @@ class Scene:
         await call
         await kept.close()
 
-    async def _call(self, kept: KeptChannel) -> None:
+    async def _call(self, kept: RenewedChannel) -> None:
         try:
             await kept.current().unary_unary("/stress.Service/Call")(b"", timeout=10)
         except (grpc.aio.AioRpcError, asyncio.CancelledError, grpc.aio.UsageError):

@@ -9,12 +9,12 @@ from federation.domain.oversight import (
     DigestLine,
     Finding,
     FlagKind,
-    KeptReading,
     RaisedFlag,
     ReadingKind,
     SampleFinding,
     SampleItem,
     SampleReview,
+    StoredReading,
 )
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
@@ -99,7 +99,7 @@ REVIEWED = replace(
 SAMPLE = SamplePage(items=(SAMPLED, REVIEWED), next_page_token=LOOKUP_ID)
 READINGS = ReadingPage(
     readings=(
-        KeptReading(
+        StoredReading(
             time=datetime(2026, 11, 24, 6, tzinfo=UTC),
             agency=parse_agency_id("jiangxi/361123/police"),
             officer="officer-7",
@@ -110,7 +110,7 @@ READINGS = ReadingPage(
             fields=frozenset({"status", "holder_name"}),
         ),
         *(
-            KeptReading(
+            StoredReading(
                 time=datetime(2026, 11, 23, 6, tzinfo=UTC),
                 agency=parse_agency_id("jiangxi/361123/police"),
                 officer="leader-1",

@@ -9,7 +9,7 @@ from federation.domain.registers import Enterprise, EnterpriseStatus, PlateClass
 from federation.protocol.errors import NotFoundError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
-from federation.wire.agency.registers import KeptRecord, KeptVersion, RegisterReading
+from federation.wire.agency.registers import RegisterReading, StoredRecord, StoredVersion
 from federation.wire.rpc import Ruling, ruling_of
 
 CITIZEN_NUMBER = "361123219003070012"
@@ -47,8 +47,8 @@ ENTERPRISE = Enterprise(
     legal_representative="测试甲",
     representative_number=CITIZEN_NUMBER,
 )
-KEPT = KeptVersion(id="urn:vehicle:361123:000001", version=2)
+KEPT = StoredVersion(id="urn:vehicle:361123:000001", version=2)
 READING = RegisterReading(
-    decision=ALLOWED, records=(KeptRecord(version=KEPT, fields={"colour": "白", "plate": "浙H·I0042"}),)
+    decision=ALLOWED, records=(StoredRecord(version=KEPT, fields={"colour": "白", "plate": "浙H·I0042"}),)
 )
 ROWS = (KEPT, REFUSED, NotFoundError("SOME_REASON", "no such thing"))

@@ -16,7 +16,7 @@ from federation.v1.buf.validate import validate_pb2
 from federation.wire.agency.audit import LIST_MESSAGES, Direction, MessageQuery
 from federation.wire.agency.lookups import SEARCH
 from federation.wire.agency.permits import LIST_PERMITS, REGISTER_PERMIT, PermitQuery
-from federation.wire.agency.registers import REGISTER_VEHICLES, KeptVersion
+from federation.wire.agency.registers import REGISTER_VEHICLES, StoredVersion
 from federation.wire.gatekeeper import verify_shape
 from federation.wire.pb import from_pb, to_pb
 from federation.wire.peer import DIGEST_RANGE, SUBMIT
@@ -106,7 +106,7 @@ def test_page_size_is_within_bounds(rpc, query, most):
 
 def test_answers_that_are_too_few_or_empty_are_refused():
     """One answer for each row, each saying something."""
-    response = REGISTER_VEHICLES.encode_answer((KeptVersion(id="urn:vehicle:361123:000001", version=2),))
+    response = REGISTER_VEHICLES.encode_answer((StoredVersion(id="urn:vehicle:361123:000001", version=2),))
     with pytest.raises(MalformedError, match="ANSWER_COUNT"):
         REGISTER_VEHICLES.decode_answer(response, question=((), ()))
     empty = register_service_pb2.RegisterVehiclesResponse(rows=[register_service_pb2.RegisteredRow()])

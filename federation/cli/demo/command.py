@@ -96,13 +96,13 @@ def run(
             stop_nodes(federation)
     _farewell(federation, story, kept=kept, code=code)
     if output is Form.JSON:
-        told: dict[str, JsonOut] = {
+        data: dict[str, JsonOut] = {
             "replay": replayed,
             "verified": code == 0,
             "seconds": round(story.seconds(), 1),
             "home": str(home),
         }
-        show_json({**summary, **told})
+        show_json({**summary, **data})
     raise typer.Exit(code)
 
 
@@ -201,8 +201,8 @@ def _replay(federation: DemoFederation, story: _Story) -> dict[str, JsonOut]:
     found = {node: replay(home.home, now=datetime.now(UTC), period=Period()) for node, home in federation.homes.items()}
     by_rule = Counter[str]()
     for node, each in found.items():
-        told = f"{each.reproduced} the same by policy, by rule {format_rules(each.by_rule)}"
-        story.line(f"{node:<9} {each.decisions} decisions: {told}")
+        summary = f"{each.reproduced} the same by policy, by rule {format_rules(each.by_rule)}"
+        story.line(f"{node:<9} {each.decisions} decisions: {summary}")
         by_rule.update(each.by_rule)
     total = {
         "decisions": sum(each.decisions for each in found.values()),

@@ -75,8 +75,8 @@ def set_up(
 ) -> DemoFederation:
     """Makes four homes with keys and CAs of their own, over an earlier demo's; DEMO_RUNNING while one runs."""
     if running_pids(folder):
-        told = f"a demo runs in {folder}: end it with 'bridgehead demo stop --home {folder}'"
-        raise ConflictError("DEMO_RUNNING", told)
+        message = f"a demo runs in {folder}: end it with 'bridgehead demo stop --home {folder}'"
+        raise ConflictError("DEMO_RUNNING", message)
     for name in (*PROVINCES, "draft"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in (FEDERATION_FILE, "audit-heads.json"):

@@ -43,7 +43,7 @@ from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_age
 from federation.wire.agency import intake, lookups, oversight, permits
 from federation.wire.agency.lookups import FetchResult, ProvinceAnswer
 from federation.wire.agency.permits import ImportChunk, PermitImport, PermitRecognition
-from federation.wire.agency.registers import KeptVersion
+from federation.wire.agency.registers import StoredVersion
 from federation.wire.agency.reports import GET_REPORT, ReportQuestion
 from federation.wire.rpc import Act, PageQuery
 
@@ -159,8 +159,8 @@ async def refuse(stage: Stage) -> dict[str, str]:
     await stage.open_case(lookup_act(), OTHER_CASE, KAIHUA, leader=LEADER, letter=LETTER)
     (elsewhere,) = (await stage.search(lookup_act(), OTHER_CASE)).answers
     refused["other_county"] = elsewhere.outcome.value
-    told = f"{elsewhere.outcome}; not even that Changshan knows them is told"
-    stage.tell(f"a case for Kaihua, the same person: {told}")
+    summary = f"{elsewhere.outcome}; not even that Changshan knows them is told"
+    stage.tell(f"a case for Kaihua, the same person: {summary}")
     borrowed = await stage.fetch(lookup_act(), CASE, handle=stage.handle, fields=FIELDS, key=new_key())
     refused["other_key"] = _refused(stage, "the office's certificate, another key", borrowed)
     return refused
@@ -242,7 +242,7 @@ async def _register(stage: Stage, agency: str, register: Register[Fact], name: s
         officer="demo-clerk",
     )
     answers = await stage.call(agency, register.registering, act, tuple(rows))
-    kept = sum(isinstance(answer, KeptVersion) for answer in answers)
+    kept = sum(isinstance(answer, StoredVersion) for answer in answers)
     if kept != len(rows):
         raise NotFoundError("DEMO_REFUSED", f"{agency} registered {kept} of {len(rows)} rows")
     return kept

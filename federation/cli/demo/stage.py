@@ -104,11 +104,11 @@ class Stage:
             raise NotFoundError("DEMO_REFUSED", f"expected an open case: {answer.decision.title_en}")
         auditor = str(self.federation.agencies(parse_agency_id(police).node, "audit")[0])
 
-        async def told() -> bool | None:
+        async def received() -> bool | None:
             waiting = any(peer.waiting_count for peer in (await self.status(auditor)).peers)
             return None if waiting else True
 
-        await self.wait_for(told, what="the provinces' receipts for the case")
+        await self.wait_for(received, what="the provinces' receipts for the case")
 
     async def search(
         self,

@@ -98,8 +98,8 @@ class FoundDossier:
 
     def subject(self, fields: frozenset[str]) -> str | None:
         """The citizen number of the person who is told that these fields were asked for; None when nobody is."""
-        told = self.person_fields is None or bool(fields & self.person_fields)
-        return self.person if told else None
+        personal = self.person_fields is None or bool(fields & self.person_fields)
+        return self.person if personal else None
 
     def release(self, fields: frozenset[str]) -> Mapping[str, str]:
         """The named fields as text; what the record does not have is left out, what was not named, too."""
@@ -323,9 +323,9 @@ def _hit(received: Received[SearchItem], case: LookupCase, hits: Sequence[FoundD
     for found, desk in zip(hits, desks, strict=True):
         raised = judge_hit(node.database, replace(handle, dossier=found.ref), node.now())
         flags += flag_records(raised, owner=node.name, desk=desk)
-    told = _disclosed(received, hits[:1], case, verdict=Verdict.ALLOWED)
+    disclosed = _disclosed(received, hits[:1], case, verdict=Verdict.ALLOWED)
     rows = Rows(
-        records=(records.HANDLES.record(handle, owner=node.name), *told),
+        records=(records.HANDLES.record(handle, owner=node.name), *disclosed),
         numbered=tuple(flags),
         wakes=tuple(map(desk_key, desks)),
     )
@@ -362,14 +362,14 @@ def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozen
     release = ReleaseItem(
         lookup_id=item.lookup_id, handle=item.handle, fields=found.release(fields), expires=handle.expires
     )
-    told = _disclosed(received, held, case, verdict=Verdict.ALLOWED, fields=fields)
+    disclosed = _disclosed(received, held, case, verdict=Verdict.ALLOWED, fields=fields)
     return Weighed(
         decision=decision,
         asked=(request,),
         by_desk=decision.by_desk,
         kind=RELEASED,
         reply=release if decision.allowed else None,
-        rows=Rows(records=told),
+        rows=Rows(records=disclosed),
         refused=refused,
         person=handle.dossier.id,
     )
@@ -469,8 +469,8 @@ def _take_reply(received: Received[Any], *, ends: datetime | None = None, rows: 
     return take_reply(received, ends=ends, records=rows)
 
 
-def _verify_same(told: object, asked: object) -> None:
-    if told != asked:
+def _verify_same(replied: object, asked: object) -> None:
+    if replied != asked:
         raise MalformedError("REPLY_UNASKED", "expected a reply to the very look-up that it cites")
 
 

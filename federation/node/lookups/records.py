@@ -411,14 +411,14 @@ def refusal_of(node: Node, response: Response) -> Decision | None:
         refusal = decode(Refusal, response.body.items[0])
         return _refused((f"desk-{refusal.reason.value.replace('_', '-')}",), *refusal_titles(refusal))
     if response.refused:
-        return _told_refusal(node, response.refused)
+        return _refusal_by_policy(node, response.refused)
     if response.rejected:
-        told = f"The other node could not judge this message: {response.rejected}"
-        return _refused((rule_name(response.rejected),), "对方节点无法受理这条消息", told)
+        title_en = f"The other node could not judge this message: {response.rejected}"
+        return _refused((rule_name(response.rejected),), "对方节点无法受理这条消息", title_en)
     return None
 
 
-def _told_refusal(node: Node, policies: Sequence[str]) -> Decision:
+def _refusal_by_policy(node: Node, policies: Sequence[str]) -> Decision:
     """The other side's refusal in our words: its leaf names the policies or the rule, and we hold their text."""
     book = node.trust.in_force.policies.policies
     policy_titles = {name: (book[name].title_zh, book[name].title_en) for name in policies if name in book}

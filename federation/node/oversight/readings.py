@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from federation.domain.oversight import AUDIT_OFFICE, KeptReading, ReadingKind, decode_reading, readings_bytes
+from federation.domain.oversight import AUDIT_OFFICE, ReadingKind, StoredReading, decode_reading, readings_bytes
 from federation.node.exchange.errand import Errand
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.officers import signed_by, verify_own_key
@@ -61,7 +61,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
         due_date=now.date(),
         content=content,
     )
-    line = KeptReading(time=now, agency=caller, officer=act.officer, kind=step, about=what)
+    line = StoredReading(time=now, agency=caller, officer=act.officer, kind=step, about=what)
 
     def write(transaction: GroupTransaction) -> None:
         transaction.append_leaf(*entry)
@@ -71,7 +71,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
     await node.sequencer.commit(write)
 
 
-def put_reading_line(transaction: GroupTransaction, reading: KeptReading, *, name: str, owner: NodeName) -> None:
+def put_reading_line(transaction: GroupTransaction, reading: StoredReading, *, name: str, owner: NodeName) -> None:
     """Writes the line of a reading, once under its name; of released fields, one of their case too."""
     place = f"{format_time(reading.time)}/{name}"
     lines = [_line(READ_AT, place, reading, content=encode(reading), owner=owner)]
@@ -90,7 +90,7 @@ async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
     narrowed = " ".join(word for word in (query.case_id, query.officer) if word)
     await note_reading(errand, step=ReadingKind.READINGS, what=narrowed)
 
-    def wanted(reading: KeptReading) -> bool:
+    def wanted(reading: StoredReading) -> bool:
         return query.case_id in (None, reading.case_id) and query.officer in (None, reading.officer)
 
     source, name = errand.node.database, f"{READ_AT}/{case}"
@@ -110,12 +110,12 @@ async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
 
 
 def find_reading_lines(
-    source: Source, *, case: str, before: str, limit: int, wanted: Callable[[KeptReading], bool]
-) -> Sequence[tuple[str, KeptReading]]:
+    source: Source, *, case: str, before: str, limit: int, wanted: Callable[[StoredReading], bool]
+) -> Sequence[tuple[str, StoredReading]]:
     """Returns the readings of the province or a case (`<agency>/<case>/`), newest first, behind the place `before`."""
     kind = READ_IN if case else READ_AT
     ids = ids_under(case, newest_first=True, before=before)
-    lines: list[tuple[str, KeptReading]] = []
+    lines: list[tuple[str, StoredReading]] = []
     while len(lines) < limit and (found := list_range(source, kind, ids, limit=_AT_ONCE, replica=True)):
         for record in found:
             place = record.id.removeprefix(case)
@@ -138,7 +138,7 @@ def _verify_inspector(errand: Errand, query: ReadingQuery) -> str:
     return f"{act.agency}/{act.case_id}/"
 
 
-def _line(kind: str, key: str, reading: KeptReading, *, content: bytes, owner: NodeName) -> Record:
+def _line(kind: str, key: str, reading: StoredReading, *, content: bytes, owner: NodeName) -> Record:
     return Record(
         id=key,
         kind=kind,

@@ -177,5 +177,5 @@ def _verify_types(content: bytes, schema: cedarpy.Schema, *, name: str) -> None:
     result = cedarpy.validate_policies(content.decode(), schema)
     if not result.validation_passed:
         names = result.id_annotations_by_policy_id
-        told = "; ".join(f"{names.get(found.policy_id, found.policy_id)}: {found.error}" for found in result.errors)
-        raise MalformedError("POLICY_TYPE", f"{name}: expected policies that fit the schema: {told}", file=name)
+        problems = "; ".join(f"{names.get(found.policy_id, found.policy_id)}: {found.error}" for found in result.errors)
+        raise MalformedError("POLICY_TYPE", f"{name}: expected policies that fit the schema: {problems}", file=name)

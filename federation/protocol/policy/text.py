@@ -92,8 +92,8 @@ def parse_code(content: bytes, *, name: str) -> str:
         strange = [sign for sign in line if not sign.isascii()]
         strange += [sign for sign in whole if unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp"} and sign != "\t"]
         if strange:
-            told = f"U+{ord(strange[0]):04X} {unicodedata.name(strange[0], '')}".rstrip()
-            raise MalformedError("POLICY_CHARACTER", f"{name} line {number}: did not expect {told} here", file=name)
+            found = f"U+{ord(strange[0]):04X} {unicodedata.name(strange[0], '')}".rstrip()
+            raise MalformedError("POLICY_CHARACTER", f"{name} line {number}: did not expect {found} here", file=name)
     return text
 
 

@@ -16,7 +16,7 @@ from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Ta
 
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import Item, always, decode, encode, replace
-from federation.protocol.ids import FederationName, NodeName, told
+from federation.protocol.ids import FederationName, NodeName, typed
 from federation.protocol.keys import PublicKey, admit_public_key
 from federation.protocol.trust.members import (
     MEMBERS_PATH,
@@ -52,7 +52,7 @@ class _Written(Item, frozen=True, kw_only=True):
     WHAT: ClassVar[str] = "bundle"
     REASON: ClassVar[str] = "AGREEMENT_MEMBERS"
 
-    v: Annotated[Literal[1], told("1")] = always(1)
+    v: Annotated[Literal[1], typed("1")] = always(1)
     federation: FederationName
     node: NodeName
     member: Member

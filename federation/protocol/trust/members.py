@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import Item, Time, always, decode, encode, replace
-from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm, between, checked, matching, told
+from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm, between, checked, matching, typed
 from federation.protocol.keys import PublicKey, Suite, admit_public_key
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
 
@@ -55,7 +55,7 @@ def _is_authority(text: str) -> bool:
 
 
 _Name = Annotated[str, checked(_is_name, form="1 to 100 printable characters")]
-_SET = told("a sorted list of different texts", type_reason="AGREEMENT_MEMBERS")
+_SET = typed("a sorted list of different texts", type_reason="AGREEMENT_MEMBERS")
 
 
 class _Part(Item, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class Member(_Part, frozen=True, kw_only=True):
     message_keys: Annotated[
         tuple[MessageKey, ...],
         Meta(min_length=1, max_length=MAX_MESSAGE_KEYS),
-        told(f"a list of 1 to {MAX_MESSAGE_KEYS} keys", type_reason="AGREEMENT_MEMBERS"),
+        typed(f"a list of 1 to {MAX_MESSAGE_KEYS} keys", type_reason="AGREEMENT_MEMBERS"),
     ]
     log_vkey: str
     witness_vkey: str
@@ -100,7 +100,7 @@ class Member(_Part, frozen=True, kw_only=True):
 
 
 class _Members(_Part, frozen=True, kw_only=True):
-    v: Annotated[Literal[1], told("1")] = always(1)
+    v: Annotated[Literal[1], typed("1")] = always(1)
     members: Mapping[NodeName, Member]
 
 
@@ -191,7 +191,7 @@ class Terms(Item, frozen=True, kw_only=True):
     WHAT: ClassVar[str] = TERMS_PATH
     REASON: ClassVar[str] = "AGREEMENT_TERMS"
 
-    v: Annotated[Literal[1], told("1")] = always(1)
+    v: Annotated[Literal[1], typed("1")] = always(1)
     federation: FederationName
     realm: Realm
     clock_tolerance_seconds: Annotated[int, between(1, 3600)]

@@ -11,10 +11,10 @@ from federation.domain.oversight import (
     Digest,
     Finding,
     FlagKind,
-    KeptReading,
     RaisedFlag,
     SampleFinding,
     SampleItem,
+    StoredReading,
 )
 from federation.wire.pb import declare
 from federation.wire.rpc import AUDIT, POLICE, WRITES, A, OwnKey, PageQuery, Q, Rpc
@@ -112,7 +112,7 @@ class ReadingQuery(PageQuery):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingPage:
-    readings: tuple[KeptReading, ...] = ()
+    readings: tuple[StoredReading, ...] = ()
     next_page_token: str = ""
 
 

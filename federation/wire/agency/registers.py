@@ -14,29 +14,29 @@ _Rows = TypeVar("_Rows", bound=Sized)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptVersion:
+class StoredVersion:
     id: str
     version: int
 
 
-RegisteredRow: TypeAlias = KeptVersion | Ruling | BridgeheadError
+RegisteredRow: TypeAlias = StoredVersion | Ruling | BridgeheadError
 """What one row came to: kept so, refused by policy, or not to be judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptRecord:
-    version: KeptVersion
+class StoredRecord:
+    version: StoredVersion
     fields: Mapping[str, str]
 
     def __repr__(self) -> str:
         """Hides whom it is about: the names of the fields only."""
-        return f"KeptRecord({self.version.id}, {sorted(self.fields)})"
+        return f"StoredRecord({self.version.id}, {sorted(self.fields)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterReading:
     decision: Ruling
-    records: tuple[KeptRecord, ...] = ()
+    records: tuple[StoredRecord, ...] = ()
 
 
 def _register(name: str, rows: type[_Rows], kinds: frozenset[str]) -> Rpc[_Rows, tuple[RegisteredRow, ...]]:

@@ -1,4 +1,4 @@
-"""A kept reading: what an inspector is shown, and what a leader signs to be shown it."""
+"""A stored reading: what an inspector is shown, and what a leader signs to be shown it."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.oversight import KeptReading, ReadingKind, decode_reading, readings_bytes
+from federation.domain.oversight import ReadingKind, StoredReading, decode_reading, readings_bytes
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.form import encode
 from federation.protocol.ids import parse_agency_id
@@ -19,7 +19,7 @@ WORDS = st.text(alphabet="abcdefghij-0123456789", max_size=20)
 @given(st.sampled_from(ReadingKind), WORDS, WORDS, st.frozensets(WORDS.filter(bool), max_size=4))
 def test_decode_reading_gives_what_was_encoded(kind, officer, about, fields):
     """Every kind, with and without fields."""
-    reading = KeptReading(
+    reading = StoredReading(
         time=datetime(2026, 11, 23, 8, tzinfo=UTC), agency=POLICE, officer=officer, kind=kind, about=about,
         lookup_id="l-1", case_id="CASE-2026-0001", node="zhejiang", fields=fields,
     )  # fmt: skip
@@ -37,7 +37,7 @@ def test_decode_reading_gives_what_was_encoded(kind, officer, about, fields):
 def test_decode_reading_of_another_form_is_an_error(found, instead, error):
     """A kind that nobody wrote, a missing name, no JSON at all."""
     encoded = encode(
-        KeptReading(time=datetime(2026, 11, 23, tzinfo=UTC), agency=POLICE, officer="o-1", kind=ReadingKind.FLAGS)
+        StoredReading(time=datetime(2026, 11, 23, tzinfo=UTC), agency=POLICE, officer="o-1", kind=ReadingKind.FLAGS)
     )
     with pytest.raises(error):
         decode_reading(encoded.replace(found, instead))

@@ -25,7 +25,7 @@ from federation.store.exchange_log import load_entries
 from federation.store.messages import count_pending, find_message, find_outbox, list_messages, missing_numbers
 from federation.store.witness_state import list_contradictions
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Rig, draft, kit, received, sync_body, sync_item
-from tests.scenarios.check_federation import USUAL, Kept, check_federation
+from tests.scenarios.check_federation import USUAL, NodeStore, check_federation
 
 OUT = Pair(ZHEJIANG, JIANGXI)
 
@@ -284,7 +284,7 @@ async def test_deliver_rejected_message_does_not_fail_the_audit_for_ever(rig: Ri
     await delivery(rig).close()
 
     now = rig.clock.advance(days=30)
-    kept = [Kept(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
+    kept = [NodeStore(name, host.node.database, host.keyring.log) for name, host in rig.hosts.items()]
     allowed = {*USUAL, Code.DISCREPANCY_LOGGED}
     report = await check_federation(kept, rig.agreement, now=now, settled=False, allowed=allowed)
     assert [finding.code for finding in report.findings].count(Code.DISCREPANCY_LOGGED) == 2

@@ -21,7 +21,7 @@ from federation.store.messages import list_messages
 from tests.node.intake.border import XINZHOU, Border, border
 from tests.node.lookups.office import flags_at
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
-from tests.scenarios.check_federation import Kept, check_federation
+from tests.scenarios.check_federation import NodeStore, check_federation
 
 
 async def tend(found: Border, watch: AskedWatch | None = None) -> None:
@@ -46,7 +46,7 @@ def flags(node: Node, desk: AgencyId) -> list[FlagKind]:
 async def audit(found: Border) -> None:
     """Both logs against each other, with every envelope, an hour and a half later: nothing is wrong."""
     found.rig.clock.advance(hours=1, minutes=30)
-    kept = [Kept(host.name, host.node.database, host.keyring.log) for host in found.rig.hosts.values()]
+    kept = [NodeStore(host.name, host.node.database, host.keyring.log) for host in found.rig.hosts.values()]
     await check_federation(kept, found.rig.agreement, now=found.rig.clock())
 
 

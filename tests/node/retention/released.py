@@ -32,7 +32,7 @@ from tests.node.rig import (
     register_key,
     running_rig,
 )
-from tests.scenarios.check_federation import Kept, check_federation
+from tests.scenarios.check_federation import NodeStore, check_federation
 
 PURPOSE, CASE, OFFICER = "lookup.criminal_investigation", "CASE-2026-0001", "officer-1"
 FIELDS = frozenset({"holder_name", "status"})
@@ -98,7 +98,7 @@ class Border:
     async def verify(self) -> None:
         """Every log computed again, each pair compared, every envelope and receipt verified."""
         await self.rig.drain()
-        kept = [Kept(name, host.node.database, host.keyring.log) for name, host in self.rig.hosts.items()]
+        kept = [NodeStore(name, host.node.database, host.keyring.log) for name, host in self.rig.hosts.items()]
         await check_federation(kept, self.rig.agreement, now=self.rig.clock())
 
 
