@@ -15,7 +15,7 @@ _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
 
 class MessageRecord(NamedTuple):
-    """What both sides must agree on about one message. Digests are raw; an absent one is 32 zero bytes."""
+    """The facts of one message that both sides must agree on. Digests are raw; an absent one is 32 zero bytes."""
 
     seq: int
     log_index: int

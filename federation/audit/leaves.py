@@ -148,7 +148,7 @@ class LeafReader:
         self._keep(leaf, index)
 
     def check_erasures(self) -> None:
-        """What was erased stands before, once, with that statement and commitment: an erasure hides no exchange."""
+        """Adds a finding unless what was erased stands before, once, with that statement and commitment."""
         for pair, column in self.erased.items():
             messages = (self.sent if pair.sender == self._node else self.decided).get(pair, MessageColumn())
             erasures = once(column.in_order(), partial(self._add_unfounded, pair, "it was erased before"))

@@ -1,4 +1,4 @@
-"""What an audit says: findings of one sentence each, a line for each log and each ordered pair, PASS or FAIL.
+"""The report of an audit: findings of one sentence each, a line for each log and each ordered pair, PASS or FAIL.
 
 A code is stable and names the rule that was broken; a rule that a log breaks a million times gives a few findings and a
 number. PASS only when every log was reached and read whole and nothing is contradicted.

@@ -1,4 +1,4 @@
-"""What a node lists for auditors (envelopes, leaf indexes, receipts) against keys and logs. Pure.
+"""Verifies what a node lists for auditors (envelopes, leaf indexes, receipts) by keys and logs. Pure.
 
 An envelope is signed by a key of its sender at its time and says what the leaf says; a receipt verifies under the
 receiver's log key, and its head must lie on the receiver's tree; what is listed is logged and what is logged is listed.

@@ -1,4 +1,4 @@
-"""What the bench runs: two provinces with everything on, and beside each figure what the parts alone would do.
+"""The runs of the bench: two provinces with everything on, and beside each figure what the parts alone would do.
 
 The sender's node runs in this process, the receiver's in its own, over mutual TLS on loopback, each with SQLite in
 full sync. No limit is lifted: an officer and a case are used up to what they may ask, then the next take over.

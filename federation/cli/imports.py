@@ -93,7 +93,7 @@ def judge_rows(rows: Iterable[tuple[int, T]], tally: Tally, judge: Callable[[T],
 
 
 @dataclass(frozen=True, slots=True)
-class How:
+class ImportOptions:
     encoding: str
     dry_run: bool
     realm: Realm
@@ -104,13 +104,13 @@ def open_import(
     encoding: Annotated[str, typer.Option("--encoding", help="Of the file, e.g. gb18030.")] = "utf-8",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check, without the node.")] = False,
     realm: Annotated[Realm, typer.Option("--realm", help="With --dry-run: whose rules.")] = Realm.DEMO,
-) -> How:
-    return How(encoding, dry_run, realm)
+) -> ImportOptions:
+    return ImportOptions(encoding, dry_run, realm)
 
 
 def run_import(
     desk: Desk,
-    how: How,
+    options: ImportOptions,
     rows: Iterator[tuple[int, T]],
     tally: Tally,
     *,
@@ -119,9 +119,9 @@ def run_import(
     total: int | None,
 ) -> None:
     """Judges every row here, or sends all of them over one connection, under a progress bar; shows the tally."""
-    if how.dry_run:
+    if options.dry_run:
         today = china_today()
-        judge_rows(rows, tally, lambda row: judge(row, how.realm, today))
+        judge_rows(rows, tally, lambda row: judge(row, options.realm, today))
     else:
         with progress("导入 import", total) as bar:
 
@@ -129,7 +129,7 @@ def run_import(
                 bar.update(bar.task_ids[0], completed=read)
 
             desk.ask(lambda client: send_rows(client, rows, tally, send, tell=tell))
-    show_tally(desk, tally, dry_run=how.dry_run)
+    show_tally(desk, tally, dry_run=options.dry_run)
 
 
 async def send_rows(

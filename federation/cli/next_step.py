@@ -1,4 +1,4 @@
-"""What to do next after an error, by its reason or class: Chinese, a bar, English; nothing unless known to work."""
+"""The next step after an error, by its reason or class: Chinese, a bar, English; nothing unless known to work."""
 
 from __future__ import annotations
 

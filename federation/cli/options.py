@@ -1,4 +1,4 @@
-"""How a command meets its node: the options that every command of an agency shares, who asks, and how it ends.
+"""The options that every command of an agency shares: its node, who asks, the form of the answer, the exit code.
 
 `federation.json` says where nodes are reached, never whom to trust: every key comes from the agreement, verified from
 its pinned root. A profile is found by `--client FILE`, else by `--agency` in the folder given by `--home`, else by
@@ -42,7 +42,7 @@ FederationOption = Annotated[Path | None, typer.Option("--federation", help="The
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederationFile:
-    """What the file says. `root` is the pinned first root: a file, or the hex SHA-256 of its bytes."""
+    """`federation.json`. `root` is the pinned first root: a file, or the hex SHA-256 of its bytes."""
 
     path: Path
     agreement: Path
@@ -488,7 +488,7 @@ def command(
 
 
 def commands_for(purpose: str, function: str) -> Callable[..., Callable[[Callable[..., None]], Callable[..., None]]]:
-    """What adds commands, as `command`, whose desk acts for this purpose and function unless it is told otherwise."""
+    """Returns `command` with this purpose and function as the defaults of every command that it adds."""
     return partial(command, usual=(purpose, function))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from federation.cli import rows, words
-from federation.cli.imports import How, Tally, open_import, parse_rows, run_import
+from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, Paging, command
 from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
 from federation.cli.show import card, china_today, say, table, to_json
@@ -308,10 +308,10 @@ def list_permits(
     )
 
 
-@command(app, "import", how=open_import)
+@command(app, "import", options=open_import)
 def import_permits(
     desk: Desk,
-    how: How,
+    options: ImportOptions,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV with a heading, or JSON Lines.")] = None,
     synthetic: Annotated[int | None, typer.Option("--synthetic", min=1, help="Invent so many people instead.")] = None,
     seed: SeedOption = None,
@@ -326,13 +326,13 @@ def import_permits(
         raise typer.BadParameter("give a FILE, or --synthetic N")
     tally, today = Tally(), china_today()
     if file is not None:
-        found = rows.read_rows(file, IMPORTS, encoding=how.encoding)
+        found = rows.read_rows(file, IMPORTS, encoding=options.encoding)
         good = parse_rows(found, IMPORTS, tally, doubts=lambda row: find_doubts(row.application))
     else:
         dice = uuid.UUID(desk.request_id).int if seed is None else seed
         good = invent_imports(desk.profile.agency, synthetic or 0, seed=dice, today=today, tally=tally)
     act, total = _act(desk, PermitPurpose.ADMINISTRATION), synthetic or (rows.count_lines(file) if file else None)
-    run_import(desk, how, good, tally, judge=judge_import, send=lambda *chunk: send_chunk(act, *chunk), total=total)
+    run_import(desk, options, good, tally, judge=judge_import, send=lambda *chunk: send_chunk(act, *chunk), total=total)
 
 
 def invent_imports(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeVar
 import typer
 
 from federation.cli import rows, words
-from federation.cli.imports import How, RowResult, Tally, open_import, parse_rows, run_import
+from federation.cli.imports import ImportOptions, RowResult, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, usually
 from federation.cli.show import card, to_json
@@ -150,24 +150,24 @@ def register_enterprise(desk: Desk, texts: Texts, uscc: UsccArgument, division: 
     _register(desk, ENTERPRISES, uscc, division, texts)
 
 
-@command(vehicles, "import", how=open_import)
-def import_vehicles(desk: Desk, file: FileArgument, how: How) -> None:
+@command(vehicles, "import", options=open_import)
+def import_vehicles(desk: Desk, file: FileArgument, options: ImportOptions) -> None:
     """Import (导入) vehicles. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
 
     The heading names the fields, in English or Chinese: plate, plate_class, brand_model, colour, status,
     registered_division, first_registered, keeper, permit, sealed.
     """
-    _import(desk, VEHICLES, file, how)
+    _import(desk, VEHICLES, file, options)
 
 
-@command(enterprises, "import", how=open_import)
-def import_enterprises(desk: Desk, file: FileArgument, how: How) -> None:
+@command(enterprises, "import", options=open_import)
+def import_enterprises(desk: Desk, file: FileArgument, options: ImportOptions) -> None:
     """Import (导入) enterprises. Bad rows are told by line, good rows go on. Exit 1 when any row failed.
 
     The heading names the fields, in English or Chinese: uscc, name, division, status, registered_on, legal_form,
     legal_representative, representative_number.
     """
-    _import(desk, ENTERPRISES, file, how)
+    _import(desk, ENTERPRISES, file, options)
 
 
 @command(vehicles, "show")
@@ -194,12 +194,12 @@ def _register(desk: Desk, register: Register[Fact], key: str, division: str | No
         desk.show(answer, (f"{answer.id}  第 {answer.version} 版 version {answer.version}",))
 
 
-def _import(desk: Desk, register: Register[Fact], file: Path, how: How) -> None:
+def _import(desk: Desk, register: Register[Fact], file: Path, options: ImportOptions) -> None:
     tally, act = Tally(), register.act(desk)
-    good = parse_rows(rows.read_rows(file, register.sheet, encoding=how.encoding), register.sheet, tally)
+    good = parse_rows(rows.read_rows(file, register.sheet, encoding=options.encoding), register.sheet, tally)
     total = rows.count_lines(file)
     run_import(
-        desk, how, good, tally, judge=register.judge, send=lambda *chunk: _send(register, act, *chunk), total=total
+        desk, options, good, tally, judge=register.judge, send=lambda *chunk: _send(register, act, *chunk), total=total
     )
 
 

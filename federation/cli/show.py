@@ -1,4 +1,4 @@
-"""How every command speaks: stdout is data, stderr is talk; an answer is shown as JSON or in lines, in two languages.
+"""The output of commands: stdout is data, stderr is talk; an answer is shown as JSON or in lines, in two languages.
 
 Rules kept: JSON has the names of the protocol, times in UTC, sets in order; lines have China's time. Citizen numbers
 and days of birth are masked in both forms until all of it is asked for.
@@ -161,7 +161,7 @@ def local_minute(time: datetime) -> str:
 
 
 def deadline_text(deadline: Deadline) -> str:
-    """When a time is over, by which clock and calendar; what nobody has confirmed says so."""
+    """Returns the day, its clock and its calendar; says so where law or calendar is not confirmed."""
     day = deadline.last_day.isoformat() if deadline.last_day is not None else local_minute(deadline.due)
     details = [f"{deadline.clock_id} v{deadline.rule_version}", f"日历 calendar {deadline.calendar_version}"]
     if deadline.extended_by:

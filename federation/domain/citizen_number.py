@@ -41,7 +41,7 @@ class Sex(StrEnum):
 
 
 class NumberWarning(StrEnum):
-    """What a person should look at; none of these refuses a number."""
+    """A doubt for a person to look at; none refuses a number."""
 
     DIVISION_UNKNOWN = "division_unknown"
     DIVISION_NOT_IN_BIRTH_YEAR = "division_not_in_birth_year"

@@ -23,7 +23,7 @@ CHINA_TIME: Final = timezone(timedelta(hours=8))
 
 
 class ClockKind(StrEnum):
-    """How a clock counts: minutes, hours, working days (the 调休 table), calendar days, calendar months."""
+    """The unit of a clock; working days are those of the 调休 table."""
 
     MINUTES = "minutes"
     HOURS = "hours"
@@ -33,7 +33,7 @@ class ClockKind(StrEnum):
 
 
 class Verified(StrEnum):
-    """Whether the article was read (`law_read`), is believed (`unread`), or is a `programme` rule and no law."""
+    """The article was read (`law_read`), is believed (`unread`), or is a `programme` rule and no law."""
 
     LAW_READ = "law_read"
     UNREAD = "unread"
@@ -41,7 +41,7 @@ class Verified(StrEnum):
 
 
 class Direction(StrEnum):
-    """Whether the clock counts on from its start, or back from an event (apply so many days ahead)."""
+    """A clock counts on from its start, or back from an event (apply so many days ahead)."""
 
     AFTER = "after"
     BEFORE = "before"

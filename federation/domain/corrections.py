@@ -75,7 +75,7 @@ def _may_be_said(text: str) -> bool:
 
 
 class CorrectionAnswer(Item, frozen=True, kw_only=True):
-    """What the owner says; `version` 1 opens it, each step adds one; `permit_version` is 0 unless granted."""
+    """The owner's answer; `version` 1 opens it, each step adds one; `permit_version` is 0 unless granted."""
 
     WHAT: ClassVar[str] = "correction answer"
 
@@ -368,7 +368,7 @@ CORRECTION_KIND: Final = "correction"
 def file_request(
     agency: AgencyFacts, province: NodeName, *, occasion: Occasion, identity_checked: bool
 ) -> PolicyRequest:
-    """May the agency file a correction with that province for a person? Asked by both provinces."""
+    """Asks whether the agency may file a correction with that province for a person. Asked by both provinces."""
     dossier = DossierFacts(province=province, kind=CORRECTION_KIND)
     return ask(
         "correction.request", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked
@@ -376,13 +376,13 @@ def file_request(
 
 
 def decide_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, county: str) -> PolicyRequest:
-    """May the agency extend, grant or deny corrections of permits that this county issued?"""
+    """Asks whether the agency may extend, grant or deny corrections of permits that this county issued."""
     dossier = DossierFacts(province=province, kind=CORRECTION_KIND, issuing_division=county)
     return ask("correction.decide", agency, dossier_entity(dossier), occasion=occasion)
 
 
 def notice_request(agency: AgencyFacts, owner: NodeName, *, occasion: Occasion) -> PolicyRequest:
-    """May the agency say that copies of a permit which that province issued are outdated?"""
+    """Asks whether the agency may say that copies of a permit which that province issued are outdated."""
     dossier = DossierFacts(province=owner, kind=CORRECTION_KIND)
     return ask("correction.notice", agency, dossier_entity(dossier), occasion=occasion)
 

@@ -30,7 +30,7 @@ MAX_WORDS: Final = 500
 
 
 class ErasureGrounds(StrEnum):
-    """Why something was destroyed, as the `erasure` leaf says it: a code, never words."""
+    """The reason in the `erasure` leaf: a code, never words."""
 
     EXPIRED = "ERASED_EXPIRED"
     CASE_CLOSED = "ERASED_CASE_CLOSED"
@@ -39,7 +39,7 @@ class ErasureGrounds(StrEnum):
 
 
 class ErasureOutcome(StrEnum):
-    """What the recipient answers: it destroyed the body (now or before), or it never held it."""
+    """The recipient destroyed the body (now or before), or never held it."""
 
     ERASED = "erased"
     NOT_HELD = "not_held"
@@ -66,7 +66,7 @@ class OrderItem(Item, frozen=True, kw_only=True):
 
 
 class ReceiptItem(Item, frozen=True, kw_only=True):
-    """What came of a message; without `order` nobody ordered it. `entry` and `index`: the `erasure` leaf, its place."""
+    """A receipt of erasure; without `order` nobody ordered it. `entry` and `index`: the `erasure` leaf, its place."""
 
     WHAT: ClassVar[str] = "erasure receipt"
     REASON: ClassVar[str] = "ERASURE_OUTCOME"
@@ -131,7 +131,7 @@ class OrderFacts:
 def reading_request(
     agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: ReadingFacts
 ) -> PolicyRequest:
-    """May the agency read again what that province released to one of its officers?"""
+    """Asks whether the agency may read again what that province released to one of its officers."""
     return ask(
         "lookup.read",
         agency,
@@ -144,7 +144,7 @@ def reading_request(
 
 
 def order_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion, facts: OrderFacts) -> PolicyRequest:
-    """May the agency order that province to erase what a message handed over to it?"""
+    """Asks whether the agency may order that province to erase what a message handed over to it."""
     resource = dossier_entity(DossierFacts(province=province, kind=MESSAGE_KIND))
     return ask(
         "erasure.order", agency, resource, occasion=occasion, bySender=facts.by_sender, underFloor=facts.under_floor
@@ -164,7 +164,7 @@ _GROUP: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    """What stands over released fields wherever they are shown: office, officer's pseudonym, time and code."""
+    """The mark over released fields wherever they are shown: office, officer's pseudonym, time and code."""
 
     agency: AgencyId
     officer: str

@@ -87,12 +87,12 @@ def verify_waiting(entry: IntakeEntry, now: datetime) -> IntakeEntry:
 
 
 def reminder_due(created: datetime, due: datetime) -> datetime:
-    """When the asking side asks a second time by itself: at half of the clock."""
+    """Returns when the asking side asks a second time by itself: at half of the clock."""
     return created + (due - created) / 2
 
 
 def escalation_due(created: datetime, due: datetime, second: datetime | None) -> datetime:
-    """When an unanswered question is escalated: at three quarters of the clock, or a quarter after a second request."""
+    """Returns when to escalate: at three quarters of the clock, or a quarter after a second request."""
     quarter = (due - created) / 4
     return min(due - quarter, second + quarter) if second is not None else due - quarter
 
@@ -146,7 +146,7 @@ def _is_words(text: str) -> bool:
 
 
 class Refusal(Item, frozen=True, kw_only=True):
-    """What the desk answers instead of a field: a reason, and one sentence of the person who refused."""
+    """The desk's refusal of a field: a reason, and one sentence of the person who refused."""
 
     WHAT: ClassVar[str] = "look-up refusal"
     REASON: ClassVar[str] = "REFUSAL_REASON"

@@ -29,7 +29,7 @@ _Papers = Annotated[frozenset[Digest], checked(lambda found: len(found) <= 8, fo
 
 
 class Lead(Item, frozen=True, kw_only=True):
-    """What an office found and another force is competent for: the offence (案由), where and when, the facts.
+    """A lead that another force is competent for: the offence (案由), place and time, the facts.
 
     `found` is when the office found that it belongs elsewhere. `measure` is the urgent measure that was taken first,
     None when none was needed. `notice` is the SHA-256 of the 移送案件通知书, `papers` are those of others.
@@ -49,7 +49,7 @@ class Lead(Item, frozen=True, kw_only=True):
 
 
 class LeadAnswer(Item, frozen=True, kw_only=True):
-    """What the competent force says of the lead that the message `lead_id` handed over."""
+    """The competent force's answer to the lead that the message `lead_id` handed over."""
 
     WHAT: ClassVar[str] = "lead answer"
 
@@ -104,6 +104,6 @@ def _verify_unnamed(*texts: str) -> None:
 def lead_request(
     action: str, agency: AgencyFacts, province: NodeName, *, occasion: Occasion, **facts: PolicyValue
 ) -> PolicyRequest:
-    """May the agency do this with leads handed over to that province: `hand_over`, asked by both; `answer`; `read`?"""
+    """Asks whether the agency may do this with leads for a province: `hand_over`, asked by both; `answer`; `read`."""
     dossier = dossier_entity(DossierFacts(province=province, kind="lead"))
     return ask(f"lead.{action}", agency, dossier, occasion=occasion, **facts)

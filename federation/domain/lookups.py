@@ -1,4 +1,4 @@
-"""What goes over the border in a look-up: one exact question, hit or no hit, then named fields of the record.
+"""Look-ups over the border: one exact question, hit or no hit, then named fields of the record.
 
 No names, no wildcards, no lists; an answer holds no field of a person; a handle is random, opens nothing for another
 agency, officer or case, and dies after 24 hours or with its case; a fetch is signed by the officer's own key. The
@@ -49,7 +49,7 @@ HandleText = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """What the answering side remembers of a hit; it ends at `expires`, which is no part of its life any more."""
+    """A hit as the answering side stores it; refused from `expires` on."""
 
     handle: str
     lookup_id: MessageId
@@ -77,7 +77,7 @@ def parse_handle(text: str) -> str:
 
 
 def handle_expires(case: LookupCase, now: datetime) -> datetime:
-    """When a handle given out now ends: after 24 hours, or with its case if that is sooner."""
+    """Returns the end of a handle given out now: after 24 hours, or with its case if that is sooner."""
     return min(case.closes, truncate_to_millisecond(now) + HANDLE_TIME)
 
 
@@ -109,7 +109,7 @@ _SIGNATURE_BYTES: Final = 64
 
 
 class SelectorKind(StrEnum):
-    """By what may be looked up; `DOSSIER_OF` says which kind of record each finds."""
+    """`DOSSIER_OF` gives the kind of record that each finds."""
 
     CITIZEN_NUMBER = "citizen_number"
     PERMIT = "permit"
@@ -129,7 +129,7 @@ DOSSIER_OF: Final[Mapping[SelectorKind, DossierKind]] = MappingProxyType(
 
 
 class Outcome(StrEnum):
-    """What came of asking one province; the last two, of telling it that a case was opened or closed."""
+    """One province's answer to a question; the last two, to the news that a case was opened or closed."""
 
     HIT = "hit"
     NO_HIT = "no_hit"
@@ -142,7 +142,7 @@ class Outcome(StrEnum):
 
 
 class Urgency(StrEnum):
-    """How long the other side has: urgent 10 minutes, routine 1 hour."""
+    """The other side's time to answer: urgent 10 minutes, routine 1 hour."""
 
     URGENT = "urgent"
     ROUTINE = "routine"
@@ -180,7 +180,7 @@ def parse_selector(text: str, realm: Realm) -> Selector:
 
 
 def kind_of(text: str) -> SelectorKind:
-    """What kind a text looks like (18 digits: a citizen number, unless a USCC only); LOOKUP_WILDCARD, LOOKUP_FORM."""
+    """Returns the kind by its form (18 digits: a citizen number, unless a USCC only); LOOKUP_WILDCARD, LOOKUP_FORM."""
     if _WILDCARD.search(text):
         raise MalformedError("LOOKUP_WILDCARD", "expected one exact number, permit or plate, got a wildcard")
     if text.startswith(_PERMIT_PREFIX):
@@ -260,7 +260,7 @@ class FetchItem(Item, frozen=True, kw_only=True):
 
 
 def step_up_bytes(fetch: FetchItem) -> bytes:
-    """What the officer's own key signs; not the look-up's id, since the handle was made for one look-up alone."""
+    """Returns the bytes that the officer's own key signs; no look-up id, since a handle is of one look-up alone."""
     return encode_canonical(
         {"type": _STEP_UP, "handle": fetch.handle, "fields": sorted(fetch.fields), "officer_key": fetch.officer_key}
     )
@@ -296,7 +296,7 @@ def verify_fields(fields: frozenset[str]) -> frozenset[str]:
 
 
 class ReleaseItem(Item, frozen=True, kw_only=True):
-    """What was released: each field as text, and until when the asker may read it."""
+    """The released fields as text, and the end of the time in which the asker may read them."""
 
     WHAT: ClassVar[str] = "look-up release"
 

@@ -46,7 +46,7 @@ CaseId = Annotated[str, matching(_CASE_ID_FORM, form="a case such as 'YS-2026-00
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseTerms:
-    """What is asked for when a case is opened: `letter` is the cooperation letter's number, `days` its term."""
+    """The terms of a new case: `letter` is the cooperation letter's number, `days` its term."""
 
     letter: str
     counties: frozenset[str]
@@ -225,7 +225,7 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupCounts:
-    """How many there would be with this look-up: by the officer today, in the case, different persons in the case."""
+    """The counts with this look-up included: by the officer today, in the case, different persons in the case."""
 
     officer_today: int
     case_total: int
@@ -234,7 +234,7 @@ class LookupCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkRelease:
-    """Who signed for more look-ups in a case than its quota, in the order of signing: it takes two persons."""
+    """The signers, in order, of more look-ups in a case than its quota; complete with two persons."""
 
     case_id: str
     agency: AgencyId
@@ -346,7 +346,7 @@ def basis_of(purpose: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DossierFacts:
-    """What policy may know of what is looked for; the county (six digits) and what follows only once it is found.
+    """The attributes that policy may read of a record; the county (six digits) and those below only once it is found.
 
     `minor` means under 14 today; `sealed` records answer no look-up; the asking province leaves both as they are.
     """
@@ -375,21 +375,21 @@ class LookupOccasion(Occasion):
 def case_request(
     agency: AgencyFacts, province: NodeName, *, occasion: Occasion, purposes: frozenset[str]
 ) -> PolicyRequest:
-    """May the agency open or close a case that allows these purposes with that province?"""
+    """Asks whether the agency may open or close a case that allows these purposes with that province."""
     return ask(
         "lookup.case", agency, dossier_entity(DossierFacts(province=province)), occasion=occasion, purposes=purposes
     )
 
 
 def search_request(agency: AgencyFacts, dossier: DossierFacts, *, occasion: LookupOccasion) -> PolicyRequest:
-    """May the agency learn whether a record exists? Asked without the record first; refused then is no hit."""
+    """Asks whether the agency may learn of a record. Asked without the record first; refused then is no hit."""
     return ask("lookup.search", agency, dossier_entity(dossier), occasion=occasion, **_case_facts(occasion))
 
 
 def fetch_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: LookupOccasion, fields: frozenset[str]
 ) -> PolicyRequest:
-    """May the agency have these fields of the record it hit? All of them or none: one field too many refuses all."""
+    """Asks whether the agency may have these fields of its hit: all or none, one field too many refuses all."""
     facts = {**_case_facts(occasion), "stepUp": occasion.step_up, "fields": fields}
     return ask("lookup.fetch", agency, dossier_entity(dossier), occasion=occasion, **facts)
 
@@ -397,14 +397,14 @@ def fetch_request(
 def answer_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, intake: bool, in_time: bool
 ) -> PolicyRequest:
-    """May the agency release or refuse at the desk? `intake`: it answers for its province; `in_time`: time is left."""
+    """Asks whether the agency may answer at the desk. `intake`: for its province; `in_time`: time is left."""
     return ask("lookup.answer", agency, dossier_entity(dossier), occasion=occasion, intake=intake, inTime=in_time)
 
 
 def report_request(
     agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion, identity_checked: bool
 ) -> PolicyRequest:
-    """May the agency have a person's own report (PIPL 20, 45)? `identity_checked` is the clerk's signed word."""
+    """Asks whether the agency may have a person's own report (PIPL 20, 45). `identity_checked`: the clerk signed it."""
     return ask("subject.report", agency, dossier_entity(dossier), occasion=occasion, identityChecked=identity_checked)
 
 

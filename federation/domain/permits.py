@@ -52,7 +52,7 @@ _URN: Final = re.compile(_URN_FORM)
 
 
 class PermitStatus(StrEnum):
-    """Where a permit stands. `endorsement_open` is derived and never stored or sent; `revoked` is 注销."""
+    """`endorsement_open` is derived and never stored or sent; `revoked` is 注销."""
 
     VALID = "valid"
     ENDORSEMENT_OPEN = "endorsement_open"
@@ -62,7 +62,7 @@ class PermitStatus(StrEnum):
 
 
 class Ground(StrEnum):
-    """Why somebody may live there: lawful stable job, lawful stable dwelling, continuous study (article 2)."""
+    """Lawful stable job, lawful stable dwelling, continuous study (article 2)."""
 
     JOB = "job"
     DWELLING = "dwelling"
@@ -70,8 +70,6 @@ class Ground(StrEnum):
 
 
 class Paper(StrEnum):
-    """What the applicant hands in (article 9)."""
-
     IDENTITY_CARD = "identity_card"
     PHOTO = "photo"
     RESIDENCE_PROOF = "residence_proof"
@@ -106,7 +104,7 @@ HOLDER_FIELDS: Final = dict(zip(Holder.__struct_encode_fields__, Holder.__struct
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitApplication:
-    """What a person applies with; a field left empty and a paper not handed in are told all at once (article 9)."""
+    """An application; empty fields and missing papers are refused all at once (article 9)."""
 
     holder: Holder
     residence_division: str
@@ -283,7 +281,7 @@ def status_on(permit: Permit, today: date) -> PermitStatus:
 
 
 def derive_status(stored: PermitStatus, endorsed_until: date, *, today: date) -> PermitStatus:
-    """What a stored status means on a day (article 10): open in the last month, suspended after the full year."""
+    """Returns the status on a day (article 10): open in the last month, suspended after the full year."""
     if stored is not PermitStatus.VALID:
         return stored
     if today > endorsed_until:

@@ -31,7 +31,7 @@ _BORDER: Final = EntityRef("Zone", "border")
 
 
 class PermitPurpose(StrEnum):
-    """What a permit record may be used for; each purpose belongs to one joint function (`FUNCTION_OF`)."""
+    """A lawful use of a permit record; each belongs to one joint function (`FUNCTION_OF`)."""
 
     ADMINISTRATION = "permit.administration"
     SHARING = "permit.sharing"
@@ -81,7 +81,7 @@ class AgencyFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitFacts:
-    """What policy may know of a permit; a division is None where unknown, `minor` means under 14 today."""
+    """The attributes of a permit that policy reads; a division is None where unknown, `minor` means under 14 today."""
 
     issuing_division: str
     household_division: str | None
@@ -93,7 +93,7 @@ class PermitFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occasion:
-    """Why it is done, under which function, in which realm, and the realm of the node that decides."""
+    """The purpose and function of an act, its realm, and the realm of the node that decides."""
 
     purpose: str
     function: str
@@ -114,7 +114,7 @@ def permit_facts(permit: Permit, *, today: date) -> PermitFacts:
 
 
 def item_facts(item: PermitItem, *, today: date) -> PermitFacts:
-    """What policy may know of another province's permit; one without birth date and number counts as a child's."""
+    """Returns the facts of another province's permit; one without birth date and number counts as a child's."""
     born = item.birth_date
     if born is None and item.citizen_number is not None:
         digits = item.citizen_number[6:14]
@@ -131,14 +131,14 @@ def item_facts(item: PermitItem, *, today: date) -> PermitFacts:
 def change_request(
     change: PermitChange, agency: AgencyFacts, *, permit: PermitFacts, occasion: Occasion
 ) -> PolicyRequest:
-    """May the agency register, endorse, suspend, restore, revoke or import this permit?"""
+    """Asks whether the agency may register, endorse, suspend, restore, revoke or import this permit."""
     return ask(change.value, agency, _permit_entity(permit), occasion=occasion)
 
 
 def read_request(
     agency: AgencyFacts, permit: PermitFacts, *, occasion: Occasion, fields: frozenset[str] | None = None
 ) -> PolicyRequest:
-    """May the agency read this permit? With `fields`, those and no others; without, whatever policy gives."""
+    """Asks whether the agency may read this permit. With `fields`, those alone; without, whatever policy gives."""
     wanted: Mapping[str, PolicyValue] = {} if fields is None else {"fields": fields}
     return ask("permit.read", agency, _permit_entity(permit), occasion=occasion, **wanted)
 
@@ -146,14 +146,14 @@ def read_request(
 def recognise_request(
     agency: AgencyFacts, permit: PermitFacts, *, occasion: Occasion, mode: str, agreed_modes: frozenset[str]
 ) -> PolicyRequest:
-    """May the agency recognise this permit? Its own node asks, and the issuing node when told."""
+    """Asks whether the agency may recognise this permit. Its own node asks, and the issuing node when told."""
     return ask(
         "permit.recognise", agency, _permit_entity(permit), occasion=occasion, mode=mode, agreedModes=agreed_modes
     )
 
 
 def replicate_request(recipient: NodeName, permit: PermitFacts, *, occasion: Occasion) -> PolicyRequest:
-    """May a copy go to that province? The decision's `fields` are those that go."""
+    """Asks whether a copy may go to that province. The decision's `fields` are those that go."""
     return PolicyRequest(
         principal=Entity(EntityRef("Province", recipient)),
         action="permit.replicate",
@@ -165,7 +165,7 @@ def replicate_request(recipient: NodeName, permit: PermitFacts, *, occasion: Occ
 def accept_request(
     sender: AgencyFacts, permit: PermitFacts, *, occasion: Occasion, recipient: NodeName
 ) -> PolicyRequest:
-    """May we, the recipient, take in a copy that this agency sent?"""
+    """Asks whether we, the recipient, may take in a copy that this agency sent."""
     return ask(
         "permit.accept", sender, _permit_entity(permit), occasion=occasion, recipient=EntityRef("Province", recipient)
     )
@@ -174,7 +174,7 @@ def accept_request(
 def ask(
     action: str, agency: AgencyFacts, resource: Entity, *, occasion: Occasion, **facts: PolicyValue
 ) -> PolicyRequest:
-    """Whether the agency may do this; `facts` are the action's context beside the occasion, named as in the schema."""
+    """Builds the policy question; `facts` are the action's context beside the occasion, named as in the schema."""
     principal, county = agency_entities(agency)
     context = (*_context(occasion), *facts.items())
     return PolicyRequest(principal=principal, action=action, resource=resource, context=context, others=(county,))

@@ -22,7 +22,7 @@ from federation.protocol.ids import AgencyId, Realm
 
 
 class RecognitionMode(StrEnum):
-    """What is recognised: the card as it stands, or the time of residence behind it."""
+    """The card as it stands is recognised, or the time of residence behind it."""
 
     CARD = "card"
     TIME = "time"
@@ -68,7 +68,7 @@ class Entitlement(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecognitionRules:
-    """What the agreement grants. `suspended_counts`: whether days of a running suspension count in `time` mode."""
+    """The agreement's grant. With `suspended_counts`, days of a running suspension count in `time` mode."""
 
     modes: frozenset[RecognitionMode]
     services: frozenset[Entitlement]
@@ -77,7 +77,7 @@ class RecognitionRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recognition:
-    """What was decided, why, which services it opens (`card`), and how many days of residence it counts (`time`)."""
+    """A decision with its reason, the services it opens (`card`) and the days of residence it counts (`time`)."""
 
     outcome: RecognitionOutcome
     reason: RecognitionReason
@@ -157,7 +157,7 @@ _ENDED: Final = {
 
 
 class RecognitionItem(Item, frozen=True, kw_only=True):
-    """What the source node is told, by holder, issuing county (as in the permit's name) and issue date."""
+    """The notice to the source node, by holder, issuing county (as in the permit's name) and issue date."""
 
     WHAT: ClassVar[str] = "recognition item"
     REASON: ClassVar[str] = "RECOGNITION_VALUE"

@@ -153,7 +153,7 @@ def _is_uscc(text: str) -> bool:
 
 
 class VehicleStatus(StrEnum):
-    """Where a vehicle stands: 正常, 转出, 被盗抢, 停驶, 注销."""
+    """正常, 转出, 被盗抢, 停驶, 注销."""
 
     NORMAL = "normal"
     TRANSFERRED = "transferred"
@@ -216,7 +216,7 @@ def decode_vehicle(encoded: bytes) -> Vehicle:
 
 
 class EnterpriseStatus(StrEnum):
-    """Where an enterprise stands: 存续, 歇业, 迁出, 吊销, 注销."""
+    """存续, 歇业, 迁出, 吊销, 注销."""
 
     ACTIVE = "active"
     DORMANT = "dormant"
@@ -345,5 +345,5 @@ class RegisterAct(StrEnum):
 def register_request(
     act: RegisterAct, agency: AgencyFacts, dossier: DossierFacts, *, occasion: Occasion
 ) -> PolicyRequest:
-    """May the agency keep (register, change, import) or read this record of its own province?"""
+    """Asks whether the agency may keep (register, change, import) or read this record of its own province."""
     return ask(act.value, agency, dossier_entity(dossier), occasion=occasion)

@@ -1,4 +1,4 @@
-"""What a person is told: which agency asked about them, when, for what, which fields it got, and what still waits.
+"""The report to a person: which agency asked about them, when, for what, which fields it got, how many are withheld.
 
 Newest first; an entry of a running investigation is held back, counted, and shown from the end of its case on; a line
 names the agency and never the officer, the case or another person. Another province's answer is its word. Sources:
@@ -87,7 +87,7 @@ class ReportLine(_Step, frozen=True, kw_only=True):
 
 
 class SubjectReport(Item, frozen=True, kw_only=True):
-    """What may be told now, newest first; `next_shown` is the day when the first withheld entry will be shown."""
+    """The lines that may be shown now, newest first; `next_shown` is the day when the first withheld one will be."""
 
     WHAT: ClassVar[str] = "subject report"
     REASON: ClassVar[str] = "REPORT_DATE"
@@ -99,7 +99,7 @@ class SubjectReport(Item, frozen=True, kw_only=True):
 
 
 class SubjectRequest(Item, frozen=True, kw_only=True):
-    """Whose report is asked for, and whether the clerk has checked that it is the person who asks."""
+    """The person whose report is asked for; `True` once the clerk has checked that this person asks."""
 
     WHAT: ClassVar[str] = "subject request"
 
@@ -116,7 +116,7 @@ def purpose_words(purpose: str) -> tuple[str, str]:
 
 
 def shown_from(entry: Disclosure, cases: Mapping[tuple[NodeName, str], LookupCase]) -> datetime | None:
-    """From when on the person is told; None when at once. A case that was closed early ends the wait early."""
+    """Returns when the entry may be shown, None for at once. A case that was closed early ends the wait early."""
     if entry.deferred_until is None:
         return None
     case = cases.get((entry.asker.node, entry.case_id))

@@ -129,7 +129,7 @@ class InForce:
         return found
 
     def occasion(self, purpose: str, function: str) -> Occasion:
-        """Why something is asked of policy, in the realm of this node, which is that of every message it takes in."""
+        """Returns the occasion of a policy question, in the realm of this node, that of every message it takes in."""
         realm = self.agreement.realm
         return Occasion(purpose=purpose, function=function, realm=realm, node_realm=realm)
 

@@ -52,4 +52,4 @@ class UnavailableError(BridgeheadError):
 
 
 class CorruptError(BridgeheadError):
-    """What is stored contradicts itself: the node stops signing and a human must look."""
+    """The store contradicts itself: the node stops signing and a human must look."""

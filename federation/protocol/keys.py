@@ -58,7 +58,7 @@ _Verify: TypeAlias = Callable[[bytes, bytes], None]  # (signature, message), rai
 
 
 class Suite(StrEnum):
-    """How a statement is signed. The suite is part of the signed payload type, so no one can swap it."""
+    """The signature suite of a statement: part of the signed payload type, so no one can swap it."""
 
     ED25519 = "ed25519"
     ECDSA_P256 = "ecdsa-p256-sha256"

@@ -32,7 +32,7 @@ class LeafKind(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What policy said: by it a message leaf is `received` or `refused`."""
+    """Policy's verdict: by it a message leaf is `received` or `refused`."""
 
     ALLOWED = "allowed"
     REFUSED = "refused"

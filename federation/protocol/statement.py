@@ -30,7 +30,7 @@ class _Part(Item, frozen=True, kw_only=True):
 
 
 class Sender(_Part, frozen=True, kw_only=True):
-    """Who speaks: the node, the agency that asked it to, and the officer's pseudonym where a person acted."""
+    """The node, the agency that asked it to send, and the officer's pseudonym where a person acted."""
 
     node: NodeName
     agency: AgencyId
@@ -48,7 +48,7 @@ class AgreementRef(_Part, frozen=True, kw_only=True):
 
 
 class BodyRef(_Part, frozen=True, kw_only=True, rename={"size_bytes": "bytes"}):
-    """What the statement says of its body: media type, number of items, their bytes in all, commitment (hex)."""
+    """The body as the statement names it: media type, number of items, their bytes in all, commitment (hex)."""
 
     type: Annotated[str, _SHORT]
     items: Positive

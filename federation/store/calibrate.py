@@ -1,4 +1,4 @@
-"""What the database alone does on this machine: rows a second in bare transactions, for `bridgehead bench`."""
+"""Measures the database alone on this machine: rows a second in bare transactions, for `bridgehead bench`."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Page(Generic[V]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection(Generic[V]):
-    """How values of one class are records of one kind: their bytes, their names, and what they are found by.
+    """Values of one class as records of one kind: their bytes, their names, and what they are found by.
 
     `replica` keeps the newest version only, in one row; else every version is kept. `decode` is given the record, for
     what its bytes do not repeat. What is `due` is found by that day while it is not None, in each division apart.

@@ -168,7 +168,7 @@ _POSTGRES_BUSY = ("55P03", "40001", "40P01", "57014")
 
 
 class Source(Protocol):
-    """What can be read from: the database as committed, or a transaction with its own writes."""
+    """The database as committed, or a transaction with its own writes."""
 
     @property
     def keys(self) -> DataKeys: ...

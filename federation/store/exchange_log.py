@@ -61,7 +61,7 @@ _SET_HEAD = (
 
 
 class GroupTransaction:
-    """What a job is handed: reads that see its own writes, and the only way to write.
+    """The transaction of one job: reads that see its own writes, and the only way to write.
 
     Rows are gathered and written in bulk, before the first read that could miss them and at the end. With `careful`,
     what must be unique is looked up before it is written, so that the job at fault gets a `ConflictError`.

@@ -98,7 +98,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class PairState:
-    """How many messages of an ordered pair are stored, and the highest number among them; equal means no gap."""
+    """The number of stored messages of an ordered pair, and the highest sequence number; equal means no gap."""
 
     count: int
     highest: int

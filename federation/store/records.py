@@ -124,7 +124,7 @@ class Record:
 
 
 class RecordFilter(TypedDict, total=False):
-    """What a list is narrowed to: an exact division or status, a due date before that day. None narrows nothing."""
+    """A filter by exact division or status, and by a due date before that day. None narrows nothing."""
 
     division: str | None
     status: str | None

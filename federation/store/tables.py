@@ -163,7 +163,7 @@ def from_millis(millis: int) -> datetime:
 
 
 class StoreRow(SQLModel, registry=registry(metadata=METADATA)):
-    """What all rows share: metadata of their own, apart from any other SQLModel in the process."""
+    """The base of all rows: metadata of their own, apart from any other SQLModel in the process."""
 
 
 class LogHeadRow(StoreRow, table=True):
@@ -228,7 +228,7 @@ class MessageRow(StoreRow, table=True):
 
 
 class MessageBodyRow(StoreRow, table=True):
-    """What a message handed over, salt and items sealed as one under a key of its own; deleted by an erasure."""
+    """The body of a message, salt and items sealed as one under a key of its own; deleted by an erasure."""
 
     __tablename__ = "message_body"
     message_id: str = Field(sa_column=Column(TEXT, primary_key=True))

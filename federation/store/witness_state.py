@@ -1,4 +1,4 @@
-"""What this node cosigned last for each other log, and what contradicted it.
+"""The checkpoint that this node cosigned last for each other log, and what contradicted it.
 
 Rules kept: a state is replaced only by comparison with the one it was decided on, in one durable step, so that two
 requests at once can not both be cosigned; it never goes back, and never to another root of the same size; what
@@ -54,7 +54,7 @@ class Contradiction:
 
 
 def find_witness_state(source: Source, origin: str, *, origin_hash: str | None = None) -> CosignedHead | None:
-    """What was cosigned last for an origin; None when nothing was, or the origin's SHA-256 (hex) is not that hash."""
+    """Returns the head cosigned last for an origin; None without one, or when the origin's SHA-256 (hex) is another."""
     if origin_hash is not None and sha256(origin.encode()).hexdigest() != origin_hash:
         return None
     row = source.find_row(WITNESS_HEAD, origin)

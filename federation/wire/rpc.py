@@ -94,7 +94,7 @@ class Side(StrEnum):
 
 
 class OwnKey(StrEnum):
-    """When the officer's own key signs the question; `sometimes`: what is asked decides."""
+    """The officer's own key signs the question; `sometimes`: what is asked decides."""
 
     NEVER = "never"
     SOMETIMES = "sometimes"

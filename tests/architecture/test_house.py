@@ -44,6 +44,8 @@ BANNED = frozenset(
         "info",
     ]
 )
+VAGUE = re.compile(r"_*(\w+_)?told$|_*Kept")
+QUESTION_WORDS = re.compile(r"(What|Whether|How|Who|Whom|Whose|Which|Where|When|Why)\b")
 SIGNATURES_OF_LIBRARIES = frozenset({"settings_customise_sources"})  # called by pydantic-settings, by position
 FLOORS = ("protocol", "domain", "store", "wire", "node", "audit", "cli")
 ERROR_CLASSES = tuple(error.__name__ for error in errors.BridgeheadError.__subclasses__())
@@ -197,6 +199,54 @@ def test_names_say_what_things_are():
                 banned.append("service")
             findings += [finding(path, line, f"the word {word!r} says nothing in the name {name}") for word in banned]
     report(findings)
+
+
+def names_in(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and name of whatever a module binds: classes, functions, parameters, variables."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, Function | ast.ClassDef):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+
+
+def test_names_are_the_words_of_the_field():
+    """Nothing is called told or Kept: a reader searches stored, shown, notified, expected."""
+    report(
+        [
+            finding(path, line, f"{name} does not say what it is: stored, shown, notified, expected ...")
+            for path in sources()
+            for line, name in names_in(path)
+            if VAGUE.match(name)
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", ["told", "_is_told", "KeptRecord", "_Kept"])
+def test_vague_name_is_found(name):
+    """The rule on vague names sees them in each place of a name."""
+    assert VAGUE.match(name)
+
+
+@pytest.mark.parametrize("name", ["untold_count", "retold", "keep", "kept_under", "stored"])
+def test_plain_name_is_left_alone(name):
+    """The rule on vague names sees words, not letters."""
+    assert not VAGUE.match(name)
+
+
+def test_docstrings_say_what_is_returned():
+    """A docstring says plainly what is returned, guaranteed or refused: it does not begin like a riddle."""
+    report(
+        [
+            finding(path, getattr(node, "lineno", 1), "a docstring does not begin with What, Whether, How, Who ...")
+            for path in sources()
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, Function | ast.ClassDef | ast.Module)
+            if QUESTION_WORDS.match(ast.get_docstring(node) or "")
+        ]
+    )
 
 
 @pytest.mark.parametrize(

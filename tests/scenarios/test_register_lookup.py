@@ -28,7 +28,7 @@ async def search(found: Border, kind: SelectorKind, value: str) -> ProvinceAnswe
 
 
 async def test_vehicle_and_enterprise_are_kept_asked_for_and_every_log_agrees(tmp_path: Path) -> None:
-    """NodeStore over the agencies' port, hit by plate and USCC, released by field; a refused row is decided again the same."""
+    """Stored over the agencies' port, hit by plate and USCC, released by field; a refused row is decided again the same."""
     async with border(tmp_path) as found:
         federation = found.federation
         vehicle = replace(VEHICLE, keeper=found.application.holder.citizen_number)

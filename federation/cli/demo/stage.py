@@ -1,4 +1,4 @@
-"""What the scenes of the demo share: the agencies' clients, the officers' own keys, and ways to ask and to wait."""
+"""The stage of the demo's scenes: the agencies' clients, the officers' own keys, and ways to ask and to wait."""
 
 from __future__ import annotations
 

@@ -139,14 +139,14 @@ class Delivery:
         return lane is None or lane.failures == 0
 
     def last_error(self, peer: NodeName) -> str | None:
-        """Why the newest call to that peer failed, or a message waits or was rejected; None when all is well."""
+        """Returns the reason why the newest call failed, or a message waits or was rejected; None when all is well."""
         lane = self._lanes.get(peer)
         if lane is None:
             return None
         return lane.error or next(iter(lane.put_off.values()), lane.rejected)
 
     def last_receipt(self, peer: NodeName) -> datetime | None:
-        """When a receipt of that peer was last verified here since the start."""
+        """Returns the time of the last verified receipt of that peer since the start."""
         lane = self._lanes.get(peer)
         return lane.receipt_time if lane else None
 

@@ -175,7 +175,7 @@ class Errand:
 
 
 class MessageSent(Item, frozen=True, kw_only=True):
-    """What a step came to whose outcome lies in the records that its message left."""
+    """The answer of a step whose outcome lies in the records that its message left."""
 
     WHAT = "message sent"
 

@@ -1,4 +1,4 @@
-"""What look-ups keep, and the rules beside policy that are counted from it: how often may be asked, what a no says.
+"""The records of look-ups, and the rules beside policy counted from them: quotas, and the words of a refusal.
 
 Nothing here holds a field of a person; an entry at the desk names whom it is about, sealed, while it waits; a question
 leaves only the blind index of its selector. Who asked is kept by agency, officer and case, each newest last, and

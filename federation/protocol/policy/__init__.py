@@ -1,4 +1,4 @@
-"""What the provinces allow each other, in Cedar, as verified values. Start reading at `book.decide`."""
+"""The policies of the provinces, in Cedar, as verified values. Start reading at `book.decide`."""
 
 from federation.protocol.policy.book import (
     Decision,

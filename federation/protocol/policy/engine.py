@@ -53,7 +53,7 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRequest:
-    """May `principal` do `action` to `resource`? `others` are entities those two lean on, such as counties."""
+    """A question to policy: may `principal` do `action` to `resource`? `others`: what those two refer to."""
 
     principal: Entity
     action: str

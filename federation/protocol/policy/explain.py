@@ -1,4 +1,4 @@
-"""Why a request was allowed or refused, clause by clause, and what would make it lawful, in Chinese and English.
+"""Explains a decision clause by clause, and what would make the request lawful, in Chinese and English.
 
 Rules kept: the explanation never decides anything, the decision stands in it unchanged. Every clause is asked by itself
 under the same schema; a clause that errors counts as not met. Nothing but the policies' own sentences is told, so an

@@ -1,4 +1,4 @@
-"""What a Cedar schema lets be asked: for each action who acts on what, and the names and types of both and the context.
+"""The questions of a Cedar schema: for each action principal and resource, names and types of both and the context.
 
 Reads the engine's own rendering of the schema, which is regular. A construct that no schema of the federation uses
 (records in records, several kinds of resource for one action) is refused, not guessed at. Source: Cedar schema syntax.

@@ -182,7 +182,7 @@ def _are_modes(modes: frozenset[str]) -> bool:
 
 
 class Terms(Item, frozen=True, kw_only=True):
-    """What all members share: name and realm, spans of time, modes of recognition.
+    """The terms that all members share: name and realm, spans of time, modes of recognition.
 
     `clock_tolerance` is how far two clocks may differ, `statement_lifetime` how long a statement lives, `lapse_grace`
     how long the exchange goes on after the freshness signature lapsed.

@@ -63,7 +63,7 @@ class ReleaseQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefuseQuestion:
-    """Why, and the sentence that the asker reads; `signature` is over `refuse_bytes` and may be left out."""
+    """The reason, and the sentence that the asker reads; `signature` is over `refuse_bytes` and may be left out."""
 
     request_id: str
     reason: RefusalReason

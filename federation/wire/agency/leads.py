@@ -12,7 +12,7 @@ from federation.wire.rpc import POLICE, WRITES, PageQuery, Rpc, Ruling
 
 
 class LeadStanding(StrEnum):
-    """Where a lead stands, seen from here: `refused` by the other side, `undelivered` in its time."""
+    """The status of a lead, seen from here: `refused` by the other side, `undelivered` in its time."""
 
     WAITING = "waiting"
     ACCEPTED = "accepted"

@@ -38,7 +38,7 @@ class CaseAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupQuestion:
-    """Whom to ask for, under which case; no provinces means those that the case names."""
+    """One question under a case; no provinces means those that the case names."""
 
     case_id: str
     selector: Selector

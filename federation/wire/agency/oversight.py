@@ -73,7 +73,7 @@ class FlagPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestQuestion:
-    """Whose day, and which; None: one's own, today. The signature is a leader's, who reads somebody else's."""
+    """An officer and a day; None: one's own, today. The signature is a leader's, who reads somebody else's."""
 
     officer: str | None = None
     day: date | None = None
