@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, Final
 
-from federation.wire import peer
-from federation.wire.agency import (
-    audit,
-    corrections,
-    erasure,
-    intake,
-    leads,
-    lookups,
-    node,
-    oversight,
-    permits,
-    registers,
-    reports,
-)
+from federation.wire import agency, peer
 from federation.wire.rpc import Rpc
 
-_MODULES: Final = (
-    peer, node, permits, registers, lookups, intake, oversight, reports, corrections, leads, erasure, audit,
-)  # fmt: skip
+_MODULES: Final = (peer, *(import_module(f"{agency.__name__}.{found.name}") for found in iter_modules(agency.__path__)))
 RPCS: Final[tuple[Rpc[Any, Any], ...]] = tuple(
     line for module in _MODULES for line in vars(module).values() if isinstance(line, Rpc)
 )
