@@ -26,7 +26,7 @@ from federation.cli.options import (
 )
 from federation.cli.reports import app
 from federation.cli.show import deadline_text, local_minute, mask, to_json
-from federation.cli.words import PERMIT_FIELDS, word, word_of
+from federation.cli.words import PERMIT_FIELDS, WORDS, word, word_of
 from federation.domain.corrections import CORRECTION_FUNCTION, CORRECTION_PURPOSE
 from federation.domain.permits import parse_permit_urn
 from federation.protocol.form import replace
@@ -40,6 +40,10 @@ Q = TypeVar("Q")
 command = commands_for(CORRECTION_PURPOSE, CORRECTION_FUNCTION)
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The correction: a UUID, as the list shows it.")]
+WORDS["CorrectionStanding"] = {
+    "waiting": "等待受理", "open": "办理中", "granted": "准予更正", "denied": "不予更正",
+    "refused": "未受理", "undelivered": "未送达",
+}  # fmt: skip
 _LATE: Final = frozenset({wire.CorrectionStanding.WAITING, wire.CorrectionStanding.UNDELIVERED})
 
 

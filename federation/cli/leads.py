@@ -13,9 +13,10 @@ from typing import Annotated, Final
 
 import typer
 
+from federation.cli.next_step import NEXT_STEPS
 from federation.cli.options import Desk, Paging, commands_for, paper_digest
 from federation.cli.show import CHINA, deadline_text, local_minute
-from federation.cli.words import word
+from federation.cli.words import WORDS, word
 from federation.domain.division import format_division_path
 from federation.domain.leads import LEAD_FUNCTION, LEAD_PURPOSE, Lead
 from federation.protocol.ids import parse_message_id
@@ -27,6 +28,13 @@ command = commands_for(LEAD_PURPOSE, LEAD_FUNCTION)
 
 IdArgument = Annotated[str, typer.Argument(metavar="LEAD", help="The lead, as the list shows it.")]
 _TIMES: Final = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]
+WORDS["LeadStanding"] = {
+    "waiting": "待接收", "accepted": "已接收", "declined": "不接收", "refused": "未受理", "undelivered": "未送达",
+}  # fmt: skip
+NEXT_STEPS.update({
+    "LEAD_NAMES_PERSON": "删去身份号码,另发协作函 | take the number out; a letter says who it is about",
+    "LEAD_UNKNOWN": "核对编号:bridgehead lead list | compare the id with the list: bridgehead lead list",
+})  # fmt: skip
 _CODES: Final = {wire.LeadStanding.REFUSED: 1, wire.LeadStanding.UNDELIVERED: 3}
 
 

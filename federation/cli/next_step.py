@@ -13,7 +13,7 @@ _CODE = "对照执照逐位核对代码 | compare the code with the licence, cha
 _CERTIFICATE = "请节点管理员换发证书 | ask the node's operator for a new one: bridgehead keys client"
 _NETWORK = "检查节点是否运行、地址与证书是否对应 | check that the node runs and that profile and node belong together"
 
-NEXT_STEPS: Final[Mapping[str, str]] = {
+NEXT_STEPS: Final[dict[str, str]] = {
     "AGENCY_ELSEWHERE": "换用本节点的单位:--agency | take an agency of this node: --agency",
     "AGENCY_ID": "写作 省/区划代码/类别 | write province/county/kind, such as zhejiang/330822/police",
     "AGENCY_PROFILE": "换用上列单位之一 | take one of the agencies listed",
@@ -98,8 +98,6 @@ NEXT_STEPS: Final[Mapping[str, str]] = {
     "KEY_EXISTS": "换一个文件名:旧密钥从不覆盖 | take another file: an old key is never overwritten",
     "KEY_FILE_MODE": "只许本人读:chmod 600 文件 | let nobody else read it: chmod 600 FILE",
     "KEY_MISSING": "核对密钥文件:--key;没有则 bridgehead lookup key new | check the file, or make one: lookup key new",
-    "LEAD_NAMES_PERSON": "删去身份号码,另发协作函 | take the number out; a letter says who it is about",
-    "LEAD_UNKNOWN": "核对编号:bridgehead lead list | compare the id with the list: bridgehead lead list",
     "LOG_FORKED": "保全两本日志,立即联系对方管理员 | keep both logs, and call the operators of both nodes",
     "LOG_UNKNOWN": "写明协议中的节点或其网址 | name a node of the agreement or its read URL",
     "LOOKUP_FIELD": "照字段名写,每次至少一项:--field | name at least one field as listed: --field",

@@ -105,7 +105,7 @@ LABELS: Final[Mapping[str, str]] = {
     "words": "意见",
 }
 
-WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+WORDS: Final[dict[str, Mapping[str, str]]] = {
     "PermitStatus": {
         "valid": "有效",
         "endorsement_open": "有效,可以签注",
@@ -215,24 +215,9 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "watch": "值班提醒",
         "readings": "查阅留痕",
     },
-    "CorrectionStanding": {
-        "waiting": "等待受理",
-        "open": "办理中",
-        "granted": "准予更正",
-        "denied": "不予更正",
-        "refused": "未受理",
-        "undelivered": "未送达",
-    },
-    "LeadStanding": {
-        "waiting": "待接收",
-        "accepted": "已接收",
-        "declined": "不接收",
-        "refused": "未受理",
-        "undelivered": "未送达",
-    },
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
 }
-"""By enum, by word of the protocol: the Chinese word. Nodes and steps are words, too."""
+"""By enum, by word of the protocol: the Chinese word. A feature's file adds the words that only it shows."""
 
 _ENGLISH: Final[Mapping[str, str]] = {
     "Outcome.no_hit": "no hit",

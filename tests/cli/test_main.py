@@ -22,6 +22,7 @@ from federation.protocol.errors import (
     UntrustedError,
 )
 from tests.cli.command_line import run
+from tests.cli.parts import load_parts
 
 COMMANDS = [
     *((part,) for part in entry.PARTS),
@@ -226,4 +227,5 @@ def test_next_steps_of_an_error_that_can_be_repeated_name_the_request():
 
 def test_next_steps_are_in_both_languages():
     """Chinese first, English after the bar."""
+    load_parts()
     assert all(" | " in step and not step.isascii() for step in NEXT_STEPS.values())
