@@ -32,7 +32,7 @@ from federation.domain.erasure import (
 )
 from federation.domain.retention import ORDER, PROVISION, answer_due, has_floor, kept_until
 from federation.node.exchange.erase import destroy_message
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import (
     Destroyed,
     Erasure,
@@ -59,6 +59,7 @@ from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
 from federation.store.records import Record, put_records
+from federation.wire.agency import erasure as wire
 from federation.wire.agency.erasure import (
     ErasureAnswer,
     ErasureLine,
@@ -157,6 +158,7 @@ class _Ordered(Item, frozen=True, kw_only=True):
     digest: str
 
 
+@on(wire.ORDER_ERASURE)
 async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAnswer:
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
@@ -211,6 +213,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     return _repeated_answer(node, done)
 
 
+@on(wire.LIST_SENT)
 async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
     """Lists what this province sent to another, by number, to find a message to erase. Refuses NOT_A_MEMBER."""
     node = errand.node
@@ -230,6 +233,7 @@ async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
     return SentPage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
 
 
+@on(wire.LIST_ERASURES)
 async def list_erasures(errand: Errand, query: ErasureQuery) -> ErasurePage:
     """The orders of this province, newest first; of one that was sent again, the last. Refuses PAGE_TOKEN."""
     node = errand.node

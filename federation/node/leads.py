@@ -11,7 +11,7 @@ from typing import Final
 
 from federation.domain import leads
 from federation.domain.leads import HandedLead, Lead, LeadAnswer, lead_request
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, item_kind, resent_alone
 from federation.node.exchange.replies import POLICE, find_response, replies, take_reply
 from federation.node.exchange.send import Sent
@@ -23,6 +23,7 @@ from federation.protocol.statement import Recipient
 from federation.store.collection import item_collection
 from federation.store.database import Source
 from federation.store.records import Record
+from federation.wire.agency import leads as wire
 from federation.wire.agency.leads import LeadLine, LeadOutcome, LeadPage, LeadStanding, LeadStep
 from federation.wire.rpc import PageQuery
 
@@ -34,6 +35,7 @@ LEADS: Final = item_collection(HandedLead, kind="lead", id=lambda kept: f"{kept.
 ANSWERS: Final = item_collection(LeadAnswer, kind="lead-answer", id=lambda answer: answer.lead_id, replica=True)
 
 
+@on(wire.HAND_OVER_LEAD)
 async def hand_over(errand: Errand, lead: Lead) -> LeadOutcome:
     """Hands a lead over to the force that it belongs to, and waits a moment for the other side to have it.
 
@@ -82,6 +84,7 @@ def _judge_lead(received: Received[Lead]) -> Judgement:
     return received.judge(question, rows=Rows(records=(LEADS.record(kept, owner=statement.sender.node),)))
 
 
+@on(wire.ANSWER_LEAD)
 async def answer(errand: Errand, step: LeadStep) -> LeadOutcome:
     """Accepts or declines a lead, once; the office that found it is told.
 
@@ -120,6 +123,7 @@ def _judge_answer(received: Received[LeadAnswer]) -> Judgement:
     return take_reply(received, records=(ANSWERS.record(said, owner=sender.node),))
 
 
+@on(wire.LIST_LEADS)
 async def list_leads(errand: Errand, query: PageQuery) -> LeadPage:
     """Lists what the office handed over and what it got, newest first."""
     node, under = errand.node, f"{errand.caller}/"

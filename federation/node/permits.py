@@ -37,7 +37,7 @@ from federation.domain.permits_policy import (
     permit_facts,
     read_request,
 )
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.permits_sharing import (
     PERMIT,
     draft_sharing,
@@ -55,6 +55,7 @@ from federation.store.collection import open_token, seal_token
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records
+from federation.wire.agency import permits as wire
 from federation.wire.agency.permits import PermitAnswer, PermitPage, PermitQuery, PermitReading, PermitRevocation
 from federation.wire.rpc import Ruling
 
@@ -66,6 +67,7 @@ class PermitMade(Item, frozen=True, kw_only=True):
     version: Count
 
 
+@on(wire.REGISTER_PERMIT)
 async def register(errand: Errand, application: PermitApplication) -> PermitAnswer:
     """Issues a permit and brings it to every entitled province. Refuses REQUEST_ID_REUSED and as `register_permit`."""
     node = errand.node
@@ -84,26 +86,31 @@ async def register(errand: Errand, application: PermitApplication) -> PermitAnsw
     return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
 
 
+@on(wire.ENDORSE_PERMIT)
 async def endorse(errand: Errand, urn: PermitUrn) -> PermitAnswer:
     """Endorses (签注) a permit in the month before its full year (article 10)."""
     return await _step(errand, urn, PermitChange.ENDORSE, step=partial(endorse_permit, today=errand.node.today()))
 
 
+@on(wire.SUSPEND_PERMIT)
 async def suspend(errand: Errand, urn: PermitUrn) -> PermitAnswer:
     """Records that a permit stopped working because its endorsement is late (article 10)."""
     return await _step(errand, urn, PermitChange.SUSPEND, step=partial(suspend_permit, today=errand.node.today()))
 
 
+@on(wire.RESTORE_PERMIT)
 async def restore(errand: Errand, urn: PermitUrn) -> PermitAnswer:
     """Restores a suspended permit by a late endorsement; the years count anew (article 10)."""
     return await _step(errand, urn, PermitChange.RESTORE, step=partial(restore_permit, today=errand.node.today()))
 
 
+@on(wire.REVOKE_PERMIT)
 async def revoke(errand: Errand, revocation: PermitRevocation) -> PermitAnswer:
     step = partial(revoke_permit, reason=revocation.reason, today=errand.node.today())
     return await _step(errand, revocation.urn, PermitChange.REVOKE, step=step, what=revocation.reason)
 
 
+@on(wire.GET_PERMIT)
 async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
     """Shows the fields of a permit or copy that policy releases to this agency. Refuses PERMIT_UNKNOWN."""
     node = errand.node
@@ -124,6 +131,7 @@ async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
     )
 
 
+@on(wire.LIST_PERMITS)
 async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
     """Lists the permits and copies that policy releases, the others left out without a trace.
 

@@ -12,7 +12,7 @@ from datetime import date
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import Permit, PermitUrn, register_permit, urn_division
 from federation.domain.permits_policy import PermitChange, change_request, permit_facts
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.node import Node
 from federation.node.permits import application_text
 from federation.node.permits_sharing import PERMIT, draft_sharing, put_own_permits, take_urn
@@ -21,7 +21,7 @@ from federation.protocol.form import Count, Digest, Item
 from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import find_record
-from federation.wire.agency.permits import ImportChunk, ImportedRow, PermitImport
+from federation.wire.agency.permits import IMPORT_PERMITS, ImportChunk, ImportedRow, PermitImport
 from federation.wire.rpc import Ruling
 
 
@@ -37,6 +37,7 @@ class ImportedPermits(Item, frozen=True, kw_only=True):
     rows: tuple[_StoredRow, ...] = ()
 
 
+@on(IMPORT_PERMITS)
 async def import_permits(errand: Errand, chunk: ImportChunk) -> tuple[ImportedRow, ...]:
     """Imports one chunk; for each row, in order, the permit's name, the ruling against it, or the error.
 

@@ -1,36 +1,25 @@
-"""The three ports of a node: a table of its RPCs and their steps, and what anybody may read.
+"""The three ports of a node: its RPCs, each with its step, and what anybody may read.
 
-Which agency may call an RPC, and how, is in `wire.table`; what it may do is policy's to say, in the step.
+Which agency may call an RPC, and how, is in the line of the RPC; what it may do is policy's to say, in the step.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 import structlog
 
-from federation.node import leads as own_leads
-from federation.node import permits as permit_steps
-from federation.node import permits_import, recognition
-from federation.node import registers as own_registers
-from federation.node import reports as own_reports
-from federation.node.corrections import lines as correction_lines
-from federation.node.corrections import steps as correction_steps
-from federation.node.erasure import list_erasures, list_sent, order_erasure
 from federation.node.exchange.deliver import Delivery
-from federation.node.exchange.errand import Errand, begin_errand
+from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
+from federation.node.features import STEPS
 from federation.node.home.agreement import read_agreement_files
-from federation.node.intake import clock, desk
 from federation.node.log.witness import Cosigning, Witness
-from federation.node.lookups import ask, cases, fetch
 from federation.node.node import Node
-from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
-from federation.node.readings import read_lookup, trace_reading
 from federation.node.retention import destroy_ended
 from federation.node.status import node_status
 from federation.protocol.envelope import parse_envelope
@@ -46,63 +35,21 @@ from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, find_outbox, list_messages, pair_state
 from federation.wire import peer
-from federation.wire.agency import (
-    audit,
-    corrections,
-    erasure,
-    intake,
-    leads,
-    lookups,
-    oversight,
-    permits,
-    registers,
-    reports,
-)
-from federation.wire.agency import node as node_rpcs
-from federation.wire.agency.audit import LoggedMessage, MessagePage, MessageQuery
-from federation.wire.agency.node import NodeStatus
-from federation.wire.gatekeeper import Binding, Caller, bind, bind_stream
+from federation.wire.agency.audit import LIST_MESSAGES, LoggedMessage, MessagePage, MessageQuery
+from federation.wire.agency.erasure import RUN_RETENTION, RetentionRound
+from federation.wire.agency.node import GET_STATUS, NodeStatus
+from federation.wire.gatekeeper import Binding, Caller, bind
 from federation.wire.peer import PairDigest, RangeQuestion
 from federation.wire.read_http import ReadFunctions
-from federation.wire.rpc import A, Act, Nothing, Q, Rpc
+from federation.wire.rpc import Act, Nothing
 
 _log = structlog.get_logger()
 
 MAX_RANGE: Final = 100_000
 """The most numbers that one digest of a pair covers."""
 
-Bound: TypeAlias = Callable[[Node], Binding]
 
-
-def on(rpc: Rpc[Q, A], step: Callable[[Errand, Q], Awaitable[A]]) -> Bound:
-    """A step of an agency, judged from beginning to end under the agreement in force when it was asked."""
-
-    def bound(node: Node) -> Binding:
-        async def answer(caller: Caller, act: Act | None, question: Q) -> A:
-            return await step(_errand(node, caller, act), question)
-
-        return bind(rpc, answer)
-
-    return bound
-
-
-def streaming(rpc: Rpc[Q, A], step: Callable[[Errand, Q], AsyncIterator[A]]) -> Bound:
-    def bound(node: Node) -> Binding:
-        def answer(caller: Caller, act: Act | None, question: Q) -> AsyncIterator[A]:
-            return step(_errand(node, caller, act), question)
-
-        return bind_stream(rpc, answer)
-
-    return bound
-
-
-def _errand(node: Node, caller: Caller, act: Act | None) -> Errand:
-    if act is None:
-        raise MalformedError("FIELD_MISSING", "expected who acts", field="act")
-    return begin_errand(node, caller.agency, act, desk=caller.serial)
-
-
-async def _run_retention(errand: Errand, nothing: Nothing) -> erasure.RetentionRound:
+async def _run_retention(errand: Errand, nothing: Nothing) -> RetentionRound:
     del nothing
     return await destroy_ended(errand.node)
 
@@ -113,65 +60,21 @@ async def _list_messages(errand: Errand, query: MessageQuery) -> MessagePage:
     return await asyncio.to_thread(_message_page, errand.node, query)
 
 
-STEPS: Final[tuple[Bound, ...]] = (
-    on(permits.REGISTER_PERMIT, permit_steps.register),
-    on(permits.ENDORSE_PERMIT, permit_steps.endorse),
-    on(permits.SUSPEND_PERMIT, permit_steps.suspend),
-    on(permits.RESTORE_PERMIT, permit_steps.restore),
-    on(permits.REVOKE_PERMIT, permit_steps.revoke),
-    on(permits.RECOGNISE_PERMIT, recognition.recognise),
-    on(permits.GET_PERMIT, permit_steps.show),
-    on(permits.LIST_PERMITS, permit_steps.list_permits),
-    on(permits.IMPORT_PERMITS, permits_import.import_permits),
-    on(registers.REGISTER_VEHICLES, own_registers.register_vehicles),
-    on(registers.GET_VEHICLE, own_registers.get_vehicle),
-    on(registers.REGISTER_ENTERPRISES, own_registers.register_enterprises),
-    on(registers.GET_ENTERPRISE, own_registers.get_enterprise),
-    on(lookups.OPEN_CASE, cases.begin_case),
-    on(lookups.CLOSE_CASE, cases.end_case),
-    on(lookups.SEARCH, ask.search),
-    on(lookups.FETCH, fetch.fetch),
-    on(lookups.LIST_LOOKUPS, ask.list_lookups),
-    on(lookups.READ_LOOKUP, read_lookup),
-    on(lookups.TRACE_READING, trace_reading),
-    on(intake.LIST_INTAKE, desk.list_intake),
-    on(intake.RELEASE_INTAKE, desk.release),
-    on(intake.REFUSE_INTAKE, desk.refuse),
-    on(intake.SEND_REMINDER, clock.remind),
-    on(oversight.COUNTERSIGN_CASE, leaders.countersign),
-    on(oversight.LIST_NOTICES, break_glass.list_notices),
-    on(oversight.REVIEW_BREAK_GLASS, break_glass.review_break_glass),
-    on(oversight.LIST_FLAGS, flags.list_flags),
-    on(oversight.GET_DAILY_DIGEST, digest.get_digest),
-    on(oversight.LIST_SAMPLE, sample.list_sample),
-    on(oversight.RECORD_REVIEW, sample.record_review),
-    on(oversight.LIST_READINGS, readings.list_readings),
-    streaming(oversight.WATCH_NOTICES, break_glass.watch_notices),
-    on(reports.GET_REPORT, own_reports.report),
-    on(corrections.FILE_CORRECTION, correction_steps.file_correction),
-    on(corrections.LIST_CORRECTIONS, correction_lines.list_lines),
-    on(corrections.GRANT_CORRECTION, correction_steps.grant),
-    on(corrections.DENY_CORRECTION, correction_steps.deny),
-    on(corrections.EXTEND_CORRECTION, correction_steps.extend),
-    on(leads.HAND_OVER_LEAD, own_leads.hand_over),
-    on(leads.ANSWER_LEAD, own_leads.answer),
-    on(leads.LIST_LEADS, own_leads.list_leads),
-    on(erasure.ORDER_ERASURE, order_erasure),
-    on(erasure.LIST_SENT, list_sent),
-    on(erasure.LIST_ERASURES, list_erasures),
-    on(erasure.RUN_RETENTION, _run_retention),
-    on(audit.LIST_MESSAGES, _list_messages),
-)
-"""Every step that this province's own agencies may ask for."""
-
-
 def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> tuple[Binding, ...]:
     async def get_status(caller: Caller, act: Act | None, nothing: Nothing) -> NodeStatus:
         del act, nothing
         node.trust.in_force.agency(caller.agency)
         return await asyncio.to_thread(node_status, node, delivery, cosigning)
 
-    return (*(step(node) for step in STEPS), bind(node_rpcs.GET_STATUS, get_status), _agreement(node, home))
+    own: tuple[Marked, ...] = ((RUN_RETENTION, _run_retention), (LIST_MESSAGES, _list_messages))
+    bound = (bind(rpc, partial(_begin, node, step)) for rpc, step in (*STEPS, *own))
+    return (*bound, bind(GET_STATUS, get_status), _agreement(node, home))
+
+
+def _begin(node: Node, step: Step[Any, Any], caller: Caller, act: Act | None, question: object) -> Any:  # noqa: ANN401
+    if act is None:
+        raise MalformedError("FIELD_MISSING", "expected who acts", field="act")
+    return step(begin_errand(node, caller.agency, act, desk=caller.serial), question)
 
 
 def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:

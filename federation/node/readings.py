@@ -19,7 +19,7 @@ from federation.domain.erasure import ReadingFacts, Watermark, format_code, pars
 from federation.domain.lookups import Outcome, decode_answer_item, decode_release_item
 from federation.domain.lookups_case import LookupCase, is_open
 from federation.domain.oversight import ReadingKind, StoredReading
-from federation.node.exchange.errand import Errand, put_refusal
+from federation.node.exchange.errand import Errand, on, put_refusal
 from federation.node.exchange.replies import Response, find_reply, find_reply_item, find_response
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.lookups import records
@@ -48,7 +48,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, load_message
 from federation.store.records import Record, find_record, put_records
 from federation.store.tables import DataKeys, blind_index
-from federation.wire.agency.lookups import LookupResult, ReadStep, TracedReading
+from federation.wire.agency.lookups import READ_LOOKUP, TRACE_READING, LookupResult, ReadStep, TracedReading
 from federation.wire.rpc import Ruling
 
 READING: Final = "lookup-reading"
@@ -252,6 +252,7 @@ class _Look:
         return self.case is not None and is_open(self.case, self.errand.node.now())
 
 
+@on(READ_LOOKUP)
 async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     """Tells what came of each step of a look-up; a release under policy and a watermark. Refuses LOOKUP_UNKNOWN."""
     node = errand.node
@@ -276,6 +277,7 @@ async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     return LookupResult(lookup_id=lookup_id, case_id=case_id, steps=tuple(steps))
 
 
+@on(TRACE_READING)
 async def trace_reading(errand: Errand, code: str) -> TracedReading:
     """Finds the reading that the code of a watermark stands for. Raises as `load_reading`."""
     node = errand.node

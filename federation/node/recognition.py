@@ -25,7 +25,7 @@ from federation.domain.recognition import (
     decode_recognition_item,
 )
 from federation.domain.retention import SHARED
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
@@ -36,7 +36,7 @@ from federation.protocol.statement import Recipient
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, put_records
-from federation.wire.agency.permits import PermitRecognition, RecognitionAnswer, RecognitionLink
+from federation.wire.agency.permits import RECOGNISE_PERMIT, PermitRecognition, RecognitionAnswer, RecognitionLink
 from federation.wire.rpc import Ruling
 
 RECOGNITION = "recognition"
@@ -49,6 +49,7 @@ class HomeNotified(Item, frozen=True, kw_only=True):
     urn: PermitUrn
 
 
+@on(RECOGNISE_PERMIT)
 async def recognise(errand: Errand, presented: PermitRecognition) -> RecognitionAnswer:
     """Recognises, or refuses to recognise, the permit that a person shows; its home node is told either way.
 

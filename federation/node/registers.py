@@ -33,7 +33,7 @@ from federation.domain.registers import (
     verify_vehicle,
 )
 from federation.domain.uscc import verify_uscc
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.permits_sharing import find_own_permit
 from federation.protocol.errors import BridgeheadError, ConflictError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Positive, encode
@@ -42,6 +42,7 @@ from federation.protocol.policy import PolicyRequest
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_by_subject, find_record, next_serial, put_records
+from federation.wire.agency import registers as wire
 from federation.wire.agency.registers import RegisteredRow, RegisterReading, StoredRecord, StoredVersion
 from federation.wire.rpc import Ruling
 
@@ -114,11 +115,13 @@ class StoredRows(Item, frozen=True, kw_only=True):
     rows: tuple[_StoredRow, ...] = ()
 
 
+@on(wire.REGISTER_VEHICLES)
 async def register_vehicles(errand: Errand, vehicles: Sequence[Vehicle]) -> tuple[RegisteredRow, ...]:
     """Registers vehicles of the caller's county, each judged by itself. Refuses REQUEST_ID_REUSED."""
     return await _register(errand, VEHICLES, vehicles, verify=partial(_verify_vehicle, errand))
 
 
+@on(wire.REGISTER_ENTERPRISES)
 async def register_enterprises(errand: Errand, enterprises: Sequence[Enterprise]) -> tuple[RegisteredRow, ...]:
     """Registers enterprises of the caller's county, each judged by itself. Refuses REQUEST_ID_REUSED."""
     realm, today = errand.in_force.agreement.realm, errand.node.today()
@@ -126,12 +129,14 @@ async def register_enterprises(errand: Errand, enterprises: Sequence[Enterprise]
     return await _register(errand, ENTERPRISES, enterprises, verify=verify)
 
 
+@on(wire.GET_VEHICLE)
 async def get_vehicle(errand: Errand, plate: str) -> RegisterReading:
     """Reads what the county keeps under a plate, as policy gives. Refuses REGISTER_UNKNOWN and malformed plates."""
     found = list_registered(errand.node.database, VEHICLES, parse_plate(plate, errand.in_force.agreement.realm))
     return await _read(errand, VEHICLES, found)
 
 
+@on(wire.GET_ENTERPRISE)
 async def get_enterprise(errand: Errand, uscc: str) -> RegisterReading:
     """Reads what the county keeps under a USCC, as policy gives. Refuses REGISTER_UNKNOWN and malformed USCCs."""
     found = list_registered(errand.node.database, ENTERPRISES, verify_uscc(uscc, errand.in_force.agreement.realm))

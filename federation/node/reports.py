@@ -28,7 +28,7 @@ from federation.domain.reports import (
 )
 from federation.domain.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import Response, find_response, replies, reply_draft, take_reply
 from federation.node.exchange.send import make_ready, record_message
@@ -42,7 +42,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, open_token, seal_token
 from federation.store.exchange_log import GroupTransaction
 from federation.store.tables import blind_index
-from federation.wire.agency.reports import ProvinceReport, ReportPage, ReportQuestion
+from federation.wire.agency.reports import GET_REPORT, ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.rpc import Ruling
 
 WAIT_SECONDS = 8.0
@@ -79,6 +79,7 @@ ASKED: Final[Collection[_Asked]] = Collection(
 """The reports that were asked for here; an id begins with its time."""
 
 
+@on(GET_REPORT)
 async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
     """Asks every province what it gave about a person; the next page of a report asks nobody again.
 

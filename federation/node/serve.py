@@ -18,13 +18,13 @@ from pathlib import Path
 import structlog
 
 from federation.node.exchange.deliver import Delivery
+from federation.node.features import KINDS
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, database_url, load_settings
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
-from federation.node.kinds import KINDS
 from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness

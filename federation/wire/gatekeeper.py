@@ -343,19 +343,14 @@ _MAX_VIOLATIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """An RPC and its function; made by `bind` or `bind_stream`, which see that they fit."""
+    """An RPC and its function; made by `bind`, which sees that they fit."""
 
     rpc: Rpc[Any, Any]
     answer: Callable[[Caller, Act | None, Any], Any]
 
 
-def bind(rpc: Rpc[Q, A], answer: Callable[[Caller, Act | None, Q], Awaitable[A]]) -> Binding:
-    """Binds a function that answers once; no act for an RPC that does not say who acts."""
-    return Binding(rpc, answer)
-
-
-def bind_stream(rpc: Rpc[Q, A], answer: Callable[[Caller, Act | None, Q], AsyncIterator[A]]) -> Binding:
-    """Binds a function that answers on and on; the next is read once the one before has left."""
+def bind(rpc: Rpc[Q, A], answer: Callable[[Caller, Act | None, Q], Awaitable[A] | AsyncIterator[A]]) -> Binding:
+    """Binds a function that answers once, or on and on: the next is read once the one before has left."""
     return Binding(rpc, answer)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.node.kinds import KINDS
+from federation.node.features import KINDS
 
 TYPES = {
     "permit.sync": "permit-item",

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from federation.node.ports import STEPS, peer_bindings
+from federation.node.features import STEPS
+from federation.node.ports import peer_bindings
 from federation.protocol.errors import UntrustedError
 from federation.protocol.ids import NodeName, Pair
+from federation.wire.agency.audit import LIST_MESSAGES
+from federation.wire.agency.erasure import RUN_RETENTION
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.gatekeeper import Caller
 from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, RangeQuestion
@@ -20,7 +23,7 @@ async def test_every_rpc_is_answered_by_one_step(tmp_path: Path) -> None:
     async with running_rig(tmp_path) as rig:
         node = rig[JIANGXI]
         peer = [binding.rpc for binding in peer_bindings(node, tmp_path)]
-        agency = [step(node).rpc for step in STEPS] + [GET_STATUS, FETCH_AGREEMENT]
+        agency = [rpc for rpc, _ in STEPS] + [RUN_RETENTION, LIST_MESSAGES, GET_STATUS, FETCH_AGREEMENT]
 
     def offered(side: Side) -> list[str]:
         return sorted(rpc.name for rpc in RPCS if side in rpc.sides)

@@ -22,7 +22,7 @@ from federation.domain.retention import QUESTION, REPORT
 from federation.node import reports as subject
 from federation.node.erasure import ORDERS, order_erasure
 from federation.node.exchange.errand import begin_errand
-from federation.node.kinds import KINDS
+from federation.node.features import KINDS
 from federation.node.retention import destroy_ended
 from federation.protocol.errors import ConflictError
 from federation.protocol.form import replace

@@ -27,10 +27,10 @@ from federation.node.erasure import order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.replies import intake_office
 from federation.node.exchange.send import send
+from federation.node.features import KINDS
 from federation.node.intake import desk as intake_desk
 from federation.node.intake.clock import remind
 from federation.node.intake.desk import list_intake
-from federation.node.kinds import KINDS
 from federation.node.log.decisions import DECISION
 from federation.node.log.replay import Replay, replay_log
 from federation.node.lookups import ask as asking

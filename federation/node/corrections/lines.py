@@ -25,7 +25,7 @@ from federation.domain.corrections import (
 )
 from federation.domain.permits import urn_division
 from federation.node.corrections.notices import list_notices
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.node import InForce, Node
 from federation.protocol.errors import NotFoundError, RuleError
 from federation.protocol.form import Digest, Item, Time
@@ -36,6 +36,7 @@ from federation.store.collection import Collection, item_collection, page_of
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_outbox
 from federation.store.records import Record
+from federation.wire.agency import corrections as wire
 from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, CorrectionQuery, CorrectionStanding
 
 _RUNNING = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
@@ -137,6 +138,7 @@ def running_rule(in_force: InForce, deadline: Deadline) -> ClockRule:
     raise NotFoundError("CLOCK_UNKNOWN", f"no clock {deadline.clock_id} version {deadline.rule_version} is agreed")
 
 
+@on(wire.LIST_CORRECTIONS)
 async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
     """Lists corrections for an office, overdue first; refuses CITIZEN_NUMBER_*, REAL_NUMBER_IN_DEMO, PAGE_TOKEN."""
     node = errand.node

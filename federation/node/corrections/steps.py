@@ -50,7 +50,7 @@ from federation.node.corrections.lines import (
     running_rule,
 )
 from federation.node.corrections.notices import Step, copy_notices, lookup_notices
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import (
     REPLY_TAKEN,
     Judgement,
@@ -71,6 +71,7 @@ from federation.protocol.statement import Recipient, Sender
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_body
 from federation.store.records import Record
+from federation.wire.agency import corrections as wire
 from federation.wire.agency.corrections import (
     CorrectionExtension,
     CorrectionFiling,
@@ -105,6 +106,7 @@ class _Change:
     permit: Permit | None = None
 
 
+@on(wire.FILE_CORRECTION)
 async def file_correction(errand: Errand, filing: CorrectionFiling) -> CorrectionOutcome:
     """Files a correction for a person whose identity was checked; the clerk's own policy decides first.
 
@@ -248,6 +250,7 @@ def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
     return Judgement(decision=REPLY_TAKEN, rows=rows)
 
 
+@on(wire.EXTEND_CORRECTION)
 async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome:
     """Takes up to ten working days more, once, before the time is over; the filing office is told why.
 
@@ -270,6 +273,7 @@ async def extend(errand: Errand, step: CorrectionExtension) -> CorrectionOutcome
     return await _take_step(errand, "extend", step, extended)
 
 
+@on(wire.DENY_CORRECTION)
 async def deny(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
     """Denies with reasons; refuses CORRECTION_UNKNOWN, _NOT_OURS, _ENDED, _WORDS, and conflicts as `extend`."""
 
@@ -279,6 +283,7 @@ async def deny(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
     return await _take_step(errand, "deny", step, denied)
 
 
+@on(wire.GRANT_CORRECTION)
 async def grant(errand: Errand, step: CorrectionStep) -> CorrectionOutcome:
     """Grants: the permit's next version to every holder, with the answer; refuses as `deny` and `amend_permit`."""
     node = errand.node

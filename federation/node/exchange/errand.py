@@ -7,9 +7,9 @@ which holds a digest, never who or what.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import USE
@@ -26,10 +26,11 @@ from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
-from federation.wire.rpc import Act, Ruling, ruling_of
+from federation.wire.rpc import Act, Q, Rpc, Ruling, ruling_of
 
 REQUEST: Final = "request"
 A = TypeVar("A", bound=Item)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +191,30 @@ def _find_remembered(source: Source, key: str, asked: str, answer: type[A]) -> R
     if known != asked.encode():
         raise ConflictError("REQUEST_ID_REUSED", f"request {key} asked for something else before")
     return Remembered(answer=decode(answer, content), version=record.version)
+
+
+Step: TypeAlias = Callable[[Errand, Q], R]
+Marked: TypeAlias = tuple[Rpc[Any, Any], Step[Any, Any]]
+STEPS: Final[list[Marked]] = []
+"""The steps of the features that were imported; `node.features` imports them all."""
+
+
+def on(rpc: Rpc[Q, R]) -> Callable[[Step[Q, Coroutine[Any, Any, R]]], Step[Q, Coroutine[Any, Any, R]]]:
+    """Marks the step that answers an RPC, judged under the agreement in force when it was asked."""
+
+    def mark(step: Step[Q, Coroutine[Any, Any, R]]) -> Step[Q, Coroutine[Any, Any, R]]:
+        STEPS.append((rpc, step))
+        return step
+
+    return mark
+
+
+def streaming(rpc: Rpc[Q, R]) -> Callable[[Step[Q, AsyncIterator[R]]], Step[Q, AsyncIterator[R]]]:
+    def mark(step: Step[Q, AsyncIterator[R]]) -> Step[Q, AsyncIterator[R]]:
+        STEPS.append((rpc, step))
+        return step
+
+    return mark
 
 
 def begin_errand(node: Node, caller: AgencyId, act: Act, *, desk: str = "") -> Errand:

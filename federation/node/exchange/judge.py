@@ -1,6 +1,6 @@
 """Kinds of message, and the judgement of one that came: the decision, and what is written, as values.
 
-`node.kinds.KINDS` is the only list of kinds. Items are decoded and counted here, once, before the kind's judge sees
+`node.features.KINDS` is the only list of kinds. Items are decoded and counted here, once, before the kind's judge sees
 them; a rule that a judge raises is the refused decision. `receive` writes the `Rows` in its one transaction.
 """
 

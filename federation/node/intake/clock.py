@@ -22,7 +22,7 @@ from federation.domain.intake import REMINDER_BODY, IntakeEntry, IntakeStatus, R
 from federation.domain.lookups import reply_lifetime
 from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
 from federation.domain.retention import PROVISION
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
 from federation.node.exchange.send import Cause, Draft, make_ready, record_message
@@ -72,6 +72,7 @@ class Owed:
     lookup_id: MessageId
 
 
+@on(intake.SEND_REMINDER)
 async def remind(errand: Errand, lookup_id: str) -> tuple[intake.Reminder, ...]:
     """Reminds all who owe an answer to a look-up, once; refuses MESSAGE_ID, LOOKUP_UNKNOWN, NOTHING_OWED."""
     node, wanted = errand.node, parse_message_id(lookup_id)

@@ -24,7 +24,7 @@ from federation.domain.intake import (
     verify_waiting,
 )
 from federation.domain.lookups_case import DossierFacts, answer_request
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import NO_ROWS, Received, Rows, open_received, put_rows, wake
 from federation.node.exchange.replies import intake_office, reply_draft, statement_of
 from federation.node.exchange.send import make_ready, record_message
@@ -40,6 +40,7 @@ from federation.protocol.policy import PolicyRequest
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_message, find_outbox, load_body
 from federation.store.records import Record, put_records
+from federation.wire.agency import intake as wire
 from federation.wire.agency.intake import (
     IntakeLine,
     IntakePage,
@@ -54,6 +55,7 @@ SIGNATURE: Final = "intake-signature"
 _ENDED: Final = "ended/"
 
 
+@on(wire.LIST_INTAKE)
 async def list_intake(errand: Errand, query: IntakeQuery) -> IntakePage:
     """Requests that wait, by urgency and time left, and ended ones if asked for; refuses NOT_INTAKE, PAGE_TOKEN."""
     node = errand.node
@@ -140,6 +142,7 @@ class _Desk:
     ruling: Ruling
 
 
+@on(wire.RELEASE_INTAKE)
 async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
     """Answers a request: hit or no hit, or fields asked for, or fewer, which the officer signs for.
 
@@ -161,6 +164,7 @@ async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
     return await _end(desk, weighed, status=IntakeStatus.ANSWERED, signature=question.signature)
 
 
+@on(wire.REFUSE_INTAKE)
 async def refuse(errand: Errand, question: RefuseQuestion) -> IntakeRelease:
     """Refuses a request with a reason and a sentence, not even hit or no hit; REFUSAL_WORDS, and as `release`."""
     words = parse_words(question.words)

@@ -38,7 +38,7 @@ from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind
 from federation.domain.reports import DEFERRED_PURPOSE, Disclosure
 from federation.node.disclosures import disclosure_record
-from federation.node.exchange.errand import Errand, put_refusal
+from federation.node.exchange.errand import Errand, on, put_refusal
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import Response, find_response, replies
 from federation.node.exchange.send import Draft, Ready, make_ready, record_message
@@ -57,6 +57,7 @@ from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, next_serial, put_records
+from federation.wire.agency import lookups as wire
 from federation.wire.agency.lookups import (
     LookupLine,
     LookupPage,
@@ -72,6 +73,7 @@ WAIT_SECONDS: Final = 8.0
 _PLACE: Final = re.compile(r"[0-9TZ:.-]{24}/[0-9]{12}/[a-z][a-z0-9]{1,30}", re.ASCII)
 
 
+@on(wire.SEARCH)
 async def search(errand: Errand, question: LookupQuestion) -> SearchResult:
     """Asks provinces for a record of one person or thing: those that the case names, unless others are named.
 
@@ -330,6 +332,7 @@ def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
     return case if case is not None and case.opened_by == errand.caller else None
 
 
+@on(wire.LIST_LOOKUPS)
 async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
     """Lists the steps of this agency's officers and their outcomes, newest first; refuses PAGE_TOKEN."""
     if query.page_token and not _PLACE.fullmatch(query.page_token):

@@ -24,7 +24,7 @@ from federation.domain.lookups_case import (
 )
 from federation.domain.oversight import open_break_glass
 from federation.domain.retention import PROVISION
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import replies
 from federation.node.lookups import records
@@ -34,12 +34,13 @@ from federation.protocol.errors import ConflictError, MalformedError, NotFoundEr
 from federation.protocol.form import encode
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import put_records
-from federation.wire.agency.lookups import CaseAnswer, CaseQuestion
+from federation.wire.agency.lookups import CLOSE_CASE, OPEN_CASE, CaseAnswer, CaseQuestion
 
 CASE_SECONDS: Final = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 
 
+@on(OPEN_CASE)
 async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
@@ -76,6 +77,7 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
         raise ConflictError("CASE_EXISTS", taken) from conflict
 
 
+@on(CLOSE_CASE)
 async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
     """Closes a case and every handle given out for it; refuses CASE_UNKNOWN, REQUEST_ID_REUSED, and as `close_case`."""
     node = errand.node

@@ -22,7 +22,7 @@ from federation.domain.lookups import (
 )
 from federation.domain.lookups_case import DossierFacts, fetch_request, lookup_occasion
 from federation.domain.registers import DossierKind
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.replies import only_item, replies, statement_of
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH
@@ -44,10 +44,12 @@ from federation.protocol.ids import MessageId, NodeName, format_message_id
 from federation.protocol.keys import format_public_key
 from federation.protocol.policy import Decision
 from federation.store.messages import find_by_digest, load_body, load_message
+from federation.wire.agency import lookups as wire
 from federation.wire.agency.lookups import FetchQuestion, FetchResult
 from federation.wire.rpc import Ruling
 
 
+@on(wire.FETCH)
 async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
     """Asks for named fields of one hit; a repeat of the request gets the same fetch.
 

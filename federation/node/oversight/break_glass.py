@@ -24,7 +24,7 @@ from federation.domain.oversight import (
     verify_break_glass_allowed,
 )
 from federation.domain.oversight import review_break_glass as reviewed_by
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.node import Node
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_own_key
 from federation.node.oversight.flags import FLAGS, put_flags
@@ -34,6 +34,7 @@ from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Collection, Page, item_collection, open_token, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
+from federation.wire.agency import oversight as wire
 from federation.wire.agency.oversight import News, NoticePage, NoticeState, ReviewQuestion
 from federation.wire.rpc import PageQuery
 
@@ -70,6 +71,7 @@ def list_open(source: Source, agency: AgencyId) -> Sequence[BreakGlass]:
     return [notice for notice in waiting if notice.agency == agency and notice.finding is Finding.OPEN]
 
 
+@on(wire.LIST_NOTICES)
 async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
     """Returns the office's notices: those that wait, by the day of review, then the reviewed; refuses PAGE_TOKEN."""
     await note_reading(errand, step=ReadingKind.NOTICES)
@@ -80,6 +82,7 @@ async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
     return NoticePage(notices=notices, next_page_token=page.next_token)
 
 
+@on(wire.REVIEW_BREAK_GLASS)
 async def review_break_glass(errand: Errand, question: ReviewQuestion) -> NoticeState:
     """Closes a notice with what its leader found; after that the agency may break glass again.
 
@@ -90,6 +93,7 @@ async def review_break_glass(errand: Errand, question: ReviewQuestion) -> Notice
     return _state_of(errand.node, reviewed)
 
 
+@streaming(wire.WATCH_NOTICES)
 async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
     """Yields the open notices (or those behind `after`), then notices and flags as they come, until the node stops."""
     await note_reading(errand, step=ReadingKind.WATCH, what=after)

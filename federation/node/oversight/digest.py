@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from federation.domain.lookups import Outcome
 from federation.domain.lookups_case import decode_case
 from federation.domain.oversight import Digest, DigestLine, ReadingKind, digest_bytes, mask_selector
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.ask import outcome_of
@@ -18,9 +18,10 @@ from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.records import list_records
-from federation.wire.agency.oversight import DigestQuestion
+from federation.wire.agency.oversight import GET_DAILY_DIGEST, DigestQuestion
 
 
+@on(GET_DAILY_DIGEST)
 async def get_digest(errand: Errand, question: DigestQuestion) -> Digest:
     """Returns one's own day, or that of whom one leads; refuses DIGEST_READER, OFFICER_KEY, SIGNATURE_FORM."""
     node, reader = errand.node, errand.act.officer

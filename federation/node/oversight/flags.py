@@ -24,7 +24,7 @@ from federation.domain.oversight import (
     raised_at,
 )
 from federation.domain.retention import PROVISION
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Numbered, Rows, put_rows
 from federation.node.lookups import records
 from federation.node.node import InForce, Node
@@ -37,7 +37,7 @@ from federation.protocol.trust import find_agency
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
-from federation.wire.agency.oversight import FlagPage, FlagQuery
+from federation.wire.agency.oversight import LIST_FLAGS, FlagPage, FlagQuery
 
 FLAGGED: Final = "lookup-flagged"
 
@@ -65,6 +65,7 @@ def flag_records(
     return tuple(found)
 
 
+@on(LIST_FLAGS)
 async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
     await note_reading(errand, step=ReadingKind.FLAGS, what=query.officer or "")
     before = int(query.page_token) if query.page_token.isdecimal() else None

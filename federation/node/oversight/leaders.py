@@ -15,7 +15,7 @@ from federation.domain.lookups_case import (
     sign_bulk,
     verify_countersigner,
 )
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
@@ -25,7 +25,7 @@ from federation.protocol.ids import AgencyId
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_versions, put_records
-from federation.wire.agency.oversight import Countersigned, CountersignQuestion
+from federation.wire.agency.oversight import COUNTERSIGN_CASE, Countersigned, CountersignQuestion
 
 COUNTERSIGN, BULK = "lookup-countersign", "lookup-countersign-bulk"
 
@@ -38,6 +38,7 @@ class _Signature(Item, frozen=True, kw_only=True):
     signature: str
 
 
+@on(COUNTERSIGN_CASE)
 async def countersign(errand: Errand, question: CountersignQuestion) -> Countersigned:
     """Lets a case reach more persons, or adds one of two signatures for more look-ups; once more is no harm.
 

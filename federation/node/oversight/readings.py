@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from federation.domain.oversight import AUDIT_OFFICE, ReadingKind, StoredReading, decode_reading, readings_bytes
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.officers import signed_by, verify_own_key
 from federation.node.oversight.leaders import own_case
@@ -24,7 +24,7 @@ from federation.store.collection import open_token, seal_token
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, ids_under, list_range, put_records
-from federation.wire.agency.oversight import ReadingPage, ReadingQuery
+from federation.wire.agency.oversight import LIST_READINGS, ReadingPage, ReadingQuery
 
 READING: Final = "lookup-reading"
 READ_AT, READ_IN = "reading-at", "reading-in"
@@ -81,6 +81,7 @@ def put_reading_line(transaction: GroupTransaction, reading: StoredReading, *, n
     put_records(transaction, lines)
 
 
+@on(LIST_READINGS)
 async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
     """Returns who read what, newest first: all of the province for an audit office, one case for its leader.
 

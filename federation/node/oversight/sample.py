@@ -18,7 +18,7 @@ from federation.domain.oversight import (
     review_sample,
     sample_review_bytes,
 )
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.node import Node
 from federation.node.officers import LeaderAct, or_logged, signed_by, verify_another_person, verify_own_key
 from federation.node.oversight.readings import note_reading
@@ -29,7 +29,7 @@ from federation.store.collection import Collection
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
 from federation.store.tables import blind_index
-from federation.wire.agency.oversight import SamplePage, SampleQuery, SampleReviewQuestion
+from federation.wire.agency.oversight import LIST_SAMPLE, RECORD_REVIEW, SamplePage, SampleQuery, SampleReviewQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,7 @@ def pick(transaction: GroupTransaction, errand: Errand, line: AskedLine, *, abou
     return SAMPLE.put(transaction, Sampled(agency=errand.caller, item=item), owner=errand.node.name)
 
 
+@on(LIST_SAMPLE)
 async def list_sample(errand: Errand, query: SampleQuery) -> SamplePage:
     """Returns the look-ups of the office that chance picked, oldest first."""
     await note_reading(errand, step=ReadingKind.SAMPLE)
@@ -117,6 +118,7 @@ async def list_sample(errand: Errand, query: SampleQuery) -> SamplePage:
     return SamplePage(items=items, next_page_token=page.next_token)
 
 
+@on(RECORD_REVIEW)
 async def record_review(errand: Errand, question: SampleReviewQuestion) -> SampleItem:
     """Keeps the review of a look-up of the sample by another officer of the same agency.
 

@@ -20,7 +20,7 @@ from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
 from federation.node.erasure import list_erasures
 from federation.node.exchange.errand import begin_errand
-from federation.node.kinds import KINDS
+from federation.node.features import KINDS
 from federation.node.lookups.records import ENTRIES
 from federation.node.recognition import recognise
 from federation.node.retention import verify_kept

@@ -1,0 +1,33 @@
+"""The features of a node in one list: the kinds of message that it takes in, and the steps of its own agencies.
+
+A feature's module holds its kinds as values, and its steps marked `on` their RPC. Receiving, resending, retention and
+replay read `KINDS`; the port of the agencies answers by `STEPS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from federation.node import erasure, leads, permits, permits_import, permits_sharing, recognition, registers, reports
+from federation.node import readings as readings_again
+from federation.node.corrections import lines, notices, steps
+from federation.node.exchange import errand
+from federation.node.exchange.judge import Kind
+from federation.node.intake import clock, desk
+from federation.node.lookups import answer, ask, cases, fetch
+from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
+
+FEATURES: Final = (
+    permits, permits_import, permits_sharing, recognition, registers,
+    cases, ask, answer, fetch, readings_again, desk, clock,
+    leaders, break_glass, flags, digest, sample, readings,
+    reports, steps, lines, notices,
+    leads,
+    erasure,
+)  # fmt: skip
+KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(
+    {kind.name: kind for feature in FEATURES for kind in vars(feature).values() if isinstance(kind, Kind)}
+)
+STEPS: Final = tuple(errand.STEPS)
