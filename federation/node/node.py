@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import structlog
+
 from federation.domain.calendar import Calendar, parse_calendar
 from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
 from federation.domain.division import find_division, province_of
 from federation.domain.permits_policy import AgencyFacts, Occasion
-from federation.domain.retention import RETENTION_FILE, RetentionRules, parse_retention
+from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rule, parse_retention
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, message_signer_at
 from federation.node.log.sequence import Sequencer
-from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
@@ -31,6 +33,7 @@ from federation.protocol.tlog.note import Checkpoint, format_checkpoint
 from federation.protocol.trust import Agency, Agreement, Member, find_agency
 from federation.store.database import Database
 
+_log = structlog.get_logger()
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
 """How often a waiter that hears nothing looks at the store."""
@@ -151,10 +154,7 @@ class InForce:
     @property
     def clocks(self) -> ClockTable:
         """The clock table that the agreement carries. Raises NotFoundError: CLOCK_FILE when it carries none."""
-        found = self.agreement.files.get(CLOCKS_FILE)
-        if found is None:
-            raise NotFoundError("CLOCK_FILE", f"expected the agreement to hold {CLOCKS_FILE}")
-        return _parse_clocks(found)
+        return _parse_clocks(_find_file(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
 
     def start_clock(self, clock_id: str, start: datetime) -> Deadline:
         """The deadline of a clock that starts then. Refuses CALENDAR_YEAR_MISSING, CLOCK_UNKNOWN, CLOCK_FILE."""
@@ -162,8 +162,15 @@ class InForce:
 
 
 @lru_cache(maxsize=4)
-def _parse_clocks(content: bytes) -> ClockTable:
-    return parse_clocks(content.decode())
+def _parse_clocks(text: str) -> ClockTable:
+    return parse_clocks(text)
+
+
+def _find_file(agreement: Agreement, path: str, reason: str) -> str:
+    content = agreement.files.get(path)
+    if content is None:
+        raise NotFoundError(reason, f"expected the agreement to hold {path}")
+    return content.decode()
 
 
 def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
@@ -174,9 +181,16 @@ def agency_facts(in_force: InForce, agency: AgencyId) -> AgencyFacts:
 class Trust:
     """Holds the agreement in force; one writer replaces it, readers take a snapshot."""
 
-    def __init__(self, agreement: Agreement) -> None:
-        """Parses what the agreement carries; one whose policies or calendar do not parse is refused."""
-        self._in_force = _read(agreement, load_policy_book(agreement.files))
+    refused: str = ""
+    """Which newer version was not put in force, and why; empty when none was since the last that was."""
+
+    def __init__(self, agreement: Agreement, kinds: Iterable[Kind[Any]]) -> None:
+        """Parses what the agreement carries; refuses RETENTION_RULE when a kind neither ends nor is kept by its rules.
+
+        Refuses one whose policies, calendar or table of retention are missing or do not parse.
+        """
+        self._kinds = tuple(kinds)
+        self._in_force = self._read(agreement, load_policy_book(agreement.files))
 
     @property
     def in_force(self) -> InForce:
@@ -184,26 +198,26 @@ class Trust:
         return self._in_force
 
     def replace(self, agreement: Agreement) -> None:
-        """Puts a newer, verified version in force. Refuses CALENDAR_MISSING, RETENTION_RULE, malformed policies."""
-        policies = self._in_force.policies
-        if agreement.digest != self._in_force.agreement.digest:
-            policies = load_policy_book(agreement.files)
-        self._in_force = _read(agreement, policies)
+        """Puts a newer, verified version in force; one that `verify` refuses leaves the one before."""
+        self._in_force, self.refused = self.verify(agreement), ""
 
+    def verify(self, agreement: Agreement) -> InForce:
+        """Reads what may be put in force. Refuses CALENDAR_MISSING, RETENTION_RULE, malformed policies; `refused`."""
+        known = self._in_force
+        try:
+            same = agreement.digest == known.agreement.digest
+            return self._read(agreement, known.policies if same else load_policy_book(agreement.files))
+        except BridgeheadError as error:
+            self.refused = f"agreement version {agreement.version} is not put in force: {error.reason}"
+            _log.warning("agreement.refused", version=agreement.version, reason=error.reason)
+            raise
 
-def _read(agreement: Agreement, policies: PolicyBook) -> InForce:
-    content = agreement.files.get(CALENDAR_FILE)
-    if content is None:
-        raise NotFoundError("CALENDAR_MISSING", f"expected the agreement to hold {CALENDAR_FILE}: working days count")
-    retention = agreement.files.get(RETENTION_FILE)
-    if retention is None:
-        raise NotFoundError("RETENTION_RULE", f"expected the agreement to hold {RETENTION_FILE}: what is kept must end")
-    return InForce(
-        agreement=agreement,
-        policies=policies,
-        calendar=parse_calendar(content.decode()),
-        retention=parse_retention(retention.decode()),
-    )
+    def _read(self, agreement: Agreement, policies: PolicyBook) -> InForce:
+        calendar = parse_calendar(_find_file(agreement, CALENDAR_FILE, "CALENDAR_MISSING"))
+        retention = parse_retention(_find_file(agreement, RETENTION_FILE, "RETENTION_RULE"))
+        for kind in self._kinds:
+            find_rule(retention, kind.keep)
+        return InForce(agreement=agreement, policies=policies, calendar=calendar, retention=retention)
 
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -32,9 +32,7 @@ from federation.domain.retention import (
     RELEASE,
     REPORT,
     USE,
-    RetentionRules,
     destroyed_after,
-    find_rule,
     floor_passed_before,
     verify_floor_passed,
 )
@@ -42,7 +40,6 @@ from federation.node.corrections.lines import LINES, erase_opened
 from federation.node.disclosures import DISCLOSED
 from federation.node.erasure import record_own_receipt
 from federation.node.exchange.erase import destroy_message
-from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.resend import resend_expired
 from federation.node.exchange.send import ENDS, End, look_later
@@ -64,12 +61,6 @@ _log = structlog.get_logger()
 _BATCH: Final = 64
 """So many things are destroyed in one transaction: a long one would hold up the writer."""
 _HANDLE_CONTEXT: Final = b"bridgehead/erased-handle/v1\0"
-
-
-def verify_kept(kinds: Iterable[Kind[Any]], rules: RetentionRules) -> None:
-    """Checks that each kind of message ends, or is kept, by an agreed rule. Refuses RETENTION_RULE."""
-    for kind in kinds:
-        find_rule(rules, kind.keep)
 
 
 async def keep_retention(node: Node) -> None:

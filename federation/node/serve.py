@@ -30,7 +30,7 @@ from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Cosigning, Witness
 from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
-from federation.node.retention import keep_retention, verify_kept
+from federation.node.retention import keep_retention
 from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -95,9 +95,8 @@ async def running_node(
 ) -> AsyncIterator[Running]:
     settings = load_settings(home)
     keyring = load_keyring(home)
-    trust = Trust(load_home_agreement(home, now=now()))
+    trust = Trust(load_home_agreement(home, now=now()), KINDS.values())
     _check_home(settings, keyring, trust)
-    verify_kept(KINDS.values(), trust.in_force.retention)
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
         await boot_node(parts, ask=_ask_cosigned)

@@ -62,6 +62,8 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
         kept = list_contradictions(node.database, parse_vkey(member.log_vkey).name)
         if kept:
             found.append(f"{name}: its log signed two histories; {len(kept)} of its heads are kept as proof")
+    if node.trust.refused:
+        found.append(node.trust.refused)
     if node.sequencer.failure is not None:
         found.append(f"the log stopped: {node.sequencer.failure}")
     return found

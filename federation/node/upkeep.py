@@ -52,9 +52,9 @@ async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, PeerC
     for name, peer in peers.items():
         try:
             files = await peer.fetch_agreement(timeout_seconds=FETCH_SECONDS)
-            found = await asyncio.to_thread(install_agreement, home, files, now=node.now())
+            found = await asyncio.to_thread(install_agreement, home, files, now=node.now(), verify=node.trust.verify)
         except BridgeheadError as error:
-            _log.debug("agreement.refused", peer=name, reason=error.reason)
+            _log.debug("agreement.passed_over", peer=name, reason=error.reason)
             continue
         await _put_in_force(node, home, found)
 
@@ -74,6 +74,7 @@ async def _put_in_force(node: Node, home: Path, found: Agreement) -> None:
     if _stamp(found) == _stamp(current):
         return
     _verify_newer(found, current)
+    node.trust.verify(found)
     node.keys.replace(await asyncio.to_thread(load_keyring, home))  # a version may name the successor of our own key
     node.trust.replace(found)
     _log.info("agreement.replaced", version=found.version, root_version=found.root_version)

@@ -26,6 +26,7 @@ from federation.node.exchange.send import Cause, Draft
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, load_keyring
+from federation.node.kinds import KINDS
 from federation.node.node import Node, Trust
 from federation.node.officers import register_officer_key
 from federation.node.permits_sharing import SYNC
@@ -182,7 +183,7 @@ class Host:
         self._rig = rig
         self.name = name
         self.path = rig.folder / f"{file or name}.db"
-        self.trust = Trust(rig.agreement)
+        self.trust = Trust(rig.agreement, KINDS.values())
         self.die_at: str | None = None
         self.alive = False
         self.parts: Parts | None = None
@@ -422,6 +423,12 @@ def statement(rig: Rig, body: Body | None = None, *, seq: int = 1, **changes: ob
         body=commit_body(body) if body is not None else None,
     )
     return replace(made, **changes)
+
+
+def without_rule(rules: str, rule_id: str) -> str:
+    """A table of retention that lacks one rule."""
+    head, *each = rules.split("[[rule]]")
+    return "[[rule]]".join([head, *(rule for rule in each if f'id = "{rule_id}"' not in rule)])
 
 
 def sign(made: Statement | bytes, signer: Signer | None = None) -> bytes:

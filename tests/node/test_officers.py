@@ -119,17 +119,17 @@ def test_pseudonym_of_another_form_is_refused(store: Database, officer: str) -> 
 
 def test_working_days_are_those_of_the_agreement_in_force() -> None:
     """A Saturday worked for the Spring Festival is a working day by the table that the provinces signed."""
-    assert is_working_day(Trust(kit().agreement).in_force.calendar, date(2026, 2, 14))
+    assert is_working_day(Trust(kit().agreement, ()).in_force.calendar, date(2026, 2, 14))
 
 
 def test_agreement_without_a_calendar_is_refused() -> None:
     """Nobody counts weekends in silence: such an agreement neither starts a node nor replaces one in force."""
     agreement = kit().agreement
     bare = replace(agreement, files={name: text for name, text in agreement.files.items() if name != CALENDAR_FILE})
-    trust = Trust(agreement)
+    trust = Trust(agreement, ())
 
     with pytest.raises(NotFoundError, match="CALENDAR_MISSING"):
-        Trust(bare)
+        Trust(bare, ())
     with pytest.raises(NotFoundError, match="CALENDAR_MISSING"):
         trust.replace(bare)
 

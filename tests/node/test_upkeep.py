@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,16 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from federation.domain.retention import CORRECTION
 from federation.node.exchange.send import send
 from federation.node.home.agreement import read_agreement_files
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
 from federation.node.home.setup import load_member_sheet, member_bundle
+from federation.node.kinds import KINDS
 from federation.node.node import Node, Trust
 from federation.node.serve import Parts, build_node, utc_now
+from federation.node.status import node_status
 from federation.node.upkeep import take_from_home, take_from_peers
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import RuleError, StaleError, UnavailableError
+from federation.protocol.errors import NotFoundError, RuleError, StaleError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.keys import PublicKey
@@ -26,7 +30,7 @@ from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entries
 from federation.store.messages import list_messages
-from tests.node.rig import JIANGXI, ZHEJIANG, draft
+from tests.node.rig import JIANGXI, ZHEJIANG, draft, without_rule
 from tests.scenarios.node_process import close_node, open_node
 from tests.scenarios.provinces import ALL, NODES, POLICIES, Federation, make_federation
 
@@ -47,14 +51,14 @@ class Scene:
     def home(self) -> Path:
         return self.federation.home("zhejiang")
 
-    def publish(self, *, into: tuple[str, ...] = ALL) -> AgreementFiles:
+    def publish(self, *, into: tuple[str, ...] = ALL, policies: Path = POLICIES) -> AgreementFiles:
         """The next version out of the homes as they are now, signed by three."""
         out = self.folder / f"draft-{len(list(self.folder.glob('draft-*')))}"
         bundles = [
             member_bundle(self.federation.home(name), load_member_sheet(NODES / name / "member.toml")) for name in ALL
         ]
         previous = read_agreement_files(self.home)
-        draft_agreement(out, bundles, nodes=NODES, policies=POLICIES, previous=previous, now=utc_now())
+        draft_agreement(out, bundles, nodes=NODES, policies=policies, previous=previous, now=utc_now())
         for name in ALL[:3]:
             sign_draft(out, self.federation.home(name))
         publish_draft(out, [self.federation.home(name) for name in into], now=utc_now())
@@ -130,6 +134,33 @@ async def test_take_from_peers_installs_the_newest_that_verifies(scene: Scene) -
     assert scene.leaves() == [LeafKind.AGREEMENT]
 
 
+@pytest.mark.parametrize("source", ["peer", "home"])
+async def test_agreement_without_the_rule_of_a_kind_is_never_in_force(scene: Scene, source: str) -> None:
+    """What no rule ends would be kept for ever: the one before stays, status says so, and a whole one is taken."""
+    policies = scene.folder / "policies"
+    shutil.copytree(POLICIES, policies)
+    table = policies / "retention.toml"
+    table.write_text(without_rule(table.read_text(), CORRECTION))
+    before = read_agreement_files(scene.home)
+    lacking = scene.publish(into=("jiangxi",) if source == "peer" else ALL, policies=policies)
+
+    if source == "peer":
+        await take_from_peers(scene.node, scene.home, {JIANGXI: Source(lacking)})
+        assert read_agreement_files(scene.home) == before
+    else:
+        with pytest.raises(NotFoundError, match="RETENTION_RULE"):
+            await take_from_home(scene.node, scene.home)
+
+    assert (scene.node.trust.in_force.agreement.version, scene.leaves()) == (1, [])
+    warnings = node_status(scene.node, scene.parts.delivery, scene.parts.cosigning).warnings
+    assert "agreement version 2 is not put in force: RETENTION_RULE" in warnings
+
+    scene.publish(into=("zhejiang",))
+    await take_from_home(scene.node, scene.home)
+    assert scene.leaves() == [LeafKind.AGREEMENT]
+    assert node_status(scene.node, scene.parts.delivery, scene.parts.cosigning).warnings == ()
+
+
 async def _signed_by(scene: Scene) -> str:
     await send(scene.node, [draft()], rows=lambda _tx: None)
     found = list_messages(scene.node.database, "sent", pair=Pair(ZHEJIANG, JIANGXI), after_seq=0, limit=99)
@@ -163,4 +194,6 @@ async def test_message_key_that_the_agreement_does_not_name_signs_nothing(scene:
     assert scene.node.database.find_counter("rows") == 0
     assert scene.node.sequencer.head.size == 0
     with pytest.raises(RuleError):
-        build_node(scene.node.settings, load_keyring(scene.home), Trust(over), home=scene.folder, now=utc_now)
+        build_node(
+            scene.node.settings, load_keyring(scene.home), Trust(over, KINDS.values()), home=scene.folder, now=utc_now
+        )

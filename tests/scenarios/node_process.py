@@ -27,6 +27,7 @@ from federation.node.exchange.send import Cause, Draft, send
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
+from federation.node.kinds import KINDS
 from federation.node.node import Node, Trust
 from federation.node.permits_sharing import SYNC
 from federation.node.serve import Parts, build_node, no_crash, running_node, utc_now
@@ -52,7 +53,7 @@ ALLOWED = Decision(
 def open_node(home: Path, *, crash_point: Callable[[str], None] = no_crash) -> Parts:
     """Builds the node of a home without its ports."""
     keyring = load_keyring(home)
-    trust = Trust(load_home_agreement(home, now=utc_now()))
+    trust = Trust(load_home_agreement(home, now=utc_now()), KINDS.values())
     return build_node(load_settings(home), keyring, trust, home=home, now=utc_now, crash_point=crash_point)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
-from federation.domain.retention import DestroyOn, RetentionRule
+from federation.domain.retention import DestroyOn, RetentionRule, find_rule
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
 from federation.node.node import InForce, Node
@@ -61,13 +61,16 @@ ENDS: Final[Collection[End]] = Collection(
 def put_end(
     node: Node, transaction: GroupTransaction, statement: Statement, *, direction: Direction, in_force: InForce
 ) -> None:
-    """Writes down when a message is looked at first; nothing for a kind that no day and no case ends."""
+    """Writes down when a message is looked at first; nothing for a rule that no day and no case ends.
+
+    Refuses RETENTION_RULE for a kind of which the agreement does not say how it ends: it would be kept for ever.
+    """
     kind = node.kinds.get(statement.kind)
-    rule = in_force.retention.rules.get(kind.keep) if kind is not None else None
-    day = _first_look(rule, statement, direction) if rule is not None else None
+    rule = find_rule(in_force.retention, kind.keep if kind is not None else statement.kind)
+    day = _first_look(rule, statement, direction)
     if day is None:
         return
-    asker = statement.recipient.node if rule is not None and _ends_at_asker(rule) else statement.sender.node
+    asker = statement.recipient.node if _ends_at_asker(rule) else statement.sender.node
     case = f"{asker}/{statement.case}" if statement.case else ""
     end = End(direction=direction, message_id=statement.id, day=day, case=case)
     with transaction.carrying(statement.id):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -99,11 +100,13 @@ def load_home_agreement(home: Path, *, now: datetime) -> Agreement:
     return load_agreement(read_agreement_files(home), trusted_root=pinned_root(home), now=now, previous=None)
 
 
-def install_agreement(home: Path, files: AgreementFiles, *, now: datetime) -> Agreement:
+def install_agreement(
+    home: Path, files: AgreementFiles, *, now: datetime, verify: Callable[[Agreement], object] = lambda _: None
+) -> Agreement:
     """Verifies an agreement against the pinned root and the version in force, and puts it in force.
 
     The same files, or an equally new refresh, change nothing. Durable when this returns; after a crash either version
-    stands. Refuses AGREEMENT_MISSING when nothing is pinned, AGREEMENT_EXPIRED, and as `load_agreement`.
+    stands. Refuses AGREEMENT_MISSING when nothing is pinned, AGREEMENT_EXPIRED, as `load_agreement`, and as `verify`.
     """
     previous = load_home_agreement(home, now=now) if has_agreement(home) else None
     if previous is not None and read_agreement_files(home) == files:
@@ -111,6 +114,7 @@ def install_agreement(home: Path, files: AgreementFiles, *, now: datetime) -> Ag
     agreement = load_agreement(files, trusted_root=pinned_root(home), now=now, previous=previous)
     if previous is not None and _stamp(agreement) == _stamp(previous):
         return previous
+    verify(agreement)
     versions = home / "agreement" / "versions"
     make_private_folder(versions)
     name = f"{agreement.version}.{agreement.timestamp_version}"

@@ -13,17 +13,18 @@ from sqlalchemy import text
 
 from federation.domain.leads import Lead
 from federation.domain.recognition import RecognitionMode
-from federation.domain.retention import CORRECTION, has_floor, parse_retention
+from federation.domain.retention import CORRECTION, RETENTION_FILE, USE, has_floor, parse_retention
 from federation.node import leads, permits, reports
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
 from federation.node.erasure import list_erasures
 from federation.node.exchange.errand import begin_errand
+from federation.node.exchange.send import ENDS, put_end
 from federation.node.features import KINDS
 from federation.node.lookups.records import ENTRIES
+from federation.node.node import Trust
 from federation.node.recognition import recognise
-from federation.node.retention import verify_kept
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, MessageId
@@ -53,7 +54,10 @@ from tests.node.rig import (
     Rig,
     act,
     application,
+    kit,
     running_rig,
+    statement,
+    without_rule,
 )
 
 AGREED = parse_retention((Path(__file__).parents[3] / "policies" / "retention.toml").read_text())
@@ -317,10 +321,27 @@ async def settled(database: Database, message_id: MessageId) -> None:
 
 def test_kind_without_a_rule_of_retention_does_not_start() -> None:
     """Silence would be to keep it for ever: no rule named, or one that the provinces did not agree on."""
-    kinds = KINDS.values()
-    verify_kept(kinds, AGREED)
+    kinds, agreement = KINDS.values(), kit().agreement
+    rules = without_rule(agreement.files[RETENTION_FILE].decode(), CORRECTION).encode()
+    altered = replace(agreement, files={**agreement.files, RETENTION_FILE: rules})
+    Trust(agreement, kinds)
     with pytest.raises(NotFoundError, match="RETENTION_RULE"):
-        verify_kept([*kinds, replace(KINDS["permit.sync"], name="case.note", keep="")], AGREED)
-    older = replace(AGREED, rules={name: rule for name, rule in AGREED.rules.items() if name != CORRECTION})
+        Trust(agreement, [*kinds, replace(KINDS["permit.sync"], name="case.note", keep="")])
     with pytest.raises(NotFoundError, match="RETENTION_RULE"):
-        verify_kept(kinds, older)
+        Trust(altered, kinds)
+
+
+async def test_message_that_began_under_rules_without_its_kind_is_not_kept(tmp_path: Path) -> None:
+    """It is refused whole, row and number undone: without a day nothing would ever end it; with its rule it goes."""
+    async with running_rig(tmp_path) as rig:
+        node = rig[ZHEJIANG]
+        begun = node.trust.in_force
+        older = replace(begun, retention=replace(AGREED, rules={USE: AGREED.rules[USE]}))
+        told = statement(rig, kind=reports.REQUEST.name)
+
+        with pytest.raises(NotFoundError, match="RETENTION_RULE"):
+            await node.sequencer.commit(lambda tx: put_end(node, tx, told, direction="sent", in_force=older))
+        assert list(ENDS.each(node.database)) == []
+
+        await node.sequencer.commit(lambda tx: put_end(node, tx, told, direction="sent", in_force=begun))
+        assert [end.message_id for end in ENDS.each(node.database)] == [told.id]
