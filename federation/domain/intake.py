@@ -97,13 +97,10 @@ def escalation_due(created: datetime, due: datetime, second: datetime | None) ->
     return min(due - quarter, second + quarter) if second is not None else due - quarter
 
 
-def in_order(entries: list[IntakeEntry]) -> list[IntakeEntry]:
-    """Orders an inbox: reminded and escalated, then urgent, each by the time left; ended ones last, newest first."""
-    waiting = [entry for entry in entries if entry.status is IntakeStatus.WAITING]
-    ended = [entry for entry in entries if entry.status is not IntakeStatus.WAITING]
-    waiting.sort(key=lambda entry: (_is_calm(entry), entry.urgency is not Urgency.URGENT, entry.due, entry.request_id))
-    ended.sort(key=lambda entry: (entry.created, entry.request_id), reverse=True)
-    return [*waiting, *ended]
+def place_of(entry: IntakeEntry) -> str:
+    """The place in an inbox of what waits: reminded and escalated first, then urgent, each by the time left."""
+    calm, routine = _is_calm(entry), entry.urgency is not Urgency.URGENT
+    return f"{calm:d}{routine:d}/{format_time(entry.due)}/{entry.request_id}"
 
 
 def _is_calm(entry: IntakeEntry) -> bool:

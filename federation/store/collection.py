@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from heapq import nsmallest
+from itertools import islice
+from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
@@ -23,12 +25,12 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
     DueRange,
     Record,
+    each_in_range,
     erase_record,
     find_by_subject,
     find_record,
     ids_under,
     list_due,
-    list_range,
     list_records,
     put_records,
 )
@@ -131,16 +133,13 @@ class Collection(Generic[V]):
         Raises MalformedError: PAGE_TOKEN for a token that this list did not give.
         """
         name = f"{self.kind}/{under}/{'down' if newest_first else 'up'}"
-        place = open_token(source.keys, name, token) if token else ""
-        found: list[tuple[str, V]] = []
-        for record in self._records(source, under, place, newest_first=newest_first, at_once=limit + 1):
-            value = self.decode(record)
-            if wanted(value):
-                found.append((record.id, value))
-            if len(found) > limit:
-                break
-        values = tuple(value for _, value in found[:limit])
-        return Page(values, seal_token(source.keys, name, found[limit - 1][0]) if len(found) > limit else "")
+
+        def listed(place: str) -> Iterator[tuple[str, V]]:
+            found = self._records(source, under, place, newest_first=newest_first, at_once=limit + 1)
+            values = ((record.id, self.decode(record)) for record in found)
+            return (each for each in values if wanted(each[1]))
+
+        return page_behind(source.keys, name, listed, limit=limit, token=token)
 
     def each_in(self, source: Source, division: str) -> Iterator[V]:
         """The values of a division, by id, read as they are asked for."""
@@ -167,11 +166,7 @@ class Collection(Generic[V]):
         ids = ids_under(under, newest_first=newest_first)
         if after:
             ids = replace(ids, before=after) if newest_first else replace(ids, after=after)
-        found: Sequence[Record]
-        while found := list_range(source, self.kind, ids, limit=at_once, replica=self.replica):
-            yield from found
-            last = found[-1].id
-            ids = replace(ids, before=last) if newest_first else replace(ids, after=last)
+        return each_in_range(source, self.kind, ids, replica=self.replica, at_once=at_once)
 
 
 def item_collection(item: type[I], **how: Any) -> Collection[I]:  # noqa: ANN401 - the fields of `Collection`
@@ -186,10 +181,24 @@ def page_of(
 
     Raises MalformedError: PAGE_TOKEN for a token that this list did not give.
     """
-    after = open_token(keys, name, token) if token else ""
-    found = nsmallest(limit + 1, (value for value in values if place(value) > after), key=place)
-    next_token = seal_token(keys, name, place(found[limit - 1])) if len(found) > limit else ""
-    return Page(tuple(found[:limit]), next_token)
+
+    def listed(after: str) -> Iterable[tuple[str, V]]:
+        placed = ((place(value), value) for value in values)
+        return nsmallest(limit + 1, (each for each in placed if each[0] > after), key=itemgetter(0))
+
+    return page_behind(keys, name, listed, limit=limit, token=token)
+
+
+def page_behind(
+    keys: DataKeys, name: str, listed: Callable[[str], Iterable[tuple[str, V]]], *, limit: int, token: str
+) -> Page[V]:
+    """A page of what is `listed` behind a place, each value with its own; it is read no further than the page goes.
+
+    Raises MalformedError: PAGE_TOKEN for a token that this list did not give.
+    """
+    found = list(islice(listed(open_token(keys, name, token) if token else ""), limit + 1))
+    next_token = seal_token(keys, name, found[limit - 1][0]) if len(found) > limit else ""
+    return Page(tuple(value for _, value in found[:limit]), next_token)
 
 
 def seal_token(keys: DataKeys, name: str, place: str) -> str:

@@ -7,8 +7,8 @@ policies select by: status, divisions, due date. Trusts: the owner's versions. S
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeAlias, TypedDict, Unpack
 
@@ -222,6 +222,14 @@ def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: 
     with source.reading_rows(RECORD, is_listed) as connection:
         rows = connection.execute(_RANGE_BACK if ids.newest_first else _RANGE, names).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
+
+
+def each_in_range(source: Source, kind: str, ids: IdRange, *, replica: bool, at_once: int = 200) -> Iterator[Record]:
+    """The records of a kind in a range of ids, in its order, read `at_once` as they are asked for."""
+    while found := list_range(source, kind, ids, limit=at_once, replica=replica):
+        yield from found
+        last = found[-1].id
+        ids = replace(ids, before=last) if ids.newest_first else replace(ids, after=last)
 
 
 def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit: int, replica: bool) -> list[Record]:

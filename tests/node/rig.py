@@ -23,10 +23,10 @@ from federation.domain.citizen_number import age_on
 from federation.domain.permits import PermitApplication, project_permit
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft
+from federation.node.features import KINDS
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, load_keyring
-from federation.node.kinds import KINDS
 from federation.node.node import Node, Trust
 from federation.node.officers import register_officer_key
 from federation.node.permits_sharing import SYNC

@@ -12,11 +12,11 @@ import pytest
 
 from federation.domain.retention import CORRECTION
 from federation.node.exchange.send import send
+from federation.node.features import KINDS
 from federation.node.home.agreement import read_agreement_files
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
 from federation.node.home.setup import load_member_sheet, member_bundle
-from federation.node.kinds import KINDS
 from federation.node.node import Node, Trust
 from federation.node.serve import Parts, build_node, utc_now
 from federation.node.status import node_status

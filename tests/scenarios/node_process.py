@@ -24,10 +24,10 @@ import structlog
 
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft, send
+from federation.node.features import KINDS
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
-from federation.node.kinds import KINDS
 from federation.node.node import Node, Trust
 from federation.node.permits_sharing import SYNC
 from federation.node.serve import Parts, build_node, no_crash, running_node, utc_now

@@ -8,17 +8,20 @@ Source: 公安机关办理刑事案件程序规定 article 347; misuse controls 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from heapq import nsmallest
+from operator import itemgetter
 from typing import Any, Final
 
 from federation.domain.intake import (
     IntakeEntry,
     IntakeStatus,
     Refusal,
-    in_order,
     mask_person,
     parse_words,
+    place_of,
     refuse_bytes,
     release_bytes,
     verify_waiting,
@@ -37,6 +40,8 @@ from federation.protocol.form import encode_canonical, replace
 from federation.protocol.ids import MessageId
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.policy import PolicyRequest
+from federation.store.collection import page_behind
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_message, find_outbox, load_body
 from federation.store.records import Record, put_records
@@ -64,41 +69,27 @@ async def list_intake(errand: Errand, query: IntakeQuery) -> IntakePage:
         raise UntrustedError(
             "NOT_INTAKE", f"{intake} answers for {node.name}; expected it to call, got {errand.caller}"
         )
-    entries, token = _list_page(node, query)
-    return IntakePage(
-        read_time=node.now(), lines=tuple(_line_of(node, entry) for entry in entries), next_page_token=token
+    page = page_behind(
+        node.database.keys,
+        f"{ENTRIES.kind}/{query.ended}",
+        partial(_listed, node.database, query),
+        limit=query.page_size,
+        token=query.page_token,
     )
+    lines = tuple(_line_of(node, entry) for entry in page.values)
+    return IntakePage(read_time=node.now(), lines=lines, next_page_token=page.next_token)
 
 
-def _list_page(node: Node, query: IntakeQuery) -> tuple[Sequence[IntakeEntry], str]:
-    """Those that wait are few, and their order changes as time passes: they are counted through, the ended ones not."""
-    entries: list[IntakeEntry] = []
-    if not query.page_token.startswith(_ENDED):
-        start = _parse_number(query.page_token)
-        waiting = in_order(list_waiting(node.database))
-        entries = waiting[start : start + query.page_size]
-        end = start + len(entries)
-        if end < len(waiting):
-            return entries, str(end)
-        if not query.ended:
-            return entries, ""
-        if len(entries) == query.page_size:
-            return entries, _ENDED
-    page = ENTRIES.page(
-        node.database,
-        limit=query.page_size - len(entries),
-        token=query.page_token.removeprefix(_ENDED) if query.page_token.startswith(_ENDED) else "",
-        newest_first=True,
-        wanted=lambda stored: stored.entry.status is not IntakeStatus.WAITING,
-    )
-    ended = [stored.entry for stored in page.values]
-    return [*entries, *ended], f"{_ENDED}{page.next_token}" if page.next_token else ""
-
-
-def _parse_number(token: str) -> int:
-    if token and not (token.isascii() and token.isdigit() and len(token) < 8):
-        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
-    return int(token or 0)
+def _listed(source: Source, query: IntakeQuery, place: str) -> Iterator[tuple[str, IntakeEntry]]:
+    """Those that wait, by what needs a person most; behind them the ended ones, newest first."""
+    if not place.startswith(_ENDED):
+        waiting = ((place_of(entry), entry) for entry in list_waiting(source))
+        yield from nsmallest(query.page_size + 1, (each for each in waiting if each[0] > place), key=itemgetter(0))
+    if query.ended:
+        ended = place.removeprefix(_ENDED) if place.startswith(_ENDED) else ""
+        for stored in ENTRIES.each(source, after=ended, newest_first=True):
+            if stored.entry.status is not IntakeStatus.WAITING:
+                yield f"{_ENDED}{stored.entry.request_id}", stored.entry
 
 
 def _line_of(node: Node, entry: IntakeEntry) -> IntakeLine:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from federation.domain.lookups import (
@@ -48,13 +48,13 @@ from federation.node.lookups.records import count, refusal_of, rule_refusal
 from federation.node.node import Node
 from federation.node.oversight.flags import desk_key, judge_search, put_flags
 from federation.node.oversight.sample import pick
-from federation.protocol.errors import MalformedError
 from federation.protocol.form import Item, Time
 from federation.protocol.ids import MessageId, NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
+from federation.store.collection import page_behind
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, next_serial, put_records
 from federation.wire.agency import lookups as wire
@@ -70,7 +70,6 @@ from federation.wire.rpc import Ruling
 
 WAIT_SECONDS: Final = 8.0
 """How long a caller waits for answers that policy gives by itself; later ones are found in the history."""
-_PLACE: Final = re.compile(r"[0-9TZ:.-]{24}/[0-9]{12}/[a-z][a-z0-9]{1,30}", re.ASCII)
 
 
 @on(wire.SEARCH)
@@ -335,17 +334,14 @@ def find_own_case(errand: Errand, case_id: str) -> LookupCase | None:
 @on(wire.LIST_LOOKUPS)
 async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
     """Lists the steps of this agency's officers and their outcomes, newest first; refuses PAGE_TOKEN."""
-    if query.page_token and not _PLACE.fullmatch(query.page_token):
-        raise MalformedError("PAGE_TOKEN", "expected the token of the page before", field="page_token")
-    found = records.list_history(
-        errand.node.database,
-        errand.caller,
-        case_id=query.case_id,
-        officer=query.officer,
-        before=query.page_token,
-        limit=query.page_size + 1,
+    source, caller = errand.node.database, errand.caller
+    page = page_behind(
+        source.keys,
+        f"lookups/{caller}/{query.case_id}/{query.officer}",
+        partial(records.each_asked, source, caller, case_id=query.case_id, officer=query.officer),
+        limit=query.page_size,
+        token=query.page_token,
     )
-    page = found[: query.page_size]
     lines = tuple(
         LookupLine(
             lookup_id=asked.lookup_id,
@@ -356,9 +352,9 @@ async def list_lookups(errand: Errand, query: LookupQuery) -> LookupPage:
             step=asked.step,
             outcome=outcome_of(errand.node, asked),
         )
-        for asked in page
+        for asked in page.values
     )
-    return LookupPage(lines=lines, next_page_token=page[-1].place if len(found) > len(page) else "")
+    return LookupPage(lines=lines, next_page_token=page.next_token)
 
 
 def outcome_of(node: Node, asked: records.Asked) -> Outcome | None:

@@ -7,7 +7,7 @@ counted as it is asked: no question reads a whole history. Source: misuse contro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -32,7 +32,16 @@ from federation.protocol.policy import Decision, Grounds
 from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, erase_record, find_record, ids_under, list_range, list_records, put_records
+from federation.store.records import (
+    Record,
+    each_in_range,
+    erase_record,
+    find_record,
+    ids_under,
+    list_range,
+    list_records,
+    put_records,
+)
 from federation.store.tables import blind_index
 from federation.wire.rpc import Ruling, ruling_of
 
@@ -56,6 +65,7 @@ OWN_CASES: Final[Collection[LookupCase]] = Collection(
     status=lambda case: "closed" if case.closed else "open",
     division=lambda case: case.opened_by.county,
     due=lambda case: case.closes.date(),
+    subject=lambda case: f"{case.opened_by}/{case.leader}",
     kept_under=PROVISION,
 )
 """The cases of our own agencies; their versions only grow."""
@@ -197,12 +207,9 @@ def list_asked(
         ids = replace(ids, after=prefix + format_time(since))
     if until is not None:
         ids = replace(ids, before=prefix + format_time(until))
-    lines: list[tuple[Asked, str | None]] = []
-    while found := list_range(source, ASKED, ids, limit=MAX_LINES, replica=True):
-        read = ((decode(Asked, record.content), record.subject) for record in found)
-        lines += [(asked, subject) for asked, subject in read if asked.lookup_id]
-        ids = replace(ids, after=found[-1].id)
-    return lines
+    found = each_in_range(source, ASKED, ids, replica=True, at_once=MAX_LINES)
+    lines = ((decode(Asked, record.content), record.subject) for record in found)
+    return [(asked, subject) for asked, subject in lines if asked.lookup_id]
 
 
 def list_asked_before(source: Source, before: datetime) -> Sequence[Asked]:
@@ -242,26 +249,21 @@ def list_recent(source: Source, agency: AgencyId, officer: str, *, since: dateti
     ]
 
 
-def list_history(
-    source: Source, agency: AgencyId, *, case_id: str | None, officer: str | None, before: str, limit: int
-) -> Sequence[Asked]:
+def each_asked(
+    source: Source, agency: AgencyId, before: str = "", *, case_id: str | None, officer: str | None = None
+) -> Iterator[tuple[str, Asked]]:
     """The steps of an agency, newest first, of one case or officer where given, behind the place `before`."""
     kind, prefix = ASKED, f"{agency}/"
     if officer is not None:
         kind, prefix = ASKED_BY, f"{agency}/{officer}/"
     elif case_id is not None:
         kind, prefix = ASKED_IN, f"{agency}/{case_id}/"
-    ids = ids_under(prefix, newest_first=True, before=before)
-    lines: list[Asked] = []
-    while len(lines) < limit and (found := list_range(source, kind, ids, limit=limit, replica=True)):
-        for record in found:
-            whole = f"{agency}/{record.id.removeprefix(prefix)}"
-            line = record if kind == ASKED else find_record(source, ASKED, whole, replica=True)
-            asked = decode(Asked, line.content) if line is not None else None  # None: erased at this moment
-            if asked is not None and case_id in (None, asked.case_id):
-                lines.append(asked)
-        ids = replace(ids, before=found[-1].id)
-    return lines[:limit]
+    for record in each_in_range(source, kind, ids_under(prefix, newest_first=True, before=before), replica=True):
+        whole = f"{agency}/{record.id.removeprefix(prefix)}"
+        line = record if kind == ASKED else find_record(source, ASKED, whole, replica=True)
+        asked = decode(Asked, line.content) if line is not None else None  # None: erased at this moment
+        if asked is not None and case_id in (None, asked.case_id):
+            yield asked.place, asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

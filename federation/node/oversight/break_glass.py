@@ -6,8 +6,11 @@ No such case opens without notice and flag; the leader named reviews, by their o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date
+from functools import partial
+from heapq import nsmallest
+from operator import itemgetter
 from typing import Final
 
 from federation.domain.lookups_case import LookupCase
@@ -31,7 +34,7 @@ from federation.node.oversight.flags import FLAGS, put_flags
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.store.collection import Collection, Page, item_collection, open_token, seal_token
+from federation.store.collection import Collection, item_collection, page_behind
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency import oversight as wire
@@ -49,7 +52,7 @@ NOTICES: Final[Collection[BreakGlass]] = item_collection(
     due=lambda notice: notice.due if notice.finding is Finding.OPEN else None,
 )
 """By case; what waits for its review is due."""
-_OPEN, _REVIEWED = "open", "reviewed"
+_REVIEWED: Final = "reviewed/"
 
 
 def begin_notice(errand: Errand, case: LookupCase) -> BreakGlass:
@@ -75,9 +78,10 @@ def list_open(source: Source, agency: AgencyId) -> Sequence[BreakGlass]:
 async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
     """Returns the office's notices: those that wait, by the day of review, then the reviewed; refuses PAGE_TOKEN."""
     await note_reading(errand, step=ReadingKind.NOTICES)
-    page = await asyncio.to_thread(
-        _find_page, errand.node.database, errand.caller, query.page_token, limit=query.page_size
-    )
+    source, caller, limit = errand.node.database, errand.caller, query.page_size
+    listed = partial(_listed, source, caller, limit)
+    name = f"{NOTICES.kind}/{caller}"
+    page = await asyncio.to_thread(page_behind, source.keys, name, listed, limit=limit, token=query.page_token)
     notices = tuple(_state_of(errand.node, notice) for notice in page.values)
     return NoticePage(notices=notices, next_page_token=page.next_token)
 
@@ -123,26 +127,16 @@ async def _review(node: Node, act: LeaderAct, *, finding: Finding, words: str) -
     return reviewed
 
 
-def _find_page(source: Source, agency: AgencyId, token: str, *, limit: int) -> Page[BreakGlass]:
-    """Returns one page: the open notices by the day of their review, behind them the reviewed, newest number up."""
-    group, _, rest = token.partition(".")
-    under, name = f"{agency}/", f"{NOTICES.kind}/{agency}/open"
-    waiting: list[BreakGlass] = []
-    if group != _REVIEWED:
-        place = open_token(source.keys, name, rest) if token else ""
-        waiting = [notice for notice in list_open(source, agency) if _place_of(notice) > place]
-        if len(waiting) >= limit:
-            behind = seal_token(source.keys, name, _place_of(waiting[limit - 1]))
-            return Page(tuple(waiting[:limit]), f"{_OPEN}.{behind}")
-    page = NOTICES.page(
-        source,
-        limit=limit - len(waiting),
-        token=rest if group == _REVIEWED else "",
-        under=under,
-        newest_first=True,
-        wanted=lambda notice: notice.finding is not Finding.OPEN,
-    )
-    return Page((*waiting, *page.values), f"{_REVIEWED}.{page.next_token}" if page.next_token else "")
+def _listed(source: Source, agency: AgencyId, limit: int, place: str) -> Iterator[tuple[str, BreakGlass]]:
+    """The open notices by the day of their review, behind them the reviewed, newest number up."""
+    under = f"{agency}/"
+    if not place.startswith(_REVIEWED):
+        waiting = ((_place_of(notice), notice) for notice in list_open(source, agency))
+        yield from nsmallest(limit + 1, (each for each in waiting if each[0] > place), key=itemgetter(0))
+    reviewed = under + place.removeprefix(_REVIEWED) if place.startswith(_REVIEWED) else ""
+    for notice in NOTICES.each(source, under=under, after=reviewed, newest_first=True):
+        if notice.finding is not Finding.OPEN:
+            yield f"{_REVIEWED}{notice.case_id}", notice
 
 
 def _place_of(notice: BreakGlass) -> str:

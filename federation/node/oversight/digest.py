@@ -6,7 +6,6 @@ import asyncio
 from datetime import date, datetime, timedelta
 
 from federation.domain.lookups import Outcome
-from federation.domain.lookups_case import decode_case
 from federation.domain.oversight import Digest, DigestLine, ReadingKind, digest_bytes, mask_selector
 from federation.node.exchange.errand import Errand, on
 from federation.node.lookups import records
@@ -17,7 +16,6 @@ from federation.node.officers import signed_by, verify_own_key
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.store.records import list_records
 from federation.wire.agency.oversight import GET_DAILY_DIGEST, DigestQuestion
 
 
@@ -59,12 +57,4 @@ def daily_digest(node: Node, agency: AgencyId, officer: str, *, day: date) -> Di
 
 
 def _leads(node: Node, agency: AgencyId, officer: str) -> bool:
-    after = ""
-    while found := list_records(
-        node.database, records.CASE, after_id=after, limit=1000, replica=False, division=agency.county
-    ):
-        opened = (decode_case(record.content) for record in found)
-        if any(case.opened_by == agency and case.leader == officer for case in opened):
-            return True
-        after = found[-1].id
-    return False
+    return bool(records.OWN_CASES.by_subject(node.database, f"{agency}/{officer}"))

@@ -6,19 +6,19 @@ go on from. Waiters wake after the commit; a look now and then finds what anothe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from federation.node.exchange.judge import Numbered
 from federation.node.node import Node
+from federation.store.collection import Page, page_behind
 from federation.store.database import Source
-from federation.store.records import Record, ids_under, last_serial, list_range
+from federation.store.records import Record, each_in_range, ids_under, last_serial, list_range
 
 T = TypeVar("T")
 PAGE: Final = 50
 """So many entries lie in memory for one stream."""
-_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,17 @@ class Feed(Generic[T]):
         ids = replace(ids_under(f"{topic}/"), after=f"{topic}/{number:012}")
         return self._read(list_range(source, self.kind, ids, limit=PAGE, replica=False))
 
-    def before(
-        self, source: Source, topic: str, number: int | None, *, limit: int, wanted: Callable[[T], bool]
-    ) -> Sequence[tuple[int, T]]:
-        """Returns the wanted entries below that number with theirs, newest first, at most `limit`."""
-        ids = ids_under(f"{topic}/", newest_first=True, before=f"{number:012}" if number is not None else "")
-        listed: list[tuple[int, T]] = []
-        while len(listed) < limit and (found := list_range(source, self.kind, ids, limit=_AT_ONCE, replica=False)):
-            listed += [one for one in self._read(found) if wanted(one[1])]
-            ids = replace(ids, before=found[-1].id)
-        return listed[:limit]
+    def page(self, source: Source, topic: str, *, limit: int, token: str, wanted: Callable[[T], bool]) -> Page[T]:
+        """A page of the wanted entries of a topic, newest first. Raises MalformedError: PAGE_TOKEN."""
+
+        def listed(place: str) -> Iterator[tuple[str, T]]:
+            ids = ids_under(f"{topic}/", newest_first=True, before=place)
+            for record in each_in_range(source, self.kind, ids, replica=False):
+                entry = self.read(record.content)
+                if wanted(entry):
+                    yield record.id.rpartition("/")[2], entry
+
+        return page_behind(source.keys, self.key(topic), listed, limit=limit, token=token)
 
     async def follow(self, node: Node, topic: str, *, after: int) -> AsyncIterator[tuple[int, T]]:
         """Yields the entries behind that number, then each as it comes; ends when the node stops."""

@@ -68,7 +68,6 @@ def flag_records(
 @on(LIST_FLAGS)
 async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
     await note_reading(errand, step=ReadingKind.FLAGS, what=query.officer or "")
-    before = int(query.page_token) if query.page_token.isdecimal() else None
 
     def wanted(one: RaisedFlag) -> bool:
         return (
@@ -77,13 +76,15 @@ async def list_flags(errand: Errand, query: FlagQuery) -> FlagPage:
             and query.case_id in (None, one.case_id)
         )
 
-    found = await asyncio.to_thread(
-        FLAGS.before, errand.node.database, str(errand.caller), before, limit=query.page_size + 1, wanted=wanted
+    page = await asyncio.to_thread(
+        FLAGS.page,
+        errand.node.database,
+        str(errand.caller),
+        limit=query.page_size,
+        token=query.page_token,
+        wanted=wanted,
     )
-    page = found[: query.page_size]
-    return FlagPage(
-        flags=tuple(raised for _, raised in page), next_page_token=str(page[-1][0]) if len(found) > len(page) else ""
-    )
+    return FlagPage(flags=page.values, next_page_token=page.next_token)
 
 
 def judge_search(

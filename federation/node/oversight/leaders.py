@@ -111,14 +111,8 @@ def is_bulk(source: Source, agency: AgencyId, case_id: str, *, officer: str) -> 
 
 def _askers(source: Source, case: LookupCase) -> frozenset[str]:
     """Whoever's question left; an opened case is no question, and what our own side refused went nowhere."""
-    asked: set[str] = set()
-    before = ""
-    while found := records.list_history(
-        source, case.opened_by, case_id=case.case_id, officer=None, before=before, limit=records.MAX_LINES
-    ):
-        asked |= {line.officer for line in found if line.digest and line.lookup_id}
-        before = found[-1].place
-    return frozenset(asked)
+    asked = records.each_asked(source, case.opened_by, case_id=case.case_id)
+    return frozenset(line.officer for _, line in asked if line.digest and line.lookup_id)
 
 
 def _signed(node: Node, act: LeaderAct, kind: str, *, version: int, status: str) -> Record:

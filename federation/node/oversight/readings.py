@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import ClassVar, Final
 
 from federation.domain.oversight import AUDIT_OFFICE, ReadingKind, StoredReading, decode_reading, readings_bytes
@@ -20,15 +20,14 @@ from federation.protocol.errors import RuleError
 from federation.protocol.form import Item, Time, encode
 from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import LeafKind
-from federation.store.collection import open_token, seal_token
+from federation.store.collection import page_behind
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, ids_under, list_range, put_records
+from federation.store.records import Record, each_in_range, find_record, ids_under, put_records
 from federation.wire.agency.oversight import LIST_READINGS, ReadingPage, ReadingQuery
 
 READING: Final = "lookup-reading"
 READ_AT, READ_IN = "reading-at", "reading-in"
-_AT_ONCE: Final = 500
 
 
 class _Noted(Item, frozen=True, kw_only=True):
@@ -94,38 +93,29 @@ async def list_readings(errand: Errand, query: ReadingQuery) -> ReadingPage:
     def wanted(reading: StoredReading) -> bool:
         return query.case_id in (None, reading.case_id) and query.officer in (None, reading.officer)
 
-    source, name = errand.node.database, f"{READ_AT}/{case}"
-    found = await asyncio.to_thread(
-        find_reading_lines,
-        source,
-        case=case,
-        before=open_token(source.keys, name, query.page_token) if query.page_token else "",
-        limit=query.page_size + 1,
-        wanted=wanted,
+    source = errand.node.database
+    page = await asyncio.to_thread(
+        page_behind,
+        source.keys,
+        f"{READ_AT}/{case}",
+        partial(_each_reading, source, case, wanted),
+        limit=query.page_size,
+        token=query.page_token,
     )
-    page = found[: query.page_size]
-    return ReadingPage(
-        readings=tuple(reading for _, reading in page),
-        next_page_token=seal_token(source.keys, name, page[-1][0]) if len(found) > len(page) else "",
-    )
+    return ReadingPage(readings=page.values, next_page_token=page.next_token)
 
 
-def find_reading_lines(
-    source: Source, *, case: str, before: str, limit: int, wanted: Callable[[StoredReading], bool]
-) -> Sequence[tuple[str, StoredReading]]:
-    """Returns the readings of the province or a case (`<agency>/<case>/`), newest first, behind the place `before`."""
+def _each_reading(
+    source: Source, case: str, wanted: Callable[[StoredReading], bool], before: str
+) -> Iterator[tuple[str, StoredReading]]:
+    """The readings of the province or a case (`<agency>/<case>/`), newest first, behind the place `before`."""
     kind = READ_IN if case else READ_AT
-    ids = ids_under(case, newest_first=True, before=before)
-    lines: list[tuple[str, StoredReading]] = []
-    while len(lines) < limit and (found := list_range(source, kind, ids, limit=_AT_ONCE, replica=True)):
-        for record in found:
-            place = record.id.removeprefix(case)
-            line = record if kind == READ_AT else find_record(source, READ_AT, place, replica=True)
-            reading = decode_reading(line.content) if line is not None else None
-            if reading is not None and wanted(reading):
-                lines.append((place, reading))
-        ids = replace(ids, before=found[-1].id)
-    return lines[:limit]
+    for record in each_in_range(source, kind, ids_under(case, newest_first=True, before=before), replica=True):
+        place = record.id.removeprefix(case)
+        line = record if kind == READ_AT else find_record(source, READ_AT, place, replica=True)
+        reading = decode_reading(line.content) if line is not None else None
+        if reading is not None and wanted(reading):
+            yield place, reading
 
 
 def _verify_inspector(errand: Errand, query: ReadingQuery) -> str:

@@ -21,7 +21,7 @@ from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
 from federation.store.records import find_record, list_versions
-from federation.wire.agency.intake import IntakeAnswer, IntakeQuery, ReleaseQuestion
+from federation.wire.agency.intake import IntakeAnswer, IntakePage, IntakeQuery, ReleaseQuestion
 from tests.node.intake.border import NO_LOOKUP, XINZHOU, border, desk_act
 from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
 
@@ -270,6 +270,32 @@ async def test_second_request_goes_to_the_top_of_the_inbox(tmp_path: Path) -> No
         top, calm = await found.inbox()
         assert (top.urgency, calm.urgency) == (Urgency.ROUTINE, Urgency.URGENT)
         assert (top.reminded, calm.reminded) == (first[0].time, None)
+
+
+async def test_inbox_goes_page_by_page_though_one_is_answered_meanwhile(tmp_path: Path) -> None:
+    """What waits, then what has ended, each once: an entry that leaves the list pulls none past the reader."""
+    async with border(tmp_path) as found:
+        for _ in range(4):
+            await found.search()
+            found.rig.clock.advance(minutes=1)
+        first, second, third, fourth = [line.request_id for line in await found.inbox()]
+        await found.release(third)
+
+        async def page(token: str = "") -> IntakePage:
+            query = IntakeQuery(ended=True, page_size=1, page_token=token)
+            return await list_intake(begin_errand(found.answering, found.office, desk_act()), query)
+
+        read = await page()
+        assert read.lines[0].request_id == first
+        await found.release(first)
+        seen = []
+        while read.next_page_token:
+            read = await page(read.next_page_token)
+            seen += [line.request_id for line in read.lines]
+        assert seen == [second, fourth, third, first]
+        for token in ("1", "ended/"):
+            with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+                await page(token)
 
 
 async def test_second_request_of_what_nobody_owes_says_so(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ async def office(folder: Path) -> AsyncIterator[Office]:
 
 def flags_at(node: Node, desk: AgencyId) -> list[RaisedFlag]:
     """Every flag at a desk, newest first."""
-    return [one for _, one in FLAGS.before(node.database, str(desk), None, limit=1000, wanted=lambda _: True)]
+    return list(FLAGS.page(node.database, str(desk), limit=1000, token="", wanted=lambda _: True).values)
 
 
 def public_text(key: Ed25519PrivateKey) -> str:

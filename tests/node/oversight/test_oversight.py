@@ -56,6 +56,10 @@ async def test_flags_come_newest_first_page_by_page_and_each_once(tmp_path: Path
             token = page.next_page_token
             if not token:
                 break
+            assert not token.isdecimal()  # says neither how many flags there are nor where
+        with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+            query = FlagQuery(page_token="400")
+            await flags.list_flags(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), query)
         assert seen == [f"l-{number}" for number in reversed(range(700))]
         assert page.flags[-1].time.replace(microsecond=0) == found.rig.clock().replace(microsecond=0)
 
