@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
-from federation.domain.retention import DestroyOn, RetentionRule, find_rule
+from federation.domain.retention import DestroyOn, RetentionRule
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
+from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
@@ -66,7 +67,9 @@ def put_end(
     Refuses RETENTION_RULE for a kind of which the agreement does not say how it ends: it would be kept for ever.
     """
     kind = node.kinds.get(statement.kind)
-    rule = find_rule(in_force.retention, kind.keep if kind is not None else statement.kind)
+    rule = in_force.retention.rules.get(kind.keep) if kind is not None else None
+    if rule is None:
+        raise NotFoundError("RETENTION_RULE", f"the agreement does not say how a {statement.kind:.60} ends")
     day = _first_look(rule, statement, direction)
     if day is None:
         return
