@@ -12,9 +12,7 @@ import binascii
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from heapq import nsmallest
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
 from federation.protocol.errors import CorruptError, MalformedError
@@ -141,9 +139,8 @@ class Collection(Generic[V]):
 
         return page_behind(source.keys, name, listed, limit=limit, token=token)
 
-    def each_in(self, source: Source, division: str) -> Iterator[V]:
-        """The values of a division, by id, read as they are asked for."""
-        after = ""
+    def each_in(self, source: Source, division: str, *, after: str = "") -> Iterator[V]:
+        """The values of a division behind `after`, by id, read as they are asked for."""
         while found := list_records(
             source, self.kind, after_id=after, limit=_AT_ONCE, replica=self.replica, division=division
         ):
@@ -172,21 +169,6 @@ class Collection(Generic[V]):
 def item_collection(item: type[I], **how: Any) -> Collection[I]:  # noqa: ANN401 - the fields of `Collection`
     """A collection of items, which are kept as they are written; `how` is the rest of it."""
     return Collection(encode=encode, decode=lambda record: decode(item, record.content), **how)
-
-
-def page_of(
-    keys: DataKeys, name: str, values: Iterable[V], *, place: Callable[[V], str], limit: int, token: str
-) -> Page[V]:
-    """A page of a list in memory, put in the order of the text `place`; `name` tells the list from any other.
-
-    Raises MalformedError: PAGE_TOKEN for a token that this list did not give.
-    """
-
-    def listed(after: str) -> Iterable[tuple[str, V]]:
-        placed = ((place(value), value) for value in values)
-        return nsmallest(limit + 1, (each for each in placed if each[0] > after), key=itemgetter(0))
-
-    return page_behind(keys, name, listed, limit=limit, token=token)
 
 
 def page_behind(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import replace
-from federation.store.collection import Collection, page_of
+from federation.store.collection import Collection, page_behind
 from federation.store.database import Database, open_database
 from federation.store.records import erase_records_of, list_versions
 from tests.store.samples import KEYS, SECRET_NUMBER, ZHEJIANG, run
@@ -162,7 +162,9 @@ def test_page_of_a_list_ordered_in_memory_goes_on_behind_the_last_shown() -> Non
     """Though what was shown has gone and others have come in front."""
 
     def page(*words: str, token: str = "", name: str = "words"):
-        return page_of(KEYS, name, sorted(words), place=str, limit=2, token=token)
+        return page_behind(
+            KEYS, name, lambda after: ((word, word) for word in sorted(words) if word > after), limit=2, token=token
+        )
 
     first = page("b", "d", "f", "h")
     second = page("a", "d", "e", "f", "h", token=first.next_token)

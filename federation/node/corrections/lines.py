@@ -6,9 +6,13 @@ arrival. An office of the issuing county sees what it may decide; any office see
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
+from heapq import nsmallest
+from itertools import chain
+from operator import itemgetter
 from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
@@ -32,7 +36,7 @@ from federation.protocol.form import Digest, Item, Time
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.policy import decide
-from federation.store.collection import Collection, item_collection, page_of
+from federation.store.collection import Collection, item_collection, page_behind
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_outbox
 from federation.store.records import Record
@@ -41,6 +45,8 @@ from federation.wire.agency.corrections import CorrectionLine, CorrectionPage, C
 
 _RUNNING = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
 _LAST = datetime.max.replace(tzinfo=UTC)
+_ENDED, _FILED = "ended/", "~filed"
+"""Where the places of what has ended begin, and which of those stands behind every county."""
 
 
 class Filed(Item, frozen=True, kw_only=True):
@@ -149,9 +155,8 @@ async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
     if not ruling.allowed:
         return CorrectionPage(decision=ruling)
     name = f"corrections/{errand.caller}/{query.citizen_number}/{query.everything}"
-    page = page_of(
-        node.database.keys, name, _listed(errand, query), place=_urgency, limit=query.page_size, token=query.page_token
-    )
+    listed = partial(_listed, errand, query)
+    page = page_behind(node.database.keys, name, listed, limit=query.page_size, token=query.page_token)
     return CorrectionPage(
         decision=ruling,
         corrections=page.values,
@@ -160,42 +165,73 @@ async def list_lines(errand: Errand, query: CorrectionQuery) -> CorrectionPage:
     )
 
 
-def _listed(errand: Errand, query: CorrectionQuery) -> list[CorrectionLine]:
-    node, now, caller = errand.node, errand.node.now(), errand.caller
-    lines: list[CorrectionLine] = []
-    for correction in _own(errand, query):
-        to_decide = _may_decide(errand, urn_division(correction.request.urn))
-        if to_decide or correction.filed_by == caller:
-            lines.append(own_line(correction, owner=node.name, now=now, to_decide=to_decide))
-    lines += [filed_line(node, filed) for filed in _filed(errand, query) if filed.agency == caller]
-    return sorted((line for line in lines if query.everything or line.standing in _RUNNING), key=_urgency)
+def _listed(errand: Errand, query: CorrectionQuery, place: str) -> Iterator[tuple[str, CorrectionLine]]:
+    """Corrections that run, by the end of their time; behind them, if asked for, the ended, by county and id."""
+    if not place.startswith(_ENDED):
+        running = ((_urgency(line), line) for line in _running(errand, query))
+        yield from nsmallest(query.page_size + 1, (each for each in running if each[0] > place), key=itemgetter(0))
+    if query.everything and not query.citizen_number:
+        yield from _ended(errand, place.removeprefix(_ENDED) if place.startswith(_ENDED) else "")
 
 
-def _own(errand: Errand, query: CorrectionQuery) -> Iterable[Correction]:
-    source = errand.node.database
-    if query.citizen_number:
-        return CORRECTIONS.by_subject(source, query.citizen_number)
-    offices = errand.in_force.member(errand.node.name).agencies
-    counties = [county for county in {office.county for office in offices} if _may_decide(errand, county)]
-    found = [
-        correction
-        for county in counties
-        for correction in (
-            CORRECTIONS.each_in(source, county)
-            if query.everything
-            else CORRECTIONS.each_due(source, before=date.max, division=county)
+def _running(errand: Errand, query: CorrectionQuery) -> Iterator[CorrectionLine]:
+    """Corrections that run, found by due day and by who filed; of one person the ended too, if asked for."""
+    source, number = errand.node.database, query.citizen_number
+    own: Iterable[Correction]
+    if number:
+        own, filed = CORRECTIONS.by_subject(source, number), FILED.by_subject(source, number)
+    else:
+        due = (CORRECTIONS.each_due(source, before=date.max, division=county) for county in _counties(errand))
+        opened, filed = _filed_here(errand)
+        own = {each.request.correction_id: each for each in chain(chain.from_iterable(due), opened)}.values()
+    for line in chain(_own_lines(errand, own), _filed_lines(errand, filed)):
+        if line.standing in _RUNNING or (number and query.everything):
+            yield line
+
+
+def _ended(errand: Errand, place: str) -> Iterator[tuple[str, CorrectionLine]]:
+    """The ended corrections behind `<county>/<id>`; behind all counties, those that the office filed with others."""
+    source, counties = errand.node.database, _counties(errand)
+    county, _, after = place.partition("/")
+    for each in [one for one in counties if one >= county]:
+        found = CORRECTIONS.each_in(source, each, after=after if each == county else "")
+        yield from (
+            (f"{_ENDED}{each}/{line.correction_id}", line)
+            for line in _own_lines(errand, found)
+            if line.standing not in _RUNNING
         )
-    ]
-    filed = (CORRECTIONS.find(source, line.correction_id) for line in LINES.by_subject(source, str(errand.caller)))
-    return {each.request.correction_id: each for each in (*found, *filed) if each is not None}.values()
+    opened, filed = _filed_here(errand)
+    elsewhere = (each for each in opened if urn_division(each.request.urn) not in counties)
+    lines = chain(_own_lines(errand, elsewhere), _filed_lines(errand, filed))
+    for line in sorted((one for one in lines if one.standing not in _RUNNING), key=lambda one: one.correction_id):
+        if county != _FILED or line.correction_id > after:
+            yield f"{_ENDED}{_FILED}/{line.correction_id}", line
 
 
-def _filed(errand: Errand, query: CorrectionQuery) -> Iterable[Filed]:
+def _own_lines(errand: Errand, found: Iterable[Correction]) -> Iterator[CorrectionLine]:
+    for correction in found:
+        to_decide = _may_decide(errand, urn_division(correction.request.urn))
+        if to_decide or correction.filed_by == errand.caller:
+            yield own_line(correction, owner=errand.node.name, now=errand.node.now(), to_decide=to_decide)
+
+
+def _filed_lines(errand: Errand, found: Iterable[Filed]) -> Iterator[CorrectionLine]:
+    return (filed_line(errand.node, filed) for filed in found if filed.agency == errand.caller)
+
+
+def _filed_here(errand: Errand) -> tuple[list[Correction], list[Filed]]:
+    """The corrections that the office filed itself, with its own province and with others, while they are kept."""
     source = errand.node.database
-    if query.citizen_number:
-        return FILED.by_subject(source, query.citizen_number)
-    found = (FILED.find(source, line.correction_id) for line in LINES.by_subject(source, str(errand.caller)))
-    return (filed for filed in found if filed is not None)
+    names = [line.correction_id for line in LINES.by_subject(source, str(errand.caller))]
+    opened = [CORRECTIONS.find(source, name) for name in names]
+    filed = [FILED.find(source, name) for name in names]
+    return [one for one in opened if one is not None], [one for one in filed if one is not None]
+
+
+def _counties(errand: Errand) -> list[str]:
+    """The counties of this province of which the office may decide."""
+    offices = errand.in_force.member(errand.node.name).agencies
+    return sorted(county for county in {office.county for office in offices} if _may_decide(errand, county))
 
 
 def _may_decide(errand: Errand, county: str) -> bool:

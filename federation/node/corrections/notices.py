@@ -6,9 +6,10 @@ the field within its time. What is held is marked beside it, never edited. Sourc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from heapq import nlargest
+from itertools import islice
 from typing import Final
 
 from federation.domain.corrections import (
@@ -38,6 +39,7 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
 from federation.store.collection import Collection, item_collection
+from federation.store.database import Source
 from federation.store.messages import find_by_digest, find_message
 from federation.store.records import find_record
 from federation.wire.agency.corrections import NoticeLine
@@ -79,6 +81,10 @@ OUTDATED_COPIES: Final[Collection[tuple[NodeName, CorrectionNotice]]] = Collecti
     division=lambda held: urn_division(held[1].urn) if held[1].urn else "",
 )
 """The copies here that their owner said are outdated, with the owner."""
+OUTDATED_LINES: Final = replace(
+    OUTDATED_COPIES, kind="copy-outdated-line", id=lambda held: f"{format_time(held[1].time)}/{held[1].urn}"
+)
+"""The same by time: a list of the newest reads no more than it shows, but for copies that came anew since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +136,8 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
         return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(OUTDATED_FIELDS.record(held, owner=owner),)))
     issuer = province_of(urn_division(notice.urn)) or NodeName(urn_division(notice.urn)[:2])
     question = notice_request(received.sender, issuer, occasion=received.occasion)
-    return received.judge(question, rows=Rows(records=(OUTDATED_COPIES.record((owner, notice), owner=owner),)))
+    records = tuple(kept.record((owner, notice), owner=owner) for kept in (OUTDATED_COPIES, OUTDATED_LINES))
+    return received.judge(question, rows=Rows(records=records))
 
 
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
@@ -139,11 +146,17 @@ def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:
         NoticeLine(time=held.time, owner=held.owner, field=held.field, case_id=held.case)
         for held in OUTDATED_FIELDS.by_subject(node.database, str(caller))
     ]
-    for owner, notice in OUTDATED_COPIES.each(node.database):
-        copy = find_record(node.database, PERMIT, notice.urn or "", replica=True)
-        if copy is not None and find_outdated(node.database, copy):
-            lines.append(NoticeLine(time=notice.time, owner=owner, urn=notice.urn, version=notice.version))
+    lines += islice(_outdated_copies(node.database), MAX_NOTICES)
     return nlargest(MAX_NOTICES, lines, key=lambda line: (line.time, line.owner, line.urn or "", line.case_id))
+
+
+def _outdated_copies(source: Source) -> Iterator[NoticeLine]:
+    """The copies that are outdated still, each by its newest notice, newest first."""
+    for owner, notice in OUTDATED_LINES.each(source, newest_first=True):
+        copy = find_record(source, PERMIT, notice.urn or "", replica=True)
+        is_newest = OUTDATED_COPIES.find(source, notice.urn or "") == (owner, notice)
+        if is_newest and copy is not None and find_outdated(source, copy):
+            yield NoticeLine(time=notice.time, owner=owner, urn=notice.urn, version=notice.version)
 
 
 def _draft(recipient: Recipient, notice: CorrectionNotice, step: Step, *, cited: str = "", case: str = "") -> Draft:

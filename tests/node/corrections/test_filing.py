@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
@@ -15,7 +16,7 @@ from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
-from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding
+from federation.wire.agency.corrections import CorrectionQuery, CorrectionStanding, CorrectionStep
 from tests.node.corrections.case import correcting, registered
 from tests.node.rig import ANHUI, HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act, application
 
@@ -220,6 +221,29 @@ async def test_list_is_for_counters_and_pages(tmp_path: Path, monkeypatch) -> No
         assert await case.lines(HALL, citizen_number="330822219003070018") == ()
         with pytest.raises(MalformedError, match="PAGE_TOKEN"):
             await case.lines(HALL, page_token="x")
+
+
+async def test_all_corrections_go_page_by_page_what_runs_first(tmp_path: Path, monkeypatch) -> None:
+    """At the desk that decides and at the office that filed: what runs, then what has ended, each once."""
+    async with registered(tmp_path, monkeypatch) as case:
+        filed = [(await case.file(value=value)).correction.correction_id for value in ("徐谷语", "徐谷宇", "徐谷禹")]
+        filed.append((await case.file(HALL, value="徐谷羽", papers=("ab" * 32,))).correction.correction_id)
+        await case.rig.drain()
+        for ended in (filed[0], filed[3]):
+            step = CorrectionStep(correction_id=ended, words="与户口簿不符")
+            await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
+        await case.rig.drain()
+        for caller, running, over in (
+            (HALL, filed[1:3], sorted([filed[0], filed[3]])),
+            (YUSHAN_HALL, filed[1:3], [filed[0]]),
+        ):
+            seen, token = [], ""
+            while not seen or token:
+                query = CorrectionQuery(page_size=1, everything=True, page_token=token)
+                page = await list_lines(begin_errand(case.rig[caller.node], caller, correcting()), query)
+                seen += [line.correction_id for line in page.corrections]
+                token = page.next_page_token
+            assert (sorted(seen[:2]), seen[2:]) == (sorted(running), over)
 
 
 async def test_file_about_a_person_shows_no_person_in_the_clear(tmp_path: Path, monkeypatch) -> None:

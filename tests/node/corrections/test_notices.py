@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from federation.domain.citizen_number import format_citizen_number
 from federation.domain.corrections import NOTICE_BODY, CorrectionNotice
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
+from federation.node.corrections import notices as lines
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import grant
 from federation.node.disclosures import tell_subject
@@ -159,3 +160,25 @@ async def test_notice_is_the_issuing_provinces_alone(tmp_path: Path, urn, policy
         assert (leaf.policies, leaf.verdict) == ((policy,), verdict)
         page = await list_lines(begin_errand(rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert page.notices == ()
+
+
+async def test_list_of_notices_reads_the_newest_alone(tmp_path: Path, monkeypatch) -> None:
+    """Of many outdated copies the newest are shown, each by its newest notice; no list reads them all."""
+    urns = [f"urn:permit:330822:2026:{number:06}" for number in range(1, 5)]
+    monkeypatch.setattr(lines, "MAX_NOTICES", 2)
+    monkeypatch.setattr(lines, "find_outdated", lambda _source, _copy: 9)
+    monkeypatch.setattr(lines, "find_record", lambda _source, _kind, urn, **_: urn)
+    async with running_rig(tmp_path) as rig:
+        for version, urn in enumerate([*urns, urns[0]], start=2):
+            rig.clock.advance(seconds=1)
+            body = one_item_body(NOTICE_BODY, encode(CorrectionNotice(time=rig.clock(), urn=urn, version=version)))
+            sent = submission(rig, body, seq=version, kind="correction.notice", purpose="subject.correct")
+            await receive(rig[JIANGXI], sent, peer=ZHEJIANG)
+        read: list[str] = []
+        decode = lines.decode_correction_notice
+        monkeypatch.setattr(lines, "decode_correction_notice", lambda held: read.append("") or decode(held))
+
+        page = await list_lines(begin_errand(rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
+
+        assert [(notice.urn, notice.version) for notice in page.notices] == [(urns[0], 6), (urns[3], 5)]
+        assert len(read) == 4  # a line and its newest notice, for each that is shown
