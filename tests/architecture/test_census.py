@@ -40,7 +40,6 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "intake": ("domain", "wire/agency", "node", "cli"),
     "oversight": ("domain", "wire/agency", "node", "cli"),
     "corrections": ("domain", "wire/agency", "node", "cli"),
-    "leads": ("domain", "wire/agency", "node", "cli"),
     "reports": ("domain", "wire/agency", "node", "cli"),
     "erasure": ("domain", "wire/agency", "node", "cli"),
     "retention": ("domain", "node"),
