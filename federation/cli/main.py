@@ -33,6 +33,7 @@ PARTS = {
     "vehicle": ("registers.vehicles", "Vehicles (机动车) of the own county: register, import, show."),
     "enterprise": ("registers.enterprises", "Enterprises (经营主体) of the own county: register, import, show."),
     "lookup": ("intake.app", "Police look-ups across the border (跨省核查): case, search, fetch, history, key."),
+    "lead": ("leads.app", "Leads for another province's force (线索移交): hand-over, accept, decline, list."),
     "oversight": (
         "oversight.app",
         "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",

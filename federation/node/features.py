@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from federation.node import erasure, permits, permits_import, permits_sharing, recognition, registers, reports
+from federation.node import erasure, leads, permits, permits_import, permits_sharing, recognition, registers, reports
 from federation.node import readings as readings_again
 from federation.node.corrections import lines, notices, steps
 from federation.node.exchange import errand
@@ -24,6 +24,7 @@ FEATURES: Final = (
     cases, ask, answer, fetch, readings_again, desk, clock,
     leaders, break_glass, flags, digest, sample, readings,
     reports, steps, lines, notices,
+    leads,
     erasure,
 )  # fmt: skip
 KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(

@@ -7,8 +7,10 @@ to fail; once it is kept, the mark must go.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tempfile
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,6 +30,7 @@ GENERATED = PACKAGE / "v1"
 
 MAX_LINES, MAX_FILES, MAX_GENERATED_LINES = 37_000, 230, 10_000
 MAX_PLACES_OF_ETHNICITY = 7
+MAX_LINES_OF_A_KIND, MAX_FILES_OF_A_KIND = 450, 6
 MAX_FILES_OF_A_SEARCH, MAX_FILES_OF_A_REGISTRATION = 65, 50
 QUIET = {"witness_seconds": 600, "agreement_seconds": 3600, "retention_seconds": 86_400, "intake_seconds": 600}
 """The duties of a node that have nothing to do with one act rest meanwhile."""
@@ -40,6 +43,7 @@ FEATURES: Mapping[str, tuple[str, ...]] = {
     "intake": ("domain", "wire/agency", "node", "cli"),
     "oversight": ("domain", "wire/agency", "node", "cli"),
     "corrections": ("domain", "wire/agency", "node", "cli"),
+    "leads": ("domain", "wire/agency", "node", "cli"),
     "reports": ("domain", "wire/agency", "node", "cli"),
     "erasure": ("domain", "wire/agency", "node", "cli"),
     "retention": ("domain", "node"),
@@ -140,6 +144,21 @@ def missing_stems() -> list[str]:
     ]
 
 
+def cost_of_leads() -> dict[str, int]:
+    """What a small feature with two kinds takes: the lines of its own files, and each line elsewhere that names it in code."""
+    named = re.compile(r"leads|Lead([A-Z]\w*)?|LEAD(_\w+)?|[\"'](leads\.|police\.lead|Lead[A-Z]|LEAD_).*")
+    found = {}
+    for path in product():
+        with path.open("rb") as source:
+            tokens = [
+                each for each in tokenize.tokenize(source.readline) if each.type in (tokenize.NAME, tokenize.STRING)
+            ]
+        lines = {each.start[0] for each in tokens if named.fullmatch(each.string)}
+        if lines:
+            found[str(path.relative_to(PACKAGE))] = lines_of(path) if path.stem == "leads" else len(lines)
+    return found
+
+
 def entered() -> tuple[set[str], set[str]]:
     """The files that a registration of a permit enters, and a search that hits, at the command line and in the nodes.
 
@@ -213,6 +232,15 @@ def test_each_kind_is_registered_in_one_place():
     assert names == {}
 
 
+def test_small_kind_costs_little():
+    """A feature is its four files, its name in the node's list of features and its line in the list of commands."""
+    cost = cost_of_leads()
+
+    assert {"node/features.py", "cli/main.py"} < cost.keys()
+    assert len(cost) <= MAX_FILES_OF_A_KIND, cost
+    assert sum(cost.values()) <= MAX_LINES_OF_A_KIND, cost
+
+
 def test_feature_has_one_name_on_each_floor():
     """Who knows a feature's file on one floor finds it on the others."""
     assert missing_stems() == []
@@ -238,6 +266,8 @@ def main() -> None:
     print(f"generated lines           {generated_lines():6}  at most {MAX_GENERATED_LINES}")
     print(f"places of ethnicity       {len(places_of('ethnicity')):6}  at most {MAX_PLACES_OF_ETHNICITY}")
     print(f"tables of kinds           {len(tables):6}  one")
+    print(f"lines of a small kind     {sum(cost_of_leads().values()):6}  at most {MAX_LINES_OF_A_KIND}")
+    print(f"files of a small kind     {len(cost_of_leads()):6}  at most {MAX_FILES_OF_A_KIND}")
     print(f"files missing by name     {len(missing_stems()):6}  none")
     print(f"files of a registration   {len(registered):6}  at most {MAX_FILES_OF_A_REGISTRATION}")
     print(f"files of a search         {len(searched):6}  at most {MAX_FILES_OF_A_SEARCH}")

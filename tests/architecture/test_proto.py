@@ -15,6 +15,7 @@ from federation.v1 import (
     erasure_service_pb2,
     exchange_service_pb2,
     intake_service_pb2,
+    lead_service_pb2,
     lookup_service_pb2,
     node_service_pb2,
     oversight_service_pb2,
@@ -36,6 +37,7 @@ FILES = (
     erasure_service_pb2,
     exchange_service_pb2,
     intake_service_pb2,
+    lead_service_pb2,
     lookup_service_pb2,
     node_service_pb2,
     oversight_service_pb2,
@@ -54,6 +56,7 @@ UNRULED = {
     "federation.v1.ListIntakeRequest.ended": "a boolean: both values are lawful",
     "federation.v1.ListSampleRequest.with_reviewed": "a boolean: both values are lawful",
     "federation.v1.CountersignCaseRequest.bulk": "a boolean: both values are lawful",
+    "federation.v1.AnswerLeadRequest.accepted": "a boolean: both values are lawful",
     "federation.v1.FileCorrectionRequest.identity_checked": "a boolean: policy judges it",
     "federation.v1.ListCorrectionsRequest.everything": "a boolean: both values are lawful",
 }

@@ -21,7 +21,7 @@ lookup history|lookup inbox|lookup release|lookup refuse|lookup remind
 lookup result|lookup trace|erasure sent|erasure order|erasure list|erasure run
 lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
 oversight flags|oversight digest|oversight sample|oversight reviewed|oversight watch|oversight readings
-subject report|subject correct|subject corrections
+subject report|subject correct|subject corrections|lead hand-over|lead accept|lead decline|lead list
 subject grant|subject deny|subject extend|policy check|policy explain|policy replay
 log checkpoint|log proof|log leaf|audit verify|bench|bench lookup
 """

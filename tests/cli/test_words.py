@@ -14,13 +14,14 @@ from federation.domain.recognition import Entitlement, RecognitionMode, Recognit
 from federation.domain.registers import EnterpriseStatus, PlateClass, VehicleStatus
 from federation.wire.agency.corrections import CorrectionStanding
 from federation.wire.agency.erasure import ErasureState
+from federation.wire.agency.leads import LeadStanding
 from tests.cli.parts import load_parts
 
 load_parts()
 ENUMS = (
     Sex, Ground, Paper, PermitStatus, RevokeReason, RecognitionMode, RecognitionOutcome, RecognitionReason, Entitlement,
     PlateClass, VehicleStatus, EnterpriseStatus, Outcome, Urgency, IntakeStatus, Finding, FlagKind, SampleFinding,
-    ReadingKind, CorrectionStanding, ErasureState,
+    ReadingKind, CorrectionStanding, ErasureState, LeadStanding,
 )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ TYPES = {
     "correction.request": "correction-request",
     "correction.answer": "correction-answer",
     "correction.notice": "correction-notice",
+    "police.lead": "police-lead",
+    "police.lead.answer": "police-lead-answer",
     "erasure.order": "erasure-order",
     "erasure.receipt": "erasure-receipt",
 }

@@ -9,6 +9,7 @@ import pytest
 from federation.domain.cases import AnswerBy, find_failure, parse_cases
 from federation.domain.corrections import CORRECTION_FUNCTION
 from federation.domain.functions import parse_functions
+from federation.domain.leads import LEAD_FUNCTION
 from federation.domain.lookups_case import LOOKUP_FUNCTION
 from federation.domain.permits_policy import FUNCTION_OF
 from federation.domain.registers import DOSSIER_FIELDS, REGISTER_FUNCTION
@@ -17,7 +18,7 @@ from federation.protocol.policy import Effect, decide_afresh, explain, load_poli
 from tests.policies.case_table import ROOT, load_cases, policy_files
 
 BOOK = load_policy_book(policy_files())
-NAMES = ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml", "erasure.toml")
+NAMES = ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml", "erasure.toml", "leads.toml")
 TABLES = {name: load_cases(name, BOOK) for name in NAMES}
 CASES = tuple(case for cases in TABLES.values() for case in cases)
 INVESTIGATION = ("purpose", "lookup.criminal_investigation")
@@ -30,7 +31,7 @@ def test_case_as_written_comes_out_as_written(case):
     assert find_failure(BOOK, case) is None
 
 
-@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 25, 20, 20, 20), strict=True)))
+@pytest.mark.parametrize(("name", "least"), tuple(zip(NAMES, (40, 25, 20, 20, 20, 20), strict=True)))
 def test_case_table_is_long_enough(name, least):
     """At least forty cases about permits, twenty-five about look-ups, twenty of each other; allowed and refused ones."""
     assert len(TABLES[name]) >= least
@@ -132,7 +133,13 @@ def test_functions_of_purposes_are_registered():
     """Every purpose belongs to a function of the register, with a name and a legal basis."""
     register = parse_functions((ROOT / "policies" / "functions.toml").read_text())
 
-    for code in (*FUNCTION_OF.values(), LOOKUP_FUNCTION, CORRECTION_FUNCTION, *REGISTER_FUNCTION.values()):
+    for code in (
+        *FUNCTION_OF.values(),
+        LOOKUP_FUNCTION,
+        CORRECTION_FUNCTION,
+        LEAD_FUNCTION,
+        *REGISTER_FUNCTION.values(),
+    ):
         assert register.functions[code].name
         assert register.functions[code].legal_basis
 

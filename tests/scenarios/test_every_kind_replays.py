@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.intake import RefusalReason
+from federation.domain.leads import Lead
 from federation.domain.lookups import FetchItem, Outcome, Selector, SelectorKind, step_up_bytes
 from federation.domain.permits import PermitUrn, RevokeReason
 from federation.domain.recognition import RecognitionMode
+from federation.node import leads as own_leads
 from federation.node import permits, permits_import, reports
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
@@ -43,6 +45,7 @@ from federation.store.records import erase_record, find_record
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionQuery
 from federation.wire.agency.erasure import ErasureQuestion
 from federation.wire.agency.intake import IntakeQuery, RefuseQuestion, ReleaseQuestion
+from federation.wire.agency.leads import LeadStep
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
 from federation.wire.agency.permits import (
     ImportChunk,
@@ -52,6 +55,7 @@ from federation.wire.agency.permits import (
     PermitRevocation,
 )
 from federation.wire.agency.reports import ReportQuestion
+from federation.wire.rpc import PageQuery
 from tests.node.kept_decisions import list_decisions
 from tests.node.rig import (
     ALLOWED,
@@ -61,6 +65,7 @@ from tests.node.rig import (
     JIANGXI,
     NODES,
     POLICE,
+    START,
     YUSHAN_HALL,
     YUSHAN_POLICE,
     ZHEJIANG,
@@ -95,6 +100,7 @@ async def border_day(rig: Rig) -> None:
     await intake(rig)
     await report_kinds(rig)
     await corrections(rig, urn)
+    await leads(rig)
     await rig.drain()
     await erasures(rig)
     await rig.drain()
@@ -236,6 +242,24 @@ async def corrections(rig: Rig, urn: PermitUrn) -> None:
     assert not page.decision.allowed
 
 
+async def leads(rig: Rig) -> None:
+    """police.lead, .answer: accepted and declined; handing over, answering and reading refused under another purpose."""
+    yushan = rig[JIANGXI]
+    lead = Lead(
+        offence="盗窃", county="330822", place="示例路9号", time=START, found=START, facts="发现电缆", notice="ab" * 32
+    )
+    for reason in (None, "属铁路公安管辖"):
+        handed = await own_leads.hand_over(begin_errand(yushan, YUSHAN_POLICE, act("police.handover", "F05")), lead)
+        step = LeadStep(lead_id=handed.line.handed.lead_id, accepted=reason is None, reason=reason)
+        for purpose, allowed in ((act("permit.check", "F03"), False), (act("police.handover", "F05"), True)):
+            answered = await own_leads.answer(begin_errand(rig[ZHEJIANG], POLICE, purpose), step)
+            assert answered.decision.allowed is allowed
+    wrong = begin_errand(yushan, YUSHAN_POLICE, act("permit.check", "F03"))
+    assert not (await own_leads.hand_over(wrong, lead)).decision.allowed
+    wrong = begin_errand(yushan, YUSHAN_POLICE, act("permit.check", "F03"))
+    assert not (await own_leads.list_leads(wrong, PageQuery())).decision.allowed
+
+
 async def erasures(rig: Rig) -> None:
     """erasure.order, .receipt: the newest copy of a permit that went to Anhui is destroyed; refused under another purpose."""
     sent = list_messages(rig[ZHEJIANG].database, "sent", pair=Pair(ZHEJIANG, ANHUI), after_seq=0, limit=1000)
@@ -276,7 +300,7 @@ async def test_every_kind_of_message_leaves_a_decision_that_can_be_made_again(ri
         assert found.differing == (), f"{name}: {found.differing}"
         assert found.reproduced + sum(found.by_rule.values()) == found.decisions
         rules |= found.by_rule
-    assert rules == {"reply-to-own-request": 12, "rule-handle-unknown": 1, "rule-same-value": 1, "second-request": 2}
+    assert rules == {"reply-to-own-request": 14, "rule-handle-unknown": 1, "rule-same-value": 1, "second-request": 2}
 
 
 async def test_bulk_keeps_its_questions_small(rig: Rig) -> None:

@@ -34,6 +34,7 @@ from federation.domain.intake import (
     refuse_bytes,
     release_bytes,
 )
+from federation.domain.leads import HandedLead, Lead, LeadAnswer
 from federation.domain.lookups import (
     FetchItem,
     decode_answer_item,
@@ -122,6 +123,9 @@ KINDS = {
     "correction-answer": item(CorrectionAnswer),
     "correction-notice": Kind(decode_correction_notice, encode),
     "correction-record": item(Correction),
+    "lead": item(Lead),
+    "lead-answer": item(LeadAnswer),
+    "lead-handed": item(HandedLead),
     "erasure-order": item(OrderItem),
     "erasure-receipt": Kind(decode_receipt_item, encode),
 }

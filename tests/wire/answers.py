@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime
 
 from federation.domain.citizen_number import Sex
 from federation.domain.clock import Deadline, Verified
+from federation.domain.leads import HandedLead, Lead, LeadAnswer
 from federation.domain.lookups import Outcome
 from federation.domain.permits import Ground, Holder, Paper, PermitApplication, PermitItem, PermitStatus, PermitUrn
 from federation.domain.recognition import Entitlement, Recognition, RecognitionOutcome, RecognitionReason
 from federation.domain.reports import ReportLine
 from federation.protocol.body import Body
 from federation.protocol.form import replace
-from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.book import Decision, Grounds
 from federation.protocol.receipt import Receipt, Submission
@@ -23,6 +24,7 @@ from federation.wire.agency.corrections import (
     CorrectionStanding,
     NoticeLine,
 )
+from federation.wire.agency.leads import LeadLine, LeadOutcome, LeadPage, LeadStanding
 from federation.wire.agency.lookups import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
 from federation.wire.agency.node import NodeStatus, PeerState
 from federation.wire.agency.reports import ProvinceReport, ReportPage
@@ -283,3 +285,39 @@ CORRECTIONS = CorrectionPage(
     ),
     next_page_token="next",
 )
+
+
+LEAD = Lead(
+    offence="盗窃",
+    county="330822",
+    place="示例镇示例路9号",
+    time=datetime(2026, 11, 22, 8, tzinfo=UTC),
+    found=datetime(2026, 11, 23, 7, tzinfo=UTC),
+    facts="一辆蓝色货车内发现成捆的电缆",
+    measure="已扣押电缆",
+    notice="ab" * 32,
+    papers=frozenset({"cd" * 32, "ef" * 32}),
+)
+LEAD_LINE = LeadLine(
+    handed=HandedLead(
+        lead_id=MessageId("0193587f-0a00-7000-8000-000000000000"),
+        lead=LEAD,
+        finder=parse_agency_id("jiangxi/361123/police"),
+        force=parse_agency_id("zhejiang/330822/police"),
+        office=parse_agency_id("zhejiang/330822/police"),
+        created=datetime(2026, 11, 23, 8, tzinfo=UTC),
+        deadline=replace(CORRECTION.deadline, clock_id="police.handover", last_day=None),
+        digest="12" * 32,
+    ),
+    standing=LeadStanding.DECLINED,
+    overdue=True,
+    answer=LeadAnswer(
+        lead_id=MessageId("0193587f-0a00-7000-8000-000000000000"),
+        accepted=False,
+        reason="属铁路公安管辖",
+        time=datetime(2026, 11, 24, 8, tzinfo=UTC),
+    ),
+    policies=("rule-lead-time",),
+)
+LEAD_HANDED_OVER = LeadOutcome(decision=ALLOWED, line=replace(LEAD_LINE, standing=LeadStanding.WAITING, answer=None))
+LEADS = LeadPage(decision=ALLOWED, lines=(LEAD_LINE,), next_page_token="next")

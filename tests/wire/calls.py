@@ -18,6 +18,7 @@ from federation.wire.agency import (
     corrections,
     erasure,
     intake,
+    leads,
     lookups,
     node,
     oversight,
@@ -95,6 +96,7 @@ EXTENSION = corrections.CorrectionExtension(correction_id=ACT.request_id, words=
 CORRECTION_QUERY = corrections.CorrectionQuery(
     everything=True, citizen_number=CITIZEN_NUMBER, page_size=5, page_token="t"
 )
+LEAD_STEP = leads.LeadStep(lead_id=erasure_answers.MESSAGE_ID, accepted=False, reason="属铁路公安管辖")
 ERASURE = erasure.ErasureQuestion(message_id=erasure_answers.MESSAGE_ID, words="错误发送 sent by mistake")
 ERASURE_QUERY = erasure.ErasureQuery(page_size=5, page_token="t")
 MESSAGE_QUERY = audit.MessageQuery(direction=audit.Direction.SENT, peer=ZHEJIANG, after_seq=3, page_size=9)
@@ -199,6 +201,9 @@ CALLS = (
     Call(corrections.GRANT_CORRECTION, HALL, STEP, answers.CORRECTION_STEP),
     Call(corrections.DENY_CORRECTION, POLICE, STEP, answers.CORRECTION_STEP),
     Call(corrections.EXTEND_CORRECTION, POLICE, EXTENSION, answers.CORRECTION_STEP),
+    Call(leads.HAND_OVER_LEAD, POLICE, answers.LEAD, answers.LEAD_HANDED_OVER),
+    Call(leads.ANSWER_LEAD, POLICE, LEAD_STEP, answers.LeadOutcome(decision=answers.REFUSED)),
+    Call(leads.LIST_LEADS, POLICE, PAGE, answers.LEADS),
     Call(erasure.ORDER_ERASURE, HALL, ERASURE, erasure_answers.ORDERED),
     Call(
         erasure.LIST_SENT,

@@ -8,7 +8,7 @@ import pytest
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
-from federation.wire.agency import corrections, erasure, intake, lookups, oversight
+from federation.wire.agency import corrections, erasure, intake, leads, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
 from federation.wire.client import AgencyClient
@@ -16,7 +16,7 @@ from federation.wire.peer import SUBMIT, PeerClient
 from federation.wire.rpc import ClientProfile, TlsFiles
 from federation.wire.table import RPCS
 from tests.wire import calls
-from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, SUBMISSION, URN
+from tests.wire.answers import ACT, CITIZEN_NUMBER, FETCHED, LEAD, SUBMISSION, URN
 from tests.wire.calls import CALLS, POLICE, Call
 from tests.wire.erasure_answers import RESULT
 from tests.wire.house import JIANGXI, ZHEJIANG, House
@@ -61,6 +61,13 @@ BAD = (
     (oversight.RECORD_REVIEW, replace(calls.SAMPLE_REVIEW, words=""), "words"),
     (oversight.RECORD_REVIEW, replace(calls.SAMPLE_REVIEW, lookup_id="l-1"), "lookup_id"),
     (oversight.GET_DAILY_DIGEST, replace(calls.DIGEST_QUESTION, signature="no"), "signature"),
+    (leads.HAND_OVER_LEAD, replace(LEAD, county="33082"), "lead.county"),
+    (leads.HAND_OVER_LEAD, replace(LEAD, facts=""), "lead.facts"),
+    (leads.HAND_OVER_LEAD, replace(LEAD, notice="ab"), "lead.notice"),
+    (leads.HAND_OVER_LEAD, replace(LEAD, papers=frozenset({"ab"})), "lead.papers"),
+    (leads.ANSWER_LEAD, replace(calls.LEAD_STEP, lead_id="1"), "lead_id"),
+    (leads.ANSWER_LEAD, replace(calls.LEAD_STEP, reason=""), "reason"),
+    (leads.LIST_LEADS, replace(calls.PAGE, page_size=-1), "page_size"),
     (erasure.ORDER_ERASURE, replace(calls.ERASURE, words=""), "words"),
     (erasure.ORDER_ERASURE, replace(calls.ERASURE, words="x" * 501), "words"),
     (erasure.LIST_ERASURES, replace(calls.ERASURE_QUERY, page_size=-1), "page_size"),

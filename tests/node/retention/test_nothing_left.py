@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from federation.domain.leads import Lead
 from federation.domain.recognition import RecognitionMode
 from federation.domain.retention import CORRECTION, RETENTION_FILE, USE, has_floor, parse_retention
-from federation.node import permits, reports
+from federation.node import leads, permits, reports
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
@@ -33,6 +34,7 @@ from federation.store.messages import StoredMessage, find_body, find_outbox, fin
 from federation.store.records import find_record, list_versions
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionStep
 from federation.wire.agency.erasure import ErasureQuery, ErasureState
+from federation.wire.agency.leads import LeadStep
 from federation.wire.agency.permits import PermitRecognition
 from federation.wire.agency.reports import ReportQuestion
 from tests.node.corrections.case import correcting, registered
@@ -45,6 +47,7 @@ from tests.node.rig import (
     JIANGXI,
     NODES,
     POLICE,
+    START,
     YUSHAN_HALL,
     YUSHAN_POLICE,
     ZHEJIANG,
@@ -206,6 +209,23 @@ async def corrected(folder: Path) -> AsyncIterator[Rig]:
         yield rig
 
 
+@asynccontextmanager
+async def handed_over(folder: Path) -> AsyncIterator[Rig]:
+    """A lead that Yushan found in Changshan, declined there."""
+    async with running_rig(folder) as rig:
+        rig.start_delivery()
+        lead = Lead(
+            offence="盗窃", county="330822", place=PLACE, time=START, found=START, facts=FACTS, notice="ab" * 32
+        )  # fmt: skip
+        given = act("police.handover", "F05")
+        handed = (await leads.hand_over(begin_errand(rig[JIANGXI], YUSHAN_POLICE, given), lead)).line.handed
+        step = LeadStep(lead_id=handed.lead_id, accepted=False, reason=ANSWERED)
+        await leads.answer(begin_errand(rig[ZHEJIANG], POLICE, act("police.handover", "F05")), step)
+        await rig.drain()
+        yield rig
+
+
+PLACE, FACTS = "示例镇示例路9号", "车内发现成捆的电缆"
 RESIDENT, SAID, ANSWERED = application(), "户口簿上如此", "等待户籍地答复"
 RESIDENT_WORDS = (RESIDENT.holder.citizen_number, RESIDENT.holder.name)
 FLOWS = [
@@ -228,6 +248,8 @@ FLOWS = [
     Flow("subject.answer", reported, HALL, ("withheld_count",)),
     Flow("correction.request", corrected, YUSHAN_HALL, (NUMBER, SAID, "畲族")),
     Flow("correction.answer", corrected, HALL, (ANSWERED,), kept=frozenset({("correction", False)})),
+    Flow("police.lead", handed_over, YUSHAN_POLICE, (PLACE, FACTS)),
+    Flow("police.lead.answer", handed_over, POLICE, (ANSWERED,)),
 ]  # fmt: skip
 
 
