@@ -95,7 +95,7 @@ async def test_server_with_a_certificate_of_another_ca_is_untrusted(house: House
         house.peer_port() as server,
         house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
     ):
-        client._kept._authority = lambda: house.authorities[FUJIAN].pem
+        client._channel._authority = lambda: house.authorities[FUJIAN].pem
         with pytest.raises(UntrustedError, match="SERVER_CERTIFICATE"):
             await _submit(client)
 
@@ -168,11 +168,11 @@ async def test_revoked_between_two_calls_on_one_connection_is_refused_on_the_sec
     issued = house.authorities[ZHEJIANG].node("zhejiang")
     async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
         await _submit(client)
-        channel = client._kept.current()
+        channel = client._channel.current()
         house.revoked.add(("zhejiang", issued.serial))
         with pytest.raises(UntrustedError, match="CERTIFICATE_REVOKED"):
             await _submit(client)
-        assert client._kept.current() is channel
+        assert client._channel.current() is channel
 
     assert len(house.functions.calls) == 1
 
@@ -232,7 +232,7 @@ async def test_client_certificate_replaced_on_disk_makes_a_new_channel(house: Ho
     old, new = (house.authorities[ZHEJIANG].node("zhejiang") for _ in range(2))
     async with house.peer_port() as server, house.peer_client(server.port, old) as client:
         await _submit(client)
-        client._kept._look_time = 0.0  # as if the second was over
+        client._channel._look_time = 0.0  # as if the second was over
         house.revoked.add(("zhejiang", old.serial))
         new.write(house.folder, "client")
         assert await _submit(client) == (RECEIPT,)
