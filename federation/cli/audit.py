@@ -91,7 +91,7 @@ def verify(
     file = load_federation_file(federation or home / FEDERATION_FILE)
     state_path = file.path.with_name(REMEMBERED_FILE) if state is None else state
     age = None if in_flight is None else timedelta(minutes=in_flight)
-    asked = _Asked(
+    asked = _AuditPlan(
         file=file,
         agreement=load_federation_agreement(file, now()),
         profiles=tuple(load_profile(given) for given in _profile_paths(file, profile)),
@@ -111,7 +111,7 @@ def verify(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _AuditPlan:
     file: FederationFile
     agreement: Agreement
     profiles: tuple[AgencyProfile, ...]
@@ -120,7 +120,7 @@ class _Asked:
     remembered: dict[str, bytes]
 
 
-def _show_progress(asked: _Asked) -> Outcome:
+def _show_progress(asked: _AuditPlan) -> Outcome:
     progress_of: dict[NodeName, tuple[int, int]] = {}
     with progress("reading the logs", None) as bar:
 
@@ -132,7 +132,7 @@ def _show_progress(asked: _Asked) -> Outcome:
         return run_loop(_audit(asked, on_read))
 
 
-async def _audit(asked: _Asked, on_read: OnRead) -> Outcome:
+async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
     from federation.audit.run import Audit, audit_federation
     from federation.wire.client import AgencyClient
     from federation.wire.read_client import ReadClient

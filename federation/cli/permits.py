@@ -14,7 +14,7 @@ import typer
 from federation.cli import rows, words
 from federation.cli.imports import ImportOptions, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, Paging, command
-from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, usually
+from federation.cli.rows import Field, Found, Sheet, Texts, UnreadableError, constant
 from federation.cli.show import card, china_today, say, table, to_json
 from federation.domain.citizen_number import Sex, parse_citizen_number
 from federation.domain.division import border_counties, find_division
@@ -82,7 +82,7 @@ def _import(*, issue_date: date | None, urn: str | None, **found: object) -> wir
     )
 
 
-_NOTHING: Final = usually(None)
+_NOTHING: Final = constant(None)
 _FIELDS: Final = {
     "holder_name": Field(read=rows.text(100), option="--name", help="姓名."),
     "citizen_number": Field(read=rows.number, option="--citizen-number", help="公民身份号码, 18 characters."),
@@ -101,12 +101,12 @@ _FIELDS: Final = {
     "apply_date": Field(read=rows.day, option="--applied", help="申请日期 (today)."),
     "accept_date": Field(read=rows.day, option="--accepted", help="受理日期 (today)."),
     "papers": Field(
-        read=rows.some_of(Paper), usual=usually(frozenset()), option="--paper", kind=list[Paper],
+        read=rows.some_of(Paper), usual=constant(frozenset()), option="--paper", kind=list[Paper],
         help=f"提交材料; repeat for each: {', '.join(Paper)}.",
     ),
-    "guardian": Field(read=rows.yes, usual=usually(False), option="--guardian", kind=bool, help="监护人代办."),
+    "guardian": Field(read=rows.yes, usual=constant(False), option="--guardian", kind=bool, help="监护人代办."),
     "sealed": Field(
-        read=rows.yes, usual=usually(False), option="--sealed", kind=bool,
+        read=rows.yes, usual=constant(False), option="--sealed", kind=bool,
         help="封存: leaves the province for nobody.",
     ),
 }  # fmt: skip

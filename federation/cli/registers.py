@@ -14,7 +14,7 @@ import typer
 from federation.cli import rows, words
 from federation.cli.imports import ImportOptions, RowResult, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, command
-from federation.cli.rows import Field, Sheet, Texts, usually
+from federation.cli.rows import Field, Sheet, Texts, constant
 from federation.cli.show import card, to_json
 from federation.domain.permits import parse_permit_urn
 from federation.domain.registers import (
@@ -74,13 +74,13 @@ VEHICLES: Final = Register(
         fields={
             "plate": Field(read=normalise_plate),
             "plate_class": Field(
-                read=rows.one_of(PlateClass), usual=usually(PlateClass.SMALL_CAR), option="--class",
+                read=rows.one_of(PlateClass), usual=constant(PlateClass.SMALL_CAR), option="--class",
                 help="号牌种类: small_car, motorcycle, ... (small_car)",
             ),
             "brand_model": Field(read=rows.text(100), option="--brand-model", help="品牌型号."),
             "colour": Field(read=rows.text(100), option="--colour", help="车身颜色."),
             "status": Field(
-                read=rows.one_of(VehicleStatus), usual=usually(VehicleStatus.NORMAL), option="--status",
+                read=rows.one_of(VehicleStatus), usual=constant(VehicleStatus.NORMAL), option="--status",
                 help="状态: normal, stolen, transferred, ... (normal)",
             ),
             "registered_division": Field(read=rows.division),
@@ -88,10 +88,10 @@ VEHICLES: Final = Register(
             "keeper": Field(read=rows.capitals, option="--keeper", help="所有人: a citizen number or a USCC."),
             "permit": Field(
                 read=rows.parsed(parse_permit_urn, "a permit such as urn:permit:330822:2026:000123"),
-                usual=usually(None), option="--permit", help="The residence permit that it rests on.",
+                usual=constant(None), option="--permit", help="The residence permit that it rests on.",
             ),
             "sealed": Field(
-                read=rows.yes, usual=usually(False), option="--sealed", kind=bool,
+                read=rows.yes, usual=constant(False), option="--sealed", kind=bool,
                 help="封存: it answers no look-up.",
             ),
         },
@@ -114,7 +114,7 @@ ENTERPRISES: Final = Register(
             "name": Field(read=rows.text(100), option="--name", help="名称."),
             "division": Field(read=rows.division),
             "status": Field(
-                read=rows.one_of(EnterpriseStatus), usual=usually(EnterpriseStatus.ACTIVE), option="--status",
+                read=rows.one_of(EnterpriseStatus), usual=constant(EnterpriseStatus.ACTIVE), option="--status",
                 help="登记状态: active, revoked, ... (active)",
             ),
             "registered_on": Field(read=rows.day, option="--registered-on", help="登记日期: a day."),

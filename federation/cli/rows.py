@@ -133,7 +133,7 @@ def _expect(given: str, fits: object, expected: str) -> str:
 # ---- sheets
 
 
-def usually(value: object) -> Callable[[Found], object]:
+def constant(value: object) -> Callable[[Found], object]:
     return lambda _: value
 
 

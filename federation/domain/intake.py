@@ -99,11 +99,11 @@ def escalation_due(created: datetime, due: datetime, second: datetime | None) ->
 
 def place_of(entry: IntakeEntry) -> str:
     """The place in an inbox of what waits: reminded and escalated first, then urgent, each by the time left."""
-    calm, routine = _is_calm(entry), entry.urgency is not Urgency.URGENT
-    return f"{calm:d}{routine:d}/{format_time(entry.due)}/{entry.request_id}"
+    quiet, routine = _is_quiet(entry), entry.urgency is not Urgency.URGENT
+    return f"{quiet:d}{routine:d}/{format_time(entry.due)}/{entry.request_id}"
 
 
-def _is_calm(entry: IntakeEntry) -> bool:
+def _is_quiet(entry: IntakeEntry) -> bool:
     return entry.reminded is None and entry.escalated is None
 
 

@@ -45,7 +45,7 @@ from federation.node.exchange.judge import (
     resent_alone,
 )
 from federation.node.exchange.replies import statement_of
-from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import InForce, Node
 from federation.protocol.errors import ConflictError, CorruptError, MalformedError, NotFoundError
@@ -180,7 +180,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     if not ruling.allowed:
         return ErasureAnswer(decision=ruling)
     verify_in_force(errand.in_force.agreement, node.now())
-    ready = make_ready(node, _draft_of(errand, message, words, request, decision=ruling))
+    ready = prepare(node, _draft_of(errand, message, words, request, decision=ruling))
     ordered = truncate_to_millisecond(node.now())
 
     def write(transaction: GroupTransaction) -> _Ordered:
@@ -376,7 +376,7 @@ def record_own_receipt(
     draft = receipt_draft(
         node, statement, item_of(message.digest, destroyed), cites=message.digest, decision=_OWN, in_force=in_force
     )
-    record_message(node, transaction, make_ready(node, draft), in_force=in_force)
+    record_message(node, transaction, prepare(node, draft), in_force=in_force)
 
 
 def receipt_draft(

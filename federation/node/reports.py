@@ -31,7 +31,7 @@ from federation.node.disclosures import tell_subject
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import Response, find_response, replies, reply_draft, take_reply
-from federation.node.exchange.send import make_ready, record_message
+from federation.node.exchange.send import prepare, record_message
 from federation.node.node import Node
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Digest, Item, Time, decode, encode, replace
@@ -50,7 +50,7 @@ WAIT_SECONDS = 8.0
 REQUEST_LIFETIME = timedelta(hours=1)
 
 
-class _Asked(Item, frozen=True, kw_only=True):
+class _ReportRequest(Item, frozen=True, kw_only=True):
     """One report: who asked, when, the requests' digests; `person` is a keyed digest, so the number dies with those."""
 
     WHAT = "subject-asked"
@@ -66,10 +66,10 @@ class _AskedBefore(Item, frozen=True, kw_only=True):
     report_id: str
 
 
-ASKED: Final[Collection[_Asked]] = Collection(
+ASKED: Final[Collection[_ReportRequest]] = Collection(
     kind="subject-asked",
     encode=lambda asked: encode(replace(asked, report_id=None, person=None)),
-    decode=lambda record: replace(decode(_Asked, record.content), report_id=record.id, person=record.subject),
+    decode=lambda record: replace(decode(_ReportRequest, record.content), report_id=record.id, person=record.subject),
     id=lambda asked: asked.report_id or "",
     replica=False,
     status=lambda _: "asked",
@@ -114,7 +114,7 @@ async def report(errand: Errand, question: ReportQuestion) -> ReportPage:
 
 async def _ask(
     errand: Errand, request: SubjectRequest, others: Mapping[NodeName, tuple[PolicyRequest, Ruling]]
-) -> _Asked:
+) -> _ReportRequest:
     """Sends one request a province, and remembers them; a repeat of the act goes on with the report of the first."""
     node, person = errand.node, _person(errand.node, request.citizen_number)
     known = errand.remembered(asked := errand.asked(REQUEST.name, person), _AskedBefore)
@@ -127,7 +127,7 @@ async def _ask(
         REQUEST.draft(request, to=Recipient(node=name), cause=cause, decision=ruling, asked=(question,))
         for name, (question, ruling) in others.items()
     )
-    ready = [make_ready(node, replace(draft, lifetime=REQUEST_LIFETIME)) for draft in drafts]
+    ready = [prepare(node, replace(draft, lifetime=REQUEST_LIFETIME)) for draft in drafts]
     report_id, time = format_message_id(node.now(), os.urandom(10)), truncate_to_millisecond(node.now())
 
     def write(transaction: GroupTransaction) -> _AskedBefore:
@@ -135,7 +135,7 @@ async def _ask(
             each.draft.recipient.node: record_message(node, transaction, each, in_force=errand.in_force)
             for each in ready
         }
-        made = _Asked(report_id=report_id, agency=errand.caller, person=person, time=time, requests=requests)
+        made = _ReportRequest(report_id=report_id, agency=errand.caller, person=person, time=time, requests=requests)
         ASKED.put(transaction, made, owner=node.name)
         return _AskedBefore(report_id=report_id)
 
@@ -153,7 +153,7 @@ def _outcome(response: Response) -> Outcome:
     return Outcome.EXPIRED if response.expired else Outcome.UNREACHABLE
 
 
-def _page(errand: Errand, asked: _Asked, question: ReportQuestion, *, shown: str, ruling: Ruling) -> ReportPage:
+def _page(errand: Errand, asked: _ReportRequest, question: ReportQuestion, *, shown: str, ruling: Ruling) -> ReportPage:
     """The lines behind the one that was shown last, whatever has been answered since."""
     node = errand.node
     reports = {node.name: tell_subject(node, question.citizen_number, now=asked.time)}
@@ -193,7 +193,7 @@ def _open_token(errand: Errand, token: str) -> tuple[str, str]:
     return report_id, shown
 
 
-def _load_asked(node: Node, report_id: str) -> _Asked:
+def _load_asked(node: Node, report_id: str) -> _ReportRequest:
     asked = ASKED.find(node.database, report_id)
     if asked is None:
         raise NotFoundError("REPORT_UNKNOWN", "this agency asked for no such report; ask again")

@@ -140,7 +140,7 @@ def wait_ready(federation: DemoFederation, nodes: Sequence[NodeName]) -> None:
     for node in nodes:
         settings = federation.homes[node].settings
         url = f"http://{settings.host}:{settings.read_port}/healthz"
-        while not _is_well(url):
+        while not _is_healthy(url):
             if federation.processes[node].poll() is not None or time.monotonic() > end:
                 log = federation.homes[node].home / "node.log"
                 raise UnavailableError("NODE_NOT_STARTED", f"node {node} did not start; its log is {log}")
@@ -248,7 +248,7 @@ def _is_our_node(pid: int) -> bool:
     return b"federation.cli.main" in command and b"serve" in command
 
 
-def _is_well(url: str) -> bool:
+def _is_healthy(url: str) -> bool:
     with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - loopback
         return bool(answer.status == 200)
     return False

@@ -90,7 +90,7 @@ _UNANSWERED = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
 _DESKS = ("service-hall", "police")
 
 
-class Taken(Item, frozen=True, kw_only=True):
+class StepTaken(Item, frozen=True, kw_only=True):
     WHAT = "correction-step"
 
     correction_id: str
@@ -124,7 +124,7 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
     ruling = await errand.ask(question)
     if not ruling.allowed:
         return CorrectionOutcome(decision=ruling)
-    if errand.remembered(asked, Taken) is None:
+    if errand.remembered(asked, StepTaken) is None:
         opened: Correction | None = None
         drafts: list[Draft] = []
         if owner == node.name:
@@ -136,12 +136,12 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
         else:
             drafts.append(_request_draft(errand, request, owner=owner, decided=(question, ruling)))
 
-        def write(transaction: GroupTransaction) -> Taken:
+        def write(transaction: GroupTransaction) -> StepTaken:
             if opened is not None:
                 put_correction(transaction, opened, owner=node.name)
-            return Taken(correction_id=request.correction_id, version=1)
+            return StepTaken(correction_id=request.correction_id, version=1)
 
-        await errand.once(asked, Taken, write, drafts=drafts)
+        await errand.once(asked, StepTaken, write, drafts=drafts)
     return CorrectionOutcome(decision=ruling, correction=await _line(node, request.correction_id))
 
 
@@ -312,17 +312,17 @@ async def _take_step(
         return CorrectionOutcome(decision=ruling)
     days = step.days if isinstance(step, CorrectionExtension) else 0
     asked = errand.asked(f"correction.{name}", f"{step.correction_id} {days} {step.words}")
-    if errand.remembered(asked, Taken) is None:
+    if errand.remembered(asked, StepTaken) is None:
         change = following(correction)
         correction = change.correction
 
-        def write(transaction: GroupTransaction) -> Taken:
+        def write(transaction: GroupTransaction) -> StepTaken:
             if change.permit is not None:
                 put_own_permits(transaction, [change.permit], owner=node.name, before=change.permit.version - 1)
             put_correction(transaction, change.correction, owner=node.name)
-            return Taken(correction_id=step.correction_id, version=change.correction.standing.version)
+            return StepTaken(correction_id=step.correction_id, version=change.correction.standing.version)
 
-        await errand.once(asked, Taken, write, drafts=_step_drafts(errand, change, question, ruling))
+        await errand.once(asked, StepTaken, write, drafts=_step_drafts(errand, change, question, ruling))
     line = own_line(correction, owner=node.name, now=node.now(), to_decide=True)
     return CorrectionOutcome(decision=ruling, correction=line)
 

@@ -14,7 +14,7 @@ from federation.domain.erasure import ErasureGrounds
 from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Destroyed, Erasure
 from federation.node.exchange.replies import find_reply, reply_record
-from federation.node.exchange.send import make_ready, record_message
+from federation.node.exchange.send import prepare, record_message
 from federation.node.node import InForce, Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import NodeName, truncate_to_millisecond
@@ -46,7 +46,7 @@ def erase(node: Node, transaction: GroupTransaction, erasure: Erasure, *, in_for
     elif erasure.direction == "received":
         _put_ahead(transaction, erasure.message, sender=erasure.peer)
     if erasure.receipt is not None:
-        record_message(node, transaction, make_ready(node, erasure.receipt(destroyed)), in_force=in_force)
+        record_message(node, transaction, prepare(node, erasure.receipt(destroyed)), in_force=in_force)
 
 
 def ordered_ahead(transaction: GroupTransaction, message: StoredMessage) -> tuple[Erasure, ...]:

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import USE
-from federation.node.exchange.send import Cause, Draft, Ready, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, Prepared, prepare, record_message
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.errors import ConflictError
@@ -118,7 +118,7 @@ class Errand:
         answer: type[A],
         write: Callable[[GroupTransaction], A],
         *,
-        drafts: Sequence[Draft | Ready] = (),
+        drafts: Sequence[Draft | Prepared] = (),
         key: str = "",
         after: Remembered[A] | None = None,
     ) -> A:
@@ -134,7 +134,7 @@ class Errand:
         before = after.version if after is not None else 0
         if drafts:
             verify_in_force(in_force.agreement, node.now())
-        ready = [draft if isinstance(draft, Ready) else make_ready(node, draft) for draft in drafts]
+        ready = [draft if isinstance(draft, Prepared) else prepare(node, draft) for draft in drafts]
 
         def record(transaction: GroupTransaction) -> A:
             # a repeat shows itself by its id: the transaction is then run again, carefully
@@ -164,7 +164,7 @@ class Errand:
 
         `verify` looks at the store in the transaction that sends, and raises when the step may not be taken any more.
         """
-        known, ready = self.remembered(asked, MessageSent), make_ready(self.node, draft)
+        known, ready = self.remembered(asked, MessageSent), prepare(self.node, draft)
 
         def write(transaction: GroupTransaction) -> MessageSent:
             verify(transaction)

@@ -13,7 +13,7 @@ import structlog
 
 from federation.node.exchange.erase import erase, ordered_ahead
 from federation.node.exchange.judge import judge, put_rows, wake
-from federation.node.exchange.send import make_ready, put_end, record_message
+from federation.node.exchange.send import prepare, put_end, record_message
 from federation.node.log.decisions import decision_records
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, verify_body
@@ -71,7 +71,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     leaf = _leaf_of(node, envelope, statement, decision=judgement.decision, version=in_force.agreement.version, now=now)
     entry = encode_leaf(leaf)
     decisions = decision_records(leaf, judgement.questions, book=in_force.policies, owner=node.name)
-    rows, replies = judgement.written, [make_ready(node, draft) for draft in judgement.written.drafts]
+    rows, replies = judgement.written, [prepare(node, draft) for draft in judgement.written.drafts]
 
     # 9 one transaction
     def record(transaction: GroupTransaction) -> tuple[StoredMessage, bool]:

@@ -12,7 +12,7 @@ import os
 from functools import partial
 from typing import Final
 
-from federation.node.exchange.send import Cause, Draft, Sent, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.log.decisions import find_decision
 from federation.node.node import InForce, Node
 from federation.protocol.envelope import parse_envelope
@@ -44,7 +44,7 @@ async def resend_expired(node: Node, *, in_force: InForce) -> int:
 def _resend(node: Node, in_force: InForce, message: StoredMessage, transaction: GroupTransaction) -> bool:
     if find_record(transaction, RESENT, message.id, replica=True) is not None:
         return False  # another process of this node was here first
-    ready = make_ready(node, _draft(node, message))
+    ready = prepare(node, _draft(node, message))
     sent = Sent(id=ready.id, digest=record_message(node, transaction, ready, in_force=in_force))
     resent = node.kinds[message.kind].resend
     done = Record(

@@ -147,7 +147,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Prepared:
     """A draft with its id and its body committed to: all that can be done outside the writer's transaction."""
 
     draft: Draft
@@ -166,7 +166,7 @@ async def send(
     in_force = node.trust.in_force
     if drafts:
         verify_in_force(in_force.agreement, node.now())
-    ready = [make_ready(node, draft) for draft in drafts]
+    ready = [prepare(node, draft) for draft in drafts]
 
     def record(transaction: GroupTransaction) -> tuple[T, tuple[MessageId, ...]]:
         value = rows(transaction)
@@ -180,13 +180,13 @@ async def send(
     return committed
 
 
-def make_ready(node: Node, draft: Draft) -> Ready:
+def prepare(node: Node, draft: Draft) -> Prepared:
     """Gives a draft its id, for ever, and commits to its body."""
     body = commit_body(draft.body) if draft.body else None
-    return Ready(draft=draft, id=format_message_id(node.now(), os.urandom(10)), body=body)
+    return Prepared(draft=draft, id=format_message_id(node.now(), os.urandom(10)), body=body)
 
 
-def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, in_force: InForce) -> str:
+def record_message(node: Node, transaction: GroupTransaction, ready: Prepared, *, in_force: InForce) -> str:
     """Numbers, encodes, signs, logs and queues one message; returns its digest. The caller wakes the delivery."""
     draft = ready.draft
     pair = Pair(node.name, draft.recipient.node)
@@ -224,7 +224,7 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Ready, *, i
     return envelope.digest
 
 
-def _statement_of(node: Node, ready: Ready, *, seq: int, in_force: InForce) -> Statement:
+def _statement_of(node: Node, ready: Prepared, *, seq: int, in_force: InForce) -> Statement:
     draft, agreement = ready.draft, in_force.agreement
     created = truncate_to_millisecond(node.now())
     return Statement(

@@ -90,11 +90,11 @@ def load_settings(home: Path) -> NodeSettings:
     if not path.is_file():
         raise NotFoundError("HOME_MISSING", f"no node.toml in {home}: make one with 'bridgehead node init'")
 
-    class _Here(NodeSettings):
+    class _HomeSettings(NodeSettings):
         model_config = SettingsConfigDict(toml_file=path)
 
     try:
-        settings = _Here()  # type: ignore[call-arg]  # the sources fill the fields
+        settings = _HomeSettings()  # type: ignore[call-arg]  # the sources fill the fields
     except tomllib.TOMLDecodeError as error:
         raise MalformedError("SETTINGS", f"{path} is no TOML: {error}") from error
     except ValidationError as error:

@@ -25,7 +25,7 @@ from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
-from federation.node.exchange.send import Cause, Draft, make_ready, record_message
+from federation.node.exchange.send import Cause, Draft, prepare, record_message
 from federation.node.log.decisions import REMINDER_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
@@ -64,7 +64,7 @@ _BY_RULE: Final = allowed_by_rule(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
+class Pending:
     """A request of ours that the other side has, and has not replied to."""
 
     message: StoredMessage
@@ -79,27 +79,27 @@ async def remind(errand: Errand, lookup_id: str) -> tuple[intake.Reminder, ...]:
     asked = [line for line, _ in records.list_asked(node.database, errand.caller) if line.lookup_id == wanted]
     if not asked:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this agency asked no look-up {wanted}")
-    found = (_find_owed(node, line.digest, lookup_id=wanted) for line in asked)
-    owed = [each for each in found if each is not None]
-    if not owed:
+    found = (_find_pending(node, line.digest, lookup_id=wanted) for line in asked)
+    pending = [each for each in found if each is not None]
+    if not pending:
         raise RuleError("NOTHING_OWED", f"nobody owes an answer to look-up {wanted}; see 'bridgehead lookup history'")
-    times = await _send_reminders(node, owed)
+    times = await _send_reminders(node, pending)
     return tuple(
         intake.Reminder(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
-        for each, time in zip(owed, times, strict=True)
+        for each, time in zip(pending, times, strict=True)
     )
 
 
-def _find_owed(node: Node, digest: str, *, lookup_id: MessageId) -> Owed | None:
-    """The request with that digest while the other side owes a reply to it; None when it does not, or no longer."""
+def _find_pending(node: Node, digest: str, *, lookup_id: MessageId) -> Pending | None:
+    """Returns the request with that digest while the other side owes a reply to it; else None."""
     message = find_by_digest(node.database, "sent", digest) if digest else None
-    if message is None or not _is_owed(node.database, message):
+    if message is None or not _is_pending(node.database, message):
         return None
-    statement = statement_of(message)
-    return Owed(message=message, statement=statement, lookup_id=lookup_id) if node.now() <= statement.expires else None
+    found = statement_of(message)
+    return Pending(message=message, statement=found, lookup_id=lookup_id) if node.now() <= found.expires else None
 
 
-def _is_owed(source: Source, message: StoredMessage) -> bool:
+def _is_pending(source: Source, message: StoredMessage) -> bool:
     if message.kind not in (SEARCH.name, FETCH.name):
         return False
     row = find_outbox(source, message.id)
@@ -108,15 +108,15 @@ def _is_owed(source: Source, message: StoredMessage) -> bool:
     return taken and find_reply(source, message.digest) is None
 
 
-async def _send_reminders(node: Node, owed: Sequence[Owed]) -> Sequence[datetime]:
+async def _send_reminders(node: Node, pending: Sequence[Pending]) -> Sequence[datetime]:
     """Sends one reminder for each that had none; returns when each was reminded; StaleError AGREEMENT_EXPIRED."""
     in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
     verify_in_force(in_force.agreement, now)
-    ready = [make_ready(node, _draft(each, now=now, in_force=in_force)) for each in owed]
+    ready = [prepare(node, _draft(each, now=now, in_force=in_force)) for each in pending]
 
     def record(transaction: GroupTransaction) -> list[datetime]:
         times: list[datetime] = []
-        for each, message in zip(owed, ready, strict=True):
+        for each, message in zip(pending, ready, strict=True):
             sent = _find_reminder(transaction, each.message.digest)
             if sent is None:
                 put_records(transaction, [_reminder_record(each, message.id, owner=node.name)])
@@ -125,29 +125,29 @@ async def _send_reminders(node: Node, owed: Sequence[Owed]) -> Sequence[datetime
         return times
 
     times = (await node.sequencer.commit(record)).value
-    for each in owed:
+    for each in pending:
         node.wake_delivery(each.message.pair.recipient)
     return times
 
 
-def _draft(owed: Owed, *, now: datetime, in_force: InForce) -> Draft:
-    statement = owed.statement
+def _draft(pending: Pending, *, now: datetime, in_force: InForce) -> Draft:
+    statement = pending.statement
     cause = Cause(
         sender=statement.sender,
         purpose=statement.purpose,
         function=statement.function,
         basis=statement.basis,
         case=statement.case,
-        in_reply_to=owed.message.digest,
+        in_reply_to=pending.message.digest,
     )
-    to = Recipient(node=owed.message.pair.recipient)
-    draft = REMINDER.draft(Reminder(lookup_id=owed.lookup_id), to=to, cause=cause, decision=_BY_RULE)
+    to = Recipient(node=pending.message.pair.recipient)
+    draft = REMINDER.draft(Reminder(lookup_id=pending.lookup_id), to=to, cause=cause, decision=_BY_RULE)
     return replace(draft, lifetime=reply_lifetime(statement.expires, now, in_force.agreement.clock_tolerance))
 
 
-def _reminder_record(owed: Owed, message_id: MessageId, *, owner: NodeName) -> Record:
+def _reminder_record(pending: Pending, message_id: MessageId, *, owner: NodeName) -> Record:
     return Record(
-        id=owed.message.digest,
+        id=pending.message.digest,
         kind=REMINDED,
         owner=owner,
         version=1,
@@ -183,7 +183,7 @@ def _judge_reminder(received: Received[Reminder]) -> Judgement:
 
 
 @dataclass(slots=True)
-class AskedWatch:
+class PendingWatch:
     """Our questions that are not ended yet, and how far each pair was read; below `kept_seq` all have ended."""
 
     open: dict[str, StoredMessage] = field(default_factory=dict)
@@ -192,19 +192,19 @@ class AskedWatch:
 
 
 async def keep_clocks(node: Node) -> None:
-    watch = AskedWatch()
+    watch = PendingWatch()
     while True:
         await asyncio.sleep(node.settings.intake_seconds)
         try:
-            await tend_desk(node)
-            await tend_asked(node, watch)
+            await check_desk(node)
+            await check_pending(node, watch)
         except BridgeheadError as error:
             _log.warning("intake.unchanged", reason=error.reason)
         except Exception:  # noqa: BLE001 - a duty that ends would let requests wait for ever
             _log.exception("intake.failed")
 
 
-async def tend_desk(node: Node) -> None:
+async def check_desk(node: Node) -> None:
     """Escalates and expires what waits at our desk; an error means that nothing was written."""
     now = node.now()
     waiting = await asyncio.to_thread(list_waiting, node.database)
@@ -216,7 +216,7 @@ async def tend_desk(node: Node) -> None:
         for request_id in ids:
             stored = ENTRIES.find(transaction, request_id)
             if stored is not None and stored.entry.status is IntakeStatus.WAITING and _is_due(stored.entry, now):
-                _tend_entry(node, transaction, stored, now=now)
+                _check_entry(node, transaction, stored, now=now)
 
     await node.sequencer.commit(record)
 
@@ -226,7 +226,7 @@ def _is_due(entry: IntakeEntry, now: datetime) -> bool:
     return escalates or now > entry.due
 
 
-def _tend_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, *, now: datetime) -> None:
+def _check_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, *, now: datetime) -> None:
     entry = stored.entry
     if now > entry.due:
         ended = replace(entry, status=IntakeStatus.EXPIRED)
@@ -243,12 +243,12 @@ def _tend_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, 
     put_flags(transaction, [raised], owner=node.name, desk=intake_office(node.trust.in_force, node.name))
 
 
-async def tend_asked(node: Node, watch: AskedWatch) -> None:
+async def check_pending(node: Node, watch: PendingWatch) -> None:
     """Reminds of, flags and expires what others owe us an answer to; an error means that nothing was written."""
     await asyncio.to_thread(_look, node, watch)
     now, tolerance = node.now(), node.trust.in_force.agreement.clock_tolerance
-    due: list[Owed] = []
-    flagged: list[Owed] = []
+    due: list[Pending] = []
+    flagged: list[Pending] = []
     ended: list[StoredMessage] = []
     for message in watch.open.values():
         statement = statement_of(message)
@@ -256,11 +256,11 @@ async def tend_asked(node: Node, watch: AskedWatch) -> None:
         if now > statement.expires + tolerance + SETTLE:
             ended.append(message)
         elif lookup_id is not None and now <= statement.expires:
-            owed = Owed(message=message, statement=statement, lookup_id=lookup_id)
+            pending = Pending(message=message, statement=statement, lookup_id=lookup_id)
             if now >= reminder_due(statement.created, statement.expires) and _lacks_reminder(node, message):
-                due.append(owed)
+                due.append(pending)
             if now >= escalation_due(statement.created, statement.expires, None):
-                flagged.append(owed)
+                flagged.append(pending)
     if due:
         await _send_reminders(node, due)
     if flagged or ended:
@@ -280,10 +280,10 @@ def _lookup_of(node: Node, message: StoredMessage) -> MessageId | None:
 
 
 def _lacks_reminder(node: Node, message: StoredMessage) -> bool:
-    return _is_owed(node.database, message) and _find_reminder(node.database, message.digest) is None
+    return _is_pending(node.database, message) and _find_reminder(node.database, message.digest) is None
 
 
-def _look(node: Node, watch: AskedWatch) -> None:
+def _look(node: Node, watch: PendingWatch) -> None:
     """Takes in what was asked since, and forgets what has ended; nothing is written."""
     for peer in node.trust.in_force.agreement.members.keys() - {node.name}:
         pair = Pair(node.name, peer)
@@ -307,10 +307,10 @@ def _has_ended(node: Node, message: StoredMessage) -> bool:
     row = find_outbox(node.database, message.id)
     if row is None or row.state in ("expired", "rejected"):
         return True
-    return row.receipt_leaf is not None and not _is_owed(node.database, message)
+    return row.receipt_leaf is not None and not _is_pending(node.database, message)
 
 
-async def _keep_place(node: Node, watch: AskedWatch) -> None:
+async def _keep_place(node: Node, watch: PendingWatch) -> None:
     """Remembers now and then how far every question has ended, so that a start does not read the whole past."""
     first: dict[NodeName, int] = {}
     for message in watch.open.values():
@@ -332,23 +332,23 @@ def _place(peer: NodeName) -> str:
     return f"asked-clock/{peer}"
 
 
-def _write(node: Node, transaction: GroupTransaction, flagged: Sequence[Owed], ended: Sequence[StoredMessage]) -> None:
+def _write(node: Node, transaction: GroupTransaction, late: Sequence[Pending], ended: Sequence[StoredMessage]) -> None:
     """Flags and expires what is still delivered, taken in and not replied to, as the transaction sees it."""
-    for owed in flagged:
-        if _is_owed(transaction, owed.message):
-            put_flags(transaction, [_flag_of(node, owed)], owner=node.name)
+    for pending in late:
+        if _is_pending(transaction, pending.message):
+            put_flags(transaction, [_flag_of(node, pending)], owner=node.name)
     for message in ended:
-        if _is_owed(transaction, message):
+        if _is_pending(transaction, message):
             _append_expired(node, transaction, digest=message.digest, pair=message.pair, seq=message.seq)
 
 
-def _flag_of(node: Node, owed: Owed) -> RaisedFlag:
-    statement, now = owed.statement, node.now()
+def _flag_of(node: Node, pending: Pending) -> RaisedFlag:
+    statement, now = pending.statement, node.now()
     line = AskedLine(
         time=now,
         officer=statement.sender.officer or "",
         agency=str(statement.sender.agency),
-        lookup_id=owed.lookup_id,
+        lookup_id=pending.lookup_id,
         case_id=statement.case or "",
     )
     flag = unanswered_flag(line, asked_of=statement.recipient.node)

@@ -1,6 +1,6 @@
 """The intake desk: what waits there for a person of this province, and that person's release or refusal.
 
-One office answers for the province (`lookup.answer`); a person is shown masked; what is released is weighed again with
+One office answers for the province (`lookup.answer`); a person is shown masked; releases are evaluated again with
 what is known now. Fields leave only with the officer's own signature, since offices share certificates; a search or a
 refusal may go without, but a wrong one is refused. Reply, end of entry, signature and disclosure are one transaction.
 Source: 公安机关办理刑事案件程序规定 article 347; misuse controls M1 and M12.
@@ -30,8 +30,8 @@ from federation.domain.lookups_case import DossierFacts, answer_request
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import NO_ROWS, Received, Rows, open_received, put_rows, wake
 from federation.node.exchange.replies import intake_office, reply_draft, statement_of
-from federation.node.exchange.send import make_ready, record_message
-from federation.node.lookups.answer import FETCH, REFUSAL, Weighed, weigh
+from federation.node.exchange.send import prepare, record_message
+from federation.node.lookups.answer import FETCH, REFUSAL, Evaluation, evaluate
 from federation.node.lookups.records import ENTRIES, StoredEntry, list_waiting, put_entry, rule_refusal
 from federation.node.node import Node
 from federation.node.officers import find_officer_key, signed_by, verify_own_key
@@ -147,12 +147,12 @@ async def release(errand: Errand, question: ReleaseQuestion) -> IntakeRelease:
     unsigned = await _refuse_unsigned(desk, signed=signed, signature=question.signature, required=is_fetch)
     if unsigned is not None:
         return unsigned
-    weighed = weigh(desk.received, only=question.fields)
-    if weighed.reply is None:
-        ruling = ruling_of(weighed.decision, agreement_version=errand.in_force.agreement.version)
-        await errand.refuse(ruling, asked=weighed.asked)
+    evaluation = evaluate(desk.received, only=question.fields)
+    if evaluation.reply is None:
+        ruling = ruling_of(evaluation.decision, agreement_version=errand.in_force.agreement.version)
+        await errand.refuse(ruling, asked=evaluation.asked)
         return IntakeRelease(decision=ruling, request_id=question.request_id)
-    return await _end(desk, weighed, status=IntakeStatus.ANSWERED, signature=question.signature)
+    return await _end(desk, evaluation, status=IntakeStatus.ANSWERED, signature=question.signature)
 
 
 @on(wire.REFUSE_INTAKE)
@@ -169,7 +169,7 @@ async def refuse(errand: Errand, question: RefuseQuestion) -> IntakeRelease:
     if unsigned is not None:
         return unsigned
     refusal = Refusal(lookup_id=desk.stored.entry.lookup_id, reason=question.reason, words=words)
-    reply = Weighed(decision=desk.ruling, asked=(), kind=REFUSAL, reply=refusal, rows=_turned_away(desk.received))
+    reply = Evaluation(decision=desk.ruling, asked=(), kind=REFUSAL, reply=refusal, rows=_turned_away(desk.received))
     return await _end(desk, reply, status=IntakeStatus.REFUSED, signature=question.signature)
 
 
@@ -238,36 +238,36 @@ async def _refuse_unsigned(
 def _turned_away(received: Received[Any]) -> Rows:
     """For the person's report: somebody was turned away, when there is a record of the person at all."""
     try:
-        return weigh(received).refused
+        return evaluate(received).refused
     except MalformedError:  # the record is gone: nobody is left to be told
         return NO_ROWS
 
 
-async def _end(desk: _Desk, weighed: Weighed, *, status: IntakeStatus, signature: str | None) -> IntakeRelease:
+async def _end(desk: _Desk, evaluation: Evaluation, *, status: IntakeStatus, signature: str | None) -> IntakeRelease:
     """Sends the reply and ends the entry in one transaction; of two acts at once the first one counts."""
     errand, entry, node = desk.errand, desk.stored.entry, desk.errand.node
-    policies = tuple(sorted({*weighed.decision.policies, *desk.ruling.policies}))
+    policies = tuple(sorted({*evaluation.decision.policies, *desk.ruling.policies}))
     draft = reply_draft(
         desk.received,
-        weighed.kind,
-        weighed.reply,
-        decision=replace(weighed.decision, policies=policies),
+        evaluation.kind,
+        evaluation.reply,
+        decision=replace(evaluation.decision, policies=policies),
         officer=errand.act.officer,
-        asked=(desk.asked, *weighed.asked),
+        asked=(desk.asked, *evaluation.asked),
     )
-    ready = make_ready(node, draft)
+    ready = prepare(node, draft)
     ended = replace(
         entry,
         status=status,
         answered_by=errand.act.officer,
         act_id=errand.act.request_id,
         reply_id=ready.id,
-        hit=weighed.hit,
-        released=weighed.decision.fields if status is IntakeStatus.ANSWERED else frozenset[str](),
+        hit=evaluation.hit,
+        released=evaluation.decision.fields if status is IntakeStatus.ANSWERED else frozenset[str](),
     )
 
     def record(transaction: GroupTransaction) -> None:
-        put_rows(transaction, weighed.rows, message_id=entry.request_id)
+        put_rows(transaction, evaluation.rows, message_id=entry.request_id)
         record_message(node, transaction, ready, in_force=errand.in_force)
         put_entry(transaction, ended, owner=node.name, replaces=desk.stored.version)
         if signature is not None:
@@ -280,7 +280,7 @@ async def _end(desk: _Desk, weighed: Weighed, *, status: IntakeStatus, signature
         if now is None or not _is_repeat(errand, now.entry, status):
             raise
         return _answer_of(now.entry, desk.ruling)
-    wake(node, weighed.rows)
+    wake(node, evaluation.rows)
     node.wake_delivery(entry.asker.node)
     return _answer_of(ended, desk.ruling)
 

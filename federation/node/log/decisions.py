@@ -47,7 +47,7 @@ class _Form(Item, frozen=True, kw_only=True):
     TYPE_REASON: ClassVar[str] = "DECISION_FORM"
 
 
-class _Asked(_Form, frozen=True, kw_only=True):
+class _AskedQuestion(_Form, frozen=True, kw_only=True):
     request: dict[str, Any]
     verdict: Verdict
     policies: tuple[str, ...]
@@ -57,8 +57,8 @@ class _Content(_Form, frozen=True, kw_only=True):
     time: Time
     agreement_version: Count
     book: Digest
-    asked: tuple[_Asked, ...]
-    of_records: tuple[_Asked, ...] = ()
+    asked: tuple[_AskedQuestion, ...]
+    of_records: tuple[_AskedQuestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +142,15 @@ def _unpack(content: bytes) -> _Content:
     return decode(_Content, encoded)
 
 
-def _answered(requests: Sequence[PolicyRequest], book: PolicyBook) -> tuple[_Asked, ...]:
+def _answered(requests: Sequence[PolicyRequest], book: PolicyBook) -> tuple[_AskedQuestion, ...]:
     decided = [(request, decide(book, request)) for request in dict.fromkeys(requests)]
     return tuple(
-        _Asked(request=dict(request_json(request)), verdict=found.verdict, policies=found.policies)
+        _AskedQuestion(request=dict(request_json(request)), verdict=found.verdict, policies=found.policies)
         for request, found in decided
     )
 
 
-def _read_answered(asked: Sequence[_Asked]) -> tuple[AnsweredQuestion, ...]:
+def _read_answered(asked: Sequence[_AskedQuestion]) -> tuple[AnsweredQuestion, ...]:
     return tuple(
         AnsweredQuestion(request=read_request(each.request), verdict=each.verdict, policies=each.policies)
         for each in asked

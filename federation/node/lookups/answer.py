@@ -2,7 +2,7 @@
 
 What policy allows is answered in the transaction that receives the question: the reply is numbered, signed and logged
 there. A hit is an opaque handle, never a field; several records of one person are one hit. A fetch is judged anew:
-case, handle, officer's signature, every field. What a person must answer waits at the desk, and is weighed again by
+case, handle, officer's signature, every field. What a person must answer waits at the desk, and is evaluated again by
 these functions then. Source: DESIGN section 3 (asking), 公安机关办理刑事案件程序规定 articles 346 to 353.
 """
 
@@ -193,7 +193,7 @@ def _born(person: str | None) -> date | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Weighed:
+class Evaluation:
     """A question as policy and the store see it now, and what would be replied to it (None: refused).
 
     `asked` are the questions that decide, `asked_of_records` those about single records, which show in the answer only.
@@ -216,32 +216,32 @@ class Weighed:
         return self.reply.hit if isinstance(self.reply, AnswerItem) else None
 
 
-def weigh(received: Received[Any], *, only: frozenset[str] = frozenset()) -> Weighed:
-    """Weighs a waiting question again, for the fields `only`; refuses LOOKUP_FIELD, HANDLE_UNKNOWN (record gone)."""
+def evaluate(received: Received[Any], *, only: frozenset[str] = frozenset()) -> Evaluation:
+    """Evaluates a waiting question again, for the fields `only`; refuses LOOKUP_FIELD, HANDLE_UNKNOWN (record gone)."""
     if received.statement.kind == FETCH.name:
-        return _weigh_fetch(received, only=only)
+        return _evaluate_fetch(received, only=only)
     if only:
         raise MalformedError("LOOKUP_FIELD", "a search is answered with hit or no hit; expected no field")
-    return _weigh_search(received)
+    return _evaluate_search(received)
 
 
-def _judge_question(received: Received[SearchItem] | Received[FetchItem], weighed: Weighed) -> Judgement:
+def _judge_question(received: Received[SearchItem] | Received[FetchItem], evaluation: Evaluation) -> Judgement:
     """Judges a question: what policy allows is answered at once, or waits for a person."""
     rows = NO_ROWS
-    if weighed.by_desk:
+    if evaluation.by_desk:
         item = received.item
         fields = item.fields if isinstance(item, FetchItem) else frozenset[str]()
-        entry = _entry_of(received, lookup_id=item.lookup_id, person=weighed.person, fields=fields)
+        entry = _entry_of(received, lookup_id=item.lookup_id, person=evaluation.person, fields=fields)
         rows = Rows(records=(records.entry_record(entry, owner=received.node.name),))
-    elif weighed.reply is not None:
-        draft = reply_draft(received, weighed.kind, weighed.reply, decision=weighed.decision)
-        rows = replace(weighed.rows, drafts=(draft,))
+    elif evaluation.reply is not None:
+        draft = reply_draft(received, evaluation.kind, evaluation.reply, decision=evaluation.decision)
+        rows = replace(evaluation.rows, drafts=(draft,))
     return Judgement(
-        decision=weighed.decision,
-        asked=weighed.asked,
-        asked_of_records=weighed.asked_of_records,
+        decision=evaluation.decision,
+        asked=evaluation.asked,
+        asked_of_records=evaluation.asked_of_records,
         rows=rows,
-        refused=weighed.refused,
+        refused=evaluation.refused,
     )
 
 
@@ -269,10 +269,10 @@ def _entry_of(received: Received[Any], *, lookup_id: MessageId, person: str, fie
 
 
 def _judge_search(received: Received[SearchItem]) -> Judgement:
-    return _judge_question(received, _weigh_search(received))
+    return _judge_question(received, _evaluate_search(received))
 
 
-def _weigh_search(received: Received[SearchItem]) -> Weighed:
+def _evaluate_search(received: Received[SearchItem]) -> Evaluation:
     """Puts a search to policy: without a record, then for each record found.
 
     What policy keeps from this asker is no hit, since a refusal would tell that it exists; the person hears who tried.
@@ -293,7 +293,7 @@ def _weigh_search(received: Received[SearchItem]) -> Weighed:
     answer, rows = AnswerItem(lookup_id=item.lookup_id, hit=False), NO_ROWS if hits else refused
     if hits and case is not None:
         answer, rows = _hit(received, case, hits)
-    return Weighed(
+    return Evaluation(
         decision=decision,
         asked=(request,),
         asked_of_records=tuple(question for _, question in about),
@@ -333,10 +333,10 @@ def _hit(received: Received[SearchItem], case: LookupCase, hits: Sequence[FoundD
 
 
 def _judge_fetch(received: Received[FetchItem]) -> Judgement:
-    return _judge_question(received, _weigh_fetch(received))
+    return _judge_question(received, _evaluate_fetch(received))
 
 
-def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozenset()) -> Weighed:
+def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozenset()) -> Evaluation:
     """Puts a fetch to the rules of its handle and to policy: the case, the officer's signature, every field."""
     node, item = received.node, received.item
     if not only <= item.fields:
@@ -349,7 +349,7 @@ def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozen
     try:
         handle = _verify_handle(received, handle)
     except RuleError as error:
-        return Weighed(decision=rule_decision(error), asked=(), kind=RELEASED, refused=refused)
+        return Evaluation(decision=rule_decision(error), asked=(), kind=RELEASED, refused=refused)
     if found is None:
         raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
     occasion, dossier = _occasion_of(received, case, found), dossier_of(node.name, found, node.today())
@@ -363,7 +363,7 @@ def _weigh_fetch(received: Received[FetchItem], *, only: frozenset[str] = frozen
         lookup_id=item.lookup_id, handle=item.handle, fields=found.release(fields), expires=handle.expires
     )
     disclosed = _disclosed(received, held, case, verdict=Verdict.ALLOWED, fields=fields)
-    return Weighed(
+    return Evaluation(
         decision=decision,
         asked=(request,),
         by_desk=decision.by_desk,

@@ -41,7 +41,7 @@ from federation.node.disclosures import disclosure_record
 from federation.node.exchange.errand import Errand, on, put_refusal
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import Response, find_response, replies
-from federation.node.exchange.send import Draft, Ready, make_ready, record_message
+from federation.node.exchange.send import Draft, Prepared, prepare, record_message
 from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.records import count, refusal_of, rule_refusal
@@ -202,7 +202,7 @@ async def take_step(
     question under a used id; StaleError AGREEMENT_EXPIRED.
     """
     node = errand.node
-    ready = {each.node: make_ready(node, _draft(errand, step, each)) for each in asking if each.allowed}
+    ready = {each.node: prepare(node, _draft(errand, step, each)) for each in asking if each.allowed}
     if ready:
         verify_in_force(errand.in_force.agreement, node.now())
     now, entry_id = node.now(), format_message_id(node.now(), os.urandom(10))
@@ -253,7 +253,7 @@ def _within_quota(
     return [replace(each, ruling=no, request=None) for each in asking]
 
 
-def _send(transaction: GroupTransaction, errand: Errand, asking: Asking, ready: Ready | None) -> Line:
+def _send(transaction: GroupTransaction, errand: Errand, asking: Asking, ready: Prepared | None) -> Line:
     if ready is None or not asking.allowed:
         return Line(node=asking.node, ruling=asking.ruling, digest="", message_id="")
     digest = record_message(errand.node, transaction, ready, in_force=errand.in_force)

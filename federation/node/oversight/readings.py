@@ -30,7 +30,7 @@ READING: Final = "lookup-reading"
 READ_AT, READ_IN = "reading-at", "reading-in"
 
 
-class _Noted(Item, frozen=True, kw_only=True):
+class _Read(Item, frozen=True, kw_only=True):
     WHAT: ClassVar[str] = READING
 
     time: Time
@@ -46,7 +46,7 @@ async def note_reading(errand: Errand, *, step: ReadingKind, what: str = "") -> 
     node, act, caller, agreement = errand.node, errand.act, errand.caller, errand.in_force.agreement
     errand.in_force.agency(caller)
     now = truncate_to_millisecond(node.now())
-    content = encode(_Noted(time=now, agency=caller, officer=act.officer, request=act.request_id, step=step, what=what))
+    content = encode(_Read(time=now, agency=caller, officer=act.officer, request=act.request_id, step=step, what=what))
     subject = hashlib.sha256(content).hexdigest()
     entry = leaf_entry(plain_leaf(agreement, LeafKind.READING, subject, now=now))
     record = Record(

@@ -76,7 +76,7 @@ def find_log(policy: Policy, origin: str) -> Vkey | None:
     return next((log.vkey for log in policy.logs if log.vkey.name == origin), None)
 
 
-def met_names(policy: Policy, public_keys: Collection[bytes]) -> frozenset[str]:
+def satisfied_names(policy: Policy, public_keys: Collection[bytes]) -> frozenset[str]:
     """Computes which witnesses and groups have witnessed, given the verified distinct public keys."""
     met = {NO_QUORUM}
     met.update(witness.name for witness in policy.witnesses if witness.vkey.public_key in public_keys)
@@ -89,7 +89,7 @@ def met_names(policy: Policy, public_keys: Collection[bytes]) -> frozenset[str]:
 def verify_quorum(policy: Policy, public_keys: Iterable[bytes]) -> frozenset[str]:
     """Returns the names that are met when these public keys are enough; refuses too few (QUORUM)."""
     distinct = frozenset(public_keys)
-    met = met_names(policy, distinct)
+    met = satisfied_names(policy, distinct)
     if policy.quorum not in met:
         known = sum(witness.vkey.public_key in distinct for witness in policy.witnesses)
         raise UntrustedError("QUORUM", f"expected the quorum {policy.quorum!r:.40}, got {known} witnesses", known=known)

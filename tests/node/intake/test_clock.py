@@ -10,7 +10,7 @@ from federation.domain.intake import IntakeStatus
 from federation.domain.lookups import Outcome, Urgency
 from federation.domain.oversight import FlagKind
 from federation.node.intake import clock
-from federation.node.intake.clock import AskedWatch, tend_asked, tend_desk
+from federation.node.intake.clock import PendingWatch, check_desk, check_pending
 from federation.node.lookups import ask as asking
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
@@ -24,11 +24,11 @@ from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
 from tests.scenarios.check_federation import NodeStore, check_federation
 
 
-async def tend(found: Border, watch: AskedWatch | None = None) -> None:
+async def tend(found: Border, watch: PendingWatch | None = None) -> None:
     """One round of the duty at both nodes."""
     for node in (found.answering, found.asking):
-        await tend_desk(node)
-        await tend_asked(node, watch or AskedWatch())
+        await check_desk(node)
+        await check_pending(node, watch or PendingWatch())
         await found.rig.drain()
 
 
@@ -167,7 +167,7 @@ async def test_clock_goes_on_after_a_node_starts_again(tmp_path: Path, monkeypat
     monkeypatch.setattr(clock, "KEEP_EVERY", 1)
     async with border(tmp_path) as found:
         await found.search(caller=YUSHAN_POLICE)
-        await tend_asked(found.asking, AskedWatch())
+        await check_pending(found.asking, PendingWatch())
         await found.search()
         found.rig.clock.advance(hours=2)
         host = found.rig.hosts[JIANGXI]
@@ -187,10 +187,10 @@ async def test_request_that_was_never_delivered_is_not_called_unanswered(
     monkeypatch.setattr(asking, "WAIT_SECONDS", 0.0)
     async with border(tmp_path) as found:
         found.rig.faults(JIANGXI, ZHEJIANG).cut = True
-        watch = AskedWatch()
+        watch = PendingWatch()
         assert (await found.search()).outcome is Outcome.UNREACHABLE
         found.rig.clock.advance(hours=2)
-        await tend_asked(found.asking, watch)
+        await check_pending(found.asking, watch)
         found.rig.faults(JIANGXI, ZHEJIANG).cut = False
         await found.rig.drain()
         await tend(found, watch)

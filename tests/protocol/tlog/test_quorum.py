@@ -15,8 +15,8 @@ from federation.protocol.tlog.quorum import (
     PolicyLog,
     PolicyWitness,
     find_log,
-    met_names,
     parse_policy,
+    satisfied_names,
     verify_quorum,
 )
 from tests.protocol.tlog.golden import LOG, LOG_VKEY, PQ_WITNESS
@@ -67,8 +67,8 @@ def test_policy_nested_groups_any_all_and_none():
     text = f"# comment\n\n \t# another\n{lines}group X 2 X0 X1\n\tgroup Y any X2  X3 \ngroup Z all X Y\nquorum Z\n"
     policy = parse_policy(text.encode())
 
-    assert met_names(policy, KEYS[:3]) == {"none", "X0", "X1", "X2", "X", "Y", "Z"}
-    assert "Z" not in met_names(policy, KEYS[1:])
+    assert satisfied_names(policy, KEYS[:3]) == {"none", "X0", "X1", "X2", "X", "Y", "Z"}
+    assert "Z" not in satisfied_names(policy, KEYS[1:])
     assert policy.witnesses[0].url == "https://x0.example/"
     assert verify_quorum(parse_policy(b"quorum none\n"), []) == {"none"}
     assert parse_policy(format_policy(policy)) == policy
