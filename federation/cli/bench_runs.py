@@ -167,16 +167,19 @@ class Bench:
         return {SENDER: resident_mib(os.getpid()), RECEIVER: resident_mib(self.receiver_pid)}
 
 
+ISLAND = "a bench of two nodes: the other provinces are not started"
+
+
 @asynccontextmanager
 async def ready_bench(folder: Path, *, people: int = PEOPLE) -> AsyncIterator[Bench]:
     """Makes the federation and so many people to write about, starts both nodes, and stops them in the end."""
     settings = {"delivery_pause_seconds": 0.5, "witness_seconds": 1.0}
     federation = make_federation(folder, now=utc_now(), overrides=settings)
-    start_node(federation, RECEIVER)
+    start_node(federation, RECEIVER, island=ISLAND)
     process = federation.processes[RECEIVER]
     try:
         await asyncio.to_thread(wait_ready, federation, [RECEIVER])
-        async with running_node(federation.homes[SENDER].home) as running:
+        async with running_node(federation.homes[SENDER].home, island=ISLAND) as running:
             act = permit_act(PermitPurpose.ADMINISTRATION, officer="bench")
             yield Bench(
                 federation=federation,

@@ -76,12 +76,23 @@ def serve(
     home: NodeHome,
     pretty: Annotated[bool, typer.Option("--pretty", help="Log lines for people, not JSON.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Every message and every try.")] = False,
+    island: Annotated[
+        str | None,
+        typer.Option(
+            "--island",
+            metavar="WHO-AND-WHY",
+            help="Vouch for this log's history where too few provinces confirm it; becomes a leaf.",
+        ),
+    ] = None,
 ) -> None:
-    """Run the node until SIGTERM or SIGINT. Log lines go to stderr."""
+    """Run the node until SIGTERM or SIGINT. Log lines go to stderr.
+
+    It writes once enough provinces have confirmed its log's history: start the first nodes of a federation together.
+    """
     from federation.node.serve import serve as serve_node
 
     configure_log(pretty=pretty, verbose=verbose)
-    run_loop(serve_node(home))
+    run_loop(serve_node(home, island=island))
 
 
 @app.command("status")
@@ -220,6 +231,7 @@ def _answer_lines(answer: _Answer) -> Iterator[str]:
         yield f"{answer.node}: 无法连接 not reached: {answer.error}"
         return
     until = format_time(found.agreement_expires)
+    yield from (f"{found.node}: {trouble}" for trouble in found.troubles)
     yield f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}"
     yield f"  日志 log        {found.tree_size} entries"
     yield f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}"
@@ -234,7 +246,18 @@ def _answer_lines(answer: _Answer) -> Iterator[str]:
         for peer in found.peers
     ]
     yield from (f"  {line}" for line in align([("邻省 peer", "reached", "waiting", "cosigned", "last receipt"), *rows]))
+    if found.witnesses and found.tree_size:
+        yield f"  见证 witnesses  {_witness_line(found)}"
     yield from (f"  注意 warning: {warning}" for warning in found.warnings)
+
+
+def _witness_line(found: NodeStatus) -> str:
+    quorum = "达到约定人数 quorum met" if found.quorum_met else "未达约定人数 QUORUM NOT MET"
+    lines = []
+    for each in found.witnesses:
+        told = each.trouble or (format_time(each.cosigned_time) if each.cosigned_time else "-")
+        lines.append(f"{each.name} {each.cosigned_size} ({told})")
+    return f"{quorum}: {', '.join(lines)}"
 
 
 def _source_of(name: str, written: Mapping[str, object]) -> str:

@@ -230,6 +230,7 @@ CHINA = timezone(timedelta(hours=8), "CST")
 class _Known:
     checkpoint: Checkpoint
     digest: str
+    note: bytes
 
 
 class KnownHeads:
@@ -247,17 +248,23 @@ class KnownHeads:
         known = self._known.get(peer)
         return known.checkpoint if known else None
 
-    def observe(self, peer: NodeName, checkpoint: Checkpoint) -> None:
-        """Remembers a verified checkpoint. Raises UntrustedError: LOG_FORKED."""
+    def note(self, peer: NodeName) -> bytes:
+        """The newest checkpoint of that peer, as it came with its signature lines; empty before the first."""
         known = self._known.get(peer)
-        if known is not None and checkpoint.size <= known.checkpoint.size:
+        return known.note if known else b""
+
+    def observe(self, peer: NodeName, checkpoint: Checkpoint, note: bytes = b"") -> None:
+        """Remembers a verified checkpoint; the first of a new log replaces the old log's. Refuses LOG_FORKED."""
+        known = self._known.get(peer)
+        is_same_log = known is not None and known.checkpoint.origin == checkpoint.origin
+        if known is not None and is_same_log and checkpoint.size <= known.checkpoint.size:
             if checkpoint.size == known.checkpoint.size and checkpoint.root != known.checkpoint.root:
                 raise UntrustedError(
                     "LOG_FORKED", f"{peer} signed two different heads of size {checkpoint.size}", node=peer
                 )
             return
         text = format_checkpoint(checkpoint)
-        self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest())
+        self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest(), note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

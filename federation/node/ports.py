@@ -18,10 +18,11 @@ from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.features import STEPS
 from federation.node.home.agreement import read_agreement_files
-from federation.node.log.witness import Cosigning, Witness
+from federation.node.log.cosigning import Cosigning
+from federation.node.log.witness import Witness
 from federation.node.node import Node
 from federation.node.retention import destroy_ended
-from federation.node.status import node_status
+from federation.node.status import log_troubles, node_status, quorum_warning
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.ids import NodeName, Pair
@@ -101,7 +102,9 @@ def _agreement(node: Node, home: Path) -> Binding:
     return bind(peer.FETCH_AGREEMENT, fetch_agreement)
 
 
-def read_functions(node: Node, *, witness: Witness, cosigning: Cosigning) -> ReadFunctions:
+def read_functions(
+    node: Node, *, witness: Witness, cosigning: Cosigning, is_listening: Callable[[], bool] = lambda: True
+) -> ReadFunctions:
     """The files that anybody may read: the log, our duty as a witness, our health. No personal data."""
 
     async def checkpoint() -> bytes:
@@ -122,11 +125,19 @@ def read_functions(node: Node, *, witness: Witness, cosigning: Cosigning) -> Rea
         return note
 
     async def health() -> str | None:
-        failure = node.sequencer.failure
-        return f"the log stopped: {failure}" if failure is not None else None
+        troubles = log_troubles(node, cosigning)
+        return troubles[0] if troubles else None if is_listening() else "starting"
+
+    async def notice() -> str | None:
+        return quorum_warning(cosigning)
 
     return ReadFunctions(
-        checkpoint=checkpoint, tile=tile, add_checkpoint=add_checkpoint, cosigned=cosigned, health=health
+        checkpoint=checkpoint,
+        tile=tile,
+        add_checkpoint=add_checkpoint,
+        cosigned=cosigned,
+        health=health,
+        notice=notice,
     )
 
 

@@ -1,8 +1,10 @@
 """The only place that builds a node: opens its home and store, checks its history, opens its three ports, runs it.
 
-Order on start: settings, keys, agreement, store (migrations), boot check against the peers, `boot` and `agreement`
-leaves, ports, delivery, witness duty. Order on stop: health says so, ports drain, delivery ends its calls, the writer
-finishes its queue, the store closes. Killed anywhere in between, nothing that was receipted is lost.
+Order on start: settings, keys, agreement, store (migrations), the read side, boot check against the home and the
+witnesses, `boot` and `agreement` leaves, the other ports, delivery, duties. The read side is first so that nodes which
+start together confirm each other. Without enough witnesses the ports open, nothing is written (LOG_UNCONFIRMED), and
+they are asked until enough have answered. Order on stop: health says so, ports drain, delivery ends its calls, the
+writer finishes its queue, the store closes. Killed anywhere in between, nothing that was receipted is lost.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,28 +27,38 @@ from federation.node.home.config import NodeSettings, database_url, load_setting
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
-from federation.node.log.boot import AskCosigned, agreement_leaf, boot_leaf, check_boot, leaf_entry
+from federation.node.log.boot import (
+    AskCosigned,
+    BootFinding,
+    OwnLog,
+    agreement_leaf,
+    boot_leaf,
+    check_boot,
+    leaf_entry,
+)
+from federation.node.log.cosigning import Cosigning
+from federation.node.log.own_head import own_head_file
 from federation.node.log.sequence import LogKey, Sequencer
-from federation.node.log.witness import Cosigning, Witness
+from federation.node.log.witness import Witness
 from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.retention import keep_retention
 from federation.node.upkeep import keep_agreement
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.witness import Cosigner
 from federation.store.database import open_database
 from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
-from federation.wire.read_client import CheckpointPoster, ReadClient
+from federation.wire.read_client import WitnessClients
 from federation.wire.read_http import RunningHttp, read_app, serve_http
 from federation.wire.rpc import Side, TlsFiles
 from federation.wire.server import Listener, RunningServer, start_server
 
 _log = structlog.get_logger()
 
-BOOT_SECONDS = 2.0
-"""How long a peer may take to say what it cosigned; one that is down does not hold up the start."""
+BOOT_PAUSE_SECONDS = 0.25
+"""How long a node that is not confirmed waits before it asks again."""
 
 
 def utc_now() -> datetime:
@@ -59,7 +71,10 @@ def no_crash(step: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
+    """A node that listens; `opened` is set once its history is confirmed and it writes."""
+
     node: Node
+    opened: asyncio.Event
     delivery: Delivery
     peer_server: RunningServer
     agency_server: RunningServer
@@ -72,18 +87,19 @@ class Parts:
 
     node: Node
     delivery: Delivery
+    log: OwnLog
     witness: Witness
     cosigning: Cosigning
-    poster: CheckpointPoster
+    witness_clients: WitnessClients
 
 
-async def serve(home: Path, *, now: Callable[[], datetime] = utc_now) -> None:
+async def serve(home: Path, *, now: Callable[[], datetime] = utc_now, island: str | None = None) -> None:
     """Runs the node of that home until SIGTERM or SIGINT; raises why it did not start."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running_node(home, now=now) as running:
+    async with running_node(home, now=now, island=island) as running:
         _log.info("node.started", node=running.node.name, tree_size=running.node.sequencer.head.size)
         await stop.wait()
         _log.info("node.stopping", node=running.node.name)
@@ -91,22 +107,26 @@ async def serve(home: Path, *, now: Callable[[], datetime] = utc_now) -> None:
 
 @contextlib.asynccontextmanager
 async def running_node(
-    home: Path, *, now: Callable[[], datetime] = utc_now, crash_point: Callable[[str], None] = no_crash
+    home: Path,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    crash_point: Callable[[str], None] = no_crash,
+    island: str | None = None,
 ) -> AsyncIterator[Running]:
+    """Runs a node; `island` says who vouches for its history, and why, where too few witnesses answer."""
     settings = load_settings(home)
     keyring = load_keyring(home)
     trust = Trust(load_home_agreement(home, now=now()), KINDS.values())
     _check_home(settings, keyring, trust)
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
-        await boot_node(parts, ask=_ask_cosigned)
-        await _take_in_files(parts.node, home)
-        async with _open_ports(parts, home) as running:
+        parts.node.sequencer.hold("the history of this node's log is not confirmed yet; try again with the same id")
+        async with _open_ports(parts, home, island=island) as running:
             yield running
     finally:
         await asyncio.to_thread(parts.node.sequencer.close)
         parts.node.database.close()
-        parts.poster.close()
+        parts.witness_clients.close()
 
 
 def build_node(
@@ -144,15 +164,25 @@ def build_node(
         now=now,
         kinds=KINDS,
     )
-    poster = CheckpointPoster()
+    clients = WitnessClients()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)
+    log = OwnLog(node=node.name, database=database, head_file=own_head_file(home, keyring.log.vkey))
     return Parts(
         node=node,
         delivery=delivery,
-        witness=Witness(database=database, trust=trust, cosigner=cosigner, now=now),
-        cosigning=Cosigning(name=node.name, database=database, sequencer=sequencer, trust=trust, post=poster, now=now),
-        poster=poster,
+        log=log,
+        witness=Witness(
+            database=database, trust=trust, cosigner=cosigner, now=now, trouble=lambda: _log_trouble(sequencer)
+        ),
+        cosigning=Cosigning(log=log, sequencer=sequencer, trust=trust, cosigner=cosigner, clients=clients, now=now),
+        witness_clients=clients,
     )
+
+
+def _log_trouble(sequencer: Sequencer) -> str | None:
+    """Why this node's memory is not to be relied on: its own log is not confirmed, or stopped."""
+    failure = sequencer.failure
+    return f"the log stopped: {failure.reason}" if failure is not None else sequencer.held
 
 
 def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
@@ -166,21 +196,30 @@ def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
         raise MalformedError("SETTINGS", f"the agreement names another log for this node: {member.log_vkey:.80}")
 
 
-async def boot_node(parts: Parts, *, ask: AskCosigned) -> None:
-    """Logs that the node signs from here on, and under which agreement, unless `check_boot` refuses first."""
+async def boot_node(parts: Parts, *, ask: AskCosigned, island: str | None = None) -> BootFinding:
+    """Logs that the node signs from here on, and under which agreement, when its history is confirmed.
+
+    Writes nothing while too few witnesses confirmed it, unless an operator vouches for it. Refuses as `check_boot`.
+    """
     node = parts.node
     agreement, now = node.trust.in_force.agreement, node.now()
-    finding = await check_boot(node.database, agreement, own=node.name, log_vkey=node.sequencer.vkey, ask=ask, now=now)
-    if finding.silent:
-        _log.warning("boot.unconfirmed", silent=list(finding.silent), confirmed=list(finding.confirmed))
+    finding = await check_boot(parts.log, agreement, ask=ask, now=now)
+    vouched = None if finding.is_enough else island
+    if not finding.is_enough and vouched is None:
+        return finding
+    if vouched is not None:
+        _log.warning("boot.island", island=vouched, finding=str(finding))
+    elif finding.silent:
+        _log.warning("boot.silent", silent=list(finding.silent), confirmed=list(finding.confirmed))
     if node.today().year not in node.trust.in_force.calendar.years:
         _log.warning("calendar.year_missing", year=node.today().year, counted="weekdays")
     leaves = (
         agreement_leaf(agreement, now=now),
-        boot_leaf(agreement, size=node.sequencer.head.size, finding=finding, now=now),
+        boot_leaf(agreement, size=node.sequencer.head.size, finding=finding, now=now, island=vouched),
     )
     entries = [leaf_entry(leaf) for leaf in leaves]
-    await node.sequencer.commit(lambda tx: [tx.append_leaf(*entry) for entry in entries])
+    await node.sequencer.open(lambda tx: [tx.append_leaf(*entry) for entry in entries])
+    return finding
 
 
 async def _take_in_files(node: Node, home: Path) -> None:
@@ -190,16 +229,8 @@ async def _take_in_files(node: Node, home: Path) -> None:
         _log.info("home.files", taken_in=(await node.sequencer.commit(take_in)).value)
 
 
-async def _ask_cosigned(read_url: str, origin: str) -> bytes:
-    client = ReadClient(read_url, timeout_seconds=BOOT_SECONDS)
-    try:
-        return await client.cosigned(origin)
-    finally:
-        client.close()
-
-
 @contextlib.asynccontextmanager
-async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
+async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncIterator[Running]:
     node, settings = parts.node, parts.node.settings
     peer_files, agency_files = find_side(home, "peer"), find_side(home, "agency")
     authority = agency_files.authority.read_text(encoding="utf-8")
@@ -207,12 +238,14 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
     def peer_roots() -> str:
         return "\n".join(member.tls_ca for member in node.trust.in_force.agreement.members.values())
 
-    functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning)
+    listening = asyncio.Event()
+    functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning, is_listening=listening.is_set)
     async with contextlib.AsyncExitStack() as stack:  # whatever was opened is closed, the newest first
         http = await serve_http(
             read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
         )
         stack.push_async_callback(http.stop)
+        finding = await boot_node(parts, ask=parts.witness_clients.ask, island=island)
         clients = _peer_clients(node, peer_files)
         for client in clients.values():
             stack.push_async_callback(client.close)
@@ -231,20 +264,66 @@ async def _open_ports(parts: Parts, home: Path) -> AsyncIterator[Running]:
             listener=_listener(settings, settings.agency_port, agency_files, roots=lambda: authority),
         )
         servers.append(agency_server)
-        parts.delivery.start(clients, notify=node.waiters.tell)
-        duties = [
-            asyncio.create_task(parts.cosigning.run(settings.witness_seconds), name="cosigning"),
-            asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
-            asyncio.create_task(keep_retention(node), name="retention"),
-            asyncio.create_task(keep_clocks(node), name="intake"),
-        ]
+        running = Running(
+            node=node,
+            opened=asyncio.Event(),
+            delivery=parts.delivery,
+            peer_server=peer_server,
+            agency_server=agency_server,
+            http=http,
+        )
+        duties = [asyncio.create_task(keep_agreement(node, home, clients), name="agreement")]
         stack.push_async_callback(_end_duties, duties)
         stack.callback(node.waiters.end)
+        if node.sequencer.held is None:
+            await _begin(parts, home, clients, running, duties)
+        else:
+            _log.warning("boot.unconfirmed", finding=str(finding))
+            node.sequencer.hold(str(finding))
+            duties.append(asyncio.create_task(_wait_confirmed(parts, home, clients, running, duties), name="boot"))
         for server in servers:
             await server.set_serving(serving=True)
-        yield Running(
-            node=node, delivery=parts.delivery, peer_server=peer_server, agency_server=agency_server, http=http
-        )
+        listening.set()
+        yield running
+
+
+async def _begin(
+    parts: Parts, home: Path, clients: Mapping[NodeName, PeerClient], running: Running, duties: list[asyncio.Task[None]]
+) -> None:
+    """Starts what writes: delivery and the duties of a confirmed node."""
+    node = parts.node
+    await _take_in_files(node, home)
+    parts.delivery.start(clients, notify=node.waiters.tell)
+    duties += [
+        asyncio.create_task(parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
+        asyncio.create_task(keep_retention(node), name="retention"),
+        asyncio.create_task(keep_clocks(node), name="intake"),
+    ]
+    running.opened.set()
+
+
+async def _wait_confirmed(
+    parts: Parts, home: Path, clients: Mapping[NodeName, PeerClient], running: Running, duties: list[asyncio.Task[None]]
+) -> None:
+    """Asks the witnesses until enough have confirmed our history; one that has another stops the log for good."""
+    sequencer = parts.node.sequencer
+    while sequencer.held is not None:
+        await asyncio.sleep(BOOT_PAUSE_SECONDS)
+        try:
+            finding = str(await boot_node(parts, ask=parts.witness_clients.ask))
+        except CorruptError as error:
+            sequencer.stop(error)
+            return
+        except BridgeheadError as error:
+            finding = str(error)
+        except Exception:  # noqa: BLE001 - a node that stops asking would be held for ever
+            _log.exception("boot.failed")
+            continue
+        if sequencer.held is not None and finding != sequencer.held:
+            _log.warning("boot.unconfirmed", finding=finding)
+            sequencer.hold(finding)
+    _log.info("boot.confirmed")
+    await _begin(parts, home, clients, running, duties)
 
 
 async def _stop_servers(servers: Sequence[RunningServer], drain_seconds: float) -> None:

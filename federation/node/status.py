@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from federation.node.exchange.deliver import Delivery
-from federation.node.log.witness import Cosigning
+from federation.node.log.cosigning import Cosigning
 from federation.node.node import Node
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
 from federation.store.messages import count_pending
-from federation.store.witness_state import list_contradictions
-from federation.wire.agency.node import NodeStatus, PeerState
+from federation.store.witness_state import list_forks
+from federation.wire.agency.node import NodeStatus, PeerState, WitnessLine
 
 SOFTWARE_VERSION = "0.1.0"
 
@@ -41,8 +41,41 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
         tree_size=node.sequencer.head.size,
         checkpoint=node.sequencer.head.note,
         peers=peers,
-        warnings=tuple(_warnings(node, state, delivery)),
+        troubles=tuple(log_troubles(node, cosigning)),
+        warnings=(*_quorum_warnings(cosigning), *_warnings(node, state, delivery)),
+        witnesses=tuple(
+            WitnessLine(name=each.name, cosigned_size=each.size, cosigned_time=each.time, trouble=each.trouble or "")
+            for each in cosigning.witnesses()
+        ),
+        quorum_met=cosigning.quorum is not None and cosigning.quorum.is_met,
     )
+
+
+def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
+    """Why our own log is not to be relied on: it stopped, is not confirmed yet, or is disputed; else empty."""
+    found: list[str] = []
+    sequencer = node.sequencer
+    if sequencer.failure is not None:
+        found.append(f"日志已停止，不再签署 the log stopped, nothing is signed any more: {sequencer.failure}")
+    elif sequencer.held is not None:
+        found.append(f"日志尚未经邻省确认，暂不签署 the log is not confirmed, nothing is signed yet: {sequencer.held}")
+    return [*found, *(f"日志有争议 the log is disputed: {dispute}" for dispute in cosigning.disputes())]
+
+
+def quorum_warning(cosigning: Cosigning) -> str | None:
+    """What the newest head that was offered lacks to the agreed quorum; None when it lacks nothing."""
+    quorum = cosigning.quorum
+    if quorum is None or quorum.is_met:
+        return None
+    return (
+        f"见证未达约定人数 the head of {quorum.size} entries has {quorum.lines} of {quorum.witnesses} cosignatures, "
+        f"not the agreed quorum: no line by {', '.join(quorum.missing)}"
+    )
+
+
+def _quorum_warnings(cosigning: Cosigning) -> list[str]:
+    warning = quorum_warning(cosigning)
+    return [] if warning is None else [warning]
 
 
 def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
@@ -59,11 +92,9 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
         error = delivery.last_error(name)
         if error is not None:
             found.append(f"{name}: {error}")
-        kept = list_contradictions(node.database, parse_vkey(member.log_vkey).name)
+        kept = list_forks(node.database, parse_vkey(member.log_vkey).name)
         if kept:
-            found.append(f"{name}: its log signed two histories; {len(kept)} of its heads are kept as proof")
+            found.append(f"{name}: its log signed two histories; two heads of {len(kept)} sizes are kept as proof")
     if node.trust.refused:
         found.append(node.trust.refused)
-    if node.sequencer.failure is not None:
-        found.append(f"the log stopped: {node.sequencer.failure}")
     return found

@@ -306,13 +306,14 @@ class WitnessHeadRow(StoreRow, table=True):
     note: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class ContradictionRow(StoreRow, table=True):
-    """A log-signed checkpoint that contradicts what was cosigned: perhaps proof of a fork."""
+class LogForkRow(StoreRow, table=True):
+    """Two heads of one size that a log signed, with different roots."""
 
-    __tablename__ = "contradiction"
-    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    origin: str = Field(sa_column=Column(TEXT, nullable=False))
-    note: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    __tablename__ = "log_fork"
+    origin: str = Field(sa_column=Column(TEXT, primary_key=True))
+    size: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
+    first_note: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    second_note: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     time_millis: int = Field(sa_column=Column(BIG, nullable=False))
 
 
@@ -328,4 +329,4 @@ OUTBOX = METADATA.tables["outbox"]
 RECORD = METADATA.tables["record"]
 RECORD_VERSION = METADATA.tables["record_version"]
 WITNESS_HEAD = METADATA.tables["witness_head"]
-CONTRADICTION = METADATA.tables["contradiction"]
+LOG_FORK = METADATA.tables["log_fork"]

@@ -1,8 +1,9 @@
-"""The checkpoint that this node cosigned last for each other log, and what contradicted it.
+"""The checkpoint that this node cosigned last for each other log, and the proofs that a log was forked.
 
 Rules kept: a state is replaced only by comparison with the one it was decided on, in one durable step, so that two
-requests at once can not both be cosigned; it never goes back, and never to another root of the same size; what
-contradicts it is kept for ever. Trusts: the caller's decision (`protocol.tlog.witness`).
+requests at once can not both be cosigned; it never goes back, and never to another root of the same size; a proof of a
+fork is two heads of one size that the log signed, one row for each size and at most 16 for each log: more would prove
+nothing more. Trusts: the caller, who verified both heads (`protocol.tlog.witness`).
 Source: C2SP tlog-witness (the last cosigned checkpoint must be durable before the answer leaves).
 """
 
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from federation.protocol.errors import ConflictError
 from federation.protocol.tlog.witness import WitnessState
 from federation.store.database import Database, Source, StoredRow
-from federation.store.tables import CONTRADICTION, WITNESS_HEAD, from_millis, to_millis
+from federation.store.tables import LOG_FORK, WITNESS_HEAD, from_millis, to_millis
 
 _SWAP = (
     update(WITNESS_HEAD)
@@ -35,11 +36,11 @@ _SWAP = (
         note=bindparam("new_note"),
     )
 )
-_OF_ORIGIN = (
-    select(CONTRADICTION.c.note, CONTRADICTION.c.time_millis)
-    .where(CONTRADICTION.c.origin == bindparam("of_origin"))
-    .order_by(CONTRADICTION.c.time_millis)
+_OF_ORIGIN = select(LOG_FORK).where(LOG_FORK.c.origin == bindparam("of_origin")).order_by(LOG_FORK.c.size)
+_KNOWN = select(func.count(), func.count().filter(LOG_FORK.c.size == bindparam("of_size"))).where(
+    LOG_FORK.c.origin == bindparam("of_origin")
 )
+MAX_FORKS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,11 @@ class CosignedHead(WitnessState):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contradiction:
-    note: bytes
+class Fork:
+    """Two checkpoints of one size with different roots, each with the log's own line: a log signed two histories."""
+
+    size: int
+    notes: tuple[bytes, bytes]
     time: datetime
 
 
@@ -86,20 +90,33 @@ def advance_witness_state(
             raise ConflictError("WITNESS_RACE", f"expected the state of {origin} to be as it was read")
 
 
-def keep_contradiction(database: Database, origin: str, note: bytes, *, now: datetime) -> None:
-    """Keeps a checkpoint that contradicts what was cosigned; one that is kept already is not kept twice."""
-    digest = sha256(note).digest()
-    with database.writing() as connection:
-        known = connection.execute(select(CONTRADICTION.c.digest).where(CONTRADICTION.c.digest == digest)).first()
-        if known is None:
-            row = {"digest": digest, "origin": origin, "note": note, "time_millis": to_millis(now)}
-            connection.execute(insert(CONTRADICTION), row)
+def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes, bytes], now: datetime) -> bool:
+    """Keeps two heads of one size; False when that size, or enough of them, is kept already."""
+    row = {
+        "origin": origin,
+        "size": size,
+        "first_note": notes[0],
+        "second_note": notes[1],
+        "time_millis": to_millis(now),
+    }
+    try:
+        with database.writing() as connection:
+            kept, same = connection.execute(_KNOWN, {"of_origin": origin, "of_size": size}).one()
+            if same or kept >= MAX_FORKS:
+                return False
+            connection.execute(insert(LOG_FORK), row)
+    except IntegrityError:
+        return False
+    return True
 
 
-def list_contradictions(source: Source, origin: str) -> list[Contradiction]:
+def list_forks(source: Source, origin: str) -> list[Fork]:
     with source.reading() as connection:
         rows = connection.execute(_OF_ORIGIN, {"of_origin": origin})
-        return [Contradiction(note=row.note, time=from_millis(row.time_millis)) for row in rows]
+        return [
+            Fork(size=row.size, notes=(row.first_note, row.second_note), time=from_millis(row.time_millis))
+            for row in rows
+        ]
 
 
 def _require_forward(last: WitnessState | None, state: WitnessState) -> None:

@@ -53,9 +53,16 @@ class ReadClient:
         return await self._get(f"witness/{monitoring_path(origin)}", MAX_NOTE_BYTES)
 
     async def add_checkpoint(self, body: bytes) -> tuple[int, bytes]:
-        """Posts an `add-checkpoint` request and returns status and body, whatever they say (READ_FAILED, READ_SIZE)."""
-        path = f"{self._prefix}/witness/add-checkpoint"
+        """Posts an `add-checkpoint` request to the witness below this URL; returns status and body, whatever they say.
+
+        Refuses READ_FAILED, READ_SIZE.
+        """
+        path = f"{self._prefix}/add-checkpoint"
         return await asyncio.to_thread(self._exchange, "POST", path, body, limit=MAX_REQUEST_BYTES)
+
+    async def last_cosigned(self, origin: str) -> bytes:
+        """Fetches the checkpoint of a log that the witness below this URL cosigned last; raises as `checkpoint`."""
+        return await self._get(monitoring_path(origin), MAX_NOTE_BYTES)
 
     def close(self) -> None:
         while self._idle:
@@ -105,20 +112,27 @@ class ReadClient:
         return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
 
 
-class CheckpointPoster:
-    """Posts checkpoints to witnesses, one kept `ReadClient` for each."""
+class WitnessClients:
+    """Posts checkpoints to witnesses, named by the URL below which they answer; one kept `ReadClient` for each."""
 
     def __init__(self, *, timeout_seconds: float = 1.0) -> None:
         """The time is each call's limit: a witness that is slower is asked again a tick later."""
         self._timeout_seconds = timeout_seconds
         self._clients: dict[str, ReadClient] = {}
 
-    async def __call__(self, read_url: str, body: bytes) -> tuple[int, bytes]:
-        """Posts to the witness at that URL; raises as `ReadClient.add_checkpoint`."""
-        client = self._clients.get(read_url)
+    async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
+        """Posts an `add-checkpoint` request; raises as `ReadClient.add_checkpoint`."""
+        return await self._client(url).add_checkpoint(body)
+
+    async def ask(self, url: str, origin: str) -> bytes:
+        """Reads what the witness cosigned last of an origin; raises as `ReadClient.last_cosigned`."""
+        return await self._client(url).last_cosigned(origin)
+
+    def _client(self, url: str) -> ReadClient:
+        client = self._clients.get(url)
         if client is None:
-            client = self._clients[read_url] = ReadClient(read_url, timeout_seconds=self._timeout_seconds)
-        return await client.add_checkpoint(body)
+            client = self._clients[url] = ReadClient(url, timeout_seconds=self._timeout_seconds)
+        return client
 
     def close(self) -> None:
         for client in self._clients.values():

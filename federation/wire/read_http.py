@@ -29,6 +29,7 @@ from federation.protocol.errors import BridgeheadError, MalformedError, NotFound
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_tile_path
 from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, WitnessAnswer
 from federation.wire.gatekeeper import REGISTRY
+from federation.wire.post_limit import PostLimit
 from federation.wire.status import http_code_of
 
 BODY_SECONDS = 10.0
@@ -44,7 +45,8 @@ _log = structlog.get_logger()
 class ReadFunctions:
     """The node's function for each path; a missing file is a `NotFoundError`.
 
-    `cosigned` gets the lower-case hex SHA-256 of a log's origin. `health` says None when all is well, else what is not.
+    `cosigned` gets the lower-case hex SHA-256 of a log's origin. `health` says None when the node works, else why not;
+    `notice` what a human should look at although it works.
     """
 
     checkpoint: Callable[[], Awaitable[bytes]]
@@ -52,6 +54,7 @@ class ReadFunctions:
     add_checkpoint: Callable[[bytes], Awaitable[WitnessAnswer]]
     cosigned: Callable[[str], Awaitable[bytes]]
     health: Callable[[], Awaitable[str | None]]
+    notice: Callable[[], Awaitable[str | None]] | None = None
 
 
 def read_app(functions: ReadFunctions) -> ASGIApp:
@@ -74,6 +77,7 @@ class _Reads:
 
     def __init__(self, functions: ReadFunctions) -> None:
         self._functions = functions
+        self._posts = PostLimit()
 
     async def checkpoint(self, request: Request) -> Response:
         del request
@@ -91,6 +95,8 @@ class _Reads:
         return Response(blob, media_type=_BINARY, headers=headers)
 
     async def add_checkpoint(self, request: Request) -> Response:
+        if not self._posts.allows(request.client.host if request.client else ""):
+            return PlainTextResponse("too many posts from this address; try again in a minute\n", status_code=429)
         answer = await self._functions.add_checkpoint(await _read_body(request))
         return Response(answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type})
 
@@ -104,8 +110,10 @@ class _Reads:
     async def health(self, request: Request) -> Response:
         del request
         trouble = await self._functions.health()
+        notice = await self._functions.notice() if self._functions.notice and not trouble else None
+        text = trouble or (f"ok; {notice}" if notice else "ok")
         headers = {"Cache-Control": "no-store"}
-        return PlainTextResponse(f"{trouble or 'ok'}\n", status_code=503 if trouble else 200, headers=headers)
+        return PlainTextResponse(f"{text}\n", status_code=503 if trouble else 200, headers=headers)
 
     async def metrics(self, request: Request) -> Response:
         del request

@@ -19,7 +19,7 @@ from federation.protocol.tlog.proof import parse_proof
 from federation.protocol.tlog.witness import AddCheckpoint, Status, WitnessAnswer, format_add_checkpoint
 from federation.store.exchange_log import consistency_proof
 from federation.store.messages import count_pending
-from federation.store.witness_state import list_contradictions
+from federation.store.witness_state import list_forks
 from tests.node.rig import FUJIAN, JIANGXI, ZHEJIANG, Host, Rig, draft, kit, running_rig, submission
 from tests.scenarios.check_federation import NodeStore
 
@@ -77,15 +77,16 @@ async def test_delivery_to_a_forked_node_settles_nothing_more_and_keeps_the_proo
         delivery.wake(JIANGXI)
         await asyncio.sleep(0)
 
-    (kept,) = list_contradictions(rig[ZHEJIANG].database, twin.node.sequencer.vkey.name)
-    assert verify_checkpoint(kept.note, twin.node.sequencer.vkey).size == 1
+    (kept,) = list_forks(rig[ZHEJIANG].database, twin.node.sequencer.vkey.name)
+    roots = {verify_checkpoint(note, twin.node.sequencer.vkey).root for note in kept.notes}
+    assert (kept.size, len(roots)) == (1, 2)
     assert count_pending(rig[ZHEJIANG].database) == {JIANGXI: 1}
     rig.hosts[JIANGXI] = honest
 
 
 @pytest.mark.parametrize("more", [0, 3], ids=["same size", "longer"])
-async def test_witness_cosigns_one_history_and_keeps_the_other(rig: Rig, twin: Host, more: int) -> None:
-    """A witness that cosigned one history never cosigns the other, of whatever length, and keeps what it was shown."""
+async def test_witness_cosigns_one_history_and_keeps_the_proof(rig: Rig, twin: Host, more: int) -> None:
+    """A witness that cosigned one history never cosigns the other, of whatever length; two heads of one size it keeps."""
     await receive(rig[JIANGXI], submission(rig), peer=ZHEJIANG)
     for number in range(more + 1):
         await receive(twin.node, submission(rig, seq=number + 1), peer=ZHEJIANG)
@@ -94,8 +95,8 @@ async def test_witness_cosigns_one_history_and_keeps_the_other(rig: Rig, twin: H
     assert offer(rig.hosts[JIANGXI], witness, old=0).status == Status.COSIGNED
     assert offer(twin, witness, old=1).status == Status.INCONSISTENT
 
-    (kept,) = list_contradictions(witness.node.database, twin.node.sequencer.vkey.name)
-    assert kept.note == twin.node.sequencer.head.note
+    kept = list_forks(witness.node.database, twin.node.sequencer.vkey.name)
+    assert [each.notes[1] for each in kept] == ([twin.node.sequencer.head.note] if more == 0 else [])
 
 
 async def test_audit_of_one_history_with_a_receipt_of_the_other_tells_the_fork(rig: Rig, twin: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from federation.protocol.statement import AgreementRef, Recipient, Statement, en
 from federation.wire.peer import PeerClient
 from federation.wire.rpc import TlsFiles
 from tests.node.rig import cause, sync_body
-from tests.scenarios.provinces import Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 JIANGXI = NodeName("jiangxi")
 
@@ -33,8 +34,9 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
 @pytest.fixture
 async def jiangxi(federation: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """Jiangxi's node with an empty store."""
+    shutil.rmtree(federation.home("jiangxi") / "heads", ignore_errors=True)  # of another store
     monkeypatch.setenv("BRIDGEHEAD_DATABASE", f"sqlite:///{tmp_path}/node.db")
-    async with running_node(federation.home("jiangxi")) as running:
+    async with running_node(federation.home("jiangxi"), island=ISLAND) as running:
         yield running
 
 

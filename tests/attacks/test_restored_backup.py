@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
-from federation.node.log.witness import Cosigning
 from federation.node.serve import boot_node
 from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
 from federation.protocol.ids import Pair
@@ -18,7 +16,7 @@ from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.protocol.receipt import Submission
 from federation.store.exchange_log import load_entries
 from federation.store.messages import find_outbox, list_messages, load_pending
-from federation.store.witness_state import list_contradictions
+from federation.store.witness_state import list_forks
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, draft, running_rig
 
 OUT = Pair(ZHEJIANG, JIANGXI)
@@ -41,14 +39,10 @@ async def set_back(rig: Rig) -> None:
     await sent(rig, 3)
     host.start_delivery()
     await rig.drain()
-    node = rig[ZHEJIANG]
-    cosigning = Cosigning(
-        name=ZHEJIANG, database=node.database, sequencer=node.sequencer, trust=node.trust, post=rig.post_checkpoint,
-        now=rig.clock,
-    )  # fmt: skip
-    await cosigning.offer(node.sequencer.head)
+    await rig.cosigning().offer(rig[ZHEJIANG].sequencer.head)
     await host.close()
     shutil.copyfile(rig.folder / "backup.db", host.path)
+    shutil.rmtree(host.home)
     host.open()
 
 
@@ -69,7 +63,7 @@ async def test_restored_backup_that_started_alone_is_caught_by_its_numbers_and_i
         async def nobody(_read_url: str, _origin: str) -> bytes:
             raise UnavailableError("PEER_DOWN", "down")
 
-        await boot_node(rig.hosts[ZHEJIANG].parts, ask=nobody)
+        await boot_node(rig.hosts[ZHEJIANG].parts, ask=nobody, island="a test: everybody else is down")
         (again,) = await sent(rig, 1)
         (message,) = [
             each
@@ -93,20 +87,18 @@ async def test_restored_backup_that_started_alone_is_caught_by_its_numbers_and_i
         assert [each.seq for each in received] == [1, 2, 3, 4, 5]
 
 
-async def test_log_of_a_restored_backup_is_never_cosigned_again(tmp_path: Path) -> None:
-    """However far it grows: its witnesses hold the longer, older truth."""
+async def test_log_of_a_restored_backup_is_never_cosigned_again_and_stops(tmp_path: Path) -> None:
+    """However far it grows: a witness holds the longer, older truth, shows it, and the writer signs no more."""
     async with running_rig(tmp_path) as rig:
         await set_back(rig)
         await sent(rig, 6)
         node = rig[ZHEJIANG]
-        cosigning = Cosigning(
-            name=ZHEJIANG, database=node.database, sequencer=node.sequencer, trust=node.trust,
-            post=rig.post_checkpoint, now=rig.clock,
-        )  # fmt: skip
-        for _ in range(3):
-            await cosigning.offer(node.sequencer.head)
-            await asyncio.sleep(0)
+        cosigning = rig.cosigning()
+        await cosigning.offer(node.sequencer.head)
 
-        assert cosigning.cosigned_size(JIANGXI) != node.sequencer.head.size
-        kept = list_contradictions(rig[JIANGXI].database, node.sequencer.vkey.name)
-        assert node.sequencer.head.note in [each.note for each in kept]
+        assert cosigning.cosigned_size(JIANGXI) == 0
+        assert node.sequencer.failure is not None
+        assert node.sequencer.failure.reason == "LOG_FORKED"
+        with pytest.raises(CorruptError, match="LOG_STOPPED"):
+            await sent(rig, 1)
+        assert list_forks(rig[JIANGXI].database, node.sequencer.vkey.name) == []

@@ -18,7 +18,7 @@ from federation.cli.demo.provinces import write_federation_file
 from federation.cli.main import main
 from federation.domain.permits import PermitApplication
 from federation.node.serve import running_node
-from tests.scenarios.provinces import Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 HALL = "zhejiang/330822/service-hall"
 POLICE = "zhejiang/330822/police"
@@ -90,7 +90,7 @@ class ServedNodes:
 
     async def _start(self) -> None:
         for name in self.federation.homes:
-            await self._stack.enter_async_context(running_node(self.federation.home(name)))
+            await self._stack.enter_async_context(running_node(self.federation.home(name), island=ISLAND))
 
     def _call(self, work) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -114,10 +114,15 @@ def test_serve_without_an_agreement_refused(tmp_path, fresh_logging):
     assert "[AGREEMENT_MISSING]" in run("node", "serve", "--home", tmp_path / "a", code=1).err
 
 
-def test_serve_runs_until_it_is_told_to_stop(tmp_path):
-    """The node of a home serves its agencies, logs JSON lines to stderr, and stops in order."""
+@pytest.mark.parametrize("vouched", [True, False])
+def test_serve_runs_until_it_is_told_to_stop(tmp_path, vouched):
+    """The node of a home serves its agencies, logs JSON lines to stderr, and stops in order.
+
+    Alone it signs nothing and says so first, unless an operator vouches for its log.
+    """
     federation = make_federation(tmp_path)
     command = [sys.executable, "-m", "federation.cli.main", "node", "serve", "--home", federation.home("anhui")]
+    command += ["--island", "a test: nobody else is started"] if vouched else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         lines = [json.loads(next(process.stderr))]
@@ -131,7 +136,8 @@ def test_serve_runs_until_it_is_told_to_stop(tmp_path):
     lines += [json.loads(line) for line in rest.splitlines()]
     assert process.returncode == 0
     assert out == ""
-    assert status["tree_size"] >= 2
+    assert status["tree_size"] == (2 if vouched else 0)
+    assert ["0 of 2 witnesses confirmed" in trouble for trouble in status["troubles"]] == ([] if vouched else [True])
     assert lines[-1]["event"] == "node.stopping"
     assert all(line["level"] and line["timestamp"] for line in lines)
 

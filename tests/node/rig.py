@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,6 +27,8 @@ from federation.node.features import KINDS
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, load_keyring
+from federation.node.log.boot import AskCosigned
+from federation.node.log.cosigning import Cosigning
 from federation.node.node import Node, Trust
 from federation.node.officers import register_officer_key
 from federation.node.permits_sharing import SYNC
@@ -34,7 +36,7 @@ from federation.node.planted import plant
 from federation.node.serve import Parts, build_node
 from federation.protocol.body import Body, commit_body
 from federation.protocol.envelope import parse_envelope, sign_envelope
-from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import (
     AgencyId,
@@ -183,6 +185,7 @@ class Host:
         self._rig = rig
         self.name = name
         self.path = rig.folder / f"{file or name}.db"
+        self.home = rig.folder / (file or name)
         self.trust = Trust(rig.agreement, KINDS.values())
         self.die_at: str | None = None
         self.alive = False
@@ -212,7 +215,7 @@ class Host:
             settings,
             self.keyring,
             self.trust,
-            home=self._rig.folder,
+            home=self.home,
             now=self._rig.clock,
             crash_point=self._crash_point,
         )
@@ -232,7 +235,7 @@ class Host:
         await parts.delivery.close()
         await asyncio.to_thread(parts.node.sequencer.close)
         parts.node.database.close()
-        parts.poster.close()
+        parts.witness_clients.close()
         self.alive = False
 
     async def crash(self) -> None:
@@ -245,6 +248,17 @@ class Host:
             self.alive = False
         if not self.alive:
             raise ProcessDiedError(step)
+
+
+Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
+
+
+@dataclass(frozen=True)
+class Clients:
+    """How the witnesses of a rig are reached."""
+
+    post: Post
+    ask: AskCosigned
 
 
 class Rig:
@@ -300,20 +314,31 @@ class Rig:
             if host.alive:
                 await host.close()
 
-    async def ask_cosigned(self, read_url: str, origin: str) -> bytes:
-        """What the witness at that URL cosigned last of an origin; for the boot check."""
-        note = self._host_at(read_url).parts.witness.last_cosigned(hashlib.sha256(origin.encode()).hexdigest())
+    def cosigning(
+        self, name: NodeName = ZHEJIANG, *, post: Post | None = None, ask: AskCosigned | None = None
+    ) -> Cosigning:
+        """The duty of a node to have its log cosigned, among the hosts of this rig."""
+        parts = self.hosts[name].parts
+        assert parts is not None
+        return Cosigning(
+            log=parts.log, sequencer=parts.node.sequencer, trust=parts.node.trust, cosigner=parts.witness.cosigner,
+            clients=Clients(post or self.post_checkpoint, ask or self.ask_cosigned), now=self.clock,
+        )  # fmt: skip
+
+    async def ask_cosigned(self, url: str, origin: str) -> bytes:
+        """What the witness below that URL cosigned last of an origin; for the boot check."""
+        note = self._host_at(url).parts.witness.last_cosigned(hashlib.sha256(origin.encode()).hexdigest())
         if note is None:
-            raise UnavailableError("NEVER_COSIGNED", "nothing was cosigned")
+            raise NotFoundError("NEVER_COSIGNED", "nothing was cosigned")
         return note
 
-    async def post_checkpoint(self, read_url: str, body: bytes) -> tuple[int, bytes]:
-        """Posts to the witness at that URL."""
-        answer: WitnessAnswer = self._host_at(read_url).parts.witness.add_checkpoint(body)
+    async def post_checkpoint(self, url: str, body: bytes) -> tuple[int, bytes]:
+        """Posts to the witness below that URL."""
+        answer: WitnessAnswer = self._host_at(url).parts.witness.add_checkpoint(body)
         return answer.status, answer.body
 
-    def _host_at(self, read_url: str) -> Host:
-        found = [name for name, member in self.agreement.members.items() if member.read_url == read_url]
+    def _host_at(self, url: str) -> Host:
+        found = [name for name, member in self.agreement.members.items() if member.read_url + "/witness" == url]
         host = self.hosts.get(found[0])
         if host is None or not host.alive:
             raise UnavailableError("PEER_DOWN", "nobody listens there")

@@ -22,7 +22,7 @@ from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.store.database import Database
 from tests.node.rig import kit, plant_record, register_key
-from tests.scenarios.provinces import make_federation
+from tests.scenarios.provinces import ISLAND, make_federation
 
 POLICE = parse_agency_id("zhejiang/330822/police")
 OFFICER, URN, PLATE = "officer-7", "urn:permit:330822:2026:0001", "浙HI0001"
@@ -61,7 +61,7 @@ def test_key_that_one_process_registers_is_seen_by_the_other_at_once(home: Path,
 
 async def test_running_node_and_its_operator_see_the_same(home: Path) -> None:
     """What the operator writes beside a running node counts there at once, and the node goes on writing after it."""
-    async with running_node(home) as running:
+    async with running_node(home, island=ISLAND) as running:
         node, key = running.node, new_key()
         write_home_store(home, lambda tx: register_officer_key(tx, POLICE, OFFICER, key=key), now=NOW)
         write_home_store(home, lambda tx: plant(tx, URN, owner=ZHEJIANG), now=NOW)
@@ -82,17 +82,17 @@ async def test_files_of_an_earlier_version_are_taken_in_once(home: Path) -> None
     folder.mkdir(parents=True)
     (folder / f"{OFFICER}.pub").write_text(f"{key}\n", encoding="ascii")
     (home / "honey.txt").write_text(f"# planted\n{URN}\n\n{PLATE}\n", encoding="utf-8")
-    async with running_node(home) as running:
+    async with running_node(home, island=ISLAND) as running:
         assert find_officer_key(running.node.database, POLICE, OFFICER) == key
         assert is_planted(running.node.database, URN)
     write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER), now=NOW)
     write_home_store(home, lambda tx: remove_planted(tx, URN, owner=ZHEJIANG), now=NOW)
-    async with running_node(home) as running:
+    async with running_node(home, island=ISLAND) as running:
         assert find_officer_key(running.node.database, POLICE, OFFICER) is None
         assert not is_planted(running.node.database, URN)
     shutil.rmtree(home / "officers")
     (home / "honey.txt").unlink()
-    async with running_node(home) as running:
+    async with running_node(home, island=ISLAND) as running:
         assert is_planted(running.node.database, PLATE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from federation.node.serve import running_node
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries
-from tests.scenarios.provinces import Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +33,16 @@ def free(port: int) -> bool:
 
 
 @pytest.fixture
-def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_store(federation: Federation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store of this test, of which the home knows nothing yet."""
+    shutil.rmtree(federation.home("zhejiang") / "heads", ignore_errors=True)
     monkeypatch.setenv("BRIDGEHEAD_DATABASE", f"sqlite:///{tmp_path}/node.db")
     return
 
 
 async def test_running_node_logs_its_boot_listens_and_frees_its_ports(federation: Federation, own_store: None) -> None:
     """From the first leaf on the process is accountable; after the block nobody listens."""
-    async with running_node(federation.home("zhejiang")) as running:
+    async with running_node(federation.home("zhejiang"), island=ISLAND) as running:
         size = running.node.sequencer.head.size
         kinds = [decode_leaf(entry).kind for entry in load_entries(running.node.database, 0, size)]
         assert not any(map(free, ports(federation)))
@@ -56,7 +59,7 @@ async def test_running_node_whose_port_is_taken_does_not_start_and_leaves_nothin
     wanted = ports(federation)
     with socket.create_server(("127.0.0.1", wanted[taken])):
         with pytest.raises(BridgeheadError):
-            async with running_node(federation.home("zhejiang")):
+            async with running_node(federation.home("zhejiang"), island=ISLAND):
                 pass
         assert all(free(port) for port in wanted if port != wanted[taken])
 
@@ -67,6 +70,6 @@ async def test_running_node_in_another_nodes_home_refused(
     """Settings, keys and agreement must be of one node."""
     monkeypatch.setenv("BRIDGEHEAD_NODE", "jiangxi")
     with pytest.raises(MalformedError) as caught:
-        async with running_node(federation.home("zhejiang")):
+        async with running_node(federation.home("zhejiang"), island=ISLAND):
             pass
     assert caught.value.reason == "SETTINGS"

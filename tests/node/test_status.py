@@ -9,7 +9,7 @@ from federation.node.exchange.send import send
 from federation.node.status import node_status
 from federation.protocol.errors import CorruptError
 from federation.protocol.form import replace
-from federation.store.witness_state import keep_contradiction
+from federation.store.witness_state import keep_fork
 from federation.wire.agency.node import NodeStatus, PeerState
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft
 
@@ -87,8 +87,8 @@ async def test_status_warns_of_a_lapsed_and_of_an_expired_agreement(rig: Rig) ->
 async def test_status_warns_of_a_forked_log_and_of_a_stopped_one(rig: Rig) -> None:
     """Both need a human at once."""
     vkey = rig[JIANGXI].sequencer.vkey
-    keep_contradiction(rig[ZHEJIANG].database, vkey.name, b"a head\n", now=rig.clock())
-    rig[ZHEJIANG].sequencer._failure = CorruptError("LOG_HEAD", "the store went back")
+    keep_fork(rig[ZHEJIANG].database, vkey.name, size=1, notes=(b"one", b"two"), now=rig.clock())
+    rig[ZHEJIANG].sequencer.stop(CorruptError("LOG_HEAD", "the store went back"))
 
     assert [warning for warning in status(rig).warnings if "jiangxi: its log signed two histories" in warning]
-    assert [warning for warning in status(rig).warnings if "the log stopped" in warning]
+    assert [trouble for trouble in status(rig).troubles if "the log stopped" in trouble]

@@ -41,6 +41,7 @@ from federation.protocol.statement import Recipient, Sender
 from federation.store.messages import count_pending, pair_state
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
+ISLAND = "a test: not all provinces are started"
 OUT = Pair(ZHEJIANG, JIANGXI)
 MESSAGES = 12
 ROWS = "scenario/rows"
@@ -60,7 +61,7 @@ def open_node(home: Path, *, crash_point: Callable[[str], None] = no_crash) -> P
 def close_node(parts: Parts) -> None:
     parts.node.sequencer.close()
     parts.node.database.close()
-    parts.poster.close()
+    parts.witness_clients.close()
 
 
 def sync_draft(items: Sequence[bytes]) -> Draft:
@@ -190,14 +191,14 @@ async def _send(home: Path, death: Death) -> None:
 
 
 async def _serve(home: Path, death: Death) -> None:
-    async with running_node(home, crash_point=death):
+    async with running_node(home, crash_point=death, island=ISLAND):
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 
 async def _burst(home: Path, death: Death) -> None:
     items = [b64decode(line) for line in os.environ["SCENARIO_ITEMS"].split()]
-    async with running_node(home) as running:
+    async with running_node(home, island=ISLAND) as running:
         print("ready", flush=True)
         await send_rest(running.node, death.left, lambda number: items[number % len(items)], at_once=200)
         while count_pending(running.node.database):

@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).parents[2]
 NODES = REPOSITORY / "nodes"
 POLICIES = REPOSITORY / "policies"
 ALL = demo.PROVINCES
+ISLAND = "a test: not all provinces are started"
+"""Who vouches for the history of a node that starts without the others."""
 
 
 @dataclass(frozen=True)

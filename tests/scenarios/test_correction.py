@@ -29,7 +29,7 @@ from federation.wire.agency.permits import GET_PERMIT, REGISTER_PERMIT
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act, Nothing
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import make_federation
+from tests.scenarios.provinces import ISLAND, make_federation
 
 CHECK = ("permit.check", "F03")
 CORRECT = ("subject.correct", "F01")
@@ -60,7 +60,7 @@ async def test_correction_filed_in_jiangxi_and_granted_in_zhejiang_reaches_every
     async with contextlib.AsyncExitStack() as stack:
         for name in federation.homes:
             if name != "fujian":
-                await stack.enter_async_context(running_node(federation.home(name)))
+                await stack.enter_async_context(running_node(federation.home(name), island=ISLAND))
         hall, filing_hall, police, xiuning = [
             await stack.enter_async_context(federation.client(agency))
             for agency in (
@@ -69,7 +69,7 @@ async def test_correction_filed_in_jiangxi_and_granted_in_zhejiang_reaches_every
             )
         ]  # fmt: skip
 
-        async with running_node(federation.home("fujian")):
+        async with running_node(federation.home("fujian"), island=ISLAND):
             registered = await hall.call(REGISTER_PERMIT, act("permit.administration", "F02"), application)
             assert registered.permit is not None
             urn = registered.permit.urn
@@ -94,7 +94,7 @@ async def test_correction_filed_in_jiangxi_and_granted_in_zhejiang_reaches_every
         assert granted is not None
         assert (granted.standing, granted.permit_version) == (CorrectionStanding.GRANTED, 2)
 
-        await stack.enter_async_context(running_node(federation.home("fujian")))
+        await stack.enter_async_context(running_node(federation.home("fujian"), island=ISLAND))
         pucheng = await stack.enter_async_context(federation.client("fujian/350722/police"))
         await delivered(hall)
         for holder in (police, pucheng):

@@ -32,6 +32,7 @@ from federation.wire.agency.erasure import (
 from federation.wire.agency.lookups import CLOSE_CASE, FETCH, LIST_LOOKUPS, READ_LOOKUP, LookupQuery
 from federation.wire.agency.permits import REGISTER_PERMIT
 from tests.scenarios.check_federation import check_federation, kept_homes
+from tests.scenarios.provinces import ISLAND
 from tests.scenarios.test_lookup import Border, act, border
 
 ZHEJIANG, JIANGXI = NodeName("zhejiang"), NodeName("jiangxi")
@@ -147,5 +148,6 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
     agreement = load_home_agreement(kept.home("zhejiang"), now=utc_now())
     with kept_homes({name: kept.home(name) for name in kept.homes}) as stores:
         await check_federation(stores, agreement, now=utc_now())
-    async with running_node(kept.home("zhejiang")), running_node(kept.home("jiangxi")) as again:
+    first, second = (running_node(kept.home(name), island=ISLAND) for name in ("zhejiang", "jiangxi"))
+    async with first, second as again:
         assert again.node.sequencer.failure is None  # the boot check against the peers' cosignatures passed

@@ -14,7 +14,7 @@ from federation.wire.agency.node import GET_STATUS
 from federation.wire.agency.permits import GET_PERMIT, REGISTER_PERMIT
 from federation.wire.rpc import Act, Nothing
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import make_federation
+from tests.scenarios.provinces import ISLAND, make_federation
 
 
 def act(purpose: str, function: str) -> Act:
@@ -36,7 +36,7 @@ async def test_permit_registered_in_changshan_arrives_in_yushan(tmp_path: Path) 
     async with contextlib.AsyncExitStack() as stack:
         running: dict[str, Running] = {}
         for name in federation.homes:
-            running[name] = await stack.enter_async_context(running_node(federation.home(name)))
+            running[name] = await stack.enter_async_context(running_node(federation.home(name), island=ISLAND))
         hall = await stack.enter_async_context(federation.client("zhejiang/330822/service-hall"))
         police = await stack.enter_async_context(federation.client("jiangxi/361123/police"))
 

@@ -43,7 +43,7 @@ from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 YUSHAN = "jiangxi/361123/police"
 OFFICER = "officer-7"
@@ -118,7 +118,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
     async with contextlib.AsyncExitStack() as stack:
         running = {}
         for name in federation.homes:
-            running[name] = await stack.enter_async_context(running_node(federation.home(name)))
+            running[name] = await stack.enter_async_context(running_node(federation.home(name), island=ISLAND))
         hall = await stack.enter_async_context(federation.client("zhejiang/330822/service-hall"))
         police = await stack.enter_async_context(federation.client(YUSHAN))
         registered = await hall.call(REGISTER_PERMIT, act("permit.administration", "F02"), application)

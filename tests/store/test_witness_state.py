@@ -14,10 +14,11 @@ from federation.protocol.form import replace
 from federation.protocol.tlog.witness import WitnessState
 from federation.store.database import Database
 from federation.store.witness_state import (
+    MAX_FORKS,
     advance_witness_state,
     find_witness_state,
-    keep_contradiction,
-    list_contradictions,
+    keep_fork,
+    list_forks,
 )
 from tests.store.samples import NOW
 
@@ -100,11 +101,14 @@ def test_find_by_origin_hash(database: Database) -> None:
     assert find_witness_state(database, ORIGIN, origin_hash="0" * 64) is None
 
 
-def test_contradictions_are_kept_once(database: Database) -> None:
-    """Proof of misbehaviour is never overwritten and never doubled."""
-    for note, seconds in ((b"fork 1", 0), (b"fork 2", 1), (b"fork 1", 2)):
-        keep_contradiction(database, ORIGIN, note, now=NOW + timedelta(seconds=seconds))
+def test_forks_are_kept_once_a_size_and_sixteen_a_log(database: Database) -> None:
+    """Proof of misbehaviour is never overwritten, never doubled, and cannot be made to grow."""
+    assert keep_fork(database, ORIGIN, size=5, notes=(b"one", b"two"), now=NOW)
+    assert not keep_fork(database, ORIGIN, size=5, notes=(b"one", b"three"), now=NOW + timedelta(seconds=1))
+    for size in range(6, 40):
+        keep_fork(database, ORIGIN, size=size, notes=(b"one", b"two"), now=NOW)
 
-    kept = list_contradictions(database, ORIGIN)
-    assert [(row.note, row.time) for row in kept] == [(b"fork 1", NOW), (b"fork 2", NOW + timedelta(seconds=1))]
-    assert list_contradictions(database, "other.example/log") == []
+    kept = list_forks(database, ORIGIN)
+    assert [row.size for row in kept] == list(range(5, 5 + MAX_FORKS))
+    assert (kept[0].notes, kept[0].time) == ((b"one", b"two"), NOW)
+    assert list_forks(database, "other.example/log") == []

@@ -16,7 +16,7 @@ from federation.protocol.errors import (
 )
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from federation.protocol.tlog.witness import SIZE, TEXT, Status, WitnessAnswer
-from federation.wire.read_client import CheckpointPoster, ReadClient
+from federation.wire.read_client import ReadClient, WitnessClients
 from federation.wire.read_http import ReadFunctions, read_app, serve_http
 
 CHECKPOINT = b"jiangxi.bridgehead.example/exchange/2026\n12\nroot\n\nline\n"
@@ -248,9 +248,11 @@ async def test_client_reads_what_the_server_serves():
         assert await client.cosigned(ORIGIN) == CHECKPOINT
         with pytest.raises(NotFoundError, match="FILE_MISSING"):
             await client.load(Tile(0, 1))
-        poster = CheckpointPoster(timeout_seconds=10)
-        assert await poster(f"http://127.0.0.1:{port}", b"old 0\n") == (200, site.answer.body)
-        poster.close()
+        witnesses = WitnessClients(timeout_seconds=10)
+        url = f"http://127.0.0.1:{port}/witness"
+        assert await witnesses.post(url, b"old 0\n") == (200, site.answer.body)
+        assert await witnesses.ask(url, ORIGIN) == CHECKPOINT
+        witnesses.close()
         client.close()
 
     assert site.posted == [b"old 0\n"]

@@ -121,11 +121,13 @@ def publish(federation: DemoFederation, out: Path, *, now: datetime) -> Agreemen
     return federation.agreement
 
 
-def start_node(federation: DemoFederation, node: NodeName) -> None:
+def start_node(federation: DemoFederation, node: NodeName, *, island: str | None = None) -> None:
+    """Starts one node's process; `island` vouches for its history when the others are not started."""
+    vouched = [] if island is None else ["--island", island]
     home = federation.homes[node].home
     with (home / "node.log").open("ab") as log:
         federation.processes[node] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "federation.cli.main", "node", "serve", "--home", str(home)],
+            [sys.executable, "-m", "federation.cli.main", "node", "serve", "--home", str(home), *vouched],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -37,7 +37,7 @@ from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, Submission, verify_receipt
 from federation.protocol.statement import decode_statement
-from federation.protocol.tlog.note import Vkey, parse_vkey
+from federation.protocol.tlog.note import Vkey, parse_vkey, strip_note
 from federation.protocol.tlog.proof import parse_proof
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction
@@ -49,7 +49,7 @@ from federation.store.messages import (
     reject_outbox,
     settle_outbox,
 )
-from federation.store.witness_state import keep_contradiction
+from federation.store.witness_state import keep_fork
 
 _log = structlog.get_logger()
 
@@ -361,11 +361,14 @@ class Delivery:
             raise UntrustedError(
                 "RECEIPT_SEQUENCE", f"expected number {message.seq}, the leaf says {verified.leaf.seq}"
             )
+        head = parse_proof(answer.proof).checkpoint
         try:
-            self._heads.observe(name, verified.checkpoint)
+            self._heads.observe(name, verified.checkpoint, head)
         except UntrustedError:
-            _log.critical("log.forked", peer=name, size=verified.checkpoint.size)
-            keep_contradiction(self._database, vkey.name, parse_proof(answer.proof).checkpoint, now=self._now())
+            size = verified.checkpoint.size
+            _log.critical("log.forked", peer=name, size=size)
+            notes = (strip_note(self._heads.note(name), [vkey]), strip_note(head, [vkey]))
+            keep_fork(self._database, vkey.name, size=size, notes=notes, now=self._now())
             raise
         return verified.leaf.verdict, answer
 

@@ -1,76 +1,154 @@
-"""The check before a node signs anything: does our own tree extend what the peers last cosigned?
+"""The check before a node signs anything: does our own tree extend what was cosigned of it?
 
-A log restored from a backup would sign a second history: such a node refuses to start, and the way out is a new origin.
+A log restored from a backup would sign a second history. So the newest head in the home and the newest heads that the
+witnesses cosigned must be of our history, and enough witnesses must have said so that none is missed which a quorum
+cosigned: silence is no answer, an answer that cannot be read is a refusal. The operator may stand in for those who do
+not answer, never for one that contradicts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-import structlog
-
-from federation.protocol.errors import BridgeheadError, CorruptError
+from federation.node.log.own_head import DISPUTED, WITNESSED, OwnHeadFile, require_prefix
+from federation.protocol.errors import BridgeheadError, CorruptError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.form import JsonValue, encode_canonical
 from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.cosignature import verify_cosigned
-from federation.protocol.tlog.note import Vkey, parse_vkey
-from federation.protocol.trust import Agreement, Member
+from federation.protocol.tlog.note import parse_note, verify_checkpoint
+from federation.protocol.trust import Agreement
+from federation.protocol.trust.witnesses import LogWitness, enough_to_start, log_policy, log_witnesses
 from federation.store.database import Database
-from federation.store.exchange_log import load_head, load_root
-
-_log = structlog.get_logger()
 
 AskCosigned = Callable[[str, str], Awaitable[bytes]]
-"""Reads the last checkpoint of an origin that the witness at a read URL cosigned; raises when there is none."""
+"""Reads the last checkpoint of an origin that the witness below a URL cosigned; NotFoundError when it never did."""
+
+ISLAND: Final = "ISLAND"
+"""The reason of a `boot` leaf whose history an operator vouched for instead of the witnesses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFinding:
-    """The peers that confirmed our history, and those that could not be asked or had nothing."""
+    """Who confirmed our history, who never cosigned it, who was silent, whose answer could not be read, and why."""
 
-    confirmed: tuple[NodeName, ...]
-    silent: tuple[NodeName, ...]
+    needed: int
+    confirmed: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_enough(self) -> bool:
+        return len(self.confirmed) + len(self.never) >= self.needed and not self.unreadable
+
+    def __str__(self) -> str:
+        known = len(self.confirmed) + len(self.never)
+        parts = [f"{known} of {self.needed} witnesses confirmed the history of this log"]
+        if self.silent:
+            parts.append(f"no answer from {', '.join(self.silent)}")
+        parts += [f"{name} cannot be read: {why}" for name, why in self.unreadable.items()]
+        return "; ".join(parts)
 
 
-async def check_boot(
-    database: Database, agreement: Agreement, *, own: NodeName, log_vkey: Vkey, ask: AskCosigned, now: datetime
-) -> BootFinding:
-    """Asks every peer at once and compares. Raises CorruptError: LOG_ROLLED_BACK, LOG_FORKED."""
-    peers = {name: member for name, member in agreement.members.items() if name != own}
-    notes = await _ask_all(peers, log_vkey.name, ask)
-    size = load_head(database).size
-    confirmed: list[NodeName] = []
-    for name, note in notes.items():
-        witness = parse_vkey(peers[name].witness_vkey)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnLog:
+    """Our own log, as it is asked about: whose it is, where it is stored, what the home knows of it."""
+
+    node: NodeName
+    database: Database
+    head_file: OwnHeadFile
+
+    @property
+    def origin(self) -> str:
+        return self.head_file.vkey.name
+
+
+async def check_boot(log: OwnLog, agreement: Agreement, *, ask: AskCosigned, now: datetime) -> BootFinding:
+    """Looks into the home, asks every witness at once, and compares. Refuses LOG_ROLLED_BACK, LOG_FORKED, HEAD_FILE."""
+    await asyncio.to_thread(_check_home, log)
+    witnesses = log_witnesses(agreement, log.node)
+    answers = await asyncio.gather(*(_ask(witness, log.origin, ask) for witness in witnesses))
+    not_after = now + agreement.clock_tolerance
+    remembered = await asyncio.to_thread(witnessed_by, log, witnesses)
+    found: dict[str, list[str]] = {"confirmed": [], "never": [], "silent": []}
+    unreadable: dict[str, str] = {}
+    for witness, answer in zip(witnesses, answers, strict=True):
         try:
-            cosigned = verify_cosigned(note, log_vkey, witnesses=[witness], not_after=now + agreement.clock_tolerance)
+            if isinstance(answer, bytes):
+                await asyncio.to_thread(confirm, log, witness, answer, not_after=not_after)
+                found["confirmed"].append(witness.name)
+            elif isinstance(answer, UnavailableError):
+                found["silent"].append(witness.name)
+            elif not isinstance(answer, NotFoundError):
+                raise answer
+            elif witness.name in remembered:
+                raise UntrustedError("COSIGNED_FORGOTTEN", "it cosigned this log, and says that it never did")
+            else:
+                found["never"].append(witness.name)
+        except CorruptError:
+            raise
         except BridgeheadError as error:
-            _log.warning("boot.unverified", peer=name, reason=error.reason)
-            continue
-        if not cosigned.cosignatures:
-            continue
-        checkpoint = cosigned.checkpoint
-        if checkpoint.size > size:
-            raise CorruptError(
-                "LOG_ROLLED_BACK",
-                f"{name} cosigned {checkpoint.size} entries of this log, only {size} are here: the store is older than "
-                "what was signed. Restore the newer store, or retire this log's origin; never sign a second history",
-            )
-        if load_root(database, checkpoint.size) != checkpoint.root:
-            raise CorruptError("LOG_FORKED", f"{name} cosigned another history of this log at size {checkpoint.size}")
-        confirmed.append(name)
-    return BootFinding(confirmed=tuple(confirmed), silent=tuple(name for name in peers if name not in confirmed))
+            unreadable[witness.name] = error.reason
+    lists = {name: tuple(names) for name, names in found.items()}
+    return BootFinding(needed=enough_to_start(log_policy(agreement, log.node)), unreadable=unreadable, **lists)
 
 
-def boot_leaf(agreement: Agreement, *, size: int, finding: BootFinding, now: datetime) -> Leaf:
-    """Returns the leaf that says: from here on this process signs."""
+def confirm(log: OwnLog, witness: LogWitness, note: bytes, *, not_after: datetime) -> None:
+    """Verifies that a head which a witness cosigned is of our history.
+
+    Refuses LOG_ROLLED_BACK and LOG_FORKED (CorruptError: our own key signed the head, which is kept in the home), and
+    what is no head of ours with that witness's line, which proves nothing.
+    """
+    vkey = log.head_file.vkey
+    cosigned = verify_cosigned(note, vkey, witnesses=[witness.vkey], not_after=not_after)
+    if not cosigned.cosignatures:
+        raise UntrustedError("NOTE_UNSIGNED", f"expected a line by {witness.name}, got none")
+    try:
+        require_prefix(log.database, cosigned.checkpoint, told_by=witness.name)
+    except CorruptError:
+        log.head_file.write(note, DISPUTED)
+        raise
+
+
+def _check_home(log: OwnLog) -> None:
+    for suffix, told_by in (("", "this home itself"), (DISPUTED, "a witness that was asked earlier")):
+        note = log.head_file.read(suffix)
+        if note is not None:
+            require_prefix(log.database, verify_checkpoint(note, log.head_file.vkey), told_by=told_by)
+    log.head_file.settle()
+
+
+def witnessed_by(log: OwnLog, witnesses: Iterable[LogWitness]) -> frozenset[str]:
+    """Who of them cosigned our log as far as the home knows."""
+    note = log.head_file.read(WITNESSED)
+    if note is None:
+        return frozenset()
+    lines = {(line.name, line.key_id) for line in parse_note(note).signatures}
+    return frozenset(each.name for each in witnesses if (each.vkey.name, each.vkey.key_id) in lines)
+
+
+async def _ask(witness: LogWitness, origin: str, ask: AskCosigned) -> bytes | BridgeheadError:
+    try:
+        return await ask(witness.url, origin)
+    except BridgeheadError as error:
+        return error
+
+
+def boot_leaf(
+    agreement: Agreement, *, size: int, finding: BootFinding, now: datetime, island: str | None = None
+) -> Leaf:
+    """Returns the leaf that says: from here on this process signs; `island`: who vouched for it instead, and why."""
     named: dict[str, JsonValue] = {"confirmed": sorted(finding.confirmed), "size": size, "time": format_time(now)}
-    return plain_leaf(agreement, LeafKind.BOOT, hashlib.sha256(encode_canonical(named)).hexdigest(), now=now)
+    if island is not None:
+        named["island"] = island
+    subject = hashlib.sha256(encode_canonical(named)).hexdigest()
+    return plain_leaf(agreement, LeafKind.BOOT, subject, now=now, reason=None if island is None else ISLAND)
 
 
 def agreement_leaf(agreement: Agreement, *, now: datetime) -> Leaf:
@@ -82,7 +160,7 @@ def leaf_entry(leaf: Leaf) -> tuple[str, str, bytes]:
     return leaf.kind.value, leaf.subject, encode_leaf(leaf)
 
 
-def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datetime) -> Leaf:
+def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datetime, reason: str | None = None) -> Leaf:
     return Leaf(
         federation=agreement.federation,
         realm=agreement.realm,
@@ -90,15 +168,5 @@ def plain_leaf(agreement: Agreement, kind: LeafKind, subject: str, *, now: datet
         subject=subject,
         agreement_version=agreement.version,
         time=truncate_to_millisecond(now),
+        reason=reason,
     )
-
-
-async def _ask_all(peers: Mapping[NodeName, Member], origin: str, ask: AskCosigned) -> dict[NodeName, bytes]:
-    async def one(name: NodeName, read_url: str) -> tuple[NodeName, bytes | None]:
-        try:
-            return name, await ask(read_url, origin)
-        except BridgeheadError:
-            return name, None
-
-    answers = await asyncio.gather(*(one(name, member.read_url) for name, member in peers.items()))
-    return {name: note for name, note in answers if note is not None}

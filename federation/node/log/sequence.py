@@ -97,6 +97,7 @@ class Sequencer:
         self._door = threading.Lock()
         self._closed = False
         self._failure: CorruptError | None = None
+        self._held: str | None = None
         head = load_head(database)
         self._head = self.sign(head.size, head.root)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -114,14 +115,39 @@ class Sequencer:
     def failure(self) -> CorruptError | None:
         return self._failure
 
+    @property
+    def held(self) -> str | None:
+        """Why nothing is written yet; None once the history is confirmed."""
+        return self._held
+
+    def hold(self, why: str) -> None:
+        """Refuses every job (LOG_UNCONFIRMED) until `open`."""
+        self._held = why
+
+    def stop(self, failure: CorruptError) -> None:
+        """Writes and signs nothing any more; the first failure stays."""
+        with self._door:
+            if self._failure is None:
+                self._failure = failure
+                _log.critical("log.stopped", reason=failure.reason)
+
+    async def open(self, job: Callable[[GroupTransaction], T]) -> Committed[T]:
+        """Ends `hold` with a job that comes before every other; refuses as `commit`."""
+        return await self._queue_up(job, opens=True)
+
     async def commit(self, job: Callable[[GroupTransaction], T]) -> Committed[T]:
         """Runs a job in the next group; returns only when it is durable and its checkpoint is signed.
 
-        Refuses WRITER_BUSY, WRITER_CLOSED, STORE_FULL, STORE_BUSY, LOG_STOPPED; what the job raises leaves the others
-        alone.
+        Refuses WRITER_BUSY, WRITER_CLOSED, STORE_FULL, STORE_BUSY, LOG_STOPPED, LOG_UNCONFIRMED; what the job raises
+        leaves the others alone.
         """
+        return await self._queue_up(job)
+
+    async def _queue_up(self, job: Callable[[GroupTransaction], T], *, opens: bool = False) -> Committed[T]:
         if self._failure is not None:
             raise CorruptError("LOG_STOPPED", f"the log stopped: {self._failure.message}")
+        if self._held is not None and not opens:
+            raise UnavailableError("LOG_UNCONFIRMED", self._held)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Committed[T]] = loop.create_future()
         with self._door:
@@ -133,6 +159,8 @@ class Sequencer:
                 raise UnavailableError(
                     "WRITER_BUSY", "the log's writer is behind; try again with the same id"
                 ) from error
+            if opens:
+                self._held = None
         return await asyncio.shield(future)
 
     def sign(self, size: int, root: bytes) -> SignedHead:
@@ -210,8 +238,7 @@ class Sequencer:
                 self._head = head
             outcomes: Sequence[object] = result.outcomes
         except CorruptError as error:
-            self._failure = error
-            _log.critical("log.stopped", reason=error.reason)
+            self.stop(error)
             outcomes = [error] * len(group)
         except BridgeheadError as error:
             outcomes = [error] * len(group)

@@ -201,6 +201,12 @@ def verify_note(blob: bytes, vkeys: Iterable[Vkey], *, check: LineCheck = check_
     return VerifiedNote(text=note.text, lines=lines)
 
 
+def strip_note(blob: bytes, vkeys: Iterable[Vkey], *, check: LineCheck = check_note_line) -> bytes:
+    """Returns the note with its verified lines by known keys alone; refuses as `verify_note`."""
+    found = verify_note(blob, vkeys, check=check)
+    return format_note(Note(text=found.text, signatures=tuple(line.signature for line in found.lines)))
+
+
 def verify_lines(
     text: str, signatures: Iterable[NoteSignature], *, vkeys: Iterable[Vkey], check: LineCheck = check_note_line
 ) -> tuple[VerifiedLine, ...]:

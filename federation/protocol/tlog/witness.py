@@ -1,9 +1,12 @@
 """The witness's answer to `add-checkpoint`, as one pure function that runs the table of tlog-witness top to bottom.
 
 Rules kept: the rows stand in the order in which they are checked; a witness never goes back, never cosigns two roots
-of one size, never dates a line before its own previous one for that origin; what fails rows 6 to 9 is kept, since it
-may be proof of misbehaviour. Two things are the caller's: reading the old state and writing the new one are *one*
-atomic step, and the new state is durable *before* the answer leaves. Trusts the log keys that the agreement gives.
+of one size, never dates a line before its own previous one for that origin. What is kept and served of a checkpoint is
+its text, the log's verified line and the witness's own: whoever posts may add lines, and they go nowhere. Evidence is
+a second verified head of one size with another root (row 8), since only that is proof without anybody's word; a proof
+that does not fit (row 9) may be of the poster's making. Two things are the caller's: reading the old state and writing
+the new one are *one* atomic step, and the new state is durable *before* the answer leaves. Trusts the log keys that
+the agreement gives.
 Source: C2SP tlog-witness.md, C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
 """
 
@@ -22,8 +25,10 @@ from federation.protocol.tlog.merkle import EMPTY_ROOT, verify_consistency
 from federation.protocol.tlog.note import (
     Checkpoint,
     Note,
+    NoteSignature,
     Sign,
     Vkey,
+    format_note,
     format_signature_lines,
     parse_checkpoint,
     parse_note,
@@ -46,7 +51,7 @@ class Status(IntEnum):
     UNKNOWN_LOG = 404
     OTHER_SIZE = 409
     INCONSISTENT = 422
-    CLOCK_BEHIND = 503
+    NOT_NOW = 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +82,17 @@ class Cosigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessAnswer:
-    """`state` must be durable before the answer leaves; `evidence` contradicts what was cosigned before."""
+    """`state` with its `note` must be durable before the answer leaves.
+
+    `note` is the checkpoint with the log's line and ours. `evidence` is a head of the size cosigned before, signed by
+    the log as well, with another root: its text and the log's line.
+    """
 
     status: Status
     body: bytes
     content_type: str = TEXT
     state: WitnessState | None = None
+    note: bytes | None = None
     evidence: bytes | None = None
 
 
@@ -131,17 +141,20 @@ def decide_add_checkpoint(
     trusted = logs.get(checkpoint.origin)
     if trusted is None:
         return _refuse(Status.UNKNOWN_LOG, "this witness does not know the log")
-    if not _signed_by_log(note, trusted):
+    signed = _log_lines(note, trusted)
+    if not signed:
         return _refuse(Status.NOT_SIGNED, "expected a line by a key of this log, and none that fails")
     if request.old_size > checkpoint.size:
         return _refuse(Status.MALFORMED, "expected an old size not above the checkpoint's")
     if request.old_size != old_size:
         return WitnessAnswer(status=Status.OTHER_SIZE, body=b"%d\n" % old_size, content_type=SIZE)
     if contradiction := _find_contradiction(request, checkpoint, last):
-        return _refuse(Status.INCONSISTENT, contradiction, evidence=request.note)
+        is_fork = last is not None and last.size == checkpoint.size > 0 and last.root != checkpoint.root
+        evidence = format_note(Note(text=note.text, signatures=signed)) if is_fork else None
+        return _refuse(Status.INCONSISTENT, contradiction, evidence=evidence)
     if last and now.replace(microsecond=0) < last.cosign_time:
-        return _refuse(Status.CLOCK_BEHIND, "the clock of this witness stands before its last cosignature")
-    return _cosign(note.text, checkpoint, now, cosigners)
+        return _refuse(Status.NOT_NOW, "the clock of this witness stands before its last cosignature")
+    return _cosign(Note(text=note.text, signatures=signed), checkpoint, now, cosigners)
 
 
 def verify_answer(body: bytes, text: str, *, vkeys: Iterable[Vkey], not_after: datetime) -> tuple[Cosignature, ...]:
@@ -163,11 +176,13 @@ def monitoring_path(origin: str) -> str:
     return f"{sha256(origin.encode()).hexdigest()}/checkpoint"
 
 
-def _signed_by_log(note: Note, trusted: Collection[Vkey]) -> bool:
+def _log_lines(note: Note, trusted: Collection[Vkey]) -> tuple[NoteSignature, ...]:
+    """The verified lines of the log, one a key; none when there is none, or a known one fails."""
     try:
-        return bool(verify_lines(note.text, note.signatures, vkeys=trusted))
+        lines = verify_lines(note.text, note.signatures, vkeys=trusted)
     except UntrustedError:
-        return False
+        return ()
+    return tuple({line.vkey.public_key: line.signature for line in lines}.values())
 
 
 def _find_contradiction(request: AddCheckpoint, checkpoint: Checkpoint, last: WitnessState | None) -> str | None:
@@ -188,13 +203,17 @@ def _find_contradiction(request: AddCheckpoint, checkpoint: Checkpoint, last: Wi
     return None
 
 
-def _cosign(text: str, checkpoint: Checkpoint, now: datetime, cosigners: Sequence[Cosigner]) -> WitnessAnswer:
+def _cosign(note: Note, checkpoint: Checkpoint, now: datetime, cosigners: Sequence[Cosigner]) -> WitnessAnswer:
     cosign_time = now.astimezone(UTC).replace(microsecond=0)
     if not cosigners:
         raise MalformedError("COSIGNERS", "expected at least one key to cosign with, got none")
-    lines = [sign_cosignature(text, key.vkey, cosign_time=cosign_time, sign=key.sign) for key in cosigners]
-    state = WitnessState(size=checkpoint.size, root=checkpoint.root, cosign_time=cosign_time)
-    return WitnessAnswer(status=Status.COSIGNED, body=format_signature_lines(lines).encode(), state=state)
+    lines = [sign_cosignature(note.text, key.vkey, cosign_time=cosign_time, sign=key.sign) for key in cosigners]
+    return WitnessAnswer(
+        status=Status.COSIGNED,
+        body=format_signature_lines(lines).encode(),
+        state=WitnessState(size=checkpoint.size, root=checkpoint.root, cosign_time=cosign_time),
+        note=format_note(Note(text=note.text, signatures=(*note.signatures, *lines))),
+    )
 
 
 def _refuse(status: Status, sentence: str, *, evidence: bytes | None = None) -> WitnessAnswer:

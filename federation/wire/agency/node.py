@@ -24,6 +24,16 @@ class PeerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessLine:
+    """One witness of the node's log: the newest head that it cosigned since the start, or why it refuses."""
+
+    name: str
+    cosigned_size: int = 0
+    cosigned_time: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
     node: NodeName
     federation: str
@@ -37,6 +47,9 @@ class NodeStatus:
     checkpoint: bytes = b""
     peers: tuple[PeerState, ...] = ()
     warnings: tuple[str, ...] = ()
+    witnesses: tuple[WitnessLine, ...] = ()
+    quorum_met: bool = False
+    troubles: tuple[str, ...] = ()
 
 
 GET_STATUS: Final = Rpc("NodeService/GetStatus", Nothing, NodeStatus)

@@ -77,7 +77,7 @@ def decide(asked, last=None, now=COSIGN_TIME, logs=None, cosigners=COSIGNERS):
 
 
 def check_refused(answer, status, *, kept=False):
-    """A refusal changes nothing, and keeps the checkpoint only where it may be misbehaviour."""
+    """A refusal changes nothing, and keeps the checkpoint only where it proves misbehaviour."""
     assert (answer.status, answer.state) == (status, None)
     assert (answer.evidence is not None) is kept
 
@@ -125,19 +125,19 @@ def test_row_5_another_old_size_is_409_with_the_size(old_size, last):
     assert (parse_size(answer.body), answer.content_type) == (last or 0, "text/x.tlog.size")
 
 
-def test_row_6_empty_tree_with_another_root_is_422_and_kept():
+def test_row_6_empty_tree_with_another_root_is_422():
     """There is one empty tree."""
     answer = decide(request(0, 0, root=bytes(32)))
 
-    check_refused(answer, Status.INCONSISTENT, kept=True)
+    check_refused(answer, Status.INCONSISTENT)
     assert b"empty tree" in answer.body
 
 
-def test_row_7_proof_from_size_0_is_422_and_kept():
+def test_row_7_proof_from_size_0_is_422():
     """From nothing there is nothing to prove."""
     answer = decide(request(0, 7, proof=(bytes(32),)))
 
-    check_refused(answer, Status.INCONSISTENT, kept=True)
+    check_refused(answer, Status.INCONSISTENT)
     assert b"no proof from size 0" in answer.body
 
 
@@ -153,14 +153,32 @@ def test_row_8_same_size_with_another_root_is_422_and_kept():
 
 
 @pytest.mark.parametrize("proof", [(), (bytes(32),) * 4])
-def test_row_9_proof_that_does_not_verify_is_422_and_kept(proof):
-    """Nothing is cosigned that does not extend what was."""
-    check_refused(decide(request(3, 7, proof=proof), last=state(3)), Status.INCONSISTENT, kept=True)
+def test_row_9_proof_that_does_not_verify_is_422_and_no_evidence(proof):
+    """Nothing is cosigned that does not extend what was; a proof of anybody's making says nothing of the log."""
+    check_refused(decide(request(3, 7, proof=proof), last=state(3)), Status.INCONSISTENT)
 
 
 def test_row_9_same_size_with_a_proof_is_422():
     """For equal sizes the proof is empty."""
-    check_refused(decide(request(7, 7, proof=(bytes(32),)), last=state(7)), Status.INCONSISTENT, kept=True)
+    check_refused(decide(request(7, 7, proof=(bytes(32),)), last=state(7)), Status.INCONSISTENT)
+
+
+def test_lines_of_strangers_are_kept_nowhere():
+    """Whoever posts may add 63 lines: what is kept is the log's verified line and ours, and of a fork the log's."""
+    stranger = NoteSignature(name="evil.example", key_id=b"abcd", payload=bytes(64))
+
+    def poisoned(asked):
+        parsed = parse_note(asked.note)
+        blob = format_note(Note(text=parsed.text, signatures=(*[stranger] * 31, *parsed.signatures, *[stranger] * 31)))
+        return AddCheckpoint(old_size=asked.old_size, proof=asked.proof, note=blob)
+
+    cosigned = decide(poisoned(request(3, 7)), last=state(3))
+    assert [line.name for line in parse_note(cosigned.note).signatures] == [
+        ORIGIN,
+        *(key.vkey.name for key in COSIGNERS),
+    ]
+    forked = decide(poisoned(request(7, 7, root=bytes(32))), last=state(7))
+    assert [line.name for line in parse_note(forked.evidence).signatures] == [ORIGIN]
 
 
 @pytest.mark.parametrize(("old_size", "size"), [(0, 0), (0, 7), (3, 7), (7, 7), (8, 33)])
@@ -198,7 +216,7 @@ def test_clock_behind_the_last_line_is_refused_until_it_has_caught_up():
     """Never a line dated before one's own previous one (ours: 503); the same second is no step back."""
     asked = request(7, 7)
 
-    check_refused(decide(asked, last=state(7), now=COSIGN_TIME - timedelta(milliseconds=1)), Status.CLOCK_BEHIND)
+    check_refused(decide(asked, last=state(7), now=COSIGN_TIME - timedelta(milliseconds=1)), Status.NOT_NOW)
     assert decide(asked, last=state(7), now=COSIGN_TIME).status == Status.COSIGNED
 
 

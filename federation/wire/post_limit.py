@@ -1,0 +1,39 @@
+"""How many posts one source may make in a minute: a bucket a source, and a bounded number of buckets."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+POSTS_A_MINUTE: Final = 1200
+"""Three peers behind one address that offer a head five times a second stay below it."""
+MAX_SOURCES: Final = 4096
+
+
+class PostLimit:
+    def __init__(self, a_minute: int = POSTS_A_MINUTE, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._full = float(a_minute)
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def allows(self, host: str) -> bool:
+        """Takes one post out of the source's bucket; False when it is empty. An IPv6 source is its /64."""
+        source, now = _source(host), self._clock()
+        left, since = self._buckets.pop(source, (self._full, now))
+        left = min(self._full, left + (now - since) * self._full / 60)
+        is_allowed = left >= 1
+        self._buckets[source] = (left - 1 if is_allowed else left, now)
+        if len(self._buckets) > MAX_SOURCES:
+            self._buckets.popitem(last=False)
+        return is_allowed
+
+
+def _source(host: str) -> str:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else host
