@@ -3,8 +3,9 @@
 Order on start: settings, keys, agreement, store (migrations), the read side, boot check against the home and the
 witnesses, `boot` and `agreement` leaves, the other ports, delivery, duties. The read side is first so that nodes which
 start together confirm each other. Without enough witnesses the ports open, nothing is written (LOG_UNCONFIRMED), and
-they are asked until enough have answered. Order on stop: health says so, ports drain, delivery ends its calls, the
-writer finishes its queue, the store closes. Killed anywhere in between, nothing that was receipted is lost.
+they are asked until enough have answered; a node whose history is refuted stays up to say so, and signs nothing. Order
+on stop: health says so, ports drain, delivery ends its calls, the writer finishes its queue, the store closes. Killed
+anywhere in between, nothing that was receipted is lost.
 """
 
 from __future__ import annotations
@@ -245,7 +246,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
         )
         stack.push_async_callback(http.stop)
-        finding = await boot_node(parts, ask=parts.witness_clients.ask, island=island)
+        await _ask_once(parts, island=island)
         clients = _peer_clients(node, peer_files)
         for client in clients.values():
             stack.push_async_callback(client.close)
@@ -277,9 +278,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
         stack.callback(node.waiters.end)
         if node.sequencer.held is None:
             await _begin(parts, home, clients, running, duties)
-        else:
-            _log.warning("boot.unconfirmed", finding=str(finding))
-            node.sequencer.hold(str(finding))
+        elif node.sequencer.failure is None:
             duties.append(asyncio.create_task(_wait_confirmed(parts, home, clients, running, duties), name="boot"))
         for server in servers:
             await server.set_serving(serving=True)
@@ -307,23 +306,30 @@ async def _wait_confirmed(
 ) -> None:
     """Asks the witnesses until enough have confirmed our history; one that has another stops the log for good."""
     sequencer = parts.node.sequencer
-    while sequencer.held is not None:
+    while sequencer.held is not None and sequencer.failure is None:
         await asyncio.sleep(BOOT_PAUSE_SECONDS)
         try:
-            finding = str(await boot_node(parts, ask=parts.witness_clients.ask))
-        except CorruptError as error:
-            sequencer.stop(error)
-            return
-        except BridgeheadError as error:
-            finding = str(error)
+            await _ask_once(parts)
         except Exception:  # noqa: BLE001 - a node that stops asking would be held for ever
             _log.exception("boot.failed")
-            continue
-        if sequencer.held is not None and finding != sequencer.held:
-            _log.warning("boot.unconfirmed", finding=finding)
-            sequencer.hold(finding)
-    _log.info("boot.confirmed")
-    await _begin(parts, home, clients, running, duties)
+    if sequencer.failure is None:
+        _log.info("boot.confirmed")
+        await _begin(parts, home, clients, running, duties)
+
+
+async def _ask_once(parts: Parts, *, island: str | None = None) -> None:
+    """One round of `boot_node`: opens the log, says why it is held, or stops it for good."""
+    sequencer = parts.node.sequencer
+    try:
+        finding = str(await boot_node(parts, ask=parts.witness_clients.ask, island=island))
+    except CorruptError as error:
+        sequencer.stop(error)
+        return
+    except BridgeheadError as error:
+        finding = str(error)
+    if sequencer.held is not None and sequencer.held != finding:
+        _log.warning("boot.unconfirmed", finding=finding)
+        sequencer.hold(finding)
 
 
 async def _stop_servers(servers: Sequence[RunningServer], drain_seconds: float) -> None:

@@ -1,0 +1,122 @@
+"""A home restored from a backup as a whole, and peers that are silent, busy and hostile when it starts: it signs nothing.
+
+Real processes. What the others cosigned since the backup is known to them alone; each of them is kept from saying so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from federation.cli.demo.provinces import start_node, stop_nodes, stop_process, wait_ready
+from federation.protocol.ids import NodeName
+from tests.scenarios.provinces import Federation, make_federation
+
+ZHEJIANG, JIANGXI, FUJIAN, ANHUI = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
+POISON = b"zhejiang\n1\nroot\n\n" + b"".join(b"\xe2\x80\x94 stranger AAAAAAAA\n" for _ in range(65))
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Iterator[Federation]:
+    made = make_federation(tmp_path)
+    yield made
+    stop_nodes(made.made)
+
+
+def status(federation: Federation) -> dict:
+    command = [sys.executable, "-m", "federation.cli.main", "node", "status", "-o", "json", "--home"]
+    done = subprocess.run([*command, str(federation.home("zhejiang"))], capture_output=True, text=True, check=False)
+    return json.loads(done.stdout)["nodes"][0]
+
+
+def health(federation: Federation) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{read_url(federation, ZHEJIANG)}/healthz", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def read_url(federation: Federation, node: NodeName) -> str:
+    settings = federation.homes[node].settings
+    return f"http://127.0.0.1:{settings.read_port}"
+
+
+async def until(found: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(found):
+            await asyncio.sleep(0.05)
+
+
+@contextmanager
+def held_port(federation: Federation, node: NodeName, *, answer: bytes | None) -> Iterator[None]:
+    """Holds a peer's read port: takes every connection, and answers with these bytes or never."""
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", federation.homes[node].settings.read_port)) as listening:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                kept.append(connection)
+                if answer is not None:
+                    connection.recv(4096)
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(answer), answer)
+                    )
+                    connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            for connection in kept:
+                connection.close()
+
+
+async def test_restored_home_is_blinded_by_nobody(federation: Federation) -> None:
+    """Anhui is silent, Jiangxi's port busy, Fujian's answer poison: held. Then they are back, and it is refuted."""
+    made, home = federation.made, federation.home("zhejiang")
+    for node in made.homes:
+        start_node(made, node)
+    await asyncio.to_thread(wait_ready, made, list(made.homes))
+    await until(lambda: list((home / "heads").glob("*.witnessed")))
+    stop_process(made.processes[ZHEJIANG])
+    shutil.copytree(home, home.with_name("backup"), symlinks=True)
+    start_node(made, ZHEJIANG)
+    await asyncio.to_thread(wait_ready, made, [ZHEJIANG])
+    await until(lambda: status(federation)["quorum_met"] and status(federation)["tree_size"] > 2)
+    stop_nodes(made)
+    shutil.rmtree(home)
+    shutil.copytree(home.with_name("backup"), home, symlinks=True)
+
+    with held_port(federation, JIANGXI, answer=None), held_port(federation, FUJIAN, answer=POISON):
+        start_node(made, ZHEJIANG)
+        await until(lambda: (status(federation).get("troubles") or [""])[0].count("fujian cannot be read"))
+        found = status(federation)
+        assert "nothing is signed yet: 0 of 2 witnesses" in found["troubles"][0]
+        assert found["tree_size"] == 2
+        code, told = health(federation)
+        assert (code, "0 of 2 witnesses" in told) == (503, True)
+
+    for node in (JIANGXI, FUJIAN, ANHUI):
+        start_node(made, node)
+    await until(lambda: "LOG_ROLLED_BACK" in status(federation)["troubles"][0])
+    assert status(federation)["tree_size"] == 2
+    assert health(federation)[0] == 503
+    assert list((home / "heads").glob("*.disputed"))
