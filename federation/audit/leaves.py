@@ -65,6 +65,8 @@ def broken_rules(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[tuple[Cod
         yield Code.AGREEMENT_UNKNOWN, f"it cites agreement {leaf.agreement_version}; this audit knows {known}"
     for sentence in _unlawful(leaf, node, rules):
         yield Code.LEAF_UNLAWFUL, f"a '{leaf.kind}' leaf: {sentence}"
+    if leaf.kind is LeafKind.BOOT and leaf.reason is not None:
+        yield Code.BOOT_UNCONFIRMED, f"the node started on an operator's word, its history unconfirmed: {leaf.reason}"
     if leaf.kind is LeafKind.DISCREPANCY:
         yield Code.DISCREPANCY_LOGGED, f"the node itself recorded a discrepancy: {leaf.reason or 'no reason given'}"
 

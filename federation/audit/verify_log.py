@@ -21,8 +21,10 @@ from federation.protocol.leaf import LeafKind
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.merkle import CompactRange, hash_leaf
 from federation.protocol.tlog.note import Checkpoint, parse_vkey, verify_checkpoint
+from federation.protocol.tlog.quorum import Policy, met_names
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
 from federation.protocol.trust import Agreement
+from federation.protocol.trust.witnesses import log_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class HeadAccount:
     note: bytes
     where: str
     checkpoint: Checkpoint | None
-    witnesses: frozenset[NodeName]
+    witnesses: frozenset[str]
     findings: tuple[Finding, ...]
 
     @property
@@ -56,8 +58,8 @@ def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datet
     """Verifies a checkpoint of a node's log: first the log's own line, then the witnesses', counted by key."""
     findings = Findings(node)
     vkey = parse_vkey(agreement.members[node].log_vkey)
-    witnesses = {parse_vkey(member.witness_vkey): name for name, member in agreement.members.items()}
-    checkpoint, signed_by = None, frozenset[NodeName]()
+    witnesses = {witness.vkey: witness.name for witness in log_policy(agreement, node).witnesses}
+    checkpoint, signed_by = None, frozenset[str]()
     try:
         checkpoint = verify_checkpoint(note, vkey)
         not_after = now + agreement.clock_tolerance
@@ -71,20 +73,18 @@ def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datet
     )
 
 
-def enough_witnesses(agreement: Agreement) -> int:
-    """Returns how many witnesses exclude a split view while one node is dishonest: 3 of 4."""
-    return len(agreement.members) // 2 + 1
-
-
-def witnessed_size(heads: Iterable[HeadAccount], agreement: Agreement) -> tuple[int, int]:
-    """Returns how many witnesses cosigned any of a log's heads, and the size that enough of them cover."""
-    newest: dict[NodeName, int] = {}
+def witnessed_size(heads: Iterable[HeadAccount], policy: Policy) -> tuple[int, int]:
+    """Returns how many witnesses cosigned any of a log's heads, and the size that the agreed quorum covers."""
+    keys = {witness.name: witness.vkey.public_key for witness in policy.witnesses}
+    newest: dict[str, int] = {}
     for head in heads:
         for witness in head.witnesses if head.checkpoint else ():
             newest[witness] = max(newest.get(witness, 0), head.checkpoint.size if head.checkpoint else 0)
-    sizes = sorted(newest.values(), reverse=True)
-    enough = enough_witnesses(agreement)
-    return len(sizes), sizes[enough - 1] if len(sizes) >= enough else 0
+    for size in sorted(newest.values(), reverse=True):
+        covering = frozenset(keys[name] for name, reached in newest.items() if reached >= size)
+        if policy.quorum in met_names(policy, covering):
+            return len(newest), size
+    return len(newest), 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

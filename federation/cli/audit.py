@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 REMEMBERED_FILE = "audit-heads.json"
+WITNESS_SECONDS = 5.0
+"""How long a log that grew just now may wait for its witnesses."""
 
 app = typer.Typer(no_args_is_help=True, help="Check the exchange logs, as a stranger would.")
 logs = typer.Typer(no_args_is_help=True, help="Read one exchange log: its head, an entry, a proof.")
@@ -96,7 +98,7 @@ def verify(
         agreement=load_federation_agreement(file, now()),
         profiles=tuple(load_profile(given) for given in _profile_paths(file, profile)),
         act=Act(request_id=str(uuid4()), purpose="audit.exchange", function=function, officer=officer),
-        options=Options(tiles=tiles, leaves=not roots_only, in_flight_age=age),
+        options=Options(tiles=tiles, leaves=not roots_only, in_flight_age=age, witness_seconds=WITNESS_SECONDS),
         remembered=load_remembered(state_path),
     )
     if not asked.profiles:

@@ -31,6 +31,7 @@ from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.tlog.note import Checkpoint, format_checkpoint
 from federation.protocol.trust import Agency, Agreement, Member, find_agency
+from federation.protocol.trust.witnesses import log_policy
 from federation.store.database import Database
 
 _log = structlog.get_logger()
@@ -187,7 +188,7 @@ class Trust:
     def __init__(self, agreement: Agreement, kinds: Iterable[Kind[Any]]) -> None:
         """Parses what the agreement carries; refuses RETENTION_RULE when a kind neither ends nor is kept by its rules.
 
-        Refuses one whose policies, calendar or table of retention are missing or do not parse.
+        Refuses one whose policies, calendar, witnesses or table of retention are missing or do not parse.
         """
         self._kinds = tuple(kinds)
         self._in_force = self._read(agreement, load_policy_book(agreement.files))
@@ -213,6 +214,8 @@ class Trust:
             raise
 
     def _read(self, agreement: Agreement, policies: PolicyBook) -> InForce:
+        for name in agreement.members:
+            log_policy(agreement, name)
         calendar = parse_calendar(_find_file(agreement, CALENDAR_FILE, "CALENDAR_MISSING"))
         retention = parse_retention(_find_file(agreement, RETENTION_FILE, "RETENTION_RULE"))
         for kind in self._kinds:

@@ -6,6 +6,7 @@ Which agency may call an RPC, and how, is in the line of the RPC; what it may do
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path

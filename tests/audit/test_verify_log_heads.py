@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from federation.audit.report import Code
-from federation.audit.verify_log import HeadAccount, enough_witnesses, verify_head, witnessed_size
+from federation.audit.verify_log import HeadAccount, verify_head, witnessed_size
+from federation.protocol.trust.witnesses import log_policy
 from tests.audit.provinces import ANHUI, FUJIAN, JIANGXI, NOW, ZHEJIANG, Province, Provinces
 
 ALL = (ZHEJIANG, JIANGXI, FUJIAN, ANHUI)
@@ -66,7 +67,7 @@ def test_witnessed_size_is_what_enough_witnesses_cover() -> None:
         provinces[witness].cosign(log)
         heads.append(head(provinces, provinces[witness].others[log.vkey.name]))
 
-    assert enough_witnesses(provinces.agreement) == 3
-    assert witnessed_size(heads, provinces.agreement) == (3, 1)
-    assert witnessed_size(heads[:2], provinces.agreement) == (2, 0)
-    assert witnessed_size([], provinces.agreement) == (0, 0)
+    policy = log_policy(provinces.agreement, ZHEJIANG)
+    assert witnessed_size(heads, policy) == (3, 1)
+    assert witnessed_size(heads[:2], policy) == (2, 0)
+    assert witnessed_size([], policy) == (0, 0)

@@ -31,7 +31,7 @@ from federation.store.witness_state import find_witness_state
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
 PAGE = 1000
-USUAL = frozenset({Code.COSIGNED_BY_FEW, Code.EXPIRED_RECEIVED})
+USUAL = frozenset({Code.COSIGNED_BY_FEW, Code.BOOT_UNCONFIRMED, Code.EXPIRED_RECEIVED})
 """Warnings that a scenario without witnesses, or with a clock that runs, may end with."""
 
 

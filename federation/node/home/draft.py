@@ -39,7 +39,7 @@ from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust.agreement import Agreement, AgreementFiles
-from federation.protocol.trust.draft import Bundle, decode_bundle, draft_files, draft_root, draft_targets
+from federation.protocol.trust.draft import Bundle, ThirdParty, decode_bundle, draft_files, draft_root, draft_targets
 from federation.protocol.trust.members import MEMBERS_PATH, Terms, decode_members, decode_terms
 from federation.protocol.trust.metadata import (
     Signing,
@@ -81,6 +81,7 @@ def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
     """Loads `nodes/agreement.toml`: terms and lifetime. Refuses FILE_MISSING, AGREEMENT_TERMS, JSON_*."""
     table = read_toml(path, reason="AGREEMENT_TERMS")
     days = table.pop("content_lifetime_days", None)
+    table.pop("witness", None)  # of `load_witness_sheet`
     if type(days) is not int or not 1 <= days <= 3660:
         raise MalformedError("AGREEMENT_TERMS", f"{path}: expected 'content_lifetime_days' from 1 to 3660")
     try:
@@ -88,6 +89,17 @@ def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
     except (TypeError, ValueError) as error:
         raise MalformedError("AGREEMENT_TERMS", f"{path}: expected strings, integers and lists") from error
     return decode_terms(encoded), timedelta(days=days)
+
+
+def load_witness_sheet(path: Path) -> tuple[ThirdParty, ...]:
+    """Loads the third parties that `nodes/agreement.toml` names under `[[witness]]`. Refuses AGREEMENT_WITNESS."""
+    rows = read_toml(path, reason="AGREEMENT_TERMS").get("witness", [])
+    try:
+        return tuple(ThirdParty(**row) for row in rows)
+    except TypeError as error:
+        raise MalformedError(
+            "AGREEMENT_WITNESS", f"{path}: expected each [[witness]] to have name, vkey and url"
+        ) from error
 
 
 def read_policies(folder: Path) -> dict[str, bytes]:
@@ -110,7 +122,8 @@ def draft_agreement(
         raise ConflictError("DRAFT_EXISTS", f"expected an empty or new folder, got {out}")
     terms, lifetime = load_terms_sheet(nodes / TERMS_SHEET)
     parsed = [decode_bundle(bundle) for bundle in bundles]
-    files = draft_files(parsed, terms=terms, policies=read_policies(policies))
+    third_parties = load_witness_sheet(nodes / TERMS_SHEET)
+    files = draft_files(parsed, terms=terms, policies=read_policies(policies), third_parties=third_parties)
     load_policy_book(files)
     roots = previous.roots if previous else ()
     if not roots or _needs_new_root(roots[-1], parsed, now):

@@ -18,6 +18,7 @@ from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import Item, always, decode, encode, replace
 from federation.protocol.ids import FederationName, NodeName, typed
 from federation.protocol.keys import PublicKey, admit_public_key
+from federation.protocol.tlog.quorum import parse_policy
 from federation.protocol.trust.members import (
     MEMBERS_PATH,
     TERMS_PATH,
@@ -38,6 +39,15 @@ from federation.protocol.trust.metadata import (
 )
 
 MAX_BUNDLE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThirdParty:
+    """A witness that is no member: its name, its vkey (0x04 or 0x06), the URL below which it takes checkpoints."""
+
+    name: str
+    vkey: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,25 +95,43 @@ def decode_bundle(encoded: bytes) -> Bundle:
     )
 
 
-def format_tlog_policy(log_vkey: str, witnesses: Mapping[NodeName, str]) -> str:
-    """Formats the tlog-policy of one log: a majority of all witnesses, the owner's own among them."""
-    names = sorted(witnesses)
-    lines = [f"log {log_vkey}", *(f"witness {name} {witnesses[name]}" for name in names)]
-    lines += [f"group peers {majority(len(names))} {' '.join(names)}", "quorum peers"]
+def format_tlog_policy(
+    log_vkey: str, witnesses: Mapping[NodeName, str], third_parties: Sequence[ThirdParty] = ()
+) -> str:
+    """Formats the tlog-policy of one log: a majority of all witnesses, the owner's own among them.
+
+    With third parties it is so many that two sets of them share two, one of whom may be dishonest.
+    """
+    names = [*sorted(witnesses), *(each.name for each in third_parties)]
+    needed = (len(names) + 1) // 2 + 1 if third_parties else majority(len(names))
+    lines = [f"log {log_vkey}", *(f"witness {name} {witnesses[name]}" for name in sorted(witnesses))]
+    lines += [f"witness {each.name} {each.vkey} {each.url}" for each in third_parties]
+    lines += [f"group peers {needed} {' '.join(names)}", "quorum peers"]
     return "\n".join(lines) + "\n"
 
 
-def draft_files(bundles: Sequence[Bundle], *, terms: Terms, policies: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node."""
+def draft_files(
+    bundles: Sequence[Bundle],
+    *,
+    terms: Terms,
+    policies: Mapping[str, bytes],
+    third_parties: Sequence[ThirdParty] = (),
+) -> Mapping[str, bytes]:
+    """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node.
+
+    Refuses a third party that is not of the form of a tlog-policy, or has the key or name of another (POLICY, VKEY).
+    """
     members = _members_of(bundles, terms.federation)
     for path in policies:
         if not path.startswith("policies/") or ".." in path.split("/"):
             raise MalformedError("AGREEMENT_FORM", f"expected files under policies/, got {path!r:.80}")
     witnesses = {node: member.witness_vkey for node, member in members.items()}
     tlog_policies = {
-        f"tlog-policy/{node}": format_tlog_policy(member.log_vkey, witnesses).encode()
+        f"tlog-policy/{node}": format_tlog_policy(member.log_vkey, witnesses, third_parties).encode()
         for node, member in members.items()
     }
+    for policy in tlog_policies.values():
+        parse_policy(policy)
     own = {MEMBERS_PATH: encode_members(members), TERMS_PATH: encode_terms(terms)}
     return {**policies, **tlog_policies, **own}
 
