@@ -1,4 +1,4 @@
-"""Builds `goverify/verify.go`, a verifier that shares no line with this project (golang.org/x/mod, Go 1.19)."""
+"""Builds the Go programs here, which share no line with this project (golang.org/x/mod, Go 1.19)."""
 
 import os
 import shutil
@@ -7,20 +7,30 @@ from pathlib import Path
 
 from tests.vectors.required import skip_or_fail
 
-_SOURCE = Path(__file__).resolve().parent / "goverify" / "verify.go"
+_HERE = Path(__file__).resolve().parent
 _GOPATH = Path("/usr/share/gocode")
 _built: dict[str, Path] = {}
 
 
 def go_verifier(tmp: Path) -> Path:
-    """Builds the program into `tmp` once a run and returns its path; skips or fails the test without Go."""
-    if "verify" in _built and _built["verify"].is_file():
-        return _built["verify"]
+    """Builds `goverify/verify.go`, a verifier of proofs and logs, as `go_program` does."""
+    return go_program(tmp, "goverify/verify.go")
+
+
+def go_witness(tmp: Path) -> Path:
+    """Builds `gowitness/witness.go`, a witness of logs, as `go_program` does."""
+    return go_program(tmp, "gowitness/witness.go")
+
+
+def go_program(tmp: Path, source: str) -> Path:
+    """Builds a program into `tmp` once a run and returns its path; skips or fails the test without Go."""
+    if source in _built and _built[source].is_file():
+        return _built[source]
     if shutil.which("go") is None or not (_GOPATH / "src/golang.org/x/mod/sumdb/tlog").is_dir():
         skip_or_fail("no Go compiler with golang.org/x/mod: install golang-go and golang-golang-x-mod-dev")
-    program = tmp / "goverify"
+    program = tmp / Path(source).parent.name
     subprocess.run(
-        ["go", "build", "-o", str(program), str(_SOURCE)],
+        ["go", "build", "-o", str(program), str(_HERE / source)],
         env={
             **os.environ,
             "GO111MODULE": "off",
@@ -32,7 +42,7 @@ def go_verifier(tmp: Path) -> Path:
         capture_output=True,
         timeout=240,
     )
-    _built["verify"] = program
+    _built[source] = program
     return program
 
 
