@@ -180,8 +180,8 @@ class _Run:
             await self._fetch_heads("that it published meanwhile")
             await self._fetch_others()
         for node, covered in self._find_unwitnessed(sizes).items():
-            told = f"the agreed quorum of witnesses covers {covered} of its {sizes[node]} entries"
-            self._add(Code.COSIGNED_BY_FEW, node, f"{told}: two histories of the rest are not excluded")
+            sentence = f"the agreed quorum of witnesses covers {covered} of its {sizes[node]} entries"
+            self._add(Code.COSIGNED_BY_FEW, node, f"{sentence}: two histories of the rest are not excluded")
 
     def _find_unwitnessed(self, sizes: Mapping[NodeName, int]) -> dict[NodeName, int]:
         """The logs whose quorum does not cover that size, with the size that it covers."""

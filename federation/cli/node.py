@@ -255,8 +255,8 @@ def _witness_line(found: NodeStatus) -> str:
     quorum = "达到约定人数 quorum met" if found.quorum_met else "未达约定人数 QUORUM NOT MET"
     lines = []
     for each in found.witnesses:
-        told = each.trouble or (format_time(each.cosigned_time) if each.cosigned_time else "-")
-        lines.append(f"{each.name} {each.cosigned_size} ({told})")
+        state = each.trouble or (format_time(each.cosigned_time) if each.cosigned_time else "-")
+        lines.append(f"{each.name} {each.cosigned_size} ({state})")
     return f"{quorum}: {', '.join(lines)}"
 
 

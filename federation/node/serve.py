@@ -181,7 +181,7 @@ def build_node(
 
 
 def _log_trouble(sequencer: Sequencer) -> str | None:
-    """Why this node's memory is not to be relied on: its own log is not confirmed, or stopped."""
+    """The reason not to rely on this node's memory: its own log is not confirmed, or stopped; else None."""
     failure = sequencer.failure
     return f"the log stopped: {failure.reason}" if failure is not None else sequencer.held
 

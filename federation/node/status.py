@@ -52,7 +52,7 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
 
 
 def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
-    """Why our own log is not to be relied on: it stopped, is not confirmed yet, or is disputed; else empty."""
+    """The reasons not to rely on our own log: it stopped, is not confirmed yet, or is disputed."""
     found: list[str] = []
     sequencer = node.sequencer
     if sequencer.failure is not None:
@@ -63,7 +63,7 @@ def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
 
 
 def quorum_warning(cosigning: Cosigning) -> str | None:
-    """What the newest head that was offered lacks to the agreed quorum; None when it lacks nothing."""
+    """The sentence that the newest offered head lacks the agreed quorum; None when it has it."""
     quorum = cosigning.quorum
     if quorum is None or quorum.is_met:
         return None

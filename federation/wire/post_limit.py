@@ -1,4 +1,4 @@
-"""How many posts one source may make in a minute: a bucket a source, and a bounded number of buckets."""
+"""The posts that one source may make in a minute: a bucket a source, and a bounded number of buckets."""
 
 from __future__ import annotations
 

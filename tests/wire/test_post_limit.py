@@ -14,6 +14,7 @@ class Clock:
 
 
 def test_source_that_posts_too_much_waits_and_others_do_not() -> None:
+    """One address cannot take the turns of another; its own come back with time."""
     clock = Clock()
     limit = PostLimit(60, clock=clock)
     assert [limit.allows("192.0.2.1") for _ in range(61)] == [True] * 60 + [False]
@@ -24,6 +25,7 @@ def test_source_that_posts_too_much_waits_and_others_do_not() -> None:
 
 
 def test_addresses_of_one_ipv6_network_are_one_source() -> None:
+    """A /64 is one customer's: its addresses are without number."""
     limit = PostLimit(1, clock=Clock())
     assert limit.allows("2001:db8::1")
     assert not limit.allows("2001:db8::2")
@@ -31,6 +33,7 @@ def test_addresses_of_one_ipv6_network_are_one_source() -> None:
 
 
 def test_buckets_do_not_grow_with_the_sources() -> None:
+    """Memory does not follow whoever comes from everywhere."""
     limit = PostLimit(1, clock=Clock())
     for number in range(MAX_SOURCES + 10):
         limit.allows(f"source-{number}")

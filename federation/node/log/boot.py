@@ -35,7 +35,7 @@ ISLAND: Final = "ISLAND"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootFinding:
-    """Who confirmed our history, who never cosigned it, who was silent, whose answer could not be read, and why."""
+    """The witnesses by their answer: confirmed, never cosigned, silent, or unreadable and why."""
 
     needed: int
     confirmed: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ def _check_home(log: OwnLog) -> None:
 
 
 def witnessed_by(log: OwnLog, witnesses: Iterable[LogWitness]) -> frozenset[str]:
-    """Who of them cosigned our log as far as the home knows."""
+    """Returns those of them who cosigned our log as far as the home knows."""
     note = log.head_file.read(WITNESSED)
     if note is None:
         return frozenset()

@@ -44,7 +44,7 @@ HEARTBEAT: Final = timedelta(minutes=9)
 
 
 class Witnesses(Protocol):
-    """How witnesses are reached, each below its URL (`wire.read_client.WitnessClients`)."""
+    """The way to the witnesses, each below its URL (`wire.read_client.WitnessClients`)."""
 
     async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
         """Posts an `add-checkpoint` body; returns status and body, or raises UnavailableError."""
@@ -57,7 +57,7 @@ class Witnesses(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessState:
-    """What one witness did for our log: the size that it cosigned last and when, or what is wrong with it."""
+    """One witness of our log: the size that it cosigned last and when, or why it refuses."""
 
     name: str
     size: int = 0
@@ -171,7 +171,7 @@ class Cosigning:
         return any(self._lacks(name) for name in names)
 
     def _lacks(self, name: str) -> bool:
-        """Whether the head that is offered has no line of that witness, or an old one."""
+        """True when the head that is offered has no line of that witness, or an old one."""
         line = self._lines.get(name)
         return line is None or line.cosign_time <= self._now() - HEARTBEAT
 

@@ -1,4 +1,4 @@
-"""What is known of our own log outside the database, in files of the home: a database set back contradicts them.
+"""The newest heads of our own log, outside the database, in files of the home: a database set back contradicts them.
 
     <home>/heads/<origin, / as _>             the newest head that we cosigned
     <home>/heads/<origin, / as _>.witnessed   a head with the lines of all who ever cosigned: they must remember

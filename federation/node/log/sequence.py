@@ -117,7 +117,7 @@ class Sequencer:
 
     @property
     def held(self) -> str | None:
-        """Why nothing is written yet; None once the history is confirmed."""
+        """The reason that nothing is written yet; None once the history is confirmed."""
         return self._held
 
     def hold(self, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Who witnesses a node's log: every member, and the third parties that its tlog-policy names with a URL.
+"""The witnesses of a node's log: every member, and the third parties that its tlog-policy names with a URL.
 
 The policy is a target of the agreement, so three of four provinces signed it. Source: C2SP tlog-policy.md (draft).
 """
