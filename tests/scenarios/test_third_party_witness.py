@@ -17,7 +17,7 @@ from federation.protocol.errors import MalformedError
 from federation.protocol.form import replace
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey
 from federation.protocol.trust import Agreement
-from federation.protocol.trust.draft import ThirdParty, format_tlog_policy
+from federation.protocol.trust.draft import OutsideWitness, format_tlog_policy
 from federation.protocol.trust.witnesses import enough_to_start, log_policy, log_witnesses
 from federation.wire.read_client import WitnessClients
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, START, ZHEJIANG, draft, kit, running_rig
@@ -34,19 +34,19 @@ VKEY = format_vkey(
 
 
 @pytest.fixture(scope="module")
-def university(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThirdParty]:
+def university(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutsideWitness]:
     program = go_witness(tmp_path_factory.mktemp("gowitness"))
     logs = [member.log_vkey for member in kit().agreement.members.values()]
     process = subprocess.Popen(
         [program, NAME, SEED.hex(), str(int(START.timestamp())), *logs], stdout=subprocess.PIPE, text=True
     )
     port = process.stdout.readline().strip()
-    yield ThirdParty(name="university", vkey=VKEY, url=f"http://127.0.0.1:{port}")
+    yield OutsideWitness(name="university", vkey=VKEY, url=f"http://127.0.0.1:{port}")
     process.kill()
     process.communicate()
 
 
-def with_witness(agreement: Agreement, third_party: ThirdParty) -> Agreement:
+def with_witness(agreement: Agreement, third_party: OutsideWitness) -> Agreement:
     witnesses = {name: member.witness_vkey for name, member in agreement.members.items()}
     policies = {
         f"tlog-policy/{name}": format_tlog_policy(member.log_vkey, witnesses, [third_party]).encode()
@@ -55,7 +55,9 @@ def with_witness(agreement: Agreement, third_party: ThirdParty) -> Agreement:
     return replace(agreement, files={**agreement.files, **policies})
 
 
-async def test_third_party_cosigns_is_counted_and_is_asked_at_the_start(tmp_path: Path, university: ThirdParty) -> None:
+async def test_third_party_cosigns_is_counted_and_is_asked_at_the_start(
+    tmp_path: Path, university: OutsideWitness
+) -> None:
     """With one province down, four of five: the head has the quorum by the status, the audit, and the next start."""
     async with running_rig(tmp_path, (ZHEJIANG, JIANGXI, FUJIAN, ANHUI)) as rig:
         agreement = with_witness(rig.agreement, university)
@@ -87,7 +89,7 @@ async def test_third_party_cosigns_is_counted_and_is_asked_at_the_start(tmp_path
         clients.close()
 
 
-def test_policy_with_a_third_party_keeps_two_quorums_apart_by_one_liar(university: ThirdParty) -> None:
+def test_policy_with_a_third_party_keeps_two_quorums_apart_by_one_liar(university: OutsideWitness) -> None:
     """Five witnesses need four lines: two sets of four share three. Members alone need three of four, as ever."""
     agreement = kit().agreement
     assert log_policy(agreement, ZHEJIANG).groups[0].threshold == 3
@@ -101,7 +103,7 @@ def test_witness_sheet_reads_third_parties(tmp_path: Path) -> None:
     """`[[witness]]` in agreement.toml; one without a key is refused with the place."""
     sheet = tmp_path / "agreement.toml"
     sheet.write_text(f'[[witness]]\nname = "university"\nvkey = "{VKEY}"\nurl = "http://w.example"\n')
-    assert load_witness_sheet(sheet) == (ThirdParty(name="university", vkey=VKEY, url="http://w.example"),)
+    assert load_witness_sheet(sheet) == (OutsideWitness(name="university", vkey=VKEY, url="http://w.example"),)
     sheet.write_text('[[witness]]\nname = "university"\n')
     with pytest.raises(MalformedError, match="AGREEMENT_WITNESS"):
         load_witness_sheet(sheet)

@@ -39,7 +39,14 @@ from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust.agreement import Agreement, AgreementFiles
-from federation.protocol.trust.draft import Bundle, ThirdParty, decode_bundle, draft_files, draft_root, draft_targets
+from federation.protocol.trust.draft import (
+    Bundle,
+    OutsideWitness,
+    decode_bundle,
+    draft_files,
+    draft_root,
+    draft_targets,
+)
 from federation.protocol.trust.members import MEMBERS_PATH, Terms, decode_members, decode_terms
 from federation.protocol.trust.metadata import (
     Signing,
@@ -91,11 +98,11 @@ def load_terms_sheet(path: Path) -> tuple[Terms, timedelta]:
     return decode_terms(encoded), timedelta(days=days)
 
 
-def load_witness_sheet(path: Path) -> tuple[ThirdParty, ...]:
+def load_witness_sheet(path: Path) -> tuple[OutsideWitness, ...]:
     """Loads the third parties that `nodes/agreement.toml` names under `[[witness]]`. Refuses AGREEMENT_WITNESS."""
     rows = read_toml(path, reason="AGREEMENT_TERMS").get("witness", [])
     try:
-        return tuple(ThirdParty(**row) for row in rows)
+        return tuple(OutsideWitness(**row) for row in rows)
     except TypeError as error:
         raise MalformedError(
             "AGREEMENT_WITNESS", f"{path}: expected each [[witness]] to have name, vkey and url"

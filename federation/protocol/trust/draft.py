@@ -42,7 +42,7 @@ MAX_BUNDLE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThirdParty:
+class OutsideWitness:
     """A witness that is no member: its name, its vkey (0x04 or 0x06), the URL below which it takes checkpoints."""
 
     name: str
@@ -96,7 +96,7 @@ def decode_bundle(encoded: bytes) -> Bundle:
 
 
 def format_tlog_policy(
-    log_vkey: str, witnesses: Mapping[NodeName, str], third_parties: Sequence[ThirdParty] = ()
+    log_vkey: str, witnesses: Mapping[NodeName, str], third_parties: Sequence[OutsideWitness] = ()
 ) -> str:
     """Formats the tlog-policy of one log: a majority of all witnesses, the owner's own among them.
 
@@ -115,7 +115,7 @@ def draft_files(
     *,
     terms: Terms,
     policies: Mapping[str, bytes],
-    third_parties: Sequence[ThirdParty] = (),
+    third_parties: Sequence[OutsideWitness] = (),
 ) -> Mapping[str, bytes]:
     """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node.
 
