@@ -21,7 +21,7 @@ from federation.protocol.leaf import LeafKind
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.merkle import CompactRange, hash_leaf
 from federation.protocol.tlog.note import Checkpoint, parse_vkey, verify_checkpoint
-from federation.protocol.tlog.quorum import Policy, met_names
+from federation.protocol.tlog.quorum import Policy, satisfied_names
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.witnesses import log_policy
@@ -82,7 +82,7 @@ def witnessed_size(heads: Iterable[HeadAccount], policy: Policy) -> tuple[int, i
             newest[witness] = max(newest.get(witness, 0), head.checkpoint.size if head.checkpoint else 0)
     for size in sorted(newest.values(), reverse=True):
         covering = frozenset(keys[name] for name, reached in newest.items() if reached >= size)
-        if policy.quorum in met_names(policy, covering):
+        if policy.quorum in satisfied_names(policy, covering):
             return len(newest), size
     return len(newest), 0
 

@@ -23,7 +23,7 @@ from federation.node.node import Trust
 from federation.protocol.errors import BridgeheadError, CorruptError, UntrustedError
 from federation.protocol.tlog.cosignature import Cosignature, cosignature_time, sign_cosignature
 from federation.protocol.tlog.note import format_signature_lines, parse_note, verify_checkpoint
-from federation.protocol.tlog.quorum import Policy, met_names
+from federation.protocol.tlog.quorum import Policy, satisfied_names
 from federation.protocol.tlog.witness import (
     AddCheckpoint,
     Cosigner,
@@ -285,6 +285,6 @@ def quorum_of(policy: Policy, size: int, lines: Mapping[str, Cosignature]) -> Qu
         size=size,
         lines=len(policy.witnesses) - len(missing),
         witnesses=len(policy.witnesses),
-        is_met=policy.quorum in met_names(policy, keys),
+        is_met=policy.quorum in satisfied_names(policy, keys),
         missing=missing,
     )
