@@ -6,7 +6,7 @@ RECORDS ?= 2000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev proto lock demo test lint type bench clean
+.PHONY: help setup setup-dev proto lock demo test attacks lint type bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ test: setup-dev  ## all the tests; BRIDGEHEAD_REQUIRE_ALL=1 makes missing option
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/wire $(PYTEST_FLAGS) || house=$$?; \
 	$(BIN)/python -m pytest tests/wire $(PYTEST_FLAGS) || wire=$$?; \
 	exit $$((house ? house : wire))
+
+attacks: setup-dev  ## every attack on running nodes, and one table: what held it, seconds, memory
+	@$(BIN)/python -m pytest -m attack $(PYTEST_FLAGS) tests
 
 lint: setup-dev  ## ruff, format, spelling, import contracts, unused dependencies, buf
 	@$(BIN)/ruff check .

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.attacks.table import memory, pytest_configure, pytest_itemcollected, pytest_terminal_summary
+
+__all__ = ["memory", "pytest_configure", "pytest_itemcollected", "pytest_terminal_summary"]
+"""The table of the attacks, whose rows may lie in any folder."""
+
 LONG = tuple(Path(__file__).parent / name for name in ("scenarios", "e2e", "attacks"))
 """Folders whose files take longest: handed out first, so that no worker is left alone with one at the end."""
 
