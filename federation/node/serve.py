@@ -48,6 +48,7 @@ from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.witness import Cosigner
+from federation.protocol.trust import find_agency
 from federation.store.database import open_database
 from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
@@ -381,6 +382,7 @@ def _peer_gate(node: Node) -> Gate:
         node=node.name,
         ca_of=ca_of,
         revoked=revoked,
+        agreed=lambda _: False,
         now=node.now,
     )
 
@@ -392,5 +394,6 @@ def _agency_gate(node: Node, home: Path, authority: str) -> Gate:
         node=node.name,
         ca_of=lambda name: authority if name == node.name else None,
         revoked=lambda _name, serial: serial in load_revoked(home),
+        agreed=lambda agency: find_agency(node.trust.in_force.agreement, agency) is not None,
         now=node.now,
     )

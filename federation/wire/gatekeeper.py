@@ -1,11 +1,12 @@
 """The gate around every RPC, in this order: who calls, what may be called, enough time, the work, one log line.
 
 Rules kept: the caller is the one URI name of the certificate, a SPIFFE id of this federation, never a field and never
-metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked,
-also on a connection opened long before. No message is verified and no policy asked here; identity and revocation have
-no switch; a refusal comes before the request is looked at, so that nobody learns what exists; an unknown exception
-leaves as INTERNAL with an id and nothing else. Nothing of a request is logged. Trusts the TLS handshake for possession
-of the key alone. Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
+metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked; an
+agency stands in the agreement in force; all this also on a connection opened long before. No message is verified and no
+policy asked here; identity and revocation have no switch; a refusal comes before the request is looked at, so that
+nobody learns what exists; an unknown exception leaves as INTERNAL with an id and nothing else. Nothing of a request is
+logged. Trusts the TLS handshake for possession of the key alone. Source: DESIGN sections 7
+and 8, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class Gate:
     """The rules of one port for its callers. The functions read the agreement in force, so a new one counts at once.
 
     `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
-    certificate and the serial in lower-case hex without leading zeros.
+    certificate and the serial in lower-case hex without leading zeros. `agreed` says whether the agreement names an
+    agency: an old certificate of one that was retired opens nothing.
     """
 
     side: Side
@@ -56,6 +58,7 @@ class Gate:
     node: NodeName
     ca_of: Callable[[NodeName], str | None]
     revoked: Callable[[NodeName, str], bool]
+    agreed: Callable[[AgencyId], bool]
     now: Callable[[], datetime]
 
 
@@ -94,7 +97,7 @@ def calling() -> Caller:
 
 
 def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Caller:
-    """Verifies the connection's certificate against the agreement as it is now (CERTIFICATE_*, CALLER_SIDE)."""
+    """Verifies the connection's certificate against the agreement now (CERTIFICATE_*, CALLER_SIDE, NOT_AN_AGENCY)."""
     pem = next(iter(auth_context.get("x509_pem_cert", ())), None)
     if pem is None:
         raise UntrustedError("CERTIFICATE_MISSING", "expected a client certificate")
@@ -108,6 +111,8 @@ def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Ca
     if gate.revoked(caller.node, caller.serial):
         raise UntrustedError("CERTIFICATE_REVOKED", "the certificate is revoked", serial=caller.serial)
     _verify_side(caller, gate)
+    if isinstance(caller.identity, AgencyId) and not gate.agreed(caller.identity):
+        raise UntrustedError("NOT_AN_AGENCY", f"the agreement in force names no agency {caller.identity}")
     return caller
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.client import AgencyClient
 from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
@@ -28,6 +28,7 @@ class House:
     authorities: dict[NodeName, Authority]
     functions: Functions
     revoked: set[tuple[str, str]] = field(default_factory=set)
+    retired: set[AgencyId] = field(default_factory=set)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     reflection: bool = False
 
@@ -38,6 +39,7 @@ class House:
             node=JIANGXI,
             ca_of=lambda node: self.authorities[node].pem if node in self.authorities else None,
             revoked=lambda node, serial: (node, serial) in self.revoked,
+            agreed=lambda agency: agency not in self.retired,
             now=lambda: self.now(),  # noqa: PLW0108 - a test may replace it later
         )
 

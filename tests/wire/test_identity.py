@@ -25,6 +25,7 @@ def _gate(authority: Authority, side: Side = Side.PEER) -> Gate:
         node=NodeName("jiangxi"),
         ca_of={"zhejiang": authority.pem}.get,
         revoked=lambda node, serial: False,
+        agreed=lambda agency: True,
         now=lambda: datetime.now(UTC),
     )
 
@@ -51,6 +52,7 @@ def test_caller_under_a_second_ca_of_its_node_is_admitted():
         node=gate.node,
         ca_of=lambda node: old.pem + new.pem,
         revoked=gate.revoked,
+        agreed=gate.agreed,
         now=gate.now,
     )
     issued = new.node("zhejiang")
@@ -70,6 +72,7 @@ def test_serial_is_asked_in_the_agreements_form():
         node=gate.node,
         ca_of=gate.ca_of,
         revoked=lambda node, serial: bool(asked.append((node, serial))),
+        agreed=gate.agreed,
         now=gate.now,
     )
     issued = authority.node("zhejiang")

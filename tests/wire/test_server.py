@@ -177,6 +177,19 @@ async def test_revoked_between_two_calls_on_one_connection_is_refused_on_the_sec
     assert len(house.functions.calls) == 1
 
 
+async def test_agency_that_the_agreement_no_longer_names_is_refused_on_the_same_connection(house: House):
+    """Its certificate lives on and opens nothing: the agreement in force is asked on every RPC."""
+    police = parse_agency_id("jiangxi/361123/police")
+    issued = house.authorities[JIANGXI].agency(str(police))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        await client.call(GET_STATUS, None, Nothing())
+        house.retired.add(police)
+        with pytest.raises(UntrustedError, match="NOT_AN_AGENCY"):
+            await client.call(GET_STATUS, None, Nothing())
+
+    assert len(house.functions.calls) == 1
+
+
 async def test_certificate_that_expires_on_an_open_connection_is_refused(house: House):
     """TLS looks at the dates once; each RPC looks again."""
     issued = house.authorities[ZHEJIANG].node("zhejiang")
