@@ -176,6 +176,9 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 _CALLS = Counter("bridgehead_rpc", "RPCs by method, side and code", ("method", "side", "code"), registry=REGISTRY)
 _SECONDS = Histogram("bridgehead_rpc_seconds", "Seconds an RPC took", ("method", "side"), registry=REGISTRY)
 
+DEFAULT_SECONDS = 30.0
+"""The deadline of a call that names none, as those of `buf curl` do; a stream lives as long as its connection."""
+
 _log = structlog.get_logger()
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -250,7 +253,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
 
     def _unary(self, name: str, inner: Callable[..., Awaitable[object]]) -> Callable[..., object]:
         async def checked(request: object, context: _Context) -> object:
-            async with self._admitted(name, context):
+            async with self._admitted(name, context) as call, _own_deadline(call):
                 return await inner(request, context)
 
         return checked
@@ -265,12 +268,12 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         return checked
 
     @asynccontextmanager
-    async def _admitted(self, name: str, context: _Context) -> AsyncIterator[None]:
+    async def _admitted(self, name: str, context: _Context) -> AsyncIterator[_Call]:
         """Wraps the work of one call: what comes before and after it, whatever it ends with."""
         call = _Call(name, self._offered.get(name), self._gate, perf_counter())
         try:
             _admit(call, context)
-            yield
+            yield call
         except BaseException as error:
             await _abort(call, context, error)
             raise
@@ -289,12 +292,24 @@ def _verify_deadline(call: _Call, rpc: Rpc[Any, Any], context: _Context) -> None
     left = context.time_remaining()
     call.deadline_left_seconds = left
     floor = rpc.floor_seconds
-    if floor is None:
-        return
-    if left is None:
-        raise StaleError("DEADLINE_MISSING", f"expected a deadline of at least {floor} seconds, got none")
-    if left < floor:
+    if floor is not None and left is not None and left < floor:
         raise StaleError("DEADLINE_SHORT", f"expected a deadline of at least {floor} seconds, got {left:.3f}")
+
+
+@asynccontextmanager
+async def _own_deadline(call: _Call) -> AsyncIterator[None]:
+    """Ends the work of a call that named no deadline, or it could hold the server for ever."""
+    if call.deadline_left_seconds is not None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(DEFAULT_SECONDS) as timeout:
+            yield
+    except TimeoutError as error:
+        if not timeout.expired():
+            raise
+        sentence = f"the call named no deadline, and {DEFAULT_SECONDS:g} seconds are over"
+        raise UnavailableError("DEADLINE_EXCEEDED", sentence) from error
 
 
 async def _abort(call: _Call, context: _Context, error: BaseException) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -38,6 +39,7 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 _PARTIAL = "public, max-age=3600"
 _TEXT = "text/plain; charset=utf-8"
 _BINARY = "application/octet-stream"
+_QVALUE = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.ASCII)
 _log = structlog.get_logger()
 
 
@@ -59,7 +61,7 @@ class ReadFunctions:
 
 def read_app(functions: ReadFunctions) -> ASGIApp:
     reads = _Reads(functions)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/checkpoint", reads.checkpoint),
             Route("/tile/{path:path}", reads.tile),
@@ -70,6 +72,8 @@ def read_app(functions: ReadFunctions) -> ASGIApp:
         ],
         exception_handlers={BridgeheadError: _tell, Exception: _tell_nothing},
     )
+    app.router.redirect_slashes = False  # it would send whoever asks to the host that they named
+    return app
 
 
 class _Reads:
@@ -89,7 +93,7 @@ class _Reads:
         headers = {"Cache-Control": _IMMUTABLE if tile.width == TILE_WIDTH else _PARTIAL}
         if tile.level == ENTRIES:
             headers["Vary"] = "Accept-Encoding"
-            if "gzip" in request.headers.get("accept-encoding", ""):
+            if prefers_gzip(",".join(request.headers.getlist("accept-encoding"))):
                 headers["Content-Encoding"] = "gzip"
                 blob = gzip.compress(blob, compresslevel=1, mtime=0)
         return Response(blob, media_type=_BINARY, headers=headers)
@@ -118,6 +122,22 @@ class _Reads:
     async def metrics(self, request: Request) -> Response:
         del request
         return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def prefers_gzip(accepted: str) -> bool:
+    """True when an `Accept-Encoding` takes gzip, and likes it no less than no coding (RFC 9110 12.5.3)."""
+    weights: dict[str, float] = {}
+    for each in accepted.lower().split(","):
+        coding, _, parameter = (part.strip() for part in each.partition(";"))
+        weights[coding] = _weight(parameter)
+    gzip_weight = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip_weight > 0 and gzip_weight >= weights.get("identity", 0.0)
+
+
+def _weight(parameter: str) -> float:
+    if not parameter:
+        return 1.0
+    return float(parameter[2:]) if _QVALUE.fullmatch(parameter) else 0.0  # what cannot be read is no wish
 
 
 class RunningHttp:

@@ -131,6 +131,41 @@ async def test_bundle_is_offered_as_gzip():
 
 
 @pytest.mark.parametrize(
+    ("accepted", "coded"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("deflate, gzip;q=0.5", True),
+        ("gzip; q=1.000, identity;q=0.5", True),
+        ("*", True),
+        ("x-gzip", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.000, *", False),
+        ("gzip;q=0.2, identity", False),
+        ("gzip;q=2", False),
+        ("identity, *;q=0", False),
+        ("br", False),
+        ("", False),
+    ],
+)
+async def test_bundle_is_coded_as_its_weights_say(accepted, coded):
+    """RFC 9110 12.5.3: a weight of 0 is a no, also beside a star."""
+    _, headers, body = await _get(Site(), "/tile/entries/000", accept_encoding=accepted)
+
+    assert (headers.get("content-encoding") == "gzip") is coded
+    assert (gzip.decompress(body) if coded else body) == BUNDLE
+
+
+@pytest.mark.parametrize("path", ["/checkpoint/", "/healthz/", "/metrics/", "/witness/add-checkpoint/"])
+async def test_nobody_is_sent_elsewhere(path):
+    """A redirect would be built of the Host header, which whoever asks has written."""
+    status, headers, _ = await _get(Site(), path, host="evil.example")
+
+    assert status == 404
+    assert "location" not in headers
+
+
+@pytest.mark.parametrize(
     ("path", "status"),
     [
         ("/tile/0/001", 404),

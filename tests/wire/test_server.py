@@ -1,7 +1,10 @@
 """The two ports with real TLS: who gets in, what they may call, and what bad calls get."""
 
 import asyncio
+import json
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -21,6 +24,7 @@ from federation.protocol.errors import (
 )
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.receipt import Submission
+from federation.wire import gatekeeper
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.gatekeeper import Gatekeeper
 from federation.wire.peer import SUBMIT
@@ -30,6 +34,8 @@ from tests.wire.answers import RECEIPT, STATUS, SUBMISSION
 from tests.wire.certificates import FEDERATION, Authority
 from tests.wire.house import FUJIAN, JIANGXI, ZHEJIANG, House
 
+ROOT = Path(__file__).resolve().parents[2]
+BUF = Path(sys.executable).parent / "buf"
 TREE = (
     MalformedError,
     UntrustedError,
@@ -251,17 +257,26 @@ async def test_client_certificate_replaced_on_disk_makes_a_new_channel(house: Ho
         assert await _submit(client) == (RECEIPT,)
 
 
-async def test_call_without_deadline_is_refused(house: House):
-    """There is no default deadline; a caller that sets none would hold the server for ever."""
+async def never(_caller, _act, _question):
+    await asyncio.Event().wait()
+
+
+async def test_call_without_deadline_gets_ours(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Programs such as `buf curl` name none; what does not end in time is ended, or it would hold the server for ever."""
     async with (
         house.peer_port() as server,
         house.raw_channel(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as channel,
     ):
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _raw_submit(channel, timeout=None)
+        request = SUBMIT.request(submissions=[{"envelope": b"x"}])
+        assert len((await _raw_submit(channel, timeout=None, request=request)).answers) == 1
 
-    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert house.functions.calls == []
+        monkeypatch.setattr(gatekeeper, "DEFAULT_SECONDS", 0.01)
+        house.functions.replaced[SUBMIT.name] = never
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _raw_submit(channel, timeout=None, request=request)
+
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "named no deadline" in caught.value.details()
 
 
 async def test_call_with_too_short_a_deadline_is_refused_before_any_work(house: House):
@@ -469,3 +484,21 @@ async def test_rpc_bound_to_the_wrong_port_is_refused(house: House):
             await client.call(GET_STATUS, None, Nothing())
     await server.stop(0)
     assert house.functions.calls == []
+
+
+async def test_buf_curl_asks_a_node_with_nothing_but_the_proto_folder(house: House):
+    """Another people's program: their gRPC, their JSON, our protos as they lie there; it names no deadline."""
+    issued = house.authorities[JIANGXI].agency("jiangxi/361123/police").write(house.folder, "agency")
+    authority = house.folder / "ca.pem"
+    authority.write_text(house.authorities[JIANGXI].pem)
+    async with house.agency_port() as server:
+        done = await asyncio.create_subprocess_exec(
+            BUF, "curl", "--schema", ROOT / "proto", "--protocol", "grpc", "--cacert", authority,
+            "--cert", issued.certificate, "--key", issued.key, "--servername", f"jiangxi.{FEDERATION}",
+            f"https://localhost:{server.port}{GET_STATUS.path}", "--data", "{}",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, said = await done.communicate()
+
+    assert done.returncode == 0, said.decode()
+    assert json.loads(out)["node"] == STATUS.node
