@@ -85,7 +85,6 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "HANDLE_EXPIRED": "重新查询:bridgehead lookup search | search again: bridgehead lookup search",
     "HANDLE_FORM": "照抄查询结果中的凭据 | copy the handle as the search showed it",
     "HANDLE_UNKNOWN": "先查询:bridgehead lookup search | search first: bridgehead lookup search",
-    "HOLDER_OTHER": "核对持证人与证件是否一致 | check that the card is this person's",
     "HOME_EXISTS": "换一个空文件夹 | take another, empty folder",
     "HOME_MISSING": "先建节点:bridgehead node init | make the node first: bridgehead node init",
     "IDENTITY_UNPROVEN": "出示户籍地材料:加 --paper 文件 | show a paper of the household place: --paper FILE",

@@ -53,13 +53,15 @@ class HomeNotified(Item, frozen=True, kw_only=True):
 async def recognise(errand: Errand, presented: PermitRecognition) -> RecognitionAnswer:
     """Recognises, or refuses to recognise, the permit that a person shows; its home node is told either way.
 
-    Refuses PERMIT_UNKNOWN when no copy came to this province, HOLDER_OTHER, RECOGNITION_FIELDS_MISSING,
+    A permit of which no copy came and one of somebody else are the same logged no. Refuses RECOGNITION_FIELDS_MISSING,
     REQUEST_ID_REUSED; a repeat tells nobody again.
     """
     node = errand.node
     agreed, today = errand.in_force.agreement.recognition_modes, node.today()
     record = find_record(node.database, PERMIT, presented.urn, replica=True)
     item = decode_permit_item(record.content, errand.in_force.agreement.realm) if record is not None else None
+    if item is not None and item.citizen_number != presented.citizen_number:
+        item = None
     facts = item_facts(item, today=today) if item is not None else unknown_facts(presented.urn)
     question = recognise_request(
         errand.agency, facts, occasion=errand.occasion, mode=presented.mode, agreed_modes=agreed
@@ -69,8 +71,6 @@ async def recognise(errand: Errand, presented: PermitRecognition) -> Recognition
         return RecognitionAnswer(decision=ruling)
     if record is None or item is None:
         raise NotFoundError("PERMIT_UNKNOWN", f"no copy of {presented.urn} came to this province; ask its home county")
-    if item.citizen_number != presented.citizen_number:
-        raise RuleError("HOLDER_OTHER", "the number at the window is not that of the permit's holder")
     rules = RecognitionRules(modes=frozenset(RecognitionMode(name) for name in agreed), services=ALL_SERVICES)
     recognition = decide_recognition(item, presented.mode, rules=rules, today=today)
     asked = errand.asked(RECOGNISED.name, f"{presented.urn} {presented.mode} {presented.citizen_number}")
@@ -152,23 +152,32 @@ def _record(item: RecognitionItem, content: bytes, *, owner: NodeName, replica: 
 
 
 def _judge_recognition(received: Received[RecognitionItem]) -> Judgement:
-    """Takes in what another province decided about a permit of ours. Refuses PERMIT_UNKNOWN, RECOGNITION_AGENCY."""
+    """Takes in what another province decided about a permit of ours. Refuses RECOGNITION_AGENCY, PERMIT_UNKNOWN.
+
+    A no is said of the permit's name alone: it is the same whether there is no such permit, it is somebody else's, or
+    policy keeps it from this province.
+    """
     node, item = received.node, received.item
-    permit = find_own_permit(node.database, item.urn)
-    if permit is None or permit.holder.citizen_number != item.citizen_number:
-        raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {item.urn} to that holder")
     if item.agency != received.statement.sender.agency:
         raise MalformedError("RECOGNITION_AGENCY", "expected the recognising agency to be the sender")
-    request = recognise_request(
-        received.sender,
-        permit_facts(permit, today=node.today()),
-        occasion=received.occasion,
-        mode=item.mode,
-        agreed_modes=received.in_force.agreement.recognition_modes,
+    permit = find_own_permit(node.database, item.urn)
+    if permit is not None and permit.holder.citizen_number == item.citizen_number:
+        record = _record(item, received.body.items[0], owner=received.statement.sender.node, replica=True)
+        facts = permit_facts(permit, today=node.today())
+        judged = received.judge(_recognising(received, facts), rows=Rows(records=(record,)))
+        if judged.decision.allowed:
+            return judged
+    judged = received.judge(_recognising(received, unknown_facts(item.urn)))
+    if judged.decision.allowed:  # by policies that do not ask whom the permit belongs to
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {item.urn} to that holder")
+    return judged
+
+
+def _recognising(received: Received[RecognitionItem], facts: PermitFacts) -> PolicyRequest:
+    agreed = received.in_force.agreement.recognition_modes
+    return recognise_request(
+        received.sender, facts, occasion=received.occasion, mode=received.item.mode, agreed_modes=agreed
     )
-    owner = received.statement.sender.node
-    record = _record(item, received.body.items[0], owner=owner, replica=True)
-    return received.judge(request, rows=Rows(records=(record,)))
 
 
 RECOGNISED = Kind(

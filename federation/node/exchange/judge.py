@@ -17,7 +17,7 @@ from federation.node.exchange.send import Cause, Draft, Sent, no_rows
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body
-from federation.protocol.errors import MalformedError, RuleError, UnavailableError
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import Verdict
@@ -212,9 +212,10 @@ def wake(node: Node, rows: Rows) -> None:
 
 
 def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, in_force: InForce) -> Judgement:
-    """Judges a verified message. Refuses BODY_TYPE, BODY_ITEMS, REPLY_UNASKED, PERMIT_UNKNOWN, as decoder and judge.
+    """Judges a verified message; what a judge does not find is a logged no like that of a rule.
 
-    Raises UnavailableError: MESSAGE_KIND for an unknown kind: the message waits for our upgrade until it expires.
+    Refuses BODY_TYPE, BODY_ITEMS, REPLY_UNASKED, as the decoder; UnavailableError MESSAGE_KIND for an unknown kind: the
+    message waits for our upgrade until it expires.
     """
     kind = node.kinds.get(statement.kind)
     if kind is None:
@@ -224,7 +225,7 @@ def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, i
     received = open_received(node, statement, body, digest=digest, in_force=in_force)
     try:
         return kind.judge(received)
-    except RuleError as error:
+    except (RuleError, NotFoundError) as error:
         return refused_by_rule(error)
 
 
@@ -269,7 +270,7 @@ REPLY_TAKEN = allowed_by_rule(REPLY_RULE, "对本省请求的答复", "A reply t
 """What takes in an answer to a request of ours: it was our own policy that let the request out."""
 
 
-def rule_decision(error: RuleError, titles: Mapping[str, tuple[str, str]] | None = None) -> Decision:
+def rule_decision(error: RuleError | NotFoundError, titles: Mapping[str, tuple[str, str]] | None = None) -> Decision:
     """The no of a rule as a decision, logged and receipted like policy's; `titles` are the words of rules by name."""
     name = rule_name(error.reason)
     title_zh, title_en = (titles or {}).get(name, (error.message, error.message))
@@ -283,6 +284,6 @@ def rule_decision(error: RuleError, titles: Mapping[str, tuple[str, str]] | None
     )
 
 
-def refused_by_rule(error: RuleError, *asked: PolicyRequest) -> Judgement:
+def refused_by_rule(error: RuleError | NotFoundError, *asked: PolicyRequest) -> Judgement:
     """A message that a rule refuses; nothing is written with it but its leaf, and what policy was asked before."""
     return Judgement(decision=rule_decision(error), asked=asked)

@@ -217,7 +217,7 @@ class Evaluation:
 
 
 def evaluate(received: Received[Any], *, only: frozenset[str] = frozenset()) -> Evaluation:
-    """Evaluates a waiting question again, for the fields `only`; refuses LOOKUP_FIELD, HANDLE_UNKNOWN (record gone)."""
+    """Evaluates a waiting question again, for the fields `only`; refuses LOOKUP_FIELD."""
     if received.statement.kind == FETCH.name:
         return _evaluate_fetch(received, only=only)
     if only:
@@ -347,11 +347,9 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
     held = [found] if found is not None else []
     refused = Rows(records=_disclosed(received, held, case, verdict=Verdict.REFUSED, fields=item.fields))
     try:
-        handle = _verify_handle(received, handle)
+        handle, found = _verify_handle(received, handle, found)
     except RuleError as error:
         return Evaluation(decision=rule_decision(error), asked=(), kind=RELEASED, refused=refused)
-    if found is None:
-        raise MalformedError("HANDLE_UNKNOWN", "the handle stands for a record that is no longer here")
     occasion, dossier = _occasion_of(received, case, found), dossier_of(node.name, found, node.today())
     occasion = replace(occasion, step_up=_is_signed(item))
     request = fetch_request(received.sender, dossier, occasion=occasion, fields=item.fields)
@@ -409,17 +407,21 @@ def _disclosed(
     return (disclosure_record(disclosure, message_id=statement.id, subject=subject, owner=node.name),)
 
 
-def _verify_handle(received: Received[FetchItem], handle: Handle | None) -> Handle:
-    if handle is None:
+def _verify_handle(
+    received: Received[FetchItem], handle: Handle | None, found: FoundDossier | None
+) -> tuple[Handle, FoundDossier]:
+    """A handle that lives, and its record; HANDLE_UNKNOWN whether it was never given out or its record is gone."""
+    if handle is None or found is None:
         raise RuleError("HANDLE_UNKNOWN", "this province gave out no such handle; search again")
     statement = received.statement
-    return verify_handle(
+    verify_handle(
         handle,
         case_id=statement.case or "",
         asker=statement.sender.agency,
         officer=statement.sender.officer or "",
         now=received.node.now(),
     )
+    return handle, found
 
 
 def _is_signed(item: FetchItem) -> bool:
