@@ -23,7 +23,16 @@ from federation.domain.clock import ClockRule, Deadline, extend_deadline
 from federation.domain.division import code_today
 from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
-from federation.domain.permits import HOLDER_FIELDS, Ground, Permit, PermitStatus, PermitUrn, permit_object, permit_of
+from federation.domain.permits import (
+    HOLDER_FIELDS,
+    Ground,
+    Permit,
+    PermitStatus,
+    PermitUrn,
+    permit_object,
+    permit_of,
+    urn_division,
+)
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Count, Item, Positive, Time, always, decode, replace
@@ -256,6 +265,7 @@ def _wrong(field: str, expected: str) -> MalformedError:
 
 # ---- at the owner's desk
 
+DECIDING_OFFICES: Final = ("service-hall", "police")
 CLOCK: Final = "share.correct"
 """The clock of a correction: from its reception to its answer."""
 
@@ -348,6 +358,28 @@ def verify_open(correction: Correction) -> Correction:
     return correction
 
 
+def holds_record(office: AgencyId, urn: PermitUrn) -> bool:
+    """True for an office that may decide about a permit: of the issuing county, by any of its codes."""
+    return office.kind in DECIDING_OFFICES and code_today(office.county) == code_today(urn_division(urn))
+
+
+def verify_answer_follows(known: CorrectionAnswer | None, answer: CorrectionAnswer) -> CorrectionAnswer:
+    """Returns an answer that may stand beside the newest one known, in whatever order the two arrive.
+
+    A version counts the steps: opened, perhaps extended once, ended; an end is the last. Else CORRECTION_STEP.
+    """
+    ended = answer.state is not CorrectionState.OPEN
+    steps = 1 + (answer.deadline.extended_by > 0) + ended
+    if answer.version != steps or (answer.permit_version > 0) is not (answer.state is CorrectionState.GRANTED):
+        raise RuleError("CORRECTION_STEP", f"expected version {steps} of a correction that has come so far")
+    if known is None or answer == known:
+        return answer
+    older, newer = (answer, known) if answer.version < known.version else (known, answer)
+    if older.version == newer.version or older.state is not CorrectionState.OPEN:
+        raise RuleError("CORRECTION_STEP", f"expected what was said before, {known.state}, to stand")
+    return answer
+
+
 def is_overdue(standing: CorrectionAnswer, now: datetime) -> bool:
     return standing.state is CorrectionState.OPEN and now >= standing.deadline.due
 
@@ -410,6 +442,14 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "the citizen number says otherwise: correct the number first",
         ),
         "rule-correction-id-used": ("申请编号已用于另一申请", "the id was used for another correction"),
+        "rule-correction-office": (
+            "只有签发县的服务大厅或公安机关可以答复更正",
+            "only the issuing county's service hall or police answer a correction",
+        ),
+        "rule-correction-step": (
+            "答复与先前的答复不符:每一步一个版本,办结后不再改变",
+            "the answer contradicts the one before: each step is one version, and an end is final",
+        ),
         "rule-correction-erased": ("所答复的更正申请已删除", "the correction that this answers was erased"),
         "rule-calendar-year-missing": ("日历缺少所需年份", "the calendar has no table for a year that is needed"),
     }

@@ -16,9 +16,11 @@ from federation.domain.corrections import (
     deny_correction,
     extend_correction,
     grant_correction,
+    holds_record,
     is_overdue,
     open_correction,
     verify_admissible,
+    verify_answer_follows,
     verify_answered_in_time,
 )
 from federation.protocol.errors import MalformedError, RuleError
@@ -144,3 +146,33 @@ def test_verify_admissible_refuses_at_once_what_could_not_be_granted(permit):
             verify_admissible(request, permit, filed_by=filed_by, realm=Realm.DEMO)
     with_paper = replace(REQUEST, papers=("cd" * 32,))
     assert verify_admissible(with_paper, permit, filed_by=changshan, realm=Realm.DEMO) is permit
+
+
+@pytest.mark.parametrize(
+    ("office", "holds"),
+    [
+        ("zhejiang/330822/service-hall", True),
+        ("zhejiang/330822/police", True),
+        ("zhejiang/330822/court", False),
+        ("zhejiang/330824/police", False),
+        ("jiangxi/361123/service-hall", False),
+    ],
+)
+def test_record_is_held_by_the_issuing_counties_desks(office, holds):
+    """Who decides about a permit: service hall and police of the county that issued it."""
+    assert holds_record(parse_agency_id(office), REQUEST.urn) is holds
+
+
+def test_answers_follow_each_other_in_any_order_of_arrival(opened, rule, calendar):
+    """Opened, extended, denied: each stands beside the newest one known, whichever came first."""
+    extended = extend_correction(opened, rule, by=5, calendar=calendar, words="等待户籍地答复", now=NOW)
+    denied = deny_correction(extended, words="与户口簿不符", now=NOW)
+    said = [each.standing for each in (opened, extended, denied)]
+
+    for known in (None, *said):
+        for answer in said:
+            assert verify_answer_follows(known, answer) is answer
+    early = deny_correction(opened, words="与户口簿不符", now=NOW).standing
+    for known, answer in ((early, said[1]), (said[1], early), (early, said[2]), (said[2], early)):
+        with pytest.raises(RuleError, match="CORRECTION_STEP"):
+            verify_answer_follows(known, answer)

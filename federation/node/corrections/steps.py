@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from federation.domain.corrections import (
@@ -19,6 +20,7 @@ from federation.domain.corrections import (
     CORRECTION_BASIS,
     CORRECTION_FUNCTION,
     CORRECTION_PURPOSE,
+    DECIDING_OFFICES,
     REQUEST_BODY,
     Correction,
     CorrectionAnswer,
@@ -29,8 +31,10 @@ from federation.domain.corrections import (
     extend_correction,
     file_request,
     grant_correction,
+    holds_record,
     open_correction,
     verify_admissible,
+    verify_answer_follows,
     verify_answered_in_time,
     verify_correction_request,
     verify_open,
@@ -63,11 +67,12 @@ from federation.node.exchange.judge import (
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError
+from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, Positive, encode
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_body
 from federation.store.records import Record
@@ -87,7 +92,6 @@ ANSWER_KIND: Final = "correction.answer"
 WAIT_SECONDS = 8.0
 """How long the clerk's call waits for the owner to open the correction; later answers are in the list."""
 _UNANSWERED = frozenset({CorrectionStanding.WAITING, CorrectionStanding.OPEN})
-_DESKS = ("service-hall", "police")
 
 
 class StepTaken(Item, frozen=True, kw_only=True):
@@ -202,7 +206,7 @@ def _judge_request(received: Received[CorrectionRequest]) -> Judgement:
         correction = _opened(received)
     except RuleError as error:
         return refused_by_rule(error, question)
-    desk = received.in_force.office_of(urn_division(request.urn), _DESKS)
+    desk = received.in_force.office_of(urn_division(request.urn), DECIDING_OFFICES)
     draft = _answer_draft(correction, sender=Sender(node=node.name, agency=desk), decision=judged.decision)
     return replace(judged, rows=Rows(records=(CORRECTIONS.record(correction, owner=node.name),), drafts=(draft,)))
 
@@ -239,15 +243,33 @@ def _answer_draft(
 
 
 def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
-    """Takes in the owner's answer to what we filed (else REPLY_UNASKED); what was erased meanwhile is not kept."""
-    answer, cited = received.item, received.cited
-    filed = FILED.find(received.node.database, answer.correction_id)
-    if filed is None and find_body(received.node.database, cited.id) is None:
+    """Takes in the owner's answer to what we filed (else REPLY_UNASKED); what was erased meanwhile is not kept.
+
+    Refuses CORRECTION_OFFICE from an office that does not hold the record, and as `verify_answer_follows`.
+    """
+    answer, cited, source = received.item, received.cited, received.node.database
+    filed = FILED.find(source, answer.correction_id)
+    if filed is None and find_body(source, cited.id) is None:
         raise RuleError("CORRECTION_ERASED", "the correction that this answers was erased")
     if filed is None or filed.digest != cited.digest:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
-    rows = Rows(records=(ANSWERS.record(answer, owner=filed.owner),), wakes=(filed.digest,))
-    return Judgement(decision=REPLY_TAKEN, rows=rows)
+    office, urn = received.statement.sender.agency, filed.request.urn
+    if not holds_record(office, urn) and office != received.in_force.office_of(urn_division(urn), DECIDING_OFFICES):
+        raise RuleError("CORRECTION_OFFICE", f"expected an office that holds the record of {urn} to answer")
+    verify_answer_follows(ANSWERS.find(source, answer.correction_id), answer)
+    updates = partial(_newest_answer, answer, filed.owner)
+    return Judgement(decision=REPLY_TAKEN, rows=Rows(updates=updates, wakes=(filed.digest,)))
+
+
+def _newest_answer(answer: CorrectionAnswer, owner: NodeName, source: Source) -> tuple[Record, ...]:
+    """The answer to keep, beside one that was judged at the same moment; else UnavailableError CORRECTION_STEP."""
+    try:
+        verify_answer_follows(ANSWERS.find(source, answer.correction_id), answer)
+    except RuleError as error:
+        raise UnavailableError(
+            error.reason, "another answer came at this moment; send it again to be judged"
+        ) from error
+    return (ANSWERS.record(answer, owner=owner),)
 
 
 @on(wire.EXTEND_CORRECTION)
