@@ -28,7 +28,7 @@ class EchoServer:
 
 class EchoClient:
     def __init__(self, address: str, *, tls: TlsFiles, authority: str, server_name: str) -> None:
-        options = (("grpc.ssl_target_name_override", server_name),)
+        options = (("grpc.ssl_target_name_override", server_name), ("grpc.enable_http_proxy", 0))
         credentials = channel_credentials(load_tls_pair(tls), authority)
         self._channel = grpc.aio.secure_channel(address, credentials, options=options)
         self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(_METHOD)

@@ -362,6 +362,20 @@ async def test_client_of_a_closed_port_is_told_unavailable(house: House):
             await _submit(client)
 
 
+@pytest.mark.attack("a proxy for the web in the environment", held_by="gRPC goes past it (wire/client)")
+async def test_proxy_of_the_environment_is_not_for_nodes(house: House, monkeypatch: pytest.MonkeyPatch):
+    """The names that gRPC reads; a proxy that nobody answers at would fail every call with a hint at certificates."""
+    for name in ("grpc_proxy", "https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_grpc_proxy", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    async with (
+        house.peer_port() as server,
+        house.peer_client(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as client,
+    ):
+        assert await _submit(client) == (RECEIPT,)
+
+
 async def test_port_that_is_taken_is_an_error_of_the_house(house: House):
     """A second node on one port would share its calls: it is refused at start."""
     async with house.peer_port() as server:
