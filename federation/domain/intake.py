@@ -97,6 +97,19 @@ def escalation_due(created: datetime, due: datetime, second: datetime | None) ->
     return min(due - quarter, second + quarter) if second is not None else due - quarter
 
 
+def is_due(entry: IntakeEntry, now: datetime) -> bool:
+    """True when its clock asks for an act: it is to be escalated, or has ended unanswered."""
+    escalates = entry.escalated is None and now >= escalation_due(entry.created, entry.due, entry.reminded)
+    return escalates or now > entry.due
+
+
+def next_look(entry: IntakeEntry) -> datetime | None:
+    """Returns when its clock asks for the next act, never later; None for one that has ended."""
+    if entry.status is not IntakeStatus.WAITING:
+        return None
+    return entry.due if entry.escalated is not None else escalation_due(entry.created, entry.due, entry.reminded)
+
+
 def place_of(entry: IntakeEntry) -> str:
     """The place in an inbox of what waits: reminded and escalated first, then urgent, each by the time left."""
     quiet, routine = _is_quiet(entry), entry.urgency is not Urgency.URGENT

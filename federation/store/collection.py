@@ -11,7 +11,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -23,6 +23,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
     DueRange,
     Record,
+    each_due_by,
     each_in_range,
     erase_record,
     find_by_subject,
@@ -65,7 +66,8 @@ class Collection(Generic[V]):
     """Values of one class as records of one kind: their bytes, their names, and what they are found by.
 
     `replica` keeps the newest version only, in one row; else every version is kept. `decode` is given the record, for
-    what its bytes do not repeat. What is `due` is found by that day while it is not None, in each division apart.
+    what its bytes do not repeat. What is `due` is found by that day while it is not None, in each division apart; what
+    a duty looks at is found in the same way by its `due_time`, so that a round reads nothing else.
     `kept_under` is the rule of retention by which values outlive the message that they came of.
     """
 
@@ -78,6 +80,7 @@ class Collection(Generic[V]):
     status: Callable[[V], str] = _nothing
     division: Callable[[V], str] = _nothing
     due: Callable[[V], date | None] = _absent
+    due_time: Callable[[V], datetime | None] = _absent
     subject: Callable[[V], str | None] = _absent
     kept_under: str = ""
 
@@ -91,6 +94,7 @@ class Collection(Generic[V]):
             status=self.status(value),
             division=self.division(value),
             due_date=self.due(value),
+            due_time=self.due_time(value),
             subject=self.subject(value),
             content=self.encode(value),
             kept_under=self.kept_under,
@@ -115,6 +119,11 @@ class Collection(Generic[V]):
     def each(self, source: Source, *, under: str = "", after: str = "", newest_first: bool = False) -> Iterator[V]:
         """The values whose ids begin with `under`, behind `after`, in the order of their ids, read as asked for."""
         yield from (self.decode(record) for record in self._records(source, under, after, newest_first=newest_first))
+
+    def each_before(self, source: Source, before: str) -> Iterator[V]:
+        """The values whose ids stand below `before`, in the order of their ids, read as they are asked for."""
+        found = each_in_range(source, self.kind, ids_under("", before=before), replica=self.replica, at_once=_AT_ONCE)
+        yield from map(self.decode, found)
 
     def page(
         self,
@@ -153,6 +162,11 @@ class Collection(Generic[V]):
         while found := list_due(source, self.kind, days, division=division, limit=_AT_ONCE, replica=self.replica):
             yield from map(self.decode, found)
             days = DueRange(before=before, day=found[-1].due_date or before, after=found[-1].id)
+
+    def each_due_by(self, source: Source, by: datetime, *, division: str = "") -> Iterator[V]:
+        """The values of a division that are looked at by that moment, the earliest first, read as asked for."""
+        found = each_due_by(source, self.kind, by, division=division, replica=self.replica, at_once=_AT_ONCE)
+        yield from map(self.decode, found)
 
     def erase(self, transaction: GroupTransaction, value_id: str) -> bool:
         return erase_record(transaction, self.kind, value_id, replica=self.replica)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import TypeAlias, TypedDict, Unpack
 
 from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, or_, select, update
@@ -18,10 +18,11 @@ from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
 from federation.store.database import NewRow, RowKey, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
-from federation.store.tables import RECORD, RECORD_VERSION, DataKeys, blind_index, seal, unseal
+from federation.store.tables import RECORD, RECORD_VERSION, DataKeys, blind_index, from_millis, seal, to_millis, unseal
 
 _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"
+_BEFORE_ALL = -1
 _CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
 
 _VERSIONS = select(RECORD.c.id, RECORD.c.version, RECORD.c.message_id).where(
@@ -59,6 +60,19 @@ _DUE = (
     .order_by(RECORD.c.due_date, RECORD.c.id)
     .limit(bindparam("most"))
 )
+_DUE_BY = (
+    select(RECORD)
+    .where(
+        RECORD.c.replica == bindparam("is_replica"),
+        RECORD.c.kind == bindparam("of_kind"),
+        RECORD.c.division == bindparam("of_division"),
+        RECORD.c.due_millis <= bindparam("by"),
+        RECORD.c.due_millis >= bindparam("since"),
+        or_(RECORD.c.due_millis > bindparam("since"), RECORD.c.id > bindparam("after")),
+    )
+    .order_by(RECORD.c.due_millis, RECORD.c.id)
+    .limit(bindparam("most"))
+)
 _HISTORY = (
     select(RECORD_VERSION)
     .where(RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id"))
@@ -75,6 +89,7 @@ _NEW_VALUES = (
     "subject_index",
     "content",
     "message_id",
+    "due_millis",
 )
 _REPLACE = (
     update(RECORD)
@@ -95,6 +110,7 @@ _ERASE_HISTORY = delete(RECORD_VERSION).where(
 )
 _CAME_OF = select(RECORD.c.replica, RECORD.c.kind, RECORD.c.id).where(RECORD.c.message_id == bindparam("of_message"))
 _ERASE_VERSIONS_OF = delete(RECORD_VERSION).where(RECORD_VERSION.c.message_id == bindparam("of_message"))
+_NEWEST_ONLY = ("replica", "subject_index", "due_millis")
 _Name: TypeAlias = tuple[bool, str, str]  # replica, kind, id: the primary key
 
 
@@ -104,6 +120,7 @@ class Record:
 
     `subject` is the exact search key, already normalised, such as a citizen number; it and `content` are stored sealed.
     `sealed` says that the law seals the whole record, which is for policies to heed.
+    `due_time` is the moment at which a duty of the node looks at it next, None for never.
     `kept_under` is the rule of retention by which it stays when the message dies in whose transaction it is written;
     without one it dies with that message, and so does each later version that our own side makes of it.
     """
@@ -117,6 +134,7 @@ class Record:
     division: str
     household_division: str | None = None
     due_date: date | None = None
+    due_time: datetime | None = None
     sealed: bool = False
     subject: str | None = None
     content: bytes
@@ -243,6 +261,24 @@ def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit:
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 
 
+def each_due_by(
+    source: Source, kind: str, by: datetime, *, division: str = "", replica: bool, at_once: int = 200
+) -> Iterator[Record]:
+    """The records of a kind and division whose `due_time` has come by then, earliest first, read as asked for.
+
+    Raises as `find_record`.
+    """
+    names = {"is_replica": replica, "of_kind": kind, "of_division": division, "by": to_millis(by), "most": at_once}
+    since, after = _BEFORE_ALL, ""
+    while True:
+        with source.reading() as connection:
+            rows = connection.execute(_DUE_BY, {**names, "since": since, "after": after}).mappings().all()
+        yield from (_from_row(row, source.keys, replica=replica) for row in rows)
+        if len(rows) < at_once:
+            return
+        since, after = rows[-1]["due_millis"], rows[-1]["id"]
+
+
 def list_versions(source: Source, kind: str, record_id: str) -> list[Record]:
     """Every version of a record of our own, oldest first; empty for replicas and unknown ids (SEALED_VALUE)."""
     with source.reading() as connection:
@@ -318,7 +354,7 @@ def _write(
         came_of = None if record.kept_under else transaction.message_id or known.get(name)
         row = _to_row(record, transaction.keys, message_id=came_of)
         if not record.replica:
-            history = {key: value for key, value in row.items() if key not in ("replica", "subject_index")}
+            history = {key: value for key, value in row.items() if key not in _NEWEST_ONLY}
             transaction.insert_row(RECORD_VERSION, (record.kind, record.id, record.version), history)
         if newest[name] is not record:
             continue
@@ -352,6 +388,7 @@ def _to_row(record: Record, keys: DataKeys, *, message_id: str | None) -> NewRow
         "subject_index": None if record.subject is None else blind_index(keys, _SUBJECT_COLUMN, record.subject),
         "content": seal(keys, _CONTENT_COLUMN, plaintext, row_key=_row_key(record.kind, record.id, record.version)),
         "message_id": message_id,
+        "due_millis": None if record.due_time is None else to_millis(record.due_time),
     }
 
 
@@ -361,6 +398,7 @@ def _to_replacement(row: NewRow) -> NewRow:
 
 
 def _from_row(row: StoredRow, keys: DataKeys, *, replica: bool) -> Record:
+    due = row.get("due_millis")  # an older version is never due
     plaintext = unseal(keys, _CONTENT_COLUMN, row["content"], row_key=_row_key(row["kind"], row["id"], row["version"]))
     start = 2 + int.from_bytes(plaintext[:2])
     if len(plaintext) < start:
@@ -375,6 +413,7 @@ def _from_row(row: StoredRow, keys: DataKeys, *, replica: bool) -> Record:
         division=row["division"],
         household_division=row["household_division"],
         due_date=row["due_date"],
+        due_time=None if due is None else from_millis(due),
         sealed=row["sealed"],
         subject=plaintext[2:start].decode() or None,
         content=plaintext[start:],

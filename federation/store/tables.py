@@ -150,6 +150,7 @@ TEXT = String().with_variant(String(collation="C"), "postgresql")
 """Text without a limit (only one of the two would enforce it), in byte order on both."""
 
 _CAME = text("message_id IS NOT NULL")
+_AWAITED = text("due_millis IS NOT NULL")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -256,13 +257,17 @@ class OutboxRow(StoreRow, table=True):
 
 
 class RecordRow(StoreRow, table=True):
-    """The newest version of a record or replica; `message_id` is what it dies with, null for what is our own."""
+    """The newest version of a record or replica; `message_id` is what it dies with, null for what is our own.
+
+    `due_date` is a day that a desk selects by; `due_millis` the moment at which a duty of the node looks at it next.
+    """
 
     __tablename__ = "record"
     __table_args__ = (
         Index(None, "kind", "subject_index"),
         Index(None, "replica", "kind", "division", "due_date"),
         Index(None, "message_id", sqlite_where=_CAME, postgresql_where=_CAME),
+        Index(None, "kind", "division", "due_millis", sqlite_where=_AWAITED, postgresql_where=_AWAITED),
     )
     replica: bool = Field(sa_column=Column(Boolean, primary_key=True, autoincrement=False))
     kind: str = Field(sa_column=Column(TEXT, primary_key=True))
@@ -277,6 +282,7 @@ class RecordRow(StoreRow, table=True):
     subject_index: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     message_id: str | None = Field(sa_column=Column(TEXT, nullable=True))
+    due_millis: int | None = Field(sa_column=Column(BIG, nullable=True))
 
 
 class RecordVersionRow(StoreRow, table=True):

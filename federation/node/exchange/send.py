@@ -1,7 +1,8 @@
 """Sending: a message is decided, numbered, encoded once, signed, logged and queued in one transaction.
 
 The bytes are made inside that transaction: the number of the ordered pair may neither be skipped nor used twice. One
-row a message says on which day retention looks whether what it handed over has ended; it dies with the message.
+row a message says when it is looked at next: by the clocks while its answer is awaited, then by retention, whether what
+it handed over has ended. It dies with the message.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
+from federation.domain.intake import reminder_due
 from federation.domain.retention import DestroyOn, RetentionRule
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
@@ -26,19 +28,28 @@ from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Send
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import Direction, StoredMessage, put_body, put_message, put_outbox
+from federation.store.messages import Direction, StoredMessage, find_body, put_body, put_message, put_outbox
 from federation.store.records import Record, put_records
+
+AWAITED: Final = "awaited"
+"""The division of the rows that the clocks look at; retention has the others."""
+SETTLE: Final = timedelta(seconds=5)
+"""What was judged in its last moment is written before its request is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """That a message is looked at on a day; `case` is its own, with the node of the agency that opened it."""
+    """That a message is looked at then; `case` is its own, with the node of the agency that opened it.
+
+    `awaited`: by the clocks, since its answer is awaited here; until they let go of it, it outlives the message.
+    """
 
     direction: Direction
     message_id: MessageId
-    day: date
+    time: datetime
     case: str = ""
     looks: int = 1
+    awaited: bool = False
 
 
 ENDS: Final[Collection[End]] = Collection(
@@ -47,22 +58,30 @@ ENDS: Final[Collection[End]] = Collection(
     decode=lambda record: End(
         direction="sent" if record.id.startswith("sent/") else "received",
         message_id=MessageId(record.id.partition("/")[2]),
-        day=record.due_date or date.max,
+        time=record.due_time or datetime.max.replace(tzinfo=UTC),
         case=record.subject or "",
         looks=record.version,
+        awaited=record.division == AWAITED,
     ),
     id=lambda end: f"{end.direction}/{end.message_id}",
     replica=True,
     version=lambda end: end.looks,
-    due=lambda end: end.day,
+    division=lambda end: AWAITED if end.awaited else "",
+    due_time=lambda end: end.time,
     subject=lambda end: end.case or None,
 )
 
 
 def put_end(
-    node: Node, transaction: GroupTransaction, statement: Statement, *, direction: Direction, in_force: InForce
+    node: Node,
+    transaction: GroupTransaction,
+    statement: Statement,
+    *,
+    direction: Direction,
+    in_force: InForce,
+    awaited: bool = False,
 ) -> None:
-    """Writes down when a message is looked at first; nothing for a rule that no day and no case ends.
+    """Writes down when a message is looked at first; nothing for a rule that no time and no case ends.
 
     Refuses RETENTION_RULE for a kind of which the agreement does not say how it ends: it would be kept for ever.
     """
@@ -70,28 +89,45 @@ def put_end(
     rule = in_force.retention.rules.get(kind.keep) if kind is not None else None
     if rule is None:
         raise NotFoundError("RETENTION_RULE", f"the agreement does not say how a {statement.kind:.60} ends")
-    day = _first_look(rule, statement, direction)
-    if day is None:
+    time = _first_look(rule, statement, direction, in_force)
+    if time is None:
         return
     asker = statement.recipient.node if _ends_at_asker(rule) else statement.sender.node
     case = f"{asker}/{statement.case}" if statement.case else ""
-    end = End(direction=direction, message_id=statement.id, day=day, case=case)
-    with transaction.carrying(statement.id):
+    if awaited:
+        time = reminder_due(statement.created, statement.expires)
+    end = End(direction=direction, message_id=statement.id, time=time, case=case, awaited=awaited)
+    with transaction.carrying(None if awaited else statement.id):
         ENDS.put(transaction, end, owner=node.name)
 
 
-def look_later(transaction: GroupTransaction, end: End, day: date, *, node: Node) -> None:
-    """Puts the next look off to a later day."""
-    ENDS.put(transaction, replace(end, day=day, looks=end.looks + 1), owner=node.name)
+def look_later(transaction: GroupTransaction, end: End, time: datetime, *, node: Node) -> None:
+    """Puts the next look off, unless the message is gone or another process has done so."""
+    if ENDS.find(transaction, ENDS.id(end)) is not None:
+        ENDS.put(transaction, replace(end, time=time, looks=end.looks + 1), owner=node.name)
 
 
-def _first_look(rule: RetentionRule, statement: Statement, direction: Direction) -> date | None:
+def let_go(transaction: GroupTransaction, end: End, *, node: Node, now: datetime) -> None:
+    """Hands a message whose answer is no longer awaited to retention, which looks at it now."""
+    if find_body(transaction, end.message_id) is None:  # destroyed meanwhile, with nothing left to end
+        ENDS.erase(transaction, ENDS.id(end))
+        return
+    with transaction.carrying(end.message_id):
+        look_later(transaction, replace(end, awaited=False), now, node=node)
+
+
+def answered_by(statement: Statement, in_force: InForce) -> datetime:
+    """Returns until when an answer that was given in time may still be taken in."""
+    return statement.expires + in_force.agreement.clock_tolerance + SETTLE
+
+
+def _first_look(rule: RetentionRule, statement: Statement, direction: Direction, in_force: InForce) -> datetime | None:
     if rule.destroy_after_days is not None:
-        return (statement.created + timedelta(days=rule.destroy_after_days)).date()
+        return statement.created + timedelta(days=rule.destroy_after_days)
     if rule.destroy_on is DestroyOn.CASE_AND_ANSWER_ENDED:
-        return statement.expires.date()
+        return answered_by(statement, in_force)
     if _ends_at_asker(rule) and direction == "received":
-        return statement.created.date()
+        return statement.created
     return None
 
 
@@ -133,7 +169,7 @@ class Draft:
     """A message that our outgoing policy lets out (`decision`), before it has a number.
 
     `lifetime` None takes the agreement's, which is the most. `asked` is kept beside the leaf. `rows` makes the records
-    that it leaves here, in the transaction that sends it, and erased with it.
+    that it leaves here, in the transaction that sends it, and erased with it. `awaited`: clocks watch for its answer.
     """
 
     kind: str
@@ -144,6 +180,7 @@ class Draft:
     lifetime: timedelta | None = None
     asked: tuple[PolicyRequest, ...] = ()
     rows: Callable[[Sent], Sequence[Record]] = no_rows
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +256,7 @@ def record_message(node: Node, transaction: GroupTransaction, ready: Prepared, *
             put_records(transaction, rows)
     if draft.body is not None:
         put_body(transaction, ready.id, draft.body)
-        put_end(node, transaction, statement, direction="sent", in_force=in_force)
+        put_end(node, transaction, statement, direction="sent", in_force=in_force, awaited=draft.awaited)
     put_outbox(transaction, message_id=ready.id, peer=pair.recipient, seq=statement.seq, expires=statement.expires)
     return envelope.digest
 

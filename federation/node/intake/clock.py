@@ -3,33 +3,46 @@
 At the desk: escalated and flagged at three quarters of the time, then expired. At the asking side: a reminder at half
 of the time or on demand, a flag at three quarters, expired after the time and the clocks' tolerance. Both sides log a
 leaf `expired`, NOT_ANSWERED. All is judged again in the transaction that writes it: an answer in the last moment
-counts, and two processes on one store do it once. A reminder is a signed statement, sent once; its request goes to the
-top of the inbox. Source: Nlets second requests; clocks `lookup.urgent` and `lookup.routine`; DESIGN section 3
+counts, and two processes on one store do it once. A round reads what is due: a question is first looked at when its
+reminder is, and what was answered by then is let go. A reminder is a signed statement, sent once; its request goes to
+the top of the inbox. Source: Nlets second requests; clocks `lookup.urgent` and `lookup.routine`; DESIGN section 3
 (asking).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import structlog
 
-from federation.domain.intake import REMINDER_BODY, IntakeEntry, IntakeStatus, Reminder, escalation_due, reminder_due
+from federation.domain.intake import REMINDER_BODY, IntakeStatus, Reminder, escalation_due, is_due, reminder_due
 from federation.domain.lookups import reply_lifetime
 from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import find_reply, intake_office, statement_of
-from federation.node.exchange.send import Cause, Draft, prepare, record_message
+from federation.node.exchange.send import (
+    AWAITED,
+    ENDS,
+    Cause,
+    Draft,
+    End,
+    answered_by,
+    let_go,
+    look_later,
+    prepare,
+    record_message,
+)
 from federation.node.log.decisions import REMINDER_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
-from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, list_waiting, put_entry
+from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, put_entry
 from federation.node.node import InForce, Node
 from federation.node.oversight.flags import put_flags
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
@@ -46,18 +59,16 @@ from federation.store.messages import (
     find_by_digest,
     find_message,
     find_outbox,
-    list_messages,
-    pair_state,
 )
 from federation.store.records import Record, find_record, put_records
 from federation.wire.agency import intake
 
 _log = structlog.get_logger()
 REMINDED: Final = "lookup-second"
-SETTLE: Final = timedelta(seconds=5)
-"""What was judged in its last moment is written before its request is given up."""
-MAX_SCANNED: Final = 10_000
-KEEP_EVERY: Final = 1000
+MAX_LOOKS: Final = 500
+"""So many are looked at in one round; the others wait for the next, a few seconds later."""
+_LOOKS_AT_UNDELIVERED: Final = 16
+"""What was not delivered when its clock asked for an act is looked at again so often in its lifetime."""
 _BY_RULE: Final = allowed_by_rule(
     REMINDER_RULE, "对已提出请求的再次催问", "A second request for an answer that is owed"
 )
@@ -182,22 +193,12 @@ def _judge_reminder(received: Received[Reminder]) -> Judgement:
     return Judgement(decision=_BY_RULE, rows=Rows(records=(record,), left_by=request.id))
 
 
-@dataclass(slots=True)
-class PendingWatch:
-    """Our questions that are not ended yet, and how far each pair was read; below `kept_seq` all have ended."""
-
-    open: dict[str, StoredMessage] = field(default_factory=dict)
-    after_seq: dict[NodeName, int] = field(default_factory=dict)
-    kept_seq: dict[NodeName, int] = field(default_factory=dict)
-
-
 async def keep_clocks(node: Node) -> None:
-    watch = PendingWatch()
     while True:
         await asyncio.sleep(node.settings.intake_seconds)
         try:
             await check_desk(node)
-            await check_pending(node, watch)
+            await check_pending(node)
         except BridgeheadError as error:
             _log.warning("intake.unchanged", reason=error.reason)
         except Exception:  # noqa: BLE001 - a duty that ends would let requests wait for ever
@@ -207,27 +208,24 @@ async def keep_clocks(node: Node) -> None:
 async def check_desk(node: Node) -> None:
     """Escalates and expires what waits at our desk; an error means that nothing was written."""
     now = node.now()
-    waiting = await asyncio.to_thread(list_waiting, node.database)
-    ids = [entry.request_id for entry in waiting if _is_due(entry, now)]
-    if not ids:
+    due = await asyncio.to_thread(lambda: list(islice(ENTRIES.each_due_by(node.database, now), MAX_LOOKS)))
+    if not due:
         return
 
     def record(transaction: GroupTransaction) -> None:
-        for request_id in ids:
-            stored = ENTRIES.find(transaction, request_id)
-            if stored is not None and stored.entry.status is IntakeStatus.WAITING and _is_due(stored.entry, now):
+        for each in due:
+            stored = ENTRIES.find(transaction, each.entry.request_id)
+            if stored is not None and stored.entry.status is IntakeStatus.WAITING:
                 _check_entry(node, transaction, stored, now=now)
 
     await node.sequencer.commit(record)
 
 
-def _is_due(entry: IntakeEntry, now: datetime) -> bool:
-    escalates = entry.escalated is None and now >= escalation_due(entry.created, entry.due, entry.reminded)
-    return escalates or now > entry.due
-
-
 def _check_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, *, now: datetime) -> None:
     entry = stored.entry
+    if not is_due(entry, now):  # looked at too early: it is stored again with its next look
+        put_entry(transaction, entry, owner=node.name, replaces=stored.version)
+        return
     if now > entry.due:
         ended = replace(entry, status=IntakeStatus.EXPIRED)
         put_entry(transaction, ended, owner=node.name, replaces=stored.version)
@@ -243,31 +241,63 @@ def _check_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry,
     put_flags(transaction, [raised], owner=node.name, desk=intake_office(node.trust.in_force, node.name))
 
 
-async def check_pending(node: Node, watch: PendingWatch) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What the clock of one question asks for now, and when it looks again: never (None) when nothing is awaited."""
+
+    end: End
+    message: StoredMessage | None
+    next: datetime | None
+    remind: Pending | None = None
+    flag: Pending | None = None
+
+
+async def check_pending(node: Node) -> None:
     """Reminds of, flags and expires what others owe us an answer to; an error means that nothing was written."""
-    await asyncio.to_thread(_look, node, watch)
-    now, tolerance = node.now(), node.trust.in_force.agreement.clock_tolerance
-    due: list[Pending] = []
-    flagged: list[Pending] = []
-    ended: list[StoredMessage] = []
-    for message in watch.open.values():
-        statement = statement_of(message)
-        lookup_id = _lookup_of(node, message)
-        if now > statement.expires + tolerance + SETTLE:
-            ended.append(message)
-        elif lookup_id is not None and now <= statement.expires:
-            pending = Pending(message=message, statement=statement, lookup_id=lookup_id)
-            if now >= reminder_due(statement.created, statement.expires) and _lacks_reminder(node, message):
-                due.append(pending)
-            if now >= escalation_due(statement.created, statement.expires, None):
-                flagged.append(pending)
-    if due:
-        await _send_reminders(node, due)
-    if flagged or ended:
-        await node.sequencer.commit(lambda tx: _write(node, tx, flagged, ended))
-    for message in ended:
-        watch.open.pop(message.digest, None)
-    await _keep_place(node, watch)
+    looks = await asyncio.to_thread(_look_at_due, node)
+    if not looks:
+        return
+    reminded = [look.remind for look in looks if look.remind is not None]
+    if reminded:
+        await _send_reminders(node, reminded)
+    await node.sequencer.commit(lambda transaction: _write(node, transaction, looks))
+
+
+def _look_at_due(node: Node) -> list[_Look]:
+    now = node.now()
+    return [_look(node, end, now=now) for end in islice(_each_due(node, now), MAX_LOOKS)]
+
+
+def _each_due(node: Node, now: datetime) -> Iterator[End]:
+    return ENDS.each_due_by(node.database, now, division=AWAITED)
+
+
+def _look(node: Node, end: End, *, now: datetime) -> _Look:
+    message = find_message(node.database, end.direction, end.message_id)
+    if message is None or _has_ended(node.database, message):
+        return _Look(end=end, message=message, next=None)
+    statement = statement_of(message)
+    last = answered_by(statement, node.trust.in_force)
+    if now > last:
+        return _Look(end=end, message=message, next=None)
+    lookup_id = _lookup_of(node, message)
+    if lookup_id is None or now > statement.expires:
+        return _Look(end=end, message=message, next=last)
+    if not _is_pending(node.database, message):
+        again = now + (statement.expires - statement.created) / _LOOKS_AT_UNDELIVERED
+        return _Look(end=end, message=message, next=min(again, last))
+    pending = Pending(message=message, statement=statement, lookup_id=lookup_id)
+    escalates = escalation_due(statement.created, statement.expires, None)
+    wants = now >= reminder_due(statement.created, statement.expires)
+    lacks = wants and _find_reminder(node.database, message.digest) is None
+    is_late = now >= escalates
+    return _Look(
+        end=end,
+        message=message,
+        next=last if is_late else escalates,
+        remind=pending if lacks else None,
+        flag=pending if is_late else None,
+    )
 
 
 def _lookup_of(node: Node, message: StoredMessage) -> MessageId | None:
@@ -279,67 +309,26 @@ def _lookup_of(node: Node, message: StoredMessage) -> MessageId | None:
     return parse_message_id(read_text(item, "lookup_id", what=message.kind))
 
 
-def _lacks_reminder(node: Node, message: StoredMessage) -> bool:
-    return _is_pending(node.database, message) and _find_reminder(node.database, message.digest) is None
-
-
-def _look(node: Node, watch: PendingWatch) -> None:
-    """Takes in what was asked since, and forgets what has ended; nothing is written."""
-    for peer in node.trust.in_force.agreement.members.keys() - {node.name}:
-        pair = Pair(node.name, peer)
-        if peer not in watch.after_seq:
-            watch.after_seq[peer] = watch.kept_seq[peer] = node.database.find_counter(_place(peer))
-        highest, after = pair_state(node.database, "sent", pair).highest, watch.after_seq[peer]
-        if highest <= after:
-            continue
-        found = list_messages(
-            node.database, "sent", pair=pair, after_seq=after, limit=MAX_SCANNED, kinds=(SEARCH.name, FETCH.name)
-        )
-        watch.open.update({message.digest: message for message in found})
-        watch.after_seq[peer] = found[-1].seq if len(found) == MAX_SCANNED else highest
-    for message in list(watch.open.values()):
-        if _has_ended(node, message):
-            del watch.open[message.digest]
-
-
-def _has_ended(node: Node, message: StoredMessage) -> bool:
+def _has_ended(source: Source, message: StoredMessage) -> bool:
     """True when nothing is awaited any more: replied to, refused, never delivered. One on its way has not ended."""
-    row = find_outbox(node.database, message.id)
+    row = find_outbox(source, message.id)
     if row is None or row.state in ("expired", "rejected"):
         return True
-    return row.receipt_leaf is not None and not _is_pending(node.database, message)
+    return row.receipt_leaf is not None and not _is_pending(source, message)
 
 
-async def _keep_place(node: Node, watch: PendingWatch) -> None:
-    """Remembers now and then how far every question has ended, so that a start does not read the whole past."""
-    first: dict[NodeName, int] = {}
-    for message in watch.open.values():
-        first[message.pair.recipient] = min(message.seq, first.get(message.pair.recipient, message.seq))
-    places = {peer: first.get(peer, after + 1) - 1 for peer, after in watch.after_seq.items()}
-    moved = {peer: place for peer, place in places.items() if place - watch.kept_seq[peer] >= KEEP_EVERY}
-
-    def record(transaction: GroupTransaction) -> None:
-        for peer, place in moved.items():
-            if transaction.find_counter(_place(peer)) < place:
-                transaction.set_counter(_place(peer), place)
-
-    if moved:
-        await node.sequencer.commit(record)
-        watch.kept_seq.update(moved)
-
-
-def _place(peer: NodeName) -> str:
-    return f"asked-clock/{peer}"
-
-
-def _write(node: Node, transaction: GroupTransaction, late: Sequence[Pending], ended: Sequence[StoredMessage]) -> None:
+def _write(node: Node, transaction: GroupTransaction, looks: Sequence[_Look]) -> None:
     """Flags and expires what is still delivered, taken in and not replied to, as the transaction sees it."""
-    for pending in late:
-        if _is_pending(transaction, pending.message):
+    for look in looks:
+        message, pending = look.message, look.flag
+        if pending is not None and _is_pending(transaction, pending.message):
             put_flags(transaction, [_flag_of(node, pending)], owner=node.name)
-    for message in ended:
-        if _is_pending(transaction, message):
+        if look.next is not None:
+            look_later(transaction, look.end, look.next, node=node)
+            continue
+        if message is not None and _is_pending(transaction, message):
             _append_expired(node, transaction, digest=message.digest, pair=message.pair, seq=message.seq)
+        let_go(transaction, look.end, node=node, now=node.now())
 
 
 def _flag_of(node: Node, pending: Pending) -> RaisedFlag:

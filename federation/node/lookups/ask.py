@@ -237,7 +237,7 @@ def _draft(errand: Errand, step: Step, asking: Asking) -> Draft:
         decision=asking.ruling,
         asked=(asking.request,) if asking.request is not None else (),
     )
-    return replace(draft, lifetime=TIMES[step.urgency]) if step.urgency is not None else draft
+    return replace(draft, lifetime=TIMES[step.urgency], awaited=True) if step.urgency is not None else draft
 
 
 def _within_quota(

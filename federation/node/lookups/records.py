@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from federation.domain.intake import REFUSAL_BODY, IntakeEntry, IntakeStatus, Refusal, mask_person, refusal_titles
+from federation.domain.intake import (
+    REFUSAL_BODY,
+    IntakeEntry,
+    IntakeStatus,
+    Refusal,
+    mask_person,
+    next_look,
+    refusal_titles,
+)
 from federation.domain.lookups import Handle, Outcome, Selector
 from federation.domain.lookups_case import LookupCase, LookupCounts, Quotas, decode_case, verify_quota
 from federation.domain.oversight import AskedLine
@@ -34,12 +42,12 @@ from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
     Record,
+    each_due_by,
     each_in_range,
     erase_record,
     find_record,
     ids_under,
     list_range,
-    list_records,
     put_records,
 )
 from federation.store.tables import blind_index
@@ -138,7 +146,7 @@ HANDLES: Final[Collection[Handle]] = Collection(
     id=lambda handle: handle.handle,
     replica=False,
     status=lambda _: "given",
-    due=lambda handle: handle.expires.date(),
+    due_time=lambda handle: handle.expires,
     subject=lambda handle: f"{handle.asker.node}/{handle.case_id}",
 )
 """What each handle stands for that this province gave out, dead ones too; found by its case."""
@@ -189,7 +197,7 @@ class Asked(Item, frozen=True, kw_only=True):
 def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | None, owner: NodeName) -> None:
     """Remembers a step: one line of the agency's history, of its officer's and of its case's."""
     line = _line(ASKED, f"{asked.agency}/{asked.place}", owner=owner, content=encode(asked))
-    line = replace(line, status=asked.step, division=asked.agency.county, due_date=asked.time.date(), subject=subject)
+    line = replace(line, status=asked.step, due_time=asked.time, subject=subject)
     left = asked.step if asked.digest else ""
     recent = f"{left}\n{asked.lookup_id}\n{asked.case_id}\n{asked.desk}".encode()
     by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{asked.place}", owner=owner, content=recent)
@@ -212,14 +220,10 @@ def list_asked(
     return [(asked, subject) for asked, subject in lines if asked.lookup_id]
 
 
-def list_asked_before(source: Source, before: datetime) -> Sequence[Asked]:
-    """Lists what this province's officers asked before that moment, of any agency, cases opened and closed included."""
-    lines: list[Asked] = []
-    after, day = "", before.date() + timedelta(days=1)
-    while found := list_records(source, ASKED, after_id=after, limit=MAX_LINES, replica=True, due_before=day):
-        lines += [decode(Asked, record.content) for record in found]
-        after = found[-1].id
-    return [asked for asked in lines if asked.time < before]
+def each_asked_before(source: Source, before: datetime) -> Iterator[Asked]:
+    """What this province's officers asked before that moment, of any agency, cases opened and closed included."""
+    lines = (decode(Asked, record.content) for record in each_due_by(source, ASKED, before, replica=True))
+    return (asked for asked in lines if asked.time < before)
 
 
 def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:
@@ -283,6 +287,7 @@ ENTRIES: Final[Collection[StoredEntry]] = Collection(
     version=lambda stored: stored.version,
     status=lambda stored: stored.entry.status.value,
     due=lambda stored: stored.entry.due.date() if stored.entry.status is IntakeStatus.WAITING else None,
+    due_time=lambda stored: next_look(stored.entry),
 )
 """One entry a request, by its message's id, due while it waits; one row: no older version keeps whom it was about."""
 

@@ -9,8 +9,7 @@ import pytest
 from federation.domain.intake import IntakeStatus
 from federation.domain.lookups import Outcome, Urgency
 from federation.domain.oversight import FlagKind
-from federation.node.intake import clock
-from federation.node.intake.clock import PendingWatch, check_desk, check_pending
+from federation.node.intake.clock import check_desk, check_pending
 from federation.node.lookups import ask as asking
 from federation.node.node import Node
 from federation.protocol.errors import RuleError
@@ -24,11 +23,11 @@ from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG
 from tests.scenarios.check_federation import NodeStore, check_federation
 
 
-async def tend(found: Border, watch: PendingWatch | None = None) -> None:
+async def tend(found: Border) -> None:
     """One round of the duty at both nodes."""
     for node in (found.answering, found.asking):
         await check_desk(node)
-        await check_pending(node, watch or PendingWatch())
+        await check_pending(node)
         await found.rig.drain()
 
 
@@ -162,12 +161,11 @@ async def test_reply_that_comes_too_late_is_refused_and_the_desk_sees_it(tmp_pat
         assert unanswered(found.answering) == []
 
 
-async def test_clock_goes_on_after_a_node_starts_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A node that starts again finds what waits in its store, however little it remembers."""
-    monkeypatch.setattr(clock, "KEEP_EVERY", 1)
+async def test_clock_goes_on_after_a_node_starts_again(tmp_path: Path) -> None:
+    """A node that starts again finds what waits in its store: it remembers nothing else."""
     async with border(tmp_path) as found:
         await found.search(caller=YUSHAN_POLICE)
-        await check_pending(found.asking, PendingWatch())
+        await check_pending(found.asking)
         await found.search()
         found.rig.clock.advance(hours=2)
         host = found.rig.hosts[JIANGXI]
@@ -187,13 +185,12 @@ async def test_request_that_was_never_delivered_is_not_called_unanswered(
     monkeypatch.setattr(asking, "WAIT_SECONDS", 0.0)
     async with border(tmp_path) as found:
         found.rig.faults(JIANGXI, ZHEJIANG).cut = True
-        watch = PendingWatch()
         assert (await found.search()).outcome is Outcome.UNREACHABLE
         found.rig.clock.advance(hours=2)
-        await check_pending(found.asking, watch)
+        await check_pending(found.asking)
         found.rig.faults(JIANGXI, ZHEJIANG).cut = False
         await found.rig.drain()
-        await tend(found, watch)
+        await tend(found)
 
         assert unanswered(found.asking) == unanswered(found.answering) == []
         assert [one.outcome for one in await found.history()] == [Outcome.EXPIRED]

@@ -229,21 +229,23 @@ async def test_request_of_a_report_that_never_left_is_destroyed_alone(tmp_path: 
 
 
 async def test_round_reads_what_is_due_and_what_belongs_to_a_closed_case(tmp_path: Path) -> None:
-    """What lives is not looked at before its day; a case that is closed brings its own forward, and is then done with."""
+    """What lives is not looked at before its time; a case that is closed brings its own forward, and is then done with."""
     async with released(tmp_path) as found:
         node, clock = found.rig[JIANGXI], found.rig.clock
 
         def due() -> set[str]:
-            ends = ENDS.each_due(node.database, before=clock().date() + timedelta(days=1))
+            ends = ENDS.each_due_by(node.database, clock())
             messages = (find_message(node.database, end.direction, end.message_id) for end in ends)
             return {message.kind for message in messages if message is not None}
 
-        assert len(due()) == 4  # an answer for the day that it names; a question until none is waited for
+        assert due() == {"lookup.answer", "lookup.release"}
+        await destroy_ended(node)
+        assert due() == set()  # an answer ends at its time; a question is the clocks' until nothing is awaited
         clock.advance(hours=3)
         await destroy_ended(node)
         assert due() == set()
-        clock.advance(hours=14)
-        assert due() == {"lookup.answer", "lookup.release"}  # the day after; the questions when the case ends
+        clock.advance(hours=21)
+        assert due() == {"lookup.answer", "lookup.release"}
 
         await found.close_case()
         assert list(CASES_CLOSED.each(node.database)) == [f"{JIANGXI}/{CASE}"]

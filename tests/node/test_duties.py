@@ -1,0 +1,104 @@
+"""A round of each duty costs what is due, not what lives: counted in the steps of the database, not in time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from federation.node.intake.clock import check_desk, check_pending
+from federation.node.node import Node
+from federation.node.retention import destroy_ended
+from tests.node.intake import border as asking
+from tests.node.retention.released import released
+from tests.node.rig import JIANGXI, ZHEJIANG
+
+MORE = 12
+
+
+class Steps:
+    """Steps of SQLite's virtual machine, all connections together: a row more that is read is several more."""
+
+    count = 0
+
+    def __call__(self) -> int:
+        self.count += 1
+        return 0
+
+
+@contextmanager
+def counted(node: Node) -> Iterator[Steps]:
+    steps = Steps()
+    engines = {node.database._reader, node.database._writer}
+
+    def watch(connection, *_) -> None:
+        connection.set_progress_handler(steps, 1)
+
+    for engine in engines:
+        event.listen(engine, "checkout", watch)
+    try:
+        yield steps
+    finally:
+        for engine in engines:
+            event.remove(engine, "checkout", watch)
+            with engine.connect() as connection:
+                connection.connection.dbapi_connection.set_progress_handler(None, 0)
+
+
+async def steps_of(duty: Callable[[Node], Awaitable[object]], node: Node) -> int:
+    with counted(node) as steps:
+        await duty(node)
+    return steps.count
+
+
+@pytest.mark.parametrize("duty", [destroy_ended, check_pending, check_desk])
+async def test_round_with_nothing_due_costs_the_same_however_many_look_ups_live(tmp_path: Path, duty) -> None:
+    """At who asked and at who answered: cases, questions, answers, handles and lines of the history all live."""
+    async with released(tmp_path) as found:
+        await found.rig.drain()
+        nodes = [found.rig[JIANGXI], found.rig[ZHEJIANG]]
+        for node in nodes:
+            await destroy_ended(node)
+        few = [await steps_of(duty, node) for node in nodes]
+        for _ in range(MORE):
+            await found.search()
+            await found.fetch()
+        await found.rig.drain()
+        for node in nodes:
+            await destroy_ended(node)
+
+        many = [await steps_of(duty, node) for node in nodes]
+
+        assert min(few) > 0
+        assert many == few
+
+
+async def test_round_costs_more_once_something_is_due(tmp_path: Path) -> None:
+    """What the test above counts would show a row that is read."""
+    async with released(tmp_path) as found:
+        node = found.rig[JIANGXI]
+        await destroy_ended(node)
+        quiet = await steps_of(destroy_ended, node)
+        await found.search()
+
+        assert await steps_of(destroy_ended, node) > quiet
+
+
+async def test_clocks_with_nothing_due_read_no_question_that_waits_for_a_person(tmp_path: Path) -> None:
+    """At the desk and at who waits for it; the clock of each comes up by itself."""
+    async with asking.border(tmp_path) as found:
+        await found.search()
+        few = [await steps_of(check_desk, found.answering), await steps_of(check_pending, found.asking)]
+        for _ in range(MORE):
+            await found.search()
+
+        many = [await steps_of(check_desk, found.answering), await steps_of(check_pending, found.asking)]
+
+        assert many == few
+        found.rig.clock.advance(minutes=31)
+        assert await steps_of(check_pending, found.asking) > few[1]
+        await found.rig.drain()
+        assert all(line.reminded for line in await found.inbox())
