@@ -157,7 +157,7 @@ async def _end_messages(node: Node, in_force: InForce, closed: Sequence[str], *,
 
 
 def _each_of_closed(node: Node, closed: Sequence[str], *, now: datetime) -> Iterator[End]:
-    """What belongs to a closed case and is not due by itself; what is awaited ends with its answer."""
+    """The ends of a closed case that are not due by themselves; what is awaited ends with its answer."""
     for case in closed:
         yield from (end for end in ENDS.by_subject(node.database, case) if end.time > now and not end.awaited)
 
@@ -167,7 +167,7 @@ _Later = list[tuple[End, datetime | None]]
 
 
 def _look(node: Node, in_force: InForce, ends: Sequence[End], *, now: datetime) -> tuple[_Ended, _Later]:
-    """Which messages have ended and why, and when to look at the others again (None: never); writes nothing."""
+    """Finds the messages that have ended and why, and when to look at the others (None: never); writes nothing."""
     ended: _Ended = []
     later: _Later = []
     for end in ends:

@@ -243,7 +243,7 @@ def _check_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
-    """What the clock of one question asks for now, and when it looks again: never (None) when nothing is awaited."""
+    """One question as its clock sees it now, and when it looks again: never (None) when nothing is awaited."""
 
     end: End
     message: StoredMessage | None

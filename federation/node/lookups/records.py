@@ -221,7 +221,7 @@ def list_asked(
 
 
 def each_asked_before(source: Source, before: datetime) -> Iterator[Asked]:
-    """What this province's officers asked before that moment, of any agency, cases opened and closed included."""
+    """The steps that this province's officers took before that moment, in every agency, cases included."""
     lines = (decode(Asked, record.content) for record in each_due_by(source, ASKED, before, replica=True))
     return (asked for asked in lines if asked.time < before)
 
