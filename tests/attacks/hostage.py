@@ -1,0 +1,99 @@
+"""A real node of Jiangxi that attacks are tried on, and the connections of those who try: a member, an agency, a stranger."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.cli.demo.provinces import start_node, stop_nodes, wait_ready
+from federation.node.home.certificates import client_folder, find_side
+from federation.protocol.ids import NodeName, parse_agency_id
+from federation.wire.rpc import TlsFiles
+from tests.attacks.raw_http2 import RawHttp2, connected
+from tests.scenarios.provinces import ISLAND, Federation, make_federation
+
+JIANGXI = NodeName("jiangxi")
+POLICE = parse_agency_id("jiangxi/361123/police")
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """The node under attack."""
+
+    federation: Federation
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self.federation.made.processes[JIANGXI]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def peer_port(self) -> int:
+        return self.federation.homes[JIANGXI].settings.peer_port
+
+    @property
+    def agency_port(self) -> int:
+        return self.federation.homes[JIANGXI].settings.agency_port
+
+    @property
+    def read_port(self) -> int:
+        return self.federation.homes[JIANGXI].settings.read_port
+
+    @property
+    def log(self) -> Path:
+        return self.federation.home("jiangxi") / "node.log"
+
+    @contextmanager
+    def member(self, *, window: int = 65_535) -> Iterator[RawHttp2]:
+        """Zhejiang's node on the peer port."""
+        files = find_side(self.federation.home("zhejiang"), "peer")
+        tls = TlsFiles(certificate=files.certificate, key=files.key)
+        authority = find_side(self.federation.home("jiangxi"), "peer").authority
+        with connected(self.peer_port, tls, authority, window=window) as made:
+            yield made
+
+    @contextmanager
+    def agency(self, *, window: int = 65_535) -> Iterator[RawHttp2]:
+        """A police office of Jiangxi on the agency port."""
+        folder = client_folder(self.federation.home("jiangxi"), POLICE)
+        tls = TlsFiles(certificate=folder / "client.crt", key=folder / "client.key")
+        with connected(self.agency_port, tls, folder / "ca.crt", window=window) as made:
+            yield made
+
+    def stranger(self, port: int, *, source: str = "127.0.0.1", seconds: float = 10) -> socket.socket:
+        """A bare connection from an address of the loopback net."""
+        return socket.create_connection(("127.0.0.1", port), timeout=seconds, source_address=(source, 0))
+
+    def health(self) -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.read_port}/healthz", timeout=10) as answer:
+            return int(answer.status)
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def until_descriptors(self, most: int) -> None:
+        """Waits until the node holds no more than that many descriptors."""
+        end = time.monotonic() + 60
+        while self.descriptors() > most:
+            assert time.monotonic() < end, f"{self.descriptors()} descriptors"
+            time.sleep(0.05)
+
+
+@contextmanager
+def attacked_node(folder: Path) -> Iterator[Attacked]:
+    federation = make_federation(folder, witness_seconds=600, agreement_seconds=600)
+    start_node(federation.made, JIANGXI, island=ISLAND)
+    try:
+        wait_ready(federation.made, [JIANGXI])
+        yield Attacked(federation)
+    finally:
+        stop_nodes(federation.made)
