@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from federation.protocol.errors import NotFoundError, UnavailableError
-from federation.wire.rpc import MAX_MESSAGE_BYTES, A, Act, ClientProfile, Q, Rpc, TlsFiles
+from federation.wire.rpc import MESSAGE_OPTIONS, A, Act, ClientProfile, Q, Rpc, TlsFiles
 from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 
@@ -26,8 +26,7 @@ LOOK_SECONDS = 1.0
 """How often the files of the certificate are looked at: on every call it would cost as much as sending one."""
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *MESSAGE_OPTIONS,
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),  # a node is reached directly: a proxy of the environment is for the web
     ("grpc.keepalive_time_ms", 30_000),
@@ -110,7 +109,7 @@ class Client:
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:
         """Asks once and is answered on and on, without a deadline, until the other side stops; raises as `call`."""
         ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._channel.current().unary_stream(
-            rpc.path, request_serializer=rpc.request.SerializeToString, response_deserializer=rpc.response.FromString
+            rpc.path, request_serializer=rpc.request.SerializeToString
         )
         call = ask(rpc.encode_question(act, question))
         try:
@@ -129,11 +128,7 @@ class Client:
         if channel is not self._calls_on:
             self._calls, self._calls_on = {}, channel
         if rpc.path not in self._calls:
-            self._calls[rpc.path] = channel.unary_unary(
-                rpc.path,
-                request_serializer=rpc.request.SerializeToString,
-                response_deserializer=rpc.response.FromString,
-            )
+            self._calls[rpc.path] = channel.unary_unary(rpc.path, request_serializer=rpc.request.SerializeToString)
         return self._calls[rpc.path]
 
 

@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar
 
+from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from federation.protocol.errors import MalformedError
@@ -86,6 +87,13 @@ A = TypeVar("A")
 PACKAGE: Final = "federation.v1"
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """The largest request or response, refused before it is parsed."""
+MESSAGE_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.compression_enabled_algorithms_bitset", 1),  # a server refuses what is packed
+    ("grpc.per_message_decompression", 0),  # a client would unpack it all the same
+)
+"""How messages travel at both ends: bounded, and never packed: gRPC unpacks first and asks for the size afterwards."""
 
 
 class Side(StrEnum):
@@ -203,9 +211,13 @@ class Rpc(Generic[Q, A]):
         made: Message = _convert(self._codecs[1].out, answer)
         return made
 
-    def decode_answer(self, response: Message, *, question: Q) -> A:
-        """The answer to a question. Raises MalformedError ANSWER_COUNT, and as `pb.from_pb`."""
-        answer: A = _convert(self._codecs[1].back, response)
+    def decode_answer(self, response: bytes, *, question: Q) -> A:
+        """The answer to a question. Raises MalformedError ANSWER_FORM, ANSWER_COUNT, and as `pb.from_pb`."""
+        try:
+            message = self.response.FromString(response)
+        except DecodeError as error:
+            raise MalformedError("ANSWER_FORM", f"expected an answer of {self.name} by the other side") from error
+        answer: A = _convert(self._codecs[1].back, message)
         if self.counted is not None:
             expected, got = self.counted(question), len(answer)  # type: ignore[arg-type]  # counted answers are tuples
             if got != expected:

@@ -1,7 +1,8 @@
 """The two gRPC ports of a node: one for the other provinces, one for its own agencies. Separate sockets, separate CAs.
 
-Rules kept: every RPC passes the `Gatekeeper`; a message over 8 MiB is refused before it is parsed; health says what is,
-NOT_SERVING until the node says otherwise and while it drains; reflection answers only in demonstrations.
+Rules kept: every RPC passes the `Gatekeeper`; a message over 8 MiB, or a packed one, is refused before it is parsed;
+health says what is, NOT_SERVING until the node says otherwise and while it drains; reflection answers only in
+demonstrations.
 Source: DESIGN section 7, gRPC health checking protocol.
 """
 
@@ -15,15 +16,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from federation.protocol.errors import UnavailableError
 from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handlers
-from federation.wire.rpc import MAX_MESSAGE_BYTES, TlsFiles
+from federation.wire.rpc import MESSAGE_OPTIONS, TlsFiles
 from federation.wire.tls import WatchedTls, server_credentials
 
 MAX_CALLS = 1024
 """The most RPCs at work on one port; more are told RESOURCE_EXHAUSTED."""
 
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *MESSAGE_OPTIONS,
     ("grpc.so_reuseport", 0),  # or a second node on the same port would share its calls
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),

@@ -50,7 +50,7 @@ def test_any_question_survives_the_wire(rpc, data):
 def test_any_answer_survives_the_wire(rpc, data):
     """What is answered arrives as it was answered."""
     answer = data.draw(values(rpc.answer))
-    response = rpc.response.FromString(rpc.encode_answer(answer).SerializeToString())
+    response = rpc.encode_answer(answer).SerializeToString()
     if rpc.counted is None:
         assert plain(rpc.decode_answer(response, question=None)) == plain(answer)
     else:
@@ -106,24 +106,26 @@ def test_page_size_is_within_bounds(rpc, query, most):
 
 def test_answers_that_are_too_few_or_empty_are_refused():
     """One answer for each row, each saying something."""
-    response = REGISTER_VEHICLES.encode_answer((StoredVersion(id="urn:vehicle:361123:000001", version=2),))
+    response = REGISTER_VEHICLES.encode_answer(
+        (StoredVersion(id="urn:vehicle:361123:000001", version=2),)
+    ).SerializeToString()
     with pytest.raises(MalformedError, match="ANSWER_COUNT"):
         REGISTER_VEHICLES.decode_answer(response, question=((), ()))
     empty = register_service_pb2.RegisterVehiclesResponse(rows=[register_service_pb2.RegisteredRow()])
     with pytest.raises(MalformedError, match="ANSWER"):
-        REGISTER_VEHICLES.decode_answer(empty, question=((),))
+        REGISTER_VEHICLES.decode_answer(empty.SerializeToString(), question=((),))
 
 
 def test_choice_inside_a_message_that_says_nothing_is_refused():
     """News is a notice or a flag."""
     watch = next(rpc for rpc in RPCS if rpc.stream)
     with pytest.raises(MalformedError, match="ANSWER"):
-        watch.decode_answer(watch.response(token="7"), question="")
+        watch.decode_answer(watch.response(token="7").SerializeToString(), question="")
 
 
 def test_failure_in_an_answer_reads_back_equal():
     """An error inside an answer keeps class, reason and sentence; its facts are text."""
-    response = SUBMIT.encode_answer((RECEIPT, StaleError("EXPIRED", "too old", seconds=3)))
+    response = SUBMIT.encode_answer((RECEIPT, StaleError("EXPIRED", "too old", seconds=3))).SerializeToString()
 
     receipt, error = SUBMIT.decode_answer(response, question=(SUBMISSION, SUBMISSION))
 
@@ -132,9 +134,17 @@ def test_failure_in_an_answer_reads_back_equal():
     assert (error.reason, error.message, error.facts) == ("EXPIRED", "too old", {"seconds": "3"})
 
 
+def test_bytes_that_are_no_answer_are_refused():
+    """A packed answer is one: it is never unpacked."""
+    with pytest.raises(MalformedError, match="ANSWER_FORM"):
+        SUBMIT.decode_answer(b"\x1f\x8b\x08\0", question=(SUBMISSION,))
+
+
 def test_failure_of_an_unknown_kind_is_unavailable():
     """A newer peer's kind says nothing here: try again later."""
-    response = SUBMIT.response(answers=[{"failure": exchange_pb2.Failure(kind=99, reason="NEW", message="m")}])
+    response = SUBMIT.response(
+        answers=[{"failure": exchange_pb2.Failure(kind=99, reason="NEW", message="m")}]
+    ).SerializeToString()
     (error,) = SUBMIT.decode_answer(response, question=(SUBMISSION,))
     assert (type(error), error.reason) == (UnavailableError, "NEW")
 

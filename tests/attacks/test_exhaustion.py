@@ -1,0 +1,78 @@
+"""A node's memory, descriptors and time, taken by those who may call it and by those who may not."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from functools import cache
+
+import grpc
+import pytest
+
+from federation.protocol.errors import MalformedError
+from federation.wire.agency.node import GET_STATUS
+from federation.wire.client import AgencyClient
+from federation.wire.peer import SUBMIT
+from federation.wire.rpc import ClientProfile, Nothing
+from federation.wire.tls import WatchedTls, server_credentials
+from tests.attacks.hostage import Attacked, attacked_node
+from tests.attacks.table import MOST_MB, Measure
+from tests.wire.certificates import FEDERATION, Authority
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    with attacked_node(tmp_path_factory.mktemp("exhaustion")) as made:
+        yield made
+
+
+@cache
+def bomb() -> bytes:
+    """A message of 256 MB that travels as 260 kB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(256)) + packer.flush()
+    return b"\1" + struct.pack("!I", len(packed)) + packed
+
+
+@pytest.mark.attack("a gzip bomb of 256 MB, by a member and by an agency", held_by="nothing is unpacked (wire/rpc)")
+def test_bomb_is_not_unpacked(node: Attacked, memory: Measure) -> None:
+    """It is refused by its first bytes, on both ports."""
+    with memory(node.pid) as growth:
+        for caller in (node.member, node.agency):
+            with caller() as connection:
+                stream = connection.open_stream(SUBMIT.path, grpc_encoding="gzip")
+                connection.send(stream, bomb())
+                while stream not in connection.ended:
+                    connection.read_frame()
+    assert growth.mb < MOST_MB
+    assert node.health() == 200
+
+
+@pytest.mark.attack(
+    "a packed answer of a node or of whoever stands on its line", held_by="nothing is unpacked (wire/rpc)"
+)
+async def test_answer_that_is_compressed_is_not_unpacked(tmp_path) -> None:
+    """The client does not unpack it, however small it is; what it holds is no answer."""
+    authority = Authority("jiangxi")
+    tls = authority.node("jiangxi").write(tmp_path, "server")
+    (tmp_path / "ca.crt").write_text(authority.pem)
+    agency = authority.agency("jiangxi/361123/police").write(tmp_path, "client")
+
+    async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        return bytes(1000)
+
+    server = grpc.aio.server(compression=grpc.Compression.Gzip)
+    service, _, method = GET_STATUS.path[1:].partition("/")
+    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = server.add_secure_port("localhost:0", server_credentials(WatchedTls(tls), lambda: authority.pem))
+    await server.start()
+    profile = ClientProfile(
+        address=f"localhost:{port}", tls=agency, authority=tmp_path / "ca.crt", server_name=f"jiangxi.{FEDERATION}"
+    )
+    client = AgencyClient(profile, timeout_seconds=10)
+    with pytest.raises(MalformedError, match="ANSWER_FORM"):
+        await client.call(GET_STATUS, None, Nothing())
+    await client.close()
+    await server.stop(0)
