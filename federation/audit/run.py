@@ -32,7 +32,7 @@ from federation.audit.verify_log import (
 )
 from federation.audit.verify_pair import compare_logs
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
-from federation.protocol.form import Item, always, decode, encode
+from federation.protocol.form import Item, always, canonicalise, decode, encode
 from federation.protocol.ids import NodeName, Pair, typed
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Agreement
@@ -286,7 +286,10 @@ def load_remembered(path: Path) -> dict[str, bytes]:
         encoded = path.read_bytes()
     except OSError as error:
         raise UnavailableError("FILE", f"expected to read {path}, got {error.strerror}") from error
-    return {origin: note.encode() for origin, note in decode(_Remembered, encoded).heads.items()}
+    return {
+        origin: note.encode()
+        for origin, note in decode(_Remembered, canonicalise(encoded, what=str(path))).heads.items()
+    }
 
 
 def save_remembered(path: Path, notes: Mapping[str, bytes]) -> None:

@@ -33,10 +33,10 @@ def draft(
     """Draft the first agreement, or with --after the next one."""
     from federation.node.home.agreement import read_agreement_files
     from federation.node.home.draft import draft_agreement
-    from federation.node.home.files import read_file
+    from federation.node.home.files import read_json
 
     previous = read_agreement_files(after) if after else None
-    bundles = [read_file(path) for path in bundle]
+    bundles = [read_json(path) for path in bundle]
     status = draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=previous, now=now())
     _show_status(status, form)
     say(f"Compare the keys with the other provinces, then: bridgehead agreement sign {out} --home HOME")

@@ -47,20 +47,24 @@ def show(home: NodeHome, form: FormOption = Form.TEXT) -> None:
 @app.command("bundle")
 def bundle(
     home: NodeHome,
-    nodes: NodesOption = Path("nodes"),
+    province: Annotated[
+        Path | None,
+        typer.Option("--from", help="The province's folder, to take its changed member.toml into the home."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="A file; without it stdout.")] = None,
-    peer_addr: Annotated[str | None, typer.Option("--peer-addr", help="Instead of that of member.toml.")] = None,
-    read_url: Annotated[str | None, typer.Option("--read-url", help="Instead of that of member.toml.")] = None,
     form: FormOption = Form.JSON,
 ) -> None:
-    """Make the bundle of public keys and agencies that the other provinces need for the next agreement: always JSON."""
+    """Make the bundle of public keys and agencies that the other provinces need for the next agreement: always JSON.
+
+    Addresses are those of the home's node.toml, agencies those of its member.toml.
+    """
     from federation.node.home.files import write_public
-    from federation.node.home.keyring import load_identity
-    from federation.node.home.setup import load_member_sheet, member_bundle
+    from federation.node.home.setup import take_sheet, write_bundle
 
     del form  # a bundle is signed over: it has the one form
-    sheet = load_member_sheet(nodes / load_identity(home).node / "member.toml")
-    encoded = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
+    if province is not None:
+        take_sheet(home, province)
+    encoded = write_bundle(home, now=now())
     if out is None:
         sys.stdout.write(encoded.decode() + "\n")
     else:
@@ -76,20 +80,26 @@ def rotate(
     finish: Annotated[bool, typer.Option("--finish", help="The agreement names the new key: destroy the old.")] = False,
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Begin to replace a key, or finish it once the agreement names the new one."""
-    from federation.node.home.keyring import Office, finish_rotation, rotate_key
+    """Begin to replace a key, or finish it once the agreement in force names the new one."""
+    from federation.node.home import rotation
+    from federation.node.home.keyring import Office
+    from federation.node.home.setup import BUNDLE_FILE
     from federation.protocol.ids import parse_time
 
     if office not in list(Office):
         raise typer.BadParameter(f"expected one of {', '.join(Office)}, got {office}")
-    chosen = Office(office)
+    if starts is not None and (finish or office != Office.MESSAGE):
+        raise typer.BadParameter("only a message key that is begun has a start", param_hint="--starts")
+    chosen, next_bundle = Office(office), home / BUNDLE_FILE
     if finish:
-        show_value("key_id", finish_rotation(home, chosen).key_id, form)
-        say(f"The new {office} key is in its place; the old one is destroyed.")
+        show_value("key_id", rotation.finish(home, chosen, now=now()).key_id, form)
+        say(f"新的 {office} 密钥已启用，旧的已销毁 | The new {office} key is in its place; the old one is destroyed.")
+        say(f"{next_bundle} 写明旧密钥的终止时间，供下一份协议 | it tells the next agreement when the old one ends.")
         return
-    key = rotate_key(home, chosen, now=now(), starts=parse_time(starts) if starts else None)
+    key = rotation.begin(home, chosen, now=now(), starts=parse_time(starts) if starts else None)
     show_value("key_id", key.key_id, form)
-    say("Next: bridgehead keys bundle, have the agreement signed and published, then: keys rotate --finish.")
+    say(f"下一步：1. 把 {next_bundle} 交给起草的省 | Next: 1. hand it to who drafts the next agreement;")
+    say(f"        2. 协议发布后 | once that is published: bridgehead keys rotate {office} --finish --home {home}")
 
 
 @app.command("renew")
@@ -118,11 +128,7 @@ def client(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT)
 
     settings = load_settings(home)
     folder = issue_client(home, parse_agency_id(agency), now=now())
-    write_profiles(
-        home,
-        agency_addr=f"{settings.reached}:{settings.agency_port}",
-        read_url=f"http://{settings.reached}:{settings.read_port}",
-    )
+    write_profiles(home, agency_addr=settings.agency_address, read_url=settings.read_address)
     show_value("profile", str(folder / PROFILE_FILE), form)
 
 
@@ -147,7 +153,7 @@ def admit(
 
 
 def _admitted(text: str) -> list[tuple[str, PublicKey]]:
-    from federation.node.home.files import read_file
+    from federation.node.home.files import read_json
     from federation.protocol.keys import PublicKey, Suite, admit_public_key, parse_public_key
     from federation.protocol.tlog.note import parse_vkey
     from federation.protocol.trust.draft import decode_bundle
@@ -158,7 +164,7 @@ def _admitted(text: str) -> list[tuple[str, PublicKey]]:
     if "+" in text and not Path(text).is_file():
         vkey = parse_vkey(text)
         return [(vkey.name, admit_public_key(PublicKey(Suite.ED25519, vkey.public_key)))]
-    parsed = decode_bundle(read_file(Path(text)))
+    parsed = decode_bundle(read_json(Path(text)))
     node = parsed.member.node
     names = ["message" for _ in parsed.member.message_keys] + ["log", "witness"]
     found = [(f"{node} {name}", key) for name, key in zip(names, public_keys(parsed.member), strict=True)]

@@ -41,19 +41,31 @@ def encode_canonical(value: Mapping[str, JsonValue]) -> bytes:
 
 def decode_canonical(encoded: bytes, *, what: str) -> dict[str, JsonValue]:
     """Decodes one canonical JSON object, named by `what` in errors; refuses any other spelling (JSON_*)."""
+    value = _read_object(encoded, "utf-8", what=what)
+    if encode_canonical(value) != encoded:
+        raise MalformedError("JSON_NOT_CANONICAL", f"{what}: expected sorted names and no insignificant space")
+    return value
+
+
+def canonicalise(written: bytes, *, what: str) -> bytes:
+    """Returns the canonical form of an object that a person may have edited or redirected into a file.
+
+    Any order and space, a last newline and a byte order mark pass; JSON_* as ever for what else it says.
+    """
+    return encode_canonical(_read_object(written, json.detect_encoding(written), what=what))
+
+
+def _read_object(encoded: bytes, encoding: str, *, what: str) -> dict[str, JsonValue]:
     try:
-        text = encoded.decode()
+        text = encoded.decode(encoding)
     except UnicodeDecodeError as error:
         raise MalformedError("JSON_UTF8", f"{what}: expected UTF-8") from error
     try:
         value = _DECODER.decode(text)
-        again = encode_canonical(value) if isinstance(value, dict) else b""
     except (json.JSONDecodeError, RecursionError) as error:
         raise MalformedError("JSON_SYNTAX", f"{what}: expected one JSON object and nothing after it") from error
     if not isinstance(value, dict):
         raise MalformedError("JSON_OBJECT", f"{what}: expected a JSON object")
-    if again != encoded:
-        raise MalformedError("JSON_NOT_CANONICAL", f"{what}: expected sorted names and no insignificant space")
     return value
 
 

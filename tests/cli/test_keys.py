@@ -74,6 +74,8 @@ def test_bundle_is_admitted_by_admit(home, tmp_path):
     """A bundle on stdout or in a file passes the check that an agreement makes."""
     _run("bundle", "--home", home, "--out", tmp_path / "anhui.bundle")
     printed = _run("bundle", "--home", home).stdout
+    (tmp_path / "redirected").write_text(printed)
+    assert _run("admit", tmp_path / "redirected").stdout
 
     admitted = _run("admit", tmp_path / "anhui.bundle").stdout
 
@@ -98,12 +100,15 @@ def test_admit_of_a_key_and_a_vkey_prints_their_ids(home):
     assert isinstance(_refusal("admit", "no-such-file"), NotFoundError)
 
 
-def test_rotate_begins_and_finishes(home):
-    """The successor is made first and put in place later."""
+def test_rotate_begins_and_is_not_finished_before_it_is_agreed(home):
+    """The successor is made first, named in the home's bundle, and put in place later."""
     began = _run("rotate", "message", "--home", home, "--starts", "2026-12-01T00:00:00.000Z").stdout.strip()
-    finished = _run("rotate", "message", "--home", home, "--finish").stdout.strip()
 
-    assert began == finished == load_keyring(home).message.public_key.key_id
+    assert began == load_keyring(home).next_message.public_key.key_id
+    assert began in _run("admit", home / "member-bundle.json").stdout
+    assert _refusal("rotate", "message", "--home", home, "--finish").reason == "KEY_NOT_AGREED"
+    _run("rotate", "message", "--home", home, "--finish", "--starts", "2026-12-01T00:00:00.000Z", code=2)
+    _run("rotate", "freshness", "--home", home, "--starts", "2026-12-01T00:00:00.000Z", code=2)
     assert isinstance(_refusal("rotate", "log", "--home", home), RuleError)
     _run("rotate", "tls", "--home", home, code=2)
 

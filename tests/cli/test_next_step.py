@@ -14,7 +14,16 @@ from tests.cli.parts import load_parts
 
 load_parts()
 PACKAGE = Path(errors.__file__).parents[1]
-SUBJECTS = ("cli/", "node/log/", "node/exchange/replies", "lookup", "intake", "oversight", "domain/reports")
+SUBJECTS = (
+    "cli/",
+    "node/log/",
+    "node/exchange/replies",
+    "lookup",
+    "intake",
+    "oversight",
+    "domain/reports",
+    "node/home/",
+)
 """Files whose path names one of these raise what a person at a command is told."""
 FLOORS = ("cli", "node", "domain")
 BY_CLASS = frozenset({"UnavailableError", "CorruptError"})

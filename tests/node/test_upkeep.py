@@ -16,7 +16,7 @@ from federation.node.features import KINDS
 from federation.node.home.agreement import read_agreement_files
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
-from federation.node.home.setup import load_member_sheet, member_bundle
+from federation.node.home.setup import member_bundle
 from federation.node.node import Node, Trust
 from federation.node.serve import Parts, build_node, utc_now
 from federation.node.status import node_status
@@ -54,9 +54,7 @@ class Scene:
     def publish(self, *, into: tuple[str, ...] = ALL, policies: Path = POLICIES) -> AgreementFiles:
         """The next version out of the homes as they are now, signed by three."""
         out = self.folder / f"draft-{len(list(self.folder.glob('draft-*')))}"
-        bundles = [
-            member_bundle(self.federation.home(name), load_member_sheet(NODES / name / "member.toml")) for name in ALL
-        ]
+        bundles = [member_bundle(self.federation.home(name), now=utc_now()) for name in ALL]
         previous = read_agreement_files(self.home)
         draft_agreement(out, bundles, nodes=NODES, policies=policies, previous=previous, now=utc_now())
         for name in ALL[:3]:

@@ -18,6 +18,9 @@ from federation.protocol.errors import MalformedError, NotFoundError
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::", "[::]"})  # noqa: S104 - addresses to listen on, not to be reached at
+
+
 class NodeSettings(BaseSettings):
     """The settings that a province decides for its own machine. All else is in the agreement."""
 
@@ -33,6 +36,10 @@ class NodeSettings(BaseSettings):
     """The address to listen on, for all three ports."""
     advertise: str = ""
     """The name or address that others reach this node by; empty where it is the address it listens on."""
+    advertise_peer: str = ""
+    """host:port for the other provinces, where it is not `advertise` with the port below: behind a relay."""
+    advertise_read: str = ""
+    """URL for auditors and witnesses, where it is not http:// with `advertise` and the port below."""
     peer_port: Port = 7101
     """gRPC for the other provinces."""
     agency_port: Port = 7102
@@ -72,6 +79,19 @@ class NodeSettings(BaseSettings):
     def reached(self) -> str:
         return self.advertise or self.host
 
+    @property
+    def peer_address(self) -> str:
+        """The one source of what the agreement says about where the other provinces reach this node."""
+        return self.advertise_peer or f"{self.reached}:{self.peer_port}"
+
+    @property
+    def agency_address(self) -> str:
+        return f"{self.reached}:{self.agency_port}"
+
+    @property
+    def read_address(self) -> str:
+        return self.advertise_read or f"http://{self.reached}:{self.read_port}"
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -103,6 +123,10 @@ def load_settings(home: Path) -> NodeSettings:
         raise MalformedError("SETTINGS", f"{path}: {where}: {first['msg']}") from error
     if settings.realm == "live" and settings.reflection:
         raise MalformedError("SETTINGS", f"{path}: reflection is for the demo realm only")
+    if settings.reached in _EVERY_ADDRESS:
+        raise MalformedError(
+            "SETTINGS", f"{path}: with host {settings.host!r} expected 'advertise' to say how others reach this node"
+        )
     return settings
 
 

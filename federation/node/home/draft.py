@@ -31,10 +31,11 @@ from federation.node.home.agreement import (
     refreshed_files,
     write_repository,
 )
-from federation.node.home.files import read_file, read_toml, write_public
+from federation.node.home.files import read_file, read_json, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.protocol.errors import ConflictError, MalformedError, RuleError, UntrustedError
 from federation.protocol.form import Count, Item, always, decode, encode, encode_canonical
+from federation.protocol.ids import NodeName
 from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey
@@ -42,6 +43,7 @@ from federation.protocol.trust.agreement import Agreement, AgreementFiles
 from federation.protocol.trust.draft import (
     Bundle,
     OutsideWitness,
+    bundles_of,
     decode_bundle,
     draft_files,
     draft_root,
@@ -57,6 +59,7 @@ from federation.protocol.trust.metadata import (
     sign_metadata,
     who_signed,
 )
+from federation.protocol.trust.succession import verify_succession
 
 VERSION: Literal[1] = 1
 DRAFT_FILE = "draft.json"
@@ -128,7 +131,9 @@ def draft_agreement(
     if out.exists() and any(out.iterdir()):
         raise ConflictError("DRAFT_EXISTS", f"expected an empty or new folder, got {out}")
     terms, lifetime = load_terms_sheet(nodes / TERMS_SHEET)
+    agreed = bundles_of(previous) if previous is not None else {}
     parsed = [decode_bundle(bundle) for bundle in bundles]
+    _verify_bundles(parsed, agreed, now=now)
     third_parties = load_witness_sheet(nodes / TERMS_SHEET)
     files = draft_files(parsed, terms=terms, policies=read_policies(policies), third_parties=third_parties)
     load_policy_book(files)
@@ -220,11 +225,19 @@ def changed_files(out: Path, home: Path) -> tuple[str, ...]:
 
 
 def _read_draft(out: Path) -> tuple[AgreementFiles, int]:
-    draft = decode(_Draft, read_file(out / DRAFT_FILE))
+    draft = decode(_Draft, read_json(out / DRAFT_FILE))
     files = read_repository(out)
     if not files.roots:
         raise MalformedError("AGREEMENT_FORM", f"expected a root in {out}/metadata")
     return files, draft.roots_in_force
+
+
+def _verify_bundles(bundles: Sequence[Bundle], agreed: Mapping[NodeName, Bundle], *, now: datetime) -> None:
+    verify_succession(
+        {bundle.member.node: bundle.member for bundle in bundles},
+        {node: bundle.member for node, bundle in agreed.items()},
+        now=now,
+    )
 
 
 def _needs_new_root(encoded: bytes, bundles: Sequence[Bundle], now: datetime) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
+from federation.protocol.form import canonicalise
 from federation.protocol.ids import AgencyId, parse_agency_id
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -53,6 +54,11 @@ def read_file(path: Path) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise NotFoundError("FILE_MISSING", f"expected a file of at most {MAX_FILE_BYTES} bytes at {path}")
     return content
+
+
+def read_json(path: Path) -> bytes:
+    """Reads JSON that a person may have edited or redirected, in its canonical form. Refuses FILE_MISSING, JSON_*."""
+    return canonicalise(read_file(path), what=str(path))
 
 
 def read_toml(path: Path, *, reason: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Trusts the file system's rights. Source: DESIGN sections 4, 6; RFC 8410 (Ed25519
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from federation.node.home.files import make_private_folder, read_file, read_secret, write_public, write_secret
+from federation.node.home.files import make_private_folder, read_json, read_secret, write_public, write_secret
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import (
@@ -163,22 +164,35 @@ def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> 
 def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | None = None) -> PublicKey:
     """Makes a key's successor, valid from `starts` (else now) once the agreement names it.
 
-    The old one stays valid until `finish_rotation`. Refuses KEY_NOT_ROTATED, KEY_EXISTS while a rotation runs.
+    The old one stays valid until `finish_rotation`. Refuses KEY_NOT_ROTATED, ROTATION_RUNNING.
     """
     _require_rotated(office)
     identity = load_identity(home)
+    if _key_path(home, office, coming=True).exists():
+        raise ConflictError("ROTATION_RUNNING", f"expected no successor of the {office} key yet: finish that one first")
     write_secret(_key_path(home, office, coming=True), _new_key())
     if office is Office.MESSAGE:
         write_public(home / HOME_FILE, encode(replace(identity, next_from=starts or now)))
     return _load_signer(_key_path(home, office, coming=True)).public_key
 
 
-def finish_rotation(home: Path, office: Office) -> PublicKey:
-    """Puts the successor in its predecessor's place and destroys that. Refuses KEY_NOT_ROTATED, KEY_MISSING."""
+def finish_rotation(home: Path, office: Office, *, agreed: Collection[PublicKey]) -> PublicKey:
+    """Puts the successor in its predecessor's place and destroys that; `agreed` are the keys that others verify now.
+
+    Refuses KEY_NOT_ROTATED, ROTATION_MISSING, and a successor that is not agreed yet (KEY_NOT_AGREED).
+    """
     _require_rotated(office)
     identity = load_identity(home)
     coming = _key_path(home, office, coming=True)
+    if not coming.exists():
+        raise NotFoundError("ROTATION_MISSING", f"expected a successor of the {office} key: none was begun")
     signer = _load_signer(coming)
+    if signer.public_key not in agreed:
+        raise RuleError(
+            "KEY_NOT_AGREED",
+            f"expected the agreement in force to name the new {office} key {signer.public_key.key_id:.16} from now on; "
+            "without the old one this node could sign nothing",
+        )
     write_secret(_key_path(home, office), read_secret(coming), replace=True)
     coming.unlink()
     if office is Office.MESSAGE:
@@ -193,7 +207,7 @@ def load_identity(home: Path) -> Identity:
     path = home / HOME_FILE
     if not path.is_file():
         raise NotFoundError("HOME_MISSING", f"expected a node's home at {home}: make one with 'bridgehead keys new'")
-    return decode(Identity, read_file(path))
+    return decode(Identity, read_json(path))
 
 
 def _require_rotated(office: Office) -> None:

@@ -10,19 +10,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
+from federation.node.home.agreement import has_agreement, read_agreement_files
 from federation.node.home.certificates import create_tls, write_profiles
 from federation.node.home.config import NodeSettings, load_settings
-from federation.node.home.files import read_file, read_toml
-from federation.node.home.keyring import Keyring, create_keyring, load_keyring
+from federation.node.home.files import read_file, read_toml, write_public
+from federation.node.home.keyring import Keyring, create_keyring, load_identity, load_keyring
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError, RuleError
-from federation.protocol.form import Row, load_toml
-from federation.protocol.ids import AgencyId, NodeName
-from federation.protocol.keys import Signer
+from federation.protocol.form import Row, load_toml, replace
+from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
+from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.tlog.note import format_vkey
-from federation.protocol.trust.draft import Bundle, decode_bundle, encode_bundle
-from federation.protocol.trust.members import Agency, Member, MessageKey
+from federation.protocol.trust.draft import Bundle, bundles_of, decode_bundle, encode_bundle
+from federation.protocol.trust.members import (
+    MAX_MESSAGE_KEYS,
+    TERMS_PATH,
+    Agency,
+    Member,
+    MessageKey,
+    decode_terms,
+)
+from federation.protocol.trust.succession import is_past_keeping
 
 BUNDLE_FILE = "member-bundle.json"
+SHEET_FILE = "member.toml"
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -45,21 +55,18 @@ def create_home(
     """
     if (home / "node.toml").exists():
         raise ConflictError("HOME_EXISTS", f"{home} is a node's home already; keys are never overwritten")
-    for name in ("node.toml", "member.toml"):
+    for name in ("node.toml", SHEET_FILE):
         if not (province / name).is_file():
             raise NotFoundError("PROVINCE_MISSING", f"expected {province / name}: one folder a province, as in nodes/")
-    sheet = load_member_sheet(province / "member.toml")
+    sheet = load_member_sheet(province / SHEET_FILE)
     home.mkdir(parents=True, exist_ok=True)
     template = (province / "node.toml").read_text(encoding="utf-8")
     settings = _write_settings(home, override_settings(template, overrides or {}), node=sheet.node)
-    reached = settings.reached
-    peer_addr, read_url = f"{reached}:{settings.peer_port}", f"http://{reached}:{settings.read_port}"
+    write_public(home / SHEET_FILE, read_file(province / SHEET_FILE))
     create_keyring(home, settings.federation, node=sheet.node, now=now)
-    create_tls(home, [agency.id for agency in sheet.agencies], hosts=sorted({reached, *_LOOPBACK}), now=now)
-    write_profiles(home, agency_addr=f"{reached}:{settings.agency_port}", read_url=read_url)
-    bundle = member_bundle(home, sheet, peer_addr=peer_addr, read_url=read_url)
-    (home / BUNDLE_FILE).write_bytes(bundle)
-    return NewHome(home=home, settings=settings, sheet=sheet, bundle=bundle)
+    create_tls(home, [agency.id for agency in sheet.agencies], hosts=sorted({settings.reached, *_LOOPBACK}), now=now)
+    write_profiles(home, agency_addr=settings.agency_address, read_url=settings.read_address)
+    return NewHome(home=home, settings=settings, sheet=sheet, bundle=write_bundle(home, now=now))
 
 
 def _write_settings(home: Path, text: str, *, node: NodeName) -> NodeSettings:
@@ -105,8 +112,6 @@ class MemberSheet(_Sheet, frozen=True, kw_only=True, rename={"agencies": "agency
 
     node: NodeName
     name: str
-    peer_addr: str
-    read_url: str
     revoked_serials: tuple[str, ...]
     agencies: tuple[AgencyRow, ...]
 
@@ -119,52 +124,85 @@ def load_member_sheet(path: Path) -> MemberSheet:
     return sheet
 
 
-def member_bundle(
-    home: Path, sheet: MemberSheet, *, peer_addr: str | None = None, read_url: str | None = None
-) -> bytes:
-    """Makes the bundle that a node hands to the other provinces; the two addresses may replace those of the sheet.
+def take_sheet(home: Path, province: Path) -> None:
+    """Takes the province's `member.toml` into the home anew. Refuses as `load_member_sheet`, MEMBER_ELSEWHERE."""
+    sheet, node = load_member_sheet(province / SHEET_FILE), load_identity(home).node
+    if sheet.node != node:
+        raise RuleError("MEMBER_ELSEWHERE", f"expected the member sheet of {node}, got that of {sheet.node}")
+    write_public(home / SHEET_FILE, read_file(province / SHEET_FILE))
+
+
+def write_bundle(home: Path, *, now: datetime) -> bytes:
+    """Makes the bundle and writes the one file of it in the home. Refuses as `member_bundle`."""
+    encoded = member_bundle(home, now=now)
+    write_public(home / BUNDLE_FILE, encoded)
+    return encoded
+
+
+def member_bundle(home: Path, *, now: datetime) -> bytes:
+    """Makes the bundle that a node hands to the other provinces, out of its home alone.
 
     While a rotation runs it names the successor: of the message key beside the old one, of the others instead of them.
-    Refuses MEMBER_ELSEWHERE, KEY_MISSING, and as `decode_bundle`.
+    Message keys that were ever agreed stay in it, with their end. A key kept off this machine is that of the agreement
+    in force. Refuses MEMBER_SHEET_MISSING, KEY_MISSING, and as `decode_bundle`.
     """
-    keyring = load_keyring(home)
-    identity = keyring.identity
-    if sheet.node != identity.node:
-        raise RuleError("MEMBER_ELSEWHERE", f"expected the member sheet of {identity.node}, got that of {sheet.node}")
-    agencies = {row.id: Agency(name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies}
+    keyring, settings = load_keyring(home), load_settings(home)
+    if not (home / SHEET_FILE).is_file():
+        raise NotFoundError("MEMBER_SHEET_MISSING", f"expected {home / SHEET_FILE}, what the province says of itself")
+    sheet = load_member_sheet(home / SHEET_FILE)
+    node = keyring.identity.node
+    agreed, end = _agreed_bundle(home, node, now=now)
     member = Member(
-        node=sheet.node,
+        node=node,
         name=sheet.name,
-        peer_addr=peer_addr or sheet.peer_addr,
-        read_url=read_url or sheet.read_url,
-        message_keys=_message_keys(keyring),
+        peer_addr=settings.peer_address,
+        read_url=settings.read_address,
+        message_keys=_message_keys(keyring, agreed, now=now, end=end),
         log_vkey=format_vkey(keyring.log.vkey),
         witness_vkey=format_vkey(keyring.witness.vkey),
         tls_ca=read_file(home / "tls" / "peer-ca.crt").decode("ascii", "replace"),
-        agencies=agencies,
+        agencies={row.id: Agency(name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies},
         revoked_serials=frozenset(sheet.revoked_serials),
     )
+    roots = (agreed.agreement_key, agreed.freshness_key) if agreed is not None else (None, None)
     bundle = Bundle(
-        federation=identity.federation,
+        federation=keyring.identity.federation,
         member=member,
-        agreement_key=_require(keyring.next_agreement or keyring.agreement, "agreement").public_key,
-        freshness_key=_require(keyring.next_freshness or keyring.freshness, "freshness").public_key,
+        agreement_key=_public_key(keyring.next_agreement or keyring.agreement, roots[0]),
+        freshness_key=_public_key(keyring.next_freshness or keyring.freshness, roots[1]),
     )
     encoded = encode_bundle(bundle)
     decode_bundle(encoded)
     return encoded
 
 
-def _message_keys(keyring: Keyring) -> tuple[MessageKey, ...]:
+def _agreed_bundle(home: Path, node: NodeName, *, now: datetime) -> tuple[Bundle | None, datetime]:
+    """Returns what the agreement says of this node, and until when a statement signed just now may travel."""
+    if not has_agreement(home):
+        return None, now
+    files = read_agreement_files(home)
+    lifetime = decode_terms(files.files[TERMS_PATH]).statement_lifetime
+    return bundles_of(files).get(node), truncate_to_millisecond(now + lifetime)
+
+
+def _message_keys(keyring: Keyring, agreed: Bundle | None, *, now: datetime, end: datetime) -> tuple[MessageKey, ...]:
+    """The retired keys, each with its end, then the keys of the home."""
     identity = keyring.identity
     keys = [MessageKey(key=keyring.message.public_key, valid_from=identity.message_from)]
     if keyring.next_message is not None:
         start = identity.next_from or identity.message_from
         keys.append(MessageKey(key=keyring.next_message.public_key, valid_from=start))
-    return tuple(keys)
+    held = {entry.key for entry in keys}
+    before = [entry for entry in (agreed.member.message_keys if agreed else ()) if entry.key not in held]
+    retired = [entry if entry.valid_until else replace(entry, valid_until=end) for entry in before]
+    room = MAX_MESSAGE_KEYS - len(keys)
+    while len(retired) > room and is_past_keeping(retired[0], now=now):
+        retired.pop(0)
+    return (*retired, *keys)
 
 
-def _require(signer: Signer | None, office: str) -> Signer:
-    if signer is None:
-        raise NotFoundError("KEY_MISSING", f"expected the {office} key in this home's keys folder")
-    return signer
+def _public_key(own: Signer | None, agreed: PublicKey | None) -> PublicKey:
+    key = own.public_key if own is not None else agreed
+    if key is None:
+        raise NotFoundError("KEY_MISSING", "expected the agreement and freshness keys in this home's keys folder")
+    return key

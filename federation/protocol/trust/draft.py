@@ -19,11 +19,14 @@ from federation.protocol.form import Item, always, decode, encode, replace
 from federation.protocol.ids import FederationName, NodeName, typed
 from federation.protocol.keys import PublicKey, admit_public_key
 from federation.protocol.tlog.quorum import parse_policy
+from federation.protocol.trust.agreement import AgreementFiles
 from federation.protocol.trust.members import (
     MEMBERS_PATH,
     TERMS_PATH,
     Member,
     Terms,
+    decode_members,
+    decode_terms,
     encode_members,
     encode_terms,
     verify_member,
@@ -34,6 +37,7 @@ from federation.protocol.trust.metadata import (
     encode_unsigned,
     majority,
     read_metadata,
+    role_keys,
     tuf_key,
     verify_offices,
 )
@@ -93,6 +97,22 @@ def decode_bundle(encoded: bytes) -> Bundle:
         agreement_key=admit_public_key(found.agreement_key),
         freshness_key=admit_public_key(found.freshness_key),
     )
+
+
+def bundles_of(files: AgreementFiles) -> dict[NodeName, Bundle]:
+    """Returns what each member of an agreement would hand out if nothing had changed; nothing is verified here."""
+    terms = decode_terms(files.files[TERMS_PATH])
+    root = read_metadata(files.roots[-1], Root, what="root").signed
+    agreement, freshness = role_keys(root, "root"), role_keys(root, "timestamp")
+    return {
+        node: Bundle(
+            federation=terms.federation,
+            member=member,
+            agreement_key=agreement[node],
+            freshness_key=freshness[node],
+        )
+        for node, member in decode_members(files.files[MEMBERS_PATH], federation=terms.federation).items()
+    }
 
 
 def format_tlog_policy(

@@ -25,7 +25,8 @@ from federation.protocol.keys import PublicKey, Suite, admit_public_key
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
 
 MEMBERS_PATH: Final = "members.json"
-MAX_MESSAGE_KEYS: Final = 16
+MAX_MESSAGE_KEYS: Final = 128
+"""Of one node, retired ones included: a new one every month for ten years."""
 _ADDRESS_CHARACTERS: Final = 250
 _HOST: Final = r"(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT: Final = re.compile(rf"{_HOST}:[0-9]{{1,5}}", re.ASCII)

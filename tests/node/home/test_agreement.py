@@ -20,7 +20,6 @@ from federation.node.home.agreement import (
     refresh,
     refreshed_files,
 )
-from federation.node.home.certificates import create_tls
 from federation.node.home.draft import (
     changed_files,
     collect_draft,
@@ -31,8 +30,9 @@ from federation.node.home.draft import (
     read_policies,
     sign_draft,
 )
-from federation.node.home.keyring import Office, create_keyring, finish_rotation, load_keyring, rotate_key
-from federation.node.home.setup import load_member_sheet, member_bundle
+from federation.node.home.keyring import Office, create_keyring, load_keyring, rotate_key
+from federation.node.home.rotation import finish
+from federation.node.home.setup import create_home, load_member_sheet, member_bundle
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -58,8 +58,7 @@ def made(tmp_path_factory):
     """Four homes with keys and certificates, nothing agreed yet."""
     folder = tmp_path_factory.mktemp("made")
     for name in PROVINCES:
-        create_keyring(folder / name, "bridgehead.example", node=NodeName(name), now=NOW)
-        create_tls(folder / name, (), hosts=("localhost",), now=NOW)
+        create_home(folder / name, NODES / name, now=NOW)
     return folder
 
 
@@ -70,7 +69,7 @@ def homes(made, tmp_path):
 
 
 def _bundles(homes):
-    return [member_bundle(home, load_member_sheet(NODES / name / "member.toml")) for name, home in homes.items()]
+    return [member_bundle(home, now=NOW) for home in homes.values()]
 
 
 def _draft(homes, out, *, previous=None, now=NOW):
@@ -211,7 +210,7 @@ def test_rotated_agreement_key_makes_a_second_root(published, tmp_path):
     status = sign_draft(out, published["fujian"])
 
     second = publish_draft(out, list(published.values()), now=NOW + timedelta(hours=1))
-    finish_rotation(published["jiangxi"], Office.AGREEMENT)
+    finish(published["jiangxi"], Office.AGREEMENT, now=NOW)
 
     assert status.signings["root 2"].signed == ("fujian", "jiangxi", "zhejiang")
     assert (second.version, second.root_version) == (2, 2)
@@ -395,21 +394,6 @@ def test_member_sheets_of_the_repository_load(name):
     assert sheet.node == name
     assert kinds == {"police", "service-hall", "court", "emergency", "market", "governance", "audit"}
     assert len({agency.id for agency in sheet.agencies}) == len({agency.name for agency in sheet.agencies})
-
-
-def test_member_bundle_under_other_addresses_and_of_another_node(homes):
-    """A bundle may name other addresses than the sheet; a sheet of another node is refused."""
-    sheet = load_member_sheet(NODES / "fujian" / "member.toml")
-
-    bundle = decode_bundle(
-        member_bundle(homes["fujian"], sheet, peer_addr="10.0.0.7:443", read_url="https://r.example")
-    )
-
-    assert bundle.member.peer_addr == "10.0.0.7:443"
-    assert bundle.member.read_url == "https://r.example"
-    with pytest.raises(RuleError) as refusal:
-        member_bundle(homes["anhui"], sheet)
-    assert refusal.value.reason == "MEMBER_ELSEWHERE"
 
 
 @pytest.mark.parametrize(

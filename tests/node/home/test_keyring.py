@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,6 +138,16 @@ def test_load_keyring_with_a_p256_message_key_signs_with_it(home):
     assert refusal.value.reason == "PRIVATE_KEY"
 
 
+def test_load_identity_that_a_person_edited_is_read(home):
+    """Another order, spaces, a last newline and a byte order mark change nothing."""
+    known = load_identity(home)
+    fields = json.loads((home / "home.json").read_text())
+    edited = json.dumps(dict(reversed(fields.items())), indent=2) + "\n"
+    (home / "home.json").write_text(edited, encoding="utf-8-sig")
+
+    assert load_identity(home) == known
+
+
 def test_load_identity_without_a_home_says_what_to_do(tmp_path):
     """A folder that is no home is named as such."""
     with pytest.raises(NotFoundError, match="keys new") as refusal:
@@ -152,7 +163,7 @@ def test_rotate_message_key_keeps_both_until_finished(home):
 
     new = rotate_key(home, Office.MESSAGE, now=NOW, starts=start)
     during = load_keyring(home)
-    finished = finish_rotation(home, Office.MESSAGE)
+    finished = finish_rotation(home, Office.MESSAGE, agreed={new})
     after = load_keyring(home)
 
     assert during.message.public_key == old
@@ -165,14 +176,29 @@ def test_rotate_key_twice_refused(home):
     """One rotation of a key at a time."""
     rotate_key(home, Office.AGREEMENT, now=NOW)
 
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError) as refusal:
         rotate_key(home, Office.AGREEMENT, now=NOW)
+
+    assert refusal.value.reason == "ROTATION_RUNNING"
+
+
+def test_finish_rotation_before_the_successor_is_agreed_keeps_the_old_key(home):
+    """The key that the others verify is not destroyed before they know the next one."""
+    old = load_keyring(home).message.public_key
+    new = rotate_key(home, Office.MESSAGE, now=NOW)
+
+    with pytest.raises(RuleError) as refusal:
+        finish_rotation(home, Office.MESSAGE, agreed={old})
+
+    assert refusal.value.reason == "KEY_NOT_AGREED"
+    keyring = load_keyring(home)
+    assert (keyring.message.public_key, keyring.next_message.public_key) == (old, new)
 
 
 @pytest.mark.parametrize("office", [Office.LOG, Office.WITNESS])
 def test_rotate_log_or_witness_key_refused(home, office):
     """A new log key is a new log: it is not replaced in place."""
-    for step in (lambda: rotate_key(home, office, now=NOW), lambda: finish_rotation(home, office)):
+    for step in (lambda: rotate_key(home, office, now=NOW), lambda: finish_rotation(home, office, agreed=())):
         with pytest.raises(RuleError) as refusal:
             step()
         assert refusal.value.reason == "KEY_NOT_ROTATED"
@@ -181,7 +207,7 @@ def test_rotate_log_or_witness_key_refused(home, office):
 def test_finish_rotation_that_never_began_refused(home):
     """There must be a successor."""
     with pytest.raises(NotFoundError):
-        finish_rotation(home, Office.FRESHNESS)
+        finish_rotation(home, Office.FRESHNESS, agreed=())
 
 
 def test_message_signer_at_picks_the_newest_agreed_key(home):

@@ -18,7 +18,7 @@ from federation.protocol.form import decode_canonical, encode_canonical, replace
 from federation.protocol.keys import format_public_key
 from federation.protocol.tlog.note import KeyKind
 from federation.protocol.trust import MessageKey
-from federation.protocol.trust.members import decode_members, encode_members, public_keys
+from federation.protocol.trust.members import MAX_MESSAGE_KEYS, decode_members, encode_members, public_keys
 from tests.protocol.trust.four import ANHUI, FEDERATION, NODES, NOW, ZHEJIANG, authority, member, signer, vkey
 
 MEMBERS = {node: member(node) for node in NODES}
@@ -80,7 +80,7 @@ AGENCY = "anhui/341022/police"
         pytest.param({"message_keys": []}, "AGREEMENT_MEMBERS", id="no message key"),
         pytest.param({"message_keys": "k"}, "AGREEMENT_MEMBERS", id="keys no list"),
         pytest.param({"message_keys": ["k"]}, "AGREEMENT_MEMBERS", id="key no object"),
-        pytest.param({"message_keys": [_key()] * 17}, "AGREEMENT_MEMBERS", id="too many keys"),
+        pytest.param({"message_keys": [_key()] * (MAX_MESSAGE_KEYS + 1)}, "AGREEMENT_MEMBERS", id="too many keys"),
         pytest.param({"message_keys": [_key(use="all")]}, "JSON_UNKNOWN_NAME", id="unknown name in a key"),
         pytest.param(
             {"message_keys": [_key(valid_until="2026-11-22T08:00:00.000Z")]}, "AGREEMENT_MEMBERS", id="ends first"
