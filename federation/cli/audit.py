@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,23 +14,10 @@ from uuid import uuid4
 
 import typer
 
-from federation.cli.options import (
-    FEDERATION_FILE,
-    FederationFile,
-    FederationOption,
-    FolderOption,
-    Form,
-    FormOption,
-    client_profile,
-    command,
-    end,
-    load_federation_agreement,
-    load_federation_file,
-    now,
-    run_loop,
-)
+from federation.cli.audited import KnownFederation, Sought, find_federation, open_sought
+from federation.cli.options import Form, FormOption, client_profile, command, end, now, run_loop
 from federation.cli.show import pick, progress, say, show_json
-from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
 
 if TYPE_CHECKING:
@@ -52,13 +39,9 @@ WITNESS_SECONDS = 5.0
 app = typer.Typer(no_args_is_help=True, help="Check the exchange logs, as a stranger would.")
 logs = typer.Typer(no_args_is_help=True, help="Read one exchange log: its head, an entry, a proof.")
 
-ProfileOption = Annotated[
-    list[Path] | None,
-    typer.Option("--profile", help="Connection profile of an audit agency; those of the federation file otherwise."),
-]
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", help=f"Remembered heads [default: {REMEMBERED_FILE} beside the federation file]."),
+    typer.Option("--state", help=f"Remembered heads [default: {REMEMBERED_FILE} beside what names the federation]."),
 ]
 InFlightOption = Annotated[
     float | None,
@@ -71,11 +54,9 @@ def audit() -> None:
     """Check the exchange logs, as a stranger would."""
 
 
-@app.command()
+@command(app, "verify", sought=open_sought)
 def verify(
-    home: FolderOption = Path(".demo"),
-    federation: FederationOption = None,
-    profile: ProfileOption = None,
+    sought: Sought,
     output: FormOption = Form.TEXT,
     state: StateOption = None,
     in_flight: InFlightOption = None,
@@ -84,25 +65,25 @@ def verify(
     function: Annotated[str, typer.Option(help="The joint function that is audited.")] = "F01",
     officer: Annotated[str, typer.Option(help="The auditor's pseudonym.")] = "auditor",
 ) -> None:
-    """Verify every log against its signed heads, and each side's account of every message against the other's."""
+    """Verify every log against its signed heads, and each side's account of every message against the other's.
+
+    Name the federation: by its agreement, by a profile and the first root, or by a federation.json.
+    """
     from federation.audit.report import format_report, report_object
     from federation.audit.run import Options, load_remembered, save_remembered
-    from federation.node.home.files import load_profile
     from federation.wire.rpc import Act
 
-    file = load_federation_file(federation or home / FEDERATION_FILE)
-    state_path = file.path.with_name(REMEMBERED_FILE) if state is None else state
+    known = find_federation(sought, confirmed=True)
+    state_path = sought.named_by.with_name(REMEMBERED_FILE) if state is None else state
     age = None if in_flight is None else timedelta(minutes=in_flight)
     asked = _AuditPlan(
-        file=file,
-        agreement=load_federation_agreement(file, now()),
-        profiles=tuple(load_profile(given) for given in _profile_paths(file, profile)),
+        known=known,
         act=Act(request_id=str(uuid4()), purpose="audit.exchange", function=function, officer=officer),
         options=Options(tiles=tiles, leaves=not roots_only, in_flight_age=age, witness_seconds=WITNESS_SECONDS),
         remembered=load_remembered(state_path),
     )
-    if not asked.profiles:
-        say("no profile of an audit agency: envelopes and receipts are not audited")
+    if not known.profiles:
+        say("未指明审计单位，信封与回执未审 | no profile of an audit agency: envelopes and receipts are not audited")
     outcome = _show_progress(asked)
     save_remembered(state_path, outcome.remembered)
     if output is Form.JSON:
@@ -114,9 +95,7 @@ def verify(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _AuditPlan:
-    file: FederationFile
-    agreement: Agreement
-    profiles: tuple[AgencyProfile, ...]
+    known: KnownFederation
     act: Act
     options: Options
     remembered: dict[str, bytes]
@@ -139,19 +118,21 @@ async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
     from federation.wire.client import AgencyClient
     from federation.wire.read_client import ReadClient
 
+    known = asked.known
     async with AsyncExitStack() as stack:
         sources: dict[NodeName, LogSource] = {}
-        for node, member in asked.agreement.members.items():
-            reader = ReadClient(asked.file.read_urls.get(node, member.read_url))
+        for node in known.agreement.members:
+            reader = ReadClient(known.read_url(node))
             stack.callback(reader.close)
             sources[node] = reader
         listers: dict[NodeName, ListMessages] = {}
-        for profile in asked.profiles:
+        for profile in known.profiles:
             client = AgencyClient(client_profile(profile))
             stack.push_async_callback(client.close)
-            listers[_audited_node(profile, asked.agreement)] = _lister(client, asked.act)
+            node = _audited_node(profile, known.agreement)
+            listers[node] = _lister(client, asked.act, known.silent.get(node))
         audit = Audit(
-            agreement=asked.agreement,
+            agreement=known.agreement,
             sources=sources,
             listers=listers,
             remembered=asked.remembered,
@@ -161,17 +142,15 @@ async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
         return await audit_federation(audit, on_read=on_read)
 
 
-def _lister(client: AgencyClient, act: Act) -> ListMessages:
+def _lister(client: AgencyClient, act: Act, silent: BridgeheadError | None) -> ListMessages:
     from federation.wire.agency.audit import LIST_MESSAGES
 
     async def list_messages(query: MessageQuery) -> MessagePage:
+        if silent is not None:  # which agreement it stands under is not known: nothing of it is compared
+            raise silent
         return await client.call(LIST_MESSAGES, act, query)
 
     return list_messages
-
-
-def _profile_paths(file: FederationFile, given: Sequence[Path] | None) -> Sequence[Path]:
-    return given or [path for agency, path in file.profiles.items() if agency.kind == "audit"]
 
 
 def _audited_node(profile: AgencyProfile, agreement: Agreement) -> NodeName:
@@ -196,6 +175,15 @@ IndexArgument = Annotated[int, typer.Argument(min=0, help="The entry's index in 
 
 
 @dataclass(frozen=True, slots=True)
+class NamedLog:
+    """A log as the command line names it."""
+
+    node: str | None
+    read_url: str | None
+    vkey: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     read_url: str
     vkey: Vkey
@@ -206,35 +194,33 @@ def log() -> None:
     """Read one exchange log: its head, an entry, a proof."""
 
 
-def find_log(
-    *,
-    node: NodeOption = None,
-    read_url: UrlOption = None,
-    vkey: VkeyOption = None,
-    home: FolderOption = Path(".demo"),
-    federation: FederationOption = None,
-) -> Log:
-    """The log that the options name: the address from anywhere, the key from options or agreement (LOG_UNKNOWN)."""
-    from federation.protocol.tlog.note import parse_vkey
-
-    if read_url is not None and vkey is not None:
-        return Log(read_url, parse_vkey(vkey))
+def name_log(*, node: NodeOption = None, read_url: UrlOption = None, vkey: VkeyOption = None) -> NamedLog:
+    """The log as the options name it, by its node or by its address."""
     if node is None and read_url is None:
         raise typer.BadParameter("name the log by --node, or by --read-url and --vkey")
-    known = load_federation_file(federation or home / FEDERATION_FILE)
-    agreement = load_federation_agreement(known, now())
-    for name, member in agreement.members.items():
-        url = known.read_urls.get(name, member.read_url)
-        if name == node or (node is None and url == read_url):
-            return Log(read_url or url, parse_vkey(vkey or member.log_vkey))
-    raise NotFoundError("LOG_UNKNOWN", f"the agreement names no log of {node or read_url}")
+    return NamedLog(node, read_url, vkey)
 
 
-@command(logs, "checkpoint", found=find_log)
-def checkpoint(found: Log, output: FormOption = Form.TEXT) -> None:
+def _find_log(named: NamedLog, sought: Sought) -> Log:
+    """The log that is named: the address from anywhere, the key from options or agreement (LOG_UNKNOWN)."""
+    from federation.protocol.tlog.note import parse_vkey
+
+    if named.read_url is not None and named.vkey is not None:
+        return Log(named.read_url, parse_vkey(named.vkey))
+    known = find_federation(sought)
+    for name, member in known.agreement.members.items():
+        url = known.read_url(name)
+        if name == named.node or (named.node is None and url == named.read_url):
+            return Log(named.read_url or url, parse_vkey(named.vkey or member.log_vkey))
+    raise NotFoundError("LOG_UNKNOWN", f"the agreement names no log of {named.node or named.read_url}")
+
+
+@command(logs, "checkpoint", named=name_log, sought=open_sought)
+def checkpoint(named: NamedLog, sought: Sought, output: FormOption = Form.TEXT) -> None:
     """Print the log's signed head, verbatim, after its signature verified."""
     from federation.audit.fetch import fetch_head
 
+    found = _find_log(named, sought)
     note, head = _read(found, lambda source: fetch_head(source, found.vkey))
     if output is Form.JSON:
         facts = pick(head, "origin", "size", "root")
@@ -243,12 +229,12 @@ def checkpoint(found: Log, output: FormOption = Form.TEXT) -> None:
         sys.stdout.write(note.decode())
 
 
-@command(logs, "proof", found=find_log)
-def proof(found: Log, index: IndexArgument, output: FormOption = Form.TEXT) -> None:
+@command(logs, "proof", named=name_log, sought=open_sought)
+def proof(named: NamedLog, sought: Sought, index: IndexArgument, output: FormOption = Form.TEXT) -> None:
     """Print the .tlog-proof of an entry: built from the log's tiles, and verified."""
     from federation.protocol.tlog.proof import TlogProof, format_proof
 
-    proven = _read_entry(found, index)
+    proven = _read_entry(_find_log(named, sought), index)
     blob = format_proof(TlogProof(index=proven.index, hashes=proven.hashes, checkpoint=proven.note))
     if output is Form.JSON:
         show_json({"index": proven.index, "proof": blob.decode()})
@@ -256,9 +242,10 @@ def proof(found: Log, index: IndexArgument, output: FormOption = Form.TEXT) -> N
         sys.stdout.write(blob.decode())
 
 
-@command(logs, "leaf", found=find_log)
+@command(logs, "leaf", named=name_log, sought=open_sought)
 def leaf(
-    found: Log,
+    named: NamedLog,
+    sought: Sought,
     index: IndexArgument,
     raw: Annotated[bool, typer.Option("--raw", help="The exact bytes that are hashed, without a line feed.")] = False,
     output: FormOption = Form.JSON,
@@ -267,7 +254,7 @@ def leaf(
     del output
     from federation.protocol.leaf import decode_leaf
 
-    entry = _read_entry(found, index).entry
+    entry = _read_entry(_find_log(named, sought), index).entry
     decode_leaf(entry)
     if raw:
         sys.stdout.write(entry.decode())

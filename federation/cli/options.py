@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial, wraps
-from hashlib import sha256
 from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol, TypeVar
@@ -26,23 +25,16 @@ import msgspec
 import typer
 
 from federation.cli import show
-from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
+from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
 
-if TYPE_CHECKING:
-    from federation.protocol.trust import Agreement
-
 FEDERATION_FILE = "federation.json"
-_DIGEST_LENGTH = 64
-
-FolderOption = Annotated[Path, typer.Option("--home", help="Folder with federation.json in it.")]
-FederationOption = Annotated[Path | None, typer.Option("--federation", help="The federation.json itself.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederationFile:
-    """`federation.json`. `root` is the pinned first root: a file, or the hex SHA-256 of its bytes."""
+    """`federation.json`. `root` is the pinned first root: a file, or its digest."""
 
     path: Path
     agreement: Path
@@ -95,27 +87,6 @@ def load_federation_file(path: Path) -> FederationFile:
             if each.profile is not None
         },
     )
-
-
-def load_federation_agreement(file: FederationFile, now: datetime) -> Agreement:
-    """Loads the agreement that the file points to, verified from the pinned root (AGREEMENT_ROOT)."""
-    from federation.node.home.agreement import read_agreement_files, read_repository
-    from federation.protocol.trust import load_agreement
-
-    folder = file.agreement
-    files = read_repository(folder) if (folder / "metadata").is_dir() else read_agreement_files(folder)
-    return load_agreement(files, trusted_root=_pinned_root(file, files.roots), now=now, previous=None)
-
-
-def _pinned_root(file: FederationFile, roots: tuple[bytes, ...]) -> bytes:
-    path = _resolve(file.path, file.root)
-    if path.is_file():
-        return path.read_bytes()
-    if len(file.root) != _DIGEST_LENGTH:
-        raise NotFoundError("AGREEMENT_ROOT", f"expected the pinned root {path}, or its SHA-256 in hex")
-    if not roots or sha256(roots[0]).hexdigest() != file.root:
-        raise UntrustedError("AGREEMENT_ROOT", f"expected a first root with the SHA-256 {file.root:.16}")
-    return roots[0]
 
 
 def _resolve(file: Path, text: str) -> Path:

@@ -15,6 +15,7 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.tlog.tiles import Tile
 from federation.protocol.tlog.witness import Status, WitnessAnswer
+from federation.protocol.trust.metadata import root_digest
 from federation.wire.read_http import ReadFunctions, RunningHttp, read_app, serve_http
 from tests.audit.provinces import Province, Provinces
 from tests.protocol.trust import four
@@ -46,7 +47,7 @@ class ServedLogs:
         write_repository(folder / "agreement", files)
         path = folder / "federation.json"
         nodes = [{"node": node, "read_url": f"http://127.0.0.1:{port}"} for node, port in self.ports.items()]
-        agreement = {"path": "agreement", "version": 1, "root": sha256(files.roots[0]).hexdigest()}
+        agreement = {"path": "agreement", "version": 1, "root": root_digest(files.roots[0])}
         value = {"federation": four.FEDERATION, "realm": "demo", "agreement": agreement, "nodes": nodes, "clients": []}
         path.write_text(json.dumps(value))
         return path
@@ -55,6 +56,7 @@ class ServedLogs:
         province = self.provinces[node].member()
         member = replace(
             four.member(node),
+            read_url=f"http://127.0.0.1:{self.ports[node]}",
             log_vkey=province.log_vkey,
             witness_vkey=province.witness_vkey,
             message_keys=province.message_keys,

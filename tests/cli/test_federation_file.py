@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 
 import pytest
 
-from federation.cli.options import load_federation_agreement, load_federation_file
+from federation.cli.audited import Sought, find_federation
+from federation.cli.options import load_federation_file
 from federation.node.home.agreement import write_repository
 from federation.protocol.errors import MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import AgencyId
+from federation.protocol.trust.metadata import root_digest
 from tests.protocol.trust import four
 
 
@@ -22,7 +23,7 @@ def files():
 def write(folder, files, **changes):
     write_repository(folder / "agreement", files)
     value = {
-        "agreement": {"path": "agreement", "root": sha256(files.roots[0]).hexdigest()},
+        "agreement": {"path": "agreement", "root": root_digest(files.roots[0])},
         "nodes": [{"node": four.ZHEJIANG, "read_url": "http://127.0.0.1:1"}],
         "clients": [{"agency": "zhejiang/330822/audit", "profile": "profile.toml"}],
         **changes,
@@ -45,10 +46,10 @@ def test_file_names_urls_and_profiles_beside_itself(tmp_path, files):
 def test_agreement_is_loaded_under_the_pinned_root(tmp_path, files, form):
     """The root is pinned by its bytes or by their digest."""
     (tmp_path / "root-1.json").write_bytes(files.roots[0])
-    root = sha256(files.roots[0]).hexdigest() if form == "digest" else "root-1.json"
+    root = root_digest(files.roots[0]) if form == "digest" else "root-1.json"
     path = write(tmp_path, files, agreement={"path": "agreement", "root": root})
 
-    agreement = load_federation_agreement(load_federation_file(path), four.NOW)
+    agreement = find_federation(Sought(file=path)).agreement
 
     assert set(agreement.members) == set(four.NODES)
 
@@ -61,7 +62,7 @@ def test_agreement_under_another_root_is_refused(tmp_path, files, root, kind):
     path = write(tmp_path, files, agreement={"path": "agreement", "root": root})
 
     with pytest.raises(kind):
-        load_federation_agreement(load_federation_file(path), four.NOW)
+        find_federation(Sought(file=path))
 
 
 @pytest.mark.parametrize(

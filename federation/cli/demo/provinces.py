@@ -17,7 +17,6 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 
 from federation.cli.options import FEDERATION_FILE, client_profile
@@ -29,6 +28,7 @@ from federation.node.home.setup import NewHome, create_home
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.trust import Agreement
+from federation.protocol.trust.metadata import root_digest
 from federation.wire.rpc import ClientProfile
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
@@ -187,7 +187,7 @@ def write_federation_file(federation: DemoFederation) -> Path:
         "agreement": {
             "path": str(first / "agreement" / "current"),
             "version": agreement.version,
-            "root": sha256(pinned_root(first)).hexdigest(),
+            "root": root_digest(pinned_root(first)),
         },
         "nodes": [_node_entry(federation, agreement, node) for node in federation.homes],
         "clients": [

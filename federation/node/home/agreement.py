@@ -13,23 +13,29 @@ Source: The Update Framework specification 1.0.34 (file names without consistent
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import tempfile
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from federation.node.home.files import make_private_folder, read_file, sync_folder, write_public
 from federation.node.home.keyring import Keyring
 from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.trust.agreement import MAX_FILES, Agreement, AgreementFiles, load_agreement
 from federation.protocol.trust.draft import make_snapshot, make_timestamp
-from federation.protocol.trust.metadata import sign_metadata, verify_pinned
+from federation.protocol.trust.metadata import MAX_ROOTS, sign_metadata, verify_pinned
 
 FRESHNESS_LIFETIME = timedelta(hours=48)
 PINNED_ROOT = "root-1.json"
+MAX_UNPACKED_BYTES = 16 * 1024 * 1024
+"""The most that a packed agreement may hold."""
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*", re.ASCII)
 _VERSION_FOLDER = re.compile(r"([0-9]+)\.([0-9]+)", re.ASCII)
 
@@ -63,14 +69,51 @@ def read_repository(folder: Path) -> AgreementFiles:
 
 def write_repository(folder: Path, files: AgreementFiles) -> None:
     """Writes a folder of `metadata/` and `targets/`. Raises MalformedError: AGREEMENT_FORM."""
+    for path, file in _by_path(files).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_public(folder / path, file)
+
+
+def write_archive(path: Path, files: AgreementFiles) -> None:
+    """Writes the same folder as one zip, the same bytes for the same files."""
+    packed = io.BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
+        for name, file in sorted(_by_path(files).items()):
+            archive.writestr(ZipInfo(name), file, ZIP_DEFLATED)
+    write_public(path, packed.getvalue())
+
+
+def read_archive(path: Path) -> AgreementFiles:
+    """Reads a zip of `metadata/` and `targets/`; nothing is verified. Refuses FILE_MISSING, AGREEMENT_FORM."""
+    try:
+        with ZipFile(io.BytesIO(read_file(path))) as archive, tempfile.TemporaryDirectory() as folder:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > MAX_FILES + MAX_ROOTS:
+                raise MalformedError(
+                    "AGREEMENT_FORM", f"{path}: expected at most {MAX_FILES} files, got {len(entries)}"
+                )
+            left = MAX_UNPACKED_BYTES
+            for entry in entries:
+                unpacked = Path(folder) / _safe_path(entry.filename)
+                unpacked.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as packed:
+                    left -= unpacked.write_bytes(packed.read(left + 1))
+                if left < 0:
+                    raise MalformedError("AGREEMENT_FORM", f"{path}: expected at most {MAX_UNPACKED_BYTES} bytes in it")
+            files = read_repository(Path(folder))
+    except (BadZipFile, OSError, RuntimeError, zlib.error) as error:
+        raise MalformedError("AGREEMENT_FORM", f"{path}: expected a zip of 'agreement export'") from error
+    if not files.roots:
+        raise MalformedError("AGREEMENT_FORM", f"{path}: expected metadata/1.root.json")
+    return files
+
+
+def _by_path(files: AgreementFiles) -> dict[str, bytes]:
     content: dict[str, bytes] = {f"metadata/{n}.root.json": root for n, root in enumerate(files.roots, start=1)}
     for name in ("timestamp", "snapshot", "targets"):
         if signed := getattr(files, name):
             content[f"metadata/{name}.json"] = signed
-    content |= {f"targets/{_safe_path(path)}": file for path, file in files.files.items()}
-    for path, file in content.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        write_public(folder / path, file)
+    return content | {f"targets/{_safe_path(path)}": file for path, file in files.files.items()}
 
 
 def pinned_root(home: Path) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeAlias, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -166,6 +167,11 @@ def verify_pinned(root: bytes, *, trusted_root: bytes) -> bytes:
     if not same:
         raise UntrustedError("AGREEMENT_ROOT", "expected the first root to be the one that this node has pinned")
     return root
+
+
+def root_digest(root: bytes) -> str:
+    """The name of a root: the SHA-256 (hex) of what it says, whoever has signed it since (AGREEMENT_FORM)."""
+    return sha256(read_metadata(root, Root, what="root").signed_bytes).hexdigest()
 
 
 def verify_role(encoded: bytes, kind: type[S], *, root: Root) -> S:
