@@ -338,8 +338,8 @@ def calibrate_commits(folder: Path, bench: Bench, *, seconds: float) -> float:
 
 
 def _scratch(folder: Path, bench: Bench) -> Database:
-    path = folder / f"scratch-{time.monotonic_ns()}.db"
-    return open_database(f"sqlite:///{path.absolute()}", keys=bench.running.node.database.keys)
+    name = f"scratch-{time.monotonic_ns()}.db"
+    return open_database(f"sqlite:///{name}", keys=bench.running.node.database.keys, folder=folder)
 
 
 def _append(number: int, entry: bytes) -> Callable[[GroupTransaction], int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
-from federation.node.home.config import database_url, load_settings
+from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.officers import is_known_officer, register_officer_key
 from federation.node.planted import plant, was_planted
@@ -24,7 +24,7 @@ T = TypeVar("T")
 @contextmanager
 def open_home_store(home: Path) -> Iterator[Database]:
     """Opens the store of a home whose node may be running."""
-    database = open_database(database_url(load_settings(home), home), keys=load_keyring(home).columns)
+    database = open_database(load_settings(home).database, keys=load_keyring(home).columns, folder=home)
     try:
         yield database
     finally:

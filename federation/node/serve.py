@@ -24,7 +24,8 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.features import KINDS
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
-from federation.node.home.config import NodeSettings, database_url, load_settings
+from federation.node.home.config import NodeSettings, load_settings
+from federation.node.home.files import require_private
 from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
@@ -117,6 +118,7 @@ async def running_node(
 ) -> AsyncIterator[Running]:
     """Runs a node; `island` says who vouches for its history, and why, where too few witnesses answer."""
     settings = load_settings(home)
+    require_private(home)
     keyring = load_keyring(home)
     trust = Trust(load_home_agreement(home, now=now()), KINDS.values())
     _check_home(settings, keyring, trust)
@@ -142,7 +144,7 @@ def build_node(
 ) -> Parts:
     """Builds the node out of its settings, keys and agreement; nothing listens or sends yet."""
     keys = MessageKeys(keyring, trust, now=now)
-    database = open_database(database_url(settings, home), keys=keyring.columns)
+    database = open_database(settings.database, keys=keyring.columns, folder=home)
     sequencer = Sequencer(
         database,
         LogKey(vkey=keyring.log.vkey, sign=keyring.log.sign),
@@ -345,7 +347,7 @@ async def _end_duties(duties: Sequence[asyncio.Task[None]]) -> None:
 
 def _listener(settings: NodeSettings, port: int, files: SideFiles, *, roots: Callable[[], str]) -> Listener:
     return Listener(
-        address=f"{settings.host}:{port}",
+        address=f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}",
         tls=TlsFiles(certificate=files.certificate, key=files.key),
         roots=roots,
         reflection=settings.reflection,

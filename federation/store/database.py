@@ -10,11 +10,13 @@ appendix A (error codes), DESIGN section 6.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from sqlalchemy import (
@@ -34,7 +36,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlc
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UnavailableError
+from federation.protocol.errors import (
+    BridgeheadError,
+    CorruptError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+    UntrustedError,
+)
 from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
@@ -277,15 +286,18 @@ class Database:
             self._writer.dispose()
 
 
-def open_database(url: str, *, keys: DataKeys) -> Database:
+def open_database(url: str, *, keys: DataKeys, folder: Path | None = None) -> Database:
     """Opens a store and migrates it to the newest tables.
 
-    `url` is `sqlite:///path`, `sqlite://` (in memory, for tests), or `postgresql+psycopg://...`. Raises MalformedError
-    STORE_URL; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN; CorruptError STORE_DAMAGED, STORE_FAULT, or
+    `url` is `sqlite:///path`, `sqlite://` (in memory, for tests), or `postgresql+psycopg://...`; a relative path lies
+    in `folder`, whatever that folder's name. Raises MalformedError STORE_URL; UntrustedError STORE_MODE when others may
+    open the file; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN; CorruptError STORE_DAMAGED, STORE_FAULT, or
     STORE_VERSION when a newer program has migrated it.
     """
-    parsed = _parse_url(url)
-    writer, reader = _sqlite_engines(parsed) if parsed.drivername == "sqlite" else _postgresql_engines(parsed)
+    parsed = _parse_url(url, folder)
+    if (file := _sqlite_file(parsed)) is not None:
+        _make_private(file)
+    writer, reader = _engines(parsed)
     database = Database(writer=writer, reader=reader, keys=keys)
     try:
         with database.writing() as connection:
@@ -296,14 +308,17 @@ def open_database(url: str, *, keys: DataKeys) -> Database:
     return database
 
 
-def open_to_read(url: str, *, keys: DataKeys) -> Database:
+def open_to_read(url: str, *, keys: DataKeys, folder: Path | None = None) -> Database:
     """Opens a store that is there already, beside the node that works on it; nothing is migrated, nothing written.
 
-    Raises MalformedError STORE_URL; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN; CorruptError STORE_DAMAGED,
-    STORE_FAULT, STORE_VERSION.
+    Raises MalformedError STORE_URL; NotFoundError STORE_MISSING; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN;
+    CorruptError STORE_DAMAGED, STORE_FAULT, STORE_VERSION.
     """
-    parsed = _parse_url(url)
-    writer, reader = _sqlite_engines(parsed) if parsed.drivername == "sqlite" else _postgresql_engines(parsed)
+    parsed = _parse_url(url, folder)
+    file = _sqlite_file(parsed)
+    if file is not None and not file.is_file():  # opening it would make it
+        raise NotFoundError("STORE_MISSING", f"expected a store at {file}: did this node ever run?")
+    writer, reader = _engines(parsed)
     if writer is not reader:
         writer.dispose()
     database = Database(writer=reader, reader=reader, keys=keys)
@@ -338,18 +353,46 @@ def _select_by_key(table: Table) -> Select[Any]:
     return statement
 
 
-def _parse_url(url: str) -> URL:
+def _parse_url(url: str, folder: Path | None) -> URL:
+    """Reads the URL of a setting; the folder is joined to its parts, never to its text."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise MalformedError("STORE_URL", "expected a URL such as 'sqlite:///node.db'") from error
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise MalformedError("STORE_URL", f"expected sqlite or postgresql+psycopg, got {parsed.drivername:.40}")
+    if parsed.drivername == "sqlite" and "?" in url:
+        raise MalformedError("STORE_URL", "expected the path of a SQLite file and no query: write a ? in it as %3F")
+    if folder is not None and (file := _sqlite_file(parsed)) is not None:
+        return parsed.set(database=str(folder.absolute() / file))
     return parsed
 
 
+def _sqlite_file(url: URL) -> Path | None:
+    """The file that a SQLite URL names; None in memory and for PostgreSQL."""
+    named = url.drivername == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if named else None
+
+
+def _make_private(file: Path) -> None:
+    """Makes the file with mode 0600, which SQLite gives to those beside it, or refuses one that others may open."""
+    mode = 0
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:  # never opened here: closing it would end the locks of this process on it
+        mode = file.stat().st_mode & 0o777
+    except OSError:
+        return  # SQLite says why
+    if mode & 0o077:
+        raise UntrustedError("STORE_MODE", f"expected mode 0600 of {file}, got {mode:04o}: run 'chmod 600 {file}'")
+
+
+def _engines(url: URL) -> tuple[Engine, Engine]:
+    return _sqlite_engines(url) if url.drivername == "sqlite" else _postgresql_engines(url)
+
+
 def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
-    if url.database in (None, "", ":memory:"):
+    if _sqlite_file(url) is None:
         only = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True)
         _on_connect(only, "secure_delete=ON")
         _begin_immediate(only)

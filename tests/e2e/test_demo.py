@@ -27,6 +27,8 @@ from tests.vectors.goverify_build import go_verifier, run_go_verifier
 
 REPOSITORY = Path(__file__).parents[2]
 RECORDS = 240
+ODD = "桥头堡 a?b%20c#d"
+"""A path is no URL: with a ? in it, four provinces once shared one store."""
 
 
 def bridgehead(*args: str, **options) -> subprocess.CompletedProcess[str]:
@@ -41,7 +43,7 @@ def bridgehead(*args: str, **options) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """A demo that was left running: its summary, its `federation.json`, its folder."""
-    folder = tmp_path_factory.mktemp("demo")
+    folder = tmp_path_factory.mktemp("demo") / ODD
     done = bridgehead("demo", "--home", str(folder), "--records", str(RECORDS), "--keep", "-o", "json")
     try:
         assert done.returncode == 0, done.stderr
@@ -106,6 +108,18 @@ def test_demo_ends_verified_and_says_so(demo):
         assert set(node) == {
             "node", "agency_addr", "peer_addr", "read_url", "origin", "log_vkey", "witness_vkey", "home", "pid",
         }  # fmt: skip
+
+
+def test_demo_keeps_each_store_in_its_own_home_whatever_the_folder_is_named(demo):
+    """Each province has a store of its own, nobody else may open it, and nothing lies beside the folder."""
+    _, federation, folder = demo
+
+    assert [path.name for path in folder.parent.iterdir()] == [ODD]
+    for node in federation["nodes"]:
+        home = folder / node["node"]
+        assert home.stat().st_mode & 0o777 == 0o700
+        for name in ("node.db", "node.db-wal", "node.toml", "node.log"):
+            assert (home / name).stat().st_mode & 0o777 == 0o600, name
 
 
 def test_demo_decides_every_decision_again(demo):

@@ -191,6 +191,7 @@ class Host:
         self.alive = False
         self.parts: Parts | None = None
         self.path.write_bytes(kit().empty_store)
+        self.path.chmod(0o600)
 
     @property
     def node(self) -> Node:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from federation.audit.report import Code, Report, format_report
 from federation.audit.run import Audit, audit_federation
-from federation.node.home.config import database_url, load_settings
+from federation.node.home.config import load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
@@ -156,8 +156,8 @@ def kept_homes(
     try:
         for name, home in homes.items():
             keyring = load_keyring(home)
-            url = (databases or {}).get(name) or database_url(load_settings(home), home)
-            kept.append(NodeStore(name, open_database(url, keys=keyring.columns), keyring.log))
+            url = (databases or {}).get(name) or load_settings(home).database
+            kept.append(NodeStore(name, open_database(url, keys=keyring.columns, folder=home), keyring.log))
         yield kept
     finally:
         for each in kept:

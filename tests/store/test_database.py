@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from federation.protocol.errors import CorruptError, MalformedError, UnavailableError
+from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.store import database as module
 from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import check_log, load_head
@@ -32,6 +33,49 @@ def test_open_of_another_database_is_malformed(url: str) -> None:
     assert caught.value.reason == "STORE_URL"
 
 
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a#b", "a b", "a;b", "省", b"\xca\xa1"], ids=repr)
+def test_relative_file_lies_in_its_folder_whatever_the_folder_is_named(name: str | bytes, tmp_path: Path) -> None:
+    """The folder is joined to the parts of the URL: nothing in its name is read as a query or as an escape."""
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+
+    open_database("sqlite:///node.db", keys=KEYS, folder=folder).close()
+    open_to_read("sqlite:///node.db", keys=KEYS, folder=folder).close()
+
+    assert [path.name for path in folder.iterdir()] == ["node.db"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("query", ["?", "?b/node.db", "?mode=ro"])
+def test_query_in_the_url_of_a_file_is_refused(query: str, tmp_path: Path) -> None:
+    """A question mark that was meant as part of a name would cut it off."""
+    with pytest.raises(MalformedError) as caught:
+        open_database(f"sqlite:///{tmp_path}/node.db{query}", keys=KEYS)
+    assert caught.value.reason == "STORE_URL"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_is_for_its_owner_alone(sqlite_path: Path, open_store: Callable[[str], Database]) -> None:
+    """The store and what lies beside it while it is open; one that others may read is refused as it is opened."""
+    database = open_store(f"sqlite:///{sqlite_path}")
+    grow(database, range(3))
+
+    assert {path.stat().st_mode & 0o777 for path in sqlite_path.parent.glob("node.db*")} == {0o600}
+
+    sqlite_path.chmod(0o640)
+    with pytest.raises(UntrustedError) as caught:
+        open_store(f"sqlite:///{sqlite_path}")
+    assert caught.value.reason == "STORE_MODE"
+
+
+def test_open_to_read_of_a_store_that_is_not_there_is_not_found(sqlite_path: Path) -> None:
+    """Looking makes nothing."""
+    with pytest.raises(NotFoundError) as caught:
+        open_to_read(f"sqlite:///{sqlite_path}", keys=KEYS)
+    assert caught.value.reason == "STORE_MISSING"
+    assert not sqlite_path.exists()
+
+
 def test_open_in_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
     """The operator learns it in our words."""
     with pytest.raises(UnavailableError) as caught:
@@ -42,6 +86,7 @@ def test_open_in_a_missing_folder_is_unavailable(tmp_path: Path) -> None:
 def test_open_of_a_file_that_is_no_database_is_corrupt(sqlite_path: Path) -> None:
     """A damaged file is not used and not overwritten."""
     sqlite_path.write_bytes(b"this is no database" * 100)
+    sqlite_path.chmod(0o600)
 
     with pytest.raises(CorruptError) as caught:
         open_database(f"sqlite:///{sqlite_path}", keys=KEYS)

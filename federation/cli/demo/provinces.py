@@ -125,7 +125,7 @@ def start_node(federation: DemoFederation, node: NodeName, *, island: str | None
     """Starts one node's process; `island` vouches for its history when the others are not started."""
     vouched = [] if island is None else ["--island", island]
     home = federation.homes[node].home
-    with (home / "node.log").open("ab") as log:
+    with open(home / "node.log", "ab", opener=_privately) as log:
         federation.processes[node] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "federation.cli.main", "node", "serve", "--home", str(home), *vouched],
             stdin=subprocess.DEVNULL,
@@ -134,6 +134,10 @@ def start_node(federation: DemoFederation, node: NodeName, *, island: str | None
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3])])},
         )
+
+
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def wait_ready(federation: DemoFederation, nodes: Sequence[NodeName]) -> None:
@@ -241,6 +245,10 @@ def _node_entry(federation: DemoFederation, agreement: Agreement, node: NodeName
     }
 
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Past a proxy of the environment, which does not know our loopback address."""
+
+
 def _is_our_node(pid: int) -> bool:
     """True when that process is a node of ours: process ids are used again, and a stranger's must not be stopped."""
     try:
@@ -251,7 +259,7 @@ def _is_our_node(pid: int) -> bool:
 
 
 def _is_healthy(url: str) -> bool:
-    with contextlib.suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - loopback
+    with contextlib.suppress(urllib.error.URLError, OSError), _DIRECT.open(url, timeout=1) as answer:
         return bool(answer.status == 200)
     return False
 

@@ -128,11 +128,3 @@ def load_settings(home: Path) -> NodeSettings:
             "SETTINGS", f"{path}: with host {settings.host!r} expected 'advertise' to say how others reach this node"
         )
     return settings
-
-
-def database_url(settings: NodeSettings, home: Path) -> str:
-    """Resolves the database URL: a relative SQLite file lies in the node's home."""
-    prefix = "sqlite:///"
-    if settings.database.startswith(prefix) and not settings.database.startswith(prefix + "/"):
-        return f"{prefix}{home.absolute() / settings.database.removeprefix(prefix)}"
-    return settings.database

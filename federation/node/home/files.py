@@ -74,6 +74,23 @@ def make_private_folder(path: Path) -> None:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
+def make_home_folder(home: Path) -> None:
+    """Makes the folder of a home; one that is there is taken when it is empty or private already (HOME_MODE)."""
+    make_private_folder(home)
+    if not any(home.iterdir()):
+        home.chmod(0o700)
+    require_private(home)
+
+
+def require_private(home: Path) -> None:
+    """Refuses a home that others may open, or whose settings or log they may read (HOME_MODE)."""
+    for path in (home, home / "node.toml", home / "node.log"):
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0
+        if mode & 0o077:
+            sentence = f"expected that nobody else may open {path}, got mode {mode:04o}: run 'chmod -R go= {home}'"
+            raise UntrustedError("HOME_MODE", sentence, file=str(path))
+
+
 def sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from federation.node.home.agreement import has_agreement, read_agreement_files
 from federation.node.home.certificates import create_tls, write_profiles
 from federation.node.home.config import NodeSettings, load_settings
-from federation.node.home.files import read_file, read_toml, write_public
+from federation.node.home.files import make_home_folder, read_file, read_toml, write_public, write_secret
 from federation.node.home.keyring import Keyring, create_keyring, load_identity, load_keyring
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Row, load_toml, replace
@@ -51,7 +51,7 @@ def create_home(
 ) -> NewHome:
     """Creates the home of a province's node out of `node.toml` and `member.toml` in `province`; `overrides` win.
 
-    Keys are never overwritten. Refuses HOME_EXISTS, PROVINCE_MISSING, SETTINGS, MEMBER_SHEET.
+    Keys are never overwritten. Refuses HOME_EXISTS, HOME_MODE, PROVINCE_MISSING, SETTINGS, MEMBER_SHEET.
     """
     if (home / "node.toml").exists():
         raise ConflictError("HOME_EXISTS", f"{home} is a node's home already; keys are never overwritten")
@@ -59,7 +59,7 @@ def create_home(
         if not (province / name).is_file():
             raise NotFoundError("PROVINCE_MISSING", f"expected {province / name}: one folder a province, as in nodes/")
     sheet = load_member_sheet(province / SHEET_FILE)
-    home.mkdir(parents=True, exist_ok=True)
+    make_home_folder(home)
     template = (province / "node.toml").read_text(encoding="utf-8")
     settings = _write_settings(home, override_settings(template, overrides or {}), node=sheet.node)
     write_public(home / SHEET_FILE, read_file(province / SHEET_FILE))
@@ -72,7 +72,7 @@ def create_home(
 def _write_settings(home: Path, text: str, *, node: NodeName) -> NodeSettings:
     """Writes the settings and reads them back; wrong ones are taken away again, or the home could not be made later."""
     path = home / "node.toml"
-    path.write_text(text, encoding="utf-8")
+    write_secret(path, text.encode())  # it may hold the database's password
     try:
         settings = load_settings(home)
         if settings.node != node:

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from federation.node.home.agreement import pinned_root, read_agreement_files
-from federation.node.home.config import database_url, load_settings
+from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.node.log.decisions import AnsweredQuestion, StoredDecision, find_answered, find_decision, find_rule
-from federation.protocol.errors import CorruptError, NotFoundError
+from federation.protocol.errors import CorruptError
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import (
     Decision,
@@ -91,9 +91,7 @@ def replay(home: Path, *, now: datetime, period: Period, draft: PolicyBook | Non
     Refuses AGREEMENT_MISSING when the version of that day is not in the home, POLICIES_OTHER when it holds other
     policies than those that decided, HOME_MISSING, STORE_*.
     """
-    url = database_url(load_settings(home), home)
-    _require_file(url)
-    database = open_to_read(url, keys=load_keyring(home).columns)
+    database = open_to_read(load_settings(home).database, keys=load_keyring(home).columns, folder=home)
     try:
         return replay_log(database, books_of(home, now=now), period=period, draft=draft)
     finally:
@@ -218,10 +216,3 @@ def _difference(
         was=was,
         now=now,
     )
-
-
-def _require_file(url: str) -> None:
-    """Refuses a SQLite file that is not there: opening it would make it."""
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).is_file():
-        raise NotFoundError("STORE_MISSING", f"expected a store at {path}: did this node ever run?")

@@ -7,7 +7,15 @@ import stat
 
 import pytest
 
-from federation.node.home.files import MAX_FILE_BYTES, read_file, read_secret, write_public, write_secret
+from federation.node.home.files import (
+    MAX_FILE_BYTES,
+    make_home_folder,
+    read_file,
+    read_secret,
+    require_private,
+    write_public,
+    write_secret,
+)
 from federation.protocol.errors import ConflictError, NotFoundError, UntrustedError
 
 
@@ -44,6 +52,38 @@ def test_read_secret_that_is_public_refused(tmp_path):
         read_secret(tmp_path / "a.key")
 
     assert refusal.value.reason == "KEY_FILE_MODE"
+
+
+@pytest.mark.parametrize("name", ["", "node.toml", "node.log"], ids=["the folder", "settings", "log"])
+def test_home_that_others_may_open_refused(tmp_path, name):
+    """The settings may hold a password, the log says who asked: nobody else may read either."""
+    home = tmp_path / "home"
+    make_home_folder(home)
+    for file in ("node.toml", "node.log"):
+        write_secret(home / file, b"")
+    require_private(home)
+
+    (home / name).chmod(0o710)
+    with pytest.raises(UntrustedError) as refusal:
+        require_private(home)
+
+    assert refusal.value.reason == "HOME_MODE"
+    assert str(home / name) in refusal.value.message
+
+
+def test_make_home_folder_takes_an_empty_one_and_none_that_others_use(tmp_path):
+    """A folder that was made beforehand becomes private; one that holds something is left as it is."""
+    empty, used = tmp_path / "empty", tmp_path / "used"
+    for folder in (empty, used):
+        folder.mkdir()
+        folder.chmod(0o755)
+    (used / "file").write_bytes(b"")
+
+    make_home_folder(empty)
+    with pytest.raises(UntrustedError):
+        make_home_folder(used)
+
+    assert (empty.stat().st_mode & 0o777, used.stat().st_mode & 0o777) == (0o700, 0o755)
 
 
 @pytest.mark.parametrize("name", ["absent", "folder", "file/below"])

@@ -25,6 +25,7 @@ KEY = LogKey(vkey=KEYRING.log.vkey, sign=KEYRING.log.sign)
 def database(tmp_path: Path):
     path = tmp_path / "node.db"
     path.write_bytes(kit().empty_store)
+    path.chmod(0o600)
     opened = open_database(f"sqlite:///{path}", keys=KEYRING.columns)
     yield opened
     opened.close()
