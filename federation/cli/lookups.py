@@ -59,6 +59,9 @@ LookupArgument = Annotated[str, typer.Argument(metavar="LOOKUP", help="The look-
 # ---- the case
 
 
+DEFAULT_DAYS: Final = 30
+
+
 @command(cases, "open", without="purpose")
 def open_case(
     desk: Desk,
@@ -66,7 +69,7 @@ def open_case(
     counties: Annotated[list[str], typer.Option("--county", help="Six digits; several. Own county is added.")],
     leader: Annotated[str, typer.Option("--leader", help="The pseudonym of the leader who answers for it.")],
     letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")] = "",
-    days: Annotated[int, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90.")] = 30,
+    days: Annotated[int | None, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90; else 30.")] = None,
     purposes: Annotated[
         list[str] | None,
         typer.Option("--purpose", help="What the case may look up for; several. lookup.criminal_investigation."),
@@ -79,13 +82,18 @@ def open_case(
     glass = is_break_glass(case_id)
     if not glass and not letter.strip():
         raise typer.BadParameter(f"give --letter NUMBER; only a case {BREAK_GLASS_PREFIX}... is opened without")
+    if glass and (letter or days is not None):
+        raise typer.BadParameter(
+            f"{BREAK_GLASS_PREFIX}... 没有协作函与天数：去掉 --letter 与 --days"
+            f" | a case {BREAK_GLASS_PREFIX}... has neither a letter nor days: leave out --letter and --days"
+        )
     wanted = list(purposes or [LookupPurpose.CRIMINAL_INVESTIGATION])
     question = wire.CaseQuestion(
         case_id=case_id,
-        letter="" if glass else letter,
+        letter=letter,
         counties=frozenset(counties),
         purposes=frozenset(wanted),
-        days=0 if glass else days,
+        days=0 if glass else days or DEFAULT_DAYS,
         leader=leader,
     )
     answer = desk.call(wire.OPEN_CASE, question, act=desk.act(wanted[0]))

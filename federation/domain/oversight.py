@@ -1,9 +1,9 @@
 """The look-ups watched: flags, the sample that is reviewed, break-glass, an officer's own day, and who read what.
 
 A pattern raises a flag and never refuses; a flag names the officer by pseudonym and never a person asked about. Nobody
-reviews what they asked. The leader reviews a broken glass on the next working day; while one review is overdue, the
-agency breaks none. In a year without a table a due day comes sooner. Sources: misuse controls M2, M5-M8, M10, M12;
-公安机关办理刑事案件程序规定 article 350; working hours 08:00-20:00.
+reviews what they asked. The leader reviews a broken glass on the next working day; until then the agency breaks none,
+and one found unjustified ends its case. In a year without a table a due day comes sooner. Sources: misuse controls M2,
+M5-M8, M10, M12; 公安机关办理刑事案件程序规定 article 350; working hours 08:00-20:00.
 """
 
 from __future__ import annotations
@@ -273,9 +273,11 @@ class BreakGlass(Item, frozen=True, kw_only=True):
 
 
 def open_break_glass(case_id: str, terms: CaseTerms, *, opened_by: AgencyId, now: datetime) -> LookupCase:
-    """Opens a case of two hours without letter; refuses BREAK_GLASS_NUMBER, and as `open_case`."""
+    """Opens a case of two hours without letter; refuses BREAK_GLASS_NUMBER, BREAK_GLASS_TERMS, and as `open_case`."""
     if not is_break_glass(case_id):
         raise RuleError("BREAK_GLASS_NUMBER", f"expected a number that begins with {BREAK_GLASS_PREFIX}")
+    if terms.letter or terms.days:
+        raise RuleError("BREAK_GLASS_TERMS", f"expected neither a letter nor a term of days in {case_id}")
     case = open_case(case_id, replace(terms, letter=NO_LETTER, days=1), opened_by=opened_by, now=now)
     return replace(case, closes=case.opens + BREAK_GLASS_TIME)
 
@@ -294,14 +296,14 @@ def notice_of(case: LookupCase, officer: str, *, calendar: Calendar) -> BreakGla
     )
 
 
-def verify_break_glass_allowed(notices: Iterable[BreakGlass], *, today: date) -> None:
-    """Refuses while one of the agency's reviews is overdue (BREAK_GLASS_OVERDUE)."""
-    overdue = sorted(notice.case_id for notice in notices if is_overdue(notice, today=today))
-    if overdue:
+def verify_break_glass_allowed(notices: Iterable[BreakGlass]) -> None:
+    """Refuses while one of the agency's waits for its review (BREAK_GLASS_UNREVIEWED)."""
+    waiting = sorted(notice.case_id for notice in notices if notice.finding is Finding.OPEN)
+    if waiting:
         raise RuleError(
-            "BREAK_GLASS_OVERDUE",
-            f"expected every review to be done in time, {overdue[0]} is overdue; its leader reviews it first, "
-            "or the case is opened with a cooperation letter",
+            "BREAK_GLASS_UNREVIEWED",
+            f"expected {waiting[0]} to be reviewed before the next one; its leader reviews it, or the case is opened "
+            "with a cooperation letter",
         )
 
 

@@ -17,12 +17,12 @@ from federation.node.exchange import errand
 from federation.node.exchange.judge import Kind
 from federation.node.intake import clock, desk
 from federation.node.lookups import answer, ask, cases, fetch
-from federation.node.oversight import break_glass, digest, flags, leaders, readings, sample
+from federation.node.oversight import break_glass, digest, flags, glass_review, leaders, readings, sample
 
 FEATURES: Final = (
     permits, permits_import, permits_sharing, recognition, registers,
     cases, ask, answer, fetch, readings_again, desk, clock,
-    leaders, break_glass, flags, digest, sample, readings,
+    leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
     leads,
     erasure,

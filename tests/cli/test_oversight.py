@@ -128,6 +128,10 @@ def test_glass_is_broken_noticed_and_reviewed(nodes, case, keys):
     own = nodes.ask(POLICE, "lookup", "case", "open", "BREAK-GLASS-2", "--county", "361123", *OFFICER,
                     "--leader", "officer-61", code=1)  # fmt: skip
     assert "BREAK_GLASS_LEADER" in own.err
+    assert "BREAK_GLASS_UNREVIEWED" in nodes.ask(POLICE, "lookup", "case", "open", "BREAK-GLASS-2", *where, code=1).err
+    for terms in (("--days", "3"), ("--letter", "常公协〔2026〕1号")):
+        contradicted = nodes.ask(POLICE, "lookup", "case", "open", "BREAK-GLASS-2", *where, *terms, code=2)
+        assert "--letter" in contradicted.err
 
     told = oversee(nodes, "notices", *LEADER, "-o", "json").json["notices"]
     assert [(one["case_id"], one["officer"], one["finding"]) for one in told if one["case_id"] == glass] == [
@@ -159,7 +163,7 @@ def told(nodes):
         token = news["token"]
 
 
-def test_watch_tells_what_is_raised_and_ends_after_so_many(nodes, case):
+def test_watch_tells_what_is_raised_and_ends_after_so_many(nodes, case, keys):
     """From the beginning: each thing once, as text and as one JSON object a line, with the token to go on behind."""
     glass = ("lookup", "case", "open", "BREAK-GLASS-7", "--county", "361123", "--leader", "leader-1", *OFFICER)
     nodes.ask(POLICE, *glass)
@@ -168,6 +172,7 @@ def test_watch_tells_what_is_raised_and_ends_after_so_many(nodes, case):
     assert "紧急查询 break_glass" in oversee(nodes, "watch", "--count", "1", *LEADER).out
     assert "FIELD_RULE" in oversee(nodes, "watch", "--after", "x", "--count", "1", *LEADER, code=1).err
     assert "METHOD_DENIED" in oversee(nodes, "watch", "--count", "1", *LEADER, agency=HALL, code=1).err
+    oversee(nodes, "review", "BREAK-GLASS-7", "--finding", "justified", "--key", keys / "leader-1", *LEADER)
 
 
 def test_sample_is_reviewed_by_somebody_else(nodes, case, keys, monkeypatch):

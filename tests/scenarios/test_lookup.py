@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -107,14 +108,14 @@ async def border(folder: Path) -> AsyncIterator[Border]:
         if found.residence_division == "330822" and not found.sealed and not found.guardian
         and not found.holder.household_division.startswith("36") and found.work_division is None
     )  # fmt: skip
-    key = Ed25519PrivateKey.generate()
-    public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    police = parse_agency_id(YUSHAN)
-    write_home_store(
-        federation.home("jiangxi"),
-        lambda tx: register_officer_key(tx, police, OFFICER, key=f"ed25519:{public}"),
-        now=utc_now(),
-    )
+    key, police = Ed25519PrivateKey.generate(), parse_agency_id(YUSHAN)
+    for officer, own in ((OFFICER, key), ("leader-1", Ed25519PrivateKey.generate())):
+        public = base64.b64encode(own.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+        write_home_store(
+            federation.home("jiangxi"),
+            partial(register_officer_key, agency=police, officer=officer, key=f"ed25519:{public}"),
+            now=utc_now(),
+        )
     async with contextlib.AsyncExitStack() as stack:
         running = {}
         for name in federation.homes:

@@ -7,6 +7,8 @@ transaction. Source: DESIGN section 3 (asking), misuse control M10.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from federation.domain.lookups import Outcome
@@ -29,9 +31,11 @@ from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import replies
 from federation.node.lookups import records
 from federation.node.lookups.ask import Asking, Step, StepTaken, find_own_case, take_step
+from federation.node.officers import or_logged
 from federation.node.oversight.break_glass import begin_notice, put_notice
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
+from federation.protocol.ids import NodeName
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import put_records
 from federation.wire.agency.lookups import CLOSE_CASE, OPEN_CASE, CaseAnswer, CaseQuestion
@@ -46,7 +50,6 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
 
     Raises as `open_case`, `open_break_glass`, `begin_notice`; ConflictError CASE_EXISTS, REQUEST_ID_REUSED.
     """
-    node = errand.node
     terms = CaseTerms(
         letter=question.letter,
         counties=question.counties | {errand.caller.county},
@@ -58,9 +61,14 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     known = errand.remembered(asked, StepTaken)
     if known is not None:
         return await _answer(errand, known.answer, question.case_id)
-    is_glass = is_break_glass(question.case_id)
+    opening = _open(errand, question.case_id, terms, asked=asked)
+    return await (or_logged(errand, opening) if is_break_glass(question.case_id) else opening)
+
+
+async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -> CaseAnswer:
+    node, is_glass = errand.node, is_break_glass(case_id)
     open_ = open_break_glass if is_glass else open_case
-    case = open_(question.case_id, terms, opened_by=errand.caller, now=node.now())
+    case = open_(case_id, terms, opened_by=errand.caller, now=node.now())
     notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
@@ -89,12 +97,31 @@ async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
     if opened is None:
         raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {case_id!r:.50}; open one first")
     case = close_case(opened, node.now())
-
-    def write(transaction: GroupTransaction) -> None:
-        records.OWN_CASES.put(transaction, case, owner=node.name)
-        put_records(transaction, [records.closed_record(case, owner=node.name)])
-
+    write = partial(_put_closed, case, node.name)
     return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
+
+
+def _put_closed(case: LookupCase, owner: NodeName, transaction: GroupTransaction) -> None:
+    records.OWN_CASES.put(transaction, case, owner=owner)
+    put_records(transaction, [records.closed_record(case, owner=owner)])
+
+
+async def end_unasked(errand: Errand, case: LookupCase, write: Callable[[GroupTransaction], None]) -> None:
+    """Closes a case that nobody asked to close, with what is written besides, whatever policy says of telling it.
+
+    The provinces are told under a purpose of the case, as when it was opened.
+    """
+    ending = replace(errand, act=replace(errand.act, purpose=min(case.purposes)))
+    step = _step(ending.asked(CASE.name, f"end {case.case_id}"), case, Outcome.CASE_CLOSED)
+    put_closed = partial(_put_closed, case, errand.node.name)
+
+    def put(transaction: GroupTransaction) -> None:
+        write(transaction)
+        put_closed(transaction)
+
+    taken = await take_step(ending, step, _rule_provinces(ending, case), rows=put)
+    if not any(line.digest for line in taken.lines):
+        await errand.node.sequencer.commit(put)
 
 
 def _terms_text(case_id: str, terms: CaseTerms) -> str:
@@ -120,16 +147,21 @@ async def _tell_case(
     errand: Errand, step: Step, case: LookupCase, write: Callable[[GroupTransaction], None]
 ) -> CaseAnswer:
     """Asks own policy for each province; one refusal and nothing is opened or announced."""
-    asking: list[Asking] = []
-    for name in sorted(case_provinces(case) - {errand.node.name}):
-        errand.in_force.member(name)
-        request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
-        asking.append(Asking(node=name, ruling=errand.rule(request), request=request))
+    asking = _rule_provinces(errand, case)
     if not asking:
         raise RuleError("CASE_COUNTIES", f"expected a county of another province than {errand.node.name}")
     refused = [each for each in asking if not each.allowed]
     taken = await take_step(errand, step, refused[:1] or asking, rows=write)
     return await _answer(errand, taken, case.case_id)
+
+
+def _rule_provinces(errand: Errand, case: LookupCase) -> list[Asking]:
+    asking: list[Asking] = []
+    for name in sorted(case_provinces(case) - {errand.node.name}):
+        errand.in_force.member(name)
+        request = case_request(errand.agency, name, occasion=errand.occasion, purposes=case.purposes)
+        asking.append(Asking(node=name, ruling=errand.rule(request), request=request))
+    return asking
 
 
 async def _answer(errand: Errand, taken: StepTaken, case_id: str) -> CaseAnswer:

@@ -1,6 +1,7 @@
 """Broken glass at a node: the notice in the transaction that opens the case, the leader's list, stream and review.
 
-No such case opens without notice and flag; the leader named reviews, by their own key. Source: misuse control M10.
+No such case opens without notice and flag, nor while one waits for its review; the leader named has a registered key
+and reviews by it, and what they find unjustified ends with its handles. Source: misuse control M10.
 """
 
 from __future__ import annotations
@@ -23,22 +24,20 @@ from federation.domain.oversight import (
     is_overdue,
     notice_of,
     raised_at,
-    review_bytes,
     verify_break_glass_allowed,
 )
-from federation.domain.oversight import review_break_glass as reviewed_by
 from federation.node.exchange.errand import Errand, on, streaming
 from federation.node.node import Node
-from federation.node.officers import LeaderAct, or_logged, signed_by, verify_own_key
+from federation.node.officers import find_officer_key
 from federation.node.oversight.flags import FLAGS, put_flags
 from federation.node.oversight.readings import note_reading
-from federation.protocol.errors import NotFoundError
+from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.store.collection import Collection, item_collection, page_behind
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency import oversight as wire
-from federation.wire.agency.oversight import News, NoticePage, NoticeState, ReviewQuestion
+from federation.wire.agency.oversight import News, NoticePage, NoticeState
 from federation.wire.rpc import PageQuery
 
 NOTICES: Final[Collection[BreakGlass]] = item_collection(
@@ -56,14 +55,19 @@ _REVIEWED: Final = "reviewed/"
 
 
 def begin_notice(errand: Errand, case: LookupCase) -> BreakGlass:
-    """Returns the notice of a glass about to be broken; refuses BREAK_GLASS_OVERDUE, BREAK_GLASS_LEADER."""
-    node = errand.node
-    verify_break_glass_allowed(list_open(node.database, case.opened_by), today=node.today())
-    return notice_of(case, errand.act.officer, calendar=errand.in_force.calendar)
+    """Returns the notice of a glass about to be broken. Refuses BREAK_GLASS_LEADER, BREAK_GLASS_LEADER_KEY."""
+    notice, source = notice_of(case, errand.act.officer, calendar=errand.in_force.calendar), errand.node.database
+    key = find_officer_key(source, errand.caller, notice.leader)
+    if key is None:
+        raise RuleError("BREAK_GLASS_LEADER_KEY", f"expected a leader of {errand.caller} with a registered key")
+    if key == find_officer_key(source, errand.caller, notice.officer):
+        raise RuleError("BREAK_GLASS_LEADER", "expected a leader with another key than the officer's own")
+    return notice
 
 
 def put_notice(transaction: GroupTransaction, notice: BreakGlass, *, owner: NodeName) -> None:
-    """Stores the notice with its flag, in the transaction that opens the case."""
+    """Stores the notice with its flag, in the transaction that opens the case. Refuses BREAK_GLASS_UNREVIEWED."""
+    verify_break_glass_allowed(list_open(transaction, notice.agency))
     NOTICES.put(transaction, notice, owner=owner)
     raised = raised_at(break_glass_flag(notice), time=notice.opened, agency=notice.agency)
     put_flags(transaction, [raised], owner=owner)
@@ -82,19 +86,8 @@ async def list_notices(errand: Errand, query: PageQuery) -> NoticePage:
     listed = partial(_listed, source, caller, limit)
     name = f"{NOTICES.kind}/{caller}"
     page = await asyncio.to_thread(page_behind, source.keys, name, listed, limit=limit, token=query.page_token)
-    notices = tuple(_state_of(errand.node, notice) for notice in page.values)
+    notices = tuple(state_of(errand.node, notice) for notice in page.values)
     return NoticePage(notices=notices, next_page_token=page.next_token)
-
-
-@on(wire.REVIEW_BREAK_GLASS)
-async def review_break_glass(errand: Errand, question: ReviewQuestion) -> NoticeState:
-    """Closes a notice with what its leader found; after that the agency may break glass again.
-
-    Refuses BREAK_GLASS_* (UNKNOWN, and as the domain does), OFFICER_KEY, SIGNATURE_FORM, VERSION_CONFLICT.
-    """
-    act = signed_by(errand, question.signature, case_id=question.case_id)
-    reviewed = await or_logged(errand, _review(errand.node, act, finding=question.finding, words=question.words))
-    return _state_of(errand.node, reviewed)
 
 
 @streaming(wire.WATCH_NOTICES)
@@ -105,7 +98,7 @@ async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
     start, seen = int(after) if after else FLAGS.count(node.database, str(desk)), set[str]()
     for notice in () if after else list_open(node.database, desk):
         seen.add(notice.case_id)
-        yield News(token="", notice=_state_of(node, notice))
+        yield News(token="", notice=state_of(node, notice))
     async for number, raised in FLAGS.follow(node, str(desk), after=start):
         case_id = raised.case_id
         if raised.kind is not FlagKind.BREAK_GLASS:
@@ -113,18 +106,7 @@ async def watch_notices(errand: Errand, after: str) -> AsyncIterator[News]:
         elif case_id in seen:
             seen.discard(case_id)
         elif (known := NOTICES.find(node.database, f"{desk}/{case_id}")) is not None:
-            yield News(token=str(number), notice=_state_of(node, known))
-
-
-async def _review(node: Node, act: LeaderAct, *, finding: Finding, words: str) -> BreakGlass:
-    notice = NOTICES.find(node.database, f"{act.agency}/{act.case_id}")
-    if notice is None:
-        raise NotFoundError("BREAK_GLASS_UNKNOWN", f"this agency broke no glass under {act.case_id!r:.50}")
-    reviewed = reviewed_by(notice, act.leader, finding=finding, words=words)
-    signed = review_bytes(act.case_id, act.agency, finding=finding, words=reviewed.words)
-    verify_own_key(node.database, act, signed)
-    await node.sequencer.commit(lambda tx: NOTICES.put(tx, reviewed, owner=node.name))
-    return reviewed
+            yield News(token=str(number), notice=state_of(node, known))
 
 
 def _listed(source: Source, agency: AgencyId, limit: int, place: str) -> Iterator[tuple[str, BreakGlass]]:
@@ -143,5 +125,5 @@ def _place_of(notice: BreakGlass) -> str:
     return f"{notice.due.isoformat()}/{notice.case_id}"
 
 
-def _state_of(node: Node, notice: BreakGlass) -> NoticeState:
+def state_of(node: Node, notice: BreakGlass) -> NoticeState:
     return NoticeState(notice=notice, overdue=is_overdue(notice, today=node.today()))

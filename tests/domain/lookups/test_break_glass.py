@@ -22,21 +22,32 @@ POLICE = parse_agency_id("jiangxi/361123/police")
 NUMBER = "BREAK-GLASS-2026-001"
 
 
+def without_letter(terms):
+    return replace(terms, letter="", days=0)
+
+
 @pytest.fixture
 def notice(terms, now, calendar) -> BreakGlass:
     """Opened on Monday 2026-11-23 in China."""
-    case = open_break_glass(NUMBER, terms, opened_by=POLICE, now=now)
+    case = open_break_glass(NUMBER, without_letter(terms), opened_by=POLICE, now=now)
     return notice_of(case, "officer-8", calendar=calendar)
 
 
 def test_break_glass_opens_two_hours_without_a_letter(terms, now):
-    """Whatever letter and days were given."""
-    case = open_break_glass(NUMBER, replace(terms, letter="", days=90), opened_by=POLICE, now=now)
+    """Two hours from now on, as both sides hold it."""
+    case = open_break_glass(NUMBER, without_letter(terms), opened_by=POLICE, now=now)
 
     assert case.closes - case.opens == timedelta(hours=2)
     assert is_open(case, now + timedelta(minutes=119))
     assert not is_open(case, now + timedelta(hours=2))
     assert decode_case(encode(case)) == case
+
+
+@pytest.mark.parametrize("given", [{"letter": "玉公协〔2026〕1号"}, {"days": 1}, {"letter": "BREAK-GLASS"}])
+def test_break_glass_with_a_letter_or_days_is_refused(terms, now, given):
+    """What contradicts it is not ignored in silence."""
+    with pytest.raises(RuleError, match="BREAK_GLASS_TERMS"):
+        open_break_glass(NUMBER, replace(without_letter(terms), **given), opened_by=POLICE, now=now)
 
 
 def test_case_with_empty_letter_is_refused(terms, now):
@@ -63,7 +74,7 @@ def test_break_glass_number_does_not_carry_an_ordinary_case(terms, now):
 
 def test_break_glass_case_of_more_than_two_hours_is_refused_by_the_answering_side(terms, now):
     """The other province does not take the asker's word for the term."""
-    case = open_break_glass(NUMBER, terms, opened_by=POLICE, now=now)
+    case = open_break_glass(NUMBER, without_letter(terms), opened_by=POLICE, now=now)
     longer = replace(case, closes=case.closes + timedelta(minutes=1))
     with pytest.raises(RuleError) as caught:
         decode_case(encode(longer))
@@ -83,24 +94,24 @@ def test_break_glass_case_of_more_than_two_hours_is_refused_by_the_answering_sid
 )
 def test_break_glass_review_is_due_on_the_next_working_day(terms, calendar, opened, due):
     """The day counts in China, holidays are skipped, and a missing table makes it sooner, not later."""
-    case = open_break_glass(NUMBER, terms, opened_by=POLICE, now=opened)
+    case = open_break_glass(NUMBER, without_letter(terms), opened_by=POLICE, now=opened)
     assert notice_of(case, "officer-8", calendar=calendar).due == due
 
 
 def test_break_glass_of_the_leader_is_refused(terms, now, calendar):
     """Nobody reviews themselves: the fixture's leader is officer-7."""
-    case = open_break_glass(NUMBER, terms, opened_by=POLICE, now=now)
+    case = open_break_glass(NUMBER, without_letter(terms), opened_by=POLICE, now=now)
     with pytest.raises(RuleError) as caught:
         notice_of(case, "officer-7", calendar=calendar)
     assert caught.value.reason == "BREAK_GLASS_LEADER"
 
 
-def test_break_glass_is_blocked_once_a_review_is_overdue(notice):
-    """Through the due day nothing is blocked; from the next day on everything is."""
-    verify_break_glass_allowed([notice], today=date(2026, 11, 24))
+def test_break_glass_is_blocked_until_the_one_before_is_reviewed(notice):
+    """From the very moment it is broken, not only once its review is overdue."""
+    verify_break_glass_allowed([])
     with pytest.raises(RuleError) as caught:
-        verify_break_glass_allowed([notice], today=date(2026, 11, 25))
-    assert caught.value.reason == "BREAK_GLASS_OVERDUE"
+        verify_break_glass_allowed([notice])
+    assert caught.value.reason == "BREAK_GLASS_UNREVIEWED"
     assert NUMBER in caught.value.message
 
 
@@ -108,7 +119,7 @@ def test_break_glass_is_blocked_once_a_review_is_overdue(notice):
 def test_break_glass_review_by_the_leader_lifts_the_block(notice, finding):
     """A review late is a review."""
     reviewed = review_break_glass(notice, "officer-7", finding=finding, words=" nobody was missing ")
-    verify_break_glass_allowed([reviewed], today=date(2027, 1, 4))
+    verify_break_glass_allowed([reviewed])
     assert decode(BreakGlass, encode(reviewed)) == reviewed
 
 

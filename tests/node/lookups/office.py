@@ -12,14 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from federation.domain.lookups import Selector, SelectorKind
+from federation.domain.lookups_case import is_break_glass
 from federation.domain.oversight import Finding, FlagKind, RaisedFlag, review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases
 from federation.node.node import Node
 from federation.node.officers import LeaderAct
-from federation.node.oversight import break_glass
 from federation.node.oversight.flags import FLAGS
+from federation.node.oversight.glass_review import review_break_glass
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName
 from federation.wire.agency.lookups import CaseQuestion, LookupQuestion, SearchResult
@@ -44,10 +45,11 @@ class Office:
     def act(self, officer: str) -> Act:
         return replace(act("lookup.oversight", "F03"), officer=officer)
 
-    async def open(self, case_id: str = CASE, *, leader: str = "leader-1"):
+    async def open(self, case_id: str = CASE, *, leader: str = "leader-1", **given: str | int):
+        lettered = {} if is_break_glass(case_id) else {"letter": "玉公协〔2026〕1号", "days": 30}
+        terms = {**lettered, **given}
         question = CaseQuestion(
-            case_id=case_id, letter="玉公协〔2026〕1号",
-            counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), days=30, leader=leader,
+            case_id=case_id, counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), leader=leader, **terms,
         )  # fmt: skip
         return await cases.begin_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), question)
 
@@ -77,11 +79,13 @@ class Office:
     def flags(self) -> list[FlagKind]:
         return [one.kind for one in flags_at(self.rig[JIANGXI], YUSHAN_POLICE)]
 
-    async def review(self, finding: Finding = Finding.JUSTIFIED, *, words: str = "", **changes: str):
-        signed = self.signed(GLASS, review_bytes(GLASS, YUSHAN_POLICE, finding=finding, words=words))
-        question = ReviewQuestion(case_id=GLASS, finding=finding, words=words, signature=signed.signature)
+    async def review(
+        self, finding: Finding = Finding.JUSTIFIED, *, glass: str = GLASS, words: str = "", **changes: str
+    ):
+        signed = self.signed(glass, review_bytes(glass, YUSHAN_POLICE, finding=finding, words=words))
+        question = ReviewQuestion(case_id=glass, finding=finding, words=words, signature=signed.signature)
         errand = begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, self.act("leader-1"))
-        return (await break_glass.review_break_glass(errand, replace(question, **changes))).notice
+        return (await review_break_glass(errand, replace(question, **changes))).notice
 
 
 @asynccontextmanager

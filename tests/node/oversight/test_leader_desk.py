@@ -44,6 +44,7 @@ async def test_desk_is_told_of_a_broken_glass_at_once_and_of_the_open_ones_first
             first = await anext(stream)
             assert (names(first), first.token) == (GLASS, "")
             waiting = asyncio.create_task(anext(stream))
+            await found.review()
             await found.open("BREAK-GLASS-2026-002")
             second = await waiting
             assert names(second) == "BREAK-GLASS-2026-002"
@@ -51,7 +52,6 @@ async def test_desk_is_told_of_a_broken_glass_at_once_and_of_the_open_ones_first
             assert second.notice.notice.finding is Finding.OPEN
             assert second.token
 
-        await found.review()
         async with watch(found) as stream:
             assert names(await anext(stream)) == "BREAK-GLASS-2026-002"
         kept = list_records(found.rig[JIANGXI].database, READING, after_id="", limit=10, replica=False)

@@ -12,6 +12,7 @@ from federation.domain.lookups_case import countersign_bytes
 from federation.domain.oversight import Finding, Flag, FlagKind, RaisedFlag, digest_bytes, raised_at, review_bytes
 from federation.node.exchange.errand import begin_errand
 from federation.node.oversight import break_glass, digest, flags, leaders
+from federation.node.oversight.glass_review import review_break_glass
 from federation.node.oversight.readings import READING
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import replace
@@ -22,6 +23,8 @@ from federation.wire.agency.oversight import CountersignQuestion, DigestQuestion
 from federation.wire.rpc import PageQuery
 from tests.node.lookups.office import CASE, GLASS, NUMBERS, Office, office
 from tests.node.rig import JIANGXI, YUSHAN_POLICE
+
+EARLIER = "BREAK-GLASS-2026-000"
 
 
 def raised(
@@ -115,9 +118,9 @@ async def test_every_reading_is_kept_with_a_leaf_that_names_nobody(tmp_path: Pat
 async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp_path: Path) -> None:
     """Through the functions that the port calls: list, review with words, list again; each no stands in the log."""
     async with office(tmp_path) as found:
+        await found.open(EARLIER)
+        await found.review(glass=EARLIER)
         await found.open(GLASS)
-        found.rig.clock.advance(hours=1)
-        await found.open("BREAK-GLASS-2026-002")
         found.rig.clock.advance(days=2)
         page = await break_glass.list_notices(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), PageQuery(page_size=1)
@@ -130,11 +133,9 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
             case_id=GLASS, finding=Finding.UNJUSTIFIED, signature=signed.signature, words="no call"
         )
         with pytest.raises(RuleError, match="BREAK_GLASS_REVIEWER"):
-            await break_glass.review_break_glass(
-                begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-9")), question
-            )
+            await review_break_glass(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("officer-9")), question)
         with pytest.raises(UntrustedError, match="OFFICER_KEY"):
-            await break_glass.review_break_glass(
+            await review_break_glass(
                 begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")),
                 replace(question, words="all fine"),
             )
@@ -142,7 +143,7 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
         bundle = load_entry_bundle(node.database, 0, node.sequencer.head.size)
         assert b'"policies":["rule-break-glass-reviewer"]' in bundle
         assert b'"policies":["rule-officer-key"]' in bundle
-        state = await break_glass.review_break_glass(
+        state = await review_break_glass(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), question
         )
         assert load_entry_bundle(node.database, 0, node.sequencer.head.size).count(b'"kind":"refused"') == 2
@@ -151,7 +152,7 @@ async def test_notices_are_listed_overdue_first_and_reviewed_by_their_leader(tmp
         listed = await break_glass.list_notices(
             begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, found.act("leader-1")), PageQuery()
         )
-        assert [one.notice.case_id for one in listed.notices] == ["BREAK-GLASS-2026-002", GLASS]
+        assert [one.notice.case_id for one in listed.notices] == [GLASS, EARLIER]
 
 
 async def test_notices_page_by_page_are_each_shown_once_and_a_token_is_of_its_own_list(tmp_path: Path) -> None:
@@ -165,10 +166,8 @@ async def test_notices_page_by_page_are_each_shown_once_and_a_token_is_of_its_ow
         for name in names:
             await found.open(name)
             found.rig.clock.advance(hours=1)
-            signed = found.signed(name, review_bytes(name, YUSHAN_POLICE, finding=Finding.JUSTIFIED, words=""))
-            if name < names[2]:
-                question = ReviewQuestion(case_id=name, finding=Finding.JUSTIFIED, signature=signed.signature)
-                await break_glass.review_break_glass(begin_errand(node, YUSHAN_POLICE, reader), question)
+            if name != names[-1]:
+                await found.review(glass=name)
         seen, tokens = [], [""]
         while len(tokens) == 1 or tokens[-1]:
             query = PageQuery(page_size=1, page_token=tokens[-1])
@@ -176,7 +175,7 @@ async def test_notices_page_by_page_are_each_shown_once_and_a_token_is_of_its_ow
             seen += [one.notice.case_id for one in page.notices]
             tokens.append(page.next_page_token)
 
-        assert seen == [names[2], names[3], names[1], names[0]]
+        assert seen == list(reversed(names))
         assert not any("GLASS" in token for token in tokens)
         for token in tokens[1:-1]:
             with pytest.raises(MalformedError, match="PAGE_TOKEN"):

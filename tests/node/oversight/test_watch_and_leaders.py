@@ -13,15 +13,28 @@ from federation.domain.lookups import Handle, Outcome, SelectorKind
 from federation.domain.lookups_case import countersign_bytes
 from federation.domain.oversight import Finding, FlagKind
 from federation.domain.registers import parse_dossier_urn
+from federation.node import permits
 from federation.node.exchange.errand import begin_errand
+from federation.node.lookups import records
+from federation.node.lookups.records import HANDLES
 from federation.node.officers import LeaderAct
 from federation.node.oversight import break_glass, digest, flags, leaders
+from federation.node.retention import destroy_ended
 from federation.protocol.errors import BridgeheadError, RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id
 from federation.wire.agency.oversight import CountersignQuestion
-from tests.node.lookups.office import CASE, GLASS, NUMBERS, URN, office
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, plant_record
+from tests.node.lookups.office import CASE, GLASS, NUMBERS, URN, office, public_text
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    act,
+    application,
+    plant_record,
+    register_key,
+)
 
 
 async def test_search_burst_at_night_leaves_flags_with_the_question(tmp_path: Path) -> None:
@@ -94,13 +107,15 @@ async def test_break_glass_flags_notices_and_dies_after_two_hours(tmp_path: Path
         assert (await found.search(NUMBERS[0], GLASS)).answers[0].policies == ("deny-lookup-no-case",)
 
 
-async def test_break_glass_is_blocked_while_overdue_until_reviewed(tmp_path: Path) -> None:
-    """Two days later the next glass is refused; the leader's signed review opens the way again."""
+async def test_break_glass_is_blocked_until_the_one_before_is_reviewed(tmp_path: Path) -> None:
+    """At once and days later, and of two at one moment one; the leader's signed review opens the way again."""
     async with office(tmp_path) as found:
-        await found.open(GLASS)
-        found.rig.clock.advance(days=2)
-        with pytest.raises(RuleError, match="BREAK_GLASS_OVERDUE"):
-            await found.open("BREAK-GLASS-2026-002")
+        at_once = await asyncio.gather(found.open(GLASS), found.open("BREAK-GLASS-2026-003"), return_exceptions=True)
+        assert [getattr(one, "reason", "") for one in at_once] == ["", "BREAK_GLASS_UNREVIEWED"]
+        for _ in range(2):
+            with pytest.raises(RuleError, match="BREAK_GLASS_UNREVIEWED"):
+                await found.open("BREAK-GLASS-2026-002")
+            found.rig.clock.advance(days=2)
         with pytest.raises(UntrustedError):
             await found.review(signature=base64.b64encode(bytes(64)).decode())
 
@@ -111,11 +126,63 @@ async def test_break_glass_is_blocked_while_overdue_until_reviewed(tmp_path: Pat
             await found.review()
 
 
-async def test_break_glass_by_its_own_leader_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    """Nobody is their own reviewer; no case, no notice, no flag."""
+async def test_break_glass_found_unjustified_ends_with_its_handles_on_both_sides(tmp_path: Path) -> None:
+    """Both provinces have the case closed in the moment of the review: no search, no field, no handle for it."""
     async with office(tmp_path) as found:
-        with pytest.raises(RuleError, match="BREAK_GLASS_LEADER"):
-            await found.open(GLASS, leader="officer-1")
+        answer = await permits.register(begin_errand(found.rig[ZHEJIANG], HALL, act()), application())
+        await found.open(GLASS)
+        hit = (await found.search(answer.permit.urn, GLASS, SelectorKind.PERMIT)).answers[0]
+        assert hit.handle is not None
+        kept = HANDLES.find(found.rig[ZHEJIANG].database, hit.handle)
+        assert kept is not None
+
+        await found.review(Finding.UNJUSTIFIED, words="无警情记录")
+        await found.rig.drain()
+
+        for name, announced in ((JIANGXI, False), (ZHEJIANG, True)):
+            case = records.find_case(found.rig[name].database, JIANGXI, GLASS, announced=announced)
+            assert (case.closed, case.closes) == (True, found.rig.clock())
+            await destroy_ended(found.rig[name])
+        assert HANDLES.find(found.rig[ZHEJIANG].database, hit.handle) is None
+        assert (await found.search(NUMBERS[0], GLASS)).answers[0].policies == ("deny-lookup-no-case",)
+        assert (await found.open("BREAK-GLASS-2026-002")).decision.allowed
+
+
+async def test_break_glass_found_justified_runs_on(tmp_path: Path) -> None:
+    """The case keeps its two hours."""
+    async with office(tmp_path) as found:
+        await found.open(GLASS)
+        await found.review()
+        assert (await found.search(NUMBERS[0], GLASS)).answers[0].outcome is Outcome.NO_HIT
+
+
+@pytest.mark.parametrize("given", [{"letter": "玉公协〔2026〕1号"}, {"days": 30}])
+async def test_break_glass_with_a_letter_or_days_is_refused_and_leaves_nothing(tmp_path: Path, given) -> None:
+    """What contradicts a case without a letter is not ignored in silence; the no stands in the log."""
+    async with office(tmp_path) as found:
+        size = found.rig[JIANGXI].sequencer.head.size
+        with pytest.raises(RuleError, match="BREAK_GLASS_TERMS"):
+            await found.open(GLASS, **given)
+        assert found.flags() == []
+        assert found.rig[JIANGXI].sequencer.head.size == size + 1
+
+
+@pytest.mark.parametrize(
+    ("leader", "reason"),
+    [
+        ("officer-1", "BREAK_GLASS_LEADER"),
+        ("nobody-1", "BREAK_GLASS_LEADER_KEY"),
+        ("leader-2", "BREAK_GLASS_LEADER"),
+    ],
+    ids=["themselves", "a name without a key", "their own key under another name"],
+)
+async def test_break_glass_without_a_leader_who_can_review_is_refused(tmp_path: Path, leader, reason) -> None:
+    """Nobody is their own reviewer, and who reviews has a registered key; no case, no notice, no flag."""
+    async with office(tmp_path) as found:
+        for name in ("officer-1", "leader-2"):
+            await register_key(found.rig[JIANGXI], YUSHAN_POLICE, name, key=public_text(found.second))
+        with pytest.raises(RuleError, match=rf"^{reason}:|{reason}\b"):
+            await found.open(GLASS, leader=leader)
         assert found.flags() == []
         assert "deny-lookup-no-case" in (await found.search(NUMBERS[0], GLASS)).answers[0].policies
 
