@@ -7,15 +7,18 @@ version and the messages. A no of policy is returned and logged; a step that the
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Final
 
 from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import (
     Permit,
     PermitApplication,
+    PermitItem,
     PermitStatus,
     PermitUrn,
     decode_permit,
@@ -41,18 +44,18 @@ from federation.node.exchange.errand import Errand, on
 from federation.node.permits_sharing import (
     PERMIT,
     draft_sharing,
+    draw_urn,
     find_outdated,
     find_own_permit,
     load_own_version,
     put_own_permits,
-    take_urn,
 )
-from federation.node.recognition import recognitions_of
+from federation.node.recognition import recognitions_of, unknown_facts
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Count, Item, replace, to_object
 from federation.protocol.policy import PolicyRequest
 from federation.store.collection import open_token, seal_token
-from federation.store.database import Database
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records
 from federation.wire.agency import permits as wire
@@ -60,6 +63,9 @@ from federation.wire.agency.permits import PermitAnswer, PermitPage, PermitQuery
 from federation.wire.rpc import Ruling
 
 MAX_PAGE = 1000
+MAX_LOOKED_AT: Final = 10_000
+"""So many records one page is looked for in."""
+_AT_ONCE: Final = 200
 
 
 class PermitMade(Item, frozen=True, kw_only=True):
@@ -82,8 +88,8 @@ async def register(errand: Errand, application: PermitApplication) -> PermitAnsw
     ruling = await errand.ask(_change_question(errand, PermitChange.REGISTER, trial))
     if not ruling.allowed:
         return PermitAnswer(decision=ruling)
-    taken = await node.sequencer.commit(lambda tx: take_urn(tx, application.residence_division, today.year))
-    return await _write(errand, replace(trial, urn=taken.value), before=0, ruling=ruling, asked=asked)
+    urn = draw_urn(node.database, application.residence_division, today.year)
+    return await _write(errand, replace(trial, urn=urn), before=0, ruling=ruling, asked=asked)
 
 
 @on(wire.ENDORSE_PERMIT)
@@ -112,44 +118,82 @@ async def revoke(errand: Errand, revocation: PermitRevocation) -> PermitAnswer:
 
 @on(wire.GET_PERMIT)
 async def show(errand: Errand, urn: PermitUrn) -> PermitReading:
-    """Shows the fields of a permit or copy that policy releases to this agency. Refuses PERMIT_UNKNOWN."""
-    node = errand.node
-    own = find_record(node.database, PERMIT, urn, replica=False)
-    record = own or find_record(node.database, PERMIT, urn, replica=True)
-    if record is None:
-        raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
-    question, answer = _view(errand, record)
-    if not answer.decision.allowed:
-        await errand.refuse(answer.decision, asked=[question])
-        return PermitReading(decision=answer.decision)
-    links = recognitions_of(node.database, urn, errand.in_force.agreement.realm)
+    """Shows the fields of a permit or copy that policy releases to this agency; refuses as `_ask`."""
+    source = errand.node.database
+    record = find_record(source, PERMIT, urn, replica=False) or find_record(source, PERMIT, urn, replica=True)
+    question = _read_question(errand, _facts(errand, record)) if record is not None else None
+    ruling = await _ask(errand, urn, question, _read_question(errand, unknown_facts(urn)))
+    if record is None or not ruling.allowed:
+        return PermitReading(decision=ruling)
+    links = recognitions_of(source, urn, errand.in_force.agreement.realm)
     return PermitReading(
-        decision=answer.decision,
-        permit=answer.permit,
+        decision=ruling,
+        permit=_item(errand, record, ruling.fields),
         recognitions=links,
-        outdated_by=find_outdated(node.database, record),
+        outdated_by=find_outdated(source, record),
     )
 
 
 @on(wire.LIST_PERMITS)
 async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
-    """Lists the permits and copies that policy releases, the others left out without a trace.
+    """Lists the permits and copies that policy releases, the others left out without a trace; refuses PAGE_TOKEN.
 
     Refused as a whole when the agency may not even read its own county's permits for that purpose.
     """
-    size = min(query.page_size, MAX_PAGE)
-    records = _list_records(errand.node.database, query, limit=size)
-    answers = [_view(errand, record)[1] for record in records]
-    readable = [answer for answer in answers if answer.permit is not None]
+    size, keys = min(query.page_size, MAX_PAGE), errand.node.database.keys
+    name = f"{PERMIT}/{errand.caller}/{errand.act.purpose}/{query.residence_division}/{query.status}"
+    place = open_token(keys, name, query.page_token) if query.page_token else ""
+    readable, place = await asyncio.to_thread(_readable, errand, query, place, size=size)
     own = PermitFacts(issuing_division=errand.caller.county, household_division=None, status=PermitStatus.VALID)
-    ruling = readable[0].decision if readable else await errand.ask(_read_question(errand, own))
+    ruling = readable[0][0] if readable else await errand.ask(_read_question(errand, own))
     if not ruling.allowed:
         return PermitPage(decision=ruling)
     return PermitPage(
         decision=ruling,
-        permits=tuple(answer.permit for answer in readable if answer.permit is not None),
-        next_page_token=_page_token(errand.node.database, records[-1]) if len(records) == size else "",
+        permits=tuple(item for _, item in readable),
+        next_page_token=seal_token(keys, name, place) if place else "",
     )
+
+
+def _readable(
+    errand: Errand, query: PermitQuery, place: str, *, size: int
+) -> tuple[Sequence[tuple[Ruling, PermitItem]], str]:
+    """What the caller may read behind a place, and the place to go on behind: empty when nothing readable follows.
+
+    After `MAX_LOOKED_AT` records it stops, whatever was found: a page of an office that may read little stays cheap.
+    """
+    rulings: dict[PolicyRequest, Ruling] = {}
+    found: list[tuple[Ruling, PermitItem]] = []
+    last = ""
+    for looked_at, record in enumerate(_each_record(errand.node.database, query, place)):
+        question = _read_question(errand, _facts(errand, record))
+        ruling = rulings.get(question) or rulings.setdefault(question, errand.rule(question))
+        if looked_at == MAX_LOOKED_AT or (ruling.allowed and len(found) == size):
+            return found, last
+        if ruling.allowed:
+            found.append((ruling, _item(errand, record, ruling.fields)))
+        if ruling.allowed or looked_at == MAX_LOOKED_AT - 1:
+            last = f"copy:{record.id}" if record.replica else record.id
+    return found, ""
+
+
+def _each_record(source: Source, query: PermitQuery, place: str) -> Iterator[Record]:
+    """Our own permits, then the copies, that fit the filters, read as they are asked for."""
+    for is_copy in (False, True):
+        if place.startswith("copy:") > is_copy:
+            continue
+        after = place.removeprefix("copy:") if place.startswith("copy:") is is_copy else ""
+        while records := list_records(
+            source,
+            PERMIT,
+            after_id=after,
+            limit=_AT_ONCE,
+            replica=is_copy,
+            division=query.residence_division,
+            status=query.status.value if query.status else None,
+        ):
+            yield from records
+            after = records[-1].id
 
 
 async def _step(
@@ -159,12 +203,28 @@ async def _step(
     if (known := errand.remembered(asked, PermitMade)) is not None:
         return _repeated_answer(errand, change, known.answer)
     before = find_own_permit(errand.node.database, urn)
-    if before is None:
-        raise NotFoundError("PERMIT_UNKNOWN", f"this node issued no permit {urn}; only its owner can change it")
-    ruling = await errand.ask(_change_question(errand, change, before))
-    if not ruling.allowed:
+    question = _change_question(errand, change, before) if before is not None else None
+    by_name = change_request(change, errand.agency, permit=unknown_facts(urn), occasion=errand.occasion)
+    ruling = await _ask(errand, urn, question, by_name)
+    if before is None or not ruling.allowed:
         return PermitAnswer(decision=ruling)
     return await _write(errand, step(before), before=before.version, ruling=ruling, asked=asked)
+
+
+async def _ask(errand: Errand, urn: PermitUrn, question: PolicyRequest | None, by_name: PolicyRequest) -> Ruling:
+    """Asks policy about a permit (None: there is none here) so that a no does not tell whether it is here.
+
+    What is refused is refused on the permit's name alone, if that is refused; a refusal is logged. Raises NotFoundError
+    PERMIT_UNKNOWN to who would read it if there were one.
+    """
+    if question is not None and (ruling := errand.rule(question)).allowed:
+        return ruling
+    ruling = await errand.ask(by_name)
+    if not ruling.allowed:
+        return ruling
+    if question is None:
+        raise NotFoundError("PERMIT_UNKNOWN", f"this node holds no permit {urn}; its issuing county may")
+    return await errand.ask(question)
 
 
 async def _write(errand: Errand, permit: Permit, *, before: int, ruling: Ruling, asked: str) -> PermitAnswer:
@@ -202,50 +262,19 @@ def application_text(application: PermitApplication) -> str:
     return json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
 
 
-def _view(errand: Errand, record: Record) -> tuple[PolicyRequest, PermitAnswer]:
-    """Returns the question put to policy about a record, and the fields that the caller may see."""
+def _facts(errand: Errand, record: Record) -> PermitFacts:
     today = errand.node.today()
     if record.replica:
-        copy = decode_permit_item(record.content, errand.in_force.agreement.realm)
-        question = _read_question(errand, item_facts(copy, today=today))
-        ruling = errand.rule(question)
-        item = keep_fields(copy, ruling.fields)
-    else:
-        permit = decode_permit(record.content)
-        question = _read_question(errand, permit_facts(permit, today=today))
-        ruling = errand.rule(question)
-        item = project_permit(permit, ruling.fields)
-    return question, PermitAnswer(decision=ruling, permit=item if ruling.allowed else None)
+        return item_facts(decode_permit_item(record.content, errand.in_force.agreement.realm), today=today)
+    return permit_facts(decode_permit(record.content), today=today)
+
+
+def _item(errand: Errand, record: Record, fields: frozenset[str]) -> PermitItem:
+    """The fields of a permit or copy that were released."""
+    if record.replica:
+        return keep_fields(decode_permit_item(record.content, errand.in_force.agreement.realm), fields)
+    return project_permit(decode_permit(record.content), fields)
 
 
 def _read_question(errand: Errand, facts: PermitFacts) -> PolicyRequest:
     return read_request(errand.agency, facts, occasion=errand.occasion)
-
-
-def _list_records(database: Database, query: PermitQuery, *, limit: int) -> Sequence[Record]:
-    token = open_token(database.keys, PERMIT, query.page_token) if query.page_token else ""
-    replica = token.startswith("copy:")
-    found: list[Record] = []
-    for is_copy in (False, True):
-        if is_copy < replica:
-            continue
-        after = token.removeprefix("copy:") if is_copy == replica else ""
-        found.extend(
-            list_records(
-                database,
-                PERMIT,
-                after_id=after,
-                limit=limit - len(found),
-                replica=is_copy,
-                division=query.residence_division,
-                status=query.status.value if query.status else None,
-            )
-        )
-        if len(found) == limit:
-            break
-    return found
-
-
-def _page_token(database: Database, record: Record) -> str:
-    """The token of the page after this record, which the caller may not be allowed to know of."""
-    return seal_token(database.keys, PERMIT, f"copy:{record.id}" if record.replica else record.id)

@@ -13,9 +13,8 @@ from federation.domain.citizen_number import verify_citizen_number
 from federation.domain.permits import Permit, PermitUrn, register_permit, urn_division
 from federation.domain.permits_policy import PermitChange, change_request, permit_facts
 from federation.node.exchange.errand import Errand, on
-from federation.node.node import Node
 from federation.node.permits import application_text
-from federation.node.permits_sharing import PERMIT, draft_sharing, put_own_permits, take_urn
+from federation.node.permits_sharing import PERMIT, draft_sharing, draw_urn, put_own_permits
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError
 from federation.protocol.form import Count, Digest, Item
 from federation.protocol.policy import PolicyRequest
@@ -85,16 +84,15 @@ async def _judge_rows(
     errand: Errand, rows: Sequence[PermitImport], answer: dict[int, ImportedRow]
 ) -> dict[int, Permit]:
     """Adds to `answer` what needs no writing, and returns the permits to write by their position."""
-    node, today = errand.node, errand.node.today()
+    today = errand.node.today()
     agency, occasion = errand.agency, errand.occasion
     waiting = {position: row for position, row in enumerate(rows) if position not in answer}
-    free_names = await _take_names(node, list(waiting.values()), today=today)
     accepted: dict[int, Permit] = {}
     refused: tuple[PolicyRequest, Ruling] | None = None
     names: set[PermitUrn] = set()
     for position, row in waiting.items():
         try:
-            permit = _permit_of(errand, row, names=free_names, today=today)
+            permit = _permit_of(errand, row, today=today)
             if permit.urn in names:
                 raise ConflictError("PERMIT_TWICE", f"the permit {permit.urn} stands twice in this chunk")
         except BridgeheadError as error:
@@ -115,34 +113,14 @@ async def _judge_rows(
     return accepted
 
 
-async def _take_names(
-    node: Node, rows: Sequence[PermitImport], *, today: date
-) -> dict[tuple[str, int], list[PermitUrn]]:
-    """Takes names for the rows that come without one, one commit for all of them."""
-    wanted: dict[tuple[str, int], int] = {}
-    for row in rows:
-        if row.urn is None:
-            key = (row.application.residence_division, (row.issue_date or today).year)
-            wanted[key] = wanted.get(key, 0) + 1
-    if not wanted:
-        return {}
-
-    def take(transaction: GroupTransaction) -> dict[tuple[str, int], list[PermitUrn]]:
-        return {key: [take_urn(transaction, *key) for _ in range(count)] for key, count in wanted.items()}
-
-    return (await node.sequencer.commit(take)).value
-
-
-def _permit_of(
-    errand: Errand, row: PermitImport, *, names: dict[tuple[str, int], list[PermitUrn]], today: date
-) -> Permit:
+def _permit_of(errand: Errand, row: PermitImport, *, today: date) -> Permit:
     application, issued = row.application, row.issue_date or today
     verify_citizen_number(application.holder.citizen_number, errand.in_force.agreement.realm)
     if issued > today:
         raise MalformedError("ISSUE_DATE", f"expected a day of issue up to {today}, got {issued}")
     urn = row.urn
     if urn is None:
-        urn = names[application.residence_division, issued.year].pop(0)
+        urn = draw_urn(errand.node.database, application.residence_division, issued.year)
     elif urn_division(urn) != application.residence_division:
         raise MalformedError("PERMIT_URN", f"expected a permit of {application.residence_division}, got {urn}")
     elif find_record(errand.node.database, PERMIT, urn, replica=False) is not None:

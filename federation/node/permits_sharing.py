@@ -6,6 +6,7 @@ release; the others' names do not leave. Source: 居住证暂行条例 article 7
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
@@ -44,13 +45,15 @@ from federation.protocol.policy import Decision, PolicyRequest, decide, join_dec
 from federation.protocol.statement import Recipient
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import Record, find_record, list_records, list_versions, next_serial, put_records
+from federation.store.records import Record, find_record, list_records, list_versions, put_records
 
 PERMIT: Final = "permit"
 OUTDATED: Final = "copy-outdated"
 SENT: Final = "permit-sent"
 MAX_ITEMS_A_MESSAGE: Final = 1000
-_SERIAL_DIGITS: Final = 6
+_SERIAL: Final = 10
+_SERIAL_CHARACTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""None of them is misread for another."""
 _MAX_HOLDERS: Final = 100
 
 
@@ -95,12 +98,11 @@ def find_outdated(source: Source, record: Record) -> int:
     return notice.version if notice is not None and notice.version > record.version else 0
 
 
-def take_urn(transaction: GroupTransaction, division: str, year: int) -> PermitUrn:
-    """Takes the next name of a county's permits of a year; names that an import brought along are passed over."""
+def draw_urn(source: Source, division: str, year: int) -> PermitUrn:
+    """Draws a name for a county's permit of a year; a name leads to no other, so that nobody counts through them."""
     while True:
-        serial = next_serial(transaction, f"permit/{division}/{year}")
-        urn = format_permit_urn(division, year, serial=f"{serial:0{_SERIAL_DIGITS}d}")
-        if find_record(transaction, PERMIT, urn, replica=False) is None:
+        urn = format_permit_urn(division, year, serial="".join(map(secrets.choice, [_SERIAL_CHARACTERS] * _SERIAL)))
+        if find_record(source, PERMIT, urn, replica=False) is None:
             return urn
 
 

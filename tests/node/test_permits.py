@@ -316,6 +316,56 @@ async def test_show_unknown_permit_is_not_found(rig: Rig) -> None:
         await permits.show(begin_errand(rig[ZHEJIANG], HALL, act()), PermitUrn("urn:permit:330822:2026:999999"))
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_no_to_a_permit_says_nothing_of_whether_it_is_here(rig: Rig, there: bool) -> None:
+    """Another county's office gets the same logged no about a permit that is here and one that never was, acts too."""
+    urn = await registered(rig) if there else PermitUrn("urn:permit:330822:2026:999999")
+    kaihua = parse_agency_id("zhejiang/330824/service-hall")
+    size = rig[ZHEJIANG].sequencer.head.size
+
+    shown = await permits.show(begin_errand(rig[ZHEJIANG], kaihua, act()), urn)
+    endorsed = await permits.endorse(begin_errand(rig[ZHEJIANG], kaihua, act()), urn)
+
+    assert (shown.decision.policies, shown.permit) == (("default-deny",), None)
+    assert (endorsed.decision.policies, endorsed.permit) == (("default-deny",), None)
+    assert rig[ZHEJIANG].sequencer.head.size == size + 2
+
+
+async def test_pages_and_filters_show_no_permit_that_is_not_read(rig: Rig) -> None:
+    """Another county's permits make no page, no token and no filter's answer; a token is of one caller and one list."""
+    for _ in range(3):
+        await register(rig)
+    kaihua = begin_errand(rig[ZHEJIANG], parse_agency_id("zhejiang/330824/service-hall"), act())
+    for query in (PermitQuery(page_size=1), PermitQuery(page_size=1, residence_division="330822")):
+        page = await permits.list_permits(kaihua, query)
+        assert (page.decision.allowed, page.permits, page.next_page_token) == (True, (), "")
+
+    own = begin_errand(rig[ZHEJIANG], HALL, act())
+    token = (await permits.list_permits(own, PermitQuery(page_size=1))).next_page_token
+    assert token
+    assert "330822" not in token
+    for errand, query in (
+        (kaihua, PermitQuery(page_size=1, page_token=token)),
+        (own, PermitQuery(page_size=1, page_token=token, residence_division="330822")),
+    ):
+        with pytest.raises(MalformedError, match="PAGE_TOKEN"):
+            await permits.list_permits(errand, query)
+
+
+async def test_page_of_an_office_that_reads_little_stays_cheap(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many records the page ends, and the next goes on behind them: nothing is passed over."""
+    monkeypatch.setattr(permits, "MAX_LOOKED_AT", 2)
+    urns = [await registered(rig) for _ in range(5)]
+    own, query, found = begin_errand(rig[ZHEJIANG], HALL, act()), PermitQuery(page_size=4), []
+    for _ in range(4):
+        page = await permits.list_permits(own, query)
+        found += [item.urn for item in page.permits]
+        query = replace(query, page_token=page.next_page_token)
+        if not page.next_page_token:
+            break
+    assert found == sorted(urns)
+
+
 async def test_list_leaves_out_what_policy_does_not_release(rig: Rig) -> None:
     """Own county's permits and no others; pages lead through all of them."""
     for _ in range(5):
