@@ -173,7 +173,11 @@ ISLAND = "a bench of two nodes: the other provinces are not started"
 @asynccontextmanager
 async def ready_bench(folder: Path, *, people: int = PEOPLE) -> AsyncIterator[Bench]:
     """Makes the federation and so many people to write about, starts both nodes, and stops them in the end."""
-    settings = {"delivery_pause_seconds": 0.5, "witness_seconds": 1.0}
+    settings = {
+        "delivery_pause_seconds": 0.5,
+        "witness_seconds": 1.0,
+        "answers_per_office_day": 10_000_000,
+    }
     federation = make_federation(folder, now=utc_now(), overrides=settings)
     start_node(federation, RECEIVER, island=ISLAND)
     process = federation.processes[RECEIVER]

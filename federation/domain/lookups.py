@@ -128,6 +128,10 @@ DOSSIER_OF: Final[Mapping[SelectorKind, DossierKind]] = MappingProxyType(
 """What a look-up finds: a person's permits, one vehicle, one enterprise; never a person's vehicles."""
 
 
+COUNTABLE: Final = frozenset({SelectorKind.PERMIT, SelectorKind.PLATE})
+"""The kinds of which one number leads to the next: a printed card's may be a serial one, a plate's always is."""
+
+
 class Outcome(StrEnum):
     """One province's answer to a question; the last two, to the news that a case was opened or closed."""
 

@@ -158,7 +158,7 @@ async def list_permits(errand: Errand, query: PermitQuery) -> PermitPage:
 def _readable(
     errand: Errand, query: PermitQuery, place: str, *, size: int
 ) -> tuple[Sequence[tuple[Ruling, PermitItem]], str]:
-    """What the caller may read behind a place, and the place to go on behind: empty when nothing readable follows.
+    """The items that the caller may read behind a place, and the place to go on behind; empty at the end.
 
     After `MAX_LOOKED_AT` records it stops, whatever was found: a page of an office that may read little stays cheap.
     """

@@ -45,7 +45,14 @@ from federation.node.exchange.resend import resend_expired
 from federation.node.exchange.send import ENDS, End, answered_by, look_later
 from federation.node.intake.clock import check_pending
 from federation.node.lookups.answer import RELEASED
-from federation.node.lookups.records import CASES_CLOSED, HANDLES, each_asked_before, erase_asked, find_case
+from federation.node.lookups.records import (
+    CASES_CLOSED,
+    HANDLES,
+    QUESTIONS,
+    each_asked_before,
+    erase_asked,
+    find_case,
+)
 from federation.node.node import InForce, Node
 from federation.node.reports import ASKED
 from federation.protocol.errors import BridgeheadError
@@ -89,6 +96,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
     counts = await _end_messages(node, in_force, closed, now=now)
     handles = await _end_handles(node, closed, now=now)
     await _in_batches(node, [partial(CASES_CLOSED.erase, value_id=case) for case in closed])
+    await _end_questions(node, now=now)
     corrections = await _forget_opened(node, in_force, now)
     await resend_expired(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(in_force.retention, PROVISION, now))
@@ -192,6 +200,13 @@ async def _end_handles(node: Node, closed: Sequence[str], *, now: datetime) -> i
                 jobs.append(partial(_destroy_handle, node, handle.handle, grounds))
         done += await _in_batches(node, jobs)
     return done
+
+
+async def _end_questions(node: Node, *, now: datetime) -> None:
+    """Erases what was asked once no reply to it is taken in any more."""
+    over = QUESTIONS.each_due_by(node.database, now)
+    while chunk := await asyncio.to_thread(lambda: list(islice(over, _AT_ONCE))):
+        await _in_batches(node, [partial(QUESTIONS.erase, value_id=question.digest or "") for question in chunk])
 
 
 def _judge(node: Node, in_force: InForce, message: StoredMessage, *, now: datetime) -> ErasureGrounds | datetime | None:

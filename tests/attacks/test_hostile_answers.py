@@ -6,12 +6,15 @@ Zhejiang's own key, and handed to Jiangxi over Zhejiang's own connection.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from federation.domain.erasure import ErasureGrounds
 from federation.domain.intake import REFUSAL_BODY, Refusal, RefusalReason
 from federation.domain.lookups import (
     ANSWER_BODY,
@@ -23,9 +26,12 @@ from federation.domain.lookups import (
     decode_search_item,
 )
 from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
+from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import find_reply_item, only_item, statement_of
+from federation.node.lookups.records import QUESTIONS
 from federation.node.reports import ANSWERED
+from federation.node.retention import destroy_ended
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import encode
@@ -44,10 +50,10 @@ HANDLE = "h" * 32
 SEQS = count(9_000)
 
 
-def asked(found: Border, kind: str) -> StoredMessage:
-    """The newest request of that kind that Jiangxi sent to Zhejiang."""
+def asked(found: Border, kind: str, *, at: int = -1) -> StoredMessage:
+    """A request of that kind that Jiangxi sent to Zhejiang, the newest unless another is wanted."""
     sent = list_messages(found.asking.database, "sent", pair=OUT, after_seq=0, limit=1000)
-    return next(message for message in reversed(sent) if message.kind == kind)
+    return [message for message in sent if message.kind == kind][at]
 
 
 async def answer(found: Border, kind: str, body: Body, *, cites: StoredMessage, office: AgencyId | None = None) -> Leaf:
@@ -99,6 +105,12 @@ async def waiting_fetch(found: Border) -> StoredMessage:
     return asked(found, "lookup.fetch")
 
 
+async def destroy(found: Border, question: StoredMessage) -> None:
+    """Destroys the body of a question of Jiangxi's, as a receipt of the other side might."""
+    node = found.asking
+    await node.sequencer.commit(lambda tx: destroy_message(node, tx, question, grounds=ErasureGrounds.RECEIPTED))
+
+
 def outcome(found: Border, request: StoredMessage) -> bytes | None:
     """What the officer reads as the reply to a request."""
     return find_reply_item(found.asking.database, request.digest)
@@ -139,7 +151,7 @@ async def test_answer_about_another_lookup_is_not_taken_in(tmp_path: Path) -> No
                 await answer(found, "lookup.release", body, cites=fetch)
             assert caught.value.reason == "REPLY_UNASKED"
         with pytest.raises(MalformedError):
-            await answer(found, "lookup.answer", hit(found, OTHER_LOOKUP), cites=asked(found, "lookup.search"))
+            await answer(found, "lookup.answer", hit(found, OTHER_LOOKUP), cites=asked(found, "lookup.search", at=0))
         assert outcome(found, fetch) is None
 
 
@@ -152,6 +164,61 @@ async def test_more_fields_than_were_asked_for_are_refused_and_not_kept(tmp_path
 
         assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-beyond",))
         assert outcome(found, fetch) is None
+
+
+async def test_more_fields_are_refused_though_the_question_was_destroyed_first(tmp_path: Path) -> None:
+    """What was asked stays beside the question itself: whoever has its body destroyed widens nothing."""
+    async with border(tmp_path) as found:
+        fetch = await waiting_fetch(found)
+        wide, asked_for = release(found, "household_division", "ethnicity"), release(found, "household_division")
+        await destroy(found, fetch)
+
+        leaf = await answer(found, "lookup.release", wide, cites=fetch)
+        assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-beyond",))
+
+        leaf = await answer(found, "lookup.release", asked_for, cites=fetch)
+        assert leaf.verdict is Verdict.ALLOWED
+        (spent,) = (each for each in QUESTIONS.each(found.asking.database) if each.digest == fetch.digest)
+        assert (spent.answered, spent.handle, spent.fields) == (True, "", frozenset())
+
+
+async def test_answer_to_what_nothing_says_was_asked_is_refused(tmp_path: Path) -> None:
+    """Without the record of what was asked nothing is taken in, neither a hit nor fields; the no is logged."""
+    async with border(tmp_path) as found:
+        fetch = await waiting_fetch(found)
+        search = asked(found, "lookup.search", at=0)
+        fields, handle = release(found, "household_division"), hit(found)
+        for question in (fetch, search):
+            await destroy(found, question)
+            await found.asking.sequencer.commit(partial(QUESTIONS.erase, value_id=question.digest))
+
+        for kind, body, cites in (("lookup.release", fields, fetch), ("lookup.answer", handle, search)):
+            leaf = await answer(found, kind, body, cites=cites)
+            assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-question-gone",))
+        assert outcome(found, fetch) is None
+
+
+async def test_what_was_asked_goes_once_no_reply_is_taken_any_more(tmp_path: Path) -> None:
+    """Expired, it is of no use to anybody."""
+    async with border(tmp_path) as found:
+        await waiting_fetch(found)
+        assert list(QUESTIONS.each(found.asking.database))
+        found.rig.clock.advance(days=2)
+        await destroy_ended(found.asking)
+        assert list(QUESTIONS.each(found.asking.database)) == []
+
+
+async def test_two_answers_at_one_moment_leave_one(tmp_path: Path) -> None:
+    """Both were judged before either was kept: one is taken in, the other refused when it is sent again."""
+    async with border(tmp_path) as found:
+        fetch = await waiting_fetch(found)
+        body = release(found, "household_division")
+        came = await asyncio.gather(
+            *(answer(found, "lookup.release", body, cites=fetch) for _ in range(2)), return_exceptions=True
+        )
+        assert sorted(type(each).__name__ for each in came) == ["Leaf", "UnavailableError"]
+        again = await answer(found, "lookup.release", body, cites=fetch)
+        assert (again.verdict, again.policies) == (Verdict.REFUSED, ("rule-reply-twice",))
 
 
 async def test_answer_by_an_office_that_is_no_police_is_refused(tmp_path: Path) -> None:

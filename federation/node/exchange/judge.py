@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from federation.domain.erasure import ErasureGrounds
@@ -98,6 +98,15 @@ class Erasure:
     receipt: Callable[[Destroyed | None], Draft] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A counter that goes up by one and never above `most`; who would pass it is refused by the rule `reason`."""
+
+    name: str
+    most: int
+    reason: str = field(kw_only=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """All that a judgement writes and destroys, and the keys of `waiters` to notify once it is durable.
@@ -109,6 +118,7 @@ class Rows:
     records: tuple[Record, ...] = ()
     left_by: MessageId | None = None
     numbered: tuple[Numbered, ...] = ()
+    counted: tuple[Counted, ...] = ()
     updates: Callable[[Source], tuple[Record, ...]] | None = None
     drafts: tuple[Draft, ...] = ()
     erases: tuple[Erasure, ...] = ()
@@ -201,6 +211,9 @@ def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId
                 put_records(transaction, [numbered.mark, record])
         if rows.updates is not None:
             put_records(transaction, rows.updates(transaction))
+    for counted in rows.counted:
+        if transaction.count_up(counted.name) > counted.most:
+            raise UnavailableError(counted.reason, "others were counted at this moment; send it again to be judged")
 
 
 def wake(node: Node, rows: Rows) -> None:

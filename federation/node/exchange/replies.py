@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from federation.domain.lookups import reply_lifetime
@@ -18,7 +19,7 @@ from federation.node.exchange.send import Cause, Draft
 from federation.node.node import InForce, Node, received_key
 from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.errors import MalformedError, RuleError, UnavailableError
 from federation.protocol.form import JsonValue, decode_canonical, encode_canonical, read_text
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_message_id, parse_time
 from federation.protocol.leaf import Verdict, decode_leaf
@@ -67,12 +68,26 @@ def take_reply(received: Received[Any], *, ends: datetime | None = None, records
 
     `ends` is until when what it tells of a person may be kept; None when it tells nothing of one.
     """
+    verify_unanswered(received)
     statement, cited = received.statement, received.cited.digest
-    first = find_reply(received.node.database, cited)
-    if first is not None and first.message_id != statement.id:
-        raise RuleError("REPLY_TWICE", "the request that this answers was answered before")
     reply = reply_record(Reply(request=cited, message_id=statement.id, ends=ends), owner=statement.sender.node)
-    return Judgement(decision=REPLY_TAKEN, rows=Rows(records=(reply, *records), wakes=(cited,)))
+    updates = partial(_first_reply, reply, statement.id)
+    return Judgement(decision=REPLY_TAKEN, rows=Rows(records=records, updates=updates, wakes=(cited,)))
+
+
+def verify_unanswered(received: Received[Any]) -> None:
+    """Refuses a second reply to a request of ours (REPLY_TWICE)."""
+    first = find_reply(received.node.database, received.cited.digest)
+    if first is not None and first.message_id != received.statement.id:
+        raise RuleError("REPLY_TWICE", "the request that this answers was answered before")
+
+
+def _first_reply(reply: Record, message_id: MessageId, source: Source) -> tuple[Record, ...]:
+    """The record of a reply, unless another one was judged at the same moment (UnavailableError REPLY_TWICE)."""
+    first = find_reply(source, reply.id)
+    if first is not None and first.message_id != message_id:
+        raise UnavailableError("REPLY_TWICE", "another reply came at this moment; send it again to be judged")
+    return (reply,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,10 @@ class NodeSettings(BaseSettings):
     """How often what has ended is looked for and destroyed."""
     intake_seconds: Annotated[float, Field(ge=0.05, le=600)] = 5.0
     """How often the clocks of look-ups that wait for a person are looked at: second requests, escalation, expiry."""
+    answers_per_office_day: Annotated[int, Field(ge=1)] = 200
+    """The most look-ups that one office of another province gets answered in a day."""
+    answers_by_number_per_office_day: Annotated[int, Field(ge=1)] = 30
+    """The most of them by the number of a permit or a plate, of which one leads to the next."""
     drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
     """How long a stopping node finishes what it has begun."""
 

@@ -66,7 +66,7 @@ from federation.domain.registers import (
 from federation.domain.retention import PROVISION, QUESTION, RELEASE
 from federation.node.disclosures import disclosure_of, disclosure_record
 from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, item_kind, rule_decision
-from federation.node.exchange.replies import POLICE, only_item, reply_draft, statement_of, take_reply
+from federation.node.exchange.replies import POLICE, reply_draft, statement_of, take_reply, verify_unanswered
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
@@ -77,7 +77,6 @@ from federation.protocol.form import Item, encode, replace
 from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
-from federation.store.messages import find_body
 from federation.store.records import Record, find_by_subject
 
 
@@ -269,7 +268,17 @@ def _entry_of(received: Received[Any], *, lookup_id: MessageId, person: str, fie
 
 
 def _judge_search(received: Received[SearchItem]) -> Judgement:
-    return _judge_question(received, _evaluate_search(received))
+    """Judges a search that policy allows by what was answered before, to this office and in this case."""
+    evaluation = _evaluate_search(received)
+    if not evaluation.decision.allowed:
+        return _judge_question(received, evaluation)
+    counts = records.answered_counts(received.node, received.statement, received.item.selector)
+    try:
+        records.verify_countable(received.node.database, counts)
+    except RuleError as error:
+        return _judge_question(received, replace(evaluation, decision=rule_decision(error), asked=()))
+    judged = _judge_question(received, evaluation)
+    return replace(judged, rows=replace(judged.rows, counted=tuple(counts)))
 
 
 def _evaluate_search(received: Received[SearchItem]) -> Evaluation:
@@ -433,42 +442,58 @@ def _is_signed(item: FetchItem) -> bool:
 
 
 def _judge_answer(received: Received[AnswerItem]) -> Judgement:
-    """Takes in the reply to a search of ours; REPLY_UNASKED for another look-up, else as `_take_reply`."""
-    answer = received.item
-    body = find_body(received.node.database, received.cited.id)  # None when it has been erased since
-    if body is not None:
-        asked = decode_search_item(only_item(body), received.statement.realm)
-        _verify_same(answer.lookup_id, asked.lookup_id)
+    """Takes in the reply to a search of ours; REPLY_UNASKED for another look-up, else as `_find_question`."""
+    answer, question = received.item, _find_question(received)
+    _verify_same(answer.lookup_id, question.lookup_id)
     owner = received.statement.sender.node
     held = (records.held_record(answer.handle, received.cited.digest, owner=owner),) if answer.handle else ()
-    return _take_reply(received, ends=answer.expires, rows=held)
+    return _take_reply(received, question, ends=answer.expires, rows=held)
 
 
 def _judge_release(received: Received[ReleaseItem]) -> Judgement:
     """Takes in released fields; refuses REPLY_UNASKED, and more fields than asked for (REPLY_BEYOND) as a whole."""
-    release = received.item
-    body = find_body(received.node.database, received.cited.id)
-    if body is not None:
-        asked = decode_fetch_item(only_item(body))
-        _verify_same((release.lookup_id, release.handle), (asked.lookup_id, asked.handle))
-        if not release.fields.keys() <= asked.fields:
-            raise RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
-    return _take_reply(received, ends=release.expires)
+    release, question = received.item, _find_question(received)
+    _verify_same((release.lookup_id, release.handle), (question.lookup_id, question.handle))
+    if not release.fields.keys() <= question.fields:
+        raise RuleError("REPLY_BEYOND", "expected the fields that were asked for and no others")
+    return _take_reply(received, question, ends=release.expires)
 
 
 def _judge_refusal(received: Received[Refusal]) -> Judgement:
     """Takes in that a person at the other side's desk refused, the reply to a search or a fetch of ours."""
-    return _take_reply(received)
+    question = _find_question(received)
+    _verify_same(received.item.lookup_id, question.lookup_id)
+    return _take_reply(received, question)
 
 
-def _take_reply(received: Received[Any], *, ends: datetime | None = None, rows: tuple[Record, ...] = ()) -> Judgement:
-    """Takes in the reply of an office that may answer; refuses REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE."""
+def _find_question(received: Received[Any]) -> records.Question:
+    """The question of ours that an office which may answer answers in time, for the first time.
+
+    Refuses REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE, and REPLY_QUESTION_GONE when nothing says what was asked.
+    """
     if received.statement.sender.agency.kind != POLICE:
         raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
     tolerance = received.in_force.agreement.clock_tolerance
     if received.node.now() > statement_of(received.cited).expires + tolerance:
         raise RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
-    return take_reply(received, ends=ends, records=rows)
+    verify_unanswered(received)
+    question = records.QUESTIONS.find(received.node.database, received.cited.digest)
+    if question is None or question.answered:
+        raise RuleError("REPLY_QUESTION_GONE", "nothing here says what was asked; ask again")
+    return question
+
+
+def _take_reply(
+    received: Received[Any],
+    question: records.Question,
+    *,
+    ends: datetime | None = None,
+    rows: tuple[Record, ...] = (),
+) -> Judgement:
+    """Takes in a reply; of what was asked nothing stays beside the question itself."""
+    answered = records.Question(digest=question.digest, until=question.until)
+    spent = records.QUESTIONS.record(answered, owner=received.node.name)
+    return take_reply(received, ends=ends, records=(*rows, spent))
 
 
 def _verify_same(replied: object, asked: object) -> None:

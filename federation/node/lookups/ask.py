@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final
 from federation.domain.lookups import (
     DOSSIER_OF,
     TIMES,
+    FetchItem,
     Outcome,
     SearchItem,
     Selector,
@@ -41,7 +42,7 @@ from federation.node.disclosures import disclosure_record
 from federation.node.exchange.errand import Errand, on, put_refusal
 from federation.node.exchange.judge import Kind
 from federation.node.exchange.replies import Response, find_response, replies
-from federation.node.exchange.send import Draft, Prepared, prepare, record_message
+from federation.node.exchange.send import SETTLE, Draft, Prepared, Sent, prepare, record_message
 from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.records import count, refusal_of, rule_refusal
@@ -236,8 +237,25 @@ def _draft(errand: Errand, step: Step, asking: Asking) -> Draft:
         cause=errand.cause(basis_of(errand.act.purpose), case=step.case_id),
         decision=asking.ruling,
         asked=(asking.request,) if asking.request is not None else (),
+        rows=partial(_question_records, errand, step),
     )
     return replace(draft, lifetime=TIMES[step.urgency], awaited=True) if step.urgency is not None else draft
+
+
+def _question_records(errand: Errand, step: Step, sent: Sent) -> Sequence[Record]:
+    """The record by which the reply to a search or a fetch will be judged; none for the news of a case."""
+    item = step.item
+    if step.urgency is None or not isinstance(item, SearchItem | FetchItem):
+        return ()
+    waited = TIMES[step.urgency] + errand.in_force.agreement.clock_tolerance + SETTLE
+    asked = records.Question(
+        digest=sent.digest,
+        until=truncate_to_millisecond(errand.node.now() + waited),
+        lookup_id=item.lookup_id,
+        handle=item.handle if isinstance(item, FetchItem) else "",
+        fields=item.fields if isinstance(item, FetchItem) else frozenset(),
+    )
+    return (records.QUESTIONS.record(asked, owner=errand.node.name),)
 
 
 def _within_quota(

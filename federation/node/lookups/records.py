@@ -22,21 +22,23 @@ from federation.domain.intake import (
     next_look,
     refusal_titles,
 )
-from federation.domain.lookups import Handle, Outcome, Selector
+from federation.domain.lookups import COUNTABLE, Handle, Outcome, Selector
 from federation.domain.lookups_case import LookupCase, LookupCounts, Quotas, decode_case, verify_quota
 from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind, parse_dossier_urn
-from federation.domain.retention import PROVISION
+from federation.domain.retention import PROVISION, USE
 from federation.node.exchange.errand import Errand
+from federation.node.exchange.judge import Counted
 from federation.node.exchange.replies import Response
 from federation.node.log.decisions import rule_name
 from federation.node.node import Node
 from federation.node.oversight.leaders import is_bulk, is_countersigned
 from federation.protocol.errors import ConflictError, RuleError
-from federation.protocol.form import Item, Time, decode, encode, replace
+from federation.protocol.form import Digest, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, parse_time
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
+from federation.protocol.statement import Statement
 from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
@@ -161,6 +163,36 @@ def find_held(source: Source, handle: str, *, owner: NodeName) -> str | None:
     """The digest of the search of ours that a province answered with this handle."""
     record = find_record(source, HELD, f"{owner}/{handle}", replica=True)
     return record.content.decode() if record is not None else None
+
+
+class Question(Item, frozen=True, kw_only=True):
+    """A search or a fetch of ours as its reply is judged by it, until it was answered: then it says nothing else."""
+
+    WHAT: ClassVar[str] = "lookup-question"
+
+    digest: Digest | None = None
+    until: Time
+    lookup_id: MessageId | None = None
+    handle: str = ""
+    fields: frozenset[str] = always(frozenset())
+
+    @property
+    def answered(self) -> bool:
+        return self.lookup_id is None
+
+
+QUESTIONS: Final[Collection[Question]] = Collection(
+    kind="lookup-question",
+    encode=lambda question: encode(replace(question, digest=None)),
+    decode=lambda record: replace(decode(Question, record.content), digest=record.id),
+    id=lambda question: question.digest or "",
+    replica=True,
+    version=lambda question: 1 + question.answered,
+    status=lambda question: "answered" if question.answered else "asked",
+    due_time=lambda question: question.until,
+    kept_under=USE,
+)
+"""By the digest of its statement; it outlives the question's own body, so that no reply is judged without it."""
 
 
 class Asked(Item, frozen=True, kw_only=True):
@@ -344,6 +376,21 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "The case has asked about as many persons as one may",
             "请本案负责人会签后再查:bridgehead oversight countersign",
         ),
+        "QUOTA_OFFICE_ANSWERED": (
+            "对方省当日答复本单位的查询已满",
+            "The other province has answered this office as often as it may in a day",
+            "次日再查",
+        ),
+        "QUOTA_CASE_ANSWERED": (
+            "对方省答复本案的查询已满",
+            "The other province has answered in this case as often as it may",
+            "结案后凭新的办案协作函另立新案",
+        ),
+        "QUOTA_NUMBERS_ANSWERED": (
+            "对方省当日答复本单位按证号、号牌的查询已满",
+            "The other province has answered this office by number as often as it may in a day",
+            "次日再查,或按公民身份号码查询",
+        ),
         "OFFICER_KEY": (
             "签名不是该民警登记的密钥所作",
             "The signature is not by the key registered for this officer",
@@ -399,6 +446,25 @@ def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, select
         transaction.set_counter(persons, counts.case_persons)
         put_records(transaction, [person])
     return None
+
+
+def answered_counts(node: Node, statement: Statement, selector: Selector) -> list[Counted]:
+    """The counters of a search that we answer: of its office today, its case, and numbers that can be counted up."""
+    settings, office = node.settings, statement.sender.agency
+    most, numbers = settings.answers_per_office_day, settings.answers_by_number_per_office_day
+    of_office = Counted(f"answered-office/{office}/{node.today()}", most, reason="QUOTA_OFFICE_ANSWERED")
+    in_case = Counted(f"answered-case/{office}/{statement.case}", QUOTAS.per_case_bulk, reason="QUOTA_CASE_ANSWERED")
+    if selector.kind not in COUNTABLE:
+        return [of_office, in_case]
+    by_number = Counted(f"answered-numbers/{office}/{node.today()}", numbers, reason="QUOTA_NUMBERS_ANSWERED")
+    return [of_office, in_case, by_number]
+
+
+def verify_countable(source: Source, counts: Sequence[Counted]) -> None:
+    """Refuses a search that would pass a limit of the answering side (QUOTA_*_ANSWERED)."""
+    for each in counts:
+        if source.find_counter(each.name) >= each.most:
+            raise RuleError(each.reason, f"expected at most {each.most} look-ups to be answered here; see the rule")
 
 
 def rule_refusal(errand: Errand, error: RuleError) -> Ruling:
