@@ -42,9 +42,9 @@ from federation.node.exchange.judge import (
     Rows,
     allowed_by_rule,
     item_kind,
-    resent_alone,
 )
 from federation.node.exchange.replies import statement_of
+from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import InForce, Node
@@ -330,11 +330,13 @@ def _line_of(order: Order, *, now: datetime) -> ErasureLine:
     )
 
 
-def _resent(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
+def _resent(missed: Missed) -> Draft:
     """The order goes on under the statement that took the place of the one that expired."""
-    order = ORDERS.find(source, expired)
-    if order is None:
-        return ()
+    order = ORDERS.find(missed.source, missed.message.digest)
+    return missed.again(rows=partial(_goes_on, order)) if order is not None else missed.again()
+
+
+def _goes_on(order: Order, sent: Sent) -> tuple[Record, ...]:
     followed = (replace(order, digest=sent.digest), replace(order, resent=True))
     return tuple(record for each in followed for record in order_records(each, owner=order.agency.node))
 

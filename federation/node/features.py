@@ -30,4 +30,6 @@ FEATURES: Final = (
 KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(
     {kind.name: kind for feature in FEATURES for kind in vars(feature).values() if isinstance(kind, Kind)}
 )
+RENEWED: Final = frozenset(kind.name for kind in KINDS.values() if kind.resend is not None)
+"""The kinds that are said anew when they expired on their way."""
 STEPS: Final = tuple(errand.STEPS)

@@ -12,9 +12,10 @@ from typing import Final
 from federation.domain import leads
 from federation.domain.leads import HandedLead, Lead, LeadAnswer, lead_request
 from federation.node.exchange.errand import Errand, on
-from federation.node.exchange.judge import Judgement, Received, Rows, item_kind, resent_alone
+from federation.node.exchange.judge import Judgement, Received, Rows, item_kind
 from federation.node.exchange.replies import POLICE, find_response, replies, take_reply
-from federation.node.exchange.send import Sent
+from federation.node.exchange.resend import Missed, resent_alone
+from federation.node.exchange.send import Draft, Sent
 from federation.node.node import Node
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode, replace
@@ -150,9 +151,20 @@ def _line(node: Node, handed: HandedLead) -> LeadLine:
     return replace(line, standing=LeadStanding.UNDELIVERED) if undelivered else line
 
 
+def _resent(missed: Missed) -> Draft:
+    """The lead goes on under its new name, with the deadline that it had."""
+    name = f"{missed.statement.sender.agency}/{missed.message.id}"
+    if (handed := LEADS.find(missed.source, name)) is None:
+        return missed.again()
+    LEADS.erase(missed.source, name)
+    return missed.again(
+        rows=lambda sent: (LEADS.record(replace(handed, lead_id=sent.id, digest=sent.digest), owner=missed.node.name),)
+    )
+
+
 LEAD: Final = item_kind(
     Lead, name="police.lead", media_type="application/vnd.bridgehead.police-lead.v1+json", judge=_judge_lead,
-    answers=(), keep=leads.LEAD_RULE, resend=None,
+    answers=(), keep=leads.LEAD_RULE, resend=_resent,
 )  # fmt: skip
 ANSWER: Final = item_kind(
     LeadAnswer, name="police.lead.answer", media_type="application/vnd.bridgehead.police-lead-answer.v1+json",

@@ -36,6 +36,7 @@ from federation.domain.permits_policy import (
 from federation.domain.retention import PROVISION, SHARED
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import InForce
 from federation.protocol.errors import CorruptError, MalformedError
@@ -204,6 +205,25 @@ def _judge_sync(received: Received[PermitItem]) -> Judgement:
     return received.judge(*asked, rows=rows)
 
 
+def _resent(missed: Missed) -> Draft | None:
+    """The newest versions of what went to nobody since, as policy shares them today; None when that is nothing."""
+    to, node = missed.statement.recipient.node, missed.node
+    items = [decode_permit_item(item, missed.statement.realm) for item in missed.body.items]
+    newest = [
+        find_own_permit(missed.source, item.urn)
+        for item in items
+        if _sent_version(missed.source, item.urn, to) <= item.version
+    ]
+    facts = [(permit, permit_facts(permit, today=node.today())) for permit in newest if permit is not None]
+    return next(iter(_drafts_for(to, missed.in_force, facts=facts, cause=missed.cause)), None)
+
+
+def _sent_version(source: Source, urn: PermitUrn, recipient: NodeName) -> int:
+    """The version that a province was sent last, 0 for none."""
+    record = find_record(source, SENT, f"{urn}/{recipient}", replica=True)
+    return record.version if record is not None else 0
+
+
 SYNC = Kind(
     name="permit.sync",
     media_type="application/vnd.bridgehead.permit-item.v1+json",
@@ -213,5 +233,5 @@ SYNC = Kind(
     judge=_judge_sync,
     answers=(),
     keep=SHARED,
-    resend=None,
+    resend=_resent,
 )

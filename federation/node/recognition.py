@@ -27,6 +27,7 @@ from federation.domain.recognition import (
 from federation.domain.retention import SHARED
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.resend import resent_alone
 from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Item, encode
@@ -189,5 +190,5 @@ RECOGNISED = Kind(
     judge=_judge_recognition,
     answers=(),
     keep=SHARED,
-    resend=None,
+    resend=resent_alone,
 )

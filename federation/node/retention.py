@@ -41,7 +41,7 @@ from federation.node.disclosures import DISCLOSED
 from federation.node.erasure import record_own_receipt
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.replies import find_reply, statement_of
-from federation.node.exchange.resend import resend_expired
+from federation.node.exchange.resend import resend_missed
 from federation.node.exchange.send import ENDS, End, answered_by, look_later
 from federation.node.intake.clock import check_pending
 from federation.node.lookups.answer import RELEASED
@@ -98,7 +98,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
     await _in_batches(node, [partial(CASES_CLOSED.erase, value_id=case) for case in closed])
     await _end_questions(node, now=now)
     corrections = await _forget_opened(node, in_force, now)
-    await resend_expired(node, in_force=in_force)
+    await resend_missed(node, in_force=in_force)
     purged = await purge(node, before=floor_passed_before(in_force.retention, PROVISION, now))
     done = RetentionRound(
         releases=counts[RELEASED.name],

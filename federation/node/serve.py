@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from federation.node.exchange.deliver import Delivery
-from federation.node.features import KINDS
+from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, load_settings
@@ -295,7 +295,7 @@ async def _begin(
     """Starts what writes: delivery and the duties of a confirmed node."""
     node = parts.node
     await _take_in_files(node, home)
-    parts.delivery.start(clients, notify=node.waiters.tell)
+    parts.delivery.start(clients, renewed=RENEWED, notify=node.waiters.tell)
     duties += [
         asyncio.create_task(parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
         asyncio.create_task(keep_retention(node), name="retention"),

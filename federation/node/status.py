@@ -7,7 +7,7 @@ from federation.node.log.cosigning import Cosigning
 from federation.node.node import Node
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
-from federation.store.messages import count_pending
+from federation.store.messages import count_pending, count_unheard
 from federation.store.witness_state import list_forks
 from federation.wire.agency.node import NodeStatus, PeerState, WitnessLine
 
@@ -88,6 +88,11 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
         )
     if state is Freshness.EXPIRED:
         found.append("the agreement has expired: nothing new is sent or accepted until any node re-signs its freshness")
+    found.extend(
+        f"发往 {name} 的消息有 {count} 条在途过期，对方恢复后以最新内容重发 messages to {name} that expired on the "
+        f"way, said anew once it answers: {count}"
+        for name, count in sorted(count_unheard(node.database).items())
+    )
     for name, member in agreement.members.items():
         error = delivery.last_error(name)
         if error is not None:

@@ -4,8 +4,9 @@ Rules kept: one row for each (direction, id) and for each (direction, pair, numb
 bytes; a body is one sealed value, salt and items together, under a random key of its own, which is sealed in another
 table: erasing destroys all three, and no copy of the sealed value opens any more; replies are sealed. How many messages
 of a pair there are and how far they go is counted as they come, not by reading them all. A message is queued in the
-transaction that logged it, and leaves the queue only settled (with its receipt), expired or rejected; a receipt is
-never overwritten, and one that comes after expiry still settles.
+transaction that logged it, and leaves the queue only settled (with its receipt), rejected, or when its time is over; a
+receipt is never overwritten, and one that comes after expiry still settles. What must arrive however late is asked
+about after its time (`unheard`) until the peer has answered that it never had it (`missed`).
 Trusts: the callers' checks, also of receipts; nothing here judges a message. Source: DESIGN sections 3, 4 and 6.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Select, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, or_, select, update
 
 from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
@@ -309,10 +310,14 @@ def _from_row(row: StoredRow, keys: DataKeys) -> StoredMessage:
     )
 
 
-OutboxState: TypeAlias = Literal["pending", "settled", "expired", "rejected"]
-"""Where a message is: on its way, receipted, too old to send, or refused by the peer as malformed or in conflict."""
+OutboxState: TypeAlias = Literal["pending", "settled", "unheard", "missed", "expired", "rejected"]
+"""Where a message is: on its way, receipted, too old to send, or refused by the peer as malformed or in conflict.
+
+`unheard` is too old and must be said anew, once the peer has answered whether it had it; `missed`: it never had.
+"""
 
 _MAX_ERROR = 500
+_EVER = 2**62  # later than any time in milliseconds
 
 _PENDING = (
     select(
@@ -322,7 +327,12 @@ _PENDING = (
     )
     .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
     .outerjoin(MESSAGE_BODY, MESSAGE_BODY.c.message_id == OUTBOX.c.message_id)
-    .where(OUTBOX.c.state == "pending", OUTBOX.c.peer == bindparam("to_peer"), OUTBOX.c.seq > bindparam("after"))
+    .where(
+        OUTBOX.c.state == bindparam("in_state"),
+        OUTBOX.c.peer == bindparam("to_peer"),
+        OUTBOX.c.seq > bindparam("after"),
+        OUTBOX.c.expires_millis < bindparam("until"),
+    )
     .order_by(OUTBOX.c.seq)
     .limit(bindparam("most"))
 )
@@ -340,29 +350,41 @@ _CONTENT = (
     .outerjoin(MESSAGE_BODY, MESSAGE_BODY.c.message_id == OUTBOX.c.message_id)
     .outerjoin(BODY_KEY, BODY_KEY.c.message_id == OUTBOX.c.message_id)
     .where(
-        OUTBOX.c.state == "pending",
+        OUTBOX.c.state == bindparam("in_state"),
         OUTBOX.c.peer == bindparam("to_peer"),
         OUTBOX.c.seq > bindparam("after"),
         OUTBOX.c.seq <= bindparam("last"),
+        OUTBOX.c.expires_millis < bindparam("until"),
     )
     .order_by(OUTBOX.c.seq)
 )
-_EXPIRED = (
+_MISSED = (
     select(OUTBOX.c.message_id)
-    .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
-    .where(OUTBOX.c.state == "expired", MESSAGE.c.kind.in_(bindparam("kinds", expanding=True)))
+    .where(OUTBOX.c.state == "missed")
     .order_by(OUTBOX.c.peer, OUTBOX.c.seq)
+    .limit(bindparam("most"))
 )
-_COUNT = select(OUTBOX.c.peer, func.count()).where(OUTBOX.c.state == "pending").group_by(OUTBOX.c.peer)
+_COUNT = (
+    select(OUTBOX.c.peer, func.count())
+    .where(OUTBOX.c.state.in_(bindparam("in_states", expanding=True)))
+    .group_by(OUTBOX.c.peer)
+)
+_UNHEARD: tuple[OutboxState, ...] = ("unheard", "missed")
+
+
+def _is_one_of(*states: OutboxState) -> ColumnElement[bool]:
+    return or_(*(OUTBOX.c.state == state for state in states))  # a list of values can not be executed for many rows
+
+
 _OF_MESSAGE = OUTBOX.c.message_id == bindparam("of_message")
 _SETTLE = (
     update(OUTBOX)
-    .where(_OF_MESSAGE, or_(OUTBOX.c.state == "pending", OUTBOX.c.state == "expired"))
+    .where(_OF_MESSAGE, _is_one_of("pending", "expired", *_UNHEARD))
     .values(state="settled", receipt_leaf=bindparam("leaf"), receipt_proof=bindparam("proof"), last_error=None)
 )
 _END = (
     update(OUTBOX)
-    .where(_OF_MESSAGE, OUTBOX.c.state == "pending")
+    .where(_OF_MESSAGE, _is_one_of("pending", *_UNHEARD))
     .values(state=bindparam("new_state"), last_error=bindparam("error"))
 )
 
@@ -387,6 +409,7 @@ class PendingMessage:
     envelope: bytes
     body: Body | None
     expires: datetime
+    is_unheard: bool = False
 
 
 def put_outbox(
@@ -415,7 +438,19 @@ def load_pending(source: Source, peer: NodeName, *, after_seq: int, limit: int, 
     At most `limit`, and together at most about `max_bytes` of envelopes and bodies; the first always comes, however
     large it is, so that it can not block the queue. Raises CorruptError: SEALED_VALUE when a body can not be opened.
     """
-    names = {"to_peer": peer, "after": after_seq}
+    names = {"in_state": "pending", "to_peer": peer, "after": after_seq, "until": _EVER}
+    return _load_queued(source, names, limit=limit, max_bytes=max_bytes)
+
+
+def load_unheard(
+    source: Source, peer: NodeName, *, expired_before: datetime, after_seq: int, limit: int, max_bytes: int
+) -> list[PendingMessage]:
+    """The messages to a peer that expired before then and must be said anew unless it had them; as `load_pending`."""
+    names = {"in_state": "unheard", "to_peer": peer, "after": after_seq, "until": to_millis(expired_before)}
+    return _load_queued(source, names, limit=limit, max_bytes=max_bytes)
+
+
+def _load_queued(source: Source, names: NewRow, *, limit: int, max_bytes: int) -> list[PendingMessage]:
     with source.reading() as connection:
         last = total = 0
         for row in connection.execute(_PENDING, {**names, "most": limit}):
@@ -424,7 +459,8 @@ def load_pending(source: Source, peer: NodeName, *, after_seq: int, limit: int, 
                 break
             last = row.seq
         rows = connection.execute(_CONTENT, {**names, "last": last}).mappings().all() if last else []
-    return [_pending_from_row(row, source) for row in rows]
+    is_unheard = names["in_state"] == "unheard"
+    return [_pending_from_row(row, source, is_unheard=is_unheard) for row in rows]
 
 
 def settle_outbox(transaction: GroupTransaction, receipts: Sequence[tuple[MessageId, Receipt]]) -> None:
@@ -437,14 +473,17 @@ def settle_outbox(transaction: GroupTransaction, receipts: Sequence[tuple[Messag
 
 
 def reject_outbox(transaction: GroupTransaction, message_id: MessageId, reason: str) -> None:
-    """Takes a message off the queue that the peer will never judge; only while it is pending."""
+    """Takes a message off the queue that the peer will never judge; only while it has not ended."""
     row = {"of_message": message_id, "new_state": "rejected", "error": reason[:_MAX_ERROR]}
     transaction.change_rows(_END, row)
 
 
-def expire_outbox(transaction: GroupTransaction, message_id: MessageId) -> None:
-    """Takes a message off the queue that is too old to send; only while it is pending."""
-    transaction.change_rows(_END, {"of_message": message_id, "new_state": "expired", "error": None})
+def expire_outbox(transaction: GroupTransaction, message_id: MessageId, *, state: OutboxState = "expired") -> None:
+    """Takes a message off the queue that is too old to send; only while it has not ended.
+
+    `unheard`: it must be said anew unless the peer had it; `missed`: the peer answered that it never had it.
+    """
+    transaction.change_rows(_END, {"of_message": message_id, "new_state": state, "error": None})
 
 
 def find_outbox(source: Source, message_id: MessageId) -> OutboxRow | None:
@@ -459,18 +498,27 @@ def find_outbox_state(source: Source, message_id: MessageId) -> OutboxState | No
 
 def count_pending(source: Source) -> Mapping[NodeName, int]:
     """Returns how many messages wait for each peer; a peer without any is left out."""
-    with source.reading() as connection:
-        return {NodeName(peer): count for peer, count in connection.execute(_COUNT)}
+    return _count(source, ("pending",))
 
 
-def list_expired(source: Source, kinds: Sequence[str]) -> list[MessageId]:
-    """The messages of those kinds that expired before their peer receipted them, in order, peer by peer."""
+def count_unheard(source: Source) -> Mapping[NodeName, int]:
+    """Returns how many messages to each peer expired and must be said anew; a peer without any is left out."""
+    return _count(source, _UNHEARD)
+
+
+def _count(source: Source, states: Sequence[OutboxState]) -> Mapping[NodeName, int]:
     with source.reading() as connection:
-        found = connection.execute(_EXPIRED, {"kinds": list(kinds)}).scalars()
+        return {NodeName(peer): count for peer, count in connection.execute(_COUNT, {"in_states": states})}
+
+
+def list_missed(source: Source, *, limit: int) -> list[MessageId]:
+    """The messages that their peer answered it never had, in order, peer by peer, at most `limit`."""
+    with source.reading() as connection:
+        found = connection.execute(_MISSED, {"most": limit}).scalars()
         return [MessageId(message_id) for message_id in found]
 
 
-def _pending_from_row(row: StoredRow, source: Source) -> PendingMessage:
+def _pending_from_row(row: StoredRow, source: Source, *, is_unheard: bool) -> PendingMessage:
     content, message_id = row["content"], row["message_id"]
     return PendingMessage(
         id=MessageId(message_id),
@@ -479,6 +527,7 @@ def _pending_from_row(row: StoredRow, source: Source) -> PendingMessage:
         envelope=row["envelope"],
         body=None if content is None else open_body(source.keys, message_id, content, sealed_key=row["sealed_key"]),
         expires=from_millis(row["expires_millis"]),
+        is_unheard=is_unheard,
     )
 
 

@@ -23,7 +23,7 @@ from federation.domain.citizen_number import age_on
 from federation.domain.permits import PermitApplication, project_permit
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import Cause, Draft
-from federation.node.features import KINDS
+from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, load_keyring
@@ -53,7 +53,7 @@ from federation.protocol.receipt import Answer, Submission
 from federation.protocol.statement import AgreementRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.tlog.witness import WitnessAnswer
 from federation.protocol.trust import Agreement
-from federation.store.database import open_database
+from federation.store.database import Database, open_database
 from federation.store.messages import StoredMessage, count_pending, list_messages
 from federation.wire.rpc import Act
 from tests.scenarios.provinces import make_federation
@@ -226,6 +226,7 @@ class Host:
         assert self.parts is not None
         self.parts.delivery.start(
             {name: self._rig.links[self.name, name] for name in self._rig.hosts if name != self.name},
+            renewed=RENEWED,
             notify=self.node.waiters.tell,
         )
 
@@ -300,6 +301,20 @@ class Rig:
         """Waits until nothing is queued any more."""
         while any(count_pending(host.node.database) for host in self.hosts.values()):
             await asyncio.sleep(0.001)
+
+    async def restore(self, sender: NodeName, recipient: NodeName) -> None:
+        """The line works again, and the peer has answered what it never had of all that expired meanwhile."""
+        self.faults(sender, recipient).cut = False
+        database = self.hosts[sender].node.database
+        while any(self._count(database, state) for state in ("pending", "unheard")):
+            self.hosts[sender].node.wake_delivery(recipient)
+            await asyncio.sleep(0.001)
+
+    @staticmethod
+    def _count(database: Database, state: str) -> int:
+        with database.reading() as connection:
+            found = connection.exec_driver_sql(f"SELECT count(*) FROM outbox WHERE state = '{state}'")
+            return int(found.scalar() or 0)
 
     def carried(self, sender: NodeName, recipient: NodeName) -> bytes:
         """Every byte that went from one node to the other."""

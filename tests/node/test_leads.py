@@ -242,6 +242,17 @@ async def test_lead_that_nobody_takes_is_overdue_at_both_sides_and_one_that_neve
         assert (newest.standing, oldest.standing) == (LeadStanding.UNDELIVERED, LeadStanding.WAITING)
         assert len(await case.lines(POLICE)) == 1
 
+        await case.rig.restore(JIANGXI, ZHEJIANG)
+        await destroy_ended(case.rig[JIANGXI])
+        await case.rig.drain()
+
+        assert {line.standing for line in await case.lines(YUSHAN_POLICE)} == {LeadStanding.WAITING}
+        lines = await case.lines(POLICE)
+        assert {line.handed.lead.place for line in await case.lines(YUSHAN_POLICE)} == {
+            line.handed.lead.place for line in lines
+        }
+        assert len(lines) == 2
+
 
 async def test_list_is_of_the_own_office_newest_first_in_pages(tmp_path: Path, monkeypatch) -> None:
     """Both directions in one list; a page goes on behind the last, and its token opens no other office's list."""

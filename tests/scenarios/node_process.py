@@ -182,7 +182,7 @@ async def _receive(home: Path, death: Death) -> None:
 async def _send(home: Path, death: Death) -> None:
     items = [b64decode(line) for line in os.environ["SCENARIO_ITEMS"].split()]
     parts = open_node(home, crash_point=death)
-    parts.delivery.start({JIANGXI: PipePeer()})
+    parts.delivery.start({JIANGXI: PipePeer()}, renewed=())
     await send_rest(parts.node, MESSAGES, lambda number: items[number - 1], at_once=3)
     while count_pending(parts.node.database):
         await asyncio.sleep(0.005)

@@ -221,7 +221,7 @@ async def _go_on(sender: Parts, receiver: Parts) -> None:
         async def submit(self, submissions, *, timeout_seconds: float):
             return await answer(receiver.node, submissions)
 
-    sender.delivery.start({JIANGXI: Here()})
+    sender.delivery.start({JIANGXI: Here()}, renewed=())
     await send_rest(sender.node, MESSAGES, item, at_once=3)
     while count_pending(sender.node.database):
         await asyncio.sleep(0.001)

@@ -138,7 +138,7 @@ async def test_fan_out_with_one_dead_one_slow_one_refusing_one_answering(
         jiangxi = found.running["jiangxi"]
         dead = add_dead_province(jiangxi.node, found.federation.home("jiangxi"))
         stack.push_async_callback(dead.close)
-        jiangxi.delivery.start({HUBEI: dead}, notify=jiangxi.node.waiters.tell)
+        jiangxi.delivery.start({HUBEI: dead}, renewed=(), notify=jiangxi.node.waiters.tell)
         await found.open_case(counties=("330822", "350722"))
         slow.shut()
         request = act()

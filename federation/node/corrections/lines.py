@@ -32,7 +32,7 @@ from federation.node.corrections.notices import list_notices
 from federation.node.exchange.errand import Errand, on
 from federation.node.node import InForce, Node
 from federation.protocol.errors import NotFoundError, RuleError
-from federation.protocol.form import Digest, Item, Time
+from federation.protocol.form import Count, Digest, Item, Time
 from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.policy import decide
@@ -50,7 +50,10 @@ _ENDED, _FILED = "ended/", "~filed"
 
 
 class Filed(Item, frozen=True, kw_only=True):
-    """A request that an office of ours filed with another province: `digest` is its statement's, which answers cite."""
+    """A request that an office of ours filed with another province: `digest` is its statement's, which answers cite.
+
+    `resent`: how often it expired on its way, and another statement took its place.
+    """
 
     WHAT = "correction-filed"
 
@@ -60,6 +63,7 @@ class Filed(Item, frozen=True, kw_only=True):
     owner: NodeName
     message_id: MessageId
     digest: Digest
+    resent: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,7 @@ FILED: Final[Collection[Filed]] = item_collection(
     kind="correction-filed",
     id=lambda filed: filed.request.correction_id,
     replica=False,
+    version=lambda filed: 1 + filed.resent,
     status=lambda _: "filed",
     division=lambda filed: filed.agency.county,
     subject=lambda filed: filed.request.citizen_number,
@@ -258,7 +263,7 @@ def filed_line(node: Node, filed: Filed) -> CorrectionLine:
     if answer is not None:
         return _answered(line, answer, node.now())
     row = find_outbox(node.database, filed.message_id)
-    if row is None or row.state in ("rejected", "expired"):
+    if row is None or row.state == "rejected":
         return replace(line, standing=CorrectionStanding.UNDELIVERED)
     leaf = decode_leaf(row.receipt_leaf) if row.receipt_leaf is not None else None
     if leaf is None:

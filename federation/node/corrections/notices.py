@@ -27,6 +27,7 @@ from federation.domain.permits import Permit, urn_division
 from federation.domain.retention import CORRECTION
 from federation.node.disclosures import list_disclosures
 from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
+from federation.node.exchange.resend import resent_alone
 from federation.node.exchange.send import Cause, Draft
 from federation.node.lookups.answer import FETCH
 from federation.node.node import Node
@@ -188,5 +189,5 @@ NOTICE: Final = Kind(
     judge=_judge_notice,
     answers=(),
     keep=CORRECTION,
-    resend=None,
+    resend=resent_alone,
 )

@@ -9,7 +9,7 @@ it, and who else holds the old one, or was given the field, is told that it is o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -62,13 +62,13 @@ from federation.node.exchange.judge import (
     Rows,
     item_kind,
     refused_by_rule,
-    resent_alone,
 )
+from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
-from federation.protocol.form import Item, Positive, encode
+from federation.protocol.form import Item, Positive, decode, encode, replace
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
@@ -375,6 +375,17 @@ def _step_drafts(errand: Errand, change: _Change, question: PolicyRequest, rulin
     return drafts
 
 
+def _resent_request(missed: Missed) -> Draft:
+    """The request goes on under the statement that its owner is to answer now."""
+    filed = FILED.find(missed.source, decode(CorrectionRequest, missed.body.items[0]).correction_id)
+    return missed.again(rows=partial(_filed_anew, filed)) if filed is not None else missed.again()
+
+
+def _filed_anew(filed: Filed, sent: Sent) -> Sequence[Record]:
+    anew = replace(filed, message_id=sent.id, digest=sent.digest, resent=filed.resent + 1)
+    return (FILED.record(anew, owner=anew.agency.node),)
+
+
 REQUEST: Final = item_kind(
     CorrectionRequest,
     name=REQUEST_KIND,
@@ -382,7 +393,7 @@ REQUEST: Final = item_kind(
     judge=_judge_request,
     answers=(),
     keep=CORRECTION,
-    resend=None,
+    resend=_resent_request,
 )
 ANSWER: Final = item_kind(
     CorrectionAnswer,

@@ -2,9 +2,11 @@
 
 For each peer one lane: up to `delivery_calls` Submit calls in flight, each carrying what queued meanwhile. The same
 bytes and id go out on every try, so that a repeat gets the same receipt. A message leaves the queue when its receipt
-was verified here, when the receiver cannot judge its bytes, or when it expired; a human sees the last two. After a call
-that failed the lane rests, then goes on with one call at a time. A call that could not be read is halved until the
-message at fault is alone; that one waits, and holds up nobody.
+was verified here, when the receiver cannot judge its bytes, or when it expired; a human sees the last two. What must
+arrive is sent once more after its time, only to be answered: with the receipt of a peer that had it, or with the no of
+one that never did, and then it is said anew (`resend`). After a call that failed the lane rests, then goes on with one
+call at a time. A call that could not be read is halved until the message at fault is alone; that one waits, and holds
+up nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -23,7 +25,7 @@ import structlog
 from federation.node.home.config import NodeSettings
 from federation.node.log.sequence import Sequencer
 from federation.node.node import KnownHeads, Trust, received_key
-from federation.protocol.envelope import parse_envelope
+from federation.protocol.envelope import Envelope, parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -36,7 +38,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Answer, Receipt, Submission, verify_receipt
-from federation.protocol.statement import decode_statement
+from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.tlog.note import Vkey, parse_vkey, strip_note
 from federation.protocol.tlog.proof import parse_proof
 from federation.store.database import Database
@@ -46,6 +48,7 @@ from federation.store.messages import (
     expire_outbox,
     find_outbox_state,
     load_pending,
+    load_unheard,
     reject_outbox,
     settle_outbox,
 )
@@ -82,12 +85,29 @@ class _Lane:
     in_flight: set[MessageId] = field(default_factory=set)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
     after_seq: int = 0
+    unheard_seq: int = 0
     failures: int = 0
     resting: bool = False
     put_off: dict[MessageId, str] = field(default_factory=dict)
     rejected: str | None = None
     error: str | None = None
     receipt_time: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Ended:
+    """The messages of one call that ended with it: receipted, never to be judged, or never had."""
+
+    settled: list[tuple[PendingMessage, Receipt]] = field(default_factory=list)
+    rejected: list[tuple[PendingMessage, str]] = field(default_factory=list)
+    missed: list[MessageId] = field(default_factory=list)
+
+
+def _is_final_no(message: PendingMessage, answer: Answer) -> bool:
+    """True when the receiver can never judge these bytes; after their time, when it says that it never had them."""
+    if message.is_unheard:
+        return isinstance(answer, BridgeheadError) and not isinstance(answer, UnavailableError)
+    return isinstance(answer, (MalformedError, ConflictError))
 
 
 class Delivery:
@@ -110,18 +130,21 @@ class Delivery:
         self._settings = settings
         self._now = now
         self._notify: Callable[[str], None] = _nobody
+        self._renewed: Collection[str] = ()
         self._lanes: dict[NodeName, _Lane] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: dict[MessageId, asyncio.Future[str]] = {}
         self._finished: dict[MessageId, str] = {}
 
-    def start(self, peers: Mapping[NodeName, Peer], *, notify: Callable[[str], None] = _nobody) -> None:
+    def start(
+        self, peers: Mapping[NodeName, Peer], *, renewed: Collection[str], notify: Callable[[str], None] = _nobody
+    ) -> None:
         """Starts a lane for each peer; what was queued before a restart goes first.
 
-        `notify` gets the `received_key` of each statement that durably left the queue, its digest too if no reply will
-        come.
+        `renewed` are the kinds that are said anew when they expired. `notify` gets the `received_key` of each statement
+        that durably left the queue, its digest too if no reply will come.
         """
-        self._notify = notify
+        self._notify, self._renewed = notify, renewed
         for name, peer in peers.items():
             lane = self._lanes[name] = _Lane(limit=self._settings.delivery_batch)
             lane.wake.set()
@@ -165,7 +188,7 @@ class Delivery:
                 self._waiting.pop(message_id, None)
                 raise NotFoundError("MESSAGE_UNKNOWN", f"no message {message_id} was queued here")
             if state != "pending":
-                self._remember(message_id, state)
+                self._remember(message_id, "expired" if state in ("unheard", "missed") else state)
 
     async def close(self) -> None:
         """Lets the calls in flight end (their receipts are still verified and settled), then stops the lanes."""
@@ -200,24 +223,35 @@ class Delivery:
         ceiling = min(self._settings.delivery_pause_seconds, FIRST_PAUSE_SECONDS * 2 ** min(lane.failures, 16))
         await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         lane.resting = False
-        lane.after_seq = 0
+        lane.after_seq = lane.unheard_seq = 0
 
     def _next_batch(self, name: NodeName, lane: _Lane) -> list[PendingMessage]:
         while True:
             try:
-                found = load_pending(
-                    self._database, name, after_seq=lane.after_seq, limit=lane.limit, max_bytes=MAX_CALL_BYTES
-                )
+                found = self._load_next(name, lane)
             except BridgeheadError as error:
                 self._note_failure(name, lane, error)
                 return []
             if not found:
                 return []
-            lane.after_seq = found[-1].seq
             batch = [message for message in found if message.id not in lane.in_flight]
             if batch:
                 lane.in_flight.update(message.id for message in batch)
                 return batch
+
+    def _load_next(self, name: NodeName, lane: _Lane) -> list[PendingMessage]:
+        """The messages that are queued; when none is, those to be said anew, once a slow clock is sure of it too."""
+        most, limit = MAX_CALL_BYTES, lane.limit
+        found = load_pending(self._database, name, after_seq=lane.after_seq, limit=limit, max_bytes=most)
+        if found:
+            lane.after_seq = found[-1].seq
+            return found
+        before = self._now() - 2 * self._trust.in_force.agreement.clock_tolerance
+        after = lane.unheard_seq
+        found = load_unheard(self._database, name, expired_before=before, after_seq=after, limit=limit, max_bytes=most)
+        if found:
+            lane.unheard_seq = found[-1].seq
+        return found
 
     async def _call(self, name: NodeName, peer: Peer, lane: _Lane, batch: Sequence[PendingMessage]) -> None:
         deferred: list[MessageId] = []
@@ -236,6 +270,7 @@ class Delivery:
             failed = CorruptError("DELIVERY_FAILED", f"a call to {name} failed: {type(error).__name__}")
             deferred = self._note_failed_call(name, lane, failed, batch=batch)
         lane.in_flight.difference_update(message.id for message in batch if message.id not in deferred)
+        lane.unheard_seq = 0  # what expired just now is asked about next
         if deferred:
             pause = self._settings.delivery_pause_seconds
             asyncio.get_running_loop().call_later(pause, self._release, lane, deferred)
@@ -261,28 +296,30 @@ class Delivery:
 
     def _release(self, lane: _Lane, deferred: Sequence[MessageId]) -> None:
         lane.in_flight.difference_update(deferred)
-        lane.after_seq = 0
+        lane.after_seq = lane.unheard_seq = 0
         lane.wake.set()
 
     async def _drop_expired(self, lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
         now = truncate_to_millisecond(self._now())
-        expired = [message for message in batch if message.expires < now]
+        expired = [message for message in batch if message.expires < now and not message.is_unheard]
         if expired:
             await self._sequencer.commit(lambda tx: self._expire(tx, expired, now))
         for message in expired:
             self._finish(lane, message, "expired")
-        return [message for message in batch if message.expires >= now]
+        return [message for message in batch if message.expires >= now or message.is_unheard]
 
     def _expire(self, transaction: GroupTransaction, messages: Sequence[PendingMessage], now: datetime) -> None:
         for message in messages:
-            leaf = self._leaf_of(message, LeafKind.EXPIRED, now=now)
+            envelope = parse_envelope(message.envelope)
+            statement = decode_statement(envelope.payload)
+            leaf = self._leaf_of(envelope, statement, LeafKind.EXPIRED, now=now)
             transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
-            expire_outbox(transaction, message.id)
+            expire_outbox(transaction, message.id, state="unheard" if statement.kind in self._renewed else "expired")
 
-    def _leaf_of(self, message: PendingMessage, kind: LeafKind, *, now: datetime, reason: str | None = None) -> Leaf:
+    def _leaf_of(
+        self, envelope: Envelope, statement: Statement, kind: LeafKind, *, now: datetime, reason: str | None = None
+    ) -> Leaf:
         """The leaf about a message that ends without a receipt."""
-        envelope = parse_envelope(message.envelope)
-        statement = decode_statement(envelope.payload)
         return Leaf(
             federation=statement.federation,
             realm=statement.realm,
@@ -306,48 +343,50 @@ class Delivery:
         if len(answers) != len(batch):
             raise MalformedError("ANSWER_COUNT", f"expected {len(batch)} answers, got {len(answers)}")
         vkey = parse_vkey(self._trust.in_force.member(name).log_vkey)
-        settled: list[tuple[PendingMessage, Receipt]] = []
-        refused: set[MessageId] = set()
-        rejected: list[tuple[PendingMessage, str]] = []
-        deferred: list[MessageId] = []
+        ended, refused, deferred = _Ended(), set[MessageId](), list[MessageId]()
         lane.error = None
         for message, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, (MalformedError, ConflictError)):
-                reason = answer.reason if _REASON.fullmatch(answer.reason) else "REASON_MALFORMED"
-                rejected.append((message, reason))
-                lane.rejected = f"message {message.id} was rejected: {reason}"
-                _log.error("delivery.rejected", message_id=message.id, peer=name, reason=answer.reason)
+            if _is_final_no(message, answer):
+                self._note_no(name, lane, message, answer, ended=ended)
                 continue
             try:
                 verdict, receipt = self._verified(name, message, answer, vkey)
-                settled.append((message, receipt))
+                ended.settled.append((message, receipt))
                 if verdict is Verdict.REFUSED:
                     refused.add(message.id)
             except BridgeheadError as error:
                 deferred.append(message.id)
                 lane.put_off[message.id] = str(error)
                 _log.warning("delivery.deferred", message_id=message.id, peer=name, reason=error.reason)
-        if settled or rejected:
-            await self._sequencer.commit(partial(self._take_off, settled=settled, rejected=rejected))
-        if settled:
+        if ended.settled or ended.rejected or ended.missed:
+            await self._sequencer.commit(partial(self._take_off, ended=ended))
+        if ended.settled:
             lane.receipt_time = self._now()
-        for message, _receipt in settled:
+        for message, _receipt in ended.settled:
             self._finish(lane, message, "settled", answered=message.id not in refused)
-        for message, _reason in rejected:
+        for message, _reason in ended.rejected:
             self._finish(lane, message, "rejected")
         return deferred
 
-    def _take_off(
-        self,
-        transaction: GroupTransaction,
-        *,
-        settled: Sequence[tuple[PendingMessage, Receipt]],
-        rejected: Sequence[tuple[PendingMessage, str]],
-    ) -> None:
-        settle_outbox(transaction, [(message.id, receipt) for message, receipt in settled])
+    def _note_no(self, name: NodeName, lane: _Lane, message: PendingMessage, answer: Answer, *, ended: _Ended) -> None:
+        if message.is_unheard:
+            ended.missed.append(message.id)  # it would have given the receipt of what it has, whatever expired since
+            return
+        found = answer.reason if isinstance(answer, BridgeheadError) else ""
+        reason = found if _REASON.fullmatch(found) else "REASON_MALFORMED"
+        ended.rejected.append((message, reason))
+        lane.rejected = f"message {message.id} was rejected: {reason}"
+        _log.error("delivery.rejected", message_id=message.id, peer=name, reason=reason)
+
+    def _take_off(self, transaction: GroupTransaction, *, ended: _Ended) -> None:
+        for message_id in ended.missed:
+            expire_outbox(transaction, message_id, state="missed")
+        settle_outbox(transaction, [(message.id, receipt) for message, receipt in ended.settled])
         now = truncate_to_millisecond(self._now())
-        for message, reason in rejected:
-            leaf = self._leaf_of(message, LeafKind.DISCREPANCY, now=now, reason=reason)
+        for message, reason in ended.rejected:
+            envelope = parse_envelope(message.envelope)
+            statement = decode_statement(envelope.payload)
+            leaf = self._leaf_of(envelope, statement, LeafKind.DISCREPANCY, now=now, reason=reason)
             transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
             reject_outbox(transaction, message.id, reason)
 

@@ -96,8 +96,11 @@ def _leaf_of(node: Node, message: StoredMessage, statement: Statement, kind: Lea
 
 
 def _withdraw(node: Node, transaction: GroupTransaction, message: StoredMessage, statement: Statement) -> None:
-    """Takes a message off the queue that can not be sent without its body."""
-    if find_outbox_state(transaction, message.id) != "pending":
+    """Takes a message off the queue that can not be sent, or said anew, without its body."""
+    state = find_outbox_state(transaction, message.id)
+    if state in ("unheard", "missed"):
+        expire_outbox(transaction, message.id)
+    if state != "pending":
         return
     leaf = _leaf_of(node, message, statement, LeafKind.EXPIRED, reason=WITHDRAWN)
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))

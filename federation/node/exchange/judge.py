@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.permits_policy import AgencyFacts, Occasion
+from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, no_rows
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
@@ -161,8 +162,8 @@ class Kind(Generic[I]):
     judge: what a received message means here; a `RuleError` refuses it by that rule.
     answers: the kinds of ours that it replies to; a message that cites none of them is malformed. Empty for a question.
     keep: the row of `policies/retention.toml` under which it is kept or ends.
-    resend: what is written when it expired on its way and is sent again, given the digest that expired and what took
-        its place; None for a kind that is not sent again.
+    resend: what is said anew of one that expired on its way and that the peer never had (None: nothing is left to
+        say); None for a kind that ends with its time.
     """
 
     name: str
@@ -173,7 +174,7 @@ class Kind(Generic[I]):
     judge: Callable[[Received[I]], Judgement]
     answers: tuple[str, ...]
     keep: str
-    resend: Callable[[Source, str, Sent], tuple[Record, ...]] | None
+    resend: Callable[[Missed], Draft | None] | None
 
     def draft(
         self,
@@ -192,12 +193,6 @@ class Kind(Generic[I]):
 def item_kind(item: type[J], *, judge: Callable[[Received[J]], Judgement], **rest: Any) -> Kind[J]:  # noqa: ANN401
     """A kind whose body is one item of a class that says all of its form; `rest` is what else `Kind` has."""
     return Kind(encode=encode, decode=lambda content, _: decode(item, content), many=False, judge=judge, **rest)
-
-
-def resent_alone(source: Source, expired: str, sent: Sent) -> tuple[Record, ...]:
-    """For a kind that leaves nothing else to be changed when it is sent again."""
-    del source, expired, sent
-    return ()
 
 
 def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId | None) -> None:

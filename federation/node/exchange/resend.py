@@ -1,84 +1,146 @@
-"""Resending: a message that a province must get, however long it was away, is sent again when it expired on its way.
+"""Resending: what a province must get, however long it was away, is said anew when it expired on its way.
 
-What must be destroyed, or told as destroyed, does not lapse, nor does the owner's answer to a correction. The same
-words go out under a new statement, once for each that expired; an order keeps its day; the newest answer to a
-correction counts, in whatever order they arrive. What was erased or withdrawn is not said again. Source: PIPL article
-47, DESIGN section 3.
+Records that are shared, notices, corrections and leads, what must be destroyed or is told as destroyed: none of it is
+lost for having waited. Said anew is only what the peer answered that it never had, once for each message that expired,
+in its newest form (`Kind.resend`): another statement, number and leaf beside the `expired` one. What was erased or
+withdrawn, and what a newer message says, is not said again. Source: PIPL article 47, DESIGN section 3.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from federation.node.exchange.send import Cause, Draft, Sent, prepare, record_message
+from federation.node.exchange.send import Cause, Draft, Sent, no_rows, prepare, record_message
 from federation.node.log.decisions import find_decision
 from federation.node.node import InForce, Node
+from federation.protocol.body import Body
 from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import CorruptError
 from federation.protocol.form import replace
+from federation.protocol.ids import MessageId, NodeName
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
-from federation.protocol.policy import Decision, Grounds
-from federation.protocol.statement import decode_statement
+from federation.protocol.policy import Decision, Grounds, PolicyRequest
+from federation.protocol.statement import Recipient, Sender, Statement, decode_statement
+from federation.protocol.trust import find_agency
 from federation.store.exchange_log import GroupTransaction, find_entry
-from federation.store.messages import StoredMessage, find_body, list_expired, load_body, load_message
-from federation.store.records import Record, find_record, put_records
+from federation.store.messages import (
+    StoredMessage,
+    count_unheard,
+    expire_outbox,
+    find_body,
+    find_outbox_state,
+    list_missed,
+    load_message,
+)
+from federation.store.records import Record
 
-RESENT: Final = "erasure-again"
-
-
-async def resend_expired(node: Node, *, in_force: InForce) -> int:
-    """Sends again what expired before the other side had it, and returns how many there were."""
-    count = 0
-    for message_id in list_expired(node.database, [kind.name for kind in node.kinds.values() if kind.resend]):
-        if find_record(node.database, RESENT, message_id, replica=True) is not None:
-            continue
-        if find_body(node.database, message_id) is None:
-            continue
-        message = load_message(node.database, "sent", message_id)
-        count += (await node.sequencer.commit(partial(_resend, node, in_force, message))).value
-        node.wake_delivery(message.pair.recipient)
-    return count
+_BATCH: Final = 64
+"""So many are said anew in one transaction: a long one would hold up the writer."""
 
 
-def _resend(node: Node, in_force: InForce, message: StoredMessage, transaction: GroupTransaction) -> bool:
-    if find_record(transaction, RESENT, message.id, replica=True) is not None:
-        return False  # another process of this node was here first
-    ready = prepare(node, _draft(node, message))
-    sent = Sent(id=ready.id, digest=record_message(node, transaction, ready, in_force=in_force))
-    resent = node.kinds[message.kind].resend
-    done = Record(
-        id=message.id, kind=RESENT, owner=node.name, version=1, replica=True, status="again", division="", content=b"{}"
-    )
-    put_records(transaction, [done, *(resent(transaction, message.digest, sent) if resent is not None else ())])
-    return True
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Missed:
+    """A message of ours that the peer never had, in the transaction (`source`) that says it anew."""
 
+    node: Node
+    in_force: InForce
+    source: GroupTransaction
+    message: StoredMessage
+    statement: Statement
+    body: Body
 
-def _draft(node: Node, message: StoredMessage) -> Draft:
-    """The same words to the same office, as the same policies let them out."""
-    statement = decode_statement(parse_envelope(message.envelope).payload)
-    sent, stored = (
-        find_entry(node.database, LeafKind.SENT, message.digest),
-        find_decision(node.database, message.digest),
-    )
-    return Draft(
-        kind=message.kind,
-        recipient=statement.recipient,
-        cause=Cause(
-            sender=statement.sender,
+    @property
+    def cause(self) -> Cause:
+        """The cause of the first statement; an office that the agreement names no more is stood in for by another."""
+        statement, sender = self.statement, self.statement.sender
+        if find_agency(self.in_force.agreement, sender.agency) is None:
+            office = self.in_force.office(self.node.name, (sender.agency.kind,), county=sender.agency.county)
+            sender = Sender(node=self.node.name, agency=office)
+        return Cause(
+            sender=sender,
             purpose=statement.purpose,
             function=statement.function,
             basis=statement.basis,
+            case=statement.case,
             in_reply_to=statement.in_reply_to,
-        ),
-        body=replace(load_body(node.database, message.id), salt=os.urandom(32)),
-        decision=Decision(
-            verdict=Verdict.ALLOWED,
-            policies=decode_leaf(sent[1]).policies if sent is not None else (),
-            fields=frozenset(),
-            reason=Grounds.PERMITTED,
-            title_zh="",
-            title_en="",
-        ),
-        asked=tuple(asked.request for asked in stored.asked) if stored is not None else (),
+        )
+
+    def again(self, *items: bytes, rows: Callable[[Sent], Sequence[Record]] = no_rows) -> Draft:
+        """The same words to the same office, or other `items`, as the same policies let them out."""
+        sent = find_entry(self.source, LeafKind.SENT, self.message.digest)
+        to = self.statement.recipient
+        gone = to.agency is not None and find_agency(self.in_force.agreement, to.agency) is None
+        return Draft(
+            kind=self.message.kind,
+            recipient=Recipient(node=to.node) if gone else to,
+            cause=self.cause,
+            body=replace(self.body, salt=os.urandom(32), items=items or self.body.items),
+            decision=Decision(
+                verdict=Verdict.ALLOWED,
+                policies=decode_leaf(sent[1]).policies if sent is not None else (),
+                fields=frozenset(),
+                reason=Grounds.PERMITTED,
+                title_zh="",
+                title_en="",
+            ),
+            asked=self._asked(),
+            rows=rows,
+        )
+
+    def _asked(self) -> tuple[PolicyRequest, ...]:
+        stored = find_decision(self.source, self.message.digest)
+        return tuple(asked.request for asked in stored.asked) if stored is not None else ()
+
+
+def resent_alone(missed: Missed) -> Draft:
+    """For a kind that says the same words again, and leaves nothing else to be changed."""
+    return missed.again()
+
+
+async def resend_missed(node: Node, *, in_force: InForce) -> int:
+    """Says anew what the other side never had, and returns how many messages there were.
+
+    What has expired and was not asked about yet is asked by delivery, which is woken for it.
+    """
+    count = 0
+    while found := list_missed(node.database, limit=_BATCH):
+        recipients = (await node.sequencer.commit(partial(_resend_all, node, in_force, found))).value
+        count += len(recipients)
+        for recipient in set(recipients):
+            node.wake_delivery(recipient)
+    for peer in count_unheard(node.database):
+        node.wake_delivery(peer)
+    return count
+
+
+def _resend_all(
+    node: Node, in_force: InForce, missed: Sequence[MessageId], transaction: GroupTransaction
+) -> list[NodeName]:
+    recipients = []
+    for message_id in missed:
+        if find_outbox_state(transaction, message_id) != "missed":
+            continue  # another process of this node was here first
+        expire_outbox(transaction, message_id)
+        message, body = load_message(transaction, "sent", message_id), find_body(transaction, message_id)
+        if body is not None and _resend(node, in_force, transaction, message, body):
+            recipients.append(message.pair.recipient)
+    return recipients
+
+
+def _resend(node: Node, in_force: InForce, transaction: GroupTransaction, message: StoredMessage, body: Body) -> bool:
+    """Says one message anew; False when nothing of it is left to be said."""
+    resend = node.kinds[message.kind].resend
+    if resend is None:
+        raise CorruptError("OUTBOX_STATE", f"expected a kind that is said anew, got {message.kind}")
+    statement = decode_statement(parse_envelope(message.envelope).payload)
+    draft = resend(
+        Missed(node=node, in_force=in_force, source=transaction, message=message, statement=statement, body=body)
     )
+    if draft is None:
+        return False
+    record_message(node, transaction, prepare(node, draft), in_force=in_force)
+    return True

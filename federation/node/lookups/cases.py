@@ -21,6 +21,7 @@ from federation.domain.lookups_case import (
     close_case,
     decode_case,
     is_break_glass,
+    is_open,
     open_case,
     verify_case_follows,
 )
@@ -29,6 +30,8 @@ from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import replies
+from federation.node.exchange.resend import Missed
+from federation.node.exchange.send import Draft
 from federation.node.lookups import records
 from federation.node.lookups.ask import Asking, Step, StepTaken, find_own_case, take_step
 from federation.node.officers import or_logged
@@ -186,6 +189,15 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     return received.judge(request, rows=Rows(records=(announced, *closed)))
 
 
+def _resent_case(missed: Missed) -> Draft | None:
+    """The case as it stands: nothing of one whose term is over, or that was closed before anybody there knew of it."""
+    expired, source = decode_case(missed.body.items[0]), missed.source
+    case = records.find_case(source, missed.node.name, expired.case_id, announced=False)
+    if case is None or case.closed is not expired.closed or not (case.closed or is_open(case, missed.node.now())):
+        return None
+    return missed.again(encode(case))
+
+
 CASE = Kind(
     name="lookup.case",
     media_type=CASE_BODY,
@@ -195,5 +207,5 @@ CASE = Kind(
     judge=_judge_case,
     answers=(),
     keep=PROVISION,
-    resend=None,
+    resend=_resent_case,
 )

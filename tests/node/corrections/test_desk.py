@@ -190,10 +190,10 @@ async def expire_answer(case: Case, correction_id: str) -> None:
     faults.cut = True
     step = CorrectionStep(correction_id=correction_id, words="与户口簿不符")
     await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
-    case.rig.clock.advance(seconds=case.rig.agreement.statement_lifetime.total_seconds() + 60)
+    case.rig.clock.advance(days=4)
     case.rig[ZHEJIANG].wake_delivery(JIANGXI)
     await case.rig.drain()
-    faults.cut = False
+    await case.rig.restore(ZHEJIANG, JIANGXI)
 
 
 def answers(case: Case) -> list[StoredMessage]:

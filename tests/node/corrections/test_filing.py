@@ -11,6 +11,7 @@ from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import list_lines
 from federation.node.corrections.steps import file_correction
 from federation.node.exchange.errand import begin_errand
+from federation.node.retention import destroy_ended
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import parse_agency_id
@@ -191,8 +192,8 @@ async def test_file_that_was_receipted_runs_though_the_answer_never_came(tmp_pat
         assert (late.standing, late.overdue) == (CorrectionStanding.OPEN, True)
 
 
-async def test_file_that_expires_on_its_way_says_so(tmp_path: Path, monkeypatch) -> None:
-    """A request that its owner never got is shown as undelivered: it is filed again."""
+async def test_file_that_expires_on_its_way_waits_and_is_said_anew(tmp_path: Path, monkeypatch) -> None:
+    """A request that its owner never got waits; once the owner is back it is opened, and its answer is taken in."""
     async with registered(tmp_path, monkeypatch, wait=0.05) as case:
         case.rig.faults(JIANGXI, ZHEJIANG).cut = True
         await case.file()
@@ -200,7 +201,15 @@ async def test_file_that_expires_on_its_way_says_so(tmp_path: Path, monkeypatch)
         await case.rig.drain()
 
         (line,) = await case.lines(YUSHAN_HALL, everything=True)
-        assert line.standing is CorrectionStanding.UNDELIVERED
+        assert line.standing is CorrectionStanding.WAITING
+
+        await case.rig.restore(JIANGXI, ZHEJIANG)
+        await destroy_ended(case.rig[JIANGXI])
+        await case.rig.drain()
+
+        (line,) = await case.lines(YUSHAN_HALL, everything=True)
+        assert line.standing is CorrectionStanding.OPEN
+        assert line.answer_time is not None
 
 
 async def test_list_is_for_counters_and_pages(tmp_path: Path, monkeypatch) -> None:

@@ -279,7 +279,7 @@ async def test_deliver_rejected_message_does_not_fail_the_audit_for_ever(rig: Ri
             return [MalformedError("MESSAGE_KIND", "no such kind") for _ in submissions]
 
     await queue(rig, 2)
-    delivery(rig).start({JIANGXI: Other()})
+    delivery(rig).start({JIANGXI: Other()}, renewed=())
     await rig.drain()
     await delivery(rig).close()
 

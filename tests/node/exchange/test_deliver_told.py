@@ -20,7 +20,7 @@ class Listener:
     def __init__(self, rig: Rig) -> None:
         self.database = rig[ZHEJIANG].database
         self.states: dict[str, set[str | None]] = {}
-        delivery(rig).start({JIANGXI: rig.links[ZHEJIANG, JIANGXI]}, notify=self._hear)
+        delivery(rig).start({JIANGXI: rig.links[ZHEJIANG, JIANGXI]}, renewed=(), notify=self._hear)
 
     def _hear(self, key: str) -> None:
         sent = list_messages(self.database, "sent", pair=OUT, after_seq=0, limit=9)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, list_erasures, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.retention import destroy_ended
+from federation.protocol.form import replace
+from federation.protocol.ids import NodeName
 from federation.store.messages import find_body, find_outbox_state
 from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState
-from tests.node.retention.released import Border, released
-from tests.node.rig import JIANGXI, POLICE, ZHEJIANG, act
+from tests.node.retention.released import released
+from tests.node.rig import JIANGXI, POLICE, ZHEJIANG, Rig, act
 
 ACT = act("erasure.order", "F01")
 
 
-async def expire(found: Border, sender, recipient) -> None:
-    """The line is cut for longer than a statement lives, and the sender notices."""
-    found.rig.clock.advance(seconds=found.rig.agreement.statement_lifetime.total_seconds() + 60)
-    found.rig[sender].wake_delivery(recipient)
-    await found.rig.drain()
-    found.rig.faults(sender, recipient).cut = False
+async def expire(rig: Rig, sender: NodeName, recipient: NodeName, *, days: int = 4) -> None:
+    """The line is cut for longer than a statement lives, and the sender notices; agreements are renewed meanwhile."""
+    rig.clock.advance(days=days)
+    until = rig.clock() + timedelta(days=days)
+    rig.put_in_force(replace(rig.agreement, fresh_until_time=until, expires_time=until))
+    rig[sender].wake_delivery(recipient)
+    await rig.drain()
 
 
 async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path) -> None:
@@ -33,8 +37,10 @@ async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path
         ordered = found.rig.clock()
         question = ErasureQuestion(message_id=release.id, words="误发 in error")
         await order_erasure(begin_errand(node, POLICE, ACT), question)
-        await expire(found, ZHEJIANG, JIANGXI)
-        assert find_outbox_state(node.database, found.sent(ZHEJIANG, ORDER_KIND)[0].id) == "expired"
+        await expire(found.rig, ZHEJIANG, JIANGXI)
+        assert find_outbox_state(node.database, found.sent(ZHEJIANG, ORDER_KIND)[0].id) == "unheard"
+        await found.rig.restore(ZHEJIANG, JIANGXI)
+        assert find_outbox_state(node.database, found.sent(ZHEJIANG, ORDER_KIND)[0].id) == "missed"
 
         await destroy_ended(node)
         await found.rig.drain()
@@ -55,7 +61,8 @@ async def test_receipt_that_expired_is_said_again(tmp_path: Path) -> None:
         found.rig.clock.advance(hours=24, seconds=1)
         found.rig.faults(JIANGXI, ZHEJIANG).cut = True
         await destroy_ended(found.rig[JIANGXI])
-        await expire(found, JIANGXI, ZHEJIANG)
+        await expire(found.rig, JIANGXI, ZHEJIANG)
+        await found.rig.restore(JIANGXI, ZHEJIANG)
         assert find_body(found.rig[ZHEJIANG].database, release.id) is not None
 
         await destroy_ended(found.rig[JIANGXI])
