@@ -17,6 +17,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "AGENCY_ELSEWHERE": "换用本节点的单位:--agency | take an agency of this node: --agency",
     "AGENCY_ID": "写作 省/区划代码/类别 | write province/county/kind, such as zhejiang/330822/police",
     "AGENCY_PROFILE": "换用上列单位之一 | take one of the agencies listed",
+    "AGREEMENT_AHEAD": "核对本机时钟 | check the clock of this machine; another node may refresh: agreement refresh",
     "AGREEMENT_BEHIND": "稍候再试:节点正在取新协议 | try again shortly: the node is fetching the newer agreement",
     "AGREEMENT_CONFLICT": "联系各省：同一版本有两份协议 | call the provinces: they signed one version twice",
     "AGREEMENT_FORM": "文件残缺：重新起草或导出 | it is damaged: draft or export it anew: bridgehead agreement",

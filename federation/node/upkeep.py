@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,15 +31,20 @@ async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, PeerCl
     while True:
         await asyncio.sleep(node.settings.agreement_seconds)
         rounds += 1
-        try:
-            await take_from_home(node, home)
-            if rounds % node.settings.agreement_fetch_rounds == 0:
-                await take_from_peers(node, home, peers)
-                await _refresh_ahead(node, home)
-        except BridgeheadError as error:
-            _log.warning("agreement.unchanged", reason=error.reason)
-        except Exception:  # noqa: BLE001 - a duty that ends would leave this node under an old agreement for ever
-            _log.exception("agreement.failed")
+        await _or_logged(take_from_home(node, home))
+        if rounds % node.settings.agreement_fetch_rounds == 0:
+            await take_from_peers(node, home, peers)
+            await _or_logged(_refresh_ahead(node, home))
+
+
+async def _or_logged(step: Awaitable[None], **facts: str) -> None:
+    """Takes a step of a round; whatever it raises is logged and ends neither the round nor the duty."""
+    try:
+        await step
+    except BridgeheadError as error:
+        _log.warning("agreement.unchanged", reason=error.reason, **facts)
+    except Exception:  # noqa: BLE001 - a duty that ends would leave this node under an old agreement for ever
+        _log.exception("agreement.failed", **facts)
 
 
 async def take_from_home(node: Node, home: Path) -> None:
@@ -50,13 +55,17 @@ async def take_from_home(node: Node, home: Path) -> None:
 async def take_from_peers(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
     """Asks every peer for its newest version; one that verifies and is newer is installed and put in force."""
     for name, peer in peers.items():
-        try:
-            files = await peer.fetch_agreement(timeout_seconds=FETCH_SECONDS)
-            found = await asyncio.to_thread(install_agreement, home, files, now=node.now(), verify=node.trust.verify)
-        except BridgeheadError as error:
-            _log.debug("agreement.passed_over", peer=name, reason=error.reason)
-            continue
-        await _put_in_force(node, home, found)
+        await _or_logged(_take_from_peer(node, home, name, peer), peer=name)
+
+
+async def _take_from_peer(node: Node, home: Path, name: NodeName, peer: PeerClient) -> None:
+    try:
+        files = await peer.fetch_agreement(timeout_seconds=FETCH_SECONDS)
+        found = await asyncio.to_thread(install_agreement, home, files, now=node.now(), verify=node.trust.verify)
+    except BridgeheadError as error:
+        _log.debug("agreement.passed_over", peer=name, reason=error.reason)
+        return
+    await _put_in_force(node, home, found)
 
 
 async def _refresh_ahead(node: Node, home: Path) -> None:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
+from typing import Final
 
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
@@ -34,6 +35,10 @@ from federation.protocol.trust.metadata import role_keys, verify_distinct, verif
 
 MAX_FILES = 256
 MAX_FILE_BYTES = 1024 * 1024
+MAX_FRESHNESS: Final = timedelta(days=7)
+"""How far ahead a freshness signature may reach: one key makes it, and it must lapse soon when it is not renewed."""
+MAX_AHEAD: Final = timedelta(days=1)
+"""How far a refresh may count ahead of the clock; each one counts at least one more than the last."""
 
 
 class Freshness(StrEnum):
@@ -86,7 +91,8 @@ def load_agreement(
 
     1. The chain of roots, from the pinned one, each signed by the old and the new threshold.
     2. The timestamp, signed by any node's freshness key.
-    3. The snapshot that the timestamp names: version, length, hash, signature.
+    3. The snapshot that the timestamp names: version, length, hash, signature. One key signs both, so neither may
+       outlive a week nor count ahead of the clock: nobody could refresh, or end, what the provinces agreed on.
     4. The targets file that the snapshot names, signed by a majority.
     5. The target files: exactly those listed, each of its length and hash.
     6. The terms and the members; the members are the nodes of the root.
@@ -100,7 +106,7 @@ def load_agreement(
     Raises:
         UntrustedError: AGREEMENT_ROOT, AGREEMENT_SIGNATURES (naming who signed and who is missing), AGREEMENT_KEY,
             AGREEMENT_THRESHOLD, AGREEMENT_TAMPERED (naming the file), and the reasons of `admit_public_key`.
-        StaleError: AGREEMENT_ROLLBACK, AGREEMENT_EXPIRED.
+        StaleError: AGREEMENT_ROLLBACK, AGREEMENT_EXPIRED; AGREEMENT_AHEAD also when the clock here is far behind.
         ConflictError: AGREEMENT_CONFLICT when one version number stands over two files.
         MalformedError: AGREEMENT_FORM, AGREEMENT_SIZE, AGREEMENT_TERMS, AGREEMENT_MEMBERS, JSON_* and others for form.
     """
@@ -108,6 +114,8 @@ def load_agreement(
     timestamp = verify_role(files.timestamp, Timestamp, root=root)  # 2
     _verify_named(timestamp.snapshot_meta, files.snapshot, "snapshot.json")  # 3
     snapshot = verify_role(files.snapshot, Snapshot, root=root)
+    for signed in (timestamp, snapshot):
+        _verify_bounds(signed, now=now)
     _verify_version(timestamp.snapshot_meta, snapshot.version, "snapshot.json")
     targets_meta = _targets_meta(snapshot)  # 4
     _verify_named(targets_meta, files.targets, "targets.json")
@@ -176,6 +184,16 @@ def message_keys_at(agreement: Agreement, node: NodeName, time: datetime) -> tup
 def find_agency(agreement: Agreement, agency: AgencyId) -> Agency | None:
     member = agreement.members.get(agency.node)
     return None if member is None else member.agencies.get(agency)
+
+
+def _verify_bounds(signed: Timestamp | Snapshot, *, now: datetime) -> None:
+    if signed.expires > now + MAX_FRESHNESS:
+        found = f"an end at {format_time(signed.expires)}, more than {MAX_FRESHNESS.days} days ahead"
+    elif signed.version > (now + MAX_AHEAD).timestamp():
+        found = f"version {signed.version}, ahead of the clock that versions count by"
+    else:
+        return
+    raise StaleError("AGREEMENT_AHEAD", f"{signed.type}: expected freshness of these days, got {found}")
 
 
 def _targets_meta(snapshot: Snapshot) -> MetaFile:

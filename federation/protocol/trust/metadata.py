@@ -27,6 +27,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp, Verif
 from tuf.api.serialization import DeserializationError, SerializationError
 
 from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.form import MAX_INTEGER
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.keys import PublicKey, Signer, Suite, admit_public_key
 
@@ -58,6 +59,8 @@ def read_metadata(encoded: bytes, kind: type[S], *, what: str) -> Metadata[S]:
     metadata = Metadata[S].from_bytes(_require_canonical(encoded, what=what))
     if not isinstance(metadata.signed, kind) or type(metadata.signed.version) is not int:
         raise MalformedError("AGREEMENT_FORM", f"{what}: expected TUF metadata of type {kind.__name__.lower()}")
+    if not 1 <= metadata.signed.version <= MAX_INTEGER:
+        raise MalformedError("AGREEMENT_FORM", f"{what}: expected a version from 1 to {MAX_INTEGER}")
     return metadata
 
 
