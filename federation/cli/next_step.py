@@ -11,6 +11,7 @@ _NUMBER = "对照证件逐位核对号码 | compare the number with the card, di
 _ONE = "只能按一个号码、居住证、号牌或信用代码查询 | give one citizen number, permit, plate or USCC"
 _CODE = "对照执照逐位核对代码 | compare the code with the licence, character by character"
 _CERTIFICATE = "请节点管理员换发证书 | ask the node's operator for a new one: bridgehead keys client"
+_ENDED = "管理员换发证书：bridgehead keys renew、keys client | its operator: bridgehead keys renew, keys client"
 _NETWORK = "检查节点是否运行、地址与证书是否对应 | check that the node runs and that profile and node belong together"
 
 NEXT_STEPS: Final[dict[str, str]] = {
@@ -57,7 +58,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "CASE_TERM_OVER": "凭新函另立新案:bridgehead lookup case open | open a new case under a new letter",
     "CASE_UNKNOWN": "先立案:bridgehead lookup case open | open the case first: bridgehead lookup case open",
     "CERTIFICATE": "重新签发证书 | issue it anew: bridgehead keys renew, bridgehead keys client",
-    "CERTIFICATE_EXPIRED": _CERTIFICATE,
+    "CERTIFICATE_EXPIRED": _ENDED,
     "CERTIFICATE_ISSUER": _CERTIFICATE,
     "CERTIFICATE_REVOKED": _CERTIFICATE,
     "CITIZEN_NUMBER_CHECKSUM": _NUMBER,
@@ -139,6 +140,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "OFFICER": "化名用 1 至 64 个字母、数字、- 或 _ | a pseudonym of 1 to 64 letters, digits, - and _",
     "OFFICER_KEY": "用本人登记的密钥,并写明 --officer | take the key registered for you, and name yourself: --officer",
     "OFFICER_KEY_UNKNOWN": "核对 --agency 与 --officer | check --agency and --officer",
+    "OWN_CERTIFICATE_ENDED": _ENDED,
     "PAGE_TOKEN": "从第一页重新列出 | list again from the first page",
     "PAPERS_MISSING": "补齐上列材料后重试 | add what is missing and run it again",
     "PEER_UNREACHABLE": _NETWORK,
@@ -183,6 +185,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "SAME_PERSON": "两人各用各的密钥 | two persons, each with a key of their own",
     "SECOND_OTHER": "由原查询单位催问 | the agency that asked reminds",
     "SERVER_CERTIFICATE": _NETWORK,
+    "SERVER_CERTIFICATE_ENDED": _ENDED,
     "SETTINGS": "改正 node.toml 或环境变量:bridgehead node config | mend node.toml or the environment",
     "SIGNATURE_FORM": "用本人密钥重新签字:--key | sign again with your own key: --key",
     "STEP_UP_FORM": "用本人密钥重新签名:--key | sign again with your own key: --key",

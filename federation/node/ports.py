@@ -66,7 +66,7 @@ def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
     async def get_status(caller: Caller, act: Act | None, nothing: Nothing) -> NodeStatus:
         del act, nothing
         node.trust.in_force.agency(caller.agency)
-        return await asyncio.to_thread(node_status, node, delivery, cosigning)
+        return await asyncio.to_thread(partial(node_status, node, home, delivery=delivery, cosigning=cosigning))
 
     own: tuple[Marked, ...] = ((RUN_RETENTION, _run_retention), (LIST_MESSAGES, _list_messages))
     bound = (bind(rpc, partial(_begin, node, step)) for rpc, step in (*STEPS, *own))

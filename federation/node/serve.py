@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from federation.node.endings import keep_endings
 from federation.node.exchange.deliver import Delivery
 from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
@@ -276,7 +277,10 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             agency_server=agency_server,
             http=http,
         )
-        duties = [asyncio.create_task(keep_agreement(node, home, clients), name="agreement")]
+        duties = [
+            asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
+            asyncio.create_task(keep_endings(node, home), name="endings"),
+        ]
         stack.push_async_callback(_end_duties, duties)
         stack.callback(node.waiters.end)
         if node.sequencer.held is None:

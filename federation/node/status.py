@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from federation.node.endings import ending_warnings, find_endings
 from federation.node.exchange.deliver import Delivery
 from federation.node.log.cosigning import Cosigning
 from federation.node.node import Node
@@ -14,7 +17,7 @@ from federation.wire.agency.node import NodeStatus, PeerState, WitnessLine
 SOFTWARE_VERSION = "0.1.0"
 
 
-def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeStatus:
+def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> NodeStatus:
     agreement, now = node.trust.in_force.agreement, node.now()
     waiting = count_pending(node.database)
     peers = tuple(
@@ -42,7 +45,11 @@ def node_status(node: Node, delivery: Delivery, cosigning: Cosigning) -> NodeSta
         checkpoint=node.sequencer.head.note,
         peers=peers,
         troubles=tuple(log_troubles(node, cosigning)),
-        warnings=(*_quorum_warnings(cosigning), *_warnings(node, state, delivery)),
+        warnings=(
+            *_quorum_warnings(cosigning),
+            *_warnings(node, state, delivery),
+            *ending_warnings(find_endings(home, agreement), now),
+        ),
         witnesses=tuple(
             WitnessLine(name=each.name, cosigned_size=each.size, cosigned_time=each.time, trouble=each.trouble or "")
             for each in cosigning.witnesses()

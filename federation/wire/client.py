@@ -15,7 +15,8 @@ from typing import Any
 
 import grpc
 
-from federation.protocol.errors import NotFoundError, UnavailableError
+from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError
+from federation.wire.ended import explain_ended
 from federation.wire.rpc import MESSAGE_OPTIONS, A, Act, ClientProfile, Q, Rpc, TlsFiles
 from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
@@ -46,6 +47,7 @@ class RenewedChannel:
         MalformedError: as `WatchedTls`.
         """
         self._address = address
+        self._tls = tls
         self._watched = WatchedTls(tls)
         self._authority = authority
         self._options = (*_OPTIONS, *([("grpc.ssl_target_name_override", server_name)] if server_name else []))
@@ -69,6 +71,10 @@ class RenewedChannel:
             self._channel = grpc.aio.secure_channel(self._address, channel_credentials(*made_of), options=self._options)
             self._made_of = made_of
         return self._channel
+
+    async def explained(self, error: BridgeheadError) -> BridgeheadError:
+        """The error to raise for a call on this channel: why, when a certificate has ended."""
+        return await explain_ended(error, address=self._address, files=self._tls, pair=self._watched.current())
 
     async def close(self) -> None:
         self._closed = True
@@ -103,7 +109,10 @@ class Client:
         who it should be, `MalformedError` when it could not read the request or we not its answer.
         """
         request, timeout = rpc.encode_question(act, question), timeout_seconds or self._timeout_seconds
-        response = await finished(self._callable(rpc)(request, timeout=timeout))
+        try:
+            response = await finished(self._callable(rpc)(request, timeout=timeout))
+        except BridgeheadError as error:
+            raise await self._channel.explained(error) from error
         return rpc.decode_answer(response, question=question)
 
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:

@@ -40,6 +40,7 @@ from federation.protocol.errors import (
     UntrustedError,
 )
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
+from federation.wire.ended import RENEW
 from federation.wire.rpc import BOTH, A, Act, Nothing, Q, Rpc, Side
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
@@ -106,14 +107,22 @@ def verify_caller(auth_context: Mapping[str, Iterable[bytes]], gate: Gate) -> Ca
     if authority is None:
         raise UntrustedError("CERTIFICATE_ISSUER", f"the agreement has no CA of {caller.node}", node=caller.node)
     _verify_issuer(pem, authority)
-    if not caller.not_before <= gate.now() <= caller.not_after:
-        raise UntrustedError("CERTIFICATE_EXPIRED", "the certificate is not valid at this time", serial=caller.serial)
+    _verify_time(caller, gate.now())
     if gate.revoked(caller.node, caller.serial):
         raise UntrustedError("CERTIFICATE_REVOKED", "the certificate is revoked", serial=caller.serial)
     _verify_side(caller, gate)
     if isinstance(caller.identity, AgencyId) and not gate.agreed(caller.identity):
         raise UntrustedError("NOT_AN_AGENCY", f"the agreement in force names no agency {caller.identity}")
     return caller
+
+
+def _verify_time(caller: Caller, now: datetime) -> None:
+    if now > caller.not_after:
+        sentence = f"the caller's certificate ended on {caller.not_after:%Y-%m-%d}; {RENEW}"
+        raise UntrustedError("CERTIFICATE_EXPIRED", sentence, serial=caller.serial)
+    if now < caller.not_before:
+        sentence = f"the caller's certificate begins at {caller.not_before:%Y-%m-%dT%H:%MZ}: compare the clocks"
+        raise UntrustedError("CERTIFICATE_EXPIRED", sentence, serial=caller.serial)
 
 
 def verify_method(caller: Caller, rpc: Rpc[Any, Any] | None, side: Side) -> Rpc[Any, Any]:

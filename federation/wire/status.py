@@ -140,6 +140,8 @@ def error_of_call(error: grpc.aio.AioRpcError) -> BridgeheadError:
     text = (error.details() or "")[:MAX_MESSAGE_CHARACTERS]
     if "larger than max" in text:
         return MalformedError("MESSAGE_SIZE", f"the message is over the size limit: {text}")
+    if "certificate has expired" in text:
+        return UntrustedError("SERVER_CERTIFICATE_ENDED", f"the other side's certificate has ended: {text}")
     if any(sign in text for sign in _SERVER_UNTRUSTED):
         return UntrustedError("SERVER_CERTIFICATE", f"the other side's certificate is not from its own CA: {text}")
     cls, reason, sentence = _BARE.get(error.code(), (UnavailableError, "PEER_ERROR", "the call failed"))

@@ -17,7 +17,7 @@ from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft
 def status(rig: Rig) -> NodeStatus:
     parts = rig.hosts[ZHEJIANG].parts
     assert parts is not None
-    return node_status(parts.node, parts.delivery, parts.cosigning)
+    return node_status(parts.node, rig.hosts[ZHEJIANG].home, delivery=parts.delivery, cosigning=parts.cosigning)
 
 
 def peer(rig: Rig) -> PeerState:

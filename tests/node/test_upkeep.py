@@ -62,6 +62,10 @@ class Scene:
         publish_draft(out, [self.federation.home(name) for name in into], now=utc_now())
         return read_agreement_files(self.federation.home(into[0]))
 
+    def warnings(self) -> tuple[str, ...]:
+        found = node_status(self.node, self.home, delivery=self.parts.delivery, cosigning=self.parts.cosigning)
+        return found.warnings
+
     def leaves(self) -> list[LeafKind]:
         entries = load_entries(self.node.database, 0, self.node.sequencer.head.size)
         return [decode_leaf(entry).kind for entry in entries]
@@ -150,13 +154,13 @@ async def test_agreement_without_the_rule_of_a_kind_is_never_in_force(scene: Sce
             await take_from_home(scene.node, scene.home)
 
     assert (scene.node.trust.in_force.agreement.version, scene.leaves()) == (1, [])
-    warnings = node_status(scene.node, scene.parts.delivery, scene.parts.cosigning).warnings
+    warnings = scene.warnings()
     assert "agreement version 2 is not put in force: RETENTION_RULE" in warnings
 
     scene.publish(into=("zhejiang",))
     await take_from_home(scene.node, scene.home)
     assert scene.leaves() == [LeafKind.AGREEMENT]
-    assert node_status(scene.node, scene.parts.delivery, scene.parts.cosigning).warnings == ()
+    assert scene.warnings() == ()
 
 
 async def _signed_by(scene: Scene) -> str:

@@ -203,8 +203,27 @@ async def test_certificate_that_expires_on_an_open_connection_is_refused(house: 
         await _submit(client)
         now = house.now
         house.now = lambda: now() + timedelta(days=11)
-        with pytest.raises(UntrustedError, match="CERTIFICATE_EXPIRED"):
+        with pytest.raises(UntrustedError, match=r"ended on 2.* bridgehead keys renew .*CERTIFICATE_EXPIRED"):
             await _submit(client)
+
+
+@pytest.mark.attack(
+    "a certificate has ended unnoticed", held_by="whoever meets it is told whose, when, and the command"
+)
+@pytest.mark.parametrize("whose", ["ours", "the node's"])
+async def test_certificate_that_has_ended_is_said_with_its_day(house: House, whose: str, monkeypatch):
+    """TLS refuses it on either side and tells no day, and of a client's nothing at all."""
+    theirs, ours = house.authorities[JIANGXI], house.authorities[ZHEJIANG]
+    issued = ours.node("zhejiang", days=-0.5 if whose == "ours" else 10)
+    served = theirs.node("jiangxi", days=10 if whose == "ours" else -0.5)
+    monkeypatch.setattr(theirs, "node", lambda _name: served)
+    async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+        with pytest.raises(UntrustedError, match=r"ended on 2\d\d\d-\d\d-\d\d; .*bridgehead keys renew") as caught:
+            await _submit(client)
+
+    assert caught.value.reason == ("OWN_CERTIFICATE_ENDED" if whose == "ours" else "SERVER_CERTIFICATE_ENDED")
+    assert "CA" not in caught.value.message
+    assert house.functions.calls == []
 
 
 async def test_member_removed_by_a_new_agreement_is_refused_on_its_open_connection(house: House):

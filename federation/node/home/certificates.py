@@ -283,6 +283,17 @@ def find_leaves(home: Path) -> dict[str, Facts]:
     return {str(path.relative_to(home)): parse_facts(read_file(path)) for path in sorted(paths) if path.exists()}
 
 
+def find_certificate_ends(home: Path) -> dict[str, datetime]:
+    """The end of each certificate of the home, authorities too, by its path below the home. Refuses CERTIFICATE."""
+    found: dict[str, datetime] = {}
+    for path in sorted([*home.glob("tls/*.crt"), *home.glob("clients/*/client.crt")]):
+        try:
+            found[str(path.relative_to(home))] = x509.load_pem_x509_certificate(read_file(path)).not_valid_after_utc
+        except ValueError as error:
+            raise MalformedError("CERTIFICATE", f"expected a certificate in PEM in {path}") from error
+    return found
+
+
 def write_profiles(home: Path, *, agency_addr: str, read_url: str) -> tuple[Path, ...]:
     """Writes the connection profile of every agency that has a certificate; returns their paths."""
     identity = load_identity(home)

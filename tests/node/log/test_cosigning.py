@@ -35,7 +35,7 @@ def answering(status: int, body: bytes = b"") -> Post:
 
 def status(rig: Rig, cosigning: Cosigning) -> NodeStatus:
     parts = rig.hosts[ZHEJIANG].parts
-    return node_status(parts.node, parts.delivery, cosigning)
+    return node_status(parts.node, rig.hosts[ZHEJIANG].home, delivery=parts.delivery, cosigning=cosigning)
 
 
 async def test_head_reaches_the_agreed_quorum_with_one_province_down(four: Rig) -> None:
