@@ -48,6 +48,7 @@ PERSONAL_FIELDS = (frozenset(HOLDER_FIELDS) - {"household_division"}) | {
 }  # fmt: skip
 """What is never written to a log line, whoever logs it."""
 
+_LOOK_SECONDS = 0.2
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
 
 
@@ -103,13 +104,17 @@ def status(
     ),
     agency: AgencyOption = None,
     timeout: TimeoutOption = 5.0,
+    wait: Annotated[float, typer.Option("--wait", min=0, max=3600, help="Seconds to wait until it is well.")] = 0.0,
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Show how a node is: its log, its agreement, its peers, its warnings. A federation.json means all its nodes."""
-    answers = asyncio.run(_ask_all(_profiles(client, home, agency), timeout))
+    """Show how a node is: its log, its agreement, its peers, its warnings. A federation.json means all its nodes.
+
+    Exit 1 when a log stopped, is disputed or not confirmed yet; 3 when a node is not reached.
+    """
+    answers = asyncio.run(_ask_until_well(_profiles(client, home, agency), timeout, wait))
     data: JsonOut = {"nodes": [_answer_object(answer) for answer in answers]}
     show_in(form, data, (line for answer in answers for line in _answer_lines(answer)))
-    end(max((exit_code(answer.error) for answer in answers if answer.error is not None), default=0))
+    end(max(map(_answer_code, answers), default=0))
 
 
 @app.command("config")
@@ -202,6 +207,15 @@ def _profiles(client: Path | None, home: Path, agency: str | None) -> list[Agenc
     return [load_profile(path) for path in by_node.values()]
 
 
+async def _ask_until_well(profiles: list[AgencyProfile], seconds: float, wait: float) -> list[_Answer]:
+    end_time = asyncio.get_running_loop().time() + wait
+    while True:
+        answers = await _ask_all(profiles, seconds)
+        if not any(map(_answer_code, answers)) or asyncio.get_running_loop().time() >= end_time:
+            return answers
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
 async def _ask_all(profiles: list[AgencyProfile], seconds: float) -> list[_Answer]:
     return list(await asyncio.gather(*(_ask(profile, seconds) for profile in profiles)))
 
@@ -215,6 +229,12 @@ async def _ask(profile: AgencyProfile, seconds: float) -> _Answer:
     except BridgeheadError as error:
         return _Answer(profile.node, error=error)
     return _Answer(profile.node, status=status)
+
+
+def _answer_code(answer: _Answer) -> int:
+    if answer.error is not None:
+        return exit_code(answer.error)
+    return int(answer.status is not None and bool(answer.status.troubles))
 
 
 def _answer_object(answer: _Answer) -> dict[str, JsonOut]:

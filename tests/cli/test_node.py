@@ -118,7 +118,8 @@ def test_serve_without_an_agreement_refused(tmp_path, fresh_logging):
 def test_serve_runs_until_it_is_told_to_stop(tmp_path, vouched):
     """The node of a home serves its agencies, logs JSON lines to stderr, and stops in order.
 
-    Alone it signs nothing and says so first, unless an operator vouches for its log.
+    Alone it signs nothing and says so first, with exit code 1, unless an operator vouches for its log; who waits for it is
+    told when it is well.
     """
     federation = make_federation(tmp_path)
     command = [sys.executable, "-m", "federation.cli.main", "node", "serve", "--home", federation.home("anhui")]
@@ -128,7 +129,9 @@ def test_serve_runs_until_it_is_told_to_stop(tmp_path, vouched):
         lines = [json.loads(next(process.stderr))]
         while lines[-1]["event"] != "node.started":
             lines.append(json.loads(next(process.stderr)))
-        status = run("node", "status", "--home", federation.home("anhui"), "-o", "json").json["nodes"][0]
+        asked = ("node", "status", "--home", federation.home("anhui"), "-o", "json")
+        waited = run(*asked, "--wait", 60) if vouched else run(*asked, code=1)
+        status = waited.json["nodes"][0]
     finally:
         process.send_signal(signal.SIGTERM)
         out, rest = process.communicate(timeout=30)

@@ -1,0 +1,81 @@
+"""The blocks of commands of a page, run as they are printed, one after the other, in a folder like a fresh clone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.ports import free_ports
+
+REPOSITORY = Path(__file__).parents[2]
+BLOCK_SECONDS = 170
+_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"\s*# .*$", re.MULTILINE)
+_PORT = re.compile(r"(?<=_port = )\d+")
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks_of(page: str) -> list[Block]:
+    """The blocks marked `sh`; others show output, or do not stand for themselves."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    return [Block(page, text.count("\n", 0, found.start()) + 2, found[1]) for found in _BLOCK.finditer(text)]
+
+
+def commands_of(page: str) -> list[str]:
+    """The same without comments, which each language has of its own."""
+    return [_COMMENT.sub("", block.text) for block in blocks_of(page)]
+
+
+def fresh_clone(folder: Path) -> Path:
+    """What a block finds: the provinces' folders, on ports that are free here, and the policies."""
+    for name in ("nodes", "policies"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    free = iter(free_ports(12))
+    for path in sorted((folder / "nodes").glob("*/node.toml")):
+        path.write_text(_PORT.sub(lambda _: str(next(free)), path.read_text(encoding="utf-8")), encoding="utf-8")
+    commands = folder / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    program = commands / "bridgehead"
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom federation.cli.main import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    return folder
+
+
+def run_block(block: Block, folder: Path) -> str:
+    """Runs a block as one script; its output. The test fails with what it said when one of its commands does."""
+    path = f"{folder / '.venv' / 'bin'}:{os.environ['PATH']}"
+    said = folder / "said"
+    with said.open("wb") as out:  # a file, since a node that the block starts keeps what it inherits open
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.text],
+            cwd=folder, env={**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY)}, timeout=BLOCK_SECONDS,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    text = said.read_text(encoding="utf-8", errors="replace")
+    logs = "".join(f"\n== {log}\n{log.read_text()[-2000:]}" for log in folder.glob("homes/*/node.log"))
+    assert done.returncode == 0, f"{block} ended with {done.returncode}:\n{text}{logs}"
+    return text
+
+
+def stop_all(folder: Path) -> None:
+    """Ends the nodes that a block left, by the ids it wrote down, when they are still ours."""
+    for path in folder.glob("homes/*/node.pid"):
+        pid = int(path.read_text())
+        command = Path(f"/proc/{pid}/cmdline")
+        if command.exists() and str(folder).encode() in os.fsencode(Path(f"/proc/{pid}/cwd").readlink()):
+            os.kill(pid, signal.SIGKILL)
