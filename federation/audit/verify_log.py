@@ -100,6 +100,7 @@ class LogAccount:
     sent: Mapping[Pair, MessageColumn]
     decided: Mapping[Pair, MessageColumn]
     expired: Mapping[Pair, MessageColumn]
+    erased: Mapping[Pair, MessageColumn]
     unanswered: Mapping[Pair, MessageColumn]
     disputed: frozenset[bytes]
     settled_size: int
@@ -194,6 +195,7 @@ class LogCheck:
             sent=self._leaves.sent,
             decided=self._leaves.decided,
             expired=self._leaves.expired,
+            erased=self._leaves.erased,
             unanswered=self._leaves.unanswered,
             disputed=frozenset(self._leaves.disputed),
             settled_size=task.settled_size,

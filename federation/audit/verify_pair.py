@@ -2,9 +2,10 @@
 
 Every number that the receiver decided was sent; both leaves name the same statement, commitment and signatures; the
 receiver judged under no older agreement than the sender cited; what was sent and never decided has expired, or may be
-in flight. Unanswered is only what was sent and received, and the asking side says it too, unless it expired on its way;
-the asking side alone may say it when an answer came too late: a human should look. A log not read whole proves nothing
-missing. Trusts no side more than the other. Source: DESIGN section 3.
+in flight. What both held is erased on both sides: who still holds it a while later is named, for a human. Unanswered is
+only what was sent and received, and the asking side says it too, unless it expired on its way; the asking side alone
+may say it when an answer came too late: a human should look. A log not read whole proves nothing missing. Trusts no
+side more than the other. Source: DESIGN section 3.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def compare_logs(
         lines.append(line)
         findings += found
         unanswered += compare_unanswered(pair, sender=ours, receiver=theirs, rules=rules)
+        unanswered += compare_erasures(pair, sender=ours, receiver=theirs, rules=rules)
     findings += unanswered
     findings += answered_after_all(accounts, listings)
     for listing in listings:
@@ -163,6 +165,24 @@ def _differences(sent: MessageRecord, decided: MessageRecord) -> Iterator[tuple[
 def _in_order(columns: Mapping[Pair, MessageColumn], pair: Pair) -> Iterator[MessageRecord]:
     column = columns.get(pair)
     return iter(()) if column is None else column.in_order()
+
+
+def compare_erasures(pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules) -> tuple[Finding, ...]:
+    """Finds each message that both sides held and one alone says it erased, longer ago than a receipt may take."""
+    found: list[Finding] = []
+    for one, other in ((sender, receiver), (receiver, sender)):
+        findings, theirs = Findings(other.node), {record.seq for record in _in_order(other.erased, pair)}
+        erased = once(_in_order(one.erased, pair), lambda _record: None)
+        decided = once(_in_order(receiver.decided, pair), lambda _record: None)
+        for erasure, decision in side_by_side(erased, decided):
+            both_held = erasure is not None and decision is not None and not decision.refused
+            if erasure is None or not both_held or not other.complete or erasure.seq in theirs:
+                continue
+            if _is_old(erasure, rules):
+                sentence = f"{pair} {erasure.seq}: {one.node} erased it, and {other.node} does not say so"
+                findings.add(Code.ERASURE_ONE_SIDED, sentence)
+        found += findings.all()
+    return tuple(found)
 
 
 def compare_unanswered(pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules) -> tuple[Finding, ...]:

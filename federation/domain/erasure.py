@@ -22,7 +22,9 @@ from federation.protocol.form import Count, Digest, Item, always, decode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, checked, format_time, typed
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.protocol.policy.engine import PolicyRequest
+from federation.protocol.receipt import Receipt, verify_logged
 from federation.protocol.tlog.merkle import hash_leaf
+from federation.protocol.tlog.note import Vkey
 
 ORDER_BODY: Final = "application/vnd.bridgehead.erasure-order.v1+json"
 RECEIPT_BODY: Final = "application/vnd.bridgehead.erasure-receipt.v1+json"
@@ -66,7 +68,7 @@ class OrderItem(Item, frozen=True, kw_only=True):
 
 
 class ReceiptItem(Item, frozen=True, kw_only=True):
-    """A receipt of erasure; without `order` nobody ordered it. `entry` and `index`: the `erasure` leaf, its place."""
+    """A receipt of erasure; without `order` nobody ordered it. `entry`, `index`, `proof`: the `erasure` leaf."""
 
     WHAT: ClassVar[str] = "erasure receipt"
     REASON: ClassVar[str] = "ERASURE_OUTCOME"
@@ -77,6 +79,7 @@ class ReceiptItem(Item, frozen=True, kw_only=True):
     order: Digest | None = None
     entry: str = always("")
     index: Count = always(0)
+    proof: str = always("")
 
     @property
     def leaf_digest(self) -> str | None:
@@ -86,19 +89,29 @@ class ReceiptItem(Item, frozen=True, kw_only=True):
 def decode_receipt_item(encoded: bytes) -> ReceiptItem:
     """Decodes a deletion receipt, which proves nothing yet; refuses another form (ERASURE_OUTCOME, ERASURE_ENTRY)."""
     item = decode(ReceiptItem, encoded)
-    if bool(item.entry) is not (item.outcome is ErasureOutcome.ERASED):
+    held = item.outcome is ErasureOutcome.ERASED
+    if bool(item.entry) is not held or bool(item.proof) is not held:
         raise MalformedError("ERASURE_ENTRY", f"{item.WHAT}: expected the leaf of what was erased, and none otherwise")
     return item
 
 
-def verify_receipt_item(item: ReceiptItem, *, federation: str, pair: Pair, commitment: str | None) -> Leaf | None:
-    """Returns a receipt's leaf, None when none is due; refuses others (ERASURE_LEAF). Auditors check the log."""
+def verify_receipt_item(
+    item: ReceiptItem, *, federation: str, pair: Pair, commitment: str | None, log_vkey: Vkey
+) -> Leaf | None:
+    """Returns a receipt's leaf, which stands in the log of who destroyed; None when none is due.
+
+    Refuses a leaf about anything else (ERASURE_LEAF), and one that is not in that log: RECEIPT_PROOF,
+    RECEIPT_CHECKPOINT, RECEIPT_INCLUSION.
+    """
     if item.outcome is ErasureOutcome.NOT_HELD:
         return None
     leaf = decode_leaf(item.entry.encode())
     found = (leaf.federation, leaf.kind, leaf.subject, leaf.pair, leaf.commitment)
     if found != (federation, LeafKind.ERASURE, item.message, pair, commitment):
         raise UntrustedError("ERASURE_LEAF", "expected the erasure leaf of the very message that the receipt names")
+    index, _ = verify_logged(Receipt(leaf=item.entry.encode(), proof=item.proof.encode()), log_vkey)
+    if index != item.index:
+        raise UntrustedError("ERASURE_LEAF", f"expected the leaf at {item.index}, its proof is of {index}")
     return leaf
 
 

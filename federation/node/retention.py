@@ -24,11 +24,9 @@ from typing import Final
 import structlog
 
 from federation.domain.erasure import ErasureGrounds
-from federation.domain.lookups_case import LookupCase, is_open
 from federation.domain.retention import (
     CORRECTION,
     PROVISION,
-    QUESTION,
     RELEASE,
     REPORT,
     USE,
@@ -38,11 +36,11 @@ from federation.domain.retention import (
 )
 from federation.node.corrections.lines import LINES, erase_opened
 from federation.node.disclosures import DISCLOSED
-from federation.node.erasure import record_own_receipt
+from federation.node.ends import find_end, grounds_of
+from federation.node.erasure import owe_receipt, send_receipts
 from federation.node.exchange.erase import destroy_message
-from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.resend import resend_missed
-from federation.node.exchange.send import ENDS, End, answered_by, look_later
+from federation.node.exchange.send import ENDS, End, look_later
 from federation.node.intake.clock import check_pending
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import (
@@ -87,7 +85,7 @@ async def keep_retention(node: Node) -> None:
 async def destroy_ended(node: Node) -> RetentionRound:
     """Destroys all that has ended by now, off the disk too; what an UnavailableError left, the next round does.
 
-    Refuses AGREEMENT_EXPIRED: no receipt may be sent, and nothing is destroyed without one.
+    Receipts leave once it is off the disk. Refuses AGREEMENT_EXPIRED: none may be sent, and nothing is destroyed then.
     """
     in_force, now = node.trust.in_force, node.now()
     verify_in_force(in_force.agreement, now)
@@ -113,6 +111,7 @@ async def destroy_ended(node: Node) -> RetentionRound:
         _log.info("retention.done", **asdict(done))
     if node.database.is_scrub_due:
         await asyncio.to_thread(node.database.scrub)
+    await send_receipts(node)
     return done
 
 
@@ -159,7 +158,7 @@ async def _end_messages(node: Node, in_force: InForce, closed: Sequence[str], *,
     ends = chain(ENDS.each_due_by(node.database, now), _each_of_closed(node, closed, now=now))
     while chunk := await asyncio.to_thread(lambda: list(islice(ends, _AT_ONCE))):
         ended, later = await asyncio.to_thread(_look, node, in_force, chunk, now=now)
-        counts += await _destroy_messages(node, ended, in_force)
+        counts += await _destroy_messages(node, ended)
         await _in_batches(node, [partial(_put_off, node, *each) for each in later])
     return counts
 
@@ -180,7 +179,7 @@ def _look(node: Node, in_force: InForce, ends: Sequence[End], *, now: datetime) 
     later: _Later = []
     for end in ends:
         message = find_message(node.database, end.direction, end.message_id)
-        judged = _judge(node, in_force, message, now=now) if message is not None else None
+        judged = find_end(node, in_force, message, now=now) if message is not None else None
         if message is not None and isinstance(judged, ErasureGrounds):
             ended.append((message, judged))
         elif not isinstance(judged, datetime) or judged > end.time:
@@ -196,7 +195,7 @@ async def _end_handles(node: Node, closed: Sequence[str], *, now: datetime) -> i
         jobs: list[_Job] = []
         for handle in chunk:
             case = find_case(node.database, handle.asker.node, handle.case_id, announced=True)
-            if (grounds := _grounds(handle.expires, case, now)) is not None:
+            if (grounds := grounds_of(handle.expires, case, now)) is not None:
                 jobs.append(partial(_destroy_handle, node, handle.handle, grounds))
         done += await _in_batches(node, jobs)
     return done
@@ -209,48 +208,16 @@ async def _end_questions(node: Node, *, now: datetime) -> None:
         await _in_batches(node, [partial(QUESTIONS.erase, value_id=question.digest or "") for question in chunk])
 
 
-def _judge(node: Node, in_force: InForce, message: StoredMessage, *, now: datetime) -> ErasureGrounds | datetime | None:
-    """Returns why a message has ended; else when to look again, None when no time and no case will end it."""
-    statement, keep = statement_of(message), node.kinds[message.kind].keep
-    lifetime = destroyed_after(in_force.retention, keep)
-    if lifetime is not None:
-        ends = statement.created + lifetime
-        return ErasureGrounds.EXPIRED if now >= ends else ends
-    if keep == RELEASE:
-        reply = find_reply(node.database, statement.in_reply_to or "")
-        if reply is None or reply.ends is None or reply.message_id != message.id:
-            return None
-        case = find_case(node.database, node.name, statement.case or "", announced=False)
-        return _grounds(reply.ends, case, now) or reply.ends
-    if keep != QUESTION:
-        return None
-    if now <= (until := answered_by(statement, in_force)):
-        return until
-    owner = statement.sender.node
-    case = find_case(node.database, owner, statement.case or "", announced=owner != node.name)
-    return case.closes if case is not None and is_open(case, now) else ErasureGrounds.CASE_CLOSED
-
-
-def _grounds(ends: datetime, case: LookupCase | None, now: datetime) -> ErasureGrounds | None:
-    if case is None or not is_open(case, now):
-        return ErasureGrounds.CASE_CLOSED
-    return ErasureGrounds.EXPIRED if now >= ends else None
-
-
 def _destroy_handle(node: Node, handle: str, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:
     return destroy_handle(node, transaction, handle, grounds=grounds)
 
 
-async def _destroy_messages(
-    node: Node, ended: list[tuple[StoredMessage, ErasureGrounds]], in_force: InForce
-) -> Counter[str]:
-    """Destroys messages and tells the senders of those that came; counts them by kind."""
+async def _destroy_messages(node: Node, ended: list[tuple[StoredMessage, ErasureGrounds]]) -> Counter[str]:
+    """Destroys messages, and owes a receipt to the senders of those that came; counts them by kind."""
     counts: Counter[str] = Counter()
     for kind in sorted({message.kind for message, _ in ended}):
-        jobs = [partial(_destroy, node, in_force, *each) for each in ended if each[0].kind == kind]
+        jobs = [partial(_destroy, node, *each) for each in ended if each[0].kind == kind]
         counts[kind] = await _in_batches(node, jobs)
-    for peer in {message.pair.sender for message, _ in ended if message.direction == "received"}:
-        node.wake_delivery(peer)
     return counts
 
 
@@ -258,15 +225,13 @@ def _under(node: Node, counts: Counter[str], rule_id: str) -> int:
     return sum(count for name, count in counts.items() if node.kinds[name].keep == rule_id)
 
 
-def _destroy(
-    node: Node, in_force: InForce, message: StoredMessage, grounds: ErasureGrounds, transaction: GroupTransaction
-) -> bool:
+def _destroy(node: Node, message: StoredMessage, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:
     before = transaction.size
     destroyed = destroy_message(node, transaction, message, grounds=grounds)
     if destroyed is None or destroyed.index < before:
         return False  # another process of this node was here first
     if message.direction == "received":
-        record_own_receipt(node, transaction, message, destroyed=destroyed, in_force=in_force)
+        owe_receipt(node, transaction, message)
     return True
 
 

@@ -65,15 +65,21 @@ def verify_receipt(receipt: Receipt, *, statement_digest: str, log_vkey: Vkey) -
     if leaf.kind not in _VERDICTS or leaf.verdict is not _VERDICTS[leaf.kind]:  # 3
         got = f"{leaf.kind} with verdict {leaf.verdict}"
         raise UntrustedError("RECEIPT_KIND", f"expected a leaf 'received' (allowed) or 'refused' (refused), got {got}")
+    index, checkpoint = verify_logged(receipt, log_vkey)  # 4, 5
+    return VerifiedReceipt(leaf=leaf, index=index, checkpoint=checkpoint)
+
+
+def verify_logged(receipt: Receipt, log_vkey: Vkey) -> tuple[int, Checkpoint]:
+    """Verifies that a leaf, whatever it says, stands in a log, and where: 4 and 5 of `verify_receipt`."""
     proof = _parse_proof(receipt.proof)
     try:
-        checkpoint = _verified_checkpoint(proof.checkpoint, log_vkey)  # 4
+        checkpoint = _verified_checkpoint(proof.checkpoint, log_vkey)
     except BridgeheadError as error:
         raise UntrustedError(
             "RECEIPT_CHECKPOINT", f"expected a checkpoint signed by {log_vkey.name!r:.80}", cause=error.reason
         ) from error
-    _verify_inclusion(receipt.leaf, proof, checkpoint)  # 5
-    return VerifiedReceipt(leaf=leaf, index=proof.index, checkpoint=checkpoint)
+    _verify_inclusion(receipt.leaf, proof, checkpoint)
+    return proof.index, checkpoint
 
 
 @lru_cache(maxsize=64)

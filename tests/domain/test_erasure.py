@@ -16,11 +16,12 @@ from federation.domain.erasure import (
     decode_receipt_item,
     verify_receipt_item,
 )
-from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
 from federation.protocol.form import decode, encode, encode_canonical, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, Realm
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.merkle import hash_leaf
+from tests.protocol.test_receipt import VKEY, issue
 
 PAIR = Pair(NodeName("zhejiang"), NodeName("jiangxi"))
 LEAF = Leaf(
@@ -37,10 +38,15 @@ LEAF = Leaf(
 )
 ORDER = OrderItem(message_id=MessageId("01a2076b-4400-7eef-826a-f437f3342294"), message="ab" * 32, words="误发")
 RECEIPT = ReceiptItem(
-    message="ab" * 32, outcome=ErasureOutcome.ERASED, order="ef" * 32, entry=encode_leaf(LEAF).decode(), index=7
+    message="ab" * 32,
+    outcome=ErasureOutcome.ERASED,
+    order="ef" * 32,
+    entry=encode_leaf(LEAF).decode(),
+    index=7,
+    proof=issue(LEAF, index=7).proof.decode(),
 )
 NEVER = ReceiptItem(message="ab" * 32, outcome=ErasureOutcome.NOT_HELD, order="ef" * 32)
-KNOWN = {"federation": "bridgehead.example", "pair": PAIR, "commitment": "cd" * 32}
+KNOWN = {"federation": "bridgehead.example", "pair": PAIR, "commitment": "cd" * 32, "log_vkey": VKEY}
 
 
 @given(st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=500))
@@ -85,7 +91,7 @@ def test_receipt_item_of_another_form_is_malformed(changes, reason) -> None:
     """What was erased has a leaf, what was never held has none."""
     value = {
         "message": RECEIPT.message, "outcome": "erased", "order": "", "entry": RECEIPT.entry, "index": 7,
-        **changes,
+        "proof": RECEIPT.proof, **changes,
     }  # fmt: skip
 
     with pytest.raises(MalformedError) as caught:
@@ -114,3 +120,18 @@ def test_verify_receipt_item_with_another_leaf_is_untrusted(leaf: Leaf) -> None:
     """A receipt that shows another leaf proves nothing."""
     with pytest.raises(UntrustedError, match="ERASURE_LEAF"):
         verify_receipt_item(replace(RECEIPT, entry=encode_leaf(leaf).decode()), **KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"proof": issue(LEAF, index=3).proof.decode()}, "ERASURE_LEAF"),
+        ({"proof": issue(replace(LEAF, seq=5), index=7).proof.decode()}, "RECEIPT_INCLUSION"),
+        ({"proof": "none"}, "RECEIPT_PROOF"),
+    ],
+    ids=["another place", "another leaf", "no proof"],
+)
+def test_verify_receipt_item_whose_leaf_is_not_in_the_log_proves_nothing(changes, reason: str) -> None:
+    """The leaf must stand at that very place of the log of who destroyed."""
+    with pytest.raises(BridgeheadError, match=reason):
+        verify_receipt_item(replace(RECEIPT, **changes), **KNOWN)

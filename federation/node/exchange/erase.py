@@ -14,8 +14,7 @@ from federation.domain.erasure import ErasureGrounds
 from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Destroyed, Erasure
 from federation.node.exchange.replies import find_reply, reply_record
-from federation.node.exchange.send import prepare, record_message
-from federation.node.node import InForce, Node
+from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
@@ -37,16 +36,15 @@ AHEAD: Final = "erasure-ahead"
 _AHEAD_COUNT: Final = "erasure/ahead"
 
 
-def erase(node: Node, transaction: GroupTransaction, erasure: Erasure, *, in_force: InForce) -> None:
-    """Destroys the message, now or as it comes, and queues the receipt that says so where one is owed."""
+def erase(node: Node, transaction: GroupTransaction, erasure: Erasure) -> None:
+    """Destroys the message, now or as it comes, and writes down the receipt that is owed for it."""
     message = find_by_digest(transaction, erasure.direction, erasure.message)
     destroyed = None
     if message is not None:
         destroyed = destroy_message(node, transaction, message, grounds=erasure.grounds)
     elif erasure.direction == "received":
         _put_ahead(transaction, erasure.message, sender=erasure.peer)
-    if erasure.receipt is not None:
-        record_message(node, transaction, prepare(node, erasure.receipt(destroyed)), in_force=in_force)
+    put_records(transaction, erasure.owes(destroyed))
 
 
 def ordered_ahead(transaction: GroupTransaction, message: StoredMessage) -> tuple[Erasure, ...]:

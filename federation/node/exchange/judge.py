@@ -7,7 +7,7 @@ them; a rule that a judge raises is the refused decision. `receive` writes the `
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -88,15 +88,20 @@ class Destroyed:
     index: int
 
 
+def owes_nothing(destroyed: Destroyed | None) -> tuple[Record, ...]:
+    del destroyed
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """One message to destroy, from the peer or to it; `receipt` makes the receipt of the leaf (None: nothing held)."""
+    """One message to destroy, from the peer or to it; `owes` makes the records of the receipt that is owed for it."""
 
     message: str
     direction: Direction
     peer: NodeName
     grounds: ErasureGrounds
-    receipt: Callable[[Destroyed | None], Draft] | None = None
+    owes: Callable[[Destroyed | None], tuple[Record, ...]] = owes_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ class Rows:
     """All that a judgement writes and destroys, and the keys of `waiters` to notify once it is durable.
 
     `records` of our own are new ones, left by the judged message or by `left_by`; `updates` reads the store and returns
-    the records that follow from it; `drafts` are the replies.
+    the records that follow from it; `drafts` are the replies; `then` is a step of its own once all this is durable,
+    which a round of a duty makes good should this process die before it.
     """
 
     records: tuple[Record, ...] = ()
@@ -124,6 +130,7 @@ class Rows:
     drafts: tuple[Draft, ...] = ()
     erases: tuple[Erasure, ...] = ()
     wakes: tuple[str, ...] = ()
+    then: Callable[[Node], Awaitable[object]] | None = None
 
 
 NO_ROWS = Rows()
@@ -213,10 +220,17 @@ def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId
 
 def wake(node: Node, rows: Rows) -> None:
     """Tells whoever waits for what was written, and brings the replies on their way, once it is durable."""
-    for name in (*(draft.recipient.node for draft in rows.drafts), *(erasure.peer for erasure in rows.erases)):
-        node.wake_delivery(name)
+    for draft in rows.drafts:
+        node.wake_delivery(draft.recipient.node)
     for key in rows.wakes:
         node.waiters.tell(key)
+
+
+async def follow(node: Node, rows: Rows) -> None:
+    """Wakes who waits, and takes the step that follows, once the rows of a received message are durable."""
+    wake(node, rows)
+    if rows.then is not None:
+        await rows.then(node)
 
 
 def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, in_force: InForce) -> Judgement:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from federation.node.exchange.erase import erase, ordered_ahead
-from federation.node.exchange.judge import judge, put_rows, wake
+from federation.node.exchange.judge import follow, judge, put_rows
 from federation.node.exchange.send import prepare, put_end, record_message
 from federation.node.log.decisions import decision_records
 from federation.node.node import InForce, Node
@@ -90,7 +90,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         for reply in replies:
             record_message(node, transaction, reply, in_force=in_force)
         for erasure in (*rows.erases, *ordered_ahead(transaction, message)):
-            erase(node, transaction, erasure, in_force=in_force)
+            erase(node, transaction, erasure)
         return message, True
 
     try:
@@ -103,7 +103,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
     if not new or not committed.first:
         return node.sequencer.first_receipt(message.digest, message.leaf_index)
-    wake(node, rows)
+    await follow(node, rows)
     return node.sequencer.receipt(envelope.digest, entry, index=message.leaf_index, head=committed.head)
 
 

@@ -168,10 +168,18 @@ class Sequencer:
         checkpoint = Checkpoint(origin=self._key.vkey.name, size=size, root=root)
         return SignedHead(size=size, root=root, note=sign_checkpoint(checkpoint, self._key.vkey, sign=self._key.sign))
 
+    def prove(self, index: int) -> Receipt:
+        """The leaf at that index, whatever it says, with its proof under the first head that covers it (LOG_RANGE)."""
+        row, entry = covering_checkpoint(self._database, index), load_entries(self._database, index, 1)[0]
+        return self._proved(entry, index=index, head=self.sign(row.size, row.root))
+
+    def _proved(self, entry: bytes, *, index: int, head: SignedHead) -> Receipt:
+        hashes = inclusion_proof(self._database, index, head.size)
+        return Receipt(leaf=entry, proof=format_proof(TlogProof(index=index, hashes=hashes, checkpoint=head.note)))
+
     def receipt(self, statement_digest: str, entry: bytes, *, index: int, head: SignedHead) -> Receipt:
         """Builds the receipt of a leaf under that head, whose signature it needs alone. Refuses RECEIPT_INVALID."""
-        hashes = inclusion_proof(self._database, index, head.size)
-        receipt = Receipt(leaf=entry, proof=format_proof(TlogProof(index=index, hashes=hashes, checkpoint=head.note)))
+        receipt = self._proved(entry, index=index, head=head)
         try:
             verify_receipt(receipt, statement_digest=statement_digest, log_vkey=self.vkey)
         except BridgeheadError as error:

@@ -361,7 +361,11 @@ async def test_receipt_about_something_else_is_refused(tmp_path: Path) -> None:
 
         unknown = ReceiptItem(message="ab" * 32, outcome=ErasureOutcome.NOT_HELD)
         wrong = ReceiptItem(
-            message=question.digest, outcome=ErasureOutcome.ERASED, entry=encode_leaf(other).decode(), index=1
+            message=question.digest,
+            outcome=ErasureOutcome.ERASED,
+            entry=encode_leaf(other).decode(),
+            index=1,
+            proof="none",
         )
         assert decode_receipt_item(encode(wrong)) == wrong
         with pytest.raises(MalformedError, match="RECEIPT_UNASKED"):
