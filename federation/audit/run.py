@@ -11,9 +11,11 @@ verified again each time. Source: DESIGN section 3, C2SP tlog-tiles (clients tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from heapq import merge
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -40,6 +42,7 @@ from federation.protocol.trust.witnesses import log_policy
 from federation.wire.agency.audit import Direction, MessagePage, MessageQuery
 
 PAGE_SIZE = 256
+_size = attrgetter("size")
 _LOOK_SECONDS = 0.5
 ListMessages: TypeAlias = Callable[[MessageQuery], Awaitable[MessagePage]]
 """Lists messages of one node as an auditor of its province may see them."""
@@ -229,11 +232,12 @@ class _Run:
             self._unreachable.setdefault(node, error.message)
         self._accounts[node] = check.finish()
 
-    def _seen_heads(self, node: NodeName) -> list[SeenHead]:
-        """Returns every head that the log signed for anyone, each once, without the published one."""
-        heads = [head.seen for head in self._heads[node][:-1]]
-        heads += [head for listing in self._listings if listing.pair.recipient == node for head in listing.heads]
-        return list({(head.size, head.root): head for head in heads if head is not None}.values())
+    def _seen_heads(self, node: NodeName) -> Iterator[SeenHead]:
+        """Yields every head that the log signed for anyone, without the published one, by size."""
+        shown = [head.seen for head in self._heads[node][:-1]]
+        fetched = sorted((head for head in shown if head is not None), key=_size)
+        receipts = (listing.heads.in_order() for listing in self._listings if listing.pair.recipient == node)
+        return merge(fetched, *receipts, key=_size)
 
     def _report(self, rules: Rules, pairs: tuple[PairLine, ...]) -> Report:
         agreement = self._audit.agreement

@@ -7,12 +7,21 @@ Trusts the agreement. Source: DESIGN sections 3 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from federation.audit.column import MessageColumn, MessageRecord, once, pack_digest, pack_time, side_by_side
+from federation.audit.column import (
+    MessageColumn,
+    MessageRecord,
+    Numbers,
+    once,
+    pack_digest,
+    pack_time,
+    side_by_side,
+)
 from federation.audit.report import Code, Finding, Findings
 from federation.audit.verify_log import LogAccount, SeenHead
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
@@ -20,28 +29,59 @@ from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
-from federation.protocol.tlog.note import Vkey
+from federation.protocol.tlog.note import Checkpoint, Vkey
 from federation.protocol.trust import Agreement, message_keys_at
 from federation.wire.agency.audit import LoggedMessage
 
 REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"})
 """The kinds of statement that answer a request."""
+_NO_MESSAGE: Final = MessageRecord(
+    seq=0,
+    log_index=0,
+    time_ms=0,
+    agreement_version=0,
+    refused=False,
+    subject=pack_digest(None),
+    commitment=pack_digest(None),
+    signatures=pack_digest(None),
+)
+
+
+class HeadColumn:
+    """The heads in the receipts of one pair, packed like its messages."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._column = MessageColumn()
+        self._last: tuple[int, bytes] | None = None
+
+    def append(self, head: Checkpoint, *, seq: int) -> None:
+        """Adds the head of the receipt for that number; one that the receipts share in a row is kept once."""
+        if self._last != (head.size, head.root):
+            self._last = head.size, head.root
+            self._column.append(_NO_MESSAGE._replace(seq=head.size, log_index=seq, subject=head.root))
+
+    def in_order(self) -> Iterator[SeenHead]:
+        """Yields the heads by size."""
+        for record in self._column.in_order():
+            where = f"in the receipt for {self._pair} {record.log_index}"
+            yield SeenHead(size=record.seq, root=record.subject, where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingAccount:
     """One node's verified listing of one ordered pair; `heads` are the receiver's, `listed_time` is when it began.
 
-    `receipted` are the numbers with a receipt that verified, `replies` those of replies with the digest cited.
+    `receipted` are the numbers with a receipt that verified, `replies` the replies with the digest cited as subject.
     """
 
     node: NodeName
     pair: Pair
     listed_time: datetime
     messages: MessageColumn
-    receipted: frozenset[int]
-    replies: Mapping[int, bytes]
-    heads: tuple[SeenHead, ...]
+    receipted: Numbers
+    replies: MessageColumn
+    heads: HeadColumn
     findings: tuple[Finding, ...]
 
 
@@ -57,9 +97,9 @@ class ListingCheck:
         self._listed_time = listed_time
         self._findings = Findings(node)
         self._messages = MessageColumn()
-        self._receipted: set[int] = set()
-        self._replies: dict[int, bytes] = {}
-        self._heads: dict[tuple[int, bytes], SeenHead] = {}
+        self._receipted = array("Q")
+        self._replies = MessageColumn()
+        self._heads = HeadColumn(pair)
 
     def append(self, listed: LoggedMessage) -> None:
         try:
@@ -73,7 +113,8 @@ class ListingCheck:
             self._findings.add(Code.STATEMENT_DIFFERS, f"{self._name(listed)}: {sentence}", index=listed.log_index)
         self._messages.append(_record_of(statement, envelope, listed.log_index))
         if statement.kind in REPLIES and statement.in_reply_to is not None:
-            self._replies[statement.seq] = pack_digest(statement.in_reply_to)
+            cited = pack_digest(statement.in_reply_to)
+            self._replies.append(_record_of(statement, envelope, listed.log_index)._replace(subject=cited))
         if listed.receipt is not None:
             self._append_receipt(listed, envelope.digest, listed.receipt)
 
@@ -83,9 +124,9 @@ class ListingCheck:
             pair=self._pair,
             listed_time=self._listed_time,
             messages=self._messages,
-            receipted=frozenset(self._receipted),
+            receipted=Numbers(self._receipted),
             replies=self._replies,
-            heads=tuple(self._heads.values()),
+            heads=self._heads,
             findings=self._findings.all(),
         )
 
@@ -99,10 +140,8 @@ class ListingCheck:
         if leaf.pair != self._pair or leaf.seq != listed.seq:
             sentence = f"{self._name(listed)}: expected a receipt for this number, got one for {leaf.pair} {leaf.seq}"
             self._findings.add(Code.RECEIPT_INVALID, sentence, index=listed.log_index)
-        self._receipted.add(listed.seq)
-        where = f"in the receipt for {self._name(listed)}"
-        head = SeenHead(size=checkpoint.size, root=checkpoint.root, where=where)
-        self._heads.setdefault((head.size, head.root), head)
+        self._receipted.append(listed.seq)
+        self._heads.append(checkpoint, seq=listed.seq)
 
     def _differences(self, statement: Statement, listed: LoggedMessage) -> list[str]:
         agreement = self._agreement

@@ -8,7 +8,7 @@ Trusts the agreement. Source: RFC 6962 2.1, C2SP tlog-tiles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -109,11 +109,14 @@ class LogAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTask:
-    """One log to verify. Up to `settled_size` the received must be logged as sent; no `read_leaves`: the tree only."""
+    """One log to verify. Up to `settled_size` the received must be logged as sent; no `read_leaves`: the tree only.
+
+    `seen` are the heads that must lie on its tree, the smallest first; they are read as the tree grows.
+    """
 
     node: NodeName
     head: Checkpoint
-    seen: Sequence[SeenHead] = ()
+    seen: Iterable[SeenHead] = ()
     settled_size: int = 0
     read_leaves: bool = True
 
@@ -125,7 +128,8 @@ class LogCheck:
         self._edge = CompactRange()
         self._tiled = CompactRange()
         self._rows: list[list[bytes]] = []
-        self._seen = sorted(task.seen, key=lambda head: -head.size)
+        self._seen = iter(task.seen)
+        self._next_seen = next(self._seen, None)
         self._leaves = LeafReader(task.node, rules, self._findings)
         self._check_seen()
 
@@ -182,9 +186,11 @@ class LogCheck:
         if whole and root != task.head.root:
             self._findings.add(Code.ROOT_DIFFERS, self._root_sentence(root))
         self._leaves.check_erasures()
-        for ahead in (head for head in self._seen if head.size > task.head.size):
-            sentence = f"it signed the head {ahead.where} of size {ahead.size}, and now shows one of {task.head.size}"
-            self._findings.add(Code.LOG_ROLLED_BACK, sentence)
+        while (ahead := self._next_seen) is not None:
+            if ahead.size > task.head.size:
+                said = f"it signed the head {ahead.where} of size {ahead.size}, and now shows one of {task.head.size}"
+                self._findings.add(Code.LOG_ROLLED_BACK, said)
+            self._next_seen = next(self._seen, None)
         return LogAccount(
             node=task.node,
             head=task.head,
@@ -214,14 +220,16 @@ class LogCheck:
             if len(row) == TILE_WIDTH:
                 done.append((Tile(tile_level, index // TILE_WIDTH), b"".join(row)))
                 row.clear()
-        if self._seen and self._seen[-1].size == self._edge.size:
+        if self._next_seen is not None and self._next_seen.size == self._edge.size:
             self._check_seen()
 
     def _check_seen(self) -> None:
         """Compares the heads of the present size with the present root: they are passed only once."""
-        while self._seen and self._seen[-1].size == self.size:
-            head = self._seen.pop()
-            if head.root != self._edge.root():
+        told: set[bytes] = set()
+        while (head := self._next_seen) is not None and head.size == self.size:
+            self._next_seen = next(self._seen, None)
+            if head.root != self._edge.root() and head.root not in told:
+                told.add(head.root)
                 sentence = f"the head {head.where} of size {head.size} is not on the tree that the log publishes"
                 self._findings.add(Code.LOG_FORKED, f"{sentence}: it signed two histories")
 

@@ -217,13 +217,16 @@ def answered_after_all(
     reported: set[tuple[Pair, int]] = set()
     for listing in listings:
         asker = accounts.get(listing.pair.recipient)
-        if asker is None or not listing.replies:
+        if asker is None:
             continue
         asked = Pair(asker.node, listing.pair.sender)
         unanswered = {record.subject: record for record in _by_seq(asker.unanswered, asked).values()}
-        taken = _by_seq(asker.decided, listing.pair, listing.replies.keys()) if unanswered else {}
+        if not unanswered:
+            continue
+        replies = {reply.seq: reply.subject for reply in listing.replies.in_order() if reply.subject in unanswered}
+        taken = _by_seq(asker.decided, listing.pair, replies.keys())
         findings = Findings(asker.node)
-        for seq, cited in listing.replies.items():
+        for seq, cited in replies.items():
             record, reply = unanswered.get(cited), taken.get(seq)
             if record is None or reply is None or reply.refused or (asked, record.seq) in reported:
                 continue

@@ -77,7 +77,7 @@ def test_listing_of_honest_messages_has_no_finding(provinces: Provinces) -> None
 
     assert listing.findings == ()
     assert listing.receipted == {1, 2}
-    assert {head.size for head in listing.heads} == {1, 2}
+    assert {head.size for head in listing.heads.in_order()} == {1, 2}
     assert compare_listing(listing, account(provinces)) == ()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 
 from federation.audit.leaves import rules_of
@@ -23,7 +25,7 @@ def provinces() -> Provinces:
 
 
 def check(provinces: Provinces, *seen: SeenHead, size: int = 8) -> LogCheck:
-    task = LogTask(node=ZHEJIANG, head=provinces[ZHEJIANG].head(size), seen=seen)
+    task = LogTask(node=ZHEJIANG, head=provinces[ZHEJIANG].head(size), seen=sorted(seen, key=attrgetter("size")))
     return LogCheck(task, rules_of(provinces.agreement, NOW))
 
 
