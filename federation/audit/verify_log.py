@@ -225,11 +225,11 @@ class LogCheck:
 
     def _check_seen(self) -> None:
         """Compares the heads of the present size with the present root: they are passed only once."""
-        told: set[bytes] = set()
+        reported: set[bytes] = set()
         while (head := self._next_seen) is not None and head.size == self.size:
             self._next_seen = next(self._seen, None)
-            if head.root != self._edge.root() and head.root not in told:
-                told.add(head.root)
+            if head.root != self._edge.root() and head.root not in reported:
+                reported.add(head.root)
                 sentence = f"the head {head.where} of size {head.size} is not on the tree that the log publishes"
                 self._findings.add(Code.LOG_FORKED, f"{sentence}: it signed two histories")
 

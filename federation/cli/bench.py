@@ -41,6 +41,16 @@ class Measurement:
         return self.timing.rate_per_second / self.calibration_rate_per_second
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure of a node or of a program: what it is, how much, in which unit."""
+
+    of: str
+    what: str
+    value: float
+    unit: str
+
+
 Run: TypeAlias = Callable[[Path], Coroutine[None, None, Sequence[Measurement]]]
 
 
@@ -66,6 +76,49 @@ def lookup(seconds: SecondsOption = 5.0, output: FormOption = Form.TEXT) -> None
     _measure(lambda folder: measure_lookups(folder, seconds=seconds), output)
 
 
+@app.command()
+def store(
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    lookups: Annotated[int, typer.Option(min=1, max=10_000_000, help="Living look-ups of two provinces.")] = 10_000,
+    leaves: Annotated[int, typer.Option(min=0, max=100_000_000, help="Leaves of each of their logs.")] = 100_000,
+) -> None:
+    """Make a large store for 'bench duties': 100,000 look-ups and a million leaves take a quarter of an hour."""
+    from federation.cli.bench_store import fill_store
+    from federation.cli.node import configure_log
+
+    configure_log(quiet=True)
+    run_loop(fill_store(folder, lookups=lookups, leaves=leaves))
+
+
+@app.command()
+def duties(
+    folder: Annotated[Path, typer.Argument(help="What 'bench store' made.")],
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long look-ups are asked.")] = 60.0,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure what a round of each duty costs there, a node's memory under look-ups, and the auditor's."""
+    from federation.cli.bench_at_rest import measure_duties
+    from federation.cli.bench_store import load_federation
+    from federation.cli.node import configure_log
+
+    configure_log(quiet=True)
+    show_figures(run_loop(measure_duties(load_federation(folder), seconds=seconds)), output)
+
+
+@app.command()
+def idle(
+    minutes: Annotated[float, typer.Option(min=0.1, max=1440, help="How long four nodes rest.")] = 5.0,
+    output: FormOption = Form.TEXT,
+) -> None:
+    """Measure four nodes with nothing to do: share of a core, memory, lines in the log, age of the head."""
+    from federation.cli.bench_at_rest import measure_idle
+    from federation.cli.node import configure_log
+
+    configure_log(quiet=True)
+    with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
+        show_figures(run_loop(measure_idle(Path(folder), minutes=minutes)), output)
+
+
 @app.command(hidden=True)
 def echo(home: Annotated[Path, typer.Option("--home")]) -> None:
     """Serve bare echoes for the calibration."""
@@ -81,6 +134,14 @@ def _measure(run: Run, output: Form) -> None:
     with tempfile.TemporaryDirectory(prefix="bridgehead-bench-") as folder:
         found = run_loop(run(Path(folder)))
     show_measurements(found, output)
+
+
+def show_figures(found: Sequence[Figure], output: Form) -> None:
+    if output is Form.JSON:
+        show_json([{**pick(figure, "of", "what", "unit"), "value": round(figure.value, 3)} for figure in found])
+        return
+    rows = [(figure.of, figure.what, f"{figure.value:,.2f}", figure.unit) for figure in found]
+    show_lines(align([("of", "what", "value", "unit"), *rows]))
 
 
 def show_measurements(found: Sequence[Measurement], output: Form) -> None:

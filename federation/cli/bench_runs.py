@@ -144,7 +144,7 @@ async def measure_exchanges(folder: Path, *, seconds: float, records: int) -> Se
 async def measure_lookups(folder: Path, *, seconds: float) -> Sequence[Measurement]:
     found: list[Measurement] = []
     async with ready_bench(folder, people=0) as bench, echo_client(bench) as client:
-        numbers = await register_people(bench)
+        numbers = await register_people(bench.federation, bench.running.node.today())
         for in_flight, police in LEVELS.items():
             say(f"bare echo over {HOPS} hops, {in_flight} in flight")
             bare = await calibrate_echo(client, in_flight=in_flight, seconds=seconds, hops=HOPS)
@@ -368,16 +368,16 @@ class Desk:
 
     def __init__(self, police: AgencyClient, auditor: AgencyClient, *, county: str, numbers: Sequence[str]) -> None:
         self._police = police
-        self._county = county
         self._auditor = auditor
         self._numbers = numbers
+        self._series = f"BENCH-{county}-{int(time.time())}"  # of its own, though the store is used again
         self._cases: list[str] = []
         self._turns = count()
 
     async def make_room(self, searches: int) -> None:
         """Opens cases for that many more searches, and waits until the other province knows them."""
         more = range(len(self._cases), len(self._cases) + ceil(searches / LIMITS.per_case))
-        missing = [f"BENCH-{self._county}-{number:06d}" for number in more]
+        missing = [f"{self._series}-{number:06d}" for number in more]
         waiting = iter(missing)
 
         async def opener() -> None:
@@ -403,7 +403,7 @@ class Desk:
             selector=Selector(kind=SelectorKind.CITIZEN_NUMBER, value=self._numbers[person % len(self._numbers)]),
             provinces=(RECEIVER,),
         )
-        result = await self._police.call(SEARCH, lookup_act(officer=f"bench-{number}"), question)
+        result = await self._police.call(SEARCH, lookup_act(officer=f"{self._series}-{number}"), question)
         if [answer.outcome for answer in result.answers] != [Outcome.HIT]:
             raise RuleError("BENCH_NO_HIT", f"expected one hit, got {result.answers}")
 
@@ -415,10 +415,10 @@ class Desk:
             raise RuleError("BENCH_REFUSED", f"expected an open case: {answer.decision.title_en}")
 
 
-async def register_people(bench: Bench) -> Sequence[str]:
-    hall = AgencyClient(bench.federation.profile(HALL), timeout_seconds=30)
+async def register_people(federation: DemoFederation, today: date) -> Sequence[str]:
+    hall = AgencyClient(federation.profile(HALL), timeout_seconds=30)
     try:
-        rows = tuple(islice(_people(bench.running.node.today()), SOUGHT))
+        rows = tuple(islice(_people(today), SOUGHT))
         chunk = ImportChunk(import_id=str(uuid.uuid4()), chunk=1, rows=rows)
         for done in await hall.call(IMPORT_PERMITS, permit_act(PermitPurpose.ADMINISTRATION, officer="bench"), chunk):
             if isinstance(done, BridgeheadError):

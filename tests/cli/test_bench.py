@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from federation.cli.bench import HEADINGS, Timing, measurement_object, measurement_row, show_measurements
-from federation.cli.bench_runs import search_measurement
+from federation.cli.bench import (
+    HEADINGS,
+    Figure,
+    Timing,
+    measurement_object,
+    measurement_row,
+    show_figures,
+    show_measurements,
+)
+from federation.cli.bench_at_rest import DUTIES, cpu_seconds
+from federation.cli.bench_runs import RECEIVER, search_measurement
+from federation.cli.bench_store import fill_store, load_federation, open_parts
 from federation.cli.options import Form
+from federation.node.exchange.send import AWAITED, ENDS
+from federation.node.lookups.records import HANDLES
+from federation.node.serve import utc_now
+from federation.store.log_reader import check_log
+from federation.store.messages import count_pending
 
 ECHO = Timing(rate_per_second=2000.0, p50_ms=0.5, p95_ms=0.8, p99_ms=1.0)
 SEARCH = Timing(rate_per_second=100.0, p50_ms=10.0, p95_ms=12.5, p99_ms=20.125)
@@ -59,3 +76,42 @@ def test_show_measurements_as_text_ends_with_the_memory_of_each_node(capsys: pyt
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == ["memory of node zhejiang at most: 150 MiB", "memory of node jiangxi at most: 120 MiB"]
+
+
+def test_show_figures_says_the_same_to_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """One figure a line: of what, what, how much, in which unit."""
+    figure = Figure(of="zhejiang", what="of one core", value=0.5677, unit="%")
+
+    show_figures([figure], Form.JSON)
+    assert json.loads(capsys.readouterr().out) == [
+        {"of": "zhejiang", "what": "of one core", "value": 0.568, "unit": "%"}
+    ]
+    show_figures([figure], Form.TEXT)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["zhejiang", "of", "one", "core", "0.57", "%"]
+
+
+def test_cpu_seconds_of_a_process_is_its_own() -> None:
+    """The system counts this process too, and knows none of that number any more after it ended."""
+    assert cpu_seconds(os.getpid()) > 0
+    with pytest.raises(OSError, match="No such file"):
+        cpu_seconds(2**22 + 1)
+
+
+async def test_store_of_the_bench_lives_and_has_nothing_due(tmp_path: Path) -> None:
+    """Both logs verify whole and reach the length asked for, every look-up is alive, and no duty finds an act."""
+    folder = tmp_path / "store"
+    await fill_store(folder, lookups=30, leaves=90)
+
+    async with open_parts(load_federation(folder)) as both:
+        for parts in both:
+            database, later = parts.node.database, utc_now().replace(year=9000)
+            assert parts.node.sequencer.head.size >= 90
+            check_log(database)
+            assert not count_pending(database)
+            for duty in DUTIES.values():
+                await duty(parts.node)
+            if parts.node.name == RECEIVER:
+                assert len(list(HANDLES.each_due_by(database, later))) == 30
+            else:
+                assert len(list(ENDS.each_due_by(database, later, division=AWAITED))) == 30
+            assert len(list(ENDS.each_due_by(database, later))) == 30

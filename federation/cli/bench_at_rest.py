@@ -1,0 +1,187 @@
+"""Measures what a node costs at rest: its duties over a large store, its memory, and four nodes with nothing to do.
+
+Processor time is taken from the system for each process, not from the clock on the wall: it is not changed by whoever
+else works on the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from federation.cli.bench import Figure
+from federation.cli.bench_runs import (
+    AUDITOR,
+    LEVELS,
+    RECEIVER,
+    SENDER,
+    Desk,
+    measure,
+    register_people,
+    resident_mib,
+)
+from federation.cli.bench_store import open_parts
+from federation.cli.demo.provinces import (
+    DemoFederation,
+    make_federation,
+    start_node,
+    stop_nodes,
+    wait_ready,
+)
+from federation.cli.show import say
+from federation.node.intake.clock import check_desk, check_pending
+from federation.node.node import Node
+from federation.node.retention import destroy_ended
+from federation.node.serve import utc_now
+from federation.protocol.errors import UnavailableError
+from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.tlog.cosignature import cosignature_time
+from federation.protocol.tlog.note import parse_note
+from federation.store.exchange_log import load_head
+from federation.wire.client import AgencyClient
+
+ROUNDS: Final = 20
+IN_FLIGHT: Final = 64
+SAMPLES: Final = 8
+LOOK_SECONDS: Final = 0.1
+SETTLE_SECONDS: Final = 15.0
+DUTIES: Final[Mapping[str, Callable[[Node], Awaitable[object]]]] = {
+    "retention": destroy_ended,
+    "clocks, asking side": check_pending,
+    "clocks, desk": check_desk,
+}
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time of a process so far, of all its threads, in its own code and in the system's."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def measure_duties(federation: DemoFederation, *, seconds: float) -> Sequence[Figure]:
+    """The rounds in this process, then memory of real nodes under look-ups, then the auditor's."""
+    found = await _measure_rounds(federation)
+    try:
+        found += await _measure_nodes(federation, seconds=seconds)
+        found += await asyncio.to_thread(_measure_auditor, federation)
+    finally:
+        await asyncio.to_thread(stop_nodes, federation)
+    return found
+
+
+async def _measure_rounds(federation: DemoFederation) -> list[Figure]:
+    found: list[Figure] = []
+    async with open_parts(federation) as both:
+        for parts in both:
+            node = parts.node
+            found.append(Figure(of=node.name, what="leaves", value=load_head(node.database).size, unit=""))
+            for name, duty in DUTIES.items():
+                await duty(node)
+                times = [await _cpu_of(duty, node) for _ in range(ROUNDS)]
+                found.append(Figure(of=node.name, what=f"{name}: a round", value=statistics.median(times), unit="ms"))
+    return found
+
+
+async def _cpu_of(duty: Callable[[Node], Awaitable[object]], node: Node) -> float:
+    began = time.process_time()
+    await duty(node)
+    return (time.process_time() - began) * 1000
+
+
+async def _measure_nodes(federation: DemoFederation, *, seconds: float) -> list[Figure]:
+    """Starts all four, then look-ups as fast as they go: the memory at rest, and each eighth of the time."""
+    for name in federation.homes:
+        start_node(federation, name)
+    await asyncio.to_thread(wait_ready, federation, list(federation.homes))
+    pids = {name: federation.processes[name].pid for name in (SENDER, RECEIVER)}
+    found = [Figure(of=name, what="start", value=cpu_seconds(pid), unit="s of CPU") for name, pid in pids.items()]
+    found += [Figure(of=name, what="memory at rest", value=resident_mib(pid), unit="MiB") for name, pid in pids.items()]
+    say("look-ups")
+    numbers = await register_people(federation, utc_now().date())
+    police, auditor = (AgencyClient(federation.profile(name), timeout_seconds=30) for name in (LEVELS[64], AUDITOR))
+    try:
+        desk = Desk(police, auditor, county=parse_agency_id(LEVELS[64]).county, numbers=numbers)
+        done = 0.0
+        for _ in range(SAMPLES):
+            await desk.make_room(int(400 * seconds / SAMPLES) + IN_FLIGHT)
+            timing = await measure(desk.search, in_flight=IN_FLIGHT, seconds=seconds / SAMPLES)
+            done += timing.rate_per_second * seconds / SAMPLES
+            for name, pid in pids.items():
+                what = f"memory after {done:,.0f} more look-ups"
+                found.append(Figure(of=name, what=what, value=resident_mib(pid), unit="MiB"))
+    finally:
+        await asyncio.gather(police.close(), auditor.close())
+    return found
+
+
+def _measure_auditor(federation: DemoFederation) -> list[Figure]:
+    """Runs `audit verify` as a program of its own; its memory and processor time are the system's account of it."""
+    say("the auditor")
+    found: list[Figure] = []
+    for name, options in (("audit verify --roots-only", ["--roots-only"]), ("audit verify", [])):
+        command = [sys.executable, "-m", "federation.cli.main", "audit", "verify", "--home", str(federation.folder)]
+        process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)  # noqa: S603
+        memory = spent = 0.0
+        while process.poll() is None:
+            with contextlib.suppress(OSError, IndexError):  # it may end while it is looked at
+                memory, spent = max(memory, resident_mib(process.pid)), cpu_seconds(process.pid)
+            time.sleep(LOOK_SECONDS)
+        if process.returncode:
+            raise UnavailableError("BENCH_AUDIT", f"expected {name} to find nothing wrong, got {process.returncode}")
+        found.append(Figure(of=name, what="memory at most", value=memory, unit="MiB"))
+        found.append(Figure(of=name, what="processor", value=spent, unit="s"))
+    return found
+
+
+async def measure_idle(folder: Path, *, minutes: float) -> Sequence[Figure]:
+    """Four nodes with the settings of every node, and nothing to do for so many minutes."""
+    federation = make_federation(folder, now=utc_now(), overrides={})
+    nodes = list(federation.homes)
+    try:
+        for name in nodes:
+            start_node(federation, name)
+        await asyncio.to_thread(wait_ready, federation, nodes)
+        await asyncio.sleep(SETTLE_SECONDS)
+        say(f"{minutes:g} minutes at rest")
+        began, before = time.monotonic(), {name: _account(federation, name) for name in nodes}
+        await asyncio.sleep(minutes * 60)
+        spent = time.monotonic() - began
+        found: list[Figure] = []
+        for name in nodes:
+            cpu, lines = (now - then for now, then in zip(_account(federation, name), before[name], strict=True))
+            found += [
+                Figure(of=name, what="of one core", value=100 * cpu / spent, unit="%"),
+                Figure(of=name, what="lines in its log", value=lines, unit=""),
+                Figure(of=name, what="memory", value=resident_mib(federation.processes[name].pid), unit="MiB"),
+                Figure(of=name, what="age of its newest line", value=_head_age(federation, name), unit="s"),
+            ]
+        return found
+    finally:
+        await asyncio.to_thread(stop_nodes, federation)
+
+
+def _account(federation: DemoFederation, name: NodeName) -> tuple[float, float]:
+    """The processor time of a node so far, and the lines of its log."""
+    lines = (federation.homes[name].home / "node.log").read_bytes().count(b"\n")
+    return cpu_seconds(federation.processes[name].pid), float(lines)
+
+
+def _head_age(federation: DemoFederation, name: NodeName) -> float:
+    """The age in seconds of the oldest among the newest lines that the witnesses gave to the head of a node."""
+    settings = federation.homes[name].settings
+    url = f"http://{settings.host}:{settings.read_port}/checkpoint"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        note = parse_note(answer.read())
+    times: list[datetime] = [cosignature_time(line) for line in note.signatures[1:]]
+    return (utc_now() - max(times)).total_seconds() if times else float("inf")
