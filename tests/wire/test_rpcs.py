@@ -160,7 +160,7 @@ def test_submission_bytes_are_ready_to_verify_and_to_keep():
 def test_short_root_of_a_digest_is_refused():
     """A digest has a root of 32 bytes."""
     with pytest.raises(MalformedError, match="DIGEST_ROOT"):
-        DIGEST_RANGE.decode_answer(DIGEST_RANGE.response(root=b"short"), question=None)
+        DIGEST_RANGE.decode_answer(DIGEST_RANGE.response(root=b"short").SerializeToString(), question=None)
 
 
 def test_unknown_words_and_unset_words_are_malformed_by_field():
