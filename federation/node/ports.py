@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,7 +17,7 @@ from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.features import STEPS
-from federation.node.home.agreement import read_agreement_files
+from federation.node.home.agreement import NewestFiles
 from federation.node.log.cosigning import Cosigning
 from federation.node.log.witness import Witness
 from federation.node.node import Node
@@ -94,11 +93,12 @@ def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
 
 
 def _agreement(node: Node, home: Path) -> Binding:
+    newest = NewestFiles(home)
+
     async def fetch_agreement(caller: Caller, act: Act | None, known_version: int) -> AgreementFiles:
         del caller, act
-        files = await asyncio.to_thread(read_agreement_files, home)
-        is_newest = known_version and known_version == node.trust.in_force.agreement.version
-        return replace(files, targets=b"", files={}) if is_newest else files
+        is_known = bool(known_version) and known_version == node.trust.in_force.agreement.version
+        return await asyncio.to_thread(newest.read, whole=not is_known)
 
     return bind(peer.FETCH_AGREEMENT, fetch_agreement)
 

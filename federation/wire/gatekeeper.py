@@ -1,12 +1,12 @@
-"""The gate around every RPC, in this order: who calls, what may be called, enough time, the work, one log line.
+"""The gate around every RPC, in this order: who calls, what may be called, a place, the request, the work, a log line.
 
 Rules kept: the caller is the one URI name of the certificate, a SPIFFE id of this federation, never a field and never
 metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked; an
 agency stands in the agreement in force; all this also on a connection opened long before. No message is verified and no
-policy asked here; identity and revocation have no switch; a refusal comes before the request is looked at, so that
-nobody learns what exists; an unknown exception leaves as INTERNAL with an id and nothing else. Nothing of a request is
-logged. Trusts the TLS handshake for possession of the key alone. Source: DESIGN sections 7
-and 8, SPIFFE X.509-SVID, RFC 5280.
+policy asked here; identity and revocation have no switch; a refusal comes before the request is read, so that nobody
+learns what exists and a stranger's request takes no memory; an unknown exception leaves as INTERNAL with an id and
+nothing else. Nothing of a request is logged. Trusts the TLS handshake for possession of the key alone. Source: DESIGN
+sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from time import perf_counter
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import grpc
 import protovalidate
 import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from federation.protocol.errors import (
@@ -42,6 +42,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.wire.ended import RENEW
 from federation.wire.rpc import BOTH, A, Act, Nothing, Q, Rpc, Side
+from federation.wire.share import PlaceTaken, Shares
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 
@@ -189,8 +190,6 @@ DEFAULT_SECONDS = 30.0
 """The deadline of a call that names none, as those of `buf curl` do; a stream lives as long as its connection."""
 
 _log = structlog.get_logger()
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
@@ -211,24 +210,24 @@ class _Call:
     gate: Gate
     started: float
     caller: str = ""
+    place: PlaceTaken = field(init=False)
     deadline_left_seconds: float | None = None
     code: str = "OK"
     reason: str | None = None
 
 
 class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in its stub only
-    def __init__(
-        self,
-        handler: grpc.RpcMethodHandler[_Request, _Response],
-        wrap: Callable[[Callable[..., object]], Callable[..., object]],
-    ) -> None:
-        self.request_streaming = handler.request_streaming
+    """To gRPC every request is a stream, which the gate reads once it knows who calls."""
+
+    def __init__(self, handler: grpc.RpcMethodHandler[Any, Any], checked: Callable[..., object]) -> None:
+        self.request_streaming = True
         self.response_streaming = handler.response_streaming
-        self.request_deserializer = handler.request_deserializer
-        self.response_serializer = handler.response_serializer
-        for shape in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
-            inner = getattr(handler, shape)
-            setattr(self, shape, None if inner is None else wrap(inner))
+        self.request_deserializer = handler.request_deserializer if handler.request_streaming else None
+        self.response_serializer = None
+        self.unary_unary = self.unary_stream = None
+        shape = "stream_stream" if handler.response_streaming else "stream_unary"
+        self.stream_unary = self.stream_stream = None
+        setattr(self, shape, checked)
 
 
 class Gatekeeper(grpc.aio.ServerInterceptor):
@@ -237,51 +236,69 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
     def __init__(self, gate: Gate, offered: Mapping[str, Rpc[Any, Any]]) -> None:
         self._gate = gate
         self._offered = {**offered, **_GRPC}
+        self._shares = Shares()
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[_Request, _Response] | None]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[_Request, _Response] | None:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Finds the handler and wraps it; it is called with the connection only later, per RPC."""
         name = handler_call_details.method
         if name not in self._wrapped:
             handler = await continuation(handler_call_details)
             if handler is None:
                 return None
-            self._wrapped[name] = _Wrapped(handler, lambda inner: self._wrap(name, inner))
+            self._wrapped[name] = _Wrapped(handler, self._wrap(name, handler))
         return self._wrapped[name]
 
-    def _wrap(self, name: str, inner: Callable[..., object]) -> Callable[..., object]:
+    def _wrap(self, name: str, handler: grpc.RpcMethodHandler[Any, Any]) -> Callable[..., object]:
+        inner = handler.unary_unary or handler.unary_stream or handler.stream_stream
         if inspect.isasyncgenfunction(inner):
-            return self._stream(name, inner)
+            return self._stream(name, handler, inner)
         if inspect.iscoroutinefunction(inner):
-            return self._unary(name, inner)
+            return self._unary(name, handler, inner)
         raise CorruptError("SERVICER", f"expected every RPC to be asynchronous, {name} is not")
 
-    def _unary(self, name: str, inner: Callable[..., Awaitable[object]]) -> Callable[..., object]:
-        async def checked(request: object, context: _Context) -> object:
-            async with self._admitted(name, context) as call, _own_deadline(call):
-                return await inner(request, context)
+    def _unary(
+        self, name: str, handler: grpc.RpcMethodHandler[Any, Any], inner: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., object]:
+        encode = handler.response_serializer or bytes
+
+        async def checked(requests: object, context: _Context) -> bytes:
+            del requests
+            async with self._admitted(name, context, stream=False) as call:
+                request = await _read(call, context, handler)
+                async with _own_deadline(call):
+                    answered = encode(await inner(request, context))
+                call.place.hold(len(answered))
+                return answered
 
         return checked
 
-    def _stream(self, name: str, inner: Callable[..., AsyncIterator[object]]) -> Callable[..., object]:
-        async def checked(request: object, context: _Context) -> AsyncIterator[object]:
-            async with self._admitted(name, context):
+    def _stream(
+        self, name: str, handler: grpc.RpcMethodHandler[Any, Any], inner: Callable[..., AsyncIterator[Any]]
+    ) -> Callable[..., object]:
+        encode = handler.response_serializer or bytes
+
+        async def checked(requests: object, context: _Context) -> AsyncIterator[bytes]:
+            async with self._admitted(name, context, stream=True) as call:
+                request = requests if handler.request_streaming else await _read(call, context, handler)
                 async for response in inner(request, context):
                     verify_caller(context.auth_context(), self._gate)  # a long call outlives a revocation
-                    yield response
+                    yield encode(response)
 
         return checked
 
     @asynccontextmanager
-    async def _admitted(self, name: str, context: _Context) -> AsyncIterator[_Call]:
+    async def _admitted(self, name: str, context: _Context, *, stream: bool) -> AsyncIterator[_Call]:
         """Wraps the work of one call: what comes before and after it, whatever it ends with."""
         call = _Call(name, self._offered.get(name), self._gate, perf_counter())
         try:
             _admit(call, context)
+            call.place = self._shares.enter(call.caller, stream=stream)
+            context.add_done_callback(call.place.leave)  # type: ignore[arg-type]  # once the answer has left
             yield call
         except BaseException as error:
             await _abort(call, context, error)
@@ -295,6 +312,19 @@ def _admit(call: _Call, context: _Context) -> None:
     call.caller = str(caller.identity)
     _verify_deadline(call, verify_method(caller, call.rpc, call.gate.side), context)
     enter_call(caller)
+
+
+async def _read(call: _Call, context: _Context, handler: grpc.RpcMethodHandler[Any, Any]) -> object:
+    """Reads the one request of an admitted call (REQUEST_MISSING, REQUEST_FORM)."""
+    async with call.place.share.reading:
+        encoded = await context.read()
+    if encoded is grpc.aio.EOF:
+        raise MalformedError("REQUEST_MISSING", "expected a request, got an empty call")
+    call.place.hold(len(encoded))
+    try:
+        return (handler.request_deserializer or bytes)(encoded)
+    except DecodeError as error:
+        raise MalformedError("REQUEST_FORM", "the request is not of the message that this call takes") from error
 
 
 def _verify_deadline(call: _Call, rpc: Rpc[Any, Any], context: _Context) -> None:
@@ -391,19 +421,24 @@ def generic_handlers(bindings: Iterable[Binding]) -> tuple[grpc.GenericRpcHandle
         services.setdefault(rpc.service, {})[rpc.path.rpartition("/")[2]] = make(
             _stream(binding) if rpc.stream else _unary(binding),
             request_deserializer=rpc.request.FromString,
-            response_serializer=rpc.response.SerializeToString,
         )
     return tuple(grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items())
 
 
 def _unary(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
+    kept: list[tuple[object, bytes]] = []  # of an answer that is one object for all who ask
 
-    async def handle(request: Message, context: object) -> Message:
+    async def handle(request: Message, context: object) -> bytes:
         del context
         verify_shape(request)
         act, question = rpc.decode_question(request)
-        return rpc.encode_answer(await answer(calling(), act, question))
+        answered = await answer(calling(), act, question)
+        found = next((encoded for each, encoded in kept if each is answered), None)
+        if found is None:
+            found = rpc.encode_answer(answered)
+            kept[:] = [*kept[-1:], (answered, found)] if rpc.shared else []
+        return found
 
     return handle
 
@@ -411,7 +446,7 @@ def _unary(binding: Binding) -> Callable[..., Any]:
 def _stream(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
 
-    async def handle(request: Message, context: object) -> AsyncIterator[Message]:
+    async def handle(request: Message, context: object) -> AsyncIterator[bytes]:
         del context
         verify_shape(request)
         act, question = rpc.decode_question(request)

@@ -47,7 +47,7 @@ SUBMIT: Final = Rpc(
 )
 DIGEST_RANGE: Final = Rpc("ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER)
 
-FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH)
+FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH, shared=True)
 """The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
 
 

@@ -149,8 +149,9 @@ class Rpc(Generic[Q, A]):
     """One RPC. Every one is idempotent: by the statement's id, `request_id`, or import id and chunk.
 
     `kinds` are the kinds of agency that may call it, None for every one of the node's own province. `floor_seconds` is
-    the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `counted` tells
-    how many answers a question wants, one for each and in order.
+    the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `shared`: the
+    answer is one object for all who ask until it changes, and is encoded once. `counted` tells how many answers a
+    question wants, one for each and in order.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Rpc(Generic[Q, A]):
     floor_seconds: float | None = READS
     signed: OwnKey = OwnKey.NEVER
     stream: bool = False
+    shared: bool = False
     counted: Callable[[Q], int] | None = None
 
     @property
@@ -207,9 +209,9 @@ class Rpc(Generic[Q, A]):
             raise MalformedError("FIELD_MISSING", f"expected {ACT!r}", field=ACT)
         return _convert(self._act.back, getattr(request, ACT)), _convert(self._codecs[0].back, request)
 
-    def encode_answer(self, answer: A) -> Message:
+    def encode_answer(self, answer: A) -> bytes:
         made: Message = _convert(self._codecs[1].out, answer)
-        return made
+        return made.SerializeToString()
 
     def decode_answer(self, response: bytes, *, question: Q) -> A:
         """The answer to a question. Raises MalformedError ANSWER_FORM, ANSWER_COUNT, and as `pb.from_pb`."""

@@ -19,11 +19,10 @@ from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handle
 from federation.wire.rpc import MESSAGE_OPTIONS, TlsFiles
 from federation.wire.tls import WatchedTls, server_credentials
 
-MAX_CALLS = 1024
-"""The most RPCs at work on one port; more are told RESOURCE_EXHAUSTED."""
-
 _OPTIONS = (
     *MESSAGE_OPTIONS,
+    ("grpc.http2.bdp_probe", 0),  # or each stream that nobody reads yet takes in megabytes
+    ("grpc.http2.lookahead_bytes", 128 * 1024),
     ("grpc.so_reuseport", 0),  # or a second node on the same port would share its calls
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -71,9 +70,7 @@ async def start_server(bindings: Sequence[Binding], *, gate: Gate, listener: Lis
     Raises UnavailableError: PORT_TAKEN when nothing can listen there. NotFoundError, MalformedError: as `WatchedTls`.
     """
     offered = {binding.rpc.path: binding.rpc for binding in bindings}
-    server = grpc.aio.server(
-        interceptors=(Gatekeeper(gate, offered),), options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
-    )
+    server = grpc.aio.server(interceptors=(Gatekeeper(gate, offered),), options=_OPTIONS)
     server.add_generic_rpc_handlers(generic_handlers(bindings))
     names = sorted({binding.rpc.service for binding in bindings})
     if listener.reflection:

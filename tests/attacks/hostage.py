@@ -53,9 +53,9 @@ class Attacked:
         return self.federation.home("jiangxi") / "node.log"
 
     @contextmanager
-    def member(self, *, window: int = 65_535) -> Iterator[RawHttp2]:
-        """Zhejiang's node on the peer port."""
-        files = find_side(self.federation.home("zhejiang"), "peer")
+    def member(self, name: str = "zhejiang", *, window: int = 65_535) -> Iterator[RawHttp2]:
+        """A node of another province on the peer port."""
+        files = find_side(self.federation.home(name), "peer")
         tls = TlsFiles(certificate=files.certificate, key=files.key)
         authority = find_side(self.federation.home("jiangxi"), "peer").authority
         with connected(self.peer_port, tls, authority, window=window) as made:

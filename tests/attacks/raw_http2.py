@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ class RawHttp2:
         self._their_window = 65_535
         self._buffer = b""
         self.ended: set[int] = set()
+        self.answered: set[int] = set()
         tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
         self._send(SETTINGS, 0, 0, struct.pack("!HI", INITIAL_WINDOW_SIZE, window))
 
@@ -49,6 +50,36 @@ class RawHttp2:
         self._send(DATA, END_STREAM, stream, b"\0" + struct.pack("!I", len(message)) + message)
         return stream
 
+    def answers(self, path: str) -> bool:
+        """Asks and reads; True when an answer came, False when the call was refused."""
+        stream = self.ask(path)
+        while stream not in self.ended:
+            self.read_frame()
+        return stream in self.answered
+
+    def begin(self, path: str, size: int) -> int:
+        """Opens a stream and says that a message of that size follows."""
+        stream = self.open_stream(path)
+        self.send(stream, b"\0" + struct.pack("!I", size))
+        return stream
+
+    def pour(self, streams: Sequence[int], most: int) -> None:
+        """Sends into each stream what the server takes, until it takes no more or that much went into each."""
+        left = dict.fromkeys(streams, most)
+        for _ in range(200):
+            sent = 0
+            for stream in left.keys() - self.ended:
+                room = min(self._windows[0], self._windows[stream], CHUNK, left[stream])
+                if room > 0:
+                    self.send(stream, bytes(room))
+                    left[stream] -= room
+                    sent += room
+            self._send(PING, 0, 0, bytes(8))
+            while self.read_frame() != PING:
+                pass
+            if not sent:
+                return
+
     def send(self, stream: int, body: bytes) -> None:
         """Sends bytes as the server's windows allow, until all is sent or the server ended the stream."""
         while body and stream not in self.ended:
@@ -62,7 +93,7 @@ class RawHttp2:
             body = body[room:]
 
     def read_frame(self) -> int:
-        """Reads one frame and returns its type; ConnectionError when the server hung up."""
+        """Takes one frame and returns its type; ConnectionError when the server hung up."""
         head = self._read(9)
         kind, flags = head[3], head[4]
         stream = int.from_bytes(head[5:9]) & 0x7FFF_FFFF
@@ -73,7 +104,11 @@ class RawHttp2:
             self._take_settings(payload)
         elif kind == PING and not flags & ACK:
             self._send(PING, ACK, 0, payload)
-        elif kind == RST_STREAM or (kind in (HEADERS, DATA) and flags & END_STREAM):
+        if kind == DATA:
+            self.answered.add(stream)
+            for where in (0, stream) if payload else ():
+                self._send(WINDOW_UPDATE, 0, where, len(payload).to_bytes(4))
+        if kind == RST_STREAM or (kind in (HEADERS, DATA) and flags & END_STREAM):
             self.ended.add(stream)
         return kind
 

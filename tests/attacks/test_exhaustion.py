@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from functools import cache
 
 import grpc
@@ -13,7 +14,7 @@ import pytest
 from federation.protocol.errors import MalformedError
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.client import AgencyClient
-from federation.wire.peer import SUBMIT
+from federation.wire.peer import FETCH_AGREEMENT, SUBMIT
 from federation.wire.rpc import ClientProfile, Nothing
 from federation.wire.tls import WatchedTls, server_credentials
 from tests.attacks.hostage import Attacked, attacked_node
@@ -76,3 +77,30 @@ async def test_answer_that_is_compressed_is_not_unpacked(tmp_path) -> None:
         await client.call(GET_STATUS, None, Nothing())
     await client.close()
     await server.stop(0)
+
+
+@pytest.mark.attack("1,000 calls of a member that reads no answer", held_by="a share for each caller (wire/share)")
+def test_unread_answers_hold_the_share_of_who_asked(node: Attacked, memory: Measure) -> None:
+    """What is asked beyond the share is refused at once; another member is answered meanwhile."""
+    with ExitStack() as opened, memory(node.pid) as growth:
+        for _ in range(10):
+            slow = opened.enter_context(node.member(window=0))
+            streams = [slow.ask(FETCH_AGREEMENT.path) for _ in range(100)]
+        while not slow.ended.issuperset(streams):
+            slow.read_frame()
+        with node.member("fujian") as other:
+            assert other.answers(FETCH_AGREEMENT.path)
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack("1,000 requests of 8 MB that never end", held_by="few requests come in at once (wire/share)")
+def test_unfinished_requests_hold_the_share_of_who_sends_them(node: Attacked, memory: Measure) -> None:
+    """No more is taken in than a few messages of a caller; another member is answered meanwhile."""
+    with ExitStack() as opened, memory(node.pid) as growth:
+        for _ in range(10):
+            slow = opened.enter_context(node.member())
+            with suppress(OSError):  # the server may hang up on who goes on with a refused request
+                slow.pour([slow.begin(SUBMIT.path, 8_000_000) for _ in range(100)], 7_999_999)
+        with node.member("fujian") as other:
+            assert other.answers(FETCH_AGREEMENT.path)
+    assert growth.mb < MOST_MB

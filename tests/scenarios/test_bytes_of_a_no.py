@@ -207,7 +207,7 @@ async def test_no_over_tls_leaves_no_field_in_the_messages_of_the_rpc(
     def encoded(rpc, answer):
         response = encode(rpc, answer)
         if rpc is SUBMIT:
-            answers.append(response.SerializeToString())
+            answers.append(response)
         return response
 
     monkeypatch.setattr(Rpc, "decode_question", decoded)

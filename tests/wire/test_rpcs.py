@@ -50,7 +50,7 @@ def test_any_question_survives_the_wire(rpc, data):
 def test_any_answer_survives_the_wire(rpc, data):
     """What is answered arrives as it was answered."""
     answer = data.draw(values(rpc.answer))
-    response = rpc.encode_answer(answer).SerializeToString()
+    response = rpc.encode_answer(answer)
     if rpc.counted is None:
         assert plain(rpc.decode_answer(response, question=None)) == plain(answer)
     else:
@@ -106,9 +106,7 @@ def test_page_size_is_within_bounds(rpc, query, most):
 
 def test_answers_that_are_too_few_or_empty_are_refused():
     """One answer for each row, each saying something."""
-    response = REGISTER_VEHICLES.encode_answer(
-        (StoredVersion(id="urn:vehicle:361123:000001", version=2),)
-    ).SerializeToString()
+    response = REGISTER_VEHICLES.encode_answer((StoredVersion(id="urn:vehicle:361123:000001", version=2),))
     with pytest.raises(MalformedError, match="ANSWER_COUNT"):
         REGISTER_VEHICLES.decode_answer(response, question=((), ()))
     empty = register_service_pb2.RegisterVehiclesResponse(rows=[register_service_pb2.RegisteredRow()])
@@ -125,7 +123,7 @@ def test_choice_inside_a_message_that_says_nothing_is_refused():
 
 def test_failure_in_an_answer_reads_back_equal():
     """An error inside an answer keeps class, reason and sentence; its facts are text."""
-    response = SUBMIT.encode_answer((RECEIPT, StaleError("EXPIRED", "too old", seconds=3))).SerializeToString()
+    response = SUBMIT.encode_answer((RECEIPT, StaleError("EXPIRED", "too old", seconds=3)))
 
     receipt, error = SUBMIT.decode_answer(response, question=(SUBMISSION, SUBMISSION))
 
@@ -198,7 +196,7 @@ def test_message_without_a_required_part_is_malformed_by_field():
     """An answer without its decision is none."""
     page = next(rpc for rpc in RPCS if rpc is LIST_PERMITS)
     with pytest.raises(MalformedError, match="FIELD_MISSING") as caught:
-        page.decode_answer(permit_service_pb2.ListPermitsResponse(), question=PermitQuery())
+        page.decode_answer(permit_service_pb2.ListPermitsResponse().SerializeToString(), question=PermitQuery())
     assert caught.value.facts == {"field": "decision"}
 
 

@@ -30,6 +30,7 @@ from federation.wire.gatekeeper import Gatekeeper
 from federation.wire.peer import SUBMIT
 from federation.wire.rpc import Nothing, Side
 from federation.wire.server import Listener, start_server
+from federation.wire.status import error_of_call
 from tests.wire.answers import RECEIPT, STATUS, SUBMISSION
 from tests.wire.certificates import FEDERATION, Authority
 from tests.wire.house import FUJIAN, JIANGXI, ZHEJIANG, House
@@ -535,3 +536,17 @@ async def test_buf_curl_asks_a_node_with_nothing_but_the_proto_folder(house: Hou
 
     assert done.returncode == 0, said.decode()
     assert json.loads(out)["node"] == STATUS.node
+
+
+async def test_call_without_a_request_and_with_other_bytes_are_malformed(house: House):
+    """The gate reads the request itself, once it knows who calls."""
+    async with (
+        house.peer_port() as server,
+        house.raw_channel(server.port, house.authorities[ZHEJIANG].node("zhejiang")) as channel,
+    ):
+        for requests, reason in ((iter(()), "REQUEST_MISSING"), (iter((b"\xff",)), "REQUEST_FORM")):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.stream_unary(SUBMIT.path)(requests, timeout=10)
+            assert error_of_call(caught.value).reason == reason
+
+    assert house.functions.calls == []

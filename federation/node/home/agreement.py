@@ -23,6 +23,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
 from pathlib import Path
+from threading import Lock
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from federation.node.home.files import make_private_folder, read_file, sync_folder, write_public
@@ -47,6 +48,25 @@ def read_agreement_files(home: Path, *, version: int | None = None) -> Agreement
         wanted = "agreement" if version is None else f"agreement version {version}"
         raise NotFoundError("AGREEMENT_MISSING", f"expected an {wanted} in {home}: 'bridgehead agreement publish'")
     return read_repository(folder)
+
+
+class NewestFiles:
+    """The agreement of a home for whoever fetches it: read again when another version stands, one copy for all."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._version: Path | None = None
+        self._turn = Lock()
+
+    def read(self, *, whole: bool) -> AgreementFiles:
+        """The version in force, the targets only when the whole is wanted; raises as `read_agreement_files`."""
+        with self._turn:
+            version = (self._home / "agreement" / "current").resolve()
+            if self._version != version:
+                self._whole = read_agreement_files(self._home)
+                self._fresh = replace(self._whole, targets=b"", files={})
+                self._version = version
+            return self._whole if whole else self._fresh
 
 
 def read_repository(folder: Path) -> AgreementFiles:

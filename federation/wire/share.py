@@ -1,0 +1,91 @@
+"""What one caller may have at work on a port at once: calls, streams, bytes of questions and answers.
+
+Each caller has a share of its own, so that none takes from another. A call is at work until its answer has left, or its
+caller went away: who asks and does not read holds its own share. Beyond it, and beyond what the port does for all, a
+call is OVERLOADED, and may be made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from federation.protocol.errors import UnavailableError
+
+CALLS_EACH: Final = 128
+"""Twice what a province at full speed has in flight."""
+STREAMS_EACH: Final = 8
+READS_EACH: Final = 2
+"""Requests of a caller that come in at once: each may be as large as a message may be before its size is known."""
+BYTES_EACH: Final = 8 * 1024 * 1024
+"""Of all the questions and answers of a caller; whatever is alone may be as large as a message may be."""
+CALLS_OF_ALL: Final = 1024
+CALLS_KEPT: Final = 4
+"""What a caller may have at work whatever the others do."""
+
+
+@dataclass(slots=True)
+class Share:
+    """What a caller has at work now; `reading` is held while a request of theirs comes in."""
+
+    reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_EACH))
+
+    calls: int = 0
+    streams: int = 0
+    held_bytes: int = 0
+
+
+class Shares:
+    """The shares of the callers of one port."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Share] = {}
+        self._calls = 0
+
+    def enter(self, caller: str, *, stream: bool) -> PlaceTaken:
+        """Takes a place in the caller's share, to be given back (OVERLOADED)."""
+        share = self._of.setdefault(caller, Share())
+        if share.calls >= CALLS_EACH or (self._calls >= CALLS_OF_ALL and share.calls >= CALLS_KEPT):
+            raise UnavailableError("OVERLOADED", f"{share.calls} calls of {caller} are at work: wait for their answers")
+        if stream and share.streams >= STREAMS_EACH:
+            raise UnavailableError("OVERLOADED", f"{share.streams} streams of {caller} are open: close one")
+        share.calls += 1
+        share.streams += stream
+        self._calls += 1
+        return PlaceTaken(self, caller, share, is_stream=stream)
+
+    def give_back(self, place: PlaceTaken) -> None:
+        share = place.share
+        share.calls -= 1
+        share.streams -= place.is_stream
+        share.held_bytes -= place.held_bytes
+        self._calls -= 1
+        if not share.calls:
+            self._of.pop(place.caller, None)
+
+
+class PlaceTaken:
+    """The place of one call."""
+
+    __slots__ = ("_shares", "caller", "held_bytes", "is_stream", "share")
+
+    def __init__(self, shares: Shares, caller: str, share: Share, *, is_stream: bool) -> None:
+        self._shares = shares
+        self.caller = caller
+        self.share = share
+        self.is_stream = is_stream
+        self.held_bytes = 0
+
+    def hold(self, size: int) -> None:
+        """Counts a question or an answer until the call is over (OVERLOADED)."""
+        if self.share.held_bytes and self.share.held_bytes + size > BYTES_EACH:
+            sentence = f"{self.share.held_bytes} bytes of {self.caller} are at work: read the answers that wait"
+            raise UnavailableError("OVERLOADED", sentence)
+        self.share.held_bytes += size
+        self.held_bytes += size
+
+    def leave(self, context: object) -> None:
+        """Gives the place back; called with the ended call."""
+        del context
+        self._shares.give_back(self)
