@@ -223,7 +223,7 @@ class _Wrapped(grpc.RpcMethodHandler):  # type: ignore[type-arg]  # generic in i
         self.request_streaming = True
         self.response_streaming = handler.response_streaming
         self.request_deserializer = handler.request_deserializer if handler.request_streaming else None
-        self.response_serializer = None
+        self.response_serializer = handler.response_serializer if handler.response_streaming else None
         self.unary_unary = self.unary_stream = None
         shape = "stream_stream" if handler.response_streaming else "stream_unary"
         self.stream_unary = self.stream_stream = None
@@ -266,10 +266,13 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
     ) -> Callable[..., object]:
         encode = handler.response_serializer or bytes
 
-        async def checked(requests: object, context: _Context) -> bytes:
+        async def checked(requests: object, context: _Context) -> bytes | None:
             del requests
-            async with self._admitted(name, context, stream=False) as call:
+            async with self._admitted(name, context, stream=handler.response_streaming) as call:
                 request = await _read(call, context, handler)
+                if handler.response_streaming:  # as gRPC's own health service does: it writes by itself
+                    await inner(request, context)
+                    return None
                 async with _own_deadline(call):
                     answered = encode(await inner(request, context))
                 call.place.hold(len(answered))
@@ -280,14 +283,12 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
     def _stream(
         self, name: str, handler: grpc.RpcMethodHandler[Any, Any], inner: Callable[..., AsyncIterator[Any]]
     ) -> Callable[..., object]:
-        encode = handler.response_serializer or bytes
-
-        async def checked(requests: object, context: _Context) -> AsyncIterator[bytes]:
+        async def checked(requests: object, context: _Context) -> AsyncIterator[object]:
             async with self._admitted(name, context, stream=True) as call:
                 request = requests if handler.request_streaming else await _read(call, context, handler)
                 async for response in inner(request, context):
                     verify_caller(context.auth_context(), self._gate)  # a long call outlives a revocation
-                    yield encode(response)
+                    yield response
 
         return checked
 
