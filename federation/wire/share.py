@@ -1,4 +1,4 @@
-"""What one caller may have at work on a port at once: calls, streams, bytes of questions and answers.
+"""The share of a port that one caller has at work at once: calls, streams, bytes of questions and answers.
 
 Each caller has a share of its own, so that none takes from another. A call is at work until its answer has left, or its
 caller went away: who asks and does not read holds its own share. Beyond it, and beyond what the port does for all, a
@@ -27,7 +27,7 @@ CALLS_KEPT: Final = 4
 
 @dataclass(slots=True)
 class Share:
-    """What a caller has at work now; `reading` is held while a request of theirs comes in."""
+    """The calls, streams and bytes of one caller at work now; `reading` is held while a request of theirs comes in."""
 
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(READS_EACH))
 
