@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from federation.cli.lookups_home import sign
 from federation.cli.options import Desk, PageSize, Paging, commands_for
 from federation.cli.show import local_time, table
 from federation.cli.words import word_of
-from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE
+from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE, order_bytes
+from federation.protocol.form import replace
 from federation.protocol.ids import parse_message_id, parse_node_name
 from federation.wire.agency import erasure as wire
 from federation.wire.rpc import Nothing
@@ -24,9 +27,16 @@ def order(
     desk: Desk,
     message_id: Annotated[str, typer.Argument(metavar="MESSAGE", help="The id of a message that this province sent.")],
     words: Annotated[str, typer.Option("--words", help="Why, as the recipient reads it (理由).")],
+    second: Annotated[str | None, typer.Option("--second", help="A second officer, for many orders a day.")] = None,
+    second_key: Annotated[Path | None, typer.Option("--second-key", help="The file of the second's own key.")] = None,
 ) -> None:
     """Order (通知删除) what one message handed over erased, here and at its recipient."""
+    if (second is None) is not (second_key is None):
+        raise typer.BadParameter("--second 与 --second-key 须一起写 | give --second and --second-key together")
     question = wire.ErasureQuestion(message_id=parse_message_id(message_id), words=words)
+    if second is not None and second_key is not None:
+        signed = order_bytes(desk.profile.agency, question.message_id, officer=desk.act().officer, words=question.words)
+        question = replace(question, second_officer=second, second_signature=sign(second_key, signed))
     answer = desk.call(wire.ORDER_ERASURE, question)
     notes = ("回执到后可查 | its receipt will be found by: bridgehead erasure list",)
     desk.show(answer, answer_lines(answer), notes=notes)

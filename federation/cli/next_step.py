@@ -81,6 +81,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "ENDORSEMENT_LATE": "改为恢复:bridgehead permit restore | restore it instead: bridgehead permit restore",
     "ENDORSEMENT_TOO_EARLY": "到期前一个月内再办 | come back in the month before the full year",
     "ERASURE_DONE": "查看删除通知与回执:bridgehead erasure list | see the orders and receipts: bridgehead erasure list",
+    "ERASURE_SECOND": "另一人一并签字:--second 与 --second-key | a second person signs, too: --second, --second-key",
     "ERASURE_WORDS": "写明删除的理由:--words | say why it is erased: --words",
     "EXTENSION_PAST_ANSWER": "缩短延期:--days | take fewer days: --days",
     "EXTENSION_TOO_LONG": "缩短延期:--days | take fewer days: --days",

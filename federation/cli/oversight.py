@@ -91,12 +91,18 @@ def review(
     key: KeyOption,
     words: Annotated[str, typer.Option("--words", help="Why; an unjustified case is not closed without.")] = "",
 ) -> None:
-    """Review (审查) a case that was opened without a letter; its leader does, by the next working day."""
+    """Review (审查) a case that was opened without a letter; its leader does, by the next working day.
+
+    Until then the office breaks no other glass; what is unjustified is closed at once, everywhere.
+    """
     text = verify_words(words)
     signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
     question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
     state = desk.call(wire.REVIEW_BREAK_GLASS, question)
-    desk.show(state, notice_lines([state]))
+    ended = (
+        f"案件 {case_id} 已在各省关闭，凭据全部失效 | the case is closed in every province, and its handles with it",
+    )
+    desk.show(state, notice_lines([state]), notes=ended if finding is Finding.UNJUSTIFIED else ())
 
 
 @command(app, "flags")

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.functions import FunctionCode
-from federation.domain.lookups_case import DossierFacts, dossier_entity
+from federation.domain.lookups_case import DossierFacts, dossier_entity, step_bytes
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import Count, Digest, Item, always, decode
@@ -135,10 +135,17 @@ class ReadingFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFacts:
-    """`by_sender`: who orders it sent it; `under_floor`: it is a record of provision, which is kept longer."""
+    """The facts of an order, as the deciding node finds them.
+
+    by_sender: the ordering province sent it. under_floor: it is a record of provision, which is kept longer.
+    own_office: the ordering office sent it, or issued what it holds. hands_over: it handed over a record, and is no
+    question or answer.
+    """
 
     by_sender: bool
     under_floor: bool
+    own_office: bool
+    hands_over: bool
 
 
 def reading_request(
@@ -160,8 +167,24 @@ def order_request(agency: AgencyFacts, province: NodeName, *, occasion: Occasion
     """Asks whether the agency may order that province to erase what a message handed over to it."""
     resource = dossier_entity(DossierFacts(province=province, kind=MESSAGE_KIND))
     return ask(
-        "erasure.order", agency, resource, occasion=occasion, bySender=facts.by_sender, underFloor=facts.under_floor
+        "erasure.order",
+        agency,
+        resource,
+        occasion=occasion,
+        bySender=facts.by_sender,
+        underFloor=facts.under_floor,
+        ownOffice=facts.own_office,
+        handsOver=facts.hands_over,
     )
+
+
+ORDERS_ALONE: Final = 10
+"""So many orders of one office a day need one key; for each one more a second person signs, too."""
+
+
+def order_bytes(agency: AgencyId, message_id: MessageId, *, officer: str, words: str) -> bytes:
+    """The bytes that the second person signs: that this officer orders that message erased for that reason."""
+    return step_bytes("erasure.order", agency, message_id=message_id, officer=officer, words=words)
 
 
 # ---- watermarks

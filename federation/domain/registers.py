@@ -315,6 +315,11 @@ def format_dossier_urn(kind: DossierKind, division: str, *, serial: int) -> str:
     return parse_dossier_urn(f"urn:{kind}:{division}:{serial:06d}").id
 
 
+def dossier_division(ref: DossierRef) -> str:
+    """The county that a record's name says keeps it."""
+    return ref.id.split(":")[2]
+
+
 def parse_dossier_urn(text: str) -> DossierRef:
     """Parses `urn:<vehicle|enterprise>:<county>:<serial>` or a permit's name; refuses DOSSIER_URN, PERMIT_URN."""
     found = _OWN_URN.fullmatch(text)

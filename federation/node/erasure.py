@@ -1,10 +1,11 @@
 """Orders to erase: what this province sent is destroyed here and ordered destroyed there, and the other way round.
 
 Our own destruction, the signed order and its line are one transaction; so are, at the one who obeys, rows, body, salt,
-key and leaf; the receipt leaves once they are off the disk. A receipt is taken in only about a message that we sent to
-that very node, with a proof of its leaf; the giver then destroys its own copy, if it ordered that or if its end has
-come by the giver's own clock. A record of provision is not erased before its time, at either side. Source: DESIGN
-section 5, PIPL article 47, 网络数据安全管理条例 article 12.
+key and leaf; the receipt leaves once they are off the disk. Only the office that sent a record, or a counter of the
+county that issued it, has it erased, by the word of both sides; a question or an answer never is. A receipt is taken in
+only about a message that we sent to that very node, with a proof of its leaf; the giver then destroys its own copy, if
+it ordered that or if its end has come by the giver's own clock. A record of provision is not erased before its time, at
+either side. Source: DESIGN section 5, PIPL article 47, 网络数据安全管理条例 article 12.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from federation.domain.erasure import (
     ERASURE_FUNCTION,
     ERASURE_PURPOSE,
     ORDER_BODY,
+    ORDERS_ALONE,
     RECEIPT_BODY,
     ErasureGrounds,
     ErasureOutcome,
@@ -31,13 +33,14 @@ from federation.domain.erasure import (
     OrderItem,
     ReceiptItem,
     decode_receipt_item,
+    order_bytes,
     order_request,
     verify_receipt_item,
     verify_words,
 )
 from federation.domain.retention import ORDER, PROVISION, answer_due, has_floor, kept_until
 from federation.node.ends import find_end
-from federation.node.exchange.erase import destroy_message
+from federation.node.exchange.erase import destroy_message, sent_by_it
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import (
     Destroyed,
@@ -54,6 +57,7 @@ from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import ENDS, Cause, Draft, End, Prepared, Sent, prepare, record_message
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import InForce, Node
+from federation.node.officers import LeaderAct, or_logged, verify_another_person, verify_own_key
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,
@@ -63,7 +67,7 @@ from federation.protocol.errors import (
     RuleError,
 )
 from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
-from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import LeafKind, Verdict, decode_leaf
 from federation.protocol.policy import Decision, Grounds, PolicyRequest
 from federation.protocol.statement import Recipient, Sender, Statement
@@ -72,19 +76,14 @@ from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction, find_entry, find_leaf
-from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message, list_messages
+from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message
 from federation.store.records import Record, put_records
 from federation.wire.agency import erasure as wire
 from federation.wire.agency.erasure import (
     ErasureAnswer,
     ErasureLine,
-    ErasurePage,
-    ErasureQuery,
     ErasureQuestion,
     ErasureState,
-    SentMessage,
-    SentPage,
-    SentQuery,
 )
 from federation.wire.rpc import Ruling
 
@@ -180,7 +179,8 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     """Destroys what a message of this province handed over, and orders its recipient to do the same.
 
     A repeat gets the first ruling, and the order's line as it stands now. Refuses ERASURE_WORDS, MESSAGE_UNKNOWN,
-    ERASURE_DONE when it was erased before or handed over nothing, REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
+    ERASURE_DONE when it was erased before or handed over nothing, ERASURE_SECOND without a second person beyond so many
+    orders of the office a day, SAME_PERSON, OFFICER_KEY, REQUEST_ID_REUSED, AGREEMENT_EXPIRED.
     """
     node = errand.node
     words = verify_words(question.words)
@@ -189,18 +189,31 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
     if known is not None:
         return _repeated_answer(node, known.answer)
     message = _find_either(node, question.message_id)
-    by_sender = message.direction == "sent"
-    other = message.pair.recipient if by_sender else message.pair.sender
-    facts = OrderFacts(by_sender=by_sender, under_floor=is_under_floor(node, errand.in_force, message))
+    other = message.pair.recipient if message.direction == "sent" else message.pair.sender
+    facts = _facts_of(node, errand.in_force, message, office=errand.caller, by_sender=message.direction == "sent")
     request = order_request(errand.agency, other, occasion=errand.occasion, facts=facts)
     ruling = await errand.ask(request)
     if not ruling.allowed:
         return ErasureAnswer(decision=ruling)
     verify_in_force(errand.in_force.agreement, node.now())
     ready = prepare(node, _draft_of(errand, message, words, request, decision=ruling))
-    ordered = truncate_to_millisecond(node.now())
+    done = await or_logged(errand, _order_once(errand, asked, question, message, ready, ruling))
+    node.wake_delivery(other)
+    return _repeated_answer(node, done)
+
+
+async def _order_once(
+    errand: Errand, asked: str, question: ErasureQuestion, message: StoredMessage, ready: Prepared, ruling: Ruling
+) -> _Ordered:
+    node, ordered = errand.node, truncate_to_millisecond(errand.node.now())
+    has_second = _verify_second(errand, question)
 
     def write(transaction: GroupTransaction) -> _Ordered:
+        given = transaction.count_up(f"erasure-orders/{errand.caller}/{node.today()}")
+        if given > ORDERS_ALONE and not has_second:
+            raise RuleError(
+                "ERASURE_SECOND", f"expected a second person to sign: {ORDERS_ALONE} orders a day need one key each"
+            )
         before = transaction.size
         destroyed = destroy_message(node, transaction, message, grounds=ErasureGrounds.ORDERED)
         if destroyed is None or destroyed.index < before:
@@ -211,7 +224,7 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
             message_id=message.id,
             message=message.digest,
             kind=message.kind,
-            recipient=other,
+            recipient=ready.draft.recipient.node,
             agency=errand.caller,
             ordered=ordered,
             due=answer_due(errand.in_force.retention, ORDER, ordered),
@@ -220,52 +233,54 @@ async def order_erasure(errand: Errand, question: ErasureQuestion) -> ErasureAns
         return _Ordered(ruling=ruling, digest=digest)
 
     try:
-        done = await errand.once(asked, _Ordered, write)
+        return await errand.once(asked, _Ordered, write)
     except ConflictError:
         first = errand.remembered(asked, _Ordered)  # a repeat at the same moment came first
         if first is None:
             raise
-        done = first.answer
-    node.wake_delivery(other)
-    return _repeated_answer(node, done)
+        return first.answer
 
 
-@on(wire.LIST_SENT)
-async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
-    """Lists what this province sent to another, by number, to find a message to erase. Refuses NOT_A_MEMBER."""
-    node = errand.node
-    errand.in_force.member(query.recipient)
-    pair = Pair(node.name, query.recipient)
-    found = list_messages(node.database, "sent", pair=pair, after_seq=query.after_seq, limit=query.page_size)
-    messages = tuple(
-        SentMessage(
-            message_id=message.id,
-            seq=message.seq,
-            kind=message.kind,
-            created=message.created,
-            is_held=find_body(node.database, message.id) is not None,
-        )
-        for message in found
+def _verify_second(errand: Errand, question: ErasureQuestion) -> bool:
+    """True when a second person signed the order. Refuses SAME_PERSON, OFFICER_KEY, SIGNATURE_FORM."""
+    if question.second_officer is None or question.second_signature is None:
+        return False
+    source, first = errand.node.database, errand.act.officer
+    second = LeaderAct(
+        agency=errand.caller, leader=question.second_officer, case_id="", signature=question.second_signature
     )
-    return SentPage(messages=messages, next_after_seq=found[-1].seq if len(found) == query.page_size else None)
+    if second.leader == first:
+        raise RuleError("SAME_PERSON", f"expected two persons, {first} signs alone")
+    signed = order_bytes(errand.caller, question.message_id, officer=first, words=question.words)
+    verify_own_key(source, second, signed)
+    verify_another_person(source, second, (first,))
+    return True
 
 
-@on(wire.LIST_ERASURES)
-async def list_erasures(errand: Errand, query: ErasureQuery) -> ErasurePage:
-    """The orders of this province, newest first; of one that was sent again, the last. Refuses PAGE_TOKEN."""
-    node = errand.node
-    page = ORDER_LINES.page(
-        node.database,
-        limit=query.page_size,
-        token=query.page_token,
-        newest_first=True,
-        wanted=lambda digest: not _load_order(node.database, digest).resent,
+def _facts_of(
+    node: Node, in_force: InForce, message: StoredMessage, *, office: AgencyId, by_sender: bool
+) -> OrderFacts:
+    return OrderFacts(
+        by_sender=by_sender,
+        under_floor=is_under_floor(node, in_force, message),
+        own_office=may_order(node, message, office),
+        hands_over=hands_over_record(node, message),
     )
-    lines = tuple(_line_of(_load_order(node.database, digest), now=node.now()) for digest in page.values)
-    return ErasurePage(lines=lines, next_page_token=page.next_token)
 
 
-def _load_order(source: Source, digest: str) -> Order:
+def hands_over_record(node: Node, message: StoredMessage) -> bool:
+    kind = node.kinds.get(message.kind)
+    return kind is not None and kind.erasable_by is not None
+
+
+def may_order(node: Node, message: StoredMessage, office: AgencyId) -> bool:
+    """True for the office whose record the message handed over; of what hands over none, for the one that sent it."""
+    kind = node.kinds.get(message.kind)
+    erasable_by = (kind.erasable_by if kind is not None else None) or sent_by_it
+    return erasable_by(node.database, office, message)
+
+
+def load_order(source: Source, digest: str) -> Order:
     order = ORDERS.find(source, digest)
     if order is None:
         raise CorruptError("ERASURE_RECORD", "expected the order that a line of the list names")
@@ -278,10 +293,12 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
     message = find_by_digest(node.database, "received", item.message)
     sender = received.statement.sender.node
     ours = find_by_digest(node.database, "sent", item.message) is not None
-    facts = OrderFacts(
-        by_sender=not ours and (message is None or message.pair.sender == sender),
-        under_floor=message is not None and is_under_floor(node, in_force, message),
-    )
+    office = received.statement.sender.agency
+    if message is not None:
+        by_sender = not ours and message.pair.sender == sender
+        facts = _facts_of(node, in_force, message, office=office, by_sender=by_sender)
+    else:  # what has not come is looked at when it comes: nothing is destroyed by then
+        facts = OrderFacts(by_sender=not ours, under_floor=False, own_office=True, hands_over=True)
     request = order_request(received.sender, node.name, occasion=received.occasion, facts=facts)
     judged = received.judge(request)
 
@@ -290,15 +307,20 @@ def _judge_order(received: Received[OrderItem]) -> Judgement:
         return (OWED.record(owed, owner=node.name),)
 
     erasure = Erasure(
-        message=item.message, direction="received", peer=sender, grounds=ErasureGrounds.ORDERED, owes=owes
+        message=item.message,
+        direction="received",
+        peer=sender,
+        grounds=ErasureGrounds.ORDERED,
+        office=office,
+        owes=owes,
     )
     return replace(judged, rows=Rows(erases=(erasure,), then=send_receipts))
 
 
 def _repeated_answer(node: Node, done: _Ordered) -> ErasureAnswer:
     """Returns the answer to an order; of one that was resent since, the line of its last statement."""
-    order = newest_of(node.database, _load_order(node.database, done.digest))
-    return ErasureAnswer(decision=done.ruling, line=_line_of(order, now=node.now()))
+    order = newest_of(node.database, load_order(node.database, done.digest))
+    return ErasureAnswer(decision=done.ruling, line=line_of(order, now=node.now()))
 
 
 def is_under_floor(node: Node, in_force: InForce, message: StoredMessage) -> bool:
@@ -324,7 +346,7 @@ def _draft_of(
     return ORDERED.draft(item, to=to, cause=errand.cause(ERASURE_BASIS), decision=decision, asked=(request,))
 
 
-def _line_of(order: Order, *, now: datetime) -> ErasureLine:
+def line_of(order: Order, *, now: datetime) -> ErasureLine:
     if order.receipted is not None:
         state = ErasureState.RECEIPTED
     else:
@@ -363,6 +385,7 @@ ORDERED = item_kind(
     judge=_judge_order,
     answers=(),
     keep=PROVISION,
+    erasable_by=None,
     resend=_resent,
 )
 
@@ -569,5 +592,6 @@ RECEIPT = Kind(
     judge=_judge_receipt,
     answers=(),
     keep=PROVISION,
+    erasable_by=None,
     resend=_resent_receipt,
 )

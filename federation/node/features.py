@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from federation.node import erasure, leads, permits, permits_import, permits_sharing, recognition, registers, reports
+from federation.node import (
+    erasure,
+    erasure_lists,
+    leads,
+    permits,
+    permits_import,
+    permits_sharing,
+    recognition,
+    registers,
+    reports,
+)
 from federation.node import readings as readings_again
 from federation.node.corrections import lines, notices, steps
 from federation.node.exchange import errand
@@ -25,7 +35,7 @@ FEATURES: Final = (
     leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
     leads,
-    erasure,
+    erasure, erasure_lists,
 )  # fmt: skip
 KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(
     {kind.name: kind for feature in FEATURES for kind in vars(feature).values() if isinstance(kind, Kind)}

@@ -13,7 +13,7 @@ from federation.domain import leads
 from federation.domain.leads import HandedLead, Lead, LeadAnswer, lead_request
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, item_kind
-from federation.node.exchange.replies import POLICE, find_response, replies, take_reply
+from federation.node.exchange.replies import POLICE, find_response, replies, statement_of, take_reply
 from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Draft, Sent
 from federation.node.node import Node
@@ -119,8 +119,9 @@ def _judge_answer(received: Received[LeadAnswer]) -> Judgement:
     said, sender = leads.verify_answer(received.item), received.statement.sender
     if said.lead_id != received.cited.id:
         raise MalformedError("REPLY_UNASKED", "expected an answer that names the lead that it cites")
-    if sender.agency.kind != POLICE:
-        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
+    handed = LEADS.find(received.node.database, f"{statement_of(received.cited).sender.agency}/{said.lead_id}")
+    if handed is not None and sender.agency.county != handed.force.county:
+        raise RuleError("REPLY_OFFICE", "expected the force that the lead was handed over to")
     return take_reply(received, records=(ANSWERS.record(said, owner=sender.node),))
 
 
@@ -164,9 +165,10 @@ def _resent(missed: Missed) -> Draft:
 
 LEAD: Final = item_kind(
     Lead, name="police.lead", media_type="application/vnd.bridgehead.police-lead.v1+json", judge=_judge_lead,
-    answers=(), keep=leads.LEAD_RULE, resend=_resent,
+    answers=(), keep=leads.LEAD_RULE, erasable_by=None, resend=_resent,
 )  # fmt: skip
 ANSWER: Final = item_kind(
     LeadAnswer, name="police.lead.answer", media_type="application/vnd.bridgehead.police-lead-answer.v1+json",
-    judge=_judge_answer, answers=(LEAD.name,), keep=leads.LEAD_RULE, resend=resent_alone,
+    judge=_judge_answer, answers=(LEAD.name,), keep=leads.LEAD_RULE, erasable_by=None,
+    resend=resent_alone,
 )  # fmt: skip

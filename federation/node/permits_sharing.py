@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from federation.domain.division import province_of
+from federation.domain.division import code_today, province_of
 from federation.domain.permits import (
     Permit,
     PermitItem,
@@ -34,19 +34,23 @@ from federation.domain.permits_policy import (
     replicate_request,
 )
 from federation.domain.retention import PROVISION, SHARED
+from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
+from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import InForce
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.form import encode, replace
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.policy import Decision, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_body
 from federation.store.records import Record, find_record, list_records, list_versions, put_records
+from federation.wire.rpc import COUNTERS
 
 PERMIT: Final = "permit"
 OUTDATED: Final = "copy-outdated"
@@ -224,6 +228,16 @@ def _sent_version(source: Source, urn: PermitUrn, recipient: NodeName) -> int:
     return record.version if record is not None else 0
 
 
+def _sent_or_issued_by(source: Source, office: AgencyId, message: StoredMessage) -> bool:
+    """For the office that sent the copies, and for a counter of the county that issued all of them."""
+    if sent_by_it(source, office, message):
+        return True
+    body, realm = find_body(source, message.id), statement_of(message).realm
+    items = () if body is None else (decode_permit_item(item, realm) for item in body.items)
+    counties = {code_today(urn_division(item.urn)) for item in items}
+    return office.kind in COUNTERS and counties == {code_today(office.county)}
+
+
 SYNC = Kind(
     name="permit.sync",
     media_type="application/vnd.bridgehead.permit-item.v1+json",
@@ -233,5 +247,6 @@ SYNC = Kind(
     judge=_judge_sync,
     answers=(),
     keep=SHARED,
+    erasable_by=_sent_or_issued_by,
     resend=_resent,
 )

@@ -25,6 +25,7 @@ from federation.domain.recognition import (
     decode_recognition_item,
 )
 from federation.domain.retention import SHARED
+from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.resend import resent_alone
@@ -190,5 +191,6 @@ RECOGNISED = Kind(
     judge=_judge_recognition,
     answers=(),
     keep=SHARED,
+    erasable_by=sent_by_it,
     resend=resent_alone,
 )

@@ -28,6 +28,7 @@ from federation.domain.reports import (
 )
 from federation.domain.retention import REPORT, destroyed_after
 from federation.node.disclosures import tell_subject
+from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Kind, Received, Rows
 from federation.node.exchange.replies import Response, find_response, replies, reply_draft, take_reply
@@ -226,6 +227,7 @@ REQUEST = Kind(
     judge=_judge_request,
     answers=(),
     keep=REPORT,
+    erasable_by=None,
     resend=None,
 )
 ANSWERED = Kind(
@@ -237,5 +239,6 @@ ANSWERED = Kind(
     judge=take_reply,
     answers=(REQUEST.name,),
     keep=REPORT,
+    erasable_by=sent_by_it,
     resend=None,
 )

@@ -28,7 +28,7 @@ from federation.v1 import permit_pb2 as federation_dot_v1_dot_permit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#federation/v1/erasure_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x13OrderErasureRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12*\n\nmessage_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\x12\x19\n\x05words\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\"y\n\x14OrderErasureResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12-\n\x04line\x18\x02 \x01(\x0b\x32\x1a.federation.v1.ErasureLineH\x00\x88\x01\x01\x42\x07\n\x05_line\"\xaa\x01\n\x0fListSentRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12/\n\trecipient\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12!\n\tafter_seq\x18\x03 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"p\n\x10ListSentResponse\x12,\n\x08messages\x18\x01 \x03(\x0b\x32\x1a.federation.v1.SentMessage\x12\x1b\n\x0enext_after_seq\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_next_after_seq\"z\n\x0bSentMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12+\n\x07\x63reated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_held\x18\x05 \x01(\x08\"x\n\x13ListErasuresRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Z\n\x14ListErasuresResponse\x12)\n\x05lines\x18\x01 \x03(\x0b\x32\x1a.federation.v1.ErasureLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x03\n\x0b\x45rasureLine\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x16\n\x0emessage_digest\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x11\n\trecipient\x18\x04 \x01(\t\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.federation.v1.ErasureState\x12+\n\x07ordered\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x64ue\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0corder_digest\x18\x08 \x01(\t\x12\x32\n\treceipted\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x10\n\x08was_held\x18\n \x01(\x08\x12\x17\n\nleaf_index\x18\x0b \x01(\x04H\x01\x88\x01\x01\x12\x18\n\x0bleaf_digest\x18\x0c \x01(\tH\x02\x88\x01\x01\x42\x0c\n\n_receiptedB\r\n\x0b_leaf_indexB\x0e\n\x0c_leaf_digest\">\n\x13RunRetentionRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\"\x93\x01\n\x14RunRetentionResponse\x12\x10\n\x08releases\x18\x01 \x01(\r\x12\x0f\n\x07\x61nswers\x18\x02 \x01(\r\x12\x0f\n\x07handles\x18\x03 \x01(\r\x12\x0e\n\x06purged\x18\x04 \x01(\r\x12\x11\n\tquestions\x18\x05 \x01(\r\x12\x0f\n\x07reports\x18\x06 \x01(\r\x12\x13\n\x0b\x63orrections\x18\x07 \x01(\r*\x80\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RASURE_STATE_ORDERED\x10\x01\x12\x1b\n\x17\x45RASURE_STATE_RECEIPTED\x10\x02\x12\x19\n\x15\x45RASURE_STATE_OVERDUE\x10\x03\x32\xe8\x02\n\x0e\x45rasureService\x12W\n\x0cOrderErasure\x12\".federation.v1.OrderErasureRequest\x1a#.federation.v1.OrderErasureResponse\x12K\n\x08ListSent\x12\x1e.federation.v1.ListSentRequest\x1a\x1f.federation.v1.ListSentResponse\x12W\n\x0cListErasures\x12\".federation.v1.ListErasuresRequest\x1a#.federation.v1.ListErasuresResponse\x12W\n\x0cRunRetention\x12\".federation.v1.RunRetentionRequest\x1a#.federation.v1.RunRetentionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#federation/v1/erasure_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\x1a\x1a\x66\x65\x64\x65ration/v1/permit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa5\x02\n\x13OrderErasureRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12*\n\nmessage_id\x18\x02 \x01(\tB\x16\xbaH\x13r\x11\x32\x0f^[0-9a-f-]{36}$\x12\x19\n\x05words\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xf4\x03\x12\x39\n\x0esecond_officer\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$H\x00\x88\x01\x01\x12;\n\x10second_signature\x18\x05 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$H\x01\x88\x01\x01\x42\x11\n\x0f_second_officerB\x13\n\x11_second_signature\"y\n\x14OrderErasureResponse\x12)\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x17.federation.v1.Decision\x12-\n\x04line\x18\x02 \x01(\x0b\x32\x1a.federation.v1.ErasureLineH\x00\x88\x01\x01\x42\x07\n\x05_line\"\xaa\x01\n\x0fListSentRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12/\n\trecipient\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[a-z][a-z0-9]{1,30}$\x12!\n\tafter_seq\x18\x03 \x01(\x04\x42\x0e\xbaH\x0b\x32\t\x18\xff\xff\xff\xff\xff\xff\xff\x0f\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\"p\n\x10ListSentResponse\x12,\n\x08messages\x18\x01 \x03(\x0b\x32\x1a.federation.v1.SentMessage\x12\x1b\n\x0enext_after_seq\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_next_after_seq\"z\n\x0bSentMessage\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12+\n\x07\x63reated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_held\x18\x05 \x01(\x08\"x\n\x13ListErasuresRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"Z\n\x14ListErasuresResponse\x12)\n\x05lines\x18\x01 \x03(\x0b\x32\x1a.federation.v1.ErasureLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x03\n\x0b\x45rasureLine\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x16\n\x0emessage_digest\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x11\n\trecipient\x18\x04 \x01(\t\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.federation.v1.ErasureState\x12+\n\x07ordered\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x64ue\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0corder_digest\x18\x08 \x01(\t\x12\x32\n\treceipted\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x10\n\x08was_held\x18\n \x01(\x08\x12\x17\n\nleaf_index\x18\x0b \x01(\x04H\x01\x88\x01\x01\x12\x18\n\x0bleaf_digest\x18\x0c \x01(\tH\x02\x88\x01\x01\x42\x0c\n\n_receiptedB\r\n\x0b_leaf_indexB\x0e\n\x0c_leaf_digest\">\n\x13RunRetentionRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\"\x93\x01\n\x14RunRetentionResponse\x12\x10\n\x08releases\x18\x01 \x01(\r\x12\x0f\n\x07\x61nswers\x18\x02 \x01(\r\x12\x0f\n\x07handles\x18\x03 \x01(\r\x12\x0e\n\x06purged\x18\x04 \x01(\r\x12\x11\n\tquestions\x18\x05 \x01(\r\x12\x0f\n\x07reports\x18\x06 \x01(\r\x12\x13\n\x0b\x63orrections\x18\x07 \x01(\r*\x80\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RASURE_STATE_ORDERED\x10\x01\x12\x1b\n\x17\x45RASURE_STATE_RECEIPTED\x10\x02\x12\x19\n\x15\x45RASURE_STATE_OVERDUE\x10\x03\x32\xe8\x02\n\x0e\x45rasureService\x12W\n\x0cOrderErasure\x12\".federation.v1.OrderErasureRequest\x1a#.federation.v1.OrderErasureResponse\x12K\n\x08ListSent\x12\x1e.federation.v1.ListSentRequest\x1a\x1f.federation.v1.ListSentResponse\x12W\n\x0cListErasures\x12\".federation.v1.ListErasuresRequest\x1a#.federation.v1.ListErasuresResponse\x12W\n\x0cRunRetention\x12\".federation.v1.RunRetentionRequest\x1a#.federation.v1.RunRetentionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERERASUREREQUEST'].fields_by_name['message_id']._serialized_options = b'\272H\023r\0212\017^[0-9a-f-]{36}$'
   _globals['_ORDERERASUREREQUEST'].fields_by_name['words']._loaded_options = None
   _globals['_ORDERERASUREREQUEST'].fields_by_name['words']._serialized_options = b'\272H\007r\005\020\001\030\364\003'
+  _globals['_ORDERERASUREREQUEST'].fields_by_name['second_officer']._loaded_options = None
+  _globals['_ORDERERASUREREQUEST'].fields_by_name['second_officer']._serialized_options = b'\272H\031r\0272\025^[A-Za-z0-9_-]{1,64}$'
+  _globals['_ORDERERASUREREQUEST'].fields_by_name['second_signature']._loaded_options = None
+  _globals['_ORDERERASUREREQUEST'].fields_by_name['second_signature']._serialized_options = b'\272H\031r\0272\025^[0-9A-Za-z+/]{86}==$'
   _globals['_LISTSENTREQUEST'].fields_by_name['act']._loaded_options = None
   _globals['_LISTSENTREQUEST'].fields_by_name['act']._serialized_options = b'\272H\003\310\001\001'
   _globals['_LISTSENTREQUEST'].fields_by_name['recipient']._loaded_options = None
@@ -57,28 +61,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTERASURESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_RUNRETENTIONREQUEST'].fields_by_name['act']._loaded_options = None
   _globals['_RUNRETENTIONREQUEST'].fields_by_name['act']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_ERASURESTATE']._serialized_start=1679
-  _globals['_ERASURESTATE']._serialized_end=1807
+  _globals['_ERASURESTATE']._serialized_start=1839
+  _globals['_ERASURESTATE']._serialized_end=1967
   _globals['_ORDERERASUREREQUEST']._serialized_start=170
-  _globals['_ORDERERASUREREQUEST']._serialized_end=303
-  _globals['_ORDERERASURERESPONSE']._serialized_start=305
-  _globals['_ORDERERASURERESPONSE']._serialized_end=426
-  _globals['_LISTSENTREQUEST']._serialized_start=429
-  _globals['_LISTSENTREQUEST']._serialized_end=599
-  _globals['_LISTSENTRESPONSE']._serialized_start=601
-  _globals['_LISTSENTRESPONSE']._serialized_end=713
-  _globals['_SENTMESSAGE']._serialized_start=715
-  _globals['_SENTMESSAGE']._serialized_end=837
-  _globals['_LISTERASURESREQUEST']._serialized_start=839
-  _globals['_LISTERASURESREQUEST']._serialized_end=959
-  _globals['_LISTERASURESRESPONSE']._serialized_start=961
-  _globals['_LISTERASURESRESPONSE']._serialized_end=1051
-  _globals['_ERASURELINE']._serialized_start=1054
-  _globals['_ERASURELINE']._serialized_end=1462
-  _globals['_RUNRETENTIONREQUEST']._serialized_start=1464
-  _globals['_RUNRETENTIONREQUEST']._serialized_end=1526
-  _globals['_RUNRETENTIONRESPONSE']._serialized_start=1529
-  _globals['_RUNRETENTIONRESPONSE']._serialized_end=1676
-  _globals['_ERASURESERVICE']._serialized_start=1810
-  _globals['_ERASURESERVICE']._serialized_end=2170
+  _globals['_ORDERERASUREREQUEST']._serialized_end=463
+  _globals['_ORDERERASURERESPONSE']._serialized_start=465
+  _globals['_ORDERERASURERESPONSE']._serialized_end=586
+  _globals['_LISTSENTREQUEST']._serialized_start=589
+  _globals['_LISTSENTREQUEST']._serialized_end=759
+  _globals['_LISTSENTRESPONSE']._serialized_start=761
+  _globals['_LISTSENTRESPONSE']._serialized_end=873
+  _globals['_SENTMESSAGE']._serialized_start=875
+  _globals['_SENTMESSAGE']._serialized_end=997
+  _globals['_LISTERASURESREQUEST']._serialized_start=999
+  _globals['_LISTERASURESREQUEST']._serialized_end=1119
+  _globals['_LISTERASURESRESPONSE']._serialized_start=1121
+  _globals['_LISTERASURESRESPONSE']._serialized_end=1211
+  _globals['_ERASURELINE']._serialized_start=1214
+  _globals['_ERASURELINE']._serialized_end=1622
+  _globals['_RUNRETENTIONREQUEST']._serialized_start=1624
+  _globals['_RUNRETENTIONREQUEST']._serialized_end=1686
+  _globals['_RUNRETENTIONRESPONSE']._serialized_start=1689
+  _globals['_RUNRETENTIONRESPONSE']._serialized_end=1836
+  _globals['_ERASURESERVICE']._serialized_start=1970
+  _globals['_ERASURESERVICE']._serialized_end=2330
 # @@protoc_insertion_point(module_scope)

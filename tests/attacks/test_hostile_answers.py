@@ -26,7 +26,9 @@ from federation.domain.lookups import (
     decode_search_item,
 )
 from federation.domain.reports import REPORT_BODY, SubjectReport, encode_report
+from federation.node import reports
 from federation.node.exchange.erase import destroy_message
+from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import find_reply_item, only_item, statement_of
 from federation.node.lookups.records import QUESTIONS
@@ -40,8 +42,10 @@ from federation.protocol.leaf import Leaf, Verdict, decode_leaf
 from federation.protocol.receipt import Submission
 from federation.protocol.statement import Recipient, Sender
 from federation.store.messages import StoredMessage, find_body, list_messages, load_body
+from federation.wire.agency.reports import ReportQuestion
 from tests.node.intake.border import PURPOSE, Border, border
-from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, one_item_body, sign, statement
+from tests.node.retention.released import NUMBER
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, one_item_body, sign, statement
 
 COURT = parse_agency_id("zhejiang/330822/court")
 OUT = Pair(JIANGXI, ZHEJIANG)
@@ -230,6 +234,21 @@ async def test_answer_by_an_office_that_is_no_police_is_refused(tmp_path: Path) 
 
         assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-office",))
         assert outcome(found, fetch) is None
+
+
+async def test_report_of_an_office_that_is_no_police_is_refused(tmp_path: Path, monkeypatch) -> None:
+    """What a person is told of a province comes from the office that answers for it."""
+    monkeypatch.setattr(reports, "WAIT_SECONDS", 0.0)
+    async with border(tmp_path) as found:
+        found.rig.faults(JIANGXI, ZHEJIANG).cut = True
+        errand = begin_errand(found.asking, YUSHAN_POLICE, act("subject.access", "F01"))
+        await reports.report(errand, ReportQuestion(citizen_number=NUMBER, identity_checked=True))
+        request = asked(found, reports.REQUEST.name)
+        empty = one_item_body(REPORT_BODY, encode_report(SubjectReport()))
+
+        leaf = await answer(found, ANSWERED.name, empty, cites=request, office=COURT)
+        assert (leaf.verdict, leaf.policies) == (Verdict.REFUSED, ("rule-reply-office",))
+        assert (await answer(found, ANSWERED.name, empty, cites=request)).verdict is Verdict.ALLOWED
 
 
 async def test_second_answer_to_one_request_is_refused_and_not_kept(tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_order_that_may_not_be_is_refused_with_exit_1(nodes):
     assert "MESSAGE_UNKNOWN" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", code=1).err
     assert "FIELD_RULE" in nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "", code=1).err
     assert "MESSAGE_ID" in nodes.ask(PUCHENG, "erasure", "order", "x", "--words", "x", code=1).err
+    alone = nodes.ask(PUCHENG, "erasure", "order", unknown, "--words", "x", "--second", "officer-9", code=2)
+    assert "--second-key" in alone.err
 
 
 def test_run_of_nothing_that_ended_destroys_nothing(nodes):

@@ -148,6 +148,7 @@ def test_glass_is_broken_noticed_and_reviewed(nodes, case, keys):
     assert "BREAK_GLASS_REVIEWER" in oversee(nodes, "review", glass, "--finding", "justified", *other, code=1).err
     done = oversee(nodes, "review", glass, "--finding", "unjustified", "--words", "无警情记录", *by)
     assert "不当 unjustified" in done.out
+    assert "已在各省关闭" in done.err
     assert "无警情记录" in done.out
     assert "BREAK_GLASS_REVIEWED" in oversee(nodes, "review", glass, "--finding", "justified", *by, code=1).err
 

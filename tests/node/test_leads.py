@@ -196,7 +196,7 @@ async def test_lead_that_the_finder_should_not_have_let_out_is_refused_by_rule(
 
 
 async def test_answer_of_another_office_or_lead_is_refused(tmp_path: Path, monkeypatch) -> None:
-    """Only the office that got it answers; a node's answer by a hall, or about another lead than it cites, is not taken."""
+    """Only the office that got it answers; a node's answer by a hall, by another county, or about another lead, is not."""
     async with found(tmp_path, monkeypatch) as case:
         one, other = [(await case.hand_over(place=place)).line.handed for place in ("甲处", "乙处")]
         for caller in (KAIHUA, GUANGFENG):
@@ -205,7 +205,7 @@ async def test_answer_of_another_office_or_lead_is_refused(tmp_path: Path, monke
         assert not (await case.answer(one.lead_id, caller=YUSHAN_POLICE)).decision.allowed
 
         node = case.rig[ZHEJIANG]
-        for office, lead_id in ((HALL, one.lead_id), (POLICE, other.lead_id)):
+        for office, lead_id in ((HALL, one.lead_id), (KAIHUA, one.lead_id), (POLICE, other.lead_id)):
             errand = begin_errand(node, office, act(*HANDOVER))
             said = LeadAnswer(lead_id=lead_id, accepted=True, time=START)
             draft = leads.ANSWER.draft(

@@ -316,6 +316,7 @@ async def test_show_unknown_permit_is_not_found(rig: Rig) -> None:
         await permits.show(begin_errand(rig[ZHEJIANG], HALL, act()), PermitUrn("urn:permit:330822:2026:999999"))
 
 
+@pytest.mark.attack("a clerk asks which permits are there")
 @pytest.mark.parametrize("there", [True, False])
 async def test_no_to_a_permit_says_nothing_of_whether_it_is_here(rig: Rig, there: bool) -> None:
     """Another county's office gets the same logged no about a permit that is here and one that never was, acts too."""
@@ -331,6 +332,7 @@ async def test_no_to_a_permit_says_nothing_of_whether_it_is_here(rig: Rig, there
     assert rig[ZHEJIANG].sequencer.head.size == size + 2
 
 
+@pytest.mark.attack("a clerk reads pages, tokens and filters")
 async def test_pages_and_filters_show_no_permit_that_is_not_read(rig: Rig) -> None:
     """Another county's permits make no page, no token and no filter's answer; a token is of one caller and one list."""
     for _ in range(3):

@@ -160,6 +160,7 @@ async def test_recognise_by_an_agency_away_from_the_border_refused(rig: Rig, urn
     assert told(rig) == []
 
 
+@pytest.mark.attack("numbers tried at the desk that recognises")
 async def test_recognise_anothers_permit_and_one_that_never_came_are_one_logged_no(rig: Rig, urn: PermitUrn) -> None:
     """Whether such a permit exists, and whose it is, is not for this desk to know: policy refuses on the name alone."""
     size = rig[JIANGXI].sequencer.head.size
@@ -229,6 +230,7 @@ async def test_home_refuses_recognition_for_another_purpose(rig: Rig, urn: Permi
     assert shown(rig, ZHEJIANG) == []
 
 
+@pytest.mark.attack("numbers tried by a province that recognises")
 @pytest.mark.parametrize("who", ["unknown permit", "other holder", "sealed"])
 async def test_home_says_one_logged_no_whatever_is_the_matter(rig: Rig, urn: PermitUrn, who: str) -> None:
     """Whether the permit exists, whose it is and whether it is sealed is told to nobody: one no, signed and logged."""

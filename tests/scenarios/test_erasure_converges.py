@@ -24,7 +24,7 @@ from federation.node.erasure import ORDERS, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.features import KINDS
 from federation.node.retention import destroy_ended
-from federation.protocol.errors import ConflictError
+from federation.protocol.errors import ConflictError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind
@@ -121,7 +121,7 @@ class Erasing(RuleBasedStateMachine):
             return
         question = ErasureQuestion(message_id=messages[dice % len(messages)].id, words="误发 in error")
         caller = POLICE if at == ZHEJIANG else YUSHAN_POLICE
-        with contextlib.suppress(ConflictError):  # it was erased before
+        with contextlib.suppress(ConflictError, RuleError):  # it was erased before, or too many were ordered that day
             self.run(order_erasure(begin_errand(self.found.rig[at], caller, act("erasure.order", "F01")), question))
 
     # ---- what the line does ------------------------------------------------------------------------------------------

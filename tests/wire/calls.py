@@ -97,7 +97,10 @@ CORRECTION_QUERY = corrections.CorrectionQuery(
     everything=True, citizen_number=CITIZEN_NUMBER, page_size=5, page_token="t"
 )
 LEAD_STEP = leads.LeadStep(lead_id=erasure_answers.MESSAGE_ID, accepted=False, reason="属铁路公安管辖")
-ERASURE = erasure.ErasureQuestion(message_id=erasure_answers.MESSAGE_ID, words="错误发送 sent by mistake")
+ERASURE = erasure.ErasureQuestion(
+    message_id=erasure_answers.MESSAGE_ID, words="错误发送 sent by mistake", second_officer="officer-9",
+    second_signature=SIGNATURE,
+)  # fmt: skip
 ERASURE_QUERY = erasure.ErasureQuery(page_size=5, page_token="t")
 MESSAGE_QUERY = audit.MessageQuery(direction=audit.Direction.SENT, peer=ZHEJIANG, after_seq=3, page_size=9)
 READING = permits.PermitReading(

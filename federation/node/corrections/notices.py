@@ -189,5 +189,6 @@ NOTICE: Final = Kind(
     judge=_judge_notice,
     answers=(),
     keep=CORRECTION,
+    erasable_by=None,
     resend=resent_alone,
 )

@@ -66,10 +66,11 @@ from federation.node.exchange.judge import (
 from federation.node.exchange.resend import Missed, resent_alone
 from federation.node.exchange.send import Cause, Draft, Sent
 from federation.node.node import Node, received_key
+from federation.node.officers import or_logged
 from federation.node.permits_sharing import draft_sharing, find_own_permit, put_own_permits
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, Positive, decode, encode, replace
-from federation.protocol.ids import NodeName, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.store.database import Source
@@ -132,11 +133,7 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
         opened: Correction | None = None
         drafts: list[Draft] = []
         if owner == node.name:
-            permit = find_own_permit(node.database, request.urn)
-            verify_admissible(request, permit, filed_by=errand.caller, realm=realm)
-            now = node.now()
-            deadline = errand.in_force.start_clock(CLOCK, now)
-            opened = open_correction(request, filed_by=errand.caller, cited="", deadline=deadline, now=now)
+            opened = await or_logged(errand, _opened_here(errand, request))
         else:
             drafts.append(_request_draft(errand, request, owner=owner, decided=(question, ruling)))
 
@@ -147,6 +144,14 @@ async def file_correction(errand: Errand, filing: CorrectionFiling) -> Correctio
 
         await errand.once(asked, StepTaken, write, drafts=drafts)
     return CorrectionOutcome(decision=ruling, correction=await _line(node, request.correction_id))
+
+
+async def _opened_here(errand: Errand, request: CorrectionRequest) -> Correction:
+    node = errand.node
+    permit, now = find_own_permit(node.database, request.urn), node.now()
+    verify_admissible(request, permit, filed_by=errand.caller, realm=errand.in_force.agreement.realm)
+    deadline = errand.in_force.start_clock(CLOCK, now)
+    return open_correction(request, filed_by=errand.caller, cited="", deadline=deadline, now=now)
 
 
 def _request_of(filing: CorrectionFiling, act: Act) -> CorrectionRequest:
@@ -326,7 +331,7 @@ async def _take_step(
     errand: Errand, name: str, step: CorrectionStep, following: Callable[[Correction], _Change]
 ) -> CorrectionOutcome:
     node = errand.node
-    correction = _load_correction(node, step.correction_id)
+    correction = _load_correction(node, step.correction_id, caller=errand.caller)
     county = urn_division(correction.request.urn)
     question = decide_request(errand.agency, node.name, occasion=errand.occasion, county=county)
     ruling = await errand.ask(question)
@@ -349,13 +354,13 @@ async def _take_step(
     return CorrectionOutcome(decision=ruling, correction=line)
 
 
-def _load_correction(node: Node, correction_id: str) -> Correction:
-    """A correction of our own; refuses CORRECTION_UNKNOWN, and CORRECTION_NOT_OURS where another province decides."""
+def _load_correction(node: Node, correction_id: str, *, caller: AgencyId) -> Correction:
+    """A correction of our own; refuses CORRECTION_UNKNOWN, and to who filed it with another province, _NOT_OURS."""
     found = CORRECTIONS.find(node.database, correction_id)
     if found is not None:
         return found
     filed = FILED.find(node.database, correction_id)
-    if filed is not None:
+    if filed is not None and filed.agency == caller:
         raise RuleError("CORRECTION_NOT_OURS", f"{filed.owner} owns the record and decides; a copy is never edited")
     raise NotFoundError("CORRECTION_UNKNOWN", f"this node has no correction {correction_id!r:.60}")
 
@@ -393,6 +398,7 @@ REQUEST: Final = item_kind(
     judge=_judge_request,
     answers=(),
     keep=CORRECTION,
+    erasable_by=None,
     resend=_resent_request,
 )
 ANSWER: Final = item_kind(
@@ -402,5 +408,6 @@ ANSWER: Final = item_kind(
     judge=_judge_answer,
     answers=(REQUEST_KIND,),
     keep=CORRECTION,
+    erasable_by=None,
     resend=resent_alone,
 )

@@ -13,12 +13,13 @@ from typing import Final
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.retention import PROVISION
 from federation.node.exchange.judge import Destroyed, Erasure
-from federation.node.exchange.replies import find_reply, reply_record
+from federation.node.exchange.replies import find_reply, reply_record, statement_of
 from federation.node.node import Node
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.ids import NodeName, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.statement import Statement, decode_statement
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import (
     StoredMessage,
@@ -42,19 +43,29 @@ def erase(node: Node, transaction: GroupTransaction, erasure: Erasure) -> None:
     destroyed = None
     if message is not None:
         destroyed = destroy_message(node, transaction, message, grounds=erasure.grounds)
-    elif erasure.direction == "received":
-        _put_ahead(transaction, erasure.message, sender=erasure.peer)
+    elif erasure.direction == "received" and erasure.office is not None:
+        _put_ahead(transaction, erasure.message, sender=erasure.peer, office=erasure.office)
     put_records(transaction, erasure.owes(destroyed))
 
 
-def ordered_ahead(transaction: GroupTransaction, message: StoredMessage) -> tuple[Erasure, ...]:
-    """The erasure of a message whose sender ordered it before it came; costs no look-up when none ever was."""
+def ordered_ahead(node: Node, transaction: GroupTransaction, message: StoredMessage) -> tuple[Erasure, ...]:
+    """The erasure of a message that an office which may ordered before it came; no look-up when none ever was."""
     sender = message.pair.sender
     if not transaction.find_counter(_AHEAD_COUNT):
         return ()
-    if find_record(transaction, AHEAD, f"{sender}/{message.digest}", replica=True) is None:
+    ordered = find_record(transaction, AHEAD, f"{sender}/{message.digest}", replica=True)
+    erasable_by = node.kinds[message.kind].erasable_by
+    if ordered is None or not ordered.content or erasable_by is None:
+        return ()
+    if not erasable_by(transaction, parse_agency_id(ordered.content.decode()), message):
         return ()
     return (Erasure(message=message.digest, direction="received", peer=sender, grounds=ErasureGrounds.ORDERED),)
+
+
+def sent_by_it(source: Source, office: AgencyId, message: StoredMessage) -> bool:
+    """For a kind whose record is its sender's alone to have erased."""
+    del source
+    return statement_of(message).sender.agency == office
 
 
 def destroy_message(
@@ -113,10 +124,10 @@ def _end_reply(node: Node, transaction: GroupTransaction, statement: Statement) 
         put_records(transaction, [reply_record(erased, owner=statement.sender.node)])
 
 
-def _put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName) -> None:
+def _put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName, office: AgencyId) -> None:
     record = Record(
         id=f"{sender}/{message}", kind=AHEAD, owner=sender, version=1, replica=True, status="ordered", division="",
-        content=b"{}", kept_under=PROVISION,
+        content=str(office).encode(), kept_under=PROVISION,
     )  # fmt: skip
     if put_records(transaction, [record]):
         transaction.count_up(_AHEAD_COUNT)

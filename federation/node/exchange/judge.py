@@ -20,7 +20,7 @@ from federation.node.node import InForce, Node, agency_facts
 from federation.protocol.body import Body
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, decode, encode
-from federation.protocol.ids import MessageId, NodeName
+from federation.protocol.ids import AgencyId, MessageId, NodeName
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds, PolicyRequest, decide, join_decisions
 from federation.protocol.statement import Recipient, Statement
@@ -95,12 +95,16 @@ def owes_nothing(destroyed: Destroyed | None) -> tuple[Record, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """One message to destroy, from the peer or to it; `owes` makes the records of the receipt that is owed for it."""
+    """One message to destroy, from the peer or to it; `owes` makes the records of the receipt that is owed for it.
+
+    `office` is who ordered it: what comes after its order is destroyed if that office may have it erased.
+    """
 
     message: str
     direction: Direction
     peer: NodeName
     grounds: ErasureGrounds
+    office: AgencyId | None = None
     owes: Callable[[Destroyed | None], tuple[Record, ...]] = owes_nothing
 
 
@@ -169,6 +173,8 @@ class Kind(Generic[I]):
     judge: what a received message means here; a `RuleError` refuses it by that rule.
     answers: the kinds of ours that it replies to; a message that cites none of them is malformed. Empty for a question.
     keep: the row of `policies/retention.toml` under which it is kept or ends.
+    erasable_by: whether an office may order erased what such a message handed over; None where it hands over no record,
+        but asks or answers.
     resend: what is said anew of one that expired on its way and that the peer never had (None: nothing is left to
         say); None for a kind that ends with its time.
     """
@@ -181,6 +187,7 @@ class Kind(Generic[I]):
     judge: Callable[[Received[I]], Judgement]
     answers: tuple[str, ...]
     keep: str
+    erasable_by: Callable[[Source, AgencyId, StoredMessage], bool] | None
     resend: Callable[[Missed], Draft | None] | None
 
     def draft(

@@ -89,7 +89,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         put_rows(transaction, rows, message_id=statement.id)
         for reply in replies:
             record_message(node, transaction, reply, in_force=in_force)
-        for erasure in (*rows.erases, *ordered_ahead(transaction, message)):
+        for erasure in (*rows.erases, *ordered_ahead(node, transaction, message)):
             erase(node, transaction, erasure)
         return message, True
 

@@ -64,19 +64,21 @@ def reply_draft(
 
 
 def take_reply(received: Received[Any], *, ends: datetime | None = None, records: tuple[Record, ...] = ()) -> Judgement:
-    """Takes in the first reply to a request of ours, and `records` with it. Refuses REPLY_TWICE.
+    """Takes in the first reply to a request of ours, and `records` with it. Refuses REPLY_OFFICE, REPLY_TWICE.
 
     `ends` is until when what it tells of a person may be kept; None when it tells nothing of one.
     """
-    verify_unanswered(received)
+    verify_reply(received)
     statement, cited = received.statement, received.cited.digest
     reply = reply_record(Reply(request=cited, message_id=statement.id, ends=ends), owner=statement.sender.node)
     updates = partial(_first_reply, reply, statement.id)
     return Judgement(decision=REPLY_TAKEN, rows=Rows(records=records, updates=updates, wakes=(cited,)))
 
 
-def verify_unanswered(received: Received[Any]) -> None:
-    """Refuses a second reply to a request of ours (REPLY_TWICE)."""
+def verify_reply(received: Received[Any]) -> None:
+    """Refuses a reply of an office that answers for nobody (REPLY_OFFICE), and a second one (REPLY_TWICE)."""
+    if received.statement.sender.agency.kind != POLICE:
+        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
     first = find_reply(received.node.database, received.cited.digest)
     if first is not None and first.message_id != received.statement.id:
         raise RuleError("REPLY_TWICE", "the request that this answers was answered before")

@@ -367,5 +367,6 @@ REMINDER: Final = item_kind(
     judge=_judge_reminder,
     answers=(),
     keep=PROVISION,
+    erasable_by=None,
     resend=None,
 )

@@ -65,8 +65,17 @@ from federation.domain.registers import (
 )
 from federation.domain.retention import PROVISION, QUESTION, RELEASE
 from federation.node.disclosures import disclosure_of, disclosure_record
-from federation.node.exchange.judge import NO_ROWS, Judgement, Kind, Numbered, Received, Rows, item_kind, rule_decision
-from federation.node.exchange.replies import POLICE, reply_draft, statement_of, take_reply, verify_unanswered
+from federation.node.exchange.judge import (
+    NO_ROWS,
+    Judgement,
+    Kind,
+    Numbered,
+    Received,
+    Rows,
+    item_kind,
+    rule_decision,
+)
+from federation.node.exchange.replies import reply_draft, statement_of, take_reply, verify_reply
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
@@ -471,12 +480,10 @@ def _find_question(received: Received[Any]) -> records.Question:
 
     Refuses REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE, and REPLY_QUESTION_GONE when nothing says what was asked.
     """
-    if received.statement.sender.agency.kind != POLICE:
-        raise RuleError("REPLY_OFFICE", "expected a police office to answer for its province")
+    verify_reply(received)
     tolerance = received.in_force.agreement.clock_tolerance
     if received.node.now() > statement_of(received.cited).expires + tolerance:
         raise RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
-    verify_unanswered(received)
     question = records.QUESTIONS.find(received.node.database, received.cited.digest)
     if question is None or question.answered:
         raise RuleError("REPLY_QUESTION_GONE", "nothing here says what was asked; ask again")
@@ -510,6 +517,7 @@ SEARCH = Kind(
     judge=_judge_search,
     answers=(),
     keep=QUESTION,
+    erasable_by=None,
     resend=None,
 )
 FETCH = Kind(
@@ -521,6 +529,7 @@ FETCH = Kind(
     judge=_judge_fetch,
     answers=(),
     keep=QUESTION,
+    erasable_by=None,
     resend=None,
 )
 ANSWER = Kind(
@@ -532,6 +541,7 @@ ANSWER = Kind(
     judge=_judge_answer,
     answers=(SEARCH.name,),
     keep=RELEASE,
+    erasable_by=records.sent_or_kept_by,
     resend=None,
 )
 RELEASED = Kind(
@@ -543,6 +553,7 @@ RELEASED = Kind(
     judge=_judge_release,
     answers=(FETCH.name,),
     keep=RELEASE,
+    erasable_by=records.sent_or_kept_by,
     resend=None,
 )
 REFUSAL = item_kind(
@@ -552,5 +563,6 @@ REFUSAL = item_kind(
     judge=_judge_refusal,
     answers=(SEARCH.name, FETCH.name),
     keep=PROVISION,
+    erasable_by=None,
     resend=None,
 )

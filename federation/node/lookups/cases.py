@@ -207,5 +207,6 @@ CASE = Kind(
     judge=_judge_case,
     answers=(),
     keep=PROVISION,
+    erasable_by=None,
     resend=_resent_case,
 )

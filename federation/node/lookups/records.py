@@ -13,6 +13,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from federation.domain.division import code_today
 from federation.domain.intake import (
     REFUSAL_BODY,
     IntakeEntry,
@@ -22,14 +23,23 @@ from federation.domain.intake import (
     next_look,
     refusal_titles,
 )
-from federation.domain.lookups import COUNTABLE, Handle, Outcome, Selector
+from federation.domain.lookups import (
+    COUNTABLE,
+    RELEASE_BODY,
+    Handle,
+    Outcome,
+    Selector,
+    decode_answer_item,
+    decode_release_item,
+)
 from federation.domain.lookups_case import LookupCase, LookupCounts, Quotas, decode_case, verify_quota
 from federation.domain.oversight import AskedLine
-from federation.domain.registers import DossierKind, parse_dossier_urn
+from federation.domain.registers import DossierKind, dossier_division, parse_dossier_urn
 from federation.domain.retention import PROVISION, USE
+from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import Counted
-from federation.node.exchange.replies import Response
+from federation.node.exchange.replies import Response, statement_of
 from federation.node.log.decisions import rule_name
 from federation.node.node import Node
 from federation.node.oversight.leaders import is_bulk, is_countersigned
@@ -42,6 +52,7 @@ from federation.protocol.statement import Statement
 from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import StoredMessage, find_body
 from federation.store.records import (
     Record,
     each_due_by,
@@ -53,7 +64,7 @@ from federation.store.records import (
     put_records,
 )
 from federation.store.tables import blind_index
-from federation.wire.rpc import Ruling, ruling_of
+from federation.wire.rpc import COUNTERS, Ruling, ruling_of
 
 CASE, HELD = "lookup-case", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
@@ -152,6 +163,24 @@ HANDLES: Final[Collection[Handle]] = Collection(
     subject=lambda handle: f"{handle.asker.node}/{handle.case_id}",
 )
 """What each handle stands for that this province gave out, dead ones too; found by its case."""
+
+
+def sent_or_kept_by(source: Source, office: AgencyId, message: StoredMessage) -> bool:
+    """For the office that answered, and for a counter of the county that keeps the record.
+
+    The asker is not told which county that is: there it is one of those that its own case names.
+    """
+    body, statement = find_body(source, message.id), statement_of(message)
+    if sent_by_it(source, office, message) or body is None or office.kind not in COUNTERS:
+        return sent_by_it(source, office, message)
+    county, item = code_today(office.county), body.items[0]
+    is_release = body.type == RELEASE_BODY
+    answer = decode_release_item(item, statement.realm) if is_release else decode_answer_item(item)
+    handle = HANDLES.find(source, answer.handle or "")
+    if handle is not None:
+        return county == code_today(dossier_division(handle.dossier))
+    case = find_case(source, statement.recipient.node, statement.case or "", announced=False)
+    return case is not None and county in map(code_today, case.counties)
 
 
 def held_record(handle: str, request_digest: str, *, owner: NodeName) -> Record:

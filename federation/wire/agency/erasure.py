@@ -19,8 +19,12 @@ class ErasureState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureQuestion:
+    """An order; beyond what one person may give in a day, a second one signs `order_bytes` of the same (base64)."""
+
     message_id: MessageId
     words: str
+    second_officer: str | None = None
+    second_signature: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class ErasureAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentQuery:
-    """A list of what was sent to a province, with numbers above `after_seq`. `page_size` is 1 to 1,000."""
+    """A list of what the office may order erased of what was sent, above `after_seq`; a page is 1 to 1,000."""
 
     recipient: NodeName
     after_seq: int = 0
@@ -75,7 +79,7 @@ class SentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureQuery(PageQuery):
-    """A list of all orders."""
+    """A list of the orders of the caller's county, of all for an audit office."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from federation.domain.erasure import ErasureGrounds
 from federation.node.corrections import steps as desk
 from federation.node.corrections.steps import ANSWER_KIND
-from federation.node.erasure import order_erasure
+from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import begin_errand
 from federation.node.retention import destroy_ended
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
@@ -19,10 +20,9 @@ from federation.protocol.form import replace
 from federation.protocol.ids import Pair, parse_agency_id
 from federation.store.messages import StoredMessage, list_messages
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionStanding, CorrectionStep
-from federation.wire.agency.erasure import ErasureQuestion
 from tests.node.corrections.case import Case, correcting, registered
 from tests.node.retention.released import Border
-from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, act
+from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, YUSHAN_POLICE, ZHEJIANG, act
 
 KAIHUA = parse_agency_id("zhejiang/330824/service-hall")
 
@@ -113,6 +113,8 @@ async def test_only_the_issuing_county_decides(tmp_path: Path, monkeypatch) -> N
         assert not purpose.decision.allowed
         with pytest.raises(RuleError, match="CORRECTION_NOT_OURS"):
             await desk.deny(begin_errand(case.rig[JIANGXI], YUSHAN_HALL, correcting()), step)
+        with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):  # another office's filing is not there
+            await desk.deny(begin_errand(case.rig[JIANGXI], YUSHAN_POLICE, correcting()), step)
         unknown = CorrectionStep(correction_id=str(uuid.uuid4()), words="x")
         with pytest.raises(NotFoundError, match="CORRECTION_UNKNOWN"):
             await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), unknown)
@@ -167,13 +169,13 @@ async def test_answer_that_expired_on_its_way_is_said_again(tmp_path: Path, monk
         await Border(case.rig, tmp_path, None).verify()
 
 
-async def test_answer_that_was_ordered_erased_is_not_said_again(tmp_path: Path, monkeypatch) -> None:
-    """What its sender took back stays unsaid, and the rest of the round goes on."""
+async def test_answer_that_ended_here_is_not_said_again(tmp_path: Path, monkeypatch) -> None:
+    """What was destroyed stays unsaid, and the rest of the round goes on."""
     async with registered(tmp_path, monkeypatch) as case:
         opened = (await case.file()).correction
         await expire_answer(case, opened.correction_id)
-        question = ErasureQuestion(message_id=answers(case)[-1].id, words="误发 in error")
-        await order_erasure(begin_errand(case.rig[ZHEJIANG], HALL, act("erasure.order", "F01")), question)
+        node, last = case.rig[ZHEJIANG], answers(case)[-1]
+        await node.sequencer.commit(lambda tx: destroy_message(node, tx, last, grounds=ErasureGrounds.EXPIRED))
 
         await destroy_ended(case.rig[ZHEJIANG])
         await case.rig.drain()

@@ -107,6 +107,7 @@ async def test_break_glass_flags_notices_and_dies_after_two_hours(tmp_path: Path
         assert (await found.search(NUMBERS[0], GLASS)).answers[0].policies == ("deny-lookup-no-case",)
 
 
+@pytest.mark.attack("an office breaks the glass again and again")
 async def test_break_glass_is_blocked_until_the_one_before_is_reviewed(tmp_path: Path) -> None:
     """At once and days later, and of two at one moment one; the leader's signed review opens the way again."""
     async with office(tmp_path) as found:
@@ -126,6 +127,7 @@ async def test_break_glass_is_blocked_until_the_one_before_is_reviewed(tmp_path:
             await found.review()
 
 
+@pytest.mark.attack("a broken glass that was unjustified goes on")
 async def test_break_glass_found_unjustified_ends_with_its_handles_on_both_sides(tmp_path: Path) -> None:
     """Both provinces have the case closed in the moment of the review: no search, no field, no handle for it."""
     async with office(tmp_path) as found:
@@ -167,6 +169,7 @@ async def test_break_glass_with_a_letter_or_days_is_refused_and_leaves_nothing(t
         assert found.rig[JIANGXI].sequencer.head.size == size + 1
 
 
+@pytest.mark.attack("a glass broken under a leader of one's own invention")
 @pytest.mark.parametrize(
     ("leader", "reason"),
     [

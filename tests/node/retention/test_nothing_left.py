@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from federation.domain.erasure import ErasureGrounds
 from federation.domain.leads import Lead
 from federation.domain.recognition import RecognitionMode
 from federation.domain.retention import CORRECTION, RETENTION_FILE, USE, has_floor, parse_retention
@@ -18,19 +20,28 @@ from federation.node import leads, permits, reports
 from federation.node.corrections import steps as desk
 from federation.node.corrections.lines import CORRECTIONS
 from federation.node.corrections.steps import file_correction
-from federation.node.erasure import list_erasures
+from federation.node.erasure_lists import list_erasures
+from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.send import ENDS, put_end
 from federation.node.features import KINDS
 from federation.node.lookups.records import ENTRIES
-from federation.node.node import Trust
+from federation.node.node import Node, Trust
 from federation.node.recognition import recognise
 from federation.protocol.errors import NotFoundError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, MessageId
+from federation.protocol.ids import AgencyId, MessageId, parse_agency_id
 from federation.protocol.leaf import decode_leaf
 from federation.store.database import Database
-from federation.store.messages import StoredMessage, find_body, find_outbox, find_outbox_state
+from federation.store.exchange_log import GroupTransaction
+from federation.store.messages import (
+    Direction,
+    StoredMessage,
+    find_body,
+    find_by_digest,
+    find_outbox,
+    find_outbox_state,
+)
 from federation.store.records import find_record, list_versions
 from federation.wire.agency.corrections import CorrectionExtension, CorrectionFiling, CorrectionStep
 from federation.wire.agency.erasure import ErasureQuery, ErasureState
@@ -69,7 +80,13 @@ UNDER_A_FLOOR = frozenset({("lookup-given", False), ("lookup-asked", True)})
 
 
 async def erase(rig: Rig, message: StoredMessage, caller: AgencyId) -> None:
-    """The sender orders the message erased, and the receipt says that it was held and is no more."""
+    """The sender orders a record erased, and is told that it was held and is no more; all else dies at both by itself."""
+    if KINDS[message.kind].erasable_by is None:
+        for name, direction in ((message.pair.sender, "sent"), (message.pair.recipient, "received")):
+            await rig[name].sequencer.commit(partial(_destroy, rig[name], message.digest, direction))
+            if rig[name].database.is_scrub_due:
+                rig[name].database.scrub()
+        return
     await order(rig, message.id, at=caller.node, caller=caller)
     await rig.drain()
     page = await list_erasures(begin_errand(rig[caller.node], caller, act("erasure.order", "F01")), ErasureQuery())
@@ -78,6 +95,11 @@ async def erase(rig: Rig, message: StoredMessage, caller: AgencyId) -> None:
     for name in (message.pair.sender, message.pair.recipient):
         if rig[name].database.is_scrub_due:  # a duty was reading just then: what it held back is for the next round
             rig[name].database.scrub()
+
+
+def _destroy(node: Node, digest: str, direction: Direction, transaction: GroupTransaction) -> None:
+    message = find_by_digest(transaction, direction, digest)
+    assert destroy_message(node, transaction, message, grounds=ErasureGrounds.EXPIRED) is not None
 
 
 async def test_correction_request_that_is_erased_names_nobody(tmp_path: Path, monkeypatch) -> None:
@@ -113,13 +135,14 @@ async def test_search_that_waits_and_is_erased_names_nobody(tmp_path: Path) -> N
 
 
 async def test_answer_to_a_correction_that_was_erased_meanwhile_is_refused(tmp_path: Path, monkeypatch) -> None:
-    """It crossed the order on its way: nothing of it is kept, and both sides go on."""
+    """The request had come to its end here: nothing of its answer is kept, and both sides go on."""
     async with registered(tmp_path, monkeypatch) as case:
         line = (await case.file()).correction
         await case.rig.drain()
         (message,) = sent(case.rig, JIANGXI, ZHEJIANG, "correction.request")
         case.rig.faults(JIANGXI, ZHEJIANG).cut = True
-        await order(case.rig, message.id, at=JIANGXI, caller=YUSHAN_HALL)
+        node = case.rig[JIANGXI]
+        await node.sequencer.commit(partial(_destroy, node, message.digest, "sent"))
         step = CorrectionStep(correction_id=line.correction_id, words="与户口簿不符")
         await desk.deny(begin_errand(case.rig[ZHEJIANG], HALL, correcting()), step)
         answer = sent(case.rig, ZHEJIANG, JIANGXI, "correction.answer")[-1]
@@ -229,6 +252,8 @@ async def handed_over(folder: Path) -> AsyncIterator[Rig]:
 
 
 PLACE, FACTS = "示例镇示例路9号", "车内发现成捆的电缆"
+LINAN = parse_agency_id("zhejiang/330112/police")
+"""The office that answers for its province."""
 RESIDENT, SAID, ANSWERED = application(), "户口簿上如此", "等待户籍地答复"
 RESIDENT_WORDS = (RESIDENT.holder.citizen_number, RESIDENT.holder.name)
 FLOWS = [
@@ -248,7 +273,7 @@ FLOWS = [
          bodies=frozenset({"lookup.fetch", "lookup.release"})),
     Flow("lookup.release", looked_up, POLICE, (NAME,)),
     Flow("subject.request", reported, YUSHAN_HALL, (NUMBER,)),
-    Flow("subject.answer", reported, HALL, ("withheld_count",)),
+    Flow("subject.answer", reported, LINAN, ("withheld_count",)),
     Flow("correction.request", corrected, YUSHAN_HALL, (NUMBER, SAID, "畲族")),
     Flow("correction.answer", corrected, HALL, (ANSWERED,), kept=frozenset({("correction", False)})),
     Flow("police.lead", handed_over, YUSHAN_POLICE, (PLACE, FACTS)),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import uuid
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.erasure import (
     ORDER_BODY,
@@ -16,26 +18,31 @@ from federation.domain.erasure import (
     OrderItem,
     ReceiptItem,
     decode_receipt_item,
+    order_bytes,
 )
-from federation.node import permits
-from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, list_erasures, order_erasure
+from federation.node import erasure, permits
+from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, order_erasure
+from federation.node.erasure_lists import list_erasures, list_sent
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
+from federation.node.exchange.replies import intake_office
 from federation.node.permits_sharing import PERMIT, SYNC
 from federation.node.readings import read_lookup
 from federation.node.retention import destroy_ended
 from federation.protocol.body import Body
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
+from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError, UntrustedError
 from federation.protocol.form import encode, replace
 from federation.protocol.ids import MessageId, NodeName, Pair, parse_agency_id
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf, encode_leaf
 from federation.protocol.receipt import Submission
+from federation.protocol.statement import Sender
 from federation.protocol.tlog.merkle import hash_leaf
 from federation.store.exchange_log import find_entry, find_leaf, load_entries
 from federation.store.messages import StoredMessage, find_body, find_outbox, list_messages, load_body
 from federation.store.records import find_record
-from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState
+from federation.wire.agency.erasure import ErasureQuery, ErasureQuestion, ErasureState, SentQuery
 from tests.node.kept_decisions import list_decisions
+from tests.node.lookups.office import public_text
 from tests.node.retention.released import OUT, PURPOSE, Border, border, released
 from tests.node.rig import (
     HALL,
@@ -47,11 +54,13 @@ from tests.node.rig import (
     act,
     application,
     applications,
+    register_key,
     running_rig,
     submission,
 )  # fmt: skip
 
 ACT = act("erasure.order", "F01")
+KAIHUA_HALL = parse_agency_id("zhejiang/330824/service-hall")
 WORDS = "误发 sent by mistake"
 
 
@@ -61,7 +70,8 @@ def sent(rig, sender: NodeName, recipient: NodeName, kind: str) -> list[StoredMe
 
 
 async def order(rig, message_id: str, *, at: NodeName = ZHEJIANG, caller=HALL, **changes: str):
-    question = ErasureQuestion(message_id=MessageId(message_id), words=changes.pop("words", WORDS))
+    second = {name: changes.pop(name) for name in ("second_officer", "second_signature") if name in changes}
+    question = ErasureQuestion(message_id=MessageId(message_id), words=changes.pop("words", WORDS), **second)
     acting = replace(act("erasure.order", "F01"), **changes)
     return await order_erasure(begin_errand(rig[at], caller, acting), question)
 
@@ -136,17 +146,115 @@ async def test_order_about_an_answer_ends_its_handle_at_the_asker(tmp_path: Path
         await found.verify()
 
 
-async def test_order_about_a_question_of_ours_destroys_it_at_the_province_asked(tmp_path: Path) -> None:
-    """A search holds the person's number: the asker may have it erased, and the answer stays."""
+@pytest.mark.attack("an open search is ordered erased")
+async def test_question_is_never_ordered_erased_nor_an_answer_to_one(tmp_path: Path) -> None:
+    """An open police search, one that was answered, a fetch: nobody takes back what is logged of their asking."""
     async with released(tmp_path) as found:
-        question = found.sent(JIANGXI, "lookup.search")[0]
-
-        await order(found.rig, question.id, at=JIANGXI, caller=YUSHAN_POLICE)
-        await found.rig.drain()
-
-        assert find_body(found.rig[ZHEJIANG].database, question.id) is None
-        assert find_body(found.rig[ZHEJIANG].database, found.sent(ZHEJIANG, "lookup.answer")[0].id) is not None
+        for kind in ("lookup.search", "lookup.fetch"):
+            question = found.sent(JIANGXI, kind)[0]
+            answer = await order(found.rig, question.id, at=JIANGXI, caller=YUSHAN_POLICE)
+            assert answer.decision.policies == ("deny-erasure-no-record",)
+            assert find_body(found.rig[ZHEJIANG].database, question.id) is not None
         await found.verify()
+
+
+@pytest.mark.attack("a clerk orders another county's record erased")
+async def test_record_is_ordered_erased_by_its_own_office_or_the_issuing_county(shared) -> None:
+    """Police of another county, and another kind of office of this one, erase nothing; the county's police may."""
+    rig, urn, message = shared
+    for caller in (KAIHUA_HALL, parse_agency_id("zhejiang/330824/police")):
+        answer = await order(rig, message.id, caller=caller)
+        assert answer.decision.policies == ("deny-erasure-other-office",)
+    assert find_record(rig[JIANGXI].database, PERMIT, urn, replica=True) is not None
+
+    assert (await order(rig, message.id, caller=POLICE)).line is not None
+    await rig.drain()
+    assert find_record(rig[JIANGXI].database, PERMIT, urn, replica=True) is None
+
+
+@pytest.mark.parametrize("office", ["the one that answered", "the county's"])
+async def test_release_is_ordered_erased_by_its_office_or_the_county_of_its_record(tmp_path: Path, office: str) -> None:
+    """No other county's; the asker, who is not told which county it is, goes by those of its own case."""
+    async with released(tmp_path) as found:
+        release = found.sent(ZHEJIANG, "lookup.release")[0]
+        answered = intake_office(found.rig[ZHEJIANG].trust.in_force, ZHEJIANG)
+        assert answered.county != POLICE.county
+        refused = await order(found.rig, release.id, caller=parse_agency_id("zhejiang/330824/police"))
+        assert refused.decision.policies == ("deny-erasure-other-office",)
+
+        ordered = await order(found.rig, release.id, caller=answered if office == "the one that answered" else HALL)
+        assert ordered.line is not None
+        await found.rig.drain()
+        assert find_body(found.rig[JIANGXI].database, release.id) is None
+        await found.verify()
+
+
+@pytest.mark.attack("a member orders past its own policy")
+async def test_order_of_a_hostile_office_is_refused_by_the_recipient_too(shared) -> None:
+    """A member that skips its own policy erases nothing over there: each side asks who sent the record."""
+    rig, urn, message = shared
+    item = OrderItem(message_id=message.id, message=message.digest, words=WORDS)
+    body = Body(type=ORDER_BODY, salt=os.urandom(32), items=(encode(item),))
+    for seq, office in enumerate((KAIHUA_HALL, parse_agency_id("zhejiang/330822/court")), 900):
+        made = submission(
+            rig, body, seq=seq, kind=ORDER_KIND, purpose="erasure.order",
+            sender=Sender(node=ZHEJIANG, agency=office),
+        )  # fmt: skip
+        leaf = decode_leaf((await receive(rig[JIANGXI], made, peer=ZHEJIANG)).leaf)
+        assert leaf.verdict is Verdict.REFUSED
+        assert "deny-erasure-other-office" in leaf.policies
+    assert find_record(rig[JIANGXI].database, PERMIT, urn, replica=True) is not None
+
+
+@pytest.mark.attack("one clerk empties the store")
+async def test_orders_beyond_so_many_a_day_need_a_second_persons_key(shared, monkeypatch) -> None:
+    """The office's day is counted, whoever orders; neither oneself, nor one's own key under another name, is a second."""
+    rig, _, _ = shared
+    monkeypatch.setattr(erasure, "ORDERS_ALONE", 2)
+    mine, second = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    for name, key in (("officer-1", mine), ("officer-9", second), ("officer-2", mine)):
+        await register_key(rig[ZHEJIANG], HALL, name, key=public_text(key))
+    for _ in range(3):
+        await permits.register(begin_errand(rig[ZHEJIANG], HALL, act()), application())
+    messages = sent(rig, ZHEJIANG, JIANGXI, SYNC.name)
+    for message, officer in zip(messages, ("officer-1", "officer-2"), strict=False):
+        assert (await order(rig, message.id, officer=officer)).line is not None
+
+    def signed(name: str, key: Ed25519PrivateKey, **changes: str) -> dict[str, str]:
+        facts = {"officer": "officer-1", "words": WORDS, **changes}
+        text = order_bytes(HALL, messages[2].id, **facts)
+        return {"second_officer": name, "second_signature": base64.b64encode(key.sign(text)).decode()}
+
+    for second_person, reason in (
+        ({}, "ERASURE_SECOND"),
+        (signed("officer-1", mine), "SAME_PERSON"),
+        (signed("officer-2", mine), "SAME_PERSON"),
+        (signed("officer-9", mine), "OFFICER_KEY"),
+        (signed("officer-9", second, words="another reason"), "OFFICER_KEY"),
+        (signed("nobody", second), "OFFICER_KEY"),
+    ):
+        size = rig[ZHEJIANG].sequencer.head.size
+        with pytest.raises((RuleError, UntrustedError), match=reason):
+            await order(rig, messages[2].id, **second_person)
+        assert rig[ZHEJIANG].sequencer.head.size == size + 1  # the no is logged
+    assert find_body(rig[ZHEJIANG].database, messages[2].id) is not None
+
+    assert (await order(rig, messages[2].id, **signed("officer-9", second))).line is not None
+    rig.clock.advance(days=1)
+    assert (await order(rig, messages[3].id)).line is not None
+
+
+async def test_office_sees_what_it_may_order_and_its_countys_orders(shared) -> None:
+    """Another county's messages and orders are listed to nobody else but an audit office."""
+    rig, _, message = shared
+    await order(rig, message.id)
+    for caller, seen in ((HALL, True), (POLICE, True), (KAIHUA_HALL, False)):
+        listed = await list_sent(begin_errand(rig[ZHEJIANG], caller, ACT), SentQuery(recipient=JIANGXI))
+        assert [each.message_id for each in listed.messages] == [message.id] * (seen and caller == HALL)
+        page = await list_erasures(begin_errand(rig[ZHEJIANG], caller, ACT), ErasureQuery())
+        assert len(page.lines) == seen
+    auditor = parse_agency_id("zhejiang/330000/audit")
+    assert len((await list_erasures(begin_errand(rig[ZHEJIANG], auditor, ACT), ErasureQuery())).lines) == 1
 
 
 async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Path) -> None:
@@ -156,18 +264,18 @@ async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Pa
         case = found.sent(JIANGXI, "lookup.case")[0]
 
         not_ours = await order(rig, release.id, at=JIANGXI, caller=YUSHAN_HALL)
-        assert not_ours.decision.policies == ("deny-erasure-not-the-sender",)
+        assert not_ours.decision.policies == ("deny-erasure-not-the-sender", "deny-erasure-other-office")
         floor = await order(rig, case.id, at=JIANGXI, caller=YUSHAN_POLICE)
-        assert floor.decision.policies == ("deny-erasure-under-floor",)
+        assert floor.decision.policies == ("deny-erasure-no-record", "deny-erasure-under-floor")
         elsewhere = await order(rig, release.id, caller=parse_agency_id("zhejiang/330822/police"), function="F03")
         assert not elsewhere.decision.allowed
         with pytest.raises(NotFoundError, match="MESSAGE_UNKNOWN"):
             await order(rig, "00000000-0000-7000-8000-000000000000")
         with pytest.raises(MalformedError, match="ERASURE_WORDS"):
             await order(rig, release.id, words="x\n")
-        assert (await order(rig, release.id)).line is not None
+        assert (await order(rig, release.id, caller=POLICE)).line is not None
         with pytest.raises(ConflictError, match="ERASURE_DONE"):
-            await order(rig, release.id)
+            await order(rig, release.id, caller=POLICE)
         assert find_body(rig[JIANGXI].database, case.id) is not None
         asked = {one.request.action for kept in list_decisions(rig[JIANGXI].database) for one in kept.asked}
         assert "erasure.order" in asked
