@@ -1,4 +1,4 @@
-"""What an office may order erased, and what was ordered: it sees its own, and nobody else's."""
+"""The lists of erasure: the messages that an office may order erased, and the orders of its county, nobody else's."""
 
 from __future__ import annotations
 

@@ -119,8 +119,7 @@ def _judge_answer(received: Received[LeadAnswer]) -> Judgement:
     said, sender = leads.verify_answer(received.item), received.statement.sender
     if said.lead_id != received.cited.id:
         raise MalformedError("REPLY_UNASKED", "expected an answer that names the lead that it cites")
-    handed = LEADS.find(received.node.database, f"{statement_of(received.cited).sender.agency}/{said.lead_id}")
-    if handed is not None and sender.agency.county != handed.force.county:
+    if sender.agency != statement_of(received.cited).recipient.agency:
         raise RuleError("REPLY_OFFICE", "expected the force that the lead was handed over to")
     return take_reply(received, records=(ANSWERS.record(said, owner=sender.node),))
 
@@ -169,6 +168,5 @@ LEAD: Final = item_kind(
 )  # fmt: skip
 ANSWER: Final = item_kind(
     LeadAnswer, name="police.lead.answer", media_type="application/vnd.bridgehead.police-lead-answer.v1+json",
-    judge=_judge_answer, answers=(LEAD.name,), keep=leads.LEAD_RULE, erasable_by=None,
-    resend=resent_alone,
+    judge=_judge_answer, answers=(LEAD.name,), keep=leads.LEAD_RULE, erasable_by=None, resend=resent_alone,
 )  # fmt: skip
