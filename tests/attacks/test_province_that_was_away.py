@@ -71,9 +71,10 @@ def version_at_jiangxi(rig: Rig, urn: PermitUrn) -> int | None:
 
 
 def warnings(rig: Rig) -> list[str]:
-    parts = rig.hosts[ZHEJIANG].parts
-    assert parts is not None
-    found = node_status(parts.node, parts.delivery, parts.cosigning).warnings
+    host = rig.hosts[ZHEJIANG]
+    assert host.parts is not None
+    parts = host.parts
+    found = node_status(parts.node, host.home, delivery=parts.delivery, cosigning=parts.cosigning).warnings
     return [warning for warning in found if "在途过期" in warning]
 
 
