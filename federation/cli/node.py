@@ -38,8 +38,10 @@ from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import format_time
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from federation.node.home.files import AgencyProfile
-    from federation.wire.agency.node import NodeStatus
+    from federation.wire.agency.node import NodeStatus, PeerState
 
 app = typer.Typer(name="node", no_args_is_help=True, help="Make, run and look at one province's node.")
 
@@ -255,20 +257,49 @@ def _answer_lines(answer: _Answer) -> Iterator[str]:
     yield f"{found.node} of {found.federation} ({found.realm}), software {found.software_version}"
     yield f"  日志 log        {found.tree_size} entries"
     yield f"  协议 agreement  version {found.agreement_version}, {found.agreement_freshness}, until {until}"
-    rows = [
-        (
-            peer.node,
-            "yes" if peer.reachable else "NO",
-            str(peer.waiting_count),
-            f"{peer.cosigned_size} of {found.tree_size}",
-            format_time(peer.last_receipt_time) if peer.last_receipt_time is not None else "-",
-        )
-        for peer in found.peers
-    ]
-    yield from (f"  {line}" for line in align([("邻省 peer", "reached", "waiting", "cosigned", "last receipt"), *rows]))
+    free, size = found.disk_free_bytes / (1 << 30), found.disk_size_bytes / (1 << 30)
+    yield f"  磁盘 disk       {free:.1f} of {size:.1f} GiB free"
+    if found.endings:
+        first = found.endings[0]
+        yield f"  最早到期 ends    {first.name} {format_time(first.end_time)}"
+    if found.intake_waiting:
+        yield f"  待办 desk       {found.intake_waiting} waiting"
+    rows = [_peer_row(peer, found.tree_size) for peer in found.peers]
+    yield from (f"  {line}" for line in align([_PEER_HEAD, *rows]))
     if found.witnesses and found.tree_size:
         yield f"  见证 witnesses  {_witness_line(found)}"
     yield from (f"  注意 warning: {warning}" for warning in found.warnings)
+
+
+_PEER_HEAD = (
+    "邻省 peer", "reached", "last contact", "waiting", "oldest", "expired", "cosigned", "clock", "last receipt",
+)  # fmt: skip
+
+
+def _peer_row(peer: PeerState, tree_size: int) -> tuple[str, ...]:
+    offset = peer.clock_offset_millis
+    return (
+        peer.node,
+        "yes" if peer.reachable else "NO",
+        _age(peer.last_contact_time),
+        str(peer.waiting_count),
+        _age(peer.oldest_waiting_time),
+        str(peer.expired_count),
+        f"{peer.cosigned_size} of {tree_size}",
+        "-" if offset is None else f"{offset / 1000:+.2f} s",
+        "-" if peer.last_receipt_time is None else format_time(peer.last_receipt_time),
+    )
+
+
+def _age(time: datetime | None) -> str:
+    """The time that has passed since, in one unit; a dash for never."""
+    if time is None:
+        return "-"
+    seconds = max(0, round((now() - time).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
 
 
 def _witness_line(found: NodeStatus) -> str:
@@ -277,7 +308,8 @@ def _witness_line(found: NodeStatus) -> str:
     for each in found.witnesses:
         state = each.trouble or (format_time(each.cosigned_time) if each.cosigned_time else "-")
         lines.append(f"{each.name} {each.cosigned_size} ({state})")
-    return f"{quorum}: {', '.join(lines)}"
+    newest = sum(each.on_newest_head for each in found.witnesses)
+    return f"{quorum}, {newest} of {len(found.witnesses)} on the newest head: {', '.join(lines)}"
 
 
 def _source_of(name: str, written: Mapping[str, object]) -> str:

@@ -89,7 +89,16 @@ def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:
             raise UntrustedError("PAIR_DENIED", f"{caller.node} is not one of {question.pair}")
         return await asyncio.to_thread(_digest_range, node, question)
 
-    return (bind(peer.SUBMIT, submit), bind(peer.DIGEST_RANGE, digest_range), _agreement(node, home))
+    async def tell_time(caller: Caller, act: Act | None, nothing: Nothing) -> peer.NodeTime:
+        del caller, act, nothing
+        return peer.NodeTime(time=node.now())
+
+    return (
+        bind(peer.SUBMIT, submit),
+        bind(peer.DIGEST_RANGE, digest_range),
+        bind(peer.TELL_TIME, tell_time),
+        _agreement(node, home),
+    )
 
 
 def _agreement(node: Node, home: Path) -> Binding:

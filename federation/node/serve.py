@@ -21,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from federation.node.endings import keep_endings
+from federation.node.exchange.contact import Contacts, keep_contact
 from federation.node.exchange.deliver import Delivery
 from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
@@ -259,7 +260,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
         stack.push_async_callback(_stop_servers, servers, settings.drain_seconds)
         peer_server = await start_server(
             peer_bindings(node, home),
-            gate=_peer_gate(node),
+            gate=_peer_gate(node, parts.delivery.contacts),
             listener=_listener(settings, settings.peer_port, peer_files, roots=peer_roots),
         )
         servers.append(peer_server)
@@ -280,6 +281,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
         duties = [
             asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
             asyncio.create_task(keep_endings(node, home), name="endings"),
+            asyncio.create_task(keep_contact(parts.delivery.contacts, clients), name="contact"),
         ]
         stack.push_async_callback(_end_duties, duties)
         stack.callback(node.waiters.end)
@@ -374,7 +376,7 @@ def _peer_clients(node: Node, files: SideFiles) -> dict[NodeName, PeerClient]:
     return {name: client(name, member.peer_addr) for name, member in members if name != node.name}
 
 
-def _peer_gate(node: Node) -> Gate:
+def _peer_gate(node: Node, contacts: Contacts) -> Gate:
     def ca_of(name: NodeName) -> str | None:
         member = node.trust.in_force.agreement.members.get(name)
         return member.tls_ca if member else None
@@ -390,6 +392,7 @@ def _peer_gate(node: Node) -> Gate:
         revoked=revoked,
         agreed=lambda _: False,
         now=node.now,
+        heard=contacts.heard,
     )
 
 

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from federation.node.endings import ending_warnings, find_endings
 from federation.node.exchange.deliver import Delivery
 from federation.node.log.cosigning import Cosigning
+from federation.node.lookups.records import count_waiting
 from federation.node.node import Node
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.trust import Freshness, freshness
-from federation.store.messages import count_pending, count_unheard
+from federation.store.messages import count_expired, count_pending, count_unheard, oldest_pending
 from federation.store.witness_state import list_forks
-from federation.wire.agency.node import NodeStatus, PeerState, WitnessLine
+from federation.wire.agency.node import EndingLine, NodeStatus, PeerState, WitnessLine
 
 SOFTWARE_VERSION = "0.1.0"
+LOW_DISK_BYTES: Final = 1 << 30
 
 
 def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosigning) -> NodeStatus:
     agreement, now = node.trust.in_force.agreement, node.now()
-    waiting = count_pending(node.database)
-    peers = tuple(
-        PeerState(
-            node=name,
-            reachable=delivery.is_reachable(name),
-            waiting_count=waiting.get(name, 0),
-            last_receipt_time=delivery.last_receipt(name),
-            cosigned_size=cosigning.cosigned_size(name),
-        )
-        for name in agreement.members
-        if name != node.name
-    )
-    state = freshness(agreement, now)
+    endings, disk = find_endings(home, agreement), shutil.disk_usage(home)
     return NodeStatus(
         node=node.name,
         federation=agreement.federation,
@@ -39,23 +32,59 @@ def node_status(node: Node, home: Path, *, delivery: Delivery, cosigning: Cosign
         software_version=SOFTWARE_VERSION,
         agreement_version=agreement.version,
         agreement_digest=agreement.digest,
-        agreement_freshness=state.value,
+        agreement_freshness=freshness(agreement, now).value,
         agreement_expires=min(agreement.expires_time, agreement.fresh_until_time),
+        agreement_fresh_until=agreement.fresh_until_time,
         tree_size=node.sequencer.head.size,
         checkpoint=node.sequencer.head.note,
-        peers=peers,
+        peers=tuple(_peers(node, delivery, cosigning)),
         troubles=tuple(log_troubles(node, cosigning)),
         warnings=(
             *_quorum_warnings(cosigning),
-            *_warnings(node, state, delivery),
-            *ending_warnings(find_endings(home, agreement), now),
+            *_warnings(node, freshness(agreement, now), delivery),
+            *_clock_warnings(node, delivery),
+            *disk_warnings(disk.free),
+            *ending_warnings(endings, now),
         ),
-        witnesses=tuple(
-            WitnessLine(name=each.name, cosigned_size=each.size, cosigned_time=each.time, trouble=each.trouble or "")
-            for each in cosigning.witnesses()
-        ),
+        witnesses=tuple(_witnesses(cosigning)),
         quorum_met=cosigning.quorum is not None and cosigning.quorum.is_met,
+        disk_free_bytes=disk.free,
+        disk_size_bytes=disk.total,
+        endings=tuple(EndingLine(name=each.name, end_time=each.time, renewed_by=each.renewed_by) for each in endings),
+        intake_waiting=count_waiting(node.database),
     )
+
+
+def _peers(node: Node, delivery: Delivery, cosigning: Cosigning) -> Iterator[PeerState]:
+    waiting, oldest = count_pending(node.database), oldest_pending(node.database)
+    expired = count_expired(node.database)
+    for name in node.trust.in_force.agreement.members:
+        if name == node.name:
+            continue
+        contact = delivery.contacts.of(name)
+        yield PeerState(
+            node=name,
+            reachable=contact.is_answering,
+            waiting_count=waiting.get(name, 0),
+            oldest_waiting_time=oldest.get(name),
+            last_receipt_time=delivery.last_receipt(name),
+            cosigned_size=cosigning.cosigned_size(name),
+            clock_offset_millis=None if contact.offset is None else round(contact.offset.total_seconds() * 1000),
+            last_contact_time=contact.time,
+            expired_count=expired.get(name, 0),
+        )
+
+
+def _witnesses(cosigning: Cosigning) -> Iterator[WitnessLine]:
+    newest = cosigning.on_newest_head()
+    for each in cosigning.witnesses():
+        yield WitnessLine(
+            name=each.name,
+            cosigned_size=each.size,
+            cosigned_time=each.time,
+            trouble=each.trouble or "",
+            on_newest_head=each.name in newest,
+        )
 
 
 def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
@@ -83,6 +112,26 @@ def quorum_warning(cosigning: Cosigning) -> str | None:
 def _quorum_warnings(cosigning: Cosigning) -> list[str]:
     warning = quorum_warning(cosigning)
     return [] if warning is None else [warning]
+
+
+def disk_warnings(free_bytes: int) -> list[str]:
+    """A sentence when the disk of the home has less than a GiB left."""
+    if free_bytes >= LOW_DISK_BYTES:
+        return []
+    return [f"磁盘将满，只剩 {free_bytes >> 20} MiB the disk is nearly full, {free_bytes >> 20} MiB are left"]
+
+
+def _clock_warnings(node: Node, delivery: Delivery) -> Iterator[str]:
+    """A sentence for each province whose clock is off by more than half of what the agreement tolerates."""
+    tolerance = node.trust.in_force.agreement.clock_tolerance
+    for name in node.trust.in_force.agreement.members:
+        offset = delivery.contacts.of(name).offset
+        if offset is not None and abs(offset) > tolerance / 2:
+            seconds = offset.total_seconds()
+            yield (
+                f"{name} 的时钟与本节点相差 {seconds:+.1f} 秒 its clock is {seconds:+.1f} s off ours, "
+                f"{tolerance.total_seconds():.0f} s are tolerated"
+            )
 
 
 def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:

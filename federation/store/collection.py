@@ -23,6 +23,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
     DueRange,
     Record,
+    count_due,
     each_due_by,
     each_in_range,
     erase_record,
@@ -162,6 +163,9 @@ class Collection(Generic[V]):
         while found := list_due(source, self.kind, days, division=division, limit=_AT_ONCE, replica=self.replica):
             yield from map(self.decode, found)
             days = DueRange(before=before, day=found[-1].due_date or before, after=found[-1].id)
+
+    def count_due(self, source: Source, *, before: date, division: str = "") -> int:
+        return count_due(source, self.kind, before, division=division, replica=self.replica)
 
     def each_due_by(self, source: Source, by: datetime, *, division: str = "") -> Iterator[V]:
         """The values of a division that are looked at by that moment, the earliest first, read as asked for."""

@@ -370,6 +370,18 @@ _COUNT = (
     .group_by(OUTBOX.c.peer)
 )
 _UNHEARD: tuple[OutboxState, ...] = ("unheard", "missed")
+_FIRST = (
+    select(OUTBOX.c.peer, func.min(OUTBOX.c.seq).label("seq"))
+    .where(OUTBOX.c.state == "pending")
+    .group_by(OUTBOX.c.peer)
+    .subquery()
+)
+_OLDEST = (
+    select(OUTBOX.c.peer, MESSAGE.c.created_millis)
+    .join(_FIRST, (OUTBOX.c.peer == _FIRST.c.peer) & (OUTBOX.c.seq == _FIRST.c.seq))
+    .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
+    .where(OUTBOX.c.state == "pending")
+)
 
 
 def _is_one_of(*states: OutboxState) -> ColumnElement[bool]:
@@ -509,6 +521,18 @@ def count_unheard(source: Source) -> Mapping[NodeName, int]:
 def _count(source: Source, states: Sequence[OutboxState]) -> Mapping[NodeName, int]:
     with source.reading() as connection:
         return {NodeName(peer): count for peer, count in connection.execute(_COUNT, {"in_states": states})}
+
+
+def count_expired(source: Source) -> Mapping[NodeName, int]:
+    """Counts the messages of each peer that expired before it receipted them, said anew since or not."""
+    return _count(source, ("expired", *_UNHEARD))
+
+
+def oldest_pending(source: Source) -> Mapping[NodeName, datetime]:
+    """Returns when the longest waiting message of each peer was written; a peer without any is left out."""
+    with source.reading() as connection:
+        rows = connection.execute(_OLDEST)
+        return {NodeName(peer): from_millis(created) for peer, created in rows}
 
 
 def list_missed(source: Source, *, limit: int) -> list[MessageId]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TypeAlias, TypedDict, Unpack
 
-from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, or_, select, update
+from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, func, or_, select, update
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
@@ -59,6 +59,12 @@ _DUE = (
     )
     .order_by(RECORD.c.due_date, RECORD.c.id)
     .limit(bindparam("most"))
+)
+_COUNT_DUE = select(func.count()).where(
+    RECORD.c.replica == bindparam("is_replica"),
+    RECORD.c.kind == bindparam("of_kind"),
+    RECORD.c.division == bindparam("of_division"),
+    RECORD.c.due_date < bindparam("before"),
 )
 _DUE_BY = (
     select(RECORD)
@@ -259,6 +265,12 @@ def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit:
     with source.reading() as connection:
         rows = connection.execute(_DUE, names).mappings().all()
     return [_from_row(row, source.keys, replica=replica) for row in rows]
+
+
+def count_due(source: Source, kind: str, before: date, *, division: str = "", replica: bool) -> int:
+    names = {"is_replica": replica, "of_kind": kind, "of_division": division, "before": before}
+    with source.reading() as connection:
+        return int(connection.execute(_COUNT_DUE, names).scalar_one())
 
 
 def each_due_by(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -46,13 +47,17 @@ from federation.wire.share import PlaceTaken, Shares
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 
+def _nobody(node: NodeName) -> None:
+    del node
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """The rules of one port for its callers. The functions read the agreement in force, so a new one counts at once.
 
     `ca_of` gives the PEM of a node's CA, None for a stranger. `revoked` is asked with the node whose CA issued the
     certificate and the serial in lower-case hex without leading zeros. `agreed` says whether the agreement names an
-    agency: an old certificate of one that was retired opens nothing.
+    agency: an old certificate of one that was retired opens nothing. `heard` is told of each admitted call of a peer.
     """
 
     side: Side
@@ -62,6 +67,7 @@ class Gate:
     revoked: Callable[[NodeName, str], bool]
     agreed: Callable[[AgencyId], bool]
     now: Callable[[], datetime]
+    heard: Callable[[NodeName], None] = _nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +202,7 @@ _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 _HEALTH = "/grpc.health.v1.Health/"
 _GRPC: Mapping[str, Rpc[Any, Any]] = {
-    _HEALTH + "Check": Rpc(_HEALTH + "Check", Nothing, Nothing, sides=BOTH, floor_seconds=0.01),
+    _HEALTH + "Check": Rpc(_HEALTH + "Check", Nothing, Nothing, sides=BOTH, floor_seconds=0.01, polled=True),
     _HEALTH + "Watch": Rpc(_HEALTH + "Watch", Nothing, Nothing, sides=BOTH, floor_seconds=None),
     _REFLECTION: Rpc(_REFLECTION, Nothing, Nothing, sides=BOTH, floor_seconds=None),
 }
@@ -312,6 +318,8 @@ def _admit(call: _Call, context: _Context) -> None:
     caller = verify_caller(context.auth_context(), call.gate)
     call.caller = str(caller.identity)
     _verify_deadline(call, verify_method(caller, call.rpc, call.gate.side), context)
+    if call.gate.side is Side.PEER:
+        call.gate.heard(caller.node)
     enter_call(caller)
 
 
@@ -386,7 +394,9 @@ def _finish(call: _Call) -> None:
     _counter(call.method, side, call.code).inc()
     _histogram(call.method, side).observe(seconds)
     left = call.deadline_left_seconds
-    _log.info(
+    is_poll = call.rpc is not None and call.rpc.polled and call.code == "OK"
+    _log.log(
+        logging.DEBUG if is_poll else logging.INFO,
         "rpc.finished",
         method=call.method,
         side=side,

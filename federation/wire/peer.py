@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final
 
 from federation.protocol.body import Body
@@ -13,7 +14,7 @@ from federation.protocol.receipt import Answer, Submission
 from federation.protocol.trust.agreement import AgreementFiles
 from federation.wire.client import Client, RenewedChannel
 from federation.wire.pb import Codec, declare
-from federation.wire.rpc import BOTH, PEER, WRITES, Rpc, TlsFiles
+from federation.wire.rpc import BOTH, PEER, WRITES, Nothing, Rpc, TlsFiles
 
 PEER_SECONDS = 10.0
 
@@ -47,8 +48,18 @@ SUBMIT: Final = Rpc(
 )
 DIGEST_RANGE: Final = Rpc("ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER)
 
-FETCH_AGREEMENT: Final = Rpc("AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH, shared=True)
+FETCH_AGREEMENT: Final = Rpc(
+    "AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH, shared=True, polled=True
+)
 """The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTime:
+    time: datetime
+
+
+TELL_TIME: Final = Rpc("NodeService/TellTime", Nothing, NodeTime, sides=PEER, polled=True)
 
 
 class PeerClient(Client):
@@ -59,6 +70,10 @@ class PeerClient(Client):
     async def submit(self, submissions: Sequence[Submission], *, timeout_seconds: float) -> Sequence[Answer]:
         """Sends submissions and returns one answer for each, in order. Raises BridgeheadError: as `call`."""
         return await self.call(SUBMIT, None, tuple(submissions), timeout_seconds=timeout_seconds)
+
+    async def tell_time(self, *, timeout_seconds: float) -> datetime:
+        """Asks for the peer's time. Raises BridgeheadError: as `call`."""
+        return (await self.call(TELL_TIME, None, Nothing(), timeout_seconds=timeout_seconds)).time
 
     async def fetch_agreement(self, known_version: int = 0, *, timeout_seconds: float) -> AgreementFiles:
         """Reads the peer's newest agreement, unverified; its `targets` are empty when `known_version` is the newest."""

@@ -150,8 +150,9 @@ class Rpc(Generic[Q, A]):
 
     `kinds` are the kinds of agency that may call it, None for every one of the node's own province. `floor_seconds` is
     the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `shared`: the
-    answer is one object for all who ask until it changes, and is encoded once. `counted` tells how many answers a
-    question wants, one for each and in order.
+    answer is one object for all who ask until it changes, and is encoded once. `polled`: a clock asks, not a person, so
+    that a log names only the calls that fail. `counted` tells how many answers a question wants, one for each and in
+    order.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Rpc(Generic[Q, A]):
     signed: OwnKey = OwnKey.NEVER
     stream: bool = False
     shared: bool = False
+    polled: bool = False
     counted: Callable[[Q], int] | None = None
 
     @property

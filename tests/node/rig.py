@@ -186,6 +186,7 @@ class Host:
         self.name = name
         self.path = rig.folder / f"{file or name}.db"
         self.home = rig.folder / (file or name)
+        self.home.mkdir(exist_ok=True)
         self.trust = Trust(rig.agreement, KINDS.values())
         self.die_at: str | None = None
         self.alive = False

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from federation.node.exchange.send import send
-from federation.node.status import node_status
+from federation.node.status import disk_warnings, node_status
 from federation.protocol.errors import CorruptError
 from federation.protocol.form import replace
 from federation.store.witness_state import keep_fork
@@ -82,6 +82,62 @@ async def test_status_warns_of_a_lapsed_and_of_an_expired_agreement(rig: Rig) ->
     rig.put_in_force(replace(lapsed, expires_time=rig.clock()))
     assert status(rig).agreement_freshness == "expired"
     assert "expired" in status(rig).warnings[0]
+
+
+async def test_status_shows_contact_queue_and_clock(rig: Rig) -> None:
+    """Who was never reached is not reached; how old the queue is; whose clock is off, in a warning when it is much."""
+    assert (peer(rig).reachable, peer(rig).last_contact_time, peer(rig).clock_offset_millis) == (False, None, None)
+
+    contacts = rig.hosts[ZHEJIANG].parts.delivery.contacts
+    contacts.answered(JIANGXI, offset=timedelta(milliseconds=-40))
+    written = rig.clock()
+    await send(rig[ZHEJIANG], [draft(), draft()], rows=lambda _tx: None)
+    rig.clock.advance(hours=2)
+
+    found = peer(rig)
+    assert (found.reachable, found.last_contact_time, found.clock_offset_millis) == (True, written, -40)
+    assert (found.waiting_count, found.oldest_waiting_time, found.expired_count) == (2, written, 0)
+    assert status(rig).warnings == ()
+
+    contacts.answered(JIANGXI, offset=rig.agreement.clock_tolerance)
+    (warning,) = status(rig).warnings
+    assert warning.startswith("jiangxi 的时钟与本节点相差 +")
+
+
+async def test_status_counts_what_expired_on_the_way(rig: Rig) -> None:
+    """A message that its time ran out for is counted, although nobody waits for it any more."""
+    line = rig.faults(ZHEJIANG, JIANGXI)
+    line.cut = True
+    await send(rig[ZHEJIANG], [draft()], rows=lambda _tx: None)
+    rig.clock.advance(days=40)
+    rig.start_delivery()
+    while peer(rig).waiting_count:
+        await asyncio.sleep(0)
+
+    assert peer(rig).expired_count == 1
+    assert peer(rig).oldest_waiting_time is None
+
+
+async def test_status_shows_what_ends_the_disk_and_the_cosignatures_of_the_newest_head(rig: Rig) -> None:
+    """The certificates by day; the disk of the home; whose line is on the head that is served now."""
+    await send(rig[ZHEJIANG], [draft()], rows=lambda _tx: None)
+    parts = rig.hosts[ZHEJIANG].parts
+    await parts.cosigning.offer(parts.node.sequencer.head)
+
+    found = status(rig)
+    assert [line.name for line in found.endings] == ["agreement"]
+    assert 0 < found.disk_free_bytes <= found.disk_size_bytes
+    assert [line.on_newest_head for line in found.witnesses] == [True, False, False, False]
+    assert found.intake_waiting == 0
+
+    await send(rig[ZHEJIANG], [draft()], rows=lambda _tx: None)
+    assert not any(line.on_newest_head for line in status(rig).witnesses)
+
+
+def test_disk_that_is_nearly_full_is_warned_of() -> None:
+    """Below a GiB, with what is left."""
+    assert disk_warnings(2 << 30) == []
+    assert "100 MiB" in disk_warnings(100 << 20)[0]
 
 
 async def test_status_warns_of_a_forked_log_and_of_a_stopped_one(rig: Rig) -> None:

@@ -11,11 +11,13 @@ from federation.protocol.receipt import Receipt
 from federation.store.database import Database
 from federation.store.exchange_log import commit_group
 from federation.store.messages import (
+    count_expired,
     count_pending,
     expire_outbox,
     find_outbox,
     find_outbox_state,
     load_pending,
+    oldest_pending,
     put_outbox,
     reject_outbox,
     settle_outbox,
@@ -136,3 +138,12 @@ def test_find_outbox_of_an_unknown_message_is_none(five: Database) -> None:
     assert find_outbox(five, message_id_of(99)) is None
     assert find_outbox_state(five, message_id_of(99)) is None
     assert OUT.recipient in count_pending(five)
+
+
+def test_age_and_expiries_of_the_queue_are_read_by_peer(five: Database) -> None:
+    """The longest waiting one counts, not the newest; what has expired waits no more and is counted by itself."""
+    assert (oldest_pending(five), count_expired(five)) == ({JIANGXI: NOW + timedelta(milliseconds=1)}, {})
+
+    run(five, lambda tx: [expire_outbox(tx, message_id_of(number)) for number in range(1, 6)])
+
+    assert (oldest_pending(five), count_expired(five)) == ({}, {JIANGXI: 5})

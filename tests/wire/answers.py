@@ -26,9 +26,9 @@ from federation.wire.agency.corrections import (
 )
 from federation.wire.agency.leads import LeadLine, LeadOutcome, LeadPage, LeadStanding
 from federation.wire.agency.lookups import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
-from federation.wire.agency.node import NodeStatus, PeerState
+from federation.wire.agency.node import EndingLine, NodeStatus, PeerState, WitnessLine
 from federation.wire.agency.reports import ProvinceReport, ReportPage
-from federation.wire.peer import PairDigest
+from federation.wire.peer import NodeTime, PairDigest
 from federation.wire.rpc import Act, ruling_of
 
 URN = PermitUrn("urn:permit:330822:2226:000123")
@@ -140,11 +140,30 @@ STATUS = NodeStatus(
             last_receipt_time=datetime(2026, 11, 1, 9, tzinfo=UTC),
             cosigned_size=10,
             clock_offset_millis=-40,
+            last_contact_time=datetime(2026, 11, 1, 9, 1, tzinfo=UTC),
+            expired_count=3,
         ),
         PeerState(node=NodeName("fujian"), reachable=False),
     ),
     warnings=("fujian does not answer",),
+    witnesses=(
+        WitnessLine(
+            name="jiangxi",
+            cosigned_size=12,
+            cosigned_time=datetime(2026, 11, 1, 9, 1, tzinfo=UTC),
+            on_newest_head=True,
+        ),
+        WitnessLine(name="zhejiang", trouble="zhejiang disputes this log"),
+    ),
+    agreement_fresh_until=datetime(2026, 12, 1, tzinfo=UTC),
+    disk_free_bytes=5 << 30,
+    disk_size_bytes=9 << 30,
+    endings=(
+        EndingLine(name="tls/peer.crt", end_time=datetime(2027, 1, 30, tzinfo=UTC), renewed_by="bridgehead keys renew"),
+    ),
+    intake_waiting=4,
 )
+TIME = NodeTime(time=datetime(2026, 11, 1, 9, 1, 2, 345000, tzinfo=UTC))
 MESSAGES = MessagePage(
     messages=(
         LoggedMessage(seq=1, envelope=b"one", log_index=4, receipt=RECEIPT),

@@ -27,7 +27,7 @@ from federation.wire.agency import (
     reports,
 )
 from federation.wire.gatekeeper import Binding
-from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, RangeQuestion
+from federation.wire.peer import DIGEST_RANGE, FETCH_AGREEMENT, SUBMIT, TELL_TIME, RangeQuestion
 from federation.wire.rpc import Nothing, PageQuery, Rpc, Side
 from tests.wire import answers, erasure_answers, intake_answers, oversight_answers, register_samples
 from tests.wire.answers import ACT, ALLOWED, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, REFUSED, URN
@@ -218,6 +218,7 @@ CALLS = (
     Call(erasure.RUN_RETENTION, AUDITOR, Nothing(), erasure_answers.ROUND),
     Call(audit.LIST_MESSAGES, AUDITOR, MESSAGE_QUERY, answers.MESSAGES),
     Call(SUBMIT, ZHEJIANG, (answers.SUBMISSION,), (answers.RECEIPT,)),
+    Call(TELL_TIME, ZHEJIANG, Nothing(), answers.TIME),
     Call(
         DIGEST_RANGE,
         ZHEJIANG,

@@ -35,6 +35,21 @@ async def test_each_rpc_writes_one_line_and_counts_once(house: House):
     assert _count("OK") == before + 1
 
 
+async def test_poll_is_logged_when_it_fails_only(house: House):
+    """What a clock asks would fill the log of an idle node."""
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    with capture_logs() as lines:
+        async with house.peer_port() as server, house.peer_client(server.port, issued) as client:
+            await client.fetch_agreement(timeout_seconds=10)
+            await client.tell_time(timeout_seconds=10)
+            house.functions.failure = NotFoundError("SOME_REASON", "no such thing")
+            with pytest.raises(NotFoundError):
+                await client.tell_time(timeout_seconds=10)
+
+    finished = [(line["log_level"], line["code"]) for line in lines if line["event"] == "rpc.finished"]
+    assert finished == [("debug", "OK"), ("debug", "OK"), ("info", "NOT_FOUND")]
+
+
 async def test_failed_rpc_writes_its_code_and_reason(house: House):
     """The operator sees the reason that the caller got."""
     house.functions.failure = NotFoundError("SOME_REASON", "no such thing")

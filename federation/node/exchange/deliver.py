@@ -22,6 +22,7 @@ from typing import Protocol
 
 import structlog
 
+from federation.node.exchange.contact import Contacts
 from federation.node.home.config import NodeSettings
 from federation.node.log.sequence import Sequencer
 from federation.node.node import KnownHeads, Trust, received_key
@@ -129,6 +130,7 @@ class Delivery:
         self._heads = heads
         self._settings = settings
         self._now = now
+        self.contacts = Contacts(now)
         self._notify: Callable[[str], None] = _nobody
         self._renewed: Collection[str] = ()
         self._lanes: dict[NodeName, _Lane] = {}
@@ -155,11 +157,6 @@ class Delivery:
         lane = self._lanes.get(peer)
         if lane is not None:
             lane.wake.set()
-
-    def is_reachable(self, peer: NodeName) -> bool:
-        """True when the newest call to that peer was answered; a message that it put off does not count against it."""
-        lane = self._lanes.get(peer)
-        return lane is None or lane.failures == 0
 
     def last_error(self, peer: NodeName) -> str | None:
         """Returns the reason why the newest call failed, or a message waits or was rejected; None when all is well."""
@@ -259,7 +256,7 @@ class Delivery:
             fresh = await self._drop_expired(lane, batch)
             if fresh:
                 submissions = [Submission(envelope=message.envelope, body=message.body) for message in fresh]
-                answers = await peer.submit(submissions, timeout_seconds=self._settings.delivery_timeout_seconds)
+                answers = await self._submit(name, peer, submissions)
                 deferred = await self._settle(name, lane, batch=fresh, answers=answers)
             lane.failures = 0
             lane.limit = min(self._settings.delivery_batch, 2 * lane.limit)
@@ -275,6 +272,15 @@ class Delivery:
             pause = self._settings.delivery_pause_seconds
             asyncio.get_running_loop().call_later(pause, self._release, lane, deferred)
         lane.wake.set()
+
+    async def _submit(self, name: NodeName, peer: Peer, submissions: Sequence[Submission]) -> Sequence[Answer]:
+        try:
+            answers = await peer.submit(submissions, timeout_seconds=self._settings.delivery_timeout_seconds)
+        except BridgeheadError as error:
+            self.contacts.failed(name, error)
+            raise
+        self.contacts.answered(name)
+        return answers
 
     def _note_failed_call(
         self, name: NodeName, lane: _Lane, error: BridgeheadError, *, batch: Sequence[PendingMessage]

@@ -126,6 +126,12 @@ class Cosigning:
             for state in found
         )
 
+    def on_newest_head(self) -> frozenset[str]:
+        """The witnesses whose line is on the newest head."""
+        offered = self._offered
+        is_newest = offered is not None and offered.note == self._sequencer.head.note
+        return frozenset(self._lines) if is_newest else frozenset()
+
     @property
     def quorum(self) -> Quorum | None:
         """Of the newest head that was offered to all; None before the first."""

@@ -370,6 +370,10 @@ def put_entry(transaction: GroupTransaction, entry: IntakeEntry, *, owner: NodeN
         put_records(transaction, [entry_record(entry, owner=owner, replaces=replaces)])
 
 
+def count_waiting(source: Source) -> int:
+    return ENTRIES.count_due(source, before=date.max)
+
+
 def list_waiting(source: Source) -> list[IntakeEntry]:
     """The entries that wait, by id, which is the order of asking."""
     waiting = (stored.entry for stored in ENTRIES.each_due(source, before=date.max))

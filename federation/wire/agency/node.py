@@ -21,6 +21,8 @@ class PeerState:
     last_receipt_time: datetime | None = None
     cosigned_size: int = 0
     clock_offset_millis: int | None = None
+    last_contact_time: datetime | None = None
+    expired_count: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,16 @@ class WitnessLine:
     cosigned_size: int = 0
     cosigned_time: datetime | None = None
     trouble: str = ""
+    on_newest_head: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndingLine:
+    """One thing that ends by the calendar: a certificate below the home, or the agreement."""
+
+    name: str
+    end_time: datetime
+    renewed_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +62,11 @@ class NodeStatus:
     witnesses: tuple[WitnessLine, ...] = ()
     quorum_met: bool = False
     troubles: tuple[str, ...] = ()
+    agreement_fresh_until: datetime
+    disk_free_bytes: int = 0
+    disk_size_bytes: int = 0
+    endings: tuple[EndingLine, ...] = ()
+    intake_waiting: int = 0
 
 
 GET_STATUS: Final = Rpc("NodeService/GetStatus", Nothing, NodeStatus)

@@ -117,7 +117,7 @@ async def test_deliver_to_a_dead_peer_backs_off_with_one_call_at_a_time_and_resu
     while len(line.carried) < 6:
         delivery(rig).wake(JIANGXI)
         await asyncio.sleep(0)
-    assert not delivery(rig).is_reachable(JIANGXI)
+    assert not delivery(rig).contacts.of(JIANGXI).is_answering
     assert "PEER_CUT" in (delivery(rig).last_error(JIANGXI) or "")
     oldest = line.carried[0][0]
     assert all(call[0] == oldest for call in line.carried[2:])
@@ -125,7 +125,7 @@ async def test_deliver_to_a_dead_peer_backs_off_with_one_call_at_a_time_and_resu
     line.cut = False
 
     assert await outcomes(rig, ids) == {"settled"}
-    assert delivery(rig).is_reachable(JIANGXI)
+    assert delivery(rig).contacts.of(JIANGXI).is_answering
     assert delivery(rig).last_error(JIANGXI) is None
     require_exactly_once(rig, 60)
 
@@ -216,7 +216,7 @@ async def test_deliver_one_message_that_is_put_off_does_not_hold_up_the_others(r
 
     assert await outcomes(rig, others) == {"settled"}
     assert "AGREEMENT_BEHIND" in (delivery(rig).last_error(JIANGXI) or "")
-    assert delivery(rig).is_reachable(JIANGXI)
+    assert delivery(rig).contacts.of(JIANGXI).is_answering
     assert missing_numbers(rig[JIANGXI].database, "received", pair=OUT, limit=5) == [1]
 
     rig.put_in_force(waiting, JIANGXI)
