@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from federation.cli.bench_runs import COUNTY, RECEIVER, SENDER
+from federation.cli.bench_runs import COUNTY, RECEIVER, SENDER, UNCOUNTED
 from federation.cli.demo.provinces import (
     PROVINCES,
     DemoFederation,
@@ -100,7 +100,7 @@ class _Asked:
 
 async def fill_store(folder: Path, *, lookups: int, leaves: int) -> None:
     """Makes a federation whose first two provinces hold so many living look-ups, and logs of so many leaves each."""
-    federation = make_federation(folder, now=utc_now(), overrides={})
+    federation = make_federation(folder, now=utc_now(), overrides=UNCOUNTED)
     write_federation_file(federation)
     async with open_parts(federation) as (asking, answering):
         await _ask(asking.node, answering.node, lookups)
