@@ -40,6 +40,7 @@ from federation.node.log.boot import (
     check_boot,
     leaf_entry,
 )
+from federation.node.log.check import check_start, where_from
 from federation.node.log.cosigning import Cosigning
 from federation.node.log.own_head import own_head_file
 from federation.node.log.sequence import LogKey, Sequencer
@@ -53,6 +54,7 @@ from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.witness import Cosigner
 from federation.protocol.trust import find_agency
 from federation.store.database import open_database
+from federation.store.row_check import adopt_rows
 from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
 from federation.wire.read_client import WitnessClients
@@ -62,6 +64,7 @@ from federation.wire.server import Listener, RunningServer, start_server
 
 _log = structlog.get_logger()
 
+_MOST_TOLD = 20
 BOOT_PAUSE_SECONDS = 0.25
 """How long a node that is not confirmed waits before it asks again."""
 
@@ -301,6 +304,9 @@ async def _begin(
     """Starts what writes: delivery and the duties of a confirmed node."""
     node = parts.node
     await _take_in_files(node, home)
+    while (await node.sequencer.commit(adopt_rows)).value:
+        continue
+    await _check_rows(node)
     parts.delivery.start(clients, renewed=RENEWED, notify=node.waiters.tell)
     duties += [
         asyncio.create_task(parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
@@ -308,6 +314,15 @@ async def _begin(
         asyncio.create_task(keep_clocks(node), name="intake"),
     ]
     running.opened.set()
+
+
+async def _check_rows(node: Node) -> None:
+    """Compares a sample of the rows with the log; what differs is told in the log and by `node status`."""
+    found = await asyncio.to_thread(check_start, node.database)
+    node.database.row_findings = len(found)
+    for finding in found[:_MOST_TOLD]:
+        where = where_from(node.database, finding)
+        _log.critical("rows.differ", what=finding.what, row_kind=finding.kind, row=finding.name, leaf=where)
 
 
 async def _wait_confirmed(

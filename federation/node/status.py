@@ -137,6 +137,11 @@ def _clock_warnings(node: Node, delivery: Delivery) -> Iterator[str]:
 def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
     found: list[str] = []
     agreement = node.trust.in_force.agreement
+    if node.database.row_findings:
+        found.append(
+            f"库中有记录与日志不符，请运行 bridgehead node check rows differ from the log "
+            f"({node.database.row_findings} in the sample at the start): run bridgehead node check"
+        )
     if state is Freshness.LAPSED:
         end = agreement.fresh_until_time + agreement.lapse_grace
         found.append(

@@ -209,6 +209,7 @@ class Database:
         self.counters: dict[str, int] = {}
         self.epoch = -1
         self.is_scrub_due = True
+        self.row_findings = 0  # rows of the sample at the start that were not those that were written
         self._writer = writer
         self._reader = reader
         self._lock = threading.RLock()

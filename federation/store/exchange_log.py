@@ -45,6 +45,7 @@ from federation.store.log_reader import (
     read_head,
     read_leaf,
 )
+from federation.store.row_marks import MARK, TOTAL, mark_head
 from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, DataKeys, to_millis
 
 NewTuple: TypeAlias = tuple[Any, ...]
@@ -198,8 +199,10 @@ class GroupTransaction:
     def write_end(self, epoch: int, now: datetime) -> Head:
         """Writes what is left: rows, counters, the record of what will be signed, and the head."""
         self._flush()
-        self._write_counters()
         head = self._tree.head()
+        self.find_counter(MARK)
+        self.set_counter(MARK, mark_head(self.keys, self.find_counter(TOTAL), head))
+        self._write_counters()
         if self._leaves:
             row = {"size": head.size, "root": head.root, "time_millis": to_millis(now)}
             _insert(self._connection, LOG_CHECKPOINT, [row])

@@ -18,8 +18,8 @@ from federation.protocol.errors import CorruptError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD_REVISION = "0006"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+HEAD_REVISION = "0007"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 _LOCK = 0x62726964676568  # any number that all our processes share
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TypeAlias, TypedDict, Unpack
+from typing import NamedTuple, TypeAlias, TypedDict, Unpack
 
 from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, func, or_, select, update
 
@@ -18,6 +18,7 @@ from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
 from federation.store.database import NewRow, RowKey, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
+from federation.store.row_marks import Mark, digest_row, mark_of, note_rows
 from federation.store.tables import RECORD, RECORD_VERSION, DataKeys, blind_index, from_millis, seal, to_millis, unseal
 
 _CONTENT_COLUMN = "record.content"
@@ -25,9 +26,15 @@ _SUBJECT_COLUMN = "record.subject"
 _BEFORE_ALL = -1
 _CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
 
-_VERSIONS = select(RECORD.c.id, RECORD.c.version, RECORD.c.message_id).where(
-    RECORD.c.replica == bindparam("is_replica"), RECORD.c.kind == bindparam("of_kind")
-)
+_VERSIONS = select(
+    RECORD.c.id,
+    RECORD.c.version,
+    RECORD.c.message_id,
+    RECORD.c.leaf_index,
+    RECORD.c.digest,
+    RECORD.c.replica,
+    RECORD.c.kind,
+).where(RECORD.c.replica == bindparam("is_replica"), RECORD.c.kind == bindparam("of_kind"))
 _VERSIONS_IN = _VERSIONS.where(RECORD.c.id.in_(bindparam("ids", expanding=True)))
 # PostgreSQL: one array, which its prepared plan looks up in the index; a list of parameters it would filter by.
 _VERSIONS_ANY = _VERSIONS.where(RECORD.c.id == any_(bindparam("ids", type_=ARRAY(String))))
@@ -96,6 +103,8 @@ _NEW_VALUES = (
     "content",
     "message_id",
     "due_millis",
+    "leaf_index",
+    "digest",
 )
 _REPLACE = (
     update(RECORD)
@@ -111,12 +120,27 @@ _ERASE = delete(RECORD).where(
     RECORD.c.kind == bindparam("of_kind"),
     RECORD.c.id == bindparam("of_id"),
 )
+_MARK = select(RECORD.c.replica, RECORD.c.kind, RECORD.c.leaf_index, RECORD.c.digest).where(
+    RECORD.c.replica == bindparam("is_replica"),
+    RECORD.c.kind == bindparam("of_kind"),
+    RECORD.c.id == bindparam("of_id"),
+)
 _ERASE_HISTORY = delete(RECORD_VERSION).where(
     RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id")
 )
 _CAME_OF = select(RECORD.c.replica, RECORD.c.kind, RECORD.c.id).where(RECORD.c.message_id == bindparam("of_message"))
 _ERASE_VERSIONS_OF = delete(RECORD_VERSION).where(RECORD_VERSION.c.message_id == bindparam("of_message"))
-_NEWEST_ONLY = ("replica", "subject_index", "due_millis")
+_NEWEST_ONLY = ("replica", "subject_index", "due_millis", "leaf_index", "digest")
+
+
+class _Known(NamedTuple):
+    """A stored record's version, the message that it came of, and its mark."""
+
+    version: int
+    message_id: str | None
+    mark: Mark | None
+
+
 _Name: TypeAlias = tuple[bool, str, str]  # replica, kind, id: the primary key
 
 
@@ -188,7 +212,7 @@ def put_records(transaction: GroupTransaction, records: Sequence[Record], *, exp
         return len(records)
     with transaction.reading() as connection:
         stored = _read_versions(connection, records)
-    versions = {name: version for name, (version, _) in stored.items()}
+    versions = {name: known.version for name, known in stored.items()}
     newest: dict[_Name, Record] = {}
     accepted: list[Record] = []
     for record in records:
@@ -200,7 +224,7 @@ def put_records(transaction: GroupTransaction, records: Sequence[Record], *, exp
             versions[name] = record.version
             newest[name] = record
             accepted.append(record)
-    _write(transaction, accepted, newest, {name: message_id for name, (_, message_id) in stored.items()})
+    _write(transaction, accepted, newest, stored)
     return len(accepted)
 
 
@@ -302,12 +326,16 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
     """Deletes a record with its history, or a replica; says whether there was one."""
     names = {"of_kind": kind, "of_id": record_id}
     with transaction.reading() as connection:
-        found = connection.execute(_ERASE, {**names, "is_replica": replica}).rowcount > 0
-        if found and not replica:
+        row = connection.execute(_MARK, {**names, "is_replica": replica}).mappings().first()
+        if row is None:
+            return False
+        connection.execute(_ERASE, {**names, "is_replica": replica})
+        if not replica:
             connection.execute(_ERASE_HISTORY, names)
-    if found:
-        transaction.note_erased()
-    return found
+    mark = mark_of(row)
+    note_rows(transaction, added=[], removed=[mark] if mark is not None else [])
+    transaction.note_erased()
+    return True
 
 
 def erase_records_of(transaction: GroupTransaction, message_id: str) -> int:
@@ -330,17 +358,17 @@ def last_serial(source: Source, name: str) -> int:
     return source.find_counter(f"serial/{name}")
 
 
-def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, tuple[int, str | None]]:
+def _read_versions(connection: Connection, records: Sequence[Record]) -> dict[_Name, _Known]:
     ids: dict[tuple[bool, str], list[str]] = {}
     for record in records:
         ids.setdefault((record.replica, record.kind), []).append(record.id)
     statement = _VERSIONS_ANY if connection.dialect.name == "postgresql" else _VERSIONS_IN
-    stored: dict[_Name, tuple[int, str | None]] = {}
+    stored: dict[_Name, _Known] = {}
     for (replica, kind), wanted in ids.items():
         for start in range(0, len(wanted), _CHUNK):
             names = {"is_replica": replica, "of_kind": kind, "ids": wanted[start : start + _CHUNK]}
-            rows = connection.execute(statement, names)
-            stored.update({(replica, kind, row.id): (row.version, row.message_id) for row in rows})
+            for row in connection.execute(statement, names).mappings():
+                stored[replica, kind, row["id"]] = _Known(row["version"], row["message_id"], mark_of(row))
     return stored
 
 
@@ -357,23 +385,31 @@ def _write(
     transaction: GroupTransaction,
     accepted: Sequence[Record],
     newest: dict[_Name, Record],
-    known: Mapping[_Name, str | None],
+    known: Mapping[_Name, _Known],
 ) -> None:
     """Hands rows to the transaction; `known` are those there, with the message they came of, which ours keep."""
     replaced: list[NewRow] = []
+    added: list[Mark] = []
+    removed: list[Mark] = []
     for record in accepted:
         name = (record.replica, record.kind, record.id)
-        came_of = None if record.kept_under else transaction.message_id or known.get(name)
-        row = _to_row(record, transaction.keys, message_id=came_of)
+        before = known.get(name)
+        came_of = None if record.kept_under else transaction.message_id or (before.message_id if before else None)
+        row = _to_row(record, transaction.keys, message_id=came_of, leaf_index=max(0, transaction.size - 1))
         if not record.replica:
             history = {key: value for key, value in row.items() if key not in _NEWEST_ONLY}
             transaction.insert_row(RECORD_VERSION, (record.kind, record.id, record.version), history)
         if newest[name] is not record:
             continue
-        if name in known:
-            replaced.append(_to_replacement(row))
-        else:
+        if (mark := mark_of(row)) is not None:
+            added.append(mark)
+        if before is None:
             transaction.insert_row(RECORD, name, row)
+            continue
+        replaced.append(_to_replacement(row))
+        if before.mark is not None:
+            removed.append(before.mark)
+    note_rows(transaction, added=added, removed=removed)
     if replaced:
         transaction.change_rows(_REPLACE, *replaced)
 
@@ -383,10 +419,10 @@ def _row_key(kind: str, record_id: str, version: int) -> str:
     return f"{kind}/{record_id}/{version}"
 
 
-def _to_row(record: Record, keys: DataKeys, *, message_id: str | None) -> NewRow:
+def _to_row(record: Record, keys: DataKeys, *, message_id: str | None, leaf_index: int) -> NewRow:
     subject = (record.subject or "").encode()
     plaintext = len(subject).to_bytes(2) + subject + record.content
-    return {
+    row = {
         "replica": record.replica,
         "kind": record.kind,
         "id": record.id,
@@ -401,7 +437,9 @@ def _to_row(record: Record, keys: DataKeys, *, message_id: str | None) -> NewRow
         "content": seal(keys, _CONTENT_COLUMN, plaintext, row_key=_row_key(record.kind, record.id, record.version)),
         "message_id": message_id,
         "due_millis": None if record.due_time is None else to_millis(record.due_time),
+        "leaf_index": leaf_index,
     }
+    return {**row, "digest": digest_row(keys, row)}
 
 
 def _to_replacement(row: NewRow) -> NewRow:

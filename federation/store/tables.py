@@ -260,6 +260,7 @@ class RecordRow(StoreRow, table=True):
     """The newest version of a record or replica; `message_id` is what it dies with, null for what is our own.
 
     `due_date` is a day that a desk selects by; `due_millis` the moment at which a duty of the node looks at it next.
+    `leaf_index` is the newest leaf when it was written, `digest` binds all columns (`row_marks`); null until marked.
     """
 
     __tablename__ = "record"
@@ -283,6 +284,8 @@ class RecordRow(StoreRow, table=True):
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     message_id: str | None = Field(sa_column=Column(TEXT, nullable=True))
     due_millis: int | None = Field(sa_column=Column(BIG, nullable=True))
+    leaf_index: int | None = Field(sa_column=Column(BIG, nullable=True))
+    digest: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
 
 
 class RecordVersionRow(StoreRow, table=True):

@@ -1,0 +1,146 @@
+"""Deriving again from the log what a person's report, a status, a flag and a quota stand on, and naming what differs.
+
+1 every leaf about a message has that very message, 2 with its body unless it was erased, refused or never had one, 3
+and what became of it in the queue is what the log or a receipt says; 4 every record has the digest that was written
+with it, and none is missing or more. Nothing is written. Trusts the log, whose own check is `check_log`, and the keys.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from federation.node.home.config import load_settings
+from federation.node.home.keyring import load_keyring
+from federation.protocol.envelope import parse_envelope
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
+from federation.protocol.statement import Statement, decode_statement
+from federation.store.database import Database, open_to_read
+from federation.store.exchange_log import find_leaf, load_entries, load_head
+from federation.store.messages import Direction, StoredMessage, find_body, find_by_digest, find_outbox
+from federation.store.row_check import RowFinding, check_records, check_sample, one_state
+
+_PAGE: Final = 256
+_SAMPLE: Final = 64
+_MESSAGES: Final[Mapping[LeafKind, Direction]] = {
+    LeafKind.SENT: "sent",
+    LeafKind.RECEIVED: "received",
+    LeafKind.REFUSED: "received",
+}
+_ENDED_BY: Final = {
+    "expired": LeafKind.EXPIRED, "unheard": LeafKind.EXPIRED, "missed": LeafKind.EXPIRED,
+    "rejected": LeafKind.DISCREPANCY,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCheck:
+    """The findings of a check, each with the leaf that it is about, and how many leaves were read."""
+
+    leaves: int
+    findings: tuple[RowFinding, ...]
+
+
+def check_home(home: Path) -> RowCheck:
+    """Checks the whole store of a home, whose node may be running. Refuses HOME_MISSING, STORE_*, LEAF_*."""
+    settings = load_settings(home)
+    database = open_to_read(settings.database, keys=load_keyring(home).columns, folder=home)
+    try:
+        return check_store(database)
+    finally:
+        database.close()
+
+
+def check_store(database: Database) -> RowCheck:
+    """Checks every leaf's message and every record of a store."""
+    with one_state(database) as connection:
+        records = tuple(check_records(connection, database.keys))
+    size = load_head(database).size
+    return RowCheck(leaves=size, findings=(*check_messages(database, range(size)), *records))
+
+
+def check_start(database: Database) -> tuple[RowFinding, ...]:
+    """A sample of the same, for a start: the newest of everything, and as much from places that nobody can foresee."""
+    size = load_head(database).size
+    old = random.sample(range(size), min(size, _SAMPLE))
+    indexes = sorted({*old, *range(max(0, size - _SAMPLE), size)})
+    with one_state(database) as connection:
+        records = check_sample(connection, database.keys)
+    return (*check_messages(database, indexes), *records)
+
+
+def check_messages(database: Database, indexes: Iterable[int]) -> Iterator[RowFinding]:
+    """The messages of these leaves: that they are there, are the very ones, and became what the log says."""
+    for index, entry in _entries(database, indexes):
+        leaf = decode_leaf(entry)
+        if leaf.kind in _MESSAGES and leaf.pair is not None and (found := _look(database, index, leaf)):
+            yield from set(found) & set(_look(database, index, leaf))  # a node at work may have been in between
+
+
+def _look(database: Database, index: int, leaf: Leaf) -> list[RowFinding]:
+    message = find_by_digest(database, _MESSAGES[leaf.kind], leaf.subject)
+    if message is None:
+        return [RowFinding("missing", "message", leaf.subject, index)]
+    try:
+        return list(_differing(database, index, leaf, message))
+    except BridgeheadError as error:
+        return [RowFinding("changed", f"message ({error.reason})", message.id, index)]
+
+
+def _entries(database: Database, indexes: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    if not isinstance(indexes, range):
+        yield from ((index, load_entries(database, index, 1)[0]) for index in indexes)
+        return
+    for start in range(indexes.start, indexes.stop, _PAGE):
+        count = min(_PAGE, indexes.stop - start)
+        yield from enumerate(load_entries(database, start, count), start)
+
+
+def _differing(database: Database, index: int, leaf: Leaf, message: StoredMessage) -> Iterator[RowFinding]:
+    envelope = parse_envelope(message.envelope)
+    statement = decode_statement(envelope.payload)
+    said = (envelope.digest, statement.id, statement.kind, statement.pair, statement.seq, statement.created)
+    kept = (message.digest, message.id, message.kind, message.pair, message.seq, message.created)
+    verdict = leaf.verdict.value if leaf.verdict is not None else ""
+    if said != kept or (leaf.subject, index, verdict) != (message.digest, message.leaf_index, message.verdict):
+        yield RowFinding("changed", "message", message.id, index)
+    yield from _differing_body(database, index, leaf, message, statement)
+    if message.direction == "sent":
+        yield from _differing_outbox(database, index, message)
+
+
+def _differing_body(
+    database: Database, index: int, leaf: Leaf, message: StoredMessage, statement: Statement
+) -> Iterator[RowFinding]:
+    is_kept = statement.body is not None and leaf.kind is not LeafKind.REFUSED
+    is_erased = find_leaf(database, LeafKind.ERASURE, message.digest) is not None
+    is_there = find_body(database, message.id) is not None
+    if is_there is not (is_kept and not is_erased):
+        yield RowFinding("extra" if is_there else "missing", "message-body", message.id, index)
+
+
+def _differing_outbox(database: Database, index: int, message: StoredMessage) -> Iterator[RowFinding]:
+    """A status in the queue stands on a receipt about that message, or on a leaf of our own."""
+    row = find_outbox(database, message.id)
+    if row is None:
+        yield RowFinding("missing", "outbox", message.id, index)
+        return
+    ended = _ENDED_BY.get(row.state)
+    founded = ended is None or find_leaf(database, ended, message.digest) is not None
+    if row.state == "settled":
+        founded = row.receipt_leaf is not None and decode_leaf(row.receipt_leaf).subject == message.digest
+    if not founded:
+        yield RowFinding("changed", "outbox", message.id, index)
+
+
+def where_from(database: Database, finding: RowFinding) -> str:
+    """The leaf that a finding is about, in words: its kind, and the message where it is about one."""
+    if finding.leaf_index is None:
+        return "no leaf"
+    leaf = decode_leaf(load_entries(database, finding.leaf_index, 1)[0])
+    about = f" {leaf.pair} {leaf.seq}" if leaf.pair is not None else ""
+    return f"leaf {finding.leaf_index} ({leaf.kind.value}{about})"

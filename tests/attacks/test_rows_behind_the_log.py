@@ -1,0 +1,149 @@
+"""Whoever can write to the database file deletes or changes rows that a report, a flag or a status stands on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from federation.domain.oversight import FlagKind, RaisedFlag
+from federation.node.log.check import check_start, check_store, where_from
+from federation.node.oversight.flags import put_flags
+from federation.node.retention import destroy_ended
+from federation.protocol.ids import NodeName
+from federation.store.row_check import RowFinding
+from tests.node.retention.released import CASE, OFFICER, Border, released
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig
+
+Writes = Callable[[sqlite3.Connection], object]
+
+
+@pytest.fixture
+async def found(tmp_path: Path) -> AsyncIterator[Border]:
+    """A search that hit, a release, its reading, and a flag at the asker."""
+    async with released(tmp_path) as border:
+        flag = RaisedFlag(
+            kind=next(iter(FlagKind)), officer=OFFICER, lookup_id=border.lookup_id, case_id=CASE, sentence_zh="一", sentence_en="one",
+            time=border.rig.clock(), agency=YUSHAN_POLICE,
+        )  # fmt: skip
+        await border.rig[JIANGXI].sequencer.commit(lambda tx: put_flags(tx, [flag], owner=JIANGXI))
+        await border.rig.drain()
+        yield border
+
+
+def write(rig: Rig, name: NodeName, job: Writes) -> None:
+    """What an administrator of the machine does with any tool, in the real file."""
+    with closing(sqlite3.connect(rig.hosts[name].path)) as connection:
+        job(connection)
+        connection.commit()
+
+
+def deletes(table: str, where: str) -> Writes:
+    return lambda connection: connection.execute(f"DELETE FROM {table} WHERE {where}")
+
+
+def named(rig: Rig, name: NodeName) -> set[tuple[str, str]]:
+    findings = check_store(rig[name].database).findings
+    assert all(where_from(rig[name].database, finding) for finding in findings)
+    return {(finding.what, finding.kind) for finding in findings}
+
+
+async def test_store_of_an_honest_node_has_no_finding(found: Border) -> None:
+    """Nor has one after everything that ended was destroyed."""
+    for _ in range(2):
+        for name in (ZHEJIANG, JIANGXI):
+            assert check_store(found.rig[name].database).findings == ()
+            assert check_start(found.rig[name].database) == ()
+        found.rig.clock.advance(hours=25)
+        for name in (JIANGXI, ZHEJIANG):
+            await destroy_ended(found.rig[name])
+            await found.rig.drain()
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "where", "finding"),
+    [
+        (ZHEJIANG, "record", "kind = 'lookup-given'", ("missing", "lookup-given")),
+        (JIANGXI, "record", "kind = 'lookup-flag'", ("missing", "lookup-flag")),
+        (JIANGXI, "record", "kind = 'reading-at'", ("missing", "reading-at")),
+        (JIANGXI, "record", "kind = 'lookup-asked'", ("missing", "lookup-asked")),
+        (ZHEJIANG, "message_body", "1", ("missing", "message-body")),
+        (ZHEJIANG, "message", "kind = 'lookup.release'", ("missing", "message")),
+        (ZHEJIANG, "outbox", "1", ("missing", "outbox")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+async def test_row_that_was_deleted_is_named(
+    found: Border, name: NodeName, table: str, where: str, finding: tuple[str, str]
+) -> None:
+    """What the report, the flag, the reading, the quota, the evidence and the status stand on."""
+    write(found.rig, name, deletes(table, where))
+
+    assert finding in named(found.rig, name)
+
+
+async def test_one_row_that_was_deleted_is_named_with_its_leaf(found: Border) -> None:
+    """Of a single one the leaf is known: who asked then is told again by the message of that leaf."""
+    rig = found.rig
+    with closing(sqlite3.connect(rig.hosts[ZHEJIANG].path)) as connection:
+        leaf = connection.execute("SELECT max(leaf_index) FROM record WHERE kind = 'lookup-given'").fetchone()[0]
+    write(rig, ZHEJIANG, deletes("record", f"kind = 'lookup-given' AND leaf_index = {leaf}"))
+
+    assert check_store(rig[ZHEJIANG].database).findings == (RowFinding("missing", "lookup-given", leaf_index=leaf),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["status = 'refused'", "division = '330000'", "owner = 'anhui'", "subject_index = NULL", "kind = 'lookup-gave'",
+     "id = id || 'x'", "message_id = 'x'", "digest = x'00'", "leaf_index = 0", "due_date = '2200-01-01'"],
+)  # fmt: skip
+async def test_plain_column_that_was_changed_is_named(found: Border, change: str) -> None:
+    """A refusal for a yes, another county, a row that its person does not find any more."""
+    write(found.rig, ZHEJIANG, lambda it: it.execute(f"UPDATE record SET {change} WHERE kind = 'lookup-given'"))
+
+    assert {kind for _, kind in named(found.rig, ZHEJIANG)} & {"lookup-given", "lookup-gave"}
+    assert check_start(found.rig[ZHEJIANG].database)
+
+
+async def test_row_that_somebody_put_there_is_named(found: Border) -> None:
+    """A copy under another name, with the digest of the first."""
+    columns = (
+        "owner, version, status, division, household_division, due_date, sealed, subject_index, content, message_id, "
+        "due_millis, leaf_index, digest"
+    )
+    copied = f"SELECT replica, kind, 'a' || id, {columns} FROM record WHERE kind = 'lookup-given'"
+    copy = f"INSERT INTO record (replica, kind, id, {columns}) {copied}"
+    write(found.rig, ZHEJIANG, lambda it: it.execute(copy))
+
+    assert named(found.rig, ZHEJIANG) >= {("changed", "lookup-given"), ("extra", "lookup-given")}
+
+
+async def test_rows_that_were_set_back_with_their_sums_are_found(found: Border) -> None:
+    """All records and sums of an hour ago, beside the log of today."""
+    rig, tables = found.rig, ("record", "counter")
+    path = rig.hosts[JIANGXI].path
+    with closing(sqlite3.connect(path)) as connection:
+        older = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+    await found.search()
+    await rig.drain()
+
+    def set_back(connection: sqlite3.Connection) -> None:
+        for name, rows in older.items():
+            connection.execute(f"DELETE FROM {name}")
+            places = ", ".join("?" * len(rows[0]))
+            connection.executemany(f"INSERT INTO {name} VALUES ({places})", rows)
+
+    write(rig, JIANGXI, set_back)
+
+    assert ("older", "sums") in named(rig, JIANGXI)
+    assert any(finding.what == "older" for finding in check_start(rig[JIANGXI].database))
+
+
+async def test_status_in_the_queue_that_no_receipt_bears_out_is_named(found: Border) -> None:
+    """Settled without a receipt, expired without a leaf."""
+    for change in ("receipt_leaf = NULL", "state = 'expired'"):
+        write(found.rig, ZHEJIANG, lambda it, to=change: it.execute(f"UPDATE outbox SET {to}"))
+        assert ("changed", "outbox") in named(found.rig, ZHEJIANG)
