@@ -93,7 +93,7 @@ def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding
 
 
 def check_total(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:
-    """Whether the sums are those that were marked beside the newest head of the log."""
+    """Compares the sums with what was marked beside the newest head of the log."""
     counters = _load_counters(connection, "rows-")
     head = read_head(connection)[1]
     marked = counters.get(MARK, 0)
@@ -169,7 +169,7 @@ def _load_counters(connection: Connection, prefix: str) -> dict[str, int]:
 
 
 def _compare(block: str, there: int, expected: int) -> RowFinding:
-    """What differs in the sums of a kind and a block of leaves."""
+    """The finding where the sums of a kind and a block of leaves differ."""
     (count, places), (due, all_places) = split_tally(there), split_tally(expected)
     _, kind, number = block.split("/", 1)[0], block.split("/", 1)[1].rpartition("/")[0], block.rpartition("/")[2]
     first = int(number) * BLOCK

@@ -1,4 +1,4 @@
-"""What binds each record to its row and to the log: a digest in the row, and sums of what must be there.
+"""The bond of each record to its row and to the log: a digest in the row, and sums of what must be there.
 
 A row carries the newest leaf of the log when it was written, and a digest under the index key over every plain column
 and the sealed content: a changed value shows. The weights of all living rows are summed, for each kind and block of
@@ -36,7 +36,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a row adds to the sums of its kind."""
+    """A row as the sums of its kind have it."""
 
     replica: bool
     kind: str
@@ -77,7 +77,7 @@ def add(weights: int, more: int) -> int:
 
 
 def split_tally(tally: int) -> tuple[int, int]:
-    """How many rows, and the sum of the places of their leaves in the block."""
+    """Returns the number of rows, and the sum of the places of their leaves in the block."""
     return tally // _ONE, tally % _ONE
 
 

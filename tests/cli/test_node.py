@@ -6,13 +6,18 @@ import asyncio
 import json
 import logging
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 import structlog
 
 from federation.cli.node import configure_log
+from federation.node.home_store import write_home_store
+from federation.node.planted import plant
 from tests.cli.command_line import HALL, run
 from tests.ports import free_ports
 from tests.scenarios.provinces import NODES, make_federation
@@ -51,6 +56,23 @@ def test_init_with_a_wrong_setting_leaves_no_home(tmp_path, settings, code):
     run("node", "init", "--home", home, "--from", NODES / "anhui", *options, code=code)
 
     run("node", "init", "--home", home, "--from", NODES / "anhui")
+
+
+def test_check_names_the_row_that_is_gone_and_ends_with_1(tmp_path):
+    """Nothing to say of a whole store; a deleted row is named by its kind, in both languages."""
+    home = tmp_path / "anhui"
+    run("node", "init", "--home", home, "--from", NODES / "anhui")
+    write_home_store(home, lambda tx: plant(tx, "urn:permit:341022:2026:000001", owner="anhui"), now=datetime.now(UTC))
+    assert run("node", "check", "--home", home, "-o", "json").json == {"leaves": 0, "findings": []}
+
+    with closing(sqlite3.connect(home / "node.db")) as connection:
+        (kind,) = connection.execute("SELECT DISTINCT kind FROM record").fetchone()
+        connection.execute("DELETE FROM record")
+        connection.commit()
+
+    told = run("node", "check", "--home", home, code=1).out
+    assert "缺失 missing" in told
+    assert kind in told
 
 
 def test_init_over_a_home_or_from_nowhere_refused(tmp_path):
