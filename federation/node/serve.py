@@ -16,6 +16,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -48,6 +49,7 @@ from federation.node.log.witness import Witness
 from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.retention import keep_retention
+from federation.node.status import node_status
 from federation.node.upkeep import keep_agreement
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -56,6 +58,7 @@ from federation.protocol.trust import find_agency
 from federation.store.database import open_database
 from federation.store.row_check import adopt_rows
 from federation.wire.gatekeeper import Gate
+from federation.wire.metrics import metrics_app
 from federation.wire.peer import PeerClient
 from federation.wire.read_client import WitnessClients
 from federation.wire.read_http import RunningHttp, read_app, serve_http
@@ -254,6 +257,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
         )
         stack.push_async_callback(http.stop)
+        await _serve_metrics(parts, home, stack)
         await _ask_once(parts, island=island)
         clients = _peer_clients(node, peer_files)
         for client in clients.values():
@@ -296,6 +300,16 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             await server.set_serving(serving=True)
         listening.set()
         yield running
+
+
+async def _serve_metrics(parts: Parts, home: Path, stack: contextlib.AsyncExitStack) -> None:
+    settings = parts.node.settings
+    if not settings.metrics_port:
+        return
+    read = partial(node_status, parts.node, home, delivery=parts.delivery, cosigning=parts.cosigning)
+    app = metrics_app(lambda: asyncio.to_thread(read), parts.node.now)
+    served = await serve_http(app, host=settings.metrics_host, port=settings.metrics_port, drain_seconds=0)
+    stack.push_async_callback(served.stop)
 
 
 async def _begin(

@@ -1,4 +1,4 @@
-"""The HTTP read side of a node: its log as tiles, its duty as a witness, health and metrics. No personal data is here.
+"""The HTTP read side of a node: its log as tiles, its duty as a witness, and health. No personal data is here.
 
 Rules kept: content types and caching as the public pages say; a full tile or bundle is immutable, the checkpoint is
 fresh; a request body over 128 KiB is refused while it is read; what goes wrong is one plain line, opaque when unknown.
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import structlog
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -29,7 +28,6 @@ from starlette.types import ASGIApp
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_tile_path
 from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, WitnessAnswer
-from federation.wire.gatekeeper import REGISTRY
 from federation.wire.post_limit import PostLimit
 from federation.wire.status import http_code_of
 
@@ -68,7 +66,6 @@ def read_app(functions: ReadFunctions) -> ASGIApp:
             Route("/witness/add-checkpoint", reads.add_checkpoint, methods=["POST"]),
             Route("/witness/{origin_hash}/checkpoint", reads.cosigned),
             Route("/healthz", reads.health),
-            Route("/metrics", reads.metrics),
         ],
         exception_handlers={BridgeheadError: _tell, Exception: _tell_nothing},
     )
@@ -118,10 +115,6 @@ class _Reads:
         text = trouble or (f"ok; {notice}" if notice else "ok")
         headers = {"Cache-Control": "no-store"}
         return PlainTextResponse(f"{text}\n", status_code=503 if trouble else 200, headers=headers)
-
-    async def metrics(self, request: Request) -> Response:
-        del request
-        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def prefers_gzip(accepted: str) -> bool:

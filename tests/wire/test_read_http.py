@@ -176,6 +176,7 @@ async def test_nobody_is_sent_elsewhere(path):
         (f"/witness/{'0' * 64}/checkpoint", 404),
         ("/witness/ABC/checkpoint", 404),
         ("/elsewhere", 404),
+        ("/metrics", 404),
     ],
 )
 async def test_path_that_is_none_of_ours_is_refused(path, status):
@@ -233,15 +234,6 @@ async def test_health_says_what_is(trouble, status):
 
     assert (found[0], found[2].decode()) == (status, f"{trouble or 'ok'}\n")
     assert found[1]["cache-control"] == "no-store"
-
-
-async def test_metrics_are_in_the_prometheus_form():
-    """The counts of the gRPC side are served as text."""
-    status, headers, body = await _get(Site(), "/metrics")
-
-    assert status == 200
-    assert headers["content-type"].startswith("text/plain")
-    assert b"# TYPE bridgehead_rpc" in body
 
 
 @pytest.mark.parametrize(

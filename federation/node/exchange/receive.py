@@ -28,6 +28,7 @@ from federation.protocol.trust import message_keys_at, verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
 from federation.store.records import put_records
+from federation.wire.metrics import count_message
 
 _log = structlog.get_logger()
 
@@ -103,6 +104,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
     if not new or not committed.first:
         return node.sequencer.first_receipt(message.digest, message.leaf_index)
+    count_message(peer, statement.kind, leaf.verdict.value if leaf.verdict else "")
     await follow(node, rows)
     return node.sequencer.receipt(envelope.digest, entry, index=message.leaf_index, head=committed.head)
 

@@ -45,7 +45,11 @@ class NodeSettings(BaseSettings):
     agency_port: Port = 7102
     """gRPC for this province's own agencies."""
     read_port: Port = 7103
-    """HTTP for auditors and witnesses: tiles, checkpoints, health, metrics."""
+    """HTTP for auditors and witnesses: tiles, checkpoints, health."""
+    metrics_host: str = "127.0.0.1"
+    """The address that metrics are served on: for the province's own monitoring, not for strangers."""
+    metrics_port: Port = 0
+    """HTTP for Prometheus; 0 serves none. The rules of `nodes/alerts.yml` go with it."""
     database: str = "sqlite:///node.db"
     """SQLAlchemy URL; a relative SQLite path lies in the node's home."""
     reflection: bool = False
