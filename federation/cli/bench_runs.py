@@ -37,11 +37,13 @@ from federation.node.exchange.errand import Errand, begin_errand
 from federation.node.exchange.send import send
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import find_side
+from federation.node.home_store import write_home_store
+from federation.node.officers import register_officer_key
 from federation.node.permits_sharing import MAX_ITEMS_A_MESSAGE, draft_sharing, put_own_permits
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.protocol.keys import verify_signature
+from federation.protocol.keys import Ed25519Signer, Signer, format_public_key, verify_signature
 from federation.protocol.leaf import LeafKind
 from federation.store.calibrate import commit_rows
 from federation.store.database import Database, open_database
@@ -365,10 +367,38 @@ def _shared_permits(today: date) -> Iterator[Permit]:
 # ---- look-ups
 
 
+ASKER, LEADER = (Ed25519Signer(name.encode().ljust(32, b".")) for name in ("bench", "bench-leader"))
+"""The own keys of those who ask, and of who leads: one key for all that ask, since only their names are counted."""
+
+
+def own_key(officer: str) -> Signer:
+    return LEADER if officer == "bench-leader" else ASKER
+
+
+def register_officers(federation: DemoFederation, agency: str, officers: Sequence[str]) -> None:
+    """Registers the own keys of a bench's officers at their node, beside the running one."""
+    office = parse_agency_id(agency)
+
+    def register(transaction: GroupTransaction) -> None:
+        for officer in officers:
+            register_officer_key(transaction, office, officer, key=format_public_key(own_key(officer).public_key))
+
+    write_home_store(federation.homes[office.node].home, register, now=utc_now())
+
+
 class Desk:
     """A police office that asks about one known person after another; its history grows while it is measured."""
 
-    def __init__(self, police: AgencyClient, auditor: AgencyClient, *, county: str, numbers: Sequence[str]) -> None:
+    def __init__(
+        self,
+        police: AgencyClient,
+        auditor: AgencyClient,
+        register: Callable[[Sequence[str]], None],
+        *,
+        county: str,
+        numbers: Sequence[str],
+    ) -> None:
+        self._register = register
         self._police = police
         self._auditor = auditor
         self._numbers = numbers
@@ -380,6 +410,7 @@ class Desk:
         """Opens cases for that many more searches, and waits until the other province knows them."""
         more = range(len(self._cases), len(self._cases) + ceil(searches / LIMITS.per_case))
         missing = [f"{self._series}-{number:06d}" for number in more]
+        await asyncio.to_thread(self._register, [f"{self._series}-{number}" for number in more])
         waiting = iter(missing)
 
         async def opener() -> None:
@@ -418,7 +449,8 @@ class Desk:
 
 
 async def register_people(federation: DemoFederation, today: date) -> Sequence[str]:
-    hall = AgencyClient(federation.profile(HALL), timeout_seconds=30)
+    register_officers(federation, HALL, ["bench"])
+    hall = AgencyClient(federation.profile(HALL), sign=own_key, timeout_seconds=30)
     try:
         rows = tuple(islice(_people(today), SOUGHT))
         chunk = ImportChunk(import_id=str(uuid.uuid4()), chunk=1, rows=rows)
@@ -432,9 +464,13 @@ async def register_people(federation: DemoFederation, today: date) -> Sequence[s
 
 @asynccontextmanager
 async def open_desk(bench: Bench, numbers: Sequence[str], *, police: str) -> AsyncIterator[Desk]:
-    officers, auditor = (AgencyClient(bench.federation.profile(name), timeout_seconds=30) for name in (police, AUDITOR))
+    officers, auditor = (
+        AgencyClient(bench.federation.profile(name), sign=own_key, timeout_seconds=30) for name in (police, AUDITOR)
+    )
+    register_officers(bench.federation, police, ["bench-leader"])
     try:
-        yield Desk(officers, auditor, county=parse_agency_id(police).county, numbers=numbers)
+        register = partial(register_officers, bench.federation, police)
+        yield Desk(officers, auditor, register, county=parse_agency_id(police).county, numbers=numbers)
     finally:
         await asyncio.gather(officers.close(), auditor.close())
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federation.cli.lookups import app, command
-from federation.cli.lookups_home import sign
 from federation.cli.options import Desk, PageSize, PageToken, Paging
+from federation.cli.own_key import sign
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
@@ -25,9 +24,6 @@ from federation.wire.agency import intake as wire
 if TYPE_CHECKING:
     from federation.cli.show import JsonOut
 
-KeyOption = Annotated[
-    Path | None, typer.Option("--key", help="The file of your own key (本人密钥); fields are not released without.")
-]
 RequestArgument = Annotated[str, typer.Argument(metavar="ID", help="The request, as the inbox shows it.")]
 
 
@@ -51,13 +47,11 @@ def release(
     fields: Annotated[
         list[str] | None, typer.Option("--field", help="Release only this; several. All that was asked for.")
     ] = None,
-    key: KeyOption = None,
 ) -> None:
-    """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer; fields need --key."""
+    """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer."""
     question = wire.ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
-    if key is not None:
-        signed = release_bytes(desk.profile.agency, desk.officer, request_id=request, fields=question.fields)
-        question = replace(question, signature=sign(key, signed))
+    signed = release_bytes(desk.profile.agency, desk.named_officer(), request_id=request, fields=question.fields)
+    question = replace(question, signature=sign(desk.own_key(), signed))
     _show_answer(desk, desk.call(wire.RELEASE_INTAKE, question))
 
 
@@ -67,15 +61,14 @@ def refuse(
     request: RequestArgument,
     reason: Annotated[str, typer.Option("--reason", help="not_competent, case_unclear, too_broad or other.")],
     words: Annotated[str, typer.Option("--words", help="One sentence that the asker reads; name no person.")],
-    key: KeyOption = None,
 ) -> None:
     """Refuse (拒绝) a request, with a reason and a sentence; nothing is handed over, not even hit or no hit."""
     question = wire.RefuseQuestion(request_id=request, reason=parse_reason(reason), words=parse_words(words))
-    if key is not None:
-        signed = refuse_bytes(
-            desk.profile.agency, desk.officer, request_id=request, reason=question.reason.value, words=question.words
-        )
-        question = replace(question, signature=sign(key, signed))
+    signed = refuse_bytes(
+        desk.profile.agency, desk.named_officer(), request_id=request, reason=question.reason.value,
+        words=question.words,
+    )  # fmt: skip
+    question = replace(question, signature=sign(desk.own_key(), signed))
     _show_answer(desk, desk.call(wire.REFUSE_INTAKE, question))
 
 

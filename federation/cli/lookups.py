@@ -8,12 +8,11 @@ request id: the same command with it gets the same look-up and is not counted ag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.lookups_home import keys, load_officer_key, planted
+from federation.cli.lookups_home import keys, planted
 from federation.cli.next_step import find_rule_steps, retry_step
 from federation.cli.options import Desk, FullOption, Paging, commands_for, read_line
 from federation.cli.show import align, card, decision_lines, local_time, table, to_json, way_lines
@@ -36,7 +35,7 @@ from federation.wire.rpc import Nothing
 
 if TYPE_CHECKING:
     from federation.domain.erasure import Watermark
-    from federation.protocol.keys import Ed25519Signer
+    from federation.protocol.keys import Signer
     from federation.wire.client import AgencyClient
 
 app = typer.Typer(name="lookup", no_args_is_help=True, help="Police look-ups across the border (跨省核查).")
@@ -97,7 +96,7 @@ def open_case(
         leader=leader,
     )
     answer = desk.call(wire.OPEN_CASE, question, act=desk.act(wanted[0]))
-    review = f"bridgehead oversight review {case_id} --finding justified|unjustified --key FILE --officer {leader}"
+    review = f"bridgehead oversight review {case_id} --finding justified|unjustified --officer {leader}"
     notes = (
         f"已通知 {leader},须于下一工作日前审查 | {leader} is notified and reviews it by the next working day:",
         f"  {review}",
@@ -159,12 +158,11 @@ def fetch(
     case_id: CaseOption,
     province: Annotated[str, typer.Option("--province", help="Who gave the handle.")],
     fields: Annotated[list[str], typer.Option("--field", help="Such as holder_name; several, no more than needed.")],
-    key: Annotated[Path, typer.Option("--key", help="The file of the officer's own key.")],
     full: FullOption = False,
 ) -> None:
     """Fetch (调取) named fields of one hit, signed by the officer's own key."""
     question = sign_fetch(
-        load_officer_key(key),
+        desk.own_key(),
         case_id=case_id,
         node=parse_node_name(province),
         handle=handle.removeprefix(HANDLE_PREFIX),
@@ -183,7 +181,7 @@ def fetch(
 
 
 def sign_fetch(
-    signer: Ed25519Signer, *, case_id: str, node: NodeName, handle: str, fields: frozenset[str]
+    signer: Signer, *, case_id: str, node: NodeName, handle: str, fields: frozenset[str]
 ) -> wire.FetchQuestion:
     """The question for the named fields of one hit, signed by the officer (HANDLE_FORM, LOOKUP_FIELD)."""
     key = format_base64(signer.public_key.key)

@@ -1,27 +1,31 @@
 """`bridgehead lookup key|planted`: what officers and the node's operator keep for look-ups.
 
-An officer's own key (民警本人密钥) stays on the officer's machine: Ed25519, PKCS #8 in PEM, mode
-0600, never overwritten and never printed (misuse control M1). Planted records (诱饵记录) lie in
-the node's store, like the public keys.
+An officer's own key (民警本人密钥) stays on the officer's machine (`own_key`); planted records (诱饵记录) lie in the
+node's store, like the public keys.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from federation.cli.options import Form, FormOption, NodeHome, now, show_in, show_value
+from federation.cli.options import AgencyOption as WhoseOption
+from federation.cli.options import (
+    ClientOption,
+    Form,
+    FormOption,
+    HomeOption,
+    NodeHome,
+    find_profile,
+    now,
+    show_in,
+    show_value,
+)
 from federation.cli.show import say
-from federation.node.home.files import read_file, read_secret, write_secret
-from federation.protocol.errors import MalformedError
-from federation.protocol.ids import format_base64
-from federation.protocol.keys import Ed25519Signer, PublicKey, Suite, admit_public_key, parse_public_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,67 +33,51 @@ if TYPE_CHECKING:
     from federation.protocol.ids import AgencyId
     from federation.store.exchange_log import GroupTransaction
 
-_SUITE_PREFIX: Final = f"{Suite.ED25519}:"
+_OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 planted = typer.Typer(
     name="planted", no_args_is_help=True, help="Planted records (诱饵记录): who asks for one is flagged."
 )
-keys = typer.Typer(name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs fetches.")
+keys = typer.Typer(
+    name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs what an officer does."
+)
 
 AgencyOption = Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")]
 OfficerOption = Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")]
 NamesArgument = Annotated[
     list[str], typer.Argument(metavar="NAME...", help="URNs of permits or plates; - reads them, one a line.")
 ]
-KeyOption = Annotated[Path, typer.Option("--key", help="The file of your own key (本人密钥).")]
-
-
-def create_officer_key(path: Path) -> PublicKey:
-    """Makes a new key in a file of mode 0600 and returns its public part (KEY_EXISTS)."""
-    key = Ed25519PrivateKey.generate()
-    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return PublicKey(Suite.ED25519, key.public_key().public_bytes_raw())
-
-
-def load_officer_key(path: Path) -> Ed25519Signer:
-    """Loads the private key of an officer (KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY)."""
-    expected = f"expected an unencrypted Ed25519 key, PKCS #8 in PEM, in {path}"
-    try:
-        key = load_pem_private_key(read_secret(path), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise MalformedError("PRIVATE_KEY", expected, file=str(path)) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise MalformedError("PRIVATE_KEY", expected, file=str(path))
-    return Ed25519Signer(key.private_bytes_raw())
-
-
-def find_public_key(text: str) -> PublicKey:
-    """The public key that is given as `ed25519:<base64>`, as a file that holds that line, or as a private key's file.
-
-    Raises MalformedError PRIVATE_KEY, KEY_*, BASE64; NotFoundError FILE_MISSING; as `admit_public_key`.
-    """
-    if text.startswith(_SUITE_PREFIX):
-        return admit_public_key(parse_public_key(text))
-    content = read_file(Path(text))
-    if content.startswith(_SUITE_PREFIX.encode("ascii")):
-        return admit_public_key(parse_public_key(content.decode("ascii", errors="replace").strip()))
-    return load_officer_key(Path(text)).public_key
-
-
-def sign(key: Path, signed: bytes) -> str:
-    return format_base64(load_officer_key(key).sign(signed))
 
 
 @keys.command("new")
 def new_key(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where the private key is to lie; beside the profile.")
+    ] = None,
+    client: ClientOption = None,
+    home: HomeOption = Path(".demo"),
+    agency: WhoseOption = None,
+    officer: Annotated[str, typer.Option("--officer", help="Your pseudonym (本人化名); not with a FILE.")] = "",
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Make an officer's own key (mode 0600); prints the public key, which the node's operator registers."""
+    """Make your own key (mode 0600), once: the profile remembers it and you; prints the public key, to be registered.
+
+    A key in a FILE of its own is remembered by nobody: it is given each time, with --key and --officer.
+    """
+    from federation.cli.own_key import create_officer_key, create_profile_key
     from federation.protocol.keys import format_public_key
 
-    show_value("public_key", format_public_key(create_officer_key(file)), form)
-    say("请节点管理员登记 | next, the node's operator: bridgehead lookup key register")
+    who = ""
+    if file is None:
+        if not _OFFICER.fullmatch(officer):
+            raise typer.BadParameter("--officer NAME：1 至 64 个字母、数字、- 或 _ | 1 to 64 letters, digits, - and _")
+        profile = find_profile(client, home, agency)
+        made, who = create_profile_key(profile.officers, officer), f" --agency {profile.agency} --officer {officer}"
+    else:
+        made = create_officer_key(file)
+    public = format_public_key(made)
+    show_value("public_key", public, form)
+    say(f"请节点管理员登记 | next, the node's operator: bridgehead lookup key register {public} --home HOME{who}")
 
 
 @keys.command("register")
@@ -101,6 +89,7 @@ def register_key(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
+    from federation.cli.own_key import find_public_key
     from federation.node.home_store import write_home_store
     from federation.node.officers import register_officer_key
     from federation.protocol.keys import format_public_key

@@ -29,6 +29,9 @@ from federation.protocol.errors import MalformedError, NotFoundError, Unavailabl
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
 
+if TYPE_CHECKING:
+    from federation.protocol.keys import Signer
+
 FEDERATION_FILE = "federation.json"
 
 
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
 
 CLIENT_VARIABLE: Final = "BRIDGEHEAD_CLIENT"
 OFFICER_VARIABLE: Final = "BRIDGEHEAD_OFFICER"
+KEY_VARIABLE: Final = "BRIDGEHEAD_KEY"
 SWITCH_SECONDS: Final = 0.0002
 """How long one thread keeps the interpreter. The loop gives it up at each signature and each read; with Python's 5 ms
 the log's writer would then hold it for 5 ms every time, and a message would take twenty instead of three."""
@@ -139,7 +143,14 @@ AgencyOption = Annotated[
 ]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=0.5, max=600, help="Seconds.", rich_help_panel=_WHO)]
 OfficerOption = Annotated[
-    str, typer.Option("--officer", envvar=OFFICER_VARIABLE, help="The officer's pseudonym.", rich_help_panel=_WHO)
+    str | None,
+    typer.Option("--officer", envvar=OFFICER_VARIABLE, help="Your pseudonym (that of your key).", rich_help_panel=_WHO),
+]
+OwnKeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", envvar=KEY_VARIABLE, help="Your own key (本人密钥), when not beside the profile.", rich_help_panel=_WHO
+    ),
 ]
 _PurposeOption = Annotated[
     str | None,
@@ -179,11 +190,12 @@ def open_paging(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """One agency's desk: its profile, who sits there, why, and under which request id."""
+    """One agency's desk: its profile, who sits there with which own key, why, and under which request id."""
 
     profile: AgencyProfile
-    officer: str
     request_id: str
+    officer: str = ""
+    key: Path | None = None
     purpose: str | None = None
     function: str | None = None
     usual: tuple[str, str] = ("", "")
@@ -194,12 +206,28 @@ class Desk:
         """Returns who acts and what for: as given, as the step says, or as usual; policy judges an unknown purpose."""
         from federation.wire.rpc import Act
 
+        officer = self.named_officer()
         return Act(
             request_id=self.request_id,
             purpose=self.purpose or purpose or self.usual[0],
             function=self.function or function or self.usual[1],
-            officer=self.officer,
+            officer=officer,
         )
+
+    def named_officer(self) -> str:
+        """Returns who sits here: as given, else as the profile remembers; nobody acts in nobody's name."""
+        if not self.officer:
+            raise typer.BadParameter(
+                "未写明何人：先建一次本人密钥 | nobody is named; make your own key once: "
+                "bridgehead lookup key new --officer NAME"
+            )
+        return self.officer
+
+    def own_key(self, officer: str = "") -> Signer:
+        """Loads the own key of who sits here; KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY."""
+        from federation.cli.own_key import key_path, load_officer_key
+
+        return load_officer_key(self.key or key_path(self.profile.officers, officer or self.named_officer()))
 
     def ask(self, question: Callable[[AgencyClient], Awaitable[T]], *, changes: bool = True) -> T:
         """Asks the agency's own node, over one connection.
@@ -208,7 +236,9 @@ class Desk:
         BridgeheadError: as the node answered.
         """
         try:
-            return asyncio.run(ask_node(self.profile, question, timeout_seconds=self.timeout_seconds))
+            return asyncio.run(
+                ask_node(self.profile, question, sign=self.own_key, timeout_seconds=self.timeout_seconds)
+            )
         except UnavailableError as error:
             if changes:
                 error.facts.setdefault("request_id", self.request_id)
@@ -335,6 +365,7 @@ def client_profile(profile: AgencyProfile) -> ClientProfile:
     from federation.wire.rpc import ClientProfile, TlsFiles
 
     return ClientProfile(
+        agency=profile.agency,
         address=profile.agency_addr,
         tls=TlsFiles(certificate=profile.cert, key=profile.key),
         authority=profile.ca,
@@ -342,12 +373,21 @@ def client_profile(profile: AgencyProfile) -> ClientProfile:
     )
 
 
+def sign_nothing(officer: str) -> None:
+    """The key of a program that asks only what nobody signs."""
+    del officer
+
+
 async def ask_node(
-    profile: AgencyProfile, question: Callable[[AgencyClient], Awaitable[T]], *, timeout_seconds: float
+    profile: AgencyProfile,
+    question: Callable[[AgencyClient], Awaitable[T]],
+    *,
+    sign: Callable[[str], Signer | None] = sign_nothing,
+    timeout_seconds: float,
 ) -> T:
     from federation.wire.client import AgencyClient
 
-    client = AgencyClient(client_profile(profile), timeout_seconds=timeout_seconds)
+    client = AgencyClient(client_profile(profile), sign=sign, timeout_seconds=timeout_seconds)
     try:
         return await question(client)
     finally:
@@ -392,7 +432,8 @@ def open_desk(
     client: ClientOption = None,
     home: HomeOption = Path(".demo"),
     agency: AgencyOption = None,
-    officer: OfficerOption = "clerk",
+    officer: OfficerOption = None,
+    key: OwnKeyOption = None,
     purpose: _PurposeOption = None,
     function: FunctionOption = None,
     request_id: RequestOption = None,
@@ -400,9 +441,13 @@ def open_desk(
     form: FormOption = Form.TEXT,
 ) -> Desk:
     """Opens a desk with the options that every command of an agency shares (REQUEST_ID)."""
+    from federation.cli.own_key import current_officer
+
+    profile = find_profile(client, home, agency)
     return Desk(
-        profile=find_profile(client, home, agency),
-        officer=officer,
+        profile=profile,
+        officer=officer or current_officer(profile.officers),
+        key=key,
         request_id=_parse_request_id(request_id) if request_id else str(uuid.uuid4()),
         purpose=purpose,
         function=function,

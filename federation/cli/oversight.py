@@ -1,7 +1,7 @@
 """`bridgehead oversight`: what the leaders of a police office sign, review and are told of (监督).
 
-Whoever signs does so with their own registered key (`--key`, as for `lookup fetch`) and names themselves (`--officer`);
-the node is given the signature only. Nobody who was asked about is named. Every reading is recorded at the node.
+Whoever acts signs with their own registered key, which the profile remembers; the node is given the signature only.
+Nobody who was asked about is named. Every reading is recorded at the node.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.lookups_home import KeyOption, sign
 from federation.cli.options import Desk, Form, Paging, ask_node, commands_for
+from federation.cli.own_key import sign
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
@@ -58,21 +57,20 @@ DayOption = Annotated[str | None, typer.Option("--day", help="YYYY-MM-DD in Chin
 def countersign(
     desk: Desk,
     case_id: CaseArgument,
-    key: KeyOption,
     bulk: Annotated[
         bool, typer.Option("--bulk", help="For look-ups beyond the case's quota; the leader and a second person sign.")
     ] = False,
 ) -> None:
     """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
-    question = wire.CountersignQuestion(case_id=case_id, signature=sign(key, signed), bulk=bulk)
+    question = wire.CountersignQuestion(case_id=case_id, signature=sign(desk.own_key(), signed), bulk=bulk)
     answer = desk.call(wire.COUNTERSIGN_CASE, question)
     names = ", ".join(answer.signers)
     if answer.complete:
         desk.show(answer, (f"案件 case {case_id} 已会签 countersigned: {names}",))
         return
     line = f"案件 case {case_id} 已签 signed: {names}; 待第二人签字 a second person's signature is awaited"
-    again = f"bridgehead oversight countersign {case_id} --bulk --key FILE"
+    again = f"bridgehead oversight countersign {case_id} --bulk"
     desk.show(answer, (line,), notes=(f"请第二人执行 | next, a second person: {again}",))
 
 
@@ -88,7 +86,6 @@ def review(
     desk: Desk,
     case_id: CaseArgument,
     finding: Annotated[Finding, typer.Option("--finding", help="justified or unjustified.")],
-    key: KeyOption,
     words: Annotated[str, typer.Option("--words", help="Why; an unjustified case is not closed without.")] = "",
 ) -> None:
     """Review (审查) a case that was opened without a letter; its leader does, by the next working day.
@@ -97,7 +94,7 @@ def review(
     """
     text = verify_words(words)
     signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
-    question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(key, signed))
+    question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(desk.own_key(), signed))
     state = desk.call(wire.REVIEW_BREAK_GLASS, question)
     ended = (
         f"案件 {case_id} 已在各省关闭，凭据全部失效 | the case is closed in every province, and its handles with it",
@@ -122,18 +119,15 @@ def flags(
 @command(app, "digest")
 def digest(
     desk: Desk,
-    of: Annotated[str | None, typer.Option("--of", help="Whose day, when it is not your own; needs --key.")] = None,
+    of: Annotated[str | None, typer.Option("--of", help="Whose day, when it is not your own.")] = None,
     day: DayOption = None,
-    key: Annotated[Path | None, typer.Option("--key", help="The file of your own key, to read another's day.")] = None,
 ) -> None:
     """Read (每日回执) the look-ups of a day: "you asked about these"."""
     question = wire.DigestQuestion(officer=of, day=_day(day))
     if of is not None and of != desk.officer:
-        if key is None:
-            raise typer.BadParameter("a leader who reads somebody else's day signs for it: give --key FILE")
         found = question.day or china_today()
-        signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.officer)
-        question = wire.DigestQuestion(officer=of, day=found, signature=sign(key, signed))
+        signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.named_officer())
+        question = wire.DigestQuestion(officer=of, day=found, signature=sign(desk.own_key(), signed))
     answer = desk.call(wire.GET_DAILY_DIGEST, question, changes=False)
     desk.show(answer, digest_lines(answer))
 
@@ -155,12 +149,13 @@ def reviewed(
     lookup_id: Annotated[str, typer.Argument(metavar="LOOKUP_ID", help="As `oversight sample` shows it.")],
     finding: Annotated[SampleFinding, typer.Option("--finding", help="lawful or doubtful.")],
     words: Annotated[str, typer.Option("--words", help="What was checked, and against what.")],
-    key: KeyOption,
 ) -> None:
     """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
     text, known = verify_words(words), parse_message_id(lookup_id)
     signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
-    question = wire.SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=sign(key, signed))
+    question = wire.SampleReviewQuestion(
+        lookup_id=known, finding=finding, words=text, signature=sign(desk.own_key(), signed)
+    )
     item = desk.call(wire.RECORD_REVIEW, question)
     desk.show(item, sample_lines([item]))
 
@@ -171,13 +166,12 @@ def readings(
     paging: Paging,
     case_id: Annotated[str | None, typer.Option("--case", help="Only in this case; a leader names it.")] = None,
     by: Annotated[str | None, typer.Option("--by", help="Only by this officer.")] = None,
-    key: Annotated[Path | None, typer.Option("--key", help="The file of the leader's own key; none for audit.")] = None,
 ) -> None:
-    """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case and --key."""
+    """List (查阅留痕) who read what, newest first: for audit offices; for a case's leader with --case."""
     query = wire.ReadingQuery(case_id=case_id, officer=by)
-    if key is not None:
-        signed = readings_bytes(desk.profile.agency, parse_case_id(case_id or ""), reader=desk.officer)
-        query = replace(query, signature=sign(key, signed))
+    if case_id is not None:
+        signed = readings_bytes(desk.profile.agency, parse_case_id(case_id), reader=desk.named_officer())
+        query = replace(query, signature=sign(desk.own_key(), signed))
     page = desk.read(wire.LIST_READINGS, query, paging, items="readings")
     desk.show_page(page, reading_lines(page.readings), items="readings")
 
@@ -221,7 +215,7 @@ async def _follow(desk: Desk, act: Act, after: str, show_news: Callable[[wire.Ne
 
     while True:
         try:
-            if not await ask_node(desk.profile, read, timeout_seconds=desk.timeout_seconds):
+            if not await ask_node(desk.profile, read, sign=desk.own_key, timeout_seconds=desk.timeout_seconds):
                 return
         except UnavailableError:
             if not reached:

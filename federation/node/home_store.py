@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from federation.node.home.config import load_settings
+from federation.node.home.files import OFFICERS, make_private_folder, write_public
 from federation.node.home.keyring import load_keyring
 from federation.node.officers import is_known_officer, register_officer_key
 from federation.node.planted import plant, was_planted
@@ -40,12 +41,19 @@ def write_home_store(home: Path, job: Callable[[GroupTransaction], T], *, now: d
     return outcome
 
 
+def offer_officer_key(home: Path, agency: AgencyId, officer: str, *, key: str) -> None:
+    """Lays an officer's public key into a home whose store is not there yet; the node takes it in when it starts."""
+    path = home / OFFICERS / f"{agency.county}-{agency.kind}" / f"{officer}.pub"
+    make_private_folder(path.parent)
+    write_public(path, f"{key}\n".encode())
+
+
 def find_home_files(home: Path, node: NodeName) -> Callable[[GroupTransaction], int] | None:
     """Returns the job that takes in an earlier version's officers' keys and planted records; None without such files.
 
     What the store knows, withdrawn or removed included, stays. The job raises for a file without an admissible key.
     """
-    keys = [_read_key(path, node) for path in sorted((home / "officers").glob("*/*.pub"))]
+    keys = [_read_key(path, node) for path in sorted((home / OFFICERS).glob("*/*.pub"))]
     honey = home / HONEY_FILE
     lines = [line.strip() for line in honey.read_text(encoding="utf-8").splitlines()] if honey.is_file() else []
     planted = list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))

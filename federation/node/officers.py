@@ -44,6 +44,25 @@ def signed_by(errand: Errand, signature: str, *, case_id: str = "") -> LeaderAct
     return LeaderAct(agency=errand.caller, leader=errand.act.officer, case_id=case_id, signature=signature)
 
 
+async def verify_signed(errand: Errand) -> None:
+    """Returns when the officer's own registered key signed this very call; refuses OFFICER_KEY, logged."""
+    await or_logged(errand, _verify_signed(errand))
+
+
+async def _verify_signed(errand: Errand) -> None:
+    officer, signed = errand.act.officer, errand.signed
+    registered = find_officer_key(errand.node.database, errand.caller, officer)
+    if registered is None:
+        raise UntrustedError("OFFICER_KEY", f"expected a key registered for the officer {officer!r:.70}")
+    try:
+        verify_signature(
+            parse_public_key(registered), signed.text if signed else b"", signed.signature if signed else b""
+        )
+    except UntrustedError as error:
+        message = f"expected a signature of just this call by the key registered for {officer!r:.70}"
+        raise UntrustedError("OFFICER_KEY", message) from error
+
+
 async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
     """Takes a step that somebody signs for; a no to it is logged like a yes (misuse control M11), then raised."""
     try:

@@ -6,7 +6,7 @@ Which agency may call an RPC, and how, is in the line of the RPC; what it may do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,6 +21,7 @@ from federation.node.home.agreement import NewestFiles
 from federation.node.log.cosigning import Cosigning
 from federation.node.log.witness import Witness
 from federation.node.node import Node
+from federation.node.officers import verify_signed
 from federation.node.retention import destroy_ended
 from federation.node.status import log_troubles, node_status, quorum_warning
 from federation.protocol.envelope import parse_envelope
@@ -42,7 +43,7 @@ from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.gatekeeper import Binding, Caller, bind
 from federation.wire.peer import PairDigest, RangeQuestion
 from federation.wire.read_http import ReadFunctions
-from federation.wire.rpc import Act, Nothing
+from federation.wire.rpc import Act, Nothing, OwnKey, Rpc
 
 _log = structlog.get_logger()
 
@@ -68,14 +69,31 @@ def agency_bindings(node: Node, home: Path, *, delivery: Delivery, cosigning: Co
         return await asyncio.to_thread(partial(node_status, node, home, delivery=delivery, cosigning=cosigning))
 
     own: tuple[Marked, ...] = ((RUN_RETENTION, _run_retention), (LIST_MESSAGES, _list_messages))
-    bound = (bind(rpc, partial(_begin, node, step)) for rpc, step in (*STEPS, *own))
+    bound = (bind(rpc, partial(_follow if rpc.stream else _act, node, rpc, step)) for rpc, step in (*STEPS, *own))
     return (*bound, bind(GET_STATUS, get_status), _agreement(node, home))
 
 
-def _begin(node: Node, step: Step[Any, Any], caller: Caller, act: Act | None, question: object) -> Any:  # noqa: ANN401
+async def _begin(node: Node, rpc: Rpc[Any, Any], caller: Caller, act: Act | None) -> Errand:
+    """The errand of a call; the one place where it is verified that the officer who is named acts."""
     if act is None:
         raise MalformedError("FIELD_MISSING", "expected who acts", field="act")
-    return step(begin_errand(node, caller.agency, act, desk=caller.serial), question)
+    errand = begin_errand(node, caller.agency, act, desk=caller.serial, signed=caller.signed)
+    if rpc.signed is OwnKey.ALWAYS:
+        await verify_signed(errand)
+    return errand
+
+
+async def _act(
+    node: Node, rpc: Rpc[Any, Any], step: Step[Any, Any], caller: Caller, act: Act | None, question: object
+) -> Any:  # noqa: ANN401
+    return await step(await _begin(node, rpc, caller, act), question)
+
+
+async def _follow(
+    node: Node, rpc: Rpc[Any, Any], step: Step[Any, Any], caller: Caller, act: Act | None, question: object
+) -> AsyncIterator[Any]:
+    async for each in step(await _begin(node, rpc, caller, act), question):
+        yield each
 
 
 def peer_bindings(node: Node, home: Path) -> tuple[Binding, ...]:

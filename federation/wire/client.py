@@ -11,16 +11,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
 from federation.protocol.errors import BridgeheadError, NotFoundError, UnavailableError
+from federation.protocol.keys import Signer
 from federation.wire.ended import explain_ended
-from federation.wire.rpc import MESSAGE_OPTIONS, A, Act, ClientProfile, Q, Rpc, TlsFiles
+from federation.wire.rpc import (
+    MESSAGE_OPTIONS,
+    SIGNATURE_KEY,
+    A,
+    Act,
+    ClientProfile,
+    OwnKey,
+    Q,
+    Rpc,
+    TlsFiles,
+    act_text,
+)
 from federation.wire.status import error_of_call, finished
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 
+Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
+OfficerSign: TypeAlias = Callable[[str], Signer | None]
 DRAIN_SECONDS = 30.0
 
 LOOK_SECONDS = 1.0
@@ -108,19 +122,19 @@ class Client:
         asked for: `UnavailableError` when nobody was reached, `UntrustedError` when the other side refused us or is not
         who it should be, `MalformedError` when it could not read the request or we not its answer.
         """
-        request, timeout = rpc.encode_question(act, question), timeout_seconds or self._timeout_seconds
+        request, metadata = self._request(rpc, act, question)
+        timeout = timeout_seconds or self._timeout_seconds
         try:
-            response = await finished(self._callable(rpc)(request, timeout=timeout))
+            response = await finished(self._callable(rpc)(request, timeout=timeout, metadata=metadata))
         except BridgeheadError as error:
             raise await self._channel.explained(error) from error
         return rpc.decode_answer(response, question=question)
 
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:
         """Asks once and is answered on and on, without a deadline, until the other side stops; raises as `call`."""
-        ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._channel.current().unary_stream(
-            rpc.path, request_serializer=rpc.request.SerializeToString
-        )
-        call = ask(rpc.encode_question(act, question))
+        ask: grpc.aio.UnaryStreamMultiCallable[Any, Any] = self._channel.current().unary_stream(rpc.path)
+        request, metadata = self._request(rpc, act, question)
+        call = ask(request, metadata=metadata)
         try:
             async for found in call:
                 yield rpc.decode_answer(found, question=question)
@@ -137,13 +151,26 @@ class Client:
         if channel is not self._calls_on:
             self._calls, self._calls_on = {}, channel
         if rpc.path not in self._calls:
-            self._calls[rpc.path] = channel.unary_unary(rpc.path, request_serializer=rpc.request.SerializeToString)
+            self._calls[rpc.path] = channel.unary_unary(rpc.path)
         return self._calls[rpc.path]
+
+    def _request(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> tuple[bytes, Metadata]:
+        """The bytes to send, encoded once, and beside them the acting officer's signature over these very bytes."""
+        request = rpc.encode_question(act, question).SerializeToString()
+        return request, self._beside(rpc, act, request) if act is not None and rpc.signed is OwnKey.ALWAYS else ()
+
+    def _beside(self, rpc: Rpc[Any, Any], act: Act, request: bytes) -> Metadata:
+        del rpc, act, request
+        return ()
 
 
 class AgencyClient(Client):
-    def __init__(self, profile: ClientProfile, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self, profile: ClientProfile, *, sign: OfficerSign = lambda _: None, timeout_seconds: float = 30.0
+    ) -> None:
         """Connects on the first call; the time is each call's deadline.
+
+        `sign` gives the own key of the officer who acts; without one a call goes out unsigned, and the node says so.
 
         Raises NotFoundError: TLS_FILE when the CA, certificate or key is missing. MalformedError: as `WatchedTls`.
         """
@@ -155,3 +182,10 @@ class AgencyClient(Client):
             profile.address, tls=profile.tls, authority=lambda: authority, server_name=profile.server_name
         )
         super().__init__(channel, timeout_seconds=timeout_seconds)
+        self._agency, self._sign = profile.agency, sign
+
+    def _beside(self, rpc: Rpc[Any, Any], act: Act, request: bytes) -> Metadata:
+        key = self._sign(act.officer)
+        if key is None:
+            return ()
+        return ((SIGNATURE_KEY, key.sign(act_text(rpc.path, self._agency, act, request=request))),)

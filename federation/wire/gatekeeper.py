@@ -5,8 +5,9 @@ metadata; the certificate is issued by the CA that the agreement gives to *that*
 agency stands in the agreement in force; all this also on a connection opened long before. No message is verified and no
 policy asked here; identity and revocation have no switch; a refusal comes before the request is read, so that nobody
 learns what exists and a stranger's request takes no memory; an unknown exception leaves as INTERNAL with an id and
-nothing else. Nothing of a request is logged. Trusts the TLS handshake for possession of the key alone. Source: DESIGN
-sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
+nothing else. Nothing of a request is logged. Trusts the TLS handshake for possession of the key alone. What an officer
+signed of a call is handed on with the caller, unverified: the node knows the registered key. Source: DESIGN sections 7
+and 8, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -42,7 +43,19 @@ from federation.protocol.errors import (
 )
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.wire.ended import RENEW
-from federation.wire.rpc import BOTH, A, Act, Nothing, Q, Rpc, Side
+from federation.wire.rpc import (
+    BOTH,
+    SIGNATURE_KEY,
+    A,
+    Act,
+    Nothing,
+    OwnKey,
+    Q,
+    Rpc,
+    Side,
+    SignedAct,
+    act_text,
+)
 from federation.wire.share import PlaceTaken, Shares
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
@@ -72,13 +85,17 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A caller as its certificate names it. `node` is the caller itself, or the province of the agency."""
+    """A caller as its certificate names it. `node` is the caller itself, or the province of the agency.
+
+    `signed` is what the officer is to have signed of this call; None where none of the kind is wanted.
+    """
 
     identity: NodeName | AgencyId
     node: NodeName
     serial: str
     not_before: datetime
     not_after: datetime
+    signed: SignedAct | None = None
 
     @property
     def agency(self) -> AgencyId:
@@ -431,20 +448,42 @@ def generic_handlers(bindings: Iterable[Binding]) -> tuple[grpc.GenericRpcHandle
         make = grpc.unary_stream_rpc_method_handler if rpc.stream else grpc.unary_unary_rpc_method_handler
         services.setdefault(rpc.service, {})[rpc.path.rpartition("/")[2]] = make(
             _stream(binding) if rpc.stream else _unary(binding),
-            request_deserializer=rpc.request.FromString,
+            request_deserializer=partial(_sent, rpc),
         )
     return tuple(grpc.method_handlers_generic_handler(name, methods) for name, methods in services.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A request, and the very bytes that it came as: they are what an officer signed."""
+
+    message: Message
+    encoded: bytes
+
+
+def _sent(rpc: Rpc[Any, Any], encoded: bytes) -> _Sent:
+    return _Sent(rpc.request.FromString(encoded), encoded)
+
+
+def _open(rpc: Rpc[Any, Any], sent: _Sent, context: _Context) -> tuple[Caller, Act | None, Any]:
+    """Who calls, with what their officer signed, who acts, and the question."""
+    verify_shape(sent.message)
+    act, question = rpc.decode_question(sent.message)
+    caller = calling()
+    if act is None or rpc.signed is OwnKey.NEVER:
+        return caller, act, question
+    text = act_text(rpc.path, caller.agency, act, request=sent.encoded)
+    found = next((value for key, value in context.invocation_metadata() or () if key == SIGNATURE_KEY), b"")
+    signature = found if isinstance(found, bytes) else b""
+    return replace(caller, signed=SignedAct(text=text, signature=signature)), act, question
 
 
 def _unary(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
     kept: list[tuple[object, bytes]] = []  # of an answer that is one object for all who ask
 
-    async def handle(request: Message, context: object) -> bytes:
-        del context
-        verify_shape(request)
-        act, question = rpc.decode_question(request)
-        answered = await answer(calling(), act, question)
+    async def handle(sent: _Sent, context: _Context) -> bytes:
+        answered = await answer(*_open(rpc, sent, context))
         found = next((encoded for each, encoded in kept if each is answered), None)
         if found is None:
             found = rpc.encode_answer(answered)
@@ -457,11 +496,8 @@ def _unary(binding: Binding) -> Callable[..., Any]:
 def _stream(binding: Binding) -> Callable[..., Any]:
     rpc, answer = binding.rpc, binding.answer
 
-    async def handle(request: Message, context: object) -> AsyncIterator[bytes]:
-        del context
-        verify_shape(request)
-        act, question = rpc.decode_question(request)
-        async for each in answer(calling(), act, question):
+    async def handle(sent: _Sent, context: _Context) -> AsyncIterator[bytes]:
+        async for each in answer(*_open(rpc, sent, context)):
             yield rpc.encode_answer(each)
 
     return handle

@@ -43,13 +43,28 @@ class PairDigest:
     highest: int
 
 
+BETWEEN_NODES: Final = "a node calls, and each message is signed by its province"
 SUBMIT: Final = Rpc(
-    "ExchangeService/Submit", tuple[Submission, ...], tuple[Answer, ...], sides=PEER, floor_seconds=WRITES, counted=len
+    "ExchangeService/Submit",
+    tuple[Submission, ...],
+    tuple[Answer, ...],
+    sides=PEER,
+    floor_seconds=WRITES,
+    counted=len,
+    unsigned=BETWEEN_NODES,
 )
-DIGEST_RANGE: Final = Rpc("ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER)
+DIGEST_RANGE: Final = Rpc(
+    "ReconciliationService/DigestRange", RangeQuestion, PairDigest, sides=PEER, unsigned=BETWEEN_NODES
+)
 
 FETCH_AGREEMENT: Final = Rpc(
-    "AgreementService/FetchAgreement", int, AgreementFiles, sides=BOTH, shared=True, polled=True
+    "AgreementService/FetchAgreement",
+    int,
+    AgreementFiles,
+    sides=BOTH,
+    shared=True,
+    polled=True,
+    unsigned="what the provinces signed, for all of them",
 )
 """The question is the version that the caller has, 0 for none; `targets` and `files` are empty when that is newest."""
 

@@ -1,5 +1,9 @@
 # ruff: noqa: ANN401 - values of any class, messages of either make
-"""One line an RPC: its name, question and answer, who may call it where, its shortest deadline, whose key signs it.
+"""One line an RPC: its name, question and answer, who may call it where, its shortest deadline, why nobody signs it.
+
+An agency's certificate is an office's, so the officer who acts signs each call with their own registered key: over the
+RPC, the request id and the digest of the very bytes that are sent (`act_text`). The signature travels beside the
+request; the node verifies it before a step is taken. A line that needs none says why.
 
 The lines stand in `agency/` and `peer`; `table` has them all. Both ports, both clients and the gate read them; an RPC
 that no port binds is offered to nobody. The shape rules of the proto files are checked before a field is read, and
@@ -9,6 +13,7 @@ the caller that the gate admitted, and knows no protobuf. Source: DESIGN section
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import KW_ONLY, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
@@ -20,6 +25,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from federation.protocol.errors import MalformedError
+from federation.protocol.form import encode_canonical
+from federation.protocol.ids import AgencyId
 from federation.protocol.policy.book import Decision
 from federation.wire.pb import ACT, Codec, Step, declare, pair
 
@@ -34,8 +41,9 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientProfile:
-    """An agency's client; `server_name` is `<node>.<federation>`, None takes the host of the address."""
+    """The client of an `agency`; `server_name` is `<node>.<federation>`, None takes the host of the address."""
 
+    agency: AgencyId
     address: str
     tls: TlsFiles
     authority: Path
@@ -59,6 +67,33 @@ class Ruling(Decision):
     agreement_version: int
     explanation_zh: str = ""
     explanation_en: str = ""
+
+
+ACT_TYPE: Final = "application/vnd.bridgehead.act.v1+json"
+SIGNATURE_KEY: Final = "bridgehead-officer-signature-bin"
+"""The metadata of a call that carries the signature: 64 bytes, Ed25519."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedAct:
+    """The text that the officer's own key signs for a call, and the signature; empty when none came with it."""
+
+    text: bytes
+    signature: bytes
+
+
+def act_text(path: str, agency: AgencyId, act: Act, *, request: bytes) -> bytes:
+    """The exact bytes to sign for a call: which RPC, by whom, under which id, and the SHA-256 of the bytes sent."""
+    return encode_canonical(
+        {
+            "type": ACT_TYPE,
+            "rpc": path,
+            "agency": str(agency),
+            "officer": act.officer,
+            "request_id": act.request_id,
+            "content": hashlib.sha256(request).hexdigest(),
+        }
+    )
 
 
 def ruling_of(
@@ -102,11 +137,10 @@ class Side(StrEnum):
 
 
 class OwnKey(StrEnum):
-    """The officer's own key signs the question; `sometimes`: what is asked decides."""
+    """Whether the officer who acts signs the call with their own registered key."""
 
-    NEVER = "never"
-    SOMETIMES = "sometimes"
     ALWAYS = "always"
+    NEVER = "never"
 
 
 AGENCY: Final = frozenset({Side.AGENCY})
@@ -152,7 +186,7 @@ class Rpc(Generic[Q, A]):
     the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `shared`: the
     answer is one object for all who ask until it changes, and is encoded once. `polled`: a clock asks, not a person, so
     that a log names only the calls that fail. `counted` tells how many answers a question wants, one for each and in
-    order.
+    order. `unsigned` is the reason why no officer signs it.
     """
 
     name: str
@@ -162,7 +196,7 @@ class Rpc(Generic[Q, A]):
     sides: frozenset[Side] = AGENCY
     kinds: frozenset[str] | None = None
     floor_seconds: float | None = READS
-    signed: OwnKey = OwnKey.NEVER
+    unsigned: str = ""
     stream: bool = False
     shared: bool = False
     polled: bool = False
@@ -171,6 +205,10 @@ class Rpc(Generic[Q, A]):
     @property
     def service(self) -> str:
         return f"{PACKAGE}.{self.name.partition('/')[0]}"
+
+    @property
+    def signed(self) -> OwnKey:
+        return OwnKey.NEVER if self.unsigned else OwnKey.ALWAYS
 
     @cached_property
     def has_act(self) -> bool:

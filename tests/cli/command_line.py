@@ -7,18 +7,25 @@ import contextlib
 import io
 import json
 import logging
+import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from federation.cli import words
 from federation.cli.demo.provinces import write_federation_file
 from federation.cli.main import main
+from federation.cli.own_key import key_path
 from federation.domain.permits import PermitApplication
+from federation.node.home.certificates import client_folder
+from federation.node.home.files import OFFICERS, make_private_folder, write_secret
 from federation.node.serve import running_node
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from federation.protocol.ids import parse_agency_id
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, officer_seed
 
 HALL = "zhejiang/330822/service-hall"
 POLICE = "zhejiang/330822/police"
@@ -77,8 +84,24 @@ class ServedNodes:
         self._thread.join()
         self._loop.close()
 
+    def key(self, agency: str, officer: str) -> Path:
+        """The file of an officer's own key, beside the agency's profile and registered; `clerk` is who works there."""
+        office = parse_agency_id(agency)
+        folder = client_folder(self.federation.home(office.node), office) / OFFICERS
+        if not (path := key_path(folder, officer)).exists():
+            make_private_folder(folder)
+            private = Ed25519PrivateKey.from_private_bytes(officer_seed(office, officer))
+            write_secret(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            (folder / "current").write_text("clerk\n")
+            self.federation.key(officer, agency=office)
+        return path
+
     def ask(self, agency: str, *arguments, code=0) -> Done:
-        """Runs a command of that agency."""
+        """Runs a command of that agency, by the officer named, else by its clerk, with their own key."""
+        words = [str(each) for each in arguments]
+        officer = words[words.index("--officer") + 1] if "--officer" in words else "clerk"
+        if re.fullmatch("[A-Za-z0-9_-]{1,64}", officer):
+            self.key(agency, officer)
         return run(*arguments, "--home", self.folder, "--agency", agency, code=code)
 
     def delivered(self, agency: str = HALL) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from federation.cli.intake import answer_lines, inbox_lines, inbox_object, reminder_lines
 from federation.wire.agency.intake import IntakePage
-from tests.cli.command_line import POLICE, run
+from tests.cli.command_line import POLICE
 from tests.wire.intake_answers import INBOX, INTAKE_REFUSED, INTAKE_RELEASED, REMINDERS
 
 XINZHOU, OFFICE = "jiangxi/361102/police", "zhejiang/330112/police"
@@ -95,17 +95,15 @@ def test_release_answers_and_a_repeat_changes_nothing(nodes, waiting):
     assert found in {line["request_id"] for line in inbox(nodes, "--all")}
 
 
-def test_release_is_signed_with_the_key_of_the_officer_who_names_themselves(nodes, waiting, tmp_path):
+def test_release_is_signed_with_the_key_of_the_officer_who_names_themselves(nodes, waiting):
     """Under another name the key is not the registered one: exit 1, and the request waits on."""
     _, found = waiting
-    key, home = tmp_path / "desk-1", nodes.federation.home("zhejiang")
-    run("lookup", "key", "new", key)
-    run("lookup", "key", "register", key, "--home", home, "--agency", OFFICE, "--officer", "desk-1")
+    key = nodes.key(OFFICE, "desk-1")
     release, other = ("lookup", "release", found, "--key", key), ("--officer", "desk-2")
     refuse = ("lookup", "refuse", found, "--reason", "other", "--words", "x", "--key", key)
 
-    assert "rule-officer-key" in nodes.ask(OFFICE, *release, *other, code=1).out
-    assert "rule-officer-key" in nodes.ask(OFFICE, *refuse, *other, code=1).out
+    assert "OFFICER_KEY" in nodes.ask(OFFICE, *release, *other, code=1).err
+    assert "OFFICER_KEY" in nodes.ask(OFFICE, *refuse, *other, code=1).err
     assert nodes.ask(OFFICE, *release, "--officer", "desk-1", "-o", "json").json["status"] == "answered"
 
 

@@ -17,7 +17,7 @@ from federation.cli.lookups import (
     search_steps,
     sign_fetch,
 )
-from federation.cli.lookups_home import create_officer_key, find_public_key, load_officer_key
+from federation.cli.own_key import create_officer_key, find_public_key, load_officer_key
 from federation.cli.show import object_of
 from federation.domain.lookups import FetchItem, Outcome, verify_step_up
 from federation.node.home_store import open_home_store
@@ -287,12 +287,9 @@ def case(nodes):
 
 
 @pytest.fixture(scope="module")
-def key(nodes, tmp_path_factory):
+def key(nodes):
     """The registered key of officer-7."""
-    file = tmp_path_factory.mktemp("keys") / "officer.pem"
-    run("lookup", "key", "new", file)
-    register(nodes, file)
-    return file
+    return nodes.key(POLICE, "officer-7")
 
 
 CASE_OPTIONS = (
@@ -410,7 +407,7 @@ def test_fetch_with_a_key_that_is_not_registered_is_refused(nodes, case, person,
     run("lookup", "key", "new", tmp_path / "other.pem")
     done = fetch(nodes, hit(nodes, person)["handle"], tmp_path / "other.pem", "--field", "holder_name", code=1)
 
-    assert "rule-officer-key" in done.out
+    assert "OFFICER_KEY" in done.err
 
 
 def test_key_register_stores_the_public_key_of_an_own_agency_only(nodes, key):

@@ -20,20 +20,16 @@ STRANGER = "urn:permit:361123:2026:999999"
 
 
 @pytest.fixture(scope="module")
-def keys(nodes, tmp_path_factory):
+def keys(nodes):
     """The files of the registered keys, by officer."""
-    folder, home = tmp_path_factory.mktemp("keys"), nodes.federation.home("zhejiang")
-    for officer in ("leader-1", "officer-9"):
-        run("lookup", "key", "new", folder / officer)
-        run("lookup", "key", "register", folder / officer, "--home", home, "--agency", POLICE, "--officer", officer)
-    return folder
+    return {officer: nodes.key(POLICE, officer) for officer in ("leader-1", "officer-9")}
 
 
 @pytest.fixture(scope="module")
 def case(nodes):
     """A case of Changshan's police in which officer-61 has asked once."""
     where = ("--county", "330822", "--county", "361123", "--letter", "常公协字2026-61号")
-    nodes.ask(POLICE, "lookup", "case", "open", CASE, *where, "--leader", "leader-1", *OFFICER)
+    nodes.ask(POLICE, "lookup", "case", "open", CASE, *where, "--leader", "leader-1", *LEADER)
     nodes.delivered(POLICE)
     nodes.ask(POLICE, "lookup", "search", STRANGER, "--case", CASE, "--province", "jiangxi", *OFFICER)
     return CASE
@@ -45,30 +41,30 @@ def oversee(nodes, *arguments, code=0, agency=POLICE):
 
 def test_countersign_is_the_leaders_with_the_leaders_key(nodes, case, keys):
     """The leader's own key; another's, another officer, another case, and a missing file each say what is wrong."""
-    key = ("--key", keys / "leader-1")
+    key = ("--key", keys["leader-1"])
     done = oversee(nodes, "countersign", case, *key, *LEADER)
     assert f"案件 case {case} 已会签 countersigned: leader-1" in done.out
 
-    wrong = oversee(nodes, "countersign", case, "--key", keys / "officer-9", *LEADER, code=1)
+    wrong = oversee(nodes, "countersign", case, "--key", keys["officer-9"], *LEADER, code=1)
     assert "OFFICER_KEY" in wrong.err
     assert "->" in wrong.err
     assert (
         "COUNTERSIGN_LEADER"
-        in oversee(nodes, "countersign", case, "--key", keys / "officer-9", "--officer", "officer-9", code=1).err
+        in oversee(nodes, "countersign", case, "--key", keys["officer-9"], "--officer", "officer-9", code=1).err
     )
     assert "CASE_UNKNOWN" in oversee(nodes, "countersign", "CS-2026-9999", *key, *LEADER, code=1).err
-    assert "KEY_MISSING" in oversee(nodes, "countersign", case, "--key", keys / "none", *LEADER, code=1).err
+    assert "KEY_MISSING" in oversee(nodes, "countersign", case, "--key", nodes.folder / "none", *LEADER, code=1).err
 
 
 def test_bulk_waits_for_the_second_person(nodes, case, keys):
     """The first signature stands waiting and says who is next; the second one completes it."""
-    first = oversee(nodes, "countersign", case, "--bulk", "--key", keys / "leader-1", *LEADER)
+    first = oversee(nodes, "countersign", case, "--bulk", "--key", keys["leader-1"], *LEADER)
     assert "待第二人签字" in first.out
     assert "--bulk" in first.err
-    again = oversee(nodes, "countersign", case, "--bulk", "--key", keys / "leader-1", *LEADER, code=1)
+    again = oversee(nodes, "countersign", case, "--bulk", "--key", keys["leader-1"], *LEADER, code=1)
     assert "BULK_SECOND_PERSON" in again.err
 
-    second = ("--key", keys / "officer-9", "--officer", "officer-9", "-o", "json")
+    second = ("--key", keys["officer-9"], "--officer", "officer-9", "-o", "json")
     done = oversee(nodes, "countersign", case, "--bulk", *second).json
     assert (done["signers"], done["complete"]) == (["leader-1", "officer-9"], True)
 
@@ -76,7 +72,7 @@ def test_bulk_waits_for_the_second_person(nodes, case, keys):
 def test_eleventh_person_is_refused_with_what_to_do(nodes, keys):
     """The officer is told whose signature is missing, and by which command it is given; then the search goes on."""
     number, where = "CS-2026-0077", ("--county", "330822", "--county", "361123", "--letter", "常公协字2026-77号")
-    nodes.ask(POLICE, "lookup", "case", "open", number, *where, "--leader", "leader-1", "--officer", "officer-5")
+    nodes.ask(POLICE, "lookup", "case", "open", number, *where, "--leader", "leader-1", *LEADER)
     nodes.delivered(POLICE)
 
     def search(serial, code=0):
@@ -89,7 +85,7 @@ def test_eleventh_person_is_refused_with_what_to_do(nodes, keys):
     refused = search(10, code=1)
     assert "rule-quota-persons" in refused.out
     assert "bridgehead oversight countersign CASE --key FILE" in refused.err
-    oversee(nodes, "countersign", number, "--key", keys / "leader-1", *LEADER)
+    oversee(nodes, "countersign", number, "--key", keys["leader-1"], *LEADER)
     assert "未命中 no hit" in search(10).out
 
 
@@ -102,10 +98,9 @@ def test_digest_shows_the_look_up_masked_to_the_officer_and_to_a_leader(nodes, c
     assert "江西 未命中 no hit" in own.out
 
     theirs = ("digest", "--of", "officer-61")
-    read = oversee(nodes, *theirs, "--key", keys / "leader-1", *LEADER, "-o", "json").json
+    read = oversee(nodes, *theirs, "--key", keys["leader-1"], *LEADER, "-o", "json").json
     assert [one["case_id"] for one in read["lines"]] == [case]
-    assert "DIGEST_READER" in oversee(nodes, *theirs, "--key", keys / "officer-9", "--officer", "officer-9", code=1).err
-    assert "--key" in oversee(nodes, *theirs, *LEADER, code=2).err
+    assert "DIGEST_READER" in oversee(nodes, *theirs, "--key", keys["officer-9"], "--officer", "officer-9", code=1).err
     assert oversee(nodes, "digest", "--day", "2026-01-01", *OFFICER, "-o", "json").json["lines"] == []
     assert "YYYY-MM-DD" in oversee(nodes, "digest", "--day", "yesterday", *OFFICER, code=2).err
 
@@ -142,9 +137,9 @@ def test_glass_is_broken_noticed_and_reviewed(nodes, case, keys):
     assert "紧急查询 break_glass" in flag
     assert glass in flag
 
-    by = ("--key", keys / "leader-1", *LEADER)
+    by = ("--key", keys["leader-1"], *LEADER)
     assert "BREAK_GLASS_WORDS" in oversee(nodes, "review", glass, "--finding", "unjustified", *by, code=1).err
-    other = ("--key", keys / "officer-9", "--officer", "officer-9")
+    other = ("--key", keys["officer-9"], "--officer", "officer-9")
     assert "BREAK_GLASS_REVIEWER" in oversee(nodes, "review", glass, "--finding", "justified", *other, code=1).err
     done = oversee(nodes, "review", glass, "--finding", "unjustified", "--words", "无警情记录", *by)
     assert "不当 unjustified" in done.out
@@ -186,7 +181,7 @@ def test_sample_is_reviewed_by_somebody_else(nodes, case, keys, monkeypatch):
     assert (item["person"], item["review"]) == ("urn:permit:361123:2026:****99", None)
     assert "待复核 waiting" in oversee(nodes, "sample", *LEADER).out
 
-    by = ("--finding", "lawful", "--words", "与协作函相符", "--key", keys / "officer-9", "--officer", "officer-9")
+    by = ("--finding", "lawful", "--words", "与协作函相符", "--key", keys["officer-9"], "--officer", "officer-9")
     done = oversee(nodes, "reviewed", item["lookup_id"], *by)
     assert "合规 lawful  officer-9: 与协作函相符" in done.out
     assert "REVIEW_DONE" in oversee(nodes, "reviewed", item["lookup_id"], *by, code=1).err
@@ -198,7 +193,7 @@ def test_sample_is_reviewed_by_somebody_else(nodes, case, keys, monkeypatch):
 
 def test_review_of_an_unknown_case_is_refused(nodes, case, keys):
     """No glass was broken under an ordinary number."""
-    done = oversee(nodes, "review", case, "--finding", "justified", "--key", keys / "leader-1", *LEADER, code=1)
+    done = oversee(nodes, "review", case, "--finding", "justified", "--key", keys["leader-1"], *LEADER, code=1)
     assert "BREAK_GLASS_UNKNOWN" in done.err
 
 
@@ -226,7 +221,7 @@ def test_readings_are_listed_for_the_leader_of_the_case_and_an_audit_office(node
     assert {"flags", "readings"} <= {one["kind"] for one in found["readings"]}
     assert "预警 flags" in oversee(nodes, "readings", "--by", "leader-1", "--all", "--page-size", "1", agency=AUDIT).out
 
-    own = oversee(nodes, "readings", "--case", case, "--key", keys / "leader-1", "-o", "json", *LEADER)
+    own = oversee(nodes, "readings", "--case", case, "--key", keys["leader-1"], "-o", "json", *LEADER)
     assert json.loads(own.out)["readings"] == []  # nothing was released in it
     refused = oversee(nodes, "readings", *LEADER, code=1)
     assert "READINGS_READER" in refused.err

@@ -9,7 +9,7 @@ import pytest
 
 from federation.cli.demo.synthetic import synthetic_uscc
 from federation.domain.registers import enterprise_texts, vehicle_texts
-from tests.cli.command_line import ACROSS_POLICE, HALL, POLICE, run
+from tests.cli.command_line import ACROSS_POLICE, HALL, POLICE
 from tests.node.register_samples import ENTERPRISE, VEHICLE
 
 MARKET = "zhejiang/330822/market"
@@ -101,15 +101,12 @@ def test_import_dry_run_needs_no_node(nodes, tmp_path):
     nodes.ask(MARKET, "enterprise", "import", good, "--dry-run", "--realm", "live", code=1)
 
 
-def test_look_up_by_plate_and_by_uscc(nodes, tmp_path):
+def test_look_up_by_plate_and_by_uscc(nodes):
     """Hit, then the keeper for an investigation; the keeper's own report names the step once the case is closed."""
     nodes.ask(POLICE, "vehicle", "register", "浙H·I0301", *VEHICLE_OPTIONS)
     nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc, *ENTERPRISE_OPTIONS)
-    home = nodes.federation.home("jiangxi")
-    public = run("lookup", "key", "new", tmp_path / "k.pem").out.strip()
-    run("lookup", "key", "register", public, "--home", home, "--agency", ACROSS_POLICE, "--officer", "clerk")
     opened = ("--letter", "玉公协〔2026〕77号", "--county", "330822", "--leader", "leader-1")
-    nodes.ask(ACROSS_POLICE, "lookup", "case", "open", CASE, *opened)
+    nodes.ask(ACROSS_POLICE, "lookup", "case", "open", CASE, *opened, "--officer", "leader-1")
     where = ("--case", CASE, "--province", "zhejiang")
 
     for typed, field, told in (
@@ -118,13 +115,11 @@ def test_look_up_by_plate_and_by_uscc(nodes, tmp_path):
     ):
         found = nodes.ask(ACROSS_POLICE, "lookup", "search", typed, *where, "-o", "json").json["answers"][0]
         assert found["outcome"] == "hit"
-        fetch = ("lookup", "fetch", f"handle:{found['handle']}", *where, "--key", tmp_path / "k.pem", "--field", field)
+        fetch = ("lookup", "fetch", f"handle:{found['handle']}", *where, "--field", field)
         released = nodes.ask(ACROSS_POLICE, *fetch, "--full", "-o", "json").json
         assert released["fields"] == {field: told}
     masked = nodes.ask(ACROSS_POLICE, "lookup", "search", "浙H·I0301", *where, "-o", "json").json["answers"][0]
-    lines = nodes.ask(
-        ACROSS_POLICE, "lookup", "fetch", masked["handle"], *where, "--key", tmp_path / "k.pem", "--field", "keeper"
-    ).out
+    lines = nodes.ask(ACROSS_POLICE, "lookup", "fetch", masked["handle"], *where, "--field", "keeper").out
     assert "所有人" in lines
     assert VEHICLE.keeper not in lines
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from federation.cli.demo import provinces as demo
 from federation.node.home.setup import NewHome
-from federation.protocol.ids import AgencyId, NodeName
+from federation.node.home_store import write_home_store
+from federation.node.officers import register_officer_key
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import ClientProfile
 from tests.ports import free_ports
@@ -23,11 +28,16 @@ ISLAND = "a test: not all provinces are started"
 """Who vouches for the history of a node that starts without the others."""
 
 
+def officer_seed(agency: AgencyId, officer: str) -> bytes:
+    return hashlib.sha256(f"{agency}/{officer}".encode()).digest()
+
+
 @dataclass(frozen=True)
 class Federation:
     """Four homes that share one agreement."""
 
     made: demo.DemoFederation
+    _registered: set[tuple[AgencyId, str]] = field(default_factory=set)
 
     @property
     def homes(self) -> dict[NodeName, NewHome]:
@@ -39,9 +49,26 @@ class Federation:
     def profile(self, agency: str | AgencyId) -> ClientProfile:
         return self.made.profile(str(agency))
 
+    def key(self, officer: str, *, agency: AgencyId) -> Ed25519Signer:
+        """The own key of an officer, the same in every test; registered at their node when they act first."""
+        key = Ed25519Signer(officer_seed(agency, officer))
+        if (agency, officer) not in self._registered:
+            self.register(officer, agency=agency, key=key)
+        return key
+
+    def register(self, officer: str, *, agency: AgencyId, key: Ed25519Signer) -> None:
+        """Registers a key as the operator does, beside the running node."""
+        public = format_public_key(key.public_key)
+        write_home_store(
+            self.home(agency.node),
+            lambda tx: register_officer_key(tx, agency, officer, key=public),
+            now=datetime.now(UTC),
+        )
+        self._registered.add((agency, officer))
+
     @contextlib.asynccontextmanager
     async def client(self, agency: str) -> AsyncIterator[AgencyClient]:
-        client = AgencyClient(self.profile(agency))
+        client = AgencyClient(self.profile(agency), sign=partial(self.key, agency=parse_agency_id(agency)))
         try:
             yield client
         finally:

@@ -7,7 +7,6 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,9 +22,7 @@ from federation.domain.lookups import (
 )
 from federation.domain.permits import PermitApplication
 from federation.node.home.agreement import load_home_agreement
-from federation.node.home_store import write_home_store
 from federation.node.node import CHINA
-from federation.node.officers import register_officer_key
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.ids import MessageId, NodeName, parse_agency_id
 from federation.wire.agency.lookups import (
@@ -44,7 +41,7 @@ from federation.wire.agency.permits import REGISTER_PERMIT
 from federation.wire.client import AgencyClient
 from federation.wire.rpc import Act
 from tests.scenarios.check_federation import check_federation, kept_homes
-from tests.scenarios.provinces import ISLAND, Federation, make_federation
+from tests.scenarios.provinces import ISLAND, Federation, make_federation, officer_seed
 
 YUSHAN = "jiangxi/361123/police"
 OFFICER = "officer-7"
@@ -108,14 +105,7 @@ async def border(folder: Path) -> AsyncIterator[Border]:
         if found.residence_division == "330822" and not found.sealed and not found.guardian
         and not found.holder.household_division.startswith("36") and found.work_division is None
     )  # fmt: skip
-    key, police = Ed25519PrivateKey.generate(), parse_agency_id(YUSHAN)
-    for officer, own in ((OFFICER, key), ("leader-1", Ed25519PrivateKey.generate())):
-        public = base64.b64encode(own.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-        write_home_store(
-            federation.home("jiangxi"),
-            partial(register_officer_key, agency=police, officer=officer, key=f"ed25519:{public}"),
-            now=utc_now(),
-        )
+    key = Ed25519PrivateKey.from_private_bytes(officer_seed(parse_agency_id(YUSHAN), OFFICER))
     async with contextlib.AsyncExitStack() as stack:
         running = {}
         for name in federation.homes:

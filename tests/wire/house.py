@@ -14,7 +14,7 @@ from federation.wire.gatekeeper import Gate
 from federation.wire.peer import PeerClient
 from federation.wire.rpc import ClientProfile, Side
 from federation.wire.server import Listener, RunningServer, start_server
-from tests.wire.calls import Functions
+from tests.wire.calls import POLICE, Functions
 from tests.wire.certificates import FEDERATION, Authority, Issued
 
 JIANGXI, ZHEJIANG, FUJIAN = NodeName("jiangxi"), NodeName("zhejiang"), NodeName("fujian")
@@ -84,6 +84,7 @@ class House:
         authority = self.folder / "ca.pem"
         authority.write_text(self.authorities[JIANGXI].pem)
         profile = ClientProfile(
+            agency=POLICE,
             address=f"localhost:{port}",
             tls=issued.write(self.folder, "agency"),
             authority=authority,

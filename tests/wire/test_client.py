@@ -267,6 +267,7 @@ async def test_server_of_another_name_is_untrusted(house: House):
 def test_profile_without_its_files_is_told_before_any_call(tmp_path):
     """A missing certificate is named when the client is made, not at the first call."""
     profile = ClientProfile(
+        agency=POLICE,
         address="localhost:1",
         tls=TlsFiles(certificate=tmp_path / "a.pem", key=tmp_path / "a.key"),
         authority=tmp_path / "ca.pem",

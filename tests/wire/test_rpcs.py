@@ -20,7 +20,7 @@ from federation.wire.agency.registers import REGISTER_VEHICLES, StoredVersion
 from federation.wire.gatekeeper import verify_shape
 from federation.wire.pb import from_pb, to_pb
 from federation.wire.peer import DIGEST_RANGE, SUBMIT
-from federation.wire.rpc import OwnKey
+from federation.wire.rpc import OwnKey, Side
 from federation.wire.table import RPCS
 from tests.wire import calls
 from tests.wire.answers import ACT, APPLICATION, BARE_ITEM, CITIZEN_NUMBER, ITEM, RECEIPT, SUBMISSION
@@ -64,14 +64,24 @@ def test_a_question_of_the_right_shape_keeps_the_shape_rules(call):
     verify_shape(call.rpc.encode_question(_act(call.rpc), call.question))
 
 
+UNSIGNED = {
+    "NodeService/GetStatus",
+    "AgreementService/FetchAgreement",
+    "ExchangeService/Submit",
+    "ReconciliationService/DigestRange",
+    "AuditService/ListMessages",
+    "ErasureService/RunRetention",
+}
+"""All that nobody signs. Whoever adds one says in its line why, and here that it is meant."""
+
+
 @EVERY
-def test_own_key_is_as_the_question_has_room_for_it(rpc):
-    """A line says whose key signs, and the message has the field for it: always, for some questions, or not at all."""
-    fields = [each for each in rpc.request.DESCRIPTOR.fields if each.name in ("signature", "officer_signature")]
-    room = OwnKey.NEVER
-    if fields:
-        room = OwnKey.SOMETIMES if fields[0].has_presence else OwnKey.ALWAYS
-    assert rpc.signed is room
+def test_every_rpc_is_signed_by_the_officer_who_acts_or_says_why_not(rpc):
+    """What is about a person or an officer's doings is signed always; a line without a reason cannot be unsigned."""
+    assert rpc.signed is (OwnKey.NEVER if rpc.name in UNSIGNED else OwnKey.ALWAYS)
+    assert bool(rpc.unsigned) is (rpc.name in UNSIGNED)
+    assert rpc.has_act or rpc.unsigned, "nobody can be named who signs"
+    assert rpc.sides == {Side.AGENCY} or rpc.unsigned, "only officers of our own agencies sign"
 
 
 @EVERY

@@ -75,7 +75,7 @@ def run(
     output: FormOption = Form.TEXT,
 ) -> None:
     """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
-    from federation.cli.demo.provinces import set_up, stop_nodes
+    from federation.cli.demo.provinces import CLERK, give_keys, set_up, stop_nodes
 
     story = _Story(output)
     story.title("四省各建节点:密钥、两套证书、互不相干的存储 | Four homes: keys, two CAs each, a store each")
@@ -83,6 +83,10 @@ def run(
     for node, made in federation.homes.items():
         agencies = len(made.sheet.agencies)
         story.line(f"{node:<9} {made.sheet.name}  {agencies} agencies  peers on port {made.settings.peer_port}")
+    give_keys(federation)
+    story.line(
+        f"{CLERK!r} of every agency has an own key, beside the profile: each call about a person is signed with it"
+    )
     _agree(federation, story)
     kept = False
     try:

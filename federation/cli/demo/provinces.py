@@ -20,19 +20,24 @@ from datetime import datetime
 from pathlib import Path
 
 from federation.cli.options import FEDERATION_FILE, client_profile
+from federation.cli.own_key import create_profile_key
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
-from federation.node.home.files import load_profile
+from federation.node.home.files import OFFICERS, load_profile
 from federation.node.home.setup import NewHome, create_home
+from federation.node.home_store import offer_officer_key
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.protocol.keys import format_public_key
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.metadata import root_digest
 from federation.wire.rpc import ClientProfile
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
 SIGNERS = ("zhejiang", "jiangxi", "fujian")
+CLERK = "clerk"
+"""Whom every agency's profile remembers, so that a kept demo can be used at once."""
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PORTS = range(20_000, 32_000)
@@ -90,6 +95,14 @@ def set_up(
         home = create_home(federation.folder / name, repository_folder("nodes") / name, now=now, overrides=settings)
         federation.homes[NodeName(name)] = home
     return federation
+
+
+def give_keys(federation: DemoFederation, officer: str = CLERK) -> None:
+    """Makes an own key for one officer of every agency, beside its profile; the nodes take them in when they start."""
+    for home in federation.homes.values():
+        for agency in home.sheet.agencies:
+            public = create_profile_key(client_folder(home.home, agency.id) / OFFICERS, officer)
+            offer_officer_key(home.home, agency.id, officer, key=format_public_key(public))
 
 
 def make_federation(

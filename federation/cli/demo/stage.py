@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,7 +52,7 @@ class Stage:
     number: str = ""
     handle: str = ""
     _clients: dict[str, AgencyClient] = field(default_factory=dict)
-    _keys: dict[str, Ed25519Signer] = field(default_factory=dict)
+    _keys: dict[tuple[str, str], Ed25519Signer] = field(default_factory=dict)
 
     def tell(self, *lines: str) -> None:
         for line in lines:
@@ -60,7 +61,9 @@ class Stage:
     def client(self, agency: str) -> AgencyClient:
         client = self._clients.get(agency)
         if client is None:
-            client = self._clients[agency] = AgencyClient(self.federation.profile(agency), timeout_seconds=30)
+            client = self._clients[agency] = AgencyClient(
+                self.federation.profile(agency), sign=partial(self.key, agency=agency), timeout_seconds=30
+            )
         return client
 
     async def call(self, agency: str, rpc: Rpc[Q, A], act: Act, question: Q) -> A:
@@ -72,14 +75,15 @@ class Stage:
     async def close(self) -> None:
         await asyncio.gather(*(client.close() for client in self._clients.values()))
 
-    def key(self, officer: str) -> Ed25519Signer:
-        if officer not in self._keys:
-            key, agency = new_key(), parse_agency_id(POLICE)
-            home, public = self.federation.homes[agency.node].home, format_public_key(key.public_key)
+    def key(self, officer: str, *, agency: str = POLICE) -> Ed25519Signer:
+        """The own key of an officer, made and registered when they act first."""
+        if (agency, officer) not in self._keys:
+            key, office = new_key(), parse_agency_id(agency)
+            home, public = self.federation.homes[office.node].home, format_public_key(key.public_key)
             now = datetime.now(UTC)
-            write_home_store(home, lambda tx: register_officer_key(tx, agency, officer, key=public), now=now)
-            self._keys[officer] = key
-        return self._keys[officer]
+            write_home_store(home, lambda tx: register_officer_key(tx, office, officer, key=public), now=now)
+            self._keys[agency, officer] = key
+        return self._keys[agency, officer]
 
     def find_person(self, seed: int, fits: Callable[[PermitApplication], bool]) -> PermitApplication:
         """The first invented adult of Zhejiang who fits and whose record may be shared."""

@@ -26,7 +26,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
-from federation.wire.rpc import Act, Q, Rpc, Ruling, ruling_of
+from federation.wire.rpc import Act, Q, Rpc, Ruling, SignedAct, ruling_of
 
 REQUEST: Final = "request"
 A = TypeVar("A", bound=Item)
@@ -43,13 +43,17 @@ class Remembered(Generic[A]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """An act of one agency's desk (`desk`: the certificate's serial), judged under one version of the agreement."""
+    """An act of one agency's desk (`desk`: the certificate's serial), judged under one version of the agreement.
+
+    `signed` is what the officer's own key signed, verified before the step began (`officers.verify_signed`).
+    """
 
     node: Node
     in_force: InForce
     caller: AgencyId
     act: Act
     desk: str = ""
+    signed: SignedAct | None = None
 
     @property
     def agency(self) -> AgencyFacts:
@@ -97,10 +101,11 @@ class Errand:
         await self.node.sequencer.commit(lambda tx: put_refusal(tx, self, rulings, asked=asked))
 
     def asked(self, step: str, what: str) -> str:
-        """The digest (hex) of who asks for what, officer and id apart: by it a repeat is told from another request."""
+        """The digest (hex) of who asks for what, the id apart: by it a repeat is told from another request."""
         act = self.act
         named = {
             "agency": str(self.caller),
+            "officer": act.officer,
             "step": step,
             "what": what,
             "purpose": act.purpose,
@@ -217,9 +222,9 @@ def streaming(rpc: Rpc[Q, R]) -> Callable[[Step[Q, AsyncIterator[R]]], Step[Q, A
     return mark
 
 
-def begin_errand(node: Node, caller: AgencyId, act: Act, *, desk: str = "") -> Errand:
+def begin_errand(node: Node, caller: AgencyId, act: Act, *, desk: str = "", signed: SignedAct | None = None) -> Errand:
     """Takes the agreement in force now for all of this errand."""
-    return Errand(node=node, in_force=node.trust.in_force, caller=caller, act=act, desk=desk)
+    return Errand(node=node, in_force=node.trust.in_force, caller=caller, act=act, desk=desk, signed=signed)
 
 
 def put_refusal(

@@ -113,6 +113,7 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
 
 
 PROFILE_FILE: Final = "profile.toml"
+OFFICERS: Final = "officers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,11 @@ class AgencyProfile:
     def server_name(self) -> str:
         """The name in the node's certificate, whatever address it is reached at."""
         return f"{self.node}.{self.federation}"
+
+    @property
+    def officers(self) -> Path:
+        """The folder with the own keys of the officers who work with this profile."""
+        return self.cert.parent / OFFICERS
 
 
 def load_profile(path: Path) -> AgencyProfile:

@@ -40,4 +40,5 @@ class MessagePage:
     next_after_seq: int | None = None
 
 
-LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=AUDIT)
+NO_PERSON: Final = "an auditor's program reads statements, which name no person, and no body"
+LIST_MESSAGES: Final = Rpc("AuditService/ListMessages", MessageQuery, MessagePage, kinds=AUDIT, unsigned=NO_PERSON)

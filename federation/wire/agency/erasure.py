@@ -110,4 +110,10 @@ ORDER_ERASURE: Final = Rpc(
 )
 LIST_SENT: Final = Rpc("ErasureService/ListSent", SentQuery, SentPage, kinds=COUNTERS)
 LIST_ERASURES: Final = Rpc("ErasureService/ListErasures", ErasureQuery, ErasurePage)
-RUN_RETENTION: Final = Rpc("ErasureService/RunRetention", Nothing, RetentionRound, floor_seconds=WRITES)
+RUN_RETENTION: Final = Rpc(
+    "ErasureService/RunRetention",
+    Nothing,
+    RetentionRound,
+    floor_seconds=WRITES,
+    unsigned="destroys what has ended by the table of retention, whoever asks, and shows counts alone",
+)

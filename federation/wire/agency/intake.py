@@ -9,7 +9,7 @@ from typing import Final
 from federation.domain.intake import IntakeStatus, RefusalReason
 from federation.domain.lookups import Urgency
 from federation.protocol.ids import AgencyId, NodeName
-from federation.wire.rpc import POLICE, WRITES, A, OwnKey, PageQuery, Q, Rpc, Ruling
+from federation.wire.rpc import POLICE, WRITES, A, PageQuery, Q, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ LIST_INTAKE: Final = Rpc("IntakeService/ListIntake", IntakeQuery, IntakePage, ki
 
 def _answering(name: str, question: type[Q], answer: type[A]) -> Rpc[Q, A]:
     name = f"IntakeService/{name}"
-    return Rpc(name, question, answer, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.SOMETIMES)
+    return Rpc(name, question, answer, kinds=POLICE, floor_seconds=WRITES)
 
 
 RELEASE_INTAKE: Final = _answering("ReleaseIntake", ReleaseQuestion, IntakeRelease)

@@ -11,7 +11,7 @@ from typing import Final
 from federation.domain.erasure import Watermark
 from federation.domain.lookups import Outcome, Selector, Urgency
 from federation.protocol.ids import NodeName
-from federation.wire.rpc import AUDIT, POLICE, WRITES, OwnKey, PageQuery, Rpc, Ruling
+from federation.wire.rpc import AUDIT, POLICE, WRITES, PageQuery, Rpc, Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,9 +190,7 @@ class TracedReading:
 OPEN_CASE: Final = Rpc("LookupService/OpenCase", CaseQuestion, CaseAnswer, kinds=POLICE, floor_seconds=WRITES)
 CLOSE_CASE: Final = Rpc("LookupService/CloseCase", str, CaseAnswer, kinds=POLICE, floor_seconds=WRITES)
 SEARCH: Final = Rpc("LookupService/Search", LookupQuestion, SearchResult, kinds=POLICE, floor_seconds=WRITES)
-FETCH: Final = Rpc(
-    "LookupService/Fetch", FetchQuestion, FetchResult, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.ALWAYS
-)
+FETCH: Final = Rpc("LookupService/Fetch", FetchQuestion, FetchResult, kinds=POLICE, floor_seconds=WRITES)
 LIST_LOOKUPS: Final = Rpc("LookupService/ListLookups", LookupQuery, LookupPage, kinds=POLICE)
 READ_LOOKUP: Final = Rpc("ReadingService/ReadLookup", str, LookupResult, kinds=POLICE, floor_seconds=WRITES)
 TRACE_READING: Final = Rpc("ReadingService/TraceReading", str, TracedReading, kinds=AUDIT)

@@ -69,4 +69,6 @@ class NodeStatus:
     intake_waiting: int = 0
 
 
-GET_STATUS: Final = Rpc("NodeService/GetStatus", Nothing, NodeStatus)
+GET_STATUS: Final = Rpc(
+    "NodeService/GetStatus", Nothing, NodeStatus, unsigned="the state of the node, of no person and no officer"
+)

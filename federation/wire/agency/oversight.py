@@ -17,7 +17,7 @@ from federation.domain.oversight import (
     StoredReading,
 )
 from federation.wire.pb import declare
-from federation.wire.rpc import AUDIT, POLICE, WRITES, A, OwnKey, PageQuery, Q, Rpc
+from federation.wire.rpc import AUDIT, POLICE, WRITES, A, PageQuery, Q, Rpc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,22 +130,18 @@ declare(NoticeState, flat={"notice": {}})
 
 def _signed(name: str, question: type[Q], answer: type[A]) -> Rpc[Q, A]:
     name = f"OversightService/{name}"
-    return Rpc(name, question, answer, kinds=POLICE, floor_seconds=WRITES, signed=OwnKey.ALWAYS)
+    return Rpc(name, question, answer, kinds=POLICE, floor_seconds=WRITES)
 
 
 COUNTERSIGN_CASE: Final = _signed("CountersignCase", CountersignQuestion, Countersigned)
 LIST_NOTICES: Final = Rpc("OversightService/ListNotices", PageQuery, NoticePage, kinds=POLICE)
 REVIEW_BREAK_GLASS: Final = _signed("ReviewBreakGlass", ReviewQuestion, NoticeState)
 LIST_FLAGS: Final = Rpc("OversightService/ListFlags", FlagQuery, FlagPage, kinds=POLICE)
-GET_DAILY_DIGEST: Final = Rpc(
-    "OversightService/GetDailyDigest", DigestQuestion, Digest, kinds=POLICE, signed=OwnKey.SOMETIMES
-)
+GET_DAILY_DIGEST: Final = Rpc("OversightService/GetDailyDigest", DigestQuestion, Digest, kinds=POLICE)
 """A leader who reads somebody else's day signs."""
 LIST_SAMPLE: Final = Rpc("OversightService/ListSample", SampleQuery, SamplePage, kinds=POLICE)
 RECORD_REVIEW: Final = _signed("RecordReview", SampleReviewQuestion, SampleItem)
-LIST_READINGS: Final = Rpc(
-    "OversightService/ListReadings", ReadingQuery, ReadingPage, kinds=POLICE | AUDIT, signed=OwnKey.SOMETIMES
-)
+LIST_READINGS: Final = Rpc("OversightService/ListReadings", ReadingQuery, ReadingPage, kinds=POLICE | AUDIT)
 """The leader of a case signs; an audit office does not."""
 WATCH_NOTICES: Final = Rpc("OversightService/WatchNotices", str, News, kinds=POLICE, floor_seconds=None, stream=True)
 """The question is the token to go on behind, empty for a first call."""
