@@ -66,7 +66,9 @@ def open_case(
     desk: Desk,
     case_id: CaseArgument,
     counties: Annotated[list[str], typer.Option("--county", help="Six digits; several. Own county is added.")],
-    leader: Annotated[str, typer.Option("--leader", help="The pseudonym of the leader who answers for it.")],
+    leader: Annotated[
+        str, typer.Option("--leader", help="Who answers for it, when a glass is broken; else who opens it.")
+    ] = "",
     letter: Annotated[str, typer.Option("--letter", help="Number of the cooperation letter (办案协作函).")] = "",
     days: Annotated[int | None, typer.Option("--days", min=1, max=90, help="Its term, 1 to 90; else 30.")] = None,
     purposes: Annotated[
@@ -74,9 +76,9 @@ def open_case(
         typer.Option("--purpose", help="What the case may look up for; several. lookup.criminal_investigation."),
     ] = None,
 ) -> None:
-    """Open (立案协作) a case; the provinces of its counties are told.
+    """Open (立案协作) a case as its leader, by your own key; the provinces of its counties are told.
 
-    A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; its leader is notified at once and reviews it.
+    A case BREAK-GLASS-... (紧急查询) needs no letter and runs two hours; --leader is notified at once and reviews it.
     """
     glass = is_break_glass(case_id)
     if not glass and not letter.strip():
@@ -93,7 +95,7 @@ def open_case(
         counties=frozenset(counties),
         purposes=frozenset(wanted),
         days=0 if glass else days or DEFAULT_DAYS,
-        leader=leader,
+        leader=leader or desk.named_officer(),
     )
     answer = desk.call(wire.OPEN_CASE, question, act=desk.act(wanted[0]))
     review = f"bridgehead oversight review {case_id} --finding justified|unjustified --officer {leader}"

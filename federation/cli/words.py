@@ -204,6 +204,8 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "honey": "诱饵记录",
         "break_glass": "紧急查询",
         "unanswered": "久未答复",
+        "desk_burst": "同证书频查",
+        "office_burst": "单位频查",
     },
     "SampleFinding": {"lawful": "合规", "doubtful": "存疑"},
     "ReadingKind": {

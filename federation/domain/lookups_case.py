@@ -9,6 +9,7 @@ persons' signatures the number of look-ups, nobody the limit above; who signs ha
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -215,9 +216,12 @@ def _verify_term(case: LookupCase) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """Limits of look-ups and persons; `per_case_bulk` holds where two persons signed, and for everybody."""
+    """Limits of look-ups, persons and cases; `per_case_bulk` holds where two persons signed, and for everybody."""
 
     per_officer_day: int = 50
+    per_desk_day: int = 200
+    per_office_day: int = 1000
+    cases_per_office_day: int = 20
     per_case: int = 30
     persons_per_case: int = 10
     per_case_bulk: int = 300
@@ -225,11 +229,16 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupCounts:
-    """The counts with this look-up included: by the officer today, in the case, different persons in the case."""
+    """The counts with this look-up included: by the officer today, in the case, different persons in the case.
+
+    And by the desk (a certificate) and the office today, whoever sat there.
+    """
 
     officer_today: int
     case_total: int
     case_persons: int
+    desk_today: int = 0
+    office_today: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,12 +255,24 @@ class BulkRelease:
 
 
 def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool, bulk: bool = False) -> None:
-    """Refuses one look-up too many, itself counted (QUOTA_OFFICER, QUOTA_CASE_LIMIT, QUOTA_CASE, QUOTA_PERSONS)."""
+    """Refuses one look-up too many, itself counted (QUOTA_ + OFFICER, DESK, OFFICE, CASE_LIMIT, CASE, PERSONS)."""
     if counts.officer_today > quotas.per_officer_day:
         raise RuleError(
             "QUOTA_OFFICER",
             f"expected at most {quotas.per_officer_day} look-ups of one officer a day, this is number "
             f"{counts.officer_today}; go on tomorrow, or another officer of the case asks",
+        )
+    if counts.desk_today > quotas.per_desk_day:
+        raise RuleError(
+            "QUOTA_DESK",
+            f"expected at most {quotas.per_desk_day} look-ups of one certificate a day, this is number "
+            f"{counts.desk_today}; go on tomorrow",
+        )
+    if counts.office_today > quotas.per_office_day:
+        raise RuleError(
+            "QUOTA_OFFICE",
+            f"expected at most {quotas.per_office_day} look-ups of one office a day, this is number "
+            f"{counts.office_today}; go on tomorrow",
         )
     if counts.case_total > quotas.per_case_bulk:
         raise RuleError(
@@ -271,6 +292,34 @@ def verify_quota(counts: LookupCounts, quotas: Quotas, *, countersigned: bool, b
             f"expected at most {quotas.persons_per_case} persons in one case, this is number {counts.case_persons}; "
             "ask the case leader to countersign",
         )
+
+
+def verify_case_quota(opened_today: int, quotas: Quotas) -> None:
+    """Refuses one case of an office too many on one day, itself counted (QUOTA_CASES)."""
+    if opened_today > quotas.cases_per_office_day:
+        raise RuleError(
+            "QUOTA_CASES",
+            f"expected at most {quotas.cases_per_office_day} cases of one office a day, this is number {opened_today}",
+        )
+
+
+def verify_opener(case: LookupCase, officer: str) -> None:
+    """Refuses to open a case with a letter in another's name than the leader's, who signs what they open."""
+    if not is_break_glass(case.case_id) and officer != case.leader:
+        raise RuleError(
+            "CASE_OPENER", f"expected the leader {case.leader} to open case {case.case_id}, by their own key"
+        )
+
+
+def verify_closer(case: LookupCase, officer: str, *, glass_by: str | None) -> None:
+    """Refuses to close a case for anybody but its leader, or the officer who broke the glass for it."""
+    if officer not in (case.leader, glass_by):
+        raise RuleError("CASE_CLOSER", f"expected the leader {case.leader} of case {case.case_id} to close it")
+
+
+def letter_name(letter: str) -> str:
+    """A letter's number as it is told from another: without spaces, width and case, so that one letter is one case."""
+    return "".join(unicodedata.normalize("NFKC", letter).split()).casefold()
 
 
 def step_bytes(step: str, agency: AgencyId, **facts: JsonValue) -> bytes:

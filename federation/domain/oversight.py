@@ -39,6 +39,10 @@ DAY_BEGINS, DAY_ENDS = time(8), time(20)
 BURST: Final = 5
 """So many look-ups of one officer off hours within `BURST_WINDOW` are a burst."""
 BURST_WINDOW: Final = timedelta(minutes=30)
+DESK_BURST, OFFICE_BURST = 60, 120
+"""So many look-ups of one certificate, or of one office, within `BURST_WINDOW` are a burst, whoever asked them."""
+OFF_HOURS_SHARE: Final = 4
+"""Off hours a fourth of them is one."""
 DESK_WINDOW: Final = timedelta(minutes=10)
 OVERLAP: Final = timedelta(seconds=5)
 """Nobody types two questions for two cases within five seconds."""
@@ -51,6 +55,8 @@ class FlagKind(StrEnum):
     HONEY = "honey"
     BREAK_GLASS = "break_glass"
     UNANSWERED = "unanswered"
+    DESK_BURST = "desk_burst"
+    OFFICE_BURST = "office_burst"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,24 @@ def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -
         flags += _find_burst(line, same, calendar)
         flags += _find_two_desks(line, same)
     return tuple(flags)
+
+
+def is_burst(kind: FlagKind, asked: int, moment: datetime, calendar: Calendar) -> bool:
+    """True for the very look-up that makes a burst of a desk's or an office's, so that a window has one flag."""
+    most = DESK_BURST if kind is FlagKind.DESK_BURST else OFFICE_BURST
+    return asked == (most // OFF_HOURS_SHARE if is_off_hours(moment, calendar) else most)
+
+
+def burst_flag(kind: FlagKind, line: AskedLine, *, asked: int) -> Flag:
+    """The flag of a look-up with which a desk or an office has asked so often in a short time, by whatever officers."""
+    minutes = BURST_WINDOW // timedelta(minutes=1)
+    zh, en = ("同一证书", "one certificate") if kind is FlagKind.DESK_BURST else ("同一单位", "one office")
+    return _flag(
+        kind,
+        line,
+        f"{zh} {minutes} 分钟内查询 {asked} 次，请核查是否确有需要",
+        f"{asked} look-ups of {en} within {minutes} minutes, whoever asked; check what they were for",
+    )
 
 
 def is_off_hours(moment: datetime, calendar: Calendar) -> bool:

@@ -115,11 +115,16 @@ def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:
         ) from error
 
 
+def is_same_person(source: Source, agency: AgencyId, one: str, other: str) -> bool:
+    """True for one name, and for two names with one registered key."""
+    own = find_officer_key(source, agency, one)
+    return one == other or (own is not None and own == find_officer_key(source, agency, other))
+
+
 def verify_another_person(source: Source, act: LeaderAct, others: Iterable[str]) -> None:
     """Refuses SAME_PERSON when one of the others has the same key: one person under two names."""
-    own = find_officer_key(source, act.agency, act.leader)
     for other in others:
-        if other != act.leader and own is not None and own == find_officer_key(source, act.agency, other):
+        if other != act.leader and is_same_person(source, act.agency, act.leader, other):
             raise RuleError("SAME_PERSON", f"expected two persons: {act.leader} and {other} have the same key")
 
 

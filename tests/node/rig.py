@@ -398,8 +398,19 @@ def _age(found: PermitApplication) -> int:
     return age_on(found.holder.birth_date, START.date())
 
 
-def act(purpose: str = "permit.administration", function: str = "F02", *, request_id: str | None = None) -> Act:
-    return Act(request_id=request_id or str(uuid.uuid4()), purpose=purpose, function=function, officer="officer-1")
+def act(
+    purpose: str = "permit.administration",
+    function: str = "F02",
+    *,
+    request_id: str | None = None,
+    officer: str = "officer-1",
+) -> Act:
+    return Act(request_id=request_id or str(uuid.uuid4()), purpose=purpose, function=function, officer=officer)
+
+
+def lead_act(purpose: str, function: str = "F03") -> Act:
+    """An act of the leader, who opens and closes cases."""
+    return act(purpose, function, officer="leader-1")
 
 
 def cause(agency: str = "zhejiang/330822/service-hall", **changes: str) -> Cause:

@@ -20,7 +20,19 @@ from federation.protocol.ids import parse_agency_id
 from federation.protocol.leaf import Verdict
 from federation.wire.agency.lookups import CaseQuestion, LookupQuestion
 from federation.wire.agency.reports import ReportQuestion
-from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, NODES, YUSHAN_POLICE, ZHEJIANG, act, applications, running_rig
+from tests.node.rig import (
+    ANHUI,
+    FUJIAN,
+    HALL,
+    JIANGXI,
+    NODES,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    act,
+    applications,
+    lead_act,
+    running_rig,
+)
 
 PURPOSE, CASE = "lookup.criminal_investigation", "CASE-2026-0001"
 XIUNING_HALL = parse_agency_id("anhui/341022/service-hall")
@@ -47,7 +59,7 @@ async def looked_up(folder: Path):
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
         police = {"caller": YUSHAN_POLICE}
-        await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)
+        await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=lead_act(PURPOSE)), question)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         search = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
         found = await asking.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), search)
@@ -161,7 +173,7 @@ async def test_tell_subject_of_a_search_that_policy_answered_with_no_hit_shows_w
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
         rig.clock.advance(minutes=1)  # steps of one instant have no order in a report
-        await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), elsewhere)
+        await cases.begin_case(begin_errand(rig[JIANGXI], **police, act=lead_act(PURPOSE)), elsewhere)
         selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=NUMBER)
         question = LookupQuestion(case_id="CASE-2026-0002", selector=selector, provinces=(ZHEJIANG,))
         asked = await asking.search(begin_errand(rig[JIANGXI], **police, act=act(PURPOSE, "F03")), question)

@@ -118,7 +118,7 @@ async def test_release_and_order_leave_nothing_behind_and_every_log_verifies(
                  for part in (body.salt, *body.items)]  # fmt: skip
         assert all(any(trace in files_of(home) for home in homes) for trace in traces)
 
-        await found.police.call(CLOSE_CASE, act(), "CASE-2026-0001")
+        await found.police.call(CLOSE_CASE, act(officer="leader-1"), "CASE-2026-0001")
 
         await until(
             lambda: all(

@@ -74,6 +74,7 @@ from tests.node.rig import (
     application,
     applications,
     draft,
+    lead_act,
     register_key,
     running_rig,
 )
@@ -150,9 +151,11 @@ async def lookups(rig: Rig) -> None:
         leader="leader-1",
     )  # fmt: skip
     given = {"caller": YUSHAN_POLICE}
-    assert (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **given), terms)).decision.allowed
+    assert (await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **given), terms)).decision.allowed
     wrong = replace(terms, case_id="CASE-2026-0002")
-    assert not (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F01"), **given), wrong)).decision.allowed
+    assert not (
+        await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE, "F01"), **given), wrong)
+    ).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG, ANHUI))
     hit, refused = (await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **given), question)).answers
@@ -187,7 +190,7 @@ async def intake(rig: Rig) -> None:
         purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
     )  # fmt: skip
     given = {"caller": XINZHOU}
-    assert (await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **given), terms)).decision.allowed
+    assert (await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **given), terms)).decision.allowed
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=RESIDENT.holder.citizen_number)
     question = LookupQuestion(case_id="CASE-2026-0003", selector=selector, provinces=(ZHEJIANG,))
     for _ in range(2):

@@ -50,8 +50,8 @@ ZHEJIANG = NodeName("zhejiang")
 FIELDS = frozenset({"holder_name", "status"})
 
 
-def act(purpose: str = PURPOSE, function: str = "F03") -> Act:
-    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=function, officer=OFFICER)
+def act(purpose: str = PURPOSE, function: str = "F03", *, officer: str = OFFICER) -> Act:
+    return Act(request_id=str(uuid.uuid4()), purpose=purpose, function=function, officer=officer)
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Border:
             case_id=case_id, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset({PURPOSE}),
             days=30, leader="leader-1",
         )  # fmt: skip
-        answer = await self.police.call(OPEN_CASE, act(), question)
+        answer = await self.police.call(OPEN_CASE, act(officer="leader-1"), question)
         assert answer.decision.allowed, answer.decision
 
     async def search(self, number: str, *provinces: str, case_id: str = "CASE-2026-0001") -> dict[str, ProvinceAnswer]:
@@ -190,7 +190,7 @@ async def test_fetch_with_another_officers_key_or_after_the_case_closed_is_refus
         too_much = await found.police.call(FETCH, act(), found.fetch_question(hit.handle, frozenset({"ethnicity"})))
         assert too_much.outcome is Outcome.REFUSED
 
-        await found.police.call(CLOSE_CASE, act(), "CASE-2026-0001")
+        await found.police.call(CLOSE_CASE, act(officer="leader-1"), "CASE-2026-0001")
 
         closed = await found.police.call(FETCH, act(), found.fetch_question(hit.handle))
         assert (closed.outcome, closed.policies) == (Outcome.REFUSED, ("deny-lookup-no-case",))

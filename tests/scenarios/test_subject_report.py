@@ -39,10 +39,10 @@ ACCESS = ("subject.access", "F01")
 async def open_cases(found: Border) -> None:
     for purpose, case_id in CASES.items():
         question = CaseQuestion(
-            case_id=case_id, letter="玉公协〔2026〕2号", counties=frozenset({"330822"}),
+            case_id=case_id, letter=f"玉公协 {case_id}", counties=frozenset({"330822"}),
             purposes=frozenset({purpose}), days=30, leader="leader-1",
         )  # fmt: skip
-        assert (await found.police.call(OPEN_CASE, act(purpose), question)).decision.allowed
+        assert (await found.police.call(OPEN_CASE, act(purpose, officer="leader-1"), question)).decision.allowed
 
 
 async def search(found: Border, purpose: str, number: str) -> ProvinceAnswer:
@@ -83,7 +83,7 @@ async def test_report_asked_in_anhui_withholds_an_investigation_until_its_case_i
             days = before.next_shown - utc_now().astimezone(CHINA).date()
             assert timedelta(days=29) <= days <= timedelta(days=30)
 
-            await found.police.call(CLOSE_CASE, act(CRIME), CASES[CRIME])
+            await found.police.call(CLOSE_CASE, act(CRIME, officer="leader-1"), CASES[CRIME])
             # Messages arrive in order: once a later question is answered, the closing has arrived too.
             assert (await search(found, CHECK, NOBODY)).outcome is Outcome.NO_HIT
             after = await hall.call(GET_REPORT, act(*ACCESS), question)

@@ -109,7 +109,7 @@ async def recognise(stage: Stage, urn: PermitUrn) -> str:
 # ---- a border police office asks across for the one fact of its case, and gets no more
 
 CASE, OTHER_CASE = "YS-2026-0042", "YS-2026-0043"
-LETTER: Final = "玉公协〔2026〕42号"
+LETTER, OTHER_LETTER = "玉公协〔2026〕42号", "玉公协〔2026〕43号"
 KAIHUA, PUCHENG = "330824", "350722"
 FIELDS: Final = frozenset({"holder_name", "status"})
 
@@ -130,7 +130,7 @@ async def look_up(stage: Stage) -> tuple[dict[str, str], list[str]]:
     stage.tell(f"Changshan issues a permit to somebody of {household}: no business of Jiangxi's, nothing is sent")
     own_key = stage.key(OFFICER)
     stage.tell(f"Yushan's police register the own key of officer {OFFICER}")
-    await stage.open_case(lookup_act(), CASE, CHANGSHAN, PUCHENG, leader=LEADER, letter=LETTER)
+    await stage.open_case(lookup_act(officer=LEADER), CASE, CHANGSHAN, PUCHENG, leader=LEADER, letter=LETTER)
     stage.tell(f"case {CASE} ({LETTER}) is open 30 days for 玉山, 常山 and 浦城")
     everywhere = (NodeName("anhui"), NodeName("fujian"), ASKED)
     answers = (await stage.search(lookup_act(), CASE, provinces=everywhere)).answers
@@ -156,7 +156,7 @@ async def refuse(stage: Stage) -> dict[str, str]:
     (other_purpose,) = (await stage.search(lookup_act(LookupPurpose.IDENTITY_CHECK), CASE)).answers
     who = "just to see who that is, not what the case is for"
     refused["other_purpose"] = _refused(stage, who, other_purpose)
-    await stage.open_case(lookup_act(), OTHER_CASE, KAIHUA, leader=LEADER, letter=LETTER)
+    await stage.open_case(lookup_act(officer=LEADER), OTHER_CASE, KAIHUA, leader=LEADER, letter=OTHER_LETTER)
     (elsewhere,) = (await stage.search(lookup_act(), OTHER_CASE)).answers
     refused["other_county"] = elsewhere.outcome.value
     summary = f"{elsewhere.outcome}; not even that Changshan knows them is told"
@@ -170,11 +170,11 @@ async def close_cases(stage: Stage) -> dict[str, str]:
     """Closes the cases; the handle dies with its own: what refused it then."""
     stage.title("结案:凭据即失效,暂缓告知的自动显示 | The case ends: its handle dies, what was held back appears")
     for case_id in (OTHER_CASE, CASE):
-        await stage.call(POLICE, lookups.CLOSE_CASE, lookup_act(), case_id)
+        await stage.call(POLICE, lookups.CLOSE_CASE, lookup_act(officer=LEADER), case_id)
         stage.tell(f"case {case_id} is closed")
     answer = await stage.fetch(lookup_act(), CASE, handle=stage.handle, fields=FIELDS, key=stage.key(OFFICER))
     refused = _refused(stage, "the same handle, the right key", answer)
-    await stage.call(INLAND, lookups.CLOSE_CASE, lookup_act(officer=INLAND_OFFICER), INLAND_CASE)
+    await stage.call(INLAND, lookups.CLOSE_CASE, lookup_act(officer=INLAND_LEADER), INLAND_CASE)
     stage.tell(f"case {INLAND_CASE} is closed")
     return {"closed_case": refused}
 
@@ -262,6 +262,7 @@ def _rows(register: Register[Fact], name: str, *, province: str = ASKED) -> list
 INLAND: Final = "jiangxi/361102/police"
 INLAND_CASE: Final = "XZ-2026-0007"
 INLAND_OFFICER: Final = "xinzhou-0061"
+INLAND_LEADER: Final = "xinzhou-leader"
 DESK: Final = "zhejiang/330112/police"
 DESK_OFFICER: Final = "intake-02"
 REFUSAL_WORDS: Final = "同一案件已答复一次,请说明再次查询的理由"
@@ -270,8 +271,8 @@ REFUSAL_WORDS: Final = "同一案件已答复一次,请说明再次查询的理�
 async def ask_inland(stage: Stage) -> dict[str, JsonOut]:
     """An inland office asks; the desk answers it, and refuses the same question once more: how each ended."""
     stage.title("非边际单位查询:由对方受理窗口人工答复 | An inland office asks: a person at the other side answers")
-    inland, letter = lookup_act(officer=INLAND_OFFICER), "信公协〔2026〕7号"
-    await stage.open_case(inland, INLAND_CASE, CHANGSHAN, leader="xinzhou-leader", letter=letter, police=INLAND)
+    inland, letter = lookup_act(officer=INLAND_LEADER), "信公协〔2026〕7号"
+    await stage.open_case(inland, INLAND_CASE, CHANGSHAN, leader=INLAND_LEADER, letter=letter, police=INLAND)
     asked = await stage.search(lookup_act(officer=INLAND_OFFICER), INLAND_CASE, police=INLAND)
     at_once = asked.answers[0].outcome.value
     stage.tell(f"Xinzhou, away from the border, asks {ASKED}: {at_once}, policy leaves it to a person")

@@ -80,6 +80,12 @@ class NodeSettings(BaseSettings):
     """The most look-ups that one office of another province gets answered in a day."""
     answers_by_number_per_office_day: Annotated[int, Field(ge=1)] = 30
     """The most of them by the number of a permit or a plate, of which one leads to the next."""
+    lookups_a_desk_day: Annotated[int, Field(ge=1, le=10_000_000)] = 200
+    """How many look-ups one certificate of an office may ask for a day, whoever sits there."""
+    lookups_an_office_day: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
+    """How many look-ups an office may ask for a day."""
+    cases_an_office_day: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """How many cases an office may open a day."""
     drain_seconds: Annotated[float, Field(ge=0, le=120)] = 5.0
     """How long a stopping node finishes what it has begun."""
 

@@ -47,8 +47,10 @@ from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.records import count, refusal_of, rule_refusal
 from federation.node.node import Node
-from federation.node.oversight.flags import desk_key, judge_search, put_flags
+from federation.node.officers import is_same_person
+from federation.node.oversight.flags import desk_key, judge_load, judge_search, put_flags
 from federation.node.oversight.sample import pick
+from federation.protocol.errors import RuleError
 from federation.protocol.form import Item, Time
 from federation.protocol.ids import MessageId, NodeName, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
@@ -56,6 +58,7 @@ from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import page_behind
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, next_serial, put_records
 from federation.wire.agency import lookups as wire
@@ -209,7 +212,7 @@ async def take_step(
     now, entry_id = node.now(), format_message_id(node.now(), os.urandom(10))
 
     def write(transaction: GroupTransaction) -> StepTaken:
-        ruled = _within_quota(transaction, errand, step, asking)
+        ruled = _within_rules(transaction, errand, step, asking)
         lines = tuple(_send(transaction, errand, each, ready.get(each.node)) for each in ruled)
         if any(line.digest for line in lines):
             rows(transaction)
@@ -258,17 +261,29 @@ def _question_records(errand: Errand, step: Step, sent: Sent) -> Sequence[Record
     return (records.QUESTIONS.record(asked, owner=errand.node.name),)
 
 
-def _within_quota(
+def _within_rules(
     transaction: GroupTransaction, errand: Errand, step: Step, asking: Sequence[Asking]
 ) -> Sequence[Asking]:
-    """Counts a search that leaves; one too many is refused as a whole, whatever policy says of single provinces."""
-    if step.kind is not SEARCH or step.about is None or not any(each.allowed for each in asking):
+    """Counts a search that leaves; one too many is refused as a whole, whatever policy says of single provinces.
+
+    Who leads the case neither searches nor fetches in it, under whatever name their key is registered.
+    """
+    if not step.lookup_id or not any(each.allowed for each in asking):
         return asking
-    over = count(transaction, errand, case_id=step.case_id, selector=step.about)
+    over = _as_leader(transaction, errand, step.case)
+    if over is None and step.kind is SEARCH and step.about is not None:
+        over = count(transaction, errand, case_id=step.case_id, selector=step.about)
     if over is None:
         return asking
     no = rule_refusal(errand, over)
     return [replace(each, ruling=no, request=None) for each in asking]
+
+
+def _as_leader(source: Source, errand: Errand, case: LookupCase | None) -> RuleError | None:
+    """The no to a leader who asks in the case that they answer for; None for another person."""
+    if case is None or not is_same_person(source, errand.caller, errand.act.officer, case.leader):
+        return None
+    return RuleError("CASE_LEADER_ASKS", f"expected another person than the leader of {case.case_id} to ask")
 
 
 def _send(transaction: GroupTransaction, errand: Errand, asking: Asking, ready: Prepared | None) -> Line:
@@ -293,6 +308,7 @@ def _flag(transaction: GroupTransaction, errand: Errand, step: Step, *, now: dat
     raised = judge_search(
         transaction, errand.in_force, line, agency=errand.caller, selector=step.about, step=step.kind.name
     )
+    raised = (*raised, *judge_load(transaction, errand.in_force, line))
     put_flags(transaction, raised, owner=errand.node.name)
     pick(transaction, errand, line, about=step.about.value)
 

@@ -24,6 +24,9 @@ from federation.domain.lookups_case import (
     is_open,
     open_case,
     verify_case_follows,
+    verify_case_quota,
+    verify_closer,
+    verify_opener,
 )
 from federation.domain.oversight import open_break_glass
 from federation.domain.retention import PROVISION
@@ -35,7 +38,7 @@ from federation.node.exchange.send import Draft
 from federation.node.lookups import records
 from federation.node.lookups.ask import Asking, Step, StepTaken, find_own_case, take_step
 from federation.node.officers import or_logged
-from federation.node.oversight.break_glass import begin_notice, put_notice
+from federation.node.oversight.break_glass import NOTICES, begin_notice, put_notice
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
 from federation.protocol.ids import NodeName
@@ -51,7 +54,9 @@ CASE_SECONDS: Final = 3.0
 async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     """Opens a case and tells the provinces whose counties it names; a number BREAK-GLASS-... needs no letter.
 
-    Raises as `open_case`, `open_break_glass`, `begin_notice`; ConflictError CASE_EXISTS, REQUEST_ID_REUSED.
+    Its leader opens it, by their own key; a letter is for one case, and an office opens so many a day (CASE_OPENER,
+    LETTER_USED, QUOTA_CASES, each logged). Raises as `open_case`, `open_break_glass`, `begin_notice`; ConflictError
+    CASE_EXISTS, REQUEST_ID_REUSED.
     """
     terms = CaseTerms(
         letter=question.letter,
@@ -64,17 +69,19 @@ async def begin_case(errand: Errand, question: CaseQuestion) -> CaseAnswer:
     known = errand.remembered(asked, StepTaken)
     if known is not None:
         return await _answer(errand, known.answer, question.case_id)
-    opening = _open(errand, question.case_id, terms, asked=asked)
-    return await (or_logged(errand, opening) if is_break_glass(question.case_id) else opening)
+    return await or_logged(errand, _open(errand, question.case_id, terms, asked=asked))
 
 
 async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -> CaseAnswer:
     node, is_glass = errand.node, is_break_glass(case_id)
     open_ = open_break_glass if is_glass else open_case
     case = open_(case_id, terms, opened_by=errand.caller, now=node.now())
+    verify_opener(case, errand.act.officer)
     notice = begin_notice(errand, case) if is_glass else None
 
     def write(transaction: GroupTransaction) -> None:
+        verify_case_quota(transaction.count_up(f"lookup-cases/{errand.caller}/{node.today()}"), records.quotas_of(node))
+        put_records(transaction, records.letter_records(transaction, case, owner=node.name, replica=False))
         records.OWN_CASES.put(transaction, case, owner=node.name)
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
@@ -90,7 +97,10 @@ async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -
 
 @on(CLOSE_CASE)
 async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
-    """Closes a case and every handle given out for it; refuses CASE_UNKNOWN, REQUEST_ID_REUSED, and as `close_case`."""
+    """Closes a case and every handle given out for it: its leader does, or who broke the glass (CASE_CLOSER, logged).
+
+    Refuses CASE_UNKNOWN, REQUEST_ID_REUSED, and as `close_case`.
+    """
     node = errand.node
     asked = errand.asked(CASE.name, f"close {case_id}")
     known = errand.remembered(asked, StepTaken)
@@ -99,6 +109,7 @@ async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
     opened = find_own_case(errand, case_id)
     if opened is None:
         raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {case_id!r:.50}; open one first")
+    await or_logged(errand, _verify_closer(errand, opened))
     case = close_case(opened, node.now())
     write = partial(_put_closed, case, node.name)
     return await _tell_case(errand, _step(asked, case, Outcome.CASE_CLOSED), case, write)
@@ -125,6 +136,11 @@ async def end_unasked(errand: Errand, case: LookupCase, write: Callable[[GroupTr
     taken = await take_step(ending, step, _rule_provinces(ending, case), rows=put)
     if not any(line.digest for line in taken.lines):
         await errand.node.sequencer.commit(put)
+
+
+async def _verify_closer(errand: Errand, case: LookupCase) -> None:
+    notice = NOTICES.find(errand.node.database, f"{errand.caller}/{case.case_id}")
+    verify_closer(case, errand.act.officer, glass_by=notice.officer if notice is not None else None)
 
 
 def _terms_text(case_id: str, terms: CaseTerms) -> str:
@@ -177,7 +193,10 @@ async def _answer(errand: Errand, taken: StepTaken, case_id: str) -> CaseAnswer:
 
 
 def _judge_case(received: Received[LookupCase]) -> Judgement:
-    """Judges that another province opens or closes a case which names us (CASE_OTHER), as `verify_case_follows`."""
+    """Judges that another province opens or closes a case which names us (CASE_OTHER), as `verify_case_follows`.
+
+    A letter that was given for another case of that province is refused by rule (LETTER_USED).
+    """
     statement, case, node = received.statement, received.item, received.node
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
@@ -186,7 +205,8 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
     announced = records.ANNOUNCED_CASES.record(case, owner=owner)
     closed = (records.closed_record(case, owner=owner),) if case.closed else ()
-    return received.judge(request, rows=Rows(records=(announced, *closed)))
+    letters = records.letter_records(node.database, case, owner=owner, replica=True)
+    return received.judge(request, rows=Rows(records=(announced, *closed, *letters)))
 
 
 def _resent_case(missed: Missed) -> Draft | None:

@@ -32,7 +32,15 @@ from federation.domain.lookups import (
     decode_answer_item,
     decode_release_item,
 )
-from federation.domain.lookups_case import LookupCase, LookupCounts, Quotas, decode_case, verify_quota
+from federation.domain.lookups_case import (
+    LookupCase,
+    LookupCounts,
+    Quotas,
+    decode_case,
+    is_break_glass,
+    letter_name,
+    verify_quota,
+)
 from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind, dossier_division, parse_dossier_urn
 from federation.domain.retention import PROVISION, USE
@@ -66,7 +74,7 @@ from federation.store.records import (
 from federation.store.tables import blind_index
 from federation.wire.rpc import COUNTERS, Ruling, ruling_of
 
-CASE, HELD = "lookup-case", "lookup-held"
+CASE, HELD, LETTER = "lookup-case", "lookup-held", "lookup-letter"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES: Final = 10_000
 MAX_RECENT: Final = 100
@@ -108,6 +116,31 @@ CASES_CLOSED: Final[Collection[str]] = Collection(
 def closed_record(case: LookupCase, *, owner: NodeName) -> Record:
     """That a case was closed, for retention to destroy what came of it."""
     return CASES_CLOSED.record(_case_id(case), owner=owner)
+
+
+def letter_records(source: Source, case: LookupCase, *, owner: NodeName, replica: bool) -> tuple[Record, ...]:
+    """The row that a letter of that province was given for this case, when it is new; refuses LETTER_USED."""
+    if is_break_glass(case.case_id):
+        return ()
+    name = f"{owner}/{letter_name(case.letter)}"
+    known = find_record(source, LETTER, name, replica=replica)
+    if known is not None and known.content.decode() != case.case_id:
+        raise RuleError("LETTER_USED", "expected a letter that was given for no other case: one letter, one case")
+    if known is not None:
+        return ()
+    row = _line(LETTER, name, owner=owner, content=case.case_id.encode())
+    return (replace(row, replica=replica, kept_under=PROVISION),)
+
+
+def quotas_of(node: Node) -> Quotas:
+    """The limits of the house; those of an office as its province set them."""
+    settings = node.settings
+    return replace(
+        QUOTAS,
+        per_desk_day=settings.lookups_a_desk_day,
+        per_office_day=settings.lookups_an_office_day,
+        cases_per_office_day=settings.cases_an_office_day,
+    )
 
 
 def find_case(source: Source, owner: NodeName, case_id: str, *, announced: bool) -> LookupCase | None:
@@ -394,6 +427,26 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "The officer has asked as often as one may in a day",
             "次日再查,或由本案其他民警查询",
         ),
+        "QUOTA_DESK": (
+            "本岗当日查询次数已满",
+            "The desk has asked as often as one certificate may in a day",
+            "次日再查",
+        ),
+        "QUOTA_OFFICE": (
+            "本单位当日查询次数已满",
+            "The office has asked as often as one may in a day",
+            "次日再查",
+        ),
+        "CASE_LEADER_ASKS": (
+            "案件负责人不得在本案查询",
+            "Who leads the case does not ask in it",
+            "由本案其他民警查询",
+        ),
+        "LETTER_USED": (
+            "该办案协作函已用于另一案件",
+            "The cooperation letter was given for another case",
+            "一函一案：凭新的办案协作函立案",
+        ),
         "QUOTA_CASE": (
             "本案查询次数已满",
             "The case has asked as often as one may",
@@ -453,7 +506,9 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, selector: Selector) -> RuleError | None:
     """Counts a look-up (in several provinces: one) in its transaction; returns the limit it would pass, or None."""
     agency, officer = errand.caller, errand.act.officer
-    by_day = f"lookup-day/{agency}/{officer}/{errand.node.today()}"
+    today = errand.node.today()
+    by_day = f"lookup-day/{agency}/{officer}/{today}"
+    by_office, by_desk = f"lookup-office-day/{agency}/{today}", f"lookup-desk-day/{agency}/{errand.desk}/{today}"
     in_case, persons = f"lookup-case/{agency}/{case_id}", f"lookup-persons/{agency}/{case_id}"
     index = blind_index(transaction.keys, PERSON, f"{selector.kind}/{selector.value}").hex()
     line = _line(PERSON, f"{agency}/{case_id}/{index}", owner=errand.node.name, content=b"")
@@ -463,11 +518,13 @@ def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, select
         officer_today=transaction.find_counter(by_day) + 1,
         case_total=transaction.find_counter(in_case) + 1,
         case_persons=transaction.find_counter(persons) + is_new,
+        desk_today=transaction.find_counter(by_desk) + 1,
+        office_today=transaction.find_counter(by_office) + 1,
     )
     try:
         verify_quota(
             counts,
-            QUOTAS,
+            quotas_of(errand.node),
             countersigned=is_countersigned(transaction, agency, case_id, officer=officer),
             bulk=is_bulk(transaction, agency, case_id, officer=officer),
         )
@@ -475,6 +532,8 @@ def count(transaction: GroupTransaction, errand: Errand, *, case_id: str, select
         return error
     transaction.set_counter(by_day, counts.officer_today)
     transaction.set_counter(in_case, counts.case_total)
+    transaction.set_counter(by_desk, counts.desk_today)
+    transaction.set_counter(by_office, counts.office_today)
     if is_new:
         transaction.set_counter(persons, counts.case_persons)
         put_records(transaction, [person])

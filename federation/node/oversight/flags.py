@@ -17,10 +17,13 @@ from federation.domain.lookups import Handle, Selector
 from federation.domain.oversight import (
     BURST_WINDOW,
     AskedLine,
+    FlagKind,
     RaisedFlag,
     ReadingKind,
+    burst_flag,
     find_misuse,
     honey_flag,
+    is_burst,
     raised_at,
 )
 from federation.domain.retention import PROVISION
@@ -99,6 +102,24 @@ def judge_search(
     if is_planted(source, selector.value):
         flags = (*flags, honey_flag(line))
     return tuple(raised_at(flag, time=line.time, agency=agency) for flag in flags)
+
+
+def judge_load(transaction: GroupTransaction, in_force: InForce, line: AskedLine) -> tuple[RaisedFlag, ...]:
+    """Counts a look-up for its desk and its office within the window, and returns the flags of a burst.
+
+    A window is a slice of the clock; two counters a desk and an office, however long it lives.
+    """
+    window, agency = int(line.time.timestamp() // BURST_WINDOW.total_seconds()), parse_agency_id(line.agency)
+    raised: list[RaisedFlag] = []
+    for kind, topic in ((FlagKind.DESK_BURST, f"{agency}/{line.desk}"), (FlagKind.OFFICE_BURST, str(agency))):
+        of, asked = f"lookup-burst/{topic}/window", f"lookup-burst/{topic}/asked"
+        count = transaction.find_counter(asked) + 1 if transaction.find_counter(of) == window else 1
+        transaction.find_counter(asked)  # a counter is read before it is set
+        transaction.set_counter(of, window)
+        transaction.set_counter(asked, count)
+        if is_burst(kind, count, line.time, in_force.calendar):
+            raised.append(raised_at(burst_flag(kind, line, asked=count), time=line.time, agency=agency))
+    return tuple(raised)
 
 
 def judge_hit(source: Source, handle: Handle, now: datetime) -> tuple[RaisedFlag, ...]:

@@ -35,6 +35,7 @@ from tests.node.rig import (
     YUSHAN_POLICE,
     ZHEJIANG,
     act,
+    lead_act,
     one_item_body,
     register_key,
     running_rig,
@@ -55,7 +56,7 @@ async def fetched(case: Case, *fields: str) -> None:
         leader="leader-1",
     )  # fmt: skip
     police = {"caller": YUSHAN_POLICE}
-    await cases.begin_case(begin_errand(node, act=act(PURPOSE, "F03"), **police), terms)
+    await cases.begin_case(begin_errand(node, act=lead_act(PURPOSE), **police), terms)
     selector = Selector(kind=SelectorKind.CITIZEN_NUMBER, value=case.application.holder.citizen_number)
     question = LookupQuestion(case_id=CASE, selector=selector, provinces=(ZHEJIANG,))
     (hit,) = (await asking.search(begin_errand(node, act=act(PURPOSE, "F03"), **police), question)).answers

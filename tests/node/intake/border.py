@@ -44,7 +44,18 @@ from federation.wire.agency.lookups import (
     ProvinceAnswer,
 )
 from federation.wire.rpc import Act
-from tests.node.rig import HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig, act, application, register_key, running_rig
+from tests.node.rig import (
+    HALL,
+    JIANGXI,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    Rig,
+    act,
+    application,
+    lead_act,
+    register_key,
+    running_rig,
+)
 
 XINZHOU = parse_agency_id("jiangxi/361102/police")
 PURPOSE = "lookup.criminal_investigation"
@@ -150,7 +161,7 @@ class Border:
         return tuple(line for line in page.lines if line.step != "lookup.case")
 
     async def close_case(self, caller: AgencyId = XINZHOU) -> None:
-        await cases.end_case(begin_errand(self.asking, caller, act(PURPOSE, "F03")), case_of(caller))
+        await cases.end_case(begin_errand(self.asking, caller, lead_act(PURPOSE)), case_of(caller))
         await self.rig.drain()
 
 
@@ -174,10 +185,10 @@ async def border(folder: Path) -> AsyncIterator[Border]:
         for caller in (XINZHOU, YUSHAN_POLICE):
             await register_key(rig[JIANGXI], caller, "officer-1", key=f"ed25519:{public}")
             question = CaseQuestion(
-                case_id=case_of(caller), letter="饶公协〔2026〕1号", counties=frozenset({"330822"}),
+                case_id=case_of(caller), letter=f"饶公协 {case_of(caller)}", counties=frozenset({"330822"}),
                 purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
             )  # fmt: skip
-            opened = await cases.begin_case(begin_errand(rig[JIANGXI], caller, desk_act()), question)
+            opened = await cases.begin_case(begin_errand(rig[JIANGXI], caller, lead_act(PURPOSE)), question)
             assert opened.decision.allowed, opened.decision
         await rig.drain()
         yield found

@@ -46,12 +46,14 @@ class Office:
         return replace(act("lookup.oversight", "F03"), officer=officer)
 
     async def open(self, case_id: str = CASE, *, leader: str = "leader-1", **given: str | int):
-        lettered = {} if is_break_glass(case_id) else {"letter": "玉公协〔2026〕1号", "days": 30}
+        lettered = {} if is_break_glass(case_id) else {"letter": f"玉公协 {case_id}", "days": 30}
         terms = {**lettered, **given}
         question = CaseQuestion(
             case_id=case_id, counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}), leader=leader, **terms,
         )  # fmt: skip
-        return await cases.begin_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), question)
+        opener = "officer-1" if is_break_glass(case_id) else leader
+        opening = act(PURPOSE, "F03", officer=opener)
+        return await cases.begin_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, opening), question)
 
     async def search(
         self,
@@ -89,9 +91,9 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path) -> AsyncIterator[Office]:
+async def office(folder: Path, **settings: float) -> AsyncIterator[Office]:
     keys = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
-    async with running_rig(folder) as rig:
+    async with running_rig(folder, **settings) as rig:
         rig.start_delivery()
         for name, key in zip(("leader-1", "officer-9"), keys, strict=True):
             await register_key(rig[JIANGXI], YUSHAN_POLICE, name, key=public_text(key))

@@ -27,7 +27,18 @@ from federation.store.exchange_log import load_entries, load_head
 from federation.store.records import list_records
 from federation.wire.agency.lookups import CaseQuestion, LookupQuery, LookupQuestion
 from tests.node.lookups.office import CASE, NUMBERS, PURPOSE, Office, office
-from tests.node.rig import ANHUI, FUJIAN, HALL, JIANGXI, YUSHAN_POLICE, ZHEJIANG, act, application, register_key
+from tests.node.rig import (
+    ANHUI,
+    FUJIAN,
+    HALL,
+    JIANGXI,
+    YUSHAN_POLICE,
+    ZHEJIANG,
+    act,
+    application,
+    lead_act,
+    register_key,
+)
 
 CHECK = "lookup.identity_check"
 FIELDS = frozenset({"holder_name", "status"})
@@ -83,7 +94,7 @@ async def test_search_in_a_closed_case_is_refused_by_the_one_policy(tmp_path: Pa
     """The case is known, its purpose and county fit: only that it is over decides."""
     async with office(tmp_path) as found:
         await found.open()
-        await cases.end_case(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03")), CASE)
+        await cases.end_case(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, lead_act(PURPOSE)), CASE)
 
         result = await ask(found, question())
 
@@ -115,7 +126,7 @@ async def test_refusal_in_an_open_investigation_waits_for_its_end(tmp_path: Path
         told = tell_subject(node, NUMBERS[10], now=node.now())
         assert (told.lines, told.withheld_count) == ((), 1)
 
-        await cases.end_case(begin_errand(node, YUSHAN_POLICE, act(PURPOSE, "F03")), CASE)
+        await cases.end_case(begin_errand(node, YUSHAN_POLICE, lead_act(PURPOSE)), CASE)
 
         assert len(tell_subject(node, NUMBERS[10], now=node.now()).lines) == 1
 
@@ -280,7 +291,7 @@ async def test_request_id_of_another_question_is_a_conflict(tmp_path: Path) -> N
 async def test_case_opened_and_closed_twice_by_their_ids_is_opened_and_closed_once(tmp_path: Path) -> None:
     """A repeat of either gets the answer of the first, whatever became of the case since."""
     async with office(tmp_path) as found:
-        opening, closing = (act(PURPOSE, "F03") for _ in range(2))
+        opening, closing = (lead_act(PURPOSE) for _ in range(2))
         asked = CaseQuestion(
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}), purposes=frozenset({PURPOSE}),
             days=30, leader="leader-1",
@@ -395,5 +406,5 @@ async def fetch(found: Office, asked):
 
 
 async def close(found: Office, request_id: str):
-    why = act(PURPOSE, "F03", request_id=request_id)
+    why = act(PURPOSE, "F03", request_id=request_id, officer="leader-1")
     return await cases.end_case(begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, why), CASE)

@@ -37,6 +37,7 @@ from tests.node.rig import (
     Rig,
     act,
     application,
+    lead_act,
     register_key,
     running_rig,
 )
@@ -111,7 +112,7 @@ async def border(folder: Path, *, counties: tuple[str, ...] = ("330822",)) -> As
             case_id=CASE, letter="玉公协〔2026〕1号", counties=frozenset(counties), purposes=frozenset(PURPOSES),
             days=30, leader="leader-1",
         )  # fmt: skip
-        police = {"caller": YUSHAN_POLICE, "act": act(INVESTIGATION, "F03")}
+        police = {"caller": YUSHAN_POLICE, "act": lead_act(INVESTIGATION)}
         assert (await cases.begin_case(begin_errand(rig[JIANGXI], **police), question)).decision.allowed
         yield Border(rig, key)
 

@@ -29,6 +29,7 @@ from tests.node.rig import (
     Rig,
     act,
     applications,
+    lead_act,
     register_key,
     running_rig,
 )
@@ -59,13 +60,13 @@ class Border:
 
     async def open_case(self, case_id: str = CASE) -> None:
         question = CaseQuestion(
-            case_id=case_id, letter="玉公协〔2026〕1号", counties=frozenset({"330822"}),
+            case_id=case_id, letter=f"玉公协 {case_id}", counties=frozenset({"330822"}),
             purposes=frozenset({PURPOSE}), days=30, leader="leader-1",
         )  # fmt: skip
-        await cases.begin_case(begin_errand(self.rig[JIANGXI], **self.police()), question)
+        await cases.begin_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, lead_act(PURPOSE)), question)
 
     async def close_case(self, case_id: str = CASE) -> None:
-        await cases.end_case(begin_errand(self.rig[JIANGXI], **self.police()), case_id)
+        await cases.end_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, lead_act(PURPOSE)), case_id)
 
     async def search(self, case_id: str = CASE) -> None:
         self.rig.clock.advance(seconds=1)  # two steps have two times
