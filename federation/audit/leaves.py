@@ -23,7 +23,7 @@ _VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED,
 _OUTGOING = frozenset({LeafKind.SENT, LeafKind.EXPIRED})
 _INCOMING = frozenset({LeafKind.RECEIVED, LeafKind.REFUSED})
 _NO_MESSAGE = (None, None, None, None)
-_EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING})
+_EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,11 @@ from typing import Final
 
 from federation.cli.bench import Figure
 from federation.cli.bench_runs import (
-    AUDITOR,
     LEVELS,
     RECEIVER,
     SENDER,
-    Desk,
     measure,
+    open_desk,
     register_people,
     resident_mib,
 )
@@ -44,11 +43,10 @@ from federation.node.node import Node
 from federation.node.retention import destroy_ended
 from federation.node.serve import utc_now
 from federation.protocol.errors import UnavailableError
-from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.ids import NodeName
 from federation.protocol.tlog.cosignature import cosignature_time
 from federation.protocol.tlog.note import parse_note
 from federation.store.exchange_log import load_head
-from federation.wire.client import AgencyClient
 
 ROUNDS: Final = 20
 IN_FLIGHT: Final = 64
@@ -109,9 +107,7 @@ async def _measure_nodes(federation: DemoFederation, *, seconds: float) -> list[
     found += [Figure(of=name, what="memory at rest", value=resident_mib(pid), unit="MiB") for name, pid in pids.items()]
     say("look-ups")
     numbers = await register_people(federation, utc_now().date())
-    police, auditor = (AgencyClient(federation.profile(name), timeout_seconds=30) for name in (LEVELS[64], AUDITOR))
-    try:
-        desk = Desk(police, auditor, county=parse_agency_id(LEVELS[64]).county, numbers=numbers)
+    async with open_desk(federation, numbers, police=LEVELS[64]) as desk:
         done = 0.0
         for _ in range(SAMPLES):
             await desk.make_room(int(400 * seconds / SAMPLES) + IN_FLIGHT)
@@ -120,8 +116,6 @@ async def _measure_nodes(federation: DemoFederation, *, seconds: float) -> list[
             for name, pid in pids.items():
                 what = f"memory after {done:,.0f} more look-ups"
                 found.append(Figure(of=name, what=what, value=resident_mib(pid), unit="MiB"))
-    finally:
-        await asyncio.gather(police.close(), auditor.close())
     return found
 
 

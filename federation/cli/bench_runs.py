@@ -38,7 +38,7 @@ from federation.node.exchange.send import send
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import find_side
 from federation.node.home_store import write_home_store
-from federation.node.officers import register_officer_key
+from federation.node.officer_keys import Occurrence, register_officer_key
 from federation.node.permits_sharing import MAX_ITEMS_A_MESSAGE, draft_sharing, put_own_permits
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
@@ -151,7 +151,7 @@ async def measure_lookups(folder: Path, *, seconds: float) -> Sequence[Measureme
             say(f"bare echo over {HOPS} hops, {in_flight} in flight")
             bare = await calibrate_echo(client, in_flight=in_flight, seconds=seconds, hops=HOPS)
             say(f"look-up, {in_flight} in flight")
-            async with open_desk(bench, numbers, police=police) as desk:
+            async with open_desk(bench.federation, numbers, police=police) as desk:
                 found.append(await run_search(bench, desk, bare, in_flight=in_flight, seconds=seconds))
             found.append(alone(f"bare grpc echo, {HOPS} in sequence", in_flight, bare))
     return found
@@ -380,11 +380,16 @@ def register_officers(federation: DemoFederation, agency: str, officers: Sequenc
     """Registers the own keys of a bench's officers at their node, beside the running one."""
     office = parse_agency_id(agency)
 
+    home, now = federation.homes[office.node].home, utc_now()
+    at = Occurrence(agreement=load_home_agreement(home, now=now), now=now)
+
     def register(transaction: GroupTransaction) -> None:
         for officer in officers:
-            register_officer_key(transaction, office, officer, key=format_public_key(own_key(officer).public_key))
+            register_officer_key(
+                transaction, office, officer, key=format_public_key(own_key(officer).public_key), at=at
+            )
 
-    write_home_store(federation.homes[office.node].home, register, now=utc_now())
+    write_home_store(home, register, now=now)
 
 
 class Desk:
@@ -464,13 +469,13 @@ async def register_people(federation: DemoFederation, today: date) -> Sequence[s
 
 
 @asynccontextmanager
-async def open_desk(bench: Bench, numbers: Sequence[str], *, police: str) -> AsyncIterator[Desk]:
+async def open_desk(federation: DemoFederation, numbers: Sequence[str], *, police: str) -> AsyncIterator[Desk]:
     officers, auditor = (
-        AgencyClient(bench.federation.profile(name), sign=own_key, timeout_seconds=30) for name in (police, AUDITOR)
+        AgencyClient(federation.profile(name), sign=own_key, timeout_seconds=30) for name in (police, AUDITOR)
     )
-    register_officers(bench.federation, police, ["bench-leader"])
+    register_officers(federation, police, ["bench-leader"])
     try:
-        register = partial(register_officers, bench.federation, police)
+        register = partial(register_officers, federation, police)
         yield Desk(officers, auditor, register, county=parse_agency_id(police).county, numbers=numbers)
     finally:
         await asyncio.gather(officers.close(), auditor.close())

@@ -82,31 +82,41 @@ def new_key(
 
 @keys.command("register")
 def register_key(
-    key: Annotated[str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or a file with the key.")],
     home: NodeHome,
     agency: AgencyOption,
     officer: OfficerOption,
+    key: Annotated[
+        str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or its file; that beside the profile.")
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In the place of the key that is registered now; everybody is told.")
+    ] = False,
     form: FormOption = Form.TEXT,
 ) -> None:
     """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
-    from federation.cli.own_key import find_public_key
-    from federation.node.home_store import write_home_store
-    from federation.node.officers import register_officer_key
+    from federation.cli.own_key import find_public_key, key_path
+    from federation.node.home.certificates import client_folder
+    from federation.node.home.files import OFFICERS
+    from federation.node.home_store import write_officer_key
     from federation.protocol.keys import format_public_key
 
-    office, public = _own_agency(home, agency), format_public_key(find_public_key(key))
-    write_home_store(home, lambda tx: register_officer_key(tx, office, officer, key=public), now=now())
+    office = _own_agency(home, agency)
+    beside = key_path(client_folder(home, office) / OFFICERS, officer)
+    public = format_public_key(find_public_key(key or str(beside)))
+    write_officer_key(home, office, officer, key=public, now=now(), changes=replace)
     show_value("public_key", public, form)
 
 
 @keys.command("withdraw")
 def withdraw_key(home: NodeHome, agency: AgencyOption, officer: OfficerOption, form: FormOption = Form.TEXT) -> None:
     """Withdraw (注销) an officer's key: it signs nothing more at this node."""
+    from federation.node.home.agreement import load_home_agreement
     from federation.node.home_store import write_home_store
-    from federation.node.officers import withdraw_officer_key
+    from federation.node.officer_keys import Occurrence, withdraw_officer_key
 
     office = _own_agency(home, agency)
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer), now=now())
+    at = Occurrence(agreement=load_home_agreement(home, now=now()), now=now())
+    write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer, at=at), now=at.now)
     show_value("withdrawn", officer, form)
 
 

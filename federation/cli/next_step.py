@@ -144,6 +144,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "NUMBER_DISAGREES": "先申请更正公民身份号码 | file a correction of the citizen number first",
     "OFFICER": "化名用 1 至 64 个字母、数字、- 或 _ | a pseudonym of 1 to 64 letters, digits, - and _",
     "OFFICER_KEY": "用本人登记的密钥,并写明 --officer | take the key registered for you, and name yourself: --officer",
+    "OFFICER_KEY_EXISTS": "确属更换：加 --replace，两省均会收到提示 | if it is to change: --replace, and all are told",
     "OFFICER_KEY_UNKNOWN": "核对 --agency 与 --officer | check --agency and --officer",
     "OWN_CERTIFICATE_ENDED": _ENDED,
     "PAGE_TOKEN": "从第一页重新列出 | list again from the first page",

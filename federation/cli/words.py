@@ -206,6 +206,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "unanswered": "久未答复",
         "desk_burst": "同证书频查",
         "office_burst": "单位频查",
+        "key_changed": "本人密钥变更",
     },
     "SampleFinding": {"lawful": "合规", "doubtful": "存疑"},
     "ReadingKind": {

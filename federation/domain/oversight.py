@@ -57,6 +57,7 @@ class FlagKind(StrEnum):
     UNANSWERED = "unanswered"
     DESK_BURST = "desk_burst"
     OFFICE_BURST = "office_burst"
+    KEY_CHANGED = "key_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ def find_misuse(lines: Sequence[AskedLine], now: datetime, calendar: Calendar) -
     return tuple(flags)
 
 
-def is_burst(kind: FlagKind, asked: int, moment: datetime, calendar: Calendar) -> bool:
+def is_burst(kind: FlagKind, asked: int, moment: datetime, *, calendar: Calendar) -> bool:
     """True for the very look-up that makes a burst of a desk's or an office's, so that a window has one flag."""
     most = DESK_BURST if kind is FlagKind.DESK_BURST else OFFICE_BURST
     return asked == (most // OFF_HOURS_SHARE if is_off_hours(moment, calendar) else most)

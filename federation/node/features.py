@@ -14,6 +14,7 @@ from federation.node import (
     erasure,
     erasure_lists,
     leads,
+    officer_keys,
     permits,
     permits_import,
     permits_sharing,
@@ -35,6 +36,7 @@ FEATURES: Final = (
     leaders, break_glass, glass_review, flags, digest, sample, readings,
     reports, steps, lines, notices,
     leads,
+    officer_keys,
     erasure, erasure_lists,
 )  # fmt: skip
 KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(

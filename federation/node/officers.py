@@ -15,9 +15,9 @@ from typing import Final, TypeVar
 
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import rule_decision
-from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
-from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key, verify_signature
+from federation.protocol.keys import parse_public_key, verify_signature
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
@@ -25,7 +25,7 @@ from federation.wire.rpc import ruling_of
 
 OFFICER_KEY: Final = "officer-key"
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_REGISTERED, _WITHDRAWN = "registered", "withdrawn"
+_REGISTERED: Final = "registered"
 T = TypeVar("T")
 
 
@@ -74,19 +74,6 @@ async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
         raise
 
 
-def register_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, key: str) -> None:
-    """Registers, or replaces, an officer's public key. Refuses OFFICER, and a weak or malformed key."""
-    admitted = format_public_key(admit_public_key(parse_public_key(key)))
-    _put(transaction, agency, officer, status=_REGISTERED, key=admitted)
-
-
-def withdraw_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str) -> None:
-    """Withdraws the key of an officer; what it signed before stays signed. Refuses OFFICER, OFFICER_KEY_UNKNOWN."""
-    if find_officer_key(transaction, agency, officer) is None:
-        raise NotFoundError("OFFICER_KEY_UNKNOWN", f"no key is registered for the officer {officer!r:.70} of {agency}")
-    _put(transaction, agency, officer, status=_WITHDRAWN, key="")
-
-
 def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | None:
     """Returns the registered public key of an officer, None when there is none. Raises MalformedError: OFFICER."""
     record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
@@ -115,7 +102,7 @@ def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:
         ) from error
 
 
-def is_same_person(source: Source, agency: AgencyId, one: str, other: str) -> bool:
+def is_same_person(source: Source, agency: AgencyId, one: str, *, other: str) -> bool:
     """True for one name, and for two names with one registered key."""
     own = find_officer_key(source, agency, one)
     return one == other or (own is not None and own == find_officer_key(source, agency, other))
@@ -124,7 +111,7 @@ def is_same_person(source: Source, agency: AgencyId, one: str, other: str) -> bo
 def verify_another_person(source: Source, act: LeaderAct, others: Iterable[str]) -> None:
     """Refuses SAME_PERSON when one of the others has the same key: one person under two names."""
     for other in others:
-        if other != act.leader and is_same_person(source, act.agency, act.leader, other):
+        if other != act.leader and is_same_person(source, act.agency, act.leader, other=other):
             raise RuleError("SAME_PERSON", f"expected two persons: {act.leader} and {other} have the same key")
 
 
@@ -134,11 +121,10 @@ def _record_id(agency: AgencyId, officer: str) -> str:
     return f"{agency}/{officer}"
 
 
-def _put(transaction: GroupTransaction, agency: AgencyId, officer: str, *, status: str, key: str) -> None:
+def put_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, status: str, key: str) -> int:
+    """Stores the next version of an officer's key and returns its number (OFFICER); `officer_keys` adds the leaf."""
     name = _record_id(agency, officer)
     known = find_record(transaction, OFFICER_KEY, name, replica=False)
-    if known is not None and (known.status, known.content) == (status, key.encode()):
-        return
     stored = known.version if known is not None else 0
     record = Record(
         id=name,
@@ -151,3 +137,4 @@ def _put(transaction: GroupTransaction, agency: AgencyId, officer: str, *, statu
         content=key.encode(),
     )
     put_records(transaction, [record], expect_version=stored)
+    return record.version

@@ -47,6 +47,7 @@ from federation.node.log.own_head import own_head_file
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Witness
 from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
+from federation.node.officer_keys import Occurrence
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.retention import keep_retention
 from federation.node.status import node_status
@@ -236,7 +237,8 @@ async def boot_node(parts: Parts, *, ask: AskCosigned, island: str | None = None
 
 async def _take_in_files(node: Node, home: Path) -> None:
     """Takes the officers' keys and planted records of an earlier version's home into the store, once."""
-    take_in = await asyncio.to_thread(find_home_files, home, node.name)
+    at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
+    take_in = await asyncio.to_thread(find_home_files, home, node.name, at=at)
     if take_in is not None:
         _log.info("home.files", taken_in=(await node.sequencer.commit(take_in)).value)
 

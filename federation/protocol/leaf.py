@@ -29,6 +29,7 @@ class LeafKind(StrEnum):
     ERASURE = "erasure"
     PAIR_DIGEST = "pair-digest"
     READING = "reading"
+    OFFICER_KEY = "officer-key"
 
 
 class Verdict(StrEnum):

@@ -466,7 +466,7 @@ def _sent(rpc: Rpc[Any, Any], encoded: bytes) -> _Sent:
 
 
 def _open(rpc: Rpc[Any, Any], sent: _Sent, context: _Context) -> tuple[Caller, Act | None, Any]:
-    """Who calls, with what their officer signed, who acts, and the question."""
+    """Returns the caller with what their officer signed, the act, and the question."""
     verify_shape(sent.message)
     act, question = rpc.decode_question(sent.message)
     caller = calling()

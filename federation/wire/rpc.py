@@ -137,7 +137,7 @@ class Side(StrEnum):
 
 
 class OwnKey(StrEnum):
-    """Whether the officer who acts signs the call with their own registered key."""
+    """The signing of a call by the officer who acts, with their own registered key."""
 
     ALWAYS = "always"
     NEVER = "never"

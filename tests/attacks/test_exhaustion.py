@@ -19,6 +19,7 @@ from federation.wire.rpc import ClientProfile, Nothing
 from federation.wire.tls import WatchedTls, server_credentials
 from tests.attacks.hostage import Attacked, attacked_node
 from tests.attacks.table import MOST_MB, Measure
+from tests.wire.calls import POLICE
 from tests.wire.certificates import FEDERATION, Authority
 
 
@@ -70,7 +71,11 @@ async def test_answer_that_is_compressed_is_not_unpacked(tmp_path) -> None:
     port = server.add_secure_port("localhost:0", server_credentials(WatchedTls(tls), lambda: authority.pem))
     await server.start()
     profile = ClientProfile(
-        address=f"localhost:{port}", tls=agency, authority=tmp_path / "ca.crt", server_name=f"jiangxi.{FEDERATION}"
+        agency=POLICE,
+        address=f"localhost:{port}",
+        tls=agency,
+        authority=tmp_path / "ca.crt",
+        server_name=f"jiangxi.{FEDERATION}",
     )
     client = AgencyClient(profile, timeout_seconds=10)
     with pytest.raises(MalformedError, match="ANSWER_FORM"):

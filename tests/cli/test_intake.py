@@ -17,7 +17,7 @@ NOBODY = "urn:permit:330822:2026:999999"
 @pytest.fixture(scope="module")
 def case(nodes):
     """A case of Xinzhou's police, away from the border, told to Zhejiang."""
-    options = ("--letter", "饶公协〔2026〕1号", "--county", "330822", "--leader", "leader-1")
+    options = ("--letter", "饶公协〔2026〕1号", "--county", "330822", "--officer", "leader-1")
     nodes.ask(XINZHOU, "lookup", "case", "open", CASE, *options)
     return CASE
 

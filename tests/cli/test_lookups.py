@@ -293,7 +293,7 @@ def key(nodes):
 
 
 CASE_OPTIONS = (
-    "--letter", "常公协字2026-41号", "--county", "330822", "--county", "361123", "--leader", "leader-1",
+    "--letter", "常公协字2026-41号", "--county", "330822", "--county", "361123", "--officer", "leader-1",
     "--purpose", "lookup.criminal_investigation", "--purpose", "lookup.missing_person",
 )  # fmt: skip
 OFFICER = ("--officer", "officer-7")
@@ -410,6 +410,29 @@ def test_fetch_with_a_key_that_is_not_registered_is_refused(nodes, case, person,
     assert "OFFICER_KEY" in done.err
 
 
+@pytest.mark.attack("a colleague who lets the program name the officer", held_by="no officer by default")
+def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
+    """No name without a key of one's own: made and registered once, the profile remembers officer and key."""
+    office = "zhejiang/330824/police"
+    who, home = ("--home", nodes.folder, "--agency", office), nodes.federation.home("zhejiang")
+    assert "lookup key new" in run("lookup", "history", *who, code=2).err
+    assert "KEY_MISSING" in run("lookup", "history", *who, "--officer", "somebody", code=1).err
+
+    made = run("lookup", "key", "new", *who, "--officer", "me")
+    assert "OFFICER_KEY" in run("lookup", "history", *who, code=1).err
+    run("lookup", "key", "register", "--home", home, "--agency", office, "--officer", "me")
+
+    assert run("lookup", "history", *who, "-o", "json").json["lines"] == []
+    nobody = ("lookup", "key", "register", made.out.strip(), "--home", home, "--agency", "zhejiang/330899/police")
+    assert "NOT_AN_AGENCY" in run(*nobody, "--officer", "me", code=1).err
+    other = run("lookup", "key", "new", nodes.folder / "other.pem").out.strip()
+    again = ("lookup", "key", "register", other, "--home", home, "--agency", office, "--officer", "me")
+    assert "OFFICER_KEY_EXISTS" in run(*again, code=1).err
+    run(*again, "--replace")
+    assert "OFFICER_KEY" in run("lookup", "history", *who, code=1).err
+    assert run("lookup", "history", *who, "--key", nodes.folder / "other.pem", "-o", "json").json["lines"] == []
+
+
 def test_key_register_stores_the_public_key_of_an_own_agency_only(nodes, key):
     """Another province's officer is registered there."""
     office = parse_agency_id(POLICE)
@@ -436,17 +459,17 @@ def test_history_by_officer_shows_cases_and_steps_of_theirs(nodes, case, person)
     """One officer's own steps; somebody else's are not there."""
     search(nodes, person["urn"], "--province", "jiangxi")
     mine = nodes.ask(POLICE, "lookup", "history", "--by", "officer-7", "--all", "-o", "json").json
-    clerk = nodes.ask(POLICE, "lookup", "history", "--by", "clerk", "--all", "-o", "json").json
+    leader = nodes.ask(POLICE, "lookup", "history", "--by", "leader-1", "--all", "-o", "json").json
 
     assert {line["officer"] for line in mine["lines"]} == {"officer-7"}
-    assert "case_opened" in {line["outcome"] for line in clerk["lines"]}
+    assert "case_opened" in {line["outcome"] for line in leader["lines"]}
 
 
 def test_case_close_ends_every_search(nodes):
     """A closed case binds nothing any more, and stays closed."""
     other = "CS-2026-0042"
-    nodes.ask(POLICE, "lookup", "case", "open", other, *CASE_OPTIONS, "--days", "3")
-    closed = nodes.ask(POLICE, "lookup", "case", "close", other)
+    nodes.ask(POLICE, "lookup", "case", "open", other, *CASE_OPTIONS, "--letter", "常公协字2026-42号", "--days", "3")
+    closed = nodes.ask(POLICE, "lookup", "case", "close", other, "--officer", "leader-1")
     after = nodes.ask(POLICE, "lookup", "search", "urn:permit:361123:2026:999999", "--case", other, code=1)
 
     assert "已关闭 closed" in closed.out

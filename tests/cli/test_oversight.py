@@ -168,7 +168,7 @@ def test_watch_tells_what_is_raised_and_ends_after_so_many(nodes, case, keys):
     assert "紧急查询 break_glass" in oversee(nodes, "watch", "--count", "1", *LEADER).out
     assert "FIELD_RULE" in oversee(nodes, "watch", "--after", "x", "--count", "1", *LEADER, code=1).err
     assert "METHOD_DENIED" in oversee(nodes, "watch", "--count", "1", *LEADER, agency=HALL, code=1).err
-    oversee(nodes, "review", "BREAK-GLASS-7", "--finding", "justified", "--key", keys / "leader-1", *LEADER)
+    oversee(nodes, "review", "BREAK-GLASS-7", "--finding", "justified", "--key", keys["leader-1"], *LEADER)
 
 
 def test_sample_is_reviewed_by_somebody_else(nodes, case, keys, monkeypatch):

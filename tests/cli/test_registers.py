@@ -127,7 +127,7 @@ def test_look_up_by_plate_and_by_uscc(nodes):
     assert miss["outcome"] == "no_hit"
     refused = nodes.ask(ACROSS_POLICE, "lookup", "search", "浙H·I03*1", *where, "-o", "json", code=1)
     assert refused.error["reason"] == "LOOKUP_WILDCARD"
-    nodes.ask(ACROSS_POLICE, "lookup", "case", "close", CASE)
+    nodes.ask(ACROSS_POLICE, "lookup", "case", "close", CASE, "--officer", "leader-1")
     nodes.delivered(ACROSS_POLICE)
     report = nodes.ask(HALL, "subject", "report", VEHICLE.keeper, "--identity-checked", "-o", "json").json
     assert ("lookup.fetch", ["keeper"]) in [(line["step"], line["fields"]) for line in report["lines"]]

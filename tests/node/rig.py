@@ -30,7 +30,8 @@ from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.log.boot import AskCosigned
 from federation.node.log.cosigning import Cosigning
 from federation.node.node import Node, Trust
-from federation.node.officers import register_officer_key
+from federation.node.officer_keys import Occurrence, register_officer_key
+from federation.node.officers import OFFICER_KEY
 from federation.node.permits_sharing import SYNC
 from federation.node.planted import plant
 from federation.node.serve import Parts, build_node
@@ -55,6 +56,7 @@ from federation.protocol.tlog.witness import WitnessAnswer
 from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_database
 from federation.store.messages import StoredMessage, count_pending, list_messages
+from federation.store.records import Record
 from federation.wire.rpc import Act
 from tests.scenarios.provinces import make_federation
 
@@ -106,7 +108,16 @@ class Clock:
 
 async def register_key(node: Node, agency: AgencyId, officer: str, *, key: str) -> None:
     """Registers an officer's own key, as `bridgehead lookup key register` does."""
-    await node.sequencer.commit(lambda tx: register_officer_key(tx, agency, officer, key=key))
+    at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
+    await node.sequencer.commit(lambda tx: register_officer_key(tx, agency, officer, key=key, at=at, changes=True))
+
+
+def pinned_key(agency: AgencyId, officer: str, *, key: str) -> Record:
+    """The row by which another province knows an officer's key, as if it had been told."""
+    return Record(
+        id=f"{agency}/{officer}", kind=OFFICER_KEY, owner=NodeName(agency.node), version=1, replica=True,
+        status="registered", division=agency.county, content=key.encode(),
+    )  # fmt: skip
 
 
 async def plant_record(node: Node, name: str) -> None:

@@ -21,6 +21,7 @@ TYPES = {
     "correction.notice": "correction-notice",
     "police.lead": "police-lead",
     "police.lead.answer": "police-lead-answer",
+    "officer.key": "officer-key",
     "erasure.order": "erasure-order",
     "erasure.receipt": "erasure-receipt",
 }

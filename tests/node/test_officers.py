@@ -11,9 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.calendar import is_working_day
-from federation.node.home_store import find_home_files, open_home_store, write_home_store
+from federation.node.home_store import find_home_files, open_home_store, write_home_store, write_officer_key
 from federation.node.node import CALENDAR_FILE, Trust
-from federation.node.officers import find_officer_key, register_officer_key, withdraw_officer_key
+from federation.node.officer_keys import Occurrence, withdraw_officer_key
+from federation.node.officers import find_officer_key
 from federation.node.planted import is_planted, plant, remove_planted
 from federation.node.serve import running_node
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
@@ -27,6 +28,8 @@ from tests.scenarios.provinces import ISLAND, make_federation
 POLICE = parse_agency_id("zhejiang/330822/police")
 OFFICER, URN, PLATE = "officer-7", "urn:permit:330822:2026:0001", "浙HI0001"
 ZHEJIANG, NOW = NodeName("zhejiang"), datetime(2026, 11, 28, 8, tzinfo=UTC)
+
+AT = Occurrence(agreement=kit().agreement, now=NOW)
 
 
 def new_key() -> str:
@@ -49,21 +52,21 @@ def test_key_that_one_process_registers_is_seen_by_the_other_at_once(home: Path,
     """A change too, and a withdrawal; every key that was registered stays as a version."""
     assert find_officer_key(store, POLICE, OFFICER) is None
     for key in (new_key(), new_key()):
-        write_home_store(home, lambda tx, key=key: register_officer_key(tx, POLICE, OFFICER, key=key), now=NOW)
+        write_officer_key(home, POLICE, OFFICER, key=key, now=NOW, changes=True)
         assert find_officer_key(store, POLICE, OFFICER) == key
 
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER), now=NOW)
+    write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER, at=AT), now=NOW)
 
     assert find_officer_key(store, POLICE, OFFICER) is None
     with pytest.raises(NotFoundError, match="OFFICER_KEY_UNKNOWN"):
-        write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER), now=NOW)
+        write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER, at=AT), now=NOW)
 
 
 async def test_running_node_and_its_operator_see_the_same(home: Path) -> None:
     """What the operator writes beside a running node counts there at once, and the node goes on writing after it."""
     async with running_node(home, island=ISLAND) as running:
         node, key = running.node, new_key()
-        write_home_store(home, lambda tx: register_officer_key(tx, POLICE, OFFICER, key=key), now=NOW)
+        write_officer_key(home, POLICE, OFFICER, key=key, now=NOW)
         write_home_store(home, lambda tx: plant(tx, URN, owner=ZHEJIANG), now=NOW)
         assert find_officer_key(node.database, POLICE, OFFICER) == key
         assert is_planted(node.database, URN)
@@ -85,7 +88,7 @@ async def test_files_of_an_earlier_version_are_taken_in_once(home: Path) -> None
     async with running_node(home, island=ISLAND) as running:
         assert find_officer_key(running.node.database, POLICE, OFFICER) == key
         assert is_planted(running.node.database, URN)
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER), now=NOW)
+    write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER, at=AT), now=NOW)
     write_home_store(home, lambda tx: remove_planted(tx, URN, owner=ZHEJIANG), now=NOW)
     async with running_node(home, island=ISLAND) as running:
         assert find_officer_key(running.node.database, POLICE, OFFICER) is None
@@ -101,7 +104,7 @@ def test_file_that_holds_no_key_is_not_passed_over(home: Path, store: Database) 
     folder = home / "officers" / "330822-police"
     folder.mkdir(parents=True)
     (folder / f"{OFFICER}.pub").write_text("ed25519:AAAA\n", encoding="ascii")
-    take_in = find_home_files(home, ZHEJIANG)
+    take_in = find_home_files(home, ZHEJIANG, at=AT)
     assert take_in is not None
 
     with pytest.raises(BridgeheadError):

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from federation.cli.demo import provinces as demo
 from federation.node.home.setup import NewHome
-from federation.node.home_store import write_home_store
-from federation.node.officers import register_officer_key
+from federation.node.home_store import write_officer_key
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
@@ -59,11 +58,7 @@ class Federation:
     def register(self, officer: str, *, agency: AgencyId, key: Ed25519Signer) -> None:
         """Registers a key as the operator does, beside the running node."""
         public = format_public_key(key.public_key)
-        write_home_store(
-            self.home(agency.node),
-            lambda tx: register_officer_key(tx, agency, officer, key=public),
-            now=datetime.now(UTC),
-        )
+        write_officer_key(self.home(agency.node), agency, officer, key=public, now=datetime.now(UTC))
         self._registered.add((agency, officer))
 
     @contextlib.asynccontextmanager

@@ -105,7 +105,10 @@ async def border(folder: Path) -> AsyncIterator[Border]:
         if found.residence_division == "330822" and not found.sealed and not found.guardian
         and not found.holder.household_division.startswith("36") and found.work_division is None
     )  # fmt: skip
-    key = Ed25519PrivateKey.from_private_bytes(officer_seed(parse_agency_id(YUSHAN), OFFICER))
+    police = parse_agency_id(YUSHAN)
+    key = Ed25519PrivateKey.from_private_bytes(officer_seed(police, OFFICER))
+    for officer in (OFFICER, "leader-1"):
+        federation.key(officer, agency=police)
     async with contextlib.AsyncExitStack() as stack:
         running = {}
         for name in federation.homes:

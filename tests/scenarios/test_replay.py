@@ -68,10 +68,10 @@ async def test_replay_reproduces_every_decision_and_shows_what_a_draft_changes(t
         mine = run("policy", "replay", "--home", asked, "-o", "json").json
         # a case, two searches, a fetch and its reading, and the fetch that we refused ourselves
         assert mine["reproduced"] == 6
-        assert mine["by_rule"] == {"reply-to-own-request": 2}
+        assert mine["by_rule"] == {"officer-key-told": 1, "reply-to-own-request": 2}
         told = run("policy", "replay", "--home", asked).out
-        assert "decisions   8 in the log, with 6 questions to policy" in told
-        assert "by rule     2: reply-to-own-request 2" in told
+        assert "decisions   9 in the log, with 6 questions to policy" in told
+        assert "by rule     3: officer-key-told 1, reply-to-own-request 2" in told
 
         changed = run("policy", "replay", "--home", answered, "--draft", draft, "-o", "json").json
 

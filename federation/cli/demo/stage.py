@@ -21,8 +21,7 @@ from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import LOOKUP_FUNCTION, LookupPurpose
 from federation.domain.permits import PermitApplication, PermitItem
 from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
-from federation.node.home_store import write_home_store
-from federation.node.officers import register_officer_key
+from federation.node.home_store import write_officer_key
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
@@ -80,8 +79,7 @@ class Stage:
         if (agency, officer) not in self._keys:
             key, office = new_key(), parse_agency_id(agency)
             home, public = self.federation.homes[office.node].home, format_public_key(key.public_key)
-            now = datetime.now(UTC)
-            write_home_store(home, lambda tx: register_officer_key(tx, office, officer, key=public), now=now)
+            write_officer_key(home, office, officer, key=public, now=datetime.now(UTC))
             self._keys[agency, officer] = key
         return self._keys[agency, officer]
 

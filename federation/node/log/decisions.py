@@ -36,6 +36,9 @@ OWN_ERASURE_RULE: Final = "receipt-of-own-erasure"
 """The giver is told that what it handed over has ended and was destroyed: nobody has to ask for that."""
 REMINDER_RULE: Final = "second-request"
 """What asks once more for the answer to a request that was let out before, and received by the other side."""
+KEY_TOLD_RULE: Final = "officer-key-told"
+"""An officer's own key is told to a province before it is asked for fields under it, and pinned there."""
+_KEY_KIND: Final = "officer.key"
 _REFUSAL: Final = re.compile(r"rule-[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _QUICK: Final = 1  # the questions of one bulk differ by a word or two
 _MOST_BYTES: Final = 8 * 1024 * 1024
@@ -176,6 +179,8 @@ def find_rule(source: Source, index: int, leaf: Leaf) -> str | None:
         return name if leaf.kind is LeafKind.SENT and _is_own_erasure(source, index) else None
     if name == REMINDER_RULE:
         return name if leaf.verdict is Verdict.ALLOWED and _is_reminder(source, index, leaf) else None
+    if name == KEY_TOLD_RULE:
+        return name if leaf.verdict is Verdict.ALLOWED and _is_of(source, index, leaf, kind=_KEY_KIND) else None
     return name if leaf.kind is LeafKind.REFUSED and _REFUSAL.fullmatch(name) else None
 
 
@@ -201,6 +206,12 @@ def _is_own_erasure(source: Source, index: int) -> bool:
     if statement is None or received is None:
         return False
     return find_leaf(source, LeafKind.ERASURE, received.digest) is not None
+
+
+def _is_of(source: Source, index: int, leaf: Leaf, *, kind: str) -> bool:
+    direction: Direction = "sent" if leaf.kind is LeafKind.SENT else "received"
+    statement = _statement_at(source, direction, index)
+    return statement is not None and statement.kind == kind
 
 
 def _is_reminder(source: Source, index: int, leaf: Leaf) -> bool:

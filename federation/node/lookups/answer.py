@@ -78,12 +78,14 @@ from federation.node.exchange.judge import (
 from federation.node.exchange.replies import reply_draft, statement_of, take_reply, verify_reply
 from federation.node.lookups import records
 from federation.node.node import Node
+from federation.node.officer_keys import is_pinned
 from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
 from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import Item, encode, replace
 from federation.protocol.ids import MessageId, NodeName
+from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.store.records import Record, find_by_subject
@@ -369,7 +371,7 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
     except RuleError as error:
         return Evaluation(decision=rule_decision(error), asked=(), kind=RELEASED, refused=refused)
     occasion, dossier = _occasion_of(received, case, found), dossier_of(node.name, found, node.today())
-    occasion = replace(occasion, step_up=_is_signed(item))
+    occasion = replace(occasion, step_up=_is_signed(received, item))
     request = fetch_request(received.sender, dossier, occasion=occasion, fields=item.fields)
     decision = decide(received.in_force.policies, request)
     if only:
@@ -442,12 +444,14 @@ def _verify_handle(
     return handle, found
 
 
-def _is_signed(item: FetchItem) -> bool:
+def _is_signed(received: Received[FetchItem], item: FetchItem) -> bool:
+    """True when the key that signed the fetch is the one that the asking officer's province told us."""
+    sender = received.statement.sender
     try:
-        verify_step_up(item)
+        key = format_public_key(verify_step_up(item))
     except (UntrustedError, MalformedError):
         return False
-    return True
+    return sender.agency is not None and is_pinned(received.node.database, sender.agency, sender.officer, key=key)
 
 
 def _judge_answer(received: Received[AnswerItem]) -> Judgement:

@@ -281,7 +281,7 @@ def _within_rules(
 
 def _as_leader(source: Source, errand: Errand, case: LookupCase | None) -> RuleError | None:
     """The no to a leader who asks in the case that they answer for; None for another person."""
-    if case is None or not is_same_person(source, errand.caller, errand.act.officer, case.leader):
+    if case is None or not is_same_person(source, errand.caller, errand.act.officer, other=case.leader):
         return None
     return RuleError("CASE_LEADER_ASKS", f"expected another person than the leader of {case.case_id} to ask")
 

@@ -22,6 +22,7 @@ from federation.domain.lookups_case import (
     decode_case,
     is_break_glass,
     is_open,
+    letter_name,
     open_case,
     verify_case_follows,
     verify_case_quota,
@@ -42,10 +43,12 @@ from federation.node.oversight.break_glass import NOTICES, begin_notice, put_not
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
 from federation.protocol.ids import NodeName
+from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.records import put_records
+from federation.store.records import Record, find_record, put_records
 from federation.wire.agency.lookups import CLOSE_CASE, OPEN_CASE, CaseAnswer, CaseQuestion
 
+LETTER: Final = "lookup-letter"
 CASE_SECONDS: Final = 3.0
 """How long the opening of a case waits for a province to have it; one that is down hears of it later."""
 
@@ -81,7 +84,7 @@ async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -
 
     def write(transaction: GroupTransaction) -> None:
         verify_case_quota(transaction.count_up(f"lookup-cases/{errand.caller}/{node.today()}"), records.quotas_of(node))
-        put_records(transaction, records.letter_records(transaction, case, owner=node.name, replica=False))
+        put_records(transaction, _letter_records(transaction, case, owner=node.name, replica=False))
         records.OWN_CASES.put(transaction, case, owner=node.name)
         if notice is not None:
             put_notice(transaction, notice, owner=node.name)
@@ -192,6 +195,23 @@ async def _answer(errand: Errand, taken: StepTaken, case_id: str) -> CaseAnswer:
     return CaseAnswer(decision=ruling, case_id=case_id, closes=taken.closes)
 
 
+def _letter_records(source: Source, case: LookupCase, *, owner: NodeName, replica: bool) -> tuple[Record, ...]:
+    """The row that a letter of that province was given for this case, when it is new; refuses LETTER_USED."""
+    if is_break_glass(case.case_id):
+        return ()
+    name = f"{owner}/{letter_name(case.letter)}"
+    known = find_record(source, LETTER, name, replica=replica)
+    if known is not None and known.content.decode() != case.case_id:
+        raise RuleError("LETTER_USED", "expected a letter that was given for no other case: one letter, one case")
+    if known is not None:
+        return ()
+    row = Record(
+        id=name, kind=LETTER, owner=owner, version=1, replica=replica, status="used",
+        division=case.opened_by.county, content=case.case_id.encode(), kept_under=PROVISION,
+    )  # fmt: skip
+    return (row,)
+
+
 def _judge_case(received: Received[LookupCase]) -> Judgement:
     """Judges that another province opens or closes a case which names us (CASE_OTHER), as `verify_case_follows`.
 
@@ -205,7 +225,7 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
     announced = records.ANNOUNCED_CASES.record(case, owner=owner)
     closed = (records.closed_record(case, owner=owner),) if case.closed else ()
-    letters = records.letter_records(node.database, case, owner=owner, replica=True)
+    letters = _letter_records(node.database, case, owner=owner, replica=True)
     return received.judge(request, rows=Rows(records=(announced, *closed, *letters)))
 
 

@@ -37,6 +37,7 @@ from federation.node.lookups.ask import (
     waits_until,
 )
 from federation.node.lookups.records import refusal_of, rule_refusal
+from federation.node.officer_keys import tell_key
 from federation.node.officers import find_officer_key
 from federation.node.readings import read_release
 from federation.protocol.errors import NotFoundError, RuleError, UntrustedError
@@ -79,7 +80,10 @@ async def fetch(errand: Errand, question: FetchQuestion) -> FetchResult:
         dossier=DOSSIER_OF[about.kind] if about is not None else DossierKind.PERMIT,
         fields=item.fields,
     )
-    taken = await take_step(errand, step, [_rule_fetch(errand, step, item, name=question.node)])
+    asking = _rule_fetch(errand, step, item, name=question.node)
+    if asking.allowed and errand.remembered(step.asked, StepTaken) is None:
+        await tell_key(errand, question.node)
+    taken = await take_step(errand, step, [asking])
     line = taken.lines[0]
     if not line.ruling.allowed:
         return _not_released(line.ruling, ruling=line.ruling)

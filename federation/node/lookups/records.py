@@ -37,8 +37,6 @@ from federation.domain.lookups_case import (
     LookupCounts,
     Quotas,
     decode_case,
-    is_break_glass,
-    letter_name,
     verify_quota,
 )
 from federation.domain.oversight import AskedLine
@@ -74,7 +72,7 @@ from federation.store.records import (
 from federation.store.tables import blind_index
 from federation.wire.rpc import COUNTERS, Ruling, ruling_of
 
-CASE, HELD, LETTER = "lookup-case", "lookup-held", "lookup-letter"
+CASE, HELD = "lookup-case", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES: Final = 10_000
 MAX_RECENT: Final = 100
@@ -116,20 +114,6 @@ CASES_CLOSED: Final[Collection[str]] = Collection(
 def closed_record(case: LookupCase, *, owner: NodeName) -> Record:
     """That a case was closed, for retention to destroy what came of it."""
     return CASES_CLOSED.record(_case_id(case), owner=owner)
-
-
-def letter_records(source: Source, case: LookupCase, *, owner: NodeName, replica: bool) -> tuple[Record, ...]:
-    """The row that a letter of that province was given for this case, when it is new; refuses LETTER_USED."""
-    if is_break_glass(case.case_id):
-        return ()
-    name = f"{owner}/{letter_name(case.letter)}"
-    known = find_record(source, LETTER, name, replica=replica)
-    if known is not None and known.content.decode() != case.case_id:
-        raise RuleError("LETTER_USED", "expected a letter that was given for no other case: one letter, one case")
-    if known is not None:
-        return ()
-    row = _line(LETTER, name, owner=owner, content=case.case_id.encode())
-    return (replace(row, replica=replica, kept_under=PROVISION),)
 
 
 def quotas_of(node: Node) -> Quotas:

@@ -117,7 +117,7 @@ def judge_load(transaction: GroupTransaction, in_force: InForce, line: AskedLine
         transaction.find_counter(asked)  # a counter is read before it is set
         transaction.set_counter(of, window)
         transaction.set_counter(asked, count)
-        if is_burst(kind, count, line.time, in_force.calendar):
+        if is_burst(kind, count, line.time, calendar=in_force.calendar):
             raised.append(raised_at(burst_flag(kind, line, asked=count), time=line.time, agency=agency))
     return tuple(raised)
 

@@ -65,7 +65,8 @@ from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import Agency
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, list_messages, load_body
-from tests.node.rig import START, YUSHAN_POLICE, ZHEJIANG, Rig, applications, kit, statement
+from federation.store.records import put_records
+from tests.node.rig import START, YUSHAN_POLICE, ZHEJIANG, Rig, applications, kit, pinned_key, statement
 
 T = TypeVar("T")
 
@@ -318,6 +319,7 @@ class HostileWorld:
         if case is not None:
             records.ANNOUNCED_CASES.put(transaction, case, owner=ask.asker.node)
         records.HANDLES.put(transaction, planted.handle, owner=ZHEJIANG)
+        put_records(transaction, [pinned_key(ask.asker, "officer-1", key=f"ed25519:{_public(self.key)}")])
 
     def _handle(self, ask: Ask, case_id: str) -> Handle:
         other_agency = AgencyId(ask.asker.node, "361181" if ask.asker.county != "361181" else "361123", ask.asker.kind)

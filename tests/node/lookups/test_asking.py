@@ -354,7 +354,7 @@ async def test_history_of_one_officer_or_case_holds_theirs_only(tmp_path: Path) 
         assert ids(await lines(found, case_id=CASE, officer="officer-2")) == []
         assert ids(await lines(found, case_id="CASE-2026-0002", officer="officer-2")) == [theirs]
         assert [line.officer for line in (await lines(found, case_id="CASE-2026-0002")).lines] == [
-            "officer-2", "officer-1",
+            "officer-2", "leader-1",
         ]  # fmt: skip
 
 
