@@ -17,6 +17,7 @@ from federation.audit.report import Code, Report, format_report
 from federation.audit.run import Audit, audit_federation
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import NoteKey, load_keyring
+from federation.node.log.check import check_store
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName, Pair
 from federation.protocol.leaf import LeafKind
@@ -90,6 +91,7 @@ async def check_federation(
     """Checks everything; with `settled`, also that nothing is on its way any more and every message has its receipt."""
     for each in kept:
         check_log(each.database)
+        assert check_store(each.database).findings == (), each.name
     audit = Audit(
         agreement=agreement,
         sources={each.name: each for each in kept},
