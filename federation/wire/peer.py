@@ -74,7 +74,9 @@ class NodeTime:
     time: datetime
 
 
-TELL_TIME: Final = Rpc("NodeService/TellTime", Nothing, NodeTime, sides=PEER, polled=True)
+TELL_TIME: Final = Rpc(
+    "NodeService/TellTime", Nothing, NodeTime, sides=PEER, polled=True, unsigned="a node asks, for the time of a clock"
+)
 
 
 class PeerClient(Client):

@@ -66,6 +66,7 @@ def test_a_question_of_the_right_shape_keeps_the_shape_rules(call):
 
 UNSIGNED = {
     "NodeService/GetStatus",
+    "NodeService/TellTime",
     "AgreementService/FetchAgreement",
     "ExchangeService/Submit",
     "ReconciliationService/DigestRange",
