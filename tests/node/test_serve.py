@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from federation.cli.demo.provinces import free_ports
 from federation.node.home.config import load_settings
 from federation.node.serve import running_node
 from federation.protocol.errors import BridgeheadError, MalformedError
@@ -49,6 +54,26 @@ async def test_running_node_logs_its_boot_listens_and_frees_its_ports(federation
 
     assert kinds == [LeafKind.AGREEMENT, LeafKind.BOOT]
     assert all(map(free, ports(federation)))
+
+
+async def test_metrics_are_on_a_port_of_their_own_where_it_is_named(
+    federation: Federation, own_store: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The read side, which is for everybody, has none; the named port has those of this node."""
+    (port,) = free_ports(1)
+    monkeypatch.setenv("BRIDGEHEAD_METRICS_PORT", str(port))
+    async with running_node(federation.home("zhejiang"), island=ISLAND):
+        with pytest.raises(HTTPError, match="404"):
+            await asyncio.to_thread(urlopen, f"http://127.0.0.1:{ports(federation)[2]}/metrics", timeout=10)
+        with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+
+    found = {family.name: family for family in text_string_to_metric_families(text)}
+    assert [sample.value for sample in found["bridgehead_log_entries"].samples] == [2.0]
+    assert {sample.labels["peer"] for sample in found["bridgehead_outbox_messages"].samples} == {
+        "anhui", "fujian", "jiangxi",
+    }  # fmt: skip
+    assert free(port)
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2], ids=["peer port", "agency port", "read port"])
