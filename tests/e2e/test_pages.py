@@ -8,9 +8,9 @@ import pytest
 
 from tests.e2e.page_blocks import blocks_of, commands_of, fresh_clone, run_block, stop_all
 
-PAGES = ("README.md",)
+PAGES = ("README.md", "docs/operations.md")
 *MAKING, STOPPING = blocks_of("README.md")
-STORY = [*MAKING, STOPPING]
+STORY = [*MAKING, *blocks_of("docs/operations.md"), STOPPING]
 SAYS = {
     "homes/$p --from nodes/$p": ("zhejiang: homes/zhejiang, 31 agencies", "anhui: homes/anhui"),
     "agreement publish": ("content     until",),

@@ -18,7 +18,15 @@ from tests.cli.command_line import run
 REPOSITORY = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 DESIGNS = ("DESIGN.md", *(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("federation/**/DESIGN.md")))
-PAGES = (*READMES, *DESIGNS, "CONTRIBUTING.md", "SECURITY.md", "policies/README.md")
+PAGES = (
+    *READMES,
+    *DESIGNS,
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "policies/README.md",
+    "docs/operations.md",
+    "docs/operations.zh-CN.md",
+)
 MAKE_TARGET = re.compile(r"^make ([a-z-]+)", re.MULTILINE)
 ROW = re.compile(r"^\| ([^|]*(?:\\\|[^|]*)*) \|", re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
