@@ -64,15 +64,15 @@ class Containers:
     def __init__(self, compose: dict, folder: Path, uri: str) -> None:
         self.folder, self._services = folder, compose["services"]
         ports = iter(free_ports(3 * len(ALL)))
-        self._settings: dict[str, dict[str, str]] = {}
+        self.settings: dict[str, dict[str, str]] = {}
         for name in ALL:
-            self._settings[name] = {f"BRIDGEHEAD_{each}_PORT": str(next(ports)) for each in ("PEER", "AGENCY", "READ")}
+            self.settings[name] = {f"BRIDGEHEAD_{each}_PORT": str(next(ports)) for each in ("PEER", "AGENCY", "READ")}
             database = {
                 "BRIDGEHEAD_DATABASE": url_of(uri, name),
                 "BRIDGEHEAD_HOST": "127.0.0.1",
                 "BRIDGEHEAD_ADVERTISE": "",
             }
-            self._settings[name] |= database
+            self.settings[name] |= database
             run_sql(uri, f"CREATE DATABASE {name}")
 
     def start(self, service: str) -> subprocess.Popen[bytes]:
@@ -81,7 +81,7 @@ class Containers:
         command = made["command"].split() if isinstance(made["command"], str) else made["command"]
         entry = made.get("entrypoint", [sys.executable, "-m", "federation.cli.main"])
         name = service.removesuffix("-setup")
-        given = {key: str(value) for key, value in made.get("environment", {}).items()} | self._settings.get(name, {})
+        given = {key: str(value) for key, value in made.get("environment", {}).items()} | self.settings.get(name, {})
         with (self.folder / f"{service}.log").open("ab") as log:
             return subprocess.Popen(
                 [self._placed(each, service) for each in (*entry, *command)],
@@ -111,7 +111,7 @@ class Containers:
         processes = [self.start(name) for name in ALL]
         for name in ALL:
             _, python, option, program = self._services[name]["healthcheck"]["test"]
-            program = program.replace(":7103/", f":{self._settings[name]['BRIDGEHEAD_READ_PORT']}/")
+            program = program.replace(":7103/", f":{self.settings[name]['BRIDGEHEAD_READ_PORT']}/")
             end = time.monotonic() + SECONDS
             while subprocess.run([python, option, program], capture_output=True, check=False).returncode:
                 assert time.monotonic() < end, self.said()
@@ -134,7 +134,7 @@ def stop(processes: list[subprocess.Popen[bytes]]) -> None:
         process.wait(SECONDS)
 
 
-def test_containers_are_set_up_again_after_a_death_and_keep_their_logs(compose, tmp_path):
+def test_containers_are_set_up_again_after_a_death_and_keep_their_logs(compose, tmp_path, monkeypatch):
     """A set-up that died anywhere is run again; what was written before `down` is there after `up`, and verifies."""
     with running_postgresql() as server:
         containers = Containers(compose, tmp_path, server.get_uri())
@@ -161,6 +161,10 @@ def test_containers_are_set_up_again_after_a_death_and_keep_their_logs(compose, 
         try:
             home = containers.volume("zhejiang-home") / "home"
             office = ("--home", home, "--agency", "zhejiang/330822/service-hall")
+            for name, value in containers.settings["zhejiang"].items():
+                monkeypatch.setenv(name, value)  # as in the container, where an operator's commands run
+            run("lookup", "key", "new", "--officer", "officer-1", *office)
+            run("lookup", "key", "register", "--officer", "officer-1", *office)
             run("permit", "import", "--synthetic", "8", *office)
             assert "PASS  4 logs" in containers.audit()
             stop(running)
