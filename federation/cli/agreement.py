@@ -24,34 +24,61 @@ DraftArgument = Annotated[Path, typer.Argument(help="The draft folder.")]
 @app.command("draft")
 def draft(
     out: Annotated[Path, typer.Option("--out", help="A new folder for the draft.")],
-    bundle: Annotated[list[Path], typer.Option("--bundle", help="One for each node, from 'bridgehead keys bundle'.")],
+    bundle: Annotated[
+        list[Path] | None, typer.Option("--bundle", help="A node's member-bundle.json; one of a new node admits it.")
+    ] = None,
     nodes: Annotated[Path, typer.Option("--nodes", help="The folder with agreement.toml.")] = Path("nodes"),
     policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
     after: Annotated[Path | None, typer.Option("--after", help="A home whose agreement this one follows.")] = None,
+    expel: Annotated[list[str] | None, typer.Option("--expel", help="A node that is no member any more.")] = None,
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Draft the first agreement, or with --after the next one."""
-    from federation.node.home.agreement import read_agreement_files
-    from federation.node.home.draft import draft_agreement
-    from federation.node.home.files import read_json
+    """Draft the first agreement, or with --after the next one, in which who hands in no bundle stays as agreed.
 
+    The policies must pass `bridgehead policy check`.
+    """
+    from federation.node.home.agreement import read_agreement_files
+    from federation.node.home.draft import complete_bundles, draft_agreement
+    from federation.node.home.files import read_json
+    from federation.protocol.ids import parse_node_name
+
+    bundles = [read_json(path) for path in bundle or ()]
     previous = read_agreement_files(after) if after else None
-    bundles = [read_json(path) for path in bundle]
+    if previous is not None:
+        bundles = complete_bundles(bundles, previous, expel=[parse_node_name(node) for node in expel or ()])
+    elif expel or not bundles:
+        raise typer.BadParameter("the first agreement needs a --bundle of each node, the next one --after HOME")
     status = draft_agreement(out, bundles, nodes=nodes, policies=policies, previous=previous, now=now())
     _show_status(status, form)
-    say(f"Compare the keys with the other provinces, then: bridgehead agreement sign {out} --home HOME")
+    say(f"看改动 | See what it changes: bridgehead agreement diff {out} --home HOME")
+    say(f"核对密钥后 | Compare the keys with the other provinces, then: bridgehead agreement sign {out} --home HOME")
+
+
+@app.command("diff")
+def diff(folder: DraftArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
+    """Show in words what a draft changes against the agreement in force in a home, before anybody signs it."""
+    lines = _changes(folder, home)
+    show_in(form, {"changes": lines}, lines)
 
 
 @app.command("sign")
-def sign(folder: DraftArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
-    """Sign a draft in place with this home's agreement key; says first what it would change."""
-    from federation.node.home.draft import changed_files, sign_draft
+def sign(
+    folder: DraftArgument,
+    home: NodeHome,
+    instead: Annotated[
+        bool, typer.Option("--instead", help="All provinces gave up the draft of this version that was signed before.")
+    ] = False,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Sign a draft in place with this home's agreement key; says first in words what it would change."""
+    from federation.node.home.draft import sign_draft
 
-    say("Changes against the agreement of this home: " + (", ".join(changed_files(folder, home)) or "no file"))
-    status = sign_draft(folder, home)
+    for line in _changes(folder, home):
+        say(line)
+    status = sign_draft(folder, home, now=now(), instead=instead)
     _show_status(status, form)
     if status.complete:
-        say(f"Enough have signed: bridgehead agreement publish {folder} --home HOME")
+        say(f"签字已够 | Enough have signed: bridgehead agreement publish {folder} --home HOME")
 
 
 @app.command("collect")
@@ -116,6 +143,13 @@ def show(home: NodeHome, form: FormOption = Form.TEXT) -> None:
     from federation.node.home.agreement import load_home_agreement
 
     _show_agreement(load_home_agreement(home, now=now()), form, home)
+
+
+def _changes(folder: Path, home: Path) -> list[str]:
+    from federation.cli.agreement_changes import describe_changes
+    from federation.node.home.draft import read_both
+
+    return list(describe_changes(*read_both(folder, home)))
 
 
 def _show_status(status: DraftStatus, form: Form) -> None:

@@ -124,10 +124,11 @@ def client(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT)
     from federation.node.home.certificates import issue_client, write_profiles
     from federation.node.home.config import load_settings
     from federation.node.home.files import PROFILE_FILE
+    from federation.node.home.setup import require_agency
     from federation.protocol.ids import parse_agency_id
 
     settings = load_settings(home)
-    folder = issue_client(home, parse_agency_id(agency), now=now())
+    folder = issue_client(home, require_agency(home, parse_agency_id(agency), now=now()), now=now())
     write_profiles(home, agency_addr=settings.agency_address, read_url=settings.read_address)
     show_value("profile", str(folder / PROFILE_FILE), form)
 

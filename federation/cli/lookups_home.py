@@ -97,10 +97,11 @@ def register_key(
     from federation.cli.own_key import find_public_key, key_path
     from federation.node.home.certificates import client_folder
     from federation.node.home.files import OFFICERS
+    from federation.node.home.setup import require_agency
     from federation.node.home_store import write_officer_key
     from federation.protocol.keys import format_public_key
 
-    office = _own_agency(home, agency)
+    office = require_agency(home, _own_agency(home, agency), now=now())
     beside = key_path(client_folder(home, office) / OFFICERS, officer)
     public = format_public_key(find_public_key(key or str(beside)))
     write_officer_key(home, office, officer, key=public, now=now(), changes=replace)

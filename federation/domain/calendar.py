@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Count, Row, load_toml, parse_toml
 
+CALENDAR_FILE: Final = "policies/calendar.toml"
 _ONE_DAY = timedelta(days=1)
 _WHAT = "calendar"
 

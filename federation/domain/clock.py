@@ -18,6 +18,7 @@ from federation.domain.calendar import Calendar, Roll, add_months, add_working_d
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Row, Time, load_toml, parse_toml
 
+CLOCKS_FILE: Final = "policies/clocks.toml"
 CHINA_TIME: Final = timezone(timedelta(hours=8))
 """China has one time zone without summer time: all law days are counted in it."""
 

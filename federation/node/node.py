@@ -13,12 +13,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from federation.domain.calendar import Calendar, parse_calendar
-from federation.domain.clock import ClockTable, Deadline, china_day, compute_deadline, load_rule, parse_clocks
+from federation.domain.calendar import CALENDAR_FILE, Calendar, parse_calendar
+from federation.domain.clock import (
+    CLOCKS_FILE,
+    ClockTable,
+    Deadline,
+    china_day,
+    compute_deadline,
+    load_rule,
+    parse_clocks,
+)
 from federation.domain.division import find_division, province_of
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rule, parse_retention
@@ -105,10 +113,6 @@ class MessageKeys:
 
     def replace(self, keyring: Keyring) -> None:
         self._keyring = keyring
-
-
-CALENDAR_FILE: Final = "policies/calendar.toml"
-CLOCKS_FILE: Final = "policies/clocks.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

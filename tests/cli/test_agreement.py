@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from federation.cli import agreement, keys
+from federation.cli import agreement, keys, lookups_home
 from federation.protocol.errors import UntrustedError
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
@@ -70,8 +71,8 @@ def test_show_and_status_for_people_name_what_matters(folder):
     result = _run(agreement.app, "sign", folder / "draft", "--home", folder / "zhejiang")
 
     assert "targets 1" in result.stdout
-    assert "Changes against" in result.stderr
-    assert "Changes against" not in result.stdout
+    assert "ADMITS zhejiang" in result.stderr
+    assert "ADMITS" not in result.stdout
 
 
 def test_draft_without_bundles_is_a_usage_error(tmp_path):
@@ -90,3 +91,182 @@ def test_show_of_a_home_in_text_names_members(folder):
 
     assert "bridgehead.example" in shown
     assert "浙江省" in shown
+
+
+@pytest.fixture(scope="module")
+def agreed_once(made, tmp_path_factory):
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("agreed") / "all")
+    for name in PROVINCES[:3]:
+        _run(agreement.app, "sign", folder / "draft", "--home", folder / name)
+    homes = [argument for name in PROVINCES for argument in ("--home", folder / name)]
+    _run(agreement.app, "publish", folder / "draft", *homes)
+    return folder
+
+
+@pytest.fixture
+def agreed(agreed_once, tmp_path):
+    """Four homes under agreement 1."""
+    return shutil.copytree(agreed_once, tmp_path / "agreed")
+
+
+def _changes(agreed, draft):
+    return _run(agreement.app, "diff", draft, "--home", agreed / "fujian").stdout
+
+
+def _sign_and_publish(agreed, draft, signers, into):
+    for name in signers:
+        _run(agreement.app, "sign", draft, "--home", agreed / name)
+    homes = [argument for name in into for argument in ("--home", agreed / name)]
+    return json.loads(_run(agreement.app, "publish", draft, *homes, "-o", "json").stdout)
+
+
+def test_next_draft_without_bundles_changes_nothing_but_the_version(agreed):
+    """Who hands in no bundle stays as it was agreed; nobody is dropped by being forgotten."""
+    _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "anhui")
+
+    lines = _changes(agreed, agreed / "second").splitlines()
+
+    assert len(lines) == 1
+    assert "agreement 2" in lines[0]
+
+
+def test_diff_and_sign_tell_in_words_what_changes(agreed, tmp_path):
+    """Keys, addresses, agencies, terms, rules and lines: in both languages, before a signature and with it."""
+    province, nodes, policies = tmp_path / "fujian", tmp_path / "nodes", tmp_path / "policies"
+    shutil.copytree("nodes/fujian", province)
+    sheet = (province / "member.toml").read_text()
+    sheet = sheet.replace('"F18", "F19", "F20", "F21"', '"F18"', 1).replace(
+        "revoked_serials = []", 'revoked_serials = ["1f"]'
+    )
+    head, _, rest = sheet.partition('[[agency]]\nid = "fujian/350000/audit"')
+    (province / "member.toml").write_text(head + "[[agency]]" + rest.partition("[[agency]]")[2])
+    text = (agreed / "fujian" / "node.toml").read_text().replace("7301", "7999")
+    (agreed / "fujian" / "node.toml").write_text(text)
+    shutil.copytree("nodes", nodes)
+    terms = (
+        (nodes / "agreement.toml").read_text().replace("clock_tolerance_seconds = 60", "clock_tolerance_seconds = 90")
+    )
+    (nodes / "agreement.toml").write_text(terms)
+    shutil.copytree("policies", policies)
+    clocks = (policies / "retention.toml").read_text()
+    (policies / "retention.toml").write_text(clocks + "# a word more\n")
+    _run(keys.app, "rotate", "message", "--home", agreed / "fujian")
+    _run(keys.app, "bundle", "--home", agreed / "fujian", "--from", province)
+    _run(
+        agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "anhui", "--nodes", nodes,
+        "--policies", policies, "--bundle", agreed / "fujian" / "member-bundle.json",
+    )  # fmt: skip
+
+    shown = _changes(agreed, agreed / "second")
+    signed = _run(agreement.app, "sign", agreed / "second", "--home", agreed / "jiangxi").stderr
+
+    assert set(shown.splitlines()) <= set(signed.splitlines())
+    for told in (
+        "term clock_tolerance_seconds: 60 -> 90", "127.0.0.1:7301 -> 127.0.0.1:7999", "节点地址", "a message key" ,
+        "the agency fujian/350000/audit ends", "functions F18, F19, F20, F21 -> F18", "certificate 1f",
+        "changes the file policies/retention.toml", "+# a word more",
+    ):  # fmt: skip
+        assert told.removeprefix("a ") in shown, told
+    assert "zhejiang" not in shown
+
+
+def test_draft_with_policies_that_fail_their_check_refused(agreed, tmp_path):
+    """What no case table allows is not agreed on: nothing is drafted, and nothing of that kind signed."""
+    policies = tmp_path / "policies"
+    shutil.copytree("policies", policies)
+    table = policies / "cases" / "leads.toml"
+    table.write_text(table.read_text().replace('expect = "refused"', 'expect = "allowed"', 1))
+
+    refused = RUNNER.invoke(
+        agreement.app,
+        ["draft", "--out", str(agreed / "x"), "--after", str(agreed / "anhui"), "--policies", str(policies)],
+    )
+
+    assert refused.exception.reason == "POLICY_CHECK"
+    assert "leads.toml" in str(refused.exception)
+    assert not (agreed / "x").exists()
+
+
+def test_expel_is_by_name_and_leaves_the_others_under_their_agreement(agreed):
+    """Three sign that a fourth is no member; who is unknown, or hands in a bundle, is not expelled."""
+    bundle = agreed / "anhui" / "member-bundle.json"
+    for arguments, reason in (
+        (["--expel", "hunan"], "NOT_A_MEMBER"),
+        (["--expel", "anhui", "--bundle", str(bundle)], "AGREEMENT_CONFLICT"),
+    ):
+        refused = RUNNER.invoke(
+            agreement.app, ["draft", "--out", str(agreed / "x"), "--after", str(agreed / "fujian"), *arguments]
+        )
+        assert refused.exception.reason == reason
+    _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "fujian", "--expel", "anhui")
+
+    assert "EXPELS anhui" in _changes(agreed, agreed / "second")
+    published = _sign_and_publish(agreed, agreed / "second", PROVINCES[:3], PROVINCES[:3])
+    assert [member["node"] for member in published["members"]] == ["fujian", "jiangxi", "zhejiang"]
+
+
+def test_admit_is_by_a_bundle_and_a_home_of_the_new_province(agreed, tmp_path):
+    """A fifth province makes its home, hands over its bundle, and pins the root when the draft is published there."""
+    province = tmp_path / "hunan"
+    province.mkdir()
+    for name in ("node.toml", "member.toml"):
+        text = Path("nodes/anhui", name).read_text()
+        text = text.replace("anhui/341", "hunan/431").replace("anhui/340", "hunan/430").replace("anhui", "hunan")
+        (province / name).write_text(text)
+    _run(keys.app, "new", "--home", agreed / "hunan", "--node", "hunan", "--nodes", tmp_path)
+    _run(
+        agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "fujian",
+        "--bundle", agreed / "hunan" / "member-bundle.json",
+    )  # fmt: skip
+
+    shown = _changes(agreed, agreed / "second")
+    published = _sign_and_publish(
+        agreed, agreed / "second", (*PROVINCES[:3], "hunan"), ("zhejiang", "hunan", "jiangxi")
+    )
+
+    assert "ADMITS hunan" in shown
+    assert "signatures needed" not in shown  # three of four, three of five
+    assert len(published["members"]) == 5
+    assert json.loads(_run(agreement.app, "show", "--home", agreed / "hunan", "-o", "json").stdout) == published
+
+
+def test_sign_of_a_draft_that_does_not_follow_refused(agreed):
+    """An older draft, and a second one of the same version: two of them could each come into force at some homes."""
+    stale = RUNNER.invoke(agreement.app, ["sign", str(agreed / "draft"), "--home", str(agreed / "fujian")])
+    assert stale.exception.reason == "DRAFT_STALE"
+
+    _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "fujian")
+    _run(agreement.app, "draft", "--out", agreed / "other", "--after", agreed / "fujian", "--expel", "anhui")
+    _run(agreement.app, "sign", agreed / "second", "--home", agreed / "fujian")
+    _run(agreement.app, "sign", agreed / "second", "--home", agreed / "fujian")
+    twice = RUNNER.invoke(agreement.app, ["sign", str(agreed / "other"), "--home", str(agreed / "fujian")])
+    assert twice.exception.reason == "DRAFT_SIGNED"
+    _run(agreement.app, "sign", agreed / "other", "--home", agreed / "fujian", "--instead")
+
+
+def test_client_of_an_agency_that_nobody_agreed_on_refused(agreed):
+    """A certificate, or an officer's key, for an office that the other provinces do not know is not issued."""
+    _run(keys.app, "client", "fujian/350782/police", "--home", agreed / "fujian")
+
+    for arguments in (
+        ["keys", "client", "fujian/350782/market-2", "--home"],
+        ["keys", "client", "zhejiang/330822/police", "--home"],
+    ):
+        refused = RUNNER.invoke(keys.app, [*arguments[1:], str(agreed / "fujian")])
+        assert refused.exception.reason in {"AGENCY_NOT_AGREED", "AGENCY_ELSEWHERE", "AGENCY_ID"}
+    key = "ed25519:3hUCcwo1Qi/IzyBsb3nIijA8IYoFiCUT0xbdFJKZB8s="
+    for county, reason in (("350999", "AGENCY_NOT_AGREED"), ("350782", None)):
+        found = RUNNER.invoke(
+            lookups_home.keys,
+            [
+                "register",
+                key,
+                "--home",
+                str(agreed / "fujian"),
+                "--agency",
+                f"fujian/{county}/police",
+                "--officer",
+                "o-1",
+            ],
+        )
+        assert getattr(found.exception, "reason", None) == reason

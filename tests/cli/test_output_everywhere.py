@@ -13,7 +13,7 @@ from tests.scenarios.provinces import NODES
 
 COMMANDS = """
 demo|demo stop|node init|node status|node check|node config|keys new|keys show|keys bundle|keys rotate|keys renew|keys client
-keys revoke|keys admit|agreement draft|agreement sign|agreement collect|agreement status|agreement publish
+keys revoke|keys admit|agreement draft|agreement diff|agreement sign|agreement collect|agreement status|agreement publish
 agreement refresh|agreement export|agreement show|permit register|permit endorse|permit suspend|permit restore|permit revoke
 vehicle register|vehicle import|vehicle show|enterprise register|enterprise import|enterprise show
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch

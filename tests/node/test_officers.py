@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.domain.calendar import is_working_day
+from federation.domain.calendar import CALENDAR_FILE, is_working_day
 from federation.node.home_store import find_home_files, open_home_store, write_home_store, write_officer_key
-from federation.node.node import CALENDAR_FILE, Trust
+from federation.node.node import Trust
 from federation.node.officer_keys import Occurrence, withdraw_officer_key
 from federation.node.officers import find_officer_key
 from federation.node.planted import is_planted, plant, remove_planted

@@ -13,7 +13,7 @@ import pytest
 from federation.domain.retention import CORRECTION
 from federation.node.exchange.send import send
 from federation.node.features import KINDS
-from federation.node.home.agreement import read_agreement_files
+from federation.node.home.agreement import install_agreement, read_agreement_files
 from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring, rotate_key
 from federation.node.home.setup import member_bundle
@@ -51,14 +51,17 @@ class Scene:
     def home(self) -> Path:
         return self.federation.home("zhejiang")
 
-    def publish(self, *, into: tuple[str, ...] = ALL, policies: Path = POLICIES) -> AgreementFiles:
+    def publish(
+        self, *, into: tuple[str, ...] = ALL, policies: Path = POLICIES, after: str = "zhejiang"
+    ) -> AgreementFiles:
         """The next version out of the homes as they are now, signed by three."""
         out = self.folder / f"draft-{len(list(self.folder.glob('draft-*')))}"
         bundles = [member_bundle(self.federation.home(name), now=utc_now()) for name in ALL]
-        previous = read_agreement_files(self.home)
+        previous = read_agreement_files(self.federation.home(after))
         draft_agreement(out, bundles, nodes=NODES, policies=policies, previous=previous, now=utc_now())
-        for name in ALL[:3]:
-            sign_draft(out, self.federation.home(name))
+        signers = ALL[:3] if after == "zhejiang" else ALL[1:]
+        for name in signers:
+            sign_draft(out, self.federation.home(name), now=utc_now())
         publish_draft(out, [self.federation.home(name) for name in into], now=utc_now())
         return read_agreement_files(self.federation.home(into[0]))
 
@@ -157,7 +160,12 @@ async def test_agreement_without_the_rule_of_a_kind_is_never_in_force(scene: Sce
     warnings = scene.warnings()
     assert "agreement version 2 is not put in force: RETENTION_RULE" in warnings
 
-    scene.publish(into=("zhejiang",))
+    if source == "peer":  # only Jiangxi holds version 2: the next one is the other provinces' version 3
+        for name in ("fujian", "anhui"):
+            install_agreement(scene.federation.home(name), lacking, now=utc_now())
+        scene.publish(into=("zhejiang",), after="jiangxi")
+    else:
+        scene.publish(into=("zhejiang",))
     await take_from_home(scene.node, scene.home)
     assert scene.leaves() == [LeafKind.AGREEMENT]
     assert scene.warnings() == ()

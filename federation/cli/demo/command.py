@@ -129,7 +129,7 @@ def _agree(federation: DemoFederation, story: _Story) -> None:
     story.title("四省签署协议:三省同意方可生效 | The agreement: three of four must sign")
     out = draft(federation, now=datetime.now(UTC))
     for number, name in enumerate(SIGNERS, start=1):
-        status = sign(federation, out, name)
+        status = sign(federation, out, name, now=datetime.now(UTC))
         story.line(f"{name} signs: {number} of 4{'' if status.complete else ', not in force yet'}")
         if number == 2:
             try:

@@ -112,7 +112,7 @@ def make_federation(
     federation = set_up(folder, now=now, overrides=overrides, ports=ports)
     out = draft(federation, now=now)
     for province in SIGNERS:
-        sign(federation, out, province)
+        sign(federation, out, province, now=now)
     publish(federation, out, now=now)
     return federation
 
@@ -125,8 +125,8 @@ def draft(federation: DemoFederation, *, now: datetime) -> Path:
     return out
 
 
-def sign(federation: DemoFederation, out: Path, province: str) -> DraftStatus:
-    return sign_draft(out, federation.homes[NodeName(province)].home)
+def sign(federation: DemoFederation, out: Path, province: str, *, now: datetime) -> DraftStatus:
+    return sign_draft(out, federation.homes[NodeName(province)].home, now=now)
 
 
 def publish(federation: DemoFederation, out: Path, *, now: datetime) -> Agreement:

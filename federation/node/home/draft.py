@@ -11,15 +11,20 @@ Source: DESIGN section 4 (agreement).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
+from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from tuf.api.metadata import Root, Targets
 
+from federation.domain.calendar import CALENDAR_FILE, parse_calendar
+from federation.domain.clock import CLOCKS_FILE, parse_clocks
+from federation.domain.policy_check import verify_policies
+from federation.domain.retention import RETENTION_FILE, parse_retention
 from federation.node.home.agreement import (
     FRESHNESS_LIFETIME,
     has_agreement,
@@ -31,13 +36,19 @@ from federation.node.home.agreement import (
     refreshed_files,
     write_repository,
 )
-from federation.node.home.files import read_file, read_json, read_toml, write_public
+from federation.node.home.files import make_private_folder, read_file, read_json, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
-from federation.protocol.errors import ConflictError, MalformedError, RuleError, UntrustedError
-from federation.protocol.form import Count, Item, always, decode, encode, encode_canonical
+from federation.protocol.errors import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    RuleError,
+    StaleError,
+    UntrustedError,
+)
+from federation.protocol.form import Count, Digest, Item, always, decode, encode, encode_canonical
 from federation.protocol.ids import NodeName
 from federation.protocol.keys import PublicKey, Signer
-from federation.protocol.policy import load_policy_book
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust.agreement import Agreement, AgreementFiles
 from federation.protocol.trust.draft import (
@@ -48,6 +59,7 @@ from federation.protocol.trust.draft import (
     draft_files,
     draft_root,
     draft_targets,
+    encode_bundle,
 )
 from federation.protocol.trust.members import MEMBERS_PATH, Terms, decode_members, decode_terms
 from federation.protocol.trust.metadata import (
@@ -63,8 +75,16 @@ from federation.protocol.trust.succession import verify_succession
 
 VERSION: Literal[1] = 1
 DRAFT_FILE = "draft.json"
+SIGNED_FILE = "signed.json"
 TERMS_SHEET = "agreement.toml"
 _ROOT_RENEWAL = timedelta(days=90)  # a root that ends sooner than this is replaced together with the content
+
+
+_PARSERS: Mapping[str, Callable[[str], object]] = {
+    CALENDAR_FILE: parse_calendar,
+    CLOCKS_FILE: parse_clocks,
+    RETENTION_FILE: parse_retention,
+}
 
 
 class _Draft(Item, frozen=True, kw_only=True):
@@ -72,6 +92,14 @@ class _Draft(Item, frozen=True, kw_only=True):
 
     v: Literal[1] = always(VERSION)
     roots_in_force: Count
+
+
+class _Signed(Item, frozen=True, kw_only=True):
+    WHAT: ClassVar[str] = SIGNED_FILE
+
+    v: Literal[1] = always(VERSION)
+    version: Count
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +164,7 @@ def draft_agreement(
     _verify_bundles(parsed, agreed, now=now)
     third_parties = load_witness_sheet(nodes / TERMS_SHEET)
     files = draft_files(parsed, terms=terms, policies=read_policies(policies), third_parties=third_parties)
-    load_policy_book(files)
+    _verify_usable(files)
     roots = previous.roots if previous else ()
     if not roots or _needs_new_root(roots[-1], parsed, now):
         drafted = draft_root(parsed, expires_time=now + lifetime, previous=roots[-1] if roots else None)
@@ -156,6 +184,22 @@ def draft_agreement(
     return draft_status(out)
 
 
+def complete_bundles(
+    bundles: Sequence[bytes], previous: AgreementFiles, *, expel: Collection[NodeName] = ()
+) -> list[bytes]:
+    """Returns the bundles given, and those of the members that hand in none: they stay as they were agreed.
+
+    Who is expelled is named. Refuses NOT_A_MEMBER, AGREEMENT_CONFLICT for one who is expelled and hands in a bundle.
+    """
+    agreed, given = bundles_of(previous), {decode_bundle(bundle).member.node for bundle in bundles}
+    for node in expel:
+        if node not in agreed:
+            raise NotFoundError("NOT_A_MEMBER", f"expected one of {', '.join(sorted(agreed))} to expel, got {node:.40}")
+        if node in given:
+            raise ConflictError("AGREEMENT_CONFLICT", f"expected {node} to be expelled or to hand in a bundle")
+    return [*bundles, *(encode_bundle(agreed[node]) for node in sorted(agreed.keys() - given - set(expel)))]
+
+
 def draft_status(out: Path) -> DraftStatus:
     """Returns who has signed a draft and who has not. Refuses FILE_MISSING and as `who_signed`."""
     files, in_force = _read_draft(out)
@@ -168,11 +212,18 @@ def draft_status(out: Path) -> DraftStatus:
     return DraftStatus(version=version, root_version=root.version, signings=signings)
 
 
-def sign_draft(out: Path, home: Path) -> DraftStatus:
-    """Signs a draft with a home's agreement keys, both in rotation. Refuses AGREEMENT_KEY, and what is missing."""
+def sign_draft(out: Path, home: Path, *, now: datetime, instead: bool = False) -> DraftStatus:
+    """Signs a draft with a home's agreement keys, both in rotation.
+
+    A province signs one draft of a version: with three of four no two can then come into force, unless `instead` says
+    that the other was given up by all. Refuses AGREEMENT_KEY, DRAFT_STALE, DRAFT_SIGNED, MESSAGE_KEY_DROPPED.
+    """
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
+    _verify_usable(files.files)
     _verify_own_entry(files, keyring)
+    _verify_follows(files, home, now=now)
+    _remember_signed(files, home, instead=instead)
     roots = [read_metadata(root, Root, what="root").signed for root in files.roots[-2:]]
     root_drafted = len(files.roots) > in_force
     wanted = [key for root in (roots if root_drafted else roots[-1:]) for key in role_keys(root, "root").values()]
@@ -216,12 +267,10 @@ def publish_draft(
     return installed[0]
 
 
-def changed_files(out: Path, home: Path) -> tuple[str, ...]:
-    """Names the target files that a draft adds, changes or drops against the version in force in a home."""
+def read_both(out: Path, home: Path) -> tuple[AgreementFiles | None, AgreementFiles]:
+    """Reads the agreement in force in a home, if there is one, and a draft, to be compared."""
     draft, _ = _read_draft(out)
-    known = read_agreement_files(home).files if has_agreement(home) else {}
-    paths = sorted(draft.files.keys() | known.keys())
-    return tuple(path for path in paths if draft.files.get(path) != known.get(path))
+    return read_agreement_files(home) if has_agreement(home) else None, draft
 
 
 def _read_draft(out: Path) -> tuple[AgreementFiles, int]:
@@ -230,6 +279,15 @@ def _read_draft(out: Path) -> tuple[AgreementFiles, int]:
     if not files.roots:
         raise MalformedError("AGREEMENT_FORM", f"expected a root in {out}/metadata")
     return files, draft.roots_in_force
+
+
+def _verify_usable(files: Mapping[str, bytes]) -> None:
+    """Refuses files that no node could put in force, or whose cases fail (POLICY_CHECK, CALENDAR_*, CLOCK_*, ...)."""
+    verify_policies(files)
+    for path, parse in _PARSERS.items():
+        if path not in files:
+            raise NotFoundError("AGREEMENT_FORM", f"expected the agreement to hold {path}")
+        parse(files[path].decode(errors="replace"))
 
 
 def _verify_bundles(bundles: Sequence[Bundle], agreed: Mapping[NodeName, Bundle], *, now: datetime) -> None:
@@ -246,6 +304,32 @@ def _needs_new_root(encoded: bytes, bundles: Sequence[Bundle], now: datetime) ->
     freshness = {bundle.member.node: bundle.freshness_key for bundle in bundles}
     changed = role_keys(root, "root") != agreement or role_keys(root, "timestamp") != freshness
     return changed or root.expires < now + _ROOT_RENEWAL
+
+
+def _verify_follows(files: AgreementFiles, home: Path, *, now: datetime) -> None:
+    """Refuses a draft that is not the next after the agreement in force in the home: DRAFT_STALE, as succession."""
+    if not has_agreement(home):
+        return
+    known = read_agreement_files(home)
+    version = read_metadata(known.targets, Targets, what="targets").signed.version
+    drafted = read_metadata(files.targets, Targets, what="targets").signed.version
+    if drafted != version + 1 or files.roots[: len(known.roots)] != known.roots:
+        raise StaleError("DRAFT_STALE", f"expected a draft after version {version} of this home, got version {drafted}")
+    after, before = bundles_of(files), bundles_of(known)
+    _verify_bundles(list(after.values()), before, now=now)
+
+
+def _remember_signed(files: AgreementFiles, home: Path, *, instead: bool) -> None:
+    path, targets = home / "agreement" / SIGNED_FILE, read_metadata(files.targets, Targets, what="targets")
+    signed = _Signed(version=targets.signed.version, digest=sha256(targets.signed_bytes).hexdigest())
+    if path.exists() and not instead:
+        before = decode(_Signed, read_json(path))
+        if before.version == signed.version and before.digest != signed.digest:
+            raise ConflictError(
+                "DRAFT_SIGNED", f"this home signed another draft of version {signed.version}: two could come into force"
+            )
+    make_private_folder(path.parent)
+    write_public(path, encode(signed))
 
 
 def _signers_among(keyring: Keyring, wanted: Iterable[PublicKey]) -> list[Signer]:

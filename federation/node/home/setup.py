@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-from federation.node.home.agreement import has_agreement, read_agreement_files
+from federation.node.home.agreement import has_agreement, load_home_agreement, read_agreement_files
 from federation.node.home.certificates import create_tls, write_profiles
 from federation.node.home.config import NodeSettings, load_settings
 from federation.node.home.files import make_home_folder, read_file, read_toml, write_public, write_secret
@@ -20,6 +20,7 @@ from federation.protocol.form import Row, load_toml, replace
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.tlog.note import format_vkey
+from federation.protocol.trust import find_agency
 from federation.protocol.trust.draft import Bundle, bundles_of, decode_bundle, encode_bundle
 from federation.protocol.trust.members import (
     MAX_MESSAGE_KEYS,
@@ -130,6 +131,26 @@ def take_sheet(home: Path, province: Path) -> None:
     if sheet.node != node:
         raise RuleError("MEMBER_ELSEWHERE", f"expected the member sheet of {node}, got that of {sheet.node}")
     write_public(home / SHEET_FILE, read_file(province / SHEET_FILE))
+
+
+def require_agency(home: Path, agency: AgencyId, *, now: datetime) -> AgencyId:
+    """Returns an agency of this node that the agreement in force names; before the first one, the home's member sheet.
+
+    Refuses AGENCY_ELSEWHERE, AGENCY_NOT_AGREED.
+    """
+    node = load_identity(home).node
+    if agency.node != node:
+        raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {agency}")
+    if has_agreement(home):
+        agreement = load_home_agreement(home, now=now)
+        known, where = find_agency(agreement, agency) is not None, f"agreement {agreement.version}"
+    else:
+        sheet = home / SHEET_FILE
+        known = sheet.is_file() and agency in {row.id for row in load_member_sheet(sheet).agencies}
+        where = str(sheet)
+    if not known:
+        raise RuleError("AGENCY_NOT_AGREED", f"expected an agency that {where} names, got {agency}")
+    return agency
 
 
 def write_bundle(home: Path, *, now: datetime) -> bytes:

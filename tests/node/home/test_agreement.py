@@ -21,7 +21,6 @@ from federation.node.home.agreement import (
     refreshed_files,
 )
 from federation.node.home.draft import (
-    changed_files,
     collect_draft,
     draft_agreement,
     draft_status,
@@ -82,7 +81,7 @@ def published(homes, tmp_path):
     """Four homes under agreement 1, signed by three."""
     out = _draft(homes, tmp_path / "draft")
     for name in PROVINCES[:3]:
-        sign_draft(out, homes[name])
+        sign_draft(out, homes[name], now=NOW)
     publish_draft(out, list(homes.values()), now=NOW)
     return homes
 
@@ -103,13 +102,13 @@ def test_publish_signed_by_two_names_the_missing_and_installs_nothing(homes, tmp
     """Two signatures are not enough; no home changes."""
     out = _draft(homes, tmp_path / "draft")
     for name in ("jiangxi", "anhui"):
-        sign_draft(out, homes[name])
+        sign_draft(out, homes[name], now=NOW)
 
     with pytest.raises(UntrustedError, match="missing fujian, zhejiang") as refusal:
         publish_draft(out, list(homes.values()), now=NOW)
 
     assert refusal.value.reason == "AGREEMENT_SIGNATURES"
-    assert not (homes["jiangxi"] / "agreement").exists()
+    assert not (homes["jiangxi"] / "agreement" / "current").exists()
 
 
 def test_collect_joins_two_copies_that_went_different_ways(homes, tmp_path):
@@ -117,7 +116,7 @@ def test_collect_joins_two_copies_that_went_different_ways(homes, tmp_path):
     out = _draft(homes, tmp_path / "draft")
     copy = shutil.copytree(out, tmp_path / "copy")
     for name, folder in (("zhejiang", out), ("jiangxi", copy), ("anhui", copy)):
-        sign_draft(folder, homes[name])
+        sign_draft(folder, homes[name], now=NOW)
 
     status = collect_draft(out, copy)
 
@@ -133,7 +132,7 @@ def test_sign_twice_with_one_home_counts_once(homes, tmp_path):
     out = _draft(homes, tmp_path / "draft")
 
     for _ in range(3):
-        status = sign_draft(out, homes["zhejiang"])
+        status = sign_draft(out, homes["zhejiang"], now=NOW)
 
     assert all(signing.signed == ("zhejiang",) for signing in status.signings.values())
     assert not status.complete
@@ -146,7 +145,7 @@ def test_sign_draft_with_other_keys_of_ours_refused(homes, tmp_path):
     create_keyring(stranger, "bridgehead.example", node=NodeName("fujian"), now=NOW)
 
     with pytest.raises(UntrustedError) as refusal:
-        sign_draft(out, stranger)
+        sign_draft(out, stranger, now=NOW)
 
     assert refusal.value.reason == "AGREEMENT_KEY"
 
@@ -184,9 +183,8 @@ def test_second_agreement_keeps_the_root_and_the_first_stays_readable(published,
     first = load_home_agreement(published["anhui"], now=NOW)
     later = NOW + timedelta(days=3)
     out = _draft(published, tmp_path / "second", previous=read_agreement_files(published["anhui"]), now=later)
-    assert changed_files(out, published["anhui"]) == ()
     for name in PROVINCES[1:]:
-        status = sign_draft(out, published[name])
+        status = sign_draft(out, published[name], now=NOW)
     second = publish_draft(out, list(published.values()), now=later)
 
     assert list(status.signings) == ["targets 2"]
@@ -206,8 +204,8 @@ def test_rotated_agreement_key_makes_a_second_root(published, tmp_path):
     rotate_key(published["jiangxi"], Office.AGREEMENT, now=NOW)
     out = _draft(published, tmp_path / "second", previous=read_agreement_files(published["anhui"]))
     for name in ("zhejiang", "jiangxi"):
-        assert not sign_draft(out, published[name]).complete
-    status = sign_draft(out, published["fujian"])
+        assert not sign_draft(out, published[name], now=NOW).complete
+    status = sign_draft(out, published["fujian"], now=NOW)
 
     second = publish_draft(out, list(published.values()), now=NOW + timedelta(hours=1))
     finish(published["jiangxi"], Office.AGREEMENT, now=NOW)
@@ -215,7 +213,7 @@ def test_rotated_agreement_key_makes_a_second_root(published, tmp_path):
     assert status.signings["root 2"].signed == ("fujian", "jiangxi", "zhejiang")
     assert (second.version, second.root_version) == (2, 2)
     third = _draft(published, tmp_path / "third", previous=read_agreement_files(published["anhui"]))
-    assert sign_draft(third, published["jiangxi"]).signings["targets 3"].signed == ("jiangxi",)
+    assert sign_draft(third, published["jiangxi"], now=NOW).signings["targets 3"].signed == ("jiangxi",)
 
 
 def test_rotated_message_key_is_agreed_beside_the_old_one(published, tmp_path):
@@ -224,7 +222,7 @@ def test_rotated_message_key_is_agreed_beside_the_old_one(published, tmp_path):
     new = rotate_key(published["anhui"], Office.MESSAGE, now=NOW, starts=start)
     out = _draft(published, tmp_path / "second", previous=read_agreement_files(published["anhui"]))
     for name in PROVINCES[:3]:
-        sign_draft(out, published[name])
+        sign_draft(out, published[name], now=NOW)
 
     second = publish_draft(out, list(published.values()), now=NOW + timedelta(hours=1))
 
@@ -366,7 +364,7 @@ def test_installed_agreement_is_read_by_the_reference_client(published, tmp_path
     later = datetime.now(UTC)
     out = _draft(published, tmp_path / "now", previous=read_agreement_files(home), now=later)
     for name in PROVINCES[:3]:
-        sign_draft(out, published[name])
+        sign_draft(out, published[name], now=NOW)
     publish_draft(out, [home], now=later)
     folders = tmp_path / "client", tmp_path / "downloads"
     for folder in folders:

@@ -50,7 +50,7 @@ def _agree(homes, *, now=NOW, bundles=None):
     found = bundles or [(home / BUNDLE_FILE).read_bytes() for home in homes.values()]
     draft_agreement(out, found, nodes=NODES, policies=POLICIES, previous=previous, now=now)
     for name in PROVINCES[1:]:
-        sign_draft(out, homes[name])
+        sign_draft(out, homes[name], now=now)
     return publish_draft(out, list(homes.values()), now=now)
 
 

@@ -1,0 +1,149 @@
+"""How a draft changes the agreement in force, in words: read by whoever is about to sign it.
+
+Each line stands in Chinese and English. Members and keys are told one by one; of a policy file the rules that come, go
+or change by their titles, and every changed line as it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import unified_diff
+from hashlib import sha256
+from typing import Final
+
+from tuf.api.metadata import Targets
+
+from federation.protocol.form import to_object
+from federation.protocol.ids import AgencyId, NodeName, format_time
+from federation.protocol.policy import PolicyBook, load_policy_book
+from federation.protocol.trust import Agency, AgreementFiles, Member, MessageKey
+from federation.protocol.trust.draft import Bundle, bundles_of
+from federation.protocol.trust.members import MEMBERS_PATH, TERMS_PATH, decode_terms
+from federation.protocol.trust.metadata import majority, read_metadata
+
+_FACTS: Final = {
+    "name": ("名称", "name"),
+    "peer_addr": ("节点地址", "address for nodes"),
+    "read_url": ("公开网址", "URL for auditors"),
+    "log_vkey": ("日志密钥", "log key"),
+    "witness_vkey": ("见证密钥", "witness key"),
+}
+_ROOT_KEYS: Final = {"agreement_key": ("协议密钥", "agreement key"), "freshness_key": ("续期密钥", "freshness key")}
+
+
+def describe_changes(before: AgreementFiles | None, after: AgreementFiles) -> Iterator[str]:
+    """Returns a line for each change, and the changed lines of each file; against nothing, what is agreed at all."""
+    targets = read_metadata(after.targets, Targets, what="targets").signed
+    end = format_time(targets.expires)
+    yield f"协议第 {targets.version} 版，内容有效至 {end} | agreement {targets.version}, its content holds until {end}"
+    known, coming = bundles_of(before) if before is not None else {}, bundles_of(after)
+    if majority(len(known)) != majority(len(coming)):
+        needed = f"{majority(len(coming))}/{len(coming)}"
+        yield f"签字人数：{needed} | signatures needed: {needed}"
+    yield from _terms(before, after)
+    for node in sorted(known.keys() | coming.keys()):
+        yield from _member(node, known.get(node), coming.get(node))
+    yield from _files(before.files if before is not None else {}, after.files)
+
+
+def _terms(before: AgreementFiles | None, after: AgreementFiles) -> Iterator[str]:
+    known = to_object(decode_terms(before.files[TERMS_PATH])) if before is not None else {}
+    for name, value in to_object(decode_terms(after.files[TERMS_PATH])).items():
+        if known.get(name) != value:
+            yield f"条款 {name}：{known.get(name, '-')} → {value} | term {name}: {known.get(name, '-')} -> {value}"
+
+
+def _member(node: NodeName, before: Bundle | None, after: Bundle | None) -> Iterator[str]:
+    if after is None:
+        yield f"除名 {node}：不再收发，单位全部失效 | EXPELS {node}: nothing to or from it, no agency of it"
+        return
+    if before is None:
+        yield f"接纳 {node} | ADMITS {node}"
+    for field, (zh, en) in _FACTS.items():
+        yield from _fact(node, zh, en, getattr(before and before.member, field, None), getattr(after.member, field))
+    for field, (zh, en) in _ROOT_KEYS.items():
+        keys = [bundle and getattr(bundle, field).key_id for bundle in (before, after)]
+        yield from _fact(node, zh, en, *keys)
+    digests = [bundle and sha256(bundle.member.tls_ca.encode()).hexdigest() for bundle in (before, after)]
+    yield from _fact(node, "证书机构", "TLS authority", *digests)
+    yield from _message_keys(node, before.member if before else None, after.member)
+    yield from _agencies(node, before.member.agencies if before else {}, after.member.agencies)
+    known, coming = before.member.revoked_serials if before else frozenset(), after.member.revoked_serials
+    for serial in sorted(coming - known):
+        yield f"{node}：吊销节点证书 {serial} | revokes the node's certificate {serial}"
+    for serial in sorted(known - coming):
+        yield f"{node}：取消吊销 {serial} | NO LONGER revokes the certificate {serial}"
+
+
+def _fact(node: NodeName, zh: str, en: str, before: object, after: object) -> Iterator[str]:
+    if before is None:
+        yield f"{node}：{zh} {after} | {en} {after}"
+    elif before != after:
+        yield f"{node}：{zh} {before} → {after} | {en} {before} -> {after}"
+
+
+def _message_keys(node: NodeName, before: Member | None, after: Member) -> Iterator[str]:
+    known: dict[str, MessageKey] = {entry.key.key_id: entry for entry in (before.message_keys if before else ())}
+    for entry in after.message_keys:
+        old = known.pop(entry.key.key_id, None)
+        start = format_time(entry.valid_from)
+        if old is None:
+            yield f"{node}：消息密钥 {entry.key.key_id}，自 {start} | message key {entry.key.key_id} from {start}"
+        if entry.valid_until is not None and (old is None or old.valid_until != entry.valid_until):
+            end = format_time(entry.valid_until)
+            yield f"{node}：消息密钥 {entry.key.key_id} 止于 {end} | message key {entry.key.key_id} ends {end}"
+    for key_id in known:
+        yield f"{node}：删去消息密钥 {key_id} | DROPS the message key {key_id}: what it signed verifies no more"
+
+
+def _agencies(node: NodeName, before: Mapping[AgencyId, Agency], after: Mapping[AgencyId, Agency]) -> Iterator[str]:
+    if not before:
+        yield f"{node}：{len(after)} 个单位 | {len(after)} agencies"
+        return
+    for agency in sorted(before.keys() | after.keys(), key=str):
+        known, coming = before.get(agency), after.get(agency)
+        if known == coming:
+            continue
+        if coming is None:
+            yield f"撤销单位 {agency} {known.name if known else ''} | the agency {agency} ends"
+            continue
+        functions = ", ".join(sorted(coming.functions)) or "-"
+        if known is None:
+            yield f"新单位 {agency} {coming.name}：{functions} | a new agency {agency}: functions {functions}"
+        else:
+            was = ", ".join(sorted(known.functions)) or "-"
+            yield f"单位 {agency} {coming.name}：{was} → {functions} | agency {agency}: functions {was} -> {functions}"
+
+
+def _files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[str]:
+    if not before:
+        yield f"{len(after)} 个文件，其中规则见 policies/ | {len(after)} files, the policies among them"
+        return
+    yield from _rules(load_policy_book(before), load_policy_book(after))
+    for path in sorted((before.keys() | after.keys()) - {MEMBERS_PATH, TERMS_PATH}):
+        if before.get(path) == after.get(path):
+            continue
+        zh, en = _verb(path in before, path in after)
+        yield f"{zh}文件 {path} | {en} the file {path}"
+        old, new = (_lines(files.get(path, b"")) for files in (before, after))
+        yield from (f"    {line}" for line in list(unified_diff(old, new, n=0, lineterm=""))[2:])
+
+
+def _rules(before: PolicyBook, after: PolicyBook) -> Iterator[str]:
+    for name in sorted(before.policies.keys() | after.policies.keys()):
+        known, coming = before.policies.get(name), after.policies.get(name)
+        rule = coming or known
+        if rule is None or known == coming:
+            continue
+        zh, en = _verb(known is not None, coming is not None)
+        yield f"{zh}规则 {name}：{rule.title_zh} | {en} the rule {name}: {rule.title_en}"
+
+
+def _verb(known: bool, coming: bool) -> tuple[str, str]:
+    if known and coming:
+        return "改动", "changes"
+    return ("新增", "adds") if coming else ("删去", "drops")
+
+
+def _lines(content: bytes) -> list[str]:
+    return [line if line.isprintable() else repr(line) for line in content.decode(errors="replace").splitlines()]
