@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,9 +28,9 @@ from federation.audit.verify_log import LogAccount, SeenHead
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, Pair
-from federation.protocol.receipt import Receipt, verify_receipt
+from federation.protocol.receipt import Receipt, VerifiedReceipt, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
-from federation.protocol.tlog.note import Checkpoint, Vkey
+from federation.protocol.tlog.note import Checkpoint, Vkey, parse_vkey
 from federation.protocol.trust import Agreement, message_keys_at
 from federation.wire.agency.audit import LoggedMessage
 
@@ -130,9 +131,17 @@ class ListingCheck:
             findings=self._findings.all(),
         )
 
+    def _verify_receipt(self, receipt: Receipt, digest: str) -> VerifiedReceipt:
+        """Verifies a receipt under the receiver's log, or one that it retired. Refuses as `verify_receipt`."""
+        member = self._agreement.members[self._pair.recipient]
+        for retired in member.retired_logs:
+            with suppress(BridgeheadError):
+                return verify_receipt(receipt, statement_digest=digest, log_vkey=parse_vkey(retired.vkey))
+        return verify_receipt(receipt, statement_digest=digest, log_vkey=self._vkey)
+
     def _append_receipt(self, listed: LoggedMessage, digest: str, receipt: Receipt) -> None:
         try:
-            verified = verify_receipt(receipt, statement_digest=digest, log_vkey=self._vkey)
+            verified = self._verify_receipt(receipt, digest)
         except BridgeheadError as error:
             self._findings.add(Code.RECEIPT_INVALID, f"{self._name(listed)}: {error}", index=listed.log_index)
             return
@@ -141,7 +150,13 @@ class ListingCheck:
             sentence = f"{self._name(listed)}: expected a receipt for this number, got one for {leaf.pair} {leaf.seq}"
             self._findings.add(Code.RECEIPT_INVALID, sentence, index=listed.log_index)
         self._receipted.append(listed.seq)
-        self._heads.append(checkpoint, seq=listed.seq)
+        ended = {
+            log.vkey.partition("+")[0]: log.size for log in self._agreement.members[self._pair.recipient].retired_logs
+        }
+        if checkpoint.size <= ended.get(
+            checkpoint.origin, checkpoint.size
+        ):  # what a retired log signed after that is lost
+            self._heads.append(checkpoint, seq=listed.seq)
 
     def _differences(self, statement: Statement, listed: LoggedMessage) -> list[str]:
         agreement = self._agreement

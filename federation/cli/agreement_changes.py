@@ -1,4 +1,4 @@
-"""How a draft changes the agreement in force, in words: read by whoever is about to sign it.
+"""The changes of a draft against the agreement in force, in words: read by whoever is about to sign it.
 
 Each line stands in Chinese and English. Members and keys are told one by one; of a policy file the rules that come, go
 or change by their titles, and every changed line as it is written.
@@ -68,6 +68,10 @@ def _member(node: NodeName, before: Bundle | None, after: Bundle | None) -> Iter
     yield from _fact(node, "证书机构", "TLS authority", *digests)
     yield from _message_keys(node, before.member if before else None, after.member)
     yield from _agencies(node, before.member.agencies if before else {}, after.member.agencies)
+    retired = before.member.retired_logs if before else ()
+    for log in after.member.retired_logs[len(retired) :]:
+        end = f"{log.vkey.partition('+')[0]} {log.size}"
+        yield f"{node}：日志停用，止于 {end}，其后已失 | RETIRES ITS LOG at {end}: what it signed later is lost"
     known, coming = before.member.revoked_serials if before else frozenset(), after.member.revoked_serials
     for serial in sorted(coming - known):
         yield f"{node}：吊销节点证书 {serial} | revokes the node's certificate {serial}"

@@ -15,7 +15,7 @@ from uuid import uuid4
 import typer
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, open_sought
-from federation.cli.options import Form, FormOption, client_profile, command, end, now, run_loop
+from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, end, now, run_loop, show_in
 from federation.cli.show import pick, progress, say, show_json
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
@@ -260,6 +260,27 @@ def leaf(
         sys.stdout.write(entry.decode())
     else:
         show_json(json.loads(entry))
+
+
+@logs.command("restart")
+def restart(
+    home: NodeHome,
+    why: Annotated[str, typer.Option("--why", help="What happened, in one sentence: kept with the evidence.")],
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Retire this home's log, whose history was rolled back, and begin a new one; the node must be stopped."""
+    from federation.node.home.setup import BUNDLE_FILE
+    from federation.node.log.restart import RETIRED_FOLDER, restart_log
+
+    ended = restart_log(home, why=why, now=now())
+    evidence, origin = str(home / RETIRED_FOLDER), ended.vkey.partition("+")[0]
+    show_in(
+        form,
+        {"retired": origin, "size": ended.size, "root": ended.root, "evidence": evidence},
+        [f"停用 retired   {origin}，{ended.size} entries", f"证据 evidence  {evidence}"],
+    )
+    say(f"下一步：把 {home / BUNDLE_FILE} 写入下一份协议 | Next: have the next agreement name the new log:")
+    say(f"bridgehead agreement draft --out DRAFT --after {home} --bundle {home / BUNDLE_FILE}")
 
 
 def _read_entry(found: Log, index: int) -> ProvenEntry:

@@ -168,6 +168,7 @@ def _admitted(text: str) -> list[tuple[str, PublicKey]]:
     parsed = decode_bundle(read_json(Path(text)))
     node = parsed.member.node
     names = ["message" for _ in parsed.member.message_keys] + ["log", "witness"]
+    names += ["retired log" for _ in parsed.member.retired_logs]
     found = [(f"{node} {name}", key) for name, key in zip(names, public_keys(parsed.member), strict=True)]
     return [*found, (f"{node} agreement", parsed.agreement_key), (f"{node} freshness", parsed.freshness_key)]
 

@@ -52,8 +52,9 @@ from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.retention import keep_retention
 from federation.node.status import node_status
 from federation.node.upkeep import keep_agreement
-from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError
+from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, RuleError
 from federation.protocol.ids import NodeName, parse_node_name
+from federation.protocol.tlog.note import format_vkey
 from federation.protocol.tlog.witness import Cosigner
 from federation.protocol.trust import find_agency
 from federation.store.database import open_database
@@ -205,8 +206,11 @@ def _check_home(settings: NodeSettings, keyring: Keyring, trust: Trust) -> None:
     if found != expected:
         raise MalformedError("SETTINGS", f"node.toml says {found}, keys and agreement say {expected}")
     member = trust.in_force.member(keyring.identity.node)
-    if member.log_vkey.split("+")[0] != keyring.log.vkey.name:
-        raise MalformedError("SETTINGS", f"the agreement names another log for this node: {member.log_vkey:.80}")
+    if member.log_vkey != format_vkey(keyring.log.vkey):
+        raise RuleError(
+            "LOG_NOT_AGREED",
+            f"expected the agreement to name the log {keyring.log.vkey.name}, got {member.log_vkey:.80}",
+        )
 
 
 async def boot_node(parts: Parts, *, ask: AskCosigned, island: str | None = None) -> BootFinding:

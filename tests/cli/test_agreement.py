@@ -106,7 +106,7 @@ def agreed_once(made, tmp_path_factory):
 @pytest.fixture
 def agreed(agreed_once, tmp_path):
     """Four homes under agreement 1."""
-    return shutil.copytree(agreed_once, tmp_path / "agreed")
+    return shutil.copytree(agreed_once, tmp_path / "agreed", symlinks=True)
 
 
 def _changes(agreed, draft):

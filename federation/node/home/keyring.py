@@ -2,7 +2,7 @@
 
     <home>/home.json                 whose home this is; since when the message key signs
     <home>/keys/message.key          signs statements           (PKCS #8 PEM, Ed25519 or P-256)
-    <home>/keys/log.key              signs own checkpoints      (Ed25519)
+    <home>/keys/log.key              signs own checkpoints      (Ed25519; log-1.key after the first restart)
     <home>/keys/witness.key          cosigns the others'        (Ed25519)
     <home>/keys/agreement.key        signs agreements: may be kept off this machine
     <home>/keys/freshness.key        re-signs that the agreement is still the newest
@@ -42,7 +42,7 @@ from federation.protocol.ids import (
 from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Signer
 from federation.protocol.tlog.note import KeyKind, Sign, Vkey
 from federation.protocol.trust.agreement import Agreement, message_keys_at
-from federation.protocol.trust.members import format_log_origin, format_witness_name
+from federation.protocol.trust.members import RetiredLog, format_log_origin, format_witness_name
 from federation.store.tables import DataKeys
 
 VERSION: Literal[1] = 1
@@ -72,6 +72,7 @@ class Identity(Item, frozen=True, kw_only=True):
     log_year: Count
     message_from: Time
     next_from: Time | None = None
+    retired_logs: tuple[RetiredLog, ...] = ()
 
 
 class _ColumnKeys(Item, frozen=True, kw_only=True):
@@ -132,13 +133,14 @@ def load_keyring(home: Path) -> Keyring:
     """Loads the keys of a home. Refuses HOME_MISSING, KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY, DATA_KEYS, JSON_*."""
     identity = load_identity(home)
     federation, node = identity.federation, identity.node
-    origin = format_log_origin(federation, node, identity.log_year)
+    restarts = len(identity.retired_logs)
+    origin = format_log_origin(federation, node, identity.log_year, restarts=restarts)
     witness = format_witness_name(federation, node)
     return Keyring(
         identity=identity,
         message=_load_signer(_key_path(home, Office.MESSAGE)),
         next_message=_find_signer(_key_path(home, Office.MESSAGE, coming=True)),
-        log=_load_note_key(_key_path(home, Office.LOG), origin, KeyKind.ED25519),
+        log=_load_note_key(_log_key_path(home, restarts), origin, KeyKind.ED25519),
         witness=_load_note_key(_key_path(home, Office.WITNESS), witness, KeyKind.COSIGNATURE),
         agreement=_find_signer(_key_path(home, Office.AGREEMENT)),
         next_agreement=_find_signer(_key_path(home, Office.AGREEMENT, coming=True)),
@@ -202,6 +204,20 @@ def finish_rotation(home: Path, office: Office, *, agreed: Collection[PublicKey]
     return signer.public_key
 
 
+def begin_log(home: Path, retired: RetiredLog) -> None:
+    """Makes the key of a new log and writes it into `home.json`, after the one that is retired."""
+    identity = load_identity(home)
+    logs = (*identity.retired_logs, retired)
+    write_secret(_log_key_path(home, len(logs)), _new_key(), replace=True)
+    write_public(home / HOME_FILE, encode(replace(identity, retired_logs=logs)))
+
+
+def settle_log(home: Path) -> None:
+    """Destroys the keys of retired logs: they sign nothing any more."""
+    for restarts in range(len(load_identity(home).retired_logs)):
+        _log_key_path(home, restarts).unlink(missing_ok=True)
+
+
 def load_identity(home: Path) -> Identity:
     """Loads the owner of a home. Refuses HOME_MISSING, JSON_*, FEDERATION_NAME, NODE_NAME, TIME."""
     path = home / HOME_FILE
@@ -219,6 +235,11 @@ def _require_rotated(office: Office) -> None:
 
 def _key_path(home: Path, office: Office, *, coming: bool = False) -> Path:
     return home / "keys" / (f"{office}.next.key" if coming else f"{office}.key")
+
+
+def _log_key_path(home: Path, restarts: int) -> Path:
+    path = _key_path(home, Office.LOG)
+    return path.with_name(f"log-{restarts}.key") if restarts else path
 
 
 def _new_key() -> bytes:

@@ -184,6 +184,7 @@ def member_bundle(home: Path, *, now: datetime) -> bytes:
         tls_ca=read_file(home / "tls" / "peer-ca.crt").decode("ascii", "replace"),
         agencies={row.id: Agency(name=row.name, functions=frozenset(row.functions)) for row in sheet.agencies},
         revoked_serials=frozenset(sheet.revoked_serials),
+        retired_logs=keyring.identity.retired_logs,
     )
     roots = (agreed.agreement_key, agreed.freshness_key) if agreed is not None else (None, None)
     bundle = Bundle(

@@ -19,7 +19,7 @@ from cryptography import x509
 from msgspec import Meta
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.form import Item, Time, always, decode, encode, replace
+from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm, between, checked, matching, typed
 from federation.protocol.keys import PublicKey, Suite, admit_public_key
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
@@ -27,6 +27,7 @@ from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
 MEMBERS_PATH: Final = "members.json"
 MAX_MESSAGE_KEYS: Final = 128
 """Of one node, retired ones included: a new one every month for ten years."""
+MAX_RETIRED_LOGS: Final = 16
 _ADDRESS_CHARACTERS: Final = 250
 _HOST: Final = r"(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT: Final = re.compile(rf"{_HOST}:[0-9]{{1,5}}", re.ASCII)
@@ -72,6 +73,15 @@ class MessageKey(_Part, frozen=True, kw_only=True):
     valid_until: Time | None = None
 
 
+class RetiredLog(_Part, frozen=True, kw_only=True):
+    """A log that its node retired: its key, and the size and root of what was left of it when the next one began."""
+
+    vkey: str
+    size: Count
+    root: Annotated[str, matching("[0-9a-f]{64}")]
+    retired: Time
+
+
 class Agency(_Part, frozen=True, kw_only=True):
     """An office that may act through its node, with the joint functions it takes part in."""
 
@@ -98,6 +108,7 @@ class Member(_Part, frozen=True, kw_only=True):
     revoked_serials: Annotated[frozenset[Annotated[str, matching("[1-9a-f][0-9a-f]{0,39}")]], _SET] = always(
         frozenset()
     )
+    retired_logs: Annotated[tuple[RetiredLog, ...], Meta(max_length=MAX_RETIRED_LOGS)] = ()
 
 
 class _Members(_Part, frozen=True, kw_only=True):
@@ -105,9 +116,9 @@ class _Members(_Part, frozen=True, kw_only=True):
     members: Mapping[NodeName, Member]
 
 
-def format_log_origin(federation: str, node: NodeName, year: int) -> str:
-    """Formats the origin of a node's exchange log of one year: also the name of its log key."""
-    return f"{node}.{federation}/exchange/{year}"
+def format_log_origin(federation: str, node: NodeName, year: int, *, restarts: int = 0) -> str:
+    """Formats the origin of a node's exchange log, begun in a year: also the name of its log key."""
+    return f"{node}.{federation}/exchange/{year}" + (f"-{restarts}" if restarts else "")
 
 
 def format_witness_name(federation: str, node: NodeName) -> str:
@@ -134,7 +145,8 @@ def verify_member(member: Member, node: NodeName, federation: str) -> Member:
         if message_key.valid_until is not None and message_key.valid_until < message_key.valid_from:
             raise _refuse(what, "valid_until", "a time that is not before 'valid_from'")
         admit_public_key(message_key.key)
-    _verify_vkey(member.log_vkey, "log_vkey", (KeyKind.ED25519, f"{node}.{federation}/exchange/"), what=what)
+    for vkey in (member.log_vkey, *(log.vkey for log in member.retired_logs)):
+        _verify_vkey(vkey, "log_vkey", (KeyKind.ED25519, f"{node}.{federation}/exchange/"), what=what)
     _verify_vkey(
         member.witness_vkey, "witness_vkey", (KeyKind.COSIGNATURE, format_witness_name(federation, node)), what=what
     )
@@ -144,10 +156,10 @@ def verify_member(member: Member, node: NodeName, federation: str) -> Member:
 
 
 def public_keys(member: Member) -> Iterator[PublicKey]:
-    """Yields every signing key of a member: message keys, then log and witness as plain Ed25519 keys."""
+    """Yields every signing key of a member: message keys, then log, witness and retired logs as plain Ed25519 keys."""
     for message_key in member.message_keys:
         yield message_key.key
-    for vkey in (member.log_vkey, member.witness_vkey):
+    for vkey in (member.log_vkey, member.witness_vkey, *(log.vkey for log in member.retired_logs)):
         yield PublicKey(Suite.ED25519, parse_vkey(vkey).public_key)
 
 
@@ -156,7 +168,9 @@ def _verify_vkey(text: str, field: str, wanted: tuple[KeyKind, str], *, what: st
     kind, name = wanted
     if vkey.kind != kind:
         raise _refuse(what, field, f"a key of type {kind:#04x}")
-    if vkey.name != name and not (name.endswith("/") and re.fullmatch(re.escape(name) + "[0-9]{4}", vkey.name)):
+    if vkey.name != name and not (
+        name.endswith("/") and re.fullmatch(re.escape(name) + "[0-9]{4}(-[1-9][0-9]?)?", vkey.name)
+    ):
         raise UntrustedError(
             "AGREEMENT_KEY", f"{what}: expected {field!r} under the name {name}, got {vkey.name!r:.80}"
         )

@@ -21,12 +21,24 @@ KEPT: Final = timedelta(days=5 * 365 + 2)
 def verify_succession(
     members: Mapping[NodeName, Member], previous: Mapping[NodeName, Member], *, now: datetime
 ) -> None:
-    """Refuses members that drop what must stay of those before (MESSAGE_KEY_DROPPED). An expelled node drops all."""
+    """Refuses members that drop what must stay of those before (MESSAGE_KEY_DROPPED, LOG_DROPPED)."""
     for node in members.keys() & previous.keys():
         found = {entry.key: entry for entry in members[node].message_keys}
+        _verify_logs(node, previous[node], members[node])
         for entry in previous[node].message_keys:
             if not is_past_keeping(entry, now=now):
                 _verify_kept(node, entry, found.get(entry.key))
+
+
+def _verify_logs(node: NodeName, before: Member, after: Member) -> None:
+    retired = [log.vkey for log in after.retired_logs]
+    kept = [log.vkey for log in before.retired_logs]
+    if before.log_vkey != after.log_vkey:
+        kept.append(before.log_vkey)
+    if retired != kept:
+        raise RuleError(
+            "LOG_DROPPED", f"expected {node}'s logs to be retired in order, and to stay: {', '.join(kept) or 'none'}"
+        )
 
 
 def is_past_keeping(entry: MessageKey, *, now: datetime) -> bool:

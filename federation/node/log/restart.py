@@ -1,0 +1,113 @@
+"""Retiring a log whose signed history its store no longer has: the node begins anew under a new origin.
+
+The tree goes on: its first entries are what is left of the old log, which every old head up to there still covers. The
+key and the origin are new, and the numbers of the messages leave a gap, so that none that was lost is used twice. The
+old key is destroyed; what it signed stays in the home as evidence, and the next agreement says where it ended.
+
+    <home>/retired/<origin, / as _>/   the heads of the old log, its vkey, and why and where it ended
+
+Rules kept: a log that nothing contradicts is not retired; nothing is changed before the evidence is durable; one rename
+(`home.json`) is the step from the old log to the new one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from federation.node.home.agreement import load_home_agreement
+from federation.node.home.files import make_private_folder, write_public
+from federation.node.home.keyring import (
+    begin_log,
+    load_keyring,
+    settle_log,
+)
+from federation.node.home.setup import write_bundle
+from federation.node.home_store import open_home_store
+from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.own_head import DISPUTED, FOLDER, own_head_file, require_prefix
+from federation.protocol.errors import BridgeheadError, CorruptError, RuleError
+from federation.protocol.form import JsonValue, encode_canonical
+from federation.protocol.ids import NodeName, Pair, format_time, truncate_to_millisecond
+from federation.protocol.leaf import LeafKind
+from federation.protocol.tlog.note import Vkey, format_vkey, verify_checkpoint
+from federation.protocol.trust import Agreement
+from federation.protocol.trust.members import RetiredLog
+from federation.store.database import Database
+from federation.store.exchange_log import GroupTransaction, commit_group, load_head
+
+RETIRED_FOLDER: Final = "retired"
+LOG_RESTARTED: Final = "LOG_RESTARTED"
+"""The reason of the `boot` leaf that stands where the old log ended."""
+LOST_NUMBERS: Final = 1_000_000
+"""How many numbers of each pair are left out: far more than a backup is ever behind."""
+
+
+def restart_log(home: Path, *, why: str, now: datetime) -> RetiredLog:
+    """Retires the log of a home whose node is stopped; returns where it ended.
+
+    Refuses LOG_HEALTHY when nothing in the home contradicts the store, AGREEMENT_MISSING, and as the home's parts do.
+    """
+    now = truncate_to_millisecond(now)
+    keyring, agreement = load_keyring(home), load_home_agreement(home, now=now)
+    node, vkey = keyring.identity.node, keyring.log.vkey
+    with open_home_store(home) as database:
+        contradiction = _find_contradiction(database, home, vkey)
+        head = load_head(database)
+        retired = RetiredLog(vkey=format_vkey(vkey), size=head.size, root=head.root.hex(), retired=now)
+        _keep_evidence(home, vkey, retired, {"why": why, "contradiction": contradiction})
+        _mark(database, agreement, node, retired, why=why, now=now)
+    begin_log(home, retired)
+    settle_log(home)
+    write_bundle(home, now=now)
+    return retired
+
+
+def _find_contradiction(database: Database, home: Path, vkey: Vkey) -> str:
+    head_file = own_head_file(home, vkey)
+    for suffix in ("", DISPUTED):
+        note = head_file.read(suffix)
+        try:
+            if note is not None:
+                require_prefix(database, verify_checkpoint(note, vkey), told_by="this home")
+        except CorruptError as error:
+            return str(error)
+    raise RuleError("LOG_HEALTHY", f"expected a signed head that the store contradicts; none is known of {vkey.name}")
+
+
+def _keep_evidence(home: Path, vkey: Vkey, retired: RetiredLog, named: dict[str, str]) -> None:
+    folder = home / RETIRED_FOLDER / vkey.name.replace("/", "_")
+    make_private_folder(folder)
+    for path in sorted((home / FOLDER).glob(f"{own_head_file(home, vkey).path.name}*")):
+        shutil.copy2(path, folder / path.name)
+    facts: dict[str, JsonValue] = {
+        **named,
+        "vkey": retired.vkey,
+        "size": retired.size,
+        "root": retired.root,
+        "retired": format_time(retired.retired),
+    }
+    write_public(folder / "retired.json", encode_canonical(facts))
+
+
+def _mark(
+    database: Database, agreement: Agreement, node: NodeName, retired: RetiredLog, *, why: str, now: datetime
+) -> None:
+    """Appends the leaf that says so, and leaves out the numbers that the lost messages may have had."""
+    named: dict[str, JsonValue] = {"retired": retired.vkey, "size": retired.size, "time": format_time(now), "why": why}
+    subject = sha256(encode_canonical(named)).hexdigest()
+    entry = leaf_entry(plain_leaf(agreement, LeafKind.BOOT, subject, now=now, reason=LOG_RESTARTED))
+
+    def job(transaction: GroupTransaction) -> None:
+        transaction.append_leaf(*entry)
+        for peer in agreement.members:
+            name = f"seq/{Pair(node, peer)}" if peer != node else None
+            if name is not None:
+                transaction.set_counter(name, transaction.find_counter(name) + LOST_NUMBERS)
+
+    (outcome,) = commit_group(database, [job], now=now).outcomes
+    if isinstance(outcome, BridgeheadError):
+        raise outcome
