@@ -9,9 +9,8 @@ all that was summed then, shows too, and about where. Trusts the index key: who 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
-from datetime import date
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from federation.store.database import Head, StoredRow
@@ -28,7 +27,7 @@ SUMS: Final = "rows/"
 TALLIES: Final = "tally/"
 _ONE: Final = 1 << 32  # a tally counts rows above, and below sums their places in the block
 _MODULUS: Final = 1 << 60  # a counter has 63 bits
-_COLUMNS: Final = (
+_PLAIN: Final = itemgetter(
     "replica", "kind", "id", "owner", "version", "status", "division", "household_division", "due_date", "sealed",
     "message_id", "due_millis", "leaf_index",
 )  # fmt: skip
@@ -54,10 +53,9 @@ class Mark:
 
 def digest_row(keys: DataKeys, row: StoredRow) -> bytes:
     """Computes the 16 bytes that bind every column of a record's row together."""
-    plain = [_plain(row[name]) for name in _COLUMNS]
     subject = row["subject_index"]
-    sealed = [None if subject is None else subject.hex(), hashlib.sha256(row["content"]).hexdigest()]
-    return blind_index(keys, "record.digest", json.dumps([*plain, *sealed]))
+    sealed = (None if subject is None else bytes(subject), hashlib.sha256(row["content"]).digest())
+    return blind_index(keys, "record.digest", repr((_PLAIN(row), sealed)))
 
 
 def mark_of(row: StoredRow) -> Mark | None:
@@ -83,20 +81,18 @@ def split_tally(tally: int) -> tuple[int, int]:
 
 def note_rows(transaction: GroupTransaction, *, added: list[Mark], removed: list[Mark]) -> None:
     """Brings the sums up to what a transaction writes and deletes."""
+    changes: dict[str, tuple[int, int]] = {}
     for sign, marks in ((1, added), (-1, removed)):
         for mark in marks:
-            weight = sign * weigh(transaction.keys, mark)
-            for name, change in ((SUMS + mark.block, weight), (TOTAL, weight)):
-                transaction.set_counter(name, add(transaction.find_counter(name), change))
-            tally = TALLIES + mark.block
-            transaction.set_counter(tally, transaction.find_counter(tally) + sign * mark.tally)
+            weight, tally = changes.get(mark.block, (0, 0))
+            changes[mark.block] = (weight + sign * weigh(transaction.keys, mark), tally + sign * mark.tally)
+    for block, (weight, tally) in changes.items():
+        for name in (SUMS + block, TOTAL):
+            transaction.set_counter(name, add(transaction.find_counter(name), weight))
+        transaction.set_counter(TALLIES + block, transaction.find_counter(TALLIES + block) + tally)
 
 
 def mark_head(keys: DataKeys, total: int, head: Head) -> int:
     """Computes the mark of all rows beside a head of the log, never 0."""
     text = f"{total}/{head.size}/{head.root.hex()}"
     return 1 + int.from_bytes(blind_index(keys, "record.mark", text)[:8]) % (_MODULUS - 1)
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, date) else value
