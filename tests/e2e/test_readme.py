@@ -34,7 +34,7 @@ LINK = re.compile(r"\]\(([^)#]+)\)")
 FILE = re.compile(r"`([\w./-]+\.(?:py|toml|proto|cedar|cedarschema|go|json|md|lock|yml))`|`([\w.-]+(?:/[\w.-]+)*/)`")
 MODULE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)(?:\.[a-z_]+)?`")
 MADE_ELSEWHERE = re.compile(
-    r"^(?:\.demo/|VERIFY\.md$|federation\.json$|member-bundle\.json$|agreement\.zip$|(?:N\.root|targets|snapshot|timestamp|members|agreement)\.json$|console/|procedures/)"
+    r"^(?:\.demo/|homes/|VERIFY\.md$|federation\.json$|member-bundle\.json$|agreement\.zip$|(?:N\.root|targets|snapshot|timestamp|members|agreement)\.json$|console/|procedures/)"
 )
 """What a command makes, what lies in a bundle, and what is still to come."""
 
