@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,7 +35,7 @@ from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rul
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring, message_signer_at
 from federation.node.log.sequence import Sequencer
-from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UntrustedError
+from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
@@ -41,10 +43,12 @@ from federation.protocol.tlog.note import Checkpoint, format_checkpoint
 from federation.protocol.trust import Agency, Agreement, Member, find_agency
 from federation.protocol.trust.witnesses import log_policy
 from federation.store.database import Database
+from federation.wire.post_limit import PostLimit
 
 _log = structlog.get_logger()
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
+REFUSALS_A_MINUTE: Final = 240
 """How often a waiter that hears nothing looks at the store."""
 
 
@@ -274,6 +278,29 @@ class KnownHeads:
         self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest(), note)
 
 
+class Refusals:
+    """The buckets of all callers, and what was turned away since it was told last."""
+
+    def __init__(self, a_minute: int = REFUSALS_A_MINUTE, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._buckets = PostLimit(a_minute, clock=clock)
+        self._untold: Counter[str] = Counter()
+
+    def verify(self, caller: str) -> None:
+        """Turns away, and counts, who was refused too often (REFUSED_TOO_OFTEN)."""
+        if self._buckets.is_empty(caller):
+            self._untold[caller] += 1
+            raise UnavailableError("REFUSED_TOO_OFTEN", f"{caller} was refused too often: try again in a minute")
+
+    def note(self, caller: str, *, refused: bool = True) -> None:
+        """Notes what came of an act: a refusal that is a leaf takes one out of the bucket."""
+        if refused:
+            self._buckets.allows(caller)
+
+    def take_untold(self) -> Mapping[str, int]:
+        untold, self._untold = self._untold, Counter()
+        return untold
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A province's own name, keys, store, writer, trust, clock, what it knows of the others, the kinds it takes in."""
@@ -289,6 +316,7 @@ class Node:
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
     kinds: Mapping[str, Kind[Any]]
+    refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def signer(self) -> Signer:

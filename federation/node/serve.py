@@ -49,6 +49,7 @@ from federation.node.log.witness import Witness
 from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
 from federation.node.officer_keys import Occurrence
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
+from federation.node.refusals import keep_refusal_digests
 from federation.node.retention import keep_retention
 from federation.node.status import node_status
 from federation.node.upkeep import keep_agreement
@@ -331,6 +332,7 @@ async def _begin(
     duties += [
         asyncio.create_task(parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
         asyncio.create_task(keep_retention(node), name="retention"),
+        asyncio.create_task(keep_refusal_digests(node), name="refusals"),
         asyncio.create_task(keep_clocks(node), name="intake"),
     ]
     running.opened.set()

@@ -1,4 +1,4 @@
-"""The posts that one source may make in a minute: a bucket a source, and a bounded number of buckets."""
+"""The posts, or other acts, of one source in a minute: a bucket a source, and a bounded number of buckets."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ class PostLimit:
     def allows(self, host: str) -> bool:
         """Takes one post out of the source's bucket; False when it is empty. An IPv6 source is its /64."""
         source, now = _source(host), self._clock()
-        left, since = self._buckets.pop(source, (self._full, now))
-        left = min(self._full, left + (now - since) * self._full / 60)
+        left = self._left(source, now)
+        self._buckets.pop(source, None)
         is_allowed = left >= 1
         self._buckets[source] = (left - 1 if is_allowed else left, now)
         if len(self._buckets) > MAX_SOURCES:
             self._buckets.popitem(last=False)
         return is_allowed
+
+    def is_empty(self, host: str) -> bool:
+        """Looks into the bucket and takes nothing."""
+        return self._left(_source(host), self._clock()) < 1
+
+    def _left(self, source: str, now: float) -> float:
+        left, since = self._buckets.get(source, (self._full, now))
+        return min(self._full, left + (now - since) * self._full / 60)
 
 
 def _source(host: str) -> str:

@@ -64,6 +64,7 @@ CODES_BY_REASON: Mapping[str, grpc.StatusCode] = {
     "CERTIFICATE_REVOKED": grpc.StatusCode.UNAUTHENTICATED,
     "DEADLINE_EXCEEDED": grpc.StatusCode.DEADLINE_EXCEEDED,
     "OVERLOADED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "REFUSED_TOO_OFTEN": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "INTERNAL": grpc.StatusCode.INTERNAL,
 }
 """Reasons whose code is not their class's."""

@@ -223,7 +223,8 @@ def streaming(rpc: Rpc[Q, R]) -> Callable[[Step[Q, AsyncIterator[R]]], Step[Q, A
 
 
 def begin_errand(node: Node, caller: AgencyId, act: Act, *, desk: str = "", signed: SignedAct | None = None) -> Errand:
-    """Takes the agreement in force now for all of this errand."""
+    """Takes the agreement in force now for all of this errand (REFUSED_TOO_OFTEN)."""
+    node.refusals.verify(str(caller))
     return Errand(node=node, in_force=node.trust.in_force, caller=caller, act=act, desk=desk, signed=signed)
 
 
@@ -244,5 +245,6 @@ def put_refusal(
         time=truncate_to_millisecond(errand.node.now()),
     )
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+    errand.node.refusals.note(str(errand.caller))
     kept = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
     put_records(transaction, kept)

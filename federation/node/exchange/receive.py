@@ -39,10 +39,10 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     1 size and payload type · 2 seen before? the same bytes get the same receipt (looked up where it matters: when a
     later check fails, and in the transaction of 9, so that a new message costs no look-up) · 3 signature over the
     bytes, by a key that the agreement gives that node now · 4 decode those same bytes · 5 sender = TLS peer = signer;
-    addressed to us; right federation and realm; an agreement version we know · 6 fresh · 7 the body matches its
-    commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`, message, what policy
-    was asked, body, records, replies, erasures · 10 the group's checkpoint is signed: build the receipt, verify it
-    ourselves, return it.
+    addressed to us; right federation and realm; an agreement version we know; not refused too often · 6 fresh · 7 the
+    body matches its commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`,
+    message, what policy was asked, body, records, replies, erasures · 10 the group's checkpoint is signed: build the
+    receipt, verify it ourselves, return it.
 
     Raises Malformed-, Untrusted- or StaleError for 1 to 7, and nothing was stored; ConflictError: MESSAGE_ID_REUSED or
     SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it; UnavailableError when the sender may retry the same
@@ -101,6 +101,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         raise
     # 10 the receipt, under the group's checkpoint, verified by ourselves before it leaves
     message, new = committed.value
+    node.refusals.note(peer, refused=new and not judgement.decision.allowed)
     _log.debug("message.received", message_id=statement.id, peer=peer, log_index=message.leaf_index)
     if not new or not committed.first:
         return node.sequencer.first_receipt(message.digest, message.leaf_index)
@@ -135,6 +136,7 @@ def _check_parties(node: Node, statement: Statement, in_force: InForce, *, peer:
         raise StaleError("AGREEMENT_BEHIND", f"this node knows agreement version {agreement.version}; try again soon")
     if statement.agreement.version == agreement.version and statement.agreement.digest != agreement.digest:
         raise UntrustedError("AGREEMENT_OTHER", f"another text calls itself agreement version {agreement.version}")
+    node.refusals.verify(peer)
 
 
 def _check_fresh(statement: Statement, in_force: InForce, now: datetime) -> None:

@@ -1,0 +1,60 @@
+"""The refusals that nobody judged, told by one leaf a minute for each caller; `Refusals` counts them.
+
+Each refusal is a leaf for ever, so whoever asks for what is not allowed could fill the log. A caller that was refused
+too often within a minute is turned away, not judged and not logged one by one; what is honest among it may be sent
+again a minute later. The counts are of one process and live no longer than it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from functools import partial
+from typing import Final
+
+import structlog
+
+from federation.node.node import Node
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import JsonValue, encode_canonical
+from federation.protocol.ids import format_time, truncate_to_millisecond
+from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.store.exchange_log import GroupTransaction
+
+_log = structlog.get_logger()
+
+TELL_SECONDS: Final = 60.0
+RULE: Final = "rule-refused-too-often"
+
+
+async def keep_refusal_digests(node: Node) -> None:
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        try:
+            await tell_refusals(node)
+        except BridgeheadError as error:
+            _log.warning("refusals.untold", reason=error.reason)
+
+
+async def tell_refusals(node: Node) -> None:
+    """Appends one `refused` leaf for each caller who was turned away, with their number."""
+    agreement, now = node.trust.in_force.agreement, truncate_to_millisecond(node.now())
+    for caller, count in sorted(node.refusals.take_untold().items()):
+        named: dict[str, JsonValue] = {"caller": caller, "count": count, "until": format_time(now)}
+        leaf = Leaf(
+            federation=agreement.federation,
+            realm=agreement.realm,
+            kind=LeafKind.REFUSED,
+            subject=hashlib.sha256(encode_canonical(named)).hexdigest(),
+            verdict=Verdict.REFUSED,
+            policies=(RULE,),
+            reason=f"REFUSED_TOO_OFTEN {count}",
+            agreement_version=agreement.version,
+            time=now,
+        )
+        await node.sequencer.commit(partial(_append, leaf=leaf))
+        _log.warning("refusals.told", caller=caller, count=count)
+
+
+def _append(transaction: GroupTransaction, *, leaf: Leaf) -> None:
+    transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
