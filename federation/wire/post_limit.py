@@ -21,7 +21,7 @@ class PostLimit:
 
     def allows(self, host: str) -> bool:
         """Takes one post out of the source's bucket; False when it is empty. An IPv6 source is its /64."""
-        source, now = _source(host), self._clock()
+        source, now = source_of(host), self._clock()
         left = self._left(source, now)
         self._buckets.pop(source, None)
         is_allowed = left >= 1
@@ -32,14 +32,14 @@ class PostLimit:
 
     def is_empty(self, host: str) -> bool:
         """Looks into the bucket and takes nothing."""
-        return self._left(_source(host), self._clock()) < 1
+        return self._left(source_of(host), self._clock()) < 1
 
     def _left(self, source: str, now: float) -> float:
         left, since = self._buckets.get(source, (self._full, now))
         return min(self._full, left + (now - since) * self._full / 60)
 
 
-def _source(host: str) -> str:
+def source_of(host: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:

@@ -16,6 +16,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import uvicorn
@@ -29,6 +30,7 @@ from federation.protocol.errors import BridgeheadError, MalformedError, NotFound
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_tile_path
 from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, WitnessAnswer
 from federation.wire.post_limit import PostLimit
+from federation.wire.read_connections import HEAD_SECONDS, Connections, TimedProtocol
 from federation.wire.status import http_code_of
 
 BODY_SECONDS = 10.0
@@ -157,8 +159,8 @@ async def serve_http(app: ASGIApp, *, host: str, port: int, drain_seconds: float
         access_log=False,
         lifespan="off",
         server_header=False,
-        limit_concurrency=256,
-        timeout_keep_alive=30,
+        http=partial(TimedProtocol, connections=Connections()),  # type: ignore[arg-type]  # it makes one, as a class does
+        timeout_keep_alive=round(HEAD_SECONDS),
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
         h11_max_incomplete_event_size=32 * 1024,
     )

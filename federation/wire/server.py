@@ -19,10 +19,16 @@ from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handle
 from federation.wire.rpc import MESSAGE_OPTIONS, TlsFiles
 from federation.wire.tls import WatchedTls, server_credentials
 
+MAX_CONNECTIONS = 512
+"""The most connections of one port, handshakes included: beyond them a new one is closed as it comes."""
+
 _OPTIONS = (
     *MESSAGE_OPTIONS,
     ("grpc.http2.bdp_probe", 0),  # or each stream that nobody reads yet takes in megabytes
     ("grpc.http2.lookahead_bytes", 128 * 1024),
+    ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.max_connection_idle_ms", 600_000),
     ("grpc.so_reuseport", 0),  # or a second node on the same port would share its calls
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),

@@ -15,7 +15,9 @@ from federation.protocol.errors import MalformedError
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.client import AgencyClient
 from federation.wire.peer import FETCH_AGREEMENT, SUBMIT
+from federation.wire.read_connections import CONNECTIONS_KEPT, CONNECTIONS_OF_ALL
 from federation.wire.rpc import ClientProfile, Nothing
+from federation.wire.server import MAX_CONNECTIONS
 from federation.wire.tls import WatchedTls, server_credentials
 from tests.attacks.hostage import Attacked, attacked_node
 from tests.attacks.table import MOST_MB, Measure
@@ -108,4 +110,37 @@ def test_unfinished_requests_hold_the_share_of_who_sends_them(node: Attacked, me
                 slow.pour([slow.begin(SUBMIT.path, 8_000_000) for _ in range(100)], 7_999_999)
         with node.member("fujian") as other:
             assert other.answers(FETCH_AGREEMENT.path)
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack("2,000 idle connections to the read side", held_by="connections make room (wire/read_connections)")
+def test_idle_connections_of_strangers_keep_nobody_out(node: Attacked, memory: Measure) -> None:
+    """Of one address few stay open; from many addresses the longest idle make room; health is heard all the while."""
+    idle = node.descriptors()
+    with ExitStack() as opened, memory(node.pid) as growth:
+        for number in range(2_000):
+            source = f"127.0.1.{1 + number % 40}"
+            opened.enter_context(node.stranger(node.read_port, source=source)).sendall(b"GET /healthz HTTP/1.1\r\n")
+            if number % 100 == 0:
+                assert node.health() == 200
+        node.until_descriptors(idle + CONNECTIONS_OF_ALL + CONNECTIONS_KEPT)
+        assert node.health() == 200
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack("2,000 connections without a handshake to the peer port", held_by="a bound a port (wire/server)")
+def test_half_open_handshakes_take_a_bounded_number_of_descriptors(node: Attacked, memory: Measure) -> None:
+    """They are closed within seconds; a member who was connected before is answered all the while."""
+    idle = node.descriptors()
+    with ExitStack() as opened, memory(node.pid) as growth, node.member("anhui") as member:
+        for number in range(2_000):
+            with suppress(OSError):
+                opened.enter_context(node.stranger(node.peer_port, source=f"127.0.1.{1 + number % 40}"))
+            if number % 500 == 0:
+                assert member.answers(FETCH_AGREEMENT.path)
+        node.until_descriptors(idle + MAX_CONNECTIONS + 20)
+        assert member.answers(FETCH_AGREEMENT.path)
+        node.until_descriptors(idle + 20)
+        with node.member("fujian") as later:
+            assert later.answers(FETCH_AGREEMENT.path)
     assert growth.mb < MOST_MB
