@@ -84,7 +84,7 @@ def _import(*, issue_date: date | None, urn: str | None, **found: object) -> wir
 
 _NOTHING: Final = constant(None)
 _FIELDS: Final = {
-    "holder_name": Field(read=rows.text(100), option="--name", help="姓名."),
+    "holder_name": Field(read=rows.name(100), option="--name", help="姓名."),
     "citizen_number": Field(read=rows.number, option="--citizen-number", help="公民身份号码, 18 characters."),
     "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="性别 (as the number says)."),
     "ethnicity": Field(read=rows.text(30), option="--ethnicity", help="民族, e.g. 汉."),
@@ -131,6 +131,15 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
         if code is not None and find_division(code) is None:
             label = words.PERMIT_FIELDS[name]
             yield f"{name} {code}: {label}不在已知的边界县之列 | not one of the border counties known here"
+    texts = {
+        "holder_name": holder.name,
+        "household_address": holder.household_address,
+        "residence_address": application.residence_address,
+    }
+    for name, text in texts.items():
+        if (sign := rows.find_doubtful(text)) is not None:
+            label = words.PERMIT_FIELDS[name]
+            yield f"{name} {sign}: {label}含兼容字、部首或自造字，请核对 | a look-alike or private character"
     if holder.birth_date.isoformat().replace("-", "") != holder.citizen_number[6:14]:
         yield "birth_date: 出生日期与号码不符,请核对 | not the one in the citizen number"
     if (int(holder.citizen_number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):

@@ -24,6 +24,7 @@ from msgspec import inspect, structs
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import AgencyId, Pair, format_time, matching, parse_agency_id, parse_pair, typed
 from federation.protocol.keys import PublicKey, format_public_key, parse_public_key
+from federation.protocol.unseen import verify_seen
 
 JsonValue: TypeAlias = "str | int | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 """What canonical JSON may hold. There are no floats: they have more than one written form."""
@@ -176,7 +177,13 @@ Time = Annotated[datetime, typed("a time such as 2026-11-23T08:00:00.000Z", reas
 
 
 def encode(item: Item) -> bytes:
-    """Returns the one canonical form of an item; refuses lone surrogates, which UTF-8 cannot carry (JSON_UTF8)."""
+    """Returns the one canonical form of an item; refuses lone surrogates (JSON_UTF8) and the unseen (TEXT_UNSEEN)."""
+    encoded = _encode(item)
+    verify_seen(encoded, what=item.WHAT)
+    return encoded
+
+
+def _encode(item: Item) -> bytes:
     try:
         return _ENCODER.encode(_written(item))
     except UnicodeEncodeError as error:
@@ -187,7 +194,7 @@ def decode(kind: type[I], encoded: bytes) -> I:
     """Returns the item; encoding it again gives the same bytes. Refuses JSON_* and as the class and its fields say."""
     try:
         item: I = _decoder(kind).decode(encoded)
-        if encode(item) == encoded and _check(item):
+        if _encode(item) == encoded and _check(item):
             return item
     except (msgspec.MsgspecError, BridgeheadError, ValueError, RecursionError):
         pass
@@ -204,7 +211,7 @@ def from_object(kind: type[I], value: Mapping[str, JsonValue]) -> I:
     """Returns the item that a JSON object is; refuses others as `decode` does."""
     try:
         item: I = _decoder(kind).decode(msgspec.json.encode(_without_blanks(kind, value)))
-        if to_object(item) == value and _check(item):
+        if msgspec.json.decode(_encode(item)) == value and _check(item):
             return item
     except (msgspec.MsgspecError, BridgeheadError, ValueError):
         pass

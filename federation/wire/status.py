@@ -109,9 +109,9 @@ def error_of(kind: str, *, reason: str, message: str, facts: Mapping[str, str]) 
     """The error that a peer told; facts come back as text. An unknown kind is an `UnavailableError`."""
     row = _ROWS_BY_KIND.get(kind)
     known_reason = reason if _REASON.fullmatch(reason) else "PEER_ERROR"
-    kept = {name: text[:MAX_FACT_CHARACTERS] for name, text in sorted(facts.items()) if _is_fact(name)}
+    kept = {name: _seen(text[:MAX_FACT_CHARACTERS]) for name, text in sorted(facts.items()) if _is_fact(name)}
     error = row.error if row else UnavailableError
-    return error(known_reason, message[:MAX_MESSAGE_CHARACTERS], **dict(list(kept.items())[:MAX_FACTS]))
+    return error(known_reason, _seen(message[:MAX_MESSAGE_CHARACTERS]), **dict(list(kept.items())[:MAX_FACTS]))
 
 
 def facts_of(error: BridgeheadError) -> dict[str, str]:
@@ -138,7 +138,7 @@ def error_of_call(error: grpc.aio.AioRpcError) -> BridgeheadError:
     detailed = _find_details(error)
     if detailed is not None:
         return detailed
-    text = (error.details() or "")[:MAX_MESSAGE_CHARACTERS]
+    text = _seen((error.details() or "")[:MAX_MESSAGE_CHARACTERS])
     if "larger than max" in text:
         return MalformedError("MESSAGE_SIZE", f"the message is over the size limit: {text}")
     if "certificate has expired" in text:
@@ -163,6 +163,11 @@ def _find_details(error: grpc.aio.AioRpcError) -> BridgeheadError | None:
         return None
     facts = dict(named.metadata)
     return error_of(facts.pop("kind", ""), reason=named.reason, message=status.message, facts=facts)
+
+
+def _seen(text: str) -> str:
+    """A peer's sentence without what would rewrite the terminal of who reads it."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _row_of(error: BridgeheadError) -> StatusRow:

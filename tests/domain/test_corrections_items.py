@@ -20,6 +20,7 @@ from federation.domain.corrections import (
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import Realm
+from tests.seen import SEEN
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 REQUEST = CorrectionRequest(
@@ -62,7 +63,7 @@ def test_items_survive_the_border():
         assert decode_correction_notice(encode(notice)) == notice
 
 
-@given(value=st.text(max_size=40), words=st.text(max_size=40), checked=st.booleans())
+@given(value=st.text(SEEN, max_size=40), words=st.text(SEEN, max_size=40), checked=st.booleans())
 def test_request_of_any_text_survives_the_border(value, words, checked):
     """The form carries any text; whether it may stand there is judged afterwards."""
     request = replace(REQUEST, value=value, words=words, identity_checked=checked)

@@ -58,7 +58,7 @@ def test_order_item_survives_its_encoding_and_its_repr_hides_the_words(words: st
     assert repr(item) == f"OrderItem({ORDER.message_id})"
 
 
-@pytest.mark.parametrize("words", ["", "x" * 501, "two\nlines", "\x00"])
+@pytest.mark.parametrize("words", ["", "x" * 501, "two\nlines", "\u3000"])
 def test_order_item_with_other_words_is_malformed(words: str) -> None:
     """Why, in 1 to 500 printable characters."""
     with pytest.raises(MalformedError, match="ERASURE_WORDS"):

@@ -25,6 +25,7 @@ from federation.protocol.policy import Decision
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.trust import message_keys_at, verify_in_force
+from federation.protocol.unseen import verify_seen
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
 from federation.store.records import put_records
@@ -158,7 +159,9 @@ def _check_body(statement: Statement, body: Body | None) -> Body | None:
         return None
     if body is None:
         raise MalformedError("BODY_MISSING", "the statement speaks of a body, but none came with it")
-    return verify_body(body, statement.body)
+    for item in verify_body(body, statement.body).items:
+        verify_seen(item, what="an item of the body")
+    return body
 
 
 def _leaf_of(
