@@ -46,8 +46,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     receipt, verify it ourselves, return it.
 
     Raises Malformed-, Untrusted- or StaleError for 1 to 7, and nothing was stored; ConflictError: MESSAGE_ID_REUSED or
-    SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it; UnavailableError when the sender may retry the same
-    bytes.
+    SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it; UnavailableError when it may be sent again as it is.
     """
     now, in_force = truncate_to_millisecond(node.now()), node.trust.in_force
     # 1 size and payload type
