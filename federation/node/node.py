@@ -48,8 +48,8 @@ from federation.wire.post_limit import PostLimit
 _log = structlog.get_logger()
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
-REFUSALS_A_MINUTE: Final = 240
 """How often a waiter that hears nothing looks at the store."""
+REFUSALS_A_MINUTE = 240
 
 
 def received_key(digest: str) -> str:

@@ -51,7 +51,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     now, in_force = truncate_to_millisecond(node.now()), node.trust.in_force
     # 1 size and payload type
     envelope = parse_envelope(submission.envelope)
-    # 2 seen before? a repeat is found by its id when it is written (9), or below, when a check refuses what was answered
+    # 2 seen before? a repeat is found by its id when it is written (9), or below, when a check refuses it
     try:
         # 3 signature over the bytes
         payload = verify_envelope(envelope, message_keys_at(in_force.agreement, peer, now))
