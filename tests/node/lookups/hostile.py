@@ -174,6 +174,7 @@ class HostileWorld:
         self.rig.put_in_force(with_added_offices(self.rig.agreement))
         self.key = Ed25519PrivateKey.generate()
         self.count = 0
+        self.pinned: set[AgencyId] = set()
         self.seqs: dict[Pair, int] = {}
         self.permits = {
             Target.ADULT: _permit(1),
@@ -319,7 +320,9 @@ class HostileWorld:
         if case is not None:
             records.ANNOUNCED_CASES.put(transaction, case, owner=ask.asker.node)
         records.HANDLES.put(transaction, planted.handle, owner=ZHEJIANG)
-        put_records(transaction, [pinned_key(ask.asker, "officer-1", key=f"ed25519:{_public(self.key)}")])
+        if ask.asker not in self.pinned:
+            self.pinned.add(ask.asker)
+            put_records(transaction, [pinned_key(ask.asker, "officer-1", key=f"ed25519:{_public(self.key)}")])
 
     def _handle(self, ask: Ask, case_id: str) -> Handle:
         other_agency = AgencyId(ask.asker.node, "361181" if ask.asker.county != "361181" else "361123", ask.asker.kind)
