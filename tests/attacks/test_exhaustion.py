@@ -113,6 +113,20 @@ def test_unfinished_requests_hold_the_share_of_who_sends_them(node: Attacked, me
     assert growth.mb < MOST_MB
 
 
+@pytest.mark.attack("10,240 messages of a member that are refused", held_by="nothing of them is kept (exchange/receive)")
+def test_refused_messages_leave_nothing_behind(node: Attacked, memory: Measure) -> None:
+    """What is no envelope is answered and forgotten; another member is answered meanwhile."""
+    no_envelope = b"\x0a\x07\x0a\x05rude!"
+    with memory(node.pid) as growth, node.member() as rude, node.member("fujian") as other:
+        for _ in range(5):
+            streams = [rude.ask(SUBMIT.path, no_envelope * 256) for _ in range(8)]
+            while not rude.ended.issuperset(streams):
+                rude.read_frame()
+            assert other.answers(FETCH_AGREEMENT.path)
+    assert rude.answered
+    assert growth.mb < MOST_MB
+
+
 @pytest.mark.attack("2,000 idle connections to the read side", held_by="connections make room (wire/read_connections)")
 def test_idle_connections_of_strangers_keep_nobody_out(node: Attacked, memory: Measure) -> None:
     """Of one address few stay open; from many addresses the longest idle make room; health is heard all the while."""
