@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,7 +49,6 @@ _log = structlog.get_logger()
 T = TypeVar("T")
 LOOK_SECONDS = 1.0
 """How often a waiter that hears nothing looks at the store."""
-REFUSALS_A_MINUTE = 240
 
 
 def received_key(digest: str) -> str:
@@ -281,7 +280,7 @@ class KnownHeads:
 class Refusals:
     """The buckets of all callers, and what was turned away since it was told last."""
 
-    def __init__(self, a_minute: int = REFUSALS_A_MINUTE, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, a_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._buckets = PostLimit(a_minute, clock=clock)
         self._untold: Counter[str] = Counter()
 
@@ -316,7 +315,7 @@ class Node:
     wake_delivery: Callable[[NodeName], None]
     now: Callable[[], datetime]
     kinds: Mapping[str, Kind[Any]]
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals
 
     @property
     def signer(self) -> Signer:

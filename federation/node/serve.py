@@ -46,7 +46,7 @@ from federation.node.log.cosigning import Cosigning
 from federation.node.log.own_head import own_head_file
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Witness
-from federation.node.node import KnownHeads, MessageKeys, Node, Trust, Waiters
+from federation.node.node import KnownHeads, MessageKeys, Node, Refusals, Trust, Waiters
 from federation.node.officer_keys import Occurrence
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.refusals import keep_refusal_digests
@@ -178,6 +178,7 @@ def build_node(
         wake_delivery=delivery.wake,
         now=now,
         kinds=KINDS,
+        refusals=Refusals(settings.refusals_a_minute),
     )
     clients = WitnessClients()
     cosigner = Cosigner(vkey=keyring.witness.vkey, sign=keyring.witness.sign)

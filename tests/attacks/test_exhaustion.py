@@ -113,7 +113,9 @@ def test_unfinished_requests_hold_the_share_of_who_sends_them(node: Attacked, me
     assert growth.mb < MOST_MB
 
 
-@pytest.mark.attack("10,240 messages of a member that are refused", held_by="nothing of them is kept (exchange/receive)")
+@pytest.mark.attack(
+    "10,240 messages of a member that are refused", held_by="nothing of them is kept (exchange/receive)"
+)
 def test_refused_messages_leave_nothing_behind(node: Attacked, memory: Measure) -> None:
     """What is no envelope is answered and forgotten; another member is answered meanwhile."""
     no_envelope = b"\x0a\x07\x0a\x05rude!"

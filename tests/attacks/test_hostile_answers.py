@@ -35,7 +35,7 @@ from federation.node.lookups.records import QUESTIONS
 from federation.node.reports import ANSWERED
 from federation.node.retention import destroy_ended
 from federation.protocol.body import Body
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import MalformedError, UnavailableError
 from federation.protocol.form import encode
 from federation.protocol.ids import AgencyId, MessageId, Pair, parse_agency_id
 from federation.protocol.leaf import Leaf, Verdict, decode_leaf
@@ -220,7 +220,10 @@ async def test_two_answers_at_one_moment_leave_one(tmp_path: Path) -> None:
         came = await asyncio.gather(
             *(answer(found, "lookup.release", body, cites=fetch) for _ in range(2)), return_exceptions=True
         )
-        assert sorted(type(each).__name__ for each in came) == ["Leaf", "UnavailableError"]
+        leaves = [each for each in came if isinstance(each, Leaf)]
+        assert all(isinstance(each, Leaf | UnavailableError) for each in came)
+        assert [leaf.verdict for leaf in leaves].count(Verdict.ALLOWED) == 1
+        assert all(leaf.policies == ("rule-reply-twice",) for leaf in leaves if leaf.verdict is Verdict.REFUSED)
         again = await answer(found, "lookup.release", body, cites=fetch)
         assert (again.verdict, again.policies) == (Verdict.REFUSED, ("rule-reply-twice",))
 

@@ -9,7 +9,7 @@ import pytest
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.log.replay import replay_log
-from federation.node.node import REFUSALS_A_MINUTE, Node, Refusals
+from federation.node.node import Node, Refusals
 from federation.node.permits import list_permits
 from federation.node.refusals import RULE, tell_refusals
 from federation.protocol.errors import UnavailableError
@@ -18,6 +18,8 @@ from federation.protocol.receipt import Receipt
 from federation.store.exchange_log import load_entries
 from federation.wire.agency.permits import PermitQuery
 from tests.node.rig import HALL, JIANGXI, POLICE, ZHEJIANG, act, running_rig, submission
+
+MOST = 20
 
 
 class Clock:
@@ -51,15 +53,15 @@ def leaves(node: Node) -> list[Leaf]:
 @pytest.mark.attack("a member whose messages are refused without end", held_by="refusals a minute (node/refusals)")
 async def test_refused_messages_of_a_member_leave_a_bounded_number_of_leaves(tmp_path: Path) -> None:
     """What is beyond is not judged; the same message is taken in as ever once the bucket has filled again."""
-    async with running_rig(tmp_path) as rig:
+    async with running_rig(tmp_path, refusals_a_minute=MOST) as rig:
         clock = Clock()
         node = rig[JIANGXI]
         node.refusals._buckets._clock = clock
-        for seq in range(1, REFUSALS_A_MINUTE + 1):
+        for seq in range(1, MOST + 1):
             receipt = await receive(node, submission(rig, seq=seq, purpose="permit.unknown"), peer=ZHEJIANG)
             assert isinstance(receipt, Receipt)
-        beyond = submission(rig, seq=REFUSALS_A_MINUTE + 1, purpose="permit.unknown")
-        honest = submission(rig, seq=REFUSALS_A_MINUTE + 2)
+        beyond = submission(rig, seq=MOST + 1, purpose="permit.unknown")
+        honest = submission(rig, seq=MOST + 2)
         for each in (*[beyond] * 50, honest):
             with pytest.raises(UnavailableError, match="REFUSED_TOO_OFTEN"):
                 await receive(node, each, peer=ZHEJIANG)
@@ -69,7 +71,7 @@ async def test_refused_messages_of_a_member_leave_a_bounded_number_of_leaves(tmp
         found = leaves(node)
         told = [leaf for leaf in found if leaf.policies == (RULE,)]
         assert [leaf.reason for leaf in told] == ["REFUSED_TOO_OFTEN 51"]
-        assert sum(leaf.verdict is Verdict.REFUSED for leaf in found) == REFUSALS_A_MINUTE + 1
+        assert sum(leaf.verdict is Verdict.REFUSED for leaf in found) == MOST + 1
         assert replay_log(node.database, lambda _version, _digest: node.trust.in_force.policies).is_whole
 
         clock.seconds = 60.0
@@ -80,10 +82,10 @@ async def test_refused_messages_of_a_member_leave_a_bounded_number_of_leaves(tmp
 @pytest.mark.attack("an agency that asks for what it may not, without end", held_by="refusals a minute (node/refusals)")
 async def test_refused_acts_of_an_agency_end_at_the_same_bound(tmp_path: Path) -> None:
     """Every act of the office waits, an allowed one too; another office goes on."""
-    async with running_rig(tmp_path) as rig:
+    async with running_rig(tmp_path, refusals_a_minute=MOST) as rig:
         node = rig[ZHEJIANG]
         node.refusals._buckets._clock = Clock()
-        for _ in range(REFUSALS_A_MINUTE):
+        for _ in range(MOST):
             page = await list_permits(begin_errand(node, HALL, act("permit.unknown")), PermitQuery())
             assert not page.decision.allowed
         size = node.sequencer.head.size

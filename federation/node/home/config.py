@@ -80,6 +80,8 @@ class NodeSettings(BaseSettings):
     """The most look-ups that one office of another province gets answered in a day."""
     answers_by_number_per_office_day: Annotated[int, Field(ge=1)] = 30
     """The most of them by the number of a permit or a plate, of which one leads to the next."""
+    refusals_a_minute: Annotated[int, Field(ge=1)] = 240
+    """The most acts of one agency or member that end in a refusal, before it is turned away unjudged for a while."""
     lookups_a_desk_day: Annotated[int, Field(ge=1, le=10_000_000)] = 200
     """How many look-ups one certificate of an office may ask for a day, whoever sits there."""
     lookups_an_office_day: Annotated[int, Field(ge=1, le=10_000_000)] = 1000

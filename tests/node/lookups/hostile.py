@@ -170,7 +170,8 @@ class HostileWorld:
 
     def __init__(self, folder: Path) -> None:
         self.loop = asyncio.new_event_loop()
-        self.rig = Rig(folder, (ZHEJIANG,), answers_per_office_day=10**9, answers_by_number_per_office_day=10**9)
+        unbounded = ("answers_per_office_day", "answers_by_number_per_office_day", "refusals_a_minute")
+        self.rig = Rig(folder, (ZHEJIANG,), **dict.fromkeys(unbounded, 10**9))
         self.rig.put_in_force(with_added_offices(self.rig.agreement))
         self.key = Ed25519PrivateKey.generate()
         self.count = 0
