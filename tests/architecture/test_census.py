@@ -31,7 +31,7 @@ GENERATED = PACKAGE / "v1"
 MAX_LINES, MAX_FILES, MAX_GENERATED_LINES = 43_500, 240, 10_000
 MAX_PLACES_OF_ETHNICITY = 7
 MAX_LINES_OF_A_KIND, MAX_FILES_OF_A_KIND = 450, 6
-MAX_FILES_OF_A_SEARCH, MAX_FILES_OF_A_REGISTRATION = 73, 60
+MAX_FILES_OF_A_SEARCH, MAX_FILES_OF_A_REGISTRATION = 76, 62
 QUIET = {"witness_seconds": 600, "agreement_seconds": 3600, "retention_seconds": 86_400, "intake_seconds": 600}
 """The duties of a node that have nothing to do with one act rest meanwhile."""
 RUNS = 6
