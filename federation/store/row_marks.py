@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from federation.store.database import Head, StoredRow
 from federation.store.tables import DataKeys, blind_index
 
@@ -55,7 +57,8 @@ def digest_row(keys: DataKeys, row: StoredRow) -> bytes:
     """Computes the 16 bytes that bind every column of a record's row together."""
     subject = row["subject_index"]
     sealed = (None if subject is None else bytes(subject), hashlib.sha256(row["content"]).digest())
-    return blind_index(keys, "record.digest", repr((_PLAIN(row), sealed)))
+    # JSON has one spelling of a word, whether it is written as a member of an enumeration or read as text.
+    return blind_index(keys, "record.digest", msgspec.json.encode((_PLAIN(row), sealed)).decode())
 
 
 def mark_of(row: StoredRow) -> Mark | None:

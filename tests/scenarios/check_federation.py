@@ -91,7 +91,8 @@ async def check_federation(
     """Checks everything; with `settled`, also that nothing is on its way any more and every message has its receipt."""
     for each in kept:
         check_log(each.database)
-        assert check_store(each.database).findings == (), each.name
+        found = check_store(each.database).findings
+        assert found == (), (each.name, found)
     audit = Audit(
         agreement=agreement,
         sources={each.name: each for each in kept},
