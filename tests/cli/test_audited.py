@@ -22,6 +22,7 @@ from federation.node.home.agreement import (
     write_archive,
 )
 from federation.node.home.certificates import client_folder
+from federation.node.serve import utc_now
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UntrustedError
 from federation.protocol.ids import parse_agency_id
 from federation.protocol.trust.metadata import root_digest
@@ -71,7 +72,7 @@ def test_verify_by_one_file_and_by_a_home_is_the_same(files, tmp_path):
     write_archive(packed, served_files)
     home.mkdir()
     pin_root(home, served_files.roots[0])
-    install_agreement(home, served_files, now=four.NOW)
+    install_agreement(home, served_files, now=utc_now())
 
     for named in (packed, home, home / "agreement", home / "agreement" / "current"):
         assert find_federation(Sought(agreement=named)).agreement == read.agreement

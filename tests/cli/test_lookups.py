@@ -424,7 +424,7 @@ def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
 
     assert run("lookup", "history", *who, "-o", "json").json["lines"] == []
     nobody = ("lookup", "key", "register", made.out.strip(), "--home", home, "--agency", "zhejiang/330899/police")
-    assert "NOT_AN_AGENCY" in run(*nobody, "--officer", "me", code=1).err
+    assert "AGENCY_NOT_AGREED" in run(*nobody, "--officer", "me", code=1).err
     other = run("lookup", "key", "new", nodes.folder / "other.pem").out.strip()
     again = ("lookup", "key", "register", other, "--home", home, "--agency", office, "--officer", "me")
     assert "OFFICER_KEY_EXISTS" in run(*again, code=1).err

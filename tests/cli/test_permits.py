@@ -351,6 +351,7 @@ def test_node_down_exits_3_and_says_how_to_go_on(nodes, tmp_path):
 
 def test_profile_of_another_province_at_this_node_refused(nodes, tmp_path):
     """A certificate of another province's CA opens nothing, and neither side is mistaken for the other."""
+    nodes.key("anhui/341022/police", "clerk")
     folder = shutil.copytree(nodes.federation.home("anhui") / "clients" / "341022-police", tmp_path / "anhui")
     ours = (nodes.federation.home("zhejiang") / "clients" / "330822-police" / "profile.toml").read_text()
     address = next(line for line in ours.splitlines() if line.startswith("agency_addr"))
@@ -368,6 +369,8 @@ def test_agency_is_named_by_option_or_environment_or_not_at_all(nodes, monkeypat
     home = nodes.federation.home("zhejiang")
     monkeypatch.delenv("BRIDGEHEAD_CLIENT", raising=False)
     assert "no agency named" in run("permit", "list", code=2).err
+    for agency in ("zhejiang/330822/police", "zhejiang/330824/police"):
+        nodes.key(agency, "clerk")
     monkeypatch.setenv("BRIDGEHEAD_CLIENT", str(home / "clients" / "330822-police" / "profile.toml"))
     run("permit", "list")
     run("permit", "list", "--home", home, "--agency", "zhejiang/330824/police")

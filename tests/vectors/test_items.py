@@ -272,7 +272,12 @@ def test_changed_bytes_are_refused_or_another_value(name, data):
         value = KINDS[name].decode(encoded)
     except BridgeheadError:
         return
-    assert KINDS[name].encode(value) == encoded
+    try:
+        again = KINDS[name].encode(value)
+    except BridgeheadError as error:
+        assert error.reason == "TEXT_UNSEEN"  # noqa: PT017 what an old store holds is read, and never written anew
+        return
+    assert again == encoded
 
 
 def refusal_of(name, encoded):
