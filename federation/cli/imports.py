@@ -77,8 +77,7 @@ def parse_rows(
         except BridgeheadError as error:
             tally.account(numbered.line, error)
             continue
-        if doubts is not None:
-            tally.doubts.update(doubts(row))
+        tally.doubts.update((*sheet.find_doubts(numbered.texts), *(doubts(row) if doubts is not None else ())))
         yield numbered.line, row
 
 

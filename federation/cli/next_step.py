@@ -210,6 +210,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "STORE_MISSING": "先启动一次节点:bridgehead node serve --home | start the node once: bridgehead node serve --home",
     "STORE_MODE": "只许本人读：chmod 600 文件 | let nobody else read it: chmod 600 FILE",
     "SYNTHETIC_COUNTY": "换一个户籍县 | take another county of household",
+    "TEXT_FORM": "统一写法：间隔号用 ·，不用全角空格 | in one form: NFC, U+00B7 as the dot, plain spaces",
     "TEXT_UNSEEN": "删去看不见的字符，重新输入 | type the text anew: it holds a character that nobody sees",
     "USCC_CHECKSUM": _CODE,
     "USCC_FORM": _CODE,

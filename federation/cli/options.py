@@ -25,9 +25,11 @@ import msgspec
 import typer
 
 from federation.cli import show
+from federation.cli.words import LOOK_ALIKE
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
+from federation.protocol.unseen import find_doubtful, written
 
 if TYPE_CHECKING:
     from federation.protocol.keys import Signer
@@ -490,7 +492,7 @@ def command(
             desk = made.get("desk")
             if isinstance(desk, Desk):
                 made["desk"] = replace(desk, usual=usual)
-            run(**made, **given)
+            run(**made, **{each: _as_written(each, value) for each, value in given.items()})
 
         found = [each for each in own.values() if each.name not in makers]
         found += (option for each in makers for option in options[each])
@@ -501,6 +503,17 @@ def command(
         return run
 
     return decorate
+
+
+def _as_written(name: str, value: object) -> object:
+    """Returns what was typed in the form in which it is signed; what looks like another character is told."""
+    if isinstance(value, list):
+        return [_as_written(name, each) for each in value]
+    if type(value) is not str:  # a path stays as it is, and the word of an enum
+        return value
+    if (sign := find_doubtful(value)) is not None:
+        show.say(f"请核对 please check: {name} {sign}: {LOOK_ALIKE}")
+    return written(value)
 
 
 def commands_for(purpose: str, function: str) -> Callable[..., Callable[[Callable[..., None]], Callable[..., None]]]:

@@ -84,18 +84,18 @@ def _import(*, issue_date: date | None, urn: str | None, **found: object) -> wir
 
 _NOTHING: Final = constant(None)
 _FIELDS: Final = {
-    "holder_name": Field(read=rows.name(100), option="--name", help="姓名."),
+    "holder_name": Field(read=rows.Words(100, is_name=True), option="--name", help="姓名."),
     "citizen_number": Field(read=rows.number, option="--citizen-number", help="公民身份号码, 18 characters."),
     "sex": Field(read=rows.one_of(Sex), usual=_sex_in, option="--sex", kind=Sex, help="性别 (as the number says)."),
-    "ethnicity": Field(read=rows.text(30), option="--ethnicity", help="民族, e.g. 汉."),
+    "ethnicity": Field(read=rows.Words(30), option="--ethnicity", help="民族, e.g. 汉."),
     "birth_date": Field(read=rows.day, usual=_birth_in, option="--birth-date", help="出生日期 (as the number says)."),
     "photo_digest": Field(read=rows.digest, usual=_NOTHING, option="--photo-digest", help="照片摘要: SHA-256 in hex."),
     "household_division": Field(read=rows.division, option="--household", help="户籍地, six digits."),
-    "household_address": Field(read=rows.text(200), option="--household-address", help="户籍地址."),
+    "household_address": Field(read=rows.Words(200), option="--household-address", help="户籍地址."),
     "residence_division": Field(read=rows.division, option="--residence", help="居住地 (the agency's county)."),
-    "residence_address": Field(read=rows.text(200), option="--residence-address", help="居住地址."),
+    "residence_address": Field(read=rows.Words(200), option="--residence-address", help="居住地址."),
     "work_division": Field(read=rows.division, usual=_NOTHING, option="--work", help="工作地, six digits."),
-    "issuer": Field(read=rows.text(100), option="--issuer", help="签发机关 (the county's police)."),
+    "issuer": Field(read=rows.Words(100), option="--issuer", help="签发机关 (the county's police)."),
     "ground": Field(read=rows.one_of(Ground), option="--ground", kind=Ground, help="居住事由: 就业, 住所, 就读."),
     "residence_since": Field(read=rows.day, option="--since", help="居住起始日, e.g. 2026-01-05."),
     "apply_date": Field(read=rows.day, option="--applied", help="申请日期 (today)."),
@@ -131,15 +131,6 @@ def find_doubts(application: PermitApplication) -> Iterator[str]:
         if code is not None and find_division(code) is None:
             label = words.PERMIT_FIELDS[name]
             yield f"{name} {code}: {label}不在已知的边界县之列 | not one of the border counties known here"
-    texts = {
-        "holder_name": holder.name,
-        "household_address": holder.household_address,
-        "residence_address": application.residence_address,
-    }
-    for name, text in texts.items():
-        if (sign := rows.find_doubtful(text)) is not None:
-            label = words.PERMIT_FIELDS[name]
-            yield f"{name} {sign}: {label}含兼容字、部首或自造字，请核对 | a look-alike or private character"
     if holder.birth_date.isoformat().replace("-", "") != holder.citizen_number[6:14]:
         yield "birth_date: 出生日期与号码不符,请核对 | not the one in the citizen number"
     if (int(holder.citizen_number[16]) % 2 == 1) is not (holder.sex is Sex.MALE):
@@ -230,7 +221,7 @@ def register(
         )
     else:
         application = APPLICATIONS.parse(_with_the_usual(desk, texts))
-    for doubt in find_doubts(application):
+    for doubt in (*APPLICATIONS.find_doubts(texts), *find_doubts(application)):
         say(f"请核对 please check: {doubt}")
     _take_step(desk, wire.REGISTER_PERMIT, application, full=full)
 

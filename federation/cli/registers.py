@@ -15,7 +15,7 @@ from federation.cli import rows, words
 from federation.cli.imports import ImportOptions, RowResult, Tally, open_import, parse_rows, run_import
 from federation.cli.options import Desk, FullOption, command
 from federation.cli.rows import Field, Sheet, Texts, constant
-from federation.cli.show import card, to_json
+from federation.cli.show import card, say, to_json
 from federation.domain.permits import parse_permit_urn
 from federation.domain.registers import (
     REGISTER_FUNCTION,
@@ -77,8 +77,8 @@ VEHICLES: Final = Register(
                 read=rows.one_of(PlateClass), usual=constant(PlateClass.SMALL_CAR), option="--class",
                 help="号牌种类: small_car, motorcycle, ... (small_car)",
             ),
-            "brand_model": Field(read=rows.text(100), option="--brand-model", help="品牌型号."),
-            "colour": Field(read=rows.text(100), option="--colour", help="车身颜色."),
+            "brand_model": Field(read=rows.Words(100), option="--brand-model", help="品牌型号."),
+            "colour": Field(read=rows.Words(100), option="--colour", help="车身颜色."),
             "status": Field(
                 read=rows.one_of(VehicleStatus), usual=constant(VehicleStatus.NORMAL), option="--status",
                 help="状态: normal, stolen, transferred, ... (normal)",
@@ -111,16 +111,16 @@ ENTERPRISES: Final = Register(
         reason="REGISTER_FIELD",
         fields={
             "uscc": Field(read=rows.capitals),
-            "name": Field(read=rows.text(100), option="--name", help="名称."),
+            "name": Field(read=rows.Words(100, is_name=True), option="--name", help="名称."),
             "division": Field(read=rows.division),
             "status": Field(
                 read=rows.one_of(EnterpriseStatus), usual=constant(EnterpriseStatus.ACTIVE), option="--status",
                 help="登记状态: active, revoked, ... (active)",
             ),
             "registered_on": Field(read=rows.day, option="--registered-on", help="登记日期: a day."),
-            "legal_form": Field(read=rows.text(100), option="--legal-form", help="组织形式, such as 有限责任公司."),
+            "legal_form": Field(read=rows.Words(100), option="--legal-form", help="组织形式, such as 有限责任公司."),
             "legal_representative": Field(
-                read=rows.text(100), option="--representative", help="法定代表人: the name."
+                read=rows.Words(100, is_name=True), option="--representative", help="法定代表人: the name."
             ),
             "representative_number": Field(
                 read=rows.capitals, option="--number", help="The representative's citizen number."
@@ -185,6 +185,8 @@ def show_enterprise(desk: Desk, uscc: UsccArgument, full: FullOption = False) ->
 def _register(desk: Desk, register: Register[Fact], key: str, division: str | None, texts: Texts) -> None:
     county = division or desk.profile.agency.county
     row = register.sheet.parse({**texts, register.key: key, register.county: county})
+    for doubt in register.sheet.find_doubts(texts):
+        say(f"请核对 please check: {doubt}")
     (answer,) = desk.call(register.registering, (row,), act=register.act(desk))
     if isinstance(answer, BridgeheadError):
         raise answer

@@ -13,7 +13,6 @@ import json
 import re
 import sys
 import tomllib
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -25,9 +24,9 @@ from typing import Annotated, Any, Final, Generic, TypeAlias, TypeVar, get_origi
 
 import typer
 
-from federation.cli.words import find_word
+from federation.cli.words import LOOK_ALIKE, find_word
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
-from federation.protocol.unseen import find_unseen
+from federation.protocol.unseen import find_doubtful, find_unseen, written
 
 T = TypeVar("T")
 Texts: TypeAlias = dict[str, str]
@@ -38,12 +37,6 @@ _NUMBER: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _DIVISION: Final = re.compile(r"[0-9]{6}", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_DOTS: Final = re.compile("[\u2022\u2027\u2219\u22c5\u2e31\u30fb\uff0e\uff65]")
-"""What is typed for the dot between the parts of a name, which is U+00B7 (GB/T 15834)."""
-_DOUBTFUL: Final = re.compile(
-    "[\u2e80-\u2fdf\u3300-\u33ff\ue000-\uf8ff\uf900-\ufaff\uff10-\uff5a\U0002f800-\U0002fa1f\U000f0000-\U0010ffff]"
-)
-"""Radicals, compatibility characters, and the private use of some font: they look like a character and are another."""
 _BETWEEN_WORDS: Final = re.compile("[;,|\u3001\uff1b\uff0c\\s]+")
 _YES: Final = frozenset({"true", "yes", "1", "是", "y"})
 _NO: Final = frozenset({"false", "no", "0", "否", "n", ""})
@@ -60,27 +53,19 @@ class UnreadableError(ValueError):
 # ---- the forms of fields
 
 
-def text(longest: int) -> Read:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Free text in the one form of a desk; as the name of a person or a firm it is doubted sooner."""
 
-    def read(given: str) -> str:
+    longest: int
+    is_name: bool = False
+
+    def __call__(self, given: str) -> str:
         if (unseen := find_unseen(given)) is not None:
             raise UnreadableError(f"characters that can be seen, without {unseen}")
-        made = unicodedata.normalize("NFC", given)
-        return _expect(made, len(made) <= longest and not _CONTROL.search(made), f"1 to {longest} characters")
-
-    return read
-
-
-def name(longest: int) -> Read:
-    """A person's name: whatever dot was typed, one name is written in one way."""
-    read = text(longest)
-    return lambda given: _DOTS.sub("\u00b7", str(read(given)))
-
-
-def find_doubtful(given: str) -> str | None:
-    """Returns the first character that looks like another one, as its code point."""
-    found = _DOUBTFUL.search(given)
-    return f"U+{ord(found[0]):04X}" if found else None
+        made = written(given)
+        fits = 0 < len(made) <= self.longest and not _CONTROL.search(made)
+        return _expect(made, fits, f"1 to {self.longest} characters")
 
 
 def capitals(given: str) -> str:
@@ -197,6 +182,12 @@ class Sheet(Generic[T]):
             message = "; ".join(f"{name} ({self.labels[name]}): {what}" for name, what in problems.items())
             raise MalformedError(self.reason, message, field=", ".join(problems))
         return self.make(**found)
+
+    def find_doubts(self, texts: Mapping[str, str]) -> Iterator[str]:
+        """Finds texts with a character that looks like another one, as they were given; none is shown."""
+        for name, read in ((name, field.read) for name, field in self.fields.items()):
+            if isinstance(read, Words) and (sign := find_doubtful(texts.get(name, "").strip(), is_name=read.is_name)):
+                yield f"{name} {sign}: {self.labels[name]}{LOOK_ALIKE}"
 
     def field_of(self, name: str) -> str | None:
         """The field that a heading, English or Chinese, stands for; None when it is none."""

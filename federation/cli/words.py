@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
+LOOK_ALIKE: Final = "含形近字、兼容字、部首或自造字，请核对 | a look-alike, compatibility or private character"
+
 PERMIT_FIELDS: Final[Mapping[str, str]] = {
     "urn": "居住证编号",
     "version": "版本",

@@ -1,29 +1,48 @@
-"""Characters that nobody sees, or that turn what stands beside them: an item with one is neither written nor taken in.
+"""The characters of a text: those that nobody sees, the one form in which a text is written, and those to doubt.
 
 Rules kept: control characters (Cc) but the end of a line and the tab, format characters (Cf: zero width, bidirectional
-overrides, the byte order mark), line and paragraph separators (Zl, Zp) and lone surrogates (Cs) are refused: a name
-that looks like another one, or rewrites a clerk's terminal, crosses no border and is stored nowhere. The list is fixed,
-since the tables of a Python version would decide otherwise at two nodes. Source: Unicode 16.0, general categories.
+overrides, the byte order mark), line and paragraph separators (Zl, Zp), lone surrogates (Cs) and what else is drawn as
+nothing (default ignorable: variation selectors, fillers) are refused: a name that looks like another one, or rewrites a
+clerk's terminal, crosses no border and is stored nowhere. A desk writes each text in one form (NFC, U+00B7 for every
+middle dot, U+0020 for every space) before it is signed; a node takes no other from a desk, and alters none. What looks
+like another character and may be meant is a doubt for a person. The list of the unseen is fixed, since the tables of a
+Python version would decide otherwise at two nodes. Sources: Unicode 16.0 (general categories,
+Default_Ignorable_Code_Point, UAX 15), GB/T 15834 (the dot between the parts of a name).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 from federation.protocol.errors import MalformedError
 
 _RANGES: Final = (
-    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x600, 0x605), (0x61C, 0x61C), (0x6DD, 0x6DD),
-    (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0x180E, 0x180E), (0x200B, 0x200F), (0x2028, 0x202E),
-    (0x2060, 0x2064), (0x2066, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0x110BD, 0x110BD),
-    (0x110CD, 0x110CD), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0001, 0xE0001),
-    (0xE0020, 0xE007F),
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x600, 0x605), (0x61C, 0x61C),
+    (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2), (0x115F, 0x1160), (0x17B4, 0x17B5),
+    (0x180B, 0x180F), (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164),
+    (0xD800, 0xDFFF), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x110BD, 0x110BD),
+    (0x110CD, 0x110CD), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
 UNSEEN: Final = "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES)
 """The characters as the inside of a class of a regular expression."""
 _UNSEEN: Final = re.compile(f"[{UNSEEN}]")
 _ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00[01]|[bfr])", re.ASCII)
+_HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002a6df\U0002a700-\U0002ebef\U00030000-\U000323af"
+_DOT: Final = "\u1427\u16eb\u2022\u2024\u2027\u2219\u22c5\u2e31\u2e33\u30fb\ua78f\ufe52\uff65\U00010101"
+_SPACE: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_DOTS: Final = re.compile(f"[{_DOT}]|(?<=[{_HAN}])\uff0e(?=[{_HAN}])")
+_SPACES: Final = re.compile(f"[{_SPACE}]")
+_FOLDED: Final = re.compile(f"[{_DOT}\uff0e{_SPACE}]")
+_DOUBTFUL: Final = re.compile(
+    "[\u2e80-\u2fdf\u3300-\u33ff\ue000-\uf8ff\uf900-\ufa0d\ufa10\ufa12\ufa15-\ufa1e\ufa20\ufa22\ufa25\ufa26"
+    "\ufa2a-\ufaff\uff10-\uff5a\U0002f800-\U0002fa1f\U000f0000-\U0010ffff]"
+)
+"""Radicals, compatibility characters (without the twelve that are none), wide letters, the private use of some font."""
+_WIDE_SIGN: Final = re.compile("[\uff01-\uff65]")
+_DOUBTFUL_IN_NAME: Final = re.compile(f"(?<=[{_HAN}])[ .\u25cb\u25cf\u25e6\u3002](?=[{_HAN}])")
+"""What stands between the parts of a name where a dot, or nothing, may be meant."""
 
 
 def find_unseen(text: str) -> str | None:
@@ -40,3 +59,29 @@ def verify_seen(encoded: bytes, *, what: str) -> None:
     found = find_unseen(text) or ("a control character" if _ESCAPED.search(text) else None)
     if found is not None:
         raise MalformedError("TEXT_UNSEEN", f"{what}: expected text that can be seen, got {found}")
+
+
+def written(text: str) -> str:
+    """Returns a text in the one form in which a desk writes it."""
+    made = text if text.isascii() else unicodedata.normalize("NFC", text)
+    return (_SPACES.sub(" ", _DOTS.sub("\u00b7", made)) if _FOLDED.search(made) else made).strip(" ")
+
+
+def verify_written(text: str, *, field: str) -> None:
+    """Refuses a text that is not as a desk writes it, naming its field (TEXT_UNSEEN, TEXT_FORM)."""
+    if text.isascii() and text.isprintable() and text[:1] != " " and text[-1:] != " ":
+        return
+    if (unseen := find_unseen(text)) is not None:
+        raise MalformedError("TEXT_UNSEEN", f"{field}: expected text that can be seen, got {unseen}", field=field)
+    if written(text) != text:
+        sentence = f"{field}: expected NFC, U+00B7 as the middle dot, U+0020 as the space and none at the ends"
+        raise MalformedError("TEXT_FORM", sentence, field=field)
+
+
+def find_doubtful(text: str, *, is_name: bool = False) -> str | None:
+    """Returns the first character, as its code point, that looks like another one; in a name any compatibility form."""
+    found = _DOUBTFUL.search(text) or (_DOUBTFUL_IN_NAME.search(text) if is_name else None)
+    sign = found[0] if found else None
+    if sign is None and is_name:
+        sign = next((each for each in _WIDE_SIGN.sub("", text) if unicodedata.normalize("NFKC", each) != each), None)
+    return f"U+{ord(sign):04X}" if sign else None

@@ -42,6 +42,7 @@ from federation.protocol.errors import (
     UntrustedError,
 )
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
+from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
 from federation.wire.rpc import (
     BOTH,
@@ -470,6 +471,8 @@ def _open(rpc: Rpc[Any, Any], sent: _Sent, context: _Context) -> tuple[Caller, A
     verify_shape(sent.message)
     act, question = rpc.decode_question(sent.message)
     caller = calling()
+    if act is not None:
+        verify_texts(sent.message)
     if act is None or rpc.signed is OwnKey.NEVER:
         return caller, act, question
     text = act_text(rpc.path, caller.agency, act, request=sent.encoded)
@@ -511,6 +514,16 @@ def verify_shape(message: Message) -> None:
     reported = [(_format_path(violation), violation.proto.message) for violation in violations[:_MAX_VIOLATIONS]]
     sentence = "; ".join(f"{path}: {rule}" if path else rule for path, rule in reported)
     raise MalformedError("FIELD_RULE", sentence, field=reported[0][0])
+
+
+def verify_texts(message: Message) -> None:
+    """Refuses texts that are not as a desk writes them: what is signed cannot be mended (TEXT_UNSEEN, TEXT_FORM)."""
+    for descriptor, value in message.ListFields():
+        for each in value if descriptor.is_repeated else (value,):
+            if isinstance(each, str):
+                verify_written(each, field=descriptor.name)
+            elif isinstance(each, Message):
+                verify_texts(each)
 
 
 def _format_path(violation: protovalidate.Violation) -> str:

@@ -413,7 +413,7 @@ def test_fetch_with_a_key_that_is_not_registered_is_refused(nodes, case, person,
 @pytest.mark.attack("a colleague who lets the program name the officer", held_by="no officer by default")
 def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
     """No name without a key of one's own: made and registered once, the profile remembers officer and key."""
-    office = "zhejiang/330824/police"
+    office = "zhejiang/331126/police"
     who, home = ("--home", nodes.folder, "--agency", office), nodes.federation.home("zhejiang")
     assert "lookup key new" in run("lookup", "history", *who, code=2).err
     assert "KEY_MISSING" in run("lookup", "history", *who, "--officer", "somebody", code=1).err

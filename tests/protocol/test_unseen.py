@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Item, decode, encode, encode_canonical
-from federation.protocol.unseen import find_unseen, verify_seen
-from tests.seen import SEEN
+from federation.protocol.unseen import find_doubtful, find_unseen, verify_seen, verify_written, written
+from tests.seen import DOUBTS, OTHER_FORMS, SEEN, SOUND, UNSEEN_SIGNS
 
 ALLOWED = "\n\t"
-SAMPLES = ["\u202e", "\u200b", "\u200d", "\ufeff", "\x1b", "\x9b", "\x7f", "\u2028", "\u2029", "\x00", "\r"]
+SAMPLES = [sign for category, signs in UNSEEN_SIGNS.items() if category != "Cs" for sign in signs]
+FORMS = [pytest.param(*pair, id=f"{what} {pair[0]!a}") for what, pairs in OTHER_FORMS.items() for pair in pairs]
 
 
 class Name(Item, frozen=True, kw_only=True):
@@ -33,6 +34,8 @@ def test_unseen_character_is_refused_where_it_is_written_and_where_it_is_read(si
     assert caught.value.message.isprintable()
     with pytest.raises(MalformedError, match="TEXT_UNSEEN"):
         verify_seen(encode_canonical({"name": f"周{sign}听泉"}), what="an item")
+    with pytest.raises(MalformedError, match="TEXT_UNSEEN"):
+        verify_written(f"周{sign}听泉", field="name")
 
 
 @given(text=st.text(SEEN))
@@ -47,3 +50,52 @@ def test_every_character_of_these_categories_is_in_the_list():
     categories = {"Cc", "Cf", "Zl", "Zp", "Cs"}
     found = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in categories]
     assert [sign for sign in found if sign not in ALLOWED and find_unseen(sign) is None] == []
+
+
+def test_lone_surrogate_is_refused():
+    """UTF-8 cannot carry it, so that nothing signed holds one."""
+    with pytest.raises(MalformedError, match="JSON_UTF8"):
+        encode(Name(name="周\ud800"))
+    with pytest.raises(MalformedError, match="TEXT_UNSEEN"):
+        verify_written("周\ud800", field="name")
+
+
+@pytest.mark.parametrize(("given", "expected"), FORMS)
+def test_desk_writes_one_form_and_a_node_takes_no_other(given, expected):
+    """Five dots, or two ways to spell an accent, are one name; the refusal names the field, never the text."""
+    assert written(given) == expected
+    with pytest.raises(MalformedError, match="TEXT_FORM") as caught:
+        verify_written(given, field="holder_name")
+    assert caught.value.facts == {"field": "holder_name"}
+    assert given not in caught.value.message
+    verify_written(expected, field="holder_name")
+
+
+@given(text=st.text(SEEN))
+def test_form_of_a_desk_is_one(text):
+    """Whatever is typed, its form is a form: written again it is the same."""
+    assert written(written(text)) == written(text)
+    verify_written(written(text), field="text")
+
+
+@pytest.mark.parametrize(("what", "sign"), [(what, sign) for what, signs in DOUBTS.items() for sign in signs])
+def test_character_that_looks_like_another_is_a_doubt(what, sign):
+    """It may be meant: it is told by its number and refused by nobody, unless the form of a desk is another one."""
+    del what
+    assert find_doubtful(f"周{sign}") == f"U+{ord(sign):04X}"
+    assert find_unseen(sign) is None
+
+
+@pytest.mark.parametrize("dot", ".\u25cf\u25cb\u3002 ")
+def test_what_may_be_a_dot_is_doubted_in_a_name_alone(dot):
+    """Between two characters a full stop may be meant as the dot; in an address or between letters it is one."""
+    assert find_doubtful(f"阿依{dot}古丽", is_name=True) == f"U+{ord(dot):04X}"
+    assert find_doubtful(f"示例路{dot}乙") is None
+    assert find_doubtful("J. Nowak", is_name=True) is None
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_sound_text_raises_no_doubt(text):
+    """Rare characters are none; neither are the twelve that only lie among the compatibility characters."""
+    assert find_doubtful(text) is None
+    verify_written(text, field="name")

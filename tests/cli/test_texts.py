@@ -1,0 +1,106 @@
+"""Names and other texts at a desk: the unseen is refused by line, one name is written in one way, a look-alike is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from federation.domain.registers import enterprise_texts, vehicle_texts
+from tests.cli.applications import csv_of, person
+from tests.cli.command_line import ACROSS_POLICE, HALL, POLICE
+from tests.cli.test_registers import ENTERPRISE_OPTIONS, MARKET, VEHICLE_OPTIONS
+from tests.cli.test_registers import csv_of as register_csv_of
+from tests.node.register_samples import ENTERPRISE, VEHICLE
+from tests.seen import DOUBTS, OTHER_FORMS, SOUND, UNSEEN_SIGNS
+
+UNSEEN = [
+    sign for category, signs in UNSEEN_SIGNS.items() if category != "Cs" for sign in signs if sign not in "\r\x00"
+]
+FORMS = [pair for pairs in OTHER_FORMS.values() for pair in pairs]
+
+
+def dry_run(nodes, path, rows, *, code=0):
+    return nodes.ask(HALL, "permit", "import", csv_of(path, rows), "--dry-run", "-o", "json", code=code).json
+
+
+def test_import_refuses_names_with_unseen_characters_by_line(nodes, tmp_path):
+    """Every class, each line by itself; a row that can be seen goes on."""
+    rows = [person(2) | {"holder_name": f"周{sign}听泉"} for sign in UNSEEN] + [person(3)]
+    done = dry_run(nodes, tmp_path / "rows.csv", rows, code=1)
+
+    assert [(row["line"], row["reason"]) for row in done["bad_rows"]] == [
+        (line, "APPLICATION") for line in range(2, len(UNSEEN) + 2)
+    ]
+    assert all(row["message"].isprintable() and "holder_name" in row["message"] for row in done["bad_rows"])
+    assert done["stored"] == 1
+
+
+@pytest.mark.parametrize("what", DOUBTS)
+def test_import_tells_what_looks_like_another_character(nodes, tmp_path, what):
+    """It is stored, and told by its number: in a name and in an address, typed as whatever it is."""
+    rows = [person(4) | {"holder_name": f"周{sign}"} for sign in DOUBTS[what]]
+    rows += [person(5) | {"residence_address": f"示例路{sign}"} for sign in DOUBTS[what]]
+    done = dry_run(nodes, tmp_path / "rows.csv", rows)
+
+    told = {" ".join(doubt.split()[:2]).rstrip(":") for doubt in done["doubts"]}
+    numbers = {f"U+{ord(sign):04X}" for sign in DOUBTS[what]}
+    assert told >= {f"{field} {number}" for field in ("holder_name", "residence_address") for number in numbers}
+    assert done["stored"] == len(rows)
+
+
+def test_import_of_sound_names_raises_no_doubt(nodes, tmp_path):
+    """Rare characters and the one dot are as they should be."""
+    done = dry_run(nodes, tmp_path / "rows.csv", [person(6) | {"holder_name": text} for text in SOUND])
+
+    assert [doubt for doubt in done["doubts"] if "U+" in doubt] == []
+
+
+def test_one_name_is_stored_in_one_way(nodes, tmp_path):
+    """Whatever dot, accent or space was typed, the permit that the node keeps has the one form."""
+    rows = [person(40 + seed) | {"holder_name": given} for seed, (given, _) in enumerate(FORMS)]
+    stored = nodes.ask(HALL, "permit", "import", csv_of(tmp_path / "rows.csv", rows), "-o", "json").json["stored_rows"]
+    names = [
+        nodes.ask(HALL, "permit", "show", row["urn"], "--full", "-o", "json").json["permit"]["holder_name"]
+        for row in sorted(stored, key=lambda row: row["line"])
+    ]
+
+    assert names == [expected for _, expected in FORMS]
+
+
+def test_registers_tell_a_look_alike_and_refuse_the_unseen(nodes, tmp_path):
+    """By an option and by a file; a vehicle and an enterprise."""
+    options = [text.replace(VEHICLE.brand_model, "示例牌\u2f00") for text in VEHICLE_OPTIONS]
+    assert "brand_model U+2F00" in nodes.ask(POLICE, "vehicle", "register", "浙H·I0901", *options).err
+    firm = [text.replace("徐谷雨", "徐\ue000") for text in ENTERPRISE_OPTIONS]
+    assert "legal_representative U+E000" in nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc, *firm).err
+    unseen = [text.replace("徐谷雨", "徐\u202e") for text in ENTERPRISE_OPTIONS]
+    assert (
+        nodes.ask(MARKET, "enterprise", "register", ENTERPRISE.uscc, *unseen, "-o", "json", code=1).error["reason"]
+        == "REGISTER_FIELD"
+    )
+    for agency, name, texts in (
+        (POLICE, "vehicle", vehicle_texts(VEHICLE) | {"colour": "白\uf9d1"}),
+        (MARKET, "enterprise", enterprise_texts(ENTERPRISE) | {"name": "示例\U000f0001公司"}),
+    ):
+        path = register_csv_of(tmp_path / "rows.csv", [texts])
+        done = nodes.ask(agency, name, "import", path, "--dry-run", "-o", "json").json
+        assert len(done["doubts"]) == 1
+
+
+def test_free_texts_of_a_lookup_are_written_in_one_form(nodes):
+    """A case's letter: another space, dot or accent passes at the desk, a look-alike is told, the unseen refused.
+
+    What a font made up is no number of a letter: it is told, and then refused.
+    """
+    where = ("--county", "330822", "-o", "json")
+    for number, (given, _) in enumerate(pairs[0] for pairs in OTHER_FORMS.values()):
+        nodes.ask(
+            ACROSS_POLICE, "lookup", "case", "open", f"CS-2026-{7000 + number}", "--letter", f"{number}{given}", *where
+        )
+    for number, sign in enumerate(signs[0] for what, signs in DOUBTS.items() if what != "private use"):
+        case = ("lookup", "case", "open", f"CS-2026-{7100 + number}", "--letter", f"d{number}{sign}", *where)
+        assert f"letter U+{ord(sign):04X}" in nodes.ask(ACROSS_POLICE, *case).err
+    made_up = ("lookup", "case", "open", "CS-2026-7199", "--letter", "p\ue000", *where)
+    assert "letter U+E000" in nodes.ask(ACROSS_POLICE, *made_up, code=1).err
+    for sign in UNSEEN:
+        case = ("lookup", "case", "open", "CS-2026-7200", "--letter", f"u{sign}", *where)
+        assert nodes.ask(ACROSS_POLICE, *case, code=1).error["reason"] == "TEXT_UNSEEN"
