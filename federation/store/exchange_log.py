@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -81,6 +81,7 @@ class GroupTransaction:
         self._entries: list[bytes] = []
         self._rows: dict[Table, dict[RowKey, NewRow]] = {}
         self._changes: dict[Executable, list[NewRow]] = {}
+        self._changed: dict[Table, set[RowKey]] = {}
         self._claims: set[tuple[str | int, ...]] = set()
         self._counters = dict(counters)
         self._new_counters: set[str] = set()
@@ -169,19 +170,18 @@ class GroupTransaction:
         rows[key] = row
         self.is_changed = True
 
-    def change_rows(self, statement: Executable, *parameters: NewRow) -> None:
-        """Adds one execution of a prepared statement for each set of parameters, after all new rows."""
-        self._changes.setdefault(statement, []).extend(parameters)
+    def change_rows(self, statement: Executable, table: Table, changes: Sequence[tuple[RowKey, NewRow]]) -> None:
+        """Adds one execution of a prepared statement for each row's key and parameters, after all new rows."""
+        self._changes.setdefault(statement, []).extend(parameters for _, parameters in changes)
+        self._changed.setdefault(table, set()).update(key for key, _ in changes)
         self.is_changed = True
 
     def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
         """The row with that primary key as this transaction sees it."""
-        row = self._rows.get(table, {}).get(key)
-        if row is not None and not self._changes:
-            return row
-        if row is not None or self._changes:
+        if key in self._changed.get(table, ()):
             self._flush()
-        return read_row(self._connection, table, key)
+        row = self._rows.get(table, {}).get(key)
+        return row if row is not None else read_row(self._connection, table, key)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -191,8 +191,8 @@ class GroupTransaction:
 
     @contextmanager
     def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> Iterator[Connection]:
-        """The connection, with the gathered rows of that table written whose primary key is such a one."""
-        if self._changes or any(named(key) for key in self._rows.get(table, ())):
+        """The connection; what was gathered is written first if it has a row of that table with such a primary key."""
+        if any(named(key) for key in chain(self._rows.get(table, ()), self._changed.get(table, ()))):
             self._flush()
         yield self._connection
 
@@ -223,7 +223,7 @@ class GroupTransaction:
             if rows:
                 _insert(self._connection, table, list(rows.values()))
         self._rows.clear()
-        changes, self._changes = self._changes, {}
+        changes, self._changes, self._changed = self._changes, {}, {}
         for statement, parameters in changes.items():
             self._connection.execute(statement, parameters)
 

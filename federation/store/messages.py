@@ -478,16 +478,17 @@ def _load_queued(source: Source, names: NewRow, *, limit: int, max_bytes: int) -
 def settle_outbox(transaction: GroupTransaction, receipts: Sequence[tuple[MessageId, Receipt]]) -> None:
     """Takes receipted messages off the queue, an expired one too; what is settled or rejected stays as it is."""
     rows = [
-        {"of_message": message_id, "leaf": receipt.leaf, "proof": receipt.proof} for message_id, receipt in receipts
+        ((message_id,), {"of_message": message_id, "leaf": receipt.leaf, "proof": receipt.proof})
+        for message_id, receipt in receipts
     ]
     if rows:
-        transaction.change_rows(_SETTLE, *rows)
+        transaction.change_rows(_SETTLE, OUTBOX, rows)
 
 
 def reject_outbox(transaction: GroupTransaction, message_id: MessageId, reason: str) -> None:
     """Takes a message off the queue that the peer will never judge; only while it has not ended."""
     row = {"of_message": message_id, "new_state": "rejected", "error": reason[:_MAX_ERROR]}
-    transaction.change_rows(_END, row)
+    transaction.change_rows(_END, OUTBOX, [((message_id,), row)])
 
 
 def expire_outbox(transaction: GroupTransaction, message_id: MessageId, *, state: OutboxState = "expired") -> None:
@@ -495,7 +496,8 @@ def expire_outbox(transaction: GroupTransaction, message_id: MessageId, *, state
 
     `unheard`: it must be said anew unless the peer had it; `missed`: the peer answered that it never had it.
     """
-    transaction.change_rows(_END, {"of_message": message_id, "new_state": state, "error": None})
+    row = {"of_message": message_id, "new_state": state, "error": None}
+    transaction.change_rows(_END, OUTBOX, [((message_id,), row)])
 
 
 def find_outbox(source: Source, message_id: MessageId) -> OutboxRow | None:

@@ -206,11 +206,13 @@ def put_records(transaction: GroupTransaction, records: Sequence[Record], *, exp
     Several versions of one record come oldest first. `expect_version` is the one of our own that must be stored now (0:
     none yet); raises ConflictError VERSION_CONFLICT when another is, or the new one is not newer.
     """
-    if not transaction.careful and all(record.version == 1 for record in records):
+    if not transaction.careful and (first := [record for record in records if record.version == 1]):
         # First versions are written unseen; should one be there already, the group is run again carefully.
-        _write(transaction, records, {(record.replica, record.kind, record.id): record for record in records}, {})
-        return len(records)
-    with transaction.reading() as connection:
+        _write(transaction, first, {(record.replica, record.kind, record.id): record for record in first}, {})
+        later = [record for record in records if record.version != 1]
+        return len(first) + (put_records(transaction, later, expect_version=expect_version) if later else 0)
+    names = {(record.replica, record.kind, record.id) for record in records}
+    with transaction.reading_rows(RECORD, names.__contains__) as connection:
         stored = _read_versions(connection, records)
     versions = {name: known.version for name, known in stored.items()}
     newest: dict[_Name, Record] = {}
@@ -317,7 +319,7 @@ def each_due_by(
 
 def list_versions(source: Source, kind: str, record_id: str) -> list[Record]:
     """Every version of a record of our own, oldest first; empty for replicas and unknown ids (SEALED_VALUE)."""
-    with source.reading() as connection:
+    with source.reading_rows(RECORD_VERSION, lambda key: key[:2] == (kind, record_id)) as connection:
         rows = connection.execute(_HISTORY, {"of_kind": kind, "of_id": record_id}).mappings().all()
     return [_from_row(row, source.keys, replica=False) for row in rows]
 
@@ -388,7 +390,7 @@ def _write(
     known: Mapping[_Name, _Known],
 ) -> None:
     """Hands rows to the transaction; `known` are those there, with the message they came of, which ours keep."""
-    replaced: list[NewRow] = []
+    replaced: list[tuple[RowKey, NewRow]] = []
     added: list[Mark] = []
     removed: list[Mark] = []
     for record in accepted:
@@ -406,12 +408,12 @@ def _write(
         if before is None:
             transaction.insert_row(RECORD, name, row)
             continue
-        replaced.append(_to_replacement(row))
+        replaced.append((name, _to_replacement(row)))
         if before.mark is not None:
             removed.append(before.mark)
     note_rows(transaction, added=added, removed=removed)
     if replaced:
-        transaction.change_rows(_REPLACE, *replaced)
+        transaction.change_rows(_REPLACE, RECORD, replaced)
 
 
 def _row_key(kind: str, record_id: str, version: int) -> str:

@@ -144,9 +144,10 @@ def adopt_rows(transaction: GroupTransaction) -> int:
         digest = digest_row(transaction.keys, row)
         added.append(Mark(bool(row["replica"]), row["kind"], leaf, digest))
         named = {f"at{i}": row[column.name] for i, column in enumerate(_KEY)}
-        changes.append({**named, "new_leaf": leaf, "new_digest": digest})
+        key = tuple(row[column.name] for column in _KEY)
+        changes.append((key, {**named, "new_leaf": leaf, "new_digest": digest}))
     note_rows(transaction, added=added, removed=[])
-    transaction.change_rows(_ADOPT, *changes)
+    transaction.change_rows(_ADOPT, RECORD, changes)
     return len(rows)
 
 

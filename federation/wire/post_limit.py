@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -39,6 +40,7 @@ class PostLimit:
         return min(self._full, left + (now - since) * self._full / 60)
 
 
+@lru_cache(maxsize=MAX_SOURCES)
 def source_of(host: str) -> str:
     try:
         address = ip_address(host)

@@ -484,12 +484,12 @@ def _find_question(received: Received[Any]) -> records.Question:
 
     Refuses REPLY_OFFICE, REPLY_TOO_LATE, REPLY_TWICE, and REPLY_QUESTION_GONE when nothing says what was asked.
     """
-    verify_reply(received)
     tolerance = received.in_force.agreement.clock_tolerance
     if received.node.now() > statement_of(received.cited).expires + tolerance:
         raise RuleError("REPLY_TOO_LATE", "the request that this answers has expired; ask again")
     question = records.QUESTIONS.find(received.node.database, received.cited.digest)
     if question is None or question.answered:
+        verify_reply(received)
         raise RuleError("REPLY_QUESTION_GONE", "nothing here says what was asked; ask again")
     return question
 
