@@ -21,11 +21,20 @@ import cedarpy
 from federation.protocol.errors import MalformedError
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy.engine import Engine, PolicyRequest
-from federation.protocol.policy.text import DEFAULT_DENY, POLICY_ERROR, PolicyText, parse_code, parse_policy_file
+from federation.protocol.policy.text import (
+    DEFAULT_DENY,
+    MAX_FILES,
+    POLICY_ERROR,
+    PolicyText,
+    parse_code,
+    parse_policy_file,
+)
 
 SCHEMA_FILE: Final = "policies/schema.cedarschema"
 MAX_REMEMBERED: Final = 8192
 """Decisions remembered by one book, a few kB each."""
+MAX_BOOKS: Final = 2
+"""Books kept: the version in force and the one before or after it."""
 
 
 class Grounds(StrEnum):
@@ -81,19 +90,30 @@ class PolicyBook:
 
 
 def load_policy_book(files: Mapping[str, bytes]) -> PolicyBook:
-    """Loads the schema and every `policies/*.cedar`; refuses POLICY_SCHEMA, _TYPE, _DUPLICATE, _NONE, as `text`."""
+    """Loads the schema and every `policies/*.cedar`; refuses POLICY_SCHEMA, _TYPE, _DUPLICATE, _NONE, as `text`.
+
+    The same files give the same book, and a file that two agreement versions share is parsed once.
+    """
+    if SCHEMA_FILE not in files:
+        raise MalformedError("POLICY_SCHEMA", f"expected a file {SCHEMA_FILE}")
     names = sorted(name for name in files if name.startswith("policies/") and name.endswith(".cedar"))
-    schema = _parse_schema(files)
+    return _load(files[SCHEMA_FILE], tuple((name, files[name]) for name in names))
+
+
+@lru_cache(maxsize=MAX_BOOKS)
+def _load(vocabulary: bytes, written: tuple[tuple[str, bytes], ...]) -> PolicyBook:
+    schema = _parse_schema(vocabulary)
     policies: dict[str, PolicyText] = {}
-    for name in names:
-        for policy in parse_policy_file(files[name], name=name):
+    for name, content in written:
+        for policy in parse_policy_file(content, name=name):
             if policy.id in policies:
                 raise MalformedError("POLICY_DUPLICATE", f"{name}: expected a new @id, got {policy.id!r} again")
             policies[policy.id] = policy
-        _verify_types(files[name], schema, name=name)
+        _verify_types(content, schema, name=name)
     if not policies:
         raise MalformedError("POLICY_NONE", "expected at least one policy in policies/*.cedar")
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted([*names, SCHEMA_FILE])}
+    contents = {SCHEMA_FILE: vocabulary, **dict(written)}
+    digests = {name: hashlib.sha256(contents[name]).hexdigest() for name in sorted(contents)}
     lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
     texts = MappingProxyType(policies)
     engine = Engine(schema, {name: policy.tree for name, policy in policies.items()})
@@ -164,15 +184,15 @@ def _refused_by_nobody(grounds: Grounds, errors: tuple[str, ...] = ()) -> Decisi
     )
 
 
-def _parse_schema(files: Mapping[str, bytes]) -> cedarpy.Schema:
-    if SCHEMA_FILE not in files:
-        raise MalformedError("POLICY_SCHEMA", f"expected a file {SCHEMA_FILE}")
+@lru_cache(maxsize=MAX_BOOKS)
+def _parse_schema(content: bytes) -> cedarpy.Schema:
     try:
-        return cedarpy.Schema.from_str(parse_code(files[SCHEMA_FILE], name=SCHEMA_FILE))
+        return cedarpy.Schema.from_str(parse_code(content, name=SCHEMA_FILE))
     except ValueError as error:
         raise MalformedError("POLICY_SCHEMA", f"{SCHEMA_FILE}: expected a Cedar schema: {error}") from error
 
 
+@lru_cache(maxsize=MAX_FILES)
 def _verify_types(content: bytes, schema: cedarpy.Schema, *, name: str) -> None:
     result = cedarpy.validate_policies(content.decode(), schema)
     if not result.validation_passed:

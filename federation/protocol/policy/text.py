@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import cedarpy
@@ -21,6 +22,8 @@ from cedarpy import pst
 from federation.protocol.errors import MalformedError
 
 MAX_POLICY_FILE_BYTES: Final = 256 * 1024
+MAX_FILES: Final = 32
+"""Files whose policies are kept parsed: those of a few agreement versions."""
 DEFAULT_DENY: Final = "default-deny"
 POLICY_ERROR: Final = "policy-error"
 _ID: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
@@ -67,6 +70,7 @@ class PolicyText:
     tree: pst.Template
 
 
+@lru_cache(maxsize=MAX_FILES)
 def parse_policy_file(content: bytes, *, name: str) -> tuple[PolicyText, ...]:
     """Parses one file of Cedar policies, in the order written; refuses POLICY_*, naming file and policy."""
     text = parse_code(content, name=name)

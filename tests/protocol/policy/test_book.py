@@ -218,6 +218,17 @@ def test_load_policy_book_digest_follows_every_byte():
     assert book_of(READ).digest != book_of(READ, schema=SCHEMA + "\n").digest
 
 
+def test_load_policy_book_of_the_same_files_is_the_same_book():
+    """They are parsed once; another schema over the same policies is another book, and what it refuses stays refused."""
+    blind = SCHEMA.replace("open", "shut")
+
+    assert book_of(READ) is book_of(READ)
+    assert book_of(READ) is not book_of(READ, schema=SCHEMA + "\n")
+    for _ in range(2):
+        with pytest.raises(MalformedError):
+            book_of(READ, schema=blind)
+
+
 def test_load_policy_book_reads_only_its_own_files():
     """Clocks, calendars and case tables lie in the same folder and are not policies."""
     files = {"policies/schema.cedarschema": SCHEMA.encode(), "policies/a.cedar": READ.encode()}
