@@ -1,9 +1,14 @@
 """How all tests run: properties have no deadline, since a busy machine is no finding, and CI draws the same cases twice.
 
-A finding of CI can then be had again; at a desk every run draws new ones.
+A finding of CI can then be had again; at a desk every run draws new ones. Stores and homes are made in memory where there is
+enough of it: a node syncs each commit, and a process that is killed loses nothing there either. Byte code is kept whatever the
+environment says, since hundreds of processes are started.
 """
 
 import os
+import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,14 @@ __all__ = ["memory", "pytest_configure", "pytest_itemcollected", "pytest_termina
 
 LONG = tuple(Path(__file__).parent / name for name in ("scenarios", "e2e", "attacks"))
 """Folders whose files take longest: handed out first, so that no worker is left alone with one at the end."""
+
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2_000_000_000
+
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
