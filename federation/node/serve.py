@@ -52,7 +52,7 @@ from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.refusals import keep_refusal_digests
 from federation.node.retention import keep_retention
 from federation.node.status import node_status
-from federation.node.upkeep import keep_agreement
+from federation.node.upkeep import keep_agreement, keep_sources
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, RuleError
 from federation.protocol.ids import NodeName, parse_node_name
 from federation.protocol.tlog.note import format_vkey
@@ -260,11 +260,17 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
 
     listening = asyncio.Event()
     functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning, is_listening=listening.is_set)
+    named: set[str] = set()
     async with contextlib.AsyncExitStack() as stack:  # whatever was opened is closed, the newest first
         http = await serve_http(
-            read_app(functions), host=settings.host, port=settings.read_port, drain_seconds=settings.drain_seconds
+            read_app(functions),
+            host=settings.host,
+            port=settings.read_port,
+            drain_seconds=settings.drain_seconds,
+            is_named=named.__contains__,
         )
         stack.push_async_callback(http.stop)
+        stack.push_async_callback(_end_duties, [asyncio.create_task(keep_sources(node, named), name="sources")])
         await _serve_metrics(parts, home, stack)
         await _ask_once(parts, island=island)
         clients = _peer_clients(node, peer_files)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from socket import SOCK_STREAM
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -16,13 +19,18 @@ from federation.node.node import Node
 from federation.protocol.errors import BridgeheadError, ConflictError, StaleError
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Agreement
+from federation.protocol.trust.witnesses import log_witnesses
 from federation.wire.peer import PeerClient
+from federation.wire.post_limit import source_of
 
 _log = structlog.get_logger()
 
 REFRESH_AHEAD = timedelta(hours=12)
 """How long before the freshness ends a node re-signs it."""
 FETCH_SECONDS = 5.0
+SOURCES_SECONDS = 300.0
+ADDRESSES_EACH = 4
+"""So many addresses one name of the agreement stands for, whatever who answers for the name says."""
 
 
 async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
@@ -105,3 +113,24 @@ def _verify_newer(found: Agreement, current: Agreement) -> None:
 
 def _stamp(agreement: Agreement) -> tuple[int, int, int, str]:
     return agreement.root_version, agreement.version, agreement.timestamp_version, agreement.digest
+
+
+async def keep_sources(node: Node, named: set[str]) -> None:
+    """Keeps the addresses of the members and witnesses that the agreement names, for as long as the node runs."""
+    while True:
+        await _or_logged(_find_sources(node, named))
+        await asyncio.sleep(SOURCES_SECONDS)
+
+
+async def _find_sources(node: Node, named: set[str]) -> None:
+    agreement, loop = node.trust.in_force.agreement, asyncio.get_running_loop()
+    urls = {url for name in agreement.members for url in (witness.url for witness in log_witnesses(agreement, name))}
+    urls |= {f"//{member.peer_addr}" for member in agreement.members.values()}
+    found: set[str] = set()
+    for host in {urlsplit(url).hostname or "" for url in urls}:
+        with suppress(OSError, UnicodeError):
+            async with asyncio.timeout(FETCH_SECONDS):
+                answers = await loop.getaddrinfo(host, None, type=SOCK_STREAM)
+            found |= {source_of(str(address[0])) for *_, address in answers[:ADDRESSES_EACH]}
+    named.clear()
+    named |= found

@@ -42,8 +42,11 @@ class PostLimit:
 
 @lru_cache(maxsize=MAX_SOURCES)
 def source_of(host: str) -> str:
+    """Returns what counts as one source: an IPv4 address, also one that came over IPv6, or a /64 of IPv6."""
     try:
         address = ip_address(host)
     except ValueError:
         return host
-    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else host
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
+    return host

@@ -146,8 +146,17 @@ class RunningHttp:
         await self._task
 
 
-async def serve_http(app: ASGIApp, *, host: str, port: int, drain_seconds: float = 5.0) -> RunningHttp:
-    """Serves the application inside the running loop; port 0 takes any. Raises UnavailableError PORT_TAKEN."""
+def _nobody(source: str) -> bool:
+    return not source
+
+
+async def serve_http(
+    app: ASGIApp, *, host: str, port: int, drain_seconds: float = 5.0, is_named: Callable[[str], bool] = _nobody
+) -> RunningHttp:
+    """Serves the application inside the running loop; port 0 takes any. Raises UnavailableError PORT_TAKEN.
+
+    `is_named` tells the sources that have connections of their own (`read_connections`).
+    """
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
@@ -159,7 +168,7 @@ async def serve_http(app: ASGIApp, *, host: str, port: int, drain_seconds: float
         access_log=False,
         lifespan="off",
         server_header=False,
-        http=partial(TimedProtocol, connections=Connections()),  # type: ignore[arg-type]  # it makes one, as a class does
+        http=partial(TimedProtocol, connections=Connections(is_named)),  # type: ignore[arg-type]  # it makes one, as a class does
         timeout_keep_alive=round(HEAD_SECONDS),
         timeout_graceful_shutdown=max(1, round(drain_seconds)),
         h11_max_incomplete_event_size=32 * 1024,

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 from federation.cli.demo.provinces import start_node, stop_nodes, wait_ready
@@ -19,6 +20,8 @@ from tests.attacks.raw_http2 import RawHttp2, connected
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 JIANGXI = NodeName("jiangxi")
+MEMBER_ADDRESS = "127.0.0.9"
+"""Where the agreement says that members are; the node itself listens at another address."""
 POLICE = parse_agency_id("jiangxi/361123/police")
 
 
@@ -77,6 +80,15 @@ class Attacked:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.read_port}/healthz", timeout=10) as answer:
             return int(answer.status)
 
+    def read(self, path: str, *, source: str) -> int:
+        """The status that the read side answers to a caller at that address."""
+        connection = HTTPConnection("127.0.0.1", self.read_port, timeout=10, source_address=(source, 0))
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
@@ -90,7 +102,7 @@ class Attacked:
 
 @contextmanager
 def attacked_node(folder: Path) -> Iterator[Attacked]:
-    federation = make_federation(folder, witness_seconds=600, agreement_seconds=600)
+    federation = make_federation(folder, witness_seconds=600, agreement_seconds=600, advertise=MEMBER_ADDRESS)
     start_node(federation.made, JIANGXI, island=ISLAND)
     try:
         wait_ready(federation.made, [JIANGXI])

@@ -15,11 +15,11 @@ from federation.protocol.errors import MalformedError
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.client import AgencyClient
 from federation.wire.peer import FETCH_AGREEMENT, SUBMIT
-from federation.wire.read_connections import CONNECTIONS_KEPT, CONNECTIONS_OF_ALL
+from federation.wire.read_connections import CONNECTIONS_EACH, CONNECTIONS_KEPT, CONNECTIONS_OF_ALL
 from federation.wire.rpc import ClientProfile, Nothing
 from federation.wire.server import MAX_CONNECTIONS
 from federation.wire.tls import WatchedTls, server_credentials
-from tests.attacks.hostage import Attacked, attacked_node
+from tests.attacks.hostage import MEMBER_ADDRESS, Attacked, attacked_node
 from tests.attacks.table import MOST_MB, Measure
 from tests.wire.calls import POLICE
 from tests.wire.certificates import FEDERATION, Authority
@@ -140,6 +140,26 @@ def test_idle_connections_of_strangers_keep_nobody_out(node: Attacked, memory: M
             if number % 100 == 0:
                 assert node.health() == 200
         node.until_descriptors(idle + CONNECTIONS_OF_ALL + CONNECTIONS_KEPT)
+        assert node.health() == 200
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack(
+    "300 idle connections of one source, and 320 whose request never ends",
+    held_by="connections of their own for who is named (wire/read_connections)",
+)
+def test_members_and_health_have_connections_that_strangers_cannot_take(node: Attacked, memory: Measure) -> None:
+    """All that there are for strangers are at work; a member, by its address in the agreement, is answered, and health."""
+    idle = node.descriptors()
+    with ExitStack() as opened, memory(node.pid) as growth:
+        for _ in range(300):
+            opened.enter_context(node.stranger(node.read_port, source="127.0.1.1"))
+        node.until_descriptors(idle + CONNECTIONS_EACH + CONNECTIONS_KEPT)
+        for number in range(320):
+            slow = opened.enter_context(node.stranger(node.read_port, source=f"127.0.2.{1 + number % 5}"))
+            slow.sendall(b"POST /witness/add-checkpoint HTTP/1.1\r\nHost: n\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(3 * CONNECTIONS_KEPT):
+            assert node.read("/checkpoint", source=MEMBER_ADDRESS) == 200
         assert node.health() == 200
     assert growth.mb < MOST_MB
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from federation.wire.post_limit import MAX_SOURCES, PostLimit
+from federation.wire.post_limit import MAX_SOURCES, PostLimit, source_of
 
 
 class Clock:
@@ -30,6 +30,11 @@ def test_addresses_of_one_ipv6_network_are_one_source() -> None:
     assert limit.allows("2001:db8::1")
     assert not limit.allows("2001:db8::2")
     assert limit.allows("2001:db8:0:1::1")
+
+
+def test_ipv4_address_is_its_own_source_over_ipv6() -> None:
+    """Where a port takes both, the addresses of IPv4 are not one network of IPv6."""
+    assert source_of("::ffff:192.0.2.1") == source_of("192.0.2.1") != source_of("::ffff:192.0.2.2")
 
 
 def test_buckets_do_not_grow_with_the_sources() -> None:

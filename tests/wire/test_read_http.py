@@ -17,6 +17,7 @@ from federation.protocol.errors import (
 from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from federation.protocol.tlog.witness import SIZE, TEXT, Status, WitnessAnswer
 from federation.wire.read_client import ReadClient, WitnessClients
+from federation.wire.read_connections import CONNECTIONS_KEPT, CONNECTIONS_OF_ALL
 from federation.wire.read_http import ReadFunctions, read_app, serve_http
 
 CHECKPOINT = b"jiangxi.bridgehead.example/exchange/2026\n12\nroot\n\nline\n"
@@ -63,7 +64,7 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def _serve(site: Site):
+async def _serve(site: Site, **named):
     functions = ReadFunctions(
         checkpoint=site.checkpoint,
         tile=site.tile,
@@ -71,7 +72,7 @@ async def _serve(site: Site):
         cosigned=site.cosigned,
         health=site.health,
     )
-    running = await serve_http(read_app(functions), host="127.0.0.1", port=0)
+    running = await serve_http(read_app(functions), host="127.0.0.1", port=0, **named)
     try:
         yield running.port
     finally:
@@ -331,3 +332,56 @@ async def test_port_that_is_taken_is_an_error_of_the_house():
     async with _serve(Site()) as port:
         with pytest.raises(UnavailableError, match="PORT_TAKEN"):
             await serve_http(read_app(None), host="127.0.0.1", port=port)
+
+
+async def _from(source: str, port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n".encode())
+    return reader, writer
+
+
+async def test_who_is_named_has_connections_that_strangers_cannot_take():
+    """Those of all are at work: a stranger is turned away, one that is named and the own host are answered.
+
+    Beyond their own few they are like others, so that one of them cannot take the port either.
+    """
+    site, asked, go_on = Site(), asyncio.Semaphore(0), asyncio.Event()
+
+    async def health():
+        asked.release()
+        await go_on.wait()
+
+    site.health = health
+    async with _serve(site, is_named=lambda source: source == "127.0.9.1") as port:
+        busy = [await _from(f"127.0.1.{1 + number % 4}", port, "/healthz") for number in range(CONNECTIONS_OF_ALL)]
+        busy += [await _from("127.0.9.1", port, "/healthz") for _ in range(CONNECTIONS_KEPT - 1)]
+        for _ in busy:
+            await asked.acquire()
+        for source, answered in (("127.0.1.9", False), ("127.0.9.1", True), ("127.0.0.1", True)):
+            reader, writer = await _from(source, port, "/checkpoint")
+            with contextlib.suppress(ConnectionError):
+                assert (CHECKPOINT in await reader.read()) is answered
+            writer.close()
+        busy.append(await _from("127.0.9.1", port, "/healthz"))
+        await asked.acquire()
+        reader, beyond = await _from("127.0.9.1", port, "/checkpoint")
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        go_on.set()
+        for each in (*busy, (reader, beyond)):
+            each[1].close()
+
+
+async def test_stranger_does_not_cut_who_is_named():
+    """Who waits longest makes room, but never one that is named for one that is not."""
+    async with _serve(Site(), is_named=lambda source: source == "127.0.9.1") as port:
+        opened = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.9.1", 0))]
+        for number in range(CONNECTIONS_OF_ALL + 20):
+            source = (f"127.0.1.{1 + number % 8}", 0)
+            opened.append(await asyncio.open_connection("127.0.0.1", port, local_addr=source))
+        assert await opened[1][0].read() == b""
+        reader, writer = opened[0]
+        writer.write(b"GET /checkpoint HTTP/1.1\r\nHost: n\r\nConnection: close\r\n\r\n")
+        assert CHECKPOINT in await reader.read()
+        for _, each in opened:
+            each.close()
