@@ -64,7 +64,7 @@ from federation.wire.gatekeeper import Gate
 from federation.wire.metrics import metrics_app
 from federation.wire.peer import PeerClient
 from federation.wire.read_client import WitnessClients
-from federation.wire.read_http import RunningHttp, read_app, serve_http
+from federation.wire.read_http import ReadFunctions, RunningHttp, read_app, serve_http
 from federation.wire.rpc import Side, TlsFiles
 from federation.wire.server import Listener, RunningServer, start_server
 
@@ -260,17 +260,8 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
 
     listening = asyncio.Event()
     functions = read_functions(node, witness=parts.witness, cosigning=parts.cosigning, is_listening=listening.is_set)
-    named: set[str] = set()
     async with contextlib.AsyncExitStack() as stack:  # whatever was opened is closed, the newest first
-        http = await serve_http(
-            read_app(functions),
-            host=settings.host,
-            port=settings.read_port,
-            drain_seconds=settings.drain_seconds,
-            is_named=named.__contains__,
-        )
-        stack.push_async_callback(http.stop)
-        stack.push_async_callback(_end_duties, [asyncio.create_task(keep_sources(node, named), name="sources")])
+        http = await _serve_reads(node, functions, stack)
         await _serve_metrics(parts, home, stack)
         await _ask_once(parts, island=island)
         clients = _peer_clients(node, peer_files)
@@ -314,6 +305,20 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             await server.set_serving(serving=True)
         listening.set()
         yield running
+
+
+async def _serve_reads(node: Node, functions: ReadFunctions, stack: contextlib.AsyncExitStack) -> RunningHttp:
+    settings, named = node.settings, set[str]()
+    http = await serve_http(
+        read_app(functions),
+        host=settings.host,
+        port=settings.read_port,
+        drain_seconds=settings.drain_seconds,
+        is_named=named.__contains__,
+    )
+    stack.push_async_callback(http.stop)
+    stack.push_async_callback(_end_duties, [asyncio.create_task(keep_sources(node, named), name="sources")])
+    return http
 
 
 async def _serve_metrics(parts: Parts, home: Path, stack: contextlib.AsyncExitStack) -> None:
