@@ -10,10 +10,10 @@ from typing import Final
 
 from federation.protocol.errors import NotFoundError
 from federation.protocol.ids import NodeName
+from federation.store.columns import blind_index
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, list_records, put_records
-from federation.store.tables import blind_index
 
 PLANTED_RECORD: Final = "planted-record"
 _PLANTED, _REMOVED = "planted", "removed"

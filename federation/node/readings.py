@@ -43,11 +43,11 @@ from federation.protocol.ids import (
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Statement, decode_statement
+from federation.store.columns import DataKeys, blind_index
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, load_message
 from federation.store.records import Record, find_record, put_records
-from federation.store.tables import DataKeys, blind_index
 from federation.wire.agency.lookups import READ_LOOKUP, TRACE_READING, LookupResult, ReadStep, TracedReading
 from federation.wire.rpc import Ruling
 

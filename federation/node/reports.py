@@ -41,8 +41,8 @@ from federation.protocol.policy import PolicyRequest
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, open_token, seal_token
+from federation.store.columns import blind_index
 from federation.store.exchange_log import GroupTransaction
-from federation.store.tables import blind_index
 from federation.wire.agency.reports import GET_REPORT, ProvinceReport, ReportPage, ReportQuestion
 from federation.wire.rpc import Ruling
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import NodeName
+from federation.store.columns import DataKeys, seal, unseal
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
@@ -34,7 +35,6 @@ from federation.store.records import (
     list_records,
     put_records,
 )
-from federation.store.tables import DataKeys, seal, unseal
 
 V = TypeVar("V")
 I = TypeVar("I", bound=Item)  # noqa: E741 - an item

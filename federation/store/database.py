@@ -47,7 +47,8 @@ from federation.protocol.errors import (
 from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
-from federation.store.tables import COUNTER, DataKeys
+from federation.store.columns import DataKeys
+from federation.store.tables import COUNTER
 
 RECENT_NODES = 1024
 """Nodes kept of each level: every receipt of the last 1,024 leaves is proved without a read."""

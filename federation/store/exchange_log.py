@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
+from federation.store.columns import MARK, TOTAL, DataKeys, mark_head, to_millis
 from federation.store.database import Database, GrowingTree, Head, NewRow, RowKey, StoredRow, read_row
 from federation.store.log_reader import (
     CheckpointRow,
@@ -45,8 +46,7 @@ from federation.store.log_reader import (
     read_head,
     read_leaf,
 )
-from federation.store.row_marks import MARK, TOTAL, mark_head
-from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, DataKeys, to_millis
+from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE
 
 NewTuple: TypeAlias = tuple[Any, ...]
 """The values of a row in the order of its columns, as SQLite's driver takes them."""

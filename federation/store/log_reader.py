@@ -27,8 +27,9 @@ from federation.protocol.tlog.tiles import (
     tile_exists,
     tile_hash_reader,
 )
+from federation.store.columns import from_millis
 from federation.store.database import Database, GrowingTree, Head, Source
-from federation.store.tables import LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE, from_millis
+from federation.store.tables import LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE
 
 _CHUNK = 4096
 _DIGEST_HEX = 64

@@ -23,15 +23,7 @@ from federation.protocol.body import Body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.protocol.receipt import Receipt
-from federation.store.database import NewRow, Source, StoredRow
-from federation.store.exchange_log import GroupTransaction
-from federation.store.log_reader import encode_subject
-from federation.store.tables import (
-    BODY_KEY,
-    LOG_LEAF,
-    MESSAGE,
-    MESSAGE_BODY,
-    OUTBOX,
+from federation.store.columns import (
     DataKeys,
     from_millis,
     has_own_key,
@@ -41,6 +33,10 @@ from federation.store.tables import (
     unseal,
     unseal_apart,
 )
+from federation.store.database import NewRow, Source, StoredRow
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import encode_subject
+from federation.store.tables import BODY_KEY, LOG_LEAF, MESSAGE, MESSAGE_BODY, OUTBOX
 
 Direction: TypeAlias = Literal["sent", "received"]
 _BODY_COLUMN = "message_body.content"

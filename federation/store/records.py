@@ -16,10 +16,21 @@ from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, func,
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.ids import NodeName
+from federation.store.columns import (
+    DataKeys,
+    Mark,
+    blind_index,
+    digest_row,
+    from_millis,
+    mark_of,
+    note_rows,
+    seal,
+    to_millis,
+    unseal,
+)
 from federation.store.database import NewRow, RowKey, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
-from federation.store.row_marks import Mark, digest_row, mark_of, note_rows
-from federation.store.tables import RECORD, RECORD_VERSION, DataKeys, blind_index, from_millis, seal, to_millis, unseal
+from federation.store.tables import RECORD, RECORD_VERSION
 
 _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"

@@ -13,15 +13,13 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
-from federation.store.database import Database, StoredRow
-from federation.store.exchange_log import GroupTransaction
-from federation.store.log_reader import read_head
-from federation.store.row_marks import (
+from federation.store.columns import (
     BLOCK,
     MARK,
     SUMS,
     TALLIES,
     TOTAL,
+    DataKeys,
     Mark,
     add,
     digest_row,
@@ -31,7 +29,10 @@ from federation.store.row_marks import (
     split_tally,
     weigh,
 )
-from federation.store.tables import COUNTER, RECORD, DataKeys
+from federation.store.database import Database, StoredRow
+from federation.store.exchange_log import GroupTransaction
+from federation.store.log_reader import read_head
+from federation.store.tables import COUNTER, RECORD
 
 _PAGE: Final = 500
 _NEWEST: Final = 8

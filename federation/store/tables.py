@@ -1,25 +1,13 @@
-"""The tables, one class each, and how a personal field is stored: sealed columns and blind indexes.
+"""The tables, one class each.
 
-Rules kept: only types that SQLite and PostgreSQL share; times are whole milliseconds since 1970 UTC; plain columns hold
-identifiers, digests, codes and states only; rows are never handed upwards. A sealed value opens only in the column and
-row it was written for (both are authenticated beside it) and names its key, so that keys are rotated without rewriting
-rows; what must be destroyable for good has a random key of its own, kept apart from it; every blind index has a key of
-its own, derived from one index key, and is never made over a field with few possible values.
-Trusts: the keys it is given. Who can write to the store can delete or restore sealed values, never make, change or move
-one; who can read it learns equality of indexed values only.
-Source: DESIGN section 6, NIST SP 800-38D (96-bit random nonces: at most 2^32 values a key), RFC 2104 (HMAC).
+Rules kept: only types that SQLite and PostgreSQL share; plain columns hold identifiers, digests, codes and states only,
+personal fields are sealed (`columns`); rows are never handed upwards. Source: DESIGN section 6.
 """
 
 from __future__ import annotations
 
-import hmac
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -35,105 +23,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
-
-from federation.protocol.errors import CorruptError, MalformedError
-
-VERSION = 1
-"""First byte of each sealed value: AES-256-GCM with a 12-byte nonce."""
-
-OWN_KEY_VERSION = 2
-"""First byte of each value sealed under a key of its own: AES-256-GCM with a 12-byte nonce, no key id."""
-
-INDEX_BYTES = 16
-"""Length of a blind index: half a SHA-256, enough against chance, too little to be an oracle of more than equality."""
-
-_HEADER = 3  # version byte and a two-byte key id
-_NONCE = 12
-_TAG = 16
-_MAX_KEY_ID = 0xFFFF
-_KEY = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataKeys:
-    """The keys of one store: the one that seals now, older ones that still open, and the one behind all indexes.
-
-    `key` and each of `older` are 32 bytes, named by an id from 0 to 65535. Printing one shows the ids only. Raises
-    MalformedError: DATA_KEYS for a key of another length or an id out of range.
-    """
-
-    key_id: int
-    key: bytes = field(repr=False)
-    index_key: bytes = field(repr=False)
-    older: Mapping[int, bytes] = field(default_factory=dict, repr=False)
-    _ciphers: dict[int, AESGCM] = field(init=False, repr=False, compare=False, default_factory=dict)
-    _index_keys: dict[str, bytes] = field(init=False, repr=False, compare=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if len(self.index_key) != 32:
-            raise MalformedError("DATA_KEYS", f"expected an index key of 32 bytes, got {len(self.index_key)}")
-        for key_id, key in {**self.older, self.key_id: self.key}.items():
-            if not 0 <= key_id <= _MAX_KEY_ID or len(key) != 32:
-                raise MalformedError("DATA_KEYS", f"expected 32 bytes under an id of two bytes, got {len(key)}")
-            self._ciphers[key_id] = AESGCM(key)
-
-
-def seal(keys: DataKeys, column: str, plaintext: bytes, *, row_key: str) -> bytes:
-    """Seals a value for one column (`table.column`) of one row; each call gives other bytes."""
-    nonce = os.urandom(_NONCE)
-    sealed = keys._ciphers[keys.key_id].encrypt(nonce, plaintext, _bound_to(column, row_key))  # noqa: SLF001  # this module is the class
-    return VERSION.to_bytes(1) + keys.key_id.to_bytes(2) + nonce + sealed
-
-
-def unseal(keys: DataKeys, column: str, sealed: bytes, *, row_key: str) -> bytes:
-    """Opens what `seal` gave for the same column and row. Raises CorruptError SEALED_VALUE."""
-    cipher = keys._ciphers.get(int.from_bytes(sealed[1:_HEADER]))  # noqa: SLF001  # this module is the class
-    if len(sealed) < _HEADER + _NONCE + _TAG or sealed[0] != VERSION or cipher is None:
-        raise CorruptError("SEALED_VALUE", f"expected a value of {column} sealed with a key of ours", column=column)
-    try:
-        return cipher.decrypt(
-            sealed[_HEADER : _HEADER + _NONCE], sealed[_HEADER + _NONCE :], _bound_to(column, row_key)
-        )
-    except InvalidTag as error:
-        raise CorruptError("SEALED_VALUE", f"a value of {column} was changed or moved", column=column) from error
-
-
-def seal_apart(column: str, plaintext: bytes, *, row_key: str) -> tuple[bytes, bytes]:
-    """Seals a value of one row under a random key of its own; gives both, so that the key can be destroyed apart."""
-    random = os.urandom(_KEY + _NONCE)
-    key, nonce = random[:_KEY], random[_KEY:]
-    sealed = AESGCM(key).encrypt(nonce, plaintext, _bound_to(column, row_key))
-    return OWN_KEY_VERSION.to_bytes(1) + nonce + sealed, key
-
-
-def unseal_apart(key: bytes, column: str, sealed: bytes, *, row_key: str) -> bytes:
-    """Opens what `seal_apart` gave for the same column and row, with the key that it gave (SEALED_VALUE)."""
-    if len(sealed) < 1 + _NONCE + _TAG or not has_own_key(sealed) or len(key) != _KEY:
-        raise CorruptError("SEALED_VALUE", f"expected a value of {column} sealed under its own key", column=column)
-    try:
-        return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], _bound_to(column, row_key))
-    except InvalidTag as error:
-        raise CorruptError("SEALED_VALUE", f"a value of {column} was changed or moved", column=column) from error
-
-
-def has_own_key(sealed: bytes) -> bool:
-    """True when a value was sealed by `seal_apart`; else it is of `seal`."""
-    return sealed[:1] == OWN_KEY_VERSION.to_bytes(1)
-
-
-def blind_index(keys: DataKeys, column: str, normalised: str) -> bytes:
-    """Computes the 16 bytes under which an exact, already normalised value of that column is found again."""
-    column_key = keys._index_keys.get(column)  # noqa: SLF001  # this module is the class
-    if column_key is None:
-        column_key = hmac.digest(keys.index_key, column.encode(), "sha256")
-        keys._index_keys[column] = column_key  # noqa: SLF001
-    return hmac.digest(column_key, normalised.encode(), "sha256")[:INDEX_BYTES]
-
-
-def _bound_to(column: str, row_key: str) -> bytes:
-    """The authenticated data: column names hold no NUL, so no two (column, row) pairs give the same bytes."""
-    return f"{column}\0{row_key}".encode()
-
 
 METADATA = MetaData(
     naming_convention={
@@ -151,16 +40,6 @@ TEXT = String().with_variant(String(collation="C"), "postgresql")
 
 _CAME = text("message_id IS NOT NULL")
 _AWAITED = text("due_millis IS NOT NULL")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-def to_millis(time: datetime) -> int:
-    return (time - _EPOCH) // _MILLISECOND
-
-
-def from_millis(millis: int) -> datetime:
-    return _EPOCH + millis * _MILLISECOND
 
 
 class StoreRow(SQLModel, registry=registry(metadata=METADATA)):
@@ -260,7 +139,7 @@ class RecordRow(StoreRow, table=True):
     """The newest version of a record or replica; `message_id` is what it dies with, null for what is our own.
 
     `due_date` is a day that a desk selects by; `due_millis` the moment at which a duty of the node looks at it next.
-    `leaf_index` is the newest leaf when it was written, `digest` binds all columns (`row_marks`); null until marked.
+    `leaf_index` is the newest leaf when it was written, `digest` binds all columns (`columns`); null until marked.
     """
 
     __tablename__ = "record"

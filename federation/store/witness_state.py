@@ -18,8 +18,9 @@ from sqlalchemy.exc import IntegrityError
 
 from federation.protocol.errors import ConflictError
 from federation.protocol.tlog.witness import WitnessState
+from federation.store.columns import from_millis, to_millis
 from federation.store.database import Database, Source, StoredRow
-from federation.store.tables import LOG_FORK, WITNESS_HEAD, from_millis, to_millis
+from federation.store.tables import LOG_FORK, WITNESS_HEAD
 
 _SWAP = (
     update(WITNESS_HEAD)

@@ -10,11 +10,11 @@ from typing import TypeVar
 from federation.protocol.body import Body
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import MessageId, NodeName, Pair, format_message_id
+from federation.store.columns import DataKeys
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction, commit_group
 from federation.store.messages import Direction, StoredMessage, put_body, put_message, put_outbox
 from federation.store.records import Record
-from federation.store.tables import DataKeys
 
 T = TypeVar("T")
 

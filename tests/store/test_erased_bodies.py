@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from federation.protocol.errors import CorruptError, NotFoundError
 from federation.store import migrate
+from federation.store.columns import seal
 from federation.store.database import Database
 from federation.store.exchange_log import commit_group
 from federation.store.messages import (
@@ -22,7 +23,6 @@ from federation.store.messages import (
     open_body,
     put_body,
 )
-from federation.store.tables import seal
 from tests.store.samples import JIANGXI, KEYS, NOW, body_of, message_id_of, run, send
 
 

@@ -56,6 +56,7 @@ from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.protocol.statement import Statement
 from federation.store.collection import Collection
+from federation.store.columns import blind_index
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body
@@ -69,7 +70,6 @@ from federation.store.records import (
     list_range,
     put_records,
 )
-from federation.store.tables import blind_index
 from federation.wire.rpc import COUNTERS, Ruling, ruling_of
 
 CASE, HELD = "lookup-case", "lookup-held"

@@ -26,9 +26,9 @@ from federation.protocol.errors import NotFoundError
 from federation.protocol.form import Item, Time, decode, encode
 from federation.protocol.ids import AgencyId, parse_agency_id, truncate_to_millisecond
 from federation.store.collection import Collection
+from federation.store.columns import blind_index
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record
-from federation.store.tables import blind_index
 from federation.wire.agency.oversight import LIST_SAMPLE, RECORD_REVIEW, SamplePage, SampleQuery, SampleReviewQuestion
 
 

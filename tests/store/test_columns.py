@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.protocol.errors import CorruptError, MalformedError
-from federation.store.tables import DataKeys, blind_index, seal, unseal
+from federation.store.columns import DataKeys, blind_index, seal, unseal
 from tests.store.samples import KEYS
 
 
