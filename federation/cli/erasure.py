@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from federation.cli.options import Desk, PageSize, Paging, commands_for
-from federation.cli.own_key import load_officer_key, sign
 from federation.cli.show import local_time, table
 from federation.cli.words import word_of
 from federation.domain.erasure import ERASURE_FUNCTION, ERASURE_PURPOSE, order_bytes
+from federation.node.home.files import load_ed25519
 from federation.protocol.form import replace
-from federation.protocol.ids import parse_message_id, parse_node_name
+from federation.protocol.ids import format_base64, parse_message_id, parse_node_name
 from federation.wire.agency import erasure as wire
 from federation.wire.rpc import Nothing
 
@@ -36,7 +36,9 @@ def order(
     question = wire.ErasureQuestion(message_id=parse_message_id(message_id), words=words)
     if second is not None and second_key is not None:
         signed = order_bytes(desk.profile.agency, question.message_id, officer=desk.act().officer, words=question.words)
-        question = replace(question, second_officer=second, second_signature=sign(load_officer_key(second_key), signed))
+        question = replace(
+            question, second_officer=second, second_signature=format_base64(load_ed25519(second_key).sign(signed))
+        )
     answer = desk.call(wire.ORDER_ERASURE, question)
     notes = ("回执到后可查 | its receipt will be found by: bridgehead erasure list",)
     desk.show(answer, answer_lines(answer), notes=notes)

@@ -14,7 +14,6 @@ import typer
 
 from federation.cli.lookups import app, command
 from federation.cli.options import Desk, PageSize, PageToken, Paging
-from federation.cli.own_key import sign
 from federation.cli.show import local_time, object_of, table, to_json
 from federation.cli.words import word, word_of
 from federation.domain.intake import IntakeStatus, parse_reason, parse_words, refuse_bytes, release_bytes
@@ -51,7 +50,7 @@ def release(
     """Answer (答复) a request: hit or no hit, or the fields asked for, or fewer."""
     question = wire.ReleaseQuestion(request_id=request, fields=frozenset(fields or ()))
     signed = release_bytes(desk.profile.agency, desk.named_officer(), request_id=request, fields=question.fields)
-    question = replace(question, signature=sign(desk.own_key(), signed))
+    question = replace(question, signature=desk.sign(signed))
     _show_answer(desk, desk.call(wire.RELEASE_INTAKE, question))
 
 
@@ -68,7 +67,7 @@ def refuse(
         desk.profile.agency, desk.named_officer(), request_id=request, reason=question.reason.value,
         words=question.words,
     )  # fmt: skip
-    question = replace(question, signature=sign(desk.own_key(), signed))
+    question = replace(question, signature=desk.sign(signed))
     _show_answer(desk, desk.call(wire.REFUSE_INTAKE, question))
 
 

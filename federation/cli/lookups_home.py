@@ -1,7 +1,7 @@
 """`bridgehead lookup key|planted`: what officers and the node's operator keep for look-ups.
 
-An officer's own key (民警本人密钥) stays on the officer's machine (`own_key`); planted records (诱饵记录) lie in the
-node's store, like the public keys.
+An officer's own key (民警本人密钥) stays on the officer's machine, beside the profile (`node/home/files`).
+Planted records (诱饵记录) lie in the node's store, like the public keys.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from federation.protocol.ids import AgencyId
+    from federation.protocol.keys import PublicKey
     from federation.store.exchange_log import GroupTransaction
 
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -64,7 +65,7 @@ def new_key(
 
     A key in a FILE of its own is remembered by nobody: it is given each time, with --key and --officer.
     """
-    from federation.cli.own_key import create_officer_key, create_profile_key
+    from federation.node.home.files import create_officer_key, create_profile_key
     from federation.protocol.keys import format_public_key
 
     who = ""
@@ -94,15 +95,14 @@ def register_key(
     form: FormOption = Form.TEXT,
 ) -> None:
     """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
-    from federation.cli.own_key import find_public_key, key_path
     from federation.node.home.certificates import client_folder
-    from federation.node.home.files import OFFICERS
+    from federation.node.home.files import OFFICERS, officer_key_path
     from federation.node.home.setup import require_agency
     from federation.node.home_store import write_officer_key
     from federation.protocol.keys import format_public_key
 
     office = require_agency(home, _own_agency(home, agency), now=now())
-    beside = key_path(client_folder(home, office) / OFFICERS, officer)
+    beside = officer_key_path(client_folder(home, office) / OFFICERS, officer)
     public = format_public_key(find_public_key(key or str(beside)))
     write_officer_key(home, office, officer, key=public, now=now(), changes=replace)
     show_value("public_key", public, form)
@@ -119,6 +119,23 @@ def withdraw_key(home: NodeHome, agency: AgencyOption, officer: OfficerOption, f
     at = Occurrence(agreement=load_home_agreement(home, now=now()), now=now())
     write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer, at=at), now=at.now)
     show_value("withdrawn", officer, form)
+
+
+def find_public_key(text: str) -> PublicKey:
+    """The public key that is given as `ed25519:<base64>`, as a file that holds that line, or as a private key's file.
+
+    Raises MalformedError PRIVATE_KEY, KEY_*, BASE64; NotFoundError FILE_MISSING; as `admit_public_key`.
+    """
+    from federation.node.home.files import load_ed25519, read_file
+    from federation.protocol.keys import Suite, admit_public_key, parse_public_key
+
+    prefix = f"{Suite.ED25519}:"
+    if text.startswith(prefix):
+        return admit_public_key(parse_public_key(text))
+    content = read_file(Path(text))
+    if content.startswith(prefix.encode("ascii")):
+        return admit_public_key(parse_public_key(content.decode("ascii", errors="replace").strip()))
+    return load_ed25519(Path(text)).public_key
 
 
 def _own_agency(home: Path, agency: str) -> AgencyId:

@@ -28,7 +28,7 @@ from federation.cli import show
 from federation.cli.words import LOOK_ALIKE
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.form import replace
-from federation.protocol.ids import AgencyId, NodeName, parse_agency_id, parse_node_name
+from federation.protocol.ids import AgencyId, NodeName, format_base64, parse_agency_id, parse_node_name
 from federation.protocol.unseen import find_doubtful, written
 
 if TYPE_CHECKING:
@@ -227,9 +227,13 @@ class Desk:
 
     def own_key(self, officer: str = "") -> Signer:
         """Loads the own key of who sits here; KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY."""
-        from federation.cli.own_key import key_path, load_officer_key
+        from federation.node.home.files import load_ed25519, officer_key_path
 
-        return load_officer_key(self.key or key_path(self.profile.officers, officer or self.named_officer()))
+        return load_ed25519(self.key or officer_key_path(self.profile.officers, officer or self.named_officer()))
+
+    def sign(self, signed: bytes) -> str:
+        """Returns the signature of who sits here, in base64; raises as `own_key`."""
+        return format_base64(self.own_key().sign(signed))
 
     def ask(self, question: Callable[[AgencyClient], Awaitable[T]], *, changes: bool = True) -> T:
         """Asks the agency's own node, over one connection.
@@ -443,12 +447,10 @@ def open_desk(
     form: FormOption = Form.TEXT,
 ) -> Desk:
     """Opens a desk with the options that every command of an agency shares (REQUEST_ID)."""
-    from federation.cli.own_key import current_officer
-
     profile = find_profile(client, home, agency)
     return Desk(
         profile=profile,
-        officer=officer or current_officer(profile.officers),
+        officer=officer or profile.current_officer(),
         key=key,
         request_id=_parse_request_id(request_id) if request_id else str(uuid.uuid4()),
         purpose=purpose,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from federation.cli.options import Desk, Form, Paging, ask_node, commands_for
-from federation.cli.own_key import sign
 from federation.cli.show import CHINA, align, china_today, local_time, say, show_lines, table, to_json
 from federation.cli.words import AWAITED, OVERDUE, word, word_of
 from federation.domain.lookups_case import LOOKUP_FUNCTION, bulk_bytes, countersign_bytes, parse_case_id
@@ -63,7 +62,7 @@ def countersign(
 ) -> None:
     """Countersign (会签) a case, so that it may reach more persons, or more look-ups with --bulk."""
     signed = (bulk_bytes if bulk else countersign_bytes)(parse_case_id(case_id), desk.profile.agency)
-    question = wire.CountersignQuestion(case_id=case_id, signature=sign(desk.own_key(), signed), bulk=bulk)
+    question = wire.CountersignQuestion(case_id=case_id, signature=desk.sign(signed), bulk=bulk)
     answer = desk.call(wire.COUNTERSIGN_CASE, question)
     names = ", ".join(answer.signers)
     if answer.complete:
@@ -94,7 +93,7 @@ def review(
     """
     text = verify_words(words)
     signed = review_bytes(parse_case_id(case_id), desk.profile.agency, finding=finding, words=text)
-    question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=sign(desk.own_key(), signed))
+    question = wire.ReviewQuestion(case_id=case_id, finding=finding, words=text, signature=desk.sign(signed))
     state = desk.call(wire.REVIEW_BREAK_GLASS, question)
     ended = (
         f"案件 {case_id} 已在各省关闭，凭据全部失效 | the case is closed in every province, and its handles with it",
@@ -127,7 +126,7 @@ def digest(
     if of is not None and of != desk.officer:
         found = question.day or china_today()
         signed = digest_bytes(desk.profile.agency, of, day=found, reader=desk.named_officer())
-        question = wire.DigestQuestion(officer=of, day=found, signature=sign(desk.own_key(), signed))
+        question = wire.DigestQuestion(officer=of, day=found, signature=desk.sign(signed))
     answer = desk.call(wire.GET_DAILY_DIGEST, question, changes=False)
     desk.show(answer, digest_lines(answer))
 
@@ -153,9 +152,7 @@ def reviewed(
     """Record (复核) that you reviewed a look-up of the sample; nobody reviews their own."""
     text, known = verify_words(words), parse_message_id(lookup_id)
     signed = sample_review_bytes(desk.profile.agency, known, finding=finding, words=text)
-    question = wire.SampleReviewQuestion(
-        lookup_id=known, finding=finding, words=text, signature=sign(desk.own_key(), signed)
-    )
+    question = wire.SampleReviewQuestion(lookup_id=known, finding=finding, words=text, signature=desk.sign(signed))
     item = desk.call(wire.RECORD_REVIEW, question)
     desk.show(item, sample_lines([item]))
 
@@ -171,7 +168,7 @@ def readings(
     query = wire.ReadingQuery(case_id=case_id, officer=by)
     if case_id is not None:
         signed = readings_bytes(desk.profile.agency, parse_case_id(case_id), reader=desk.named_officer())
-        query = replace(query, signature=sign(desk.own_key(), signed))
+        query = replace(query, signature=desk.sign(signed))
     page = desk.read(wire.LIST_READINGS, query, paging, items="readings")
     desk.show_page(page, reading_lines(page.readings), items="readings")
 

@@ -86,11 +86,6 @@ def verify_waiting(entry: IntakeEntry, now: datetime) -> IntakeEntry:
     raise RuleError(f"INTAKE_{ended.name}", f"expected a request that waits; {entry.request_id} was {ended}{by}")
 
 
-def reminder_due(created: datetime, due: datetime) -> datetime:
-    """Returns when the asking side asks a second time by itself: at half of the clock."""
-    return created + (due - created) / 2
-
-
 def escalation_due(created: datetime, due: datetime, second: datetime | None) -> datetime:
     """Returns when to escalate: at three quarters of the clock, or a quarter after a second request."""
     quarter = (due - created) / 4

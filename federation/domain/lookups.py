@@ -166,6 +166,11 @@ def reply_lifetime(expires: datetime, now: datetime, tolerance: timedelta) -> ti
     return max(expires - now, timedelta(0)) + tolerance
 
 
+def reminder_due(created: datetime, due: datetime) -> datetime:
+    """Returns when the asking side asks a second time by itself: at half of the clock."""
+    return created + (due - created) / 2
+
+
 class Selector(Item, frozen=True, kw_only=True):
     """One person or thing, exactly: a citizen number, the name of a permit, a plate, a USCC."""
 

@@ -33,17 +33,17 @@ from federation.domain.division import find_division, province_of
 from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rule, parse_retention
 from federation.node.home.config import NodeSettings
-from federation.node.home.keyring import Keyring, message_signer_at
+from federation.node.home.keyring import Keyring
 from federation.node.log.sequence import Sequencer
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import Signer
 from federation.protocol.policy import PolicyBook, load_policy_book
 from federation.protocol.tlog.note import Checkpoint, format_checkpoint
-from federation.protocol.trust import Agency, Agreement, Member, find_agency
+from federation.protocol.trust import Agency, Agreement, Member, find_agency, message_keys_at
 from federation.protocol.trust.witnesses import log_policy
 from federation.store.database import Database
-from federation.wire.post_limit import PostLimit
+from federation.wire.limits import PostLimit
 
 _log = structlog.get_logger()
 T = TypeVar("T")
@@ -116,6 +116,19 @@ class MessageKeys:
 
     def replace(self, keyring: Keyring) -> None:
         self._keyring = keyring
+
+
+def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> Signer:
+    """Returns the newest own key under which the others verify a statement made now. Refuses MESSAGE_KEY_NOT_AGREED."""
+    agreed = message_keys_at(agreement, keyring.identity.node, now)
+    for signer in (keyring.next_message, keyring.message):
+        if signer is not None and signer.public_key in agreed:
+            return signer
+    raise RuleError(
+        "MESSAGE_KEY_NOT_AGREED",
+        f"expected agreement {agreement.version} to name a message key of this home; hand the others a new bundle "
+        "('bridgehead keys bundle') and have the next version signed",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +288,44 @@ class KnownHeads:
             return
         text = format_checkpoint(checkpoint)
         self._known[peer] = _Known(checkpoint, hashlib.sha256(text.encode()).hexdigest(), note)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One other province; `is_answering`: our newest call to it was answered."""
+
+    time: datetime | None = None
+    is_answering: bool = False
+    offset: timedelta | None = None
+
+
+class Contacts:
+    """The contact with each of the others since the start, by a call of either side; times are of our own clock."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self._known: dict[NodeName, Contact] = {}
+
+    def of(self, peer: NodeName) -> Contact:
+        return self._known.get(peer, Contact())
+
+    def heard(self, peer: NodeName) -> None:
+        """Notes a call of that province."""
+        known = self.of(peer)
+        self._known[peer] = Contact(time=self.now(), is_answering=known.is_answering, offset=known.offset)
+
+    def answered(self, peer: NodeName, *, offset: timedelta | None = None) -> None:
+        """Notes that a call to it was answered, and the offset where it was measured."""
+        newest = self.of(peer).offset if offset is None else offset
+        self._known[peer] = Contact(time=self.now(), is_answering=True, offset=newest)
+
+    def failed(self, peer: NodeName, error: BridgeheadError) -> None:
+        """Notes how a call to it ended; an answer that was no is an answer."""
+        if not isinstance(error, (UnavailableError, UntrustedError)):
+            self.answered(peer)
+            return
+        known = self.of(peer)
+        self._known[peer] = Contact(time=known.time, is_answering=False, offset=known.offset)
 
 
 class Refusals:

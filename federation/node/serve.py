@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from federation.node.endings import keep_endings
-from federation.node.exchange.contact import Contacts, keep_contact
+from federation.node.exchange.contact import keep_contact
 from federation.node.exchange.deliver import Delivery
 from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
@@ -46,7 +46,7 @@ from federation.node.log.cosigning import Cosigning
 from federation.node.log.own_head import own_head_file
 from federation.node.log.sequence import LogKey, Sequencer
 from federation.node.log.witness import Witness
-from federation.node.node import KnownHeads, MessageKeys, Node, Refusals, Trust, Waiters
+from federation.node.node import Contacts, KnownHeads, MessageKeys, Node, Refusals, Trust, Waiters
 from federation.node.officer_keys import Occurrence
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
 from federation.node.refusals import keep_refusal_digests

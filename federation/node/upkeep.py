@@ -20,8 +20,8 @@ from federation.protocol.errors import BridgeheadError, ConflictError, StaleErro
 from federation.protocol.ids import NodeName
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.witnesses import log_witnesses
+from federation.wire.limits import source_of
 from federation.wire.peer import PeerClient
-from federation.wire.post_limit import source_of
 
 _log = structlog.get_logger()
 

@@ -30,7 +30,7 @@ from federation.wire.rpc import (
     TlsFiles,
     act_text,
 )
-from federation.wire.status import error_of_call, finished
+from federation.wire.status import error_of_call
 from federation.wire.tls import TlsPair, WatchedTls, channel_credentials
 
 Metadata: TypeAlias = tuple[tuple[str, bytes], ...]
@@ -125,9 +125,15 @@ class Client:
         request, metadata = self._request(rpc, act, question)
         timeout = timeout_seconds or self._timeout_seconds
         try:
-            response = await finished(self._callable(rpc)(request, timeout=timeout, metadata=metadata))
-        except BridgeheadError as error:
-            raise await self._channel.explained(error) from error
+            response = await self._callable(rpc)(request, timeout=timeout, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise await self._channel.explained(error_of_call(error)) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody cancelled the caller: its channel was closed under it.
+            raise UnavailableError("CALL_CANCELLED", "the client was closed while the call was at work") from error
         return rpc.decode_answer(response, question=question)
 
     async def watch(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> AsyncGenerator[A, None]:

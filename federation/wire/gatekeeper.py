@@ -44,6 +44,7 @@ from federation.protocol.errors import (
 from federation.protocol.ids import AgencyId, NodeName, parse_spiffe_id
 from federation.protocol.unseen import verify_written
 from federation.wire.ended import RENEW
+from federation.wire.limits import PlaceTaken, Shares
 from federation.wire.rpc import (
     BOTH,
     SIGNATURE_KEY,
@@ -57,7 +58,6 @@ from federation.wire.rpc import (
     SignedAct,
     act_text,
 )
-from federation.wire.share import PlaceTaken, Shares
 from federation.wire.status import DETAILS_KEY, code_of, encode_status
 
 
@@ -209,6 +209,9 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 
 _CALLS = Counter("bridgehead_rpc", "RPCs by method, side and code", ("method", "side", "code"), registry=REGISTRY)
 _SECONDS = Histogram("bridgehead_rpc_seconds", "Seconds an RPC took", ("method", "side"), registry=REGISTRY)
+_MESSAGES = Counter(
+    "bridgehead_messages", "Messages received and decided here", ("peer", "kind", "verdict"), registry=REGISTRY
+)
 
 DEFAULT_SECONDS = 30.0
 """The deadline of a call that names none, as those of `buf curl` do; a stream lives as long as its connection."""
@@ -404,6 +407,11 @@ def _counter(method: str, side: str, code: str) -> Counter:
 @lru_cache(maxsize=64)
 def _histogram(method: str, side: str) -> Histogram:
     return _SECONDS.labels(method, side)
+
+
+def count_message(peer: str, kind: str, verdict: str) -> None:
+    """Counts a message that came with a call, once it is decided."""
+    _MESSAGES.labels(peer, kind, verdict).inc()
 
 
 def _finish(call: _Call) -> None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Final
 
-from prometheus_client import Counter, ProcessCollector
+from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -23,13 +22,6 @@ from federation.wire.agency.node import NodeStatus, PeerState
 from federation.wire.gatekeeper import REGISTRY
 
 ProcessCollector(registry=REGISTRY)
-_MESSAGES: Final = Counter(
-    "bridgehead_messages", "Messages received and decided here", ("peer", "kind", "verdict"), registry=REGISTRY
-)
-
-
-def count_message(peer: str, kind: str, verdict: str) -> None:
-    _MESSAGES.labels(peer, kind, verdict).inc()
 
 
 def metrics_app(status: Callable[[], Awaitable[NodeStatus]], now: Callable[[], datetime]) -> ASGIApp:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from federation.wire.post_limit import source_of
+from federation.wire.limits import source_of
 
 HEAD_SECONDS: Final = 10.0
 ANSWER_SECONDS: Final = 30.0

@@ -29,7 +29,7 @@ from starlette.types import ASGIApp
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, UnavailableError
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, parse_tile_path
 from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, WitnessAnswer
-from federation.wire.post_limit import PostLimit
+from federation.wire.limits import PostLimit
 from federation.wire.read_connections import HEAD_SECONDS, Connections, TimedProtocol
 from federation.wire.status import http_code_of
 

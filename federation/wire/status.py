@@ -8,11 +8,9 @@ A refusal by policy is no error and never comes here. Source: DESIGN section 8, 
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -176,19 +174,3 @@ def _row_of(error: BridgeheadError) -> StatusRow:
 
 def _is_fact(name: str) -> bool:
     return name not in _NOT_FACTS and bool(_FACT.fullmatch(name))
-
-
-_Response = TypeVar("_Response")
-
-
-async def finished(call: Awaitable[_Response]) -> _Response:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise error_of_call(error) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        # Nobody cancelled the caller: its channel was closed under it.
-        raise UnavailableError("CALL_CANCELLED", "the client was closed while the call was at work") from error

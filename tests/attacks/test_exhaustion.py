@@ -86,7 +86,7 @@ async def test_answer_that_is_compressed_is_not_unpacked(tmp_path) -> None:
     await server.stop(0)
 
 
-@pytest.mark.attack("1,000 calls of a member that reads no answer", held_by="a share for each caller (wire/share)")
+@pytest.mark.attack("1,000 calls of a member that reads no answer", held_by="a share for each caller (wire/limits)")
 def test_unread_answers_hold_the_share_of_who_asked(node: Attacked, memory: Measure) -> None:
     """What is asked beyond the share is refused at once; another member is answered meanwhile."""
     with ExitStack() as opened, memory(node.pid) as growth:
@@ -100,7 +100,7 @@ def test_unread_answers_hold_the_share_of_who_asked(node: Attacked, memory: Meas
     assert growth.mb < MOST_MB
 
 
-@pytest.mark.attack("1,000 requests of 8 MB that never end", held_by="few requests come in at once (wire/share)")
+@pytest.mark.attack("1,000 requests of 8 MB that never end", held_by="few requests come in at once (wire/limits)")
 def test_unfinished_requests_hold_the_share_of_who_sends_them(node: Attacked, memory: Measure) -> None:
     """No more is taken in than a few messages of a caller; another member is answered meanwhile."""
     with ExitStack() as opened, memory(node.pid) as growth:

@@ -15,7 +15,7 @@ from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.note import parse_vkey
 from federation.protocol.tlog.witness import AddCheckpoint, format_add_checkpoint
 from federation.store.witness_state import list_forks
-from federation.wire.post_limit import POSTS_A_MINUTE
+from federation.wire.limits import POSTS_A_MINUTE
 from federation.wire.read_client import ReadClient
 from federation.wire.read_http import read_app, serve_http
 from tests.node.rig import JIANGXI, ZHEJIANG, Rig, draft, running_rig

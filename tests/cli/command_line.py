@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from federation.cli import words
 from federation.cli.demo.provinces import write_federation_file
 from federation.cli.main import main
-from federation.cli.own_key import key_path
 from federation.domain.permits import PermitApplication
 from federation.node.home.certificates import client_folder
-from federation.node.home.files import OFFICERS, make_private_folder, write_secret
+from federation.node.home.files import CURRENT_OFFICER, OFFICERS, make_private_folder, officer_key_path, write_secret
 from federation.node.serve import running_node
 from federation.protocol.ids import parse_agency_id
 from tests.scenarios.provinces import ISLAND, Federation, make_federation, officer_seed
@@ -88,11 +87,11 @@ class ServedNodes:
         """The file of an officer's own key, beside the agency's profile and registered; `clerk` is who works there."""
         office = parse_agency_id(agency)
         folder = client_folder(self.federation.home(office.node), office) / OFFICERS
-        if not (path := key_path(folder, officer)).exists():
+        if not (path := officer_key_path(folder, officer)).exists():
             make_private_folder(folder)
             private = Ed25519PrivateKey.from_private_bytes(officer_seed(office, officer))
             write_secret(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            (folder / "current").write_text("clerk\n")
+            (folder / CURRENT_OFFICER).write_text("clerk\n")
             self.federation.key(officer, agency=office)
         return path
 

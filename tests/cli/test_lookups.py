@@ -17,9 +17,10 @@ from federation.cli.lookups import (
     search_steps,
     sign_fetch,
 )
-from federation.cli.own_key import create_officer_key, find_public_key, load_officer_key
+from federation.cli.lookups_home import find_public_key
 from federation.cli.show import object_of
 from federation.domain.lookups import FetchItem, Outcome, verify_step_up
+from federation.node.home.files import create_officer_key, load_ed25519
 from federation.node.home_store import open_home_store
 from federation.node.officers import find_officer_key
 from federation.protocol.errors import MalformedError, UntrustedError
@@ -201,7 +202,7 @@ def test_key_new_writes_a_private_file_once(tmp_path):
 
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_text().startswith("-----BEGIN PRIVATE KEY-----")
-    assert printed == format_public_key(load_officer_key(file).public_key)
+    assert printed == format_public_key(load_ed25519(file).public_key)
     assert "KEY_EXISTS" in run("lookup", "key", "new", file, code=1).err
 
 
@@ -220,11 +221,11 @@ def test_load_officer_key_that_others_may_read_or_of_another_form_is_refused(tmp
     create_officer_key(file)
     file.chmod(0o644)
     with pytest.raises(UntrustedError) as open_to_all:
-        load_officer_key(file)
+        load_ed25519(file)
     file.write_text("nothing")
     file.chmod(0o600)
     with pytest.raises(MalformedError) as no_key:
-        load_officer_key(file)
+        load_ed25519(file)
 
     assert (open_to_all.value.reason, no_key.value.reason) == ("KEY_FILE_MODE", "PRIVATE_KEY")
 
@@ -232,7 +233,7 @@ def test_load_officer_key_that_others_may_read_or_of_another_form_is_refused(tmp
 def test_sign_fetch_verifies_as_the_officers_step_up(tmp_path):
     """The node verifies just what the desk signed, and nothing else."""
     create_officer_key(tmp_path / "k")
-    signer = load_officer_key(tmp_path / "k")
+    signer = load_ed25519(tmp_path / "k")
     question = sign_fetch(signer, case_id=CASE, node=JIANGXI, handle=HANDLE, fields=frozenset({"holder_name"}))
 
     def item(fields):
@@ -254,9 +255,7 @@ def test_sign_fetch_of_another_form_is_refused_at_the_desk(tmp_path, handle, fie
     """Nothing is signed for a handle or a field that cannot be."""
     create_officer_key(tmp_path / "k")
     with pytest.raises(MalformedError):
-        sign_fetch(
-            load_officer_key(tmp_path / "k"), case_id=CASE, node=JIANGXI, handle=handle, fields=frozenset({field})
-        )
+        sign_fetch(load_ed25519(tmp_path / "k"), case_id=CASE, node=JIANGXI, handle=handle, fields=frozenset({field}))
 
 
 @pytest.mark.parametrize(
@@ -439,7 +438,7 @@ def test_key_register_stores_the_public_key_of_an_own_agency_only(nodes, key):
     with open_home_store(nodes.federation.home("zhejiang")) as store:
         stored = find_officer_key(store, office, "officer-7")
 
-    assert stored == format_public_key(load_officer_key(key).public_key)
+    assert stored == format_public_key(load_ed25519(key).public_key)
     assert "AGENCY_ELSEWHERE" in register(nodes, key, agency=ACROSS_POLICE, code=1).err
 
 

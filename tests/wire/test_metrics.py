@@ -10,7 +10,8 @@ from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from federation.wire.metrics import count_message, format_metrics, metrics_app
+from federation.wire.gatekeeper import count_message
+from federation.wire.metrics import format_metrics, metrics_app
 from federation.wire.read_http import serve_http
 from tests.wire.answers import STATUS
 

@@ -20,11 +20,10 @@ from datetime import datetime
 from pathlib import Path
 
 from federation.cli.options import FEDERATION_FILE, client_profile
-from federation.cli.own_key import create_profile_key
 from federation.node.home.agreement import pinned_root
 from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
-from federation.node.home.files import OFFICERS, load_profile
+from federation.node.home.files import OFFICERS, create_profile_key, load_profile
 from federation.node.home.setup import NewHome, create_home
 from federation.node.home_store import offer_officer_key
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError

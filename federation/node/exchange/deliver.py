@@ -22,10 +22,9 @@ from typing import Protocol
 
 import structlog
 
-from federation.node.exchange.contact import Contacts
 from federation.node.home.config import NodeSettings
 from federation.node.log.sequence import Sequencer
-from federation.node.node import KnownHeads, Trust, received_key
+from federation.node.node import Contacts, KnownHeads, Trust, received_key
 from federation.protocol.envelope import Envelope, parse_envelope
 from federation.protocol.errors import (
     BridgeheadError,

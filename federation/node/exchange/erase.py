@@ -34,7 +34,8 @@ from federation.store.records import Record, erase_records_of, find_record, put_
 WITHDRAWN: Final = "WITHDRAWN"
 """Why a queued message whose body was erased left the queue."""
 AHEAD: Final = "erasure-ahead"
-_AHEAD_COUNT: Final = "erasure/ahead"
+ORDERED_AHEAD: Final = "erasure/ahead"
+"""The counter of what was ordered erased before it came; nothing is looked for while it is 0."""
 
 
 def erase(node: Node, transaction: GroupTransaction, erasure: Erasure) -> None:
@@ -49,10 +50,8 @@ def erase(node: Node, transaction: GroupTransaction, erasure: Erasure) -> None:
 
 
 def ordered_ahead(node: Node, transaction: GroupTransaction, message: StoredMessage) -> tuple[Erasure, ...]:
-    """The erasure of a message that an office which may ordered before it came; no look-up when none ever was."""
+    """The erasure of a message that an office which may ordered before it came."""
     sender = message.pair.sender
-    if not transaction.find_counter(_AHEAD_COUNT):
-        return ()
     ordered = find_record(transaction, AHEAD, f"{sender}/{message.digest}", replica=True)
     erasable_by = node.kinds[message.kind].erasable_by
     if ordered is None or not ordered.content or erasable_by is None:
@@ -130,4 +129,4 @@ def _put_ahead(transaction: GroupTransaction, message: str, *, sender: NodeName,
         content=str(office).encode(), kept_under=PROVISION,
     )  # fmt: skip
     if put_records(transaction, [record]):
-        transaction.count_up(_AHEAD_COUNT)
+        transaction.count_up(ORDERED_AHEAD)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from federation.node.exchange.erase import erase, ordered_ahead
+from federation.node.exchange.erase import ORDERED_AHEAD, erase, ordered_ahead
 from federation.node.exchange.judge import follow, judge, put_rows
 from federation.node.exchange.send import prepare, put_end, record_message
 from federation.node.log.decisions import decision_records
@@ -29,7 +29,7 @@ from federation.protocol.unseen import verify_seen
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_by_digest, find_message, put_body, put_message
 from federation.store.records import put_records
-from federation.wire.metrics import count_message
+from federation.wire.gatekeeper import count_message
 
 _log = structlog.get_logger()
 
@@ -89,7 +89,8 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         put_rows(transaction, rows, message_id=statement.id)
         for reply in replies:
             record_message(node, transaction, reply, in_force=in_force)
-        for erasure in (*rows.erases, *ordered_ahead(node, transaction, message)):
+        ahead = ordered_ahead(node, transaction, message) if transaction.find_counter(ORDERED_AHEAD) else ()
+        for erasure in (*rows.erases, *ahead):
             erase(node, transaction, erasure)
         return message, True
 

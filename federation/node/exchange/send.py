@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from federation.domain.intake import reminder_due
+from federation.domain.lookups import reminder_due
 from federation.domain.retention import DestroyOn, RetentionRule
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed

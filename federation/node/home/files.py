@@ -1,7 +1,9 @@
 """The files of a home: secrets, written once with mode 0600 and read only while nobody else may, and public ones.
 
 Rules kept: a secret never exists with wider rights; a file is replaced by a rename, so that a crash leaves the old or
-the new one; a secret that others may read is refused. `profile.toml` is the way from an agency's program to its node.
+the new one; a secret that others may read is refused, and none is printed. `profile.toml` is the way from an agency's
+program to its node. Beside it lie its officers' own keys (民警本人密钥), `officers/<officer>.key` and nowhere else, and
+`officers/current` names who works there: so nothing more is typed (misuse control M1).
 """
 
 from __future__ import annotations
@@ -12,9 +14,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, UntrustedError
 from federation.protocol.form import canonicalise
 from federation.protocol.ids import AgencyId, parse_agency_id
+from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Signer
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -54,6 +62,33 @@ def read_file(path: Path) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise NotFoundError("FILE_MISSING", f"expected a file of at most {MAX_FILE_BYTES} bytes at {path}")
     return content
+
+
+def new_key() -> bytes:
+    """A new Ed25519 private key, as PKCS #8 in PEM, to be written by `write_secret`."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def load_signer(path: Path) -> Signer:
+    """Loads a private key, PKCS #8 in PEM. Refuses KEY_MISSING, KEY_FILE_MODE, PRIVATE_KEY."""
+    expected = f"expected an unencrypted private key of Ed25519 or P-256, PKCS #8 in PEM, in {path}"
+    try:
+        key = load_pem_private_key(read_secret(path), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise MalformedError("PRIVATE_KEY", expected, file=str(path)) from error
+    if isinstance(key, Ed25519PrivateKey):
+        return Ed25519Signer(key.private_bytes_raw())
+    if isinstance(key, EllipticCurvePrivateKey):
+        return P256Signer(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    raise MalformedError("PRIVATE_KEY", expected, file=str(path))
+
+
+def load_ed25519(path: Path) -> Ed25519Signer:
+    """Loads a key that is Ed25519, as those of officers and of notes are; raises as `load_signer`."""
+    signer = load_signer(path)
+    if not isinstance(signer, Ed25519Signer):
+        raise MalformedError("PRIVATE_KEY", f"expected an Ed25519 key in {path}", file=str(path))
+    return signer
 
 
 def read_json(path: Path) -> bytes:
@@ -114,6 +149,7 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
 
 PROFILE_FILE: Final = "profile.toml"
 OFFICERS: Final = "officers"
+CURRENT_OFFICER: Final = "current"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +174,29 @@ class AgencyProfile:
     def officers(self) -> Path:
         """The folder with the own keys of the officers who work with this profile."""
         return self.cert.parent / OFFICERS
+
+    def current_officer(self) -> str:
+        """Returns who works with this profile; empty when nobody made a key for it yet."""
+        named = self.officers / CURRENT_OFFICER
+        return read_file(named).decode("ascii", "replace").strip() if named.is_file() else ""
+
+
+def officer_key_path(folder: Path, officer: str) -> Path:
+    return folder / f"{officer}.key"
+
+
+def create_officer_key(path: Path) -> PublicKey:
+    """Makes an officer's own key and returns its public part (KEY_EXISTS)."""
+    write_secret(path, new_key())
+    return load_ed25519(path).public_key
+
+
+def create_profile_key(folder: Path, officer: str) -> PublicKey:
+    """Makes the key of an officer beside a profile, which remembers both from now on (KEY_EXISTS)."""
+    make_private_folder(folder)
+    made = create_officer_key(officer_key_path(folder, officer))
+    write_public(folder / CURRENT_OFFICER, f"{officer}\n".encode())
+    return made
 
 
 def load_profile(path: Path) -> AgencyProfile:

@@ -23,12 +23,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
-
-from federation.node.home.files import make_private_folder, read_json, read_secret, write_public, write_secret
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
+from federation.node.home.files import (
+    load_ed25519,
+    load_signer,
+    make_private_folder,
+    new_key,
+    read_json,
+    read_secret,
+    write_public,
+    write_secret,
+)
+from federation.protocol.errors import ConflictError, NotFoundError, RuleError
 from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
 from federation.protocol.ids import (
     FederationName,
@@ -39,11 +44,10 @@ from federation.protocol.ids import (
     parse_node_name,
     parse_time,
 )
-from federation.protocol.keys import Ed25519Signer, P256Signer, PublicKey, Signer
+from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.tlog.note import KeyKind, Sign, Vkey
-from federation.protocol.trust.agreement import Agreement, message_keys_at
 from federation.protocol.trust.members import RetiredLog, format_log_origin, format_witness_name
-from federation.store.tables import DataKeys
+from federation.store.columns import DataKeys
 
 VERSION: Literal[1] = 1
 HOME_FILE = "home.json"
@@ -122,7 +126,7 @@ def create_keyring(home: Path, federation: str, *, node: NodeName, now: datetime
     )
     make_private_folder(home / "keys")
     for office in Office:
-        write_secret(_key_path(home, office), _new_key())
+        write_secret(_key_path(home, office), new_key())
     columns = DataKeys(key_id=1, key=secrets.token_bytes(32), index_key=secrets.token_bytes(32))
     write_secret(home / "keys" / "data.key", _encode_columns(columns))
     write_public(home / HOME_FILE, encode(identity))
@@ -138,7 +142,7 @@ def load_keyring(home: Path) -> Keyring:
     witness = format_witness_name(federation, node)
     return Keyring(
         identity=identity,
-        message=_load_signer(_key_path(home, Office.MESSAGE)),
+        message=load_signer(_key_path(home, Office.MESSAGE)),
         next_message=_find_signer(_key_path(home, Office.MESSAGE, coming=True)),
         log=_load_note_key(_log_key_path(home, restarts), origin, KeyKind.ED25519),
         witness=_load_note_key(_key_path(home, Office.WITNESS), witness, KeyKind.COSIGNATURE),
@@ -147,19 +151,6 @@ def load_keyring(home: Path) -> Keyring:
         freshness=_find_signer(_key_path(home, Office.FRESHNESS)),
         next_freshness=_find_signer(_key_path(home, Office.FRESHNESS, coming=True)),
         columns=_decode_columns(read_secret(home / "keys" / "data.key")),
-    )
-
-
-def message_signer_at(keyring: Keyring, agreement: Agreement, now: datetime) -> Signer:
-    """Returns the newest own key under which the others verify a statement made now. Refuses MESSAGE_KEY_NOT_AGREED."""
-    agreed = message_keys_at(agreement, keyring.identity.node, now)
-    for signer in (keyring.next_message, keyring.message):
-        if signer is not None and signer.public_key in agreed:
-            return signer
-    raise RuleError(
-        "MESSAGE_KEY_NOT_AGREED",
-        f"expected agreement {agreement.version} to name a message key of this home; hand the others a new bundle "
-        "('bridgehead keys bundle') and have the next version signed",
     )
 
 
@@ -172,10 +163,10 @@ def rotate_key(home: Path, office: Office, *, now: datetime, starts: datetime | 
     identity = load_identity(home)
     if _key_path(home, office, coming=True).exists():
         raise ConflictError("ROTATION_RUNNING", f"expected no successor of the {office} key yet: finish that one first")
-    write_secret(_key_path(home, office, coming=True), _new_key())
+    write_secret(_key_path(home, office, coming=True), new_key())
     if office is Office.MESSAGE:
         write_public(home / HOME_FILE, encode(replace(identity, next_from=starts or now)))
-    return _load_signer(_key_path(home, office, coming=True)).public_key
+    return load_signer(_key_path(home, office, coming=True)).public_key
 
 
 def finish_rotation(home: Path, office: Office, *, agreed: Collection[PublicKey]) -> PublicKey:
@@ -188,7 +179,7 @@ def finish_rotation(home: Path, office: Office, *, agreed: Collection[PublicKey]
     coming = _key_path(home, office, coming=True)
     if not coming.exists():
         raise NotFoundError("ROTATION_MISSING", f"expected a successor of the {office} key: none was begun")
-    signer = _load_signer(coming)
+    signer = load_signer(coming)
     if signer.public_key not in agreed:
         raise RuleError(
             "KEY_NOT_AGREED",
@@ -208,7 +199,7 @@ def begin_log(home: Path, retired: RetiredLog) -> None:
     """Makes the key of a new log and writes it into `home.json`, after the one that is retired."""
     identity = load_identity(home)
     logs = (*identity.retired_logs, retired)
-    write_secret(_log_key_path(home, len(logs)), _new_key(), replace=True)
+    write_secret(_log_key_path(home, len(logs)), new_key(), replace=True)
     write_public(home / HOME_FILE, encode(replace(identity, retired_logs=logs)))
 
 
@@ -242,35 +233,13 @@ def _log_key_path(home: Path, restarts: int) -> Path:
     return path.with_name(f"log-{restarts}.key") if restarts else path
 
 
-def _new_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _load_signer(path: Path) -> Signer:
-    try:
-        key = load_pem_private_key(read_secret(path), None)
-    except (ValueError, TypeError) as error:
-        raise _not_a_key(path) from error
-    if isinstance(key, Ed25519PrivateKey):
-        return Ed25519Signer(key.private_bytes_raw())
-    if isinstance(key, EllipticCurvePrivateKey):
-        return P256Signer(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
-    raise _not_a_key(path)
-
-
 def _find_signer(path: Path) -> Signer | None:
-    return _load_signer(path) if path.exists() else None
+    return load_signer(path) if path.exists() else None
 
 
 def _load_note_key(path: Path, name: str, kind: KeyKind) -> NoteKey:
-    signer = _load_signer(path)
-    if not isinstance(signer, Ed25519Signer):
-        raise _not_a_key(path)
+    signer = load_ed25519(path)
     return NoteKey(vkey=Vkey(name=name, kind=kind, public_key=signer.public_key.key), sign=signer.sign)
-
-
-def _not_a_key(path: Path) -> MalformedError:
-    return MalformedError("PRIVATE_KEY", f"expected an unencrypted PKCS #8 private key in {path}", file=str(path))
 
 
 def _encode_columns(keys: DataKeys) -> bytes:

@@ -20,8 +20,8 @@ from typing import Final
 
 import structlog
 
-from federation.domain.intake import REMINDER_BODY, IntakeStatus, Reminder, escalation_due, is_due, reminder_due
-from federation.domain.lookups import reply_lifetime
+from federation.domain.intake import REMINDER_BODY, IntakeStatus, Reminder, escalation_due, is_due
+from federation.domain.lookups import reminder_due, reply_lifetime
 from federation.domain.oversight import AskedLine, RaisedFlag, raised_at, unanswered_flag
 from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on

@@ -18,10 +18,9 @@ from federation.domain.intake import (
     place_of,
     refuse_bytes,
     release_bytes,
-    reminder_due,
     verify_waiting,
 )
-from federation.domain.lookups import TIMES, Urgency, reply_lifetime, urgency_of
+from federation.domain.lookups import TIMES, Urgency, reminder_due, reply_lifetime, urgency_of
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import decode, decode_canonical, encode, encode_canonical, replace
 from federation.protocol.ids import format_message_id, parse_agency_id

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from federation.node.exchange.contact import Contact, Contacts, keep_contact
+from federation.node.exchange.contact import keep_contact, measure
+from federation.node.node import Contact, Contacts
 from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError, UntrustedError
 from tests.node.rig import FUJIAN, JIANGXI, START, Clock
 
@@ -46,7 +47,7 @@ async def test_offset_is_theirs_less_ours_without_the_way(ahead: float) -> None:
     clock = Clock()
     contacts = Contacts(clock)
 
-    await contacts.measure(JIANGXI, Peer(clock, ahead=ahead))
+    await measure(contacts, JIANGXI, Peer(clock, ahead=ahead))
 
     assert contacts.of(JIANGXI) == Contact(
         time=START + timedelta(seconds=2), is_answering=True, offset=timedelta(seconds=ahead)
@@ -58,10 +59,10 @@ async def test_province_that_falls_silent_keeps_the_time_of_its_last_word(error:
     """The age of the last contact is what an operator looks at."""
     clock = Clock()
     contacts = Contacts(clock)
-    await contacts.measure(JIANGXI, Peer(clock, ahead=5))
+    await measure(contacts, JIANGXI, Peer(clock, ahead=5))
     clock.advance(hours=1)
 
-    await contacts.measure(JIANGXI, Peer(clock, error=error("GONE", "nobody there")))
+    await measure(contacts, JIANGXI, Peer(clock, error=error("GONE", "nobody there")))
 
     found = contacts.of(JIANGXI)
     assert (found.time, found.is_answering) == (START + timedelta(seconds=2), False)
@@ -71,7 +72,7 @@ async def test_province_that_falls_silent_keeps_the_time_of_its_last_word(error:
 async def test_no_is_an_answer() -> None:
     """A refusal for what was asked shows that somebody is there."""
     contacts = Contacts(Clock())
-    await contacts.measure(JIANGXI, Peer(Clock(), error=MalformedError("X", "y")))
+    await measure(contacts, JIANGXI, Peer(Clock(), error=MalformedError("X", "y")))
 
     assert contacts.of(JIANGXI).is_answering
 

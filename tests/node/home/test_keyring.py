@@ -17,9 +17,9 @@ from federation.node.home.keyring import (
     finish_rotation,
     load_identity,
     load_keyring,
-    message_signer_at,
     rotate_key,
 )
+from federation.node.node import message_signer_at
 from federation.protocol.errors import (
     BridgeheadError,
     ConflictError,

@@ -1,9 +1,19 @@
-"""A caller's share of a port: calls, streams, bytes; what is over is given back, and nobody takes from another."""
+"""What one caller may take: a share of the port, given back, and posts a minute; nobody takes from another."""
 
 import pytest
 
 from federation.protocol.errors import UnavailableError
-from federation.wire.share import BYTES_EACH, CALLS_EACH, CALLS_KEPT, CALLS_OF_ALL, STREAMS_EACH, Shares
+from federation.wire.limits import (
+    BYTES_EACH,
+    CALLS_EACH,
+    CALLS_KEPT,
+    CALLS_OF_ALL,
+    MAX_SOURCES,
+    STREAMS_EACH,
+    PostLimit,
+    Shares,
+    source_of,
+)
 
 
 def test_calls_of_one_caller_end_at_their_share_and_not_at_that_of_another():
@@ -48,3 +58,43 @@ def test_bytes_are_held_until_the_call_is_over_and_one_alone_may_be_large():
         second.hold(1)
     first.leave(None)
     second.hold(BYTES_EACH)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def test_source_that_posts_too_much_waits_and_others_do_not() -> None:
+    """One address cannot take the turns of another; its own come back with time."""
+    clock = Clock()
+    limit = PostLimit(60, clock=clock)
+    assert [limit.allows("192.0.2.1") for _ in range(61)] == [True] * 60 + [False]
+    assert limit.allows("192.0.2.2")
+
+    clock.time = 1.0
+    assert [limit.allows("192.0.2.1") for _ in range(2)] == [True, False]
+
+
+def test_addresses_of_one_ipv6_network_are_one_source() -> None:
+    """A /64 is one customer's: its addresses are without number."""
+    limit = PostLimit(1, clock=Clock())
+    assert limit.allows("2001:db8::1")
+    assert not limit.allows("2001:db8::2")
+    assert limit.allows("2001:db8:0:1::1")
+
+
+def test_ipv4_address_is_its_own_source_over_ipv6() -> None:
+    """Where a port takes both, the addresses of IPv4 are not one network of IPv6."""
+    assert source_of("::ffff:192.0.2.1") == source_of("192.0.2.1") != source_of("::ffff:192.0.2.2")
+
+
+def test_buckets_do_not_grow_with_the_sources() -> None:
+    """Memory does not follow whoever comes from everywhere."""
+    limit = PostLimit(1, clock=Clock())
+    for number in range(MAX_SOURCES + 10):
+        limit.allows(f"source-{number}")
+    assert len(limit._buckets) == MAX_SOURCES
