@@ -1,4 +1,4 @@
-"""How values stand in columns: times, sealed personal fields, blind indexes; and what binds a record's row together.
+"""Values in columns: times, sealed personal fields, blind indexes; and what binds the columns of a record together.
 
 Rules kept: times are whole milliseconds since 1970 UTC. A sealed value opens only in the column and row it was written
 for (both are authenticated beside it) and names its key, so that keys are rotated without rewriting rows; what must be

@@ -1,4 +1,4 @@
-"""What one caller may take of a port: calls, streams and bytes at work at once, and posts or other acts in a minute.
+"""A caller's limits at a port: calls, streams and bytes at work at once, and posts or other acts in a minute.
 
 Each caller has a share and a bucket of its own, so that none takes from another. A call is at work until its answer has
 left, or its caller went away: who asks and does not read holds its own share. Beyond it, and beyond what the port does

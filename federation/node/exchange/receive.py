@@ -42,8 +42,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
     bytes, by a key that the agreement gives that node now · 4 decode those same bytes · 5 sender = TLS peer = signer;
     addressed to us; right federation and realm; an agreement version we know; not refused too often · 6 fresh · 7 the
     body matches its commitment · 8 decide by our incoming policy · 9 one transaction: leaf `received` or `refused`,
-    message, what policy was asked, body, records, replies, erasures · 10 the group's checkpoint is signed: build the
-    receipt, verify it ourselves, return it.
+    message, what policy was asked, body, records, replies, erasures · 10 the receipt, verified by ourselves.
 
     Raises Malformed-, Untrusted- or StaleError for 1 to 7, and nothing was stored; ConflictError: MESSAGE_ID_REUSED or
     SEQUENCE_REUSED, with a `discrepancy` leaf as our record of it; UnavailableError when it may be sent again as it is.
@@ -80,8 +79,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         if known is not None:
             return _same_or_conflict(known, envelope), False
         index = transaction.append_leaf(leaf.kind.value, leaf.subject, entry)
-        message = _message_of(envelope, statement, leaf, index=index)
-        put_message(transaction, message)
+        put_message(transaction, message := _message_of(envelope, statement, leaf, index=index))
         put_records(transaction, decisions)
         if judgement.decision.allowed and body is not None:
             put_body(transaction, statement.id, body)
