@@ -7,7 +7,7 @@ Jiangxi over Zhejiang's own connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from federation.protocol.ids import AgencyId, parse_agency_id
 from federation.protocol.leaf import Verdict, decode_leaf
 from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Recipient, Sender
+from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.corrections import CorrectionStanding
 from tests.node.corrections.case import Case, registered
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_HALL, ZHEJIANG, one_item_body, sign, statement
@@ -128,7 +129,15 @@ async def test_contradicting_answers_at_one_moment_leave_one(tmp_path: Path, mon
             owner.said(version=3, state=GRANTED, permit_version=2, extended_by=5),
         ]
         node = owner.case.rig[JIANGXI]
-        came = await asyncio.gather(*(receive(node, each, peer=ZHEJIANG) for each in said), return_exceptions=True)
+        both, commit = asyncio.Barrier(len(said)), node.sequencer.commit
+
+        async def commit_once_both_are_judged(job: Callable[[GroupTransaction], object]) -> object:
+            await both.wait()
+            return await commit(job)
+
+        with monkeypatch.context() as held:
+            held.setattr(node.sequencer, "commit", commit_once_both_are_judged)
+            came = await asyncio.gather(*(receive(node, each, peer=ZHEJIANG) for each in said), return_exceptions=True)
 
         assert sorted(type(each) for each in came if not isinstance(each, Receipt)) == [UnavailableError]
         lost = next(each for each, answer in zip(said, came, strict=True) if isinstance(answer, UnavailableError))
