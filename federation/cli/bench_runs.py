@@ -31,6 +31,7 @@ from federation.domain.citizen_number import age_on
 from federation.domain.division import province_of
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import Quotas
+from federation.domain.officers import KeyStanding, OfficerKey
 from federation.domain.permits import Permit
 from federation.domain.permits_policy import PermitPurpose
 from federation.node.exchange.errand import Errand, begin_errand
@@ -38,7 +39,7 @@ from federation.node.exchange.send import send
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import find_side
 from federation.node.home_store import write_home_store
-from federation.node.officer_keys import Occurrence, register_officer_key
+from federation.node.officer_keys import Occurrence, register_key
 from federation.node.permits_sharing import MAX_ITEMS_A_MESSAGE, draft_sharing, put_own_permits
 from federation.node.serve import Running, running_node, utc_now
 from federation.protocol.errors import BridgeheadError, RuleError, UnavailableError
@@ -385,9 +386,9 @@ def register_officers(federation: DemoFederation, agency: str, officers: Sequenc
 
     def register(transaction: GroupTransaction) -> None:
         for officer in officers:
-            register_officer_key(
-                transaction, office, officer, key=format_public_key(own_key(officer).public_key), at=at
-            )
+            key = format_public_key(own_key(officer).public_key)
+            own = OfficerKey(agency=office, officer=officer, version=0, standing=KeyStanding.REGISTERED, key=key)
+            register_key(transaction, own, at=at)
 
     write_home_store(home, register, now=now)
 

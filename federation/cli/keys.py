@@ -133,6 +133,24 @@ def client(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT)
     show_value("profile", str(folder / PROFILE_FILE), form)
 
 
+@app.command("administrator")
+def administrator(
+    offer: Annotated[str, typer.Argument(metavar="OFFER", help="The line that 'lookup key new' printed for them.")],
+    home: NodeHome,
+    replaces: Annotated[
+        bool, typer.Option("--replace", help="Their keys are lost: this one in the place of all; a notice each.")
+    ] = False,
+    form: FormOption = Form.TEXT,
+) -> None:
+    """Enrol the first administrator of an agency's keys; from then on its administrators register and withdraw them."""
+    from federation.domain.officers import parse_offer
+    from federation.node.home_store import write_administrator
+
+    offered = parse_offer(offer)
+    write_administrator(home, offered, now=now(), replaces=replaces)
+    show_value("administrator", f"{offered.agency}/{offered.officer}", form)
+
+
 @app.command("revoke")
 def revoke(agency: AgencyArgument, home: NodeHome, form: FormOption = Form.TEXT) -> None:
     """Revoke an agency's certificate; prints its serial. A running node refuses it from the next call on."""

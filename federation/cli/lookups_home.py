@@ -1,7 +1,7 @@
-"""`bridgehead lookup key|planted`: what officers and the node's operator keep for look-ups.
+"""`bridgehead lookup key|planted`: officers' own keys, and what the node's operator keeps for look-ups.
 
-An officer's own key (民警本人密钥) stays on the officer's machine, beside the profile (`node/home/files`).
-Planted records (诱饵记录) lie in the node's store, like the public keys.
+An officer's own key (民警本人密钥) stays on the officer's machine, beside the profile (`node/home/files`); its public part
+is registered by an administrator of the office (密钥管理员). Planted records (诱饵记录) lie in the node's store.
 """
 
 from __future__ import annotations
@@ -13,26 +13,39 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from federation.cli.options import AgencyOption as WhoseOption
 from federation.cli.options import (
+    AgencyOption,
     ClientOption,
+    Desk,
     Form,
     FormOption,
     HomeOption,
     NodeHome,
+    Paging,
+    commands_for,
     find_profile,
     now,
+    read_line,
     show_in,
     show_value,
 )
 from federation.cli.show import say
+from federation.domain.lookups_case import LOOKUP_FUNCTION
+from federation.domain.officers import KEY_PURPOSE, KeyStanding, offer_key, parse_offer
+from federation.wire.agency import keys as wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from federation.protocol.ids import AgencyId
-    from federation.protocol.keys import PublicKey
+    from federation.domain.officers import OfficerKey
     from federation.store.exchange_log import GroupTransaction
+
+command = commands_for(KEY_PURPOSE, LOOKUP_FUNCTION)
+_STANDINGS: Final = {
+    KeyStanding.REGISTERED: "已登记 registered",
+    KeyStanding.ADMINISTERS: "管理员 administrator",
+    KeyStanding.WITHDRAWN: "已注销 withdrawn",
+}
 
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
@@ -43,8 +56,6 @@ keys = typer.Typer(
     name="key", no_args_is_help=True, help="The officer's own key (民警本人密钥), which signs what an officer does."
 )
 
-AgencyOption = Annotated[str, typer.Option("--agency", help="Such as zhejiang/330822/police.")]
-OfficerOption = Annotated[str, typer.Option("--officer", help="The officer's pseudonym.")]
 NamesArgument = Annotated[
     list[str], typer.Argument(metavar="NAME...", help="URNs of permits or plates; - reads them, one a line.")
 ]
@@ -57,97 +68,77 @@ def new_key(
     ] = None,
     client: ClientOption = None,
     home: HomeOption = Path(".demo"),
-    agency: WhoseOption = None,
+    agency: AgencyOption = None,
     officer: Annotated[str, typer.Option("--officer", help="Your pseudonym (本人化名); not with a FILE.")] = "",
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Make your own key (mode 0600), once: the profile remembers it and you; prints the public key, to be registered.
+    """Make your own key (mode 0600), once: the profile remembers it and you; prints your offer to be registered.
 
     A key in a FILE of its own is remembered by nobody: it is given each time, with --key and --officer.
     """
-    from federation.node.home.files import create_officer_key, create_profile_key
+    from federation.node.home.files import create_officer_key, create_profile_key, load_ed25519, officer_key_path
     from federation.protocol.keys import format_public_key
 
-    who = ""
-    if file is None:
-        if not _OFFICER.fullmatch(officer):
-            raise typer.BadParameter("--officer NAME：1 至 64 个字母、数字、- 或 _ | 1 to 64 letters, digits, - and _")
-        profile = find_profile(client, home, agency)
-        made, who = create_profile_key(profile.officers, officer), f" --agency {profile.agency} --officer {officer}"
-    else:
-        made = create_officer_key(file)
-    public = format_public_key(made)
-    show_value("public_key", public, form)
-    say(f"请节点管理员登记 | next, the node's operator: bridgehead lookup key register {public} --home HOME{who}")
+    if file is not None:
+        show_value("public_key", format_public_key(create_officer_key(file)), form)
+        say("  -> bridgehead lookup key offer --key FILE --officer NAME")
+        return
+    if not _OFFICER.fullmatch(officer):
+        raise typer.BadParameter("--officer NAME：1 至 64 个字母、数字、- 或 _ | 1 to 64 letters, digits, - and _")
+    profile = find_profile(client, home, agency)
+    create_profile_key(profile.officers, officer)
+    own = load_ed25519(officer_key_path(profile.officers, officer))
+    show_value("offer", offer_key(own, agency=profile.agency, officer=officer), form)
+    say("交给本单位密钥管理员 | give this line to your office's administrator: bridgehead lookup key register OFFER")
 
 
-@keys.command("register")
+@command(keys, "offer")
+def offer_again(desk: Desk) -> None:
+    """Print the offer (登记申请) of your own key once more, for the administrator of your office to register."""
+    offer = offer_key(desk.own_key(), agency=desk.profile.agency, officer=desk.named_officer())
+    show_value("offer", offer, desk.form)
+
+
+@command(keys, "register")
 def register_key(
-    home: NodeHome,
-    agency: AgencyOption,
-    officer: OfficerOption,
-    key: Annotated[
-        str, typer.Argument(metavar="KEYFILE|PUBLIC", help="ed25519:<base64>, or its file; that beside the profile.")
-    ] = "",
-    replace: Annotated[
-        bool, typer.Option("--replace", help="In the place of the key that is registered now; everybody is told.")
+    desk: Desk,
+    offer: Annotated[str, typer.Argument(metavar="OFFER", help="The line that they gave you; - reads it.")],
+    administers: Annotated[
+        bool, typer.Option("--administrator", help="They administer keys, too, and ask nothing about persons.")
     ] = False,
-    form: FormOption = Form.TEXT,
+    replaces: Annotated[
+        bool, typer.Option("--replace", help="In the place of their key of now, which never counts again.")
+    ] = False,
 ) -> None:
-    """Register (登记) an officer's public key at the node; a running node takes it up by itself."""
-    from federation.node.home.certificates import client_folder
-    from federation.node.home.files import OFFICERS, officer_key_path
-    from federation.node.home.setup import require_agency
-    from federation.node.home_store import write_officer_key
-    from federation.protocol.keys import format_public_key
-
-    office = require_agency(home, _own_agency(home, agency), now=now())
-    beside = officer_key_path(client_folder(home, office) / OFFICERS, officer)
-    public = format_public_key(find_public_key(key or str(beside)))
-    write_officer_key(home, office, officer, key=public, now=now(), changes=replace)
-    show_value("public_key", public, form)
+    """Register (登记) the key that an officer of your office offers: you administer keys, and sign with your own."""
+    offered = parse_offer(read_line(offer))
+    question = wire.KeyQuestion(
+        officer=offered.officer, key=offered.key, proof=offered.proof, administers=administers, replaces=replaces
+    )
+    _show_key(desk, desk.call(wire.REGISTER_KEY, question))
 
 
-@keys.command("withdraw")
-def withdraw_key(home: NodeHome, agency: AgencyOption, officer: OfficerOption, form: FormOption = Form.TEXT) -> None:
-    """Withdraw (注销) an officer's key: it signs nothing more at this node."""
-    from federation.node.home.agreement import load_home_agreement
-    from federation.node.home_store import write_home_store
-    from federation.node.officer_keys import Occurrence, withdraw_officer_key
-
-    office = _own_agency(home, agency)
-    at = Occurrence(agreement=load_home_agreement(home, now=now()), now=now())
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, office, officer, at=at), now=at.now)
-    show_value("withdrawn", officer, form)
+@command(keys, "withdraw")
+def withdraw_key(
+    desk: Desk, name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key: the pseudonym.")]
+) -> None:
+    """Withdraw (注销) a key of your office, for good: every province that knows it is told."""
+    _show_key(desk, desk.call(wire.WITHDRAW_KEY, name))
 
 
-def find_public_key(text: str) -> PublicKey:
-    """The public key that is given as `ed25519:<base64>`, as a file that holds that line, or as a private key's file.
-
-    Raises MalformedError PRIVATE_KEY, KEY_*, BASE64; NotFoundError FILE_MISSING; as `admit_public_key`.
-    """
-    from federation.node.home.files import load_ed25519, read_file
-    from federation.protocol.keys import Suite, admit_public_key, parse_public_key
-
-    prefix = f"{Suite.ED25519}:"
-    if text.startswith(prefix):
-        return admit_public_key(parse_public_key(text))
-    content = read_file(Path(text))
-    if content.startswith(prefix.encode("ascii")):
-        return admit_public_key(parse_public_key(content.decode("ascii", errors="replace").strip()))
-    return load_ed25519(Path(text)).public_key
+@command(keys, "list")
+def list_keys(desk: Desk, paging: Paging) -> None:
+    """List (名册) the keys of your office, those of administrators and withdrawn ones included."""
+    page = desk.read(wire.LIST_KEYS, wire.KeyQuery(), paging, items="keys")
+    desk.show_page(page, map(_line, page.keys), items="keys", noun="keys")
 
 
-def _own_agency(home: Path, agency: str) -> AgencyId:
-    """Raises RuleError: AGENCY_ELSEWHERE when the agency is another node's."""
-    from federation.node.home.keyring import load_identity
-    from federation.protocol.errors import RuleError
-    from federation.protocol.ids import parse_agency_id
+def _show_key(desk: Desk, key: OfficerKey) -> None:
+    desk.show(key, [_line(key)])
 
-    office, node = parse_agency_id(agency), load_identity(home).node
-    if office.node != node:
-        raise RuleError("AGENCY_ELSEWHERE", f"expected an agency of {node}, got {office}")
-    return office
+
+def _line(key: OfficerKey) -> str:
+    return f"{key.officer}  {_STANDINGS[key.standing]}  {key.version}  {key.key}"
 
 
 # ---- planted records

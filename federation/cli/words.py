@@ -219,6 +219,7 @@ WORDS: Final[dict[str, Mapping[str, str]]] = {
         "sample": "抽查",
         "watch": "值班提醒",
         "readings": "查阅留痕",
+        "keys": "本人密钥名册",
     },
     "ErasureState": {"ordered": "已通知", "receipted": "已回执", "overdue": "逾期"},
 }

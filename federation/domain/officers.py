@@ -1,31 +1,92 @@
-"""An officer's own key as one province tells another: which office, which pseudonym, which key from now on.
+"""An officer's own key: as it is offered to the office's administrator, registered, and told to another province.
 
 A change is told with the next version and as a notice on both sides: a second key never takes the place of the first
-in silence. Source: misuse controls M1 and M12.
+in silence. An administrator's key is of another standing: it registers others', and asks nothing about a person.
+Source: misuse controls M1 and M12, PIPL article 51.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.oversight import FlagKind, RaisedFlag
-from federation.protocol.errors import RuleError
-from federation.protocol.form import Count, Item
-from federation.protocol.ids import AgencyId, matching
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import Count, Item, encode_canonical
+from federation.protocol.ids import AgencyId, format_base64, matching, parse_agency_id, parse_base64
+from federation.protocol.keys import (
+    PublicKey,
+    Signer,
+    admit_public_key,
+    format_public_key,
+    parse_public_key,
+    verify_signature,
+)
 
 OFFICER_KEY_KIND: Final = "officer.key"
 OFFICER_KEY_BODY: Final = "application/vnd.bridgehead.officer-key.v1+json"
+KEY_PURPOSE: Final = "keys.administration"
+KEY_BASIS: Final = "个人信息保护法第五十一条"
+CHANGES_A_DAY: Final = 1000
+"""The most keys that the administrators of one office change in a day: each change is a leaf for ever."""
+_OFFER: Final = "application/vnd.bridgehead.key-offer.v1+json"
 
 
 class KeyStanding(StrEnum):
+    """Whose key: an officer's, an administrator's, nobody's any more."""
+
     REGISTERED = "registered"
+    ADMINISTERS = "administers"
     WITHDRAWN = "withdrawn"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOffer:
+    """A public key as whoever made it offers it to be registered, with their own signature over the offer (base64)."""
+
+    agency: AgencyId
+    officer: str
+    key: str
+    proof: str
+
+
+def offer_key(signer: Signer, *, agency: AgencyId, officer: str) -> str:
+    """The offer of a key in one line: `agency:officer:key:proof`."""
+    public = format_public_key(signer.public_key)
+    proof = format_base64(signer.sign(_offer_bytes(agency, officer, public)))
+    return f"{agency}:{officer}:{public}:{proof}"
+
+
+def parse_offer(text: str) -> KeyOffer:
+    """Reads the line of an offer, its proof unverified (OFFER_FORM, AGENCY_ID)."""
+    parts = text.strip().split(":")
+    if len(parts) != 5:
+        raise MalformedError("OFFER_FORM", "expected the line that 'bridgehead lookup key new' printed")
+    agency, officer, suite, key, proof = parts
+    return KeyOffer(agency=parse_agency_id(agency), officer=officer, key=f"{suite}:{key}", proof=proof)
+
+
+def verify_offer(offer: KeyOffer) -> PublicKey:
+    """Returns the key of an offer that its own private key signed (OFFER_PROOF, BASE64, as `admit_public_key`)."""
+    key = admit_public_key(parse_public_key(offer.key))
+    try:
+        verify_signature(
+            key, _offer_bytes(offer.agency, offer.officer, offer.key), parse_base64(offer.proof, "the proof")
+        )
+    except UntrustedError as error:
+        message = f"expected an offer of {offer.officer!r:.70} to {offer.agency}, signed with the key that it offers"
+        raise UntrustedError("OFFER_PROOF", message) from error
+    return key
+
+
+def _offer_bytes(agency: AgencyId, officer: str, key: str) -> bytes:
+    return encode_canonical({"type": _OFFER, "agency": str(agency), "officer": officer, "key": key})
+
+
 class OfficerKey(Item, frozen=True, kw_only=True):
-    """The key of an officer in one version; withdrawn, it is empty."""
+    """The key of an officer in one version; of a withdrawn one, the key that counts no more."""
 
     WHAT: ClassVar[str] = "officer's key"
 
@@ -43,11 +104,14 @@ def verify_key_follows(known: OfficerKey | None, received: OfficerKey) -> Office
     return received
 
 
-def key_change_flag(changed: OfficerKey, *, now: datetime) -> RaisedFlag:
-    """The notice of a key that took the place of another, or that was withdrawn."""
-    is_gone = changed.standing is KeyStanding.WITHDRAWN
-    zh = f"{changed.officer} 的本人密钥已{'注销' if is_gone else '更换'}，如非本人申请请立即核查"
-    en = f"the own key of {changed.officer} was {'withdrawn' if is_gone else 'replaced'}; ask them about it"
+def key_change_flag(changed: OfficerKey, *, now: datetime, by: str = "") -> RaisedFlag:
+    """The notice of a key that was registered, took the place of another or was withdrawn; `by` which administrator."""
+    what = "注销 withdrawn" if changed.standing is KeyStanding.WITHDRAWN else "更换 replaced"
+    if changed.version == 1:
+        what = "登记 registered"
+    word_zh, word_en = what.split()
+    zh = f"{changed.officer} 的本人密钥已{f'由 {by} ' if by else ''}{word_zh}，如非本人申请请立即核查"
+    en = f"the own key of {changed.officer} was {word_en}{f' by {by}' if by else ''}; ask them about it"
     return RaisedFlag(
         kind=FlagKind.KEY_CHANGED,
         officer=changed.officer,

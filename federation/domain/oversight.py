@@ -418,6 +418,7 @@ class ReadingKind(StrEnum):
     SAMPLE = "sample"
     WATCH = "watch"
     READINGS = "readings"
+    KEYS = "keys"
 
 
 class StoredReading(Item, frozen=True, kw_only=True):

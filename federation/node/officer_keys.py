@@ -1,47 +1,58 @@
 """Officers' own keys as they change: registered and withdrawn with a leaf and a notice, told to others, pinned there.
 
-A province that is asked for fields is told the asking officer's key first, as a signed message; it pins the newest
-version and releases nothing under another key. Source: misuse controls M1 and M12.
+The administrators of an office change them, each by a call that their own key signs, for their own office alone; the
+home's holder enrols the first one. An administrator's key asks nothing about a person, and no key changes its standing
+but to be withdrawn, for good. A province that is asked for fields is told the asking officer's key first, as a signed
+message; it pins the newest version and releases nothing under another key. Source: misuse controls M1 and M12.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from federation.domain.lookups_case import basis_of
 from federation.domain.officers import (
+    CHANGES_A_DAY,
     OFFICER_KEY_BODY,
     OFFICER_KEY_KIND,
+    KeyOffer,
     KeyStanding,
     OfficerKey,
     key_change_flag,
     verify_key_follows,
+    verify_offer,
 )
+from federation.domain.oversight import ReadingKind
 from federation.domain.retention import PROVISION
-from federation.node.exchange.errand import Errand
+from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import intake_office, replies
 from federation.node.exchange.send import prepare, record_message
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.log.decisions import KEY_TOLD_RULE
-from federation.node.officers import OFFICER_KEY, find_officer_key, put_officer_key
+from federation.node.officers import OFFICER_KEY, or_logged, put_officer_key
 from federation.node.oversight.flags import flag_records, put_flags
-from federation.protocol.errors import ConflictError, MalformedError, NotFoundError
-from federation.protocol.form import encode
+from federation.node.oversight.readings import note_reading
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.form import encode, replace
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key
 from federation.protocol.leaf import LeafKind
 from federation.protocol.statement import Recipient
 from federation.protocol.trust import Agreement
+from federation.store.collection import page_behind
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest, find_outbox
-from federation.store.records import Record, find_record, put_records
+from federation.store.records import Record, each_in_range, find_record, ids_under, put_records
+from federation.wire.agency import keys as wire
+from federation.wire.agency.keys import KeyPage, KeyQuery, KeyQuestion
 
-TOLD: Final = "officer-key-told"
+TOLD, USE = "officer-key-told", "officer-key-use"
 KEY_SECONDS: Final = 3.0
 """How long a fetch waits for the other province to have the key; one that is down hears of it later."""
 _TOLD = allowed_by_rule(KEY_TOLD_RULE, "民警本人密钥的告知", "The notice of an officer's own key")
@@ -49,60 +60,194 @@ _TOLD = allowed_by_rule(KEY_TOLD_RULE, "民警本人密钥的告知", "The notic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurrence:
-    """The moment of a change of a key, and the agreement in force: what its leaf says besides a digest."""
+    """The moment of a change of a key, the agreement in force, and which administrator made it: empty for the home."""
 
     agreement: Agreement
     now: datetime
+    by: str = ""
 
 
-def register_officer_key(
-    transaction: GroupTransaction, agency: AgencyId, officer: str, *, key: str, at: Occurrence, changes: bool = False
-) -> None:
-    """Registers an officer's public key, with its leaf; in another's place only when `changes`, with a notice.
+def register_key(
+    transaction: GroupTransaction, offered: OfficerKey, *, at: Occurrence, replaces: bool = False
+) -> OfficerKey:
+    """Registers an officer's or an administrator's public key, with its leaf, and returns it in its version.
 
-    Refuses OFFICER, OFFICER_KEY_EXISTS, and a weak or malformed key. The same key once more is no harm.
+    In another's place only when it `replaces` that, which never counts again. What is replaced, and what an
+    administrator registers, is a notice. The same key once more is no harm. Refuses OFFICER, OFFICER_KEY_EXISTS,
+    OFFICER_KEY_WITHDRAWN for a key that was withdrawn or replaced, OFFICER_KEY_ROLE for a name or a key that is of the
+    other standing (who registers keys asks nothing about persons), and a weak or malformed key.
     """
-    admitted = format_public_key(admit_public_key(parse_public_key(key)))
-    known = find_officer_key(transaction, agency, officer)
-    if known == admitted:
-        return
-    if known is not None and not changes:
-        raise ConflictError(
-            "OFFICER_KEY_EXISTS", f"another key is registered for the officer {officer!r:.70} of {agency}"
-        )
-    _put(transaction, agency, officer, KeyStanding.REGISTERED, key=admitted, at=at)
+    key = format_public_key(admit_public_key(parse_public_key(offered.key)))
+    officer, standing = offered.officer, offered.standing
+    known = find_key(transaction, offered.agency, officer, pinned=False)
+    if known is not None and (known.standing, known.key) == (standing, key):
+        return known
+    if known is not None and known.standing is not KeyStanding.WITHDRAWN:
+        if known.standing is not standing:
+            raise RuleError("OFFICER_KEY_ROLE", f"{officer!r:.70} is registered as another's: {known.standing}")
+        if not replaces:
+            raise RuleError(
+                "OFFICER_KEY_EXISTS", f"another key is registered for the officer {officer!r:.70} of {offered.agency}"
+            )
+    use = _use_of(transaction, offered.agency, key)
+    if use is not None and use.status == KeyStanding.WITHDRAWN:
+        raise RuleError("OFFICER_KEY_WITHDRAWN", "expected a new key: this one was withdrawn or replaced before")
+    if use is not None and use.status != standing:
+        raise RuleError("OFFICER_KEY_ROLE", f"expected a key of its own: this one is {use.content.decode()}'s")
+    if use is None:
+        put_records(transaction, [_use(replace(offered, key=key), standing, replica=False)])
+    return _put(transaction, replace(offered, key=key), known, at=at)
 
 
-def withdraw_officer_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, at: Occurrence) -> None:
-    """Withdraws the key of an officer, with leaf and notice; what it signed stays signed.
+def withdraw_key(transaction: GroupTransaction, agency: AgencyId, officer: str, *, at: Occurrence) -> OfficerKey:
+    """Withdraws the key of an officer or an administrator, with leaf and notice; what it signed stays signed.
 
-    Refuses OFFICER, OFFICER_KEY_UNKNOWN.
+    Refuses OFFICER, OFFICER_KEY_UNKNOWN, LAST_ADMINISTRATOR.
     """
-    if find_officer_key(transaction, agency, officer) is None:
-        raise NotFoundError("OFFICER_KEY_UNKNOWN", f"no key is registered for the officer {officer!r:.70} of {agency}")
-    _put(transaction, agency, officer, KeyStanding.WITHDRAWN, key="", at=at)
+    known = find_key(transaction, agency, officer, pinned=False)
+    if known is None or known.standing is KeyStanding.WITHDRAWN:
+        raise RuleError("OFFICER_KEY_UNKNOWN", f"no key is registered for the officer {officer!r:.70} of {agency}")
+    if known.standing is KeyStanding.ADMINISTERS and len(list_administrators(transaction, agency)) < 2:
+        raise RuleError("LAST_ADMINISTRATOR", f"expected {agency} to have another administrator before {officer} goes")
+    return _put(transaction, replace(known, standing=KeyStanding.WITHDRAWN), known, at=at)
 
 
-def _put(
-    transaction: GroupTransaction, agency: AgencyId, officer: str, standing: KeyStanding, *, key: str, at: Occurrence
-) -> None:
-    version = put_officer_key(transaction, agency, officer, status=standing.value, key=key)
-    changed = OfficerKey(agency=agency, officer=officer, version=version, standing=standing, key=key)
+def enrol_administrator(
+    transaction: GroupTransaction, offered: OfficerKey, *, at: Occurrence, replaces: bool = False
+) -> OfficerKey:
+    """Registers the first administrator of an office, as the home's holder does when the office is enrolled.
+
+    Refuses ADMINISTRATOR_EXISTS where there is one, unless this one `replaces` them all, whose keys are lost: with a
+    leaf and a notice each. And as `register_key`.
+    """
+    others = [each for each in list_administrators(transaction, offered.agency) if each.officer != offered.officer]
+    if others and not replaces:
+        raise RuleError("ADMINISTRATOR_EXISTS", f"{others[0].officer} administers the keys of {offered.agency}")
+    enrolled = register_key(transaction, offered, at=at, replaces=replaces)
+    for each in others:
+        withdraw_key(transaction, each.agency, each.officer, at=at)
+    return enrolled
+
+
+def list_administrators(source: Source, agency: AgencyId) -> list[OfficerKey]:
+    return [key for key in each_key(source, agency) if key.standing is KeyStanding.ADMINISTERS]
+
+
+def _put(transaction: GroupTransaction, wanted: OfficerKey, known: OfficerKey | None, *, at: Occurrence) -> OfficerKey:
+    agency, officer = wanted.agency, wanted.officer
+    version = put_officer_key(transaction, agency, officer, status=wanted.standing.value, key=wanted.key)
+    changed = replace(wanted, version=version)
+    if known is not None and known.standing is not KeyStanding.WITHDRAWN:
+        put_records(transaction, [_use(known, KeyStanding.WITHDRAWN, replica=False)])
     subject = hashlib.sha256(encode(changed)).hexdigest()
     transaction.append_leaf(*leaf_entry(plain_leaf(at.agreement, LeafKind.OFFICER_KEY, subject, now=at.now)))
-    if version > 1:
-        flag = key_change_flag(changed, now=truncate_to_millisecond(at.now))
+    if version > 1 or at.by:
+        flag = key_change_flag(changed, now=truncate_to_millisecond(at.now), by=at.by)
         put_flags(transaction, [flag], owner=agency.node)
+    return changed
+
+
+def _use(of: OfficerKey, standing: KeyStanding, *, replica: bool) -> Record:
+    """What a key counts as, whoever has it: it changes once, and for good, when it is withdrawn."""
+    return Record(
+        id=f"{of.agency}/{hashlib.sha256(of.key.encode()).hexdigest()}", kind=USE, owner=of.agency.node,
+        version=2 if standing is KeyStanding.WITHDRAWN else 1, replica=replica, status=standing.value,
+        division=of.agency.county, content=of.officer.encode(), kept_under=PROVISION,
+    )  # fmt: skip
+
+
+def _use_of(source: Source, agency: AgencyId, key: str, *, replica: bool = False) -> Record | None:
+    return find_record(source, USE, f"{agency}/{hashlib.sha256(key.encode()).hexdigest()}", replica=replica)
+
+
+def each_key(source: Source, agency: AgencyId, after: str = "") -> Iterator[OfficerKey]:
+    """The newest versions of the keys of our own office, by name, behind that one."""
+    names = replace(ids_under(f"{agency}/"), after=f"{agency}/{after}")
+    return (_key_of(record, agency) for record in each_in_range(source, OFFICER_KEY, names, replica=False))
+
+
+# ---- what an administrator of an office does
+
+
+@on(wire.REGISTER_KEY)
+async def register(errand: Errand, question: KeyQuestion) -> OfficerKey:
+    """Registers what an officer, or a further administrator, of the caller's own office offers; each no is logged.
+
+    Refuses OFFER_PROOF, OFFICER_KEY_TAKEN for a key that somebody else of the office has, QUOTA_KEYS,
+    REQUEST_ID_REUSED, and as `register_key`.
+    """
+    offer = KeyOffer(agency=errand.caller, officer=question.officer, key=question.key, proof=question.proof)
+    standing = KeyStanding.ADMINISTERS if question.administers else KeyStanding.REGISTERED
+    offered = OfficerKey(agency=offer.agency, officer=offer.officer, version=0, standing=standing, key=offer.key)
+
+    def write(transaction: GroupTransaction) -> OfficerKey:
+        verify_offer(offer)
+        use = _use_of(transaction, offer.agency, offer.key)
+        if use is not None and use.content.decode() != offer.officer:
+            raise RuleError("OFFICER_KEY_TAKEN", f"expected a key of their own: this one is {use.content.decode()}'s")
+        return register_key(transaction, offered, at=_now(errand), replaces=question.replaces)
+
+    return await _change(errand, f"{standing} {offer.officer} {offer.key} {question.replaces}", write)
+
+
+@on(wire.WITHDRAW_KEY)
+async def withdraw(errand: Errand, officer: str) -> OfficerKey:
+    """Withdraws a key of the caller's own office; each no is logged. Refuses QUOTA_KEYS, and as `withdraw_key`."""
+    return await _change(
+        errand, f"withdraw {officer}", lambda tx: withdraw_key(tx, errand.caller, officer, at=_now(errand))
+    )
+
+
+@on(wire.LIST_KEYS)
+async def list_keys(errand: Errand, query: KeyQuery) -> KeyPage:
+    """Lists the keys of the caller's own office, by name; the reading is noted (PAGE_TOKEN)."""
+    await note_reading(errand, step=ReadingKind.KEYS)
+    source, agency = errand.node.database, errand.caller
+    page = page_behind(
+        source.keys,
+        f"{OFFICER_KEY}/{agency}",
+        lambda place: ((key.officer, key) for key in each_key(source, agency, place)),
+        limit=query.page_size,
+        token=query.page_token,
+    )
+    return KeyPage(keys=page.values, next_page_token=page.next_token)
+
+
+def _now(errand: Errand) -> Occurrence:
+    return Occurrence(agreement=errand.in_force.agreement, now=errand.node.now(), by=errand.act.officer)
+
+
+async def _change(errand: Errand, what: str, write: Callable[[GroupTransaction], OfficerKey]) -> OfficerKey:
+    """Changes a key once; who signed must still be an administrator in the transaction that changes it."""
+    asked = errand.asked(OFFICER_KEY, what)
+    known = errand.remembered(asked, OfficerKey)
+    if known is not None:
+        return known.answer
+
+    def change(transaction: GroupTransaction) -> OfficerKey:
+        own = find_key(transaction, errand.caller, errand.act.officer, pinned=False)
+        if own is None or own.standing is not KeyStanding.ADMINISTERS:
+            raise RuleError("ADMINISTRATOR_KEY", "expected an administrator whose key was not withdrawn meanwhile")
+        if transaction.count_up(f"officer-keys/{errand.caller}/{errand.node.today()}") > CHANGES_A_DAY:
+            raise RuleError("QUOTA_KEYS", f"expected at most {CHANGES_A_DAY} changes of keys of one office a day")
+        return write(transaction)
+
+    return await or_logged(errand, errand.once(asked, OfficerKey, change))
+
+
+# ---- what other provinces are told
 
 
 def find_key(source: Source, agency: AgencyId, officer: str, *, pinned: bool) -> OfficerKey | None:
     """Returns the newest version of an officer's key: our own officer's, or one that another province told us."""
     record = find_record(source, OFFICER_KEY, f"{agency}/{officer}", replica=pinned)
-    if record is None:
-        return None
+    return _key_of(record, agency) if record is not None else None
+
+
+def _key_of(record: Record, agency: AgencyId) -> OfficerKey:
     return OfficerKey(
         agency=agency,
-        officer=officer,
+        officer=record.id.removeprefix(f"{agency}/"),
         version=record.version,
         standing=KeyStanding(record.status),
         key=record.content.decode(),
@@ -113,7 +258,7 @@ async def tell_key(errand: Errand, to: NodeName) -> None:
     """Tells a province the acting officer's key, once a version, and waits a little until it is there."""
     node = errand.node
     key = find_key(node.database, errand.caller, errand.act.officer, pinned=False)
-    if key is None or key.standing is KeyStanding.WITHDRAWN:
+    if key is None or key.standing is not KeyStanding.REGISTERED:
         return
     name = f"{to}/{errand.caller}/{key.officer}"
     digest = _told_digest(node.database, name, key.version)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from federation.domain.officers import KeyStanding
 from federation.node.exchange.errand import Errand
 from federation.node.exchange.judge import rule_decision
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
@@ -25,7 +26,6 @@ from federation.wire.rpc import ruling_of
 
 OFFICER_KEY: Final = "officer-key"
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_REGISTERED: Final = "registered"
 T = TypeVar("T")
 
 
@@ -44,23 +44,38 @@ def signed_by(errand: Errand, signature: str, *, case_id: str = "") -> LeaderAct
     return LeaderAct(agency=errand.caller, leader=errand.act.officer, case_id=case_id, signature=signature)
 
 
-async def verify_signed(errand: Errand) -> None:
-    """Returns when the officer's own registered key signed this very call; refuses OFFICER_KEY, logged."""
-    await or_logged(errand, _verify_signed(errand))
+async def verify_signed(errand: Errand, *, of: KeyStanding = KeyStanding.REGISTERED) -> None:
+    """Returns when a key of that standing, registered for who acts, signed this very call.
+
+    Refuses OFFICER_KEY, OFFICER_KEY_WITHDRAWN, and ADMINISTRATOR_KEY when it is an administrator's call; logged.
+    """
+    await or_logged(errand, _verify_signed(errand, of))
 
 
-async def _verify_signed(errand: Errand) -> None:
+async def _verify_signed(errand: Errand, standing: KeyStanding) -> None:
     officer, signed = errand.act.officer, errand.signed
-    registered = find_officer_key(errand.node.database, errand.caller, officer)
-    if registered is None:
-        raise UntrustedError("OFFICER_KEY", f"expected a key registered for the officer {officer!r:.70}")
+    record = find_record(errand.node.database, OFFICER_KEY, _record_id(errand.caller, officer), replica=False)
+    if record is None or record.status != standing:
+        raise _no_key(officer, record.status if record is not None else "", wanted=standing)
     try:
         verify_signature(
-            parse_public_key(registered), signed.text if signed else b"", signed.signature if signed else b""
+            parse_public_key(record.content.decode()),
+            signed.text if signed else b"",
+            signed.signature if signed else b"",
         )
     except UntrustedError as error:
         message = f"expected a signature of just this call by the key registered for {officer!r:.70}"
         raise UntrustedError("OFFICER_KEY", message) from error
+
+
+def _no_key(officer: str, known: str, *, wanted: KeyStanding) -> UntrustedError:
+    if known == KeyStanding.WITHDRAWN:
+        return UntrustedError("OFFICER_KEY_WITHDRAWN", f"the key of {officer!r:.70} was withdrawn")
+    if wanted is KeyStanding.ADMINISTERS:
+        return UntrustedError("ADMINISTRATOR_KEY", f"expected an administrator of the office, got {officer!r:.70}")
+    if known == KeyStanding.ADMINISTERS:
+        return UntrustedError("OFFICER_KEY", f"{officer!r:.70} administers keys and asks nothing about persons")
+    return UntrustedError("OFFICER_KEY", f"expected a key registered for the officer {officer!r:.70}")
 
 
 async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
@@ -77,12 +92,7 @@ async def or_logged(errand: Errand, step: Awaitable[T]) -> T:
 def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | None:
     """Returns the registered public key of an officer, None when there is none. Raises MalformedError: OFFICER."""
     record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
-    return record.content.decode() if record is not None and record.status == _REGISTERED else None
-
-
-def is_known_officer(source: Source, agency: AgencyId, officer: str) -> bool:
-    """True when a key was ever registered for the officer, one withdrawn since included."""
-    return find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False) is not None
+    return record.content.decode() if record is not None and record.status == KeyStanding.REGISTERED else None
 
 
 def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:

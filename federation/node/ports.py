@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from federation.domain.officers import KeyStanding
 from federation.node.exchange.deliver import Delivery
 from federation.node.exchange.errand import Errand, Marked, Step, begin_errand
 from federation.node.exchange.receive import receive
@@ -78,8 +79,9 @@ async def _begin(node: Node, rpc: Rpc[Any, Any], caller: Caller, act: Act | None
     if act is None:
         raise MalformedError("FIELD_MISSING", "expected who acts", field="act")
     errand = begin_errand(node, caller.agency, act, desk=caller.serial, signed=caller.signed)
-    if rpc.signed is OwnKey.ALWAYS:
-        await verify_signed(errand)
+    if rpc.signed is not OwnKey.NEVER:
+        of = KeyStanding.ADMINISTERS if rpc.signed is OwnKey.ADMINISTRATOR else KeyStanding.REGISTERED
+        await verify_signed(errand, of=of)
     return errand
 
 

@@ -242,7 +242,7 @@ async def boot_node(parts: Parts, *, ask: AskCosigned, island: str | None = None
 
 
 async def _take_in_files(node: Node, home: Path) -> None:
-    """Takes the officers' keys and planted records of an earlier version's home into the store, once."""
+    """Takes administrators that were laid into the home, and an earlier version's planted records, into the store."""
     at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
     take_in = await asyncio.to_thread(find_home_files, home, node.name, at=at)
     if take_in is not None:

@@ -163,7 +163,7 @@ class Client:
     def _request(self, rpc: Rpc[Q, A], act: Act | None, question: Q) -> tuple[bytes, Metadata]:
         """The bytes to send, encoded once, and beside them the acting officer's signature over these very bytes."""
         request = rpc.encode_question(act, question).SerializeToString()
-        return request, self._beside(rpc, act, request) if act is not None and rpc.signed is OwnKey.ALWAYS else ()
+        return request, self._beside(rpc, act, request) if act is not None and rpc.signed is not OwnKey.NEVER else ()
 
     def _beside(self, rpc: Rpc[Any, Any], act: Act, request: bytes) -> Metadata:
         del rpc, act, request

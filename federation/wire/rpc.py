@@ -141,6 +141,8 @@ class OwnKey(StrEnum):
 
     ALWAYS = "always"
     NEVER = "never"
+    ADMINISTRATOR = "administrator"
+    """By the key of an administrator of the office, which signs no other call."""
 
 
 AGENCY: Final = frozenset({Side.AGENCY})
@@ -186,7 +188,7 @@ class Rpc(Generic[Q, A]):
     the shortest deadline that is accepted, None for a stream, which lives as long as its connection. `shared`: the
     answer is one object for all who ask until it changes, and is encoded once. `polled`: a clock asks, not a person, so
     that a log names only the calls that fail. `counted` tells how many answers a question wants, one for each and in
-    order. `unsigned` is the reason why no officer signs it.
+    order. `unsigned` is the reason why no officer signs it; what `administers` is signed by an administrator of keys.
     """
 
     name: str
@@ -197,6 +199,7 @@ class Rpc(Generic[Q, A]):
     kinds: frozenset[str] | None = None
     floor_seconds: float | None = READS
     unsigned: str = ""
+    administers: bool = False
     stream: bool = False
     shared: bool = False
     polled: bool = False
@@ -208,6 +211,8 @@ class Rpc(Generic[Q, A]):
 
     @property
     def signed(self) -> OwnKey:
+        if self.administers:
+            return OwnKey.ADMINISTRATOR
         return OwnKey.NEVER if self.unsigned else OwnKey.ALWAYS
 
     @cached_property

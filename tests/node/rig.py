@@ -30,7 +30,8 @@ from federation.node.home.keyring import Keyring, load_keyring
 from federation.node.log.boot import AskCosigned
 from federation.node.log.cosigning import Cosigning
 from federation.node.node import Node, Trust
-from federation.node.officer_keys import Occurrence, register_officer_key
+from federation.node.officer_keys import Occurrence
+from federation.node.officer_keys import register_key as register_own_key
 from federation.node.officers import OFFICER_KEY
 from federation.node.permits_sharing import SYNC
 from federation.node.planted import plant
@@ -58,7 +59,7 @@ from federation.store.database import Database, open_database
 from federation.store.messages import StoredMessage, count_pending, list_messages
 from federation.store.records import Record
 from federation.wire.rpc import Act
-from tests.scenarios.provinces import make_federation
+from tests.scenarios.provinces import make_federation, own_key
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ZHEJIANG, JIANGXI, FUJIAN, ANHUI = NODES = tuple(NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
@@ -107,9 +108,9 @@ class Clock:
 
 
 async def register_key(node: Node, agency: AgencyId, officer: str, *, key: str) -> None:
-    """Registers an officer's own key, as `bridgehead lookup key register` does."""
-    at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
-    await node.sequencer.commit(lambda tx: register_officer_key(tx, agency, officer, key=key, at=at, changes=True))
+    """Plants an officer's own key, without an administrator."""
+    at, own = Occurrence(agreement=node.trust.in_force.agreement, now=node.now()), own_key(agency, officer, key)
+    await node.sequencer.commit(lambda tx: register_own_key(tx, own, at=at, replaces=True))
 
 
 def pinned_key(agency: AgencyId, officer: str, *, key: str) -> Record:

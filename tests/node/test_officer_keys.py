@@ -20,10 +20,10 @@ from federation.node.officer_keys import (
     Occurrence,
     find_key,
     is_pinned,
-    register_officer_key,
-    withdraw_officer_key,
+    register_key,
+    withdraw_key,
 )
-from federation.protocol.errors import ConflictError, RuleError
+from federation.protocol.errors import RuleError
 from federation.protocol.ids import AgencyId
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import LeafKind, decode_leaf
@@ -31,6 +31,7 @@ from federation.store.log_reader import load_entries
 from federation.wire.agency.lookups import FetchResult
 from tests.node.lookups.office import CASE, PURPOSE, Office, flags_at, office
 from tests.node.rig import HALL, JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, act, application, received
+from tests.scenarios.provinces import own_key
 
 FIELDS = frozenset({"holder_name", "status"})
 FIRST, SECOND = Ed25519Signer(b"\x01" * 32), Ed25519Signer(b"\x02" * 32)
@@ -42,9 +43,8 @@ def public(signer: Ed25519Signer) -> str:
 
 async def register(node: Node, signer: Ed25519Signer, *, changes: bool = False) -> None:
     at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
-    await node.sequencer.commit(
-        lambda tx: register_officer_key(tx, YUSHAN_POLICE, "officer-1", key=public(signer), at=at, changes=changes)
-    )
+    own = own_key(YUSHAN_POLICE, "officer-1", public(signer))
+    await node.sequencer.commit(lambda tx: register_key(tx, own, at=at, replaces=changes))
 
 
 async def hit(found: Office) -> str:
@@ -84,13 +84,13 @@ async def test_second_key_never_takes_the_place_of_the_first_in_silence(tmp_path
         assert leaves(node).count(LeafKind.OFFICER_KEY) == before + 1
         assert notices(node, YUSHAN_POLICE) == []
 
-        with pytest.raises(ConflictError, match="OFFICER_KEY_EXISTS"):
+        with pytest.raises(RuleError, match="OFFICER_KEY_EXISTS"):
             await register(node, SECOND)
         assert find_key(node.database, YUSHAN_POLICE, "officer-1", pinned=False).key == public(FIRST)
 
         await register(node, SECOND, changes=True)
         at = Occurrence(agreement=node.trust.in_force.agreement, now=node.now())
-        await node.sequencer.commit(lambda tx: withdraw_officer_key(tx, YUSHAN_POLICE, "officer-1", at=at))
+        await node.sequencer.commit(lambda tx: withdraw_key(tx, YUSHAN_POLICE, "officer-1", at=at))
         assert leaves(node).count(LeafKind.OFFICER_KEY) == before + 3
         assert notices(node, YUSHAN_POLICE) == ["officer-1", "officer-1"]
 

@@ -11,19 +11,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.calendar import CALENDAR_FILE, is_working_day
-from federation.node.home_store import find_home_files, open_home_store, write_home_store, write_officer_key
+from federation.node.home_store import find_home_files, open_home_store, write_home_store
 from federation.node.node import Trust
-from federation.node.officer_keys import Occurrence, withdraw_officer_key
+from federation.node.officer_keys import Occurrence, list_administrators, withdraw_key
 from federation.node.officers import find_officer_key
 from federation.node.planted import is_planted, plant, remove_planted
 from federation.node.serve import running_node
-from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
+from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.store.database import Database
 from tests.node.rig import kit, plant_record, register_key
-from tests.scenarios.provinces import ISLAND, make_federation
+from tests.scenarios.provinces import ISLAND, make_federation, plant_officer_key
 
 POLICE = parse_agency_id("zhejiang/330822/police")
 OFFICER, URN, PLATE = "officer-7", "urn:permit:330822:2026:0001", "浙HI0001"
@@ -52,21 +52,21 @@ def test_key_that_one_process_registers_is_seen_by_the_other_at_once(home: Path,
     """A change too, and a withdrawal; every key that was registered stays as a version."""
     assert find_officer_key(store, POLICE, OFFICER) is None
     for key in (new_key(), new_key()):
-        write_officer_key(home, POLICE, OFFICER, key=key, now=NOW, changes=True)
+        plant_officer_key(home, POLICE, OFFICER, key=key)
         assert find_officer_key(store, POLICE, OFFICER) == key
 
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER, at=AT), now=NOW)
+    write_home_store(home, lambda tx: withdraw_key(tx, POLICE, OFFICER, at=AT), now=NOW)
 
     assert find_officer_key(store, POLICE, OFFICER) is None
-    with pytest.raises(NotFoundError, match="OFFICER_KEY_UNKNOWN"):
-        write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER, at=AT), now=NOW)
+    with pytest.raises(RuleError, match="OFFICER_KEY_UNKNOWN"):
+        write_home_store(home, lambda tx: withdraw_key(tx, POLICE, OFFICER, at=AT), now=NOW)
 
 
 async def test_running_node_and_its_operator_see_the_same(home: Path) -> None:
     """What the operator writes beside a running node counts there at once, and the node goes on writing after it."""
     async with running_node(home, island=ISLAND) as running:
         node, key = running.node, new_key()
-        write_officer_key(home, POLICE, OFFICER, key=key, now=NOW)
+        plant_officer_key(home, POLICE, OFFICER, key=key)
         write_home_store(home, lambda tx: plant(tx, URN, owner=ZHEJIANG), now=NOW)
         assert find_officer_key(node.database, POLICE, OFFICER) == key
         assert is_planted(node.database, URN)
@@ -79,29 +79,34 @@ async def test_running_node_and_its_operator_see_the_same(home: Path) -> None:
             assert is_planted(other, PLATE)
 
 
-async def test_files_of_an_earlier_version_are_taken_in_once(home: Path) -> None:
-    """Then the files are nothing: neither their removal nor their staying changes what the store says."""
-    key, folder = new_key(), home / "officers" / "330822-police"
-    folder.mkdir(parents=True)
-    (folder / f"{OFFICER}.pub").write_text(f"{key}\n", encoding="ascii")
+async def test_files_of_a_home_are_taken_in_once(home: Path) -> None:
+    """Then they are nothing: neither their removal, their change nor their staying alters what the store says.
+
+    The first administrator of an office is laid there; an officer's key is not, since an administrator registers it.
+    """
+    key = new_key()
+    for folder, name, laid in (("administrators", "admin-1", key), ("officers", OFFICER, new_key())):
+        (home / folder / "330822-police").mkdir(parents=True)
+        (home / folder / "330822-police" / f"{name}.pub").write_text(f"{laid}\n", encoding="ascii")
     (home / "honey.txt").write_text(f"# planted\n{URN}\n\n{PLATE}\n", encoding="utf-8")
     async with running_node(home, island=ISLAND) as running:
-        assert find_officer_key(running.node.database, POLICE, OFFICER) == key
+        assert [each.key for each in list_administrators(running.node.database, POLICE)] == [key]
+        assert find_officer_key(running.node.database, POLICE, OFFICER) is None
         assert is_planted(running.node.database, URN)
-    write_home_store(home, lambda tx: withdraw_officer_key(tx, POLICE, OFFICER, at=AT), now=NOW)
+    (home / "administrators" / "330822-police" / "admin-2.pub").write_text(f"{new_key()}\n", encoding="ascii")
     write_home_store(home, lambda tx: remove_planted(tx, URN, owner=ZHEJIANG), now=NOW)
     async with running_node(home, island=ISLAND) as running:
-        assert find_officer_key(running.node.database, POLICE, OFFICER) is None
+        assert [each.key for each in list_administrators(running.node.database, POLICE)] == [key]
         assert not is_planted(running.node.database, URN)
-    shutil.rmtree(home / "officers")
+    shutil.rmtree(home / "administrators")
     (home / "honey.txt").unlink()
     async with running_node(home, island=ISLAND) as running:
         assert is_planted(running.node.database, PLATE)
 
 
 def test_file_that_holds_no_key_is_not_passed_over(home: Path, store: Database) -> None:
-    """A node does not start as if an officer had no key."""
-    folder = home / "officers" / "330822-police"
+    """A node does not start as if an office had no administrator."""
+    folder = home / "administrators" / "330822-police"
     folder.mkdir(parents=True)
     (folder / f"{OFFICER}.pub").write_text("ed25519:AAAA\n", encoding="ascii")
     take_in = find_home_files(home, ZHEJIANG, at=AT)
@@ -110,7 +115,7 @@ def test_file_that_holds_no_key_is_not_passed_over(home: Path, store: Database) 
     with pytest.raises(BridgeheadError):
         write_home_store(home, take_in, now=NOW)
 
-    assert find_officer_key(store, POLICE, OFFICER) is None
+    assert list_administrators(store, POLICE) == []
 
 
 @pytest.mark.parametrize("officer", ["", "../x", "a" * 65])

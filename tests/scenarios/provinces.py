@@ -11,8 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from federation.cli.demo import provinces as demo
+from federation.domain.officers import KeyStanding, OfficerKey
+from federation.node.home.agreement import load_home_agreement
 from federation.node.home.setup import NewHome
-from federation.node.home_store import write_officer_key
+from federation.node.home_store import write_home_store
+from federation.node.officer_keys import Occurrence, register_key
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.wire.client import AgencyClient
@@ -29,6 +32,17 @@ ISLAND = "a test: not all provinces are started"
 
 def officer_seed(agency: AgencyId, officer: str) -> bytes:
     return hashlib.sha256(f"{agency}/{officer}".encode()).digest()
+
+
+def own_key(agency: AgencyId, officer: str, key: str) -> OfficerKey:
+    return OfficerKey(agency=agency, officer=officer, version=0, standing=KeyStanding.REGISTERED, key=key)
+
+
+def plant_officer_key(home: Path, agency: AgencyId, officer: str, *, key: str) -> None:
+    """Plants an officer's key in a home's store, in the place of one that is there."""
+    now = datetime.now(UTC)
+    at = Occurrence(agreement=load_home_agreement(home, now=now), now=now)
+    write_home_store(home, lambda tx: register_key(tx, own_key(agency, officer, key), at=at, replaces=True), now=now)
 
 
 @dataclass(frozen=True)
@@ -56,9 +70,8 @@ class Federation:
         return key
 
     def register(self, officer: str, *, agency: AgencyId, key: Ed25519Signer) -> None:
-        """Registers a key as the operator does, beside the running node."""
-        public = format_public_key(key.public_key)
-        write_officer_key(self.home(agency.node), agency, officer, key=public, now=datetime.now(UTC))
+        """Plants a key in the store of the home, beside the running node."""
+        plant_officer_key(self.home(agency.node), agency, officer, key=format_public_key(key.public_key))
         self._registered.add((agency, officer))
 
     @contextlib.asynccontextmanager

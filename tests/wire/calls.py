@@ -7,6 +7,7 @@ from typing import Any
 
 from federation.domain.intake import RefusalReason
 from federation.domain.lookups import Selector, SelectorKind, Urgency
+from federation.domain.officers import KeyStanding, OfficerKey
 from federation.domain.oversight import Finding, FlagKind, SampleFinding
 from federation.domain.permits import PermitStatus, RevokeReason
 from federation.domain.recognition import RecognitionMode, RecognitionOutcome
@@ -18,6 +19,7 @@ from federation.wire.agency import (
     corrections,
     erasure,
     intake,
+    keys,
     leads,
     lookups,
     node,
@@ -127,6 +129,15 @@ CHUNK = permits.ImportChunk(
 )
 
 
+KEY_OFFERED = keys.KeyQuestion(
+    officer="officer-7", key=f"ed25519:{base64.b64encode(bytes(32)).decode()}", proof=base64.b64encode(bytes(64)).decode(),
+    administers=True, replaces=True,
+)  # fmt: skip
+OWN_KEY = OfficerKey(
+    agency=POLICE, officer="officer-7", version=2, standing=KeyStanding.ADMINISTERS, key=KEY_OFFERED.key
+)
+
+
 @dataclass(frozen=True)
 class Call:
     """One call; a list of news is what a stream answers."""
@@ -192,6 +203,9 @@ CALLS = (
     Call(oversight.LIST_SAMPLE, POLICE, SAMPLE_QUERY, oversight_answers.SAMPLE),
     Call(oversight.RECORD_REVIEW, POLICE, SAMPLE_REVIEW, oversight_answers.REVIEWED),
     Call(oversight.LIST_READINGS, AUDITOR, READING_QUERY, oversight_answers.READINGS),
+    Call(keys.REGISTER_KEY, POLICE, KEY_OFFERED, OWN_KEY),
+    Call(keys.WITHDRAW_KEY, POLICE, "officer-7", replace(OWN_KEY, standing=KeyStanding.WITHDRAWN)),
+    Call(keys.LIST_KEYS, POLICE, keys.KeyQuery(page_size=5, page_token="t"), keys.KeyPage(keys=(OWN_KEY,))),
     Call(oversight.WATCH_NOTICES, POLICE, "7", oversight_answers.NEWS),
     Call(
         reports.GET_REPORT,

@@ -75,7 +75,7 @@ def run(
     output: FormOption = Form.TEXT,
 ) -> None:
     """Set up four provinces, exchange permits, kill a node and bring it back, verify every log."""
-    from federation.cli.demo.provinces import CLERK, give_keys, set_up, stop_nodes
+    from federation.cli.demo.provinces import ADMINISTRATOR, CLERK, give_keys, set_up, stop_nodes
 
     story = _Story(output)
     story.title("四省各建节点:密钥、两套证书、互不相干的存储 | Four homes: keys, two CAs each, a store each")
@@ -85,7 +85,7 @@ def run(
         story.line(f"{node:<9} {made.sheet.name}  {agencies} agencies  peers on port {made.settings.peer_port}")
     give_keys(federation)
     story.line(
-        f"{CLERK!r} of every agency has an own key, beside the profile: each call about a person is signed with it"
+        f"{ADMINISTRATOR!r} and {CLERK!r} of every agency have own keys beside the profile: who acts signs each call"
     )
     _agree(federation, story)
     kept = False
@@ -162,6 +162,7 @@ async def _scenes(stage: Stage, *, records: int) -> dict[str, JsonOut]:
     from federation.cli.demo import scenes
 
     try:
+        await stage.register_clerks()
         refused_by = await scenes.recognise(stage, await scenes.register(stage))
         answers, released = await scenes.look_up(stage)
         refused = await scenes.refuse(stage)

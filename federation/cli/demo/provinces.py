@@ -25,7 +25,7 @@ from federation.node.home.certificates import client_folder
 from federation.node.home.draft import DraftStatus, draft_agreement, publish_draft, sign_draft
 from federation.node.home.files import OFFICERS, create_profile_key, load_profile
 from federation.node.home.setup import NewHome, create_home
-from federation.node.home_store import offer_officer_key
+from federation.node.home_store import lay_administrator
 from federation.protocol.errors import ConflictError, NotFoundError, UnavailableError
 from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.protocol.keys import format_public_key
@@ -35,8 +35,8 @@ from federation.wire.rpc import ClientProfile
 
 PROVINCES = ("zhejiang", "jiangxi", "fujian", "anhui")
 SIGNERS = ("zhejiang", "jiangxi", "fujian")
-CLERK = "clerk"
-"""Whom every agency's profile remembers, so that a kept demo can be used at once."""
+CLERK, ADMINISTRATOR = "clerk", "administrator"
+"""Whom every agency's profile remembers, so that a kept demo can be used at once, and who registers them."""
 STOP_SECONDS = 10.0
 START_SECONDS = 60.0
 PORTS = range(20_000, 32_000)
@@ -96,12 +96,18 @@ def set_up(
     return federation
 
 
-def give_keys(federation: DemoFederation, officer: str = CLERK) -> None:
-    """Makes an own key for one officer of every agency, beside its profile; the nodes take them in when they start."""
+def give_keys(federation: DemoFederation) -> None:
+    """Makes own keys beside the profile of every agency; the nodes enrol the administrators' as they start."""
     for home in federation.homes.values():
         for agency in home.sheet.agencies:
-            public = create_profile_key(client_folder(home.home, agency.id) / OFFICERS, officer)
-            offer_officer_key(home.home, agency.id, officer, key=format_public_key(public))
+            folder = own_keys(federation, agency.id)
+            public = create_profile_key(folder, ADMINISTRATOR)
+            lay_administrator(home.home, agency.id, ADMINISTRATOR, key=format_public_key(public))
+            create_profile_key(folder, CLERK)
+
+
+def own_keys(federation: DemoFederation, agency: AgencyId) -> Path:
+    return client_folder(federation.homes[agency.node].home, agency) / OFFICERS
 
 
 def make_federation(

@@ -128,8 +128,8 @@ async def look_up(stage: Stage) -> tuple[dict[str, str], list[str]]:
     await stage.register(CHANGSHAN_HALL, person)
     household = person.holder.household_division
     stage.tell(f"Changshan issues a permit to somebody of {household}: no business of Jiangxi's, nothing is sent")
-    own_key = stage.key(OFFICER)
-    stage.tell(f"Yushan's police register the own key of officer {OFFICER}")
+    own_key = await stage.enrol(OFFICER)
+    stage.tell(f"the administrator of Yushan's police registers the own key of officer {OFFICER}")
     await stage.open_case(lookup_act(officer=LEADER), CASE, CHANGSHAN, PUCHENG, leader=LEADER, letter=LETTER)
     stage.tell(f"case {CASE} ({LETTER}) is open 30 days for 玉山, 常山 and 浦城")
     everywhere = (NodeName("anhui"), NodeName("fujian"), ASKED)

@@ -7,25 +7,26 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from federation.cli.demo.provinces import DemoFederation
+from federation.cli.demo.provinces import ADMINISTRATOR, CLERK, DemoFederation, own_keys
 from federation.cli.demo.synthetic import synthetic_applications
 from federation.cli.lookups import sign_fetch
 from federation.cli.show import china_today
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.domain.lookups_case import LOOKUP_FUNCTION, LookupPurpose
+from federation.domain.officers import KEY_PURPOSE, offer_key, parse_offer
 from federation.domain.permits import PermitApplication, PermitItem
 from federation.domain.permits_policy import FUNCTION_OF, PermitPurpose
-from federation.node.home_store import write_officer_key
+from federation.node.home.files import load_ed25519, officer_key_path
 from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.ids import NodeName, parse_agency_id
-from federation.protocol.keys import Ed25519Signer, format_public_key
+from federation.protocol.keys import Ed25519Signer
 from federation.wire.agency import lookups
+from federation.wire.agency.keys import REGISTER_KEY, KeyQuestion
 from federation.wire.agency.lookups import CaseQuestion, FetchResult, LookupQuestion, SearchResult
 from federation.wire.agency.node import GET_STATUS, NodeStatus
 from federation.wire.agency.permits import REGISTER_PERMIT
@@ -52,6 +53,7 @@ class Stage:
     handle: str = ""
     _clients: dict[str, AgencyClient] = field(default_factory=dict)
     _keys: dict[tuple[str, str], Ed25519Signer] = field(default_factory=dict)
+    _enrolling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def tell(self, *lines: str) -> None:
         for line in lines:
@@ -66,6 +68,7 @@ class Stage:
         return client
 
     async def call(self, agency: str, rpc: Rpc[Q, A], act: Act, question: Q) -> A:
+        await self.enrol(act.officer, agency=agency)
         return await self.client(agency).call(rpc, act, question)
 
     async def status(self, agency: str) -> NodeStatus:
@@ -75,13 +78,28 @@ class Stage:
         await asyncio.gather(*(client.close() for client in self._clients.values()))
 
     def key(self, officer: str, *, agency: str = POLICE) -> Ed25519Signer:
-        """The own key of an officer, made and registered when they act first."""
-        if (agency, officer) not in self._keys:
-            key, office = new_key(), parse_agency_id(agency)
-            home, public = self.federation.homes[office.node].home, format_public_key(key.public_key)
-            write_officer_key(home, office, officer, key=public, now=datetime.now(UTC))
-            self._keys[agency, officer] = key
+        """The own key of an officer who acted before, or of the agency's administrator."""
+        if officer == ADMINISTRATOR:
+            return load_ed25519(officer_key_path(own_keys(self.federation, parse_agency_id(agency)), officer))
         return self._keys[agency, officer]
+
+    async def enrol(self, officer: str, *, agency: str = POLICE) -> Ed25519Signer:
+        """The own key of an officer, made when they act first, and registered by the agency's administrator."""
+        async with self._enrolling:
+            if (agency, officer) not in self._keys:
+                key = new_key()
+                await register_own_key(self.client(agency), agency, officer, key)
+                self._keys[agency, officer] = key
+        return self._keys[agency, officer]
+
+    async def register_clerks(self) -> None:
+        """Has the administrator of every agency register the key of its clerk."""
+        for home in self.federation.homes.values():
+            for agency in (str(each.id) for each in home.sheet.agencies):
+                client = AgencyClient(self.federation.profile(agency), sign=partial(self.key, agency=agency))
+                key = load_ed25519(officer_key_path(own_keys(self.federation, parse_agency_id(agency)), CLERK))
+                await register_own_key(client, agency, CLERK, key)
+                await client.close()
 
     def find_person(self, seed: int, fits: Callable[[PermitApplication], bool]) -> PermitApplication:
         """The first invented adult of Zhejiang who fits and whose record may be shared."""
@@ -149,6 +167,14 @@ class Stage:
                 raise UnavailableError("DEMO_WAITING", f"expected {what} within {PATIENCE_SECONDS:.0f} s")
             await asyncio.sleep(pause)
         return found
+
+
+async def register_own_key(client: AgencyClient, agency: str, officer: str, key: Ed25519Signer) -> None:
+    """Registers what an officer offers, as the administrator of their agency does."""
+    offer = parse_offer(offer_key(key, agency=parse_agency_id(agency), officer=officer))
+    question = KeyQuestion(officer=officer, key=offer.key, proof=offer.proof)
+    act = Act(request_id=str(uuid.uuid4()), purpose=KEY_PURPOSE, function=LOOKUP_FUNCTION, officer=ADMINISTRATOR)
+    await client.call(REGISTER_KEY, act, question)
 
 
 def permit_act(purpose: PermitPurpose, *, officer: str = "demo-clerk") -> Act:

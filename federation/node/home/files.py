@@ -148,7 +148,7 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
 
 
 PROFILE_FILE: Final = "profile.toml"
-OFFICERS: Final = "officers"
+OFFICERS, ADMINISTRATORS = "officers", "administrators"
 CURRENT_OFFICER: Final = "current"
 
 

@@ -135,7 +135,7 @@ def _verify_officer(errand: Errand, item: FetchItem) -> None:
         raise RuleError(
             "OFFICER_KEY",
             f"expected the key that {errand.caller} registered for officer {errand.act.officer!r:.70}; "
-            "register it with 'bridgehead lookup key register'",
+            "offer it with 'bridgehead lookup key offer'",
         )
 
 

@@ -464,7 +464,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "OFFICER_KEY": (
             "签名不是该民警登记的密钥所作",
             "The signature is not by the key registered for this officer",
-            "用本人登记的密钥签名;未登记的先登记:bridgehead lookup key register",
+            "用本人登记的密钥签名;未登记的先登记:bridgehead lookup key new",
         ),
         "HANDLE_UNKNOWN": (
             "本单位没有从该省得到这个凭据",
