@@ -26,7 +26,7 @@ from federation.v1.buf.validate import validate_pb2 as buf_dot_validate_dot_vali
 from federation.v1 import act_pb2 as federation_dot_v1_dot_act__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65\x64\x65ration/v1/key_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\"\xf2\x01\n\x12RegisterKeyRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x07officer\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x30\n\x03key\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^ed25519:[0-9A-Za-z+/]{43}=$\x12+\n\x05proof\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$\x12\x13\n\x0b\x61\x64ministers\x18\x05 \x01(\x08\x12\x10\n\x08replaces\x18\x06 \x01(\x08\"9\n\x13RegisterKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.federation.v1.OwnKey\"l\n\x12WithdrawKeyRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x07officer\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\"9\n\x13WithdrawKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.federation.v1.OwnKey\"t\n\x0fListKeysRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"P\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.federation.v1.OwnKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x06OwnKey\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0f\n\x07officer\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12,\n\x08standing\x18\x04 \x01(\x0e\x32\x1a.federation.v1.KeyStanding\x12\x0b\n\x03key\x18\x05 \x01(\t*\x82\x01\n\x0bKeyStanding\x12\x1c\n\x18KEY_STANDING_UNSPECIFIED\x10\x00\x12\x1b\n\x17KEY_STANDING_REGISTERED\x10\x01\x12\x1c\n\x18KEY_STANDING_ADMINISTERS\x10\x02\x12\x1a\n\x16KEY_STANDING_WITHDRAWN\x10\x03\x32\x85\x02\n\nKeyService\x12T\n\x0bRegisterKey\x12!.federation.v1.RegisterKeyRequest\x1a\".federation.v1.RegisterKeyResponse\x12T\n\x0bWithdrawKey\x12!.federation.v1.WithdrawKeyRequest\x1a\".federation.v1.WithdrawKeyResponse\x12K\n\x08ListKeys\x12\x1e.federation.v1.ListKeysRequest\x1a\x1f.federation.v1.ListKeysResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66\x65\x64\x65ration/v1/key_service.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17\x66\x65\x64\x65ration/v1/act.proto\"\xf2\x01\n\x12RegisterKeyRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x07officer\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\x12\x30\n\x03key\x18\x03 \x01(\tB#\xbaH r\x1e\x32\x1c^ed25519:[0-9A-Za-z+/]{43}=$\x12+\n\x05proof\x18\x04 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[0-9A-Za-z+/]{86}==$\x12\x13\n\x0b\x61\x64ministers\x18\x05 \x01(\x08\x12\x10\n\x08replaces\x18\x06 \x01(\x08\"=\n\x13RegisterKeyResponse\x12&\n\x07own_key\x18\x01 \x01(\x0b\x32\x15.federation.v1.OwnKey\"l\n\x12WithdrawKeyRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12-\n\x07officer\x18\x02 \x01(\tB\x1c\xbaH\x19r\x17\x32\x15^[A-Za-z0-9_-]{1,64}$\"=\n\x13WithdrawKeyResponse\x12&\n\x07own_key\x18\x01 \x01(\x0b\x32\x15.federation.v1.OwnKey\"t\n\x0fListKeysRequest\x12\'\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x12.federation.v1.ActB\x06\xbaH\x03\xc8\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"P\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.federation.v1.OwnKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"u\n\x06OwnKey\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0f\n\x07officer\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12,\n\x08standing\x18\x04 \x01(\x0e\x32\x1a.federation.v1.KeyStanding\x12\x0b\n\x03key\x18\x05 \x01(\t*\x82\x01\n\x0bKeyStanding\x12\x1c\n\x18KEY_STANDING_UNSPECIFIED\x10\x00\x12\x1b\n\x17KEY_STANDING_REGISTERED\x10\x01\x12\x1c\n\x18KEY_STANDING_ADMINISTERS\x10\x02\x12\x1a\n\x16KEY_STANDING_WITHDRAWN\x10\x03\x32\x85\x02\n\nKeyService\x12T\n\x0bRegisterKey\x12!.federation.v1.RegisterKeyRequest\x1a\".federation.v1.RegisterKeyResponse\x12T\n\x0bWithdrawKey\x12!.federation.v1.WithdrawKeyRequest\x1a\".federation.v1.WithdrawKeyResponse\x12K\n\x08ListKeys\x12\x1e.federation.v1.ListKeysRequest\x1a\x1f.federation.v1.ListKeysResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,22 +51,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTKEYSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_KEYSTANDING']._serialized_start=897
-  _globals['_KEYSTANDING']._serialized_end=1027
+  _globals['_KEYSTANDING']._serialized_start=905
+  _globals['_KEYSTANDING']._serialized_end=1035
   _globals['_REGISTERKEYREQUEST']._serialized_start=105
   _globals['_REGISTERKEYREQUEST']._serialized_end=347
   _globals['_REGISTERKEYRESPONSE']._serialized_start=349
-  _globals['_REGISTERKEYRESPONSE']._serialized_end=406
-  _globals['_WITHDRAWKEYREQUEST']._serialized_start=408
-  _globals['_WITHDRAWKEYREQUEST']._serialized_end=516
-  _globals['_WITHDRAWKEYRESPONSE']._serialized_start=518
-  _globals['_WITHDRAWKEYRESPONSE']._serialized_end=575
-  _globals['_LISTKEYSREQUEST']._serialized_start=577
-  _globals['_LISTKEYSREQUEST']._serialized_end=693
-  _globals['_LISTKEYSRESPONSE']._serialized_start=695
-  _globals['_LISTKEYSRESPONSE']._serialized_end=775
-  _globals['_OWNKEY']._serialized_start=777
-  _globals['_OWNKEY']._serialized_end=894
-  _globals['_KEYSERVICE']._serialized_start=1030
-  _globals['_KEYSERVICE']._serialized_end=1291
+  _globals['_REGISTERKEYRESPONSE']._serialized_end=410
+  _globals['_WITHDRAWKEYREQUEST']._serialized_start=412
+  _globals['_WITHDRAWKEYREQUEST']._serialized_end=520
+  _globals['_WITHDRAWKEYRESPONSE']._serialized_start=522
+  _globals['_WITHDRAWKEYRESPONSE']._serialized_end=583
+  _globals['_LISTKEYSREQUEST']._serialized_start=585
+  _globals['_LISTKEYSREQUEST']._serialized_end=701
+  _globals['_LISTKEYSRESPONSE']._serialized_start=703
+  _globals['_LISTKEYSRESPONSE']._serialized_end=783
+  _globals['_OWNKEY']._serialized_start=785
+  _globals['_OWNKEY']._serialized_end=902
+  _globals['_KEYSERVICE']._serialized_start=1038
+  _globals['_KEYSERVICE']._serialized_end=1299
 # @@protoc_insertion_point(module_scope)

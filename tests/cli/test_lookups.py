@@ -17,20 +17,17 @@ from federation.cli.lookups import (
     search_steps,
     sign_fetch,
 )
-from federation.cli.lookups_home import find_public_key
 from federation.cli.show import object_of
 from federation.domain.lookups import FetchItem, Outcome, verify_step_up
 from federation.node.home.files import create_officer_key, load_ed25519
-from federation.node.home_store import open_home_store
-from federation.node.officers import find_officer_key
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.ids import parse_agency_id, parse_message_id, parse_node_name
+from federation.protocol.ids import parse_message_id, parse_node_name
 from federation.protocol.keys import format_public_key
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, Grounds
 from federation.wire.agency.lookups import CaseAnswer, FetchResult, LookupLine, LookupPage, ProvinceAnswer, SearchResult
 from federation.wire.rpc import ruling_of
-from tests.cli.command_line import ACROSS_HALL, ACROSS_POLICE, HALL, POLICE, run
+from tests.cli.command_line import ACROSS_HALL, HALL, POLICE, run
 
 JIANGXI = parse_node_name("jiangxi")
 FUJIAN = parse_node_name("fujian")
@@ -206,15 +203,6 @@ def test_key_new_writes_a_private_file_once(tmp_path):
     assert "KEY_EXISTS" in run("lookup", "key", "new", file, code=1).err
 
 
-def test_find_public_key_reads_text_public_file_and_private_file(tmp_path):
-    """All three give the same key."""
-    private, public = tmp_path / "officer.pem", tmp_path / "officer.pub"
-    text = format_public_key(create_officer_key(private))
-    public.write_text(f"{text}\n")
-
-    assert {format_public_key(find_public_key(str(given))) for given in (text, public, private)} == {text}
-
-
 def test_load_officer_key_that_others_may_read_or_of_another_form_is_refused(tmp_path):
     """A key that others may read has no owner; what is no Ed25519 key signs nothing."""
     file = tmp_path / "officer.pem"
@@ -296,12 +284,6 @@ CASE_OPTIONS = (
     "--purpose", "lookup.criminal_investigation", "--purpose", "lookup.missing_person",
 )  # fmt: skip
 OFFICER = ("--officer", "officer-7")
-
-
-def register(nodes, key, *, agency=POLICE, code=0):
-    home = nodes.federation.home("zhejiang")
-    arguments = ("lookup", "key", "register", key, "--home", home, "--agency", agency, *OFFICER)
-    return run(*arguments, code=code)
 
 
 def search(nodes, subject, *options, code=0):
@@ -417,29 +399,26 @@ def test_nobody_acts_until_a_key_is_made_and_then_nothing_is_typed(nodes):
     assert "lookup key new" in run("lookup", "history", *who, code=2).err
     assert "KEY_MISSING" in run("lookup", "history", *who, "--officer", "somebody", code=1).err
 
-    made = run("lookup", "key", "new", *who, "--officer", "me")
+    run("keys", "administrator", run("lookup", "key", "new", *who, "--officer", "admin-1").out, "--home", home)
+    offer = run("lookup", "key", "new", *who, "--officer", "me").out
     assert "OFFICER_KEY" in run("lookup", "history", *who, code=1).err
-    run("lookup", "key", "register", "--home", home, "--agency", office, "--officer", "me")
+    assert "ADMINISTRATOR_KEY" in run("lookup", "key", "register", offer, *who, code=1).err
+    run("lookup", "key", "register", offer, *who, "--officer", "admin-1")
 
     assert run("lookup", "history", *who, "-o", "json").json["lines"] == []
-    nobody = ("lookup", "key", "register", made.out.strip(), "--home", home, "--agency", "zhejiang/330899/police")
-    assert "AGENCY_NOT_AGREED" in run(*nobody, "--officer", "me", code=1).err
-    other = run("lookup", "key", "new", nodes.folder / "other.pem").out.strip()
-    again = ("lookup", "key", "register", other, "--home", home, "--agency", office, "--officer", "me")
+    other = nodes.folder / "other.pem"
+    assert run("lookup", "key", "new", other).out.startswith("ed25519:")
+    own = ("--key", other, "--officer", "me")
+    again = ("lookup", "key", "register", run("lookup", "key", "offer", *who, *own).out, *who, "--officer", "admin-1")
     assert "OFFICER_KEY_EXISTS" in run(*again, code=1).err
-    run(*again, "--replace")
+    assert "已登记 registered" in run(*again, "--replace").out
     assert "OFFICER_KEY" in run("lookup", "history", *who, code=1).err
-    assert run("lookup", "history", *who, "--key", nodes.folder / "other.pem", "-o", "json").json["lines"] == []
-
-
-def test_key_register_stores_the_public_key_of_an_own_agency_only(nodes, key):
-    """Another province's officer is registered there."""
-    office = parse_agency_id(POLICE)
-    with open_home_store(nodes.federation.home("zhejiang")) as store:
-        stored = find_officer_key(store, office, "officer-7")
-
-    assert stored == format_public_key(load_ed25519(key).public_key)
-    assert "AGENCY_ELSEWHERE" in register(nodes, key, agency=ACROSS_POLICE, code=1).err
+    assert run("lookup", "history", *who, "--key", other, "-o", "json").json["lines"] == []
+    admin = (*who, "--officer", "admin-1")
+    assert run("lookup", "key", "withdraw", "me", *admin, "-o", "json").json["standing"] == "withdrawn"
+    assert "OFFICER_KEY_WITHDRAWN" in run("lookup", "history", *who, "--key", other, code=1).err
+    listed = run("lookup", "key", "list", *admin, "-o", "json").json["keys"]
+    assert [(each["officer"], each["standing"]) for each in listed] == [("admin-1", "administers"), ("me", "withdrawn")]
 
 
 def test_history_tells_the_steps_of_a_case(nodes, case, person):

@@ -19,7 +19,7 @@ vehicle register|vehicle import|vehicle show|enterprise register|enterprise impo
 permit recognise|permit show|permit list|permit import|lookup case open|lookup case close|lookup search|lookup fetch
 lookup history|lookup inbox|lookup release|lookup refuse|lookup remind
 lookup result|lookup trace|erasure sent|erasure order|erasure list|erasure run
-lookup key new|lookup key register|oversight countersign|oversight notices|oversight review
+lookup key new|lookup key offer|lookup key register|lookup key withdraw|lookup key list|keys administrator|oversight countersign|oversight notices|oversight review
 oversight flags|oversight digest|oversight sample|oversight reviewed|oversight watch|oversight readings
 subject report|subject correct|subject corrections|lead hand-over|lead accept|lead decline|lead list
 subject grant|subject deny|subject extend|policy check|policy explain|policy replay

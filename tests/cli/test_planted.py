@@ -1,4 +1,4 @@
-"""`bridgehead lookup planted` and `key withdraw`: what the operator writes beside a node lies in its store."""
+"""`bridgehead lookup planted` and `keys administrator`: what the operator writes beside a node lies in its store."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from federation.node.home_store import open_home_store
-from federation.node.officers import find_officer_key
+from federation.node.officer_keys import list_administrators
 from federation.node.planted import is_planted
 from federation.protocol.ids import parse_agency_id
 from tests.cli.command_line import run
 from tests.scenarios.provinces import make_federation
 
 URN, PLATE = "urn:permit:330822:2026:0001", "浙H·I0001"
-OFFICE = ("--agency", "zhejiang/330822/police", "--officer", "officer-7")
+OFFICE = "zhejiang/330822/police"
 
 
 @pytest.fixture
@@ -35,14 +35,21 @@ def test_planted_records_are_added_listed_and_removed(home: Path) -> None:
     assert "[PLANTED_UNKNOWN]" in run("lookup", "planted", "remove", PLATE, "--home", home, code=1).err
 
 
-def test_withdrawn_key_is_nobodys(home: Path, tmp_path: Path) -> None:
-    """It is registered, withdrawn once, and then unknown; another node's agency is registered there."""
-    run("lookup", "key", "new", tmp_path / "own.pem")
-    run("lookup", "key", "register", tmp_path / "own.pem", "--home", home, *OFFICE)
-    run("lookup", "key", "withdraw", "--home", home, *OFFICE)
+def test_first_administrator_is_enrolled_at_the_home_and_then_nobody(home: Path) -> None:
+    """By the line that `lookup key new` printed; in the place of a lost key when it is meant; for own offices alone."""
+    profile = ("--home", home, "--agency", OFFICE)
+    first = run("lookup", "key", "new", *profile, "--officer", "admin-1").out
+    second = run("lookup", "key", "new", *profile, "--officer", "admin-2").out
+    run("keys", "administrator", first, "--home", home)
+    assert "[ADMINISTRATOR_EXISTS]" in run("keys", "administrator", second, "--home", home, code=1).err
+
+    run("keys", "administrator", second, "--home", home, "--replace")
 
     with open_home_store(home) as store:
-        assert find_officer_key(store, parse_agency_id(OFFICE[1]), "officer-7") is None
-    assert "[OFFICER_KEY_UNKNOWN]" in run("lookup", "key", "withdraw", "--home", home, *OFFICE, code=1).err
-    elsewhere = ("--agency", "jiangxi/361123/police", "--officer", "officer-7")
-    assert "[AGENCY_ELSEWHERE]" in run("lookup", "key", "withdraw", "--home", home, *elsewhere, code=1).err
+        assert [each.officer for each in list_administrators(store, parse_agency_id(OFFICE))] == ["admin-2"]
+    assert "[OFFER_FORM]" in run("keys", "administrator", "ed25519:AAAA", "--home", home, code=1).err
+    elsewhere = first.replace(OFFICE, "jiangxi/361123/police")
+    assert "[AGENCY_ELSEWHERE]" in run("keys", "administrator", elsewhere, "--home", home, code=1).err
+    nobody = first.replace(OFFICE, "zhejiang/330899/police")
+    assert "[NOT_AN_AGENCY]" in run("keys", "administrator", nobody, "--home", home, code=1).err
+    assert run("lookup", "key", "offer", *profile, "--officer", "admin-1").out == first

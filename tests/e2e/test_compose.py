@@ -163,8 +163,10 @@ def test_containers_are_set_up_again_after_a_death_and_keep_their_logs(compose, 
             office = ("--home", home, "--agency", "zhejiang/330822/service-hall")
             for name, value in containers.settings["zhejiang"].items():
                 monkeypatch.setenv(name, value)  # as in the container, where an operator's commands run
-            run("lookup", "key", "new", "--officer", "officer-1", *office)
-            run("lookup", "key", "register", "--officer", "officer-1", *office)
+            first = run("lookup", "key", "new", "--officer", "admin-1", *office).out
+            run("keys", "administrator", first, "--home", home)
+            offer = run("lookup", "key", "new", "--officer", "officer-1", *office).out
+            run("lookup", "key", "register", offer, "--officer", "admin-1", *office)
             run("permit", "import", "--synthetic", "8", *office)
             assert "PASS  4 logs" in containers.audit()
             stop(running)
