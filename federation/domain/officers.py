@@ -35,7 +35,7 @@ _OFFER: Final = "application/vnd.bridgehead.key-offer.v1+json"
 
 
 class KeyStanding(StrEnum):
-    """Whose key: an officer's, an administrator's, nobody's any more."""
+    """An officer's, an administrator's, nobody's any more."""
 
     REGISTERED = "registered"
     ADMINISTERS = "administers"

@@ -148,7 +148,7 @@ def _put(transaction: GroupTransaction, wanted: OfficerKey, known: OfficerKey | 
 
 
 def _use(of: OfficerKey, standing: KeyStanding, *, replica: bool) -> Record:
-    """What a key counts as, whoever has it: it changes once, and for good, when it is withdrawn."""
+    """The row of what a key counts as, whoever has it: it changes once, and for good, when it is withdrawn."""
     return Record(
         id=f"{of.agency}/{hashlib.sha256(of.key.encode()).hexdigest()}", kind=USE, owner=of.agency.node,
         version=2 if standing is KeyStanding.WITHDRAWN else 1, replica=replica, status=standing.value,
