@@ -1,7 +1,7 @@
 """`bridgehead lookup key|planted`: officers' own keys, and what the node's operator keeps for look-ups.
 
-An officer's own key (民警本人密钥) lies beside the profile on the officer's machine (`node/home/files`); its public part
-is registered by an administrator of the office (密钥管理员). Planted records (诱饵记录) lie in the node's store.
+An officer's own key (民警本人密钥) lies beside the profile on the officer's machine (`node/home/files`); its public
+part is registered by an administrator of the office (密钥管理员). Planted records (诱饵记录) lie in the node's store.
 """
 
 from __future__ import annotations
