@@ -6,11 +6,8 @@ Real processes. What the others cosigned since the backup is known to them alone
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import socket
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -22,6 +19,7 @@ import pytest
 
 from federation.cli.demo.provinces import start_node, stop_nodes, stop_process, wait_ready
 from federation.protocol.ids import NodeName
+from tests.cli.command_line import run
 from tests.scenarios.provinces import Federation, make_federation
 
 ZHEJIANG, JIANGXI, FUJIAN, ANHUI = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
@@ -36,9 +34,7 @@ def federation(tmp_path: Path) -> Iterator[Federation]:
 
 
 def status(federation: Federation) -> dict:
-    command = [sys.executable, "-m", "federation.cli.main", "node", "status", "-o", "json", "--home"]
-    done = subprocess.run([*command, str(federation.home("zhejiang"))], capture_output=True, text=True, check=False)
-    return json.loads(done.stdout)["nodes"][0]
+    return run("node", "status", "-o", "json", "--home", federation.home("zhejiang"), code=None).json["nodes"][0]
 
 
 def health(federation: Federation) -> tuple[int, str]:
@@ -108,7 +104,7 @@ async def test_restored_home_is_blinded_by_nobody(federation: Federation) -> Non
     with held_port(federation, JIANGXI, answer=None), held_port(federation, FUJIAN, answer=POISON):
         start_node(made, ZHEJIANG)
         await until(lambda: (status(federation).get("troubles") or [""])[0].count("fujian cannot be read"))
-        found = status(federation)
+        found = await asyncio.to_thread(status, federation)
         assert "nothing is signed yet: 0 of 2 witnesses" in found["troubles"][0]
         assert found["tree_size"] == 2
         code, told = health(federation)
@@ -117,6 +113,6 @@ async def test_restored_home_is_blinded_by_nobody(federation: Federation) -> Non
     for node in (JIANGXI, FUJIAN, ANHUI):
         start_node(made, node)
     await until(lambda: "LOG_ROLLED_BACK" in status(federation)["troubles"][0])
-    assert status(federation)["tree_size"] == 2
+    assert (await asyncio.to_thread(status, federation))["tree_size"] == 2
     assert health(federation)[0] == 503
     assert list((home / "heads").glob("*.disputed"))
