@@ -23,6 +23,7 @@ from federation.protocol.errors import (
 )
 from tests.cli.command_line import run
 from tests.cli.parts import load_parts
+from tests.scenarios.provinces import NODES
 
 COMMANDS = [
     *((part,) for part in entry.PARTS),
@@ -67,6 +68,22 @@ def in_a_process(*arguments, **kwargs):
 def test_help_of_every_command_says_what_it_is_for(command):
     """Every part and every command explains itself on stdout."""
     assert f"bridgehead {' '.join(command)}" in run(*command, "--help").out
+
+
+def test_home_is_made_and_its_keys_are_shown_without_loading_sql(tmp_path):
+    """A command that needs no store is as quick as its own part."""
+    home = str(tmp_path / "home")
+    made = ["node", "init", "--home", home, "--from", str(NODES / "anhui")]
+    probe = (
+        f"import sys; from federation.cli.main import main; main({made!r}); main(['keys', 'show', '--home', {home!r}])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", f"{probe}; print(*sorted(sys.modules))"], capture_output=True, text=True, check=True
+    )
+
+    assert "message" in done.stdout
+    assert not {"sqlmodel", "sqlalchemy", "grpc"} & set(done.stdout.splitlines()[-1].split())
 
 
 def test_help_lists_every_part_without_loading_it():
