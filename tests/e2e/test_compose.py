@@ -115,6 +115,7 @@ class Containers:
             end = time.monotonic() + SECONDS
             while subprocess.run([python, option, program], capture_output=True, check=False).returncode:
                 assert time.monotonic() < end, self.said()
+                time.sleep(0.2)
         return processes
 
     def audit(self) -> str:
