@@ -218,6 +218,10 @@ class Trust:
         """The version under which an exchange that starts now is judged."""
         return self._in_force
 
+    def authority(self, node: NodeName) -> str:
+        """The CA of a member's certificates, by the version in force. Raises UntrustedError: NOT_A_MEMBER."""
+        return self._in_force.member(node).tls_ca
+
     def replace(self, agreement: Agreement) -> None:
         """Puts a newer, verified version in force; one that `verify` refuses leaves the one before."""
         self._in_force, self.refused = self.verify(agreement), ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -22,8 +22,8 @@ from pathlib import Path
 import structlog
 
 from federation.node.endings import keep_endings
-from federation.node.exchange.contact import keep_contact
 from federation.node.exchange.deliver import Delivery
+from federation.node.exchange.peers import Peers, keep_contact
 from federation.node.features import KINDS, RENEWED
 from federation.node.home.agreement import load_home_agreement
 from federation.node.home.certificates import SideFiles, find_side, load_revoked
@@ -62,7 +62,6 @@ from federation.store.database import open_database
 from federation.store.row_check import adopt_rows
 from federation.wire.gatekeeper import Gate
 from federation.wire.metrics import metrics_app
-from federation.wire.peer import PeerClient
 from federation.wire.read_client import WitnessClients
 from federation.wire.read_http import ReadFunctions, RunningHttp, read_app, serve_http
 from federation.wire.rpc import Side, TlsFiles
@@ -90,6 +89,7 @@ class Running:
     node: Node
     opened: asyncio.Event
     delivery: Delivery
+    peers: Peers
     peer_server: RunningServer
     agency_server: RunningServer
     http: RunningHttp
@@ -264,9 +264,9 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
         http = await _serve_reads(node, functions, stack)
         await _serve_metrics(parts, home, stack)
         await _ask_once(parts, island=island)
-        clients = _peer_clients(node, peer_files)
-        for client in clients.values():
-            stack.push_async_callback(client.close)
+        peers = Peers(node, parts.delivery, tls=TlsFiles(certificate=peer_files.certificate, key=peer_files.key))
+        stack.push_async_callback(peers.close)
+        await peers.follow()
         stack.push_async_callback(parts.delivery.close)
         servers: list[RunningServer] = []
         stack.push_async_callback(_stop_servers, servers, settings.drain_seconds)
@@ -286,21 +286,22 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             node=node,
             opened=asyncio.Event(),
             delivery=parts.delivery,
+            peers=peers,
             peer_server=peer_server,
             agency_server=agency_server,
             http=http,
         )
         duties = [
-            asyncio.create_task(keep_agreement(node, home, clients), name="agreement"),
+            asyncio.create_task(keep_agreement(node, home, peers), name="agreement"),
             asyncio.create_task(keep_endings(node, home), name="endings"),
-            asyncio.create_task(keep_contact(parts.delivery.contacts, clients), name="contact"),
+            asyncio.create_task(keep_contact(parts.delivery.contacts, peers.clients), name="contact"),
         ]
         stack.push_async_callback(_end_duties, duties)
         stack.callback(node.waiters.end)
         if node.sequencer.held is None:
-            await _begin(parts, home, clients, running, duties)
+            await _begin(parts, home, running, duties)
         elif node.sequencer.failure is None:
-            duties.append(asyncio.create_task(_wait_confirmed(parts, home, clients, running, duties), name="boot"))
+            duties.append(asyncio.create_task(_wait_confirmed(parts, home, running, duties), name="boot"))
         for server in servers:
             await server.set_serving(serving=True)
         listening.set()
@@ -331,16 +332,14 @@ async def _serve_metrics(parts: Parts, home: Path, stack: contextlib.AsyncExitSt
     stack.push_async_callback(served.stop)
 
 
-async def _begin(
-    parts: Parts, home: Path, clients: Mapping[NodeName, PeerClient], running: Running, duties: list[asyncio.Task[None]]
-) -> None:
+async def _begin(parts: Parts, home: Path, running: Running, duties: list[asyncio.Task[None]]) -> None:
     """Starts what writes: delivery and the duties of a confirmed node."""
     node = parts.node
     await _take_in_files(node, home)
     while (await node.sequencer.commit(adopt_rows)).value:
         continue
     await _check_rows(node)
-    parts.delivery.start(clients, renewed=RENEWED, notify=node.waiters.tell)
+    parts.delivery.start(running.peers.clients, renewed=RENEWED, notify=node.waiters.tell)
     duties += [
         asyncio.create_task(parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
         asyncio.create_task(keep_retention(node), name="retention"),
@@ -359,9 +358,7 @@ async def _check_rows(node: Node) -> None:
         _log.critical("rows.differ", what=finding.what, row_kind=finding.kind, row=finding.name, leaf=where)
 
 
-async def _wait_confirmed(
-    parts: Parts, home: Path, clients: Mapping[NodeName, PeerClient], running: Running, duties: list[asyncio.Task[None]]
-) -> None:
+async def _wait_confirmed(parts: Parts, home: Path, running: Running, duties: list[asyncio.Task[None]]) -> None:
     """Asks the witnesses until enough have confirmed our history; one that has another stops the log for good."""
     sequencer = parts.node.sequencer
     while sequencer.held is not None and sequencer.failure is None:
@@ -372,7 +369,7 @@ async def _wait_confirmed(
             _log.exception("boot.failed")
     if sequencer.failure is None:
         _log.info("boot.confirmed")
-        await _begin(parts, home, clients, running, duties)
+        await _begin(parts, home, running, duties)
 
 
 async def _ask_once(parts: Parts, *, island: str | None = None) -> None:
@@ -407,22 +404,6 @@ def _listener(settings: NodeSettings, port: int, files: SideFiles, *, roots: Cal
         roots=roots,
         reflection=settings.reflection,
     )
-
-
-def _peer_clients(node: Node, files: SideFiles) -> dict[NodeName, PeerClient]:
-    tls = TlsFiles(certificate=files.certificate, key=files.key)
-    agreement = node.trust.in_force.agreement
-
-    def client(name: NodeName, address: str) -> PeerClient:
-        return PeerClient(
-            address,
-            tls=tls,
-            authority=lambda: node.trust.in_force.member(name).tls_ca,
-            server_name=f"{name}.{agreement.federation}",
-        )
-
-    members = agreement.members.items()
-    return {name: client(name, member.peer_addr) for name, member in members if name != node.name}
 
 
 def _peer_gate(node: Node, contacts: Contacts) -> Gate:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from federation.node.exchange.peers import Peers
 from federation.node.home.agreement import install_agreement, load_home_agreement, refresh
 from federation.node.home.keyring import load_keyring
 from federation.node.log.boot import agreement_leaf, leaf_entry
@@ -33,16 +34,17 @@ ADDRESSES_EACH = 4
 """So many addresses one name of the agreement stands for, whatever who answers for the name says."""
 
 
-async def keep_agreement(node: Node, home: Path, peers: Mapping[NodeName, PeerClient]) -> None:
-    """Looks at home every few seconds and at the peers now and then, for as long as the node runs."""
+async def keep_agreement(node: Node, home: Path, peers: Peers) -> None:
+    """Looks at home every few seconds and at the peers now and then; who joins or leaves by it is reached at once."""
     rounds = 0
     while True:
         await asyncio.sleep(node.settings.agreement_seconds)
         rounds += 1
         await _or_logged(take_from_home(node, home))
         if rounds % node.settings.agreement_fetch_rounds == 0:
-            await take_from_peers(node, home, peers)
+            await take_from_peers(node, home, peers.clients)
             await _or_logged(_refresh_ahead(node, home))
+        await _or_logged(peers.follow())
 
 
 async def _or_logged(step: Awaitable[None], **facts: str) -> None:

@@ -81,6 +81,7 @@ class _Lane:
     """One peer's delivery between calls; `limit`: messages in the next call; `put_off`, `rejected`: why, last time."""
 
     limit: int
+    task: asyncio.Task[None] | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: set[MessageId] = field(default_factory=set)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
@@ -133,7 +134,7 @@ class Delivery:
         self._notify: Callable[[str], None] = _nobody
         self._renewed: Collection[str] = ()
         self._lanes: dict[NodeName, _Lane] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._is_started = False
         self._waiting: dict[MessageId, asyncio.Future[str]] = {}
         self._finished: dict[MessageId, str] = {}
 
@@ -145,11 +146,22 @@ class Delivery:
         `renewed` are the kinds that are said anew when they expired. `notify` gets the `received_key` of each statement
         that durably left the queue, its digest too if no reply will come.
         """
-        self._notify, self._renewed = notify, renewed
+        self._notify, self._renewed, self._is_started = notify, renewed, True
         for name, peer in peers.items():
+            self.join(name, peer)
+
+    def join(self, name: NodeName, peer: Peer) -> None:
+        """Starts the lane to a province; before the start there is none, which begins with all."""
+        if self._is_started:
             lane = self._lanes[name] = _Lane(limit=self._settings.delivery_batch)
             lane.wake.set()
-            self._tasks.append(asyncio.create_task(self._run(name, peer, lane), name=f"deliver-{name}"))
+            lane.task = asyncio.create_task(self._run(name, peer, lane), name=f"deliver-{name}")
+
+    async def leave(self, name: NodeName) -> None:
+        """Stops the lane to a province as `close` does; what is queued for it stays queued."""
+        lane = self._lanes.pop(name, None)
+        if lane is not None:
+            await self._end([lane])
 
     def wake(self, peer: NodeName) -> None:
         """Tells a lane that something was queued; a peer that is no member has no lane and nothing happens."""
@@ -188,10 +200,14 @@ class Delivery:
 
     async def close(self) -> None:
         """Lets the calls in flight end (their receipts are still verified and settled), then stops the lanes."""
-        for task in self._tasks:
+        await self._end(list(self._lanes.values()))
+
+    async def _end(self, lanes: Sequence[_Lane]) -> None:
+        tasks = [lane.task for lane in lanes if lane.task is not None]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        calls = [call for lane in self._lanes.values() for call in lane.calls]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        calls = [call for lane in lanes for call in lane.calls]
         if calls:
             _done, late = await asyncio.wait(calls, timeout=self._settings.drain_seconds)
             for call in late:  # the peer has the message or not; the next start asks again

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from federation.node.exchange.contact import keep_contact, measure
+from federation.node.exchange.peers import keep_contact, measure
 from federation.node.node import Contact, Contacts
 from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError, UntrustedError
 from tests.node.rig import FUJIAN, JIANGXI, START, Clock

@@ -1,0 +1,58 @@
+"""A province leaves and comes back while the others run: each node reaches who is agreed, without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from federation.node.exchange.send import send
+from federation.node.home.agreement import read_agreement_files
+from federation.node.home.draft import draft_agreement, publish_draft, sign_draft
+from federation.node.home.setup import member_bundle
+from federation.node.serve import running_node, utc_now
+from federation.protocol.ids import NodeName
+from tests.node.rig import draft
+from tests.scenarios.provinces import ALL, ISLAND, NODES, POLICIES, Federation, make_federation
+
+ANHUI, FUJIAN, JIANGXI = NodeName("anhui"), NodeName("fujian"), NodeName("jiangxi")
+
+
+def publish(federation: Federation, members: tuple[str, ...], *, out: Path) -> None:
+    """The next version with these members, signed by three, in the homes of all who are members."""
+    bundles = [member_bundle(federation.home(name), now=utc_now()) for name in members]
+    previous = read_agreement_files(federation.home(ALL[0]))
+    draft_agreement(out, bundles, nodes=NODES, policies=POLICIES, previous=previous, now=utc_now())
+    for name in ALL[:3]:
+        sign_draft(out, federation.home(name), now=utc_now())
+    publish_draft(out, [federation.home(name) for name in members], now=utc_now())
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def test_province_that_leaves_is_dropped_and_one_that_joins_gets_what_waits(tmp_path: Path) -> None:
+    """The client and its channel go with the member; what was queued meanwhile is brought once it is one again."""
+    federation = make_federation(tmp_path, agreement_seconds=0.05)
+    async with contextlib.AsyncExitStack() as stack:
+        running, _ = [
+            await stack.enter_async_context(running_node(federation.home(name), island=ISLAND))
+            for name in (ALL[0], ANHUI)
+        ]
+        peers, dropped = running.peers.clients, running.peers.clients[ANHUI]
+        assert set(peers) == {JIANGXI, FUJIAN, ANHUI}
+
+        publish(federation, tuple(name for name in ALL if name != ANHUI), out=tmp_path / "without")
+        await until(lambda: set(peers) == {JIANGXI, FUJIAN})
+        assert dropped._channel._closed
+        (message_id,) = (await send(running.node, [draft(recipient=ANHUI)], rows=lambda _tx: None)).value[1]
+
+        publish(federation, ALL, out=tmp_path / "with")
+        await until(lambda: ANHUI in peers)
+        async with asyncio.timeout(30):
+            assert await running.delivery.wait_settled(message_id) == "settled"
+        assert peers[ANHUI] is not dropped
