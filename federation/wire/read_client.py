@@ -1,6 +1,7 @@
 """Reading another node's log and witness over HTTP, with nothing but the standard library.
 
-Rules kept: every answer has a size limit and every call a time limit; no redirect is followed; connections are kept.
+Rules kept: every answer has a size limit; every call has one time limit, from the connection to the last byte, however
+slowly they come; no redirect is followed; connections are kept.
 Trusts nothing that it reads: who asked verifies. Source: C2SP tlog-tiles.md, tlog-witness.md,
 C2SP/C2SP at 5ba5ee830903e91240fc6f9f3a7a9293d49e69c9.
 """
@@ -9,8 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from socket import socket
+from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
@@ -77,13 +83,18 @@ class ReadClient:
         return body
 
     def _exchange(self, verb: str, path: str, body: bytes | None, *, limit: int) -> tuple[int, bytes]:
-        """Sends one request; a kept connection that the server closed meanwhile is replaced once."""
+        """Sends one request; kept connections that the server closed meanwhile are replaced."""
+        until = monotonic() + self._timeout_seconds
         while True:
             try:
                 connection, reused = self._idle.pop(), True
             except IndexError:
                 connection, reused = self._connect(), False
             try:
+                connection.timeout = _seconds_left(until)
+                if connection.sock is not None:
+                    connection.sock.settimeout(connection.timeout)
+                connection.response_class = partial(_response, until=until)  # type: ignore[assignment]
                 return self._talk(connection, verb, path, body=body, limit=limit)
             except (OSError, HTTPException) as error:
                 connection.close()
@@ -110,6 +121,41 @@ class ReadClient:
             context = ssl.create_default_context()
             return HTTPSConnection(self._host, self._port, timeout=self._timeout_seconds, context=context)
         return HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+
+
+def _seconds_left(until: float) -> float:
+    """Returns how long it is until that moment of the monotonic clock; raises TimeoutError when it has come."""
+    left = until - monotonic()
+    if left <= 0:
+        raise TimeoutError("the time of the call is over")
+    return left
+
+
+class _Receiving(io.RawIOBase):
+    """Reads from a socket until a moment: its own limit is for each read, so a byte at a time would never end."""
+
+    def __init__(self, connected: socket, until: float) -> None:
+        self._socket, self._until = connected, until
+        self._raw = connected.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - of any buffer
+        self._socket.settimeout(_seconds_left(self._until))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def _response(connected: socket, *, method: str | None, until: float) -> HTTPResponse:
+    receiving = _Receiving(connected, until)
+    return HTTPResponse(receiving, method=method)  # type: ignore[arg-type]  # of a socket it asks the file alone
 
 
 class WitnessClients:

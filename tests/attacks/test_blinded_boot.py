@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ import pytest
 from federation.cli.demo.provinces import start_node, stop_nodes, stop_process, wait_ready
 from federation.protocol.ids import NodeName
 from tests.cli.command_line import run
+from tests.held_port import drip, held_port, saying, silent
 from tests.scenarios.provinces import Federation, make_federation
 
 ZHEJIANG, JIANGXI, FUJIAN, ANHUI = (NodeName(name) for name in ("zhejiang", "jiangxi", "fujian", "anhui"))
@@ -45,9 +43,12 @@ def health(federation: Federation) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def read_port(federation: Federation, node: NodeName) -> int:
+    return federation.homes[node].settings.read_port
+
+
 def read_url(federation: Federation, node: NodeName) -> str:
-    settings = federation.homes[node].settings
-    return f"http://127.0.0.1:{settings.read_port}"
+    return f"http://127.0.0.1:{read_port(federation, node)}"
 
 
 async def until(found: Callable[[], object]) -> None:
@@ -56,43 +57,20 @@ async def until(found: Callable[[], object]) -> None:
             await asyncio.sleep(0.05)
 
 
-@contextmanager
-def held_port(federation: Federation, node: NodeName, *, answer: bytes | None) -> Iterator[None]:
-    """Holds a peer's read port: takes every connection, and answers with these bytes or never."""
-    kept: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", federation.homes[node].settings.read_port)) as listening:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                kept.append(connection)
-                if answer is not None:
-                    connection.recv(4096)
-                    connection.sendall(
-                        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(answer), answer)
-                    )
-                    connection.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        try:
-            yield
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            for connection in kept:
-                connection.close()
-
-
 async def test_restored_home_is_blinded_by_nobody(federation: Federation) -> None:
-    """Anhui is silent, Jiangxi's port busy, Fujian's answer poison: held. Then they are back, and it is refuted."""
+    """Jiangxi answers one byte at a time: it starts by the word of the two others, and stops when it is told to.
+
+    Set back, with Anhui silent, Jiangxi's port busy, Fujian's answer poison: held. They are back: it is refuted.
+    """
     made, home = federation.made, federation.home("zhejiang")
-    for node in made.homes:
-        start_node(made, node)
-    await asyncio.to_thread(wait_ready, made, list(made.homes))
-    await until(lambda: list((home / "heads").glob("*.witnessed")))
-    stop_process(made.processes[ZHEJIANG])
+    honest = [ZHEJIANG, FUJIAN, ANHUI]
+    with held_port(read_port(federation, JIANGXI), drip):
+        for node in honest:
+            start_node(made, node)
+        await asyncio.to_thread(wait_ready, made, honest)
+        await until(lambda: list((home / "heads").glob("*.witnessed")))
+        stop_process(made.processes[ZHEJIANG])
+        assert made.processes[ZHEJIANG].returncode == 0
     shutil.copytree(home, home.with_name("backup"), symlinks=True)
     start_node(made, ZHEJIANG)
     await asyncio.to_thread(wait_ready, made, [ZHEJIANG])
@@ -101,7 +79,8 @@ async def test_restored_home_is_blinded_by_nobody(federation: Federation) -> Non
     shutil.rmtree(home)
     shutil.copytree(home.with_name("backup"), home, symlinks=True)
 
-    with held_port(federation, JIANGXI, answer=None), held_port(federation, FUJIAN, answer=POISON):
+    jiangxi, fujian = (read_port(federation, node) for node in (JIANGXI, FUJIAN))
+    with held_port(jiangxi, silent), held_port(fujian, saying(POISON)):
         start_node(made, ZHEJIANG)
         await until(lambda: (status(federation).get("troubles") or [""])[0].count("fujian cannot be read"))
         found = await asyncio.to_thread(status, federation)

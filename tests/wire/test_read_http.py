@@ -19,6 +19,7 @@ from federation.protocol.tlog.witness import SIZE, TEXT, Status, WitnessAnswer
 from federation.wire.read_client import ReadClient, WitnessClients
 from federation.wire.read_connections import CONNECTIONS_KEPT, CONNECTIONS_OF_ALL
 from federation.wire.read_http import ReadFunctions, read_app, serve_http
+from tests.held_port import drip, held_port
 
 CHECKPOINT = b"jiangxi.bridgehead.example/exchange/2026\n12\nroot\n\nline\n"
 ORIGIN = "zhejiang.bridgehead.example/exchange/2026"
@@ -297,6 +298,12 @@ async def test_client_finds_a_server_again_after_its_restart():
         client.close()
     with pytest.raises(UnavailableError, match="READ_FAILED"):
         await client.checkpoint()
+
+
+async def test_client_has_one_time_limit_for_the_whole_answer():
+    """A byte at a time comes within the limit of each read, and would hold whoever asks for ever."""
+    with held_port(0, drip) as port, pytest.raises(UnavailableError, match="READ_FAILED"):
+        await ReadClient(f"http://127.0.0.1:{port}", timeout_seconds=0.3).checkpoint()
 
 
 async def test_client_refuses_an_answer_over_the_limit(monkeypatch):

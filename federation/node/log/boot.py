@@ -29,6 +29,9 @@ from federation.store.database import Database
 AskCosigned = Callable[[str, str], Awaitable[bytes]]
 """Reads the last checkpoint of an origin that the witness below a URL cosigned; NotFoundError when it never did."""
 
+ANSWER_SECONDS: Final = 5.0
+"""How long one witness may take in a round, whatever its client allows: who takes longer is silent."""
+
 ISLAND: Final = "ISLAND"
 """The reason of a `boot` leaf whose history an operator vouched for instead of the witnesses."""
 
@@ -135,7 +138,10 @@ def witnessed_by(log: OwnLog, witnesses: Iterable[LogWitness]) -> frozenset[str]
 
 async def _ask(witness: LogWitness, origin: str, ask: AskCosigned) -> bytes | BridgeheadError:
     try:
-        return await ask(witness.url, origin)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await ask(witness.url, origin)
+    except TimeoutError:
+        return UnavailableError("READ_FAILED", f"no answer of {witness.name} in time")
     except BridgeheadError as error:
         return error
 

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from federation.node.log import boot
 from federation.node.log.boot import OwnLog, confirm, witnessed_by
 from federation.node.log.own_head import WITNESSED, require_prefix
 from federation.node.log.sequence import Sequencer, SignedHead
@@ -194,7 +195,7 @@ class Cosigning:
             if own is not None:
                 self._take(self._name, own, head)
         others = self._agreed().others
-        await asyncio.gather(*(self._ask(witness, head) for witness in others if self._lacks(witness.name)))
+        await asyncio.gather(*(self._ask_in_time(witness, head) for witness in others if self._lacks(witness.name)))
         if self._offered.note == head.note:
             self._quorum = quorum_of(self._agreed().policy, head.size, self._lines)
             await asyncio.to_thread(self._record, head, others)
@@ -224,6 +225,13 @@ class Cosigning:
         line = sign_cosignature(parse_note(head.note).text, cosigner.vkey, cosign_time=time, sign=cosigner.sign)
         self._own.head_file.write(head.note + format_signature_lines([line]).encode())
         return Cosignature(vkey=cosigner.vkey, signature=line, cosign_time=time)
+
+    async def _ask_in_time(self, witness: LogWitness, head: SignedHead) -> None:
+        try:
+            async with asyncio.timeout(boot.ANSWER_SECONDS):
+                await self._ask(witness, head)
+        except TimeoutError:
+            _log.debug("checkpoint.uncosigned", witness=witness.name, reason="TIMEOUT")
 
     async def _ask(self, witness: LogWitness, head: SignedHead) -> None:
         try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Never
 
 import pytest
 
 from federation.node.exchange.send import send
+from federation.node.log import boot
 from federation.node.log.cosigning import HEARTBEAT, Cosigning
 from federation.node.status import node_status
 from federation.protocol.errors import CorruptError, NotFoundError, UnavailableError
@@ -16,6 +19,8 @@ from federation.protocol.tlog.quorum import verify_quorum
 from federation.protocol.tlog.witness import Status
 from federation.protocol.trust.witnesses import log_policy
 from federation.wire.agency.node import NodeStatus
+from federation.wire.read_client import WitnessClients
+from tests.held_port import drip, held_port
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Rig, draft
 
 Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
@@ -58,6 +63,41 @@ async def test_head_reaches_the_agreed_quorum_with_one_province_down(four: Rig) 
         (ZHEJIANG, 1), (ANHUI, 1), (FUJIAN, 0), (JIANGXI, 1)
     ]  # fmt: skip
     assert found.warnings == ()
+
+
+async def test_witness_that_answers_without_end_holds_up_nobody(four: Rig) -> None:
+    """One byte at a time from Jiangxi: its time is over, and the lines of the others make the quorum."""
+    await grow(four)
+    clients = WitnessClients(timeout_seconds=0.3)
+    with held_port(0, drip) as port:
+
+        async def post(url: str, body: bytes) -> tuple[int, bytes]:
+            if url.startswith(four.agreement.members[JIANGXI].read_url):
+                return await clients.post(f"http://127.0.0.1:{port}/witness", body)
+            return await four.post_checkpoint(url, body)
+
+        cosigning = four.cosigning(post=post)
+        await cosigning.offer(four[ZHEJIANG].sequencer.head)
+    clients.close()
+    assert cosigning.quorum is not None
+    assert (cosigning.quorum.is_met, cosigning.quorum.missing) == (True, ("jiangxi",))
+
+
+async def test_witness_that_never_ends_is_silent(four: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the client below does, a round ends, for the check at the start as well."""
+    monkeypatch.setattr(boot, "ANSWER_SECONDS", 0.01)
+    await grow(four)
+
+    async def never_ends(*_asked: str | bytes) -> Never:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    cosigning = four.cosigning(post=never_ends)
+    await cosigning.offer(four[ZHEJIANG].sequencer.head)
+    assert (cosigning.quorum and cosigning.quorum.lines) == 1
+    log = four.hosts[ZHEJIANG].parts.log
+    finding = await boot.check_boot(log, four.agreement, ask=never_ends, now=four.clock())
+    assert finding.silent == (ANHUI, FUJIAN, JIANGXI)
 
 
 async def test_status_warns_when_the_quorum_is_not_reached(four: Rig) -> None:
