@@ -76,7 +76,7 @@ from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection, item_collection
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction, find_entry, find_leaf
-from federation.store.messages import StoredMessage, find_body, find_by_digest, find_message
+from federation.store.messages import StoredMessage, find_by_digest, find_message, has_body
 from federation.store.records import Record, put_records
 from federation.wire.agency import erasure as wire
 from federation.wire.agency.erasure import (
@@ -558,7 +558,7 @@ def _ended_rows(received: Received[ReceiptItem], message: StoredMessage, own: Er
     if isinstance(end, ErasureGrounds):
         return Rows(erases=(own,))
     if received.item.outcome is not ErasureOutcome.ERASED or end is None:
-        if find_body(node.database, message.id) is None:
+        if not has_body(node.database, message.id):
             return Rows()
         raise RuleError("RECEIPT_NOT_DUE", "nobody ordered it, and by our own clock it has not ended")
     case = f"{statement.recipient.node}/{statement.case}" if statement.case else ""

@@ -10,7 +10,7 @@ from federation.node.erasure import ORDER_LINES, hands_over_record, line_of, loa
 from federation.node.exchange.errand import Errand, on
 from federation.node.node import Node
 from federation.protocol.ids import Pair
-from federation.store.messages import StoredMessage, find_body, list_messages
+from federation.store.messages import StoredMessage, has_body, list_messages
 from federation.wire.agency import erasure as wire
 from federation.wire.agency.erasure import ErasurePage, ErasureQuery, SentMessage, SentPage, SentQuery
 
@@ -30,7 +30,7 @@ async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
             return SentPage(messages=tuple(messages), next_after_seq=after)
         after = message.seq
         if hands_over_record(node, message) and may_order(node, message, errand.caller):
-            held = find_body(node.database, message.id) is not None
+            held = has_body(node.database, message.id)
             messages.append(
                 SentMessage(
                     message_id=message.id, seq=message.seq, kind=message.kind, created=message.created, is_held=held

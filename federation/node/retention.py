@@ -109,6 +109,8 @@ async def destroy_ended(node: Node) -> RetentionRound:
     )
     if done != RetentionRound():
         _log.info("retention.done", **asdict(done))
+    if left := await asyncio.to_thread(node.database.body_keys.destroy_leftovers, node.database):
+        _log.info("retention.keys_left_over", count=left)
     if node.database.is_scrub_due:
         await asyncio.to_thread(node.database.scrub)
     await send_receipts(node)

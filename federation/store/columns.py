@@ -48,7 +48,7 @@ _HEADER = 3  # version byte and a two-byte key id
 _NONCE = 12
 _TAG = 16
 _MAX_KEY_ID = 0xFFFF
-_KEY = 32
+KEY_BYTES = 32
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -119,27 +119,21 @@ def unseal(keys: DataKeys, column: str, sealed: bytes, *, row_key: str) -> bytes
         raise CorruptError("SEALED_VALUE", f"a value of {column} was changed or moved", column=column) from error
 
 
-def seal_apart(column: str, plaintext: bytes, *, row_key: str) -> tuple[bytes, bytes]:
-    """Seals a value of one row under a random key of its own; gives both, so that the key can be destroyed apart."""
-    random = os.urandom(_KEY + _NONCE)
-    key, nonce = random[:_KEY], random[_KEY:]
+def seal_apart(key: bytes, column: str, plaintext: bytes, *, row_key: str) -> bytes:
+    """Seals a value of one row under a key of its own, which can be destroyed apart."""
+    nonce = os.urandom(_NONCE)
     sealed = AESGCM(key).encrypt(nonce, plaintext, _bound_to(column, row_key))
-    return OWN_KEY_VERSION.to_bytes(1) + nonce + sealed, key
+    return OWN_KEY_VERSION.to_bytes(1) + nonce + sealed
 
 
 def unseal_apart(key: bytes, column: str, sealed: bytes, *, row_key: str) -> bytes:
-    """Opens what `seal_apart` gave for the same column and row, with the key that it gave (SEALED_VALUE)."""
-    if len(sealed) < 1 + _NONCE + _TAG or not has_own_key(sealed) or len(key) != _KEY:
+    """Opens what `seal_apart` gave for the same key, column and row (SEALED_VALUE)."""
+    if len(sealed) < 1 + _NONCE + _TAG or sealed[0] != OWN_KEY_VERSION or len(key) != KEY_BYTES:
         raise CorruptError("SEALED_VALUE", f"expected a value of {column} sealed under its own key", column=column)
     try:
         return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], _bound_to(column, row_key))
     except InvalidTag as error:
         raise CorruptError("SEALED_VALUE", f"a value of {column} was changed or moved", column=column) from error
-
-
-def has_own_key(sealed: bytes) -> bool:
-    """True when a value was sealed by `seal_apart`; else it is of `seal`."""
-    return sealed[:1] == OWN_KEY_VERSION.to_bytes(1)
 
 
 def blind_index(keys: DataKeys, column: str, normalised: str) -> bytes:

@@ -28,9 +28,11 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
+    delete,
     event,
     make_url,
     select,
+    update,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -47,8 +49,9 @@ from federation.protocol.errors import (
 from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
+from federation.store.body_keys import KEY_FILE, BodyKeys
 from federation.store.columns import DataKeys
-from federation.store.tables import COUNTER
+from federation.store.tables import COUNTER, DEAD_BODY_KEY
 
 RECENT_NODES = 1024
 """Nodes kept of each level: every receipt of the last 1,024 leaves is proved without a read."""
@@ -175,6 +178,9 @@ _WRITER_CACHE_KIB = 32_768
 _SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _POSTGRES_BUSY = ("55P03", "40001", "40P01", "57014")
+_KEY_FILE = select(COUNTER.c.value).where(COUNTER.c.name == KEY_FILE)
+_NAME_KEY_FILE = update(COUNTER).where(COUNTER.c.name == KEY_FILE).values(value=bindparam("to"))
+_FORGET_KEY = delete(DEAD_BODY_KEY).where(DEAD_BODY_KEY.c.key_id == bindparam("dead"))
 
 
 class Source(Protocol):
@@ -182,6 +188,9 @@ class Source(Protocol):
 
     @property
     def keys(self) -> DataKeys: ...
+
+    @property
+    def body_keys(self) -> BodyKeys: ...
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection that sees everything written so far through this source."""
@@ -194,32 +203,15 @@ class Source(Protocol):
     def find_counter(self, name: str) -> int: ...
 
 
-class Database:
-    """One open store. Every method may be called from any thread.
+class Connections:
+    """One writing connection to a database, and many that read. Every method may be called from any thread."""
 
-    `recent`, `tree`, `counters` and `epoch` are what the last committed group left in memory; they belong to
-    `exchange_log`, which checks them against the head row before each use. `is_scrub_due`: something was deleted that
-    may still lie on the disk; so it is after a start, since a process may have died in between.
-    """
-
-    def __init__(self, *, writer: Engine, reader: Engine, keys: DataKeys) -> None:
+    def __init__(self, writer: Engine, reader: Engine) -> None:
         """Takes two engines; the same one twice when all connections are one (SQLite in memory)."""
-        self.keys = keys
-        self.recent = RecentNodes()
-        self.tree: GrowingTree | None = None
-        self.counters: dict[str, int] = {}
-        self.epoch = -1
-        self.is_scrub_due = True
-        self.row_findings = 0  # rows of the sample at the start that were not those that were written
         self._writer = writer
         self._reader = reader
         self._lock = threading.RLock()
         self._open: Connection | None = None
-
-    @property
-    def is_postgresql(self) -> bool:
-        """True when several processes may write, so that the head row must be locked by name."""
-        return self._writer.dialect.name == "postgresql"
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -236,11 +228,6 @@ class Database:
                 with self._reader.connect() as connection:
                     yield connection
 
-    def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
-        """A connection that sees what is committed; raises what `reading` does."""
-        del table, named
-        return self.reading()
-
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """The one writing connection, in a transaction, rolled back on any exception; raises what `reading` does."""
@@ -254,31 +241,14 @@ class Database:
             finally:
                 self._open = None
 
-    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
-        with self.reading() as connection:
-            return read_row(connection, table, key)
-
-    def find_counter(self, name: str) -> int:
-        row = self.find_row(COUNTER, name)
-        return 0 if row is None else int(row["value"])
-
-    def scrub(self) -> None:
-        """Brings what was deleted off the disk: the log of recent writes is emptied, dead rows are given up.
-
-        What another connection still reads is left for the next time, and stays due. On PostgreSQL the place of a dead
-        row is free to be written over, and its write-ahead log has a clock of its own. Raises what `reading` does.
-        """
-        if self.is_postgresql:
-            with _translated(), self._reader.connect() as connection:
-                connection.exec_driver_sql("VACUUM message_body, body_key, record, record_version")
-            self.is_scrub_due = False
-            return
+    def empty_log(self) -> bool:
+        """Brings SQLite's log of recent writes into the file; False while another connection still reads of it."""
         with self._lock, _translated(), contextlib.closing(self._writer.raw_connection()) as connection:
             cursor = connection.cursor()
             try:
                 cursor.execute("PRAGMA busy_timeout=0")  # a writer must not wait here for whoever reads
                 (busy, *_) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                self.is_scrub_due = bool(busy)
+                return not busy
             finally:
                 cursor.execute(f"PRAGMA busy_timeout={_LOCK_SECONDS * 1000}")
 
@@ -288,53 +258,172 @@ class Database:
             self._writer.dispose()
 
 
+class Database(Connections):
+    """One open store. Every method may be called from any thread.
+
+    `recent`, `tree`, `counters` and `epoch` are what the last committed group left in memory; they belong to
+    `exchange_log`, which checks them against the head row before each use. `is_scrub_due`: something was deleted that
+    may still lie on the disk; so it is after a start, since a process may have died in between.
+    """
+
+    def __init__(self, engines: tuple[Engine, Engine], *, keys: DataKeys, body_keys: BodyKeys) -> None:
+        super().__init__(*engines)
+        self.keys = keys
+        self.body_keys = body_keys
+        self.recent = RecentNodes()
+        self.tree: GrowingTree | None = None
+        self.counters: dict[str, int] = {}
+        self.epoch = -1
+        self.is_scrub_due = True
+        self._erasures = 0
+        self.row_findings = 0  # rows of the sample at the start that were not those that were written
+
+    @property
+    def is_postgresql(self) -> bool:
+        """True when several processes may write, so that the head row must be locked by name."""
+        return self._writer.dialect.name == "postgresql"
+
+    def reading_rows(self, table: Table, named: Callable[[RowKey], bool]) -> AbstractContextManager[Connection]:
+        """A connection that sees what is committed; raises what `reading` does."""
+        del table, named
+        return self.reading()
+
+    def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
+        with self.reading() as connection:
+            return read_row(connection, table, key)
+
+    def find_counter(self, name: str) -> int:
+        row = self.find_row(COUNTER, name)
+        return 0 if row is None else int(row["value"])
+
+    def scrub(self) -> None:
+        """Brings what was deleted off the disk: keys of erased bodies are destroyed, logs of recent writes emptied.
+
+        What another connection still reads is left for the next time, and stays due. On PostgreSQL the place of a dead
+        row is free to be written over, and its write-ahead log has a clock of its own. Raises what `reading` does, and
+        BODY_KEYS_OTHER.
+        """
+        seen = self._erasures
+        is_off = self._destroy_dead_keys()
+        if self.is_postgresql:
+            with _translated(), self._reader.connect() as connection:
+                connection.exec_driver_sql("VACUUM message_body, record, record_version")
+        else:
+            is_off = self.empty_log() and is_off
+        with self._lock:
+            self.is_scrub_due = not is_off or self._erasures != seen
+
+    def note_erased(self) -> None:
+        """Makes a scrub due: something was deleted just now, perhaps while one was going on."""
+        with self._lock:
+            self._erasures += 1
+            self.is_scrub_due = True
+
+    def _destroy_dead_keys(self) -> bool:
+        """Destroys the keys of what was erased, then forgets their ids; True once they are off the disk."""
+        self.body_keys.require_named(self.find_counter(KEY_FILE))
+        with self.reading() as connection:
+            dead = list(connection.execute(select(DEAD_BODY_KEY.c.key_id)).scalars())
+        is_off = self.body_keys.destroy(dead)
+        if dead:
+            with self.writing() as connection:
+                connection.execute(_FORGET_KEY, [{"dead": key_id} for key_id in dead])
+        return is_off
+
+    def close(self) -> None:
+        super().close()
+        self.body_keys.close()
+
+
 def open_database(url: str, *, keys: DataKeys, folder: Path | None = None) -> Database:
-    """Opens a store and migrates it to the newest tables.
+    """Opens a store with the file of its bodies' keys, and migrates it to the newest tables.
 
     `url` is `sqlite:///path`, `sqlite://` (in memory, for tests), or `postgresql+psycopg://...`; a relative path lies
-    in `folder`, whatever that folder's name. Raises MalformedError STORE_URL; UntrustedError STORE_MODE when others may
-    open the file; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN; CorruptError STORE_DAMAGED, STORE_FAULT, or
-    STORE_VERSION when a newer program has migrated it.
+    in `folder`, whatever that folder's name, and so do the keys of a store on PostgreSQL; those of a SQLite file lie
+    beside it. Raises MalformedError STORE_URL; UntrustedError STORE_MODE when others may open a file; UnavailableError
+    STORE_BUSY, STORE_FULL, STORE_DOWN; NotFoundError BODY_KEYS_MISSING; CorruptError BODY_KEYS_OTHER, STORE_DAMAGED,
+    STORE_FAULT, or STORE_VERSION when a newer program has migrated it.
     """
     parsed = _parse_url(url, folder)
     if (file := _sqlite_file(parsed)) is not None:
         _make_private(file)
-    writer, reader = _engines(parsed)
-    database = Database(writer=writer, reader=reader, keys=keys)
+    database = _database(parsed, keys=keys, folder=folder)
     try:
         with database.writing() as connection:
-            migrate.upgrade(connection)
+            migrate.lock(connection)
+            _open_body_keys(database.body_keys, connection)
+            is_migrated = migrate.upgrade(connection, database.body_keys)
+        if is_migrated:  # no copy of a key stays where the tables had it before
+            database.scrub()
     except BridgeheadError:
         database.close()
         raise
     return database
+
+
+def _open_body_keys(body_keys: BodyKeys, connection: Connection) -> None:
+    named = _named_key_file(connection)
+    body_keys.require_there(named)
+    if body_keys.file is not None:
+        _make_private(body_keys.file)
+    body_keys.open(named)
+    if named not in (0, body_keys.number):
+        connection.execute(_NAME_KEY_FILE, {"to": body_keys.number})
 
 
 def open_to_read(url: str, *, keys: DataKeys, folder: Path | None = None) -> Database:
     """Opens a store that is there already, beside the node that works on it; nothing is migrated, nothing written.
 
-    Raises MalformedError STORE_URL; NotFoundError STORE_MISSING; UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN;
-    CorruptError STORE_DAMAGED, STORE_FAULT, STORE_VERSION.
+    Raises MalformedError STORE_URL; NotFoundError STORE_MISSING, BODY_KEYS_MISSING; UnavailableError STORE_BUSY,
+    STORE_FULL, STORE_DOWN; CorruptError BODY_KEYS_OTHER, STORE_DAMAGED, STORE_FAULT, STORE_VERSION.
     """
     parsed = _parse_url(url, folder)
     file = _sqlite_file(parsed)
     if file is not None and not file.is_file():  # opening it would make it
         raise NotFoundError("STORE_MISSING", f"expected a store at {file}: did this node ever run?")
-    writer, reader = _engines(parsed)
-    if writer is not reader:
-        writer.dispose()
-    database = Database(writer=reader, reader=reader, keys=keys)
+    database = _database(parsed, keys=keys, folder=folder, is_read_only=True)
     try:
         with database.reading() as connection:
             revision = migrate.find_revision(connection)
+            named = _named_key_file(connection)
         if revision != migrate.HEAD_REVISION:
             raise CorruptError(
                 "STORE_VERSION", f"expected a store of {migrate.HEAD_REVISION}, got {revision or 'none'}"
             )
+        database.body_keys.open_to_read(named)
     except BridgeheadError:
         database.close()
         raise
     return database
+
+
+def _database(parsed: URL, *, keys: DataKeys, folder: Path | None, is_read_only: bool = False) -> Database:
+    key_url = _key_url(parsed, folder)
+    opened = [_engines(each) for each in (parsed, key_url)]
+    if is_read_only:
+        for writer, reader in opened:
+            if writer is not reader:
+                writer.dispose()
+        opened = [(reader, reader) for _, reader in opened]
+    body_keys = BodyKeys(Connections(*opened[1]), keys, file=_sqlite_file(key_url))
+    return Database(opened[0], keys=keys, body_keys=body_keys)
+
+
+def _key_url(parsed: URL, folder: Path | None) -> URL:
+    """The URL of a store's keys: `node.body_keys.db` beside `node.db`; for PostgreSQL, in the home of its node."""
+    if parsed.drivername == "sqlite":
+        file = _sqlite_file(parsed)
+        return parsed if file is None else parsed.set(database=str(file.with_name(f"{file.stem}.body_keys.db")))
+    if folder is None:
+        raise MalformedError("STORE_URL", "expected the folder in which the keys of a store on PostgreSQL lie")
+    return URL.create("sqlite", database=str(folder.absolute() / "node.body_keys.db"))
+
+
+def _named_key_file(connection: Connection) -> int:
+    """The number of the file that holds the keys of the bodies here; 0 before the first body."""
+    if migrate.find_revision(connection) is None:
+        return 0
+    return int(connection.execute(_KEY_FILE).scalar() or 0)
 
 
 def read_row(connection: Connection, table: Table, key: tuple[str | int | bool, ...]) -> StoredRow | None:

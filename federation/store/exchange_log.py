@@ -25,6 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
+from federation.store.body_keys import KEY_FILE, BodyKey, BodyKeys
 from federation.store.columns import MARK, TOTAL, DataKeys, mark_head, to_millis
 from federation.store.database import Database, GrowingTree, Head, NewRow, RowKey, StoredRow, read_row
 from federation.store.log_reader import (
@@ -46,7 +47,7 @@ from federation.store.log_reader import (
     read_head,
     read_leaf,
 )
-from federation.store.tables import COUNTER, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE
+from federation.store.tables import COUNTER, DEAD_BODY_KEY, LOG_CHECKPOINT, LOG_HEAD, LOG_LEAF, LOG_TILE
 
 NewTuple: TypeAlias = tuple[Any, ...]
 """The values of a row in the order of its columns, as SQLite's driver takes them."""
@@ -54,6 +55,7 @@ NewTuple: TypeAlias = tuple[Any, ...]
 _MAX_COUNTERS = 4096
 _COUNTER = select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name"))
 _SET_COUNTER = update(COUNTER).where(COUNTER.c.name == bindparam("at")).values(value=bindparam("to"))
+_ADD_DEAD_KEY = DEAD_BODY_KEY.insert()
 _SET_HEAD = (
     update(LOG_HEAD)
     .where(LOG_HEAD.c.id == 1, LOG_HEAD.c.epoch == bindparam("expected"))
@@ -70,9 +72,17 @@ class GroupTransaction:
     """
 
     def __init__(
-        self, connection: Connection, *, keys: DataKeys, tree: GrowingTree, counters: Mapping[str, int]
+        self,
+        connection: Connection,
+        *,
+        keys: DataKeys,
+        body_keys: BodyKeys,
+        tree: GrowingTree,
+        counters: Mapping[str, int],
     ) -> None:
         self.keys = keys
+        self.body_keys = body_keys
+        self.taken_keys: list[BodyKey] = []
         self.careful = False
         self._connection = connection
         self._tree = tree
@@ -143,8 +153,24 @@ class GroupTransaction:
         self._changed_counters.add(name)
         self.is_changed = True
 
-    def note_erased(self) -> None:
-        """Marks the transaction as one after which what was deleted must go off the disk."""
+    def take_body_key(self) -> BodyKey:
+        """A key for one body; the first names the file of the keys for good (BODY_KEYS_OTHER)."""
+        named = self.find_counter(KEY_FILE)
+        self.body_keys.require_named(named)
+        if not named:
+            self.set_counter(KEY_FILE, self.body_keys.number)
+        self.taken_keys.append(self.body_keys.take())
+        return self.taken_keys[-1]
+
+    def note_erased(self, *dead_keys: int) -> None:
+        """Has what was deleted brought off the disk after the transaction, and these keys of bodies destroyed.
+
+        Raises CorruptError BODY_KEYS_OTHER: no other file's keys would be.
+        """
+        if dead_keys:
+            self.body_keys.require_named(self.find_counter(KEY_FILE))
+            rows = [((key_id,), {"key_id": key_id}) for key_id in dead_keys]
+            self.change_rows(_ADD_DEAD_KEY, DEAD_BODY_KEY, rows)
         self.is_changed = self.has_erased = True
 
     @contextmanager
@@ -403,7 +429,13 @@ class _Group:
             with database.writing() as connection:
                 epoch, head, tree = _lock_head(database, connection)
                 self._head = head
-                transaction = GroupTransaction(connection, keys=database.keys, tree=tree, counters=database.counters)
+                transaction = GroupTransaction(
+                    connection,
+                    keys=database.keys,
+                    body_keys=database.body_keys,
+                    tree=tree,
+                    counters=database.counters,
+                )
                 transaction.careful = careful
                 with _objections():
                     results += [_run_job(job, transaction) for job in jobs]
@@ -412,6 +444,7 @@ class _Group:
                     written = transaction.write_end(epoch, self._now)
                 self._crash_point("before-commit")
         except _UndoneError as undone:
+            database.body_keys.put_back(transaction.taken_keys)
             return None if isinstance(undone.__cause__, IntegrityError) else results
         self._crash_point("after-commit")
         self._head = written
@@ -449,7 +482,8 @@ def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, G
 
 def _scrub(database: Database, *, is_due: bool) -> None:
     """Brings off the disk what was erased, before anybody is told of it; what a reader holds back stays due."""
-    database.is_scrub_due |= is_due
+    if is_due:
+        database.note_erased()
     if database.is_scrub_due and not database.is_postgresql:
         with suppress(BridgeheadError):
             database.scrub()

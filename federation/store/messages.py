@@ -1,8 +1,8 @@
 """Messages sent and received, exactly as they were, the bodies that they handed over, and what is on its way to whom.
 
 Rules kept: one row for each (direction, id) and for each (direction, pair, number); the envelope is stored as its very
-bytes; a body is one sealed value, salt and items together, under a random key of its own, which is sealed in another
-table: erasing destroys all three, and no copy of the sealed value opens any more; replies are sealed. How many messages
+bytes; a body is one sealed value, salt and items together, under a random key of its own, which lies in another file:
+erasing destroys all three, and no copy of the sealed value opens any more; replies are sealed. How many messages
 of a pair there are and how far they go is counted as they come, not by reading them all. A message is queued in the
 transaction that logged it, and leaves the queue only settled (with its receipt), rejected, or when its time is over; a
 receipt is never overwritten, and one that comes after expiry still settles. What must arrive however late is asked
@@ -26,7 +26,6 @@ from federation.protocol.receipt import Receipt
 from federation.store.columns import (
     DataKeys,
     from_millis,
-    has_own_key,
     seal,
     seal_apart,
     to_millis,
@@ -36,11 +35,10 @@ from federation.store.columns import (
 from federation.store.database import NewRow, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
 from federation.store.log_reader import encode_subject
-from federation.store.tables import BODY_KEY, LOG_LEAF, MESSAGE, MESSAGE_BODY, OUTBOX
+from federation.store.tables import LOG_LEAF, MESSAGE, MESSAGE_BODY, OUTBOX
 
 Direction: TypeAlias = Literal["sent", "received"]
 _BODY_COLUMN = "message_body.content"
-_KEY_COLUMN = "body_key.sealed_key"
 _REPLY_COLUMN = "message.reply"
 _LENGTH_BYTES = 4
 
@@ -72,7 +70,7 @@ _GAPS = (
     .order_by(_STEPS.c.seq)
     .limit(bindparam("most"))
 )
-_ERASE_KEY = delete(BODY_KEY).where(BODY_KEY.c.message_id == bindparam("of_message"))
+_KEY_ID = select(MESSAGE_BODY.c.key_id).where(MESSAGE_BODY.c.message_id == bindparam("of_message"))
 _ERASE = delete(MESSAGE_BODY).where(MESSAGE_BODY.c.message_id == bindparam("of_message"))
 
 
@@ -190,14 +188,14 @@ def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -
     """Stores what a message handed over, sealed as one value under a key of its own (MESSAGE_ID_REUSED)."""
     if transaction.careful and transaction.find_row(MESSAGE_BODY, message_id) is not None:
         raise ConflictError("MESSAGE_ID_REUSED", f"the body of message {message_id} is already stored")
-    content, key = seal_apart(_BODY_COLUMN, _encode_body(body), row_key=message_id)
-    sealed_key = seal(transaction.keys, _KEY_COLUMN, key, row_key=message_id)
-    transaction.insert_row(MESSAGE_BODY, (message_id,), {"message_id": message_id, "content": content})
-    transaction.insert_row(BODY_KEY, (message_id,), {"message_id": message_id, "sealed_key": sealed_key})
+    key_id, key = transaction.take_body_key()
+    content = seal_apart(key, _BODY_COLUMN, _encode_body(body), row_key=message_id)
+    row = {"message_id": message_id, "key_id": key_id, "content": content}
+    transaction.insert_row(MESSAGE_BODY, (message_id,), row)
 
 
 def load_body(source: Source, message_id: MessageId) -> Body:
-    """The body of a message, salt included. Raises NotFoundError BODY; CorruptError SEALED_VALUE."""
+    """The body of a message, salt included. Raises NotFoundError BODY; CorruptError BODY_KEY_MISSING, SEALED_VALUE."""
     body = find_body(source, message_id)
     if body is None:
         raise NotFoundError("BODY", f"message {message_id} has no body, or it was erased")
@@ -205,35 +203,56 @@ def load_body(source: Source, message_id: MessageId) -> Body:
 
 
 def find_body(source: Source, message_id: MessageId) -> Body | None:
-    """The body of a message, salt included; None when it had none or it was erased (SEALED_VALUE)."""
+    """The body of a message, salt included; None when it had none or it was erased (BODY_KEY_MISSING, SEALED_VALUE)."""
     row = source.find_row(MESSAGE_BODY, message_id)
-    if row is None:
-        return None
-    key = source.find_row(BODY_KEY, message_id)
-    return open_body(source.keys, message_id, row["content"], sealed_key=None if key is None else key["sealed_key"])
+    return None if row is None else _open_bodies(source, [row])[0]
+
+
+def has_body(source: Source, message_id: MessageId) -> bool:
+    """True while a body is there, even one that can not be read."""
+    return _find_key_id(source, message_id) is not None
 
 
 def erase_body(transaction: GroupTransaction, message_id: MessageId) -> bool:
-    """Deletes a body, its salt and its key for good; says whether there was one.
+    """Deletes a body and its salt for good, and has its key destroyed after the commit; says whether there was one.
 
-    SQLite overwrites the deleted bytes in its file, and `Database.scrub` the log of recent writes (WAL); a backup of
-    bodies opens with nothing that is left, unless the keys were backed up with them.
+    SQLite overwrites the deleted bytes in its file, and `Database.scrub` takes the key out of the other file and
+    empties the logs of recent writes (WAL) of both: an older copy of the database opens with nothing that is left.
     """
+    key_id = _find_key_id(transaction, message_id)
+    if key_id is None:
+        return False
     with transaction.reading() as connection:
-        connection.execute(_ERASE_KEY, {"of_message": message_id})
-        found = connection.execute(_ERASE, {"of_message": message_id}).rowcount > 0
-    if found:
-        transaction.note_erased()
-    return found
+        connection.execute(_ERASE, {"of_message": message_id})
+    transaction.note_erased(key_id)
+    return True
 
 
-def open_body(keys: DataKeys, message_id: str, content: bytes, *, sealed_key: bytes | None) -> Body:
-    """Opens a sealed body; one from before bodies had own keys has no `sealed_key` (SEALED_VALUE, BODY_FORM)."""
-    if has_own_key(content):
-        key = unseal(keys, _KEY_COLUMN, sealed_key or b"", row_key=message_id)
-        parts = _split(unseal_apart(key, _BODY_COLUMN, content, row_key=message_id))
-    else:
-        parts = _split(unseal(keys, _BODY_COLUMN, content, row_key=message_id))
+def _find_key_id(source: Source, message_id: MessageId) -> int | None:
+    with source.reading_rows(MESSAGE_BODY, lambda key: key[0] == message_id) as connection:
+        key_id: int | None = connection.execute(_KEY_ID, {"of_message": message_id}).scalar()
+    return key_id
+
+
+def _open_bodies(source: Source, rows: Sequence[StoredRow]) -> list[Body | None]:
+    """Opens sealed bodies, None where there is none, or was one a moment ago (BODY_KEY_MISSING, SEALED_VALUE)."""
+    ids = [row["key_id"] for row in rows if row["content"] is not None]
+    keys = source.body_keys.find(ids) if ids else {}
+    return [_open_body(source, row, keys.get(row["key_id"])) for row in rows]
+
+
+def _open_body(source: Source, row: StoredRow, key: bytes | None) -> Body | None:
+    message_id = MessageId(row["message_id"])
+    if key is None:
+        if row["content"] is None or not has_body(source, message_id):
+            return None
+        raise CorruptError("BODY_KEY_MISSING", f"the body of message {message_id} can not be read: its key is gone")
+    return open_body(key, message_id, row["content"])
+
+
+def open_body(key: bytes, message_id: str, content: bytes) -> Body:
+    """Opens a sealed body with its key (SEALED_VALUE, BODY_FORM)."""
+    parts = _split(unseal_apart(key, _BODY_COLUMN, content, row_key=message_id))
     if len(parts) < 2:
         raise CorruptError("BODY_FORM", f"the stored body of message {message_id} is cut short")
     return Body(type=parts[0].decode(), salt=parts[1], items=tuple(parts[2:]))
@@ -339,12 +358,11 @@ _CONTENT = (
         OUTBOX.c.expires_millis,
         MESSAGE.c.digest,
         MESSAGE.c.envelope,
+        MESSAGE_BODY.c.key_id,
         MESSAGE_BODY.c.content,
-        BODY_KEY.c.sealed_key,
     )
     .join(MESSAGE, (MESSAGE.c.id == OUTBOX.c.message_id) & (MESSAGE.c.direction == "sent"))
     .outerjoin(MESSAGE_BODY, MESSAGE_BODY.c.message_id == OUTBOX.c.message_id)
-    .outerjoin(BODY_KEY, BODY_KEY.c.message_id == OUTBOX.c.message_id)
     .where(
         OUTBOX.c.state == bindparam("in_state"),
         OUTBOX.c.peer == bindparam("to_peer"),
@@ -444,7 +462,7 @@ def load_pending(source: Source, peer: NodeName, *, after_seq: int, limit: int, 
     """The messages waiting for a peer with numbers above `after_seq`, in order.
 
     At most `limit`, and together at most about `max_bytes` of envelopes and bodies; the first always comes, however
-    large it is, so that it can not block the queue. Raises CorruptError: SEALED_VALUE when a body can not be opened.
+    large it is, so that it can not block the queue. Raises CorruptError: BODY_KEY_MISSING, SEALED_VALUE.
     """
     names = {"in_state": "pending", "to_peer": peer, "after": after_seq, "until": _EVER}
     return _load_queued(source, names, limit=limit, max_bytes=max_bytes)
@@ -468,7 +486,8 @@ def _load_queued(source: Source, names: NewRow, *, limit: int, max_bytes: int) -
             last = row.seq
         rows = connection.execute(_CONTENT, {**names, "last": last}).mappings().all() if last else []
     is_unheard = names["in_state"] == "unheard"
-    return [_pending_from_row(row, source, is_unheard=is_unheard) for row in rows]
+    bodies = _open_bodies(source, rows)
+    return [_pending_from_row(row, body, is_unheard=is_unheard) for row, body in zip(rows, bodies, strict=True)]
 
 
 def settle_outbox(transaction: GroupTransaction, receipts: Sequence[tuple[MessageId, Receipt]]) -> None:
@@ -540,14 +559,13 @@ def list_missed(source: Source, *, limit: int) -> list[MessageId]:
         return [MessageId(message_id) for message_id in found]
 
 
-def _pending_from_row(row: StoredRow, source: Source, *, is_unheard: bool) -> PendingMessage:
-    content, message_id = row["content"], row["message_id"]
+def _pending_from_row(row: StoredRow, body: Body | None, *, is_unheard: bool) -> PendingMessage:
     return PendingMessage(
-        id=MessageId(message_id),
+        id=MessageId(row["message_id"]),
         seq=row["seq"],
         digest=row["digest"],
         envelope=row["envelope"],
-        body=None if content is None else open_body(source.keys, message_id, content, sealed_key=row["sealed_key"]),
+        body=body,
         expires=from_millis(row["expires_millis"]),
         is_unheard=is_unheard,
     )

@@ -18,23 +18,35 @@ from federation.protocol.errors import CorruptError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD_REVISION = "0007"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+    from federation.store.body_keys import BodyKeys
+
+HEAD_REVISION = "0008"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 _LOCK = 0x62726964676568  # any number that all our processes share
 
 
-def upgrade(connection: Connection) -> None:
-    """Migrates to the newest tables; costs one query when there is nothing to do. Raises CorruptError STORE_VERSION."""
+def lock(connection: Connection) -> None:
+    """Keeps other processes that open the store waiting until the end of the transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def upgrade(connection: Connection, body_keys: BodyKeys) -> bool:
+    """Migrates to the newest tables, under `lock`; one query when there is nothing to do. True when a store was older.
+
+    `body_keys` takes the keys that older tables held. Raises CorruptError STORE_VERSION.
+    """
     revision = find_revision(connection)
     if revision == HEAD_REVISION:
-        return
+        return False
     if revision is not None and revision not in REVISIONS:
         raise CorruptError("STORE_VERSION", f"expected a store of revision {HEAD_REVISION} or older, got {revision}")
     from alembic import command  # noqa: PLC0415  # 0.1 s of imports that a migrated store does not need
 
-    command.upgrade(alembic_config(connection), "head")
+    config = alembic_config(connection)
+    config.attributes["body_keys"] = body_keys
+    command.upgrade(config, "head")
+    return revision is not None
 
 
 def downgrade(connection: Connection, revision: str) -> None:

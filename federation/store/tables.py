@@ -108,17 +108,20 @@ class MessageRow(StoreRow, table=True):
 
 
 class MessageBodyRow(StoreRow, table=True):
-    """The body of a message, salt and items sealed as one under a key of its own; deleted by an erasure."""
+    """The body of a message, salt and items sealed as one under a key that lies elsewhere; deleted by an erasure."""
 
     __tablename__ = "message_body"
+    __table_args__ = (Index(None, "key_id", unique=True),)
     message_id: str = Field(sa_column=Column(TEXT, primary_key=True))
+    key_id: int = Field(sa_column=Column(BIG, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class BodyKeyRow(StoreRow, table=True):
-    __tablename__ = "body_key"
-    message_id: str = Field(sa_column=Column(TEXT, primary_key=True))
-    sealed_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+class DeadBodyKeyRow(StoreRow, table=True):
+    """The key of a body that was erased, until a scrub has destroyed it."""
+
+    __tablename__ = "dead_body_key"
+    key_id: int = Field(sa_column=Column(BIG, primary_key=True, autoincrement=False))
 
 
 class OutboxRow(StoreRow, table=True):
@@ -212,7 +215,7 @@ LOG_CHECKPOINT = METADATA.tables["log_checkpoint"]
 COUNTER = METADATA.tables["counter"]
 MESSAGE = METADATA.tables["message"]
 MESSAGE_BODY = METADATA.tables["message_body"]
-BODY_KEY = METADATA.tables["body_key"]
+DEAD_BODY_KEY = METADATA.tables["dead_body_key"]
 OUTBOX = METADATA.tables["outbox"]
 RECORD = METADATA.tables["record"]
 RECORD_VERSION = METADATA.tables["record_version"]

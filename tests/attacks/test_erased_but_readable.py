@@ -1,8 +1,10 @@
-"""Whoever has the database file and the key of its columns, after an erasure that was receipted, reads nothing of it."""
+"""Whoever has the database, or an older copy, and the key of its columns reads nothing of what was erased with a receipt."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +16,13 @@ from federation.node.erasure import RECEIPT_KIND, order_erasure
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits_sharing import SYNC
 from federation.node.retention import destroy_ended
+from federation.protocol.body import Body
+from federation.protocol.errors import CorruptError
 from federation.protocol.ids import NodeName, Pair
-from federation.store.messages import StoredMessage, list_messages
+from federation.store.database import open_to_read
+from federation.store.messages import StoredMessage, find_body, list_messages
 from federation.wire.agency.erasure import ErasureQuestion
-from tests.node.rig import HALL, JIANGXI, ZHEJIANG, Rig, act, application, running_rig
+from tests.node.rig import HALL, JIANGXI, ZHEJIANG, Rig, act, application, kit, running_rig
 
 
 @pytest.fixture
@@ -36,18 +41,43 @@ def messages(rig: Rig, sender: NodeName, recipient: NodeName, kind: str) -> list
 
 
 def kept(rig: Rig, name: NodeName, message: StoredMessage) -> tuple[bytes, bytes]:
-    """The sealed body and its sealed key, as that side's file has them: with the column's key they open."""
+    """The sealed body and its sealed key, as that side's files have them: with the column's key they open."""
     with closing(sqlite3.connect(rig.hosts[name].path)) as connection:
-        return tuple(
-            connection.execute(f"SELECT {column} FROM {table} WHERE message_id = ?", (message.id,)).fetchone()[0]
-            for table, column in (("message_body", "content"), ("body_key", "sealed_key"))
-        )
+        statement = "SELECT content, key_id FROM message_body WHERE message_id = ?"
+        body, key_id = connection.execute(statement, (message.id,)).fetchone()
+    with closing(sqlite3.connect(key_file(rig, name))) as connection:
+        (key,) = connection.execute("SELECT sealed_key FROM body_key WHERE id = ?", (key_id,)).fetchone()
+    return body, key
+
+
+def key_file(rig: Rig, name: NodeName) -> Path:
+    return rig.hosts[name].path.with_name(f"{name}.body_keys.db")
+
+
+def on_disk(path: Path) -> list[Path]:
+    """A file, and the log of recent writes beside it."""
+    return [each for each in (path, path.with_name(f"{path.name}-wal")) if each.exists()]
 
 
 def files(rig: Rig, name: NodeName) -> bytes:
-    """Every byte on the disk: the file, and the log of recent writes beside it."""
-    path = rig.hosts[name].path
-    return b"".join(each.read_bytes() for each in (path, path.with_name(f"{path.name}-wal")) if each.exists())
+    """Every byte on the disk, of the database and of the keys."""
+    return b"".join(each.read_bytes() for path in (rig.hosts[name].path, key_file(rig, name)) for each in on_disk(path))
+
+
+def copy(path: Path, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for each in on_disk(path):
+        shutil.copyfile(each, folder / each.name)
+
+
+def read_copy(rig: Rig, name: NodeName, message: StoredMessage, *, database: Path, keys: Path) -> Body | None:
+    """What the node's own program and keys of columns read out of a copied database with a copied file of keys."""
+    with tempfile.TemporaryDirectory(dir=rig.folder) as place:
+        copy(database / f"{name}.db", Path(place))
+        copy(keys / f"{name}.body_keys.db", Path(place))
+        columns = kit().keyrings[name].columns
+        with closing(open_to_read(f"sqlite:///{place}/{name}.db", keys=columns)) as opened:
+            return find_body(opened, message.id)
 
 
 async def order(rig: Rig, message: StoredMessage) -> None:
@@ -71,13 +101,36 @@ async def test_after_the_receipt_neither_side_has_a_byte_of_body_or_key(rig: Rig
         assert key not in files(rig, name)
 
 
-async def test_no_receipt_while_a_reader_keeps_what_was_erased_on_the_disk(rig: Rig) -> None:
+async def test_older_copy_of_the_database_opens_nothing_with_the_keys_that_are_left(rig: Rig, tmp_path: Path) -> None:
+    """A backup of before the erasure, on both sides; only with the keys of then it gives the body."""
+    (shared,) = messages(rig, ZHEJIANG, JIANGXI, SYNC.name)
+    before, after = tmp_path / "before", tmp_path / "after"
+    for name in (ZHEJIANG, JIANGXI):
+        copy(rig.hosts[name].path, before)
+        copy(key_file(rig, name), before)
+
+    await order(rig, shared)
+    await rig.drain()
+
+    assert len(messages(rig, JIANGXI, ZHEJIANG, RECEIPT_KIND)) == 1
+    for name in (ZHEJIANG, JIANGXI):
+        copy(rig.hosts[name].path, after)
+        copy(key_file(rig, name), after)
+        assert read_copy(rig, name, shared, database=before, keys=before) is not None
+        with pytest.raises(CorruptError, match="BODY_KEY_MISSING"):
+            read_copy(rig, name, shared, database=before, keys=after)
+        assert read_copy(rig, name, shared, database=after, keys=before) is None, "the body itself is gone"
+
+
+@pytest.mark.parametrize("table", ["message_body", "body_key"])
+async def test_no_receipt_while_a_reader_keeps_what_was_erased_on_the_disk(rig: Rig, table: str) -> None:
     """The receipt would be false: it waits for the reader, and leaves in the next round."""
     (shared,) = messages(rig, ZHEJIANG, JIANGXI, SYNC.name)
     body, key = kept(rig, JIANGXI, shared)
-    with closing(sqlite3.connect(rig.hosts[JIANGXI].path, isolation_level=None)) as reader:
+    path = rig.hosts[JIANGXI].path if table == "message_body" else key_file(rig, JIANGXI)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM message_body").fetchone()
+        reader.execute(f"SELECT count(*) FROM {table}").fetchone()
 
         await order(rig, shared)
         await rig.drain()

@@ -49,16 +49,15 @@ def sent(running: Running, kind: str) -> StoredMessage:
 def traces_of(home: Path, message_id: str) -> list[bytes]:
     """The very bytes in which a store keeps a body and its key."""
     with contextlib.closing(sqlite3.connect(f"file:{home}/node.db?mode=ro", uri=True)) as connection:
-        columns = (("message_body", "content"), ("body_key", "sealed_key"))
-        return [
-            connection.execute(f"SELECT {column} FROM {table} WHERE message_id = ?", (message_id,)).fetchone()[0]
-            for table, column in columns
-        ]
+        statement = "SELECT content, key_id FROM message_body WHERE message_id = ?"
+        content, key_id = connection.execute(statement, (message_id,)).fetchone()
+    with contextlib.closing(sqlite3.connect(f"file:{home}/node.body_keys.db?mode=ro", uri=True)) as connection:
+        return [content, *connection.execute("SELECT sealed_key FROM body_key WHERE id = ?", (key_id,)).fetchone()]
 
 
 def files_of(home: Path) -> bytes:
-    """All that a store has on disk: the file, and its log of recent writes."""
-    return b"".join(path.read_bytes() for path in sorted(home.glob("node.db*")))
+    """All that a store has on disk: its two files, and their logs of recent writes."""
+    return b"".join(path.read_bytes() for path in sorted(home.glob("node*.db*")))
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -21,12 +21,12 @@ _numbers = count()
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgresServer]:
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A running server with a migrated template."""
     with running_postgresql() as server:
         uri = server.get_uri()
         run_sql(uri, f"CREATE DATABASE {_TEMPLATE}")
-        open_database(url_of(uri, _TEMPLATE), keys=KEYS).close()
+        open_database(url_of(uri, _TEMPLATE), keys=KEYS, folder=tmp_path_factory.mktemp("home")).close()
         yield server
 
 
@@ -58,12 +58,12 @@ def sqlite_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_store() -> Iterator[Callable[[str], Database]]:
-    """Opens stores that are closed at the end of the test."""
+def open_store(tmp_path: Path) -> Iterator[Callable[[str], Database]]:
+    """Opens stores that are closed at the end of the test; the keys of their bodies lie in one home."""
     opened: list[Database] = []
 
     def open_one(address: str) -> Database:
-        opened.append(open_database(address, keys=KEYS))
+        opened.append(open_database(address, keys=KEYS, folder=tmp_path))
         return opened[-1]
 
     yield open_one

@@ -42,7 +42,7 @@ def test_relative_file_lies_in_its_folder_whatever_the_folder_is_named(name: str
     open_database("sqlite:///node.db", keys=KEYS, folder=folder).close()
     open_to_read("sqlite:///node.db", keys=KEYS, folder=folder).close()
 
-    assert [path.name for path in folder.iterdir()] == ["node.db"]
+    assert sorted(path.name for path in folder.iterdir()) == ["node.body_keys.db", "node.db"]
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -58,9 +58,11 @@ def test_query_in_the_url_of_a_file_is_refused(query: str, tmp_path: Path) -> No
 def test_file_is_for_its_owner_alone(sqlite_path: Path, open_store: Callable[[str], Database]) -> None:
     """The store and what lies beside it while it is open; one that others may read is refused as it is opened."""
     database = open_store(f"sqlite:///{sqlite_path}")
-    grow(database, range(3))
+    run(database, send(1))
 
-    assert {path.stat().st_mode & 0o777 for path in sqlite_path.parent.glob("node.db*")} == {0o600}
+    files = list(sqlite_path.parent.glob("node.*"))
+    assert {path.name for path in files} >= {"node.db-wal", "node.body_keys.db-wal"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
 
     sqlite_path.chmod(0o640)
     with pytest.raises(UntrustedError) as caught:
@@ -97,7 +99,7 @@ def test_open_of_a_file_that_is_no_database_is_corrupt(sqlite_path: Path) -> Non
 def test_open_of_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     """A server that can not be reached may be back later."""
     with pytest.raises(UnavailableError) as caught:
-        open_database(f"postgresql+psycopg://postgres:@/node?host={tmp_path}", keys=KEYS)
+        open_database(f"postgresql+psycopg://postgres:@/node?host={tmp_path}", keys=KEYS, folder=tmp_path)
     assert caught.value.reason == "STORE_DOWN"
 
 

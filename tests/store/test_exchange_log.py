@@ -254,10 +254,10 @@ def test_two_databases_on_one_store_take_turns(url: str, open_store: Callable[[s
     check_log(first)
 
 
-def test_two_processes_do_not_fork_the_log(url: str, open_store: Callable[[str], Database]) -> None:
+def test_two_processes_do_not_fork_the_log(url: str, open_store: Callable[[str], Database], tmp_path: Path) -> None:
     """Two node processes on one store: contiguous indices and the right root."""
     database = open_store(url)
-    children = [_spawn("append", url, name, "40") for name in ("a", "b")]
+    children = [_spawn("append", url, str(tmp_path), name, "40") for name in ("a", "b")]
     for child in children:
         assert child.wait(timeout=120) == 0, child.stderr.read()
         child.stdout.close()
@@ -271,10 +271,10 @@ def test_two_processes_do_not_fork_the_log(url: str, open_store: Callable[[str],
 
 @pytest.mark.parametrize(("step", "size"), [("before-rows", 300), ("before-commit", 300), ("after-commit", 600)])
 def test_killed_process_leaves_a_whole_log(
-    url: str, open_store: Callable[[str], Database], step: str, size: int
+    url: str, open_store: Callable[[str], Database], tmp_path: Path, step: str, size: int
 ) -> None:
     """SIGKILL at each step: the group is there with all its rows, or not at all, and the log goes on."""
-    child = _spawn("crash", url, step)
+    child = _spawn("crash", url, str(tmp_path), step)
     output, _ = child.communicate(timeout=120)
     assert (child.returncode, output) == (-signal.SIGKILL, b"started\n")
 

@@ -38,7 +38,7 @@ def test_downgrade_to_base_and_upgrade_gives_an_empty_store(database: Database) 
     with database.writing() as connection:
         migrate.downgrade(connection, "base")
         assert not set(inspect(connection).get_table_names()) & set(METADATA.tables)
-        migrate.upgrade(connection)
+        migrate.upgrade(connection, database.body_keys)
         migrate.check(connection)
 
     assert load_head(database).size == 0

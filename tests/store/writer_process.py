@@ -1,19 +1,20 @@
-"""A node process for tests: `append <url> <name> <groups>`, or `crash <url> <step>` which kills itself at that step."""
+"""A node process for tests: `append URL HOME NAME GROUPS`, or `crash URL HOME STEP` which kills itself at that step."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from pathlib import Path
 
 from federation.store.database import open_database
 from federation.store.exchange_log import commit_group
 from tests.store.samples import KEYS, NOW, append, send
 
 
-def main(command: str, url: str, *arguments: str) -> None:
+def main(command: str, url: str, home: str, *arguments: str) -> None:
     """Runs one command."""
-    database = open_database(url, keys=KEYS)
+    database = open_database(url, keys=KEYS, folder=Path(home))
     if command == "append":
         name, groups = arguments
         for group in range(int(groups)):

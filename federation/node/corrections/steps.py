@@ -75,7 +75,7 @@ from federation.protocol.policy import Decision, PolicyRequest
 from federation.protocol.statement import Recipient, Sender
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import find_body
+from federation.store.messages import has_body
 from federation.store.records import Record
 from federation.wire.agency import corrections as wire
 from federation.wire.agency.corrections import (
@@ -254,7 +254,7 @@ def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
     """
     answer, cited, source = received.item, received.cited, received.node.database
     filed = FILED.find(source, answer.correction_id)
-    if filed is None and find_body(source, cited.id) is None:
+    if filed is None and not has_body(source, cited.id):
         raise RuleError("CORRECTION_ERASED", "the correction that this answers was erased")
     if filed is None or filed.digest != cited.digest:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")

@@ -25,9 +25,9 @@ from federation.store.messages import (
     StoredMessage,
     erase_body,
     expire_outbox,
-    find_body,
     find_by_digest,
     find_outbox_state,
+    has_body,
 )
 from federation.store.records import Record, erase_records_of, find_record, put_records
 
@@ -74,7 +74,7 @@ def destroy_message(
     known = find_entry(transaction, LeafKind.ERASURE, message.digest)
     if known is not None:
         return Destroyed(index=known[0], entry=known[1])
-    if find_body(transaction, message.id) is None:
+    if not has_body(transaction, message.id):
         return None
     statement = decode_statement(parse_envelope(message.envelope).payload)
     erase_records_of(transaction, message.id)

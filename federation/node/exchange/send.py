@@ -28,7 +28,7 @@ from federation.protocol.statement import AgreementRef, BodyRef, Recipient, Send
 from federation.protocol.trust import verify_in_force
 from federation.store.collection import Collection
 from federation.store.exchange_log import GroupTransaction
-from federation.store.messages import Direction, StoredMessage, find_body, put_body, put_message, put_outbox
+from federation.store.messages import Direction, StoredMessage, has_body, put_body, put_message, put_outbox
 from federation.store.records import Record, put_records
 
 AWAITED: Final = "awaited"
@@ -109,7 +109,7 @@ def look_later(transaction: GroupTransaction, end: End, time: datetime, *, node:
 
 def let_go(transaction: GroupTransaction, end: End, *, node: Node, now: datetime) -> None:
     """Hands a message whose answer is no longer awaited to retention, which looks at it now."""
-    if find_body(transaction, end.message_id) is None:  # destroyed meanwhile, with nothing left to end
+    if not has_body(transaction, end.message_id):  # destroyed meanwhile, with nothing left to end
         ENDS.erase(transaction, ENDS.id(end))
         return
     with transaction.carrying(end.message_id):
