@@ -121,6 +121,20 @@ async def test_row_that_somebody_put_there_is_named(found: Border) -> None:
     assert named(found.rig, ZHEJIANG) >= {("changed", "lookup-given"), ("extra", "lookup-given")}
 
 
+async def test_body_without_its_key_and_key_without_its_body_are_named(found: Border) -> None:
+    """A key that somebody took out of its file; one that an older copy of that file brought back."""
+    path = found.rig.hosts[ZHEJIANG].path
+    with closing(sqlite3.connect(path)) as connection:
+        first, last = connection.execute("SELECT min(key_id), max(key_id) FROM message_body").fetchone()
+    with closing(sqlite3.connect(path.with_name("zhejiang.body_keys.db"))) as connection:
+        connection.execute("DELETE FROM body_key WHERE id = ?", (last,))
+        connection.execute("INSERT INTO body_key SELECT id - 1000, sealed_key FROM body_key WHERE id = ?", (first,))
+        connection.commit()
+
+    assert named(found.rig, ZHEJIANG) == {("missing", "body-key"), ("extra", "body-key")}
+    assert ("missing", "body-key") in {(one.what, one.kind) for one in check_start(found.rig[ZHEJIANG].database)}
+
+
 async def test_rows_that_were_set_back_with_their_sums_are_found(found: Border) -> None:
     """All records and sums of an hour ago, beside the log of today."""
     rig, tables = found.rig, ("record", "counter")

@@ -1,8 +1,9 @@
 """Deriving again from the log what a person's report, a status, a flag and a quota stand on, and naming what differs.
 
-1 every leaf about a message has that very message, 2 with its body unless it was erased, refused or never had one, 3
-and what became of it in the queue is what the log or a receipt says; 4 every record has the digest that was written
-with it, and none is missing or more. Nothing is written. Trusts the log, whose own check is `check_log`, and the keys.
+1 every leaf about a message has that very message, 2 with its body, and the key of that body, unless it was erased,
+refused or never had one, 3 and what became of it in the queue is what the log or a receipt says; 4 every record has the
+digest that was written with it, and none is missing or more; 5 no key is without a body. Nothing is written. Trusts the
+log, whose own check is `check_log`, and the keys.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Final
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import BridgeheadError
+from federation.protocol.errors import BridgeheadError, CorruptError
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.protocol.statement import Statement, decode_statement
 from federation.store.database import Database, open_to_read
 from federation.store.exchange_log import find_leaf, load_entries, load_head
-from federation.store.messages import Direction, StoredMessage, find_body, find_by_digest, find_outbox
+from federation.store.messages import Direction, StoredMessage, find_body, find_by_digest, find_outbox, has_body
 from federation.store.row_check import RowFinding, check_records, check_sample, one_state
 
 _PAGE: Final = 256
@@ -60,7 +61,9 @@ def check_store(database: Database) -> RowCheck:
     with one_state(database) as connection:
         records = tuple(check_records(connection, database.keys))
     size = load_head(database).size
-    return RowCheck(leaves=size, findings=(*check_messages(database, range(size)), *records))
+    strays = sum(map(len, database.body_keys.each_unnamed(database)))
+    keys = (RowFinding("extra", "body-key", count=strays),) if strays else ()
+    return RowCheck(leaves=size, findings=(*check_messages(database, range(size)), *records, *keys))
 
 
 def check_start(database: Database) -> tuple[RowFinding, ...]:
@@ -118,9 +121,15 @@ def _differing_body(
 ) -> Iterator[RowFinding]:
     is_kept = statement.body is not None and leaf.kind is not LeafKind.REFUSED
     is_erased = find_leaf(database, LeafKind.ERASURE, message.digest) is not None
-    is_there = find_body(database, message.id) is not None
+    is_there = has_body(database, message.id)
     if is_there is not (is_kept and not is_erased):
         yield RowFinding("extra" if is_there else "missing", "message-body", message.id, index)
+    try:
+        find_body(database, message.id)
+    except CorruptError as error:
+        if error.reason != "BODY_KEY_MISSING":
+            raise
+        yield RowFinding("missing", "body-key", message.id, index)
 
 
 def _differing_outbox(database: Database, index: int, message: StoredMessage) -> Iterator[RowFinding]:
