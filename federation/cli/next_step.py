@@ -58,6 +58,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "CASE_ID": "核对案件编号的写法,如 YS-2026-0042 | check how the number is written, such as YS-2026-0042",
     "CASE_LEADER": "写领导的化名:--leader | give the leader's pseudonym: --leader",
     "CASE_LEADER_ASKS": "由本案其他民警查询 | another officer asks in the case",
+    "CASE_LEADER_GONE": "结案后另立新案 | close the case; another leader opens one under a new letter",
     "CASE_LETTER": "写明协作函号:--letter | give the letter's number: --letter",
     "CASE_NAME": "照抄 policies/cases/*.toml 中的案例名 | copy a name from policies/cases/*.toml",
     "CASE_NOT_BEGUN": "案件开始后再查 | search once the case has begun",

@@ -3,7 +3,8 @@
 The administrators of an office change them, each by a call that their own key signs, for their own office alone; the
 home's holder enrols the first one. An administrator's key asks nothing about a person, and no key changes its standing
 but to be withdrawn, for good. A province that is asked for fields is told the asking officer's key first, as a signed
-message; it pins the newest version and releases nothing under another key. Source: misuse controls M1 and M12.
+message; it pins the newest version and releases nothing under another key. Each change after that is told to it in the
+transaction of the change, and again until it is heard. Source: misuse controls M1 and M12.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Final
 from federation.domain.lookups_case import basis_of
 from federation.domain.officers import (
     CHANGES_A_DAY,
+    KEY_BASIS,
     OFFICER_KEY_BODY,
     OFFICER_KEY_KIND,
     KeyOffer,
@@ -31,14 +33,15 @@ from federation.domain.retention import PROVISION
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import Judgement, Received, Rows, allowed_by_rule, item_kind
 from federation.node.exchange.replies import intake_office, replies
-from federation.node.exchange.send import prepare, record_message
+from federation.node.exchange.resend import Missed
+from federation.node.exchange.send import Draft, prepare, record_message
 from federation.node.log.boot import leaf_entry, plain_leaf
 from federation.node.log.decisions import KEY_TOLD_RULE
-from federation.node.officers import OFFICER_KEY, or_logged, put_officer_key
+from federation.node.officers import KEY_USE, OFFICER_KEY, find_use, or_logged, put_officer_key, use_id
 from federation.node.oversight.flags import flag_records, put_flags
 from federation.node.oversight.readings import note_reading
 from federation.protocol.errors import MalformedError, RuleError
-from federation.protocol.form import encode, replace
+from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key
 from federation.protocol.leaf import LeafKind
@@ -52,7 +55,7 @@ from federation.store.records import Record, each_in_range, find_record, ids_und
 from federation.wire.agency import keys as wire
 from federation.wire.agency.keys import KeyPage, KeyQuery, KeyQuestion
 
-TOLD, USE = "officer-key-told", "officer-key-use"
+TOLD: Final = "officer-key-told"
 KEY_SECONDS: Final = 3.0
 """How long a fetch waits for the other province to have the key; one that is down hears of it later."""
 _TOLD = allowed_by_rule(KEY_TOLD_RULE, "民警本人密钥的告知", "The notice of an officer's own key")
@@ -89,7 +92,7 @@ def register_key(
             raise RuleError(
                 "OFFICER_KEY_EXISTS", f"another key is registered for the officer {officer!r:.70} of {offered.agency}"
             )
-    use = _use_of(transaction, offered.agency, key)
+    use = find_use(transaction, offered.agency, key)
     if use is not None and use.status == KeyStanding.WITHDRAWN:
         raise RuleError("OFFICER_KEY_WITHDRAWN", "expected a new key: this one was withdrawn or replaced before")
     if use is not None and use.status != standing:
@@ -150,14 +153,10 @@ def _put(transaction: GroupTransaction, wanted: OfficerKey, known: OfficerKey | 
 def _use(of: OfficerKey, standing: KeyStanding, *, replica: bool) -> Record:
     """The row of what a key counts as, whoever has it: it changes once, and for good, when it is withdrawn."""
     return Record(
-        id=f"{of.agency}/{hashlib.sha256(of.key.encode()).hexdigest()}", kind=USE, owner=of.agency.node,
+        id=use_id(of.agency, of.key), kind=KEY_USE, owner=NodeName(of.agency.node),
         version=2 if standing is KeyStanding.WITHDRAWN else 1, replica=replica, status=standing.value,
         division=of.agency.county, content=of.officer.encode(), kept_under=PROVISION,
     )  # fmt: skip
-
-
-def _use_of(source: Source, agency: AgencyId, key: str, *, replica: bool = False) -> Record | None:
-    return find_record(source, USE, f"{agency}/{hashlib.sha256(key.encode()).hexdigest()}", replica=replica)
 
 
 def each_key(source: Source, agency: AgencyId, after: str = "") -> Iterator[OfficerKey]:
@@ -182,7 +181,7 @@ async def register(errand: Errand, question: KeyQuestion) -> OfficerKey:
 
     def write(transaction: GroupTransaction) -> OfficerKey:
         verify_offer(offer)
-        use = _use_of(transaction, offer.agency, offer.key)
+        use = find_use(transaction, offer.agency, offer.key)
         if use is not None and use.content.decode() != offer.officer:
             raise RuleError("OFFICER_KEY_TAKEN", f"expected a key of their own: this one is {use.content.decode()}'s")
         return register_key(transaction, offered, at=_now(errand), replaces=question.replaces)
@@ -230,9 +229,31 @@ async def _change(errand: Errand, what: str, write: Callable[[GroupTransaction],
             raise RuleError("ADMINISTRATOR_KEY", "expected an administrator whose key was not withdrawn meanwhile")
         if transaction.count_up(f"officer-keys/{errand.caller}/{errand.node.today()}") > CHANGES_A_DAY:
             raise RuleError("QUOTA_KEYS", f"expected at most {CHANGES_A_DAY} changes of keys of one office a day")
-        return write(transaction)
+        changed = write(transaction)
+        _tell_change(errand, transaction, changed)
+        return changed
 
-    return await or_logged(errand, errand.once(asked, OfficerKey, change))
+    changed = await or_logged(errand, errand.once(asked, OfficerKey, change))
+    for province in errand.in_force.agreement.members:
+        errand.node.wake_delivery(province)
+    return changed
+
+
+def _tell_change(errand: Errand, transaction: GroupTransaction, changed: OfficerKey) -> None:
+    """Tells every province that was told the officer's key before, in the transaction of the change."""
+    for province in sorted(errand.in_force.agreement.members):
+        told = find_record(transaction, TOLD, _told_name(province, changed), replica=True)
+        if told is not None and changed.standing is not KeyStanding.ADMINISTERS:
+            _tell(errand, transaction, changed, to=province, basis=KEY_BASIS)
+
+
+def _tell(errand: Errand, transaction: GroupTransaction, key: OfficerKey, *, to: NodeName, basis: str) -> str:
+    """Says a key to a province and writes down which statement did; returns its digest."""
+    ready = prepare(errand.node, OFFICER_KEYS.draft(
+        key, to=Recipient(node=to), cause=errand.cause(basis), decision=_TOLD,
+        rows=lambda sent: (_told_record(transaction, key, to, sent.digest),),
+    ))  # fmt: skip
+    return record_message(errand.node, transaction, ready, in_force=errand.in_force)
 
 
 # ---- what other provinces are told
@@ -260,20 +281,21 @@ async def tell_key(errand: Errand, to: NodeName) -> None:
     key = find_key(node.database, errand.caller, errand.act.officer, pinned=False)
     if key is None or key.standing is not KeyStanding.REGISTERED:
         return
-    name = f"{to}/{errand.caller}/{key.officer}"
-    digest = _told_digest(node.database, name, key.version)
+    digest = _told_digest(node.database, _told_name(to, key), key.version)
     if digest is None:
-        cause = errand.cause(basis_of(errand.act.purpose))
-        ready = prepare(node, OFFICER_KEYS.draft(key, to=Recipient(node=to), cause=cause, decision=_TOLD))
 
-        def tell(transaction: GroupTransaction) -> str:
-            said = record_message(node, transaction, ready, in_force=errand.in_force)
-            put_records(transaction, [_told_record(name, key, said)])
-            return said
+        def tell(transaction: GroupTransaction) -> str | None:
+            if find_key(transaction, key.agency, key.officer, pinned=False) != key:
+                return None  # changed meanwhile: that is told instead, or nothing
+            return _tell(errand, transaction, key, to=to, basis=basis_of(errand.act.purpose))
 
         digest = (await node.sequencer.commit(tell)).value
         node.wake_delivery(to)
-    await replies(node, [digest], seconds=KEY_SECONDS, received=True)
+    await replies(node, [digest] if digest else [], seconds=KEY_SECONDS, received=True)
+
+
+def _told_name(to: NodeName, key: OfficerKey) -> str:
+    return f"{to}/{key.agency}/{key.officer}"
 
 
 def _told_digest(source: Source, name: str, version: int) -> str | None:
@@ -287,11 +309,23 @@ def _told_digest(source: Source, name: str, version: int) -> str | None:
     return digest if row is not None and row.state in ("pending", "settled") else None
 
 
-def _told_record(name: str, key: OfficerKey, digest: str) -> Record:
+def _told_record(source: Source, key: OfficerKey, to: NodeName, digest: str) -> Record:
+    name = _told_name(to, key)
+    known = find_record(source, TOLD, name, replica=True)
     return Record(
-        id=name, kind=TOLD, owner=NodeName(key.agency.node), version=key.version, replica=True, status="told",
-        division=key.agency.county, content=f"{key.version} {digest}".encode(), kept_under=PROVISION,
+        id=name, kind=TOLD, owner=NodeName(key.agency.node), version=known.version + 1 if known is not None else 1,
+        replica=True, status="told", division=key.agency.county, content=f"{key.version} {digest}".encode(),
+        kept_under=PROVISION,
     )  # fmt: skip
+
+
+def _resent_key(missed: Missed) -> Draft | None:
+    """The same words again; nothing when the province was told of the key since."""
+    key, to = decode(OfficerKey, missed.body.items[0]), missed.statement.recipient.node
+    told = find_record(missed.source, TOLD, _told_name(to, key), replica=True)
+    if told is None or told.content.decode().partition(" ")[2] != missed.message.digest:
+        return None
+    return missed.again(rows=lambda sent: (_told_record(missed.source, key, to, sent.digest),))
 
 
 def is_pinned(source: Source, agency: AgencyId, officer: str | None, *, key: str) -> bool:
@@ -301,23 +335,32 @@ def is_pinned(source: Source, agency: AgencyId, officer: str | None, *, key: str
 
 
 def _judge_key(received: Received[OfficerKey]) -> Judgement:
-    """Pins the key of an officer of the sending office (OFFICER_KEY_OTHER, OFFICER_KEY_STEP); a change is a notice."""
+    """Pins the key of an officer of the sending office; a change is a notice.
+
+    Refuses OFFICER_KEY_OTHER, OFFICER_KEY_STEP, and OFFICER_KEY_WITHDRAWN for one that was told to be withdrawn before.
+    """
     sender, item, node = received.statement.sender, received.item, received.node
-    if (sender.agency, sender.officer) != (item.agency, item.officer):
-        raise MalformedError("OFFICER_KEY_OTHER", "expected the key of the officer who acts, told by their own office")
-    if item.standing is KeyStanding.REGISTERED:
-        admit_public_key(parse_public_key(item.key))
+    if sender.agency != item.agency or item.standing is KeyStanding.ADMINISTERS:
+        raise MalformedError("OFFICER_KEY_OTHER", "expected the key of an officer, told by their own office")
+    admit_public_key(parse_public_key(item.key))
     known = find_key(node.database, item.agency, item.officer, pinned=True)
     verify_key_follows(known, item)
+    is_gone = item.standing is KeyStanding.WITHDRAWN
+    if not is_gone and item != known and find_use(node.database, item.agency, item.key, replica=True) is not None:
+        raise RuleError("OFFICER_KEY_WITHDRAWN", "expected a key that was not withdrawn or replaced before")
     row = Record(
         id=f"{item.agency}/{item.officer}", kind=OFFICER_KEY, owner=sender.node, version=item.version, replica=True,
         status=item.standing.value, division=item.agency.county, content=item.key.encode(), kept_under=PROVISION,
     )  # fmt: skip
+    spent = {each.key: each for each in (known, item) if each is not None and (is_gone or each.key != item.key)}
+    uses = (_use(each, KeyStanding.WITHDRAWN, replica=True) for each in spent.values())
     flags = () if known is None or known == item else (key_change_flag(item, now=received.statement.created),)
     desk = intake_office(received.in_force, node.name)
     return Judgement(
         decision=_TOLD,
-        rows=Rows(records=() if known == item else (row,), numbered=flag_records(flags, owner=node.name, desk=desk)),
+        rows=Rows(
+            records=() if known == item else (row, *uses), numbered=flag_records(flags, owner=node.name, desk=desk)
+        ),
     )
 
 
@@ -329,5 +372,5 @@ OFFICER_KEYS = item_kind(
     answers=(),
     keep=PROVISION,
     erasable_by=None,
-    resend=None,
+    resend=_resent_key,
 )

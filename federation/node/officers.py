@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from federation.node.exchange.judge import rule_decision
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
 from federation.protocol.keys import parse_public_key, verify_signature
+from federation.protocol.statement import Sender
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.records import Record, find_record, put_records
 from federation.wire.rpc import ruling_of
 
-OFFICER_KEY: Final = "officer-key"
+OFFICER_KEY, KEY_USE = "officer-key", "officer-key-use"
 _OFFICER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 T = TypeVar("T")
 
@@ -93,6 +95,34 @@ def find_officer_key(source: Source, agency: AgencyId, officer: str) -> str | No
     """Returns the registered public key of an officer, None when there is none. Raises MalformedError: OFFICER."""
     record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
     return record.content.decode() if record is not None and record.status == KeyStanding.REGISTERED else None
+
+
+def lost_key(source: Source, agency: AgencyId, officer: str) -> bool:
+    """True when an officer of ours had a key, and has none that they could sign with any more."""
+    record = find_record(source, OFFICER_KEY, _record_id(agency, officer), replica=False)
+    return record is not None and record.status != KeyStanding.REGISTERED
+
+
+def find_use(source: Source, agency: AgencyId, key: str, *, replica: bool = False) -> Record | None:
+    """What a key counts as, of our own office or as another province told it; None when it was never heard of."""
+    return find_record(source, KEY_USE, use_id(agency, key), replica=replica)
+
+
+def use_id(agency: AgencyId, key: str) -> str:
+    return f"{agency}/{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def verify_counts(source: Source, sender: Sender, *, key: str = "") -> None:
+    """Refuses what another province asks for an officer whose key it told us is withdrawn, or under a withdrawn key.
+
+    What counts is the moment of receiving, whenever the question was made (OFFICER_KEY_WITHDRAWN).
+    """
+    if sender.agency is None or sender.officer is None:
+        return
+    pinned = find_record(source, OFFICER_KEY, _record_id(sender.agency, sender.officer), replica=True)
+    used = find_use(source, sender.agency, key, replica=True) if key else None
+    if any(each is not None and each.status == KeyStanding.WITHDRAWN for each in (pinned, used)):
+        raise RuleError("OFFICER_KEY_WITHDRAWN", f"the key of {sender.officer!r:.70} was withdrawn")
 
 
 def verify_own_key(source: Source, act: LeaderAct, signed: bytes) -> None:

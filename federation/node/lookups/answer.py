@@ -79,13 +79,14 @@ from federation.node.exchange.replies import reply_draft, statement_of, take_rep
 from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.officer_keys import is_pinned
+from federation.node.officers import verify_counts
 from federation.node.oversight.flags import desk_for, desk_key, flag_records, judge_hit
 from federation.node.permits_sharing import PERMIT, find_own_permit
 from federation.node.registers import ENTERPRISES, VEHICLES, Registered, find_registered, list_registered
 from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import Item, encode, replace
 from federation.protocol.ids import MessageId, NodeName
-from federation.protocol.keys import format_public_key
+from federation.protocol.keys import Suite, format_public_key
 from federation.protocol.leaf import Verdict
 from federation.protocol.policy import Decision, PolicyRequest, decide
 from federation.store.records import Record, find_by_subject
@@ -298,6 +299,10 @@ def _evaluate_search(received: Received[SearchItem]) -> Evaluation:
     What policy keeps from this asker is no hit, since a refusal would tell that it exists; the person hears who tried.
     """
     node, item, policies = received.node, received.item, received.in_force.policies
+    try:
+        verify_counts(node.database, received.statement.sender)
+    except RuleError as error:
+        return Evaluation(decision=rule_decision(error), asked=(), kind=ANSWER)
     case = _find_case(received, item.case_id)
     nothing_yet = DossierFacts(province=node.name, kind=DOSSIER_OF[item.selector.kind].value)
     request = search_request(received.sender, nothing_yet, occasion=_occasion_of(received, case))
@@ -367,6 +372,7 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
     held = [found] if found is not None else []
     refused = Rows(records=_disclosed(received, held, case, verdict=Verdict.REFUSED, fields=item.fields))
     try:
+        verify_counts(node.database, received.statement.sender, key=f"{Suite.ED25519}:{item.officer_key}")
         handle, found = _verify_handle(received, handle, found)
     except RuleError as error:
         return Evaluation(decision=rule_decision(error), asked=(), kind=RELEASED, refused=refused)

@@ -47,7 +47,7 @@ from federation.node.lookups import records
 from federation.node.lookups.answer import SEARCH
 from federation.node.lookups.records import count, refusal_of, rule_refusal
 from federation.node.node import Node
-from federation.node.officers import is_same_person
+from federation.node.officers import is_same_person, lost_key
 from federation.node.oversight.flags import desk_key, judge_load, judge_search, put_flags
 from federation.node.oversight.sample import pick
 from federation.protocol.errors import RuleError
@@ -266,11 +266,12 @@ def _within_rules(
 ) -> Sequence[Asking]:
     """Counts a search that leaves; one too many is refused as a whole, whatever policy says of single provinces.
 
-    Who leads the case neither searches nor fetches in it, under whatever name their key is registered.
+    Who leads the case neither searches nor fetches in it, under whatever name their key is registered; nobody does once
+    its leader's key is withdrawn.
     """
     if not step.lookup_id or not any(each.allowed for each in asking):
         return asking
-    over = _as_leader(transaction, errand, step.case)
+    over = _led_by(transaction, errand, step.case)
     if over is None and step.kind is SEARCH and step.about is not None:
         over = count(transaction, errand, case_id=step.case_id, selector=step.about)
     if over is None:
@@ -279,8 +280,10 @@ def _within_rules(
     return [replace(each, ruling=no, request=None) for each in asking]
 
 
-def _as_leader(source: Source, errand: Errand, case: LookupCase | None) -> RuleError | None:
-    """The no to a leader who asks in the case that they answer for; None for another person."""
+def _led_by(source: Source, errand: Errand, case: LookupCase | None) -> RuleError | None:
+    """The no to a leader who asks in the case that they answer for, and to all once nobody answers for it any more."""
+    if case is not None and lost_key(source, errand.caller, case.leader):
+        return RuleError("CASE_LEADER_GONE", f"the key of {case.leader}, who leads {case.case_id}, was withdrawn")
     if case is None or not is_same_person(source, errand.caller, errand.act.officer, other=case.leader):
         return None
     return RuleError("CASE_LEADER_ASKS", f"expected another person than the leader of {case.case_id} to ask")

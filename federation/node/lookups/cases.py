@@ -38,7 +38,7 @@ from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Draft
 from federation.node.lookups import records
 from federation.node.lookups.ask import Asking, Step, StepTaken, find_own_case, take_step
-from federation.node.officers import or_logged
+from federation.node.officers import lost_key, or_logged
 from federation.node.oversight.break_glass import NOTICES, begin_notice, put_notice
 from federation.protocol.errors import ConflictError, MalformedError, NotFoundError, RuleError
 from federation.protocol.form import encode
@@ -102,7 +102,8 @@ async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -
 async def end_case(errand: Errand, case_id: str) -> CaseAnswer:
     """Closes a case and every handle given out for it: its leader does, or who broke the glass (CASE_CLOSER, logged).
 
-    Refuses CASE_UNKNOWN, REQUEST_ID_REUSED, and as `close_case`.
+    Where its leader's key was withdrawn, any officer of the office does. Refuses CASE_UNKNOWN, REQUEST_ID_REUSED, and
+    as `close_case`.
     """
     node = errand.node
     asked = errand.asked(CASE.name, f"close {case_id}")
@@ -142,6 +143,8 @@ async def end_unasked(errand: Errand, case: LookupCase, write: Callable[[GroupTr
 
 
 async def _verify_closer(errand: Errand, case: LookupCase) -> None:
+    if lost_key(errand.node.database, errand.caller, case.leader):
+        return
     notice = NOTICES.find(errand.node.database, f"{errand.caller}/{case.case_id}")
     verify_closer(case, errand.act.officer, glass_by=notice.officer if notice is not None else None)
 

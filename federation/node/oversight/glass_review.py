@@ -12,9 +12,10 @@ from federation.domain.oversight import review_break_glass as reviewed_by
 from federation.node.exchange.errand import Errand, on
 from federation.node.lookups import records
 from federation.node.lookups.cases import end_unasked
-from federation.node.officers import LeaderAct, or_logged, signed_by, verify_own_key
+from federation.node.officers import LeaderAct, is_same_person, lost_key, or_logged, signed_by, verify_own_key
 from federation.node.oversight.break_glass import NOTICES, state_of
 from federation.protocol.errors import NotFoundError
+from federation.protocol.form import replace
 from federation.store.exchange_log import GroupTransaction
 from federation.wire.agency.oversight import REVIEW_BREAK_GLASS, NoticeState, ReviewQuestion
 
@@ -22,6 +23,8 @@ from federation.wire.agency.oversight import REVIEW_BREAK_GLASS, NoticeState, Re
 @on(REVIEW_BREAK_GLASS)
 async def review_break_glass(errand: Errand, question: ReviewQuestion) -> NoticeState:
     """Closes a notice with what its leader found; after that the agency may break glass again.
+
+    Where the leader's key was withdrawn, another person than who broke the glass reviews in their place.
 
     Refuses BREAK_GLASS_* (UNKNOWN, and as the domain does), OFFICER_KEY, SIGNATURE_FORM, VERSION_CONFLICT.
     """
@@ -35,6 +38,9 @@ async def _review(errand: Errand, act: LeaderAct, question: ReviewQuestion) -> B
     notice = NOTICES.find(node.database, f"{act.agency}/{act.case_id}")
     if notice is None:
         raise NotFoundError("BREAK_GLASS_UNKNOWN", f"this agency broke no glass under {act.case_id!r:.50}")
+    officer_asked = is_same_person(node.database, act.agency, act.leader, other=notice.officer)
+    if lost_key(node.database, act.agency, notice.leader) and not officer_asked:
+        notice = replace(notice, leader=act.leader)
     reviewed = reviewed_by(notice, act.leader, finding=question.finding, words=question.words)
     signed = review_bytes(act.case_id, act.agency, finding=question.finding, words=reviewed.words)
     verify_own_key(node.database, act, signed)
