@@ -20,10 +20,10 @@ from federation.protocol.form import replace
 from federation.protocol.ids import Pair
 from federation.protocol.leaf import Verdict
 from federation.store.messages import list_messages
-from federation.store.records import find_record, list_versions
+from federation.store.records import find_record, list_versions, put_records
 from federation.wire.agency.intake import IntakeAnswer, IntakePage, IntakeQuery, ReleaseQuestion
 from tests.node.intake.border import NO_LOOKUP, XINZHOU, border, desk_act
-from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications
+from tests.node.rig import JIANGXI, POLICE, YUSHAN_POLICE, ZHEJIANG, applications, pinned_key
 
 
 async def test_search_by_inland_police_waits_and_tells_nothing(tmp_path: Path) -> None:
@@ -150,6 +150,24 @@ async def test_fetch_is_released_with_the_officers_own_registered_key_only(tmp_p
         kept = find_record(found.answering.database, SIGNATURE, request, replica=True)
         assert kept is not None
         assert b"officer-1" in kept.content
+
+
+async def test_what_waited_is_not_released_once_the_askers_key_is_withdrawn(tmp_path: Path) -> None:
+    """A fetch and a search: a release weighs both again, and what the other province told meanwhile counts."""
+    async with border(tmp_path) as found:
+        hit = await found.search(caller=YUSHAN_POLICE)
+        await found.fetch(hit.handle or "", "residence_address")
+        gone = [
+            replace(pinned_key(office, "officer-1", key="ed25519:gone"), version=2, status="withdrawn")
+            for office in (YUSHAN_POLICE, XINZHOU)
+        ]
+        await found.search()
+        waiting = [line.request_id for line in await found.inbox()]
+        assert len(waiting) == 2
+        await found.answering.sequencer.commit(lambda tx: put_records(tx, gone))
+        for request in waiting:
+            answer = await found.release(request, drain=False)
+            assert (answer.status, answer.decision.policies) == (None, ("rule-officer-key-withdrawn",))
 
 
 async def test_search_and_refusal_may_be_unsigned_but_not_signed_wrongly(tmp_path: Path) -> None:
