@@ -242,8 +242,8 @@ async def _change(errand: Errand, what: str, write: Callable[[GroupTransaction],
 def _tell_change(errand: Errand, transaction: GroupTransaction, changed: OfficerKey) -> None:
     """Tells every province that was told the officer's key before, in the transaction of the change."""
     for province in sorted(errand.in_force.agreement.members):
-        told = find_record(transaction, TOLD, _told_name(province, changed), replica=True)
-        if told is not None and changed.standing is not KeyStanding.ADMINISTERS:
+        heard = find_record(transaction, TOLD, _told_name(province, changed), replica=True)
+        if heard is not None and changed.standing is not KeyStanding.ADMINISTERS:
             _tell(errand, transaction, changed, to=province, basis=KEY_BASIS)
 
 
@@ -322,8 +322,8 @@ def _told_record(source: Source, key: OfficerKey, to: NodeName, digest: str) -> 
 def _resent_key(missed: Missed) -> Draft | None:
     """The same words again; nothing when the province was told of the key since."""
     key, to = decode(OfficerKey, missed.body.items[0]), missed.statement.recipient.node
-    told = find_record(missed.source, TOLD, _told_name(to, key), replica=True)
-    if told is None or told.content.decode().partition(" ")[2] != missed.message.digest:
+    known = find_record(missed.source, TOLD, _told_name(to, key), replica=True)
+    if known is None or known.content.decode().partition(" ")[2] != missed.message.digest:
         return None
     return missed.again(rows=lambda sent: (_told_record(missed.source, key, to, sent.digest),))
 

@@ -104,7 +104,7 @@ def lost_key(source: Source, agency: AgencyId, officer: str) -> bool:
 
 
 def find_use(source: Source, agency: AgencyId, key: str, *, replica: bool = False) -> Record | None:
-    """What a key counts as, of our own office or as another province told it; None when it was never heard of."""
+    """Returns what a key counts as, of our own office or as another province told it; None when it is not known."""
     return find_record(source, KEY_USE, use_id(agency, key), replica=replica)
 
 

@@ -426,11 +426,7 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "The key of the leader of the case was withdrawn",
             "结案后由另一负责人凭新的办案协作函另立新案:bridgehead lookup case close",
         ),
-        "OFFICER_KEY_WITHDRAWN": (
-            "该民警的本人密钥已注销",
-            "The key of this officer was withdrawn",
-            "另建密钥并请管理员登记:bridgehead lookup key new",
-        ),
+        "OFFICER_KEY_WITHDRAWN": ("民警密钥已注销", "The key was withdrawn", "登记新密钥:bridgehead lookup key new"),
         "CASE_LEADER_ASKS": (
             "案件负责人不得在本案查询",
             "Who leads the case does not ask in it",
