@@ -33,7 +33,7 @@ from federation.protocol.receipt import Answer, Receipt, Submission
 from federation.protocol.statement import decode_statement
 from federation.protocol.tlog.merkle import hash_leaf, merkle_root
 from federation.protocol.tlog.tiles import ENTRIES, Tile
-from federation.protocol.tlog.witness import WitnessAnswer
+from federation.protocol.tlog.witness import NEVER_COSIGNED, WitnessAnswer
 from federation.protocol.trust import AgreementFiles
 from federation.store.exchange_log import load_entry_bundle, load_tile
 from federation.store.messages import StoredMessage, find_outbox, list_messages, pair_state
@@ -151,7 +151,7 @@ def read_functions(
     async def cosigned(origin_hash: str) -> bytes:
         note = await asyncio.to_thread(witness.last_cosigned, origin_hash)
         if note is None:
-            raise NotFoundError("NEVER_COSIGNED", "this witness has cosigned no checkpoint of that log")
+            raise NotFoundError(NEVER_COSIGNED, "this witness has cosigned no checkpoint of that log")
         return note
 
     async def health() -> str | None:

@@ -21,12 +21,14 @@ from urllib.parse import urlsplit
 
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError
 from federation.protocol.tlog.tiles import ENTRIES, Tile, format_tile_path
-from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, monitoring_path
+from federation.protocol.tlog.witness import MAX_REQUEST_BYTES, NEVER_COSIGNED, monitoring_path
 
 MAX_NOTE_BYTES = 256 * 1024
 MAX_TILE_BYTES = 256 * 32
 MAX_BUNDLE_BYTES = 256 * (2 + 0xFFFF)
 _MAX_IDLE = 16
+_NOT_NOW = frozenset({429, 502, 503, 504})
+"""Too many, and what a node or the proxy before it says when the node does not work."""
 
 
 class ReadClient:
@@ -47,7 +49,11 @@ class ReadClient:
         self._idle: list[HTTPConnection] = []
 
     async def checkpoint(self) -> bytes:
-        """Fetches the signed head (FILE_MISSING, READ_FAILED, READ_STATUS, READ_SIZE)."""
+        """Fetches the signed head.
+
+        Refuses FILE_MISSING; UnavailableError (READ_FAILED, READ_STATUS) when nobody answers, or not now;
+        MalformedError (READ_STATUS, READ_SIZE) when the answer is nothing that a read side says.
+        """
         return await self._get("checkpoint", MAX_NOTE_BYTES)
 
     async def load(self, tile: Tile) -> bytes:
@@ -67,7 +73,10 @@ class ReadClient:
         return await asyncio.to_thread(self._exchange, "POST", path, body, limit=MAX_REQUEST_BYTES)
 
     async def last_cosigned(self, origin: str) -> bytes:
-        """Fetches the checkpoint of a log that the witness below this URL cosigned last; raises as `checkpoint`."""
+        """Fetches the checkpoint of a log that the witness below this URL cosigned last; raises as `checkpoint`.
+
+        A NotFoundError has the reason NEVER_COSIGNED when a node says so in its own words.
+        """
         return await self._get(monitoring_path(origin), MAX_NOTE_BYTES)
 
     def close(self) -> None:
@@ -77,9 +86,11 @@ class ReadClient:
     async def _get(self, path: str, limit: int) -> bytes:
         status, body = await asyncio.to_thread(self._exchange, "GET", f"{self._prefix}/{path}", None, limit=limit)
         if status == 404:
-            raise NotFoundError("FILE_MISSING", f"{self._url} has no {path}")
+            reason = NEVER_COSIGNED if body.endswith(f"[{NEVER_COSIGNED}]\n".encode()) else "FILE_MISSING"
+            raise NotFoundError(reason, f"{self._url} has no {path}")
         if status != 200:
-            raise UnavailableError("READ_STATUS", f"expected {path} from {self._url}, got status {status}")
+            kind = UnavailableError if status in _NOT_NOW else MalformedError
+            raise kind("READ_STATUS", f"expected {path} from {self._url}, got status {status}")
         return body
 
     def _exchange(self, verb: str, path: str, body: bytes | None, *, limit: int) -> tuple[int, bytes]:

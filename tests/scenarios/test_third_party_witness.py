@@ -13,7 +13,7 @@ from federation.audit.verify_log import verify_head, witnessed_size
 from federation.node.exchange.send import send
 from federation.node.home.draft import load_witness_sheet
 from federation.node.log.boot import check_boot
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.form import replace
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey
 from federation.protocol.trust import Agreement
@@ -86,6 +86,14 @@ async def test_third_party_cosigns_is_counted_and_is_asked_at_the_start(
         assert witnessed_size([head], policy) == (4, 3)
         finding = await check_boot(rig.hosts[ZHEJIANG].parts.log, agreement, ask=ask, now=rig.clock())
         assert finding.confirmed == ("anhui", "jiangxi", "university")
+
+        async def no_page(url: str, origin: str) -> bytes:
+            if url.startswith(university.url):
+                raise NotFoundError("FILE_MISSING", "no such page")
+            return await rig.ask_cosigned(url, origin)
+
+        finding = await check_boot(rig.hosts[ZHEJIANG].parts.log, agreement, ask=no_page, now=rig.clock())
+        assert (finding.silent, finding.is_enough) == (("fujian", "university"), True)
         clients.close()
 
 

@@ -277,6 +277,8 @@ async def test_client_reads_what_the_server_serves():
         assert await client.cosigned(ORIGIN) == CHECKPOINT
         with pytest.raises(NotFoundError, match="FILE_MISSING"):
             await client.load(Tile(0, 1))
+        with pytest.raises(NotFoundError, match="NEVER_COSIGNED"):
+            await client.cosigned("fujian.bridgehead.example/exchange/2026")
         witnesses = WitnessClients(timeout_seconds=10)
         url = f"http://127.0.0.1:{port}/witness"
         assert await witnesses.post(url, b"old 0\n") == (200, site.answer.body)

@@ -22,12 +22,13 @@ from federation.protocol.ids import NodeName, format_time, truncate_to_milliseco
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.tlog.cosignature import verify_cosigned
 from federation.protocol.tlog.note import parse_note, verify_checkpoint
+from federation.protocol.tlog.witness import NEVER_COSIGNED
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.witnesses import LogWitness, enough_to_start, log_policy, log_witnesses
 from federation.store.database import Database
 
 AskCosigned = Callable[[str, str], Awaitable[bytes]]
-"""Reads the last checkpoint of an origin that the witness below a URL cosigned; NotFoundError when it never did."""
+"""Reads the last checkpoint of an origin that the witness below a URL cosigned; NEVER_COSIGNED when it never did."""
 
 ANSWER_SECONDS: Final = 5.0
 """How long one witness may take in a round, whatever its client allows: who takes longer is silent."""
@@ -86,9 +87,9 @@ async def check_boot(log: OwnLog, agreement: Agreement, *, ask: AskCosigned, now
             if isinstance(answer, bytes):
                 await asyncio.to_thread(confirm, log, witness, answer, not_after=not_after)
                 found["confirmed"].append(witness.name)
-            elif isinstance(answer, UnavailableError):
+            elif isinstance(answer, UnavailableError) or _is_not_served(witness, agreement, answer):
                 found["silent"].append(witness.name)
-            elif not isinstance(answer, NotFoundError):
+            elif answer.reason != NEVER_COSIGNED:
                 raise answer
             elif witness.name in remembered:
                 raise UntrustedError("COSIGNED_FORGOTTEN", "it cosigned this log, and says that it never did")
@@ -134,6 +135,11 @@ def witnessed_by(log: OwnLog, witnesses: Iterable[LogWitness]) -> frozenset[str]
         return frozenset()
     lines = {(line.name, line.key_id) for line in parse_note(note).signatures}
     return frozenset(each.name for each in witnesses if (each.vkey.name, each.vkey.key_id) in lines)
+
+
+def _is_not_served(witness: LogWitness, agreement: Agreement, answer: BridgeheadError) -> bool:
+    """True when a third party has no such page: it need not have one, and has said nothing."""
+    return isinstance(answer, NotFoundError) and witness.name not in agreement.members
 
 
 async def _ask(witness: LogWitness, origin: str, ask: AskCosigned) -> bytes | BridgeheadError:

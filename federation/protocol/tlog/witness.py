@@ -43,6 +43,9 @@ MAX_REQUEST_BYTES = 128 * 1024
 TEXT = "text/plain; charset=utf-8"
 SIZE = "text/x.tlog.size"
 
+NEVER_COSIGNED = "NEVER_COSIGNED"
+"""The reason of a node that has cosigned no checkpoint of a log; a bare 404 may be of whatever stands there."""
+
 
 class Status(IntEnum):
     COSIGNED = 200

@@ -16,6 +16,8 @@ from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
 from federation.store.exchange_log import load_entries
+from federation.wire.read_client import ReadClient
+from tests.held_port import held_port, saying
 from tests.node.rig import ANHUI, FUJIAN, JIANGXI, START, ZHEJIANG, Rig, draft, kit
 
 
@@ -30,6 +32,21 @@ async def grow(rig: Rig, count: int = 1) -> None:
 
 async def check(rig: Rig, ask: AskCosigned | None = None) -> BootFinding:
     return await check_boot(rig.hosts[ZHEJIANG].parts.log, rig.agreement, ask=ask or rig.ask_cosigned, now=rig.clock())
+
+
+def fujian_at(rig: Rig, port: int) -> AskCosigned:
+    """Asks Fujian over real HTTP at that port, the others in this process."""
+
+    async def ask(url: str, origin: str) -> bytes:
+        if not url.startswith(rig.agreement.members[FUJIAN].read_url):
+            return await rig.ask_cosigned(url, origin)
+        client = ReadClient(f"http://127.0.0.1:{port}/witness")
+        try:
+            return await client.last_cosigned(origin)
+        finally:
+            client.close()
+
+    return ask
 
 
 async def set_back(rig: Rig) -> None:
@@ -146,6 +163,33 @@ async def test_boot_answer_that_cannot_be_read_is_a_refusal(four: Rig) -> None:
         assert (found.confirmed, list(found.unreadable)) == ((ANHUI, JIANGXI), [FUJIAN])
         assert not found.is_enough
         assert "fujian cannot be read" in str(found)
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "302 Found", "404 Not Found", "410 Gone"])
+async def test_boot_page_of_whatever_stands_there_is_a_refusal(four: Rig, status: str) -> None:
+    """A server that answers is not silent, and a bare 404 is nobody's word that we were never cosigned."""
+    with held_port(0, saying(b"<html>nothing here</html>\n", status=status)) as port:
+        found = await check(four, fujian_at(four, port))
+    assert (found.never, found.unreadable) == (
+        (ANHUI, JIANGXI),
+        {FUJIAN: "FILE_MISSING" if status.startswith("404") else "READ_STATUS"},
+    )
+    assert not found.is_enough
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "502 Bad Gateway", "503 Service Unavailable"])
+async def test_boot_peer_that_cannot_answer_now_is_silent(four: Rig, status: str) -> None:
+    """A node that is down behind a proxy keeps nobody from starting by the word of the others."""
+    with held_port(0, saying(b"not now\n", status=status)) as port:
+        found = await check(four, fujian_at(four, port))
+    assert (found.never, found.silent, found.is_enough) == ((ANHUI, JIANGXI), (FUJIAN,), True)
+
+
+async def test_boot_own_words_of_a_peer_count(four: Rig) -> None:
+    """The very text that a node serves."""
+    with held_port(0, saying(b"this witness has cosigned none [NEVER_COSIGNED]\n", status="404 Not Found")) as port:
+        found = await check(four, fujian_at(four, port))
+    assert (found.never, found.is_enough) == ((ANHUI, FUJIAN, JIANGXI), True)
 
 
 async def test_boot_witness_that_forgot_what_it_cosigned_is_not_counted(four: Rig) -> None:
