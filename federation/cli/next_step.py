@@ -106,6 +106,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "FILE_EMPTY": "文件中没有数据行 | the file holds no rows: check which file it is",
     "FILE_ENCODING": "另存为“CSV UTF-8”,或加 --encoding gb18030 | save as 'CSV UTF-8', or add --encoding gb18030",
     "FILE_MISSING": "核对文件路径 | check the path of the file",
+    "FORMER_MEMBER_DROPPED": "按现行协议重新起草：--after | draft it anew: agreement draft --after HOME",
     "GUARDIAN_REQUIRED": "由监护人代办:加 --guardian 并交监护人证件 | a guardian applies: --guardian and their card",
     "HANDLE_ASKER": "以本人名义重新查询:bridgehead lookup search | search under your own name",
     "HANDLE_CASE": "在本案下重新查询:bridgehead lookup search | search under this case",

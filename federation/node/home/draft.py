@@ -60,8 +60,9 @@ from federation.protocol.trust.draft import (
     draft_root,
     draft_targets,
     encode_bundle,
+    membership_of,
 )
-from federation.protocol.trust.members import MEMBERS_PATH, Terms, decode_members, decode_terms
+from federation.protocol.trust.members import FormerMember, Terms, decode_terms
 from federation.protocol.trust.metadata import (
     Signing,
     merge_signatures,
@@ -71,7 +72,7 @@ from federation.protocol.trust.metadata import (
     sign_metadata,
     who_signed,
 )
-from federation.protocol.trust.succession import verify_succession
+from federation.protocol.trust.succession import former_after, verify_succession
 
 VERSION: Literal[1] = 1
 DRAFT_FILE = "draft.json"
@@ -153,24 +154,28 @@ def draft_agreement(
 ) -> DraftStatus:
     """Drafts the first agreement, or the one after `previous`, into a new folder.
 
-    Each node gives one bundle. A new root is drafted only when keys or members change, or when the old one ends soon.
-    Refuses DRAFT_EXISTS, AGREEMENT_CONFLICT, and bundles, terms or policies that no agreement may have.
+    Each node gives one bundle; a member that gives none is expelled, and stays as a former member. A new root is
+    drafted only when keys or members change, or when the old one ends soon. Refuses DRAFT_EXISTS, AGREEMENT_CONFLICT,
+    what `verify_succession` refuses, and bundles, terms or policies that no agreement may have.
     """
     if out.exists() and any(out.iterdir()):
         raise ConflictError("DRAFT_EXISTS", f"expected an empty or new folder, got {out}")
     terms, lifetime = load_terms_sheet(nodes / TERMS_SHEET)
-    agreed = bundles_of(previous) if previous is not None else {}
     parsed = [decode_bundle(bundle) for bundle in bundles]
-    _verify_bundles(parsed, agreed, now=now)
-    third_parties = load_witness_sheet(nodes / TERMS_SHEET)
-    files = draft_files(parsed, terms=terms, policies=read_policies(policies), third_parties=third_parties)
+    files = draft_files(
+        parsed,
+        terms=terms,
+        policies=read_policies(policies),
+        third_parties=load_witness_sheet(nodes / TERMS_SHEET),
+        former=_former_after(previous, parsed, now=now),
+    )
     _verify_usable(files)
     roots = previous.roots if previous else ()
     if not roots or _needs_new_root(roots[-1], parsed, now):
         drafted = draft_root(parsed, expires_time=now + lifetime, previous=roots[-1] if roots else None)
     else:
         drafted = None
-    version = read_metadata(previous.targets, Targets, what="targets").signed.version + 1 if previous else 1
+    version = _version_of(previous) + 1 if previous else 1
     draft = AgreementFiles(
         roots=roots if drafted is None else (*roots, drafted),
         timestamp=b"",
@@ -178,6 +183,8 @@ def draft_agreement(
         targets=draft_targets(files, version=version, expires_time=now + lifetime),
         files=files,
     )
+    if previous is not None:
+        _verify_succeeds(draft, previous, now=now)
     out.mkdir(parents=True, exist_ok=True)
     write_repository(out, draft)
     write_public(out / DRAFT_FILE, encode(_Draft(roots_in_force=len(roots))))
@@ -207,7 +214,7 @@ def draft_status(out: Path) -> DraftStatus:
     signings: dict[str, Signing] = {}
     if len(files.roots) > in_force:
         signings[f"root {root.version}"] = who_signed(files.roots[-1], files.roots[max(in_force - 1, 0)])
-    version = read_metadata(files.targets, Targets, what="targets").signed.version
+    version = _version_of(files)
     signings[f"targets {version}"] = who_signed(files.targets, files.roots[-1])
     return DraftStatus(version=version, root_version=root.version, signings=signings)
 
@@ -216,7 +223,7 @@ def sign_draft(out: Path, home: Path, *, now: datetime, instead: bool = False) -
     """Signs a draft with a home's agreement keys, both in rotation.
 
     A province signs one draft of a version: with three of four no two can then come into force, unless `instead` says
-    that the other was given up by all. Refuses AGREEMENT_KEY, DRAFT_STALE, DRAFT_SIGNED, MESSAGE_KEY_DROPPED.
+    that the other was given up by all. Refuses AGREEMENT_KEY, DRAFT_STALE, DRAFT_SIGNED, as `verify_succession`.
     """
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
@@ -290,12 +297,22 @@ def _verify_usable(files: Mapping[str, bytes]) -> None:
         parse(files[path].decode(errors="replace"))
 
 
-def _verify_bundles(bundles: Sequence[Bundle], agreed: Mapping[NodeName, Bundle], *, now: datetime) -> None:
-    verify_succession(
-        {bundle.member.node: bundle.member for bundle in bundles},
-        {node: bundle.member for node, bundle in agreed.items()},
-        now=now,
-    )
+def _former_after(
+    previous: AgreementFiles | None, bundles: Sequence[Bundle], *, now: datetime
+) -> dict[NodeName, FormerMember]:
+    if previous is None:
+        return {}
+    members = frozenset(bundle.member.node for bundle in bundles)
+    return former_after(membership_of(previous), members, last_agreement=_version_of(previous), now=now)
+
+
+def _verify_succeeds(files: AgreementFiles, previous: AgreementFiles, *, now: datetime) -> None:
+    before, after = membership_of(previous), membership_of(files)
+    verify_succession(after, before, last_agreement=_version_of(previous), now=now)
+
+
+def _version_of(files: AgreementFiles) -> int:
+    return read_metadata(files.targets, Targets, what="targets").signed.version
 
 
 def _needs_new_root(encoded: bytes, bundles: Sequence[Bundle], now: datetime) -> bool:
@@ -311,12 +328,10 @@ def _verify_follows(files: AgreementFiles, home: Path, *, now: datetime) -> None
     if not has_agreement(home):
         return
     known = read_agreement_files(home)
-    version = read_metadata(known.targets, Targets, what="targets").signed.version
-    drafted = read_metadata(files.targets, Targets, what="targets").signed.version
+    version, drafted = _version_of(known), _version_of(files)
     if drafted <= version or files.roots[: len(known.roots)] != known.roots:
         raise StaleError("DRAFT_STALE", f"expected a draft after version {version} of this home, got version {drafted}")
-    after, before = bundles_of(files), bundles_of(known)
-    _verify_bundles(list(after.values()), before, now=now)
+    _verify_succeeds(files, known, now=now)
 
 
 def _remember_signed(files: AgreementFiles, home: Path, *, instead: bool) -> None:
@@ -344,8 +359,7 @@ def _signers_among(keyring: Keyring, wanted: Iterable[PublicKey]) -> list[Signer
 
 def _verify_own_entry(files: AgreementFiles, keyring: Keyring) -> None:
     identity = keyring.identity
-    members = decode_members(files.files.get(MEMBERS_PATH, b""), federation=identity.federation)
-    member = members.get(identity.node)
+    member = membership_of(files).members.get(identity.node)
     own = [format_vkey(keyring.log.vkey), format_vkey(keyring.witness.vkey)]
     keys = set() if member is None else {entry.key for entry in member.message_keys}
     if member is None or [member.log_vkey, member.witness_vkey] != own or keyring.message.public_key not in keys:

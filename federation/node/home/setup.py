@@ -21,7 +21,7 @@ from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import PublicKey, Signer
 from federation.protocol.tlog.note import format_vkey
 from federation.protocol.trust import find_agency
-from federation.protocol.trust.draft import Bundle, bundles_of, decode_bundle, encode_bundle
+from federation.protocol.trust.draft import Bundle, bundles_of, decode_bundle, encode_bundle, membership_of
 from federation.protocol.trust.members import (
     MAX_MESSAGE_KEYS,
     TERMS_PATH,
@@ -172,13 +172,13 @@ def member_bundle(home: Path, *, now: datetime) -> bytes:
         raise NotFoundError("MEMBER_SHEET_MISSING", f"expected {home / SHEET_FILE}, what the province says of itself")
     sheet = load_member_sheet(home / SHEET_FILE)
     node = keyring.identity.node
-    agreed, end = _agreed_bundle(home, node, now=now)
+    agreed, before, end = _agreed(home, node, now=now)
     member = Member(
         node=node,
         name=sheet.name,
         peer_addr=settings.peer_address,
         read_url=settings.read_address,
-        message_keys=_message_keys(keyring, agreed, now=now, end=end),
+        message_keys=_message_keys(keyring, before, now=now, end=end),
         log_vkey=format_vkey(keyring.log.vkey),
         witness_vkey=format_vkey(keyring.witness.vkey),
         tls_ca=read_file(home / "tls" / "peer-ca.crt").decode("ascii", "replace"),
@@ -198,16 +198,24 @@ def member_bundle(home: Path, *, now: datetime) -> bytes:
     return encoded
 
 
-def _agreed_bundle(home: Path, node: NodeName, *, now: datetime) -> tuple[Bundle | None, datetime]:
-    """Returns what the agreement says of this node, and until when a statement signed just now may travel."""
+def _agreed(home: Path, node: NodeName, *, now: datetime) -> tuple[Bundle | None, tuple[MessageKey, ...], datetime]:
+    """Returns what the agreement says of this node, every message key of it, and how long a statement may travel.
+
+    A former member finds its keys, too.
+    """
     if not has_agreement(home):
-        return None, now
+        return None, (), now
     files = read_agreement_files(home)
     lifetime = decode_terms(files.files[TERMS_PATH]).statement_lifetime
-    return bundles_of(files).get(node), truncate_to_millisecond(now + lifetime)
+    membership = membership_of(files)
+    party = membership.members.get(node) or membership.former.get(node)
+    keys = party.message_keys if party is not None else ()
+    return bundles_of(files).get(node), keys, truncate_to_millisecond(now + lifetime)
 
 
-def _message_keys(keyring: Keyring, agreed: Bundle | None, *, now: datetime, end: datetime) -> tuple[MessageKey, ...]:
+def _message_keys(
+    keyring: Keyring, agreed: tuple[MessageKey, ...], *, now: datetime, end: datetime
+) -> tuple[MessageKey, ...]:
     """The retired keys, each with its end, then the keys of the home."""
     identity = keyring.identity
     keys = [MessageKey(key=keyring.message.public_key, valid_from=identity.message_from)]
@@ -215,7 +223,7 @@ def _message_keys(keyring: Keyring, agreed: Bundle | None, *, now: datetime, end
         start = identity.next_from or identity.message_from
         keys.append(MessageKey(key=keyring.next_message.public_key, valid_from=start))
     held = {entry.key for entry in keys}
-    before = [entry for entry in (agreed.member.message_keys if agreed else ()) if entry.key not in held]
+    before = [entry for entry in agreed if entry.key not in held]
     retired = [entry if entry.valid_until else replace(entry, valid_until=end) for entry in before]
     room = MAX_MESSAGE_KEYS - len(keys)
     while len(retired) > room and is_past_keeping(retired[0], now=now):

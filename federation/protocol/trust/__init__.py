@@ -5,15 +5,18 @@ from federation.protocol.trust.agreement import (
     AgreementFiles,
     Freshness,
     find_agency,
+    find_party,
     freshness,
     load_agreement,
     message_keys_at,
+    past_keys,
     verify_in_force,
 )
-from federation.protocol.trust.members import Agency, Member, MessageKey, Terms
+from federation.protocol.trust.members import Agency, FormerMember, Member, MessageKey, Terms
 from federation.protocol.trust.metadata import Signing, sign_metadata, who_signed
 
 __all__ = [
-    "Agency", "Agreement", "AgreementFiles", "Freshness", "Member", "MessageKey", "Signing", "Terms", "find_agency",
-    "freshness", "load_agreement", "message_keys_at", "sign_metadata", "verify_in_force", "who_signed",
+    "Agency", "Agreement", "AgreementFiles", "FormerMember", "Freshness", "Member", "MessageKey", "Signing", "Terms",
+    "find_agency", "find_party", "freshness", "load_agreement", "message_keys_at", "past_keys", "sign_metadata",
+    "verify_in_force", "who_signed",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ Source: The Update Framework specification 1.0.34 section 5.3; DESIGN sections 4
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -26,7 +26,9 @@ from federation.protocol.trust.members import (
     MEMBERS_PATH,
     TERMS_PATH,
     Agency,
+    FormerMember,
     Member,
+    Membership,
     decode_members,
     decode_terms,
     public_keys,
@@ -82,6 +84,7 @@ class Agreement:
     statement_lifetime: timedelta
     lapse_grace: timedelta
     recognition_modes: frozenset[str]
+    former: Mapping[NodeName, FormerMember] = field(default_factory=dict)
 
 
 def load_agreement(
@@ -95,8 +98,8 @@ def load_agreement(
        outlive a week nor count ahead of the clock: nobody could refresh, or end, what the provinces agreed on.
     4. The targets file that the snapshot names, signed by a majority.
     5. The target files: exactly those listed, each of its length and hash.
-    6. The terms and the members; the members are the nodes of the root.
-    7. Every key of every node admitted anew, and used once in the whole federation.
+    6. The terms and the members; the members are the nodes of the root, and who was one ended under an earlier version.
+    7. Every key of every node, past ones included, admitted anew, and used once in the whole federation.
     8. Nothing older than `previous`; the same version is the same file.
     9. An update (`previous` given) must not have expired at `now`: an old agreement handed out anew is a freeze attack.
 
@@ -123,8 +126,8 @@ def load_agreement(
     _verify_version(targets_meta, targets.version, "targets.json")
     _verify_files(targets, files.files)  # 5
     terms = decode_terms(files.files[TERMS_PATH])  # 6
-    members = decode_members(files.files[MEMBERS_PATH], federation=terms.federation)
-    _verify_members(root, members)  # 6, 7
+    membership = decode_members(files.files[MEMBERS_PATH], federation=terms.federation)
+    _verify_members(root, membership, version=targets.version)  # 6, 7
     agreement = Agreement(
         version=targets.version,
         digest=sha256(files.targets).hexdigest(),
@@ -133,7 +136,7 @@ def load_agreement(
         timestamp_version=timestamp.version,
         federation=terms.federation,
         realm=terms.realm,
-        members=members,
+        members=membership.members,
         files=MappingProxyType({p: f for p, f in files.files.items() if p not in (TERMS_PATH, MEMBERS_PATH)}),
         freshness_keys=MappingProxyType(dict(role_keys(root, "timestamp"))),
         expires_time=min(root.expires, targets.expires),
@@ -142,6 +145,7 @@ def load_agreement(
         statement_lifetime=terms.statement_lifetime,
         lapse_grace=terms.lapse_grace,
         recognition_modes=terms.recognition_modes,
+        former=membership.former,
     )
     if previous is not None:
         _verify_follows(agreement, previous)  # 8
@@ -170,10 +174,28 @@ def verify_in_force(agreement: Agreement, now: datetime) -> Freshness:
 
 
 def message_keys_at(agreement: Agreement, node: NodeName, time: datetime) -> tuple[PublicKey, ...]:
-    """Returns the keys under which a node's statements verify at a time; none for a stranger."""
+    """Returns the keys under which a member's statements are taken in at a time; none for anybody else."""
     member = agreement.members.get(node)
-    if member is None:
+    return () if member is None else _keys_at(member, time)
+
+
+def past_keys(agreement: Agreement, node: NodeName, time: datetime, *, cited: int) -> tuple[PublicKey, ...]:
+    """Returns the keys under which a statement of a time that cites agreement `cited` verifies ever after.
+
+    Those of a former member, too, for what it said under an agreement that it took part in.
+    """
+    found = find_party(agreement, node)
+    if found is None or (isinstance(found, FormerMember) and cited > found.last_agreement):
         return ()
+    return _keys_at(found, time)
+
+
+def find_party(agreement: Agreement, node: NodeName) -> Member | FormerMember | None:
+    """Returns who is a member, or was one; None for a stranger."""
+    return agreement.members.get(node) or agreement.former.get(node)
+
+
+def _keys_at(member: Member | FormerMember, time: datetime) -> tuple[PublicKey, ...]:
     return tuple(
         entry.key
         for entry in member.message_keys
@@ -234,12 +256,16 @@ def _verify_files(targets: Targets, files: Mapping[str, bytes]) -> None:
         _verify_named(target, files[path], path)
 
 
-def _verify_members(root: Root, members: Mapping[NodeName, Member]) -> None:
+def _verify_members(root: Root, membership: Membership, *, version: int) -> None:
+    members, former = membership.members, membership.former
     agreement_keys, freshness_keys = role_keys(root, "root"), role_keys(root, "timestamp")
     if members.keys() != agreement_keys.keys():
         raise MalformedError("AGREEMENT_FORM", f"{MEMBERS_PATH}: expected the nodes of the root, no more and no less")
-    message_keys = (key for member in members.values() for key in public_keys(member))
-    verify_distinct((*agreement_keys.values(), *freshness_keys.values(), *message_keys))
+    if any(each.last_agreement >= version for each in former.values()):
+        raise MalformedError("AGREEMENT_MEMBERS", f"{MEMBERS_PATH}: expected 'former' to end before version {version}")
+    parties: list[Member | FormerMember] = [*members.values(), *former.values()]
+    signing_keys = (key for each in parties for key in public_keys(each))
+    verify_distinct((*agreement_keys.values(), *freshness_keys.values(), *signing_keys))
     if len({member.tls_ca for member in members.values()}) != len(members):
         raise UntrustedError("AGREEMENT_KEY", f"{MEMBERS_PATH}: expected a TLS authority of its own for each node")
 

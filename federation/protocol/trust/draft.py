@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 from tuf.api.metadata import Key, MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
@@ -23,7 +24,9 @@ from federation.protocol.trust.agreement import AgreementFiles
 from federation.protocol.trust.members import (
     MEMBERS_PATH,
     TERMS_PATH,
+    FormerMember,
     Member,
+    Membership,
     Terms,
     decode_members,
     decode_terms,
@@ -111,8 +114,14 @@ def bundles_of(files: AgreementFiles) -> dict[NodeName, Bundle]:
             agreement_key=agreement[node],
             freshness_key=freshness[node],
         )
-        for node, member in decode_members(files.files[MEMBERS_PATH], federation=terms.federation).items()
+        for node, member in membership_of(files).members.items()
     }
+
+
+def membership_of(files: AgreementFiles) -> Membership:
+    """Returns who takes part and who did, its keys admitted; refuses as `decode_members`."""
+    federation = decode_terms(files.files[TERMS_PATH]).federation
+    return decode_members(files.files[MEMBERS_PATH], federation=federation)
 
 
 def format_tlog_policy(
@@ -136,6 +145,7 @@ def draft_files(
     terms: Terms,
     policies: Mapping[str, bytes],
     third_parties: Sequence[OutsideWitness] = (),
+    former: Mapping[NodeName, FormerMember] = MappingProxyType({}),
 ) -> Mapping[str, bytes]:
     """Drafts the target files by path: members, terms, policies as given, and one tlog-policy a node.
 
@@ -152,7 +162,8 @@ def draft_files(
     }
     for policy in tlog_policies.values():
         parse_policy(policy)
-    own = {MEMBERS_PATH: encode_members(members), TERMS_PATH: encode_terms(terms)}
+    membership = Membership(members=members, former=former)
+    own = {MEMBERS_PATH: encode_members(membership), TERMS_PATH: encode_terms(terms)}
     return {**policies, **tlog_policies, **own}
 
 

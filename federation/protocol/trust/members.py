@@ -1,4 +1,4 @@
-"""The two target files that all members read: who takes part (`members.json`), and the terms (`agreement.json`).
+"""The two target files that all members read: who takes part or did (`members.json`), and the terms (`agreement.json`).
 
 Rules kept: canonical JSON with exact names; every public key admitted again whenever a version is loaded (with a
 low-order key one signature fits many messages); the log and witness keys carry the names that their node must have;
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal
@@ -19,7 +20,7 @@ from cryptography import x509
 from msgspec import Meta
 
 from federation.protocol.errors import MalformedError, UntrustedError
-from federation.protocol.form import Count, Item, Time, always, decode, encode, replace
+from federation.protocol.form import Count, Item, Positive, Time, always, decode, encode, replace
 from federation.protocol.ids import AgencyId, FederationName, NodeName, Realm, between, checked, matching, typed
 from federation.protocol.keys import PublicKey, Suite, admit_public_key
 from federation.protocol.tlog.note import KeyKind, Vkey, format_vkey, parse_vkey
@@ -28,6 +29,7 @@ MEMBERS_PATH: Final = "members.json"
 MAX_MESSAGE_KEYS: Final = 128
 """Of one node, retired ones included: a new one every month for ten years."""
 MAX_RETIRED_LOGS: Final = 16
+MAX_FORMER: Final = 64
 _ADDRESS_CHARACTERS: Final = 250
 _HOST: Final = r"(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+)"
 _HOST_PORT: Final = re.compile(rf"{_HOST}:[0-9]{{1,5}}", re.ASCII)
@@ -89,6 +91,14 @@ class Agency(_Part, frozen=True, kw_only=True):
     functions: Annotated[frozenset[Annotated[str, matching("F[0-9]{2}")]], _SET]
 
 
+_MessageKeys = Annotated[
+    tuple[MessageKey, ...],
+    Meta(min_length=1, max_length=MAX_MESSAGE_KEYS),
+    typed(f"a list of 1 to {MAX_MESSAGE_KEYS} keys", type_reason="AGREEMENT_MEMBERS"),
+]
+_RetiredLogs = Annotated[tuple[RetiredLog, ...], Meta(max_length=MAX_RETIRED_LOGS)]
+
+
 class Member(_Part, frozen=True, kw_only=True):
     """One node as all others see it, listed under `node`; `tls_ca` is PEM, revoked serials are lower-case hex."""
 
@@ -96,11 +106,7 @@ class Member(_Part, frozen=True, kw_only=True):
     name: _Name
     peer_addr: Annotated[str, checked(_is_host_port, form=f"text of the form {_HOST_PORT.pattern}")]
     read_url: Annotated[str, checked(_is_read_url, form=f"text of the form {_READ_URL.pattern}")]
-    message_keys: Annotated[
-        tuple[MessageKey, ...],
-        Meta(min_length=1, max_length=MAX_MESSAGE_KEYS),
-        typed(f"a list of 1 to {MAX_MESSAGE_KEYS} keys", type_reason="AGREEMENT_MEMBERS"),
-    ]
+    message_keys: _MessageKeys
     log_vkey: str
     witness_vkey: str
     tls_ca: Annotated[str, checked(_is_authority, form="PEM certificates of an authority")]
@@ -108,12 +114,37 @@ class Member(_Part, frozen=True, kw_only=True):
     revoked_serials: Annotated[frozenset[Annotated[str, matching("[1-9a-f][0-9a-f]{0,39}")]], _SET] = always(
         frozenset()
     )
-    retired_logs: Annotated[tuple[RetiredLog, ...], Meta(max_length=MAX_RETIRED_LOGS)] = ()
+    retired_logs: _RetiredLogs = ()
+
+
+class FormerMember(_Part, frozen=True, kw_only=True):
+    """The keys of a node that was expelled: under them its past verifies, and nothing later.
+
+    `last_agreement` is the last version that it took part in: what cites a later one is not from a member. `ended` is
+    when its end was drafted.
+    """
+
+    node: NodeName
+    name: _Name
+    message_keys: _MessageKeys
+    log_vkey: str
+    retired_logs: _RetiredLogs = ()
+    last_agreement: Positive
+    ended: Time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Members of an agreement, and those that were expelled before."""
+
+    members: Mapping[NodeName, Member]
+    former: Mapping[NodeName, FormerMember]
 
 
 class _Members(_Part, frozen=True, kw_only=True):
     v: Annotated[Literal[1], typed("1")] = always(1)
     members: Mapping[NodeName, Member]
+    former: Annotated[tuple[FormerMember, ...], Meta(max_length=MAX_FORMER)] = ()
 
 
 def format_log_origin(federation: str, node: NodeName, year: int, *, restarts: int = 0) -> str:
@@ -126,14 +157,23 @@ def format_witness_name(federation: str, node: NodeName) -> str:
     return f"{node}.{federation}/witness"
 
 
-def encode_members(members: Mapping[NodeName, Member]) -> bytes:
-    return encode(_Members(members={node: replace(member, node=NodeName("")) for node, member in members.items()}))
+def encode_members(membership: Membership) -> bytes:
+    members = {node: replace(member, node=NodeName("")) for node, member in membership.members.items()}
+    return encode(_Members(members=members, former=tuple(each for _, each in sorted(membership.former.items()))))
 
 
-def decode_members(encoded: bytes, *, federation: str) -> Mapping[NodeName, Member]:
+def decode_members(encoded: bytes, *, federation: str) -> Membership:
     """Decodes `members.json` and admits every key; refuses JSON_*, AGREEMENT_MEMBERS, AGREEMENT_KEY, weak keys."""
-    found = decode(_Members, encoded).members
-    return MappingProxyType({node: verify_member(member, node, federation) for node, member in found.items()})
+    found = decode(_Members, encoded)
+    former = [each.node for each in found.former]
+    if former != sorted(set(former) - found.members.keys()):
+        raise _refuse(MEMBERS_PATH, "former", "different nodes in order, none of them a member")
+    for each in found.former:
+        _verify_history(each, each.node, federation)
+    return Membership(
+        members=MappingProxyType({node: verify_member(each, node, federation) for node, each in found.members.items()}),
+        former=MappingProxyType({each.node: each for each in found.former}),
+    )
 
 
 def verify_member(member: Member, node: NodeName, federation: str) -> Member:
@@ -141,12 +181,7 @@ def verify_member(member: Member, node: NodeName, federation: str) -> Member:
     what = f"{MEMBERS_PATH} of {node}"
     if member.node:
         raise MalformedError("JSON_UNKNOWN_NAME", f"{what}: did not expect the name 'node'")
-    for message_key in member.message_keys:
-        if message_key.valid_until is not None and message_key.valid_until < message_key.valid_from:
-            raise _refuse(what, "valid_until", "a time that is not before 'valid_from'")
-        admit_public_key(message_key.key)
-    for vkey in (member.log_vkey, *(log.vkey for log in member.retired_logs)):
-        _verify_vkey(vkey, "log_vkey", (KeyKind.ED25519, f"{node}.{federation}/exchange/"), what=what)
+    _verify_history(member, node, federation)
     _verify_vkey(
         member.witness_vkey, "witness_vkey", (KeyKind.COSIGNATURE, format_witness_name(federation, node)), what=what
     )
@@ -155,11 +190,29 @@ def verify_member(member: Member, node: NodeName, federation: str) -> Member:
     return replace(member, node=node, agencies=MappingProxyType(dict(member.agencies)))
 
 
-def public_keys(member: Member) -> Iterator[PublicKey]:
-    """Yields every signing key of a member: message keys, then log, witness and retired logs as plain Ed25519 keys."""
+def _verify_history(member: Member | FormerMember, node: NodeName, federation: str) -> None:
+    """Admits the keys of a node's messages and logs, now and before."""
+    what = f"{MEMBERS_PATH} of {node}"
+    for message_key in member.message_keys:
+        if message_key.valid_until is not None and message_key.valid_until < message_key.valid_from:
+            raise _refuse(what, "valid_until", "a time that is not before 'valid_from'")
+        admit_public_key(message_key.key)
+    for vkey in log_vkeys(member):
+        _verify_vkey(vkey, "log_vkey", (KeyKind.ED25519, f"{node}.{federation}/exchange/"), what=what)
+
+
+def log_vkeys(member: Member | FormerMember) -> tuple[str, ...]:
+    """The keys of all its logs, the newest first."""
+    return (member.log_vkey, *(log.vkey for log in member.retired_logs))
+
+
+def public_keys(member: Member | FormerMember) -> Iterator[PublicKey]:
+    """Yields every signing key: message keys, then log, a member's witness, retired logs as plain Ed25519 keys."""
     for message_key in member.message_keys:
         yield message_key.key
-    for vkey in (member.log_vkey, member.witness_vkey, *(log.vkey for log in member.retired_logs)):
+    log, *retired = log_vkeys(member)
+    witness = [member.witness_vkey] if isinstance(member, Member) else []
+    for vkey in (log, *witness, *retired):
         yield PublicKey(Suite.ED25519, parse_vkey(vkey).public_key)
 
 

@@ -1,36 +1,96 @@
 """The succession of agreements: what was signed under an earlier version still verifies under the next.
 
 Rules kept: a message key that was ever agreed stays, with the time from which it signed, until five years after its
-end; an end that was agreed is not moved. Checked by who drafts and by everybody who signs.
+end; an end that was agreed is not moved; logs are retired in order. Whoever is expelled stays as a former member, with
+all of these, as long; and is admitted again only with them. Checked by who drafts and by everybody who signs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from federation.protocol.errors import RuleError
-from federation.protocol.ids import NodeName, format_time
-from federation.protocol.trust.members import Member, MessageKey
+from federation.protocol.ids import NodeName, format_time, truncate_to_millisecond
+from federation.protocol.trust.members import FormerMember, Member, Membership, MessageKey
 
 KEPT: Final = timedelta(days=5 * 365 + 2)
-"""How long after its end a message key stays in the agreement, at the least."""
+"""How long after its end a message key, or a former member, stays in the agreement, at the least."""
+_SIGNED_WITHIN: Final = timedelta(days=366)
+"""How long a draft may wait for signatures: an end of membership that is dated further back could be dropped early."""
+_AHEAD: Final = timedelta(days=1)
 
 
-def verify_succession(
-    members: Mapping[NodeName, Member], previous: Mapping[NodeName, Member], *, now: datetime
+def retire_member(member: Member, *, last_agreement: int, now: datetime) -> FormerMember:
+    """Makes of a member that is expelled what stays of it."""
+    return FormerMember(
+        node=member.node,
+        name=member.name,
+        message_keys=member.message_keys,
+        log_vkey=member.log_vkey,
+        retired_logs=member.retired_logs,
+        last_agreement=last_agreement,
+        ended=truncate_to_millisecond(now),
+    )
+
+
+def former_after(
+    before: Membership, members: frozenset[NodeName], *, last_agreement: int, now: datetime
+) -> dict[NodeName, FormerMember]:
+    """Returns who is a former member once `members` are the members of the next agreement."""
+    kept = {node: each for node, each in before.former.items() if node not in members and each.ended + KEPT > now}
+    gone = {node: each for node, each in before.members.items() if node not in members}
+    return kept | {node: retire_member(each, last_agreement=last_agreement, now=now) for node, each in gone.items()}
+
+
+def verify_succession(after: Membership, before: Membership, *, last_agreement: int, now: datetime) -> None:
+    """Refuses a membership that drops what must stay of the one before, whose version is `last_agreement`.
+
+    MESSAGE_KEY_DROPPED, LOG_DROPPED, FORMER_MEMBER_DROPPED.
+    """
+    parties: list[Member | FormerMember] = [*before.former.values(), *before.members.values()]
+    for known in parties:
+        node = known.node
+        if (coming := after.members.get(node)) is not None:
+            _verify_same_history(node, known, coming, now=now)
+        elif not isinstance(known, FormerMember):
+            _verify_retired(node, known, after.former.get(node), last_agreement=last_agreement, now=now)
+        elif known.ended + KEPT > now and after.former.get(node) != known:
+            raise _dropped(node)
+    for node in sorted(after.former.keys() - before.former.keys() - before.members.keys()):
+        raise RuleError("FORMER_MEMBER_DROPPED", f"expected former members that were members, got {node}", node=node)
+
+
+def _verify_retired(
+    node: NodeName, before: Member, after: FormerMember | None, *, last_agreement: int, now: datetime
 ) -> None:
-    """Refuses members that drop what must stay of those before (MESSAGE_KEY_DROPPED, LOG_DROPPED)."""
-    for node in members.keys() & previous.keys():
-        found = {entry.key: entry for entry in members[node].message_keys}
-        _verify_logs(node, previous[node], members[node])
-        for entry in previous[node].message_keys:
-            if not is_past_keeping(entry, now=now):
-                _verify_kept(node, entry, found.get(entry.key))
+    if after is None or after != retire_member(before, last_agreement=last_agreement, now=after.ended):
+        raise _dropped(node)
+    if not now - _SIGNED_WITHIN <= after.ended <= now + _AHEAD:
+        raise RuleError(
+            "FORMER_MEMBER_DROPPED",
+            f"expected the end of {node}'s membership to be the day of the draft, got {format_time(after.ended)}",
+            node=node,
+        )
 
 
-def _verify_logs(node: NodeName, before: Member, after: Member) -> None:
+def _dropped(node: NodeName) -> RuleError:
+    return RuleError(
+        "FORMER_MEMBER_DROPPED",
+        f"expected {node} to stay as a former member with all its keys: what it signed would no longer verify",
+        node=node,
+    )
+
+
+def _verify_same_history(node: NodeName, before: Member | FormerMember, after: Member, *, now: datetime) -> None:
+    _verify_logs(node, before, after)
+    found = {entry.key: entry for entry in after.message_keys}
+    for entry in before.message_keys:
+        if not is_past_keeping(entry, now=now):
+            _verify_kept(node, entry, found.get(entry.key))
+
+
+def _verify_logs(node: NodeName, before: Member | FormerMember, after: Member) -> None:
     retired = [log.vkey for log in after.retired_logs]
     kept = [log.vkey for log in before.retired_logs]
     if before.log_vkey != after.log_vkey:

@@ -14,7 +14,7 @@ from federation.protocol.ids import NodeName
 from federation.protocol.keys import PublicKey, Suite
 from federation.protocol.trust import MessageKey, load_agreement, message_keys_at
 from federation.protocol.trust.draft import draft_files, draft_root
-from federation.protocol.trust.members import encode_members
+from federation.protocol.trust.members import Membership, encode_members
 from federation.protocol.trust.metadata import tuf_key
 from tests.protocol.trust.four import (
     ANHUI,
@@ -223,7 +223,7 @@ def _members(node: NodeName, **changes):
     members = {name: member(name) for name in NODES}
     members[node] = replace(members[node], **changes)
     files = dict(draft_files(Plan().bundles, terms=TERMS, policies=POLICIES))
-    return {**files, "members.json": encode_members(members)}
+    return {**files, "members.json": encode_members(Membership(members=members, former={}))}
 
 
 def test_load_low_order_message_key_refused():
@@ -257,7 +257,7 @@ def test_load_shared_tls_authority_refused():
 def test_load_members_other_than_the_nodes_of_the_root_refused():
     """The members are those who hold the root's keys, no more and no less."""
     files = dict(draft_files(Plan().bundles, terms=TERMS, policies=POLICIES))
-    files["members.json"] = encode_members({name: member(name) for name in NODES[:3]})
+    files["members.json"] = encode_members(Membership(members={name: member(name) for name in NODES[:3]}, former={}))
 
     with pytest.raises(MalformedError) as refusal:
         load(build(Plan(files=files)))

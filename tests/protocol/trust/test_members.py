@@ -18,7 +18,7 @@ from federation.protocol.form import decode_canonical, encode_canonical, replace
 from federation.protocol.keys import format_public_key
 from federation.protocol.tlog.note import KeyKind
 from federation.protocol.trust import MessageKey
-from federation.protocol.trust.members import MAX_MESSAGE_KEYS, decode_members, encode_members, public_keys
+from federation.protocol.trust.members import MAX_MESSAGE_KEYS, Membership, decode_members, encode_members, public_keys
 from tests.protocol.trust.four import ANHUI, FEDERATION, NODES, NOW, ZHEJIANG, authority, member, signer, vkey
 
 MEMBERS = {node: member(node) for node in NODES}
@@ -29,9 +29,9 @@ def test_decode_members_gives_back_what_was_encoded():
     key = MessageKey(key=signer(ANHUI, "next").public_key, valid_from=NOW, valid_until=NOW + timedelta(days=1))
     anhui = MEMBERS[ANHUI]
     changed = replace(anhui, message_keys=(*anhui.message_keys, key), revoked_serials=frozenset({"1f", "ab"}))
-    members = {**MEMBERS, ANHUI: changed}
+    membership = Membership(members={**MEMBERS, ANHUI: changed}, former={})
 
-    assert decode_members(encode_members(members), federation=FEDERATION) == members
+    assert decode_members(encode_members(membership), federation=FEDERATION) == membership
 
 
 def test_public_keys_lists_every_signing_key():
@@ -40,7 +40,9 @@ def test_public_keys_lists_every_signing_key():
 
 
 def _entry():
-    return decode_canonical(encode_members({ANHUI: MEMBERS[ANHUI]}), what="test")["members"]["anhui"]
+    return decode_canonical(encode_members(Membership(members={ANHUI: MEMBERS[ANHUI]}, former={})), what="test")[
+        "members"
+    ]["anhui"]
 
 
 def _decode(entry, *, version=1):
@@ -147,4 +149,4 @@ def test_decode_members_accepts_a_chain_of_authorities():
     """More than one certificate may stand there, while one authority follows another."""
     chain = authority(ANHUI) + authority("anhui next")
 
-    assert _decode({**_entry(), "tls_ca": chain})[ANHUI].tls_ca == chain
+    assert _decode({**_entry(), "tls_ca": chain}).members[ANHUI].tls_ca == chain

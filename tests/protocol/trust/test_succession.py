@@ -1,0 +1,156 @@
+"""What an agreement must keep of the one before, when a province leaves and when it comes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from federation.protocol.errors import MalformedError, RuleError, UntrustedError
+from federation.protocol.form import replace
+from federation.protocol.trust import MessageKey, message_keys_at, past_keys
+from federation.protocol.trust.draft import draft_files
+from federation.protocol.trust.members import FormerMember, Membership, decode_members, encode_members
+from federation.protocol.trust.succession import KEPT, former_after, retire_member, verify_succession
+from tests.protocol.trust.four import (
+    ANHUI,
+    FEDERATION,
+    FUJIAN,
+    JIANGXI,
+    NODES,
+    NOW,
+    POLICIES,
+    TERMS,
+    ZHEJIANG,
+    Plan,
+    build,
+    bundle,
+    load,
+    member,
+    signer,
+)
+
+MEMBERS = {node: member(node) for node in NODES}
+THREE = {node: MEMBERS[node] for node in NODES if node != FUJIAN}
+FORMER = retire_member(MEMBERS[FUJIAN], last_agreement=1, now=NOW)
+FOUR_STAND = Membership(members=MEMBERS, former={})
+THREE_STAND = Membership(members=THREE, former={FUJIAN: FORMER})
+NEW_KEY = MessageKey(key=signer(FUJIAN, "next").public_key, valid_from=NOW)
+
+
+def verify(after: Membership, before: Membership, *, version: int = 1, later: timedelta = timedelta(0)) -> None:
+    verify_succession(after, before, last_agreement=version, now=NOW + later)
+
+
+def three(former: FormerMember) -> Membership:
+    return Membership(members=THREE, former={FUJIAN: former})
+
+
+def test_expelled_stays_as_former_member_and_comes_back_with_its_keys() -> None:
+    """Out, for five years and a version more, and in again: nothing that it signed loses its key."""
+    assert former_after(FOUR_STAND, frozenset(THREE), last_agreement=1, now=NOW) == {FUJIAN: FORMER}
+    verify(THREE_STAND, FOUR_STAND)
+    verify(THREE_STAND, THREE_STAND, version=2, later=timedelta(days=1000))
+    verify(FOUR_STAND, THREE_STAND, version=2)
+    with_new = replace(MEMBERS[FUJIAN], message_keys=(*MEMBERS[FUJIAN].message_keys, NEW_KEY))
+    verify(Membership(members={**MEMBERS, FUJIAN: with_new}, former={}), THREE_STAND, version=2)
+
+
+def test_former_member_may_be_dropped_when_its_time_is_over() -> None:
+    """As long as a message key, and no longer."""
+    later = KEPT + timedelta(days=1)
+
+    verify(Membership(members=THREE, former={}), THREE_STAND, version=2, later=later)
+    assert former_after(THREE_STAND, frozenset(THREE), last_agreement=2, now=NOW + later) == {}
+
+
+@pytest.mark.parametrize(
+    ("after", "before"),
+    [
+        (Membership(members=THREE, former={}), FOUR_STAND),
+        (Membership(members=THREE, former={}), THREE_STAND),
+        (three(replace(FORMER, message_keys=(NEW_KEY,))), FOUR_STAND),
+        (three(replace(FORMER, message_keys=(*FORMER.message_keys, NEW_KEY))), THREE_STAND),
+        (three(replace(FORMER, log_vkey=MEMBERS[ANHUI].log_vkey)), FOUR_STAND),
+        (three(replace(FORMER, last_agreement=7)), FOUR_STAND),
+        (three(replace(FORMER, last_agreement=7)), THREE_STAND),
+        (three(replace(FORMER, ended=NOW - KEPT)), FOUR_STAND),
+        (three(replace(FORMER, ended=NOW + timedelta(days=2))), FOUR_STAND),
+        (THREE_STAND, Membership(members=THREE, former={})),
+    ],
+    ids=[
+        "expelled and dropped", "dropped later", "other keys", "a key added later", "another log", "another end",
+        "an end that moves", "an end long ago", "an end to come", "one who never was a member",
+    ],
+)  # fmt: skip
+def test_draft_that_bends_a_former_member_refused(after: Membership, before: Membership) -> None:
+    """Neither the author of a draft nor three of four may rewrite whose signature an old message bears."""
+    with pytest.raises(RuleError) as refusal:
+        verify(after, before)
+
+    assert refusal.value.reason == "FORMER_MEMBER_DROPPED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"message_keys": (NEW_KEY,)}, "MESSAGE_KEY_DROPPED"),
+        ({"log_vkey": MEMBERS[FUJIAN].log_vkey.replace("2026", "2027")}, "LOG_DROPPED"),
+    ],
+)
+def test_admission_again_without_the_old_keys_refused(changes: dict, reason: str) -> None:
+    """Whoever comes back answers for what it signed before."""
+    back = Membership(members={**MEMBERS, FUJIAN: replace(MEMBERS[FUJIAN], **changes)}, former={})
+
+    with pytest.raises(RuleError) as refusal:
+        verify(back, THREE_STAND, version=2)
+
+    assert refusal.value.reason == reason
+
+
+def agreement_of_three(former: FormerMember = FORMER, *, version: int = 2):
+    bundles = tuple(bundle(node) for node in THREE)
+    files = draft_files(bundles, terms=TERMS, policies=POLICIES, former={former.node: former})
+    signers = tuple((node, "agreement") for node in (ZHEJIANG, JIANGXI, ANHUI))
+    return load(build(Plan(bundles=bundles, files=files, version=version, signers=signers)))
+
+
+def test_past_of_a_former_member_verifies_and_nothing_later() -> None:
+    """Its keys count for what cites an agreement that it took part in; to receive from it, there are none."""
+    agreement = agreement_of_three()
+    keys = tuple(entry.key for entry in FORMER.message_keys)
+
+    assert past_keys(agreement, FUJIAN, NOW, cited=1) == keys
+    assert past_keys(agreement, FUJIAN, NOW, cited=2) == ()
+    assert past_keys(agreement, FUJIAN, NOW - timedelta(days=2), cited=1) == ()
+    assert message_keys_at(agreement, FUJIAN, NOW) == ()
+    assert past_keys(agreement, ZHEJIANG, NOW, cited=2) == message_keys_at(agreement, ZHEJIANG, NOW) != ()
+
+
+def test_former_member_that_ends_with_this_version_refused() -> None:
+    """Who takes part is listed among the members."""
+    with pytest.raises(MalformedError) as refusal:
+        agreement_of_three(version=1)
+
+    assert refusal.value.reason == "AGREEMENT_MEMBERS"
+
+
+def test_key_of_a_former_member_used_elsewhere_refused() -> None:
+    """One key speaks for one province, for ever."""
+    taken = replace(FORMER, message_keys=MEMBERS[ZHEJIANG].message_keys)
+
+    with pytest.raises(UntrustedError) as refusal:
+        agreement_of_three(taken)
+
+    assert refusal.value.reason == "AGREEMENT_KEY"
+
+
+def test_members_file_keeps_former_members() -> None:
+    """Encoding and decoding are inverse; a member is not a former one."""
+    assert decode_members(encode_members(THREE_STAND), federation=FEDERATION) == THREE_STAND
+    twice = encode_members(Membership(members=MEMBERS, former={FUJIAN: FORMER}))
+
+    with pytest.raises(MalformedError) as refusal:
+        decode_members(twice, federation=FEDERATION)
+
+    assert refusal.value.reason == "AGREEMENT_MEMBERS"
