@@ -7,7 +7,7 @@ A leaf decodes strictly and is lawful in this log; times go back no further than
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,17 +22,23 @@ from federation.protocol.trust import Agreement
 _VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}
 _OUTGOING = frozenset({LeafKind.SENT, LeafKind.EXPIRED})
 _INCOMING = frozenset({LeafKind.RECEIVED, LeafKind.REFUSED})
+_ENDINGS = frozenset({LeafKind.EXPIRED, LeafKind.ERASURE})
+"""What becomes of a message after all was said about it."""
 _NO_MESSAGE = (None, None, None, None)
 _EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The rules of one audit. `in_flight_age` is how old a message may be without an answer."""
+    """The rules of one audit. `in_flight_age` is how old a message may be without an answer.
+
+    `former` are former members with the last agreement that each took part in.
+    """
 
     federation: str
     realm: Realm
     members: frozenset[NodeName]
+    former: Mapping[NodeName, int]
     agreement_version: int
     clock_tolerance: timedelta
     in_flight_age: timedelta
@@ -45,6 +51,7 @@ def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | 
         federation=agreement.federation,
         realm=agreement.realm,
         members=frozenset(agreement.members),
+        former={node: each.last_agreement for node, each in agreement.former.items()},
         agreement_version=agreement.version,
         clock_tolerance=agreement.clock_tolerance,
         in_flight_age=agreement.statement_lifetime + agreement.clock_tolerance
@@ -73,8 +80,8 @@ def broken_rules(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[tuple[Cod
 
 def _unlawful(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[str]:
     pair = leaf.pair
-    if pair is not None and not {pair.sender, pair.recipient} <= rules.members:
-        yield f"expected two members of the agreement, got {pair}"
+    for party in (pair.sender, pair.recipient) if pair is not None else ():
+        yield from _unlawful_party(leaf, party, rules)
     if pair is not None and node not in (pair.sender, pair.recipient):
         yield f"expected a pair with {node} in it, got {pair}"
     if leaf.kind is LeafKind.REFUSED and (pair, leaf.seq, leaf.signatures, leaf.commitment) == _NO_MESSAGE:
@@ -87,6 +94,17 @@ def _unlawful(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[str]:
         yield from _unlawful_erasure(leaf)
     if leaf.kind not in _VERDICTS and leaf.verdict is not None:
         yield f"expected no verdict, got {leaf.verdict}"
+
+
+def _unlawful_party(leaf: Leaf, party: NodeName, rules: Rules) -> Iterator[str]:
+    """Whoever is expelled takes part up to its last agreement; what it left may end later, with no word of its own."""
+    if party in rules.members:
+        return
+    last = rules.former.get(party)
+    if last is None:
+        yield f"expected two members of the agreement, got {leaf.pair}"
+    elif leaf.agreement_version > last and leaf.kind not in _ENDINGS:
+        yield f"expected members of agreement {leaf.agreement_version}, got {leaf.pair}: {party} was one up to {last}"
 
 
 def _unlawful_message(leaf: Leaf, node: NodeName) -> Iterator[str]:
@@ -136,6 +154,7 @@ class LeafReader:
         self._findings = findings
         self._latest: datetime | None = None
         self._numbers: dict[Pair, int] = {}
+        self._left: dict[NodeName, datetime] = {}
 
     def read(self, entry: bytes, index: int) -> None:
         try:
@@ -147,6 +166,7 @@ class LeafReader:
         for code, sentence in broken_rules(leaf, self._node, self._rules):
             self._findings.add(code, sentence, index=index)
         self._check_time(leaf, index)
+        self._check_end(leaf, index)
         self._keep(leaf, index)
 
     def check_erasures(self) -> None:
@@ -174,6 +194,17 @@ class LeafReader:
         elif leaf.time < latest - self._rules.clock_tolerance:
             sentence = f"expected a time not before {latest.isoformat()}, got {leaf.time.isoformat()}"
             self._findings.add(Code.TIME_BACKWARDS, sentence, index=index)
+
+    def _check_end(self, leaf: Leaf, index: int) -> None:
+        """Finds what cites a former member's last agreement when this log knew a later one: it is dated back."""
+        for former, last in self._rules.former.items():
+            if leaf.agreement_version > last:
+                self._left.setdefault(former, leaf.time + self._rules.clock_tolerance)
+            elif leaf.pair is not None and former in (leaf.pair.sender, leaf.pair.recipient):
+                left = self._left.get(former)
+                if left is not None and leaf.time > left and leaf.kind not in _ENDINGS:
+                    sentence = f"a '{leaf.kind}' leaf: {leaf.pair}: this log knew since before {left.isoformat()} that"
+                    self._findings.add(Code.LEAF_UNLAWFUL, f"{sentence} {former} is no member", index=index)
 
     def _keep(self, leaf: Leaf, index: int) -> None:
         if leaf.kind is LeafKind.DISCREPANCY:

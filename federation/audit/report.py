@@ -70,6 +70,7 @@ class Code(StrEnum):
     LISTED_NOT_LOGGED = "LISTED_NOT_LOGGED"
     LOGGED_NOT_LISTED = "LOGGED_NOT_LISTED"
     LISTING_DENIED = "LISTING_DENIED"
+    FORMER_MEMBER = "FORMER_MEMBER"
 
 
 WARNINGS = frozenset(
@@ -80,6 +81,7 @@ WARNINGS = frozenset(
         Code.EXPIRED_RECEIVED,
         Code.AGREEMENT_UNKNOWN,
         Code.LISTING_DENIED,
+        Code.FORMER_MEMBER,
         Code.UNANSWERED_ONE_SIDED,
         Code.ERASURE_ONE_SIDED,
     }

@@ -123,7 +123,8 @@ class _Run:
 
     async def _list_all(self) -> None:
         for node, list_messages in self._audit.listers.items():
-            peers = [peer for peer in self._audit.agreement.members if peer != node]
+            agreement = self._audit.agreement
+            peers = [peer for peer in (*agreement.members, *agreement.former) if peer != node]
             pairs = [pair for peer in peers for pair in (Pair(node, peer), Pair(peer, node))]
             try:
                 for pair in pairs:
@@ -132,8 +133,7 @@ class _Run:
                 self._add(Code.LISTING_DENIED, node, f"not all envelopes and receipts were audited: {error}")
 
     async def _list_pair(self, node: NodeName, pair: Pair, list_messages: ListMessages) -> ListingAccount:
-        vkey = parse_vkey(self._audit.agreement.members[pair.recipient].log_vkey)
-        check = ListingCheck(node, pair, agreement=self._audit.agreement, vkey=vkey, listed_time=self._audit.now())
+        check = ListingCheck(node, pair, agreement=self._audit.agreement, listed_time=self._audit.now())
         sending = pair.sender == node
         after_seq: int | None = 0
         while after_seq is not None:

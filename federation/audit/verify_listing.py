@@ -28,10 +28,12 @@ from federation.audit.verify_log import LogAccount, SeenHead
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, Pair
+from federation.protocol.keys import PublicKey
 from federation.protocol.receipt import Receipt, VerifiedReceipt, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
-from federation.protocol.tlog.note import Checkpoint, Vkey, parse_vkey
-from federation.protocol.trust import Agreement, message_keys_at
+from federation.protocol.tlog.note import Checkpoint, parse_vkey
+from federation.protocol.trust import Agreement, past_keys
+from federation.protocol.trust.members import log_vkeys
 from federation.wire.agency.audit import LoggedMessage
 
 REPLIES: Final = frozenset({"lookup.answer", "lookup.release", "lookup.refusal"})
@@ -89,12 +91,14 @@ class ListingAccount:
 class ListingCheck:
     """Verifies what one node lists of one ordered pair, message by message."""
 
-    def __init__(self, node: NodeName, pair: Pair, *, agreement: Agreement, vkey: Vkey, listed_time: datetime) -> None:
-        """Starts before the first message; `vkey` is that of the receiver's log."""
+    def __init__(self, node: NodeName, pair: Pair, *, agreement: Agreement, listed_time: datetime) -> None:
+        """Starts before the first message of a pair whose two nodes are, or were, members."""
+        receiver = agreement.members.get(pair.recipient) or agreement.former[pair.recipient]
         self._node = node
         self._pair = pair
         self._agreement = agreement
-        self._vkey = vkey
+        self._logs = [parse_vkey(vkey) for vkey in log_vkeys(receiver)]
+        self._ended = {log.vkey.partition("+")[0]: log.size for log in receiver.retired_logs}
         self._listed_time = listed_time
         self._findings = Findings(node)
         self._messages = MessageColumn()
@@ -106,7 +110,7 @@ class ListingCheck:
         try:
             envelope = parse_envelope(listed.envelope)
             statement = decode_statement(envelope.payload)
-            verify_envelope(envelope, message_keys_at(self._agreement, self._pair.sender, statement.created))
+            verify_envelope(envelope, self._keys_of(statement))
         except BridgeheadError as error:
             self._findings.add(Code.ENVELOPE_INVALID, f"{self._name(listed)}: {error}", index=listed.log_index)
             return
@@ -131,13 +135,17 @@ class ListingCheck:
             findings=self._findings.all(),
         )
 
+    def _keys_of(self, statement: Statement) -> tuple[PublicKey, ...]:
+        cited = statement.agreement.version
+        return past_keys(self._agreement, self._pair.sender, statement.created, cited=cited)
+
     def _verify_receipt(self, receipt: Receipt, digest: str) -> VerifiedReceipt:
         """Verifies a receipt under the receiver's log, or one that it retired. Refuses as `verify_receipt`."""
-        member = self._agreement.members[self._pair.recipient]
-        for retired in member.retired_logs:
+        newest, *retired = self._logs
+        for vkey in retired:
             with suppress(BridgeheadError):
-                return verify_receipt(receipt, statement_digest=digest, log_vkey=parse_vkey(retired.vkey))
-        return verify_receipt(receipt, statement_digest=digest, log_vkey=self._vkey)
+                return verify_receipt(receipt, statement_digest=digest, log_vkey=vkey)
+        return verify_receipt(receipt, statement_digest=digest, log_vkey=newest)
 
     def _append_receipt(self, listed: LoggedMessage, digest: str, receipt: Receipt) -> None:
         try:
@@ -150,12 +158,7 @@ class ListingCheck:
             sentence = f"{self._name(listed)}: expected a receipt for this number, got one for {leaf.pair} {leaf.seq}"
             self._findings.add(Code.RECEIPT_INVALID, sentence, index=listed.log_index)
         self._receipted.append(listed.seq)
-        ended = {
-            log.vkey.partition("+")[0]: log.size for log in self._agreement.members[self._pair.recipient].retired_logs
-        }
-        if checkpoint.size <= ended.get(
-            checkpoint.origin, checkpoint.size
-        ):  # what a retired log signed after that is lost
+        if checkpoint.size <= self._ended.get(checkpoint.origin, checkpoint.size):  # what it signed later is lost
             self._heads.append(checkpoint, seq=listed.seq)
 
     def _differences(self, statement: Statement, listed: LoggedMessage) -> list[str]:

@@ -107,6 +107,26 @@ class LogAccount:
     findings: tuple[Finding, ...]
 
 
+def unread_log(node: NodeName) -> LogAccount:
+    """Returns the account of a log that nobody can ask for: it says nothing, and nothing is missing in it."""
+    return LogAccount(
+        node=node,
+        head=Checkpoint(origin=node, size=0, root=CompactRange().root()),
+        root=CompactRange().root(),
+        read=0,
+        complete=False,
+        kinds={},
+        sent={},
+        decided={},
+        expired={},
+        erased={},
+        unanswered={},
+        disputed=frozenset(),
+        settled_size=0,
+        findings=(),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogTask:
     """One log to verify. Up to `settled_size` the received must be logged as sent; no `read_leaves`: the tree only.

@@ -4,8 +4,8 @@ Every number that the receiver decided was sent; both leaves name the same state
 receiver judged under no older agreement than the sender cited; what was sent and never decided has expired, or may be
 in flight. What both held is erased on both sides: who still holds it a while later is named, for a human. Unanswered is
 only what was sent and received, and the asking side says it too, unless it expired on its way; the asking side alone
-may say it when an answer came too late: a human should look. A log not read whole proves nothing missing. Trusts no
-side more than the other. Source: DESIGN section 3.
+may say it when an answer came too late: a human should look. A log not read whole proves nothing missing; that of a
+former member is not read at all, and a warning says so. Trusts no side more than the other. Source: DESIGN section 3.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from federation.audit.column import MessageColumn, MessageRecord, once, pack_tim
 from federation.audit.leaves import Rules
 from federation.audit.report import Code, Finding, Findings, PairLine
 from federation.audit.verify_listing import ListingAccount, compare_listing
-from federation.audit.verify_log import LogAccount
+from federation.audit.verify_log import LogAccount, unread_log
 from federation.protocol.ids import NodeName, Pair
 
 
@@ -33,20 +33,48 @@ def compare_logs(
     lines: list[PairLine] = []
     findings: list[Finding] = []
     unanswered: list[Finding] = []
-    for sender, recipient in permutations(sorted(accounts), 2):
-        pair, ours, theirs = Pair(sender, recipient), accounts[sender], accounts[recipient]
+    unread = _unread_logs(accounts, rules)
+    for sender, recipient in permutations(sorted(accounts.keys() | unread.keys()), 2):
+        if sender not in accounts and recipient not in accounts:
+            continue
+        pair = Pair(sender, recipient)
+        ours, theirs = (accounts.get(node) or unread[node] for node in (sender, recipient))
         line, found = compare_pair(pair, sender=ours, receiver=theirs, rules=rules, receipted=receipted.get(pair))
         lines.append(line)
         findings += found
         unanswered += compare_unanswered(pair, sender=ours, receiver=theirs, rules=rules)
         unanswered += compare_erasures(pair, sender=ours, receiver=theirs, rules=rules)
     findings += unanswered
+    findings += (finding for former in unread for finding in _not_audited(former, accounts, rules))
     findings += answered_after_all(accounts, listings)
     for listing in listings:
         findings += listing.findings
         if listing.node in accounts:
             findings += compare_listing(listing, accounts[listing.node])
     return tuple(lines), tuple(findings)
+
+
+def _unread_logs(accounts: Mapping[NodeName, LogAccount], rules: Rules) -> dict[NodeName, LogAccount]:
+    """The logs of former members that others exchanged with: they can no longer be asked for."""
+    return {
+        node: unread_log(node) for node in sorted(rules.former) if any(_speaks_of(a, node) for a in accounts.values())
+    }
+
+
+def _speaks_of(account: LogAccount, node: NodeName) -> bool:
+    pairs = {Pair(account.node, node), Pair(node, account.node)}
+    return any(not pairs.isdisjoint(columns) for columns in (account.sent, account.decided))
+
+
+def _not_audited(former: NodeName, accounts: Mapping[NodeName, LogAccount], rules: Rules) -> Iterator[Finding]:
+    last = rules.former[former]
+    for account in accounts.values():
+        if _speaks_of(account, former):
+            zh = f"{former} 的一侧未审计：该省至协议第 {last} 版为成员，其日志已无从取得"
+            en = (
+                f"the side of {former} is not audited: a former member, up to agreement {last}; its log is out of reach"
+            )
+            yield Finding(code=Code.FORMER_MEMBER, node=account.node, index=None, sentence=f"{zh} | {en}")
 
 
 class _Outcome(Enum):

@@ -36,7 +36,8 @@ from federation.protocol.tlog.note import (
 )
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bundle, tile_exists
-from federation.protocol.trust import Agreement, Member, MessageKey
+from federation.protocol.trust import Agreement, FormerMember, Member, MessageKey
+from federation.protocol.trust.succession import retire_member
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
 FEDERATION = "bridgehead.example"
@@ -184,6 +185,8 @@ class Provinces:
         self.nodes = {node: Province(node, key_time=start - timedelta(days=1)) for node in nodes or (ZHEJIANG, JIANGXI)}
         self.messages: dict[Pair, list[Message]] = {}
         self.time = start
+        self.version = 1
+        self.former: dict[NodeName, FormerMember] = {}
 
     def __getitem__(self, node: NodeName) -> Province:
         return self.nodes[node]
@@ -191,7 +194,7 @@ class Provinces:
     @property
     def agreement(self) -> Agreement:
         return Agreement(
-            version=1,
+            version=self.version,
             digest=AGREEMENT_DIGEST,
             root_version=1,
             snapshot_version=1,
@@ -207,7 +210,15 @@ class Provinces:
             statement_lifetime=timedelta(hours=1),
             lapse_grace=timedelta(days=7),
             recognition_modes=frozenset({"card"}),
+            former=MappingProxyType(self.former),
         )
+
+    def expel(self, node: NodeName) -> Province:
+        """The next agreement, without a province; what it has exchanged so far stays, and its log is out of reach."""
+        province = self.nodes.pop(node)
+        self.former[node] = retire_member(province.member(), last_agreement=self.version, now=self.tick())
+        self.version += 1
+        return province
 
     def tick(self) -> datetime:
         self.time += timedelta(milliseconds=250)
@@ -261,7 +272,7 @@ class Provinces:
             basis="agreement article 1",
             created=created,
             expires=created + timedelta(hours=1),
-            agreement=AgreementRef(version=1, digest=AGREEMENT_DIGEST),
+            agreement=AgreementRef(version=self.version, digest=AGREEMENT_DIGEST),
             body=BodyRef(type="application/json", items=1, size_bytes=10, commitment=digest.hexdigest()),
         )
 
@@ -276,7 +287,7 @@ class Provinces:
             seq=statement.seq,
             commitment=statement.body.commitment if statement.body else None,
             policies=("permit-replicate",),
-            agreement_version=1,
+            agreement_version=statement.agreement.version,
             time=statement.created,
         )
 

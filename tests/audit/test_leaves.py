@@ -99,6 +99,25 @@ def test_unlawful_leaf_breaks_exactly_one_rule(leaf: Leaf, code: Code) -> None:
     assert codes(leaf) == [code]
 
 
+FORMER = replace(RULES, members=RULES.members - {JIANGXI}, former={JIANGXI: 1}, agreement_version=2)
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [SENT, RECEIVED, REFUSED, replace(EXPIRED, agreement_version=2), replace(ERASURE, pair=BACK, agreement_version=2)],
+    ids=["sent", "received", "refused", "expired later", "erased later"],
+)
+def test_leaf_of_a_former_member_up_to_its_end_is_lawful(leaf: Leaf) -> None:
+    """Who was expelled was a member before, and what it left ends in its time."""
+    assert codes(leaf, FORMER) == []
+
+
+@pytest.mark.parametrize("leaf", [SENT, RECEIVED, REFUSED], ids=["sent", "received", "refused"])
+def test_message_of_a_former_member_after_its_end_is_unlawful(leaf: Leaf) -> None:
+    """Nothing goes to it or comes from it under an agreement that does not name it."""
+    assert codes(replace(leaf, agreement_version=2), FORMER) == [Code.LEAF_UNLAWFUL]
+
+
 def test_rules_let_a_message_fly_for_the_life_of_a_statement() -> None:
     """What has not expired at its sender may still arrive, clocks being what they are."""
     assert RULES.in_flight_age == timedelta(hours=1, seconds=60)
@@ -106,9 +125,19 @@ def test_rules_let_a_message_fly_for_the_life_of_a_statement() -> None:
     assert rules_of(agreement, NOW, in_flight_age=timedelta(0)).in_flight_age == timedelta(0)
 
 
-def read(*leaves) -> list[tuple[Code, int | None]]:
+def test_message_of_a_former_member_that_is_dated_back_is_unlawful() -> None:
+    """Once a log knows that a province has left, it takes part in nothing, whatever agreement a leaf cites."""
+    rules, later = replace(FORMER, now=NOW + timedelta(hours=1)), NOW + timedelta(minutes=10)
+    known = replace(BOOT, agreement_version=2)
+
+    assert read(replace(RECEIVED, seq=1), known, replace(RECEIVED, seq=2), rules=rules) == []
+    assert read(known, replace(RECEIVED, time=later), rules=rules) == [(Code.LEAF_UNLAWFUL, 1)]
+    assert read(known, replace(EXPIRED, time=later), rules=rules) == []
+
+
+def read(*leaves, rules: Rules = RULES) -> list[tuple[Code, int | None]]:
     findings = Findings(ZHEJIANG)
-    reader = LeafReader(ZHEJIANG, RULES, findings)
+    reader = LeafReader(ZHEJIANG, rules, findings)
     for index, leaf in enumerate(leaves):
         reader.read(encode_leaf(leaf), index)
     return [(finding.code, finding.index) for finding in findings.all()]

@@ -44,9 +44,7 @@ def listed(provinces: Provinces) -> list[LoggedMessage]:
 
 
 def check(provinces: Provinces, messages: list[LoggedMessage]) -> ListingAccount:
-    checking = ListingCheck(
-        ZHEJIANG, PAIR, agreement=provinces.agreement, vkey=provinces[JIANGXI].vkey, listed_time=NOW
-    )
+    checking = ListingCheck(ZHEJIANG, PAIR, agreement=provinces.agreement, listed_time=NOW)
     for message in messages:
         checking.append(message)
     return checking.finish()
