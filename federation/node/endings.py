@@ -84,6 +84,8 @@ async def keep_endings(node: Node, home: Path) -> None:
             log_endings(endings, node.now(), said)
         except BridgeheadError as error:
             _log.warning("ending.unread", reason=error.reason, message=error.message)
+        except Exception:  # noqa: BLE001 - a duty that ends would let a certificate end unsaid
+            _log.exception("ending.failed")
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -371,6 +371,7 @@ class Node:
     now: Callable[[], datetime]
     kinds: Mapping[str, Kind[Any]]
     refusals: Refusals
+    dead_duties: list[str] = field(default_factory=list)
 
     @property
     def signer(self) -> Signer:

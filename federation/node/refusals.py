@@ -34,6 +34,8 @@ async def keep_refusal_digests(node: Node) -> None:
             await tell_refusals(node)
         except BridgeheadError as error:
             _log.warning("refusals.untold", reason=error.reason)
+        except Exception:  # noqa: BLE001 - a duty that ends would leave refusals untold for ever
+            _log.exception("refusals.failed")
 
 
 async def tell_refusals(node: Node) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -292,16 +292,16 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             http=http,
         )
         duties = [
-            asyncio.create_task(keep_agreement(node, home, peers), name="agreement"),
-            asyncio.create_task(keep_endings(node, home), name="endings"),
-            asyncio.create_task(keep_contact(parts.delivery.contacts, peers.clients), name="contact"),
+            start_duty(node, keep_agreement(node, home, peers), name="agreement"),
+            start_duty(node, keep_endings(node, home), name="endings"),
+            start_duty(node, keep_contact(parts.delivery.contacts, peers.clients), name="contact"),
         ]
         stack.push_async_callback(_end_duties, duties)
         stack.callback(node.waiters.end)
         if node.sequencer.held is None:
             await _begin(parts, home, running, duties)
         elif node.sequencer.failure is None:
-            duties.append(asyncio.create_task(_wait_confirmed(parts, home, running, duties), name="boot"))
+            duties.append(start_duty(node, _wait_confirmed(parts, home, running, duties), name="boot"))
         for server in servers:
             await server.set_serving(serving=True)
         listening.set()
@@ -318,7 +318,7 @@ async def _serve_reads(node: Node, functions: ReadFunctions, stack: contextlib.A
         is_named=named.__contains__,
     )
     stack.push_async_callback(http.stop)
-    stack.push_async_callback(_end_duties, [asyncio.create_task(keep_sources(node, named), name="sources")])
+    stack.push_async_callback(_end_duties, [start_duty(node, keep_sources(node, named), name="sources")])
     return http
 
 
@@ -341,17 +341,35 @@ async def _begin(parts: Parts, home: Path, running: Running, duties: list[asynci
     await _check_rows(node)
     parts.delivery.start(running.peers.clients, renewed=RENEWED, notify=node.waiters.tell)
     duties += [
-        asyncio.create_task(parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
-        asyncio.create_task(keep_retention(node), name="retention"),
-        asyncio.create_task(keep_refusal_digests(node), name="refusals"),
-        asyncio.create_task(keep_clocks(node), name="intake"),
+        start_duty(node, parts.cosigning.run(node.settings.witness_seconds), name="cosigning"),
+        start_duty(node, keep_retention(node), name="retention"),
+        start_duty(node, keep_refusal_digests(node), name="refusals"),
+        start_duty(node, keep_clocks(node), name="intake"),
     ]
     running.opened.set()
 
 
+def start_duty(node: Node, duty: Coroutine[None, None, None], *, name: str) -> asyncio.Task[None]:
+    """Starts what a node does for as long as it runs; one that dies is told by its health and its status."""
+
+    def note_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            node.dead_duties.append(name)
+            _log.critical("duty.died", duty=name, exc_info=error)
+
+    task = asyncio.create_task(duty, name=name)
+    task.add_done_callback(note_end)
+    return task
+
+
 async def _check_rows(node: Node) -> None:
     """Compares a sample of the rows with the log; what differs is told in the log and by `node status`."""
-    found = await asyncio.to_thread(check_start, node.database)
+    try:
+        found = await asyncio.to_thread(check_start, node.database)
+    except Exception:  # noqa: BLE001 - a node that tells the others of its state is worth more than one that is down
+        _log.exception("rows.unread")
+        node.database.row_findings = 1
+        return
     node.database.row_findings = len(found)
     for finding in found[:_MOST_TOLD]:
         where = where_from(node.database, finding)

@@ -88,14 +88,15 @@ def _witnesses(cosigning: Cosigning) -> Iterator[WitnessLine]:
 
 
 def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
-    """The reasons not to rely on our own log: it stopped, is not confirmed yet, or is disputed."""
+    """The reasons not to rely on our node: its log stopped, is not confirmed yet, or is disputed; a duty died."""
     found: list[str] = []
     sequencer = node.sequencer
     if sequencer.failure is not None:
         found.append(f"日志已停止，不再签署 the log stopped, nothing is signed any more: {sequencer.failure}")
     elif sequencer.held is not None:
         found.append(f"日志尚未经邻省确认，暂不签署 the log is not confirmed, nothing is signed yet: {sequencer.held}")
-    return [*found, *(f"日志有争议 the log is disputed: {dispute}" for dispute in cosigning.disputes())]
+    found += [f"日志有争议 the log is disputed: {dispute}" for dispute in cosigning.disputes()]
+    return [*found, *(f"常驻任务已中断，请重启节点 a duty died, restart the node: {name}" for name in node.dead_duties)]
 
 
 def quorum_warning(cosigning: Cosigning) -> str | None:

@@ -177,10 +177,11 @@ def digest_row(keys: DataKeys, row: StoredRow) -> bytes:
 
 
 def mark_of(row: StoredRow) -> Mark | None:
-    """The mark of a stored row; None for one of an earlier version that was not taken in yet."""
-    if row["digest"] is None or row["leaf_index"] is None:
+    """The mark of a stored row; None for one of an earlier version that was not taken in yet, or that is no mark."""
+    digest, leaf_index = row["digest"], row["leaf_index"]
+    if not isinstance(digest, bytes) or not isinstance(leaf_index, int):
         return None
-    return Mark(bool(row["replica"]), row["kind"], row["leaf_index"], bytes(row["digest"]))
+    return Mark(bool(row["replica"]), row["kind"], leaf_index, digest)
 
 
 def weigh(keys: DataKeys, mark: Mark) -> int:

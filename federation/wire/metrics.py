@@ -55,7 +55,11 @@ class _Whole:
 def _of_log(status: NodeStatus) -> Iterator[Metric]:
     yield _one("log_entries", "Entries of the exchange log", status.tree_size)
     yield _one("log_quorum_met", "1 when the newest offered head has the agreed quorum", status.quorum_met)
-    yield _one("log_troubles", "Reasons not to rely on the log: stopped, not confirmed, disputed", len(status.troubles))
+    yield _one(
+        "log_troubles",
+        "Reasons not to rely on the node: a log stopped or disputed, a dead duty",
+        len(status.troubles),
+    )
     disputed = sum(bool(each.trouble) for each in status.witnesses)
     yield _one("log_disputed", "Witnesses that dispute the log", disputed)
     lines = [(each.name, float(each.on_newest_head)) for each in status.witnesses]

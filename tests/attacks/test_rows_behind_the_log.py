@@ -14,6 +14,7 @@ from federation.node.log.check import check_start, check_store, where_from
 from federation.node.oversight.flags import put_flags
 from federation.node.retention import destroy_ended
 from federation.protocol.ids import NodeName
+from federation.store.database import RecentNodes
 from federation.store.row_check import RowFinding
 from tests.node.retention.released import CASE, OFFICER, Border, released
 from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, Rig
@@ -106,6 +107,46 @@ async def test_plain_column_that_was_changed_is_named(found: Border, change: str
 
     assert {kind for _, kind in named(found.rig, ZHEJIANG)} & {"lookup-given", "lookup-gave"}
     assert check_start(found.rig[ZHEJIANG].database)
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "finding"),
+    [
+        ("record", "content = 'x'", ("changed", "lookup-given")),
+        ("record", "leaf_index = 'x'", ("changed", "lookup-given")),
+        ("record", "leaf_index = 999999", ("changed", "lookup-given")),
+        ("record", "digest = 'x'", ("changed", "lookup-given")),
+        ("record", "due_date = 'x'", ("changed", "lookup-given")),
+        ("record", "sealed = 'x'", ("changed", "lookup-given")),
+        ("record", "replica = 2", ("changed", "lookup-given")),
+        ("record", "kind = x'ff', id = CAST(x'ff' AS TEXT)", ("missing", "lookup-given")),
+        ("record", "owner = CAST(x'ff' AS TEXT)", ("changed", "lookup-given")),
+        ("outbox", "receipt_leaf = CAST(receipt_leaf AS TEXT)", ("changed", "outbox")),
+        ("outbox", "receipt_proof = 'x', expires_millis = 'x'", ("changed", "outbox")),
+        ("outbox", "state = CAST(x'ff' AS TEXT)", ("changed", "outbox")),
+        ("message", "envelope = CAST(envelope AS TEXT)", ("changed", "message")),
+        ("message", "pair = 'x'", ("changed", "message")),
+        ("message", "created_millis = 'x'", ("changed", "message")),
+        ("message_body", "content = 'x'", ("changed", "message-body")),
+        ("log_leaf", "entry = 'x'", ("changed", "log-leaf")),
+        ("counter", "value = 'x'", ("extra", "lookup-given")),
+    ],
+)  # fmt: skip
+async def test_column_of_another_type_is_named(
+    found: Border, table: str, change: str, finding: tuple[str, str]
+) -> None:
+    """What no reader can read breaks neither the check nor the start: it is a finding like any other."""
+    database = found.rig[ZHEJIANG].database
+    wheres = {
+        "record": "kind = 'lookup-given' AND id = (SELECT max(id) FROM record WHERE kind = 'lookup-given')",
+        "counter": "name LIKE 'rows/0/lookup-given/%' OR name LIKE 'tally/0/lookup-given/%'",
+        "log_leaf": "leaf_index = (SELECT max(leaf_index) FROM message WHERE direction = 'sent')",
+    }  # fmt: skip
+    write(found.rig, ZHEJIANG, lambda it: it.execute(f"UPDATE {table} SET {change} WHERE {wheres.get(table, '1')}"))
+    database.recent = RecentNodes()  # as after a restart
+
+    assert finding in named(found.rig, ZHEJIANG)
+    assert all(where_from(database, each) for each in check_start(database))
 
 
 async def test_row_that_somebody_put_there_is_named(found: Border) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from federation.node.exchange.send import send
+from federation.node.serve import start_duty
 from federation.node.status import disk_warnings, node_status
 from federation.protocol.errors import CorruptError
 from federation.protocol.form import replace
@@ -33,6 +34,22 @@ async def test_status_of_a_node_at_rest_warns_of_nothing(rig: Rig) -> None:
     assert (found.tree_size, found.checkpoint) == (0, rig[ZHEJIANG].sequencer.head.note)
     assert {each.node for each in found.peers} == {JIANGXI, FUJIAN, ANHUI}
     assert found.warnings == ()
+
+
+async def test_status_and_health_tell_of_a_duty_that_died(rig: Rig) -> None:
+    """Whatever it died of; one that ended because the node stops is none."""
+
+    async def duty(*, dies: bool) -> None:
+        if dies:
+            raise AttributeError
+        await asyncio.Event().wait()
+
+    stopped = start_duty(rig[ZHEJIANG], duty(dies=False), name="stopped")
+    stopped.cancel()
+    await asyncio.wait([stopped, start_duty(rig[ZHEJIANG], duty(dies=True), name="boot")])
+
+    assert len(status(rig).troubles) == 1
+    assert "boot" in status(rig).troubles[0]
 
 
 async def test_status_counts_what_waits_and_tells_who_cannot_be_reached(rig: Rig) -> None:

@@ -244,6 +244,10 @@ class Delivery:
             except BridgeheadError as error:
                 self._note_failure(name, lane, error)
                 return []
+            except Exception:  # noqa: BLE001 - a lane that ends would leave this peer without messages for ever
+                _log.exception("delivery.unread", peer=name)
+                self._note_failure(name, lane, CorruptError("STORE_FAULT", "what is queued cannot be read"))
+                return []
             if not found:
                 return []
             batch = [message for message in found if message.id not in lane.in_flight]

@@ -17,9 +17,9 @@ from typing import Final
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import BridgeheadError, CorruptError
+from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
-from federation.protocol.statement import Statement, decode_statement
+from federation.protocol.statement import decode_statement
 from federation.store.database import Database, open_to_read
 from federation.store.exchange_log import find_leaf, load_entries, load_head
 from federation.store.messages import Direction, StoredMessage, find_body, find_by_digest, find_outbox, has_body
@@ -79,31 +79,79 @@ def check_start(database: Database) -> tuple[RowFinding, ...]:
 def check_messages(database: Database, indexes: Iterable[int]) -> Iterator[RowFinding]:
     """The messages of these leaves: that they are there, are the very ones, and became what the log says."""
     for index, entry in _entries(database, indexes):
-        leaf = decode_leaf(entry)
-        if leaf.kind in _MESSAGES and leaf.pair is not None and (found := _look(database, index, leaf)):
+        leaf = _decode(entry)
+        if leaf is None:
+            yield RowFinding("changed", "log-leaf", leaf_index=index)
+        elif leaf.kind in _MESSAGES and leaf.pair is not None and (found := _look(database, index, leaf)):
             yield from set(found) & set(_look(database, index, leaf))  # a node at work may have been in between
 
 
 def _look(database: Database, index: int, leaf: Leaf) -> list[RowFinding]:
+    found: list[StoredMessage] = []
+    findings = _findings(RowFinding("changed", "message", leaf.subject, index), _missing(database, index, leaf, found))
+    if not found:
+        return findings
+    (message,) = found
+    looks: dict[str, Iterator[RowFinding]] = {
+        "message": _differing(index, leaf, message),
+        "message-body": _differing_body(database, index, leaf, message),
+        "outbox": _differing_outbox(database, index, message) if leaf.kind is LeafKind.SENT else iter(()),
+    }
+    for kind, look in looks.items():
+        findings += _findings(RowFinding("changed", kind, message.id, index), look)
+    return findings
+
+
+def _missing(database: Database, index: int, leaf: Leaf, found: list[StoredMessage]) -> Iterator[RowFinding]:
     message = find_by_digest(database, _MESSAGES[leaf.kind], leaf.subject)
     if message is None:
-        return [RowFinding("missing", "message", leaf.subject, index)]
+        yield RowFinding("missing", "message", leaf.subject, index)
+    else:
+        found.append(message)
+
+
+def _findings(unreadable: RowFinding, look: Iterable[RowFinding]) -> list[RowFinding]:
+    """Takes the findings of a look; of a row that cannot be read, that it was changed."""
     try:
-        return list(_differing(database, index, leaf, message))
-    except BridgeheadError as error:
-        return [RowFinding("changed", f"message ({error.reason})", message.id, index)]
+        return list(look)
+    except UnavailableError:  # of the store, not of the row
+        raise
+    except Exception:  # noqa: BLE001 - a column of another type makes a reader raise anything
+        return [unreadable]
 
 
-def _entries(database: Database, indexes: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+def _entries(database: Database, indexes: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
+    """The leaves with these places, many at once where they follow each other; None for one that cannot be read."""
     if not isinstance(indexes, range):
-        yield from ((index, load_entries(database, index, 1)[0]) for index in indexes)
+        yield from ((index, _read_entry(database, index)) for index in indexes)
         return
     for start in range(indexes.start, indexes.stop, _PAGE):
-        count = min(_PAGE, indexes.stop - start)
-        yield from enumerate(load_entries(database, start, count), start)
+        page = range(start, min(start + _PAGE, indexes.stop))
+        try:
+            yield from enumerate(load_entries(database, start, len(page)), start)
+        except UnavailableError:
+            raise
+        except Exception:  # noqa: BLE001 - one of them: which, shows when they are read alone
+            yield from _entries(database, list(page))
 
 
-def _differing(database: Database, index: int, leaf: Leaf, message: StoredMessage) -> Iterator[RowFinding]:
+def _read_entry(database: Database, index: int) -> bytes | None:
+    try:
+        return load_entries(database, index, 1)[0]
+    except UnavailableError:
+        raise
+    except Exception:  # noqa: BLE001 - as `_findings`
+        return None
+
+
+def _decode(entry: bytes | None) -> Leaf | None:
+    try:
+        return decode_leaf(entry) if isinstance(entry, bytes) else None
+    except BridgeheadError:
+        return None
+
+
+def _differing(index: int, leaf: Leaf, message: StoredMessage) -> Iterator[RowFinding]:
     envelope = parse_envelope(message.envelope)
     statement = decode_statement(envelope.payload)
     said = (envelope.digest, statement.id, statement.kind, statement.pair, statement.seq, statement.created)
@@ -111,14 +159,10 @@ def _differing(database: Database, index: int, leaf: Leaf, message: StoredMessag
     verdict = leaf.verdict.value if leaf.verdict is not None else ""
     if said != kept or (leaf.subject, index, verdict) != (message.digest, message.leaf_index, message.verdict):
         yield RowFinding("changed", "message", message.id, index)
-    yield from _differing_body(database, index, leaf, message, statement)
-    if message.direction == "sent":
-        yield from _differing_outbox(database, index, message)
 
 
-def _differing_body(
-    database: Database, index: int, leaf: Leaf, message: StoredMessage, statement: Statement
-) -> Iterator[RowFinding]:
+def _differing_body(database: Database, index: int, leaf: Leaf, message: StoredMessage) -> Iterator[RowFinding]:
+    statement = decode_statement(parse_envelope(message.envelope).payload)
     is_kept = statement.body is not None and leaf.kind is not LeafKind.REFUSED
     is_erased = find_leaf(database, LeafKind.ERASURE, message.digest) is not None
     is_there = has_body(database, message.id)
@@ -150,6 +194,8 @@ def where_from(database: Database, finding: RowFinding) -> str:
     """The leaf that a finding is about, in words: its kind, and the message where it is about one."""
     if finding.leaf_index is None:
         return "no leaf"
-    leaf = decode_leaf(load_entries(database, finding.leaf_index, 1)[0])
+    leaf = _decode(_read_entry(database, finding.leaf_index))
+    if leaf is None:
+        return f"leaf {finding.leaf_index}, which cannot be read"
     about = f" {leaf.pair} {leaf.seq}" if leaf.pair is not None else ""
     return f"leaf {finding.leaf_index} ({leaf.kind.value}{about})"
