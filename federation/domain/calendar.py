@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -51,6 +52,7 @@ class _File(Row, frozen=True, kw_only=True):
     year: tuple[CalendarYear, ...] = ()
 
 
+@lru_cache(maxsize=4)  # one text is read again by each draft, signature and version of an agreement
 def parse_calendar(text: str) -> Calendar:
     """Parses `calendar.toml`; refuses TOML_*, CALENDAR_YEAR_TWICE, and a day that cannot be so (CALENDAR_DATE)."""
     file = load_toml(_File, parse_toml(text, what=_WHAT), what=_WHAT)

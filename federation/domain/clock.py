@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -180,6 +181,7 @@ class _File(Row, frozen=True, kw_only=True):
     clock: tuple[ClockRule, ...] = ()
 
 
+@lru_cache(maxsize=4)  # one text is read again by each draft, signature and version of an agreement
 def parse_clocks(text: str) -> ClockTable:
     """Parses `clocks.toml`; refuses TOML_*, CLOCK_TWICE, CLOCK_AMOUNT of 0, CLOCK_DIRECTION of what cannot go back."""
     file = load_toml(_File, parse_toml(text, what="clocks"), what="clocks")

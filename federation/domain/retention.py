@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -67,6 +68,7 @@ class _File(Row, frozen=True, kw_only=True):
     rule: tuple[RetentionRule, ...] = ()
 
 
+@lru_cache(maxsize=4)  # one text is read again by each draft, signature and version of an agreement
 def parse_retention(text: str) -> RetentionRules:
     """Parses the table; refuses a rule that says nothing or stands twice (RETENTION_RULE), TOML_*."""
     file = load_toml(_File, parse_toml(text, what=_WHAT), what=_WHAT)

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -175,16 +174,11 @@ class InForce:
     @property
     def clocks(self) -> ClockTable:
         """The clock table that the agreement carries. Raises NotFoundError: CLOCK_FILE when it carries none."""
-        return _parse_clocks(_find_file(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
+        return parse_clocks(_find_file(self.agreement, CLOCKS_FILE, "CLOCK_FILE"))
 
     def start_clock(self, clock_id: str, start: datetime) -> Deadline:
         """The deadline of a clock that starts then. Refuses CALENDAR_YEAR_MISSING, CLOCK_UNKNOWN, CLOCK_FILE."""
         return compute_deadline(load_rule(self.clocks, clock_id, on=china_day(start)), start, calendar=self.calendar)
-
-
-@lru_cache(maxsize=4)
-def _parse_clocks(text: str) -> ClockTable:
-    return parse_clocks(text)
 
 
 def _find_file(agreement: Agreement, path: str, reason: str) -> str:
