@@ -7,6 +7,7 @@ import logging
 import pytest
 import structlog
 
+from federation.cli import audit
 from tests.cli.command_line import ServedNodes
 
 
@@ -16,6 +17,12 @@ def _quiet():
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """The auditor looks once more, and no second longer, for witnesses that nobody plays here."""
+    monkeypatch.setattr(audit, "WITNESS_SECONDS", 0.1)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from federation.protocol.tlog.tiles import ENTRIES, Tile, encode_bundle
 from tests.audit.provinces import ANHUI, FUJIAN, JIANGXI, ZHEJIANG
 from tests.cli.served_logs import STARTED, ServedLogs
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 @pytest.fixture
 def served():

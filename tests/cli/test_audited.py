@@ -34,6 +34,8 @@ from tests.scenarios.provinces import make_federation
 
 AUDIT = "zhejiang/330000/audit"
 
+pytestmark = pytest.mark.usefixtures("impatient")
+
 
 def invoke(*arguments):
     return CliRunner().invoke(app, ["verify", *map(str, arguments)])
