@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 import pytest
 
 from federation.domain.officers import KeyStanding, OfficerKey, offer_key, parse_offer
+from federation.node import officer_keys
+from federation.node.exchange.errand import begin_errand
 from federation.node.home_store import write_administrator
 from federation.node.officer_keys import find_key
 from federation.node.serve import Running, running_node
@@ -83,7 +85,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     return make_federation(tmp_path_factory.mktemp("keys"))
 
 
-COUNTIES = iter(("361123", "361103", "361181", "361104", "361124"))
+COUNTIES = iter(("361123", "361103", "361181", "361104", "361124", "361128"))
 
 
 @pytest.fixture
@@ -206,3 +208,19 @@ async def test_office_is_never_without_an_administrator(office: Office) -> None:
         assert (office.standing(SECOND), office.standing("admin-9")) == (
             KeyStanding.WITHDRAWN, KeyStanding.ADMINISTERS,
         )  # fmt: skip
+
+
+async def test_administrator_who_is_gone_or_too_busy_changes_nothing(office: Office, monkeypatch) -> None:
+    """A step that began before she was withdrawn finds it in its transaction; an office has so many changes a day."""
+    node = office.running.node
+    async with office.client() as client:
+        await client.call(REGISTER_KEY, act(), replace(office.offered(SECOND, key(6)), administers=True))
+        begun = begin_errand(node, office.agency, act())
+        await client.call(WITHDRAW_KEY, act(SECOND), ADMIN)
+        with pytest.raises(RuleError, match="ADMINISTRATOR_KEY"):
+            await officer_keys.register(begun, office.offered(OFFICER, key(2)))
+
+        monkeypatch.setattr(officer_keys, "CHANGES_A_DAY", 3)
+        await client.call(REGISTER_KEY, act(SECOND), office.offered(OFFICER, key(2)))
+        assert await refused(client, SECOND, OFFICER) == "QUOTA_KEYS"
+        assert office.standing(OFFICER) is KeyStanding.REGISTERED

@@ -15,14 +15,15 @@ import pytest
 
 from federation.cli.lookups import sign_fetch
 from federation.domain.lookups import Outcome
-from federation.domain.officers import KeyStanding, OfficerKey
+from federation.domain.officers import KeyStanding, OfficerKey, offer_key, parse_offer
 from federation.domain.oversight import BreakGlass, Finding, review_bytes
 from federation.node import permits
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.lookups import ask, cases
 from federation.node.lookups import fetch as fetching
-from federation.node.officer_keys import Occurrence, enrol_administrator, find_key, withdraw
+from federation.node.officer_keys import Occurrence, enrol_administrator, find_key, is_pinned, register, withdraw
+from federation.node.officers import verify_counts
 from federation.node.oversight.glass_review import review_break_glass
 from federation.node.retention import destroy_ended
 from federation.protocol.body import Body
@@ -36,6 +37,7 @@ from federation.protocol.receipt import Receipt, Submission
 from federation.protocol.statement import Recipient, Sender, encode_statement
 from federation.store.exchange_log import find_leaf
 from federation.store.messages import StoredMessage, list_messages, load_body
+from federation.wire.agency.keys import KeyQuestion
 from federation.wire.agency.lookups import FetchResult
 from federation.wire.agency.oversight import ReviewQuestion
 from tests.node.lookups.office import CASE, GLASS, PURPOSE, Office, office
@@ -150,6 +152,23 @@ async def test_province_that_was_down_learns_of_it_afterwards(found: Office, day
 
     assert pinned(found) is KeyStanding.WITHDRAWN
     assert len(sent(found, "officer.key")) == (3 if days > 3 else 2)
+
+
+async def test_replaced_key_is_withdrawn_where_it_was_told(found: Office) -> None:
+    """At once, without waiting for the next fetch; the new one counts there."""
+    await fetch(found, await handle(found))
+    shown, new = await handle(found), Ed25519Signer(b"\x02" * 32)
+    offer = parse_offer(offer_key(new, agency=YUSHAN_POLICE, officer=SHE))
+    errand = begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act("keys.administration", "F03", officer="admin-1"))
+    await register(errand, KeyQuestion(officer=SHE, key=offer.key, proof=offer.proof, replaces=True))
+    await found.rig.drain()
+    database = found.rig[ZHEJIANG].database
+    assert is_pinned(database, YUSHAN_POLICE, SHE, key=format_public_key(new.public_key))
+    with pytest.raises(RuleError, match="OFFICER_KEY_WITHDRAWN"):
+        verify_counts(database, Sender(node=JIANGXI, agency=YUSHAN_POLICE, officer=SHE), key=PUBLIC)
+    question = sign_fetch(new, case_id=CASE, node=ZHEJIANG, handle=shown, fields=FIELDS)
+    errand = begin_errand(found.rig[JIANGXI], YUSHAN_POLICE, act(PURPOSE, "F03"))
+    assert (await fetching.fetch(errand, question)).outcome is Outcome.HIT
 
 
 async def test_withdrawn_key_cannot_be_told_again(found: Office) -> None:
