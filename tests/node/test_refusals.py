@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,13 @@ from federation.node.log.replay import replay_log
 from federation.node.node import Node, Refusals
 from federation.node.permits import list_permits
 from federation.node.refusals import RULE, tell_refusals
-from federation.protocol.errors import UnavailableError
+from federation.protocol.errors import BridgeheadError, UnavailableError
+from federation.protocol.form import replace
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
-from federation.protocol.receipt import Receipt
+from federation.protocol.receipt import Receipt, Submission
 from federation.store.exchange_log import load_entries
 from federation.wire.agency.permits import PermitQuery
-from tests.node.rig import HALL, JIANGXI, POLICE, ZHEJIANG, act, running_rig, submission
+from tests.node.rig import HALL, JIANGXI, POLICE, ZHEJIANG, act, running_rig, sign, statement, submission, sync_body
 
 MOST = 20
 
@@ -77,6 +79,33 @@ async def test_refused_messages_of_a_member_leave_a_bounded_number_of_leaves(tmp
         clock.seconds = 60.0
         assert isinstance(await receive(node, honest, peer=ZHEJIANG), Receipt)
         assert leaves(node)[-1].kind is LeafKind.RECEIVED
+
+
+@pytest.mark.attack(
+    "a member that uses an id or a number again without end", held_by="refusals a minute (node/refusals)"
+)
+@pytest.mark.parametrize("reused", ["id", "seq"])
+async def test_conflicts_of_a_member_leave_a_bounded_number_of_leaves(tmp_path: Path, reused: str) -> None:
+    """Each is evidence, and a leaf for ever: beyond the bound one leaf says how many there were."""
+    async with running_rig(tmp_path, refusals_a_minute=MOST) as rig:
+        node, body = rig[JIANGXI], sync_body()
+        node.refusals._buckets._clock = Clock()
+        first = statement(rig, body, seq=1)
+        await receive(node, Submission(envelope=sign(first), body=body), peer=ZHEJIANG)
+        reasons: Counter[str] = Counter()
+        for number in range(MOST + 10):
+            other = replace(first, basis=f"{first.basis} {number}")
+            other = other if reused == "id" else replace(other, id=statement(rig, body, seq=1).id)
+            with pytest.raises(BridgeheadError) as caught:
+                await receive(node, Submission(envelope=sign(other), body=body), peer=ZHEJIANG)
+            reasons[caught.value.reason] += 1
+        await tell_refusals(node)
+
+        reason = "MESSAGE_ID_REUSED" if reused == "id" else "SEQUENCE_REUSED"
+        assert reasons == {reason: MOST, "REFUSED_TOO_OFTEN": 10}
+        assert Counter(leaf.kind for leaf in leaves(node)) == {
+            LeafKind.RECEIVED: 1, LeafKind.DISCREPANCY: MOST, LeafKind.REFUSED: 1
+        }  # fmt: skip
 
 
 @pytest.mark.attack("an agency that asks for what it may not, without end", held_by="refusals a minute (node/refusals)")

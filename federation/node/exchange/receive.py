@@ -218,5 +218,6 @@ async def _record_discrepancy(node: Node, envelope: Envelope, statement: Stateme
         agreement_version=in_force.agreement.version,
         time=truncate_to_millisecond(node.now()),
     )
+    node.refusals.note(statement.sender.node)
     _log.error("message.conflicted", message_id=statement.id, peer=statement.sender.node, reason=reason)
     await node.sequencer.commit(lambda tx: tx.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf)))
