@@ -2,12 +2,12 @@
 
 Rules kept: the caller is the one URI name of the certificate, a SPIFFE id of this federation, never a field and never
 metadata; the certificate is issued by the CA that the agreement gives to *that* node, not expired and not revoked; an
-agency stands in the agreement in force; all this also on a connection opened long before. No message is verified and no
-policy asked here; identity and revocation have no switch; a refusal comes before the request is read, so that nobody
-learns what exists and a stranger's request takes no memory; an unknown exception leaves as INTERNAL with an id and
-nothing else. Nothing of a request is logged. Trusts the TLS handshake for possession of the key alone. What an officer
-signed of a call is handed on with the caller, unverified: the node knows the registered key. Source: DESIGN sections 7
-and 8, SPIFFE X.509-SVID, RFC 5280.
+agency stands in the agreement in force; all this also on a connection opened long before, and again while a stream is
+open. No message is verified and no policy asked here; identity and revocation have no switch; a refusal comes before
+the request is read, so that nobody learns what exists and a stranger's request takes no memory; an unknown exception
+leaves as INTERNAL with an id and nothing else. Nothing of a request is logged. Trusts the TLS handshake for
+possession of the key alone. What an officer signed of a call is handed on with the caller, unverified: the node knows
+the registered key. Source: DESIGN sections 7 and 8, SPIFFE X.509-SVID, RFC 5280.
 """
 
 from __future__ import annotations
@@ -216,6 +216,10 @@ _MESSAGES = Counter(
 DEFAULT_SECONDS = 30.0
 """The deadline of a call that names none, as those of `buf curl` do; a stream lives as long as its connection."""
 
+ASK_AGAIN_SECONDS = 2.0
+"""How often the gate looks again at who has a stream open."""
+
+_END = object()
 _log = structlog.get_logger()
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -298,7 +302,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
             async with self._admitted(name, context, stream=handler.response_streaming) as call:
                 request = await _read(call, context, handler)
                 if handler.response_streaming:  # as gRPC's own health service does: it writes by itself
-                    await inner(request, context)
+                    await self._while_admitted(inner(request, context), context)
                     return None
                 async with _own_deadline(call):
                     answered = encode(await inner(request, context))
@@ -313,11 +317,27 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         async def checked(requests: object, context: _Context) -> AsyncIterator[object]:
             async with self._admitted(name, context, stream=True) as call:
                 request = requests if handler.request_streaming else await _read(call, context, handler)
-                async for response in inner(request, context):
-                    verify_caller(context.auth_context(), self._gate)  # a long call outlives a revocation
+                responses = inner(request, context)
+                while (response := await self._while_admitted(anext(responses, _END), context)) is not _END:
                     yield response
 
         return checked
+
+    async def _while_admitted(self, coming: Awaitable[A], context: _Context) -> A:
+        """Returns what a stream waits for; ends with the gate's refusal, a few seconds after it would refuse.
+
+        A stream outlives a revocation, a retirement and the certificate, also while nothing comes.
+        """
+        task = asyncio.ensure_future(coming)
+        try:
+            done = False
+            while not done:
+                done = bool((await asyncio.wait((task,), timeout=ASK_AGAIN_SECONDS))[0])
+                verify_caller(context.auth_context(), self._gate)
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     @asynccontextmanager
     async def _admitted(self, name: str, context: _Context, *, stream: bool) -> AsyncIterator[_Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import grpc
 import pytest
 
+from federation.node.home.certificates import REVOKED_FILE, revoke_client
 from federation.node.serve import Running, running_node
+from federation.protocol.errors import UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.trust import Agreement
+from federation.wire.agency.oversight import WATCH_NOTICES
 from federation.wire.rpc import Side
 from federation.wire.status import error_of_call
 from federation.wire.table import RPCS
@@ -82,3 +86,22 @@ async def test_other_agencies_of_the_province_work_on(federation: Federation, ji
         rpc.name for rpc in RPCS if rpc.kinds == {"audit"}
     }
     assert parse_agency_id("jiangxi/360000/audit") == calls.AUDITOR
+
+
+@pytest.mark.parametrize("ended", ["NOT_AN_AGENCY", "CERTIFICATE_REVOKED"])
+async def test_open_stream_ends_although_nothing_comes(federation: Federation, jiangxi: Running, ended: str) -> None:
+    """A stream that was opened before the retirement, or the revocation, does not live on it."""
+    node, revoked = jiangxi.node, federation.home("jiangxi") / "tls" / REVOKED_FILE
+    before, officer = revoked.read_bytes(), calls.ACT.officer
+    federation.register(officer, agency=calls.POLICE, key=federation.key(officer, agency=calls.POLICE))
+    async with federation.client(str(calls.POLICE)) as client, asyncio.timeout(30):
+        waiting = asyncio.ensure_future(anext(client.watch(WATCH_NOTICES, calls.ACT, "")))
+        while not node.waiters._waiting:  # for what comes next
+            await asyncio.sleep(0.02)
+        if ended == "NOT_AN_AGENCY":
+            node.trust.replace(without(node.trust.in_force.agreement, calls.POLICE))
+        else:
+            revoke_client(federation.home("jiangxi"), calls.POLICE)
+        with pytest.raises(UntrustedError, match=ended):
+            await waiting
+    revoked.write_bytes(before)

@@ -1,6 +1,7 @@
 """The clients against real ports: each RPC hands on equal values and brings equal answers, and who may not call is told."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId
+from federation.wire import gatekeeper
 from federation.wire.agency import corrections, erasure, intake, leads, lookups, oversight
 from federation.wire.agency.oversight import WATCH_NOTICES, News
 from federation.wire.agency.permits import GET_PERMIT
@@ -159,6 +161,36 @@ async def test_watch_ends_once_the_certificate_is_revoked(house: House):
         waits.set()
         with pytest.raises(UntrustedError, match="CERTIFICATE_REVOKED"):
             await anext(stream)
+
+
+@pytest.mark.parametrize("ended", ["CERTIFICATE_REVOKED", "NOT_AN_AGENCY", "CERTIFICATE_EXPIRED"])
+async def test_watch_ends_while_nothing_comes(house: House, monkeypatch: pytest.MonkeyPatch, ended: str):
+    """The gate looks again at who has a stream open, and what the stream waits for ends with it."""
+    monkeypatch.setattr(gatekeeper, "ASK_AGAIN_SECONDS", 0.02)
+    left = asyncio.Event()
+
+    async def watch(caller, act, after):
+        yield NEWS[0]
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.set()
+
+    house.functions.replaced[WATCH_NOTICES.name] = watch
+    issued = house.authorities[JIANGXI].agency(str(POLICE))
+    async with house.agency_port() as server, house.agency_client(server.port, issued) as client:
+        stream = client.watch(WATCH_NOTICES, ACT, "")
+        assert await anext(stream) == NEWS[0]
+        if ended == "CERTIFICATE_REVOKED":
+            house.revoked.add((JIANGXI, issued.serial))
+        elif ended == "NOT_AN_AGENCY":
+            house.retired.add(POLICE)
+        else:
+            house.now = lambda: datetime.now(UTC) + timedelta(days=9999)
+        async with asyncio.timeout(20):
+            with pytest.raises(UntrustedError, match=ended):
+                await anext(stream)
+            await left.wait()
 
 
 async def test_watch_of_a_slow_reader_waits_and_loses_nothing(house: House):

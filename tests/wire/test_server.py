@@ -444,6 +444,20 @@ async def test_health_watch_tells_the_drain(house: House):
         await stopping
 
 
+async def test_health_watch_ends_with_the_certificate(house: House, monkeypatch: pytest.MonkeyPatch):
+    """The streams of gRPC's own services are looked at again like ours."""
+    monkeypatch.setattr(gatekeeper, "ASK_AGAIN_SECONDS", 0.02)
+    issued = house.authorities[ZHEJIANG].node("zhejiang")
+    async with house.peer_port() as server, house.raw_channel(server.port, issued) as channel:
+        await server.set_serving(serving=True)
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20)
+        await watch.read()
+        house.revoked.add((ZHEJIANG, issued.serial))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await watch.read()
+        assert error_of_call(caught.value).reason == "CERTIFICATE_REVOKED"
+
+
 async def test_stop_lets_the_call_at_work_end(house: House):
     """Draining refuses new calls and answers the one at work."""
     started, go_on = asyncio.Event(), asyncio.Event()
