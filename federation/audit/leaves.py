@@ -1,14 +1,15 @@
 """Reading the leaves of one log, in order: each by itself, and each against those before it. Pure.
 
 A leaf decodes strictly and is lawful in this log; times go back no further than the clock tolerance; the numbers of
-`sent` leaves count from 1 without gap or repeat. Trusts the agreement. Source: DESIGN sections 3 and 4.
+`sent` leaves count from 1 without gap or repeat; only where the agreement says that the log was restarted, and the log
+says so too, may numbers be left out: they are lost. Trusts the agreement. Source: DESIGN sections 3 and 4.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,14 +17,16 @@ from federation.audit.column import MessageColumn, MessageRecord, once, pack_dig
 from federation.audit.report import Code, Findings
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import NodeName, Pair, Realm
-from federation.protocol.leaf import NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf
-from federation.protocol.trust import Agreement
+from federation.protocol.leaf import LOG_RESTARTED, NOT_ANSWERED, Leaf, LeafKind, Verdict, decode_leaf
+from federation.protocol.trust import Agreement, Member
+from federation.protocol.trust.members import RetiredLog
 
 _VERDICTS = {LeafKind.SENT: Verdict.ALLOWED, LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUSED}
 _OUTGOING = frozenset({LeafKind.SENT, LeafKind.EXPIRED})
 _INCOMING = frozenset({LeafKind.RECEIVED, LeafKind.REFUSED})
 _ENDINGS = frozenset({LeafKind.EXPIRED, LeafKind.ERASURE})
 """What becomes of a message after all was said about it."""
+_NO_END = 2**63
 _NO_MESSAGE = (None, None, None, None)
 _EVENTS_WITHOUT_PAIR = frozenset({LeafKind.AGREEMENT, LeafKind.BOOT, LeafKind.READING, LeafKind.OFFICER_KEY})
 
@@ -43,6 +46,7 @@ class Rules:
     clock_tolerance: timedelta
     in_flight_age: timedelta
     now: datetime
+    retired: Mapping[NodeName, tuple[RetiredLog, ...]] = field(default_factory=dict)
 
 
 def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | None = None) -> Rules:
@@ -58,7 +62,14 @@ def rules_of(agreement: Agreement, now: datetime, *, in_flight_age: timedelta | 
         if in_flight_age is None
         else in_flight_age,
         now=now,
+        retired={node: standing_logs(member) for node, member in agreement.members.items()},
     )
+
+
+def standing_logs(member: Member) -> tuple[RetiredLog, ...]:
+    """The retired logs whose end stands in the member's tree: a later restart did not go back behind it."""
+    logs = member.retired_logs
+    return tuple(log for at, log in enumerate(logs) if all(later.size > log.size for later in logs[at + 1 :]))
 
 
 def broken_rules(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[tuple[Code, str]]:
@@ -72,7 +83,7 @@ def broken_rules(leaf: Leaf, node: NodeName, rules: Rules) -> Iterator[tuple[Cod
         yield Code.AGREEMENT_UNKNOWN, f"it cites agreement {leaf.agreement_version}; this audit knows {known}"
     for sentence in _unlawful(leaf, node, rules):
         yield Code.LEAF_UNLAWFUL, f"a '{leaf.kind}' leaf: {sentence}"
-    if leaf.kind is LeafKind.BOOT and leaf.reason is not None:
+    if leaf.kind is LeafKind.BOOT and leaf.reason not in (None, LOG_RESTARTED):
         yield Code.BOOT_UNCONFIRMED, f"the node started on an operator's word, its history unconfirmed: {leaf.reason}"
     if leaf.kind is LeafKind.DISCREPANCY:
         yield Code.DISCREPANCY_LOGGED, f"the node itself recorded a discrepancy: {leaf.reason or 'no reason given'}"
@@ -138,6 +149,22 @@ def _wrong_verdict(leaf: Leaf) -> Iterator[str]:
         yield f"expected the verdict {_VERDICTS[leaf.kind]}, got {leaf.verdict}"
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The numbers that a restarted log lost of the messages it sent, by pair, and when it was restarted last."""
+
+    numbers: Mapping[Pair, tuple[range, ...]] = field(default_factory=dict)
+    restart_ms: int | None = None
+
+    def has(self, pair: Pair, record: MessageRecord, rules: Rules) -> bool:
+        """True for the record of a message that the log sent before its restart, and lost."""
+        return self.is_before(record, rules) and any(record.seq in each for each in self.numbers.get(pair, ()))
+
+    def is_before(self, record: MessageRecord, rules: Rules) -> bool:
+        tolerance_ms = rules.clock_tolerance // timedelta(milliseconds=1)
+        return self.restart_ms is not None and record.time_ms <= self.restart_ms + tolerance_ms
+
+
 class LeafReader:
     """Reads the leaves of one log in order: each by itself, and each against those before it."""
 
@@ -153,8 +180,11 @@ class LeafReader:
         self._rules = rules
         self._findings = findings
         self._latest: datetime | None = None
-        self._numbers: dict[Pair, int] = {}
         self._left: dict[NodeName, datetime] = {}
+        self._numbers: dict[Pair, tuple[int, int]] = {}
+        self._retired = {log.size: log for log in rules.retired.get(node, ())}
+        self._restarts: list[RetiredLog] = []
+        self._lost: dict[Pair, list[range]] = {}
 
     def read(self, entry: bytes, index: int) -> None:
         try:
@@ -167,7 +197,38 @@ class LeafReader:
             self._findings.add(code, sentence, index=index)
         self._check_time(leaf, index)
         self._check_end(leaf, index)
+        if leaf.kind is LeafKind.BOOT and leaf.reason == LOG_RESTARTED:
+            self._restart(index)
         self._keep(leaf, index)
+
+    def find_lost(self) -> Lost:
+        """Returns what the restarts lost; adds a finding for each that the agreement names and the log does not."""
+        for log in self._retired.values():
+            sentence = f"the agreement says that {_origin(log)} ended at {log.size}; no leaf there says so"
+            self._findings.add(Code.LEAF_UNLAWFUL, sentence)
+        for peer in (self._rules.members | self._rules.former.keys()) - {self._node} if self._restarts else ():
+            self._lose(Pair(self._node, peer), _NO_END)
+        numbers = {pair: tuple(ranges) for pair, ranges in self._lost.items()}
+        return Lost(numbers, pack_time(max(log.retired for log in self._restarts)) if self._restarts else None)
+
+    def _restart(self, index: int) -> None:
+        log = self._retired.pop(index, None)
+        if log is None:
+            sentence = "the log says that it was restarted; the agreement names none that ended here"
+            self._findings.add(Code.LEAF_UNLAWFUL, sentence, index=index)
+            return
+        self._restarts.append(log)
+        lost = f"{log.signed - log.size} entries" if log.signed else "entries, it is not said how many,"
+        sentence = f"{_origin(log)} was retired here: {lost} that it had signed are lost"
+        self._findings.add(Code.LOG_RESTARTED, sentence, index=index)
+
+    def _lose(self, pair: Pair, seq: int) -> bool:
+        """Notes the numbers below that one as lost when a restart stands between; False when none does."""
+        last, restarts = self._numbers.get(pair, (0, 0))
+        if restarts == len(self._restarts):
+            return False
+        self._lost.setdefault(pair, []).append(range(last + 1, seq))
+        return True
 
     def check_erasures(self) -> None:
         """Adds a finding unless what was erased stands before, once, with that statement and commitment."""
@@ -244,12 +305,16 @@ class LeafReader:
                 return None
 
     def _check_number(self, pair: Pair, seq: int, index: int) -> None:
-        last = self._numbers.get(pair, 0)
+        last, _ = self._numbers.get(pair, (0, 0))
         if seq <= last:
             sentence = f"{pair}: expected number {last + 1}, got {seq} again or late"
             self._findings.add(Code.SEQUENCE_REPEATED, sentence, index=index)
             return
-        if seq != last + 1:
+        if seq != last + 1 and not self._lose(pair, seq):
             missing = f"{last + 1}" if seq == last + 2 else f"{last + 1} to {seq - 1}"
             self._findings.add(Code.SEQUENCE_GAP, f"{pair}: number {missing} is not in the sender's log", index=index)
-        self._numbers[pair] = seq
+        self._numbers[pair] = seq, len(self._restarts)
+
+
+def _origin(log: RetiredLog) -> str:
+    return log.vkey.partition("+")[0]

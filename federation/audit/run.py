@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from federation.audit.fetch import LogSource, feed
-from federation.audit.leaves import Rules, rules_of
+from federation.audit.leaves import Rules, rules_of, standing_logs
 from federation.audit.report import Code, Finding, LogLine, PairLine, Report, Severity, in_reading_order
 from federation.audit.verify_listing import ListingAccount, ListingCheck
 from federation.audit.verify_log import (
@@ -30,6 +30,7 @@ from federation.audit.verify_log import (
     LogTask,
     SeenHead,
     verify_head,
+    verify_retired,
     witnessed_size,
 )
 from federation.audit.verify_pair import compare_logs
@@ -103,6 +104,7 @@ class _Run:
         self._unreachable: dict[NodeName, str] = {}
         self._heads: dict[NodeName, list[HeadAccount]] = {node: [] for node in audit.sources}
         self._listings: list[ListingAccount] = []
+        self._retired: dict[NodeName, set[SeenHead]] = {node: set() for node in audit.sources}
         self._accounts: dict[NodeName, LogAccount] = {}
 
     async def run(self) -> Outcome:
@@ -110,6 +112,7 @@ class _Run:
             await self._list_all()  # 1
         settled = await self._fetch_heads("that it published first")  # 2
         await self._fetch_others()
+        await self._fetch_retired()
         await self._wait_witnessed(settled)
         heads = await self._fetch_heads("that it publishes")  # 3
         rules = rules_of(self._audit.agreement, self._audit.now(), in_flight_age=self._audit.options.in_flight_age)
@@ -175,6 +178,22 @@ class _Run:
                     if note is not None:
                         self._verify_head(node, note, f"that {witness} cosigned")
 
+    async def _fetch_retired(self) -> None:
+        """Compares with the end of each retired log what the others cosigned of it, and what is remembered."""
+        members = self._audit.agreement.members
+        for node, log in [(name, log) for name in self._heads for log in standing_logs(members[name])]:
+            ended = f"that the agreement says it ended with as {(origin := parse_vkey(log.vkey).name)}"
+            self._retired[node].add(SeenHead(size=log.size, root=bytes.fromhex(log.root), where=ended))
+            shown = {"that the last audit verified": self._audit.remembered.get(origin)}
+            for witness, source in self._audit.sources.items():
+                if witness != node and witness not in self._unreachable:
+                    shown[f"that {witness} cosigned"] = await self._fetch(witness, source.cosigned(origin))
+            for where, note in shown.items():
+                if note is not None:
+                    seen, findings = verify_retired(node, note, log, where=where)
+                    self._retired[node] |= {seen} if seen else set()
+                    self._findings.extend(findings)
+
     async def _wait_witnessed(self, settled: Mapping[NodeName, HeadAccount]) -> None:
         """Gives the witnesses of a log that has just grown their moment; what is not covered then is told."""
         sizes = {node: head.checkpoint.size for node, head in settled.items() if head.checkpoint is not None}
@@ -235,7 +254,7 @@ class _Run:
     def _seen_heads(self, node: NodeName) -> Iterator[SeenHead]:
         """Yields every head that the log signed for anyone, without the published one, by size."""
         shown = [head.seen for head in self._heads[node][:-1]]
-        fetched = sorted((head for head in shown if head is not None), key=_size)
+        fetched = sorted((*(head for head in shown if head is not None), *self._retired[node]), key=_size)
         receipts = (listing.heads.in_order() for listing in self._listings if listing.pair.recipient == node)
         return merge(fetched, *receipts, key=_size)
 

@@ -24,7 +24,7 @@ from federation.audit.column import (
     side_by_side,
 )
 from federation.audit.report import Code, Finding, Findings
-from federation.audit.verify_log import LogAccount, SeenHead
+from federation.audit.verify_log import LogAccount, SeenHead, hidden_by_restart
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import NodeName, Pair
@@ -75,7 +75,8 @@ class HeadColumn:
 class ListingAccount:
     """One node's verified listing of one ordered pair; `heads` are the receiver's, `listed_time` is when it began.
 
-    `receipted` are the numbers with a receipt that verified, `replies` the replies with the digest cited as subject.
+    `receipted` are the numbers with a receipt that verified, `lost` those whose receipt names an entry that the
+    receiver's restart lost, `replies` the replies with the digest cited as subject.
     """
 
     node: NodeName
@@ -83,6 +84,7 @@ class ListingAccount:
     listed_time: datetime
     messages: MessageColumn
     receipted: Numbers
+    lost: Numbers
     replies: MessageColumn
     heads: HeadColumn
     findings: tuple[Finding, ...]
@@ -98,11 +100,12 @@ class ListingCheck:
         self._pair = pair
         self._agreement = agreement
         self._logs = [parse_vkey(vkey) for vkey in log_vkeys(receiver)]
-        self._ended = {log.vkey.partition("+")[0]: log.size for log in receiver.retired_logs}
+        self._ended = {parse_vkey(log.vkey).name: log for log in receiver.retired_logs}
         self._listed_time = listed_time
         self._findings = Findings(node)
         self._messages = MessageColumn()
         self._receipted = array("Q")
+        self._lost = array("Q")
         self._replies = MessageColumn()
         self._heads = HeadColumn(pair)
 
@@ -130,6 +133,7 @@ class ListingCheck:
             listed_time=self._listed_time,
             messages=self._messages,
             receipted=Numbers(self._receipted),
+            lost=Numbers(self._lost),
             replies=self._replies,
             heads=self._heads,
             findings=self._findings.all(),
@@ -158,8 +162,15 @@ class ListingCheck:
             sentence = f"{self._name(listed)}: expected a receipt for this number, got one for {leaf.pair} {leaf.seq}"
             self._findings.add(Code.RECEIPT_INVALID, sentence, index=listed.log_index)
         self._receipted.append(listed.seq)
-        if checkpoint.size <= self._ended.get(checkpoint.origin, checkpoint.size):  # what it signed later is lost
+        ended = self._ended.get(checkpoint.origin)
+        if ended is None or checkpoint.size <= ended.size:
             self._heads.append(checkpoint, seq=listed.seq)
+            return
+        if verified.index >= ended.size:
+            self._lost.append(listed.seq)
+        if 0 < ended.signed < checkpoint.size:
+            sentence = f"{self._name(listed)}: its receipt shows that {hidden_by_restart(ended, checkpoint.size)}"
+            self._findings.add(Code.LOG_ROLLED_BACK, sentence, index=listed.log_index)
 
     def _differences(self, statement: Statement, listed: LoggedMessage) -> list[str]:
         agreement = self._agreement

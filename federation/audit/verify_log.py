@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federation.audit.column import MessageColumn
-from federation.audit.leaves import LeafReader, Rules
+from federation.audit.leaves import LeafReader, Lost, Rules
 from federation.audit.report import Code, Finding, Findings
 from federation.protocol.errors import BridgeheadError, MalformedError
 from federation.protocol.ids import HASH_SIZE, NodeName, Pair
@@ -24,6 +24,7 @@ from federation.protocol.tlog.note import Checkpoint, parse_vkey, verify_checkpo
 from federation.protocol.tlog.quorum import Policy, satisfied_names
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle
 from federation.protocol.trust import Agreement
+from federation.protocol.trust.members import RetiredLog
 from federation.protocol.trust.witnesses import log_policy
 
 
@@ -73,6 +74,32 @@ def verify_head(node: NodeName, note: bytes, *, agreement: Agreement, now: datet
     )
 
 
+def verify_retired(
+    node: NodeName, note: bytes, log: RetiredLog, *, where: str
+) -> tuple[SeenHead | None, tuple[Finding, ...]]:
+    """Verifies a head of a log that its node retired, against where that is said to have ended.
+
+    What the next log goes on from must lie on its tree; beyond, it must be of what is said to be lost.
+    """
+    findings = Findings(node)
+    vkey = parse_vkey(log.vkey)
+    try:
+        head = verify_checkpoint(note, vkey)
+    except BridgeheadError as error:
+        findings.add(Code.CHECKPOINT_INVALID, f"the head {where}, of {vkey.name}: {error}")
+        return None, findings.all()
+    if head.size <= log.size:
+        return SeenHead(size=head.size, root=head.root, where=f"{where}, of {vkey.name},"), ()
+    if 0 < log.signed < head.size:
+        findings.add(Code.LOG_ROLLED_BACK, f"the head {where} of {hidden_by_restart(log, head.size)}")
+    return None, findings.all()
+
+
+def hidden_by_restart(log: RetiredLog, size: int) -> str:
+    said = f"it was said to have signed {log.signed} when it was retired"
+    return f"{log.vkey.partition('+')[0]} has {size} entries, {said}: {size - log.signed} entries are hidden"
+
+
 def witnessed_size(heads: Iterable[HeadAccount], policy: Policy) -> tuple[int, int]:
     """Returns how many witnesses cosigned any of a log's heads, and the size that the agreed quorum covers."""
     keys = {witness.name: witness.vkey.public_key for witness in policy.witnesses}
@@ -103,6 +130,7 @@ class LogAccount:
     erased: Mapping[Pair, MessageColumn]
     unanswered: Mapping[Pair, MessageColumn]
     disputed: frozenset[bytes]
+    lost: Lost
     settled_size: int
     findings: tuple[Finding, ...]
 
@@ -122,6 +150,7 @@ def unread_log(node: NodeName) -> LogAccount:
         erased={},
         unanswered={},
         disputed=frozenset(),
+        lost=Lost(),
         settled_size=0,
         findings=(),
     )
@@ -224,6 +253,7 @@ class LogCheck:
             erased=self._leaves.erased,
             unanswered=self._leaves.unanswered,
             disputed=frozenset(self._leaves.disputed),
+            lost=self._leaves.find_lost() if whole and task.read_leaves else Lost(),
             settled_size=task.settled_size,
             findings=self._findings.all(),
         )

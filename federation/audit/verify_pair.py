@@ -4,15 +4,16 @@ Every number that the receiver decided was sent; both leaves name the same state
 receiver judged under no older agreement than the sender cited; what was sent and never decided has expired, or may be
 in flight. What both held is erased on both sides: who still holds it a while later is named, for a human. Unanswered is
 only what was sent and received, and the asking side says it too, unless it expired on its way; the asking side alone
-may say it when an answer came too late: a human should look. A log not read whole proves nothing missing; that of a
-former member is not read at all, and a warning says so. Trusts no side more than the other. Source: DESIGN section 3.
+may say it when an answer came too late: a human should look. What one side lost when its log was restarted, as the
+agreement says, is told with both sides' numbers and contradicts nothing. A log not read whole proves nothing missing;
+that of a former member is not read at all, and a warning says so. Trusts no side more than the other. Source: DESIGN
+section 3.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from enum import Enum, auto
 from itertools import permutations
@@ -29,7 +30,7 @@ def compare_logs(
     accounts: Mapping[NodeName, LogAccount], listings: Collection[ListingAccount], *, rules: Rules
 ) -> tuple[tuple[PairLine, ...], tuple[Finding, ...]]:
     """Compares every log with every other, and every listing with its log; returns the pairs, and the findings."""
-    receipted = {listing.pair: listing.receipted for listing in listings if listing.node == listing.pair.sender}
+    listed = {listing.pair: listing for listing in listings if listing.node == listing.pair.sender}
     lines: list[PairLine] = []
     findings: list[Finding] = []
     unanswered: list[Finding] = []
@@ -39,7 +40,7 @@ def compare_logs(
             continue
         pair = Pair(sender, recipient)
         ours, theirs = (accounts.get(node) or unread[node] for node in (sender, recipient))
-        line, found = compare_pair(pair, sender=ours, receiver=theirs, rules=rules, receipted=receipted.get(pair))
+        line, found = compare_pair(pair, sender=ours, receiver=theirs, rules=rules, listing=listed.get(pair))
         lines.append(line)
         findings += found
         unanswered += compare_unanswered(pair, sender=ours, receiver=theirs, rules=rules)
@@ -83,13 +84,14 @@ class _Outcome(Enum):
     REFUSED = auto()
     EXPIRED = auto()
     IN_FLIGHT = auto()
+    LOST = auto()
 
 
 def compare_pair(
-    pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] | None = None
+    pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, listing: ListingAccount | None = None
 ) -> tuple[PairLine, tuple[Finding, ...]]:
-    """Compares both logs on one ordered pair; `receipted` is None when the sender listed no messages."""
-    comparison = _Comparison(pair, sender=sender, receiver=receiver, rules=rules, receipted=receipted)
+    """Compares both logs on one ordered pair; `listing` is the sender's, None when it listed no messages."""
+    comparison = _Comparison(pair, sender=sender, receiver=receiver, rules=rules, listing=listing)
     sent = once(_in_order(sender.sent, pair), lambda _record: None)  # reported where the log was read
     decided = once(_in_order(receiver.decided, pair), comparison.repeated)
     expired = {record.seq: record for record in _in_order(sender.expired, pair)}
@@ -105,15 +107,17 @@ def compare_pair(
 
 class _Comparison:
     def __init__(
-        self, pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, receipted: AbstractSet[int] | None
+        self, pair: Pair, *, sender: LogAccount, receiver: LogAccount, rules: Rules, listing: ListingAccount | None
     ) -> None:
         self._pair = pair
         self._sender = sender
         self._receiver = receiver
         self._rules = rules
-        self._receipted = receipted
+        self._receipted = listing.receipted if listing else None
+        self._lost_receipts = listing.lost if listing else None
         self._findings = {node: Findings(node) for node in (sender.node, receiver.node)}
         self._outcomes: Counter[_Outcome] = Counter()
+        self._lost_by_receiver = 0
 
     def compare(self, sent: MessageRecord, decided: MessageRecord | None, expired: MessageRecord | None) -> None:
         self._outcomes[_Outcome.SENT] += 1
@@ -131,7 +135,11 @@ class _Comparison:
 
     def judge_unsent(self, decided: MessageRecord | None) -> None:
         """Reports what was decided and never sent, within the settled size: up to there the sender's head is newer."""
-        if decided is not None and self._sender.complete and decided.log_index < self._receiver.settled_size:
+        if decided is None or not self._sender.complete:
+            return
+        if self._sender.lost.has(self._pair, decided, self._rules):
+            self._outcomes[_Outcome.LOST] += 1
+        elif decided.log_index < self._receiver.settled_size:
             sentence = f"{self._receiver.node} decided it, and {self._sender.node} never logged that it was sent"
             self._add(Code.MESSAGE_UNSENT, self._receiver, decided, sentence)
 
@@ -141,6 +149,8 @@ class _Comparison:
 
     def finish(self) -> tuple[PairLine, tuple[Finding, ...]]:
         outcomes = self._outcomes
+        if outcomes[_Outcome.LOST]:
+            self._tell_lost()
         line = PairLine(
             pair=self._pair,
             sent=outcomes[_Outcome.SENT],
@@ -153,8 +163,28 @@ class _Comparison:
         )
         return line, tuple(finding for findings in self._findings.values() for finding in findings.all())
 
+    def _tell_lost(self) -> None:
+        """One sentence for each side whose restart lost messages, with what both logs have of the pair."""
+        outcomes, (sender, receiver) = self._outcomes, (self._sender, self._receiver)
+        had = outcomes[_Outcome.RECEIVED] + outcomes[_Outcome.REFUSED]
+        by_sender = outcomes[_Outcome.LOST] - self._lost_by_receiver
+        numbers = f"the log of {sender.node} has {outcomes[_Outcome.SENT]}, that of {receiver.node} {had + by_sender}"
+        for account, count in ((sender, by_sender), (receiver, self._lost_by_receiver)):
+            if count:
+                sentence = f"{self._pair}: lost with the restart of {account.node}: {count} messages; {numbers}"
+                self._findings[account.node].add(Code.LOST_WITH_RESTART, sentence)
+
+    def _is_lost(self, sent: MessageRecord) -> bool:
+        """True when the receiver's restart explains that it has none: a receipt shows it, or no list denies it."""
+        if not self._receiver.complete or not self._receiver.lost.is_before(sent, self._rules):
+            return False
+        return self._lost_receipts is None or sent.seq in self._lost_receipts
+
     def _judge_undecided(self, sent: MessageRecord, expired: MessageRecord | None) -> None:
-        if self._receipted and sent.seq in self._receipted and self._receiver.complete:
+        if expired is None and self._is_lost(sent):
+            self._outcomes[_Outcome.LOST] += 1
+            self._lost_by_receiver += 1
+        elif self._receipted and sent.seq in self._receipted and self._receiver.complete:
             sentence = (
                 f"{self._sender.node} holds a receipt for it, and the log of {self._receiver.node} has no such leaf"
             )
@@ -203,8 +233,13 @@ def compare_erasures(pair: Pair, *, sender: LogAccount, receiver: LogAccount, ru
         erased = once(_in_order(one.erased, pair), lambda _record: None)
         decided = once(_in_order(receiver.decided, pair), lambda _record: None)
         for erasure, decision in side_by_side(erased, decided):
-            both_held = erasure is not None and decision is not None and not decision.refused
-            if erasure is None or not both_held or not other.complete or erasure.seq in theirs:
+            if erasure is None or decision is None or decision.refused:
+                continue
+            if (
+                not other.complete
+                or erasure.seq in theirs
+                or (other is sender and sender.lost.has(pair, decision, rules))
+            ):
                 continue
             if _is_old(erasure, rules):
                 sentence = f"{pair} {erasure.seq}: {one.node} erased it, and {other.node} does not say so"
@@ -223,6 +258,8 @@ def compare_unanswered(pair: Pair, *, sender: LogAccount, receiver: LogAccount, 
     sent, decided = _by_seq(sender.sent, pair, wanted), _by_seq(receiver.decided, pair, wanted)
     expired = _by_seq(sender.expired, pair, wanted)
     for seq in sorted(wanted):
+        if _is_lost(sent.get(seq), decided.get(seq), sides=(sender, receiver), rules=rules):
+            continue
         for account, record in ((sender, ours.get(seq)), (receiver, theirs.get(seq))):
             if record is None:
                 continue
@@ -281,6 +318,16 @@ def _contradicted(
     for other in (sent, decided):
         if other is not None and other.subject != record.subject:
             yield "it found no answer under another statement digest"
+
+
+def _is_lost(
+    sent: MessageRecord | None, decided: MessageRecord | None, *, sides: tuple[LogAccount, LogAccount], rules: Rules
+) -> bool:
+    """True for a message that one side has and the other lost when its log was restarted; sender first."""
+    sender, receiver = sides
+    if sent is None:
+        return decided is not None and sender.lost.has(Pair(sender.node, receiver.node), decided, rules)
+    return decided is None and receiver.lost.is_before(sent, rules)
 
 
 def _is_old(record: MessageRecord, rules: Rules) -> bool:

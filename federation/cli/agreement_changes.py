@@ -70,8 +70,8 @@ def _member(node: NodeName, before: Bundle | None, after: Bundle | None) -> Iter
     yield from _agencies(node, before.member.agencies if before else {}, after.member.agencies)
     retired = before.member.retired_logs if before else ()
     for log in after.member.retired_logs[len(retired) :]:
-        end = f"{log.vkey.partition('+')[0]} {log.size}"
-        yield f"{node}：日志停用，止于 {end}，其后已失 | RETIRES ITS LOG at {end}: what it signed later is lost"
+        end, lost = f"{log.vkey.partition('+')[0]} {log.size}", max(0, log.signed - log.size)
+        yield f"{node}：日志停用，止于 {end}，其后 {lost} 条已失 | RETIRES ITS LOG at {end}: {lost} entries are lost"
     known, coming = before.member.revoked_serials if before else frozenset(), after.member.revoked_serials
     for serial in sorted(coming - known):
         yield f"{node}：吊销节点证书 {serial} | revokes the node's certificate {serial}"

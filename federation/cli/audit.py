@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ import typer
 
 from federation.cli.audited import KnownFederation, Sought, find_federation, open_sought
 from federation.cli.options import Form, FormOption, NodeHome, client_profile, command, end, now, run_loop, show_in
-from federation.cli.show import pick, progress, say, show_json
+from federation.cli.show import JsonOut, pick, progress, say, show_json
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError
 from federation.protocol.ids import NodeName, parse_node_name
 
@@ -270,15 +271,21 @@ def restart(
 ) -> None:
     """Retire this home's log, whose history was rolled back, and begin a new one; the node must be stopped."""
     from federation.node.home.setup import BUNDLE_FILE
-    from federation.node.log.restart import RETIRED_FOLDER, restart_log
+    from federation.node.log.restart import RETIRED_FOLDER, ask_heads, restart_log
+    from federation.wire.read_client import WitnessClients
 
-    ended = restart_log(home, why=why, now=now())
+    clients = WitnessClients(timeout_seconds=5)
+    shown = asyncio.run(ask_heads(home, ask=clients.ask, now=now()))
+    clients.close()
+    ended = restart_log(home, why=why, now=now(), shown=shown)
     evidence, origin = str(home / RETIRED_FOLDER), ended.vkey.partition("+")[0]
-    show_in(
-        form,
-        {"retired": origin, "size": ended.size, "root": ended.root, "evidence": evidence},
-        [f"停用 retired   {origin}，{ended.size} entries", f"证据 evidence  {evidence}"],
+    facts: dict[str, JsonOut] = {"retired": origin, "size": ended.size, "signed": ended.signed, "root": ended.root}
+    lines = (
+        f"停用 retired   {origin}，存 {ended.size} 条，已签 {ended.signed} 条 | {ended.size} entries of {ended.signed}",
+        f"见证 shown by  {', '.join(shown) or '无 nobody'}",
+        f"证据 evidence  {evidence}",
     )
+    show_in(form, {**facts, "shown_by": list(shown), "evidence": evidence}, lines)
     say(f"下一步：把 {home / BUNDLE_FILE} 写入下一份协议 | Next: have the next agreement name the new log:")
     say(f"bridgehead agreement draft --out DRAFT --after {home} --bundle {home / BUNDLE_FILE}")
 

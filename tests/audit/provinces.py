@@ -13,7 +13,7 @@ from federation.protocol.errors import NotFoundError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import AgencyId, NodeName, Pair, Realm, format_message_id
 from federation.protocol.keys import Ed25519Signer
-from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
+from federation.protocol.leaf import LOG_RESTARTED, Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.receipt import Receipt
 from federation.protocol.statement import (
     AgreementRef,
@@ -37,6 +37,7 @@ from federation.protocol.tlog.note import (
 from federation.protocol.tlog.proof import TlogProof, format_proof
 from federation.protocol.tlog.tiles import ENTRIES, TILE_WIDTH, Tile, encode_bundle, tile_exists
 from federation.protocol.trust import Agreement, FormerMember, Member, MessageKey
+from federation.protocol.trust.members import RetiredLog
 from federation.protocol.trust.succession import retire_member
 from federation.wire.agency.audit import Direction, LoggedMessage, MessagePage, MessageQuery
 
@@ -61,6 +62,7 @@ class Message:
     index: int
     receipt: Receipt | None = None
     received_index: int | None = None
+    lost_at: set[NodeName] = field(default_factory=set)
 
 
 @dataclass
@@ -74,20 +76,26 @@ class Province:
     others: dict[str, bytes] = field(default_factory=dict)
     reachable: bool = True
     key_time: datetime = START - timedelta(days=1)
+    retired: list[RetiredLog] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.message_signer = signer_of(f"{self.node} message")
-        self.log_signer = signer_of(f"{self.node} log")
         self.witness_signer = signer_of(f"{self.node} witness")
-        self.vkey = Vkey(
-            name=f"{self.node}.{FEDERATION}/exchange/2126",
-            kind=KeyKind.ED25519,
-            public_key=self.log_signer.public_key.key,
-        )
+        self.begin_log()
         self.witness_vkey = Vkey(
             name=f"{self.node}.{FEDERATION}/witness",
             kind=KeyKind.COSIGNATURE,
             public_key=self.witness_signer.public_key.key,
+        )
+
+    def begin_log(self) -> None:
+        """A key and an origin of its own for each log of the node."""
+        again = f"-{len(self.retired)}" if self.retired else ""
+        self.log_signer = signer_of(f"{self.node} log{again}")
+        self.vkey = Vkey(
+            name=f"{self.node}.{FEDERATION}/exchange/2126{again}",
+            kind=KeyKind.ED25519,
+            public_key=self.log_signer.public_key.key,
         )
 
     def member(self) -> Member:
@@ -101,6 +109,7 @@ class Province:
             witness_vkey=format_vkey(self.witness_vkey),
             tls_ca="",
             agencies=MappingProxyType({}),
+            retired_logs=tuple(self.retired),
         )
 
     def append(self, leaf: Leaf) -> int:
@@ -256,6 +265,27 @@ class Provinces:
         )  # fmt: skip
         self.nodes[statement.sender.node].append(leaf)
 
+    def restart(self, node: NodeName, size: int, *, signed: int | None = None) -> None:
+        """A node goes on from its first `size` entries under a new log; it says how many it had signed."""
+        province, had = self.nodes[node], len(self.nodes[node].entries)
+        root, now = province.head(size).root.hex(), self.tick()
+        said = had if signed is None else signed
+        log = RetiredLog(vkey=format_vkey(province.vkey), size=size, signed=said, root=root, retired=now)
+        for message in (each for messages in self.messages.values() for each in messages):
+            ends = {message.statement.sender.node: message.index}
+            ends[message.statement.recipient.node] = message.received_index
+            if (ends.get(node) or 0) >= size:
+                message.lost_at.add(node)
+        del province.entries[size:]
+        province.retired.append(log)
+        province.begin_log()
+        subject = sha256(province.vkey.name.encode()).hexdigest()
+        leaf = Leaf(
+            federation=FEDERATION, realm=Realm.DEMO, kind=LeafKind.BOOT, subject=subject, agreement_version=1,
+            time=now, reason=LOG_RESTARTED,
+        )  # fmt: skip
+        province.append(leaf)
+
     def statement(self, sender: NodeName, recipient: NodeName, *, seq: int) -> Statement:
         created = self.tick()
         digest = sha256(f"{sender} {recipient} {seq} {created}".encode())
@@ -313,6 +343,7 @@ class Provinces:
                 )
                 for message in self.messages.get(pair, [])
                 if message.statement.seq > query.after_seq and (sent or message.received_index is not None)
+                if node not in message.lost_at
             ]
             page = found[: query.page_size]
             more = page[-1].seq if len(found) > len(page) else None

@@ -14,6 +14,8 @@ STORY = [*MAKING, *blocks_of("docs/operations.md"), STOPPING]
 SAYS = {
     "homes/$p --from nodes/$p": ("zhejiang: homes/zhejiang, 31 agencies", "anhui: homes/anhui"),
     "agreement publish": ("content     until",),
+    "log restart": ("停用 retired", "shown by  anhui, jiangxi, zhejiang"),
+    "agreement diff draft-5": ("RETIRES ITS LOG",),
     "permit import --synthetic 20": ("20",),
     "audit verify": ("PASS  4 logs",),
 }

@@ -16,15 +16,16 @@ from federation.node.home.draft import complete_bundles, draft_agreement, publis
 from federation.node.home.keyring import load_keyring
 from federation.node.home.setup import BUNDLE_FILE
 from federation.node.log.own_head import own_head_file
-from federation.node.log.restart import LOG_RESTARTED, LOST_NUMBERS, restart_log
+from federation.node.log.restart import LOST_NUMBERS, ask_heads, restart_log
 from federation.node.serve import Running, running_node
 from federation.node.upkeep import take_from_home
 from federation.protocol.errors import BridgeheadError, RuleError
 from federation.protocol.ids import NodeName, Pair
-from federation.protocol.leaf import decode_leaf
+from federation.protocol.leaf import LOG_RESTARTED, decode_leaf
 from federation.protocol.tlog.note import verify_checkpoint
 from federation.store.exchange_log import load_entries
 from federation.store.messages import count_pending, list_messages
+from federation.wire.read_client import WitnessClients
 from tests.node.rig import JIANGXI, ZHEJIANG, draft
 from tests.scenarios.provinces import ISLAND, NODES, POLICIES, Federation, make_federation
 
@@ -89,12 +90,17 @@ async def test_rolled_back_log_is_retired_and_the_node_goes_on(tmp_path: Path) -
         async with running_node(home, island=ISLAND) as running:
             assert running.node.sequencer.failure.reason == "LOG_ROLLED_BACK"
 
-        retired = restart_log(home, why="磁盘损坏，自备份恢复", now=now())
+        clients = WitnessClients(timeout_seconds=10)
+        heads = await ask_heads(home, ask=clients.ask, now=now())
+        clients.close()
+        retired = restart_log(home, why="磁盘损坏，自备份恢复", now=now(), shown=heads)
 
         evidence = home / "retired" / old.name.replace("/", "_")
         assert (evidence / old.name.replace("/", "_")).read_bytes() == signed
         assert json.loads((evidence / "retired.json").read_bytes())["why"] == "磁盘损坏，自备份恢复"
-        assert verify_checkpoint(signed, old).size > retired.size
+        assert [name.partition(".")[0] for name in heads] == ["jiangxi"]
+        assert (evidence / f"shown-by-{next(iter(heads))}".replace("/", "_")).is_file()
+        assert retired.signed >= verify_checkpoint(signed, old).size > retired.size
         assert not (home / "keys" / "log.key").exists()
         assert load_keyring(home).log.vkey.name == f"{old.name}-1"
         with pytest.raises(BridgeheadError) as early:

@@ -13,9 +13,12 @@ Rules kept: a log that nothing contradicts is not retired; nothing is changed be
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from federation.node.home.agreement import load_home_agreement
@@ -27,38 +30,55 @@ from federation.node.home.keyring import (
 )
 from federation.node.home.setup import write_bundle
 from federation.node.home_store import open_home_store
-from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.boot import AskCosigned, leaf_entry, plain_leaf
 from federation.node.log.own_head import DISPUTED, FOLDER, own_head_file, require_prefix
 from federation.protocol.errors import BridgeheadError, CorruptError, RuleError
 from federation.protocol.form import JsonValue, encode_canonical
 from federation.protocol.ids import NodeName, Pair, format_time, truncate_to_millisecond
-from federation.protocol.leaf import LeafKind
-from federation.protocol.tlog.note import Vkey, format_vkey, verify_checkpoint
+from federation.protocol.leaf import LOG_RESTARTED, LeafKind
+from federation.protocol.tlog.note import Checkpoint, Vkey, format_vkey, verify_checkpoint
 from federation.protocol.trust import Agreement
 from federation.protocol.trust.members import RetiredLog
+from federation.protocol.trust.witnesses import log_witnesses
 from federation.store.database import Database
 from federation.store.exchange_log import GroupTransaction, commit_group, load_head
 
 RETIRED_FOLDER: Final = "retired"
-LOG_RESTARTED: Final = "LOG_RESTARTED"
-"""The reason of the `boot` leaf that stands where the old log ended."""
 LOST_NUMBERS: Final = 1_000_000
 """How many numbers of each pair are left out: far more than a backup is ever behind."""
+_NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
-def restart_log(home: Path, *, why: str, now: datetime) -> RetiredLog:
-    """Retires the log of a home whose node is stopped; returns where it ended.
+async def ask_heads(home: Path, *, ask: AskCosigned, now: datetime) -> dict[str, bytes]:
+    """Returns the newest head of this home's log that each witness cosigned, by its name; who is silent is left out."""
+    agreement, keyring = load_home_agreement(home, now=now), load_keyring(home)
+    found: dict[str, bytes] = {}
+    for witness in log_witnesses(agreement, keyring.identity.node):
+        with suppress(BridgeheadError):
+            note = await ask(witness.url, keyring.log.vkey.name)
+            verify_checkpoint(note, keyring.log.vkey)
+            found[witness.name] = note
+    return found
 
-    Refuses LOG_HEALTHY when nothing in the home contradicts the store, AGREEMENT_MISSING, and as the home's parts do.
+
+def restart_log(home: Path, *, why: str, now: datetime, shown: Mapping[str, bytes] = _NOTHING) -> RetiredLog:
+    """Retires the log of a home whose node is stopped; returns where it ended, and how far it had signed.
+
+    `shown` are heads of it that the witnesses show. Refuses LOG_HEALTHY when nothing contradicts the store,
+    AGREEMENT_MISSING, and as the home's parts do.
     """
     now = truncate_to_millisecond(now)
     keyring, agreement = load_keyring(home), load_home_agreement(home, now=now)
     node, vkey = keyring.identity.node, keyring.log.vkey
     with open_home_store(home) as database:
-        contradiction = _find_contradiction(database, home, vkey)
+        signed = _signed_heads(home, vkey, shown)
+        contradiction = _find_contradiction(database, signed, vkey)
         head = load_head(database)
-        retired = RetiredLog(vkey=format_vkey(vkey), size=head.size, root=head.root.hex(), retired=now)
-        _keep_evidence(home, vkey, retired, {"why": why, "contradiction": contradiction})
+        newest = max((each.size for each in signed.values()), default=0)
+        retired = RetiredLog(
+            vkey=format_vkey(vkey), size=head.size, signed=max(newest, head.size), root=head.root.hex(), retired=now
+        )
+        _keep_evidence(home, vkey, retired, shown, {"why": why, "contradiction": contradiction})
         _mark(database, agreement, node, retired, why=why, now=now)
     begin_log(home, retired)
     settle_log(home)
@@ -66,27 +86,35 @@ def restart_log(home: Path, *, why: str, now: datetime) -> RetiredLog:
     return retired
 
 
-def _find_contradiction(database: Database, home: Path, vkey: Vkey) -> str:
+def _signed_heads(home: Path, vkey: Vkey, shown: Mapping[str, bytes]) -> dict[str, Checkpoint]:
     head_file = own_head_file(home, vkey)
-    for suffix in ("", DISPUTED):
-        note = head_file.read(suffix)
+    notes = {"this home": head_file.read(), "a witness that was asked earlier": head_file.read(DISPUTED), **shown}
+    return {teller: verify_checkpoint(note, vkey) for teller, note in notes.items() if note is not None}
+
+
+def _find_contradiction(database: Database, signed: Mapping[str, Checkpoint], vkey: Vkey) -> str:
+    for teller, head in signed.items():
         try:
-            if note is not None:
-                require_prefix(database, verify_checkpoint(note, vkey), told_by="this home")
+            require_prefix(database, head, told_by=teller)
         except CorruptError as error:
             return str(error)
     raise RuleError("LOG_HEALTHY", f"expected a signed head that the store contradicts; none is known of {vkey.name}")
 
 
-def _keep_evidence(home: Path, vkey: Vkey, retired: RetiredLog, named: dict[str, str]) -> None:
+def _keep_evidence(
+    home: Path, vkey: Vkey, retired: RetiredLog, shown: Mapping[str, bytes], named: dict[str, str]
+) -> None:
     folder = home / RETIRED_FOLDER / vkey.name.replace("/", "_")
     make_private_folder(folder)
     for path in sorted((home / FOLDER).glob(f"{own_head_file(home, vkey).path.name}*")):
         shutil.copy2(path, folder / path.name)
+    for witness, note in shown.items():
+        write_public(folder / f"shown-by-{witness.replace('/', '_')}", note)
     facts: dict[str, JsonValue] = {
         **named,
         "vkey": retired.vkey,
         "size": retired.size,
+        "signed": retired.signed,
         "root": retired.root,
         "retired": format_time(retired.retired),
     }

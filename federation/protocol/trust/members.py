@@ -76,10 +76,14 @@ class MessageKey(_Part, frozen=True, kw_only=True):
 
 
 class RetiredLog(_Part, frozen=True, kw_only=True):
-    """A log that its node retired: its key, and the size and root of what was left of it when the next one began."""
+    """A log that its node retired: its key, and the size and root of what was left of it when the next one began.
+
+    `signed` is the size of the newest head that it was then known to have signed; what lies between is lost.
+    """
 
     vkey: str
     size: Count
+    signed: Count = 0
     root: Annotated[str, matching("[0-9a-f]{64}")]
     retired: Time
 
