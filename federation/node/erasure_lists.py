@@ -1,22 +1,165 @@
-"""The lists of erasure: the messages that an office may order erased, and the orders of its county, nobody else's."""
+"""What may be ordered erased, and the orders that were given: how they are kept, and their lists.
+
+An office sees the messages that it may order erased, and the orders of its county, nobody else's. An order is kept in
+one row with its receipt, for as long as a record of provision is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
+import msgspec
+
+from federation.domain.erasure import ErasureOutcome, ReceiptItem
 from federation.domain.oversight import AUDIT_OFFICE
-from federation.node.erasure import ORDER_LINES, hands_over_record, line_of, load_order, may_order
+from federation.domain.retention import PROVISION, has_floor, kept_until
+from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
-from federation.node.node import Node
-from federation.protocol.ids import Pair
+from federation.node.node import InForce, Node
+from federation.protocol.errors import CorruptError
+from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
+from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time
+from federation.store.collection import Collection
+from federation.store.database import Source
 from federation.store.messages import StoredMessage, has_body, list_messages
+from federation.store.records import Record
 from federation.wire.agency import erasure as wire
-from federation.wire.agency.erasure import ErasurePage, ErasureQuery, SentMessage, SentPage, SentQuery
+from federation.wire.agency.erasure import (
+    ErasureLine,
+    ErasurePage,
+    ErasureQuery,
+    ErasureState,
+    SentMessage,
+    SentPage,
+    SentQuery,
+)
 
 MAX_LOOKED_AT: Final = 1000
 """So many messages one page of what was sent is looked for in."""
 _AT_ONCE: Final = 100
+
+
+class Order(Item, frozen=True, kw_only=True):
+    """One order of ours, by its statement's digest, and its receipt. `resent`: it expired, another took its place."""
+
+    WHAT = "erasure-order"
+
+    digest: Digest | None = None
+    message_id: MessageId
+    message: Digest
+    kind: str
+    recipient: NodeName
+    agency: AgencyId
+    ordered: Time
+    due: Time
+    receipted: Time | None = None
+    outcome: ErasureOutcome | None = None
+    leaf_index: Count | None = None
+    leaf_digest: Digest | None = None
+    resent: bool = msgspec.field(default_factory=lambda: False, name="said_again")
+
+
+ORDERS: Final[Collection[Order]] = Collection(
+    kind="erasure-order",
+    encode=lambda order: encode(replace(order, digest=None)),
+    decode=lambda record: replace(decode(Order, record.content), digest=record.id),
+    id=lambda order: order.digest or "",
+    replica=True,
+    version=lambda order: 1 + order.resent + 2 * (order.receipted is not None),
+    status=lambda order: "ordered" if order.receipted is None else "receipted",
+    division=lambda order: order.agency.county,
+    due=lambda order: order.due.date() if order.receipted is None else None,
+    subject=lambda order: order.message,
+    kept_under=PROVISION,
+)
+"""Kept under the digest of the order's statement, in one row; found by the digest of the message to erase, too."""
+
+ORDER_LINES: Final[Collection[str]] = Collection(
+    kind="erasure-order-line",
+    encode=lambda _: b"",
+    decode=lambda record: record.id.rpartition("/")[2],
+    id=lambda line: line,
+    replica=True,
+    kept_under=PROVISION,
+)
+"""The digests of the orders, in the order of their times."""
+
+
+def order_records(order: Order, *, owner: NodeName) -> tuple[Record, ...]:
+    record = ORDERS.record(order, owner=owner)
+    if order.receipted is not None or order.resent:
+        return (record,)
+    return (record, ORDER_LINES.record(f"{format_time(order.ordered)}/{order.digest}", owner=owner))
+
+
+def answered(order: Order, receipt: ReceiptItem, *, now: datetime) -> Order:
+    """The order with its receipt; the first one counts."""
+    if order.receipted is not None:
+        return order
+    held = receipt.outcome is ErasureOutcome.ERASED
+    return replace(
+        order,
+        receipted=now,
+        outcome=receipt.outcome,
+        leaf_index=receipt.index if held else None,
+        leaf_digest=receipt.leaf_digest,
+    )
+
+
+def newest_of(source: Source, order: Order) -> Order:
+    """The order itself, or the one that took its place when it was sent again."""
+    if not order.resent:
+        return order
+    return next((each for each in ORDERS.by_subject(source, order.message) if not each.resent), order)
+
+
+def load_order(source: Source, digest: str) -> Order:
+    order = ORDERS.find(source, digest)
+    if order is None:
+        raise CorruptError("ERASURE_RECORD", "expected the order that a line of the list names")
+    return order
+
+
+def hands_over_record(node: Node, message: StoredMessage) -> bool:
+    kind = node.kinds.get(message.kind)
+    return kind is not None and kind.erasable_by is not None
+
+
+def may_order(node: Node, message: StoredMessage, office: AgencyId) -> bool:
+    """True for the office whose record the message handed over; of what hands over none, for the one that sent it."""
+    kind = node.kinds.get(message.kind)
+    erasable_by = (kind.erasable_by if kind is not None else None) or sent_by_it
+    return erasable_by(node.database, office, message)
+
+
+def is_under_floor(node: Node, in_force: InForce, message: StoredMessage) -> bool:
+    """True for a record of provision that must still be kept, and for a message of an unknown kind."""
+    kind, rules = node.kinds.get(message.kind), in_force.retention
+    rule_id = kind.keep if kind is not None else PROVISION
+    return has_floor(rules, rule_id) and node.now() < kept_until(rules, rule_id, message.created)
+
+
+def line_of(order: Order, *, now: datetime) -> ErasureLine:
+    if order.receipted is not None:
+        state = ErasureState.RECEIPTED
+    else:
+        state = ErasureState.OVERDUE if now > order.due else ErasureState.ORDERED
+    return ErasureLine(
+        message_id=order.message_id,
+        message_digest=order.message,
+        kind=order.kind,
+        recipient=order.recipient,
+        state=state,
+        ordered=order.ordered,
+        due=order.due,
+        order_digest=order.digest or "",
+        receipted=order.receipted,
+        was_held=order.outcome is ErasureOutcome.ERASED,
+        leaf_index=order.leaf_index,
+        leaf_digest=order.leaf_digest,
+    )
 
 
 @on(wire.LIST_SENT)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from federation.node import (
     erasure,
     erasure_lists,
+    erasure_receipts,
     leads,
     officer_keys,
     permits,
@@ -37,7 +38,7 @@ FEATURES: Final = (
     reports, steps, lines, notices,
     leads,
     officer_keys,
-    erasure, erasure_lists,
+    erasure, erasure_lists, erasure_receipts,
 )  # fmt: skip
 KINDS: Final[Mapping[str, Kind[Any]]] = MappingProxyType(
     {kind.name: kind for feature in FEATURES for kind in vars(feature).values() if isinstance(kind, Kind)}

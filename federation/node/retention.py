@@ -37,7 +37,7 @@ from federation.domain.retention import (
 from federation.node.corrections.lines import LINES, erase_opened
 from federation.node.disclosures import DISCLOSED
 from federation.node.ends import find_end, grounds_of
-from federation.node.erasure import owe_receipt, send_receipts
+from federation.node.erasure_receipts import owe_receipt, send_receipts
 from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.resend import resend_missed
 from federation.node.exchange.send import ENDS, End, look_later

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from federation.node import permits
-from federation.node.erasure import RECEIPT_KIND, order_erasure
+from federation.node.erasure import order_erasure
+from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.permits_sharing import SYNC
 from federation.node.retention import destroy_ended

@@ -10,7 +10,7 @@ import pytest
 
 from federation.domain.erasure import RECEIPT_BODY, ErasureGrounds, ErasureOutcome, ReceiptItem, decode_receipt_item
 from federation.node import permits
-from federation.node.erasure import RECEIPT_KIND
+from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import statement_of

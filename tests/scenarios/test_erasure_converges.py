@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from federation.domain.lookups import Outcome
 from federation.domain.retention import QUESTION, REPORT
 from federation.node import reports as subject
-from federation.node.erasure import ORDERS, order_erasure
+from federation.node.erasure import order_erasure
+from federation.node.erasure_lists import ORDERS
 from federation.node.exchange.errand import begin_errand
 from federation.node.features import KINDS
 from federation.node.retention import destroy_ended

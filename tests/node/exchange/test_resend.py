@@ -6,8 +6,9 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, order_erasure
+from federation.node.erasure import ORDER_KIND, order_erasure
 from federation.node.erasure_lists import list_erasures
+from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.retention import destroy_ended
 from federation.protocol.form import replace

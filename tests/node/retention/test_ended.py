@@ -9,7 +9,7 @@ import pytest
 
 from federation.domain.erasure import ErasureGrounds
 from federation.node.disclosures import DISCLOSED, tell_subject
-from federation.node.erasure import RECEIPT_KIND
+from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.lookups import records
 from federation.node.retention import destroy_ended, destroy_handle, handle_digest, purge
 from federation.protocol.errors import NotFoundError, RuleError, StaleError

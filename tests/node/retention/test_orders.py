@@ -21,8 +21,9 @@ from federation.domain.erasure import (
     order_bytes,
 )
 from federation.node import erasure, permits
-from federation.node.erasure import ORDER_KIND, RECEIPT_KIND, order_erasure
+from federation.node.erasure import ORDER_KIND, order_erasure
 from federation.node.erasure_lists import list_erasures, list_sent
+from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.exchange.replies import intake_office

@@ -11,7 +11,7 @@ import pytest
 from federation.domain.lookups import Outcome
 from federation.node import reports as subject
 from federation.node.disclosures import tell_subject
-from federation.node.erasure import RECEIPT_KIND
+from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.send import ENDS
 from federation.node.lookups.ask import outcome_of
