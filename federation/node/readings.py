@@ -256,7 +256,7 @@ class _Look:
 async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     """Tells what came of each step of a look-up; a release under policy and a watermark. Refuses LOOKUP_UNKNOWN."""
     node = errand.node
-    lines = [asked for asked, _ in records.list_asked(node.database, errand.caller) if asked.lookup_id == lookup_id]
+    lines = records.list_steps(node.database, errand.caller, lookup_id)
     if not lines:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this office asked nothing under {lookup_id:.40}; see the history")
     case_id = lines[0].case_id

@@ -247,11 +247,11 @@ def find_record(source: Source, kind: str, record_id: str, *, replica: bool) -> 
     return None if row is None else _from_row(row, source.keys, replica=replica)
 
 
-def find_by_subject(source: Source, kind: str, subject: str) -> list[Record]:
+def find_by_subject(source: Source, kind: str, subject: str, *, limit: int | None = None) -> list[Record]:
     """The records and replicas of a kind about exactly that subject, ours first, then by id (SEALED_VALUE)."""
     index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
     with source.reading() as connection:
-        rows = connection.execute(_BY_SUBJECT, {"of_kind": kind, "of_subject": index}).mappings().all()
+        rows = connection.execute(_BY_SUBJECT.limit(limit), {"of_kind": kind, "of_subject": index}).mappings().all()
     found = (_from_row(row, source.keys, replica=row["replica"]) for row in rows)
     return [record for record in found if record.subject == subject]
 

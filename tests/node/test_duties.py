@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from federation.node.intake.clock import check_desk, check_pending
+from federation.node.exchange.errand import begin_errand
+from federation.node.intake.clock import check_desk, check_pending, remind
+from federation.node.lookups import records
+from federation.node.lookups.records import list_steps
 from federation.node.node import Node
 from federation.node.retention import destroy_ended
+from federation.protocol.errors import RuleError
 from tests.node.intake import border as asking
-from tests.node.retention.released import released
-from tests.node.rig import JIANGXI, ZHEJIANG
+from tests.node.retention.released import PURPOSE, released
+from tests.node.rig import JIANGXI, YUSHAN_POLICE, ZHEJIANG, act
 
 MORE = 12
 
@@ -85,6 +89,32 @@ async def test_round_costs_more_once_something_is_due(tmp_path: Path) -> None:
         await found.search()
 
         assert await steps_of(destroy_ended, node) > quiet
+
+
+async def test_steps_of_a_look_up_are_read_without_the_office_s_history(tmp_path: Path, monkeypatch) -> None:
+    """Whatever an office asks, what came of one look-up costs what that one has; and of it, no more than is shown."""
+    async with released(tmp_path) as found:
+        lookup_id, node = found.lookup_id, found.rig[JIANGXI]
+
+        async def read(at: Node) -> None:
+            assert [asked.step for asked in list_steps(at.database, YUSHAN_POLICE, lookup_id)] == [
+                "lookup.search", "lookup.fetch",
+            ]  # fmt: skip
+
+        async def remind_all(at: Node) -> None:
+            with pytest.raises(RuleError, match="NOTHING_OWED"):
+                await remind(begin_errand(at, YUSHAN_POLICE, act(PURPOSE, "F03")), lookup_id)
+
+        few = [await steps_of(step, node) for step in (read, remind_all)]
+        for _ in range(MORE):
+            await found.search()
+            await found.fetch()
+
+        many = [await steps_of(step, node) for step in (read, remind_all)]
+        assert max(after - before for before, after in zip(few, many, strict=True)) < MORE  # a row is several steps
+
+        monkeypatch.setattr(records, "MAX_STEPS", 1)
+        assert [asked.step for asked in list_steps(node.database, YUSHAN_POLICE, lookup_id)] == ["lookup.search"]
 
 
 async def test_clocks_with_nothing_due_read_no_question_that_waits_for_a_person(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class Pending:
 async def remind(errand: Errand, lookup_id: str) -> tuple[intake.Reminder, ...]:
     """Reminds all who owe an answer to a look-up, once; refuses MESSAGE_ID, LOOKUP_UNKNOWN, NOTHING_OWED."""
     node, wanted = errand.node, parse_message_id(lookup_id)
-    asked = [line for line, _ in records.list_asked(node.database, errand.caller) if line.lookup_id == wanted]
+    asked = records.list_steps(node.database, errand.caller, wanted)
     if not asked:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this agency asked no look-up {wanted}")
     found = (_find_pending(node, line.digest, lookup_id=wanted) for line in asked)

@@ -61,10 +61,12 @@ from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_body
 from federation.store.records import (
+    IdRange,
     Record,
     each_due_by,
     each_in_range,
     erase_record,
+    find_by_subject,
     find_record,
     ids_under,
     list_range,
@@ -76,6 +78,8 @@ CASE, HELD = "lookup-case", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES: Final = 10_000
 MAX_RECENT: Final = 100
+MAX_STEPS: Final = 200
+"""So many steps of one look-up are told; whoever has its handle can add to them."""
 
 
 def _case_id(case: LookupCase) -> str:
@@ -280,19 +284,27 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
     recent = f"{left}\n{asked.lookup_id}\n{asked.case_id}\n{asked.desk}".encode()
     by_officer = _line(ASKED_BY, f"{asked.agency}/{asked.officer}/{asked.place}", owner=owner, content=recent)
     in_case = _line(ASKED_IN, f"{asked.agency}/{asked.case_id}/{asked.place}", owner=owner, content=b"")
+    in_case = replace(in_case, subject=f"{asked.agency}/{asked.lookup_id}" if asked.lookup_id else None)
     put_records(transaction, [line, by_officer, in_case])
 
 
+def list_steps(source: Source, agency: AgencyId, lookup_id: str) -> Sequence[Asked]:
+    """The first `MAX_STEPS` steps of one look-up of an agency, in their order, refused ones too."""
+    lines = find_by_subject(source, ASKED_IN, f"{agency}/{lookup_id}", limit=MAX_STEPS)
+    found = (find_record(source, ASKED, f"{agency}/{_place(line.id)}", replica=True) for line in lines)
+    return [decode(Asked, record.content) for record in found if record is not None]
+
+
+def _place(line: str) -> str:
+    return "/".join(line.rsplit("/", 3)[1:])
+
+
 def list_asked(
-    source: Source, agency: AgencyId, *, since: datetime | None = None, until: datetime | None = None
+    source: Source, agency: AgencyId, *, since: datetime, until: datetime
 ) -> Sequence[tuple[Asked, str | None]]:
     """An agency's searches and fetches, refused ones too, from `since` on and before `until`, each with the person."""
     prefix = f"{agency}/"
-    ids = ids_under(prefix)
-    if since is not None:
-        ids = replace(ids, after=prefix + format_time(since))
-    if until is not None:
-        ids = replace(ids, before=prefix + format_time(until))
+    ids = IdRange(after=prefix + format_time(since), before=prefix + format_time(until))
     found = each_in_range(source, ASKED, ids, replica=True, at_once=MAX_LINES)
     lines = ((decode(Asked, record.content), record.subject) for record in found)
     return [(asked, subject) for asked, subject in lines if asked.lookup_id]

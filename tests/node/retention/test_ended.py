@@ -172,7 +172,7 @@ async def test_purge_after_the_floor_removes_lines_of_what_was_given_and_asked(t
         assert list_records(found.rig[ZHEJIANG].database, DISCLOSED, after_id="", limit=9, replica=False) == []
         for kind in (records.ASKED, records.ASKED_BY, records.ASKED_IN):
             assert list_records(found.rig[JIANGXI].database, kind, after_id="", limit=9, replica=True) == []
-        assert records.list_asked(found.rig[JIANGXI].database, YUSHAN_POLICE) == []
+        assert records.list_steps(found.rig[JIANGXI].database, YUSHAN_POLICE, found.lookup_id) == []
         assert len(found.sent(ZHEJIANG, "lookup.release")) == 1
 
 

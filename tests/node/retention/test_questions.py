@@ -15,7 +15,7 @@ from federation.node.erasure_receipts import RECEIPT_KIND
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.send import ENDS
 from federation.node.lookups.ask import outcome_of
-from federation.node.lookups.records import CASES_CLOSED, list_asked
+from federation.node.lookups.records import CASES_CLOSED, list_steps
 from federation.node.readings import read_lookup
 from federation.node.retention import destroy_ended
 from federation.protocol.errors import NotFoundError
@@ -140,7 +140,7 @@ async def test_history_result_and_report_tell_the_same_after_the_questions_died(
             await destroy_ended(found.rig[at])
             await found.rig.drain()
 
-        lines = [line for line, _ in list_asked(node.database, YUSHAN_POLICE)]
+        lines = list_steps(node.database, YUSHAN_POLICE, found.lookup_id)
         assert [outcome_of(node, line) for line in lines] == [Outcome.HIT, Outcome.HIT]
         result = await read_lookup(begin_errand(node, YUSHAN_POLICE, act(PURPOSE, "F03")), found.lookup_id)
         assert [step.erased is not None for step in result.steps] == [True, True]
