@@ -31,7 +31,6 @@ from federation.domain.permits import (
     PermitUrn,
     permit_object,
     permit_of,
-    urn_division,
 )
 from federation.domain.permits_policy import AgencyFacts, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError
@@ -358,9 +357,9 @@ def verify_open(correction: Correction) -> Correction:
     return correction
 
 
-def holds_record(office: AgencyId, urn: PermitUrn) -> bool:
-    """True for an office that may decide about a permit: of the issuing county, by any of its codes."""
-    return office.kind in DECIDING_OFFICES and code_today(office.county) == code_today(urn_division(urn))
+def holds_record(office: AgencyId, county: str) -> bool:
+    """True for an office that may decide about the permits of a county: of that county, by any of its codes."""
+    return office.kind in DECIDING_OFFICES and code_today(office.county) == code_today(county)
 
 
 def verify_answer_follows(known: CorrectionAnswer | None, answer: CorrectionAnswer) -> CorrectionAnswer:
@@ -443,8 +442,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "rule-correction-id-used": ("申请编号已用于另一申请", "the id was used for another correction"),
         "rule-correction-office": (
-            "只有签发县的服务大厅或公安机关可以答复更正",
-            "only the issuing county's service hall or police answer a correction",
+            "只有签发县的服务大厅或公安机关可以答复更正、通知已更正",
+            "only the issuing county's service hall or police answer a correction, or tell of one",
         ),
         "rule-correction-step": (
             "答复与先前的答复不符:每一步一个版本,办结后不再改变",

@@ -23,6 +23,7 @@ from federation.domain.corrections import (
     verify_answer_follows,
     verify_answered_in_time,
 )
+from federation.domain.permits import urn_division
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import Realm, parse_agency_id
@@ -160,7 +161,7 @@ def test_verify_admissible_refuses_at_once_what_could_not_be_granted(permit):
 )
 def test_record_is_held_by_the_issuing_counties_desks(office, holds):
     """Who decides about a permit: service hall and police of the county that issued it."""
-    assert holds_record(parse_agency_id(office), REQUEST.urn) is holds
+    assert holds_record(parse_agency_id(office), urn_division(REQUEST.urn)) is holds
 
 
 def test_answers_follow_each_other_in_any_order_of_arrival(opened, rule, calendar):

@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from federation.domain.corrections import (
     CORRECTION_BASIS,
     CORRECTION_FUNCTION,
     CORRECTION_PURPOSE,
+    DECIDING_OFFICES,
     NOTICE_BODY,
     CorrectionNotice,
     decode_correction_notice,
+    holds_record,
     notice_request,
 )
 from federation.domain.division import province_of
@@ -26,14 +28,15 @@ from federation.domain.lookups import HANDLE_TIME
 from federation.domain.permits import Permit, urn_division
 from federation.domain.retention import CORRECTION
 from federation.node.disclosures import list_disclosures
-from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows
+from federation.node.exchange.judge import REPLY_TAKEN, Judgement, Kind, Received, Rows, refused_by_rule
 from federation.node.exchange.resend import resent_alone
 from federation.node.exchange.send import Cause, Draft
 from federation.node.lookups.answer import FETCH
+from federation.node.lookups.records import find_case
 from federation.node.node import Node
 from federation.node.permits_sharing import OUTDATED, PERMIT, find_outdated, list_holders
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import MalformedError
+from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Digest, Item, Time, encode
 from federation.protocol.ids import AgencyId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
@@ -120,12 +123,30 @@ def lookup_notices(node: Node, citizen_number: str, *, field: str, step: Step) -
     return drafts
 
 
+def verify_holder(received: Received[Any], counties: Iterable[str]) -> None:
+    """Refuses what another office says than the holder of the records of one of these counties (CORRECTION_OFFICE).
+
+    Where such a county has no office any more, it is the one that the agreement has in its place.
+    """
+    office, in_force = received.statement.sender.agency, received.in_force
+    for county in counties:
+        if holds_record(office, county) or office == in_force.office_of(county, DECIDING_OFFICES):
+            return
+    raise RuleError("CORRECTION_OFFICE", f"expected the office that holds the record, got {office}")
+
+
 def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
-    """Judges a notice, about a copy by policy, about a field by the fetch that it cites (else REPLY_UNASKED)."""
+    """Judges a notice, about a copy by policy, about a field by the fetch that it cites (else REPLY_UNASKED).
+
+    Either is the holder's alone: of the copy's county, or of one of those that the case of the fetch names.
+    """
     statement, notice = received.statement, received.item
     owner = statement.sender.node
     if notice.urn is None:
         asked = _fetch_of(received.node, statement)
+        case = find_case(received.node.database, received.node.name, asked.case or "", announced=False)
+        named = case.counties if case is not None else frozenset[str]()
+        verify_holder(received, [county for county in named if province_of(county) == owner])
         held = Outdated(
             time=notice.time,
             field=notice.field,
@@ -138,7 +159,13 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
     issuer = province_of(urn_division(notice.urn)) or NodeName(urn_division(notice.urn)[:2])
     question = notice_request(received.sender, issuer, occasion=received.occasion)
     records = tuple(kept.record((owner, notice), owner=owner) for kept in (OUTDATED_COPIES, OUTDATED_LINES))
-    return received.judge(question, rows=Rows(records=records))
+    judged = received.judge(question, rows=Rows(records=records))
+    if judged.decision.allowed:
+        try:
+            verify_holder(received, [urn_division(notice.urn)])
+        except RuleError as error:
+            return refused_by_rule(error, question)
+    return judged
 
 
 def list_notices(node: Node, caller: AgencyId) -> Sequence[NoticeLine]:

@@ -31,7 +31,6 @@ from federation.domain.corrections import (
     extend_correction,
     file_request,
     grant_correction,
-    holds_record,
     open_correction,
     verify_admissible,
     verify_answer_follows,
@@ -53,7 +52,7 @@ from federation.node.corrections.lines import (
     put_correction,
     running_rule,
 )
-from federation.node.corrections.notices import Step, copy_notices, lookup_notices
+from federation.node.corrections.notices import Step, copy_notices, lookup_notices, verify_holder
 from federation.node.exchange.errand import Errand, on
 from federation.node.exchange.judge import (
     REPLY_TAKEN,
@@ -250,7 +249,7 @@ def _answer_draft(
 def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
     """Takes in the owner's answer to what we filed (else REPLY_UNASKED); what was erased meanwhile is not kept.
 
-    Refuses CORRECTION_OFFICE from an office that does not hold the record, and as `verify_answer_follows`.
+    Refuses as `verify_holder` and `verify_answer_follows`.
     """
     answer, cited, source = received.item, received.cited, received.node.database
     filed = FILED.find(source, answer.correction_id)
@@ -258,9 +257,7 @@ def _judge_answer(received: Received[CorrectionAnswer]) -> Judgement:
         raise RuleError("CORRECTION_ERASED", "the correction that this answers was erased")
     if filed is None or filed.digest != cited.digest:
         raise MalformedError("REPLY_UNASKED", "expected an answer that cites a correction that we filed there")
-    office, urn = received.statement.sender.agency, filed.request.urn
-    if not holds_record(office, urn) and office != received.in_force.office_of(urn_division(urn), DECIDING_OFFICES):
-        raise RuleError("CORRECTION_OFFICE", f"expected an office that holds the record of {urn} to answer")
+    verify_holder(received, [urn_division(filed.request.urn)])
     verify_answer_follows(ANSWERS.find(source, answer.correction_id), answer)
     updates = partial(_newest_answer, answer, filed.owner)
     return Judgement(decision=REPLY_TAKEN, rows=Rows(updates=updates, wakes=(filed.digest,)))

@@ -23,25 +23,31 @@ from federation.node.lookups import cases
 from federation.node.lookups import fetch as fetching
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import encode
-from federation.protocol.ids import parse_message_id
+from federation.protocol.ids import parse_agency_id, parse_message_id
 from federation.protocol.leaf import Verdict, decode_leaf
+from federation.protocol.statement import Sender
 from federation.wire.agency.corrections import CorrectionQuery, CorrectionStep
 from federation.wire.agency.lookups import CaseQuestion, FetchQuestion, LookupQuestion
 from tests.node.corrections.case import Case, correcting, registered
 from tests.node.rig import (
     HALL,
     JIANGXI,
+    POLICE,
     YUSHAN_HALL,
     YUSHAN_POLICE,
     ZHEJIANG,
     act,
     lead_act,
     one_item_body,
+    received,
     register_key,
     running_rig,
     submission,
 )
 
+KAIHUA, COURT = parse_agency_id("zhejiang/330824/service-hall"), parse_agency_id("zhejiang/330822/court")
+FIRST = parse_agency_id("zhejiang/330112/police")
+"""Who the agreement has in the place of a county's office that is no more: the first of the province."""
 PURPOSE, CASE = "lookup.identity_check", "CASE-2026-0001"
 
 
@@ -161,6 +167,49 @@ async def test_notice_is_the_issuing_provinces_alone(tmp_path: Path, urn, policy
         assert (leaf.policies, leaf.verdict) == ((policy,), verdict)
         page = await list_lines(begin_errand(rig[JIANGXI], YUSHAN_POLICE, correcting()), CorrectionQuery())
         assert page.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("county", "office", "refused"),
+    [
+        ("330822", HALL, ()),
+        ("330822", POLICE, ()),
+        ("330822", KAIHUA, ("rule-correction-office",)),
+        ("330822", COURT, ("deny-correct-function-not-held",)),
+        ("330803", FIRST, ()),
+        ("330803", POLICE, ("rule-correction-office",)),
+    ],
+    ids=["its hall", "its police", "another county", "its court", "in the place of none", "of none, by another"],
+)
+async def test_notice_is_the_holder_s_of_the_record_alone(tmp_path: Path, county, office, refused) -> None:
+    """The issuing county's hall or police; where it has none any more, the one that the agreement has in its place."""
+    async with running_rig(tmp_path) as rig:
+        body = one_item_body(
+            NOTICE_BODY, encode(CorrectionNotice(time=rig.clock(), urn=f"urn:permit:{county}:2026:000099", version=2))
+        )
+        names = {"kind": "correction.notice", "purpose": "subject.correct"}
+        sent = submission(rig, body, sender=Sender(node=ZHEJIANG, agency=office), **names)
+
+        leaf = decode_leaf((await receive(rig[JIANGXI], sent, peer=ZHEJIANG)).leaf)
+
+        assert (leaf.policies if leaf.verdict is Verdict.REFUSED else ()) == refused
+        assert bool(list(lines.OUTDATED_COPIES.each(rig[JIANGXI].database))) is not bool(refused)
+
+
+@pytest.mark.parametrize(("office", "refused"), [(POLICE, ()), (KAIHUA, ("rule-correction-office",))])
+async def test_notice_about_a_field_is_a_holder_s_in_the_case(tmp_path: Path, monkeypatch, office, refused) -> None:
+    """Of the counties that the case of the fetch names; another office of the province marks nothing."""
+    async with registered(tmp_path, monkeypatch, names=(ZHEJIANG, JIANGXI)) as case:
+        await fetched(case, "status")
+        fetch = next(each for each in received(case.rig[ZHEJIANG], JIANGXI) if each.kind == "lookup.fetch")
+        body = one_item_body(NOTICE_BODY, encode(CorrectionNotice(time=case.rig.clock(), field="status")))
+        names = {"kind": "correction.notice", "purpose": "subject.correct", "in_reply_to": fetch.digest}
+        sent = submission(case.rig, body, seq=99, sender=Sender(node=ZHEJIANG, agency=office), **names)
+
+        leaf = decode_leaf((await receive(case.rig[JIANGXI], sent, peer=ZHEJIANG)).leaf)
+
+        assert (leaf.policies if leaf.verdict is Verdict.REFUSED else ()) == refused
+        assert [line.field for line in await notices(case)] == ([] if refused else ["status"])
 
 
 async def test_list_of_notices_reads_the_newest_alone(tmp_path: Path, monkeypatch) -> None:
