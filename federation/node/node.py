@@ -344,9 +344,12 @@ class Refusals:
         if refused:
             self._buckets.allows(caller)
 
-    def take_untold(self) -> Mapping[str, int]:
-        untold, self._untold = self._untold, Counter()
-        return untold
+    def untold(self) -> Mapping[str, int]:
+        return dict(self._untold)
+
+    def told(self, counts: Mapping[str, int]) -> None:
+        """Takes off what a leaf tells by now; what was turned away meanwhile stays."""
+        self._untold = self._untold - Counter(counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

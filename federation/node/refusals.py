@@ -2,13 +2,14 @@
 
 Each refusal is a leaf for ever, so whoever asks for what is not allowed could fill the log. A caller that was refused
 too often within a minute is turned away, not judged and not logged one by one; what is honest among it may be sent
-again a minute later. The counts are of one process and live no longer than it.
+again a minute later. The counts are of one process, and told before it stops.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -30,18 +31,26 @@ RULE: Final = "rule-refused-too-often"
 async def keep_refusal_digests(node: Node) -> None:
     while True:
         await asyncio.sleep(TELL_SECONDS)
-        try:
-            await tell_refusals(node)
-        except BridgeheadError as error:
-            _log.warning("refusals.untold", reason=error.reason)
-        except Exception:  # noqa: BLE001 - a duty that ends would leave refusals untold for ever
-            _log.exception("refusals.failed")
+        await tell_or_wait(node)
+
+
+async def tell_or_wait(node: Node) -> None:
+    """Tells what was turned away; what cannot be logged now is counted on."""
+    try:
+        await tell_refusals(node)
+    except BridgeheadError as error:
+        _log.warning("refusals.untold", reason=error.reason)
+    except Exception:  # noqa: BLE001 - a duty that ends would leave refusals untold for ever
+        _log.exception("refusals.failed")
 
 
 async def tell_refusals(node: Node) -> None:
-    """Appends one `refused` leaf for each caller who was turned away, with their number."""
-    agreement, now = node.trust.in_force.agreement, truncate_to_millisecond(node.now())
-    for caller, count in sorted(node.refusals.take_untold().items()):
+    """Appends one `refused` leaf for each caller who was turned away, with their number, all or none."""
+    agreement, now, untold = node.trust.in_force.agreement, truncate_to_millisecond(node.now()), node.refusals.untold()
+    if not untold:
+        return
+    leaves: list[Leaf] = []
+    for caller, count in sorted(untold.items()):
         named: dict[str, JsonValue] = {"caller": caller, "count": count, "until": format_time(now)}
         leaf = Leaf(
             federation=agreement.federation,
@@ -54,9 +63,12 @@ async def tell_refusals(node: Node) -> None:
             agreement_version=agreement.version,
             time=now,
         )
-        await node.sequencer.commit(partial(_append, leaf=leaf))
-        _log.warning("refusals.told", caller=caller, count=count)
+        leaves.append(leaf)
+    await node.sequencer.commit(partial(_append, leaves=leaves))
+    node.refusals.told(untold)
+    _log.warning("refusals.told", callers=untold)
 
 
-def _append(transaction: GroupTransaction, *, leaf: Leaf) -> None:
-    transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
+def _append(transaction: GroupTransaction, *, leaves: Sequence[Leaf]) -> None:
+    for leaf in leaves:
+        transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))

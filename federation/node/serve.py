@@ -4,8 +4,8 @@ Order on start: settings, keys, agreement, store (migrations), the read side, bo
 witnesses, `boot` and `agreement` leaves, the other ports, delivery, duties. The read side is first so that nodes which
 start together confirm each other. Without enough witnesses the ports open, nothing is written (LOG_UNCONFIRMED), and
 they are asked until enough have answered; a node whose history is refuted stays up to say so, and signs nothing. Order
-on stop: health says so, ports drain, delivery ends its calls, the writer finishes its queue, the store closes. Killed
-anywhere in between, nothing that was receipted is lost.
+on stop: health says so, ports drain, delivery ends its calls, what was turned away is told, the writer finishes its
+queue, the store closes. Killed anywhere in between, nothing that was receipted is lost.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from federation.node.log.witness import Witness
 from federation.node.node import Contacts, KnownHeads, MessageKeys, Node, Refusals, Trust, Waiters
 from federation.node.officer_keys import Occurrence
 from federation.node.ports import agency_bindings, peer_bindings, read_functions
-from federation.node.refusals import keep_refusal_digests
+from federation.node.refusals import keep_refusal_digests, tell_or_wait
 from federation.node.retention import keep_retention
 from federation.node.status import node_status
 from federation.node.upkeep import keep_agreement, keep_sources
@@ -267,6 +267,7 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
         peers = Peers(node, parts.delivery, tls=TlsFiles(certificate=peer_files.certificate, key=peer_files.key))
         stack.push_async_callback(peers.close)
         await peers.follow()
+        stack.push_async_callback(tell_or_wait, node)  # what was turned away until the ports closed
         stack.push_async_callback(parts.delivery.close)
         servers: list[RunningServer] = []
         stack.push_async_callback(_stop_servers, servers, settings.drain_seconds)

@@ -45,7 +45,11 @@ def test_caller_that_was_refused_too_often_waits_and_others_do_not():
     refusals.verify("fujian")
     clock.seconds = 20.0
     refusals.verify("zhejiang")
-    assert (refusals.take_untold(), refusals.take_untold()) == ({"zhejiang": 2}, {})
+    untold = refusals.untold()
+    assert untold == {"zhejiang": 2}
+    refusals.note("fujian")
+    refusals.told(untold)
+    assert refusals.untold() == {}
 
 
 def leaves(node: Node) -> list[Leaf]:

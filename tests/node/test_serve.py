@@ -15,10 +15,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from federation.cli.demo.provinces import free_ports
 from federation.node.home.config import load_settings
+from federation.node.home_store import open_home_store
+from federation.node.refusals import RULE
 from federation.node.serve import running_node
-from federation.protocol.errors import BridgeheadError, MalformedError
+from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
 from federation.protocol.leaf import LeafKind, decode_leaf
-from federation.store.exchange_log import load_entries
+from federation.store.exchange_log import load_entries, load_head
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
 
 
@@ -54,6 +56,26 @@ async def test_running_node_logs_its_boot_listens_and_frees_its_ports(federation
 
     assert kinds == [LeafKind.AGREEMENT, LeafKind.BOOT]
     assert all(map(free, ports(federation)))
+
+
+@pytest.mark.parametrize("island", [ISLAND, None], ids=["writes", "is not confirmed"])
+async def test_what_was_turned_away_is_told_before_the_node_stops(
+    federation: Federation, own_store: None, monkeypatch: pytest.MonkeyPatch, island: str | None
+) -> None:
+    """One leaf a caller with their number; a node that may not write yet stops as well."""
+    monkeypatch.setenv("BRIDGEHEAD_REFUSALS_A_MINUTE", "1")
+    async with running_node(federation.home("zhejiang"), island=island) as running:
+        refusals = running.node.refusals
+        for caller, times in (("jiangxi", 2), ("zhejiang/330822/police", 1)):
+            refusals.note(caller)
+            for _ in range(times):
+                with pytest.raises(UnavailableError, match="REFUSED_TOO_OFTEN"):
+                    refusals.verify(caller)
+
+    with open_home_store(federation.home("zhejiang")) as database:
+        leaves = [decode_leaf(entry) for entry in load_entries(database, 0, load_head(database).size)]
+    told = [leaf.reason for leaf in leaves if leaf.policies == (RULE,)]
+    assert told == (["REFUSED_TOO_OFTEN 2", "REFUSED_TOO_OFTEN 1"] if island else [])
 
 
 async def test_metrics_are_on_a_port_of_their_own_where_it_is_named(
