@@ -1,4 +1,4 @@
-"""What may be ordered erased, and the orders that were given: how they are kept, and their lists.
+"""Orders to erase that were given, how they are kept, and the lists of them and of what may be ordered.
 
 An office sees the messages that it may order erased, and the orders of its county, nobody else's. An order is kept in
 one row with its receipt, for as long as a record of provision is.

@@ -347,7 +347,7 @@ class Refusals:
     def untold(self) -> Mapping[str, int]:
         return dict(self._untold)
 
-    def told(self, counts: Mapping[str, int]) -> None:
+    def take_off(self, counts: Mapping[str, int]) -> None:
         """Takes off what a leaf tells by now; what was turned away meanwhile stays."""
         self._untold = self._untold - Counter(counts)
 

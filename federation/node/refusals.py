@@ -65,7 +65,7 @@ async def tell_refusals(node: Node) -> None:
         )
         leaves.append(leaf)
     await node.sequencer.commit(partial(_append, leaves=leaves))
-    node.refusals.told(untold)
+    node.refusals.take_off(untold)
     _log.warning("refusals.told", callers=untold)
 
 

@@ -48,7 +48,7 @@ def test_caller_that_was_refused_too_often_waits_and_others_do_not():
     untold = refusals.untold()
     assert untold == {"zhejiang": 2}
     refusals.note("fujian")
-    refusals.told(untold)
+    refusals.take_off(untold)
     assert refusals.untold() == {}
 
 

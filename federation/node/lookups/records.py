@@ -32,13 +32,7 @@ from federation.domain.lookups import (
     decode_answer_item,
     decode_release_item,
 )
-from federation.domain.lookups_case import (
-    LookupCase,
-    LookupCounts,
-    Quotas,
-    decode_case,
-    verify_quota,
-)
+from federation.domain.lookups_case import LookupCase, LookupCounts, Quotas, decode_case, verify_quota
 from federation.domain.oversight import AskedLine
 from federation.domain.registers import DossierKind, dossier_division, parse_dossier_urn
 from federation.domain.retention import PROVISION, USE
@@ -78,8 +72,7 @@ CASE, HELD = "lookup-case", "lookup-held"
 ASKED, ASKED_BY, ASKED_IN = "lookup-asked", "lookup-asked-by", "lookup-asked-in"
 MAX_LINES: Final = 10_000
 MAX_RECENT: Final = 100
-MAX_STEPS: Final = 200
-"""So many steps of one look-up are told; whoever has its handle can add to them."""
+MAX_STEPS: Final = 200  # of one look-up: whoever has its handle can add to them
 
 
 def _case_id(case: LookupCase) -> str:
@@ -291,12 +284,9 @@ def put_asked(transaction: GroupTransaction, asked: Asked, *, subject: str | Non
 def list_steps(source: Source, agency: AgencyId, lookup_id: str) -> Sequence[Asked]:
     """The first `MAX_STEPS` steps of one look-up of an agency, in their order, refused ones too."""
     lines = find_by_subject(source, ASKED_IN, f"{agency}/{lookup_id}", limit=MAX_STEPS)
-    found = (find_record(source, ASKED, f"{agency}/{_place(line.id)}", replica=True) for line in lines)
+    places = ("/".join(line.id.rsplit("/", 3)[1:]) for line in lines)
+    found = (find_record(source, ASKED, f"{agency}/{place}", replica=True) for place in places)
     return [decode(Asked, record.content) for record in found if record is not None]
-
-
-def _place(line: str) -> str:
-    return "/".join(line.rsplit("/", 3)[1:])
 
 
 def list_asked(
