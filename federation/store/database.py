@@ -49,8 +49,7 @@ from federation.protocol.errors import (
 from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
-from federation.store.body_keys import KEY_FILE, BodyKeys
-from federation.store.columns import DataKeys
+from federation.store.columns import KEY_FILE, BodyKeys, DataKeys
 from federation.store.tables import COUNTER, DEAD_BODY_KEY
 
 RECENT_NODES = 1024

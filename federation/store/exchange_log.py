@@ -25,8 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
-from federation.store.body_keys import KEY_FILE, BodyKey, BodyKeys
-from federation.store.columns import MARK, TOTAL, DataKeys, mark_head, to_millis
+from federation.store.columns import KEY_FILE, MARK, TOTAL, BodyKey, BodyKeys, DataKeys, mark_head, to_millis
 from federation.store.database import Database, GrowingTree, Head, NewRow, RowKey, StoredRow, read_row
 from federation.store.log_reader import (
     CheckpointRow,

@@ -18,7 +18,7 @@ from federation.protocol.errors import CorruptError
 if TYPE_CHECKING:
     from alembic.config import Config
 
-    from federation.store.body_keys import BodyKeys
+    from federation.store.columns import BodyKeys
 
 HEAD_REVISION = "0008"
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")

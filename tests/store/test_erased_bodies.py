@@ -12,8 +12,7 @@ from sqlalchemy import text
 
 from federation.protocol.errors import CorruptError, NotFoundError, UntrustedError
 from federation.store import migrate
-from federation.store.body_keys import POOL
-from federation.store.columns import seal, seal_apart
+from federation.store.columns import POOL, seal, seal_apart
 from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import GroupTransaction, commit_group
 from federation.store.messages import (

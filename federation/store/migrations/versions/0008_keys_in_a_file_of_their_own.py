@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import context, op
 
 from federation.protocol.errors import CorruptError
-from federation.store.body_keys import KEY_FILE, BodyKeys
+from federation.store.columns import KEY_FILE, BodyKeys
 from federation.store.columns import KEY_BYTES, OWN_KEY_VERSION, DataKeys, seal_apart, unseal
 
 revision = "0008"
