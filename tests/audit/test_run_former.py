@@ -8,13 +8,13 @@ from federation.audit.report import Code, format_report
 from federation.protocol.form import replace
 from federation.protocol.leaf import decode_leaf, encode_leaf
 from tests.audit.border_day import codes, errors, found, run
-from tests.audit.provinces import FUJIAN, JIANGXI, ZHEJIANG, Provinces
+from tests.audit.provinces import ANHUI, FUJIAN, JIANGXI, ZHEJIANG, Provinces
 
 
 @pytest.fixture
 def provinces() -> Provinces:
-    """Three provinces, one of which is expelled after a day of messages; the others go on."""
-    provinces = Provinces(ZHEJIANG, JIANGXI, FUJIAN)
+    """Four provinces, one of which is expelled after a day of messages; the others go on."""
+    provinces = Provinces(ZHEJIANG, JIANGXI, FUJIAN, ANHUI)
     provinces.exchange(ZHEJIANG, FUJIAN)
     provinces.exchange(FUJIAN, ZHEJIANG)
     provinces.send(ZHEJIANG, FUJIAN)
