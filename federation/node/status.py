@@ -93,6 +93,11 @@ def log_troubles(node: Node, cosigning: Cosigning) -> list[str]:
     sequencer = node.sequencer
     if sequencer.failure is not None:
         found.append(f"日志已停止，不再签署 the log stopped, nothing is signed any more: {sequencer.failure}")
+    elif cosigning.is_holding:
+        found.append(
+            "有争议的见证过多，其余不足约定人数，暂停签署，直至争议消除 so many dispute the log that the others are "
+            f"too few for the agreed quorum, nothing is signed until they agree again: {sequencer.held}"
+        )
     elif sequencer.held is not None:
         found.append(f"日志尚未经邻省确认，暂不签署 the log is not confirmed, nothing is signed yet: {sequencer.held}")
     found += [f"日志有争议 the log is disputed: {dispute}" for dispute in cosigning.disputes()]

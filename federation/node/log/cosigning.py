@@ -3,7 +3,8 @@
 Rules kept: our own witness key signs only what extends the head in the home, which is durable first; what a witness
 says of a size is where a proof starts, never what it cosigned; what stops the writer is a head that our own log key
 signed and that is not of our history, shown by the witness that refuses us. A refusal without that proof is told, and
-no more: else one silent line or one hostile witness could stop a province. Source: C2SP tlog-witness.
+no more: else one silent line or one hostile witness could stop a province. When so many refuse that the others cannot
+give the agreed quorum, the writer is held until fewer do. Source: C2SP tlog-witness.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ class Cosigning:
         self._starts: dict[str, int] = {}
         self._cosigned: dict[str, WitnessState] = {}
         self._refusals: dict[str, str] = {}
+        self._is_holding = False
         self._lines: dict[str, Cosignature] = {}
         self._recorded: frozenset[str] | None = None
         self._offered: SignedHead | None = None
@@ -142,6 +144,11 @@ class Cosigning:
         """Sentences about who refuses to cosign our log, without having proved anything."""
         return tuple(f"{name} disputes this log: {why}" for name, why in sorted(self._refusals.items()))
 
+    @property
+    def is_holding(self) -> bool:
+        """True while so many dispute the log that the others cannot give the agreed quorum: nothing is written."""
+        return self._is_holding
+
     def checkpoint(self) -> bytes:
         """The newest signed head, with the cosignatures that are on exactly this head."""
         head = self._sequencer.head
@@ -154,7 +161,8 @@ class Cosigning:
         """Once a tick: offers a head that is new, that somebody lacks, or whose lines grow old."""
         while True:
             await asyncio.sleep(every_seconds)
-            if self._sequencer.held is not None or self._sequencer.failure is not None:
+            is_unconfirmed = self._sequencer.held is not None and not self._is_holding
+            if is_unconfirmed or self._sequencer.failure is not None:
                 continue
             head = self._sequencer.head
             if head.size and self._is_due(head):
@@ -196,9 +204,25 @@ class Cosigning:
                 self._take(self._name, own, head)
         others = self._agreed().others
         await asyncio.gather(*(self._ask_in_time(witness, head) for witness in others if self._lacks(witness.name)))
+        self._hold_or_release()
         if self._offered.note == head.note:
             self._quorum = quorum_of(self._agreed().policy, head.size, self._lines)
             await asyncio.to_thread(self._record, head, others)
+
+    def _hold_or_release(self) -> None:
+        """Holds the writer while the witnesses that do not dispute are too few for the quorum; one alone never does."""
+        policy, others = self._agreed().policy, {witness.name for witness in self._agreed().others}
+        disputing = sorted(others & self._refusals.keys())
+        keys = {each.vkey.public_key for each in policy.witnesses if each.name not in disputing}
+        is_lost = len(disputing) > 1 and policy.quorum not in satisfied_names(policy, keys)
+        if is_lost and self._sequencer.held is None:
+            self._is_holding = True
+            self._sequencer.hold(f"{', '.join(disputing)} dispute this node's log; try again with the same id")
+            _log.critical("log.held", disputing=disputing)
+        elif self._is_holding and not is_lost:
+            self._is_holding = False
+            self._sequencer.release()
+            _log.warning("log.released", disputing=disputing)
 
     def _record(self, head: SignedHead, witnesses: Sequence[LogWitness]) -> None:
         """Keeps in the home who has cosigned, when somebody new has: who forgets it is found at the next start."""

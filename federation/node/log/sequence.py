@@ -117,12 +117,16 @@ class Sequencer:
 
     @property
     def held(self) -> str | None:
-        """The reason that nothing is written yet; None once the history is confirmed."""
+        """The reason that nothing is written now; None while our history is confirmed and undisputed."""
         return self._held
 
     def hold(self, why: str) -> None:
-        """Refuses every job (LOG_UNCONFIRMED) until `open`."""
+        """Refuses every job (LOG_UNCONFIRMED) until `open` or `release`."""
         self._held = why
+
+    def release(self) -> None:
+        """Ends a `hold` of a log whose history was confirmed before it."""
+        self._held = None
 
     def stop(self, failure: CorruptError) -> None:
         """Writes and signs nothing any more; the first failure stays."""

@@ -169,22 +169,72 @@ async def test_size_of_a_409_is_never_what_is_cosigned(rig: Rig, told: bytes) ->
     assert rig[ZHEJIANG].sequencer.failure is None
 
 
-async def test_refusal_without_proof_is_the_first_thing_told_and_stops_nobody(four: Rig) -> None:
+def disputed_by(rig: Rig, names: set[str]) -> Post:
+    """Who is named refuses every head, whoever is not cosigns; the set may change between the rounds."""
+
+    async def post(url: str, body: bytes) -> tuple[int, bytes]:
+        if any(url.startswith(member.read_url) for name, member in rig.agreement.members.items() if name in names):
+            return Status.INCONSISTENT, b""
+        return await rig.post_checkpoint(url, body)
+
+    return post
+
+
+async def test_refusal_without_proof_of_one_is_told_and_stops_nobody(four: Rig) -> None:
     """One witness, or whoever stands on the line, must not be able to stop a province by a bare number."""
     await grow(four)
-    cosigning = four.cosigning(post=answering(Status.INCONSISTENT))
+    cosigning = four.cosigning(post=disputed_by(four, {JIANGXI}))
     await cosigning.offer(four[ZHEJIANG].sequencer.head)
 
     found = status(four, cosigning)
-    assert [cosigning.cosigned_size(name) for name in (JIANGXI, FUJIAN, ANHUI)] == [0, 0, 0]
-    assert len(found.troubles) == 3
-    assert "jiangxi disputes this log: it answered 422" in found.troubles[-1]
-    assert four[ZHEJIANG].sequencer.failure is None
+    assert [cosigning.cosigned_size(name) for name in (JIANGXI, FUJIAN, ANHUI)] == [0, 1, 1]
+    assert len(found.troubles) == 1
+    assert "日志有争议 the log is disputed: jiangxi disputes this log: it answered 422" in found.troubles[0]
     await grow(four)
 
-    honest = four.cosigning()
-    await honest.offer(four[ZHEJIANG].sequencer.head)
-    assert status(four, honest).troubles == ()
+
+async def test_refusal_of_one_beside_one_that_is_down_stops_nobody(four: Rig) -> None:
+    """Silence is no dispute: the quorum is not reached, and that is a warning."""
+    await grow(four)
+    await four.hosts[FUJIAN].crash()
+    cosigning = four.cosigning(post=disputed_by(four, {JIANGXI}))
+    await cosigning.offer(four[ZHEJIANG].sequencer.head)
+    assert not status(four, cosigning).quorum_met
+    await grow(four)
+
+
+async def test_so_many_refuse_that_no_quorum_is_left_and_the_writer_is_held(four: Rig) -> None:
+    """Nothing is written and health says why; the round goes on and asks, and the writer is free when they agree again."""
+    await grow(four)
+    disputing: set[str] = {JIANGXI, FUJIAN, ANHUI}
+    cosigning = four.cosigning(post=disputed_by(four, disputing))
+    await cosigning.offer(four[ZHEJIANG].sequencer.head)
+
+    found = status(four, cosigning)
+    assert found.troubles[0].startswith("有争议的见证过多")
+    assert "nothing is signed until they agree again: anhui, fujian, jiangxi dispute" in found.troubles[0]
+    assert len(found.troubles) == 4
+    assert cosigning.is_holding
+    with pytest.raises(UnavailableError, match="LOG_UNCONFIRMED"):
+        await grow(four)
+    assert four[ZHEJIANG].sequencer.failure is None
+
+    running = asyncio.create_task(cosigning.run(0.01))
+    disputing.remove(JIANGXI)
+    await until(lambda: len(cosigning.disputes()) == 2)
+    assert cosigning.is_holding
+    disputing.remove(FUJIAN)
+    await until(lambda: not cosigning.is_holding)
+    await grow(four)
+    disputing.clear()
+    await until(lambda: status(four, cosigning).troubles == ())
+    running.cancel()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():
+            await asyncio.sleep(0.01)
 
 
 async def test_refusal_with_a_head_of_another_history_stops_the_writer(rig: Rig) -> None:
