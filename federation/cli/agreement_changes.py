@@ -11,13 +11,13 @@ from difflib import unified_diff
 from hashlib import sha256
 from typing import Final
 
-from tuf.api.metadata import Targets
+from tuf.api.metadata import Root, Targets
 
 from federation.protocol.form import to_object
 from federation.protocol.ids import AgencyId, NodeName, format_time
 from federation.protocol.policy import PolicyBook, load_policy_book
-from federation.protocol.trust import Agency, AgreementFiles, Member, MessageKey
-from federation.protocol.trust.draft import Bundle, bundles_of
+from federation.protocol.trust import Agency, AgreementFiles, FormerMember, Member, MessageKey
+from federation.protocol.trust.draft import Bundle, bundles_of, membership_of
 from federation.protocol.trust.members import MEMBERS_PATH, TERMS_PATH, decode_terms
 from federation.protocol.trust.metadata import majority, read_metadata
 
@@ -34,15 +34,24 @@ _ROOT_KEYS: Final = {"agreement_key": ("协议密钥", "agreement key"), "freshn
 def describe_changes(before: AgreementFiles | None, after: AgreementFiles) -> Iterator[str]:
     """Returns a line for each change, and the changed lines of each file; against nothing, what is agreed at all."""
     targets = read_metadata(after.targets, Targets, what="targets").signed
-    end = format_time(targets.expires)
-    yield f"协议第 {targets.version} 版，内容有效至 {end} | agreement {targets.version}, its content holds until {end}"
+    zh = en = format_time(targets.expires)
+    root_end = read_metadata(after.roots[-1], Root, what="root").signed.expires
+    if root_end < targets.expires:
+        zh, en = f"{zh}，根只到 {format_time(root_end)}", f"{en}, its root only until {format_time(root_end)}"
+    yield f"协议第 {targets.version} 版，内容有效至 {zh} | agreement {targets.version}, its content holds until {en}"
     known, coming = bundles_of(before) if before is not None else {}, bundles_of(after)
     if majority(len(known)) != majority(len(coming)):
         needed = f"{majority(len(coming))}/{len(coming)}"
         yield f"签字人数：{needed} | signatures needed: {needed}"
     yield from _terms(before, after)
+    left, leaving = membership_of(before).former if before is not None else {}, membership_of(after).former
     for node in sorted(known.keys() | coming.keys()):
-        yield from _member(node, known.get(node), coming.get(node))
+        if node in leaving:
+            yield from _leaves(leaving[node], version=targets.version)
+        else:
+            yield from _member(node, known.get(node), coming.get(node), again=node in left)
+    for node in sorted(left.keys() - leaving.keys() - coming.keys()):
+        yield f"不再保留 {node} 的旧密钥：其所签无从验证 | DROPS the keys of {node}: what it signed verifies no more"
     yield from _files(before.files if before is not None else {}, after.files)
 
 
@@ -53,12 +62,21 @@ def _terms(before: AgreementFiles | None, after: AgreementFiles) -> Iterator[str
             yield f"条款 {name}：{known.get(name, '-')} → {value} | term {name}: {known.get(name, '-')} -> {value}"
 
 
-def _member(node: NodeName, before: Bundle | None, after: Bundle | None) -> Iterator[str]:
+def _leaves(former: FormerMember, *, version: int) -> Iterator[str]:
+    node, day = former.node, format_time(former.ended)
+    yield (
+        f"除名 {node}：自协议第 {version} 版生效起不再收发，单位全部失效（{day} 起草）；此前所签仍可验证 | "
+        f"EXPELS {node}: nothing to or from it from agreement {version} on, no agency of it (drafted {day}); "
+        "what it signed before still verifies"
+    )
+
+
+def _member(node: NodeName, before: Bundle | None, after: Bundle | None, *, again: bool) -> Iterator[str]:
     if after is None:
-        yield f"除名 {node}：不再收发，单位全部失效 | EXPELS {node}: nothing to or from it, no agency of it"
+        yield f"除名 {node}，旧密钥一并删去 | EXPELS {node} AND ITS PAST: what it signed verifies no more"
         return
     if before is None:
-        yield f"接纳 {node} | ADMITS {node}"
+        yield f"重新接纳 {node} | ADMITS {node} AGAIN" if again else f"接纳 {node} | ADMITS {node}"
     for field, (zh, en) in _FACTS.items():
         yield from _fact(node, zh, en, getattr(before and before.member, field, None), getattr(after.member, field))
     for field, (zh, en) in _ROOT_KEYS.items():
@@ -115,8 +133,13 @@ def _agencies(node: NodeName, before: Mapping[AgencyId, Agency], after: Mapping[
         if known is None:
             yield f"新单位 {agency} {coming.name}：{functions} | a new agency {agency}: functions {functions}"
         else:
+            if known.name != coming.name:
+                zh, en = f"{known.name} → {coming.name}", f"{known.name} -> {coming.name}"
+                yield f"单位 {agency} 改名：{zh} | agency {agency} is renamed: {en}"
             was = ", ".join(sorted(known.functions)) or "-"
-            yield f"单位 {agency} {coming.name}：{was} → {functions} | agency {agency}: functions {was} -> {functions}"
+            if known.functions != coming.functions:
+                zh, en = f"{was} → {functions}", f"functions {was} -> {functions}"
+                yield f"单位 {agency} {coming.name}：{zh} | agency {agency}: {en}"
 
 
 def _files(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[str]:

@@ -49,6 +49,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "BULK_LEADER": "由案件领导签字 | the case's leader signs: bridgehead oversight countersign CASE --bulk --key FILE",
     "BULK_SECOND_PERSON": "由另一人签字 | another officer: bridgehead oversight countersign CASE --bulk --key FILE",
     "BULK_SIGNED": "已由两人签字,可继续查询 | two persons have signed: go on searching",
+    "BUNDLE_STALE": "把新的 member-bundle.json 交给起草的省 | hand its author the new one: bridgehead keys bundle",
     "CALENDAR_MISSING": "协议须含 policies/calendar.toml | agree on one that holds policies/calendar.toml",
     "CASE_CLOSED": "另立新案:bridgehead lookup case open | open a new case: bridgehead lookup case open",
     "CASE_CLOSER": "由案件领导结案 | the case's leader closes it: --officer",

@@ -71,16 +71,16 @@ class _File(msgspec.Struct):
 
 def load_federation_file(path: Path) -> FederationFile:
     """Loads a `federation.json` (FEDERATION_FILE, NODE_NAME, AGENCY_ID)."""
+    from federation.node.home.files import read_json
+
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        found = msgspec.json.decode(read_json(path), type=_File)
+    except (NotFoundError, OSError) as error:
         raise NotFoundError("FEDERATION_FILE", f"expected {path}: a running 'bridgehead demo' writes one") from error
-    try:
-        found = msgspec.json.decode(content, type=_File)
     except msgspec.ValidationError as error:
         raise MalformedError("FEDERATION_FILE", f"{path}: {error}") from error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedError("FEDERATION_FILE", f"{path}: expected JSON") from error
+    except MalformedError as error:
+        raise MalformedError("FEDERATION_FILE", f"{path}: expected JSON, got {error.reason}") from error
     return FederationFile(
         path=path,
         agreement=_resolve(path, found.agreement.path),

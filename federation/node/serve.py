@@ -30,6 +30,7 @@ from federation.node.home.certificates import SideFiles, find_side, load_revoked
 from federation.node.home.config import NodeSettings, load_settings
 from federation.node.home.files import require_private
 from federation.node.home.keyring import Keyring, load_keyring
+from federation.node.home.setup import write_bundle
 from federation.node.home_store import find_home_files
 from federation.node.intake.clock import keep_clocks
 from federation.node.log.boot import (
@@ -133,6 +134,7 @@ async def running_node(
     keyring = load_keyring(home)
     trust = Trust(load_home_agreement(home, now=now()), KINDS.values())
     _check_home(settings, keyring, trust)
+    _renew_bundle(home, now=now())
     parts = build_node(settings, keyring, trust, home=home, now=now, crash_point=crash_point)
     try:
         parts.node.sequencer.hold("the history of this node's log is not confirmed yet; try again with the same id")
@@ -239,6 +241,14 @@ async def boot_node(parts: Parts, *, ask: AskCosigned, island: str | None = None
     entries = [leaf_entry(leaf) for leaf in leaves]
     await node.sequencer.open(lambda tx: [tx.append_leaf(*entry) for entry in entries])
     return finding
+
+
+def _renew_bundle(home: Path, *, now: datetime) -> None:
+    """Writes the home's bundle anew: settings and member sheet may have been edited since; that it cannot is told."""
+    try:
+        write_bundle(home, now=now)
+    except (BridgeheadError, OSError) as error:
+        _log.warning("bundle.stale", reason=getattr(error, "reason", "FILE"))
 
 
 async def _take_in_files(node: Node, home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -170,6 +171,64 @@ def test_diff_and_sign_tell_in_words_what_changes(agreed, tmp_path):
     assert "zhejiang" not in shown
 
 
+def test_diff_tells_the_new_name_of_an_agency_and_a_root_that_ends_first(agreed, tmp_path):
+    """Both names of an office whose functions stay; and until when all of it holds, where the root ends sooner."""
+    province, nodes = tmp_path / "fujian", tmp_path / "nodes"
+    shutil.copytree("nodes/fujian", province)
+    sheet = (province / "member.toml").read_text()
+    name = next(line for line in sheet.partition("[[agency]]")[2].splitlines() if line.startswith("name = "))
+    (province / "member.toml").write_text(sheet.replace(name, 'name = "新名局"', 1))
+    shutil.copytree("nodes", nodes)
+    text = (nodes / "agreement.toml").read_text()
+    (nodes / "agreement.toml").write_text(re.sub(r"content_lifetime_days = \d+", "content_lifetime_days = 3000", text))
+    _run(keys.app, "bundle", "--home", agreed / "fujian", "--from", province)
+    _run(
+        agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "anhui", "--nodes", nodes,
+        "--bundle", agreed / "fujian" / "member-bundle.json",
+    )  # fmt: skip
+
+    shown = _changes(agreed, agreed / "second").splitlines()
+
+    old = name.partition('"')[2].rstrip('"')
+    assert len(shown) == 2
+    assert "its root only until" in shown[0]
+    assert "根只到" in shown[0]
+    assert f"{old} → 新名局" in shown[1]
+    assert f"is renamed: {old} -> 新名局" in shown[1]
+    assert "functions" not in shown[1]
+
+
+def test_sign_of_a_draft_that_says_another_thing_than_the_home_refused(agreed):
+    """An edit that no bundle carried into the draft is told by name before a signature; with a new bundle it is signed."""
+    home = agreed / "fujian"
+    _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "anhui")
+    (home / "node.toml").write_text((home / "node.toml").read_text().replace("7301", "7999"))
+    sheet = (home / "member.toml").read_text()
+    (home / "member.toml").write_text(sheet.replace('"F18", "F19", "F20", "F21"', '"F18"', 1))
+    (home / "tls" / "peer-ca.crt").write_bytes((agreed / "anhui" / "tls" / "peer-ca.crt").read_bytes())
+
+    refused = RUNNER.invoke(agreement.app, ["sign", str(agreed / "second"), "--home", str(home)])
+
+    assert refused.exception.reason == "BUNDLE_STALE"
+    for word in ("节点地址 address for nodes", "单位 agencies", "证书机构 TLS authority"):
+        assert word in str(refused.exception)
+    assert "URL for auditors" not in str(refused.exception)
+
+
+def test_bundle_is_current_once_a_draft_is_published(agreed):
+    """The one file of a home says what its settings say, without a command of its own."""
+    home = agreed / "zhejiang"
+    _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "anhui")
+    for name in PROVINCES[:3]:
+        _run(agreement.app, "sign", agreed / "second", "--home", agreed / name)
+    (home / "node.toml").write_text((home / "node.toml").read_text().replace("7101", "7999"))
+    assert "7999" not in (home / "member-bundle.json").read_text()
+
+    _run(agreement.app, "publish", agreed / "second", "--home", home)
+
+    assert "127.0.0.1:7999" in (home / "member-bundle.json").read_text()
+
+
 def test_draft_with_policies_that_fail_their_check_refused(agreed, tmp_path):
     """What no case table allows is not agreed on: nothing is drafted, and nothing of that kind signed."""
     policies = tmp_path / "policies"
@@ -200,9 +259,16 @@ def test_expel_is_by_name_and_leaves_the_others_under_their_agreement(agreed):
         assert refused.exception.reason == reason
     _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "fujian", "--expel", "anhui")
 
-    assert "EXPELS anhui" in _changes(agreed, agreed / "second")
+    shown = _changes(agreed, agreed / "second")
+    assert "EXPELS anhui: nothing to or from it from agreement 2 on" in shown
+    assert "除名 anhui：自协议第 2 版生效起" in shown
     published = _sign_and_publish(agreed, agreed / "second", PROVINCES[:3], PROVINCES[:3])
     assert [member["node"] for member in published["members"]] == ["fujian", "jiangxi", "zhejiang"]
+    _run(
+        agreement.app, "draft", "--out", agreed / "third", "--after", agreed / "fujian", "--bundle",
+        agreed / "anhui" / "member-bundle.json",
+    )  # fmt: skip
+    assert "ADMITS anhui AGAIN" in _changes(agreed, agreed / "third")
 
 
 def test_admit_is_by_a_bundle_and_a_home_of_the_new_province(agreed, tmp_path):

@@ -42,6 +42,15 @@ def test_file_names_urls_and_profiles_beside_itself(tmp_path, files):
     assert found.profiles == {AgencyId(four.ZHEJIANG, "330822", "audit"): tmp_path / "profile.toml"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_file_that_an_editor_saved_is_read(tmp_path, files, encoding):
+    """A person may have edited it: a mark of byte order, or the encoding of a Windows shell, is no fault."""
+    path = write(tmp_path, files)
+    path.write_text(path.read_text(), encoding=encoding)
+
+    assert load_federation_file(path).read_urls == {four.ZHEJIANG: "http://127.0.0.1:1"}
+
+
 @pytest.mark.parametrize("form", ["digest", "file"])
 def test_agreement_is_loaded_under_the_pinned_root(tmp_path, files, form):
     """The root is pinned by its bytes or by their digest."""

@@ -4,20 +4,22 @@
     <draft>/metadata/       the chain of roots, the targets file; no snapshot and timestamp yet
     <draft>/targets/        members.json, agreement.json, policies/..., tlog-policy/...
 
-Rules kept: nobody signs a draft that names other keys for him than those of his home; a root in force is never signed
-again; a draft whose policies do not parse is none; publishing verifies all thresholds before anything is installed.
+Rules kept: nobody signs a draft that says of him another thing than his home, keys and addresses; a root in force is
+never signed again; a draft whose policies do not parse is none; publishing verifies all thresholds before anything is
+installed.
 Source: DESIGN section 4 (agreement).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from tuf.api.metadata import Root, Targets
 
@@ -38,7 +40,9 @@ from federation.node.home.agreement import (
 )
 from federation.node.home.files import make_private_folder, read_file, read_json, read_toml, write_public
 from federation.node.home.keyring import Keyring, load_keyring
+from federation.node.home.setup import member_bundle, write_bundle
 from federation.protocol.errors import (
+    BridgeheadError,
     ConflictError,
     MalformedError,
     NotFoundError,
@@ -223,12 +227,13 @@ def sign_draft(out: Path, home: Path, *, now: datetime, instead: bool = False) -
     """Signs a draft with a home's agreement keys, both in rotation.
 
     A province signs one draft of a version: with three of four no two can then come into force, unless `instead` says
-    that the other was given up by all. Refuses AGREEMENT_KEY, DRAFT_STALE, DRAFT_SIGNED, as `verify_succession`.
+    that the other was given up by all. Refuses AGREEMENT_KEY, BUNDLE_STALE, DRAFT_STALE, DRAFT_SIGNED, and as
+    `verify_succession`.
     """
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
     _verify_usable(files.files)
-    _verify_own_entry(files, keyring)
+    _verify_own_entry(files, keyring, decode_bundle(member_bundle(home, now=now)))
     _verify_follows(files, home, now=now)
     _remember_signed(files, home, instead=instead)
     roots = [read_metadata(root, Root, what="root").signed for root in files.roots[-2:]]
@@ -271,6 +276,9 @@ def publish_draft(
     for home in homes:
         pin_root(home, files.roots[0])
     installed = [install_agreement(home, files, now=now) for home in homes]
+    for home in homes:
+        with suppress(BridgeheadError):  # it is in force, whatever the next one lacks: `keys bundle` says it
+            write_bundle(home, now=now)
     return installed[0]
 
 
@@ -357,7 +365,14 @@ def _signers_among(keyring: Keyring, wanted: Iterable[PublicKey]) -> list[Signer
     return found
 
 
-def _verify_own_entry(files: AgreementFiles, keyring: Keyring) -> None:
+_OWN: Final = {
+    "name": "名称 name", "peer_addr": "节点地址 address for nodes", "read_url": "公开网址 URL for auditors",
+    "tls_ca": "证书机构 TLS authority", "agencies": "单位 agencies", "revoked_serials": "吊销证书 revoked certificates",
+}  # fmt: skip
+"""The facts of a member that its home's settings, member sheet and certificates say."""
+
+
+def _verify_own_entry(files: AgreementFiles, keyring: Keyring, own_bundle: Bundle) -> None:
     identity = keyring.identity
     member = membership_of(files).members.get(identity.node)
     own = [format_vkey(keyring.log.vkey), format_vkey(keyring.witness.vkey)]
@@ -367,6 +382,12 @@ def _verify_own_entry(files: AgreementFiles, keyring: Keyring) -> None:
             "AGREEMENT_KEY",
             f"expected the draft to name the keys of {identity.node}'s home; hand its author a new bundle "
             "('bridgehead keys bundle')",
+        )
+    differing = [word for name, word in _OWN.items() if getattr(member, name) != getattr(own_bundle.member, name)]
+    if differing:
+        raise ConflictError(
+            "BUNDLE_STALE",
+            f"expected the draft to say of {identity.node} what its home says, not: {', '.join(differing)}",
         )
 
 
