@@ -128,6 +128,8 @@ async def _audit(asked: _AuditPlan, on_read: OnRead) -> Outcome:
             sources[node] = reader
         listers: dict[NodeName, ListMessages] = {}
         for profile in known.profiles:
+            if profile.node in known.agreement.former:
+                continue  # it answers for its past no more, which the report says
             client = AgencyClient(client_profile(profile))
             stack.push_async_callback(client.close)
             node = _audited_node(profile, known.agreement)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,8 @@ from federation.node.home import rotation
 from federation.node.home.agreement import read_agreement_files
 from federation.node.home.draft import complete_bundles, draft_agreement, publish_draft, sign_draft
 from federation.node.home.keyring import Office, load_keyring
-from federation.node.home.setup import BUNDLE_FILE
+from federation.node.home.setup import BUNDLE_FILE, write_bundle
+from federation.node.log.check import check_home
 from federation.node.serve import Running, running_node
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.ids import NodeName, Pair
@@ -58,12 +59,13 @@ class Life:
             while version is None and any(count_pending(each.node.database) for each in self.running.values()):
                 await asyncio.sleep(0.05)
 
-    async def agree(self, *changed: NodeName) -> None:
+    async def agree(self, *changed: NodeName, expel: Collection[NodeName] = ()) -> None:
         """The next agreement with the bundles of those who changed, signed by three, fetched by the others."""
         self.version += 1
         first, out = self.federation.home("zhejiang"), self.folder / f"draft-{self.version}"
         previous = read_agreement_files(first)
-        bundles = complete_bundles([(self.federation.home(n) / BUNDLE_FILE).read_bytes() for n in changed], previous)
+        given = [(self.federation.home(n) / BUNDLE_FILE).read_bytes() for n in changed]
+        bundles = complete_bundles(given, previous, expel=expel)
         draft_agreement(out, bundles, nodes=NODES, policies=POLICIES, previous=previous, now=now())
         for name in (ZHEJIANG, JIANGXI, FUJIAN):
             sign_draft(out, self.federation.home(name), now=now())
@@ -124,3 +126,38 @@ async def test_everything_since_the_first_day_verifies(tmp_path: Path) -> None:
     errors = [each for each in report["findings"] if each.get("severity") == "error"]
     assert errors == []
     assert (report["exit"], report["agreement"]) == (0, 5)
+
+
+def findings(report: dict, severity: str) -> set[tuple[str, str]]:
+    return {(each["code"], each["node"]) for each in report["findings"] if each["severity"] == severity}
+
+
+async def test_everything_verifies_while_a_province_is_expelled_and_once_it_is_back(tmp_path: Path) -> None:
+    """Out by the second agreement, in again by the fourth: its messages, and ours to it, never lose their keys."""
+    life = Life(make_federation(tmp_path, agreement_fetch_rounds=2), tmp_path)
+    anhui = life.federation.home("anhui")
+    async with life.up(ZHEJIANG, JIANGXI, FUJIAN):
+        async with life.up(ANHUI):
+            await life.exchange(JIANGXI, ANHUI)  # under 1
+            node = life.running[ANHUI].node
+            office = str(min(node.trust.in_force.member(ANHUI).agencies))
+            await send(node, [draft(recipient=ZHEJIANG, agency=office)], rows=lambda _tx: None)
+            await life.until()
+        await life.agree(expel=[ANHUI])  # 2
+        await life.exchange(JIANGXI)
+        without, rows = await audit(life), check_home(life.federation.home("zhejiang"))
+        await life.agree()  # 3
+        write_bundle(anhui, now=now())
+        await life.agree(ANHUI)  # 4
+        publish_draft(tmp_path / "draft-4", [anhui], now=now())
+        async with life.up(ANHUI):
+            await life.exchange(JIANGXI, ANHUI)
+            again = await audit(life)
+
+    assert (findings(without, "error"), without["exit"], without["agreement"]) == (set(), 0, 2)
+    assert ("FORMER_MEMBER", "zhejiang") in findings(without, "warning")
+    pairs = {each["pair"]: each for each in without["pairs"]}
+    assert (pairs["zhejiang>anhui"]["sent"], pairs["zhejiang>anhui"]["receipts"]) == (1, 1)
+    assert rows.findings == ()
+    assert (findings(again, "error"), again["exit"], again["agreement"]) == (set(), 0, 4)
+    assert ("FORMER_MEMBER", "zhejiang") not in findings(again, "warning")
