@@ -11,12 +11,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import Protocol
 
 from federation.audit.verify_log import LogCheck
-from federation.protocol.errors import CorruptError, MalformedError, NotFoundError, UnavailableError
+from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
 from federation.protocol.ids import HASH_SIZE
 from federation.protocol.tlog.merkle import Node, hash_leaf, inclusion_proof, verify_inclusion
 from federation.protocol.tlog.note import Checkpoint, Vkey, verify_checkpoint
@@ -46,30 +44,6 @@ class LogSource(Protocol):
 
     async def cosigned(self, origin: str) -> bytes:
         """Fetches the checkpoint of another log that this node cosigned last; raises as `checkpoint`."""
-
-
-@dataclass(frozen=True, slots=True)
-class DirectorySource:
-    """A log as files in one directory: a mirror, or a copy that was handed over."""
-
-    path: Path
-
-    async def checkpoint(self) -> bytes:
-        return self._read("checkpoint")
-
-    async def load(self, tile: Tile) -> bytes:
-        return self._read(str(tile))
-
-    async def cosigned(self, origin: str) -> bytes:
-        return self._read(f"{sha256(origin.encode()).hexdigest()}/checkpoint")
-
-    def _read(self, name: str) -> bytes:
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError as error:
-            raise NotFoundError("TILE", f"expected the file {name}, got none") from error
-        except OSError as error:
-            raise UnavailableError("FILE", f"expected to read {name}, got {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from federation.domain.calendar import Calendar, add_months
 from federation.domain.citizen_number import Sex, true_birth_date, verify_birth_realm, verify_citizen_number
 from federation.domain.clock import ClockRule, Deadline, extend_deadline
 from federation.domain.division import code_today
-from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import (
     HOLDER_FIELDS,
@@ -32,7 +31,7 @@ from federation.domain.permits import (
     permit_object,
     permit_of,
 )
-from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Count, Item, Positive, Time, always, decode, replace
 from federation.protocol.ids import AgencyId, NodeName, Realm, checked, matching, truncate_to_millisecond

@@ -14,9 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity, step_bytes
-from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
 from federation.protocol.errors import MalformedError, UntrustedError
 from federation.protocol.form import Count, Digest, Item, always, decode
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, checked, format_time, typed

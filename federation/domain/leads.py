@@ -12,9 +12,8 @@ from typing import Annotated, ClassVar, Final
 
 from federation.domain.citizen_number import names_by_number
 from federation.domain.clock import Deadline
-from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
-from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
 from federation.protocol.errors import RuleError
 from federation.protocol.form import County, Digest, Item, Text, Time, always
 from federation.protocol.ids import AgencyId, MessageId, NodeName, checked, matching

@@ -19,8 +19,7 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Final
 
 from federation.domain.division import province_of
-from federation.domain.functions import FunctionCode
-from federation.domain.permits_policy import AgencyFacts, Occasion, ask, county_ref
+from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask, county_ref
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import Count, Item, JsonValue, Time, decode, encode_canonical, replace
 from federation.protocol.ids import AgencyId, NodeName, format_time, matching, truncate_to_millisecond

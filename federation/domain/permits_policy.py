@@ -14,13 +14,12 @@ from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final, NewType
 
 from federation.domain.citizen_number import age_on
 from federation.domain.division import border_counties, code_today, province_of
-from federation.domain.functions import FunctionCode
 from federation.domain.permits import Permit, PermitItem, PermitStatus, status_on
-from federation.protocol.ids import AgencyId, NodeName, Realm
+from federation.protocol.ids import AgencyId, NodeName, Realm, matching
 from federation.protocol.policy.engine import Attributes, Entity, EntityRef, PolicyRequest, PolicyValue
 
 CHILD_AGE: Final = 14
@@ -28,6 +27,12 @@ CHILD_AGE: Final = 14
 
 _PERMIT: Final = EntityRef("Permit", "permit")
 _BORDER: Final = EntityRef("Zone", "border")
+
+
+FunctionCode = NewType(
+    "FunctionCode", Annotated[str, matching("(?!F00)F[0-9]{2}", form="a function such as F01", reason="FUNCTION_CODE")]
+)
+"""One of the joint functions of `policies/functions.toml`, to which each purpose points."""
 
 
 class PermitPurpose(StrEnum):

@@ -20,10 +20,9 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from federation.domain.citizen_number import verify_citizen_number, verify_number_form
-from federation.domain.functions import FunctionCode
 from federation.domain.lookups_case import DossierFacts, dossier_entity
 from federation.domain.permits import PERMIT_FIELDS, PermitUrn, parse_permit_urn
-from federation.domain.permits_policy import AgencyFacts, Occasion, ask
+from federation.domain.permits_policy import AgencyFacts, FunctionCode, Occasion, ask
 from federation.domain.uscc import parse_uscc, verify_uscc
 from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import Item, always, decode

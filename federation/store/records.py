@@ -102,21 +102,7 @@ _HISTORY = (
     .where(RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id"))
     .order_by(RECORD_VERSION.c.version)
 )
-_NEW_VALUES = (
-    "owner",
-    "version",
-    "status",
-    "division",
-    "household_division",
-    "due_date",
-    "sealed",
-    "subject_index",
-    "content",
-    "message_id",
-    "due_millis",
-    "leaf_index",
-    "digest",
-)
+_NEW_VALUES = tuple(column.name for column in RECORD.c if not column.primary_key)
 _REPLACE = (
     update(RECORD)
     .where(

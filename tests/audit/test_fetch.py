@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from federation.audit.fetch import DirectorySource, LogSource, feed, fetch_proven, load_cut
+from federation.audit.fetch import LogSource, feed, fetch_proven, load_cut
 from federation.audit.leaves import rules_of
 from federation.audit.verify_log import LogAccount, LogCheck, LogTask
 from federation.protocol.errors import MalformedError, NotFoundError, UnavailableError, UntrustedError
 from federation.protocol.tlog.tiles import ENTRIES, Tile
 from tests.audit.provinces import JIANGXI, NOW, ZHEJIANG, Province, Provinces
 from tests.protocol.tlog.published import tiles_between
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySource:
+    """A log as files in one directory: a mirror, or a copy that was handed over."""
+
+    path: Path
+
+    async def checkpoint(self) -> bytes:
+        return self._read("checkpoint")
+
+    async def load(self, tile: Tile) -> bytes:
+        return self._read(str(tile))
+
+    async def cosigned(self, origin: str) -> bytes:
+        return self._read(f"{sha256(origin.encode()).hexdigest()}/checkpoint")
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFoundError("TILE", f"expected the file {name}, got none") from error
+        except OSError as error:
+            raise UnavailableError("FILE", f"expected to read {name}, got {error.strerror}") from error
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.domain.functions import parse_functions
 from federation.protocol.errors import MalformedError
+from tests.policies.functions import parse_functions
 
 POLICIES = Path(__file__).parents[2] / "policies"
 TODAY = date(2026, 11, 23)

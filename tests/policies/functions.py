@@ -1,7 +1,6 @@
 """The register of joint functions: six departments, 23 functions; every purpose points to exactly one of them.
 
-One without a name or a legal basis is not used in the live realm; the unpublished says `official = false`. Sources:
-the function list of the border programme (names unpublished); DESIGN section 1.
+No node reads it yet; it is held together by its tests. The unpublished says `official = false`.
 """
 
 from __future__ import annotations
@@ -9,16 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from types import MappingProxyType
-from typing import Annotated, NewType
 
+from federation.domain.permits_policy import FunctionCode
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Row, load_toml, parse_toml
-from federation.protocol.ids import matching
-
-FunctionCode = NewType(
-    "FunctionCode", Annotated[str, matching("(?!F00)F[0-9]{2}", form="a function such as F01", reason="FUNCTION_CODE")]
-)
 
 
 class JointFunction(Row, frozen=True, kw_only=True):
@@ -58,4 +51,4 @@ def parse_functions(text: str) -> FunctionRegister:
         if function.valid_to < function.valid_from:
             raise MalformedError("FUNCTION_PERIOD", f"{function.code} ends before it begins")
         functions[function.code] = function
-    return FunctionRegister(version=file.version, official=file.official, functions=MappingProxyType(functions))
+    return FunctionRegister(version=file.version, official=file.official, functions=functions)
