@@ -180,8 +180,8 @@ class _Run:
 
     async def _fetch_retired(self) -> None:
         """Compares with the end of each retired log what the others cosigned of it, and what is remembered."""
-        members = self._audit.agreement.members
-        for node, log in [(name, log) for name in self._heads for log in standing_logs(members[name])]:
+        asked = [each for each in self._audit.agreement.members.items() if each[0] in self._heads]
+        for node, log in [(name, log) for name, member in asked for log in standing_logs(member)]:
             ended = f"that the agreement says it ended with as {(origin := parse_vkey(log.vkey).name)}"
             self._retired[node].add(SeenHead(size=log.size, root=bytes.fromhex(log.root), where=ended))
             shown = {"that the last audit verified": self._audit.remembered.get(origin)}

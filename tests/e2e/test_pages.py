@@ -29,6 +29,7 @@ def clone(tmp_path):
     stop_all(tmp_path)
 
 
+@pytest.mark.timeout(900)  # an administrator's year: dozens of commands, each a process
 def test_commands_of_the_pages_make_a_federation_and_keep_it(clone: Path):
     """Each block ends well after those before it, and says what it is to say."""
     for block in STORY:
