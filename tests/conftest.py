@@ -6,7 +6,6 @@ environment says, since hundreds of processes are started.
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -25,7 +24,16 @@ LONG = tuple(Path(__file__).parent / name for name in ("scenarios", "e2e", "atta
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 2_000_000_000
 
-if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+
+def _has_room(folder: Path) -> bool:
+    """True when stores may be made there, and programs run."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize > MEMORY_BYTES and not found.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and _has_room(MEMORY):
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
