@@ -18,9 +18,10 @@ from federation.domain.retention import PROVISION, has_floor, kept_until
 from federation.node.exchange.erase import sent_by_it
 from federation.node.exchange.errand import Errand, on
 from federation.node.node import InForce, Node
-from federation.protocol.errors import CorruptError
+from federation.protocol.errors import CorruptError, UntrustedError
 from federation.protocol.form import Count, Digest, Item, Time, decode, encode, replace
 from federation.protocol.ids import AgencyId, MessageId, NodeName, Pair, format_time
+from federation.protocol.trust import find_party
 from federation.store.collection import Collection
 from federation.store.database import Source
 from federation.store.messages import StoredMessage, has_body, list_messages
@@ -166,7 +167,8 @@ def line_of(order: Order, *, now: datetime) -> ErasureLine:
 async def list_sent(errand: Errand, query: SentQuery) -> SentPage:
     """Lists what the office may order erased of what was sent to a province, by number. Refuses NOT_A_MEMBER."""
     node, after, messages = errand.node, query.after_seq, list[SentMessage]()
-    errand.in_force.member(query.recipient)
+    if find_party(errand.in_force.agreement, query.recipient) is None:
+        raise UntrustedError("NOT_A_MEMBER", f"the agreement names no node {query.recipient!r:.40}")
     pair = Pair(node.name, query.recipient)
     for looked_at, message in enumerate(_each_sent(node, pair, after)):
         if len(messages) == query.page_size or looked_at == MAX_LOOKED_AT:

@@ -8,7 +8,7 @@ Source: DESIGN section 5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -95,7 +95,7 @@ async def send_receipts(node: Node) -> int:
 
 async def _send_owed(node: Node) -> int:
     count = 0
-    while owed := list(islice(OWED.each(node.database), _AT_ONCE)):
+    while owed := list(islice(_owed_to_members(node), _AT_ONCE)):
         if not await asyncio.to_thread(_is_scrubbed, node):
             return count
         in_force = node.trust.in_force
@@ -106,6 +106,14 @@ async def _send_owed(node: Node) -> int:
             node.wake_delivery(peer)
         count += len(ready)
     return count
+
+
+def _owed_to_members(node: Node) -> Iterator[Owed]:
+    """The receipts that are owed; what is owed to a province that was expelled waits until it is back."""
+    for owed in OWED.each(node.database):
+        cited = find_by_digest(node.database, "received", owed.cites)
+        if cited is None or node.trust.in_force.has(cited.pair.sender):
+            yield owed
 
 
 def _is_scrubbed(node: Node) -> bool:

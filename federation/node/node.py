@@ -145,6 +145,10 @@ class InForce:
             raise UntrustedError("NOT_A_MEMBER", f"the agreement names no node {node!r:.40}")
         return found
 
+    def has(self, node: NodeName) -> bool:
+        """True for a member: nothing is said of a node's own accord to one that was expelled."""
+        return node in self.agreement.members
+
     def agency(self, agency: AgencyId) -> Agency:
         found = find_agency(self.agreement, agency)
         if found is None:

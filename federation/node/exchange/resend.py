@@ -132,7 +132,9 @@ def _resend_all(
 
 
 def _resend(node: Node, in_force: InForce, transaction: GroupTransaction, message: StoredMessage, body: Body) -> bool:
-    """Says one message anew; False when nothing of it is left to be said."""
+    """Says one message anew; False when nothing of it is left to be said, or its recipient is no member any more."""
+    if not in_force.has(message.pair.recipient):
+        return False
     resend = node.kinds[message.kind].resend
     if resend is None:
         raise CorruptError("OUTBOX_STATE", f"expected a kind that is said anew, got {message.kind}")

@@ -106,6 +106,8 @@ def _find_pending(node: Node, digest: str, *, lookup_id: MessageId) -> Pending |
     message = find_by_digest(node.database, "sent", digest) if digest else None
     if message is None or not _is_pending(node.database, message):
         return None
+    if not node.trust.in_force.has(message.pair.recipient):
+        return None
     found = statement_of(message)
     return Pending(message=message, statement=found, lookup_id=lookup_id) if node.now() <= found.expires else None
 

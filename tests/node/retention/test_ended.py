@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from federation.audit.leaves import broken_rules, rules_of
 from federation.domain.erasure import ErasureGrounds
 from federation.node.disclosures import DISCLOSED, tell_subject
-from federation.node.erasure_receipts import RECEIPT_KIND
+from federation.node.erasure_receipts import RECEIPT_KIND, send_receipts
+from federation.node.log.check import check_store
 from federation.node.lookups import records
 from federation.node.retention import destroy_ended, destroy_handle, handle_digest, purge
 from federation.protocol.errors import NotFoundError, RuleError, StaleError
+from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
+from federation.protocol.trust.succession import retire_member
 from federation.store.exchange_log import find_leaf, load_entries, load_head
 from federation.store.messages import find_body, find_message, find_outbox, load_body
 from federation.store.records import list_records
@@ -132,6 +136,34 @@ async def test_destroy_ended_with_the_giver_away_tells_it_when_it_is_back(tmp_pa
 
         assert find_body(found.rig[ZHEJIANG].database, release.id) is None
         await found.verify()
+
+
+async def test_destroy_ended_after_its_giver_was_expelled_says_nothing_until_it_is_back(tmp_path: Path) -> None:
+    """What a former member gave ends in its time, lawfully for an audit; its receipt goes to a member only."""
+    async with released(tmp_path) as found:
+        release, node = found.sent(ZHEJIANG, "lookup.release")[0], found.rig[JIANGXI]
+        agreement = node.trust.in_force.agreement
+        left = {name: member for name, member in agreement.members.items() if name != ZHEJIANG}
+        gone = retire_member(agreement.members[ZHEJIANG], last_agreement=agreement.version, now=found.rig.clock())
+        files = {path: file for path, file in agreement.files.items() if not path.startswith("tlog-policy/")}
+        without = replace(
+            agreement, version=agreement.version + 1, members=left, former={ZHEJIANG: gone}, digest="ab", files=files
+        )
+        found.rig.put_in_force(without, JIANGXI)
+        found.rig.clock.advance(hours=24, seconds=1)
+
+        await destroy_ended(node)
+
+        assert find_body(node.database, release.id) is None
+        assert found.sent(JIANGXI, RECEIPT_KIND) == []
+        assert check_store(node.database).findings == ()
+        rules = rules_of(without, found.rig.clock())
+        leaves = map(decode_leaf, load_entries(node.database, 0, load_head(node.database).size))
+        assert [each for leaf in leaves for each in broken_rules(leaf, JIANGXI, rules)] == []
+
+        found.rig.put_in_force(replace(agreement, version=agreement.version + 2, digest="cd"), JIANGXI)
+        await send_receipts(node)
+        assert len(found.sent(JIANGXI, RECEIPT_KIND)) == 2
 
 
 async def test_destroy_ended_keeps_the_records_of_provision(tmp_path: Path) -> None:
