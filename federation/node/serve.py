@@ -60,7 +60,6 @@ from federation.protocol.tlog.note import format_vkey
 from federation.protocol.tlog.witness import Cosigner
 from federation.protocol.trust import find_agency
 from federation.store.database import open_database
-from federation.store.row_check import adopt_rows
 from federation.wire.gatekeeper import Gate
 from federation.wire.metrics import metrics_app
 from federation.wire.read_client import WitnessClients
@@ -347,8 +346,6 @@ async def _begin(parts: Parts, home: Path, running: Running, duties: list[asynci
     """Starts what writes: delivery and the duties of a confirmed node."""
     node = parts.node
     await _take_in_files(node, home)
-    while (await node.sequencer.commit(adopt_rows)).value:
-        continue
     await _check_rows(node)
     parts.delivery.start(running.peers.clients, renewed=RENEWED, notify=node.waiters.tell)
     duties += [

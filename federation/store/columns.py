@@ -29,7 +29,7 @@ import hmac
 import os
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -72,8 +72,15 @@ TOTAL: Final = "rows-total"
 MARK: Final = "rows-mark"
 SUMS: Final = "rows/"
 TALLIES: Final = "tally/"
+COUNTED: Final = "rows-counters"
+OF_VERSION: Final = "v"
 _ONE: Final = 1 << 32  # a tally counts rows above, and below sums their places in the block
 _MODULUS: Final = 1 << 60  # a counter has 63 bits
+_UNSUMMED: Final = ("rows", TALLIES, "body-key-file")  # what sums, and what names a file that has its own number
+_VERSION_PLAIN: Final = itemgetter(
+    "kind", "id", "owner", "version", "status", "division", "household_division", "due_date", "sealed", "message_id",
+    "leaf_index",
+)  # fmt: skip
 _PLAIN: Final = itemgetter(
     "replica", "kind", "id", "owner", "version", "status", "division", "household_division", "due_date", "sealed",
     "message_id", "due_millis", "leaf_index",
@@ -165,16 +172,16 @@ def _bound_to(column: str, row_key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A row as the sums of its kind have it."""
+    """A row as the sums of its kind have it; `of` is 0 for a record of our own, 1 for a copy, v for a version."""
 
-    replica: bool
+    of: str
     kind: str
     leaf_index: int
     digest: bytes
 
     @property
     def block(self) -> str:
-        return f"{self.replica:d}/{self.kind}/{self.leaf_index // BLOCK}"
+        return f"{self.of}/{self.kind}/{self.leaf_index // BLOCK}"
 
     @property
     def tally(self) -> int:
@@ -182,19 +189,22 @@ class Mark:
 
 
 def digest_row(keys: DataKeys, row: StoredRow) -> bytes:
-    """Computes the 16 bytes that bind every column of a record's row together."""
-    subject = row["subject_index"]
-    sealed = (None if subject is None else bytes(subject), hashlib.sha256(row["content"]).digest())
+    """Computes the 16 bytes that bind every column of a record's row, or of a version's, together."""
+    content = hashlib.sha256(row["content"]).digest()
     # JSON has one spelling of a word, whether it is written as a member of an enumeration or read as text.
+    if "replica" not in row:
+        return blind_index(keys, "record_version.digest", msgspec.json.encode((_VERSION_PLAIN(row), content)).decode())
+    subject = row["subject_index"]
+    sealed = (None if subject is None else bytes(subject), content)
     return blind_index(keys, "record.digest", msgspec.json.encode((_PLAIN(row), sealed)).decode())
 
 
 def mark_of(row: StoredRow) -> Mark | None:
-    """The mark of a stored row; None for one of an earlier version that was not taken in yet, or that is no mark."""
+    """The mark of a stored row; None for one that has none."""
     digest, leaf_index = row["digest"], row["leaf_index"]
     if not isinstance(digest, bytes) or not isinstance(leaf_index, int):
         return None
-    return Mark(bool(row["replica"]), row["kind"], leaf_index, digest)
+    return Mark(f"{bool(row['replica']):d}" if "replica" in row else OF_VERSION, row["kind"], leaf_index, digest)
 
 
 def weigh(keys: DataKeys, mark: Mark) -> int:
@@ -211,22 +221,36 @@ def split_tally(tally: int) -> tuple[int, int]:
     return tally // _ONE, tally % _ONE
 
 
-def note_rows(transaction: GroupTransaction, *, added: list[Mark], removed: list[Mark]) -> None:
-    """Brings the sums up to what a transaction writes and deletes."""
+def sum_marks(keys: DataKeys, *, added: Iterable[Mark], removed: Iterable[Mark] = ()) -> dict[str, tuple[int, int]]:
+    """Returns by what the sum and the tally of each kind and block change."""
     changes: dict[str, tuple[int, int]] = {}
     for sign, marks in ((1, added), (-1, removed)):
         for mark in marks:
             weight, tally = changes.get(mark.block, (0, 0))
-            changes[mark.block] = (weight + sign * weigh(transaction.keys, mark), tally + sign * mark.tally)
-    for block, (weight, tally) in changes.items():
+            changes[mark.block] = (weight + sign * weigh(keys, mark), tally + sign * mark.tally)
+    return changes
+
+
+def note_rows(transaction: GroupTransaction, *, added: Sequence[Mark], removed: Sequence[Mark]) -> None:
+    """Brings the sums up to what a transaction writes and deletes."""
+    for block, (weight, tally) in sum_marks(transaction.keys, added=added, removed=removed).items():
         for name in (SUMS + block, TOTAL):
             transaction.set_counter(name, add(transaction.find_counter(name), weight))
         transaction.set_counter(TALLIES + block, transaction.find_counter(TALLIES + block) + tally)
 
 
-def mark_head(keys: DataKeys, total: int, head: Head) -> int:
-    """Computes the mark of all rows beside a head of the log, never 0."""
-    text = f"{total}/{head.size}/{head.root.hex()}"
+def is_summed(name: str) -> bool:
+    """Returns True for a counter that quotas, flags and numbers stand on, so that `COUNTED` sums it."""
+    return not name.startswith(_UNSUMMED)
+
+
+def weigh_counter(keys: DataKeys, name: str, value: object) -> int:
+    return int.from_bytes(blind_index(keys, "counter.sum", f"{name}={value}")[:8]) % _MODULUS
+
+
+def mark_head(keys: DataKeys, counters: Callable[[str], int], head: Head) -> int:
+    """Computes the mark of all rows and counters beside a head of the log, never 0."""
+    text = f"{counters(TOTAL)}/{counters(COUNTED)}/{head.size}/{head.root.hex()}"
     return 1 + int.from_bytes(blind_index(keys, "record.mark", text)[:8]) % (_MODULUS - 1)
 
 

@@ -275,6 +275,7 @@ class Database(Connections):
         self.epoch = -1
         self.is_scrub_due = True
         self._erasures = 0
+        self.is_marked = True  # the sums of the rows fitted the head when it was read
         self.row_findings = 0  # rows of the sample at the start that were not those that were written
 
     @property

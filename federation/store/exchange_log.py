@@ -25,7 +25,20 @@ from sqlalchemy.exc import IntegrityError
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.tlog.tiles import MAX_ENTRY_BYTES
-from federation.store.columns import KEY_FILE, MARK, TOTAL, BodyKey, BodyKeys, DataKeys, mark_head, to_millis
+from federation.store.columns import (
+    COUNTED,
+    KEY_FILE,
+    MARK,
+    TOTAL,
+    BodyKey,
+    BodyKeys,
+    DataKeys,
+    add,
+    is_summed,
+    mark_head,
+    to_millis,
+    weigh_counter,
+)
 from federation.store.database import Database, GrowingTree, Head, NewRow, RowKey, StoredRow, read_row
 from federation.store.log_reader import (
     CheckpointRow,
@@ -53,6 +66,7 @@ NewTuple: TypeAlias = tuple[Any, ...]
 
 _MAX_COUNTERS = 4096
 _COUNTER = select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name"))
+_SUMS = select(COUNTER.c.name, COUNTER.c.value).where(COUNTER.c.name.in_((MARK, TOTAL, COUNTED)))
 _SET_COUNTER = update(COUNTER).where(COUNTER.c.name == bindparam("at")).values(value=bindparam("to"))
 _ADD_DEAD_KEY = DEAD_BODY_KEY.insert()
 _SET_HEAD = (
@@ -94,8 +108,9 @@ class GroupTransaction:
         self._claims: set[tuple[str | int, ...]] = set()
         self._counters = dict(counters)
         self._new_counters: set[str] = set()
-        self._changed_counters: set[str] = set()
+        self._changed_counters: dict[str, int] = {}
         self._written_leaves = 0
+        self.is_marked = True
         self.is_changed = False
         self.has_erased = False
         self.message_id: str | None = None
@@ -148,8 +163,8 @@ class GroupTransaction:
 
     def set_counter(self, name: str, value: int) -> None:
         """Sets a named counter that `find_counter` has read."""
+        self._changed_counters.setdefault(name, self._counters[name])
         self._counters[name] = value
-        self._changed_counters.add(name)
         self.is_changed = True
 
     def take_body_key(self) -> BodyKey:
@@ -225,8 +240,10 @@ class GroupTransaction:
         """Writes what is left: rows, counters, the record of what will be signed, and the head."""
         self._flush()
         head = self._tree.head()
+        self._sum_counters()
         self.find_counter(MARK)
-        self.set_counter(MARK, mark_head(self.keys, self.find_counter(TOTAL), head))
+        if self.is_marked:
+            self.set_counter(MARK, mark_head(self.keys, self.find_counter, head))
         self._write_counters()
         if self._leaves:
             row = {"size": head.size, "root": head.root, "time_millis": to_millis(now)}
@@ -239,7 +256,7 @@ class GroupTransaction:
     def counters(self) -> dict[str, int]:
         if len(self._counters) > _MAX_COUNTERS:
             return {}
-        absent = self._new_counters - self._changed_counters
+        absent = self._new_counters - self._changed_counters.keys()
         return {name: value for name, value in self._counters.items() if name not in absent}
 
     def _flush(self) -> None:
@@ -269,9 +286,18 @@ class GroupTransaction:
             _insert(self._connection, LOG_TILE, tiles)
             self._tree.full_tiles.clear()
 
+    def _sum_counters(self) -> None:
+        """Brings the sum of all counters up to those that changed."""
+        total = self.find_counter(COUNTED)
+        for name, before in filter(lambda item: is_summed(item[0]), self._changed_counters.items()):
+            total = add(total, weigh_counter(self.keys, name, self._counters[name]))
+            if name not in self._new_counters:
+                total = add(total, -weigh_counter(self.keys, name, before))
+        self.set_counter(COUNTED, total)
+
     def _write_counters(self) -> None:
-        new = self._changed_counters & self._new_counters
-        old = self._changed_counters - self._new_counters
+        new = self._changed_counters.keys() & self._new_counters
+        old = self._changed_counters.keys() - self._new_counters
         if new:
             rows = [{"name": name, "value": self._counters[name]} for name in sorted(new)]
             _insert(self._connection, COUNTER, rows)
@@ -435,7 +461,7 @@ class _Group:
                     tree=tree,
                     counters=database.counters,
                 )
-                transaction.careful = careful
+                transaction.careful, transaction.is_marked = careful, database.is_marked
                 with _objections():
                     results += [_run_job(job, transaction) for job in jobs]
                     _require_success(transaction, results)
@@ -476,6 +502,11 @@ def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, G
     tree = load_tree(connection, head)
     database.recent.remember(tree.edge_nodes())
     database.tree, database.epoch, database.counters = tree, epoch, {}
+    counters = {row.name: row.value for row in connection.execute(_SUMS)}
+    # What does not fit is marked no more: it would look as if it did.
+    database.is_marked = not head.size or counters.get(MARK) == mark_head(
+        database.keys, lambda n: counters.get(n, 0), head
+    )
     return epoch, head, tree.copy()
 
 

@@ -7,7 +7,7 @@ policies select by: status, divisions, due date. Trusts: the owner's versions. S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import NamedTuple, TypeAlias, TypedDict, Unpack
@@ -127,7 +127,12 @@ _ERASE_HISTORY = delete(RECORD_VERSION).where(
 )
 _CAME_OF = select(RECORD.c.replica, RECORD.c.kind, RECORD.c.id).where(RECORD.c.message_id == bindparam("of_message"))
 _ERASE_VERSIONS_OF = delete(RECORD_VERSION).where(RECORD_VERSION.c.message_id == bindparam("of_message"))
-_NEWEST_ONLY = ("replica", "subject_index", "due_millis", "leaf_index", "digest")
+_VERSION_MARKS = select(RECORD_VERSION.c.kind, RECORD_VERSION.c.leaf_index, RECORD_VERSION.c.digest)
+_MARKS_OF_HISTORY = _VERSION_MARKS.where(
+    RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id")
+)
+_MARKS_OF_VERSIONS = _VERSION_MARKS.where(RECORD_VERSION.c.message_id == bindparam("of_message"))
+_NEWEST_ONLY = ("replica", "subject_index", "due_millis", "digest")
 
 
 class _Known(NamedTuple):
@@ -329,10 +334,11 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
         if row is None:
             return False
         connection.execute(_ERASE, {**names, "is_replica": replica})
+        rows = [row]
         if not replica:
+            rows += connection.execute(_MARKS_OF_HISTORY, names).mappings()
             connection.execute(_ERASE_HISTORY, names)
-    mark = mark_of(row)
-    note_rows(transaction, added=[], removed=[mark] if mark is not None else [])
+    note_rows(transaction, added=[], removed=_marks_of(rows))
     transaction.note_erased()
     return True
 
@@ -340,7 +346,10 @@ def erase_record(transaction: GroupTransaction, kind: str, record_id: str, *, re
 def erase_records_of(transaction: GroupTransaction, message_id: str) -> int:
     """Deletes every record that the message left and nothing newer has replaced, history included; returns how many."""
     with transaction.reading() as connection:
-        if connection.execute(_ERASE_VERSIONS_OF, {"of_message": message_id}).rowcount:
+        versions = connection.execute(_MARKS_OF_VERSIONS, {"of_message": message_id}).mappings().all()
+        if versions:
+            connection.execute(_ERASE_VERSIONS_OF, {"of_message": message_id})
+            note_rows(transaction, added=[], removed=_marks_of(versions))
             transaction.note_erased()
         names = connection.execute(_CAME_OF, {"of_message": message_id}).all()
     for replica, kind, record_id in names:
@@ -397,11 +406,12 @@ def _write(
         row = _to_row(record, transaction.keys, message_id=came_of, leaf_index=max(0, transaction.size - 1))
         if not record.replica:
             history = {key: value for key, value in row.items() if key not in _NEWEST_ONLY}
+            history["digest"] = digest_row(transaction.keys, history)
             transaction.insert_row(RECORD_VERSION, (record.kind, record.id, record.version), history)
+            added += _marks_of([history])
         if newest[name] is not record:
             continue
-        if (mark := mark_of(row)) is not None:
-            added.append(mark)
+        added += _marks_of([row])
         if before is None:
             transaction.insert_row(RECORD, name, row)
             continue
@@ -411,6 +421,10 @@ def _write(
     note_rows(transaction, added=added, removed=removed)
     if replaced:
         transaction.change_rows(_REPLACE, RECORD, replaced)
+
+
+def _marks_of(rows: Iterable[StoredRow]) -> list[Mark]:
+    return [mark for row in rows if (mark := mark_of(row)) is not None]
 
 
 def _row_key(kind: str, record_id: str, version: int) -> str:

@@ -10,47 +10,44 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Table, select, true, type_coerce
 from sqlalchemy.types import NullType
 
 from federation.store.columns import (
     BLOCK,
+    COUNTED,
     MARK,
+    OF_VERSION,
     SUMS,
     TALLIES,
     TOTAL,
     DataKeys,
-    Mark,
     add,
     digest_row,
+    is_summed,
     mark_head,
     mark_of,
-    note_rows,
     split_tally,
     weigh,
+    weigh_counter,
 )
 from federation.store.database import Database, StoredRow
-from federation.store.exchange_log import GroupTransaction
 from federation.store.log_reader import read_head
-from federation.store.tables import COUNTER, RECORD
+from federation.store.tables import COUNTER, RECORD, RECORD_VERSION
 
 _PAGE: Final = 500
 _NEWEST: Final = 8
 _NO_SUM: Final = -1
-_ADOPTED: Final = "rows-adopted"
-_KEY = (RECORD.c.replica, RECORD.c.kind, RECORD.c.id)
+_OF_VERSION: Final = "-version"
 # As the database has them: a value of another type is for the check to name, not for a reader to stumble over.
-_AS_STORED = tuple(type_coerce(column, NullType()).label(column.name) for column in RECORD.c)
+_AS_STORED = {
+    table: select(*(type_coerce(column, NullType()).label(column.name) for column in table.c))
+    for table in (RECORD, RECORD_VERSION)
+}
 _TRUTHS: Final = ("replica", "sealed")
-_COUNTERS = select(COUNTER).where(COUNTER.c.name >= bindparam("low"), COUNTER.c.name < bindparam("high"))
-_UNMARKED = select(RECORD).where(RECORD.c.digest.is_(None)).limit(_PAGE)
-_ADOPT = (
-    update(RECORD)
-    .where(*(column == bindparam(f"at{i}") for i, column in enumerate(_KEY)))
-    .values(leaf_index=bindparam("new_leaf"), digest=bindparam("new_digest"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +88,13 @@ def _spell(text: bytes) -> str:
 def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:
     """Every record of a store against its digest, and all of them against the sums."""
     found: dict[str, tuple[int, int]] = {}
-    total = 0
-    for row in _each(connection):
+    for row in chain(_each(connection, RECORD), _each(connection, RECORD_VERSION)):
         finding = check_row(keys, row)
         if finding is not None:
             yield finding
         if (mark := mark_of(row)) is not None:
             weight, (before, tally) = weigh(keys, mark), found.get(mark.block, (0, 0))
-            found[mark.block], total = (add(before, weight), tally + mark.tally), add(total, weight)
+            found[mark.block] = (add(before, weight), tally + mark.tally)
     sums, tallies = _load_counters(connection, SUMS), _load_counters(connection, TALLIES)
     for block in sorted(found.keys() | sums.keys()):
         weight, tally = found.get(block, (0, 0))
@@ -108,17 +104,27 @@ def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding
 
 
 def check_total(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:
-    """Compares the sums with what was marked beside the newest head of the log."""
-    counters = _load_counters(connection, "rows-")
+    """Compares the sums and the counters with what was marked beside the newest head of the log."""
+    counters = _load_counters(connection)
     head = read_head(connection)[1]
-    marked = counters.get(MARK, 0)
-    if head.size and marked != mark_head(keys, counters.get(TOTAL, 0), head):
-        yield RowFinding("older", "sums", leaf_index=head.size - 1)
+    last = head.size - 1 if head.size else None
+    if head.size and counters.get(MARK, 0) != mark_head(keys, lambda name: counters.get(name, 0), head):
+        yield RowFinding("older", "sums", leaf_index=last)
+    total = counted = 0
+    for name, value in counters.items():
+        if name.startswith(SUMS):
+            total = add(total, value)
+        elif is_summed(name):
+            counted = add(counted, weigh_counter(keys, name, value))
+    if total != counters.get(TOTAL, 0):
+        yield RowFinding("changed", "sums", leaf_index=last)
+    if counted != counters.get(COUNTED, 0):
+        yield RowFinding("changed", "counters", leaf_index=last)
 
 
 def check_row(keys: DataKeys, row: StoredRow) -> RowFinding | None:
     """A record that is not the one that was written there: changed, or put there by somebody else."""
-    kind, name = str(row["kind"]), str(row["id"])
+    kind, name = f"{row['kind']}{'' if 'replica' in row else _OF_VERSION}", str(row["id"])
     if row["digest"] is None or row["leaf_index"] is None:
         return RowFinding("extra", kind, name)
     mark = mark_of(row)
@@ -131,76 +137,56 @@ def check_row(keys: DataKeys, row: StoredRow) -> RowFinding | None:
 
 
 def check_sample(connection: Connection, keys: DataKeys) -> list[RowFinding]:
-    """The newest records of every kind, and as many at a place that nobody can foresee."""
+    """The newest records and versions of every kind, and as many at a place that nobody can foresee."""
     found: list[RowFinding] = list(check_total(connection, keys))
-    for replica in (False, True):
-        kind = ""
-        seen = {kind}
-        while (kind := _next_kind(connection, kind, replica=replica)) not in seen:  # once, whatever is written there
+    for table, which in (
+        *((RECORD, RECORD.c.replica == replica) for replica in (False, True)),
+        (RECORD_VERSION, true()),
+    ):
+        kind, seen = "", {""}
+        while (kind := _next_kind(connection, table, which, kind)) not in seen:  # once, whatever is written there
             seen.add(kind)
-            of_kind = select(*_AS_STORED).where(RECORD.c.replica == replica, RECORD.c.kind == kind)
+            of_kind = _AS_STORED[table].where(which, table.c.kind == kind)
             place = random.choice("0123456789abcdefjz")  # noqa: S311 - a sample, no secret
             for statement in (
-                of_kind.order_by(RECORD.c.id.desc()),
-                of_kind.where(RECORD.c.id > place).order_by(RECORD.c.id),
+                of_kind.order_by(table.c.id.desc()),
+                of_kind.where(table.c.id > place).order_by(table.c.id),
             ):
                 rows = connection.execute(statement.limit(_NEWEST)).mappings().all()
                 found += [one for one in (check_row(keys, _with_truths(row)) for row in rows) if one is not None]
     return list(dict.fromkeys(found))
 
 
-def adopt_rows(transaction: GroupTransaction) -> int:
-    """Marks rows of an earlier version, so many at once; returns how many. When none is left, none ever is again."""
-    if transaction.find_counter(_ADOPTED):
-        return 0
-    with transaction.reading() as connection:
-        rows = connection.execute(_UNMARKED).mappings().all()
-    if not rows:
-        transaction.set_counter(_ADOPTED, 1)
-        return 0
-    leaf = max(0, transaction.size - 1)
-    marked = [dict(row, leaf_index=leaf) for row in rows]
-    added: list[Mark] = []
-    changes = []
-    for row in marked:
-        digest = digest_row(transaction.keys, row)
-        added.append(Mark(bool(row["replica"]), row["kind"], leaf, digest))
-        named = {f"at{i}": row[column.name] for i, column in enumerate(_KEY)}
-        key = tuple(row[column.name] for column in _KEY)
-        changes.append((key, {**named, "new_leaf": leaf, "new_digest": digest}))
-    note_rows(transaction, added=added, removed=[])
-    transaction.change_rows(_ADOPT, RECORD, changes)
-    return len(rows)
-
-
-def _each(connection: Connection) -> Iterator[StoredRow]:
-    rows = connection.execute(select(*_AS_STORED).order_by(*_KEY).execution_options(yield_per=_PAGE))
-    return map(_with_truths, rows.mappings())
+def _each(connection: Connection, table: Table) -> Iterator[StoredRow]:
+    statement = _AS_STORED[table].order_by(*table.primary_key).execution_options(yield_per=_PAGE)
+    return map(_with_truths, connection.execute(statement).mappings())
 
 
 def _with_truths(row: StoredRow) -> StoredRow:
-    return {**row, **{name: bool(row[name]) for name in _TRUTHS if row[name] in (0, 1)}}
+    return {**row, **{name: bool(row[name]) for name in _TRUTHS if row.get(name) in (0, 1)}}
 
 
-def _next_kind(connection: Connection, after: str, *, replica: bool) -> str:
-    statement = select(RECORD.c.kind).where(RECORD.c.replica == replica, RECORD.c.kind > after)
-    return connection.execute(statement.order_by(RECORD.c.kind).limit(1)).scalar() or ""
+def _next_kind(connection: Connection, table: Table, which: ColumnElement[bool], after: str) -> str:
+    statement = select(table.c.kind).where(which, table.c.kind > after)
+    return connection.execute(statement.order_by(table.c.kind).limit(1)).scalar() or ""
 
 
-def _load_counters(connection: Connection, prefix: str) -> dict[str, int]:
-    """The counters under a prefix; a value that is no number as one that no sum has."""
-    names = {"low": prefix, "high": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+def _load_counters(connection: Connection, prefix: str = "") -> dict[str, int]:
+    """The counters under a prefix, without it; a value that is no number as one that no sum has."""
+    statement = select(COUNTER)
+    if prefix:
+        statement = statement.where(COUNTER.c.name >= prefix, COUNTER.c.name < prefix[:-1] + chr(ord(prefix[-1]) + 1))
     return {
-        row.name.removeprefix(prefix) if prefix.endswith("/") else row.name: (
-            row.value if isinstance(row.value, int) else _NO_SUM
-        )
-        for row in connection.execute(_COUNTERS, names)
+        row.name.removeprefix(prefix): row.value if isinstance(row.value, int) else _NO_SUM
+        for row in connection.execute(statement)
     }
 
 
 def _compare(block: str, there: int, expected: int) -> RowFinding:
     """The finding where the sums of a kind and a block of leaves differ."""
-    kind, _, number = block.partition("/")[2].rpartition("/")
+    of, _, place = block.partition("/")
+    kind, _, number = place.rpartition("/")
+    kind += _OF_VERSION if of == OF_VERSION else ""
     if not number.isdecimal():
         return RowFinding("extra", "counter", block)
     (count, places), (due, all_places) = split_tally(there), split_tally(expected)

@@ -186,6 +186,8 @@ class RecordVersionRow(StoreRow, table=True):
     owner: str = Field(sa_column=Column(TEXT, nullable=False))
     content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     message_id: str | None = Field(sa_column=Column(TEXT, nullable=True))
+    leaf_index: int | None = Field(sa_column=Column(BIG, nullable=True))
+    digest: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
 
 
 class WitnessHeadRow(StoreRow, table=True):

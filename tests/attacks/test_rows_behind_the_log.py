@@ -71,6 +71,13 @@ async def test_store_of_an_honest_node_has_no_finding(found: Border) -> None:
         (JIANGXI, "record", "kind = 'lookup-flag'", ("missing", "lookup-flag")),
         (JIANGXI, "record", "kind = 'reading-at'", ("missing", "reading-at")),
         (JIANGXI, "record", "kind = 'lookup-asked'", ("missing", "lookup-asked")),
+        (ZHEJIANG, "record_version", "1", ("missing", "lookup-given-version")),
+        (
+            ZHEJIANG,
+            "counter",
+            "name NOT LIKE 'rows%' AND name NOT LIKE 'tally/%' AND name NOT LIKE 'seq/%'",
+            ("changed", "counters"),
+        ),
         (ZHEJIANG, "message_body", "1", ("missing", "message-body")),
         (ZHEJIANG, "message", "kind = 'lookup.release'", ("missing", "message")),
         (ZHEJIANG, "outbox", "1", ("missing", "outbox")),

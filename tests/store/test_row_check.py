@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from federation.protocol.form import replace
 from federation.store.database import Database
+from federation.store.migrate import downgrade, upgrade
 from federation.store.records import erase_record, put_records
-from federation.store.row_check import RowFinding, adopt_rows, check_records, check_sample, one_state
+from federation.store.row_check import RowFinding, check_records, check_sample, one_state
+from federation.store.tables import COUNTER
 from tests.store.samples import append, record_of, run
 
 
@@ -61,18 +64,67 @@ def test_check_records_tells_what_is_missing_by_kind_and_leaf(filled: Database) 
     assert findings(filled) == [RowFinding("missing", record.kind, leaf_index=0, count=5)]
 
 
-def test_rows_of_an_earlier_version_are_marked_once(filled: Database) -> None:
-    """After the first start a row without a mark is one that somebody put there."""
-    write(filled, "UPDATE record SET digest = NULL, leaf_index = NULL")
-    write(filled, "DELETE FROM counter WHERE name >= 'rows' AND name < 'tallz'")
-    filled.counters.clear()
-    assert {finding.what for finding in findings(filled)} == {"extra", "older"}
-
-    while run(filled, adopt_rows):
-        continue
+def test_rows_of_an_earlier_version_are_marked_by_the_migration_alone(filled: Database) -> None:
+    """After it, a row without a mark is one that somebody put there, whatever counters are gone too."""
+    with filled.writing() as connection:
+        downgrade(connection, "0008")
+        upgrade(connection, filled.body_keys)
+    assert findings(filled) == []
+    filled.tree = None
+    run(filled, append(3))
     assert findings(filled) == []
 
     record = record_of(8)
     write(filled, f"UPDATE record SET digest = NULL WHERE id = '{record.id}' AND replica = false")
-    assert run(filled, adopt_rows) == 0
     assert RowFinding("extra", record.kind, record.id) in findings(filled)
+
+
+def test_check_records_names_a_version_that_was_changed_or_is_missing(filled: Database) -> None:
+    """What a former number and the signers of a bulk release are read from."""
+    record, kind = record_of(19), f"{record_of(19).kind}-version"
+    write(filled, f"UPDATE record_version SET status = 'other' WHERE id = '{record.id}' AND version = 1")
+    assert findings(filled) == [RowFinding("changed", kind, record.id, 0)]
+    with one_state(filled) as connection:
+        assert RowFinding("changed", kind, record.id, 0) in check_sample(connection, filled.keys)
+
+    write(filled, f"DELETE FROM record_version WHERE id = '{record.id}'")
+    assert findings(filled) == [RowFinding("missing", kind, leaf_index=0)]
+
+
+def test_check_records_tells_of_sums_that_went_with_their_rows(filled: Database) -> None:
+    """All rows of a kind and block, and the counters that summed them."""
+    write(filled, "DELETE FROM record WHERE replica = true")
+    write(filled, "DELETE FROM counter WHERE name >= 'rows/1' AND name < 'rows/2'")
+    write(filled, "DELETE FROM counter WHERE name >= 'tally/1' AND name < 'tally/2'")
+
+    assert [(finding.what, finding.kind) for finding in findings(filled)] == [("changed", "sums")]
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM counter WHERE", "UPDATE counter SET value = 0 WHERE"])
+def test_check_records_tells_of_a_counter_that_was_set_back_or_is_gone(filled: Database, change: str) -> None:
+    """What a quota or a number is counted with; what a node writes itself is no finding."""
+    for number in range(3):
+        run(filled, lambda tx, name=f"answered/{number}": tx.count_up(name))
+    run(filled, lambda tx: tx.count_up("answered/1"))
+    assert findings(filled) == []
+
+    write(filled, f"{change} name = 'answered/1'")
+    assert [(finding.what, finding.kind) for finding in findings(filled)] == [("changed", "counters")]
+
+
+def test_sums_that_were_set_back_stay_found_whatever_is_written_after(filled: Database) -> None:
+    """A start writes before it looks: what it marks anew would look whole."""
+    with filled.reading() as connection:
+        older = connection.execute(select(COUNTER)).all()
+    run(filled, lambda tx: put_records(tx, [record_of(30)]))
+    run(filled, append(3))
+    write(filled, "DELETE FROM counter")
+    write(filled, f"DELETE FROM record WHERE id = '{record_of(30).id}'")
+    write(filled, f"DELETE FROM record_version WHERE id = '{record_of(30).id}'")
+    with filled.writing() as connection:
+        connection.execute(COUNTER.insert(), [row._asdict() for row in older])
+    filled.tree = None  # as after a restart
+
+    for number in (4, 5):
+        run(filled, append(number))
+        assert ("older", "sums") in {(finding.what, finding.kind) for finding in findings(filled)}
