@@ -14,7 +14,7 @@ from pathlib import Path
 
 from federation.cli.demo.provinces import start_node, stop_nodes, wait_ready
 from federation.node.home.certificates import client_folder, find_side
-from federation.protocol.ids import NodeName, parse_agency_id
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
 from federation.wire.rpc import TlsFiles
 from tests.attacks.raw_http2 import RawHttp2, connected
 from tests.scenarios.provinces import ISLAND, Federation, make_federation
@@ -65,9 +65,9 @@ class Attacked:
             yield made
 
     @contextmanager
-    def agency(self, *, window: int = 65_535) -> Iterator[RawHttp2]:
-        """A police office of Jiangxi on the agency port."""
-        folder = client_folder(self.federation.home("jiangxi"), POLICE)
+    def agency(self, agency: AgencyId = POLICE, *, window: int = 65_535) -> Iterator[RawHttp2]:
+        """An office of Jiangxi on the agency port."""
+        folder = client_folder(self.federation.home("jiangxi"), agency)
         tls = TlsFiles(certificate=folder / "client.crt", key=folder / "client.key")
         with connected(self.agency_port, tls, folder / "ca.crt", window=window) as made:
             yield made

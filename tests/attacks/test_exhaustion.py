@@ -6,11 +6,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, partial
 
 import grpc
 import pytest
 
+from federation.node.home.certificates import revoke_client
 from federation.protocol.errors import MalformedError
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.client import AgencyClient
@@ -21,7 +22,7 @@ from federation.wire.server import MAX_CONNECTIONS
 from federation.wire.tls import WatchedTls, server_credentials
 from tests.attacks.hostage import MEMBER_ADDRESS, Attacked, attacked_node
 from tests.attacks.table import MOST_MB, Measure
-from tests.wire.calls import POLICE
+from tests.wire.calls import MARKET, POLICE
 from tests.wire.certificates import FEDERATION, Authority
 
 
@@ -39,18 +40,23 @@ def bomb() -> bytes:
     return b"\1" + struct.pack("!I", len(packed)) + packed
 
 
-@pytest.mark.attack("a gzip bomb of 256 MB, by a member and by an agency", held_by="nothing is unpacked (wire/rpc)")
+@pytest.mark.attack(
+    "a gzip bomb of 256 MB, by a member, an agency and one that is revoked", held_by="nothing is unpacked (wire/rpc)"
+)
 def test_bomb_is_not_unpacked(node: Attacked, memory: Measure) -> None:
-    """It is refused by its first bytes, on both ports."""
+    """It is refused by its first bytes, on both ports; of a revoked certificate before any byte is read."""
+    revoke_client(node.federation.home("jiangxi"), MARKET)
     with memory(node.pid) as growth:
-        for caller in (node.member, node.agency):
+        callers = {node.member: SUBMIT, node.agency: GET_STATUS, partial(node.agency, MARKET): GET_STATUS}
+        for caller, rpc in callers.items():
             with caller() as connection:
-                stream = connection.open_stream(SUBMIT.path, grpc_encoding="gzip")
+                stream = connection.open_stream(rpc.path, grpc_encoding="gzip")
                 connection.send(stream, bomb())
                 while stream not in connection.ended:
                     connection.read_frame()
     assert growth.mb < MOST_MB
     assert node.health() == 200
+    assert '"reason": "CERTIFICATE_REVOKED"' in node.log.read_text(encoding="utf-8")
 
 
 @pytest.mark.attack(
