@@ -205,7 +205,7 @@ def load_body(source: Source, message_id: MessageId) -> Body:
 def find_body(source: Source, message_id: MessageId) -> Body | None:
     """The body of a message, salt included; None when it had none or it was erased (BODY_KEY_MISSING, SEALED_VALUE)."""
     row = source.find_row(MESSAGE_BODY, message_id)
-    return None if row is None else _open_bodies(source, [row])[0]
+    return None if row is None else _open_body(source, row, source.body_keys.find([row["key_id"]]))
 
 
 def has_body(source: Source, message_id: MessageId) -> bool:
@@ -234,15 +234,9 @@ def _find_key_id(source: Source, message_id: MessageId) -> int | None:
     return key_id
 
 
-def _open_bodies(source: Source, rows: Sequence[StoredRow]) -> list[Body | None]:
-    """Opens sealed bodies, None where there is none, or was one a moment ago (BODY_KEY_MISSING, SEALED_VALUE)."""
-    ids = [row["key_id"] for row in rows if row["content"] is not None]
-    keys = source.body_keys.find(ids) if ids else {}
-    return [_open_body(source, row, keys.get(row["key_id"])) for row in rows]
-
-
-def _open_body(source: Source, row: StoredRow, key: bytes | None) -> Body | None:
-    message_id = MessageId(row["message_id"])
+def _open_body(source: Source, row: StoredRow, keys: Mapping[int, bytes]) -> Body | None:
+    """A sealed body, opened; None where there is none, or was one a moment ago (BODY_KEY_MISSING, SEALED_VALUE)."""
+    message_id, key = MessageId(row["message_id"]), keys.get(row["key_id"])
     if key is None:
         if row["content"] is None or not has_body(source, message_id):
             return None
@@ -429,6 +423,8 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingMessage:
+    """A message to send; one with a `fault` has a body that can not be read, and is not to be sent."""
+
     id: MessageId
     seq: int
     digest: str
@@ -436,6 +432,7 @@ class PendingMessage:
     body: Body | None
     expires: datetime
     is_unheard: bool = False
+    fault: str = ""
 
 
 def put_outbox(
@@ -462,7 +459,7 @@ def load_pending(source: Source, peer: NodeName, *, after_seq: int, limit: int, 
     """The messages waiting for a peer with numbers above `after_seq`, in order.
 
     At most `limit`, and together at most about `max_bytes` of envelopes and bodies; the first always comes, however
-    large it is, so that it can not block the queue. Raises CorruptError: BODY_KEY_MISSING, SEALED_VALUE.
+    large it is, so that it can not block the queue, and one that can not be read comes with its fault.
     """
     names = {"in_state": "pending", "to_peer": peer, "after": after_seq, "until": _EVER}
     return _load_queued(source, names, limit=limit, max_bytes=max_bytes)
@@ -486,8 +483,9 @@ def _load_queued(source: Source, names: NewRow, *, limit: int, max_bytes: int) -
             last = row.seq
         rows = connection.execute(_CONTENT, {**names, "last": last}).mappings().all() if last else []
     is_unheard = names["in_state"] == "unheard"
-    bodies = _open_bodies(source, rows)
-    return [_pending_from_row(row, body, is_unheard=is_unheard) for row, body in zip(rows, bodies, strict=True)]
+    ids = [row["key_id"] for row in rows if row["content"] is not None]
+    keys = source.body_keys.find(ids) if ids else {}
+    return [_pending_from_row(row, source, keys, is_unheard=is_unheard) for row in rows]
 
 
 def settle_outbox(transaction: GroupTransaction, receipts: Sequence[tuple[MessageId, Receipt]]) -> None:
@@ -559,13 +557,19 @@ def list_missed(source: Source, *, limit: int) -> list[MessageId]:
         return [MessageId(message_id) for message_id in found]
 
 
-def _pending_from_row(row: StoredRow, body: Body | None, *, is_unheard: bool) -> PendingMessage:
+def _pending_from_row(row: StoredRow, source: Source, keys: Mapping[int, bytes], *, is_unheard: bool) -> PendingMessage:
+    body, fault = None, ""
+    try:
+        body = _open_body(source, row, keys)
+    except CorruptError as error:
+        fault = str(error)
     return PendingMessage(
         id=MessageId(row["message_id"]),
         seq=row["seq"],
         digest=row["digest"],
         envelope=row["envelope"],
         body=body,
+        fault=fault,
         expires=from_millis(row["expires_millis"]),
         is_unheard=is_unheard,
     )

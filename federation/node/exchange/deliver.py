@@ -104,6 +104,12 @@ class _Ended:
     missed: list[MessageId] = field(default_factory=list)
 
 
+def _readable(lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
+    """The messages that can be sent; the others are put off, and hold up nobody."""
+    lane.put_off.update((message.id, message.fault) for message in batch if message.fault)
+    return [message for message in batch if not message.fault]
+
+
 def _is_final_no(message: PendingMessage, answer: Answer) -> bool:
     """True when the receiver can never judge these bytes; after their time, when it says that it never had them."""
     if message.is_unheard:
@@ -272,11 +278,12 @@ class Delivery:
     async def _call(self, name: NodeName, peer: Peer, lane: _Lane, batch: Sequence[PendingMessage]) -> None:
         deferred: list[MessageId] = []
         try:
-            fresh = await self._drop_expired(lane, batch)
+            fresh = _readable(lane, await self._drop_expired(lane, batch))
             if fresh:
                 submissions = [Submission(envelope=message.envelope, body=message.body) for message in fresh]
                 answers = await self._submit(name, peer, submissions)
                 deferred = await self._settle(name, lane, batch=fresh, answers=answers)
+            deferred += [message.id for message in batch if message.id in lane.put_off and message.fault]
             lane.failures = 0
             lane.limit = min(self._settings.delivery_batch, 2 * lane.limit)
         except BridgeheadError as error:

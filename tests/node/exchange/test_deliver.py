@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -329,6 +331,22 @@ async def test_deliver_one_message_that_breaks_every_call_is_found_and_put_aside
     assert count_pending(rig[ZHEJIANG].database) == {JIANGXI: 1}
     line.alter = None
     assert await delivery(rig).wait_settled(ids[17]) == "settled"
+
+
+async def test_deliver_message_whose_body_can_not_be_read_waits_alone_until_it_expires(rig: Rig) -> None:
+    """Its key is gone: it is told, never sent without its body, and the others arrive."""
+    ids = await queue(rig, 3)
+    with closing(sqlite3.connect(rig.hosts[ZHEJIANG].path)) as connection:
+        (key_id,) = connection.execute("SELECT key_id FROM message_body WHERE message_id = ?", (ids[0],)).fetchone()
+    rig[ZHEJIANG].database.body_keys.destroy([key_id])
+    rig.start_delivery()
+
+    assert await outcomes(rig, ids[1:]) == {"settled"}
+    assert "BODY_KEY_MISSING" in (delivery(rig).last_error(JIANGXI) or "")
+    assert missing_numbers(rig[JIANGXI].database, "received", pair=OUT, limit=5) == [1]
+
+    rig.clock.advance(days=3, seconds=1)
+    assert await delivery(rig).wait_settled(ids[0]) == "expired"
 
 
 # ---- receipts that are none --------------------------------------------------------------------------------------------
