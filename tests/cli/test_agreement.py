@@ -321,7 +321,7 @@ def test_client_of_an_agency_that_nobody_agreed_on_refused(agreed):
         refused = RUNNER.invoke(keys.app, [*arguments[1:], str(agreed / "fujian")])
         assert refused.exception.reason in {"AGENCY_NOT_AGREED", "AGENCY_ELSEWHERE", "AGENCY_ID"}
     key = "ed25519:3hUCcwo1Qi/IzyBsb3nIijA8IYoFiCUT0xbdFJKZB8s="
-    for county, reason in (("350999", "AGENCY_NOT_AGREED"), ("350782", None)):
+    for county, reason in (("350999", "AGENCY_PROFILE"), ("350782", "OFFER_FORM")):
         found = RUNNER.invoke(
             lookups_home.keys,
             [
