@@ -55,6 +55,7 @@ from federation.protocol.receipt import Answer, Submission
 from federation.protocol.statement import AgreementRef, Recipient, Sender, Statement, encode_statement
 from federation.protocol.tlog.witness import WitnessAnswer
 from federation.protocol.trust import Agreement
+from federation.protocol.trust.succession import retire_member
 from federation.store.database import Database, open_database
 from federation.store.messages import StoredMessage, count_pending, list_messages
 from federation.store.records import Record
@@ -305,6 +306,16 @@ class Rig:
         """Another version at those nodes, or at all."""
         for name in names or self.hosts:
             self.hosts[name].trust.replace(agreement)
+
+    def expel(self, gone: NodeName, *, at: NodeName) -> Agreement:
+        """The next version at a node, without a province; returns the one before."""
+        before = self.hosts[at].trust.in_force.agreement
+        former = retire_member(before.members[gone], last_agreement=before.version, now=self.clock())
+        members = {name: member for name, member in before.members.items() if name != gone}
+        files = {path: file for path, file in before.files.items() if not path.startswith("tlog-policy/")}
+        following = {"version": before.version + 1, "digest": "ab", "files": files}
+        self.put_in_force(replace(before, members=members, former={gone: former}, **following), at)
+        return before
 
     def start_delivery(self) -> None:
         for host in self.hosts.values():

@@ -98,6 +98,18 @@ async def test_second_request_that_stays_unanswered_escalates_sooner(tmp_path: P
         assert (await found.inbox())[0].escalated == found.rig.clock()
 
 
+async def test_province_that_was_expelled_owes_no_answer(tmp_path: Path) -> None:
+    """It is asked no second time: nothing is sent to who is no member."""
+    async with border(tmp_path) as found:
+        await found.search()
+        found.rig.expel(ZHEJIANG, at=JIANGXI)
+
+        with pytest.raises(RuleError) as refusal:
+            await found.remind((await found.history())[0].lookup_id)
+
+        assert refusal.value.reason == "NOTHING_OWED"
+
+
 async def test_request_that_no_one_answered_ends_as_expired_on_both_sides(tmp_path: Path) -> None:
     """A leaf in each log about the same request, for search and fetch; the history says expired; the audit is clean."""
     async with border(tmp_path) as found:

@@ -18,7 +18,6 @@ from federation.protocol.errors import NotFoundError, RuleError, StaleError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
-from federation.protocol.trust.succession import retire_member
 from federation.store.exchange_log import find_leaf, load_entries, load_head
 from federation.store.messages import find_body, find_message, find_outbox, load_body
 from federation.store.records import list_records
@@ -142,14 +141,7 @@ async def test_destroy_ended_after_its_giver_was_expelled_says_nothing_until_it_
     """What a former member gave ends in its time, lawfully for an audit; its receipt goes to a member only."""
     async with released(tmp_path) as found:
         release, node = found.sent(ZHEJIANG, "lookup.release")[0], found.rig[JIANGXI]
-        agreement = node.trust.in_force.agreement
-        left = {name: member for name, member in agreement.members.items() if name != ZHEJIANG}
-        gone = retire_member(agreement.members[ZHEJIANG], last_agreement=agreement.version, now=found.rig.clock())
-        files = {path: file for path, file in agreement.files.items() if not path.startswith("tlog-policy/")}
-        without = replace(
-            agreement, version=agreement.version + 1, members=left, former={ZHEJIANG: gone}, digest="ab", files=files
-        )
-        found.rig.put_in_force(without, JIANGXI)
+        agreement = found.rig.expel(ZHEJIANG, at=JIANGXI)
         found.rig.clock.advance(hours=24, seconds=1)
 
         await destroy_ended(node)
@@ -157,7 +149,7 @@ async def test_destroy_ended_after_its_giver_was_expelled_says_nothing_until_it_
         assert find_body(node.database, release.id) is None
         assert found.sent(JIANGXI, RECEIPT_KIND) == []
         assert check_store(node.database).findings == ()
-        rules = rules_of(without, found.rig.clock())
+        rules = rules_of(node.trust.in_force.agreement, found.rig.clock())
         leaves = map(decode_leaf, load_entries(node.database, 0, load_head(node.database).size))
         assert [each for leaf in leaves for each in broken_rules(leaf, JIANGXI, rules)] == []
 

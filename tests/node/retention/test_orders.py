@@ -260,6 +260,22 @@ async def test_office_sees_what_it_may_order_and_its_countys_orders(shared) -> N
     assert len((await list_erasures(begin_errand(rig[ZHEJIANG], auditor, ACT), ErasureQuery())).lines) == 1
 
 
+async def test_office_sees_what_was_sent_to_a_province_that_was_expelled(shared) -> None:
+    """What left is still named; a stranger is not."""
+    rig, _, message = shared
+    errand = begin_errand(rig[ZHEJIANG], HALL, ACT)
+    before = rig.expel(JIANGXI, at=ZHEJIANG)
+    try:
+        listed = await list_sent(begin_errand(rig[ZHEJIANG], HALL, ACT), SentQuery(recipient=JIANGXI))
+        with pytest.raises(UntrustedError) as refusal:
+            await list_sent(errand, SentQuery(recipient=NodeName("hunan")))
+    finally:
+        rig.put_in_force(before, ZHEJIANG)
+
+    assert [each.message_id for each in listed.messages] == [message.id]
+    assert refusal.value.reason == "NOT_A_MEMBER"
+
+
 async def test_order_for_what_may_not_be_erased_gets_a_clear_answer(tmp_path: Path) -> None:
     """Not ours, unknown, already erased, a record of provision, an office that may not: each says what it is."""
     async with released(tmp_path) as found:
