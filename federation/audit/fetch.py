@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -48,9 +48,8 @@ class LogSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    bundle: Tile
-    entries: bytes | None
-    hashes: bytes | None
+    width: int
+    files: Mapping[int, bytes | None]
 
 
 async def load_cut(source: LogSource, tile: Tile) -> bytes | None:
@@ -77,30 +76,36 @@ async def feed(
     tiles: bool = True,
     on_read: Callable[[int], None] = lambda _n: None,
 ) -> None:
-    """Feeds a log of that size to its check until a bundle is missing or malformed; raises UnavailableError."""
-    async with aclosing(_read_ahead(source, size, tiles=tiles)) as chunks:
+    """Feeds a log of that size to its check until a bundle is missing or malformed; raises UnavailableError.
+
+    A check that reads no leaves gets the log's own hashes of them, and no entry is loaded.
+    """
+    levels = ([ENTRIES] if check.reads_leaves else []) + ([0] if tiles or not check.reads_leaves else [])
+    append = check.append_bundle if check.reads_leaves else check.append_hashes
+    async with aclosing(_read_ahead(source, size, levels)) as chunks:
         async for chunk in chunks:
-            if chunk.entries is None:
+            files = chunk.files
+            if (first := files[levels[0]]) is None:
                 check.miss_bundle()
                 return
             try:
-                done = check.append_bundle(chunk.entries, chunk.bundle.width)
+                done = append(first, chunk.width)
             except MalformedError:
                 return  # noted by the check
             if check.size == size:
                 done += check.last_tiles()
             for tile, expected in done if tiles else ():
-                got = chunk.hashes if tile.level == 0 else await load_cut(source, tile)
+                got = files[0] if tile.level == 0 else await load_cut(source, tile)
                 check.check_tile(tile, expected=expected, got=got)
             on_read(check.size)
 
 
-async def _read_ahead(source: LogSource, size: int, *, tiles: bool) -> AsyncGenerator[_Chunk, None]:
+async def _read_ahead(source: LogSource, size: int, levels: Sequence[int]) -> AsyncGenerator[_Chunk, None]:
     waiting: deque[asyncio.Task[_Chunk]] = deque()
     bundles = _bundles(size)
     try:
         for bundle in bundles:
-            waiting.append(asyncio.create_task(_fetch(source, bundle, tiles=tiles)))
+            waiting.append(asyncio.create_task(_fetch(source, bundle, levels)))
             if len(waiting) == READ_AHEAD:
                 yield await waiting.popleft()
         while waiting:
@@ -115,12 +120,9 @@ def _bundles(size: int) -> Iterator[Tile]:
     return (tile_at(size, ENTRIES, index) for index in range(-(-size // TILE_WIDTH)))
 
 
-async def _fetch(source: LogSource, bundle: Tile, *, tiles: bool) -> _Chunk:
-    wanted = [load_cut(source, bundle)]
-    if tiles:
-        wanted.append(load_cut(source, Tile(0, bundle.index, bundle.width)))
-    entries, *hashes = await asyncio.gather(*wanted)
-    return _Chunk(bundle, entries, hashes[0] if hashes else None)
+async def _fetch(source: LogSource, bundle: Tile, levels: Sequence[int]) -> _Chunk:
+    files = await asyncio.gather(*(load_cut(source, Tile(level, bundle.index, bundle.width)) for level in levels))
+    return _Chunk(bundle.width, dict(zip(levels, files, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

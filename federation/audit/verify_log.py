@@ -1,9 +1,10 @@
 """One log against its own signed heads: every entry in, one account out. Pure; entries may come as they are fetched.
 
-A head is signed by the log's key, and its witnesses are counted by key; the root is computed from *all* entries, never
-taken from the log; every head that anyone was ever shown must lie on that one tree; the log's tiles are the hashes of
-its entries; the leaves are lawful (`leaves`). Memory holds one compact range and the packed leaves, never the entries.
-Trusts the agreement. Source: RFC 6962 2.1, C2SP tlog-tiles.
+A head is signed by the log's key, and its witnesses are counted by key; the root is computed from *all* entries,
+never taken from the log (from its hashes of them, when no leaf is to be read); every head that anyone was ever shown
+must lie on that one tree; the log's tiles are the hashes of its entries; the leaves are lawful (`leaves`). Memory
+holds one compact range and the packed leaves, never the entries. Trusts the agreement. Source: RFC 6962 2.1, C2SP
+tlog-tiles.
 """
 
 from __future__ import annotations
@@ -186,6 +187,10 @@ class LogCheck:
     def size(self) -> int:
         return self._edge.size
 
+    @property
+    def reads_leaves(self) -> bool:
+        return self._task.read_leaves
+
     def append_bundle(self, blob: bytes, width: int) -> list[tuple[Tile, bytes]]:
         """Reads the next bundle and returns the tiles that it completes; BUNDLE when it is not of that many entries."""
         try:
@@ -195,9 +200,19 @@ class LogCheck:
             raise
         done: list[tuple[Tile, bytes]] = []
         for entry in entries:
-            self._append(entry, done)
-            if self._task.read_leaves:
-                self._leaves.read(entry, self.size - 1)
+            self._append(hash_leaf(entry), done)
+            self._leaves.read(entry, self.size - 1)
+        return done
+
+    def append_hashes(self, tile: bytes, width: int) -> list[tuple[Tile, bytes]]:
+        """As `append_bundle`, with the log's own hashes of its entries: the tree, without a leaf (TILE_BYTES)."""
+        if len(tile) != width * HASH_SIZE:
+            sentence = f"expected {width} hashes from {self.size} on, got {len(tile)} bytes"
+            self._findings.add(Code.TILE_DIFFERS, sentence, index=self.size)
+            raise MalformedError("TILE_BYTES", sentence)
+        done: list[tuple[Tile, bytes]] = []
+        for at in range(0, len(tile), HASH_SIZE):
+            self._append(tile[at : at + HASH_SIZE], done)
         return done
 
     def last_tiles(self) -> list[tuple[Tile, bytes]]:
@@ -224,9 +239,13 @@ class LogCheck:
             self._findings.add(Code.TILE_DIFFERS, f"expected {tile} to hold the hashes of the entries, got others")
 
     def miss_bundle(self) -> None:
-        """Notes that the log does not give the bundle after what was read."""
-        sentence = f"expected the entries up to {self._task.head.size}, got no bundle from {self.size} on"
-        self._findings.add(Code.BUNDLE_MISSING, sentence, index=self.size)
+        """Notes that the log does not give the bundle, or the tile of hashes, after what was read."""
+        if self.reads_leaves:
+            sentence = f"expected the entries up to {self._task.head.size}, got no bundle from {self.size} on"
+            self._findings.add(Code.BUNDLE_MISSING, sentence, index=self.size)
+        else:
+            sentence = f"expected the hashes of {self._task.head.size} entries, got no tile from {self.size} on"
+            self._findings.add(Code.TILE_MISSING, sentence, index=self.size)
 
     def finish(self) -> LogAccount:
         """Compares the computed root with the signed one and returns what the log says."""
@@ -258,8 +277,8 @@ class LogCheck:
             findings=self._findings.all(),
         )
 
-    def _append(self, entry: bytes, done: list[tuple[Tile, bytes]]) -> None:
-        for level, index, node_hash in self._edge.append(hash_leaf(entry)):
+    def _append(self, leaf_hash: bytes, done: list[tuple[Tile, bytes]]) -> None:
+        for level, index, node_hash in self._edge.append(leaf_hash):
             if level % TILE_HEIGHT:
                 continue
             tile_level = level // TILE_HEIGHT

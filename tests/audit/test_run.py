@@ -14,8 +14,9 @@ from federation.protocol.errors import MalformedError, UnavailableError, Untrust
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.leaf import LeafKind, decode_leaf, encode_leaf
+from federation.protocol.tlog.tiles import ENTRIES, Tile
 from tests.audit.border_day import a_border_day, codes, errors, found, run
-from tests.audit.provinces import FUJIAN, JIANGXI, NOW, START, ZHEJIANG, Provinces
+from tests.audit.provinces import FUJIAN, JIANGXI, NOW, START, ZHEJIANG, Province, Provinces
 
 
 def test_audit_of_a_clean_federation_passes_without_any_finding() -> None:
@@ -181,9 +182,20 @@ def test_audit_without_witnesses_warns() -> None:
 def test_audit_with_trees_only_reads_no_leaf() -> None:
     """The quick audit verifies roots and heads, and says nothing about what the leaves hold, whoever may list messages."""
     provinces = a_border_day()
+    loaded: list[Tile] = []
+
+    class Counted(Province):
+        async def load(self, tile: Tile) -> bytes:
+            loaded.append(tile)
+            return await super().load(tile)
+
+    for province in provinces.nodes.values():
+        province.__class__ = Counted
 
     outcome = run(provinces, options=Options(leaves=False))
 
+    assert loaded
+    assert ENTRIES not in {tile.level for tile in loaded}
     assert outcome.report.passed
     assert codes(outcome) <= {Code.COSIGNED_BY_FEW}
     assert {line.sent for line in outcome.report.pairs} == {0}
