@@ -373,7 +373,7 @@ def start_duty(node: Node, duty: Coroutine[None, None, None], *, name: str) -> a
 async def _check_rows(node: Node) -> None:
     """Compares a sample of the rows with the log; what differs is told in the log and by `node status`."""
     try:
-        found = await asyncio.to_thread(check_start, node.database)
+        found = await asyncio.to_thread(check_start, node.database, node.trust.in_force.agreement)
     except Exception:  # noqa: BLE001 - a node that tells the others of its state is worth more than one that is down
         _log.exception("rows.unread")
         node.database.row_findings = 1

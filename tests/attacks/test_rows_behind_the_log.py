@@ -47,7 +47,7 @@ def deletes(table: str, where: str) -> Writes:
 
 
 def named(rig: Rig, name: NodeName) -> set[tuple[str, str]]:
-    findings = check_store(rig[name].database).findings
+    findings = check_store(rig[name].database, rig.agreement).findings
     assert all(where_from(rig[name].database, finding) for finding in findings)
     return {(finding.what, finding.kind) for finding in findings}
 
@@ -56,8 +56,8 @@ async def test_store_of_an_honest_node_has_no_finding(found: Border) -> None:
     """Nor has one after everything that ended was destroyed."""
     for _ in range(2):
         for name in (ZHEJIANG, JIANGXI):
-            assert check_store(found.rig[name].database).findings == ()
-            assert check_start(found.rig[name].database) == ()
+            assert check_store(found.rig[name].database, found.rig.agreement).findings == ()
+            assert check_start(found.rig[name].database, found.rig.agreement) == ()
         found.rig.clock.advance(hours=25)
         for name in (JIANGXI, ZHEJIANG):
             await destroy_ended(found.rig[name])
@@ -100,7 +100,9 @@ async def test_one_row_that_was_deleted_is_named_with_its_leaf(found: Border) ->
         leaf = connection.execute("SELECT max(leaf_index) FROM record WHERE kind = 'lookup-given'").fetchone()[0]
     write(rig, ZHEJIANG, deletes("record", f"kind = 'lookup-given' AND leaf_index = {leaf}"))
 
-    assert check_store(rig[ZHEJIANG].database).findings == (RowFinding("missing", "lookup-given", leaf_index=leaf),)
+    assert check_store(rig[ZHEJIANG].database, rig.agreement).findings == (
+        RowFinding("missing", "lookup-given", leaf_index=leaf),
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ async def test_plain_column_that_was_changed_is_named(found: Border, change: str
     write(found.rig, ZHEJIANG, lambda it: it.execute(f"UPDATE record SET {change} WHERE kind = 'lookup-given'"))
 
     assert {kind for _, kind in named(found.rig, ZHEJIANG)} & {"lookup-given", "lookup-gave"}
-    assert check_start(found.rig[ZHEJIANG].database)
+    assert check_start(found.rig[ZHEJIANG].database, found.rig.agreement)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ async def test_column_of_another_type_is_named(
     database.recent = RecentNodes()  # as after a restart
 
     assert finding in named(found.rig, ZHEJIANG)
-    assert all(where_from(database, each) for each in check_start(database))
+    assert all(where_from(database, each) for each in check_start(database, found.rig.agreement))
 
 
 async def test_row_that_somebody_put_there_is_named(found: Border) -> None:
@@ -180,7 +182,9 @@ async def test_body_without_its_key_and_key_without_its_body_are_named(found: Bo
         connection.commit()
 
     assert named(found.rig, ZHEJIANG) == {("missing", "body-key"), ("extra", "body-key")}
-    assert ("missing", "body-key") in {(one.what, one.kind) for one in check_start(found.rig[ZHEJIANG].database)}
+    assert ("missing", "body-key") in {
+        (one.what, one.kind) for one in check_start(found.rig[ZHEJIANG].database, found.rig.agreement)
+    }
 
 
 async def test_rows_that_were_set_back_with_their_sums_are_found(found: Border) -> None:
@@ -201,11 +205,20 @@ async def test_rows_that_were_set_back_with_their_sums_are_found(found: Border) 
     write(rig, JIANGXI, set_back)
 
     assert ("older", "sums") in named(rig, JIANGXI)
-    assert any(finding.what == "older" for finding in check_start(rig[JIANGXI].database))
+    assert any(finding.what == "older" for finding in check_start(rig[JIANGXI].database, rig.agreement))
 
 
 async def test_status_in_the_queue_that_no_receipt_bears_out_is_named(found: Border) -> None:
     """Settled without a receipt, expired without a leaf."""
-    for change in ("receipt_leaf = NULL", "state = 'expired'"):
+    columns = "peer, seq, state, expires_millis, receipt_leaf, receipt_proof"
+    with closing(sqlite3.connect(found.rig.hosts[ZHEJIANG].path)) as connection:
+        rows = connection.execute(f"SELECT {columns}, message_id FROM outbox").fetchall()
+    back = f"UPDATE outbox SET ({columns}) = (?, ?, ?, ?, ?, ?) WHERE message_id = ?"
+    for change in (
+        "receipt_leaf = NULL", "state = 'expired'", "receipt_proof = x'00'", "peer = 'anhui'", "expires_millis = 0",
+        "state = 'pending'", "receipt_leaf = CAST(replace(receipt_leaf, 'allowed', 'refused') AS BLOB)",
+    ):  # fmt: skip
         write(found.rig, ZHEJIANG, lambda it, to=change: it.execute(f"UPDATE outbox SET {to}"))
-        assert ("changed", "outbox") in named(found.rig, ZHEJIANG)
+        assert ("changed", "outbox") in named(found.rig, ZHEJIANG), change
+        write(found.rig, ZHEJIANG, lambda it: it.executemany(back, rows))
+    assert named(found.rig, ZHEJIANG) == set()

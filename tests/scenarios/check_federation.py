@@ -91,7 +91,7 @@ async def check_federation(
     """Checks everything; with `settled`, also that nothing is on its way any more and every message has its receipt."""
     for each in kept:
         check_log(each.database)
-        found = check_store(each.database).findings
+        found = check_store(each.database, agreement).findings
         assert found == (), (each.name, found)
     audit = Audit(
         agreement=agreement,

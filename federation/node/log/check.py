@@ -10,19 +10,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from federation.node.home.agreement import load_home_agreement
 from federation.node.home.config import load_settings
 from federation.node.home.keyring import load_keyring
 from federation.protocol.envelope import parse_envelope
-from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError
+from federation.protocol.errors import BridgeheadError, CorruptError, UnavailableError, UntrustedError
 from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
+from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.statement import decode_statement
+from federation.protocol.tlog.note import parse_vkey
+from federation.protocol.trust import Agreement
 from federation.store.database import Database, open_to_read
 from federation.store.exchange_log import find_leaf, load_entries, load_head
-from federation.store.messages import Direction, StoredMessage, find_body, find_by_digest, find_outbox, has_body
+from federation.store.messages import (
+    Direction,
+    OutboxRow,
+    StoredMessage,
+    find_body,
+    find_by_digest,
+    find_outbox,
+    has_body,
+)
 from federation.store.row_check import RowFinding, check_records, check_sample, one_state
 
 _PAGE: Final = 256
@@ -47,46 +61,48 @@ class RowCheck:
 
 
 def check_home(home: Path) -> RowCheck:
-    """Checks the whole store of a home, whose node may be running. Refuses HOME_MISSING, STORE_*, LEAF_*."""
+    """Checks the whole store of a home, whose node may be running. Refuses HOME_MISSING, STORE_*, AGREEMENT_*."""
     settings = load_settings(home)
     database = open_to_read(settings.database, keys=load_keyring(home).columns, folder=home)
     try:
-        return check_store(database)
+        return check_store(database, load_home_agreement(home, now=datetime.now(UTC)))
     finally:
         database.close()
 
 
-def check_store(database: Database) -> RowCheck:
+def check_store(database: Database, agreement: Agreement) -> RowCheck:
     """Checks every leaf's message and every record of a store."""
     with one_state(database) as connection:
         records = tuple(check_records(connection, database.keys))
     size = load_head(database).size
     strays = sum(map(len, database.body_keys.each_unnamed(database)))
     keys = (RowFinding("extra", "body-key", count=strays),) if strays else ()
-    return RowCheck(leaves=size, findings=(*check_messages(database, range(size)), *records, *keys))
+    return RowCheck(leaves=size, findings=(*check_messages(database, agreement, range(size)), *records, *keys))
 
 
-def check_start(database: Database) -> tuple[RowFinding, ...]:
+def check_start(database: Database, agreement: Agreement) -> tuple[RowFinding, ...]:
     """A sample of the same, for a start: the newest of everything, and as much from places that nobody can foresee."""
     size = load_head(database).size
     old = random.sample(range(size), min(size, _SAMPLE))
     indexes = sorted({*old, *range(max(0, size - _SAMPLE), size)})
     with one_state(database) as connection:
         records = check_sample(connection, database.keys)
-    return (*check_messages(database, indexes), *records)
+    return (*check_messages(database, agreement, indexes), *records)
 
 
-def check_messages(database: Database, indexes: Iterable[int]) -> Iterator[RowFinding]:
+def check_messages(database: Database, agreement: Agreement, indexes: Iterable[int]) -> Iterator[RowFinding]:
     """The messages of these leaves: that they are there, are the very ones, and became what the log says."""
     for index, entry in _entries(database, indexes):
         leaf = _decode(entry)
         if leaf is None:
             yield RowFinding("changed", "log-leaf", leaf_index=index)
-        elif leaf.kind in _MESSAGES and leaf.pair is not None and (found := _look(database, index, leaf)):
-            yield from set(found) & set(_look(database, index, leaf))  # a node at work may have been in between
+        elif leaf.kind in _MESSAGES and leaf.pair is not None and (found := _look(database, agreement, index, leaf)):
+            yield from set(found) & set(
+                _look(database, agreement, index, leaf)
+            )  # a node at work was perhaps in between
 
 
-def _look(database: Database, index: int, leaf: Leaf) -> list[RowFinding]:
+def _look(database: Database, agreement: Agreement, index: int, leaf: Leaf) -> list[RowFinding]:
     found: list[StoredMessage] = []
     findings = _findings(RowFinding("changed", "message", leaf.subject, index), _missing(database, index, leaf, found))
     if not found:
@@ -95,7 +111,7 @@ def _look(database: Database, index: int, leaf: Leaf) -> list[RowFinding]:
     looks: dict[str, Iterator[RowFinding]] = {
         "message": _differing(index, leaf, message),
         "message-body": _differing_body(database, index, leaf, message),
-        "outbox": _differing_outbox(database, index, message) if leaf.kind is LeafKind.SENT else iter(()),
+        "outbox": _differing_outbox(database, agreement, index, message) if leaf.kind is LeafKind.SENT else iter(()),
     }
     for kind, look in looks.items():
         findings += _findings(RowFinding("changed", kind, message.id, index), look)
@@ -176,18 +192,39 @@ def _differing_body(database: Database, index: int, leaf: Leaf, message: StoredM
         yield RowFinding("missing", "body-key", message.id, index)
 
 
-def _differing_outbox(database: Database, index: int, message: StoredMessage) -> Iterator[RowFinding]:
+def _differing_outbox(
+    database: Database, agreement: Agreement, index: int, message: StoredMessage
+) -> Iterator[RowFinding]:
     """A status in the queue stands on a receipt about that message, or on a leaf of our own."""
     row = find_outbox(database, message.id)
     if row is None:
         yield RowFinding("missing", "outbox", message.id, index)
         return
-    ended = _ENDED_BY.get(row.state)
-    founded = ended is None or find_leaf(database, ended, message.digest) is not None
+    statement = decode_statement(parse_envelope(message.envelope).payload)
+    founded = (row.peer, row.seq, row.expires) == (message.pair.recipient, message.seq, statement.expires)
     if row.state == "settled":
-        founded = row.receipt_leaf is not None and decode_leaf(row.receipt_leaf).subject == message.digest
+        founded = founded and _is_receipted(agreement, row, message)
+    else:
+        ended = _ENDED_BY.get(row.state)
+        founded = founded and row.receipt_leaf is None and row.receipt_proof is None
+        founded = founded and (ended is None or find_leaf(database, ended, message.digest) is not None)
     if not founded:
         yield RowFinding("changed", "outbox", message.id, index)
+
+
+def _is_receipted(agreement: Agreement, row: OutboxRow, message: StoredMessage) -> bool:
+    """Returns True for a receipt under a log of the peer; of one that is no member any more, if it is about this."""
+    if row.receipt_leaf is None or row.receipt_proof is None:
+        return False
+    member = agreement.members.get(row.peer)
+    if member is None:
+        return decode_leaf(row.receipt_leaf).subject == message.digest
+    receipt = Receipt(leaf=row.receipt_leaf, proof=row.receipt_proof)
+    for vkey in (member.log_vkey, *(log.vkey for log in member.retired_logs)):
+        with suppress(UntrustedError):
+            verified = verify_receipt(receipt, statement_digest=message.digest, log_vkey=parse_vkey(vkey))
+            return verified.leaf.seq == message.seq
+    return False
 
 
 def where_from(database: Database, finding: RowFinding) -> str:
