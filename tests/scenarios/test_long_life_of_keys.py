@@ -150,7 +150,9 @@ async def test_everything_verifies_while_a_province_is_expelled_and_once_it_is_b
         write_bundle(anhui, now=now())
         await life.agree(ANHUI)  # 4
         publish_draft(tmp_path / "draft-4", [anhui], now=now())
+        (anhui / BUNDLE_FILE).unlink()
         async with life.up(ANHUI):
+            assert (anhui / BUNDLE_FILE).exists()  # a start writes it, by the settings of that moment
             await life.exchange(JIANGXI, ANHUI)
             again = await audit(life)
 

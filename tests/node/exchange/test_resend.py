@@ -55,6 +55,24 @@ async def test_order_that_expired_is_said_again_and_keeps_its_day(tmp_path: Path
         await found.verify()
 
 
+async def test_what_a_province_missed_is_not_said_anew_once_it_was_expelled(tmp_path: Path) -> None:
+    """Nothing is sent to who is no member; the order stays in the list as it ended."""
+    async with released(tmp_path) as found:
+        await found.rig.drain()
+        release, node = found.sent(ZHEJIANG, "lookup.release")[0], found.rig[ZHEJIANG]
+        found.rig.faults(ZHEJIANG, JIANGXI).cut = True
+        question = ErasureQuestion(message_id=release.id, words="误发 in error")
+        await order_erasure(begin_errand(node, POLICE, ACT), question)
+        await expire(found.rig, ZHEJIANG, JIANGXI)
+        await found.rig.restore(ZHEJIANG, JIANGXI)
+        found.rig.expel(JIANGXI, at=ZHEJIANG)
+
+        await destroy_ended(node)
+
+        (order,) = found.sent(ZHEJIANG, ORDER_KIND)
+        assert find_outbox_state(node.database, order.id) == "expired"
+
+
 async def test_receipt_that_expired_is_said_again(tmp_path: Path) -> None:
     """The giver destroys its own copy, however late it hears."""
     async with released(tmp_path) as found:
