@@ -65,12 +65,22 @@ def check_home(home: Path) -> RowCheck:
     settings = load_settings(home)
     database = open_to_read(settings.database, keys=load_keyring(home).columns, folder=home)
     try:
-        return check_store(database, load_home_agreement(home, now=datetime.now(UTC)))
+        return check_store(database, _agreement_of(home))
     finally:
         database.close()
 
 
-def check_store(database: Database, agreement: Agreement) -> RowCheck:
+def _agreement_of(home: Path) -> Agreement | None:
+    """The agreement in force; None before the first, when nothing can have been sent."""
+    try:
+        return load_home_agreement(home, now=datetime.now(UTC))
+    except BridgeheadError as error:
+        if error.reason != "AGREEMENT_MISSING":
+            raise
+        return None
+
+
+def check_store(database: Database, agreement: Agreement | None) -> RowCheck:
     """Checks every leaf's message and every record of a store."""
     with one_state(database) as connection:
         records = tuple(check_records(connection, database.keys))
@@ -80,7 +90,7 @@ def check_store(database: Database, agreement: Agreement) -> RowCheck:
     return RowCheck(leaves=size, findings=(*check_messages(database, agreement, range(size)), *records, *keys))
 
 
-def check_start(database: Database, agreement: Agreement) -> tuple[RowFinding, ...]:
+def check_start(database: Database, agreement: Agreement | None) -> tuple[RowFinding, ...]:
     """A sample of the same, for a start: the newest of everything, and as much from places that nobody can foresee."""
     size = load_head(database).size
     old = random.sample(range(size), min(size, _SAMPLE))
@@ -90,7 +100,7 @@ def check_start(database: Database, agreement: Agreement) -> tuple[RowFinding, .
     return (*check_messages(database, agreement, indexes), *records)
 
 
-def check_messages(database: Database, agreement: Agreement, indexes: Iterable[int]) -> Iterator[RowFinding]:
+def check_messages(database: Database, agreement: Agreement | None, indexes: Iterable[int]) -> Iterator[RowFinding]:
     """The messages of these leaves: that they are there, are the very ones, and became what the log says."""
     for index, entry in _entries(database, indexes):
         leaf = _decode(entry)
@@ -102,7 +112,7 @@ def check_messages(database: Database, agreement: Agreement, indexes: Iterable[i
             )  # a node at work was perhaps in between
 
 
-def _look(database: Database, agreement: Agreement, index: int, leaf: Leaf) -> list[RowFinding]:
+def _look(database: Database, agreement: Agreement | None, index: int, leaf: Leaf) -> list[RowFinding]:
     found: list[StoredMessage] = []
     findings = _findings(RowFinding("changed", "message", leaf.subject, index), _missing(database, index, leaf, found))
     if not found:
@@ -193,7 +203,7 @@ def _differing_body(database: Database, index: int, leaf: Leaf, message: StoredM
 
 
 def _differing_outbox(
-    database: Database, agreement: Agreement, index: int, message: StoredMessage
+    database: Database, agreement: Agreement | None, index: int, message: StoredMessage
 ) -> Iterator[RowFinding]:
     """A status in the queue stands on a receipt about that message, or on a leaf of our own."""
     row = find_outbox(database, message.id)
@@ -212,9 +222,11 @@ def _differing_outbox(
         yield RowFinding("changed", "outbox", message.id, index)
 
 
-def _is_receipted(agreement: Agreement, row: OutboxRow, message: StoredMessage) -> bool:
+def _is_receipted(agreement: Agreement | None, row: OutboxRow, message: StoredMessage) -> bool:
     """Returns True for a receipt under a log of the peer; of one that is no member any more, if it is about this."""
     if row.receipt_leaf is None or row.receipt_proof is None:
+        return False
+    if agreement is None:
         return False
     member = agreement.members.get(row.peer)
     if member is None:
