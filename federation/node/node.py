@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -330,11 +330,16 @@ class Contacts:
         self._known[peer] = Contact(time=known.time, is_answering=False, offset=known.offset)
 
 
+OFFICER_PART: Final = 4
+"""One officer has this part of the office's refusals a minute, so that one alone cannot stop an office."""
+
+
 class Refusals:
-    """The buckets of all callers, and what was turned away since it was told last."""
+    """The buckets of all callers and officers, and what was turned away since it was told last."""
 
     def __init__(self, a_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._buckets = PostLimit(a_minute, clock=clock)
+        self._officers = PostLimit(max(1, a_minute // OFFICER_PART), clock=clock)
         self._untold: Counter[str] = Counter()
 
     def verify(self, caller: str) -> None:
@@ -342,6 +347,15 @@ class Refusals:
         if self._buckets.is_empty(caller):
             self._untold[caller] += 1
             raise UnavailableError("REFUSED_TOO_OFTEN", f"{caller} was refused too often: try again in a minute")
+
+    def verify_officer(self, caller: str, officer: str) -> None:
+        """As `verify`, of one officer whose key signed the call, so that the others of the office go on."""
+        if self._officers.is_empty(f"{caller}/{officer}"):
+            self._untold[caller] += 1
+            raise UnavailableError("REFUSED_TOO_OFTEN", f"{officer!r:.70} was refused too often: try again in a minute")
+
+    def note_officer(self, caller: str, officer: str) -> None:
+        self._officers.allows(f"{caller}/{officer}")
 
     def note(self, caller: str, *, refused: bool = True) -> None:
         """Notes what came of an act: a refusal that is a leaf takes one out of the bucket."""

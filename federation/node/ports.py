@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -82,6 +83,8 @@ async def _begin(node: Node, rpc: Rpc[Any, Any], caller: Caller, act: Act | None
     if rpc.signed is not OwnKey.NEVER:
         of = KeyStanding.ADMINISTERS if rpc.signed is OwnKey.ADMINISTRATOR else KeyStanding.REGISTERED
         await verify_signed(errand, of=of)
+        node.refusals.verify_officer(str(errand.caller), act.officer)
+        errand = replace(errand, is_signed=True)  # only now: anybody may write an officer's name
     return errand
 
 

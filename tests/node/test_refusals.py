@@ -10,7 +10,7 @@ import pytest
 from federation.node.exchange.errand import begin_errand
 from federation.node.exchange.receive import receive
 from federation.node.log.replay import replay_log
-from federation.node.node import Node, Refusals
+from federation.node.node import OFFICER_PART, Node, Refusals
 from federation.node.permits import list_permits
 from federation.node.refusals import RULE, tell_refusals
 from federation.protocol.errors import BridgeheadError, UnavailableError
@@ -126,3 +126,20 @@ async def test_refused_acts_of_an_agency_end_at_the_same_bound(tmp_path: Path) -
             begin_errand(node, HALL, act())
         begin_errand(node, POLICE, act())
         assert node.sequencer.head.size == size
+
+
+async def test_refused_acts_of_one_officer_stop_the_officer_before_the_office(tmp_path: Path) -> None:
+    """What the officer's own key signed counts for the officer; who only writes the name takes nothing from them."""
+    async with running_rig(tmp_path, refusals_a_minute=MOST) as rig:
+        node = rig[ZHEJIANG]
+        node.refusals._buckets._clock = node.refusals._officers._clock = Clock()
+        refused = begin_errand(node, HALL, act("permit.unknown"))
+        await list_permits(refused, PermitQuery())
+        for number in range(MOST // OFFICER_PART):
+            node.refusals.verify_officer(HALL, refused.act.officer)
+            request = act("permit.unknown", request_id=f"00000000-0000-4000-8000-{number:012}")
+            await list_permits(replace(begin_errand(node, HALL, request), is_signed=True), PermitQuery())
+        with pytest.raises(UnavailableError, match="REFUSED_TOO_OFTEN"):
+            node.refusals.verify_officer(HALL, refused.act.officer)
+        node.refusals.verify_officer(HALL, "another")
+        begin_errand(node, HALL, act())

@@ -45,7 +45,8 @@ class Remembered(Generic[A]):
 class Errand:
     """An act of one agency's desk (`desk`: the certificate's serial), judged under one version of the agreement.
 
-    `signed` is what the officer's own key signed, verified before the step began (`officers.verify_signed`).
+    `signed` is what the officer's own key signed, verified before the step began (`officers.verify_signed`), which
+    `is_signed` says.
     """
 
     node: Node
@@ -54,6 +55,7 @@ class Errand:
     act: Act
     desk: str = ""
     signed: SignedAct | None = None
+    is_signed: bool = False
 
     @property
     def agency(self) -> AgencyFacts:
@@ -246,5 +248,7 @@ def put_refusal(
     )
     transaction.append_leaf(leaf.kind.value, leaf.subject, encode_leaf(leaf))
     errand.node.refusals.note(str(errand.caller))
+    if errand.is_signed:
+        errand.node.refusals.note_officer(str(errand.caller), act.officer)
     kept = decision_records(leaf, Questions(deciding=asked), book=errand.in_force.policies, owner=errand.node.name)
     put_records(transaction, kept)
