@@ -39,12 +39,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, Table, bindparam, inspect, select
 
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
-from federation.store.tables import DEAD_BODY_KEY, MESSAGE_BODY
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who only shows keys loads no SQL
+    from sqlalchemy import Connection
+
     from federation.store.database import Connections, Database, Head, StoredRow
     from federation.store.exchange_log import GroupTransaction
 
@@ -268,6 +268,7 @@ _KEY_TABLES: Final = (
     "CREATE TABLE body_key (id INTEGER PRIMARY KEY AUTOINCREMENT, sealed_key BLOB NOT NULL)",
     "CREATE TABLE pool (first_id INTEGER PRIMARY KEY, last_id INTEGER NOT NULL)",
 )
+_KEY_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'body_key'"
 _LAST_KEY = "SELECT seq FROM sqlite_sequence WHERE name = 'body_key'"
 
 
@@ -289,7 +290,7 @@ class BodyKeys:
         """Opens the file to write; an empty one becomes a new one, whatever the database names (BODY_KEYS_OTHER)."""
         is_new = self.file is None or self.file.stat().st_size == 0
         with self._connections.writing() as connection:
-            if not inspect(connection).has_table("body_key"):
+            if connection.exec_driver_sql(_KEY_TABLE).first() is None:
                 for statement in _KEY_TABLES:
                     connection.exec_driver_sql(statement)
                 first = secrets.randbelow(2**30) + 1 << _NUMBER_BITS
@@ -380,7 +381,7 @@ class BodyKeys:
             last = _last_key(connection) if until is None else until
             pools = [] if until else connection.exec_driver_sql("SELECT first_id, last_id FROM pool").all()
         while ids := self._ids(after, last):
-            found = set(ids) - _named_keys(database, MESSAGE_BODY, ids) - _named_keys(database, DEAD_BODY_KEY, ids)
+            found = set(ids) - database.named_keys(ids[0], ids[-1])
             strays = [each for each in found if not any(first <= each <= end for first, end in pools)]
             if strays and (left := set(strays) & set(self._ids(after, ids[-1]))):  # others were erased meanwhile
                 yield sorted(left)
@@ -441,9 +442,3 @@ class BodyKeys:
 def _last_key(connection: Connection) -> int:
     """The highest id that was ever given."""
     return int(connection.exec_driver_sql(_LAST_KEY).scalar_one())
-
-
-def _named_keys(database: Database, table: Table, ids: Sequence[int]) -> set[int]:
-    statement = select(table.c.key_id).where(table.c.key_id >= bindparam("low"), table.c.key_id <= bindparam("high"))
-    with database.reading() as connection:
-        return set(connection.execute(statement, {"low": ids[0], "high": ids[-1]}).scalars())

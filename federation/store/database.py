@@ -32,6 +32,7 @@ from sqlalchemy import (
     event,
     make_url,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
@@ -50,8 +51,14 @@ from federation.protocol.tlog.merkle import CompactRange, Node, hash_leaf
 from federation.protocol.tlog.tiles import TILE_HEIGHT, TILE_WIDTH
 from federation.store import migrate
 from federation.store.columns import KEY_FILE, BodyKeys, DataKeys
-from federation.store.tables import COUNTER, DEAD_BODY_KEY
+from federation.store.tables import COUNTER, DEAD_BODY_KEY, MESSAGE_BODY
 
+_NAMED_KEYS = union_all(
+    *(
+        select(table.c.key_id).where(table.c.key_id.between(bindparam("low"), bindparam("high")))
+        for table in (MESSAGE_BODY, DEAD_BODY_KEY)
+    )
+)
 RECENT_NODES = 1024
 """Nodes kept of each level: every receipt of the last 1,024 leaves is proved without a read."""
 
@@ -291,6 +298,11 @@ class Database(Connections):
     def find_row(self, table: Table, *key: str | int | bool) -> StoredRow | None:
         with self.reading() as connection:
             return read_row(connection, table, key)
+
+    def named_keys(self, low: int, high: int) -> set[int]:
+        """The ids, of those in a range, of keys that a body names or that one named whose key is to be destroyed."""
+        with self.reading() as connection:
+            return set(connection.execute(_NAMED_KEYS, {"low": low, "high": high}).scalars())
 
     def find_counter(self, name: str) -> int:
         row = self.find_row(COUNTER, name)
