@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Metadata, MetaFile
 
+from federation.node.exchange.peers import Peers
 from federation.node.home.agreement import read_agreement_files, refresh, write_repository
 from federation.node.home.certificates import find_side
 from federation.node.home.keyring import load_keyring
@@ -33,6 +34,7 @@ class Scene:
     hostile: Running
     honest: Running
     clients: dict[NodeName, PeerClient]
+    tls: TlsFiles
 
     @property
     def home(self) -> Path:
@@ -52,13 +54,14 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         running_node(federation.home("zhejiang"), island=ISLAND) as honest,
     ):
         member, side = honest.node.trust.in_force.member(ANHUI), find_side(federation.home("zhejiang"), "peer")
+        tls = TlsFiles(certificate=side.certificate, key=side.key)
         client = PeerClient(
             member.peer_addr,
-            tls=TlsFiles(certificate=side.certificate, key=side.key),
+            tls=tls,
             authority=lambda: member.tls_ca,
             server_name="anhui.bridgehead.example",
         )
-        yield Scene(federation, hostile, honest, {ANHUI: client})
+        yield Scene(federation, hostile, honest, {ANHUI: client}, tls)
         await client.close()
 
 
@@ -129,13 +132,10 @@ async def test_no_peer_ends_a_round(scene: Scene) -> None:
 
     errors = {"first": OSError("name too long"), "second": MalformedError("NO", "no"), "third": OverflowError()}
     settings = scene.honest.node.settings.model_copy(update={"agreement_seconds": 0.05, "agreement_fetch_rounds": 1})
-    duty = asyncio.create_task(
-        keep_agreement(
-            replace(scene.honest.node, settings=settings),
-            scene.home,
-            {name: Peer(name, e) for name, e in errors.items()},
-        )
-    )
+    node = replace(scene.honest.node, settings=settings)
+    peers = Peers(node, scene.honest.delivery, tls=scene.tls)
+    peers.clients.update({name: Peer(name, error) for name, error in errors.items()})
+    duty = asyncio.create_task(keep_agreement(node, scene.home, peers))
     async with asyncio.timeout(30):
         await twice.wait()
     duty.cancel()

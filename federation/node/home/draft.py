@@ -233,7 +233,7 @@ def sign_draft(out: Path, home: Path, *, now: datetime, instead: bool = False) -
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
     _verify_usable(files.files)
-    _verify_own_entry(files, keyring, decode_bundle(member_bundle(home, now=now)))
+    _verify_own_entry(files, keyring, home, now=now)
     _verify_follows(files, home, now=now)
     _remember_signed(files, home, instead=instead)
     roots = [read_metadata(root, Root, what="root").signed for root in files.roots[-2:]]
@@ -372,7 +372,7 @@ _OWN: Final = {
 """The facts of a member that its home's settings, member sheet and certificates say."""
 
 
-def _verify_own_entry(files: AgreementFiles, keyring: Keyring, own_bundle: Bundle) -> None:
+def _verify_own_entry(files: AgreementFiles, keyring: Keyring, home: Path, *, now: datetime) -> None:
     identity = keyring.identity
     member = membership_of(files).members.get(identity.node)
     own = [format_vkey(keyring.log.vkey), format_vkey(keyring.witness.vkey)]
@@ -383,7 +383,8 @@ def _verify_own_entry(files: AgreementFiles, keyring: Keyring, own_bundle: Bundl
             f"expected the draft to name the keys of {identity.node}'s home; hand its author a new bundle "
             "('bridgehead keys bundle')",
         )
-    differing = [word for name, word in _OWN.items() if getattr(member, name) != getattr(own_bundle.member, name)]
+    said = decode_bundle(member_bundle(home, now=now)).member
+    differing = [word for name, word in _OWN.items() if getattr(member, name) != getattr(said, name)]
     if differing:
         raise ConflictError(
             "BUNDLE_STALE",

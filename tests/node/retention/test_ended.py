@@ -148,7 +148,7 @@ async def test_destroy_ended_after_its_giver_was_expelled_says_nothing_until_it_
 
         assert find_body(node.database, release.id) is None
         assert found.sent(JIANGXI, RECEIPT_KIND) == []
-        assert check_store(node.database).findings == ()
+        assert check_store(node.database, agreement).findings == ()
         rules = rules_of(node.trust.in_force.agreement, found.rig.clock())
         leaves = map(decode_leaf, load_entries(node.database, 0, load_head(node.database).size))
         assert [each for leaf in leaves for each in broken_rules(leaf, JIANGXI, rules)] == []
