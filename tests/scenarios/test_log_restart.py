@@ -25,6 +25,7 @@ from federation.protocol.leaf import LOG_RESTARTED, decode_leaf
 from federation.protocol.tlog.note import verify_checkpoint
 from federation.store.exchange_log import load_entries
 from federation.store.messages import count_pending, list_messages
+from federation.store.witness_state import find_witness_state
 from federation.wire.read_client import WitnessClients
 from tests.node.rig import JIANGXI, ZHEJIANG, draft
 from tests.scenarios.provinces import ISLAND, NODES, POLICIES, Federation, make_federation
@@ -68,6 +69,13 @@ def copy_store(home: Path, folder: Path) -> None:
         shutil.copy2(path, folder / path.name)
 
 
+async def cosigned(witness: Running, origin: str) -> None:
+    """Returns once the other node has cosigned a head of that log."""
+    async with asyncio.timeout(60):
+        while find_witness_state(witness.node.database, origin) is None:
+            await asyncio.sleep(0.05)
+
+
 async def test_rolled_back_log_is_retired_and_the_node_goes_on(tmp_path: Path) -> None:
     """Nothing is signed twice: another key and origin, other numbers; the old heads stay, and the agreement says it."""
     federation = make_federation(tmp_path / "all")
@@ -83,6 +91,7 @@ async def test_rolled_back_log_is_retired_and_the_node_goes_on(tmp_path: Path) -
         copy_store(home, backup)
         async with running_node(home, island=ISLAND) as running:
             await exchange(running, home, 3)
+            await cosigned(jiangxi, old.name)
             signed = own_head_file(home, old).read()
         for path in home.glob("node.db*"):
             path.unlink()
