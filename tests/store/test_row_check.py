@@ -66,6 +66,7 @@ def test_check_records_tells_what_is_missing_by_kind_and_leaf(filled: Database) 
 
 def test_rows_of_an_earlier_version_are_marked_by_the_migration_alone(filled: Database) -> None:
     """After it, a row without a mark is one that somebody put there, whatever counters are gone too."""
+    run(filled, lambda tx: put_records(tx, [record_of(number) for number in range(20, 620)]))  # more than a page
     with filled.writing() as connection:
         downgrade(connection, "0008")
         upgrade(connection, filled.body_keys)

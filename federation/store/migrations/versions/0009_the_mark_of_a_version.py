@@ -5,6 +5,9 @@ What a store with marks has without one stays without: somebody put it there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import context, op
 
@@ -56,25 +59,32 @@ def upgrade() -> None:
     connection.execute(sa.text("INSERT INTO counter (name, value) VALUES (:name, :value)"), sums)
 
 
-def _mark_rows(connection: sa.Connection, keys: DataKeys, table: str, leaf: int) -> list[Mark]:
-    """Marks each row that has no mark with that leaf; returns the marks."""
+def _mark_rows(connection: sa.Connection, keys: DataKeys, table: str, leaf: int) -> Iterator[Mark]:
+    """Marks each row that has no mark with that leaf, by primary key, a page at once; gives the marks."""
     key = KEYS[table]
-    unmarked = sa.text(f"SELECT * FROM {table} WHERE digest IS NULL LIMIT {PAGE}")  # noqa: S608 - our own names
+    names, after = ", ".join(key), ", ".join(f":{name}" for name in key)
+    first = sa.text(f"SELECT * FROM {table} WHERE digest IS NULL ORDER BY {names} LIMIT {PAGE}")  # noqa: S608 - our own names
+    following = sa.text(
+        f"SELECT * FROM {table} WHERE digest IS NULL AND ({names}) > ({after}) ORDER BY {names} LIMIT {PAGE}"  # noqa: S608
+    )
     where = " AND ".join(f"{name} = :{name}" for name in key)
     mark = sa.text(f"UPDATE {table} SET leaf_index = :leaf_index, digest = :digest WHERE {where}")  # noqa: S608
-    marks: list[Mark] = []
-    while rows := connection.execute(unmarked).mappings().all():
-        for found in rows:
-            row = {**found, "sealed": bool(found["sealed"]), "leaf_index": leaf}
-            if "replica" in row:
-                row["replica"] = bool(row["replica"])
-            row["digest"] = digest_row(keys, row)
-            connection.execute(mark, {name: row[name] for name in (*key, "leaf_index", "digest")})
-            marks += filter(None, [mark_of(row)])
-    return marks
+    rows = connection.execute(first).mappings().all()
+    while rows:
+        marked = [_marked(keys, found, leaf) for found in rows]
+        connection.execute(mark, [{name: row[name] for name in (*key, "leaf_index", "digest")} for row in marked])
+        yield from filter(None, map(mark_of, marked))
+        rows = connection.execute(following, {name: rows[-1][name] for name in key}).mappings().all()
 
 
-def _add_marks(counters: dict[str, int], keys: DataKeys, marks: list[Mark]) -> None:
+def _marked(keys: DataKeys, found: sa.RowMapping, leaf: int) -> dict[str, Any]:
+    row = {**found, "sealed": bool(found["sealed"]), "leaf_index": leaf}
+    if "replica" in row:
+        row["replica"] = bool(row["replica"])
+    return {**row, "digest": digest_row(keys, row)}
+
+
+def _add_marks(counters: dict[str, int], keys: DataKeys, marks: Iterable[Mark]) -> None:
     for block, (weight, tally) in sum_marks(keys, added=marks).items():
         for name in (SUMS + block, TOTAL):
             counters[name] = add(counters.get(name, 0), weight)
