@@ -209,7 +209,7 @@ async def test_rows_that_were_set_back_with_their_sums_are_found(found: Border) 
 
 
 async def test_status_in_the_queue_that_no_receipt_bears_out_is_named(found: Border) -> None:
-    """Settled without a receipt, expired without a leaf."""
+    """Settled without a receipt, expired without a leaf; of a former member, too."""
     columns = "peer, seq, state, expires_millis, receipt_leaf, receipt_proof"
     with closing(sqlite3.connect(found.rig.hosts[ZHEJIANG].path)) as connection:
         rows = connection.execute(f"SELECT {columns}, message_id FROM outbox").fetchall()
@@ -222,3 +222,10 @@ async def test_status_in_the_queue_that_no_receipt_bears_out_is_named(found: Bor
         assert ("changed", "outbox") in named(found.rig, ZHEJIANG), change
         write(found.rig, ZHEJIANG, lambda it: it.executemany(back, rows))
     assert named(found.rig, ZHEJIANG) == set()
+
+    found.rig.expel(JIANGXI, at=ZHEJIANG)
+    node = found.rig[ZHEJIANG]
+    assert check_store(node.database, node.trust.in_force.agreement).findings == ()
+    write(found.rig, ZHEJIANG, lambda it: it.execute("UPDATE outbox SET receipt_proof = x'00' WHERE peer = 'jiangxi'"))
+    changed = check_store(node.database, node.trust.in_force.agreement).findings
+    assert {(finding.what, finding.kind) for finding in changed} == {("changed", "outbox")}

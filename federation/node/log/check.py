@@ -25,7 +25,8 @@ from federation.protocol.leaf import Leaf, LeafKind, decode_leaf
 from federation.protocol.receipt import Receipt, verify_receipt
 from federation.protocol.statement import decode_statement
 from federation.protocol.tlog.note import parse_vkey
-from federation.protocol.trust import Agreement
+from federation.protocol.trust import Agreement, find_party
+from federation.protocol.trust.members import log_vkeys
 from federation.store.database import Database, open_to_read
 from federation.store.exchange_log import find_leaf, load_entries, load_head
 from federation.store.messages import (
@@ -107,9 +108,8 @@ def check_messages(database: Database, agreement: Agreement | None, indexes: Ite
         if leaf is None:
             yield RowFinding("changed", "log-leaf", leaf_index=index)
         elif leaf.kind in _MESSAGES and leaf.pair is not None and (found := _look(database, agreement, index, leaf)):
-            yield from set(found) & set(
-                _look(database, agreement, index, leaf)
-            )  # a node at work was perhaps in between
+            # A node at work was perhaps in between: what stands twice is said.
+            yield from set(found) & set(_look(database, agreement, index, leaf))
 
 
 def _look(database: Database, agreement: Agreement | None, index: int, leaf: Leaf) -> list[RowFinding]:
@@ -223,16 +223,17 @@ def _differing_outbox(
 
 
 def _is_receipted(agreement: Agreement | None, row: OutboxRow, message: StoredMessage) -> bool:
-    """Returns True for a receipt under a log of the peer; of one that is no member any more, if it is about this."""
-    if row.receipt_leaf is None or row.receipt_proof is None:
+    """Returns True for a receipt under a log of the peer, a former member's too.
+
+    Of one whose keys the agreement keeps no more it is enough that the receipt is about this message.
+    """
+    if row.receipt_leaf is None or row.receipt_proof is None or agreement is None:
         return False
-    if agreement is None:
-        return False
-    member = agreement.members.get(row.peer)
-    if member is None:
+    party = find_party(agreement, row.peer)
+    if party is None:
         return decode_leaf(row.receipt_leaf).subject == message.digest
     receipt = Receipt(leaf=row.receipt_leaf, proof=row.receipt_proof)
-    for vkey in (member.log_vkey, *(log.vkey for log in member.retired_logs)):
+    for vkey in log_vkeys(party):
         with suppress(UntrustedError):
             verified = verify_receipt(receipt, statement_digest=message.digest, log_vkey=parse_vkey(vkey))
             return verified.leaf.seq == message.seq
