@@ -49,14 +49,26 @@ class Direction(StrEnum):
     BEFORE = "before"
 
 
+class Bound(StrEnum):
+    """A deadline is late after its time; a floor (7 working days for a review) bars the next step before it."""
+
+    AT_MOST = "at_most"
+    AT_LEAST = "at_least"
+
+
 class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
-    """One row of the clock table. `extension_most`: how much longer, in the clock's unit; 0 for not at all."""
+    """One row of the clock table. `extension_most`: how much longer, in the clock's unit; 0 for not at all.
+
+    `due_from`: the day is one that the matter itself sets (`agreement`), and the amount comes after it, 0 for that day.
+    """
 
     clock_id: str
     version: Count = 1
     kind: ClockKind
     amount: Count
     direction: Direction = Direction.AFTER
+    bound: Bound = Bound.AT_MOST
+    due_from: str = ""
     starts_on: str
     stops_on: str
     roll: Roll = Roll.NONE
@@ -195,7 +207,7 @@ def parse_clocks(text: str) -> ClockTable:
 
 
 def _verify_rule(rule: ClockRule) -> ClockRule:
-    if rule.amount == 0:
+    if rule.amount == 0 and not rule.due_from:
         raise MalformedError("CLOCK_AMOUNT", f"{rule.clock_id}: expected an amount from 1 on")
     if rule.direction is Direction.BEFORE and rule.kind not in {ClockKind.DAYS, ClockKind.MONTHS}:
         raise MalformedError("CLOCK_DIRECTION", f"{rule.clock_id}: only calendar days and months are counted back")

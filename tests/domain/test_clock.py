@@ -6,6 +6,8 @@ import pytest
 
 from federation.domain.calendar import Roll
 from federation.domain.clock import (
+    CHINA_TIME,
+    Bound,
     ClockKind,
     Direction,
     Verified,
@@ -193,6 +195,7 @@ on_breach = "report"
         ("amount = 5", "amount = 5.0", "TOML_TYPE"),
         ("amount = 5", "amount = true", "TOML_TYPE"),
         ("amount = 5", "amount = -5", "TOML_TYPE"),
+        ("amount = 5", 'amount = 5\nbound = "about"', "TOML_CHOICE"),
         ('kind = "days"', 'kind = "weeks"', "TOML_CHOICE"),
         ('kind = "days"', 'kind = "working_days"\ndirection = "before"', "CLOCK_DIRECTION"),
         ("version = 1", "version = 1\nurgent = true", "TOML_UNKNOWN_NAME"),
@@ -206,6 +209,16 @@ def test_parse_clocks_refuses_a_wrong_row(old, new, reason):
     with pytest.raises(MalformedError) as caught:
         parse_clocks(ROW.replace(old, new))
     assert caught.value.reason == reason
+
+
+def test_a_floor_and_a_day_that_the_matter_sets_are_rows(calendar):
+    """A floor counts as a deadline does; a clock whose day comes from the matter may add nothing to it."""
+    floor = parse_clocks(ROW.replace("amount = 5", 'amount = 5\nbound = "at_least"')).rules["x"][0]
+    assert floor.bound is Bound.AT_LEAST
+    own = parse_clocks(ROW.replace("amount = 5", 'amount = 0\ndue_from = "agreement"')).rules["x"][0]
+    due = compute_deadline(own, datetime(2026, 11, 23, tzinfo=CHINA_TIME), calendar=calendar)
+    assert due.last_day == date(2026, 11, 23)
+    assert parse_clocks(ROW).rules["x"][0].bound is Bound.AT_MOST
 
 
 def test_parse_clocks_refuses_the_same_version_twice():
