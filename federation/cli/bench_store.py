@@ -202,7 +202,7 @@ def _put_questions(
             kind=DossierKind.PERMIT,
         )
         records.put_asked(transaction, asked, subject=person.citizen_number, owner=node.name)
-        if draft.body is not None:
+        if isinstance(draft.body, Body):
             questions[ready.id] = _Asked(item=item, case=case, permit=permit, body=draft.body)
     return questions
 
@@ -272,7 +272,7 @@ def _answer(
     answer = AnswerItem(lookup_id=handle.lookup_id, hit=True, handle=handle.handle, expires=handle.expires)
     ready = prepare(node, reply_draft(received, ANSWER, answer, decision=_RULE))
     record_message(node, transaction, ready, in_force=in_force)
-    if ready.draft.body is not None:
+    if isinstance(ready.draft.body, Body):
         answers[ready.id] = (answer, ready.draft.body)
 
 

@@ -260,6 +260,7 @@ RECEIPT = Kind(
     encode=encode,
     decode=lambda content, _: decode_receipt_item(content),
     many=False,
+    partial=False,
     judge=_judge_receipt,
     answers=(),
     keep=PROVISION,

@@ -244,6 +244,7 @@ SYNC = Kind(
     encode=encode,
     decode=lambda content, statement: decode_permit_item(content, statement.realm),
     many=True,
+    partial=False,
     judge=_judge_sync,
     answers=(),
     keep=SHARED,

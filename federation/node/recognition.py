@@ -188,6 +188,7 @@ RECOGNISED = Kind(
     encode=encode,
     decode=lambda content, statement: decode_recognition_item(content, statement.realm),
     many=False,
+    partial=False,
     judge=_judge_recognition,
     answers=(),
     keep=SHARED,

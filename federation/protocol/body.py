@@ -2,7 +2,9 @@
 
 Rules kept: sizes are checked before anything is hashed; the commitment is the RFC 6962 root over `salt_i || item_i`,
 `salt_i = HMAC-SHA256(salt, "bridgehead/item-salt/v1" || u64 i)`. So one item can be disclosed and proved without the
-others, and once the 32-byte salt is destroyed nobody can guess at the items from the commitment that stays.
+others, and once the 32-byte salt is destroyed nobody can guess at the items from the commitment that stays. A partial
+body opens some places under the same commitment, the first always: it tells how many items there are, their bytes in
+all and the closed ones' salted hashes, and never holds the body's own salt, from which closed items could be guessed.
 Trusts nothing of a received body or disclosure; a `BodyRef` is trusted when its statement is verified.
 Source: RFC 6962 2.1, RFC 2104, DESIGN section 4.
 """
@@ -10,11 +12,12 @@ Source: RFC 6962 2.1, RFC 2104, DESIGN section 4.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeAlias
 
-from federation.protocol.errors import MalformedError, UntrustedError
+from federation.protocol.errors import CorruptError, MalformedError, UntrustedError
 from federation.protocol.statement import BodyRef
 from federation.protocol.tlog.merkle import (
     HashReader,
@@ -34,6 +37,8 @@ _MAX_TYPE_CHARACTERS = 200
 _BLOCK_BYTES = 64  # of SHA-256, which HMAC pads its key to
 _INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))  # RFC 2104 2
+_LENGTH_BYTES = 4
+_CLOSED, _OPEN = b"\x00", b"\x01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,35 @@ class Body:
     type: str
     salt: bytes
     items: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class OpenPlace:
+    """An item that stands open in a partial body, with its own salt, which tells nothing of the others."""
+
+    salt: bytes
+    item: bytes
+
+
+Place: TypeAlias = OpenPlace | bytes
+"""One place of a partial body: open, or the salted leaf hash (32 bytes) of an item that stays closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PartialBody:
+    """A body of which some places stand open, the first always. It never holds the body's own salt."""
+
+    type: str
+    places: tuple[Place, ...]
+
+    @property
+    def items(self) -> tuple[bytes, ...]:
+        """The open items, in order."""
+        return tuple(place.item for place in self.places if isinstance(place, OpenPlace))
+
+
+Handed: TypeAlias = Body | PartialBody
+"""What a message hands over: all of a body, or some places of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +109,79 @@ def verify_body(body: Body, ref: BodyRef) -> Body:
     if merkle_root(_leaf_hashes(body)).hex() != ref.commitment:
         raise UntrustedError("BODY_COMMITMENT", "expected the items and the salt that the statement committed to")
     return body
+
+
+def open_places(body: Body, places: Collection[int]) -> PartialBody:
+    """Opens these places of a body, 0 among them, and closes all others (BODY_HEAD_CLOSED, LEAF_INDEX, as `commit`)."""
+    _require_limits(body)
+    if beyond := sorted(place for place in places if not 0 <= place < len(body.items)):
+        raise MalformedError("LEAF_INDEX", f"expected a place below {len(body.items)}, got {beyond[0]}")
+    hashes = _leaf_hashes(body)
+    made = PartialBody(
+        type=body.type,
+        places=tuple(
+            OpenPlace(salt=_item_salt(body.salt, at), item=item) if at in places else hashes[at]
+            for at, item in enumerate(body.items)
+        ),
+    )
+    _require_partial_limits(made)
+    return made
+
+
+def verify_partial(partial: PartialBody, ref: BodyRef) -> PartialBody:
+    """Returns a partial body that a statement committed to, each place as it was committed to.
+
+    Refuses BODY_HEAD_CLOSED (its first item tells what the others are), BODY_PLACE, and as `verify_body`.
+    """
+    size_bytes = _require_partial_limits(partial)
+    if partial.type != ref.type:
+        raise UntrustedError("BODY_TYPE", f"expected a body of type {ref.type!r:.80}, got {partial.type!r:.80}")
+    if len(partial.places) != ref.items:
+        raise UntrustedError("BODY_ITEMS", f"expected {ref.items} items as stated, got {len(partial.places)}")
+    is_whole = all(isinstance(place, OpenPlace) for place in partial.places)
+    if size_bytes > ref.size_bytes or (is_whole and size_bytes != ref.size_bytes):
+        raise UntrustedError("BODY_SIZE", f"expected open items within {ref.size_bytes} bytes, got {size_bytes}")
+    hashes = [
+        place if isinstance(place, bytes) else hash_leaf(place.salt + place.item)  # RFC 6962 2.1: 0x00 goes before
+        for place in partial.places
+    ]
+    if merkle_root(hashes).hex() != ref.commitment:
+        raise UntrustedError("BODY_COMMITMENT", "expected the items and salts that the statement committed to")
+    return partial
+
+
+def pack_body(body: Handed) -> bytes:
+    """A body as one value, as it is kept: type, salt and items, each behind its length (u32); no salt when partial."""
+    kept: Iterable[bytes] = body.items
+    if isinstance(body, PartialBody):
+        kept = (
+            _CLOSED + place if isinstance(place, bytes) else _OPEN + place.salt + place.item for place in body.places
+        )
+    parts: list[bytes] = []
+    for part in (body.type.encode(), b"" if isinstance(body, PartialBody) else body.salt, *kept):
+        parts += (len(part).to_bytes(_LENGTH_BYTES), part)
+    return b"".join(parts)
+
+
+def unpack_body(packed: bytes) -> Handed:
+    """The body that `pack_body` wrote. Raises CorruptError BODY_FORM for anything else."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(packed):
+        start = at + _LENGTH_BYTES
+        at = start + int.from_bytes(packed[at:start])
+        parts.append(packed[start:at])
+    if len(parts) < 2 or at != len(packed):
+        raise CorruptError("BODY_FORM", "expected a stored body, got one that is cut short")
+    kind, salt, *kept = parts
+    if salt:
+        return Body(type=kind.decode(), salt=salt, items=tuple(kept))
+    places: list[Place] = []
+    for part in kept:
+        opened = part[:1] == _OPEN
+        salted = OpenPlace(salt=part[1 : 1 + SALT_BYTES], item=part[1 + SALT_BYTES :])
+        places.append(salted if opened else part[1:])
+    return PartialBody(type=kind.decode(), places=tuple(places))
 
 
 def disclose_item(body: Body, index: int) -> Disclosure:
@@ -112,6 +219,19 @@ def _require_limits(body: Body) -> int:
     if not 1 <= len(body.type) <= _MAX_TYPE_CHARACTERS or not body.type.isprintable():
         raise MalformedError("BODY_TYPE", f"expected a type of 1 to {_MAX_TYPE_CHARACTERS} printable characters")
     return size_bytes
+
+
+def _require_partial_limits(partial: PartialBody) -> int:
+    opened = [place for place in partial.places if isinstance(place, OpenPlace)]
+    if not partial.places or not isinstance(partial.places[0], OpenPlace):
+        raise MalformedError("BODY_HEAD_CLOSED", "expected the first item of a partial body to stand open")
+    for place in partial.places:
+        salted = place.salt if isinstance(place, OpenPlace) else place
+        if len(salted) != SALT_BYTES:
+            raise MalformedError("BODY_PLACE", f"expected a salt or a hash of {SALT_BYTES} bytes, got {len(salted)}")
+    if len(partial.places) > MAX_ITEMS:
+        raise MalformedError("BODY_ITEMS", f"expected at most {MAX_ITEMS} items, got {len(partial.places)}")
+    return _require_limits(Body(type=partial.type, salt=opened[0].salt, items=tuple(place.item for place in opened)))
 
 
 def _item_salt(salt: bytes, index: int) -> bytes:

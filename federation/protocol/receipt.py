@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from federation.protocol.body import Body
+from federation.protocol.body import Body, Handed, PartialBody
 from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.protocol.tlog.merkle import hash_leaf, verify_inclusion
@@ -25,10 +25,20 @@ _VERDICTS = {LeafKind.RECEIVED: Verdict.ALLOWED, LeafKind.REFUSED: Verdict.REFUS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """One message on its way to another node: the encoded envelope, and the body where the statement has one."""
+    """One message on its way to another node: the encoded envelope, and the body where the statement has one.
+
+    `body` is whole, `partial` has some places of it: each kind of message travels in one of both ways.
+    """
 
     envelope: bytes
     body: Body | None = None
+    partial: PartialBody | None = None
+
+
+def submission_of(envelope: bytes, handed: Handed | None) -> Submission:
+    if isinstance(handed, PartialBody):
+        return Submission(envelope=envelope, partial=handed)
+    return Submission(envelope=envelope, body=handed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

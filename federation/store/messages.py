@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, or_, select, update
 
-from federation.protocol.body import Body
+from federation.protocol.body import Body, Handed, pack_body, unpack_body
 from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.protocol.receipt import Receipt
@@ -40,7 +40,6 @@ from federation.store.tables import LOG_LEAF, MESSAGE, MESSAGE_BODY, OUTBOX
 Direction: TypeAlias = Literal["sent", "received"]
 _BODY_COLUMN = "message_body.content"
 _REPLY_COLUMN = "message.reply"
-_LENGTH_BYTES = 4
 
 _OF_PAIR = select(MESSAGE).where(MESSAGE.c.direction == bindparam("direction"), MESSAGE.c.pair == bindparam("of_pair"))
 _BY_SEQ = _OF_PAIR.where(MESSAGE.c.seq == bindparam("at_seq"))
@@ -184,12 +183,12 @@ def missing_numbers(source: Source, direction: Direction, *, pair: Pair, limit: 
     return missing
 
 
-def put_body(transaction: GroupTransaction, message_id: MessageId, body: Body) -> None:
+def put_body(transaction: GroupTransaction, message_id: MessageId, body: Handed) -> None:
     """Stores what a message handed over, sealed as one value under a key of its own (MESSAGE_ID_REUSED)."""
     if transaction.careful and transaction.find_row(MESSAGE_BODY, message_id) is not None:
         raise ConflictError("MESSAGE_ID_REUSED", f"the body of message {message_id} is already stored")
     key_id, key = transaction.take_body_key()
-    content = seal_apart(key, _BODY_COLUMN, _encode_body(body), row_key=message_id)
+    content = seal_apart(key, _BODY_COLUMN, pack_body(body), row_key=message_id)
     row = {"message_id": message_id, "key_id": key_id, "content": content}
     transaction.insert_row(MESSAGE_BODY, (message_id,), row)
 
@@ -203,7 +202,15 @@ def load_body(source: Source, message_id: MessageId) -> Body:
 
 
 def find_body(source: Source, message_id: MessageId) -> Body | None:
-    """The body of a message, salt included; None when it had none or it was erased (BODY_KEY_MISSING, SEALED_VALUE)."""
+    """The whole body of a message, salt included; None when it had none or it was erased (as `find_handed`)."""
+    handed = find_handed(source, message_id)
+    if handed is None or isinstance(handed, Body):
+        return handed
+    raise CorruptError("BODY_FORM", f"expected message {message_id} to have handed over a whole body")
+
+
+def find_handed(source: Source, message_id: MessageId) -> Handed | None:
+    """The body of a message as it was handed over, whole or in part (BODY_KEY_MISSING, SEALED_VALUE, BODY_FORM)."""
     row = source.find_row(MESSAGE_BODY, message_id)
     return None if row is None else _open_body(source, row, source.body_keys.find([row["key_id"]]))
 
@@ -234,7 +241,7 @@ def _find_key_id(source: Source, message_id: MessageId) -> int | None:
     return key_id
 
 
-def _open_body(source: Source, row: StoredRow, keys: Mapping[int, bytes]) -> Body | None:
+def _open_body(source: Source, row: StoredRow, keys: Mapping[int, bytes]) -> Handed | None:
     """A sealed body, opened; None where there is none, or was one a moment ago (BODY_KEY_MISSING, SEALED_VALUE)."""
     message_id, key = MessageId(row["message_id"]), keys.get(row["key_id"])
     if key is None:
@@ -244,12 +251,9 @@ def _open_body(source: Source, row: StoredRow, keys: Mapping[int, bytes]) -> Bod
     return open_body(key, message_id, row["content"])
 
 
-def open_body(key: bytes, message_id: str, content: bytes) -> Body:
+def open_body(key: bytes, message_id: str, content: bytes) -> Handed:
     """Opens a sealed body with its key (SEALED_VALUE, BODY_FORM)."""
-    parts = _split(unseal_apart(key, _BODY_COLUMN, content, row_key=message_id))
-    if len(parts) < 2:
-        raise CorruptError("BODY_FORM", f"the stored body of message {message_id} is cut short")
-    return Body(type=parts[0].decode(), salt=parts[1], items=tuple(parts[2:]))
+    return unpack_body(unseal_apart(key, _BODY_COLUMN, content, row_key=message_id))
 
 
 def _find(source: Source, statement: Select[Any], names: NewRow) -> StoredMessage | None:
@@ -260,24 +264,6 @@ def _find(source: Source, statement: Select[Any], names: NewRow) -> StoredMessag
 
 def _tally_names(direction: Direction, pair: Pair) -> tuple[str, str]:
     return f"count/{direction}/{pair}", f"highest/{direction}/{pair}"
-
-
-def _encode_body(body: Body) -> bytes:
-    """Type, salt and items, each behind its length: u32, since an item may be larger than 64 kB."""
-    parts: list[bytes] = []
-    for part in (body.type.encode(), body.salt, *body.items):
-        parts += (len(part).to_bytes(_LENGTH_BYTES), part)
-    return b"".join(parts)
-
-
-def _split(blob: bytes) -> Sequence[bytes]:
-    parts: list[bytes] = []
-    at = 0
-    while at < len(blob):
-        start = at + _LENGTH_BYTES
-        at = start + int.from_bytes(blob[at:start])
-        parts.append(blob[start:at])
-    return parts
 
 
 def _to_row(message: StoredMessage, keys: DataKeys) -> NewRow:
@@ -429,7 +415,7 @@ class PendingMessage:
     seq: int
     digest: str
     envelope: bytes
-    body: Body | None
+    body: Handed | None
     expires: datetime
     is_unheard: bool = False
     fault: str = ""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from federation.v1.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64\x65ration/v1/exchange.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\"\\\n\nSubmission\x12\x1d\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01\x12&\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x13.federation.v1.BodyH\x00\x88\x01\x01\x42\x07\n\x05_body\"Y\n\x04\x42ody\x12\x1e\n\nmedia_type\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x15\n\x04salt\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x1a\n\x05items\x18\x03 \x03(\x0c\x42\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\"&\n\x07Receipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"\xb4\x01\n\x07\x46\x61ilure\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.federation.v1.FailureKind\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32!.federation.v1.Failure.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x81\x02\n\x0b\x46\x61ilureKind\x12\x1c\n\x18\x46\x41ILURE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x41ILURE_KIND_MALFORMED\x10\x01\x12\x1a\n\x16\x46\x41ILURE_KIND_UNTRUSTED\x10\x02\x12\x16\n\x12\x46\x41ILURE_KIND_STALE\x10\x03\x12\x15\n\x11\x46\x41ILURE_KIND_RULE\x10\x04\x12\x19\n\x15\x46\x41ILURE_KIND_CONFLICT\x10\x05\x12\x1a\n\x16\x46\x41ILURE_KIND_NOT_FOUND\x10\x06\x12\x1c\n\x18\x46\x41ILURE_KIND_UNAVAILABLE\x10\x07\x12\x18\n\x14\x46\x41ILURE_KIND_CORRUPT\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x66\x65\x64\x65ration/v1/exchange.proto\x12\rfederation.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9a\x01\n\nSubmission\x12\x1d\n\x08\x65nvelope\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80\x01\x12&\n\x04\x62ody\x18\x02 \x01(\x0b\x32\x13.federation.v1.BodyH\x00\x88\x01\x01\x12\x30\n\x07partial\x18\x03 \x01(\x0b\x32\x1a.federation.v1.PartialBodyH\x01\x88\x01\x01\x42\x07\n\x05_bodyB\n\n\x08_partial\"Y\n\x04\x42ody\x12\x1e\n\nmedia_type\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x15\n\x04salt\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x1a\n\x05items\x18\x03 \x03(\x0c\x42\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\"`\n\x0bPartialBody\x12\x1e\n\nmedia_type\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x31\n\x06places\x18\x02 \x03(\x0b\x32\x14.federation.v1.PlaceB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x90N\"U\n\x05Place\x12(\n\x04open\x18\x01 \x01(\x0b\x32\x18.federation.v1.OpenPlaceH\x00\x12\x19\n\x06\x63losed\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h H\x00\x42\x07\n\x05place\"0\n\tOpenPlace\x12\x15\n\x04salt\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x0c\n\x04item\x18\x02 \x01(\x0c\"&\n\x07Receipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\r\n\x05proof\x18\x02 \x01(\x0c\"\xb4\x01\n\x07\x46\x61ilure\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.federation.v1.FailureKind\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32!.federation.v1.Failure.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x81\x02\n\x0b\x46\x61ilureKind\x12\x1c\n\x18\x46\x41ILURE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46\x41ILURE_KIND_MALFORMED\x10\x01\x12\x1a\n\x16\x46\x41ILURE_KIND_UNTRUSTED\x10\x02\x12\x16\n\x12\x46\x41ILURE_KIND_STALE\x10\x03\x12\x15\n\x11\x46\x41ILURE_KIND_RULE\x10\x04\x12\x19\n\x15\x46\x41ILURE_KIND_CONFLICT\x10\x05\x12\x1a\n\x16\x46\x41ILURE_KIND_NOT_FOUND\x10\x06\x12\x1c\n\x18\x46\x41ILURE_KIND_UNAVAILABLE\x10\x07\x12\x18\n\x14\x46\x41ILURE_KIND_CORRUPT\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,18 +40,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BODY'].fields_by_name['salt']._serialized_options = b'\272H\004z\002h '
   _globals['_BODY'].fields_by_name['items']._loaded_options = None
   _globals['_BODY'].fields_by_name['items']._serialized_options = b'\272H\010\222\001\005\010\001\020\220N'
+  _globals['_PARTIALBODY'].fields_by_name['media_type']._loaded_options = None
+  _globals['_PARTIALBODY'].fields_by_name['media_type']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_PARTIALBODY'].fields_by_name['places']._loaded_options = None
+  _globals['_PARTIALBODY'].fields_by_name['places']._serialized_options = b'\272H\010\222\001\005\010\001\020\220N'
+  _globals['_PLACE'].fields_by_name['closed']._loaded_options = None
+  _globals['_PLACE'].fields_by_name['closed']._serialized_options = b'\272H\004z\002h '
+  _globals['_OPENPLACE'].fields_by_name['salt']._loaded_options = None
+  _globals['_OPENPLACE'].fields_by_name['salt']._serialized_options = b'\272H\004z\002h '
   _globals['_FAILURE_FACTSENTRY']._loaded_options = None
   _globals['_FAILURE_FACTSENTRY']._serialized_options = b'8\001'
-  _globals['_FAILUREKIND']._serialized_start=485
-  _globals['_FAILUREKIND']._serialized_end=742
-  _globals['_SUBMISSION']._serialized_start=76
-  _globals['_SUBMISSION']._serialized_end=168
-  _globals['_BODY']._serialized_start=170
-  _globals['_BODY']._serialized_end=259
-  _globals['_RECEIPT']._serialized_start=261
-  _globals['_RECEIPT']._serialized_end=299
-  _globals['_FAILURE']._serialized_start=302
-  _globals['_FAILURE']._serialized_end=482
-  _globals['_FAILURE_FACTSENTRY']._serialized_start=438
-  _globals['_FAILURE_FACTSENTRY']._serialized_end=482
+  _globals['_FAILUREKIND']._serialized_start=783
+  _globals['_FAILUREKIND']._serialized_end=1040
+  _globals['_SUBMISSION']._serialized_start=77
+  _globals['_SUBMISSION']._serialized_end=231
+  _globals['_BODY']._serialized_start=233
+  _globals['_BODY']._serialized_end=322
+  _globals['_PARTIALBODY']._serialized_start=324
+  _globals['_PARTIALBODY']._serialized_end=420
+  _globals['_PLACE']._serialized_start=422
+  _globals['_PLACE']._serialized_end=507
+  _globals['_OPENPLACE']._serialized_start=509
+  _globals['_OPENPLACE']._serialized_end=557
+  _globals['_RECEIPT']._serialized_start=559
+  _globals['_RECEIPT']._serialized_end=597
+  _globals['_FAILURE']._serialized_start=600
+  _globals['_FAILURE']._serialized_end=780
+  _globals['_FAILURE_FACTSENTRY']._serialized_start=736
+  _globals['_FAILURE_FACTSENTRY']._serialized_end=780
 # @@protoc_insertion_point(module_scope)

@@ -75,27 +75,38 @@ class Submission(_message.Message):
 
     ENVELOPE_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
     envelope: _builtins.bytes
     """The DSSE envelope, verbatim, 1 to 16,384 bytes. Required. These bytes are verified, logged and kept; they are never
     encoded again.
     """
     @_builtins.property
     def body(self) -> Global___Body:
-        """The body. Absent exactly when the statement commits to none."""
+        """The whole body. It or `partial` is there exactly when the statement commits to a body; which, its kind says."""
+
+    @_builtins.property
+    def partial(self) -> Global___PartialBody:
+        """Some places of the body, for the kinds of message that are handed over in part."""
 
     def __init__(
         self,
         *,
         envelope: _builtins.bytes = ...,
         body: Global___Body | None = ...,
+        partial: Global___PartialBody | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "_partial", b"_partial", "body", b"body", "partial", b"partial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "body", b"body", "envelope", b"envelope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_body", b"_body", "_partial", b"_partial", "body", b"body", "envelope", b"envelope", "partial", b"partial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__body: _TypeAlias = _typing.Literal["body"]  # noqa: Y015
     _WhichOneofArgType__body: _TypeAlias = _typing.Literal["_body", b"_body"]  # noqa: Y015
+    _WhichOneofReturnType__partial: _TypeAlias = _typing.Literal["partial"]  # noqa: Y015
+    _WhichOneofArgType__partial: _TypeAlias = _typing.Literal["_partial", b"_partial"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__body) -> _WhichOneofReturnType__body | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__partial) -> _WhichOneofReturnType__partial | None: ...
 
 Global___Submission: _TypeAlias = Submission  # noqa: Y015
 
@@ -130,6 +141,90 @@ class Body(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Body: _TypeAlias = Body  # noqa: Y015
+
+@_typing.final
+class PartialBody(_message.Message):
+    """Some places of a body, under the commitment to all of it. It never holds the salt of the body."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    media_type: _builtins.str
+    """The media type of the body, with its version, 1 to 200 characters. Required; it must equal the one in the statement."""
+    @_builtins.property
+    def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___Place]:
+        """Every place of the body in order, 1 to 10,000; the first is open. Their number must be that which the statement names."""
+
+    def __init__(
+        self,
+        *,
+        media_type: _builtins.str = ...,
+        places: _abc.Iterable[Global___Place] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "places", b"places"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartialBody: _TypeAlias = PartialBody  # noqa: Y015
+
+@_typing.final
+class Place(_message.Message):
+    """One place of a body."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_FIELD_NUMBER: _builtins.int
+    CLOSED_FIELD_NUMBER: _builtins.int
+    closed: _builtins.bytes
+    """The item stays closed: its salted leaf hash, 32 bytes, RFC 6962 2.1."""
+    @_builtins.property
+    def open(self) -> Global___OpenPlace:
+        """The item stands open to this recipient."""
+
+    def __init__(
+        self,
+        *,
+        open: Global___OpenPlace | None = ...,
+        closed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "open", b"open", "place", b"place"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "open", b"open", "place", b"place"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_place: _TypeAlias = _typing.Literal["open", "closed"]  # noqa: Y015
+    _WhichOneofArgType_place: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_place) -> _WhichOneofReturnType_place | None: ...
+
+Global___Place: _TypeAlias = Place  # noqa: Y015
+
+@_typing.final
+class OpenPlace(_message.Message):
+    """An item that stands open."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SALT_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    salt: _builtins.bytes
+    """The 32-byte salt of this item alone. Required."""
+    item: _builtins.bytes
+    """The item, byte for byte; the open ones are at most as many bytes as the statement names."""
+    def __init__(
+        self,
+        *,
+        salt: _builtins.bytes = ...,
+        item: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenPlace: _TypeAlias = OpenPlace  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):

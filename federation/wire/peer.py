@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
 
-from federation.protocol.body import Body
+from federation.protocol.body import Body, PartialBody
 from federation.protocol.errors import MalformedError
 from federation.protocol.ids import Pair
 from federation.protocol.receipt import Answer, Submission
@@ -19,6 +19,7 @@ from federation.wire.rpc import BOTH, PEER, WRITES, Nothing, Rpc, TlsFiles
 PEER_SECONDS = 10.0
 
 declare(Body, names={"type": "media_type"})
+declare(PartialBody, names={"type": "media_type"})
 
 
 def _root(root: bytes) -> bytes:

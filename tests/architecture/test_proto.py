@@ -54,6 +54,9 @@ FILES = (
     subject_service_pb2,
 )
 UNRULED = {
+    "federation.v1.Submission.partial": "optional; its own fields have rules",
+    "federation.v1.Place.open": "one of two; its own fields have rules",
+    "federation.v1.OpenPlace.item": "any bytes, within what the statement names",
     "federation.v1.Submission.body": "optional; its own fields have rules",
     "federation.v1.PermitApplication.guardian": "a boolean: both values are lawful",
     "federation.v1.PermitApplication.sealed": "a boolean: both values are lawful",

@@ -9,7 +9,8 @@ import pytest
 
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
-from federation.protocol.errors import BridgeheadError, ConflictError, UntrustedError
+from federation.protocol.body import open_places
+from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName
 from federation.protocol.receipt import Submission
@@ -69,6 +70,18 @@ async def test_envelope_with_the_body_of_another_message_refused(rig: Rig) -> No
         with pytest.raises(UntrustedError) as caught:
             await receive(rig[JIANGXI], sent, peer=ZHEJIANG)
         assert caught.value.reason == "BODY_COMMITMENT"
+    assert rig[JIANGXI].sequencer.head.size == 0
+
+
+async def test_kind_that_is_handed_over_whole_refuses_some_places_of_it(rig: Rig) -> None:
+    """A permit of which the sender shows some items only, and swears to the rest, is not taken in; nor are both."""
+    body = sync_body(sync_item(1), sync_item(2))
+    sent, part = submission(rig, body), open_places(body, (0,))
+
+    for other in (replace(sent, body=None, partial=part), replace(sent, partial=part)):
+        with pytest.raises(MalformedError) as caught:
+            await receive(rig[JIANGXI], other, peer=ZHEJIANG)
+        assert caught.value.reason == "BODY_PARTIAL"
     assert rig[JIANGXI].sequencer.head.size == 0
 
 

@@ -11,12 +11,18 @@ from federation.protocol.body import (
     MAX_BODY_BYTES,
     MAX_ITEMS,
     Body,
+    OpenPlace,
+    PartialBody,
     commit_body,
     disclose_item,
+    open_places,
+    pack_body,
+    unpack_body,
     verify_body,
     verify_disclosure,
+    verify_partial,
 )
-from federation.protocol.errors import BridgeheadError, MalformedError, UntrustedError
+from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, UntrustedError
 from federation.protocol.form import replace
 
 SALT = bytes(range(32))
@@ -170,3 +176,109 @@ def test_verify_disclosure_of_another_form_refuses():
     bad = replace(ref, commitment="xyz")
     assert refused(MalformedError, verify_disclosure, disclosure, bad) == "BODY_COMMITMENT"
     assert refused(MalformedError, verify_disclosure, disclosure, replace(ref, commitment="")) == "HASH_SIZE"
+
+
+@st.composite
+def partial_bodies(draw):
+    body = draw(BODIES)
+    places = draw(st.sets(st.integers(0, len(body.items) - 1)))
+    return body, frozenset(places | {0})
+
+
+@given(partial_bodies())
+def test_any_choice_of_open_places_is_proved_under_the_one_commitment(given_body):
+    """Members that see different items hold the same body: the commitment of all of it is the entry's name."""
+    body, places = given_body
+    partial = open_places(body, places)
+
+    assert verify_partial(partial, commit_body(body)) is partial
+    assert partial.items == tuple(body.items[place] for place in sorted(places))
+    assert unpack_body(pack_body(partial)) == partial
+    assert unpack_body(pack_body(body)) == body
+
+
+@given(partial_bodies(), st.data())
+def test_a_partial_body_changed_anywhere_is_refused(given_body, data):
+    """A changed item, salt or hash, another order or number, another type: none is of the body committed to."""
+    body, places = given_body
+    partial, ref = open_places(body, places), commit_body(body)
+    at = data.draw(st.integers(0, len(body.items) - 1))
+    others = [replace(partial, type=TYPE + "x"), replace(partial, places=(*partial.places, bytes(32)))]
+    for place in _changed(partial.places[at]):
+        others.append(replace(partial, places=(*partial.places[:at], place, *partial.places[at + 1 :])))
+    if len(partial.places) > 1:
+        others.append(replace(partial, places=partial.places[:-1]))
+        others.append(replace(partial, places=(partial.places[0], *partial.places[:0:-1], partial.places[0])))
+        others.append(replace(partial, places=(partial.places[-1], *partial.places[1:-1], partial.places[0])))
+
+    for other in others:
+        if other != partial:
+            assert refused(BridgeheadError, verify_partial, other, replace(ref, size_bytes=10_000)).startswith("BODY_")
+
+
+def _changed(place):
+    if isinstance(place, bytes):
+        return [bytes([place[0] ^ 1, *place[1:]])]
+    flipped = bytes([place.item[0] ^ 1, *place.item[1:]]) if place.item else b"x"
+    return [replace(place, item=flipped), replace(place, salt=bytes([place.salt[0] ^ 1, *place.salt[1:]]))]
+
+
+@given(partial_bodies())
+def test_a_partial_body_holds_neither_the_salt_nor_what_is_closed(given_body):
+    """From the body's salt closed items could be guessed; from another item's salt and the hashes they cannot."""
+    body, places = replace(given_body[0], salt=hashlib.sha256(given_body[0].salt).digest()), given_body[1]
+    partial = open_places(body, places)
+    packed = pack_body(partial)
+    known = {place.salt for place in partial.places if isinstance(place, OpenPlace)}
+
+    assert body.salt not in packed
+    for at, item in enumerate(body.items):
+        own = hmac.new(body.salt, b"bridgehead/item-salt/v1" + at.to_bytes(8, "big"), "sha256").digest()
+        if at not in places:
+            assert own not in packed
+            guesses = {hashlib.sha256(b"\x00" + salt + item).digest() for salt in known}  # the right item, other salts
+            assert partial.places[at] not in guesses | {hashlib.sha256(item).digest()}
+            derived = {
+                hmac.new(salt, b"bridgehead/item-salt/v1" + at.to_bytes(8, "big"), "sha256").digest() for salt in known
+            }
+            assert own not in derived
+
+
+@pytest.mark.parametrize("size_bytes", [0, 10, 15, 17])
+def test_a_partial_body_with_other_bytes_than_stated_is_refused(size_bytes):
+    """What stands open is at most what the statement names, and exactly that when nothing is closed."""
+    ref = commit_body(SAMPLE)
+    whole, some = open_places(SAMPLE, range(3)), open_places(SAMPLE, (0, 1))
+
+    assert verify_partial(whole, ref) is whole
+    assert refused(UntrustedError, verify_partial, whole, replace(ref, size_bytes=size_bytes)) == "BODY_SIZE"
+    if size_bytes < 11:
+        assert refused(UntrustedError, verify_partial, some, replace(ref, size_bytes=size_bytes)) == "BODY_SIZE"
+
+
+def test_a_partial_body_whose_first_item_is_closed_is_refused():
+    """The first item tells what the others are; without it nothing can be said of them."""
+    partial = open_places(SAMPLE, (0, 2))
+    (closed, *_) = open_places(replace(SAMPLE, items=SAMPLE.items[::-1]), (0,)).places[1:]
+    headless = replace(partial, places=(closed, *partial.places[1:]))
+
+    assert refused(MalformedError, open_places, SAMPLE, (1, 2)) == "BODY_HEAD_CLOSED"
+    assert refused(MalformedError, verify_partial, headless, commit_body(SAMPLE)) == "BODY_HEAD_CLOSED"
+    assert (
+        refused(MalformedError, verify_partial, replace(partial, places=()), commit_body(SAMPLE)) == "BODY_HEAD_CLOSED"
+    )
+    assert refused(MalformedError, open_places, SAMPLE, (0, 3)) == "LEAF_INDEX"
+
+
+@pytest.mark.parametrize("place", [b"", bytes(31), bytes(33), OpenPlace(salt=bytes(31), item=b"second")])
+def test_a_place_of_another_length_is_refused(place):
+    """A salt and a hash have one length: nothing else is hashed."""
+    partial = PartialBody(type=TYPE, places=(*open_places(SAMPLE, (0,)).places[:2], place))
+
+    assert refused(MalformedError, verify_partial, partial, commit_body(SAMPLE)) == "BODY_PLACE"
+
+
+def test_a_stored_body_that_is_cut_short_is_corrupt():
+    """What was written down is read whole or not at all."""
+    for packed in (pack_body(SAMPLE)[:-1], pack_body(open_places(SAMPLE, (0,)))[:-1], b"", b"\x00\x00"):
+        assert refused(CorruptError, unpack_body, packed) == "BODY_FORM"

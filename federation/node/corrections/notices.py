@@ -213,6 +213,7 @@ NOTICE: Final = Kind(
     encode=encode,
     decode=lambda content, _: decode_correction_notice(content),
     many=False,
+    partial=False,
     judge=_judge_notice,
     answers=(),
     keep=CORRECTION,

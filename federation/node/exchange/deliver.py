@@ -37,7 +37,7 @@ from federation.protocol.errors import (
 )
 from federation.protocol.ids import MessageId, NodeName, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
-from federation.protocol.receipt import Answer, Receipt, Submission, verify_receipt
+from federation.protocol.receipt import Answer, Receipt, Submission, submission_of, verify_receipt
 from federation.protocol.statement import Statement, decode_statement
 from federation.protocol.tlog.note import Vkey, parse_vkey, strip_note
 from federation.protocol.tlog.proof import parse_proof
@@ -280,7 +280,7 @@ class Delivery:
         try:
             fresh = _readable(lane, await self._drop_expired(lane, batch))
             if fresh:
-                submissions = [Submission(envelope=message.envelope, body=message.body) for message in fresh]
+                submissions = [submission_of(message.envelope, message.body) for message in fresh]
                 answers = await self._submit(name, peer, submissions)
                 deferred = await self._settle(name, lane, batch=fresh, answers=answers)
             deferred += [message.id for message in batch if message.id in lane.put_off and message.fault]

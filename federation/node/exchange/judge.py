@@ -17,7 +17,7 @@ from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import Cause, Draft, Sent, no_rows
 from federation.node.log.decisions import REPLY_RULE, Questions, rule_name
 from federation.node.node import InForce, Node, agency_facts
-from federation.protocol.body import Body
+from federation.protocol.body import Body, Handed
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError, UnavailableError
 from federation.protocol.form import Item, decode, encode
 from federation.protocol.ids import AgencyId, MessageId, NodeName
@@ -35,13 +35,16 @@ J = TypeVar("J", bound=Item)
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Received(Generic[I]):
-    """A verified message, its items decoded; `digest` is what a reply cites, `request` the message of ours it cites."""
+    """A verified message, its items decoded, the open ones of a partial body.
+
+    `digest` is what a reply cites, `request` the message of ours that it cites.
+    """
 
     node: Node
     in_force: InForce
     statement: Statement
     digest: str
-    body: Body
+    body: Handed
     items: tuple[I, ...]
     request: StoredMessage | None
 
@@ -170,6 +173,7 @@ class Kind(Generic[I]):
     media_type: of its body.
     encode, decode: an item as bytes and back; decoding is told the statement that brought it.
     many: whether a body carries any number of items, or exactly one.
+    partial: whether each recipient is handed some places of one body, or the whole body.
     judge: what a received message means here; a `RuleError` refuses it by that rule.
     answers: the kinds of ours that it replies to; a message that cites none of them is malformed. Empty for a question.
     keep: the row of `policies/retention.toml` under which it is kept or ends.
@@ -184,6 +188,7 @@ class Kind(Generic[I]):
     encode: Callable[[I], bytes]
     decode: Callable[[bytes, Statement], I]
     many: bool
+    partial: bool
     judge: Callable[[Received[I]], Judgement]
     answers: tuple[str, ...]
     keep: str
@@ -206,7 +211,9 @@ class Kind(Generic[I]):
 
 def item_kind(item: type[J], *, judge: Callable[[Received[J]], Judgement], **rest: Any) -> Kind[J]:  # noqa: ANN401
     """A kind whose body is one item of a class that says all of its form; `rest` is what else `Kind` has."""
-    return Kind(encode=encode, decode=lambda content, _: decode(item, content), many=False, judge=judge, **rest)
+    return Kind(
+        encode=encode, decode=lambda content, _: decode(item, content), many=False, partial=False, judge=judge, **rest
+    )
 
 
 def put_rows(transaction: GroupTransaction, rows: Rows, *, message_id: MessageId | None) -> None:
@@ -240,7 +247,7 @@ async def follow(node: Node, rows: Rows) -> None:
         await rows.then(node)
 
 
-def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, in_force: InForce) -> Judgement:
+def judge(node: Node, statement: Statement, body: Handed | None, *, digest: str, in_force: InForce) -> Judgement:
     """Judges a verified message; what a judge does not find is a logged no like that of a rule.
 
     Refuses BODY_TYPE, BODY_ITEMS, REPLY_UNASKED, as the decoder; UnavailableError MESSAGE_KIND for an unknown kind: the
@@ -258,7 +265,7 @@ def judge(node: Node, statement: Statement, body: Body | None, *, digest: str, i
         return refused_by_rule(error)
 
 
-def open_received(node: Node, statement: Statement, body: Body, *, digest: str, in_force: InForce) -> Received[Any]:
+def open_received(node: Node, statement: Statement, body: Handed, *, digest: str, in_force: InForce) -> Received[Any]:
     """Decodes a message's items and finds the request that it answers. Refuses BODY_ITEMS, REPLY_UNASKED."""
     kind = node.kinds[statement.kind]
     if not kind.many and len(body.items) != 1:

@@ -16,7 +16,7 @@ from federation.node.exchange.judge import follow, judge, put_rows
 from federation.node.exchange.send import prepare, put_end, record_message
 from federation.node.log.decisions import decision_records
 from federation.node.node import InForce, Node
-from federation.protocol.body import Body, verify_body
+from federation.protocol.body import Body, Handed, verify_body, verify_partial
 from federation.protocol.envelope import Envelope, parse_envelope, verify_envelope
 from federation.protocol.errors import BridgeheadError, ConflictError, MalformedError, StaleError, UntrustedError
 from federation.protocol.ids import NodeName, truncate_to_millisecond
@@ -61,7 +61,7 @@ async def receive(node: Node, submission: Submission, *, peer: NodeName) -> Rece
         # 6 fresh
         _check_fresh(statement, in_force, now)
         # 7 the body matches its commitment
-        body = _check_body(statement, submission.body)
+        body = _check_body(node, statement, submission)
         # 8 decide
         judgement = judge(node, statement, body, digest=envelope.digest, in_force=in_force)
     except BridgeheadError as fault:
@@ -149,16 +149,24 @@ def _check_fresh(statement: Statement, in_force: InForce, now: datetime) -> None
         raise StaleError("STATEMENT_LIFETIME", f"expected a life of at most {in_force.agreement.statement_lifetime}")
 
 
-def _check_body(statement: Statement, body: Body | None) -> Body | None:
+def _check_body(node: Node, statement: Statement, submission: Submission) -> Handed | None:
+    """The body as it was committed to: partial for the kinds that are handed over in part, and whole for all others."""
+    whole, part = submission.body, submission.partial
     if statement.body is None:
-        if body is not None:
+        if whole is not None or part is not None:
             raise MalformedError("BODY_UNEXPECTED", "the statement speaks of no body, but one came with it")
         return None
-    if body is None:
+    given = part or whole
+    if given is None:
         raise MalformedError("BODY_MISSING", "the statement speaks of a body, but none came with it")
-    for item in verify_body(body, statement.body).items:
+    kind = node.kinds.get(statement.kind)
+    if (whole is not None and part is not None) or (kind is not None and kind.partial is (part is None)):
+        expected = "some places of a body" if kind is not None and kind.partial else "a whole body"
+        raise MalformedError("BODY_PARTIAL", f"expected {expected} with a message of kind {statement.kind!r:.80}")
+    handed = verify_body(given, statement.body) if isinstance(given, Body) else verify_partial(given, statement.body)
+    for item in handed.items:
         verify_seen(item, what="an item of the body")
-    return body
+    return handed
 
 
 def _leaf_of(

@@ -17,7 +17,7 @@ from typing import Final
 from federation.node.exchange.send import Cause, Draft, Sent, no_rows, prepare, record_message
 from federation.node.log.decisions import find_decision
 from federation.node.node import InForce, Node
-from federation.protocol.body import Body
+from federation.protocol.body import Body, Handed
 from federation.protocol.envelope import parse_envelope
 from federation.protocol.errors import CorruptError
 from federation.protocol.form import replace
@@ -31,7 +31,7 @@ from federation.store.messages import (
     StoredMessage,
     count_unheard,
     expire_outbox,
-    find_body,
+    find_handed,
     find_outbox_state,
     list_missed,
     load_message,
@@ -51,7 +51,7 @@ class Missed:
     source: GroupTransaction
     message: StoredMessage
     statement: Statement
-    body: Body
+    body: Handed
 
     @property
     def cause(self) -> Cause:
@@ -70,7 +70,10 @@ class Missed:
         )
 
     def again(self, *items: bytes, rows: Callable[[Sent], Sequence[Record]] = no_rows) -> Draft:
-        """The same words to the same office, or other `items`, as the same policies let them out."""
+        """The same words to the same office, or other `items`, as the same policies let them out.
+
+        Of a partial body it is the same places, under the same commitment.
+        """
         sent = find_entry(self.source, LeafKind.SENT, self.message.digest)
         to = self.statement.recipient
         gone = to.agency is not None and find_agency(self.in_force.agreement, to.agency) is None
@@ -78,7 +81,10 @@ class Missed:
             kind=self.message.kind,
             recipient=Recipient(node=to.node) if gone else to,
             cause=self.cause,
-            body=replace(self.body, salt=os.urandom(32), items=items or self.body.items),
+            body=replace(self.body, salt=os.urandom(32), items=items or self.body.items)
+            if isinstance(self.body, Body)
+            else self.body,
+            ref=self.statement.body,
             decision=Decision(
                 verdict=Verdict.ALLOWED,
                 policies=decode_leaf(sent[1]).policies if sent is not None else (),
@@ -125,13 +131,13 @@ def _resend_all(
         if find_outbox_state(transaction, message_id) != "missed":
             continue  # another process of this node was here first
         expire_outbox(transaction, message_id)
-        message, body = load_message(transaction, "sent", message_id), find_body(transaction, message_id)
+        message, body = load_message(transaction, "sent", message_id), find_handed(transaction, message_id)
         if body is not None and _resend(node, in_force, transaction, message, body):
             recipients.append(message.pair.recipient)
     return recipients
 
 
-def _resend(node: Node, in_force: InForce, transaction: GroupTransaction, message: StoredMessage, body: Body) -> bool:
+def _resend(node: Node, in_force: InForce, transaction: GroupTransaction, message: StoredMessage, body: Handed) -> bool:
     """Says one message anew; False when nothing of it is left to be said, or its recipient is no member any more."""
     if not in_force.has(message.pair.recipient):
         return False

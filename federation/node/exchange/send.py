@@ -18,9 +18,9 @@ from federation.domain.retention import DestroyOn, RetentionRule
 from federation.node.log.decisions import Questions, decision_records
 from federation.node.log.sequence import Committed
 from federation.node.node import InForce, Node
-from federation.protocol.body import Body, commit_body
+from federation.protocol.body import Body, Handed, commit_body, verify_partial
 from federation.protocol.envelope import Envelope, parse_envelope, sign_envelope
-from federation.protocol.errors import NotFoundError
+from federation.protocol.errors import MalformedError, NotFoundError
 from federation.protocol.ids import MessageId, Pair, format_message_id, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, encode_leaf
 from federation.protocol.policy import Decision, PolicyRequest
@@ -170,17 +170,19 @@ class Draft:
 
     `lifetime` None takes the agreement's, which is the most. `asked` is kept beside the leaf. `rows` makes the records
     that it leaves here, in the transaction that sends it, and erased with it. `awaited`: clocks watch for its answer.
+    `ref` is what the statements say of the body that a partial one is of; a whole body is committed to as it is sent.
     """
 
     kind: str
     recipient: Recipient
     cause: Cause
-    body: Body | None
+    body: Handed | None
     decision: Decision
     lifetime: timedelta | None = None
     asked: tuple[PolicyRequest, ...] = ()
     rows: Callable[[Sent], Sequence[Record]] = no_rows
     awaited: bool = False
+    ref: BodyRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,8 +220,12 @@ async def send(
 
 
 def prepare(node: Node, draft: Draft) -> Prepared:
-    """Gives a draft its id, for ever, and commits to its body."""
-    body = commit_body(draft.body) if draft.body else None
+    """Gives a draft its id, for ever, and commits to its body (BODY_PARTIAL, and as `verify_partial`)."""
+    body = commit_body(draft.body) if isinstance(draft.body, Body) else draft.ref
+    if draft.body is not None and not isinstance(draft.body, Body):
+        if draft.ref is None:
+            raise MalformedError("BODY_PARTIAL", "expected a partial body with what the statement says of the whole")
+        verify_partial(draft.body, draft.ref)
     return Prepared(draft=draft, id=format_message_id(node.now(), os.urandom(10)), body=body)
 
 

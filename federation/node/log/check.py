@@ -33,8 +33,8 @@ from federation.store.messages import (
     Direction,
     OutboxRow,
     StoredMessage,
-    find_body,
     find_by_digest,
+    find_handed,
     find_outbox,
     has_body,
 )
@@ -195,7 +195,7 @@ def _differing_body(database: Database, index: int, leaf: Leaf, message: StoredM
     if is_there is not (is_kept and not is_erased):
         yield RowFinding("extra" if is_there else "missing", "message-body", message.id, index)
     try:
-        find_body(database, message.id)
+        find_handed(database, message.id)
     except CorruptError as error:
         if error.reason != "BODY_KEY_MISSING":
             raise

@@ -247,6 +247,7 @@ CASE = Kind(
     encode=encode,
     decode=lambda content, _: decode_case(content),
     many=False,
+    partial=False,
     judge=_judge_case,
     answers=(),
     keep=PROVISION,
