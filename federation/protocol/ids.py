@@ -145,6 +145,17 @@ MessageId = NewType(
 )
 """A UUIDv7 in its 36-character lower-case form: the idempotency key of one message, honoured for ever."""
 
+RecordId = NewType(
+    "RecordId",
+    Annotated[
+        str,
+        matching(f"{_NODE_FORM}/{_UUID7_FORM}", form="a record such as 'zhejiang/' and a UUIDv7", reason="RECORD_ID"),
+    ],
+)
+"""A record that several provinces keep: the node where it was opened, and the id of the message that opened it."""
+
+OfficerId = Annotated[str, matching("[A-Za-z0-9_-]{1,64}", form="a pseudonym of 1 to 64 letters")]
+
 FederationName = Annotated[
     str, matching(rf"(?=.{{1,120}}\Z){_LABEL}(\.{_LABEL})*", form="a lower-case DNS name", reason="FEDERATION_NAME")
 ]
@@ -153,6 +164,7 @@ _NODE = re.compile(_NODE_FORM, re.ASCII)
 _COUNTY = re.compile(r"[0-9]{6}", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9-]{1,30}", re.ASCII)
 _UUID7 = re.compile(_UUID7_FORM, re.ASCII)
+_RECORD = re.compile(f"({_NODE_FORM})/{_UUID7_FORM}", re.ASCII)
 _FEDERATION = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
 _ID_RANDOM_BYTES = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -243,6 +255,18 @@ def parse_message_id(text: str) -> MessageId:
     if not _UUID7.fullmatch(text):
         raise MalformedError("MESSAGE_ID", f"expected a UUIDv7 in lower case, got {text!r:.40}")
     return MessageId(text)
+
+
+def parse_record_id(text: str) -> RecordId:
+    """Parses the name of a joint record, `node/UUIDv7`; refuses another form (RECORD_ID)."""
+    if not _RECORD.fullmatch(text):
+        raise MalformedError("RECORD_ID", f"expected a record such as 'zhejiang/' and a UUIDv7, got {text!r:.80}")
+    return RecordId(text)
+
+
+def record_node(record: RecordId) -> NodeName:
+    """The node where a joint record was opened."""
+    return NodeName(record.partition("/")[0])
 
 
 def format_time(time: datetime) -> str:

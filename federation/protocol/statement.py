@@ -11,7 +11,18 @@ from typing import Annotated, ClassVar, Literal
 
 from federation.protocol.errors import MalformedError
 from federation.protocol.form import Count, Digest, Item, Positive, Time, always, decode, encode
-from federation.protocol.ids import AgencyId, FederationName, MessageId, NodeName, Pair, Realm, checked, matching, typed
+from federation.protocol.ids import (
+    AgencyId,
+    FederationName,
+    MessageId,
+    NodeName,
+    OfficerId,
+    Pair,
+    Realm,
+    checked,
+    matching,
+    typed,
+)
 
 MAX_STATEMENT_BYTES = 8 * 1024
 VERSION: Literal[1] = 1
@@ -34,7 +45,7 @@ class Sender(_Part, frozen=True, kw_only=True):
 
     node: NodeName
     agency: AgencyId
-    officer: Annotated[str, matching("[A-Za-z0-9_-]{1,64}", form="a pseudonym of 1 to 64 letters")] | None = None
+    officer: OfficerId | None = None
 
 
 class Recipient(_Part, frozen=True, kw_only=True):

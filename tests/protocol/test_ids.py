@@ -20,8 +20,10 @@ from federation.protocol.ids import (
     parse_message_id,
     parse_node_name,
     parse_pair,
+    parse_record_id,
     parse_spiffe_id,
     parse_time,
+    record_node,
     truncate_to_millisecond,
 )
 
@@ -204,3 +206,18 @@ def test_parsers_of_any_text_raise_only_our_errors(text):
             parse(text)
         except BridgeheadError:
             continue
+
+
+def test_record_is_named_by_its_node_and_a_message():
+    """Who reads the name of a joint record knows where it was opened."""
+    text = "zhejiang/0193587f-0a00-7000-8000-000000000000"
+
+    assert record_node(parse_record_id(text)) == "zhejiang"
+    for other in (
+        "zhejiang",
+        f"zhejiang/330822/police/{text[9:]}",
+        text.upper(),
+        f"{text}\n",
+        text.replace("-7", "-4"),
+    ):
+        assert refused(parse_record_id, other) == "RECORD_ID"

@@ -34,6 +34,7 @@ from federation.domain.intake import (
     refuse_bytes,
     release_bytes,
 )
+from federation.domain.joint import decode_head
 from federation.domain.leads import HandedLead, Lead, LeadAnswer
 from federation.domain.lookups import (
     FetchItem,
@@ -126,6 +127,7 @@ KINDS = {
     "lead": item(Lead),
     "lead-answer": item(LeadAnswer),
     "lead-handed": item(HandedLead),
+    "entry-head": Kind(decode_head, encode),
     "erasure-order": item(OrderItem),
     "erasure-receipt": Kind(decode_receipt_item, encode),
 }
