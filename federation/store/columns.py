@@ -8,7 +8,7 @@ from one index key, and is never made over a field with few possible values.
 A record's row carries the newest leaf of the log when it was written, and a digest under the index key over every plain
 column and the sealed content: a changed value shows. The weights of all living rows are summed, for each kind and block
 of leaves and for the whole, and the whole is marked under the head of the log: a row that was deleted, or put back with
-all that was summed then, shows too, and about where.
+all that was summed then, shows too, and about where. What a witness remembers is summed with them.
 
 The keys of bodies lie in a file of their own: a copy of the database opens no body, a copy of this file holds none.
 They are random and made ahead, `POOL` in one durable commit, so that each lies on the disk before the body that it
@@ -43,7 +43,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from federation.protocol.errors import CorruptError, MalformedError, NotFoundError
 
 if TYPE_CHECKING:  # who only shows keys loads no SQL
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from federation.store.database import Connections, Database, Head, StoredRow
     from federation.store.exchange_log import GroupTransaction
@@ -74,6 +74,7 @@ SUMS: Final = "rows/"
 TALLIES: Final = "tally/"
 COUNTED: Final = "rows-counters"
 OF_VERSION: Final = "v"
+OF_WITNESS: Final = "w"
 _ONE: Final = 1 << 32  # a tally counts rows above, and below sums their places in the block
 _MODULUS: Final = 1 << 60  # a counter has 63 bits
 _UNSUMMED: Final = ("rows", TALLIES, "body-key-file")  # what sums, and what names a file that has its own number
@@ -172,7 +173,10 @@ def _bound_to(column: str, row_key: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A row as the sums of its kind have it; `of` is 0 for a record of our own, 1 for a copy, v for a version."""
+    """A row as the sums of its kind have it; `of` is 0 for a record of our own, 1 for a copy, v for a version.
+
+    It is w for a row of the witness, which came with no leaf.
+    """
 
     of: str
     kind: str
@@ -207,6 +211,12 @@ def mark_of(row: StoredRow) -> Mark | None:
     return Mark(f"{bool(row['replica']):d}" if "replica" in row else OF_VERSION, row["kind"], leaf_index, digest)
 
 
+def mark_witness_row(keys: DataKeys, table: Table, row: StoredRow) -> Mark:
+    values = repr([row[column.name] for column in table.columns])  # spells a text otherwise than the same bytes
+    digest = blind_index(keys, f"{table.name}.digest", values)
+    return Mark(OF_WITNESS, table.name.replace("_", "-"), 0, digest)
+
+
 def weigh(keys: DataKeys, mark: Mark) -> int:
     """Computes what nobody without the key can: the weight of a row in the sums."""
     return int.from_bytes(blind_index(keys, "record.sum", mark.digest.hex())[:8]) % _MODULUS
@@ -221,22 +231,25 @@ def split_tally(tally: int) -> tuple[int, int]:
     return tally // _ONE, tally % _ONE
 
 
-def sum_marks(keys: DataKeys, *, added: Iterable[Mark], removed: Iterable[Mark] = ()) -> dict[str, tuple[int, int]]:
-    """Returns by what the sum and the tally of each kind and block change."""
-    changes: dict[str, tuple[int, int]] = {}
+def change_sums(
+    keys: DataKeys, counter: Callable[[str], int], *, added: Iterable[Mark], removed: Iterable[Mark] = ()
+) -> dict[str, int]:
+    """Returns the sums and tallies that change by these rows, with their new values."""
+    changed: dict[str, int] = {}
     for sign, marks in ((1, added), (-1, removed)):
         for mark in marks:
-            weight, tally = changes.get(mark.block, (0, 0))
-            changes[mark.block] = (weight + sign * weigh(keys, mark), tally + sign * mark.tally)
-    return changes
+            weight = sign * weigh(keys, mark)
+            for name in (SUMS + mark.block, TOTAL):
+                changed[name] = add(changed[name] if name in changed else counter(name), weight)
+            tally = TALLIES + mark.block
+            changed[tally] = (changed[tally] if tally in changed else counter(tally)) + sign * mark.tally
+    return changed
 
 
 def note_rows(transaction: GroupTransaction, *, added: Sequence[Mark], removed: Sequence[Mark]) -> None:
     """Brings the sums up to what a transaction writes and deletes."""
-    for block, (weight, tally) in sum_marks(transaction.keys, added=added, removed=removed).items():
-        for name in (SUMS + block, TOTAL):
-            transaction.set_counter(name, add(transaction.find_counter(name), weight))
-        transaction.set_counter(TALLIES + block, transaction.find_counter(TALLIES + block) + tally)
+    for name, value in change_sums(transaction.keys, transaction.find_counter, added=added, removed=removed).items():
+        transaction.set_counter(name, value)
 
 
 def is_summed(name: str) -> bool:
@@ -252,6 +265,11 @@ def mark_head(keys: DataKeys, counters: Callable[[str], int], head: Head) -> int
     """Computes the mark of all rows and counters beside a head of the log, never 0."""
     text = f"{counters(TOTAL)}/{counters(COUNTED)}/{head.size}/{head.root.hex()}"
     return 1 + int.from_bytes(blind_index(keys, "record.mark", text)[:8]) % (_MODULUS - 1)
+
+
+def fits_head(keys: DataKeys, counters: Mapping[str, int], head: Head) -> bool:
+    """Returns True when the sums of all rows and counters are those that were marked with that head."""
+    return not head.size or counters.get(MARK) == mark_head(keys, lambda name: counters.get(name, 0), head)
 
 
 BodyKey: TypeAlias = tuple[int, bytes]

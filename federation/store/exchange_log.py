@@ -34,6 +34,7 @@ from federation.store.columns import (
     BodyKeys,
     DataKeys,
     add,
+    fits_head,
     is_summed,
     mark_head,
     to_millis,
@@ -496,18 +497,22 @@ def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, G
     epoch, head = read_head(connection, lock=database.is_postgresql)
     known = database.tree
     if known is not None and epoch == database.epoch and known.head() == head:
+        _read_sums(database, connection, head)
         return epoch, head, known.copy()
     if known is not None and (epoch <= database.epoch or head.size < known.size):
         raise CorruptError("LOG_HEAD", f"the store went back to size {head.size} from {known.size} while in use")
     tree = load_tree(connection, head)
     database.recent.remember(tree.edge_nodes())
     database.tree, database.epoch, database.counters = tree, epoch, {}
-    counters = {row.name: row.value for row in connection.execute(_SUMS)}
-    # What does not fit is marked no more: it would look as if it did.
-    database.is_marked = not head.size or counters.get(MARK) == mark_head(
-        database.keys, lambda n: counters.get(n, 0), head
-    )
+    _read_sums(database, connection, head)
     return epoch, head, tree.copy()
+
+
+def _read_sums(database: Database, connection: Connection, head: Head) -> None:
+    """Reads what the duty of witness changes between two groups; what does not fit is marked no more, as if it did."""
+    sums = {row.name: row.value for row in connection.execute(_SUMS)}
+    database.is_marked = fits_head(database.keys, sums, head)
+    database.counters = {**database.counters, **sums}
 
 
 def _scrub(database: Database, *, is_due: bool) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from federation.store.columns import BodyKeys
 
-HEAD_REVISION = "0009"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+HEAD_REVISION = "0010"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 _LOCK = 0x62726964676568  # any number that all our processes share
 
 
@@ -49,11 +49,13 @@ def upgrade(connection: Connection, body_keys: BodyKeys) -> bool:
     return revision is not None
 
 
-def downgrade(connection: Connection, revision: str) -> None:
+def downgrade(connection: Connection, body_keys: BodyKeys, revision: str) -> None:
     """Migrates back to a revision, or to nothing at all with `base`. Drops what the later ones added."""
     from alembic import command  # noqa: PLC0415
 
-    command.downgrade(alembic_config(connection), revision)
+    config = alembic_config(connection)
+    config.attributes["body_keys"] = body_keys
+    command.downgrade(config, revision)
 
 
 def check(connection: Connection) -> None:

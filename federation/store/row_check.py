@@ -1,5 +1,6 @@
 """The check of the rows: every record against its digest, all that are there against the sums of what must be there.
 
+What the witness remembers, its last heads and the proofs of a fork, is held against sums of the same kind.
 Reads one state of the store, beside a node that works on it. Trusts the index key, which makes digests and sums.
 """
 
@@ -19,24 +20,26 @@ from sqlalchemy.types import NullType
 from federation.store.columns import (
     BLOCK,
     COUNTED,
-    MARK,
     OF_VERSION,
+    OF_WITNESS,
     SUMS,
     TALLIES,
     TOTAL,
     DataKeys,
+    Mark,
     add,
     digest_row,
+    fits_head,
     is_summed,
-    mark_head,
     mark_of,
+    mark_witness_row,
     split_tally,
     weigh,
     weigh_counter,
 )
 from federation.store.database import Database, StoredRow
 from federation.store.log_reader import read_head
-from federation.store.tables import COUNTER, RECORD, RECORD_VERSION
+from federation.store.tables import COUNTER, LOG_FORK, RECORD, RECORD_VERSION, WITNESS_HEAD
 
 _PAGE: Final = 500
 _NEWEST: Final = 8
@@ -45,8 +48,9 @@ _OF_VERSION: Final = "-version"
 # As the database has them: a value of another type is for the check to name, not for a reader to stumble over.
 _AS_STORED = {
     table: select(*(type_coerce(column, NullType()).label(column.name) for column in table.c))
-    for table in (RECORD, RECORD_VERSION)
+    for table in (RECORD, RECORD_VERSION, WITNESS_HEAD, LOG_FORK)
 }
+_Found = dict[str, tuple[int, int]]  # the weight and the tally of what is there, for each kind and block of leaves
 _TRUTHS: Final = ("replica", "sealed")
 
 
@@ -87,20 +91,42 @@ def _spell(text: bytes) -> str:
 
 def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:
     """Every record of a store against its digest, and all of them against the sums."""
-    found: dict[str, tuple[int, int]] = {}
+    found: _Found = {}
     for row in chain(_each(connection, RECORD), _each(connection, RECORD_VERSION)):
         finding = check_row(keys, row)
         if finding is not None:
             yield finding
         if (mark := mark_of(row)) is not None:
-            weight, (before, tally) = weigh(keys, mark), found.get(mark.block, (0, 0))
-            found[mark.block] = (add(before, weight), tally + mark.tally)
-    sums, tallies = _load_counters(connection, SUMS), _load_counters(connection, TALLIES)
+            _count(keys, found, mark)
+    _count_witnessed(connection, keys, found)
+    yield from _differing_sums(connection, found)
+    yield from check_total(connection, keys)
+
+
+def check_witnessed(connection: Connection, keys: DataKeys) -> list[RowFinding]:
+    """What this node remembers as a witness, against its sums."""
+    found: _Found = {}
+    _count_witnessed(connection, keys, found)
+    return list(_differing_sums(connection, found, f"{OF_WITNESS}/"))
+
+
+def _count(keys: DataKeys, found: _Found, mark: Mark) -> None:
+    weight, tally = found.get(mark.block, (0, 0))
+    found[mark.block] = (add(weight, weigh(keys, mark)), tally + mark.tally)
+
+
+def _count_witnessed(connection: Connection, keys: DataKeys, found: _Found) -> None:
+    for table in (WITNESS_HEAD, LOG_FORK):
+        for row in connection.execute(_AS_STORED[table]).mappings():
+            _count(keys, found, mark_witness_row(keys, table, row))
+
+
+def _differing_sums(connection: Connection, found: _Found, under: str = "") -> Iterator[RowFinding]:
+    sums, tallies = (_load_counters(connection, prefix, under) for prefix in (SUMS, TALLIES))
     for block in sorted(found.keys() | sums.keys()):
         weight, tally = found.get(block, (0, 0))
         if weight != sums.get(block, 0):
             yield _compare(block, tally, tallies.get(block, 0))
-    yield from check_total(connection, keys)
 
 
 def check_total(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:
@@ -108,7 +134,7 @@ def check_total(connection: Connection, keys: DataKeys) -> Iterator[RowFinding]:
     counters = _load_counters(connection)
     head = read_head(connection)[1]
     last = head.size - 1 if head.size else None
-    if head.size and counters.get(MARK, 0) != mark_head(keys, lambda name: counters.get(name, 0), head):
+    if not fits_head(keys, counters, head):
         yield RowFinding("older", "sums", leaf_index=last)
     total = counted = 0
     for name, value in counters.items():
@@ -137,8 +163,8 @@ def check_row(keys: DataKeys, row: StoredRow) -> RowFinding | None:
 
 
 def check_sample(connection: Connection, keys: DataKeys) -> list[RowFinding]:
-    """The newest records and versions of every kind, and as many at a place that nobody can foresee."""
-    found: list[RowFinding] = list(check_total(connection, keys))
+    """The newest records and versions of every kind, as many at a place that nobody can foresee, and the witness's."""
+    found = [*check_witnessed(connection, keys), *check_total(connection, keys)]
     for table, which in (
         *((RECORD, RECORD.c.replica == replica) for replica in (False, True)),
         (RECORD_VERSION, true()),
@@ -171,11 +197,11 @@ def _next_kind(connection: Connection, table: Table, which: ColumnElement[bool],
     return connection.execute(statement.order_by(table.c.kind).limit(1)).scalar() or ""
 
 
-def _load_counters(connection: Connection, prefix: str = "") -> dict[str, int]:
+def _load_counters(connection: Connection, prefix: str = "", under: str = "") -> dict[str, int]:
     """The counters under a prefix, without it; a value that is no number as one that no sum has."""
     statement = select(COUNTER)
-    if prefix:
-        statement = statement.where(COUNTER.c.name >= prefix, COUNTER.c.name < prefix[:-1] + chr(ord(prefix[-1]) + 1))
+    if first := prefix + under:
+        statement = statement.where(COUNTER.c.name >= first, COUNTER.c.name < first[:-1] + chr(ord(first[-1]) + 1))
     return {
         row.name.removeprefix(prefix): row.value if isinstance(row.value, int) else _NO_SUM
         for row in connection.execute(statement)
@@ -193,6 +219,6 @@ def _compare(block: str, there: int, expected: int) -> RowFinding:
     first = int(number) * BLOCK
     missing = due - count
     one = first + all_places - places if missing == 1 else first - all_places + places if missing == -1 else first
-    if missing == 0:
-        return RowFinding("changed", kind, leaf_index=first, count=due)
-    return RowFinding("missing" if missing > 0 else "extra", kind, leaf_index=one, count=abs(missing))
+    leaf = first if missing == 0 else one
+    what = "changed" if missing == 0 else "missing" if missing > 0 else "extra"
+    return RowFinding(what, kind, leaf_index=None if of == OF_WITNESS else leaf, count=abs(missing) or due)

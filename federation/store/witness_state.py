@@ -3,24 +3,40 @@
 Rules kept: a state is replaced only by comparison with the one it was decided on, in one durable step, so that two
 requests at once can not both be cosigned; it never goes back, and never to another root of the same size; a proof of a
 fork is two heads of one size that the log signed, one row for each size and at most 16 for each log: more would prove
-nothing more. Trusts: the caller, who verified both heads (`protocol.tlog.witness`).
+nothing more. Rows are summed and marked like records (`columns`), in their own transaction; where they are not those
+that were written, nothing is cosigned. Trusts: the caller, who verified both heads (`protocol.tlog.witness`).
 Source: C2SP tlog-witness (the last cosigned checkpoint must be durable before the answer leaves).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from federation.protocol.errors import ConflictError
+from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.tlog.witness import WitnessState
-from federation.store.columns import from_millis, to_millis
-from federation.store.database import Database, Source, StoredRow
-from federation.store.tables import LOG_FORK, WITNESS_HEAD
+from federation.store.columns import (
+    COUNTED,
+    MARK,
+    TOTAL,
+    DataKeys,
+    change_sums,
+    fits_head,
+    from_millis,
+    mark_head,
+    mark_witness_row,
+    to_millis,
+)
+from federation.store.database import Database, Head, NewRow, Source, StoredRow, read_row
+from federation.store.log_reader import read_head
+from federation.store.row_check import check_witnessed
+from federation.store.tables import COUNTER, LOG_FORK, WITNESS_HEAD
 
 _SWAP = (
     update(WITNESS_HEAD)
@@ -40,6 +56,9 @@ _SWAP = (
 _OF_ORIGIN = select(LOG_FORK).where(LOG_FORK.c.origin == bindparam("of_origin")).order_by(LOG_FORK.c.size)
 _KNOWN = select(func.count(), func.count().filter(LOG_FORK.c.size == bindparam("of_size"))).where(
     LOG_FORK.c.origin == bindparam("of_origin")
+)
+_SET_COUNTER = text(
+    "INSERT INTO counter (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 MAX_FORKS = 16
 
@@ -66,29 +85,47 @@ def find_witness_state(source: Source, origin: str, *, origin_hash: str | None =
     return None if row is None else _from_row(row)
 
 
+def require_witness_rows(database: Database) -> None:
+    """Refuses CorruptError WITNESS_ROWS: what this node remembers as a witness is not what it wrote."""
+    with database.reading() as connection:
+        _require_own(connection, database.keys)
+
+
+def _require_own(connection: Connection, keys: DataKeys) -> None:
+    if found := check_witnessed(connection, keys):
+        raise CorruptError(
+            "WITNESS_ROWS", f"rows of this witness are not those that it wrote ({found[0].kind} {found[0].what})"
+        )
+
+
 def advance_witness_state(
     database: Database, origin: str, *, last: WitnessState | None, state: WitnessState, note: bytes
 ) -> None:
     """Replaces the state `last` that was decided on (None: the first) by the new one; durable when it returns.
 
     Raises ConflictError: WITNESS_RACE when another request moved it: decide again. WITNESS_BACK when the new state is
-    smaller, earlier, or another root of the same size, which no decision may ask for.
+    smaller, earlier, or another root of the same size, which no decision may ask for. CorruptError WITNESS_ROWS when
+    somebody else changed what this node remembers as a witness: it may have cosigned more than it knows.
     """
     _require_forward(last, state)
-    new = {"new_size": state.size, "new_root": state.root, "new_time": to_millis(state.cosign_time), "new_note": note}
-    with database.writing() as connection:
+    moment = to_millis(state.cosign_time)
+    row = {"origin": origin, "size": state.size, "root": state.root, "time_millis": moment, "note": note}
+    with _locking(database) as (connection, head):
+        _require_own(connection, database.keys)
+        before = read_row(connection, WITNESS_HEAD, (origin,))
         if last is not None:
             old = {"old_size": last.size, "old_root": last.root, "old_time": to_millis(last.cosign_time)}
+            new = {f"new_{name.removesuffix('_millis')}": value for name, value in row.items()}
             moved = connection.execute(_SWAP, {"of_origin": origin, **old, **new}).rowcount == 1
         else:
-            row = {"origin": origin, "size": state.size, "root": state.root, "note": note}
             try:
-                connection.execute(insert(WITNESS_HEAD), {**row, "time_millis": to_millis(state.cosign_time)})
+                connection.execute(insert(WITNESS_HEAD), row)
                 moved = True
             except IntegrityError:
                 moved = False
         if not moved:
             raise ConflictError("WITNESS_RACE", f"expected the state of {origin} to be as it was read")
+        _note_row(connection, database.keys, head, WITNESS_HEAD, row, before=before)
 
 
 def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes, bytes], now: datetime) -> bool:
@@ -101,11 +138,12 @@ def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes,
         "time_millis": to_millis(now),
     }
     try:
-        with database.writing() as connection:
+        with _locking(database) as (connection, head):
             kept, same = connection.execute(_KNOWN, {"of_origin": origin, "of_size": size}).one()
             if same or kept >= MAX_FORKS:
                 return False
             connection.execute(insert(LOG_FORK), row)
+            _note_row(connection, database.keys, head, LOG_FORK, row)
     except IntegrityError:
         return False
     return True
@@ -118,6 +156,30 @@ def list_forks(source: Source, origin: str) -> list[Fork]:
             Fork(size=row.size, notes=(row.first_note, row.second_note), time=from_millis(row.time_millis))
             for row in rows
         ]
+
+
+@contextmanager
+def _locking(database: Database) -> Iterator[tuple[Connection, Head]]:
+    """A transaction that no group of the log runs beside, so that both leave one mark."""
+    with database.writing() as connection:
+        yield connection, read_head(connection, lock=database.is_postgresql)[1]
+
+
+def _note_row(
+    connection: Connection, keys: DataKeys, head: Head, table: Table, row: NewRow, *, before: StoredRow | None = None
+) -> None:
+    """Brings the sums and the mark beside the head up to a row; a mark that does not fit is never made anew."""
+
+    def counter(name: str) -> int:
+        found = read_row(connection, COUNTER, (name,))
+        return 0 if found is None else int(found["value"])
+
+    removed = [] if before is None else [mark_witness_row(keys, table, before)]
+    changed = change_sums(keys, counter, added=[mark_witness_row(keys, table, row)], removed=removed)
+    sums = {name: counter(name) for name in (TOTAL, COUNTED, MARK)}
+    if fits_head(keys, sums, head):
+        changed[MARK] = mark_head(keys, {**sums, **changed}.__getitem__, head)
+    connection.execute(_SET_COUNTER, [{"name": name, "value": value} for name, value in changed.items()])
 
 
 def _require_forward(last: WitnessState | None, state: WitnessState) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,10 @@ from federation.audit.report import Code
 from federation.audit.run import Audit, audit_federation
 from federation.node.exchange.receive import receive
 from federation.node.exchange.send import send
-from federation.protocol.errors import UntrustedError
+from federation.node.log.boot import leaf_entry, plain_leaf
+from federation.node.log.check import check_start, check_store
+from federation.protocol.errors import CorruptError, UntrustedError
+from federation.protocol.leaf import LeafKind
 from federation.protocol.receipt import Receipt
 from federation.protocol.tlog.note import verify_checkpoint
 from federation.protocol.tlog.proof import parse_proof
@@ -97,6 +103,102 @@ async def test_witness_cosigns_one_history_and_keeps_the_proof(rig: Rig, twin: H
 
     kept = list_forks(witness.node.database, twin.node.sequencer.vkey.name)
     assert [each.notes[1] for each in kept] == ([twin.node.sequencer.head.note] if more == 0 else [])
+
+
+@pytest.fixture
+async def forked(rig: Rig, twin: Host) -> Host:
+    """A witness that has cosigned one history, and holds the proof that there is another."""
+    await receive(rig[JIANGXI], submission(rig), peer=ZHEJIANG)
+    await receive(twin.node, submission(rig), peer=ZHEJIANG)
+    witness = rig.hosts[FUJIAN]
+    assert offer(rig.hosts[JIANGXI], witness, old=0).status == Status.COSIGNED
+    assert offer(twin, witness, old=1).status == Status.INCONSISTENT
+    return witness
+
+
+def write(host: Host, *statements: str) -> None:
+    """What an administrator of the machine does with any tool, in the real file."""
+    with closing(sqlite3.connect(host.path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+async def grow(host: Host) -> None:
+    subject = hashlib.sha256(str(host.node.sequencer.head.size).encode()).hexdigest()
+    leaf = plain_leaf(host.node.trust.in_force.agreement, LeafKind.BOOT, subject, now=host.node.now())
+    await host.node.sequencer.commit(lambda tx: tx.append_leaf(*leaf_entry(leaf)))
+
+
+def named(host: Host) -> set[tuple[str, str]]:
+    """What `node check` names; the start names as much, since it reads all that a witness remembers."""
+    agreement = host.node.trust.in_force.agreement
+    found = {(each.what, each.kind) for each in check_store(host.node.database, agreement).findings}
+    assert found == {(each.what, each.kind) for each in check_start(host.node.database, agreement)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (["DELETE FROM log_fork"], ("missing", "log-fork")),
+        (["DELETE FROM witness_head"], ("missing", "witness-head")),
+        (["UPDATE log_fork SET second_note = first_note"], ("changed", "log-fork")),
+        (["UPDATE witness_head SET size = 0"], ("changed", "witness-head")),
+        (["UPDATE log_fork SET origin = 'x'"], ("changed", "log-fork")),
+        (["UPDATE log_fork SET first_note = CAST(first_note AS TEXT)"], ("changed", "log-fork")),
+        (["INSERT INTO log_fork SELECT origin, 7, first_note, second_note, 0 FROM log_fork"], ("extra", "log-fork")),
+        (["DELETE FROM log_fork", "DELETE FROM counter WHERE name LIKE '%/w/log-fork/0'"], ("changed", "sums")),
+    ],
+    ids=lambda value: "; ".join(value) if isinstance(value, list) else None,
+)
+async def test_what_a_witness_remembers_is_named_when_it_is_changed(
+    forked: Host, change: list[str], finding: tuple[str, str]
+) -> None:
+    """The proof of a fork, and the head that was cosigned, whoever takes them away; an honest node has no finding."""
+    assert named(forked) == set()
+
+    write(forked, *change)
+
+    assert finding in named(forked)
+
+
+async def test_rows_of_a_witness_that_were_set_back_with_their_sums_are_found(rig: Rig, twin: Host) -> None:
+    """All that was there before the proof was kept, beside the log of today; what comes after marks nothing anew."""
+    await receive(rig[JIANGXI], submission(rig), peer=ZHEJIANG)
+    await receive(twin.node, submission(rig), peer=ZHEJIANG)
+    witness, tables = rig.hosts[FUJIAN], ("log_fork", "counter")
+    offer(rig.hosts[JIANGXI], witness, old=0)
+    with closing(sqlite3.connect(witness.path)) as connection:
+        older = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+    offer(twin, witness, old=1)
+    await grow(witness)
+    with closing(sqlite3.connect(witness.path)) as connection:
+        for name, rows in older.items():
+            connection.execute(f"DELETE FROM {name}")
+            for row in rows:
+                connection.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)
+        connection.commit()
+
+    assert ("older", "sums") in named(witness)
+    await receive(rig[JIANGXI], submission(rig, seq=2), peer=ZHEJIANG)
+    assert offer(rig.hosts[JIANGXI], witness, old=1).status == Status.COSIGNED
+    await grow(witness)
+    assert ("older", "sums") in named(witness)
+
+
+async def test_witness_whose_rows_were_changed_cosigns_nothing(rig: Rig, twin: Host, forked: Host) -> None:
+    """Nor does it say that it never cosigned that log, which whoever asks at a start would count."""
+    origin = hashlib.sha256(twin.node.sequencer.vkey.name.encode()).hexdigest()
+    assert forked.parts.witness.last_cosigned(origin) is not None
+
+    write(forked, "DELETE FROM witness_head")
+
+    answer = offer(twin, forked, old=0)
+    assert (answer.status, b"witness-head missing" in answer.body) == (Status.NOT_NOW, True)
+    with pytest.raises(CorruptError) as caught:
+        forked.parts.witness.last_cosigned(origin)
+    assert caught.value.reason == "WITNESS_ROWS"
 
 
 async def test_audit_of_one_history_with_a_receipt_of_the_other_tells_the_fork(rig: Rig, twin: Host) -> None:

@@ -306,7 +306,7 @@ def test_upgrade_moves_the_keys_out_and_leaves_none_behind(url: str, open_store:
         3: b"\x01 damaged",
     }
     with database.writing() as connection:
-        migrate.downgrade(connection, "0007")
+        migrate.downgrade(connection, database.body_keys, "0007")
         insert = text("INSERT INTO message_body (message_id, content) VALUES (:id, :content)")
         connection.execute(insert, [{"id": message_id_of(n), "content": each} for n, each in contents.items()])
         insert = text("INSERT INTO body_key (message_id, sealed_key) VALUES (:id, :sealed_key)")

@@ -36,7 +36,7 @@ def test_downgrade_to_base_and_upgrade_gives_an_empty_store(database: Database) 
     grow(database, range(3))
 
     with database.writing() as connection:
-        migrate.downgrade(connection, "base")
+        migrate.downgrade(connection, database.body_keys, "base")
         assert not set(inspect(connection).get_table_names()) & set(METADATA.tables)
         migrate.upgrade(connection, database.body_keys)
         migrate.check(connection)

@@ -6,12 +6,14 @@ import pytest
 from sqlalchemy import select
 
 from federation.protocol.form import replace
+from federation.protocol.tlog.witness import WitnessState
 from federation.store.database import Database
 from federation.store.migrate import downgrade, upgrade
 from federation.store.records import erase_record, put_records
 from federation.store.row_check import RowFinding, check_records, check_sample, one_state
 from federation.store.tables import COUNTER
-from tests.store.samples import append, record_of, run
+from federation.store.witness_state import advance_witness_state, keep_fork
+from tests.store.samples import NOW, append, record_of, run
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_rows_of_an_earlier_version_are_marked_by_the_migration_alone(filled: Da
     """After it, a row without a mark is one that somebody put there, whatever counters are gone too."""
     run(filled, lambda tx: put_records(tx, [record_of(number) for number in range(20, 620)]))  # more than a page
     with filled.writing() as connection:
-        downgrade(connection, "0008")
+        downgrade(connection, filled.body_keys, "0008")
         upgrade(connection, filled.body_keys)
     assert findings(filled) == []
     filled.tree = None
@@ -129,3 +131,33 @@ def test_sums_that_were_set_back_stay_found_whatever_is_written_after(filled: Da
     for number in (4, 5):
         run(filled, append(number))
         assert ("older", "sums") in {(finding.what, finding.kind) for finding in findings(filled)}
+
+
+def test_rows_of_a_witness_are_summed_by_the_migration_alone(filled: Database) -> None:
+    """After it, one without its sums is one that somebody put there; another leaf and another head find nothing."""
+    state = WitnessState(size=5, root=b"a" * 32, cosign_time=NOW)
+    advance_witness_state(filled, "a.example/log", last=None, state=state, note=b"5")
+    keep_fork(filled, "a.example/log", size=5, notes=(b"one", b"two"), now=NOW)
+    for revision in ("0009", "0008"):
+        with filled.writing() as connection:
+            downgrade(connection, filled.body_keys, revision)
+            assert not connection.execute(select(COUNTER).where(COUNTER.c.name.contains("/w/"))).all()
+            upgrade(connection, filled.body_keys)
+        assert findings(filled) == []
+    filled.tree = None
+    run(filled, append(3))
+    advance_witness_state(filled, "a.example/log", last=state, state=replace(state, size=9), note=b"9")
+    assert findings(filled) == []
+
+    write(filled, "INSERT INTO witness_head SELECT 'b.example/log', size, root, time_millis, note FROM witness_head")
+    assert findings(filled) == [RowFinding("extra", "witness-head")]
+
+
+def test_mark_that_did_not_fit_is_not_made_to_fit_by_a_witness(filled: Database) -> None:
+    """Nor by the group that comes after, though it reads the sums anew."""
+    write(filled, "UPDATE counter SET value = value + 1 WHERE name = 'rows-total'")
+    state = WitnessState(size=5, root=b"a" * 32, cosign_time=NOW)
+    advance_witness_state(filled, "a.example/log", last=None, state=state, note=b"5")
+    run(filled, append(3))
+
+    assert RowFinding("older", "sums", leaf_index=2) in findings(filled)

@@ -2,7 +2,8 @@
 
 Reading and writing the last cosigned size is one atomic step, durable before the answer leaves. What is kept and served
 is the log's verified line and our own; two verified heads of one size are kept, as proof of a fork. A node whose own
-history is not confirmed does not witness: its memory of the others may be as old as its log. Source: C2SP tlog-witness.
+history is not confirmed does not witness: its memory of the others may be as old as its log. Nor does one whose memory
+somebody else changed. Source: C2SP tlog-witness.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import structlog
 
 from federation.node.node import Trust
-from federation.protocol.errors import ConflictError, MalformedError
+from federation.protocol.errors import ConflictError, CorruptError, MalformedError
 from federation.protocol.tlog.note import Vkey, format_signature_lines, parse_note, parse_vkey
 from federation.protocol.tlog.witness import (
     Cosigner,
@@ -26,7 +27,13 @@ from federation.protocol.tlog.witness import (
     refuse_malformed,
 )
 from federation.store.database import Database
-from federation.store.witness_state import CosignedHead, advance_witness_state, find_witness_state, keep_fork
+from federation.store.witness_state import (
+    CosignedHead,
+    advance_witness_state,
+    find_witness_state,
+    keep_fork,
+    require_witness_rows,
+)
 
 _log = structlog.get_logger()
 
@@ -69,11 +76,18 @@ class Witness:
                 advance_witness_state(self.database, origin, last=last, state=answer.state, note=answer.note)
             except ConflictError:
                 continue  # another request moved the state between our read and our write: decide again
+            except CorruptError as error:
+                _log.critical("witness.stopped", reason=error.reason, told=error.message)
+                return WitnessAnswer(status=Status.NOT_NOW, body=f"{error.message}\n".encode())
             return answer
         return WitnessAnswer(status=Status.NOT_NOW, body=b"busy, try again\n")
 
     def last_cosigned(self, origin_hash: str) -> bytes | None:
-        """Returns the last cosigned checkpoint of the origin with that hex SHA-256: the log's line and ours."""
+        """Returns the last cosigned checkpoint of the origin with that hex SHA-256: the log's line and ours.
+
+        Refuses CorruptError WITNESS_ROWS: that nothing was cosigned is said only by who remembers all.
+        """
+        require_witness_rows(self.database)
         for origin in self._logs():
             state = find_witness_state(self.database, origin, origin_hash=origin_hash)
             if state is not None:

@@ -14,17 +14,16 @@ from alembic import context, op
 from federation.store.columns import (
     COUNTED,
     MARK,
-    SUMS,
     TALLIES,
     TOTAL,
     DataKeys,
     Mark,
     add,
+    change_sums,
     digest_row,
     is_summed,
     mark_head,
     mark_of,
-    sum_marks,
     weigh_counter,
 )
 from federation.store.log_reader import read_head
@@ -85,10 +84,7 @@ def _marked(keys: DataKeys, found: sa.RowMapping, leaf: int) -> dict[str, Any]:
 
 
 def _add_marks(counters: dict[str, int], keys: DataKeys, marks: Iterable[Mark]) -> None:
-    for block, (weight, tally) in sum_marks(keys, added=marks).items():
-        for name in (SUMS + block, TOTAL):
-            counters[name] = add(counters.get(name, 0), weight)
-        counters[TALLIES + block] = counters.get(TALLIES + block, 0) + tally
+    counters.update(change_sums(keys, lambda name: counters.get(name, 0), added=marks))
 
 
 def downgrade() -> None:
