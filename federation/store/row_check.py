@@ -104,7 +104,7 @@ def check_records(connection: Connection, keys: DataKeys) -> Iterator[RowFinding
 
 
 def check_witnessed(connection: Connection, keys: DataKeys) -> list[RowFinding]:
-    """What this node remembers as a witness, against its sums."""
+    """Compares what this node remembers as a witness with its sums."""
     found: _Found = {}
     _count_witnessed(connection, keys, found)
     return list(_differing_sums(connection, found, f"{OF_WITNESS}/"))
