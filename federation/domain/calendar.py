@@ -85,11 +85,15 @@ def is_working_day(calendar: Calendar, day: date) -> bool:
 
 
 def add_working_days(calendar: Calendar, start: date, *, count: int) -> date:
-    """Returns the last of `count` working days after `start`, not counted. Refuses CALENDAR_YEAR_MISSING."""
-    day = start
-    while count > 0:
-        day += _ONE_DAY
-        count -= is_working_day(calendar, day)
+    """Returns the last of `count` working days after `start`, not counted; before it, if less than 0.
+
+    Refuses CALENDAR_YEAR_MISSING.
+    """
+    day, step = start, _ONE_DAY if count > 0 else -_ONE_DAY
+    left = abs(count)
+    while left > 0:
+        day += step
+        left -= is_working_day(calendar, day)
     return day
 
 

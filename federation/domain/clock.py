@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from federation.domain.calendar import Calendar, Roll, add_months, add_working_days, is_official, roll_forward
 from federation.protocol.errors import MalformedError, NotFoundError, RuleError
@@ -56,10 +56,24 @@ class Bound(StrEnum):
     AT_LEAST = "at_least"
 
 
+class Breach(StrEnum):
+    """What follows when the time is over."""
+
+    REPORT = "report"
+    ESCALATE = "escalate"
+    REMIND = "remind"
+    SEARCH = "search"
+    SUSPEND = "suspend"
+    EXPIRE = "expire"
+    ENFORCE = "enforce"
+    CLOSE = "close"
+
+
 class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
     """One row of the clock table. `extension_most`: how much longer, in the clock's unit; 0 for not at all.
 
     `due_from`: the day is one that the matter itself sets (`agreement`), and the amount comes after it, 0 for that day.
+    `planned`: nothing of this version reads the row yet.
     """
 
     clock_id: str
@@ -82,7 +96,8 @@ class ClockRule(Row, frozen=True, kw_only=True, rename={"clock_id": "id"}):
     text_state: str = ""
     verified: Verified
     effective_from: date
-    on_breach: str
+    on_breach: Breach
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +183,7 @@ def _deadline(rule: ClockRule, start: datetime, calendar: Calendar, *, extra: in
 def _last_day(rule: ClockRule, start: date, calendar: Calendar, amount: int) -> date:
     signed = -amount if rule.direction is Direction.BEFORE else amount
     if rule.kind is ClockKind.WORKING_DAYS:
-        return add_working_days(calendar, start, count=amount)
+        return add_working_days(calendar, start, count=signed)
     day = start + timedelta(days=signed) if rule.kind is ClockKind.DAYS else add_months(start, signed)
     return roll_forward(calendar, day, roll=rule.roll)
 
@@ -193,10 +208,22 @@ class _File(Row, frozen=True, kw_only=True):
     clock: tuple[ClockRule, ...] = ()
 
 
+def _spread(table: dict[str, Any]) -> dict[str, Any]:
+    """The file with each row of a group written out: what stands at the head of a group counts for all its rows."""
+    groups, rows = table.pop("group", []), table.get("clock", [])
+    if not all(isinstance(part, list) for part in (groups, rows)):
+        raise MalformedError("TOML_TYPE", "clocks: expected [[group]] and [[clock]]")
+    for group in groups:
+        if not isinstance(group, dict) or not isinstance(grouped := group.pop("clock", None), list):
+            raise MalformedError("TOML_TYPE", "clocks: expected each group to have a list of clocks")
+        rows = [*rows, *({**group, **row} if isinstance(row, dict) else row for row in grouped)]
+    return {**table, "clock": rows}
+
+
 @lru_cache(maxsize=4)  # one text is read again by each draft, signature and version of an agreement
 def parse_clocks(text: str) -> ClockTable:
-    """Parses `clocks.toml`; refuses TOML_*, CLOCK_TWICE, CLOCK_AMOUNT of 0, CLOCK_DIRECTION of what cannot go back."""
-    file = load_toml(_File, parse_toml(text, what="clocks"), what="clocks")
+    """Parses `clocks.toml`; refuses TOML_*, CLOCK_TWICE, CLOCK_AMOUNT, CLOCK_DIRECTION of what cannot go back."""
+    file = load_toml(_File, _spread(parse_toml(text, what="clocks")), what="clocks")
     rules: dict[str, tuple[ClockRule, ...]] = {}
     for rule in map(_verify_rule, file.clock):
         earlier = rules.get(rule.clock_id, ())
@@ -209,6 +236,6 @@ def parse_clocks(text: str) -> ClockTable:
 def _verify_rule(rule: ClockRule) -> ClockRule:
     if rule.amount == 0 and not rule.due_from:
         raise MalformedError("CLOCK_AMOUNT", f"{rule.clock_id}: expected an amount from 1 on")
-    if rule.direction is Direction.BEFORE and rule.kind not in {ClockKind.DAYS, ClockKind.MONTHS}:
-        raise MalformedError("CLOCK_DIRECTION", f"{rule.clock_id}: only calendar days and months are counted back")
+    if rule.direction is Direction.BEFORE and rule.kind in {ClockKind.MINUTES, ClockKind.HOURS}:
+        raise MalformedError("CLOCK_DIRECTION", f"{rule.clock_id}: only days and months are counted back")
     return rule

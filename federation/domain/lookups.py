@@ -146,19 +146,22 @@ class Outcome(StrEnum):
 
 
 class Urgency(StrEnum):
-    """The other side's time to answer: urgent 10 minutes, routine 1 hour."""
+    """The other side's time to answer: each has its row in the clock table."""
 
     URGENT = "urgent"
     ROUTINE = "routine"
 
 
-TIMES: Final = MappingProxyType({Urgency.URGENT: timedelta(minutes=10), Urgency.ROUTINE: timedelta(hours=1)})
-"""The clocks `lookup.urgent` and `lookup.routine` of the clock table, counted from the asking."""
+LOOKUP_CLOCKS: Final = MappingProxyType({Urgency.URGENT: "lookup.urgent", Urgency.ROUTINE: "lookup.routine"})
+"""The rows of the clock table, counted from the asking."""
 
 
-def urgency_of(asked: datetime, expires: datetime) -> Urgency:
-    """Returns how urgent a question is by the time that its asker gave it, which is what its statement says of it."""
-    return Urgency.URGENT if expires - asked <= TIMES[Urgency.URGENT] else Urgency.ROUTINE
+def urgency_of(asked: datetime, expires: datetime, *, urgent: timedelta) -> Urgency:
+    """Returns how urgent a question is by the time that its asker gave it, which is what its statement says of it.
+
+    `urgent`: the time of an urgent question by the agreement in force.
+    """
+    return Urgency.URGENT if expires - asked <= urgent else Urgency.ROUTINE
 
 
 def reply_lifetime(expires: datetime, now: datetime, tolerance: timedelta) -> timedelta:

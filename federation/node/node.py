@@ -184,6 +184,10 @@ class InForce:
         """The deadline of a clock that starts then. Refuses CALENDAR_YEAR_MISSING, CLOCK_UNKNOWN, CLOCK_FILE."""
         return compute_deadline(load_rule(self.clocks, clock_id, on=china_day(start)), start, calendar=self.calendar)
 
+    def time_of(self, clock_id: str, start: datetime) -> timedelta:
+        """How long a clock gives that starts then. Refuses as `start_clock`."""
+        return self.start_clock(clock_id, start).due - start
+
 
 def _find_file(agreement: Agreement, path: str, reason: str) -> str:
     content = agreement.files.get(path)

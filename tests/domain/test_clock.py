@@ -38,7 +38,9 @@ def deadline_of(clocks, calendar, clock_id, start):
         ("share.reply.cond", "2026-12-25T02:00", "2027-01-11"),
         ("permit.issue", "2026-09-16T02:00", "2026-10-08"),
         ("permit.issue", "2026-11-06T02:00", "2026-11-21"),
-        ("police.check", "2026-09-24T02:00", "2026-10-01"),
+        ("police.check", "2026-09-24T02:00", "2026-10-08"),
+        ("corr.move.answer", "2026-09-26T02:00", "2026-10-01"),
+        ("meeting.call", "2026-10-12T02:00", "2026-09-21"),
         ("court.small", "2026-08-31T02:00", "2026-11-02"),
         ("corr.leave.recurring", "2026-08-31T02:00", "2027-02-28"),
         ("corr.leave.apply", "2026-11-23T02:00", "2026-11-20"),
@@ -46,7 +48,7 @@ def deadline_of(clocks, calendar, clock_id, start):
     ],
 )
 def test_compute_deadline_golden_days(clocks, calendar, clock_id, start, last_day):
-    """Make-up Saturdays, the National Day, New Year and the month's last day; police periods do not stretch."""
+    """Make-up Saturdays, the National Day, New Year and the month's last day; working days back, too."""
     found = deadline_of(clocks, calendar, clock_id, start)
     assert found.last_day == date.fromisoformat(last_day)
     assert found.due == datetime.combine(found.last_day, datetime.min.time(), UTC) + timedelta(hours=16)
@@ -88,7 +90,7 @@ def test_compute_deadline_says_what_it_rests_on(clocks, calendar):
     across = deadline_of(clocks, calendar, "share.reply.cond", "2026-12-25T02:00")
     assert (inside.rule_version, inside.calendar_version, inside.verified) == (1, "2026.1", Verified.UNREAD)
     assert (inside.official, across.official) == (True, False)
-    assert deadline_of(clocks, calendar, "police.check", "2026-12-30T02:00").official
+    assert deadline_of(clocks, calendar, "corr.move.answer", "2026-12-30T02:00").official
 
 
 def test_compute_deadline_into_a_missing_year_is_refused(clocks, calendar):
@@ -96,7 +98,7 @@ def test_compute_deadline_into_a_missing_year_is_refused(clocks, calendar):
     with pytest.raises(RuleError) as caught:
         deadline_of(clocks, calendar, "share.deliver", "2027-12-20T02:00")
     assert caught.value.reason == "CALENDAR_YEAR_MISSING"
-    assert deadline_of(clocks, calendar, "police.check", "2027-12-30T02:00").last_day == date(2028, 1, 6)
+    assert deadline_of(clocks, calendar, "corr.move.answer", "2027-12-30T02:00").last_day == date(2028, 1, 4)
 
 
 def test_extend_deadline_asked_on_the_last_day_counts_from_the_same_start(clocks, calendar):
@@ -161,15 +163,35 @@ def test_load_rule_takes_the_newest_version_in_effect(clocks):
 
 def test_clock_table_holds_what_the_programme_and_the_law_say(clocks):
     """A few rows as the reference table has them; nothing of it is published as a whole."""
-    rules = {clock_id: versions[0] for clock_id, versions in clocks.rules.items()}
+    rules = {clock_id: versions[-1] for clock_id, versions in clocks.rules.items()}
     assert not clocks.official
     assert [rules[f"alert.{stage}"].amount for stage in ("accept", "contact", "arrive")] == [1, 3, 10]
     assert (rules["permit.issue"].amount, rules["permit.issue"].law_bound) == (15, 30)
-    assert rules["police.check"].roll is Roll.NONE
+    assert (rules["police.check"].roll, rules["police.check"].starts_on) == (Roll.HOLIDAY, "letter.received")
+    assert (rules["police.interrogate"].roll, rules["police.interrogate"].starts_on) == (Roll.NONE, "suspect.held")
+    assert {rule.bound for name, rule in rules.items() if ".floor" in name or "notice" in name} >= {Bound.AT_LEAST}
     assert rules["petition.finish"].extension_most == 30
     assert rules["corr.leave.recurring"].kind is ClockKind.MONTHS
     assert rules["permit.endorse"].direction is Direction.BEFORE
     assert {rule.verified for rule in rules.values()} == set(Verified)
+
+
+def test_parse_clocks_spreads_the_head_of_a_group_over_its_rows():
+    """A row of a group is the row that is written out; what the row says itself counts before the head."""
+    head, rows = ROW.split("[[clock]]\n")
+    lines = [line for line in rows.splitlines() if not line.startswith(("instrument", "verified"))]
+    text = f'{head}[[group]]\ninstrument = "law"\nverified = "programme"\nclock = [\n  {{ {", ".join(lines)}, verified = "unread" }},\n]\n'
+    assert parse_clocks(text) == parse_clocks(ROW)
+
+
+@pytest.mark.parametrize(
+    "text", ["group = 1", "group = [1]", "[[group]]", "[[group]]\nclock = 1", "[[group]]\nclock = [1]"]
+)
+def test_parse_clocks_refuses_a_group_of_another_form(text):
+    """A group without rows, or with what is no row, is a fault and never an empty table."""
+    with pytest.raises(MalformedError) as caught:
+        parse_clocks(f'version = "1"\nofficial = false\n{text}\n')
+    assert caught.value.reason == "TOML_TYPE"
 
 
 ROW = """version = "1"
@@ -197,7 +219,8 @@ on_breach = "report"
         ("amount = 5", "amount = -5", "TOML_TYPE"),
         ("amount = 5", 'amount = 5\nbound = "about"', "TOML_CHOICE"),
         ('kind = "days"', 'kind = "weeks"', "TOML_CHOICE"),
-        ('kind = "days"', 'kind = "working_days"\ndirection = "before"', "CLOCK_DIRECTION"),
+        ('kind = "days"', 'kind = "minutes"\ndirection = "before"', "CLOCK_DIRECTION"),
+        ('on_breach = "report"', 'on_breach = "panic"', "TOML_CHOICE"),
         ("version = 1", "version = 1\nurgent = true", "TOML_UNKNOWN_NAME"),
         ('id = "x"', "", "TOML_TYPE"),
         ("official = false", "", "TOML_TYPE"),

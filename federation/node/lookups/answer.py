@@ -22,6 +22,7 @@ from federation.domain.lookups import (
     DOSSIER_OF,
     FETCH_BODY,
     HANDLE_RANDOM_BYTES,
+    LOOKUP_CLOCKS,
     RELEASE_BODY,
     SEARCH_BODY,
     AnswerItem,
@@ -31,6 +32,7 @@ from federation.domain.lookups import (
     SearchItem,
     Selector,
     SelectorKind,
+    Urgency,
     decode_answer_item,
     decode_fetch_item,
     decode_release_item,
@@ -256,6 +258,12 @@ def _judge_question(received: Received[SearchItem] | Received[FetchItem], evalua
     )
 
 
+def _urgency_of(received: Received[Any]) -> Urgency:
+    asked = received.statement.created
+    urgent = received.in_force.time_of(LOOKUP_CLOCKS[Urgency.URGENT], asked)
+    return urgency_of(asked, received.statement.expires, urgent=urgent)
+
+
 def _entry_of(received: Received[Any], *, lookup_id: MessageId, person: str, fields: frozenset[str]) -> IntakeEntry:
     """A question that begins to wait for a person: until its own statement ends."""
     statement = received.statement
@@ -271,7 +279,7 @@ def _entry_of(received: Received[Any], *, lookup_id: MessageId, person: str, fie
         case_id=statement.case or "",
         purpose=statement.purpose,
         function=statement.function,
-        urgency=urgency_of(statement.created, statement.expires),
+        urgency=_urgency_of(received),
         person=person,
         fields=fields,
         created=statement.created,
@@ -412,7 +420,7 @@ def _occasion_of(received: Received[Any], case: LookupCase | None, found: FoundD
         asker=statement.sender.agency,
         now=received.node.now(),
         division=found.division if found is not None else None,
-        urgency=urgency_of(statement.created, statement.expires),
+        urgency=_urgency_of(received),
     )
 
 

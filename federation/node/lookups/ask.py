@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 
 from federation.domain.lookups import (
     DOSSIER_OF,
-    TIMES,
+    LOOKUP_CLOCKS,
     FetchItem,
     Outcome,
     SearchItem,
@@ -242,7 +242,10 @@ def _draft(errand: Errand, step: Step, asking: Asking) -> Draft:
         asked=(asking.request,) if asking.request is not None else (),
         rows=partial(_question_records, errand, step),
     )
-    return replace(draft, lifetime=TIMES[step.urgency], awaited=True) if step.urgency is not None else draft
+    if step.urgency is None:
+        return draft
+    time = errand.in_force.time_of(LOOKUP_CLOCKS[step.urgency], errand.node.now())
+    return replace(draft, lifetime=time, awaited=True)
 
 
 def _question_records(errand: Errand, step: Step, sent: Sent) -> Sequence[Record]:
@@ -250,10 +253,11 @@ def _question_records(errand: Errand, step: Step, sent: Sent) -> Sequence[Record
     item = step.item
     if step.urgency is None or not isinstance(item, SearchItem | FetchItem):
         return ()
-    waited = TIMES[step.urgency] + errand.in_force.agreement.clock_tolerance + SETTLE
+    now, in_force = errand.node.now(), errand.in_force
+    waited = in_force.time_of(LOOKUP_CLOCKS[step.urgency], now) + in_force.agreement.clock_tolerance + SETTLE
     asked = records.Question(
         digest=sent.digest,
-        until=truncate_to_millisecond(errand.node.now() + waited),
+        until=truncate_to_millisecond(now + waited),
         lookup_id=item.lookup_id,
         handle=item.handle if isinstance(item, FetchItem) else "",
         fields=item.fields if isinstance(item, FetchItem) else frozenset(),

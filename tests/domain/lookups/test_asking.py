@@ -1,7 +1,7 @@
 """Question, answer, fetch and release: one exact person, strict forms, and nothing that shows a person by accident."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from federation.domain.lookups import (
     DOSSIER_OF,
-    TIMES,
     AnswerItem,
     FetchItem,
     Outcome,
@@ -18,7 +17,6 @@ from federation.domain.lookups import (
     SearchItem,
     Selector,
     SelectorKind,
-    Urgency,
     decode_answer_item,
     decode_fetch_item,
     decode_release_item,
@@ -289,12 +287,6 @@ def test_verify_fields_that_no_permit_has_is_refused():
     """There is no field for everything."""
     assert verify_fields(frozenset({"sex"})) == {"sex"}
     assert refused(MalformedError, verify_fields, frozenset({"all"})) == "LOOKUP_FIELD"
-
-
-def test_deadline_is_ten_minutes_or_one_hour():
-    """Urgent and routine, as the clock of the duty desks has them."""
-    assert TIMES[Urgency.URGENT] == timedelta(minutes=10)
-    assert TIMES[Urgency.ROUTINE] == timedelta(hours=1)
 
 
 def test_outcomes_are_six_honest_ones_for_a_question_and_two_for_a_case():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.domain.clock import parse_clocks
 from federation.domain.intake import (
     IntakeEntry,
     IntakeStatus,
@@ -20,7 +20,7 @@ from federation.domain.intake import (
     release_bytes,
     verify_waiting,
 )
-from federation.domain.lookups import TIMES, Urgency, reminder_due, reply_lifetime, urgency_of
+from federation.domain.lookups import LOOKUP_CLOCKS, Urgency, reminder_due, reply_lifetime, urgency_of
 from federation.protocol.errors import MalformedError, RuleError
 from federation.protocol.form import decode, decode_canonical, encode, encode_canonical, replace
 from federation.protocol.ids import format_message_id, parse_agency_id
@@ -53,20 +53,21 @@ def entry(now) -> IntakeEntry:
 
 
 def test_clock_table_has_the_times_of_both_urgencies():
-    """The agreed clocks and the domain say the same minutes."""
-    table = tomllib.loads((ROOT / "policies" / "clocks.toml").read_text(encoding="utf-8"))
-    rows = {row["id"]: row for row in table["clock"]}
+    """Urgent is ten minutes, routine an hour; both escalate."""
+    rules = parse_clocks((ROOT / "policies" / "clocks.toml").read_text(encoding="utf-8")).rules
 
-    for urgency, time in TIMES.items():
-        row = rows[f"lookup.{urgency.value}"]
-        assert (row["kind"], row["amount"] * MINUTE) == ("minutes", time)
-        assert row["on_breach"] == "escalate"
+    found = {urgency: rules[clock][-1] for urgency, clock in LOOKUP_CLOCKS.items()}
+    assert {urgency: rule.amount * MINUTE for urgency, rule in found.items()} == {
+        Urgency.URGENT: 10 * MINUTE,
+        Urgency.ROUTINE: HOUR,
+    }
+    assert {rule.on_breach for rule in found.values()} == {"escalate"}
 
 
-@pytest.mark.parametrize("urgency", list(Urgency))
-def test_urgency_of_a_statement_is_read_from_its_life(now, urgency):
-    """The side asked knows how urgent it is by how long the statement lives."""
-    assert urgency_of(now, now + TIMES[urgency]) is urgency
+@pytest.mark.parametrize(("time", "urgency"), [(5 * MINUTE, Urgency.URGENT), (HOUR, Urgency.ROUTINE)])
+def test_urgency_of_a_statement_is_read_from_its_life(now, time, urgency):
+    """The side asked knows how urgent it is by how long the statement lives, beside what the agreement calls urgent."""
+    assert urgency_of(now, now + time, urgent=5 * MINUTE) is urgency
 
 
 def test_entry_is_kept_as_it_is(entry, now):
