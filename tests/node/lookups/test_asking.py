@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.cli.lookups import sign_fetch
+from federation.domain.clock import CLOCKS_FILE
 from federation.domain.lookups import Outcome, Selector, SelectorKind
 from federation.node import permits
 from federation.node.disclosures import tell_subject
@@ -65,6 +67,26 @@ def own_refusals(found: Office) -> list[Leaf]:
     database = found.rig[JIANGXI].database
     leaves = map(decode_leaf, load_entries(database, 0, load_head(database).size))
     return [leaf for leaf in leaves if leaf.kind is LeafKind.REFUSED and leaf.pair is None]
+
+
+async def test_question_waits_as_long_as_the_agreement_in_force_says(tmp_path: Path) -> None:
+    """The clock table is signed by the provinces: what it says is what counts, at the next question already."""
+    async with office(tmp_path) as found:
+        node = found.rig[JIANGXI]
+        await found.open()
+        await found.search(NUMBERS[0])
+        before = node.trust.in_force.agreement
+        text = before.files[CLOCKS_FILE].decode()
+        shorter = text.replace(
+            '"lookup.routine", kind = "minutes", amount = 60', '"lookup.routine", kind = "minutes", amount = 25'
+        )
+        assert shorter != text
+        files = {**before.files, CLOCKS_FILE: shorter.encode()}
+        found.rig.put_in_force(replace(before, version=before.version + 1, digest="ab", files=files), JIANGXI)
+        await found.search(NUMBERS[1])
+
+        waits = sorted(question.until for question in records.QUESTIONS.each(node.database))
+        assert waits[1] - waits[0] == timedelta(minutes=35)
 
 
 # ---- every no is logged
