@@ -57,7 +57,7 @@ class Bound(StrEnum):
 
 
 class Breach(StrEnum):
-    """What follows when the time is over."""
+    """The consequence of a time that is over."""
 
     REPORT = "report"
     ESCALATE = "escalate"

@@ -185,7 +185,7 @@ class InForce:
         return compute_deadline(load_rule(self.clocks, clock_id, on=china_day(start)), start, calendar=self.calendar)
 
     def time_of(self, clock_id: str, start: datetime) -> timedelta:
-        """How long a clock gives that starts then. Refuses as `start_clock`."""
+        """The time that a clock gives which starts then. Refuses as `start_clock`."""
         return self.start_clock(clock_id, start).due - start
 
 
