@@ -18,7 +18,15 @@ from tests.policies.case_table import ROOT, load_cases, policy_files
 from tests.policies.functions import parse_functions
 
 BOOK = load_policy_book(policy_files())
-NAMES = ("permits.toml", "lookups.toml", "corrections.toml", "registers.toml", "erasure.toml", "leads.toml", "cases.toml")
+NAMES = (
+    "permits.toml",
+    "lookups.toml",
+    "corrections.toml",
+    "registers.toml",
+    "erasure.toml",
+    "leads.toml",
+    "cases.toml",
+)
 TABLES = {name: load_cases(name, BOOK) for name in NAMES}
 CASES = tuple(case for cases in TABLES.values() for case in cases)
 INVESTIGATION = ("purpose", "lookup.criminal_investigation")
