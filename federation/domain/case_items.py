@@ -63,10 +63,7 @@ _PLAIN: Final[Mapping[str, str]] = MappingProxyType({
     "health": "text:text",
 })  # fmt: skip
 CLASSES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        name: MappingProxyType(dict(field.split(":") for field in fields.split()))  # type: ignore[misc]  # pairs
-        for name, fields in _PLAIN.items()
-    }
+    {name: MappingProxyType(dict(field.split(":") for field in fields.split())) for name, fields in _PLAIN.items()}
 )
 """The classes of items, the fields of each, and the form of each field."""
 AT_HOME: Final = frozenset({"note", "informer", "health"})
