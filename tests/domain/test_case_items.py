@@ -11,6 +11,7 @@ from federation.protocol.form import encode
 from federation.protocol.ids import Realm
 
 NUMBER = format_citizen_number("361123", date(2190, 3, 7), sequence=1)
+LIVING = format_citizen_number("110105", date(1949, 12, 31), sequence=2)
 PARTY = CaseItem(kind="party", fields={"tag": "p1", "side": "A", "name": "林甲", "number": NUMBER, "last4": "0011"})
 FACT = CaseItem(kind="fact", fields={"text": "界路堆石,双方各执一词", "agreed_by": "both", "day": "2126-11-20"})
 
@@ -61,7 +62,7 @@ def test_items_with_closed_fields_show_what_is_open_and_count_the_rest():
             CaseItem(kind="party", fields={"number": NUMBER[:-1] + ("2" if NUMBER[-1] != "2" else "3")}),
             "CITIZEN_NUMBER_CHECKSUM",
         ),
-        (CaseItem(kind="party", fields={"number": "11010519491231002X"}), "REAL_NUMBER_IN_DEMO"),
+        (CaseItem(kind="party", fields={"number": LIVING}), "REAL_NUMBER_IN_DEMO"),
     ],
     ids=["class", "field", "no field", "day", "sum", "side", "number in a text", "unseen", "check", "a living one"],
 )
