@@ -65,6 +65,7 @@ from federation.wire.metrics import metrics_app
 from federation.wire.read_client import WitnessClients
 from federation.wire.read_http import ReadFunctions, RunningHttp, read_app, serve_http
 from federation.wire.rpc import Side, TlsFiles
+from federation.wire.rpc_connections import RpcConnections
 from federation.wire.server import Listener, RunningServer, start_server
 
 _log = structlog.get_logger()
@@ -301,7 +302,9 @@ async def _open_ports(parts: Parts, home: Path, *, island: str | None) -> AsyncI
             agency_server=agency_server,
             http=http,
         )
+        sides = {peer_server.port: Side.PEER, agency_server.port: Side.AGENCY}
         duties = [
+            start_duty(node, RpcConnections(sides, each=settings.connections_a_source).keep(), name="connections"),
             start_duty(node, keep_agreement(node, home, peers), name="agreement"),
             start_duty(node, keep_endings(node, home), name="endings"),
             start_duty(node, keep_contact(parts.delivery.contacts, peers.clients), name="contact"),

@@ -28,6 +28,8 @@ BYTES_EACH: Final = 8 * 1024 * 1024
 CALLS_OF_ALL: Final = 1024
 CALLS_KEPT: Final = 4
 """What a caller may have at work whatever the others do."""
+MAX_CONNECTIONS: Final = 512
+"""The most connections of one gRPC port, handshakes included: beyond them a new one is closed as it comes."""
 POSTS_A_MINUTE: Final = 1200
 """Three peers behind one address that offer a head five times a second stay below it."""
 MAX_SOURCES: Final = 4096

@@ -16,11 +16,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from federation.protocol.errors import UnavailableError
 from federation.wire.gatekeeper import Binding, Gate, Gatekeeper, generic_handlers
+from federation.wire.limits import MAX_CONNECTIONS
 from federation.wire.rpc import MESSAGE_OPTIONS, TlsFiles
 from federation.wire.tls import WatchedTls, server_credentials
-
-MAX_CONNECTIONS = 512
-"""The most connections of one port, handshakes included: beyond them a new one is closed as it comes."""
 
 _OPTIONS = (
     *MESSAGE_OPTIONS,

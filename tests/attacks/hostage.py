@@ -56,20 +56,22 @@ class Attacked:
         return self.federation.home("jiangxi") / "node.log"
 
     @contextmanager
-    def member(self, name: str = "zhejiang", *, window: int = 65_535) -> Iterator[RawHttp2]:
+    def member(self, name: str = "zhejiang", *, window: int = 65_535, source: str = "127.0.0.1") -> Iterator[RawHttp2]:
         """A node of another province on the peer port."""
         files = find_side(self.federation.home(name), "peer")
         tls = TlsFiles(certificate=files.certificate, key=files.key)
         authority = find_side(self.federation.home("jiangxi"), "peer").authority
-        with connected(self.peer_port, tls, authority, window=window) as made:
+        with connected(self.peer_port, tls, authority, window=window, source=source) as made:
             yield made
 
     @contextmanager
-    def agency(self, agency: AgencyId = POLICE, *, window: int = 65_535) -> Iterator[RawHttp2]:
+    def agency(
+        self, agency: AgencyId = POLICE, *, window: int = 65_535, source: str = "127.0.0.1"
+    ) -> Iterator[RawHttp2]:
         """An office of Jiangxi on the agency port."""
         folder = client_folder(self.federation.home("jiangxi"), agency)
         tls = TlsFiles(certificate=folder / "client.crt", key=folder / "client.key")
-        with connected(self.agency_port, tls, folder / "ca.crt", window=window) as made:
+        with connected(self.agency_port, tls, folder / "ca.crt", window=window, source=source) as made:
             yield made
 
     def stranger(self, port: int, *, source: str = "127.0.0.1", seconds: float = 10) -> socket.socket:

@@ -139,14 +139,16 @@ def _text(text: str) -> bytes:
 
 
 @contextmanager
-def connected(port: int, tls: TlsFiles, authority: Path, *, window: int = 65_535) -> Iterator[RawHttp2]:
+def connected(
+    port: int, tls: TlsFiles, authority: Path, *, window: int = 65_535, source: str = "127.0.0.1"
+) -> Iterator[RawHttp2]:
     """A connection to a port of a node, with the certificate of a caller; gone at the end."""
     context = ssl.create_default_context(cafile=str(authority))
     context.check_hostname = False
     context.load_cert_chain(tls.certificate, tls.key)
     context.set_alpn_protocols(["h2"])
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=SECONDS, source_address=(source, 0)) as plain,
         context.wrap_socket(plain) as wrapped,
     ):
         yield RawHttp2(wrapped, window=window)

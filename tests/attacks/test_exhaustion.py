@@ -15,15 +15,17 @@ from federation.node.home.certificates import revoke_client
 from federation.protocol.errors import MalformedError
 from federation.wire.agency.node import GET_STATUS
 from federation.wire.client import AgencyClient
+from federation.wire.limits import MAX_CONNECTIONS
 from federation.wire.peer import FETCH_AGREEMENT, SUBMIT
 from federation.wire.read_connections import CONNECTIONS_EACH, CONNECTIONS_KEPT, CONNECTIONS_OF_ALL
-from federation.wire.rpc import ClientProfile, Nothing
-from federation.wire.server import MAX_CONNECTIONS
+from federation.wire.rpc import ClientProfile, Nothing, Side
 from federation.wire.tls import WatchedTls, server_credentials
-from tests.attacks.hostage import MEMBER_ADDRESS, Attacked, attacked_node
+from tests.attacks.hostage import JIANGXI, MEMBER_ADDRESS, Attacked, attacked_node
 from tests.attacks.table import MOST_MB, Measure
 from tests.wire.calls import MARKET, POLICE
 from tests.wire.certificates import FEDERATION, Authority
+
+HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 
 @pytest.fixture(scope="module")
@@ -185,4 +187,28 @@ def test_half_open_handshakes_take_a_bounded_number_of_descriptors(node: Attacke
         node.until_descriptors(idle + 20)
         with node.member("fujian") as later:
             assert later.answers(FETCH_AGREEMENT.path)
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack(
+    "600 idle connections of one source that shakes hands, to each gRPC port",
+    held_by="the newest of a source are cut (wire/rpc_connections)",
+)
+@pytest.mark.parametrize("side", list(Side))
+def test_connections_of_one_source_leave_room_for_another(node: Attacked, memory: Measure, side: Side) -> None:
+    """Who was there before stays, of that source, too, with a stream that is open; so do a few of a third one."""
+    caller, rpc = (node.member, FETCH_AGREEMENT) if side is Side.PEER else (node.agency, GET_STATUS)
+    bound, idle = node.federation.homes[JIANGXI].settings.connections_a_source, node.descriptors()
+    with ExitStack() as opened, memory(node.pid) as growth:
+        older = opened.enter_context(caller())
+        stream = older.ask(HEALTH_WATCH)
+        few = [opened.enter_context(caller(source="127.0.0.3")) for _ in range(8)]
+        for _ in range(MAX_CONNECTIONS + 88):
+            with suppress(OSError):
+                opened.enter_context(caller())
+        node.until_descriptors(idle + bound + len(few) + 20)
+        with caller(source="127.0.0.2") as other:
+            assert other.answers(rpc.path)
+        assert all(each.answers(rpc.path) for each in (older, *few))
+        assert stream in older.answered - older.ended
     assert growth.mb < MOST_MB

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from federation.protocol.errors import MalformedError, NotFoundError
+from federation.wire.limits import MAX_CONNECTIONS
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -82,6 +83,8 @@ class NodeSettings(BaseSettings):
     """The most of them by the number of a permit or a plate, of which one leads to the next."""
     refusals_a_minute: Annotated[int, Field(ge=1)] = 240
     """The most acts of one agency or member that end in a refusal, before it is turned away unjudged for a while."""
+    connections_a_source: Annotated[int, Field(ge=16, le=MAX_CONNECTIONS // 2)] = 128
+    """The most connections of one address (IPv6: /64) to each gRPC port. Who sits behind one relay is one address."""
     lookups_a_desk_day: Annotated[int, Field(ge=1, le=10_000_000)] = 200
     """How many look-ups one certificate of an office may ask for a day, whoever sits there."""
     lookups_an_office_day: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
