@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ from federation.protocol.tlog.witness import Cosigner
 from federation.protocol.trust import find_agency
 from federation.store.database import open_database
 from federation.wire.gatekeeper import Gate
+from federation.wire.limits import MAX_CONNECTIONS
 from federation.wire.metrics import metrics_app
 from federation.wire.read_client import WitnessClients
 from federation.wire.read_http import ReadFunctions, RunningHttp, read_app, serve_http
@@ -71,6 +73,8 @@ from federation.wire.server import Listener, RunningServer, start_server
 _log = structlog.get_logger()
 
 _MOST_TOLD = 20
+DESCRIPTORS = 2 * MAX_CONNECTIONS + 1024
+"""What two full gRPC ports take, and the read side, the store and the calls to peers."""
 BOOT_PAUSE_SECONDS = 0.25
 """How long a node that is not confirmed waits before it asks again."""
 
@@ -110,6 +114,7 @@ class Parts:
 
 async def serve(home: Path, *, now: Callable[[], datetime] = utc_now, island: str | None = None) -> None:
     """Runs the node of that home until SIGTERM or SIGINT; raises why it did not start."""
+    take_descriptors()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,6 +123,16 @@ async def serve(home: Path, *, now: Callable[[], datetime] = utc_now, island: st
         _log.info("node.started", node=running.node.name, tree_size=running.node.sequencer.head.size)
         await stop.wait()
         _log.info("node.stopping", node=running.node.name)
+
+
+def take_descriptors() -> None:
+    """Takes what full ports need of descriptors; a service is often started with 1,024, which strangers can use up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < DESCRIPTORS:
+        _log.warning("descriptors.few", expected=DESCRIPTORS, got=allowed)
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import subprocess
 import time
@@ -105,7 +106,12 @@ class Attacked:
 @contextmanager
 def attacked_node(folder: Path) -> Iterator[Attacked]:
     federation = make_federation(folder, witness_seconds=600, agreement_seconds=600, advertise=MEMBER_ADDRESS)
-    start_node(federation.made, JIANGXI, island=ISLAND)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, hard))  # as a service is started
+    try:
+        start_node(federation.made, JIANGXI, island=ISLAND)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     try:
         wait_ready(federation.made, [JIANGXI])
         yield Attacked(federation)

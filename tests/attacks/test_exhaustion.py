@@ -191,6 +191,21 @@ def test_half_open_handshakes_take_a_bounded_number_of_descriptors(node: Attacke
 
 
 @pytest.mark.attack(
+    "1,500 connections to all ports of a node that was started with 1,024 descriptors",
+    held_by="a node takes what full ports need (node/serve)",
+)
+def test_full_ports_leave_descriptors_for_the_rest(node: Attacked, memory: Measure) -> None:
+    """An office that was connected before is answered out of the home's files, and health is heard."""
+    with ExitStack() as opened, memory(node.pid) as growth, node.agency() as office:
+        for number in range(500):
+            for port in (node.read_port, node.peer_port, node.agency_port):
+                opened.enter_context(node.stranger(port, source=f"127.0.3.{1 + number % 40}"))
+        assert office.answers(GET_STATUS.path)
+        assert node.health() == 200
+    assert growth.mb < MOST_MB
+
+
+@pytest.mark.attack(
     "600 idle connections of one source that shakes hands, to each gRPC port",
     held_by="the newest of a source are cut (wire/rpc_connections)",
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -17,7 +19,7 @@ from federation.cli.demo.provinces import free_ports
 from federation.node.home.config import load_settings
 from federation.node.home_store import open_home_store
 from federation.node.refusals import RULE
-from federation.node.serve import running_node
+from federation.node.serve import DESCRIPTORS, running_node
 from federation.protocol.errors import BridgeheadError, MalformedError, UnavailableError
 from federation.protocol.leaf import LeafKind, decode_leaf
 from federation.store.exchange_log import load_entries, load_head
@@ -76,6 +78,22 @@ async def test_what_was_turned_away_is_told_before_the_node_stops(
         leaves = [decode_leaf(entry) for entry in load_entries(database, 0, load_head(database).size)]
     told = [leaf.reason for leaf in leaves if leaf.policies == (RULE,)]
     assert told == (["REFUSED_TOO_OFTEN 2", "REFUSED_TOO_OFTEN 1"] if island else [])
+
+
+@pytest.mark.parametrize(("hard", "got"), [(DESCRIPTORS - 500, DESCRIPTORS - 500), (4 * DESCRIPTORS, DESCRIPTORS)])
+def test_node_takes_the_descriptors_that_it_needs_and_tells_when_it_gets_fewer(hard: int, got: int) -> None:
+    """A service manager starts it with 1,024; where the system allows too few in all, full ports would use them up."""
+    script = f"""
+import resource
+from federation.node.serve import take_descriptors
+resource.setrlimit(resource.RLIMIT_NOFILE, (1_024, {hard}))
+take_descriptors()
+print("took", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+
+    assert f"took {got}" in told
+    assert ("descriptors.few" in told) == (got < DESCRIPTORS)
 
 
 async def test_metrics_are_on_a_port_of_their_own_where_it_is_named(
