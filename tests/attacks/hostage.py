@@ -102,6 +102,13 @@ class Attacked:
             assert time.monotonic() < end, f"{self.descriptors()} descriptors"
             time.sleep(0.05)
 
+    def until_logged(self, text: str) -> None:
+        """Waits until the node's log has the text: a call is over to its caller a moment before it is logged."""
+        end = time.monotonic() + 60
+        while text not in self.log.read_text(encoding="utf-8"):
+            assert time.monotonic() < end, f"{text} is not in {self.log}"
+            time.sleep(0.05)
+
 
 @contextmanager
 def attacked_node(folder: Path) -> Iterator[Attacked]:

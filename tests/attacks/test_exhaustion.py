@@ -58,7 +58,7 @@ def test_bomb_is_not_unpacked(node: Attacked, memory: Measure) -> None:
                     connection.read_frame()
     assert growth.mb < MOST_MB
     assert node.health() == 200
-    assert '"reason": "CERTIFICATE_REVOKED"' in node.log.read_text(encoding="utf-8")
+    node.until_logged('"reason": "CERTIFICATE_REVOKED"')
 
 
 @pytest.mark.attack(
