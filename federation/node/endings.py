@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from federation.node.home.certificates import find_certificate_ends
+from federation.node.home.certificates import UNREADABLE, find_certificate_ends
 from federation.node.node import Node
 from federation.protocol.errors import BridgeheadError
 from federation.protocol.trust import Agreement
@@ -46,7 +46,7 @@ class Ending:
 
 
 def find_endings(home: Path, agreement: Agreement) -> tuple[Ending, ...]:
-    """Everything of this home that ends, the next first. Refuses FILE_MISSING, CERTIFICATE."""
+    """Everything of this home that ends, the next first; a certificate that cannot be read counts as ended."""
     found = [Ending(name="agreement", time=agreement.expires_time, renewed_by="bridgehead agreement draft")]
     for name, end in find_certificate_ends(home).items():
         found.append(Ending(name=name, time=end, renewed_by=_renewal(name)))
@@ -69,7 +69,9 @@ def ending_warnings(endings: Sequence[Ending], now: datetime) -> Iterator[str]:
         others = len(clients) - 1 if each in clients else 0
         name = f"{each.name}（及另外 {others} 份 and {others} more）" if others else each.name
         day, left = f"{each.time:%Y-%m-%d}", each.days_left(now)
-        if each.step(now) == 0:
+        if each.time == UNREADABLE:
+            yield f"{name} 无法读取 cannot be read: {each.renewed_by}"
+        elif each.step(now) == 0:
             yield f"{name} 已于 {day} 到期 ended on {day}: {each.renewed_by}"
         else:
             yield f"{name} 将于 {day} 到期，还有 {left} 天 ends on {day}, {left} days left: {each.renewed_by}"
@@ -97,7 +99,9 @@ def log_endings(endings: Sequence[Ending], now: datetime, said: dict[str, tuple[
             continue
         said[each.name] = (each.time, step)
         facts = {"name": each.name, "ends": each.time.isoformat(), "renewed_by": each.renewed_by}
-        if step == 0:
+        if each.time == UNREADABLE:
+            _log.error("ending.unread", name=each.name, renewed_by=each.renewed_by)
+        elif step == 0:
             _log.error("ending.passed", **facts)
         else:
             _log.warning("ending.near", days_left=each.days_left(now), **facts)

@@ -6,7 +6,7 @@ section 5, misuse control M9, `policies/retention.toml`.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from federation.domain.erasure import ErasureGrounds
 from federation.domain.lookups import AnswerItem, ReleaseItem
@@ -16,6 +16,7 @@ from federation.node.exchange.replies import find_reply, statement_of
 from federation.node.exchange.send import answered_by
 from federation.node.lookups.records import find_case
 from federation.node.node import InForce, Node
+from federation.protocol.errors import CorruptError, MalformedError
 from federation.protocol.statement import Statement
 from federation.store.messages import StoredMessage, find_body
 
@@ -60,10 +61,15 @@ def _end_of_release(
     if ends is None:
         return None
     case = find_case(node.database, asker, statement.case or "", announced=asker != node.name)
-    return grounds_of(ends, case, now) or ends
+    return grounds_of(ends, case, now) or (ends if case is None else min(ends, case.closes))
 
 
 def _given_until(node: Node, message: StoredMessage, statement: Statement) -> datetime | None:
-    body = find_body(node.database, message.id)
-    item = node.kinds[message.kind].decode(body.items[0], statement) if body is not None else None
+    """The end of what we gave, as its body says; of one that cannot be read, its case alone ends it."""
+    try:
+        body = find_body(node.database, message.id)
+        item = node.kinds[message.kind].decode(body.items[0], statement) if body is not None else None
+    except (CorruptError, MalformedError) as error:
+        node.bad_rows.note("retention", f"sent {message.id}", error)
+        return datetime.max.replace(tzinfo=UTC)
     return item.expires if isinstance(item, (AnswerItem, ReleaseItem)) else None

@@ -8,7 +8,6 @@ Source: DESIGN section 5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -34,6 +33,7 @@ from federation.node.exchange.judge import Erasure, Judgement, Kind, Received, R
 from federation.node.exchange.replies import statement_of
 from federation.node.exchange.resend import Missed
 from federation.node.exchange.send import ENDS, Cause, Draft, End, Prepared, prepare, record_message
+from federation.node.log.bad_rows import commit_each, looked_at
 from federation.node.log.decisions import OWN_ERASURE_RULE, REPLY_RULE
 from federation.node.node import InForce, Node
 from federation.protocol.errors import BridgeheadError, CorruptError, MalformedError, RuleError
@@ -52,6 +52,7 @@ from federation.store.records import Record
 
 _log = structlog.get_logger()
 _AT_ONCE: Final = 64
+_DUTY: Final = "receipts"
 RECEIPT_KIND: Final = "erasure.receipt"
 _OWN = allowed_by_rule(
     OWN_ERASURE_RULE, "本省已销毁到期信息的回执", "The receipt of what this province destroyed when it ended"
@@ -94,26 +95,21 @@ async def send_receipts(node: Node) -> int:
 
 
 async def _send_owed(node: Node) -> int:
-    count = 0
-    while owed := list(islice(_owed_to_members(node), _AT_ONCE)):
+    count, waiting = 0, OWED.each_readable(node.database, node.bad_rows.of(_DUTY))
+    while owed := await asyncio.to_thread(lambda: list(islice(waiting, _AT_ONCE))):
         if not await asyncio.to_thread(_is_scrubbed, node):
             return count
         in_force = node.trust.in_force
         verify_in_force(in_force.agreement, node.now())
-        ready = [(each, await asyncio.to_thread(_prepare_receipt, node, in_force, each)) for each in owed]
-        peers = (await node.sequencer.commit(partial(_record_receipts, node, in_force, ready))).value
-        for peer in peers:
+        found = looked_at(
+            node, _DUTY, owed, look=partial(_prepare_receipt, node, in_force), name=lambda each: each.cites
+        )
+        ready = [each for each in await asyncio.to_thread(list, found) if each is not None]
+        jobs = [(each[0].cites, partial(_record_receipt, node, in_force, *each)) for each in ready]
+        for peer in set(await commit_each(node, _DUTY, jobs)):
             node.wake_delivery(peer)
         count += len(ready)
     return count
-
-
-def _owed_to_members(node: Node) -> Iterator[Owed]:
-    """The receipts that are owed; what is owed to a province that was expelled waits until it is back."""
-    for owed in OWED.each(node.database):
-        cited = find_by_digest(node.database, "received", owed.cites)
-        if cited is None or node.trust.in_force.has(cited.pair.sender):
-            yield owed
 
 
 def _is_scrubbed(node: Node) -> bool:
@@ -123,10 +119,13 @@ def _is_scrubbed(node: Node) -> bool:
     return not node.database.is_scrub_due
 
 
-def _prepare_receipt(node: Node, in_force: InForce, owed: Owed) -> Prepared:
+def _prepare_receipt(node: Node, in_force: InForce, owed: Owed) -> tuple[Owed, Prepared] | None:
+    """The receipt that is owed; None while its province is no member: it waits until that is back."""
     cited = find_by_digest(node.database, "received", owed.cites)
     if cited is None:
         raise CorruptError("ERASURE_RECORD", "expected the message that a receipt is owed for")
+    if not in_force.has(cited.pair.sender):
+        return None
     ordered = owed.cites != owed.message
     item = ReceiptItem(
         message=owed.message,
@@ -136,7 +135,7 @@ def _prepare_receipt(node: Node, in_force: InForce, owed: Owed) -> Prepared:
     item = _proved(node, item) if owed.is_held else item
     decision = _decision_on(node, cited) if ordered else _OWN
     draft = receipt_draft(node, statement_of(cited), item, cites=owed.cites, decision=decision, in_force=in_force)
-    return prepare(node, draft)
+    return owed, prepare(node, draft)
 
 
 def _proved(node: Node, item: ReceiptItem) -> ReceiptItem:
@@ -162,15 +161,12 @@ def _decision_on(node: Node, order: StoredMessage) -> Decision:
     )
 
 
-def _record_receipts(
-    node: Node, in_force: InForce, ready: Sequence[tuple[Owed, Prepared]], transaction: GroupTransaction
-) -> set[NodeName]:
-    peers: set[NodeName] = set()
-    for owed, prepared in ready:
-        if OWED.erase(transaction, OWED.id(owed)):  # or another process of this node was here first
-            record_message(node, transaction, prepared, in_force=in_force)
-            peers.add(prepared.draft.recipient.node)
-    return peers
+def _record_receipt(
+    node: Node, in_force: InForce, owed: Owed, prepared: Prepared, transaction: GroupTransaction
+) -> NodeName:
+    if OWED.erase(transaction, OWED.id(owed)):  # or another process of this node was here first
+        record_message(node, transaction, prepared, in_force=in_force)
+    return prepared.draft.recipient.node
 
 
 def receipt_draft(

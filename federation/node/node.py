@@ -33,6 +33,7 @@ from federation.domain.permits_policy import AgencyFacts, Occasion
 from federation.domain.retention import RETENTION_FILE, RetentionRules, find_rule, parse_retention
 from federation.node.home.config import NodeSettings
 from federation.node.home.keyring import Keyring
+from federation.node.log.bad_rows import BadRows
 from federation.node.log.sequence import Sequencer
 from federation.protocol.errors import BridgeheadError, NotFoundError, RuleError, UnavailableError, UntrustedError
 from federation.protocol.ids import AgencyId, NodeName
@@ -390,6 +391,7 @@ class Node:
     now: Callable[[], datetime]
     kinds: Mapping[str, Kind[Any]]
     refusals: Refusals
+    bad_rows: BadRows = field(default_factory=BadRows)
     dead_duties: list[str] = field(default_factory=list)
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -40,7 +41,7 @@ from federation.node.log.decisions import KEY_TOLD_RULE
 from federation.node.officers import KEY_USE, OFFICER_KEY, find_use, or_logged, put_officer_key, use_id
 from federation.node.oversight.flags import flag_records, put_flags
 from federation.node.oversight.readings import note_reading
-from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.errors import CorruptError, MalformedError, RuleError
 from federation.protocol.form import decode, encode, replace
 from federation.protocol.ids import AgencyId, NodeName, truncate_to_millisecond
 from federation.protocol.keys import admit_public_key, format_public_key, parse_public_key
@@ -51,7 +52,7 @@ from federation.store.collection import page_behind
 from federation.store.database import Source
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import find_by_digest, find_outbox
-from federation.store.records import Record, each_in_range, find_record, ids_under, put_records
+from federation.store.records import Record, each_in_range, find_record, find_version, ids_under, put_records
 from federation.wire.agency import keys as wire
 from federation.wire.agency.keys import KeyPage, KeyQuery, KeyQuestion
 
@@ -242,8 +243,8 @@ async def _change(errand: Errand, what: str, write: Callable[[GroupTransaction],
 def _tell_change(errand: Errand, transaction: GroupTransaction, changed: OfficerKey) -> None:
     """Tells every province that was told the officer's key before, in the transaction of the change."""
     for province in sorted(errand.in_force.agreement.members):
-        heard = find_record(transaction, TOLD, _told_name(province, changed), replica=True)
-        if heard is not None and changed.standing is not KeyStanding.ADMINISTERS:
+        heard = find_version(transaction, TOLD, _told_name(province, changed), replica=True)  # a damaged row too
+        if heard and changed.standing is not KeyStanding.ADMINISTERS:
             _tell(errand, transaction, changed, to=province, basis=KEY_BASIS)
 
 
@@ -300,20 +301,26 @@ def _told_name(to: NodeName, key: OfficerKey) -> str:
 
 def _told_digest(source: Source, name: str, version: int) -> str | None:
     """The statement that told this version and that arrived, or may arrive yet; None when it is to be told (again)."""
-    record = find_record(source, TOLD, name, replica=True)
-    if record is None:
-        return None
-    version_sent, _, digest = record.content.decode().partition(" ")
-    message = find_by_digest(source, "sent", digest) if int(version_sent) == version else None
+    version_sent, digest = _find_notified(source, name)
+    message = find_by_digest(source, "sent", digest) if version_sent == version else None
     row = find_outbox(source, message.id) if message is not None else None
     return digest if row is not None and row.state in ("pending", "settled") else None
 
 
+def _find_notified(source: Source, name: str) -> tuple[int, str]:
+    """The version that was told last, and by which statement; (0, "") for none, and where the row cannot be read."""
+    with suppress(CorruptError, ValueError):
+        record = find_record(source, TOLD, name, replica=True)
+        if record is not None:
+            version, _, digest = record.content.decode().partition(" ")
+            return int(version), digest
+    return 0, ""
+
+
 def _told_record(source: Source, key: OfficerKey, to: NodeName, digest: str) -> Record:
     name = _told_name(to, key)
-    known = find_record(source, TOLD, name, replica=True)
     return Record(
-        id=name, kind=TOLD, owner=NodeName(key.agency.node), version=known.version + 1 if known is not None else 1,
+        id=name, kind=TOLD, owner=NodeName(key.agency.node), version=find_version(source, TOLD, name, replica=True) + 1,
         replica=True, status="told", division=key.agency.county, content=f"{key.version} {digest}".encode(),
         kept_under=PROVISION,
     )  # fmt: skip
@@ -322,8 +329,9 @@ def _told_record(source: Source, key: OfficerKey, to: NodeName, digest: str) -> 
 def _resent_key(missed: Missed) -> Draft | None:
     """The same words again; nothing when the province was told of the key since."""
     key, to = decode(OfficerKey, missed.body.items[0]), missed.statement.recipient.node
-    known = find_record(missed.source, TOLD, _told_name(to, key), replica=True)
-    if known is None or known.content.decode().partition(" ")[2] != missed.message.digest:
+    name = _told_name(to, key)
+    digest = _find_notified(missed.source, name)[1]
+    if digest != missed.message.digest and (digest or not find_version(missed.source, TOLD, name, replica=True)):
         return None
     return missed.again(rows=lambda sent: (_told_record(missed.source, key, to, sent.digest),))
 

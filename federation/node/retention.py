@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from typing import Final
 import structlog
 
 from federation.domain.erasure import ErasureGrounds
+from federation.domain.lookups import Handle
 from federation.domain.retention import (
     CORRECTION,
     PROVISION,
@@ -42,29 +43,31 @@ from federation.node.exchange.erase import destroy_message
 from federation.node.exchange.resend import resend_missed
 from federation.node.exchange.send import ENDS, End, look_later
 from federation.node.intake.clock import check_pending
+from federation.node.log.bad_rows import Job, commit_each, looked_at
 from federation.node.lookups.answer import RELEASED
 from federation.node.lookups.records import (
+    ASKED,
     CASES_CLOSED,
     HANDLES,
     QUESTIONS,
-    each_asked_before,
+    Asked,
     erase_asked,
     find_case,
 )
 from federation.node.node import InForce, Node
-from federation.node.reports import ASKED
+from federation.node.reports import ASKED as REPORTS_ASKED
 from federation.protocol.errors import BridgeheadError
+from federation.protocol.form import decode
 from federation.protocol.ids import format_message_id, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Leaf, LeafKind, encode_leaf
 from federation.protocol.trust import verify_in_force
 from federation.store.exchange_log import GroupTransaction
 from federation.store.messages import StoredMessage, find_message
-from federation.store.records import each_in_range, erase_record, ids_under
+from federation.store.records import each_due_by, each_in_range, erase_record, ids_under
 from federation.wire.agency.erasure import RetentionRound
 
 _log = structlog.get_logger()
-_BATCH: Final = 64
-"""So many things are destroyed in one transaction: a long one would hold up the writer."""
+DUTY: Final = "retention"
 _AT_ONCE: Final = 256
 """So many are read before they are destroyed: what ends in one moment may be more than the memory holds."""
 _HANDLE_CONTEXT: Final = b"bridgehead/erased-handle/v1\0"
@@ -87,13 +90,13 @@ async def destroy_ended(node: Node) -> RetentionRound:
 
     Receipts leave once it is off the disk. Refuses AGREEMENT_EXPIRED: none may be sent, and nothing is destroyed then.
     """
-    in_force, now = node.trust.in_force, node.now()
+    in_force, now, unread = node.trust.in_force, node.now(), node.bad_rows.of(DUTY)
     verify_in_force(in_force.agreement, now)
     await check_pending(node)  # a question ends here once its clock has let go of it
-    closed = await asyncio.to_thread(lambda: list(CASES_CLOSED.each(node.database)))
+    closed = await asyncio.to_thread(lambda: list(CASES_CLOSED.each_readable(node.database, unread)))
     counts = await _end_messages(node, in_force, closed, now=now)
     handles = await _end_handles(node, closed, now=now)
-    await _in_batches(node, [partial(CASES_CLOSED.erase, value_id=case) for case in closed])
+    await _do_each(node, [(case, partial(CASES_CLOSED.erase, value_id=case)) for case in closed])
     await _end_questions(node, now=now)
     corrections = await _forget_opened(node, in_force, now)
     await resend_missed(node, in_force=in_force)
@@ -122,10 +125,10 @@ async def purge(node: Node, *, before: datetime) -> int:
     for rule_id in (PROVISION, USE):
         verify_floor_passed(node.trust.in_force.retention, rule_id, before, now=node.now())
     old = await asyncio.to_thread(lambda: list(_disclosures_before(node, before)))
-    asked = await asyncio.to_thread(lambda: list(each_asked_before(node.database, before)))
-    jobs: list[_Job] = [partial(erase_record, kind=DISCLOSED, record_id=line_id, replica=False) for line_id in old]
-    jobs += [partial(erase_asked, asked=line) for line in asked]
-    return await _in_batches(node, jobs)
+    asked = await asyncio.to_thread(lambda: list(_asked_before(node, before)))
+    jobs: list[_Named] = [(each, partial(erase_record, kind=DISCLOSED, record_id=each, replica=False)) for each in old]
+    jobs += [(line.place, partial(erase_asked, asked=line)) for line in asked]
+    return await _do_each(node, jobs)
 
 
 def destroy_handle(node: Node, transaction: GroupTransaction, handle: str, *, grounds: ErasureGrounds) -> bool:
@@ -151,24 +154,25 @@ def handle_digest(handle: str) -> str:
     return hashlib.sha256(_HANDLE_CONTEXT + handle.encode()).hexdigest()
 
 
-_Job = Callable[[GroupTransaction], bool]
+_Named = tuple[str, Job[bool]]
 
 
 async def _end_messages(node: Node, in_force: InForce, closed: Sequence[str], *, now: datetime) -> Counter[str]:
     """Destroys what has ended of the messages that are due, and puts off the rest; counts what it destroyed by kind."""
     counts: Counter[str] = Counter()
-    ends = chain(ENDS.each_due_by(node.database, now), _each_of_closed(node, closed, now=now))
+    ends = chain(ENDS.each_due_by(node.database, now, node.bad_rows.of(DUTY)), _each_of_closed(node, closed, now=now))
     while chunk := await asyncio.to_thread(lambda: list(islice(ends, _AT_ONCE))):
         ended, later = await asyncio.to_thread(_look, node, in_force, chunk, now=now)
         counts += await _destroy_messages(node, ended)
-        await _in_batches(node, [partial(_put_off, node, *each) for each in later])
+        await _do_each(node, [(ENDS.id(end), partial(_put_off, node, end, time)) for end, time in later])
     return counts
 
 
 def _each_of_closed(node: Node, closed: Sequence[str], *, now: datetime) -> Iterator[End]:
     """The ends of a closed case that are not due by themselves; what is awaited ends with its answer."""
     for case in closed:
-        yield from (end for end in ENDS.by_subject(node.database, case) if end.time > now and not end.awaited)
+        ends = ENDS.by_subject(node.database, case, unread=node.bad_rows.of(DUTY))
+        yield from (end for end in ends if end.time > now and not end.awaited)
 
 
 _Ended = list[tuple[StoredMessage, ErasureGrounds]]
@@ -179,9 +183,12 @@ def _look(node: Node, in_force: InForce, ends: Sequence[End], *, now: datetime) 
     """Finds the messages that have ended and why, and when to look at the others (None: never); writes nothing."""
     ended: _Ended = []
     later: _Later = []
-    for end in ends:
+
+    def look(end: End) -> tuple[End, StoredMessage | None, ErasureGrounds | datetime | None]:
         message = find_message(node.database, end.direction, end.message_id)
-        judged = find_end(node, in_force, message, now=now) if message is not None else None
+        return end, message, find_end(node, in_force, message, now=now) if message is not None else None
+
+    for end, message, judged in looked_at(node, DUTY, ends, look=look, name=ENDS.id):
         if message is not None and isinstance(judged, ErasureGrounds):
             ended.append((message, judged))
         elif not isinstance(judged, datetime) or judged > end.time:
@@ -190,24 +197,28 @@ def _look(node: Node, in_force: InForce, ends: Sequence[End], *, now: datetime) 
 
 
 async def _end_handles(node: Node, closed: Sequence[str], *, now: datetime) -> int:
-    of_closed = chain.from_iterable(HANDLES.by_subject(node.database, case) for case in closed)
-    handles = chain(HANDLES.each_due_by(node.database, now), of_closed)
-    done = 0
-    while chunk := await asyncio.to_thread(lambda: list(islice(handles, _AT_ONCE))):
-        jobs: list[_Job] = []
-        for handle in chunk:
-            case = find_case(node.database, handle.asker.node, handle.case_id, announced=True)
-            if (grounds := grounds_of(handle.expires, case, now)) is not None:
-                jobs.append(partial(_destroy_handle, node, handle.handle, grounds))
-        done += await _in_batches(node, jobs)
+    unread = node.bad_rows.of(DUTY)
+    of_closed = chain.from_iterable(HANDLES.by_subject(node.database, case, unread=unread) for case in closed)
+    handles = chain(HANDLES.each_due_by(node.database, now, unread), of_closed)
+
+    def look(handle: Handle) -> tuple[Handle, ErasureGrounds | None]:
+        case = find_case(node.database, handle.asker.node, handle.case_id, announced=True)
+        return handle, grounds_of(handle.expires, case, now)
+
+    looks, done = looked_at(node, DUTY, handles, look=look, name=_handle_row), 0
+    while chunk := await asyncio.to_thread(lambda: list(islice(looks, _AT_ONCE))):
+        ended = [(each, grounds) for each, grounds in chunk if grounds is not None]
+        jobs = [(_handle_row(each), partial(_destroy_handle, node, each.handle, grounds)) for each, grounds in ended]
+        done += await _do_each(node, jobs)
     return done
 
 
 async def _end_questions(node: Node, *, now: datetime) -> None:
     """Erases what was asked once no reply to it is taken in any more."""
-    over = QUESTIONS.each_due_by(node.database, now)
+    over = QUESTIONS.each_due_by(node.database, now, node.bad_rows.of(DUTY))
     while chunk := await asyncio.to_thread(lambda: list(islice(over, _AT_ONCE))):
-        await _in_batches(node, [partial(QUESTIONS.erase, value_id=question.digest or "") for question in chunk])
+        digests = [question.digest or "" for question in chunk]
+        await _do_each(node, [(digest, partial(QUESTIONS.erase, value_id=digest)) for digest in digests])
 
 
 def _destroy_handle(node: Node, handle: str, grounds: ErasureGrounds, transaction: GroupTransaction) -> bool:
@@ -218,8 +229,8 @@ async def _destroy_messages(node: Node, ended: list[tuple[StoredMessage, Erasure
     """Destroys messages, and owes a receipt to the senders of those that came; counts them by kind."""
     counts: Counter[str] = Counter()
     for kind in sorted({message.kind for message, _ in ended}):
-        jobs = [partial(_destroy, node, *each) for each in ended if each[0].kind == kind]
-        counts[kind] = await _in_batches(node, jobs)
+        of_kind = [each for each in ended if each[0].kind == kind]
+        counts[kind] = await _do_each(node, [(each[0].id, partial(_destroy, node, *each)) for each in of_kind])
     return counts
 
 
@@ -246,34 +257,45 @@ def _put_off(node: Node, end: End, time: datetime | None, transaction: GroupTran
 
 async def _forget_opened(node: Node, in_force: InForce, now: datetime) -> int:
     """Forgets the reports asked for and the corrections opened here that have ended; counts the corrections."""
+    unread = node.bad_rows.of(DUTY)
     report_kept = destroyed_after(in_force.retention, REPORT)
     if report_kept is not None:
         end = now - report_kept
         until = format_message_id(end + timedelta(milliseconds=1), bytes(10))
         old = await asyncio.to_thread(
-            lambda: [each.report_id or "" for each in ASKED.each_before(node.database, until) if each.time <= end]
+            lambda: [
+                each.report_id or ""
+                for each in REPORTS_ASKED.each_readable(node.database, unread, before=until)
+                if each.time <= end
+            ]
         )
-        await _in_batches(node, [partial(ASKED.erase, value_id=report_id) for report_id in old])
+        await _do_each(node, [(report_id, partial(REPORTS_ASKED.erase, value_id=report_id)) for report_id in old])
     correction_kept = destroyed_after(in_force.retention, CORRECTION)
     if correction_kept is None:
         return 0
     before = format_time(now - correction_kept + timedelta(milliseconds=1))
-    lines = await asyncio.to_thread(lambda: list(LINES.each_before(node.database, before)))
-    return await _in_batches(node, [partial(erase_opened, line=line) for line in lines])
+    lines = await asyncio.to_thread(lambda: list(LINES.each_readable(node.database, unread, before=before)))
+    return await _do_each(node, [(LINES.id(line), partial(erase_opened, line=line)) for line in lines])
 
 
-async def _in_batches(node: Node, jobs: Sequence[_Job]) -> int:
-    done = 0
-    for start in range(0, len(jobs), _BATCH):
-        done += (await node.sequencer.commit(partial(_do_all, jobs[start : start + _BATCH]))).value
-    return done
+async def _do_each(node: Node, jobs: Sequence[_Named]) -> int:
+    """Returns how many of the jobs did something."""
+    return sum(await commit_each(node, DUTY, jobs))
 
 
-def _do_all(jobs: Sequence[_Job], transaction: GroupTransaction) -> int:
-    return sum(job(transaction) for job in jobs)
+def _handle_row(handle: Handle) -> str:
+    """The name of a handle in the log, which must not tell it."""
+    return f"{HANDLES.kind} {handle_digest(handle.handle)}"
+
+
+def _asked_before(node: Node, before: datetime) -> Iterator[Asked]:
+    """The steps that this province's officers took before then, in every agency, cases included."""
+    lines = each_due_by(node.database, ASKED, before, replica=True, unread=node.bad_rows.of(DUTY))
+    found = looked_at(node, DUTY, lines, look=lambda line: decode(Asked, line.content), name=lambda line: line.id)
+    return (asked for asked in found if asked.time < before)
 
 
 def _disclosures_before(node: Node, before: datetime) -> Iterator[str]:
     """Lines of what was given: their ids begin with their time."""
-    ids = ids_under("", before=format_time(before))
-    return (record.id for record in each_in_range(node.database, DISCLOSED, ids, replica=False))
+    ids, unread = ids_under("", before=format_time(before)), node.bad_rows.of(DUTY)
+    return (record.id for record in each_in_range(node.database, DISCLOSED, ids, replica=False, unread=unread))

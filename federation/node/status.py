@@ -148,6 +148,11 @@ def _warnings(node: Node, state: Freshness, delivery: Delivery) -> list[str]:
             f"库中有记录与日志不符，请运行 bridgehead node check rows differ from the log "
             f"({node.database.row_findings} in the sample at the start): run bridgehead node check"
         )
+    if count := node.bad_rows.count():
+        found.append(
+            f"常驻任务跳过了 {count} 条无法读取的记录，请运行 bridgehead node check "
+            f"duties passed over {count} rows that they cannot read: run bridgehead node check"
+        )
     if state is Freshness.LAPSED:
         end = agreement.fresh_until_time + agreement.lapse_grace
         found.append(

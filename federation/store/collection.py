@@ -24,6 +24,7 @@ from federation.store.exchange_log import GroupTransaction
 from federation.store.records import (
     DueRange,
     Record,
+    Unread,
     count_due,
     each_due_by,
     each_in_range,
@@ -33,6 +34,7 @@ from federation.store.records import (
     ids_under,
     list_due,
     list_records,
+    passing_over,
     put_records,
 )
 
@@ -113,18 +115,19 @@ class Collection(Generic[V]):
         record = find_record(source, self.kind, value_id, replica=self.replica)
         return self.decode(record) if record is not None else None
 
-    def by_subject(self, source: Source, subject: str) -> list[V]:
-        found = find_by_subject(source, self.kind, subject)
-        return [self.decode(record) for record in found if record.replica is self.replica]
+    def by_subject(self, source: Source, subject: str, *, unread: Unread | None = None) -> list[V]:
+        found = find_by_subject(source, self.kind, subject, unread=unread)
+        return list(self._decoded((record for record in found if record.replica is self.replica), unread))
 
     def each(self, source: Source, *, under: str = "", after: str = "", newest_first: bool = False) -> Iterator[V]:
         """The values whose ids begin with `under`, behind `after`, in the order of their ids, read as asked for."""
         yield from (self.decode(record) for record in self._records(source, under, after, newest_first=newest_first))
 
-    def each_before(self, source: Source, before: str) -> Iterator[V]:
-        """The values whose ids stand below `before`, in the order of their ids, read as they are asked for."""
-        found = each_in_range(source, self.kind, ids_under("", before=before), replica=self.replica, at_once=_AT_ONCE)
-        yield from map(self.decode, found)
+    def each_readable(self, source: Source, unread: Unread, *, before: str = "") -> Iterator[V]:
+        """The values whose ids stand below `before`, or all, by id, read as asked for; the others are told."""
+        ids = ids_under("", before=before)
+        found = each_in_range(source, self.kind, ids, replica=self.replica, at_once=_AT_ONCE, unread=unread)
+        yield from self._decoded(found, unread)
 
     def page(
         self,
@@ -167,13 +170,16 @@ class Collection(Generic[V]):
     def count_due(self, source: Source, *, before: date, division: str = "") -> int:
         return count_due(source, self.kind, before, division=division, replica=self.replica)
 
-    def each_due_by(self, source: Source, by: datetime, *, division: str = "") -> Iterator[V]:
-        """The values of a division that are looked at by that moment, the earliest first, read as asked for."""
-        found = each_due_by(source, self.kind, by, division=division, replica=self.replica, at_once=_AT_ONCE)
-        yield from map(self.decode, found)
+    def each_due_by(self, source: Source, by: datetime, unread: Unread, *, division: str = "") -> Iterator[V]:
+        """The values of a division that are looked at by that moment, earliest first; what cannot be read is told."""
+        found = each_due_by(source, self.kind, by, division=division, replica=self.replica, unread=unread)
+        yield from self._decoded(found, unread)
 
     def erase(self, transaction: GroupTransaction, value_id: str) -> bool:
         return erase_record(transaction, self.kind, value_id, replica=self.replica)
+
+    def _decoded(self, records: Iterable[Record], unread: Unread | None) -> Iterator[V]:
+        return passing_over(records, self.decode, name=lambda record: f"{self.kind} {record.id}", unread=unread)
 
     def _records(
         self, source: Source, under: str, after: str, *, newest_first: bool, at_once: int = _AT_ONCE

@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Date, Executable, Insert, Table, bindparam, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
 from federation.protocol.ids import Pair
@@ -384,8 +384,9 @@ def commit_group(
 ) -> GroupResult[T]:
     """Runs the jobs and commits all that they wrote at once; returns when it is durable.
 
-    A job that raises a `BridgeheadError` is taken out and run again alone, after the others are committed: it takes
-    nobody with it, and what it wrote is undone unless it succeeds alone. Jobs may therefore run several times.
+    A job that raises is taken out and run again alone, after the others are committed: it takes nobody with it, and
+    what it wrote is undone unless it succeeds alone (JOB_FAILED, for what is no `BridgeheadError`). Jobs may therefore
+    run several times.
     `crash_point` is called with `before-rows`, `before-commit` and `after-commit`, for tests that kill the process.
     Raises UnavailableError STORE_BUSY, STORE_FULL, STORE_DOWN, and nothing of this group was written; CorruptError
     LOG_HEAD, LOG_EDGE, STORE_FAULT, STORE_DAMAGED when the store contradicts itself.
@@ -490,6 +491,12 @@ def _run_job(job: Callable[[GroupTransaction], T], transaction: GroupTransaction
         return job(transaction)
     except BridgeheadError as error:
         return error
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a row of another type makes a reader raise anything: it is this job's
+        broken = CorruptError("JOB_FAILED", f"what it read cannot be read as expected ({type(error).__name__})")
+        broken.__cause__ = error
+        return broken
 
 
 def _lock_head(database: Database, connection: Connection) -> tuple[int, Head, GrowingTree]:

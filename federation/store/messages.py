@@ -12,7 +12,7 @@ Trusts: the callers' checks, also of receipts; nothing here judges a message. So
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, or_, select, update
 
 from federation.protocol.body import Body, Handed, pack_body, unpack_body
-from federation.protocol.errors import ConflictError, CorruptError, NotFoundError
+from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, NotFoundError, UnavailableError
 from federation.protocol.ids import MessageId, NodeName, Pair
 from federation.protocol.receipt import Receipt
 from federation.store.columns import (
@@ -312,6 +312,7 @@ OutboxState: TypeAlias = Literal["pending", "settled", "unheard", "missed", "exp
 """
 
 _MAX_ERROR = 500
+_AT_ONCE = 200
 _EVER = 2**62  # later than any time in milliseconds
 
 _PENDING = (
@@ -353,8 +354,12 @@ _CONTENT = (
     .order_by(OUTBOX.c.seq)
 )
 _MISSED = (
-    select(OUTBOX.c.message_id)
-    .where(OUTBOX.c.state == "missed")
+    select(OUTBOX.c.message_id, OUTBOX.c.peer, OUTBOX.c.seq)
+    .where(
+        OUTBOX.c.state == "missed",
+        OUTBOX.c.peer >= bindparam("at_peer"),
+        or_(OUTBOX.c.peer > bindparam("at_peer"), OUTBOX.c.seq > bindparam("after")),
+    )
     .order_by(OUTBOX.c.peer, OUTBOX.c.seq)
     .limit(bindparam("most"))
 )
@@ -536,19 +541,26 @@ def oldest_pending(source: Source) -> Mapping[NodeName, datetime]:
         return {NodeName(peer): from_millis(created) for peer, created in rows}
 
 
-def list_missed(source: Source, *, limit: int) -> list[MessageId]:
-    """The messages that their peer answered it never had, in order, peer by peer, at most `limit`."""
-    with source.reading() as connection:
-        found = connection.execute(_MISSED, {"most": limit}).scalars()
-        return [MessageId(message_id) for message_id in found]
+def each_missed(source: Source) -> Iterator[MessageId]:
+    """The messages that their peer answered it never had, in order, peer by peer, read as they are asked for."""
+    peer, seq = "", 0
+    while True:
+        with source.reading() as connection:
+            rows = connection.execute(_MISSED, {"at_peer": peer, "after": seq, "most": _AT_ONCE}).all()
+        yield from (MessageId(row.message_id) for row in rows)
+        if len(rows) < _AT_ONCE:
+            return
+        peer, seq = rows[-1].peer, rows[-1].seq
 
 
 def _pending_from_row(row: StoredRow, source: Source, keys: Mapping[int, bytes], *, is_unheard: bool) -> PendingMessage:
     body, fault = None, ""
     try:
         body = _open_body(source, row, keys)
-    except CorruptError as error:
-        fault = str(error)
+    except UnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a column of another type makes a reader raise anything
+        fault = str(error) if isinstance(error, BridgeheadError) else f"a column is damaged ({type(error).__name__})"
     return PendingMessage(
         id=MessageId(row["message_id"]),
         seq=row["seq"],

@@ -7,14 +7,15 @@ policies select by: status, divisions, due date. Trusts: the owner's versions. S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import NamedTuple, TypeAlias, TypedDict, Unpack
+from typing import Any, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import ARRAY, Connection, String, any_, bindparam, delete, func, or_, select, update
+from sqlalchemy import ARRAY, Connection, Select, String, any_, bindparam, delete, func, or_, select, update
 
-from federation.protocol.errors import ConflictError, CorruptError
+from federation.protocol.errors import ConflictError, CorruptError, UnavailableError
 from federation.protocol.ids import NodeName
 from federation.store.columns import (
     DataKeys,
@@ -32,9 +33,14 @@ from federation.store.database import NewRow, RowKey, Source, StoredRow
 from federation.store.exchange_log import GroupTransaction
 from federation.store.tables import RECORD, RECORD_VERSION
 
+A = TypeVar("A")
+B = TypeVar("B")
+Unread: TypeAlias = Callable[[str, Exception], None]
+"""Is told the name of what cannot be read, and why, by who passes over it; who has none to tell is raised to."""
 _CONTENT_COLUMN = "record.content"
 _SUBJECT_COLUMN = "record.subject"
 _BEFORE_ALL = -1
+_AT_ONCE = 200
 _CHUNK = 500  # ids in one look-up: below the fewest parameters that any SQLite allows
 
 _VERSIONS = select(
@@ -102,6 +108,7 @@ _HISTORY = (
     .where(RECORD_VERSION.c.kind == bindparam("of_kind"), RECORD_VERSION.c.id == bindparam("of_id"))
     .order_by(RECORD_VERSION.c.version)
 )
+_NAMES = (RECORD.c.replica, RECORD.c.kind, RECORD.c.id, RECORD.c.due_millis)
 _NEW_VALUES = tuple(column.name for column in RECORD.c if not column.primary_key)
 _REPLACE = (
     update(RECORD)
@@ -238,13 +245,22 @@ def find_record(source: Source, kind: str, record_id: str, *, replica: bool) -> 
     return None if row is None else _from_row(row, source.keys, replica=replica)
 
 
-def find_by_subject(source: Source, kind: str, subject: str, *, limit: int | None = None) -> list[Record]:
-    """The records and replicas of a kind about exactly that subject, ours first, then by id (SEALED_VALUE)."""
+def find_version(source: Source, kind: str, record_id: str, *, replica: bool) -> int:
+    """The newest version of a record, 0 when there is none; also of one whose content can not be read."""
+    row = source.find_row(RECORD, replica, kind, record_id)
+    return 0 if row is None else int(row["version"])
+
+
+def find_by_subject(
+    source: Source, kind: str, subject: str, *, limit: int | None = None, unread: Unread | None = None
+) -> list[Record]:
+    """The records and replicas of a kind about exactly that subject, ours first, then by id (SEALED_VALUE).
+
+    What cannot be read is told to `unread`, where it is given, and passed over.
+    """
     index = blind_index(source.keys, _SUBJECT_COLUMN, subject)
-    with source.reading() as connection:
-        rows = connection.execute(_BY_SUBJECT.limit(limit), {"of_kind": kind, "of_subject": index}).mappings().all()
-    found = (_from_row(row, source.keys, replica=row["replica"]) for row in rows)
-    return [record for record in found if record.subject == subject]
+    rows = _load_page(source.reading, _BY_SUBJECT.limit(limit), {"of_kind": kind, "of_subject": index}, unread)
+    return [record for record in _each_record(rows, source, unread=unread) if record.subject == subject]
 
 
 def list_records(
@@ -264,24 +280,76 @@ def list_records(
     return [_from_row(row, source.keys, replica=replica) for row in rows]
 
 
+def passing_over(
+    values: Iterable[A], read: Callable[[A], B], *, name: Callable[[A], str], unread: Unread | None
+) -> Iterator[B]:
+    """Reads each; what cannot be read is told to `unread` and passed over, or raised without one. UnavailableError."""
+    for value in values:
+        try:
+            found = read(value)
+        except UnavailableError:  # of the store, not of the row
+            raise
+        except Exception as error:
+            if unread is None:
+                raise
+            unread(name(value), error)
+        else:
+            yield found
+
+
 def list_range(source: Source, kind: str, ids: IdRange, *, limit: int, replica: bool) -> list[Record]:
     """The records of a kind in a range of ids, in its order, by primary key, at most `limit` (SEALED_VALUE)."""
+    return list(_each_record(_rows_in(source, kind, ids, limit=limit, replica=replica), source, unread=None))
+
+
+def each_in_range(
+    source: Source, kind: str, ids: IdRange, *, replica: bool, at_once: int = 200, unread: Unread | None = None
+) -> Iterator[Record]:
+    """The records of a kind in a range of ids, in its order, read `at_once` as they are asked for; `passing_over`."""
+    while rows := _rows_in(source, kind, ids, limit=at_once, replica=replica, unread=unread):
+        yield from _each_record(rows, source, unread=unread)
+        last = rows[-1]["id"]
+        ids = replace(ids, before=last) if ids.newest_first else replace(ids, after=last)
+
+
+def _rows_in(
+    source: Source, kind: str, ids: IdRange, *, limit: int, replica: bool, unread: Unread | None = None
+) -> Sequence[StoredRow]:
     names = {"is_replica": replica, "of_kind": kind, "after": ids.after, "before": ids.before, "most": limit}
 
     def is_listed(key: RowKey) -> bool:
         return key[:2] == (replica, kind) and ids.after < str(key[2]) < ids.before
 
-    with source.reading_rows(RECORD, is_listed) as connection:
-        rows = connection.execute(_RANGE_BACK if ids.newest_first else _RANGE, names).mappings().all()
-    return [_from_row(row, source.keys, replica=replica) for row in rows]
+    statement = _RANGE_BACK if ids.newest_first else _RANGE
+    return _load_page(lambda: source.reading_rows(RECORD, is_listed), statement, names, unread)
 
 
-def each_in_range(source: Source, kind: str, ids: IdRange, *, replica: bool, at_once: int = 200) -> Iterator[Record]:
-    """The records of a kind in a range of ids, in its order, read `at_once` as they are asked for."""
-    while found := list_range(source, kind, ids, limit=at_once, replica=replica):
-        yield from found
-        last = found[-1].id
-        ids = replace(ids, before=last) if ids.newest_first else replace(ids, after=last)
+def _load_page(
+    reading: Callable[[], AbstractContextManager[Connection]],
+    statement: Select[Any],
+    names: NewRow,
+    unread: Unread | None,
+) -> Sequence[StoredRow]:
+    """A page of rows; where a column of one cannot even be loaded, and it is to be passed over, their names alone."""
+    try:
+        with reading() as connection:
+            return connection.execute(statement, names).mappings().all()
+    except UnavailableError:
+        raise
+    except Exception:
+        if unread is None:
+            raise
+    with reading() as connection:
+        return connection.execute(statement.with_only_columns(*_NAMES), names).mappings().all()
+
+
+def _each_record(rows: Sequence[StoredRow], source: Source, *, unread: Unread | None) -> Iterator[Record]:
+    def read(row: StoredRow) -> Record | None:
+        whole = row if "content" in row else source.find_row(RECORD, row["replica"], row["kind"], row["id"])
+        return None if whole is None else _from_row(whole, source.keys, replica=row["replica"])
+
+    found = passing_over(rows, read, name=lambda row: f"{row['kind']} {row['id']}", unread=unread)
+    return (record for record in found if record is not None)
 
 
 def list_due(source: Source, kind: str, days: DueRange, *, division: str, limit: int, replica: bool) -> list[Record]:
@@ -302,19 +370,18 @@ def count_due(source: Source, kind: str, before: date, *, division: str = "", re
 
 
 def each_due_by(
-    source: Source, kind: str, by: datetime, *, division: str = "", replica: bool, at_once: int = 200
+    source: Source, kind: str, by: datetime, *, division: str = "", replica: bool, unread: Unread | None = None
 ) -> Iterator[Record]:
     """The records of a kind and division whose `due_time` has come by then, earliest first, read as asked for.
 
-    Raises as `find_record`.
+    What cannot be read is told to `unread` and passed over; without one it raises as `find_record`.
     """
-    names = {"is_replica": replica, "of_kind": kind, "of_division": division, "by": to_millis(by), "most": at_once}
+    names = {"is_replica": replica, "of_kind": kind, "of_division": division, "by": to_millis(by), "most": _AT_ONCE}
     since, after = _BEFORE_ALL, ""
     while True:
-        with source.reading() as connection:
-            rows = connection.execute(_DUE_BY, {**names, "since": since, "after": after}).mappings().all()
-        yield from (_from_row(row, source.keys, replica=replica) for row in rows)
-        if len(rows) < at_once:
+        rows = _load_page(source.reading, _DUE_BY, {**names, "since": since, "after": after}, unread)
+        yield from _each_record(rows, source, unread=unread)
+        if len(rows) < _AT_ONCE:
             return
         since, after = rows[-1]["due_millis"], rows[-1]["id"]
 

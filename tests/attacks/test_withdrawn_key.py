@@ -7,7 +7,9 @@ before or not; what it released before stays released.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -128,6 +130,19 @@ async def test_question_that_arrives_after_the_withdrawal_is_a_logged_no(found: 
         leaf = await brought(found, message)
         assert (leaf.kind, leaf.policies) == (LeafKind.REFUSED, WITHDRAWN)
     assert (await fetch(found, shown)).policies == ("rule-officer-key",)  # nor does her own node let it out
+
+
+async def test_damaged_row_of_what_was_told_keeps_no_withdrawal_from_being_told(found: Office) -> None:
+    """That the province knows the key cannot be read any more: it is told."""
+    assert (await fetch(found, await handle(found))).outcome is Outcome.HIT
+    with closing(sqlite3.connect(found.rig.hosts[JIANGXI].path)) as connection:
+        assert connection.execute("UPDATE record SET content = x'00' WHERE kind = 'officer-key-told'").rowcount == 1
+        connection.commit()
+
+    await withdrawn(found)
+    await found.rig.drain()
+
+    assert pinned(found) is KeyStanding.WITHDRAWN
 
 
 @pytest.mark.parametrize("days", [1, 40])

@@ -98,3 +98,17 @@ def test_each_step_is_logged_once() -> None:
         ("ending.near", 20), ("ending.near", 7), ("ending.near", 1), ("ending.passed", None), ("ending.near", 20),
     ]  # fmt: skip
     assert lines[0]["renewed_by"] == "bridgehead keys renew"
+
+
+def test_certificate_that_cannot_be_read_is_named_and_hides_no_other(made: Path) -> None:
+    """It counts as ended; the others are said as before."""
+    file = made / "tls" / "peer.crt"
+    kept = file.read_bytes()
+    file.write_bytes(b"no certificate")
+    try:
+        said = list(ending_warnings(endings(made), after(80)))
+    finally:
+        file.write_bytes(kept)
+
+    assert "tls/peer.crt 无法读取 cannot be read: bridgehead keys renew" in said
+    assert any(each.startswith("tls/agency.crt") for each in said)

@@ -15,7 +15,7 @@ import asyncio
 import random
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -64,6 +64,9 @@ MAX_REMEMBERED = 10_000
 """How many ended messages are known without a look at the store, for who asks just after the end."""
 
 
+_ILLEGIBLE = "its envelope cannot be read: run bridgehead node check"
+
+
 def _nobody(digest: str) -> None:
     del digest
 
@@ -108,6 +111,15 @@ def _readable(lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessa
     """The messages that can be sent; the others are put off, and hold up nobody."""
     lane.put_off.update((message.id, message.fault) for message in batch if message.fault)
     return [message for message in batch if not message.fault]
+
+
+def _is_legible(message: PendingMessage) -> bool:
+    """False for an envelope that is damaged here: no leaf can be written about it."""
+    try:
+        decode_statement(parse_envelope(message.envelope).payload)
+    except (BridgeheadError, TypeError):
+        return False
+    return True
 
 
 def _is_final_no(message: PendingMessage, answer: Answer) -> bool:
@@ -283,7 +295,7 @@ class Delivery:
                 submissions = [submission_of(message.envelope, message.body) for message in fresh]
                 answers = await self._submit(name, peer, submissions)
                 deferred = await self._settle(name, lane, batch=fresh, answers=answers)
-            deferred += [message.id for message in batch if message.id in lane.put_off and message.fault]
+            deferred += [each.id for each in batch if each.id in lane.put_off and each.id not in deferred]
             lane.failures = 0
             lane.limit = min(self._settings.delivery_batch, 2 * lane.limit)
         except BridgeheadError as error:
@@ -333,12 +345,14 @@ class Delivery:
 
     async def _drop_expired(self, lane: _Lane, batch: Sequence[PendingMessage]) -> list[PendingMessage]:
         now = truncate_to_millisecond(self._now())
-        expired = [message for message in batch if message.expires < now and not message.is_unheard]
+        old = [message for message in batch if message.expires < now and not message.is_unheard]
+        expired = [message for message in old if _is_legible(message)]
         if expired:
             await self._sequencer.commit(lambda tx: self._expire(tx, expired, now))
         for message in expired:
             self._finish(lane, message, "expired")
-        return [message for message in batch if message.expires >= now or message.is_unheard]
+        left = [replace(message, fault=_ILLEGIBLE) for message in old if message not in expired]
+        return [message for message in batch if message.expires >= now or message.is_unheard] + left
 
     def _expire(self, transaction: GroupTransaction, messages: Sequence[PendingMessage], now: datetime) -> None:
         for message in messages:
@@ -378,7 +392,7 @@ class Delivery:
         ended, refused, deferred = _Ended(), set[MessageId](), list[MessageId]()
         lane.error = None
         for message, answer in zip(batch, answers, strict=True):
-            if _is_final_no(message, answer):
+            if _is_final_no(message, answer) and _is_legible(message):
                 self._note_no(name, lane, message, answer, ended=ended)
                 continue
             try:

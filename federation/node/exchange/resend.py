@@ -8,13 +8,16 @@ withdrawn, and what a newer message says, is not said again. Source: PIPL articl
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from federation.node.exchange.send import Cause, Draft, Sent, no_rows, prepare, record_message
+from federation.node.log.bad_rows import commit_each
 from federation.node.log.decisions import find_decision
 from federation.node.node import InForce, Node
 from federation.protocol.body import Body, Handed
@@ -30,16 +33,15 @@ from federation.store.exchange_log import GroupTransaction, find_entry
 from federation.store.messages import (
     StoredMessage,
     count_unheard,
+    each_missed,
     expire_outbox,
     find_handed,
     find_outbox_state,
-    list_missed,
     load_message,
 )
 from federation.store.records import Record
 
 _BATCH: Final = 64
-"""So many are said anew in one transaction: a long one would hold up the writer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -112,9 +114,10 @@ async def resend_missed(node: Node, *, in_force: InForce) -> int:
 
     What has expired and was not asked about yet is asked by delivery, which is woken for it.
     """
-    count = 0
-    while found := list_missed(node.database, limit=_BATCH):
-        recipients = (await node.sequencer.commit(partial(_resend_all, node, in_force, found))).value
+    count, missed = 0, each_missed(node.database)
+    while found := await asyncio.to_thread(lambda: list(islice(missed, _BATCH))):
+        jobs = [(f"sent {each}", partial(_resend_missed, node, in_force, each)) for each in found]
+        recipients = [each for each in await commit_each(node, "resend", jobs) if each is not None]
         count += len(recipients)
         for recipient in set(recipients):
             node.wake_delivery(recipient)
@@ -123,18 +126,15 @@ async def resend_missed(node: Node, *, in_force: InForce) -> int:
     return count
 
 
-def _resend_all(
-    node: Node, in_force: InForce, missed: Sequence[MessageId], transaction: GroupTransaction
-) -> list[NodeName]:
-    recipients = []
-    for message_id in missed:
-        if find_outbox_state(transaction, message_id) != "missed":
-            continue  # another process of this node was here first
-        expire_outbox(transaction, message_id)
-        message, body = load_message(transaction, "sent", message_id), find_handed(transaction, message_id)
-        if body is not None and _resend(node, in_force, transaction, message, body):
-            recipients.append(message.pair.recipient)
-    return recipients
+def _resend_missed(
+    node: Node, in_force: InForce, message_id: MessageId, transaction: GroupTransaction
+) -> NodeName | None:
+    if find_outbox_state(transaction, message_id) != "missed":
+        return None  # another process of this node was here first
+    expire_outbox(transaction, message_id)
+    message, body = load_message(transaction, "sent", message_id), find_handed(transaction, message_id)
+    is_said = body is not None and _resend(node, in_force, transaction, message, body)
+    return message.pair.recipient if is_said else None
 
 
 def _resend(node: Node, in_force: InForce, transaction: GroupTransaction, message: StoredMessage, body: Handed) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -36,12 +36,14 @@ from federation.node.home.files import (
     write_secret,
 )
 from federation.node.home.keyring import Identity, load_identity
-from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.errors import BridgeheadError, MalformedError, RuleError
 from federation.protocol.ids import AgencyId, NodeName, agency_spiffe_id, node_spiffe_id
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=90)
 REVOKED_FILE = "agency-revoked.txt"
+UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for the end of a certificate that cannot be read: it is of no use, like one that has ended."""
 _BACKDATED = timedelta(minutes=5)  # a peer whose clock is a little behind must not refuse a certificate just made
 _BOTH = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 
@@ -284,13 +286,14 @@ def find_leaves(home: Path) -> dict[str, Facts]:
 
 
 def find_certificate_ends(home: Path) -> dict[str, datetime]:
-    """The end of each certificate of the home, authorities too, by its path below the home. Refuses CERTIFICATE."""
+    """The end of each certificate of the home, authorities too, by its path below the home; UNREADABLE: no end."""
     found: dict[str, datetime] = {}
     for path in sorted([*home.glob("tls/*.crt"), *home.glob("clients/*/client.crt")]):
         try:
-            found[str(path.relative_to(home))] = x509.load_pem_x509_certificate(read_file(path)).not_valid_after_utc
-        except ValueError as error:
-            raise MalformedError("CERTIFICATE", f"expected a certificate in PEM in {path}") from error
+            end = x509.load_pem_x509_certificate(read_file(path)).not_valid_after_utc
+        except (ValueError, BridgeheadError):
+            end = UNREADABLE
+        found[str(path.relative_to(home))] = end
     return found
 
 

@@ -12,9 +12,10 @@ the top of the inbox. Source: Nlets second requests; clocks `lookup.urgent` and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -33,16 +34,18 @@ from federation.node.exchange.send import (
     Cause,
     Draft,
     End,
+    Prepared,
     answered_by,
     let_go,
     look_later,
     prepare,
     record_message,
 )
+from federation.node.log.bad_rows import commit_each, looked_at
 from federation.node.log.decisions import REMINDER_RULE
 from federation.node.lookups import records
 from federation.node.lookups.answer import FETCH, SEARCH
-from federation.node.lookups.records import ENTRIES, StoredEntry, entry_record, put_entry
+from federation.node.lookups.records import ENTRIES, entry_record, put_entry
 from federation.node.node import InForce, Node
 from federation.node.oversight.flags import put_flags
 from federation.protocol.errors import BridgeheadError, MalformedError, NotFoundError, RuleError
@@ -64,6 +67,7 @@ from federation.store.records import Record, find_record, put_records
 from federation.wire.agency import intake
 
 _log = structlog.get_logger()
+_DUTY: Final = "clocks"
 REMINDED: Final = "lookup-second"
 MAX_LOOKS: Final = 500
 """So many are looked at in one round; the others wait for the next, a few seconds later."""
@@ -94,10 +98,9 @@ async def remind(errand: Errand, lookup_id: str) -> tuple[intake.Reminder, ...]:
     pending = [each for each in found if each is not None]
     if not pending:
         raise RuleError("NOTHING_OWED", f"nobody owes an answer to look-up {wanted}; see 'bridgehead lookup history'")
-    times = await _send_reminders(node, pending)
     return tuple(
         intake.Reminder(node=each.message.pair.recipient, step=each.message.kind, time=time, due=each.statement.expires)
-        for each, time in zip(pending, times, strict=True)
+        for each, time in await _send_reminders(node, pending)
     )
 
 
@@ -121,26 +124,27 @@ def _is_pending(source: Source, message: StoredMessage) -> bool:
     return taken and find_reply(source, message.digest) is None
 
 
-async def _send_reminders(node: Node, pending: Sequence[Pending]) -> Sequence[datetime]:
+async def _send_reminders(node: Node, pending: Sequence[Pending]) -> Sequence[tuple[Pending, datetime]]:
     """Sends one reminder for each that had none; returns when each was reminded; StaleError AGREEMENT_EXPIRED."""
     in_force, now = node.trust.in_force, truncate_to_millisecond(node.now())
     verify_in_force(in_force.agreement, now)
-    ready = [prepare(node, _draft(each, now=now, in_force=in_force)) for each in pending]
 
-    def record(transaction: GroupTransaction) -> list[datetime]:
-        times: list[datetime] = []
-        for each, message in zip(pending, ready, strict=True):
-            sent = _find_reminder(transaction, each.message.digest)
-            if sent is None:
-                put_records(transaction, [_reminder_record(each, message.id, owner=node.name)])
-                record_message(node, transaction, message, in_force=in_force)
-            times.append(sent or now)
-        return times
+    def make(each: Pending) -> tuple[Pending, Prepared]:
+        return each, prepare(node, _draft(each, now=now, in_force=in_force))
 
-    times = (await node.sequencer.commit(record)).value
-    for each in pending:
+    def record(each: Pending, message: Prepared, transaction: GroupTransaction) -> tuple[Pending, datetime]:
+        sent = _find_reminder(transaction, each.message.digest)
+        if sent is None:
+            put_records(transaction, [_reminder_record(each, message.id, owner=node.name)])
+            record_message(node, transaction, message, in_force=in_force)
+        return each, sent or now
+
+    ready = looked_at(node, _DUTY, pending, look=make, name=lambda each: f"sent {each.message.id}")
+    jobs = [(f"sent {each.message.id}", partial(record, each, message)) for each, message in ready]
+    reminded = await commit_each(node, _DUTY, jobs)
+    for each, _ in reminded:
         node.wake_delivery(each.message.pair.recipient)
-    return times
+    return reminded
 
 
 def _draft(pending: Pending, *, now: datetime, in_force: InForce) -> Draft:
@@ -210,20 +214,18 @@ async def keep_clocks(node: Node) -> None:
 async def check_desk(node: Node) -> None:
     """Escalates and expires what waits at our desk; an error means that nothing was written."""
     now = node.now()
-    due = await asyncio.to_thread(lambda: list(islice(ENTRIES.each_due_by(node.database, now), MAX_LOOKS)))
-    if not due:
+    due = ENTRIES.each_due_by(node.database, now, node.bad_rows.of(_DUTY))
+    while found := await asyncio.to_thread(lambda: list(islice(due, MAX_LOOKS))):
+        ids = [each.entry.request_id for each in found]
+        jobs = [(f"{ENTRIES.kind} {each}", partial(_check_entry, node, each, now)) for each in ids]
+        if await commit_each(node, _DUTY, jobs):
+            return
+
+
+def _check_entry(node: Node, request_id: MessageId, now: datetime, transaction: GroupTransaction) -> None:
+    stored = ENTRIES.find(transaction, request_id)
+    if stored is None or stored.entry.status is not IntakeStatus.WAITING:
         return
-
-    def record(transaction: GroupTransaction) -> None:
-        for each in due:
-            stored = ENTRIES.find(transaction, each.entry.request_id)
-            if stored is not None and stored.entry.status is IntakeStatus.WAITING:
-                _check_entry(node, transaction, stored, now=now)
-
-    await node.sequencer.commit(record)
-
-
-def _check_entry(node: Node, transaction: GroupTransaction, stored: StoredEntry, *, now: datetime) -> None:
     entry = stored.entry
     if not is_due(entry, now):  # looked at too early: it is stored again with its next look
         put_entry(transaction, entry, owner=node.name, replaces=stored.version)
@@ -256,22 +258,15 @@ class _Look:
 
 async def check_pending(node: Node) -> None:
     """Reminds of, flags and expires what others owe us an answer to; an error means that nothing was written."""
-    looks = await asyncio.to_thread(_look_at_due, node)
-    if not looks:
-        return
-    reminded = [look.remind for look in looks if look.remind is not None]
-    if reminded:
-        await _send_reminders(node, reminded)
-    await node.sequencer.commit(lambda transaction: _write(node, transaction, looks))
-
-
-def _look_at_due(node: Node) -> list[_Look]:
     now = node.now()
-    return [_look(node, end, now=now) for end in islice(_each_due(node, now), MAX_LOOKS)]
-
-
-def _each_due(node: Node, now: datetime) -> Iterator[End]:
-    return ENDS.each_due_by(node.database, now, division=AWAITED)
+    due = ENDS.each_due_by(node.database, now, node.bad_rows.of(_DUTY), division=AWAITED)
+    looks = looked_at(node, _DUTY, due, look=partial(_look, node, now=now), name=ENDS.id)
+    while found := await asyncio.to_thread(lambda: list(islice(looks, MAX_LOOKS))):
+        reminded = [look.remind for look in found if look.remind is not None]
+        if reminded:
+            await _send_reminders(node, reminded)
+        if await commit_each(node, _DUTY, [(ENDS.id(look.end), partial(_write, node, look)) for look in found]):
+            return
 
 
 def _look(node: Node, end: End, *, now: datetime) -> _Look:
@@ -319,18 +314,17 @@ def _has_ended(source: Source, message: StoredMessage) -> bool:
     return row.receipt_leaf is not None and not _is_pending(source, message)
 
 
-def _write(node: Node, transaction: GroupTransaction, looks: Sequence[_Look]) -> None:
+def _write(node: Node, look: _Look, transaction: GroupTransaction) -> None:
     """Flags and expires what is still delivered, taken in and not replied to, as the transaction sees it."""
-    for look in looks:
-        message, pending = look.message, look.flag
-        if pending is not None and _is_pending(transaction, pending.message):
-            put_flags(transaction, [_flag_of(node, pending)], owner=node.name)
-        if look.next is not None:
-            look_later(transaction, look.end, look.next, node=node)
-            continue
-        if message is not None and _is_pending(transaction, message):
-            _append_expired(node, transaction, digest=message.digest, pair=message.pair, seq=message.seq)
-        let_go(transaction, look.end, node=node, now=node.now())
+    message, pending = look.message, look.flag
+    if pending is not None and _is_pending(transaction, pending.message):
+        put_flags(transaction, [_flag_of(node, pending)], owner=node.name)
+    if look.next is not None:
+        look_later(transaction, look.end, look.next, node=node)
+        return
+    if message is not None and _is_pending(transaction, message):
+        _append_expired(node, transaction, digest=message.digest, pair=message.pair, seq=message.seq)
+    let_go(transaction, look.end, node=node, now=node.now())
 
 
 def _flag_of(node: Node, pending: Pending) -> RaisedFlag:

@@ -256,6 +256,8 @@ class Cosigning:
                 await self._ask(witness, head)
         except TimeoutError:
             _log.debug("checkpoint.uncosigned", witness=witness.name, reason="TIMEOUT")
+        except Exception as error:  # noqa: BLE001 - what one witness answers keeps no line of the others away
+            _log.debug("checkpoint.uncosigned", witness=witness.name, reason=type(error).__name__)
 
     async def _ask(self, witness: LogWitness, head: SignedHead) -> None:
         try:

@@ -57,7 +57,6 @@ from federation.store.messages import StoredMessage, find_body
 from federation.store.records import (
     IdRange,
     Record,
-    each_due_by,
     each_in_range,
     erase_record,
     find_by_subject,
@@ -298,12 +297,6 @@ def list_asked(
     found = each_in_range(source, ASKED, ids, replica=True, at_once=MAX_LINES)
     lines = ((decode(Asked, record.content), record.subject) for record in found)
     return [(asked, subject) for asked, subject in lines if asked.lookup_id]
-
-
-def each_asked_before(source: Source, before: datetime) -> Iterator[Asked]:
-    """The steps that this province's officers took before that moment, in every agency, cases included."""
-    lines = (decode(Asked, record.content) for record in each_due_by(source, ASKED, before, replica=True))
-    return (asked for asked in lines if asked.time < before)
 
 
 def erase_asked(transaction: GroupTransaction, asked: Asked) -> bool:

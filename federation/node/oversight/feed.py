@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from federation.node.exchange.judge import Numbered
 from federation.node.node import Node
 from federation.store.collection import Page, page_behind
 from federation.store.database import Source
-from federation.store.records import Record, each_in_range, ids_under, last_serial, list_range
+from federation.store.records import Record, Unread, each_in_range, ids_under, last_serial, passing_over
 
 T = TypeVar("T")
 PAGE: Final = 50
@@ -41,10 +42,16 @@ class Feed(Generic[T]):
         """Returns how many entries a topic ever had; the newest has that number."""
         return last_serial(source, self.key(topic))
 
-    def after(self, source: Source, topic: str, number: int) -> Sequence[tuple[int, T]]:
-        """Returns the entries behind that number with theirs, oldest first, one page of them."""
+    def after(
+        self, source: Source, topic: str, number: int, *, unread: Unread | None = None
+    ) -> Sequence[tuple[int, T]]:
+        """Returns the entries behind that number with theirs, oldest first, one page of them.
+
+        One that cannot be read is told to `unread`, where it is given, and its number is left out.
+        """
         ids = replace(ids_under(f"{topic}/"), after=f"{topic}/{number:012}")
-        return self._read(list_range(source, self.kind, ids, limit=PAGE, replica=False))
+        found = each_in_range(source, self.kind, ids, replica=False, at_once=PAGE, unread=unread)
+        return list(islice(passing_over(found, self._read, name=lambda record: record.id, unread=unread), PAGE))
 
     def page(self, source: Source, topic: str, *, limit: int, token: str, wanted: Callable[[T], bool]) -> Page[T]:
         """A page of the wanted entries of a topic, newest first. Raises MalformedError: PAGE_TOKEN."""
@@ -62,12 +69,12 @@ class Feed(Generic[T]):
         """Yields the entries behind that number, then each as it comes; ends when the node stops."""
         last = after
         while not node.waiters.ended:
-            found = self.after(node.database, topic, last)
+            found = self.after(node.database, topic, last, unread=node.bad_rows.of("watch"))
             for number, entry in found:
                 last = number
                 yield number, entry
             if not found:
                 await node.waiters.wait(self.key(topic))
 
-    def _read(self, found: Sequence[Record]) -> list[tuple[int, T]]:
-        return [(int(record.id.rpartition("/")[2]), self.read(record.content)) for record in found]
+    def _read(self, record: Record) -> tuple[int, T]:
+        return int(record.id.rpartition("/")[2]), self.read(record.content)

@@ -349,6 +349,22 @@ async def test_deliver_message_whose_body_can_not_be_read_waits_alone_until_it_e
     assert await delivery(rig).wait_settled(ids[0]) == "expired"
 
 
+async def test_deliver_expired_message_whose_envelope_is_damaged_does_not_hold_up_the_others(rig: Rig) -> None:
+    """No leaf can be written about it: it stays queued, told; the others expire, and what is new arrives."""
+    ids = await queue(rig, 3)
+    with closing(sqlite3.connect(rig.hosts[ZHEJIANG].path)) as connection:
+        connection.execute("UPDATE message SET envelope = x'00' WHERE id = ?", (ids[0],))
+        connection.commit()
+    rig.clock.advance(days=3, seconds=1)
+    new = await queue(rig)
+    rig.start_delivery()
+
+    assert await outcomes(rig, ids[1:]) == {"expired"}
+    assert await outcomes(rig, new) == {"settled"}
+    assert "envelope" in (delivery(rig).last_error(JIANGXI) or "")
+    assert count_pending(rig[ZHEJIANG].database) == {JIANGXI: 1}
+
+
 # ---- receipts that are none --------------------------------------------------------------------------------------------
 
 

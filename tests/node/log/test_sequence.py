@@ -148,6 +148,22 @@ async def test_head_signed_again_after_a_restart_is_the_same_bytes(database: Dat
     assert again.head == committed.head
 
 
+async def test_job_that_stumbles_over_a_row_takes_nobody_with_it(database: Database) -> None:
+    """Whatever it raises: it alone has failed, with a reason, and what it wrote is undone."""
+    writer = sequencer(database)
+
+    def stumble(transaction: GroupTransaction) -> None:
+        append(7)(transaction)
+        raise TypeError("a column of another type")
+
+    jobs = [append(1), stumble, append(2)]
+    outcomes = await asyncio.gather(*(writer.commit(job) for job in jobs), return_exceptions=True)
+    writer.close()
+
+    assert [getattr(each, "reason", "") for each in outcomes] == ["", "JOB_FAILED", ""]
+    assert load_head(database).size == 2
+
+
 @pytest.mark.parametrize("step", ["before-rows", "before-commit"])
 async def test_crash_before_the_commit_releases_nothing(database: Database, step: str) -> None:
     """No value, no head: nothing had happened."""
