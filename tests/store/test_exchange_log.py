@@ -172,16 +172,18 @@ def test_two_jobs_with_one_number_only_one_wins(database: Database) -> None:
     assert find_leaf(database, "sent", digest_of("bystander")) == 0
 
 
-def test_unexpected_exception_in_a_job_rolls_everything_back(database: Database) -> None:
-    """A programming error is not an outcome: it surfaces, and nothing is written."""
+def test_unexpected_exception_in_a_job_is_its_own_failure(database: Database) -> None:
+    """What a reader raises over a damaged row keeps no neighbour from being written, and its own writes are undone."""
 
     def broken(transaction: GroupTransaction) -> int:
         append("x")(transaction)
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        commit_group(database, [append("y"), broken], now=NOW)
-    assert load_head(database).size == 0
+    _, failed = commit_group(database, [append("y"), broken], now=NOW).outcomes
+    assert isinstance(failed, CorruptError)
+    assert failed.reason == "JOB_FAILED"
+    assert isinstance(failed.__cause__, ZeroDivisionError)
+    assert load_head(database).size == 1
     grow(database, range(2))
     check_log(database)
 

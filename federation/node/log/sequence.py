@@ -249,6 +249,8 @@ class Sequencer:
                 self._crash_point("after-sign")
                 self._head = head
             outcomes: Sequence[object] = result.outcomes
+            for failed in (each for each in outcomes if isinstance(each, CorruptError)):
+                _log.debug("job.failed", reason=failed.reason, exc_info=failed)
         except CorruptError as error:
             self.stop(error)
             outcomes = [error] * len(group)

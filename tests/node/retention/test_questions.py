@@ -234,7 +234,7 @@ async def test_round_reads_what_is_due_and_what_belongs_to_a_closed_case(tmp_pat
         node, clock = found.rig[JIANGXI], found.rig.clock
 
         def due() -> set[str]:
-            ends = ENDS.each_due_by(node.database, clock())
+            ends = ENDS.each_due_by(node.database, clock(), node.bad_rows.of("test"))
             messages = (find_message(node.database, end.direction, end.message_id) for end in ends)
             return {message.kind for message in messages if message is not None}
 
