@@ -19,7 +19,9 @@ from federation.protocol.form import MAX_INTEGER, Digest, Item, Time, decode
 from federation.protocol.ids import AgencyId, NodeName, OfficerId, RecordId, between, checked, matching, record_node
 
 MAX_ENTRIES: Final = 20_000
-"""The most entries that a record may have: no number and no height of one is above it."""
+"""The most entries of a record, and so the greatest height of one."""
+MAX_OF_AUTHOR: Final = 5_000
+"""The most entries of one node in a record."""
 MAX_PARENTS: Final = 16
 MAX_FIELDS: Final = 32
 MAX_ITEMS: Final = 64
@@ -67,7 +69,7 @@ class Head(Item, frozen=True, kw_only=True):
     WHAT: ClassVar[str] = "entry head"
 
     record: RecordId
-    n: Annotated[int, between(1, MAX_ENTRIES)]
+    n: Annotated[int, between(1, MAX_OF_AUTHOR)]
     parents: _Parents
     height: Annotated[int, between(0, MAX_ENTRIES)]
     at: Time
@@ -85,6 +87,9 @@ class Entry:
     name: str
     author: NodeName
     head: Head
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
