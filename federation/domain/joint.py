@@ -94,9 +94,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoEffect:
-    """An entry that stays visible and changes nothing, since the state before it does not allow it."""
+    """An entry that stays visible and changes nothing, since the state before it does not allow it.
+
+    `missing` names the conditions, fields or clocks that the reason is about.
+    """
 
     reason: str
+    missing: tuple[str, ...] = ()
 
 
 def decode_head(encoded: bytes) -> Head:

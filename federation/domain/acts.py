@@ -1,0 +1,268 @@
+"""The vocabulary of acts: what an entry of a joint case may do, and which facts its head then holds.
+
+Rules kept: a procedure names acts and never defines them; what the fold of a case reads stands in heads, as words,
+numbers, days, sums in fen, digests, offices, so that members who see different items fold the same; an act that may be
+done only once says with which others, and what makes room for it again. A field is written `name:type`, with `!` where
+it must be there, `[]` for a list and `a|b` for a choice of words.
+Sources: the articles beside each condition (`conditions`); the stages of each procedure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from federation.domain.joint import CUT
+from federation.protocol.errors import BridgeheadError
+from federation.protocol.ids import parse_agency_id, parse_record_id, parse_time
+
+FieldValue: TypeAlias = "str | int | tuple[str, ...]"
+_Takes: TypeAlias = Callable[[str], object]
+
+
+def _form(pattern: str) -> _Takes:
+    return re.compile(pattern, re.ASCII).fullmatch
+
+
+def _is_officer(text: str) -> bool:
+    """`agency#officer`: a pseudonym means something within its office only."""
+    agency, hash_sign, officer = text.partition("#")
+    return bool(hash_sign and parse_agency_id(agency) and re.fullmatch("[A-Za-z0-9_-]{1,64}", officer, re.ASCII))
+
+
+TYPES: Final[Mapping[str, _Takes]] = MappingProxyType(
+    {
+        "word": _form("[a-z][a-z0-9_-]{0,31}"),
+        "clock": _form("[a-z][a-z0-9._-]{0,63}(:[a-z][a-z0-9_-]{0,31})?"),
+        "text": bool,
+        "day": lambda text: len(text) == 10 and date.fromisoformat(text),
+        "time": parse_time,
+        "digest": _form("[0-9a-f]{64}"),
+        "entry": _form("[0-9a-f]{64}"),
+        "record": parse_record_id,
+        "agency": parse_agency_id,
+        "officer": _is_officer,
+        "division": _form("[0-9]{6}([0-9]{3}([0-9]{3})?)?"),
+        "cut": _form("[a-z][a-z0-9]{1,30}:[0-9]{1,5}"),
+    }
+)
+"""The types that are written as text, and which texts they take. `number` and `fen` are integers from 0 on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    name: str
+    type: str
+    required: bool = False
+    is_list: bool = False
+    words: frozenset[str] = frozenset()
+
+    def takes(self, value: FieldValue) -> bool:
+        if self.type in ("number", "fen"):
+            return isinstance(value, int)
+        texts = value if self.is_list else (value,)
+        return isinstance(texts, tuple) and all(isinstance(text, str) and self._takes_text(text) for text in texts)
+
+    def _takes_text(self, text: str) -> bool:
+        if self.words:
+            return text in self.words
+        try:
+            return bool(TYPES[self.type](text))
+        except (BridgeheadError, ValueError):
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One act. `items`: the classes that it may carry.
+
+    `once`: while one act with the same values of these fields stands, another is without effect; None where it may be
+    repeated. `freed_by`: acts after which it no longer stands. `by_node`: only what the node of the lead agency writes
+    by itself, as time goes by. `of_party`: done by an agency on behalf of a party. `when_closed`: has effect in a
+    closed case, too.
+    """
+
+    name: str
+    zh: str
+    en: str
+    fields: tuple[Field, ...] = ()
+    items: frozenset[str] = frozenset()
+    once: tuple[str, ...] | None = None
+    freed_by: frozenset[str] = frozenset()
+    by_node: bool = False
+    of_party: bool = False
+    when_closed: bool = False
+
+    def fault(self, fields: Mapping[str, FieldValue], items: tuple[str, ...]) -> str | None:
+        """The first field or class of items that the act does not take, or lacks; None when all is as it should be."""
+        known = {field.name: field for field in (*COMMON, *self.fields)}
+        wrong = [name for name, value in fields.items() if name not in known or not known[name].takes(value)]
+        missing = [field.name for field in self.fields if field.required and field.name not in fields]
+        if self.of_party and "on_behalf" not in fields:
+            missing.append("on_behalf")
+        return next(iter((*sorted(wrong), *missing, *sorted(set(items) - self.items))), None)
+
+
+def read_fields(written: str) -> Iterator[Field]:
+    """Reads fields as the tables of acts write them: `party:word! side:A|B! sum:fen tags:word[]`."""
+    for part in written.split():
+        name, _, form = part.partition(":")
+        kind = form.rstrip("!").removesuffix("[]")
+        words = frozenset(kind.split("|")) if "|" in kind else frozenset[str]()
+        yield Field(name=name, type="word" if words else kind, required="!" in form, is_list="[]" in form, words=words)
+
+
+COMMON: Final = tuple(read_fields("on_behalf:word paper:digest reason:text"))
+"""What every act may say: for which party it is done, on which paper, and why."""
+
+
+def act(name: str, zh: str, en: str, fields: str = "", **also: str | bool | None) -> Act:
+    """One row of the table; `also` is what `Act` says, names in one text: `once="court"`, `items="party contact"`."""
+    once, more = also.pop("once", None), {key: bool(value) for key, value in also.items() if isinstance(value, bool)}
+    return Act(
+        name=name,
+        zh=zh,
+        en=en,
+        fields=tuple(read_fields(fields)),
+        once=tuple(once.split()) if isinstance(once, str) else None,
+        items=frozenset(str(also.get("items", "")).split()),
+        freed_by=frozenset(str(also.get("freed_by", "")).split()),
+        **more,
+    )
+
+
+_CASE: Final = (
+    act("open", "开案", "open the case",
+        "procedure:word! agreement:number! role:word! division:division! stage:word received:time "
+        "trigger:contract|project|event source:patrol|visit|risk_push|call|letter|court|petition|walk_in",
+        items="place document"),
+    act("move", "转入下一环节", "go on to a stage", "to:word!"),
+    act("close", "结案", "close the case", "outcome:word!"),
+    act("invite", "邀请参与", "invite an agency", "agency:agency! role:word!"),
+    act("join", "同意参与", "join the case", items="document"),
+    act("decline", "谢绝参与", "decline to join"),
+    act("leave", "退出", "leave the case", f"{CUT}:cut[]!"),
+    act("remove", "移出", "remove an agency", f"agency:agency! {CUT}:cut[]!"),
+    act("hand_over", "移交牵头", "hand the lead over", f"agency:agency! {CUT}:cut[]"),
+    act("told", "已送达对方节点", "the other side's node receipted it", "about:entry! agency:agency!", by_node=True),
+    act("overdue", "已逾期", "a time is over", "clock:clock! due:time!", by_node=True),
+    act("escalate", "提请督办", "escalate", "clock:clock! due:time!", by_node=True),
+    act("floor_over", "最短期间已满", "a least time is over", "clock:clock! due:time!", by_node=True),
+    act("note", "备注", "keep a note", items="note", when_closed=True),
+    act("add_document", "补充材料", "add a paper", "manifest:digest kind:word", items="document", when_closed=True),
+    act("disclose_item", "另行提供", "hand an item to a member", "entry:entry! item:number! agency:agency!",
+        when_closed=True),
+    act("declare_tie", "申明利害关系", "declare a tie", "who:officer! tie:kin|interest|other|earlier|clan|firm!",
+        items="tie"),
+    act("accept_tie", "知情并接受", "accept a declared tie", "about:entry!", of_party=True),
+    act("request_recusal", "申请回避", "ask for recusal", "who:officer! tie:kin|interest|other|earlier|clan|firm",
+        items="tie"),
+    act("decide_recusal", "决定是否回避", "decide on recusal", "about:entry! result:barred|stays!", once="about"),
+    act("extend", "延长期限", "extend a time", "clock:clock! by:number!"),
+    act("suspend", "中止计时", "stop a clock for a listed reason", "clock:clock! why:word!"),
+    act("resume", "恢复计时", "let a clock run on", "clock:clock!"),
+    act("raise", "提级办理", "raise to a higher tier", "tier:V|T|C|J!"),
+    act("lower", "下沉办理", "lower to a lower tier", "tier:V|T|C|J!"),
+    act("report_police", "报告公安机关", "report to the police", "agency:agency!", items="document"),
+    act("signpost", "告知救济途径", "tell the remedies", "remedy:word! body:text! last_day:day"),
+    act("withdraw", "当事人撤回", "a party withdraws", of_party=True, items="document"),
+    act("sign_first_filed", "确认最先立案", "sign which filing was first", "body:agency! filed:day! number:text!"),
+)  # fmt: skip
+"""What any case may do: opening and ending, who takes part, time, ties, and what nothing may hold up."""
+
+_MATTER: Final = (
+    act("record_trigger", "记录触发事项", "record what set it off", "trigger:contract|project|event! manifest:digest",
+        items="document"),
+    act("file_review", "报送审查意见", "file a legal review",
+        "manifest:digest! result:lawful|lawful_if_changed|unlawful|beyond_power!", items="document"),
+    act("file_assessment", "报送风险评估", "file a risk assessment", "manifest:digest! level:low|middle|high!",
+        items="document"),
+    act("waive_review", "不需审查", "waive the review", "why:text!"),
+    act("name_source", "登记线索来源", "name the source",
+        "source:patrol|visit|risk_push|call|letter|court|petition|walk_in!"),
+    act("record_finding", "记录排查结果", "record a finding", "finding:dispute|risk|nothing!", items="place document"),
+    act("register", "登记", "register the matter",
+        "tags:word[]! kind:word division:division! line:A|B|on_the_line|unsettled! received:time",
+        once="", items="place document"),
+    act("add_party", "登记当事人", "enter a party",
+        "party:word! side:A|B! role:applicant|respondent|agent|guardian|third! of:word county:division minor:yes|no",
+        once="party", items="party contact document"),
+    act("check_duplicates", "查重", "look for the same matter elsewhere", "hits:number!"),
+    act("merge_offer", "提出并案", "offer to merge", "other:record!", once="other"),
+    act("merge_accept", "同意并案", "merge into the other case", "about:entry!", once="about"),
+    act("set_apart", "确认另案", "find that it is another matter", "about:entry!", once="about"),
+    act("accept", "受理", "accept", "manifest:digest", once="", freed_by="refuse", items="document"),
+    act("refuse", "不予受理", "refuse", "why:text!", once="", freed_by="accept", items="document"),
+    act("classify", "认定纠纷类型", "say what kind of quarrel it is",
+        "kind:word! mediable:yes|no! title_disputed:yes|no excluded:none|status|title|ip|not_court"),
+    act("name_owner", "确定承办单位", "name the owner", "agency:agency!", once="", freed_by="decline_task"),
+    act("decline_task", "承办单位退回", "the owner declines", "why:text!"),
+)  # fmt: skip
+
+_MEDIATION: Final = (
+    act("propose_mediators", "提名调解员", "propose mediators", "who:officer[]!", once="", freed_by="replace_mediator"),
+    act("choose_mediator", "选定或者接受调解员", "accept a mediator", "about:entry!", of_party=True),
+    act("object_mediator", "不接受调解员", "object to a mediator", "about:entry!", of_party=True),
+    act("sign_recusal_check", "签署回避核查", "sign the recusal check", "about:entry! result:clear|tie!"),
+    act("replace_mediator", "更换调解员", "replace the mediators", "about:entry! why:text!", once="about"),
+    act("agree_mediation", "同意调解", "agree to mediation", of_party=True),
+    act("refuse_mediation", "拒绝调解", "refuse mediation", of_party=True, items="document"),
+    act("add_fact", "登记事实", "file a fact", "fact:word! agreed:both|A|B! source:word", items="fact document"),
+    act("close_facts", "事实清单核定", "close the list of facts"),
+    act("add_claim", "登记诉求", "enter a claim",
+        "claim:word! party:word! kind:word sum:fen basis:word first_asked:day", once="claim", items="claim document"),
+    act("verify_claim", "核实诉求", "verify a claim", "claim:word! sum:fen", items="document"),
+    act("dispute_claim", "对诉求提出异议", "dispute a claim", "claim:word! why:text!", items="document"),
+    act("withdraw_claim", "撤回诉求", "withdraw a claim", "claim:word!", of_party=True),
+    act("ask_peer", "请对方协助", "ask the other side", "question:text! agency:agency", items="document"),
+    act("answer_peer", "答复协助请求", "answer the other side", "about:entry! result:word", items="document"),
+    act("hear", "听取意见", "hear parties", "parties:word[]! form:place|online!", items="session document"),
+    act("propose", "提出调解方案", "propose a settlement", "proposal:digest!", items="document"),
+    act("end_mediation", "终止调解", "end the mediation", "result:failed|late|again!"),
+    act("draft", "起草协议", "draft the agreement",
+        "agreement:digest! form:written|oral! payments_only:yes|no", items="agreement document"),
+    act("add_obligation", "列明义务", "enter an obligation",
+        "agreement:digest! obligation:word! party:word! what:payment|act! due:day sum:fen",
+        once="agreement obligation"),
+    act("sign", "签署协议", "sign the agreement", "agreement:digest! as:party|mediator|body!", items="document"),
+    act("note_oral", "记录口头协议", "record an oral agreement", "agreement:digest! parties:word[]!", items="session"),
+)  # fmt: skip
+
+_COURT: Final = (
+    act("name_court", "选定法院", "name the court", "court:agency!"),
+    act("apply_confirmation", "申请司法确认", "apply for confirmation", "court:agency!",
+        once="court on_behalf", freed_by="decide_confirmation", of_party=True, items="document"),
+    act("accept_application", "法院收案", "the court takes the application", "number:text! filed:day!",
+        once="number", items="document"),
+    act("ask_papers", "要求补正", "ask for papers", "missing:text!", items="document"),
+    act("decide_confirmation", "裁定", "decide on confirmation",
+        "result:confirmed|refused! number:text! ground:word", once="", freed_by="apply_confirmation",
+        items="decision document"),
+    act("waive_confirmation", "不申请司法确认", "waive confirmation", of_party=True),
+)  # fmt: skip
+
+_END: Final = (
+    act("record_payment", "登记付款", "record a payment", "obligation:word! sum:fen! day:day! proof:digest",
+        items="document"),
+    act("record_performance", "确认已履行", "record performance", "obligation:word! day:day!", once="obligation",
+        freed_by="draft", items="document"),
+    act("remind", "督促履行", "remind", "obligation:word!"),
+    act("report_breach", "报告未履行", "report a breach", "obligation:word! day:day!", items="document"),
+    act("open_route", "转入其他途径", "open the next route",
+        "route:enforcement|suit|payment_order|arbitration! body:agency", items="document"),
+    act("record_visit", "回访", "record a visit", "satisfied:yes|no! relapse:yes|no!"),
+    act("archive", "归档", "archive the file", "manifest:digest! whole:yes|no!"),
+    act("set_retention", "确定保存期限", "set the retention", "rule:clock! destroy_by:day!"),
+    act("assess", "评估", "assess the work", "grade:good|fair|poor!"),
+)  # fmt: skip
+
+ACTS: Final[Mapping[str, Act]] = MappingProxyType(
+    {each.name: each for each in (*_CASE, *_MATTER, *_MEDIATION, *_COURT, *_END)}
+)
+
+EVERYWHERE: Final = frozenset(each.name for each in _CASE) - {"open"}
+"""What every stage allows: nothing here may hold up a remedy that law gives (人民调解法第三条)."""

@@ -1,0 +1,403 @@
+"""The vocabulary of conditions: what may be asked of a case before it goes on, each with the rule it stands on.
+
+Rules kept: a condition is named in the affirmative and is a pure function of the folded case; a procedure lists names,
+all of which must hold, and has no "or", no "not" and no expression; time enters a condition only through entries that
+the lead's node wrote. "Each side" means one entry of every node that takes part, and at least two take part.
+Sources: the article beside each row; [P] is a proposal of the federation, law being silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from federation.protocol.ids import parse_agency_id
+
+if TYPE_CHECKING:
+    from federation.domain.joint_case import Case
+
+Holds: TypeAlias = "Callable[[Case], bool]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is asked of a case. `acts`: of each of these sets one act at least must be done before it can hold."""
+
+    holds: Holds
+    acts: tuple[frozenset[str], ...] = ()
+
+    def __and__(self, other: Fact) -> Fact:
+        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts)
+
+    def __or__(self, other: Fact) -> Fact:
+        either = tuple(mine | theirs for mine in self.acts for theirs in other.acts)
+        return Fact(lambda case: self.holds(case) or other.holds(case), either)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    name: str
+    zh: str
+    en: str
+    rule: str
+    fact: Fact
+
+    def holds(self, case: Case) -> bool:
+        return self.fact.holds(case)
+
+
+# ---- of what facts are made
+
+
+def done(*acts: str) -> Fact:
+    """One of the acts was done with effect since the case began."""
+    return Fact(lambda case: any(case.done.get(act) for act in acts), (frozenset(acts),))
+
+
+def here(*acts: str) -> Fact:
+    """One of the acts was done since the stage was entered."""
+    return Fact(lambda case: any(found.at > case.entered for found in case.newest(*acts)), (frozenset(acts),))
+
+
+def after(first: str, *acts: str) -> Fact:
+    """One of the acts was done after the newest `first`."""
+
+    def holds(case: Case) -> bool:
+        begun = case.last(first)
+        return begun is not None and any(found.at > begun.at for found in case.newest(*acts))
+
+    return Fact(holds, (frozenset({first}), frozenset(acts)))
+
+
+def not_after(act: str, *undoing: str) -> Fact:
+    """None of the undoing acts is newer than the newest `act`; holds while nothing was done at all."""
+
+    def holds(case: Case) -> bool:
+        begun = case.last(act)
+        return not any(begun is None or found.at > begun.at for found in case.newest(*undoing))
+
+    return Fact(holds)
+
+
+def says(act: str, field: str, *words: str) -> Fact:
+    """The newest entry of an act says one of these words; any word when none is given."""
+
+    def holds(case: Case) -> bool:
+        found = case.last(act)
+        said = None if found is None else found.head.fields.get(field)
+        return said is not None and (not words or said in words)
+
+    return Fact(holds, (frozenset({act}),))
+
+
+def never_says(act: str, field: str, *words: str) -> Fact:
+    """The newest entry of an act, if there is one, says none of these words."""
+    said = says(act, field, *words)
+    return Fact(lambda case: not said.holds(case))
+
+
+def answered(asked: str, *by: str) -> Fact:
+    """Every entry of an act is cited by one that answers it; holds when nothing was asked."""
+
+    def holds(case: Case) -> bool:
+        cited = {found.head.fields.get("about") for act in by for found in case.done.get(act, ())}
+        return all(found.entry.name in cited for found in case.done.get(asked, ()))
+
+    return Fact(holds)
+
+
+def by_each_side(act: str, *, since: str = "", word: tuple[str, str] = ("", "")) -> Fact:
+    """Each side did it, after the newest `since`; the newest entry of each says the word of that field."""
+    field, wanted = word
+
+    def holds(case: Case) -> bool:
+        begun = case.last(since) if since else None
+        newest = {found.entry.author: found for found in case.done.get(act, ())}
+        counted = {
+            node
+            for node, found in newest.items()
+            if (not since or (begun is not None and found.at > begun.at))
+            and (not field or found.head.fields.get(field) == wanted)
+        }
+        return len(case.sides) > 1 and case.sides <= counted
+
+    return Fact(holds, (frozenset({act}), *((frozenset({since}),) if since else ())))
+
+
+def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
+    """Each party did one of the acts, or is named by one: after the newest `since`, or since the stage was entered."""
+
+    def holds(case: Case) -> bool:
+        begun = case.last(since) if since else None
+        start = case.entered if here else -1 if begun is None else begun.at
+        named: set[object] = set()
+        for act in acts:
+            for found in case.done.get(act, ()):
+                if found.at > start:
+                    parties = found.head.fields.get("parties", ())
+                    named.update((found.head.fields.get("on_behalf"), *(parties if isinstance(parties, tuple) else ())))
+        return bool(case.parties) and case.parties.keys() <= named and not (since and begun is None)
+
+    return Fact(holds, (frozenset(acts), frozenset({"add_party"}), *((frozenset({since}),) if since else ())))
+
+
+def by_another(act: str, of: str) -> Fact:
+    """Who did the newest `act` is another officer of another agency than whoever did the newest `of`."""
+
+    def holds(case: Case) -> bool:
+        checked, did = case.last(act), case.last(of)
+        if checked is None or did is None:
+            return False
+        return checked.head.agency != did.head.agency and checked.head.officer != did.head.officer
+
+    return Fact(holds, (frozenset({act}), frozenset({of})))
+
+
+def clock_over(*clocks: str) -> Fact:
+    """The lead's node wrote that the time of one of these clocks is over."""
+    return Fact(
+        lambda case: any(clock.late and clock.name in clocks for clock in case.clocks.values()),
+        (frozenset({"overdue"}),),
+    )
+
+
+def clock_not_over(*clocks: str) -> Fact:
+    over = clock_over(*clocks)
+    return Fact(lambda case: not over.holds(case))
+
+
+# ---- what is too much for a row
+
+
+def _parties_named(case: Case) -> bool:
+    """Somebody on each side of the quarrel."""
+    return {"applicant", "respondent"} <= {head.fields["role"] for head in case.parties.values()}
+
+
+def _voluntary(case: Case) -> bool:
+    """人民调解法 17, 23: a clear refusal by one party forbids mediation, until that party agrees again."""
+    newest: dict[object, str] = {}
+    for found in sorted((*case.done.get("refuse_mediation", ()), *case.done.get("agree_mediation", ()))):
+        newest[found.head.fields["on_behalf"]] = found.head.act
+    return "refuse_mediation" not in newest.values()
+
+
+def _mediator_accepted(case: Case) -> bool:
+    """人民调解法 19, 23: chosen or accepted by each party, and the newest word of none is an objection."""
+    proposed = case.standing("propose_mediators")
+    if proposed is None:
+        return False
+    said: dict[object, str] = {}
+    for found in sorted((*case.done.get("choose_mediator", ()), *case.done.get("object_mediator", ()))):
+        if found.head.fields["about"] == proposed.entry.name:
+            said[found.head.fields["on_behalf"]] = found.head.act
+    return bool(case.parties) and all(said.get(party) == "choose_mediator" for party in case.parties)
+
+
+def _recusal_clear(case: Case) -> bool:
+    """No tie of anybody who acts now is undecided or upheld: see `Case.ties`."""
+    acting = case.acting
+    return not any(tie.stands and tie.who in acting for tie in case.ties)
+
+
+def _facts_filed(case: Case) -> bool:
+    """At least one fact, and the list closed after the newest."""
+    fact, closed = case.last("add_fact"), case.last("close_facts")
+    return fact is not None and closed is not None and closed.at > fact.at
+
+
+def _evidence_listed(case: Case) -> bool:
+    """Each fact, as it was filed last, has its source."""
+    newest = {found.head.fields["fact"]: found.head for found in case.done.get("add_fact", ())}
+    return bool(newest) and all("source" in head.fields for head in newest.values())
+
+
+def _agreement_effective(case: Case) -> bool:
+    """人民调解法 28-30: written, each party and a mediator sign the newest text and a body seals it; oral, recorded."""
+    drafted = case.last("draft")
+    if drafted is None:
+        return False
+    text = drafted.head.fields["agreement"]
+    if drafted.head.fields["form"] == "oral":
+        noted = case.last("note_oral")
+        return noted is not None and noted.head.fields["agreement"] == text and _names_all(case, noted.head.fields)
+    signed = {
+        (found.head.fields["as"], found.head.fields.get("on_behalf"))
+        for found in case.done.get("sign", ())
+        if found.head.fields["agreement"] == text
+    }
+    capacities = {capacity for capacity, _ in signed}
+    return (
+        bool(case.parties)
+        and {"mediator", "body"} <= capacities
+        and all(("party", party) in signed for party in case.parties)
+    )
+
+
+def _names_all(case: Case, fields: Mapping[str, object]) -> bool:
+    parties = fields["parties"]
+    return bool(case.parties) and isinstance(parties, tuple) and case.parties.keys() <= set(parties)
+
+
+def _obligations_dated(case: Case) -> bool:
+    """民诉解释 358(5): unclear content is refused. Each obligation of the newest text has who, what and due."""
+    owed = case.obligations
+    return bool(owed) and all(
+        "due" in head.fields and (head.fields["what"] == "act" or "sum" in head.fields) for head in owed.values()
+    )
+
+
+def _performed(case: Case) -> bool:
+    """Every obligation is met, and what was to be paid was paid."""
+    owed = case.obligations
+    met = {found.head.fields["obligation"] for found in case.done.get("record_performance", ())}
+    paid = case.paid
+    return bool(owed) and all(
+        name in met and _sum(head.fields.get("sum", 0)) <= paid.get(str(name), 0) for name, head in owed.items()
+    )
+
+
+def _sum(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _court_competent(case: Case) -> bool:
+    """民诉 205, 民诉解释 352: one court, and one that the rule gives.
+
+    The court that invited the body; else of a party's domicile, the place of the thing, or the seat of a body that
+    mediates. Of several asked, the one that filed first by its own papers.
+    """
+    asked = {str(found.head.fields["court"]) for found in case.done.get("apply_confirmation", ())}
+    named = case.last("name_court")
+    if not asked and named is not None:
+        asked = {str(named.head.fields["court"])}
+    if len(asked) > 1:
+        first = case.first_filed
+        asked = {first[0]} if first is not None and first[0] in asked else set()
+    return len(asked) == 1 and parse_agency_id(asked.pop()).county in _competent_counties(case)
+
+
+def _competent_counties(case: Case) -> set[str]:
+    opened, mediators = case.last("open"), case.standing("propose_mediators")
+    if opened is not None and opened.head.fields.get("source") == "court":
+        return {opened.head.agency.county}
+    places = [head.fields.get("county") for head in case.parties.values()]
+    places += [found.head.fields["division"] for found in case.newest("open", "register")]
+    who = None if mediators is None else mediators.head.fields["who"]
+    bodies = [parse_agency_id(each.partition("#")[0]) for each in (who if isinstance(who, tuple) else ())]
+    return {str(place)[:6] for place in places if place is not None} | {body.county for body in bodies}
+
+
+def _police_mediates_again(case: Case) -> bool:
+    """行程 183: one more mediation by the police, within seven working days."""
+    mediators, ended = case.standing("propose_mediators"), case.last("end_mediation")
+    who = None if mediators is None else mediators.head.fields["who"]
+    by_police = any("/police#" in each for each in (who if isinstance(who, tuple) else ()))
+    return by_police and ended is not None and ended.head.fields["result"] == "again"
+
+
+_REFERRED: Final = says("open", "source", "court")
+_ROWS: Final = (
+    # intake
+    ("trigger_recorded", "已记录触发事项", "a contract, project or event is on file", "[P]",
+        says("open", "trigger") | done("record_trigger")),
+    ("review_or_waiver", "已审查、评估或者注明不需审查", "reviewed, assessed, or waived with its reason", "[P]",
+        done("file_review", "file_assessment", "waive_review")),
+    ("source_named", "线索来源已登记", "patrol, visit, risk push or call is named", "[P]",
+        says("open", "source") | done("name_source")),
+    ("finding_recorded", "排查结果已记录", "a finding is on file, nothing found too", "[P]", done("record_finding")),
+    ("parties_named", "当事人已登记", "an applicant and a respondent are named", "[P]",
+        Fact(_parties_named, (frozenset({"add_party"}),))),
+    ("place_named", "地点已登记", "division and side of the line are named", "[P]", done("register")),
+    ("tags_set", "六联标签已选", "at least one tag of the six joint fields", "[P]", says("register", "tags")),
+    ("duplicate_checked", "已查重并逐一处理", "searched, and each hit merged or set apart", "[P]",
+        done("check_duplicates") & answered("merge_offer", "merge_accept", "set_apart")),
+    ("merged_elsewhere", "已并入他案", "merged into another case", "[P]", done("merge_accept")),
+    ("acceptance_answered", "已告知是否受理", "accepted, or refused with reason and signpost",
+        "人民调解法26；在线调解规则9",
+        done("accept") | (done("refuse") & after("refuse", "signpost"))),
+    ("case_accepted", "已受理", "accepted", "人民调解法26", done("accept") & not_after("accept", "refuse")),
+    ("not_accepted", "已告知不予受理并引导", "refused, and told where to go", "人民调解法26",
+        after("refuse", "signpost") & not_after("refuse", "accept")),
+    ("referred_by_court", "法院委派或者委托", "a court referred it", "在线调解规则12", _REFERRED),
+    ("referral_accepted", "委派（委托）已接受", "what a court referred was accepted", "在线调解规则12、24",
+        _REFERRED & done("accept")),
+    ("referral_agreed", "当事人同意在线调解", "parties agreed to mediate what a court referred", "在线调解规则10",
+        _REFERRED & done("agree_mediation")),
+    # who acts
+    ("owner_named", "承办单位已确定", "one owner is named", "[P]",
+        done("name_owner") & not_after("name_owner", "decline_task")),
+    ("peer_told", "对方节点已签收或者已参与", "the other side's node receipted it, or takes part", "[P]",
+        Fact(lambda case: len(case.sides) > 1 or bool(case.done.get("told")), (frozenset({"join", "told"}),))),
+    ("first_filed_named", "双方确认同一最先立案", "both sides signed the same first filing", "民诉36；民诉解释352",
+        Fact(lambda case: case.first_filed is not None, (frozenset({"sign_first_filed"}),))),
+    ("court_competent", "受理法院有管辖权", "the court asked is one that the rule gives", "民诉205；民诉解释352",
+        Fact(_court_competent, (frozenset({"name_court", "apply_confirmation"}),))),
+    ("police_informed", "已报公安机关并签收", "the report to the police was receipted", "[P]",
+        done("report_police") & Fact(
+            lambda case: any(found.entry.name in case.told for found in case.done.get("report_police", ())),
+            (frozenset({"told"}),))),
+    # mediation
+    ("voluntary", "当事人自愿", "no party has refused", "人民调解法17、23", Fact(_voluntary)),
+    ("mediable", "属于可以调解的纠纷", "this kind of quarrel may be mediated", "行程178、179",
+        never_says("classify", "mediable", "no")),
+    ("mediator_named", "调解员已指派", "mediators are named", "人民调解法19",
+        Fact(lambda case: case.standing("propose_mediators") is not None, (frozenset({"propose_mediators"}),))),
+    ("mediator_accepted", "当事人接受调解员", "each party chose or accepted them", "人民调解法19、23",
+        Fact(_mediator_accepted, (frozenset({"propose_mediators"}), frozenset({"choose_mediator"})))),
+    ("recusal_clear", "无须回避", "no undecided or upheld tie of who acts now", "在线调解规则13；民诉47；处罚法43",
+        Fact(_recusal_clear)),
+    ("recusal_signed_by_both", "双方已签署回避核查", "both sides signed the check", "[P]",
+        by_each_side("sign_recusal_check", since="propose_mediators", word=("result", "clear"))),
+    ("facts_filed", "事实清单已核定", "facts are filed and the list is closed", "[P]",
+        Fact(_facts_filed, (frozenset({"add_fact"}), frozenset({"close_facts"})))),
+    ("evidence_listed", "每项事实均有来源", "each fact has its source", "[P]",
+        Fact(_evidence_listed, (frozenset({"add_fact"}),))),
+    ("both_heard", "已听取各方意见", "each party was heard", "人民调解法22", for_each_party("hear", here=True)),
+    ("refusal_recorded", "一方拒绝已记录", "a party's refusal is on file", "人民调解法17",
+        done("refuse_mediation") & Fact(lambda case: not _voluntary(case))),
+    ("mediation_ended", "调解已终止", "the mediation was ended with its reason", "人民调解法26", here("end_mediation")),
+    ("police_mediates_again", "公安机关再次调解", "the police will mediate once more", "行程183",
+        Fact(_police_mediates_again, (frozenset({"end_mediation"}),))),
+    ("route_signposted", "已告知救济途径", "remedies, body and last day were told", "人民调解法26", here("signpost")),
+    ("agreement_effective", "协议已生效", "signatures and seal are complete, or oral and recorded", "人民调解法28-30",
+        Fact(_agreement_effective, (frozenset({"draft"}), frozenset({"sign", "note_oral"})))),
+    ("written_agreement", "协议为书面", "the form is written", "人民调解法28", says("draft", "form", "written")),
+    ("obligations_dated", "义务内容明确", "each obligation has who, what and due", "民诉解释358（5）",
+        Fact(_obligations_dated, (frozenset({"draft"}), frozenset({"add_obligation"})))),
+    ("title_undisputed", "无权属争议", "no open quarrel about land or forest title", "森林法22；水法56",
+        never_says("classify", "title_disputed", "yes")),
+    # court routes
+    ("confirmable", "可以申请司法确认", "no excluded subject", "民诉解释355、358",
+        never_says("classify", "excluded", "status", "title", "ip", "not_court")),
+    ("both_applied", "双方共同申请", "both parties applied", "民诉205",
+        for_each_party("apply_confirmation", since="draft")),
+    ("confirmation_in_time", "仍在申请期限内", "the thirty days are not over", "民诉205",
+        clock_not_over("med.confirm")),
+    ("confirmation_settled", "司法确认已有结果", "confirmed, refused, withdrawn, waived or out of time",
+        "民诉205-206；民诉解释357",
+        after("draft", "decide_confirmation", "waive_confirmation", "withdraw") | clock_over("med.confirm")),
+    ("confirmed", "法院已确认", "the court confirmed", "民诉206", says("decide_confirmation", "result", "confirmed")),
+    # performance and ends
+    ("performed", "义务已全部履行", "all obligations are met", "人民调解法31",
+        Fact(_performed, (frozenset({"add_obligation"}), frozenset({"record_performance"})))),
+    ("breach_reported", "未履行已报告", "a day is over and its obligation unmet", "人民调解法31-32",
+        done("report_breach")),
+    ("suit_opened", "已转诉讼", "a suit was opened", "人民调解法32", says("open_route", "route", "suit")),
+    ("case_settled", "已履行或者已转入其他途径", "performed, or a next route opened", "[P]",
+        Fact(_performed, (frozenset({"record_performance", "open_route"}),)) | done("open_route")),
+    ("performed_or_route_opened", "已履行或者已转入其他途径", "performed, or a next route begun", "人民调解法31-33",
+        Fact(_performed, (frozenset({"record_performance", "open_route"}),)) | done("open_route")),
+    ("visit_recorded", "已回访", "satisfaction and relapse are recorded", "[P]", done("record_visit")),
+    ("nothing_found", "排查无异常", "nothing was found", "[P]", says("record_finding", "finding", "nothing")),
+    ("file_complete", "卷宗齐全", "every stage has its papers", "人民调解法27", says("archive", "whole", "yes")),
+    ("retention_set", "保存期限已定", "rule and last day of keeping are set", "个人信息保护法19",
+        done("set_retention")),
+    ("withdrawal_recorded", "撤回已记录", "a party's withdrawal is on file", "人民调解法3", done("withdraw")),
+)  # fmt: skip
+
+CONDITIONS: Final[Mapping[str, Condition]] = MappingProxyType(
+    {name: Condition(name=name, zh=zh, en=en, rule=rule, fact=fact) for name, zh, en, rule, fact in _ROWS}
+)
