@@ -1,0 +1,268 @@
+"""Procedures as data: the stages of a kind of joint case, read from `policies/procedures/NAME.toml`.
+
+Rules kept: a file names acts, conditions, clocks and classes of closed vocabularies, and holds no code and no
+expression; stages stand in order, and a `next` that stands earlier is a return; an end stands in the stage from which
+the case may close. `procedure_findings` is the check before anybody agrees on it. Source: DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from federation.domain.acts import EVERYWHERE
+from federation.domain.calendar import CALENDAR_FILE, Calendar, parse_calendar
+from federation.domain.clock import CLOCKS_FILE, ClockTable, parse_clocks
+from federation.domain.conditions import CONDITIONS
+from federation.domain.permits_policy import FunctionCode
+from federation.protocol.errors import MalformedError, NotFoundError
+from federation.protocol.form import Row, load_toml, parse_toml
+from federation.protocol.ids import matching
+
+PROCEDURES: Final = "policies/procedures/"
+END: Final = "end"
+ANY: Final = "any"
+ALL: Final = "all"
+CLOSED: Final = "case.closed"
+"""The event that every case has; the others are those of its procedure."""
+TIERS: Final = "VTCJ"
+"""Village, town, county, across provinces: from the lowest on."""
+
+NEVER_CROSS: Final = frozenset({"note", "informer", "health"})
+"""Classes of which nobody but the author's office is ever given anything."""
+CLASS_FIELDS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        name: frozenset(fields.split())
+        for name, fields in {
+            "party": "side role name id_kind number county last4 minor",
+            "contact": "phone address e_service e_service_day",
+            "claim": "kind amount period basis paid left state verified_by",
+            "fact": "text source agreed day",
+            "document": "manifest",
+            "session": "day place roles minutes recording",
+            "agreement": "form obligations signatures seal effective",
+            "decision": "kind number article result served_on remedy remedy_until",
+            "place": "division village side point",
+            "tie": "person kind disclosed_on accepted_by",
+            "account": "bank last4",
+            "note": "text",
+            "informer": "text",
+            "health": "text",
+        }.items()
+    }
+)
+"""The classes of items and their fields, as procedures name them."""
+
+_Word = Annotated[str, matching("[a-z][a-z0-9_]{0,31}", form="a word of lower-case letters")]
+_Name = Annotated[str, matching("[a-z][a-z0-9-]{0,39}", form="a name of lower-case letters and hyphens")]
+_Event = Annotated[str, matching(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", form="an event such as 'case.accepted'")]
+_Tier = Annotated[str, matching(f"[{TIERS}](-[{TIERS}])?", form="a tier V, T, C, J, or two such as 'T-J'")]
+
+_Side = Annotated[str, matching("A|B|any", form="A, B or any")]
+_Regime = Annotated[str, matching("decided|suspends|disclosed", form="one of decided, suspends, disclosed")]
+
+
+class Role(Row, frozen=True, kw_only=True):
+    """Who may take part: kinds of agencies, of the lead's province (A), of another (B), or of either.
+
+    `recusal`: an officer's head decides on a tie and work goes on (`decided`), work waits until then (`suspends`), or
+    a tie that was disclosed and that every party accepts is none (`disclosed`).
+    """
+
+    id: _Word
+    zh: str
+    en: str
+    kinds: frozenset[str]
+    side: _Side
+    recusal: _Regime = "decided"
+
+
+class Timed(Row, frozen=True, kw_only=True):
+    """A clock of a stage. `each`: one clock for each value of that field of what starts it."""
+
+    clock: str
+    starts_on: _Event
+    on_breach: _Word
+    each: str = ""
+
+
+class Stage(Row, frozen=True, kw_only=True):
+    """One stage. `by` narrows an act to some of `who`; an empty `next` is refused."""
+
+    id: _Word
+    zh: str
+    en: str
+    who: tuple[_Word, ...]
+    acts: tuple[_Word, ...]
+    by: dict[str, tuple[str, ...]] = {}  # noqa: RUF012  # a default of a struct, copied by msgspec
+    enter: tuple[_Word, ...] = ()
+    leave: tuple[_Word, ...] = ()
+    next: tuple[_Word, ...]
+    tier: _Tier
+    entry: bool = False
+    trace_zh: str = ""
+    trace_en: str = ""
+    deadline: tuple[Timed, ...] = ()
+
+
+class Outcome(Row, frozen=True, kw_only=True):
+    """An end, from one stage or from `any`; in the last stage the conditions to leave it come on top."""
+
+    id: _Word
+    zh: str
+    en: str
+    stage: _Word
+    needs: tuple[_Word, ...] = ()
+
+
+class Event(Row, frozen=True, kw_only=True):
+    """What clocks start and stop on: an act, entering a stage, a condition that comes true. `at`: the act's own day."""
+
+    id: _Event
+    acts: tuple[_Word, ...] = ()
+    stages: tuple[_Word, ...] = ()
+    when: str = ""
+    at: str = ""
+
+
+class Gate(Row, frozen=True, kw_only=True):
+    """What must hold before one act, in whatever stage."""
+
+    act: _Word
+    needs: tuple[_Word, ...]
+
+
+class Listed(Row, frozen=True, kw_only=True):
+    """A line of 职责, 任务 or 保障: who, and what."""
+
+    who: str
+    zh: str
+    en: str
+
+
+class Procedure(Row, frozen=True, kw_only=True, dict=True):
+    """One kind of joint case. `classes`: for each class of items what each role is given, all or some fields.
+
+    `A` stands for every office of the province where a case was opened, `B` for those of the other that are not named
+    by their role, `citizen` for the party whom an item is about.
+    """
+
+    name: _Name
+    title_zh: str
+    title_en: str
+    purpose: str
+    function: FunctionCode
+    official: bool
+    source: str
+    retention: str
+    role: tuple[Role, ...]
+    stage: tuple[Stage, ...]
+    outcome: tuple[Outcome, ...]
+    event: tuple[Event, ...] = ()
+    gate: tuple[Gate, ...] = ()
+    classes: dict[str, dict[str, str | tuple[str, ...]]] = {}  # noqa: RUF012  # as above
+    duties: tuple[Listed, ...] = ()
+    tasks: tuple[Listed, ...] = ()
+    guarantees: tuple[Listed, ...] = ()
+
+    @cached_property
+    def stages(self) -> Mapping[str, Stage]:
+        return {stage.id: stage for stage in self.stage}
+
+    @cached_property
+    def roles(self) -> Mapping[str, Role]:
+        return {role.id: role for role in self.role}
+
+    @cached_property
+    def order(self) -> Mapping[str, int]:
+        return {stage.id: number for number, stage in enumerate(self.stage)}
+
+    @cached_property
+    def gates(self) -> Mapping[str, tuple[str, ...]]:
+        return {gate.act: gate.needs for gate in self.gate}
+
+    @cached_property
+    def _events(self) -> Mapping[str, tuple[Event, ...]]:
+        found: dict[str, tuple[Event, ...]] = {}
+        for event in self.event:
+            raised = {*event.acts, *(("open", "move") if event.stages else ())}
+            if event.when in CONDITIONS:
+                raised |= {act for acts in CONDITIONS[event.when].fact.acts for act in acts}
+            found |= {act: (*found.get(act, ()), event) for act in raised}
+        return found
+
+    def events_of(self, act: str) -> tuple[Event, ...]:
+        """The events that an act may be, or bring about."""
+        return self._events.get(act, ())
+
+    @cached_property
+    def _started(self) -> Mapping[str, tuple[Timed, ...]]:
+        found: dict[str, tuple[Timed, ...]] = {}
+        for timed in (timed for stage in self.stage for timed in stage.deadline):
+            found[timed.starts_on] = (*found.get(timed.starts_on, ()), timed)
+        return found
+
+    def started_by(self, event: str) -> tuple[Timed, ...]:
+        return self._started.get(event, ())
+
+    @cached_property
+    def acts(self) -> frozenset[str]:
+        """Every act that is done somewhere in it."""
+        return EVERYWHERE | {act for stage in self.stage for act in stage.acts} | {"open"}
+
+    def ends_of(self, stage: str) -> tuple[Outcome, ...]:
+        """The ends that a case may have from a stage."""
+        return tuple(end for end in self.outcome if end.stage in (stage, ANY))
+
+    def is_return(self, stage: str, to: str) -> bool:
+        return self.order[to] < self.order[stage]
+
+    def seen(self, name: str, roles: Iterable[str], side: str) -> frozenset[str]:
+        """The fields of a class of items that an office of these roles and that side (A, B) is given; none for none."""
+        said = self.classes.get(name, {})
+        views = [said["A"]] if side == "A" and "A" in said else [said.get(role, said.get(side, ())) for role in roles]
+        return frozenset().union(*(CLASS_FIELDS[name] if view == ALL else view for view in views))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """A procedure with the clocks and the calendar of the agreement that a case pins."""
+
+    procedure: Procedure
+    clocks: ClockTable
+    calendar: Calendar
+
+
+@lru_cache(maxsize=32)  # one text is read again by each draft, signature, version and case
+def parse_procedure(text: str, name: str) -> Procedure:
+    """Parses the file of a procedure; refuses TOML_*, PROCEDURE_NAME when it stands in the file of another name."""
+    procedure = load_toml(Procedure, parse_toml(text, what=name), what=name)
+    if procedure.name != name:
+        raise MalformedError("PROCEDURE_NAME", f"{name}: expected the name of its file, got {procedure.name}")
+    return procedure
+
+
+def read_rules(files: Mapping[str, bytes], name: str) -> Rules:
+    """The procedure of that name, of the files of one agreement. Refuses PROCEDURE_UNKNOWN, and files that are none."""
+    path = f"{PROCEDURES}{name}.toml"
+    for needed, reason in (
+        (path, "PROCEDURE_UNKNOWN"),
+        (CLOCKS_FILE, "CLOCK_FILE"),
+        (CALENDAR_FILE, "CALENDAR_MISSING"),
+    ):
+        if needed not in files:
+            raise NotFoundError(reason, f"expected the agreement to hold {needed}")
+    return Rules(
+        procedure=parse_procedure(files[path].decode(errors="replace"), name),
+        clocks=parse_clocks(files[CLOCKS_FILE].decode(errors="replace")),
+        calendar=parse_calendar(files[CALENDAR_FILE].decode(errors="replace")),
+    )
+
+
+def procedure_names(files: Mapping[str, bytes]) -> list[str]:
+    """The procedures that an agreement carries; an agreement may have none."""
+    found = (path for path in files if path.startswith(PROCEDURES) and path.endswith(".toml"))
+    return sorted(path.removeprefix(PROCEDURES).removesuffix(".toml") for path in found)
