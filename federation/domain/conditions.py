@@ -23,7 +23,7 @@ Holds: TypeAlias = "Callable[[Case], bool]"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is asked of a case. `acts`: of each of these sets one act at least must be done before it can hold."""
+    """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold."""
 
     holds: Holds
     acts: tuple[frozenset[str], ...] = ()
@@ -144,7 +144,7 @@ def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
 
 
 def by_another(act: str, of: str) -> Fact:
-    """Who did the newest `act` is another officer of another agency than whoever did the newest `of`."""
+    """The newest `act` was done by another officer of another agency than the newest `of`."""
 
     def holds(case: Case) -> bool:
         checked, did = case.last(act), case.last(of)
@@ -337,7 +337,7 @@ _ROWS: Final = (
         Fact(_court_competent, (frozenset({"name_court", "apply_confirmation"}),))),
     ("police_informed", "已报公安机关并签收", "the report to the police was receipted", "[P]",
         done("report_police") & Fact(
-            lambda case: any(found.entry.name in case.told for found in case.done.get("report_police", ())),
+            lambda case: any(found.entry.name in case.receipted for found in case.done.get("report_police", ())),
             (frozenset({"told"}),))),
     # mediation
     ("voluntary", "当事人自愿", "no party has refused", "人民调解法17、23", Fact(_voluntary)),

@@ -66,7 +66,7 @@ _Regime = Annotated[str, matching("decided|suspends|disclosed", form="one of dec
 
 
 class Role(Row, frozen=True, kw_only=True):
-    """Who may take part: kinds of agencies, of the lead's province (A), of another (B), or of either.
+    """A part that agencies of some kinds take, of the lead's province (A), of another (B), or of either.
 
     `recusal`: an officer's head decides on a tie and work goes on (`decided`), work waits until then (`suspends`), or
     a tie that was disclosed and that every party accepts is none (`disclosed`).
@@ -119,7 +119,7 @@ class Outcome(Row, frozen=True, kw_only=True):
 
 
 class Event(Row, frozen=True, kw_only=True):
-    """What clocks start and stop on: an act, entering a stage, a condition that comes true. `at`: the act's own day."""
+    """An act, entering a stage, or a condition that comes true, for clocks. `at`: the act's own day."""
 
     id: _Event
     acts: tuple[_Word, ...] = ()
@@ -129,7 +129,7 @@ class Event(Row, frozen=True, kw_only=True):
 
 
 class Gate(Row, frozen=True, kw_only=True):
-    """What must hold before one act, in whatever stage."""
+    """Conditions of one act, in whatever stage it is done."""
 
     act: _Word
     needs: tuple[_Word, ...]

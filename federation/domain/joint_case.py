@@ -1,0 +1,526 @@
+"""A joint case: the fold of its entries under the procedure that it was opened under.
+
+Rules kept, each at its number in `advance`: an entry that the state before it does not allow changes nothing and stays
+visible with its reason; a case goes from stage to stage only where the conditions of both hold; time enters only
+through what the node of the lead agency writes. Pure: the same entries in the same order give every
+member the same case.
+Sources: the procedure and the clocks of the agreement that the case pins; DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from federation.domain.acts import ACTS, EVERYWHERE
+from federation.domain.conditions import CONDITIONS
+from federation.domain.joint import Entry, Head, NoEffect
+from federation.domain.joint_clocks import CLOCK_ACTS, Clock, mark_clock, run_clocks
+from federation.domain.procedure import TIERS, Procedure, Rules, Stage
+from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+
+LEAD: Final = "lead"
+OWNER: Final = "owner"
+PARTY: Final = "party"
+
+
+class Done(NamedTuple):
+    """An entry that had effect, by its place among those."""
+
+    at: int
+    entry: Entry
+
+    @property
+    def head(self) -> Head:
+        return self.entry.head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tie:
+    """A tie of an officer (`agency#officer`). It `stands` until it was found none or every party accepts it."""
+
+    who: str
+    stands: bool
+    barred: bool
+    suspends: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A case as its entries so far have made it; `stage` is empty before it was opened.
+
+    `at` counts the entries with effect, `entered` is the place of the one that entered the stage. `home` is the node
+    where it was opened: side A. `members` holds each agency's roles, `invited` those that nobody has accepted yet.
+    `holding` names the events that are conditions and hold now. `done` are the entries with effect, by act.
+    """
+
+    rules: Rules
+    code: str = ""
+    home: NodeName | None = None
+    lead: AgencyId | None = None
+    stage: str = ""
+    tier: str = ""
+    at: int = 0
+    entered: int = -1
+    members: Mapping[AgencyId, frozenset[str]] = field(default_factory=dict)
+    invited: Mapping[AgencyId, frozenset[str]] = field(default_factory=dict)
+    done: Mapping[str, tuple[Done, ...]] = field(default_factory=dict)
+    clocks: Mapping[str, Clock] = field(default_factory=dict)
+    holding: frozenset[str] = frozenset()
+    outcome: str | None = None
+    without_effect: tuple[tuple[Entry, NoEffect], ...] = ()
+
+    @property
+    def procedure(self) -> Procedure:
+        return self.rules.procedure
+
+    @property
+    def sides(self) -> frozenset[NodeName]:
+        """The provinces that take part."""
+        return frozenset(agency.node for agency in self.members)
+
+    @property
+    def parties(self) -> Mapping[object, Head]:
+        """The two sides of the quarrel by their tags, as they were entered."""
+        entered = (found.head for found in self.done.get("add_party", ()))
+        return {head.fields["party"]: head for head in entered if head.fields["role"] in ("applicant", "respondent")}
+
+    @property
+    def obligations(self) -> Mapping[object, Head]:
+        """The obligations of the newest text of the agreement, by their tags."""
+        drafted = self.last("draft")
+        text = None if drafted is None else drafted.head.fields["agreement"]
+        owed = (found.head for found in self.done.get("add_obligation", ()))
+        return {head.fields["obligation"]: head for head in owed if head.fields["agreement"] == text}
+
+    @property
+    def paid(self) -> Mapping[str, int]:
+        """The sums paid, in fen, by obligation."""
+        sums: dict[str, int] = {}
+        for found in self.done.get("record_payment", ()):
+            obligation, paid = found.head.fields["obligation"], found.head.fields["sum"]
+            sums[str(obligation)] = sums.get(str(obligation), 0) + (paid if isinstance(paid, int) else 0)
+        return sums
+
+    @property
+    def receipted(self) -> frozenset[object]:
+        """The entries that the other side's node receipted, by name."""
+        return frozenset(found.head.fields["about"] for found in self.done.get("told", ()))
+
+    @property
+    def first_filed(self) -> tuple[str, ...] | None:
+        """The body, day and number of the first filing that every side signed last; None while they differ."""
+        newest = {
+            found.entry.author: tuple(str(found.head.fields[name]) for name in ("body", "filed", "number"))
+            for found in self.done.get("sign_first_filed", ())
+        }
+        same = set(newest.values())
+        return same.pop() if len(same) == 1 and len(newest) > 1 and self.sides <= newest.keys() else None
+
+    @property
+    def acting(self) -> frozenset[str]:
+        """The officers who act now: the mediators in duty, and who did anything since the stage was entered."""
+        mediators = self.standing("propose_mediators")
+        named = () if mediators is None else mediators.head.fields["who"]
+        here = (_officer(found.head) for every in self.done.values() for found in every if found.at > self.entered)
+        return frozenset((*here, *(named if isinstance(named, tuple) else ())))
+
+    @property
+    def ties(self) -> tuple[Tie, ...]:
+        """Ties declared or alleged, with what was decided, by the regime of the officer's role."""
+        found = sorted((*self.done.get("declare_tie", ()), *self.done.get("request_recusal", ())))
+        return tuple(_tie(self, each) for each in found)
+
+    def newest(self, *acts: str) -> Iterator[Done]:
+        """The newest entry of each of these acts."""
+        return (self.done[act][-1] for act in acts if self.done.get(act))
+
+    def last(self, act: str) -> Done | None:
+        found = self.done.get(act)
+        return found[-1] if found else None
+
+    def standing(self, act: str) -> Done | None:
+        """The newest entry of an act, unless another made room for a new one since."""
+        found = self.last(act)
+        freed = found is not None and any(each.at > found.at for each in self.newest(*ACTS[act].freed_by))
+        return None if freed else found
+
+    def roles(self, agency: AgencyId) -> frozenset[str]:
+        return self.members.get(agency, frozenset())
+
+    def missing(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the conditions that do not hold."""
+        return tuple(name for name in names if not CONDITIONS[name].holds(self))
+
+
+def fold(rules: Rules, order: Iterable[Entry]) -> Case:
+    """The case that entries make in their order; none of them can stop it."""
+    case = Case(rules=rules)
+    for entry in order:
+        case = step(case, entry)
+    return case
+
+
+def step(case: Case, entry: Entry, barred: str | None = None) -> Case:
+    """The case after one more entry, without effect where the record says so (`barred`) or the state before it."""
+    found = advance(case, entry) if barred is None else NoEffect(reason=barred)
+    if isinstance(found, Case):
+        return found
+    return replace(case, without_effect=(*case.without_effect, (entry, found)))
+
+
+def advance(case: Case, entry: Entry) -> Case | NoEffect:
+    """Takes one entry: the case after it, or why it is without effect.
+
+    1. A case is opened once, and nothing but what is allowed then has effect after it was closed.
+    2. The act is one of the stage, or one that every stage allows.
+    3. Its fields and classes of items are those of the act; what it cites had effect.
+    4. Its author takes part, in a role that may do it; what time does is written by the lead's node alone.
+    5. No officer with an upheld tie acts, and nobody where a tie stops the work.
+    6. What may be done only once was not done.
+    7. The gate of the act is open.
+    8. The rule of the act itself: whom it invites, which clock it stops, where the case goes.
+    9. It takes effect, and clocks start and stop.
+    """
+    return (
+        _not_now(case, entry.head)  # 1
+        or _not_here(case, entry.head)  # 2
+        or _not_formed(case, entry.head)  # 3
+        or _not_theirs(case, entry)  # 4
+        or _recused(case, entry.head)  # 5
+        or _repeated(case, entry.head)  # 6
+        or _unmet(case, case.procedure.gates.get(entry.head.act, ()))  # 7
+        or _ruled_out(case, entry)  # 8
+        or _taken(case, entry)  # 9
+    )
+
+
+def _not_now(case: Case, head: Head) -> NoEffect | None:
+    if (head.act == "open") != (not case.stage):
+        return NoEffect(reason="NOT_OPENED" if not case.stage else "OPENED_ALREADY")
+    closed = case.outcome is not None and head.act in ACTS and not ACTS[head.act].when_closed
+    return NoEffect(reason="CASE_CLOSED") if closed else None
+
+
+def _not_here(case: Case, head: Head) -> NoEffect | None:
+    if head.act not in ACTS:
+        return NoEffect(reason="ACT_UNKNOWN")
+    if head.act == "open" or head.act in EVERYWHERE or head.act in case.procedure.stages[case.stage].acts:
+        return None
+    return NoEffect(reason="ACT_NOT_HERE")
+
+
+def _not_formed(case: Case, head: Head) -> NoEffect | None:
+    wrong = ACTS[head.act].fault(head.fields, head.items)
+    if wrong is not None:
+        return NoEffect(reason="ACT_FORM", missing=(wrong,))
+    about = head.fields.get("about")
+    if about is not None and not any(found.entry.name == about for every in case.done.values() for found in every):
+        return NoEffect(reason="CITES_NOTHING")
+    return None
+
+
+def _not_theirs(case: Case, entry: Entry) -> NoEffect | None:
+    head, act = entry.head, ACTS[entry.head.act]
+    if act.by_node:
+        is_lead = case.lead is not None and entry.author == case.lead.node and head.officer is None
+        return None if is_lead else NoEffect(reason="LEAD_NODE_ONLY")
+    if head.officer is None:
+        return NoEffect(reason="OFFICER_MISSING")
+    if act.name == "open":
+        return None
+    if head.agency not in case.members:
+        may_answer = act.name in ("join", "decline") and head.agency in case.invited
+        return None if may_answer else NoEffect(reason="NOT_A_MEMBER")
+    roles = case.roles(head.agency)
+    if "on_behalf" in head.fields:
+        party = _find_party(case, head.fields["on_behalf"])
+        if party is None or (party.fields["side"] == "A") != (head.agency.node == case.home):
+            return NoEffect(reason="PARTY_UNKNOWN" if party is None else "PARTY_OF_OTHER_SIDE")
+        roles |= {PARTY}
+    return (
+        None if roles & _who(case.procedure.stages[case.stage], act.name, roles) else NoEffect(reason="ROLE_NOT_HERE")
+    )
+
+
+def _who(stage: Stage, act: str, anybody: frozenset[str]) -> frozenset[str]:
+    """The roles that may do an act in a stage."""
+    if act in ("move", "close"):
+        return frozenset((*stage.by.get(act, stage.who), LEAD, OWNER))
+    if act in stage.acts:
+        return frozenset(stage.by.get(act, stage.who))
+    return anybody
+
+
+def _recused(case: Case, head: Head) -> NoEffect | None:
+    ties = case.ties
+    if any(tie.barred and tie.who == _officer(head) for tie in ties):
+        return NoEffect(reason="OFFICER_RECUSED")
+    if head.act not in EVERYWHERE and any(tie.suspends for tie in ties):
+        return NoEffect(reason="RECUSAL_UNDECIDED")
+    return None
+
+
+def _repeated(case: Case, head: Head) -> NoEffect | None:
+    act = ACTS[head.act]
+    if act.once is None:
+        return None
+    freed = max((found.at for found in case.newest(*act.freed_by)), default=-1)
+    same = [head.fields.get(name) for name in act.once]
+    for found in reversed(case.done.get(act.name, ())):
+        if found.at > freed and [found.head.fields.get(name) for name in act.once] == same:
+            return NoEffect(reason="DONE_ALREADY")
+    return None
+
+
+def _unmet(case: Case, names: Iterable[str]) -> NoEffect | None:
+    missing = case.missing(names)
+    return NoEffect(reason="CONDITION_MISSING", missing=missing) if missing else None
+
+
+def _ruled_out(case: Case, entry: Entry) -> NoEffect | None:
+    rule = _RULES.get(entry.head.act)
+    return None if rule is None else rule(case, entry)
+
+
+def _cannot_open(case: Case, entry: Entry) -> NoEffect | None:
+    head, procedure = entry.head, case.procedure
+    stage = procedure.stages.get(str(head.fields.get("stage", procedure.stage[0].id)))
+    role = procedure.roles.get(str(head.fields["role"]))
+    if head.fields["procedure"] != procedure.name or stage is None or not stage.entry:
+        return NoEffect(reason="NO_ENTRY_STAGE")
+    if role is None or role.side == "B" or head.agency.kind not in role.kinds:
+        return NoEffect(reason="ROLE_NOT_THEIRS")
+    opened = _taken(case, entry)
+    return _unmet(opened, stage.enter)
+
+
+def cannot_move(case: Case, to: str, *, reason: bool) -> NoEffect | None:
+    """None when a case can go on to a stage now, else the reason. A return needs one of its own and skips `leave`."""
+    stage = case.procedure.stages[case.stage]
+    if to not in stage.next or to not in case.procedure.stages:
+        return NoEffect(reason="NOT_NEXT")
+    enter = case.procedure.stages[to].enter
+    if case.procedure.is_return(case.stage, to):
+        return _unmet(case, enter) or (None if reason else NoEffect(reason="REASON_MISSING"))
+    return _unmet(case, dict.fromkeys((*stage.leave, *enter))) or _held(case)
+
+
+def cannot_close(case: Case, outcome: str, *, reason: bool) -> NoEffect | None:
+    """None when a case can end so now, else the reason. An end without conditions of its own needs one, too."""
+    end = next((end for end in case.procedure.ends_of(case.stage) if end.id == outcome), None)
+    if end is None:
+        return NoEffect(reason="OUTCOME_NOT_HERE")
+    last = case.procedure.stage[-1]
+    needs = (*last.leave, *end.needs) if end.stage == last.id else end.needs
+    unmet = _unmet(case, dict.fromkeys(needs)) or (_held(case) if end.stage == last.id else None)
+    return unmet or (None if needs or reason else NoEffect(reason="REASON_MISSING"))
+
+
+def _held(case: Case) -> NoEffect | None:
+    """The floors of the stage that still run."""
+    names = {timed.clock for timed in case.procedure.stages[case.stage].deadline}
+    runs = tuple(key for key, clock in case.clocks.items() if clock.name in names and clock.holds)
+    return NoEffect(reason="FLOOR_RUNS", missing=runs) if runs else None
+
+
+def _cannot_invite(case: Case, entry: Entry) -> NoEffect | None:
+    by, agency, named = entry.head.agency, _named(entry.head), str(entry.head.fields["role"])
+    role = case.procedure.roles.get(named)
+    if by != case.lead and by.node != agency.node:
+        return NoEffect(reason="NOT_THEIRS_TO_INVITE")
+    if role is None or agency.kind not in role.kinds:
+        return NoEffect(reason="ROLE_NOT_THEIRS")
+    if role.side != "any" and (role.side == "A") != (agency.node == case.home):
+        return NoEffect(reason="ROLE_OF_OTHER_SIDE")
+    return NoEffect(reason="DONE_ALREADY") if named in case.roles(agency) else None
+
+
+def _cannot_answer(case: Case, entry: Entry) -> NoEffect | None:
+    return None if entry.head.agency in case.invited else NoEffect(reason="NOT_INVITED")
+
+
+def _cannot_leave(case: Case, entry: Entry) -> NoEffect | None:
+    return NoEffect(reason="LEAD_STAYS") if entry.head.agency == case.lead else None
+
+
+def _cannot_name(case: Case, entry: Entry) -> NoEffect | None:
+    """The office that is removed, is handed the lead or owns the matter is a member, and who says so may."""
+    head, agency = entry.head, _named(entry.head)
+    if agency not in case.members:
+        return NoEffect(reason="NOT_A_MEMBER")
+    if head.act == "remove" and agency == case.lead:
+        return NoEffect(reason="LEAD_STAYS")
+    if head.agency == case.lead or head.act == "name_owner":
+        return None
+    of_own_province = head.act == "remove" and head.agency.node == agency.node
+    return None if of_own_province else NoEffect(reason="LEAD_ONLY")
+
+
+def _cannot_propose(case: Case, entry: Entry) -> NoEffect | None:
+    who = entry.head.fields["who"]
+    offices = {_office(each) for each in who} if isinstance(who, tuple) else set[AgencyId]()
+    return None if offices <= case.members.keys() else NoEffect(reason="NOT_A_MEMBER")
+
+
+def _cannot_decide(case: Case, entry: Entry) -> NoEffect | None:
+    """The head of the officer's office, or the lead, decides on a tie; nobody on their own."""
+    head, about = entry.head, entry.head.fields["about"]
+    tied = (*case.done.get("declare_tie", ()), *case.done.get("request_recusal", ()))
+    who = next((str(found.head.fields["who"]) for found in tied if found.entry.name == about), None)
+    if who is None:
+        return NoEffect(reason="CITES_NOTHING")
+    may = head.agency in (case.lead, _office(who)) and who != _officer(head)
+    return None if may else NoEffect(reason="NOT_THEIRS_TO_DECIDE")
+
+
+def _cannot_change_tier(case: Case, entry: Entry) -> NoEffect | None:
+    up = TIERS.index(str(entry.head.fields["tier"])) - TIERS.index(case.tier)
+    return None if (up > 0 if entry.head.act == "raise" else up < 0) else NoEffect(reason="TIER_NOT_SO")
+
+
+def _cannot_mark(case: Case, entry: Entry) -> NoEffect | None:
+    marked = mark_clock(case.clocks, entry.head, case.rules)
+    return marked if isinstance(marked, NoEffect) else None
+
+
+def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
+    said = entry.head.fields
+    if entry.head.act == "move":
+        return cannot_move(case, str(said["to"]), reason="reason" in said)
+    return cannot_close(case, str(said["outcome"]), reason="reason" in said)
+
+
+_RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingProxyType(
+    {
+        "open": _cannot_open,
+        "move": _cannot_go,
+        "close": _cannot_go,
+        "invite": _cannot_invite,
+        "join": _cannot_answer,
+        "decline": _cannot_answer,
+        "leave": _cannot_leave,
+        "remove": _cannot_name,
+        "hand_over": _cannot_name,
+        "name_owner": _cannot_name,
+        "propose_mediators": _cannot_propose,
+        "decide_recusal": _cannot_decide,
+        "raise": _cannot_change_tier,
+        "lower": _cannot_change_tier,
+        **dict.fromkeys(CLOCK_ACTS, _cannot_mark),
+    }
+)
+"""What an act itself demands, beyond what is demanded of every act."""
+
+
+def _taken(case: Case, entry: Entry) -> Case:
+    """The case with an entry that has effect."""
+    act = entry.head.act
+    done = {**case.done, act: (*case.done.get(act, ()), Done(case.at, entry))}
+    after = _changed(replace(case, at=case.at + 1, done=MappingProxyType(done)), entry)
+    return run_clocks(after, entry, entered=after.stage if after.entered == case.at else "")
+
+
+def _changed(case: Case, entry: Entry) -> Case:
+    change = _CHANGES.get(entry.head.act)
+    return case if change is None else change(case, entry.head)
+
+
+def _opened(case: Case, head: Head) -> Case:
+    stage = str(head.fields.get("stage", case.procedure.stage[0].id))
+    members = {head.agency: frozenset((LEAD, str(head.fields["role"])))}
+    return _entered(replace(case, code=head.record, home=head.agency.node, lead=head.agency, members=members), stage)
+
+
+def _invited(case: Case, head: Head) -> Case:
+    asked = case.invited.get(_named(head), frozenset()) | {str(head.fields["role"])}
+    return replace(case, invited={**case.invited, _named(head): asked})
+
+
+def _joined(case: Case, head: Head) -> Case:
+    roles = case.roles(head.agency) | case.invited[head.agency]
+    return _declined(replace(case, members={**case.members, head.agency: roles}), head)
+
+
+def _declined(case: Case, head: Head) -> Case:
+    return replace(case, invited={each: roles for each, roles in case.invited.items() if each != head.agency})
+
+
+def _left(case: Case, head: Head) -> Case:
+    gone = head.agency if head.act == "leave" else _named(head)
+    return replace(case, members={each: roles for each, roles in case.members.items() if each != gone})
+
+
+def _named_one(case: Case, head: Head) -> Case:
+    """The one member that has a role, and the lead where it is that."""
+    agency, role = _named(head), LEAD if head.act == "hand_over" else OWNER
+    members = {each: roles - {role} for each, roles in case.members.items()}
+    lead = agency if role == LEAD else case.lead
+    return replace(case, lead=lead, members={**members, agency: members[agency] | {role}})
+
+
+def _marked(case: Case, head: Head) -> Case:
+    clock = mark_clock(case.clocks, head, case.rules)
+    return case if isinstance(clock, NoEffect) else replace(case, clocks={**case.clocks, clock.key: clock})
+
+
+_CHANGES: Final[Mapping[str, Callable[[Case, Head], Case]]] = MappingProxyType(
+    {
+        "open": _opened,
+        "move": lambda case, head: _entered(case, str(head.fields["to"])),
+        "close": lambda case, head: replace(case, outcome=str(head.fields["outcome"])),
+        "invite": _invited,
+        "join": _joined,
+        "decline": _declined,
+        "leave": _left,
+        "remove": _left,
+        "hand_over": _named_one,
+        "name_owner": _named_one,
+        "raise": lambda case, head: replace(case, tier=str(head.fields["tier"])),
+        "lower": lambda case, head: replace(case, tier=str(head.fields["tier"])),
+        **dict.fromkeys(CLOCK_ACTS, _marked),
+    }
+)
+"""What an act changes beside being done."""
+
+
+def _entered(case: Case, stage: str) -> Case:
+    """A stage is entered at its lowest tier, or higher where the case has been raised."""
+    tier = max(case.procedure.stages[stage].tier[0], case.tier or TIERS[0], key=TIERS.index)
+    return replace(case, stage=stage, entered=case.at - 1, tier=tier)
+
+
+def _tie(case: Case, found: Done) -> Tie:
+    who, name = str(found.head.fields["who"]), found.entry.name
+    roles = case.roles(_office(who))
+    regimes = {case.procedure.roles[role].recusal for role in roles if role in case.procedure.roles}
+    decided = next((each.head.fields["result"] for each in case.done.get("decide_recusal", ())
+                    if each.head.fields["about"] == name), None)  # fmt: skip
+    accepted = {each.head.fields["on_behalf"] for each in case.done.get("accept_tie", ())
+                if each.head.fields["about"] == name}  # fmt: skip
+    waived = regimes <= {"disclosed"} and bool(regimes) and bool(case.parties) and case.parties.keys() <= accepted
+    open_yet = decided is None and not waived
+    return Tie(
+        who=who,
+        stands=open_yet or decided == "barred",
+        barred=decided == "barred",
+        suspends=open_yet and "suspends" in regimes,
+    )
+
+
+def _find_party(case: Case, tag: object) -> Head | None:
+    return next((found.head for found in case.done.get("add_party", ()) if found.head.fields["party"] == tag), None)
+
+
+def _officer(head: Head) -> str:
+    return f"{head.agency}#{head.officer or ''}"
+
+
+def _named(head: Head) -> AgencyId:
+    return parse_agency_id(str(head.fields["agency"]))
+
+
+def _office(officer: str) -> AgencyId:
+    return parse_agency_id(officer.partition("#")[0])
