@@ -170,7 +170,7 @@ def _case(node: Node, number: int) -> LookupCase:
 
 def _put_cases(cases: Iterable[LookupCase], kept: Collection[LookupCase], transaction: GroupTransaction) -> None:
     for case in cases:
-        if kept.find(transaction, f"{SENDER}/{case.case_id}") is None:
+        if kept.find(transaction, kept.id(case)) is None:
             kept.put(transaction, case, owner=SENDER)
 
 

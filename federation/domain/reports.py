@@ -115,11 +115,11 @@ def purpose_words(purpose: str) -> tuple[str, str]:
     return _WORDS.get(purpose, (purpose, purpose))
 
 
-def shown_from(entry: Disclosure, cases: Mapping[tuple[NodeName, str], LookupCase]) -> datetime | None:
+def shown_from(entry: Disclosure, cases: Mapping[tuple[AgencyId, str], LookupCase]) -> datetime | None:
     """Returns when the entry may be shown, None for at once. A case that was closed early ends the wait early."""
     if entry.deferred_until is None:
         return None
-    case = cases.get((entry.asker.node, entry.case_id))
+    case = cases.get((entry.asker, entry.case_id))
     return entry.deferred_until if case is None else min(case.closes, entry.deferred_until)
 
 
@@ -128,7 +128,7 @@ def build_report(
     *,
     given_by: NodeName,
     now: datetime,
-    cases: Mapping[tuple[NodeName, str], LookupCase],
+    cases: Mapping[tuple[AgencyId, str], LookupCase],
 ) -> SubjectReport:
     """Builds what this province tells a person now, of entries up to `now` and the newest version of each case."""
     waits = [(entry, shown_from(entry, cases)) for entry in entries if entry.time <= now]

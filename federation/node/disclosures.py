@@ -16,7 +16,7 @@ from federation.node.lookups import records
 from federation.node.node import Node
 from federation.node.permits_sharing import PERMIT
 from federation.protocol.form import decode, encode
-from federation.protocol.ids import MessageId, NodeName, format_time, truncate_to_millisecond
+from federation.protocol.ids import AgencyId, MessageId, NodeName, format_time, truncate_to_millisecond
 from federation.protocol.leaf import Verdict
 from federation.protocol.statement import Statement
 from federation.store.database import Source
@@ -71,12 +71,12 @@ def tell_subject(node: Node, citizen_number: str, *, now: datetime) -> SubjectRe
     """
     numbers = (citizen_number, *_former_numbers(node, citizen_number))
     entries = [entry for number in numbers for entry, _ in list_disclosures(node.database, number)]
-    named = {(entry.asker.node, entry.case_id) for entry in entries if entry.deferred_until is not None}
-    cases: dict[tuple[NodeName, str], LookupCase] = {}
-    for owner, case_id in named:
-        case = records.find_case(node.database, owner, case_id, announced=owner != node.name)
+    named = {(entry.asker, entry.case_id) for entry in entries if entry.deferred_until is not None}
+    cases: dict[tuple[AgencyId, str], LookupCase] = {}
+    for asker, case_id in named:
+        case = records.find_case(node.database, asker, case_id, announced=asker.node != node.name)
         if case is not None:
-            cases[owner, case_id] = case
+            cases[asker, case_id] = case
     return build_report(entries, given_by=node.name, now=now, cases=cases)
 
 

@@ -36,8 +36,8 @@ def find_end(
         return None
     if now <= (until := answered_by(statement, in_force)):
         return until
-    owner = statement.sender.node
-    case = find_case(node.database, owner, statement.case or "", announced=owner != node.name)
+    asker = statement.sender.agency
+    case = find_case(node.database, asker, statement.case, announced=asker.node != node.name)
     return case.closes if case is not None and is_open(case, now) else ErasureGrounds.CASE_CLOSED
 
 
@@ -55,12 +55,11 @@ def _end_of_release(
     if message.direction == "received":
         reply = find_reply(node.database, statement.in_reply_to or "")
         ends = reply.ends if reply is not None and reply.message_id == message.id else None
-        asker = node.name
     else:
-        ends, asker = _given_until(node, message, statement), statement.recipient.node
+        ends = _given_until(node, message, statement)
     if ends is None:
         return None
-    case = find_case(node.database, asker, statement.case or "", announced=asker != node.name)
+    case = find_case(node.database, statement.recipient.agency, statement.case, announced=message.direction == "sent")
     return grounds_of(ends, case, now) or (ends if case is None else min(ends, case.closes))
 
 

@@ -231,7 +231,7 @@ async def read_release(errand: Errand, fetch: StoredMessage, *, lookup_id: str) 
 
 def _facts(errand: Errand, fetch: StoredMessage, statement: Statement, *, is_kept: bool) -> ReadingFacts:
     node = errand.node
-    case = records.find_case(node.database, node.name, statement.case or "", announced=False)
+    case = records.find_case(node.database, statement.sender.agency, statement.case, announced=False)
     reply = find_reply(node.database, fetch.digest)
     return ReadingFacts(
         case_open=case is not None and is_open(case, node.now()),
@@ -260,7 +260,7 @@ async def read_lookup(errand: Errand, lookup_id: str) -> LookupResult:
     if not lines:
         raise NotFoundError("LOOKUP_UNKNOWN", f"this office asked nothing under {lookup_id:.40}; see the history")
     case_id = lines[0].case_id
-    look = _Look(errand=errand, case=records.find_case(node.database, node.name, case_id, announced=False))
+    look = _Look(errand=errand, case=records.find_case(node.database, errand.caller, case_id, announced=False))
     refused: list[Read] = []
     steps: list[ReadStep] = []
     for asked in lines:

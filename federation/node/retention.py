@@ -202,7 +202,7 @@ async def _end_handles(node: Node, closed: Sequence[str], *, now: datetime) -> i
     handles = chain(HANDLES.each_due_by(node.database, now, unread), of_closed)
 
     def look(handle: Handle) -> tuple[Handle, ErasureGrounds | None]:
-        case = find_case(node.database, handle.asker.node, handle.case_id, announced=True)
+        case = find_case(node.database, handle.asker, handle.case_id, announced=True)
         return handle, grounds_of(handle.expires, case, now)
 
     looks, done = looked_at(node, DUTY, handles, look=look, name=_handle_row), 0

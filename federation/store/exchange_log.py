@@ -11,7 +11,7 @@ be functions of their transaction, since they may run more than once. Source: DE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Date, Executable, Insert, Table, bindparam, select, update
+from sqlalchemy import Connection, Date, Executable, Insert, Table, bindparam, select, text, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from federation.protocol.errors import BridgeheadError, ConflictError, CorruptError, MalformedError
@@ -33,7 +33,9 @@ from federation.store.columns import (
     BodyKey,
     BodyKeys,
     DataKeys,
+    Mark,
     add,
+    change_sums,
     fits_head,
     is_summed,
     mark_head,
@@ -69,6 +71,9 @@ _MAX_COUNTERS = 4096
 _COUNTER = select(COUNTER.c.value).where(COUNTER.c.name == bindparam("name"))
 _SUMS = select(COUNTER.c.name, COUNTER.c.value).where(COUNTER.c.name.in_((MARK, TOTAL, COUNTED)))
 _SET_COUNTER = update(COUNTER).where(COUNTER.c.name == bindparam("at")).values(value=bindparam("to"))
+_PUT_COUNTER = text(
+    "INSERT INTO counter (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _ADD_DEAD_KEY = DEAD_BODY_KEY.insert()
 _SET_HEAD = (
     update(LOG_HEAD)
@@ -304,6 +309,23 @@ class GroupTransaction:
             _insert(self._connection, COUNTER, rows)
         if old:
             self._connection.execute(_SET_COUNTER, [{"at": name, "to": self._counters[name]} for name in sorted(old)])
+
+
+def note_apart(connection: Connection, keys: DataKeys, *, added: Iterable[Mark], removed: Iterable[Mark] = ()) -> None:
+    """Brings the sums and the mark up to rows that no group writes, in a transaction that holds the head's lock.
+
+    A mark that does not fit is never made anew.
+    """
+
+    def find(name: str) -> int:
+        return connection.execute(_COUNTER, {"name": name}).scalar() or 0
+
+    sums = {name: find(name) for name in (MARK, TOTAL, COUNTED)}
+    changed = change_sums(keys, find, added=added, removed=removed)
+    head = read_head(connection)[1]
+    if fits_head(keys, sums, head):
+        changed[MARK] = mark_head(keys, {**sums, **changed}.__getitem__, head)
+    connection.execute(_PUT_COUNTER, [{"name": name, "value": value} for name, value in changed.items()])
 
 
 _INSERTS: dict[str, Insert] = {}

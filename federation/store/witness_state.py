@@ -16,27 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from federation.protocol.errors import ConflictError, CorruptError
 from federation.protocol.tlog.witness import WitnessState
-from federation.store.columns import (
-    COUNTED,
-    MARK,
-    TOTAL,
-    DataKeys,
-    change_sums,
-    fits_head,
-    from_millis,
-    mark_head,
-    mark_witness_row,
-    to_millis,
-)
-from federation.store.database import Database, Head, NewRow, Source, StoredRow, read_row
+from federation.store.columns import DataKeys, from_millis, mark_witness_row, to_millis
+from federation.store.database import Database, Source, StoredRow, read_row
+from federation.store.exchange_log import note_apart
 from federation.store.log_reader import read_head
 from federation.store.row_check import check_witnessed
-from federation.store.tables import COUNTER, LOG_FORK, WITNESS_HEAD
+from federation.store.tables import LOG_FORK, WITNESS_HEAD
 
 _SWAP = (
     update(WITNESS_HEAD)
@@ -56,9 +46,6 @@ _SWAP = (
 _OF_ORIGIN = select(LOG_FORK).where(LOG_FORK.c.origin == bindparam("of_origin")).order_by(LOG_FORK.c.size)
 _KNOWN = select(func.count(), func.count().filter(LOG_FORK.c.size == bindparam("of_size"))).where(
     LOG_FORK.c.origin == bindparam("of_origin")
-)
-_SET_COUNTER = text(
-    "INSERT INTO counter (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 MAX_FORKS = 16
 
@@ -110,7 +97,7 @@ def advance_witness_state(
     _require_forward(last, state)
     moment = to_millis(state.cosign_time)
     row = {"origin": origin, "size": state.size, "root": state.root, "time_millis": moment, "note": note}
-    with _locking(database) as (connection, head):
+    with _locking(database) as connection:
         _require_own(connection, database.keys)
         before = read_row(connection, WITNESS_HEAD, (origin,))
         if last is not None:
@@ -125,7 +112,10 @@ def advance_witness_state(
                 moved = False
         if not moved:
             raise ConflictError("WITNESS_RACE", f"expected the state of {origin} to be as it was read")
-        _note_row(connection, database.keys, head, WITNESS_HEAD, row, before=before)
+        removed = [] if before is None else [mark_witness_row(database.keys, WITNESS_HEAD, before)]
+        note_apart(
+            connection, database.keys, added=[mark_witness_row(database.keys, WITNESS_HEAD, row)], removed=removed
+        )
 
 
 def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes, bytes], now: datetime) -> bool:
@@ -138,12 +128,12 @@ def keep_fork(database: Database, origin: str, *, size: int, notes: tuple[bytes,
         "time_millis": to_millis(now),
     }
     try:
-        with _locking(database) as (connection, head):
+        with _locking(database) as connection:
             kept, same = connection.execute(_KNOWN, {"of_origin": origin, "of_size": size}).one()
             if same or kept >= MAX_FORKS:
                 return False
             connection.execute(insert(LOG_FORK), row)
-            _note_row(connection, database.keys, head, LOG_FORK, row)
+            note_apart(connection, database.keys, added=[mark_witness_row(database.keys, LOG_FORK, row)])
     except IntegrityError:
         return False
     return True
@@ -159,27 +149,11 @@ def list_forks(source: Source, origin: str) -> list[Fork]:
 
 
 @contextmanager
-def _locking(database: Database) -> Iterator[tuple[Connection, Head]]:
+def _locking(database: Database) -> Iterator[Connection]:
     """A transaction that no group of the log runs beside, so that both leave one mark."""
     with database.writing() as connection:
-        yield connection, read_head(connection, lock=database.is_postgresql)[1]
-
-
-def _note_row(
-    connection: Connection, keys: DataKeys, head: Head, table: Table, row: NewRow, *, before: StoredRow | None = None
-) -> None:
-    """Brings the sums and the mark beside the head up to a row; a mark that does not fit is never made anew."""
-
-    def counter(name: str) -> int:
-        found = read_row(connection, COUNTER, (name,))
-        return 0 if found is None else int(found["value"])
-
-    removed = [] if before is None else [mark_witness_row(keys, table, before)]
-    changed = change_sums(keys, counter, added=[mark_witness_row(keys, table, row)], removed=removed)
-    sums = {name: counter(name) for name in (TOTAL, COUNTED, MARK)}
-    if fits_head(keys, sums, head):
-        changed[MARK] = mark_head(keys, {**sums, **changed}.__getitem__, head)
-    connection.execute(_SET_COUNTER, [{"name": name, "value": value} for name, value in changed.items()])
+        read_head(connection, lock=database.is_postgresql)
+        yield connection
 
 
 def _require_forward(last: WitnessState | None, state: WitnessState) -> None:

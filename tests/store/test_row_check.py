@@ -9,7 +9,7 @@ from federation.protocol.form import replace
 from federation.protocol.tlog.witness import WitnessState
 from federation.store.database import Database
 from federation.store.migrate import downgrade, upgrade
-from federation.store.records import erase_record, put_records
+from federation.store.records import erase_record, find_record, list_versions, put_records
 from federation.store.row_check import RowFinding, check_records, check_sample, one_state
 from federation.store.tables import COUNTER
 from federation.store.witness_state import advance_witness_state, keep_fork
@@ -161,3 +161,26 @@ def test_mark_that_did_not_fit_is_not_made_to_fit_by_a_witness(filled: Database)
     run(filled, append(3))
 
     assert RowFinding("older", "sums", leaf_index=2) in findings(filled)
+
+
+def test_case_is_renamed_after_its_office_by_the_migration(filled: Database) -> None:
+    """Content, versions and sums go with it; one that does not open stays under its name."""
+    case = replace(record_of(1), kind="lookup-case", content=b'{"opened_by":"jiangxi/361123/police"}')
+    named = [replace(case, id=name) for name in ("jiangxi/361123/police/CASE-1", "jiangxi/361123/police/CASE-2")]
+    run(filled, lambda tx: put_records(tx, [*named, *(replace(each, replica=True) for each in named)]))
+    run(filled, lambda tx: put_records(tx, [replace(named[0], version=2)], expect_version=1))
+    with filled.writing() as connection:
+        downgrade(connection, filled.body_keys, "0010")
+    assert find_record(filled, "lookup-case", named[0].id, replica=False) is None
+    assert find_record(filled, "lookup-case", "jiangxi/CASE-1", replica=True) == replace(
+        named[0], id="jiangxi/CASE-1", replica=True
+    )
+    assert findings(filled) == []
+    write(filled, "UPDATE record SET content = 'x' WHERE id = 'jiangxi/CASE-2' AND replica = true")
+
+    with filled.writing() as connection:
+        upgrade(connection, filled.body_keys)
+
+    assert [each.version for each in list_versions(filled, "lookup-case", named[0].id)] == [1, 2]
+    assert find_record(filled, "lookup-case", named[1].id, replica=False) == named[1]
+    assert findings(filled) == [RowFinding("changed", "lookup-case", "jiangxi/CASE-2", 1)]

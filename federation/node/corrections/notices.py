@@ -144,7 +144,7 @@ def _judge_notice(received: Received[CorrectionNotice]) -> Judgement:
     owner = statement.sender.node
     if notice.urn is None:
         asked = _fetch_of(received.node, statement)
-        case = find_case(received.node.database, received.node.name, asked.case or "", announced=False)
+        case = find_case(received.node.database, asked.sender.agency, asked.case, announced=False)
         named = case.counties if case is not None else frozenset[str]()
         verify_holder(received, [county for county in named if province_of(county) == owner])
         held = Outdated(

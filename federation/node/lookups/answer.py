@@ -408,7 +408,7 @@ def _evaluate_fetch(received: Received[FetchItem], *, only: frozenset[str] = fro
 
 
 def _find_case(received: Received[Any], case_id: str) -> LookupCase | None:
-    return records.find_case(received.node.database, received.statement.sender.node, case_id, announced=True)
+    return records.find_case(received.node.database, received.statement.sender.agency, case_id, announced=True)
 
 
 def _occasion_of(received: Received[Any], case: LookupCase | None, found: FoundDossier | None = None) -> LookupOccasion:

@@ -92,9 +92,9 @@ async def _open(errand: Errand, case_id: str, terms: CaseTerms, *, asked: str) -
     try:
         return await _tell_case(errand, _step(asked, case, Outcome.CASE_OPENED), case, write)
     except ConflictError as conflict:
-        if records.find_case(node.database, node.name, case.case_id, announced=False) is None:
+        if records.find_case(node.database, errand.caller, case_id, announced=False) is None:
             raise
-        taken = f"a case {case.case_id} was opened in {node.name} before; expected a number of its own"
+        taken = f"this office opened a case {case_id} before; expected a number of its own"
         raise ConflictError("CASE_EXISTS", taken) from conflict
 
 
@@ -204,7 +204,7 @@ def _letter_records(source: Source, case: LookupCase, *, owner: NodeName, replic
         return ()
     name = f"{owner}/{letter_name(case.letter)}"
     known = find_record(source, LETTER, name, replica=replica)
-    if known is not None and known.content.decode() != case.case_id:
+    if known is not None and (known.content.decode(), known.division) != (case.case_id, case.opened_by.county):
         raise RuleError("LETTER_USED", "expected a letter that was given for no other case: one letter, one case")
     if known is not None:
         return ()
@@ -224,7 +224,7 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
     if case.opened_by != statement.sender.agency or case.case_id != statement.case:
         raise MalformedError("CASE_OTHER", "expected a case of the sending agency, named as the statement names it")
     owner = statement.sender.node
-    verify_case_follows(records.find_case(node.database, owner, case.case_id, announced=True), case)
+    verify_case_follows(records.find_case(node.database, case.opened_by, case.case_id, announced=True), case)
     request = case_request(received.sender, node.name, occasion=received.occasion, purposes=case.purposes)
     announced = records.ANNOUNCED_CASES.record(case, owner=owner)
     closed = (records.closed_record(case, owner=owner),) if case.closed else ()
@@ -235,7 +235,7 @@ def _judge_case(received: Received[LookupCase]) -> Judgement:
 def _resent_case(missed: Missed) -> Draft | None:
     """The case as it stands: nothing of one whose term is over, or that was closed before anybody there knew of it."""
     expired, source = decode_case(missed.body.items[0]), missed.source
-    case = records.find_case(source, missed.node.name, expired.case_id, announced=False)
+    case = records.find_case(source, expired.opened_by, expired.case_id, announced=False)
     if case is None or case.closed is not expired.closed or not (case.closed or is_open(case, missed.node.now())):
         return None
     return missed.again(encode(case))

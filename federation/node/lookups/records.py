@@ -74,15 +74,16 @@ MAX_RECENT: Final = 100
 MAX_STEPS: Final = 200  # of one look-up: whoever has its handle can add to them
 
 
-def _case_id(case: LookupCase) -> str:
-    return f"{case.opened_by.node}/{case.case_id}"
+def case_key(node: NodeName, case_id: str) -> str:
+    """The name by which a close reaches what was done for cases of that number; each is then judged by its own case."""
+    return f"{node}/{case_id}"
 
 
 OWN_CASES: Final[Collection[LookupCase]] = Collection(
     kind=CASE,
     encode=encode,
     decode=lambda record: decode_case(record.content),
-    id=_case_id,
+    id=lambda case: f"{case.opened_by}/{case.case_id}",
     replica=False,
     version=lambda case: case.version,
     status=lambda case: "closed" if case.closed else "open",
@@ -91,7 +92,7 @@ OWN_CASES: Final[Collection[LookupCase]] = Collection(
     subject=lambda case: f"{case.opened_by}/{case.leader}",
     kept_under=PROVISION,
 )
-"""The cases of our own agencies; their versions only grow."""
+"""The cases of our own agencies, each under its office, whose number it is; their versions only grow."""
 ANNOUNCED_CASES: Final[Collection[LookupCase]] = replace(OWN_CASES, replica=True)
 """The cases that other provinces told us of."""
 
@@ -109,7 +110,7 @@ CASES_CLOSED: Final[Collection[str]] = Collection(
 
 def closed_record(case: LookupCase, *, owner: NodeName) -> Record:
     """That a case was closed, for retention to destroy what came of it."""
-    return CASES_CLOSED.record(_case_id(case), owner=owner)
+    return CASES_CLOSED.record(case_key(case.opened_by.node, case.case_id), owner=owner)
 
 
 def quotas_of(node: Node) -> Quotas:
@@ -123,9 +124,9 @@ def quotas_of(node: Node) -> Quotas:
     )
 
 
-def find_case(source: Source, owner: NodeName, case_id: str, *, announced: bool) -> LookupCase | None:
-    """Returns the newest version of a case that an agency of the owner opened: our own, or one announced to us."""
-    return (ANNOUNCED_CASES if announced else OWN_CASES).find(source, f"{owner}/{case_id}")
+def find_case(source: Source, office: AgencyId | None, case_id: str | None, *, announced: bool) -> LookupCase | None:
+    """Returns the newest version of a case that an office opened, of ours or announced to us; another's is none."""
+    return (ANNOUNCED_CASES if announced else OWN_CASES).find(source, f"{office}/{case_id}")
 
 
 class _StoredHandle(Item, frozen=True, kw_only=True):
@@ -173,7 +174,7 @@ HANDLES: Final[Collection[Handle]] = Collection(
     replica=False,
     status=lambda _: "given",
     due_time=lambda handle: handle.expires,
-    subject=lambda handle: f"{handle.asker.node}/{handle.case_id}",
+    subject=lambda handle: case_key(handle.asker.node, handle.case_id),
 )
 """What each handle stands for that this province gave out, dead ones too; found by its case."""
 
@@ -192,7 +193,7 @@ def sent_or_kept_by(source: Source, office: AgencyId, message: StoredMessage) ->
     handle = HANDLES.find(source, answer.handle or "")
     if handle is not None:
         return county == code_today(dossier_division(handle.dossier))
-    case = find_case(source, statement.recipient.node, statement.case or "", announced=False)
+    case = find_case(source, statement.recipient.agency, statement.case, announced=False)
     return case is not None and county in map(code_today, case.counties)
 
 

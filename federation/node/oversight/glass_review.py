@@ -48,7 +48,7 @@ async def _review(errand: Errand, act: LeaderAct, question: ReviewQuestion) -> B
     def write(transaction: GroupTransaction) -> None:
         NOTICES.put(transaction, reviewed, owner=node.name)
 
-    case = records.find_case(node.database, node.name, act.case_id, announced=False)
+    case = records.find_case(node.database, act.agency, act.case_id, announced=False)
     if reviewed.finding is Finding.UNJUSTIFIED and case is not None and not case.closed:
         await end_unasked(errand, close_case(case, node.now()), write)
     else:

@@ -84,8 +84,8 @@ async def _sign_bulk(node: Node, act: LeaderAct) -> Countersigned:
 
 def own_case(node: Node, act: LeaderAct) -> LookupCase:
     """Returns the case that somebody of the agency acts in; NotFoundError CASE_UNKNOWN, also for another agency's."""
-    case = records.find_case(node.database, node.name, act.case_id, announced=False)
-    if case is None or case.opened_by != act.agency:
+    case = records.find_case(node.database, act.agency, act.case_id, announced=False)
+    if case is None:
         raise NotFoundError("CASE_UNKNOWN", f"this agency opened no case {act.case_id!r:.50}")
     return case
 

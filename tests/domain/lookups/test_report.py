@@ -51,7 +51,7 @@ CHECK = Disclosure(
 CRIME = replace(
     CHECK, time=NOW - timedelta(hours=1), purpose="lookup.criminal_investigation", deferred_until=CASE.closes
 )
-CASES = {(YUSHAN.node, CASE.case_id): CASE}
+CASES = {(YUSHAN, CASE.case_id): CASE}
 
 
 def test_build_report_of_a_running_investigation_withholds_it_and_says_until_when():
@@ -66,7 +66,7 @@ def test_build_report_of_a_running_investigation_withholds_it_and_says_until_whe
 @pytest.mark.parametrize("end", ["closed early", "term over", "case unknown, term over"])
 def test_build_report_after_the_case_shows_the_entry_by_itself(end):
     """What was withheld appears when the case ends, by being closed or by its term."""
-    cases = {(YUSHAN.node, CASE.case_id): close_case(CASE, NOW)} if end == "closed early" else CASES
+    cases = {(YUSHAN, CASE.case_id): close_case(CASE, NOW)} if end == "closed early" else CASES
     now = NOW if end == "closed early" else CASE.closes
     report = build_report([CHECK, CRIME], given_by=ZHEJIANG, now=now, cases=cases if "unknown" not in end else {})
 

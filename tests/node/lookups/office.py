@@ -36,11 +36,12 @@ NUMBERS = [each.holder.citizen_number for each in applications()[:40]]
 
 @dataclass
 class Office:
-    """Yushan's police at its node; officer-1 asks, leader-1 leads and has a key of their own."""
+    """Yushan's police at its node, or another office; officer-1 asks, leader-1 leads and has a key of their own."""
 
     rig: Rig
     key: Ed25519PrivateKey
     second: Ed25519PrivateKey
+    agency: AgencyId = YUSHAN_POLICE
 
     def act(self, officer: str) -> Act:
         return replace(act("lookup.oversight", "F03"), officer=officer)
@@ -53,7 +54,7 @@ class Office:
         )  # fmt: skip
         opener = "officer-1" if is_break_glass(case_id) else leader
         opening = act(PURPOSE, "F03", officer=opener)
-        return await cases.begin_case(begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, opening), question)
+        return await cases.begin_case(begin_errand(self.rig[JIANGXI], self.agency, opening), question)
 
     async def search(
         self,
@@ -68,7 +69,7 @@ class Office:
             case_id=case_id, selector=Selector(kind=kind, value=value), provinces=(NodeName(ZHEJIANG),)
         )
         found: SearchResult = await asking.search(
-            begin_errand(self.rig[JIANGXI], YUSHAN_POLICE, replace(act(PURPOSE, "F03"), officer=officer), desk=desk),
+            begin_errand(self.rig[JIANGXI], self.agency, replace(act(PURPOSE, "F03"), officer=officer), desk=desk),
             question,
         )
         return found

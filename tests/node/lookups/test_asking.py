@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +21,10 @@ from federation.node.log.decisions import find_decision
 from federation.node.lookups import ask as asking
 from federation.node.lookups import cases, records
 from federation.node.lookups import fetch as fetching
+from federation.node.retention import destroy_ended
 from federation.protocol.errors import ConflictError, MalformedError
 from federation.protocol.form import replace
-from federation.protocol.ids import NodeName
+from federation.protocol.ids import NodeName, parse_agency_id
 from federation.protocol.keys import Ed25519Signer, format_public_key
 from federation.protocol.leaf import Leaf, LeafKind, Verdict, decode_leaf
 from federation.store.exchange_log import load_entries, load_head
@@ -43,6 +45,7 @@ from tests.node.rig import (
 )
 
 CHECK = "lookup.identity_check"
+GUANGFENG = parse_agency_id("jiangxi/361103/police")
 FIELDS = frozenset({"holder_name", "status"})
 
 
@@ -240,6 +243,32 @@ async def test_fetch_that_the_other_side_refuses_by_rule_is_told_in_words(tmp_pa
         assert (result.title_zh, result.title_en) == ("凭据属于另一案件", "The handle belongs to another case")
 
 
+async def test_number_of_a_case_is_its_offices_own(tmp_path: Path) -> None:
+    """Another office that uses it learns nothing of the first: its case opens, is asked in and closed, on both sides."""
+    async with office(tmp_path) as found:
+        await found.open()
+        await hit(found)
+        other = dataclasses.replace(found, agency=GUANGFENG)
+
+        opened = await other.open(letter="广公协〔2126〕1号")
+        asked = await other.search(NUMBERS[0])
+        assert (opened.decision.allowed, [each.outcome for each in asked.answers]) == (True, [Outcome.HIT])
+        for agency, terms in ((GUANGFENG, "广公协〔2126〕1号"), (YUSHAN_POLICE, f"玉公协 {CASE}")):
+            for name in (JIANGXI, ZHEJIANG):
+                kept = records.find_case(found.rig[name].database, agency, CASE, announced=name == ZHEJIANG)
+                assert kept is not None
+                assert (kept.opened_by, kept.letter, kept.closed) == (agency, terms, False)
+
+        for agency in (GUANGFENG, YUSHAN_POLICE):
+            closing = begin_errand(found.rig[JIANGXI], agency, act(PURPOSE, "F03", officer="leader-1"))
+            assert (await cases.end_case(closing, CASE)).decision.allowed
+            await found.rig.drain()
+            await destroy_ended(found.rig[JIANGXI])
+            await destroy_ended(found.rig[ZHEJIANG])
+            left = [each.asker for each in records.HANDLES.each(found.rig[ZHEJIANG].database)]
+            assert left == ([YUSHAN_POLICE] if agency == GUANGFENG else [])
+
+
 async def test_case_number_that_was_used_before_is_told_as_such(tmp_path: Path) -> None:
     """The second opening names the number that is taken, and changes nothing."""
     async with office(tmp_path) as found:
@@ -249,7 +278,7 @@ async def test_case_number_that_was_used_before_is_told_as_such(tmp_path: Path) 
             await found.open(leader="leader-2")
 
         assert (caught.value.reason, CASE in caught.value.message) == ("CASE_EXISTS", True)
-        kept = records.find_case(found.rig[JIANGXI].database, JIANGXI, CASE, announced=False)
+        kept = records.find_case(found.rig[JIANGXI].database, YUSHAN_POLICE, CASE, announced=False)
         assert kept is not None
         assert kept.leader == "leader-1"
 

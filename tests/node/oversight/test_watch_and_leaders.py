@@ -142,7 +142,7 @@ async def test_break_glass_found_unjustified_ends_with_its_handles_on_both_sides
         await found.rig.drain()
 
         for name, announced in ((JIANGXI, False), (ZHEJIANG, True)):
-            case = records.find_case(found.rig[name].database, JIANGXI, GLASS, announced=announced)
+            case = records.find_case(found.rig[name].database, YUSHAN_POLICE, GLASS, announced=announced)
             assert (case.closed, case.closes) == (True, found.rig.clock())
             await destroy_ended(found.rig[name])
         assert HANDLES.find(found.rig[ZHEJIANG].database, hit.handle) is None
