@@ -96,7 +96,6 @@ OWN_CASES: Final[Collection[LookupCase]] = Collection(
 ANNOUNCED_CASES: Final[Collection[LookupCase]] = replace(OWN_CASES, replica=True)
 """The cases that other provinces told us of."""
 
-
 CASES_CLOSED: Final[Collection[str]] = Collection(
     kind="lookup-case-closed",
     encode=lambda _: b"",
