@@ -39,6 +39,7 @@ PARTS = {
         "The watch over look-ups (监督): countersign, notices, review, flags, digest, sample, watch.",
     ),
     "erasure": ("erasure.app", "Destroying what was handed over (删除): sent, order, list, run."),
+    "function": ("functions.app", "The joint functions (职能清单): what is behind each, and who may hold it."),
     "policy": ("policy.app", "Policies (规则): check them, explain a case, decide again what was decided."),
     "subject": ("corrections.app", "For the person (本人查阅、更正): who asked about me; corrections of a record."),
     "log": ("audit.logs", "Read one exchange log: its head, an entry, a proof."),

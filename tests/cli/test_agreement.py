@@ -136,7 +136,7 @@ def test_diff_and_sign_tell_in_words_what_changes(agreed, tmp_path):
     province, nodes, policies = tmp_path / "fujian", tmp_path / "nodes", tmp_path / "policies"
     shutil.copytree("nodes/fujian", province)
     sheet = (province / "member.toml").read_text()
-    sheet = sheet.replace('"F18", "F19", "F20", "F21"', '"F18"', 1).replace(
+    sheet = sheet.replace('"F18", "F19", "F20", "F23"', '"F18"', 1).replace(
         "revoked_serials = []", 'revoked_serials = ["1f"]'
     )
     head, _, rest = sheet.partition('[[agency]]\nid = "fujian/350000/audit"')
@@ -164,7 +164,7 @@ def test_diff_and_sign_tell_in_words_what_changes(agreed, tmp_path):
     assert set(shown.splitlines()) <= set(signed.splitlines())
     for told in (
         "term clock_tolerance_seconds: 60 -> 90", "127.0.0.1:7301 -> 127.0.0.1:7999", "节点地址", "a message key" ,
-        "the agency fujian/350000/audit ends", "functions F18, F19, F20, F21 -> F18", "certificate 1f",
+        "the agency fujian/350000/audit ends", "functions F18, F19, F20, F23 -> F18", "certificate 1f",
         "changes the file policies/retention.toml", "+# a word more",
     ):  # fmt: skip
         assert told.removeprefix("a ") in shown, told
@@ -204,7 +204,7 @@ def test_sign_of_a_draft_that_says_another_thing_than_the_home_refused(agreed):
     _run(agreement.app, "draft", "--out", agreed / "second", "--after", agreed / "anhui")
     (home / "node.toml").write_text((home / "node.toml").read_text().replace("7301", "7999"))
     sheet = (home / "member.toml").read_text()
-    (home / "member.toml").write_text(sheet.replace('"F18", "F19", "F20", "F21"', '"F18"', 1))
+    (home / "member.toml").write_text(sheet.replace('"F18", "F19", "F20", "F23"', '"F18"', 1))
     (home / "tls" / "peer-ca.crt").write_bytes((agreed / "anhui" / "tls" / "peer-ca.crt").read_bytes())
 
     refused = RUNNER.invoke(agreement.app, ["sign", str(agreed / "second"), "--home", str(home)])
@@ -243,6 +243,32 @@ def test_draft_with_policies_that_fail_their_check_refused(agreed, tmp_path):
 
     assert refused.exception.reason == "POLICY_CHECK"
     assert "leads.toml" in str(refused.exception)
+    assert not (agreed / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("/court", "/wizard", "AGENCY_KIND"),
+        ('functions = ["F09", "F10", "F11"]', 'functions = ["F13"]', "AGENCY_FUNCTIONS"),
+    ],
+)
+def test_draft_with_an_office_of_no_kind_or_beyond_its_kind_refused(agreed, tmp_path, old, new, reason):
+    """A province registers a kind before it has an office of it; a court is no corrections office."""
+    province = tmp_path / "anhui"
+    shutil.copytree("nodes/anhui", province)
+    sheet = (province / "member.toml").read_text()
+    assert old in sheet
+    (province / "member.toml").write_text(sheet.replace(old, new, 1))
+    _run(keys.app, "bundle", "--home", agreed / "anhui", "--from", province)
+    bundle = agreed / "anhui" / "member-bundle.json"
+
+    refused = RUNNER.invoke(
+        agreement.app,
+        ["draft", "--out", str(agreed / "x"), "--after", str(agreed / "fujian"), "--bundle", str(bundle)],
+    )
+
+    assert refused.exception.reason == reason
     assert not (agreed / "x").exists()
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from federation.protocol.errors import MalformedError
-from tests.policies.functions import parse_functions
+from federation.domain.functions import parse_functions, verify_office
+from federation.node.features import KINDS
+from federation.protocol.errors import MalformedError, RuleError
+from federation.protocol.ids import parse_agency_id
 
 POLICIES = Path(__file__).parents[2] / "policies"
 TODAY = date(2026, 11, 23)
@@ -18,13 +20,59 @@ def register():
     return parse_functions((POLICIES / "functions.toml").read_text("utf-8"))
 
 
-def test_register_has_23_functions_none_official(register):
-    """F01 to F23, four departments named; the names were never published."""
-    assert sorted(register.functions) == [f"F{number:02d}" for number in range(1, 24)]
+def test_register_has_the_23_functions_and_two_of_ours_none_official(register):
+    """F01 to F23 of the programme, F24 and F25 proposed; six departments, of which four were named."""
+    assert sorted(register.functions) == [f"F{number:02d}" for number in range(1, 26)]
     assert not register.official
     assert not any(function.official for function in register.functions.values())
     departments = {function.department for function in register.functions.values()}
-    assert departments == {"公安", "综治", "市监", "应急", ""}
+    assert departments == {"公安", "综治", "市监", "应急", "司法行政", "生态环境"}
+
+
+def test_every_function_has_a_name_and_a_basis_that_carries(register):
+    """None is without; wages do not stand on a county's own platform, ecology is no matter of emergencies."""
+    assert all(one.name and one.name_en and one.legal_basis for one in register.functions.values())
+    assert "第三十八条" not in register.functions["F11"].legal_basis
+    assert register.functions["F21"].department == "生态环境"
+    assert (register.functions["F13"].department, *holders(register, "F13")) == (
+        "司法行政", "procuratorate", "justice-office", "corrections", "detention",
+    )  # fmt: skip
+
+
+def test_every_kind_of_message_belongs_to_a_function(register):
+    """What crosses a border does so under a registered function; entries of joint cases under that of their procedure."""
+    named = {name for function in register.functions.values() for name in function.item_types}
+    assert {kind for kind in KINDS if not kind.startswith("case.")} <= named
+
+
+def test_a_procedure_file_stands_in_the_row_of_its_function(register):
+    """What is there is listed under the function that it names, so that `function list` shows it."""
+    for path in (POLICIES / "procedures").glob("*.toml"):
+        table = tomllib.loads(path.read_text("utf-8"))
+        assert table["name"] in register.functions[table["function"]].procedures
+
+
+def holders(register, code):
+    return [name for name, kind in register.agency_kinds.items() if code in kind.functions]
+
+
+@pytest.mark.parametrize(
+    ("agency", "functions", "reason"),
+    [
+        ("zhejiang/330822/labour", {"F11"}, None),
+        ("zhejiang/330822/labour", set(), None),
+        ("zhejiang/330822/labour", {"F11", "F13"}, "AGENCY_FUNCTIONS"),
+        ("zhejiang/330822/wizard", set(), "AGENCY_KIND"),
+    ],
+)
+def test_office_is_of_a_registered_kind_and_holds_functions_of_it(register, agency, functions, reason):
+    """A kind is added in one place, the register; nobody names another, or takes what its kind may not hold."""
+    if reason is None:
+        verify_office(register, parse_agency_id(agency), functions)
+        return
+    with pytest.raises(RuleError) as caught:
+        verify_office(register, parse_agency_id(agency), functions)
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("text", ["", "F0", "F00", "f01", "F001", "F٠١"])
@@ -37,6 +85,8 @@ def test_function_of_another_code_is_refused(text):
 
 ROW = '[[function]]\ncode = "F01"\nvalid_from = 2026-01-01\nofficial = false\n'
 HEAD = 'version = "1"\nofficial = false\n'
+KIND = '{ id = "a", name = "b", name_en = "c", officers = "d", functions = ["F01"] },'
+OFFICE = f"agency_kind = [{KIND}]\n"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +95,8 @@ HEAD = 'version = "1"\nofficial = false\n'
         (HEAD + ROW + ROW, "FUNCTION_TWICE"),
         (HEAD + ROW + "valid_to = 2025-01-01\n", "FUNCTION_PERIOD"),
         (HEAD + ROW + "item_types = [1]\n", "TOML_TYPE"),
+        (HEAD + OFFICE.replace("F01", "F02") + ROW, "FUNCTION_UNKNOWN"),
+        (HEAD + OFFICE.replace("]\n", f"{KIND}]\n") + ROW, "AGENCY_KIND_TWICE"),
         (HEAD + ROW + "persons = []\n", "TOML_UNKNOWN_NAME"),
         (HEAD + "function = 1\n", "TOML_TYPE"),
         ("official = false\n" + ROW, "TOML_TYPE"),

@@ -8,6 +8,7 @@ import pytest
 
 from federation.domain.cases import AnswerBy, find_failure, parse_cases
 from federation.domain.corrections import CORRECTION_FUNCTION
+from federation.domain.functions import parse_functions
 from federation.domain.leads import LEAD_FUNCTION
 from federation.domain.lookups_case import LOOKUP_FUNCTION
 from federation.domain.permits_policy import FUNCTION_OF
@@ -15,7 +16,6 @@ from federation.domain.registers import DOSSIER_FIELDS, REGISTER_FUNCTION
 from federation.protocol.errors import MalformedError
 from federation.protocol.policy import Effect, decide_afresh, explain, load_policy_book
 from tests.policies.case_table import ROOT, load_cases, policy_files
-from tests.policies.functions import parse_functions
 
 BOOK = load_policy_book(policy_files())
 NAMES = (

@@ -25,6 +25,7 @@ from tuf.api.metadata import Root, Targets
 
 from federation.domain.calendar import CALENDAR_FILE, parse_calendar
 from federation.domain.clock import CLOCKS_FILE, parse_clocks
+from federation.domain.functions import FUNCTIONS_FILE, parse_functions, verify_office
 from federation.domain.policy_check import verify_policies
 from federation.domain.retention import RETENTION_FILE, parse_retention
 from federation.node.home.agreement import (
@@ -66,7 +67,7 @@ from federation.protocol.trust.draft import (
     encode_bundle,
     membership_of,
 )
-from federation.protocol.trust.members import FormerMember, Terms, decode_terms
+from federation.protocol.trust.members import FormerMember, Member, Terms, decode_terms
 from federation.protocol.trust.metadata import (
     Signing,
     merge_signatures,
@@ -88,6 +89,7 @@ _ROOT_RENEWAL = timedelta(days=90)  # a root that ends sooner than this is repla
 _PARSERS: Mapping[str, Callable[[str], object]] = {
     CALENDAR_FILE: parse_calendar,
     CLOCKS_FILE: parse_clocks,
+    FUNCTIONS_FILE: parse_functions,
     RETENTION_FILE: parse_retention,
 }
 
@@ -174,6 +176,7 @@ def draft_agreement(
         former=_former_after(previous, parsed, now=now),
     )
     _verify_usable(files)
+    _verify_offices(files, [bundle.member for bundle in parsed])
     roots = previous.roots if previous else ()
     if not roots or _needs_new_root(roots[-1], parsed, now):
         drafted = draft_root(parsed, expires_time=now + lifetime, previous=roots[-1] if roots else None)
@@ -233,6 +236,7 @@ def sign_draft(out: Path, home: Path, *, now: datetime, instead: bool = False) -
     files, in_force = _read_draft(out)
     keyring = load_keyring(home)
     _verify_usable(files.files)
+    _verify_offices(files.files, membership_of(files).members.values())
     _verify_own_entry(files, keyring, home, now=now)
     _verify_follows(files, home, now=now)
     _remember_signed(files, home, instead=instead)
@@ -303,6 +307,14 @@ def _verify_usable(files: Mapping[str, bytes]) -> None:
         if path not in files:
             raise NotFoundError("AGREEMENT_FORM", f"expected the agreement to hold {path}")
         parse(files[path].decode(errors="replace"))
+
+
+def _verify_offices(files: Mapping[str, bytes], members: Iterable[Member]) -> None:
+    """Refuses an office of no registered kind, or one with a function that its kind may not hold (AGENCY_*)."""
+    register = parse_functions(files[FUNCTIONS_FILE].decode(errors="replace"))
+    for member in members:
+        for agency, office in member.agencies.items():
+            verify_office(register, agency, office.functions)
 
 
 def _former_after(

@@ -11,6 +11,7 @@ import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
+from federation.domain.functions import parse_functions, verify_office
 from federation.node.home.agreement import (
     install_agreement,
     load_home_agreement,
@@ -384,13 +385,16 @@ def test_installed_agreement_is_read_by_the_reference_client(published, tmp_path
 
 @pytest.mark.parametrize("name", PROVINCES)
 def test_member_sheets_of_the_repository_load(name):
-    """The sheets that are checked in have the six kinds of office in their chief border counties and one auditor."""
+    """The sheets that are checked in have every registered kind of office in their border counties and one auditor."""
     sheet = load_member_sheet(NODES / name / "member.toml")
 
     kinds = {agency.id.kind for agency in sheet.agencies}
 
     assert sheet.node == name
-    assert kinds == {"police", "service-hall", "court", "emergency", "market", "governance", "audit"}
+    register = parse_functions((NODES.parent / "policies" / "functions.toml").read_text("utf-8"))
+    assert kinds == register.agency_kinds.keys()
+    for agency in sheet.agencies:
+        verify_office(register, agency.id, agency.functions)
     assert len({agency.id for agency in sheet.agencies}) == len({agency.name for agency in sheet.agencies})
 
 

@@ -1,0 +1,100 @@
+"""`bridgehead function`: the joint functions (职能清单), what is behind each, and which offices may hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from federation.cli.options import Form, FormOption, show_in
+from federation.cli.show import align, to_json
+from federation.domain.functions import FUNCTIONS_FILE, FunctionRegister, JointFunction, parse_functions
+from federation.protocol.errors import NotFoundError
+
+app = typer.Typer(name="function", no_args_is_help=True, help="The joint functions (职能清单): what is behind each.")
+
+DEPARTMENTS: Final[Mapping[str, str]] = {
+    "公安": "public security",
+    "综治": "governance",
+    "市监": "market regulation",
+    "应急": "emergency management",
+    "司法行政": "justice",
+    "生态环境": "ecology",
+}
+_PROCEDURES: Final = "policies/procedures/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What this version does under a function: the kinds of message and the procedures; the rest is planned."""
+
+    function: JointFunction
+    kinds: tuple[str, ...]
+    procedures: tuple[str, ...]
+    planned: tuple[str, ...]
+    held_by: tuple[str, ...]
+
+    @property
+    def works(self) -> bool:
+        return bool(self.kinds or self.procedures)
+
+
+@app.callback()
+def functions() -> None:
+    """The joint functions, as the provinces register them."""
+
+
+@app.command("list")
+def list_functions(
+    policies: Annotated[Path, typer.Option("--policies", help="The folder of policy files.")] = Path("policies"),
+    form: FormOption = Form.TEXT,
+) -> None:
+    """List the joint functions with the kinds of message and the procedures behind each, or that it is planned."""
+    from federation.node.features import KINDS
+    from federation.node.home.draft import read_policies
+
+    files = read_policies(policies)
+    register = load_register(files)
+    behind = what_is_behind(register, files, kinds=frozenset(KINDS))
+    data = {"version": register.version, "official": register.official, "functions": to_json(behind)}
+    show_in(form, data, _lines(behind))
+
+
+def load_register(files: Mapping[str, bytes]) -> FunctionRegister:
+    content = files.get(FUNCTIONS_FILE)
+    if content is None:
+        raise NotFoundError("FUNCTIONS_MISSING", f"expected {FUNCTIONS_FILE} among the policies")
+    return parse_functions(content.decode(errors="replace"))
+
+
+def what_is_behind(register: FunctionRegister, files: Iterable[str], *, kinds: frozenset[str]) -> list[Behind]:
+    """What is behind each function, in the order of their codes. `kinds`: the messages that this version knows."""
+    there = {path.removeprefix(_PROCEDURES).removesuffix(".toml") for path in files if path.startswith(_PROCEDURES)}
+    return [
+        Behind(
+            function=function,
+            kinds=tuple(name for name in function.item_types if name in kinds),
+            procedures=tuple(name for name in function.procedures if name in there),
+            planned=tuple(name for name in (*function.item_types, *function.procedures) if name not in kinds | there),
+            held_by=tuple(name for name, kind in register.agency_kinds.items() if code in kind.functions),
+        )
+        for code, function in sorted(register.functions.items())
+    ]
+
+
+def _lines(behind: list[Behind]) -> Iterator[str]:
+    for one in behind:
+        function = one.function
+        department = DEPARTMENTS.get(function.department, function.department)
+        yield f"{function.code}  {function.department}  {function.name} | {department}: {function.name_en}"
+        rows = [
+            ("    消息 messages", ", ".join(one.kinds)),
+            ("    程序 procedures", ", ".join(one.procedures)),
+            ("    规划中 planned", ", ".join(one.planned) or ("" if one.works else "尚无 nothing named yet")),
+            ("    依据 basis", function.legal_basis),
+            ("    单位 agencies", ", ".join(one.held_by)),
+        ]
+        yield from align([row for row in rows if row[1]])
