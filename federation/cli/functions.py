@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from federation.cli.options import Form, FormOption, show_in
-from federation.cli.show import align, to_json
+from federation.cli.show import align, pick, to_json
 from federation.domain.functions import FUNCTIONS_FILE, FunctionRegister, JointFunction, parse_functions
 from federation.protocol.errors import NotFoundError
 
@@ -59,8 +59,7 @@ def list_functions(
     files = read_policies(policies)
     register = load_register(files)
     behind = what_is_behind(register, files, kinds=frozenset(KINDS))
-    data = {"version": register.version, "official": register.official, "functions": to_json(behind)}
-    show_in(form, data, _lines(behind))
+    show_in(form, pick(register, "version", "official") | {"functions": to_json(behind)}, _lines(behind))
 
 
 def load_register(files: Mapping[str, bytes]) -> FunctionRegister:
