@@ -29,7 +29,7 @@ _PROCEDURES: Final = "policies/procedures/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """The part of a function that this version carries: the kinds of message and the procedures; the rest is planned."""
+    """The part of a function that this version carries: its messages and procedures; the rest is planned."""
 
     function: JointFunction
     kinds: tuple[str, ...]
@@ -70,7 +70,7 @@ def load_register(files: Mapping[str, bytes]) -> FunctionRegister:
 
 
 def what_is_behind(register: FunctionRegister, files: Iterable[str], *, kinds: frozenset[str]) -> list[Behind]:
-    """Returns what is behind each function, in the order of their codes. `kinds`: the messages that this version knows."""
+    """Returns what is behind each function, in the order of their codes. `kinds`: messages of this version."""
     there = {path.removeprefix(_PROCEDURES).removesuffix(".toml") for path in files if path.startswith(_PROCEDURES)}
     return [
         Behind(
