@@ -90,6 +90,8 @@ def _member(node: NodeName, before: Bundle | None, after: Bundle | None, *, agai
     for log in after.member.retired_logs[len(retired) :]:
         end, lost = f"{log.vkey.partition('+')[0]} {log.size}", max(0, log.signed - log.size)
         yield f"{node}：日志停用，止于 {end}，其后 {lost} 条已失 | RETIRES ITS LOG at {end}: {lost} entries are lost"
+        if log.vouched:
+            yield f"{node}：已签条数无足够见证，由人担保：{log.vouched} | TOO FEW WITNESSES said so, but: {log.vouched}"
     known, coming = before.member.revoked_serials if before else frozenset(), after.member.revoked_serials
     for serial in sorted(coming - known):
         yield f"{node}：吊销节点证书 {serial} | revokes the node's certificate {serial}"

@@ -269,9 +269,21 @@ def leaf(
 def restart(
     home: NodeHome,
     why: Annotated[str, typer.Option("--why", help="What happened, in one sentence: kept with the evidence.")],
+    unwitnessed: Annotated[
+        str,
+        typer.Option(
+            "--unwitnessed",
+            metavar="WHO-AND-WHY",
+            help="Vouch for how far the log had signed where too few witnesses say so: what it signed beyond what this "
+            "home knows is lost, and nobody is told that it is. Becomes a leaf, and stands in the next agreement.",
+        ),
+    ] = "",
     form: FormOption = Form.TEXT,
 ) -> None:
-    """Retire this home's log, whose history was rolled back, and begin a new one; the node must be stopped."""
+    """Retire this home's log, whose history was rolled back, and begin a new one; the node must be stopped.
+
+    The witnesses are asked how far it had signed: as many as confirm a start must answer.
+    """
     from federation.node.home.setup import BUNDLE_FILE
     from federation.node.log.restart import RETIRED_FOLDER, ask_heads, restart_log
     from federation.wire.read_client import WitnessClients
@@ -279,15 +291,17 @@ def restart(
     clients = WitnessClients(timeout_seconds=5)
     shown = asyncio.run(ask_heads(home, ask=clients.ask, now=now()))
     clients.close()
-    ended = restart_log(home, why=why, now=now(), shown=shown)
+    ended = restart_log(home, why=why, now=now(), shown=shown, vouched=unwitnessed)
     evidence, origin = str(home / RETIRED_FOLDER), ended.vkey.partition("+")[0]
     facts: dict[str, JsonOut] = {"retired": origin, "size": ended.size, "signed": ended.signed, "root": ended.root}
     lines = (
         f"停用 retired   {origin}，存 {ended.size} 条，已签 {ended.signed} 条 | {ended.size} entries of {ended.signed}",
-        f"见证 shown by  {', '.join(shown) or '无 nobody'}",
+        f"见证 shown by  {', '.join(shown.heads) or '无 nobody'}",
+        *([f"担保 vouched   {ended.vouched}"] if ended.vouched else []),
         f"证据 evidence  {evidence}",
     )
-    show_in(form, {**facts, "shown_by": list(shown), "evidence": evidence}, lines)
+    named = {"shown_by": list(shown.heads), "never_cosigned": list(shown.never), "vouched": ended.vouched}
+    show_in(form, {**facts, **named, "evidence": evidence}, lines)
     say(f"下一步：把 {home / BUNDLE_FILE} 写入下一份协议 | Next: have the next agreement name the new log:")
     say(f"bridgehead agreement draft --out DRAFT --after {home} --bundle {home / BUNDLE_FILE}")
 

@@ -210,6 +210,7 @@ NEXT_STEPS: Final[dict[str, str]] = {
     "REGISTER_UNKNOWN": "核对号牌或代码;只能查阅本县登记 | check it; an office reads its own county's register",
     "REQUEST_ID": "去掉 --request-id,由程序生成 | leave --request-id out: one is made",
     "REQUEST_ID_REUSED": "去掉 --request-id,由程序生成 | leave --request-id out: one is made",
+    "RESTART_UNWITNESSED": "待各见证可达后再试，或由人担保 | try again once witnesses answer, or vouch: --unwitnessed",
     "REVIEW_DONE": "查看结论:bridgehead oversight sample --reviewed | see it: bridgehead oversight sample --reviewed",
     "REVIEW_SELF": "由另一名民警复核 | another officer reviews it, naming themselves: --officer, --key",
     "REVIEW_UNKNOWN": "核对查询号:bridgehead oversight sample | see which: bridgehead oversight sample",

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from federation.cli.agreement_changes import describe_changes
 from federation.node.exchange.send import send
 from federation.node.home.agreement import load_home_agreement, read_agreement_files
-from federation.node.home.draft import complete_bundles, draft_agreement, publish_draft, sign_draft
+from federation.node.home.draft import complete_bundles, draft_agreement, publish_draft, read_both, sign_draft
 from federation.node.home.keyring import load_keyring
 from federation.node.home.setup import BUNDLE_FILE
+from federation.node.log.boot import ISLAND as BY_WORD
 from federation.node.log.own_head import own_head_file
 from federation.node.log.restart import LOST_NUMBERS, ask_heads, restart_log
 from federation.node.serve import Running, running_node
@@ -30,6 +32,7 @@ from federation.wire.read_client import WitnessClients
 from tests.node.rig import JIANGXI, ZHEJIANG, draft
 from tests.scenarios.provinces import ISLAND, NODES, POLICIES, Federation, make_federation
 
+VOUCHED = "省厅值班员 王某：两省断电 two provinces are without power"
 OUT = Pair(ZHEJIANG, JIANGXI)
 
 
@@ -58,6 +61,7 @@ def agree(federation: Federation, folder: Path, home: Path) -> None:
     draft_agreement(
         folder, bundles, nodes=NODES, policies=POLICIES, previous=read_agreement_files(home), now=now()
     )  # fmt: skip
+    assert any(VOUCHED in line and "TOO FEW" in line for line in describe_changes(*read_both(folder, home)))
     for name in ("zhejiang", "fujian", "anhui"):
         sign_draft(folder, federation.home(name), now=now())
     publish_draft(folder, [home, federation.home("jiangxi")], now=now())
@@ -100,15 +104,21 @@ async def test_rolled_back_log_is_retired_and_the_node_goes_on(tmp_path: Path) -
             assert running.node.sequencer.failure.reason == "LOG_ROLLED_BACK"
 
         clients = WitnessClients(timeout_seconds=10)
-        heads = await ask_heads(home, ask=clients.ask, now=now())
+        shown = await ask_heads(home, ask=clients.ask, now=now())
         clients.close()
-        retired = restart_log(home, why="磁盘损坏，自备份恢复", now=now(), shown=heads)
+        assert (set(shown.heads), shown.never, shown.needed) == ({"jiangxi"}, (), 2)
+        for word in ("", " ", "x" * 101, "a\nb"):
+            with pytest.raises(RuleError) as alone:
+                restart_log(home, why="磁盘损坏，自备份恢复", now=now(), shown=shown, vouched=word)
+            assert alone.value.reason == "RESTART_UNWITNESSED"
+        assert not (home / "retired").exists()
+        retired = restart_log(home, why="磁盘损坏，自备份恢复", now=now(), shown=shown, vouched=VOUCHED)
 
         evidence = home / "retired" / old.name.replace("/", "_")
         assert (evidence / old.name.replace("/", "_")).read_bytes() == signed
         assert json.loads((evidence / "retired.json").read_bytes())["why"] == "磁盘损坏，自备份恢复"
-        assert [name.partition(".")[0] for name in heads] == ["jiangxi"]
-        assert (evidence / f"shown-by-{next(iter(heads))}".replace("/", "_")).is_file()
+        assert json.loads((evidence / "retired.json").read_bytes())["vouched"] == retired.vouched == VOUCHED
+        assert (evidence / f"shown-by-{next(iter(shown.heads))}".replace("/", "_")).is_file()
         assert retired.signed >= verify_checkpoint(signed, old).size > retired.size
         assert not (home / "keys" / "log.key").exists()
         assert load_keyring(home).log.vkey.name == f"{old.name}-1"
@@ -128,7 +138,7 @@ async def test_rolled_back_log_is_retired_and_the_node_goes_on(tmp_path: Path) -
 
     assert numbers == [1, 2, 2 + LOST_NUMBERS + 1]
     assert [leaf.reason for leaf in leaves].count(LOG_RESTARTED) == 1
-    assert leaves[retired.size].reason == LOG_RESTARTED
+    assert [leaf.reason for leaf in leaves[retired.size :][:2]] == [LOG_RESTARTED, BY_WORD]
     (kept,) = load_home_agreement(home, now=now()).members[NodeName("zhejiang")].retired_logs
     assert kept == retired
     with pytest.raises(RuleError) as again:

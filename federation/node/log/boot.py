@@ -79,7 +79,7 @@ async def check_boot(log: OwnLog, agreement: Agreement, *, ask: AskCosigned, now
     witnesses = log_witnesses(agreement, log.node)
     answers = await asyncio.gather(*(_ask(witness, log.origin, ask) for witness in witnesses))
     not_after = now + agreement.clock_tolerance
-    remembered = await asyncio.to_thread(witnessed_by, log, witnesses)
+    remembered = await asyncio.to_thread(witnessed_by, log.head_file, witnesses)
     found: dict[str, list[str]] = {"confirmed": [], "never": [], "silent": []}
     unreadable: dict[str, str] = {}
     for witness, answer in zip(witnesses, answers, strict=True):
@@ -128,9 +128,9 @@ def _check_home(log: OwnLog) -> None:
     log.head_file.settle()
 
 
-def witnessed_by(log: OwnLog, witnesses: Iterable[LogWitness]) -> frozenset[str]:
+def witnessed_by(head_file: OwnHeadFile, witnesses: Iterable[LogWitness]) -> frozenset[str]:
     """Returns those of them who cosigned our log as far as the home knows."""
-    note = log.head_file.read(WITNESSED)
+    note = head_file.read(WITNESSED)
     if note is None:
         return frozenset()
     lines = {(line.name, line.key_id) for line in parse_note(note).signatures}

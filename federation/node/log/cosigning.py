@@ -228,7 +228,7 @@ class Cosigning:
         """Keeps in the home who has cosigned, when somebody new has: who forgets it is found at the next start."""
         lines = dict(self._lines)
         if self._recorded is None:
-            self._recorded = witnessed_by(self._own, witnesses)
+            self._recorded = witnessed_by(self._own.head_file, witnesses)
         if lines.keys() - {self._name} > self._recorded:
             signed = format_signature_lines(line.signature for line in lines.values())
             self._own.head_file.write(head.note + signed.encode(), WITNESSED)

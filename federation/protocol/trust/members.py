@@ -40,6 +40,10 @@ def _is_name(text: str) -> bool:
     return 1 <= len(text) <= 100 and text.isprintable()
 
 
+def is_vouched(text: str) -> bool:
+    return len(text) <= 100 and (not text or text.isprintable())
+
+
 def _is_host_port(text: str) -> bool:
     return len(text) <= _ADDRESS_CHARACTERS and _HOST_PORT.fullmatch(text) is not None
 
@@ -78,7 +82,8 @@ class MessageKey(_Part, frozen=True, kw_only=True):
 class RetiredLog(_Part, frozen=True, kw_only=True):
     """A log that its node retired: its key, and the size and root of what was left of it when the next one began.
 
-    `signed` is the size of the newest head that it was then known to have signed; what lies between is lost.
+    `signed` is the size of the newest head that it was then known to have signed; what lies between is lost. `vouched`
+    says who stood in for witnesses who did not say how far it had signed, and why; empty when enough of them did.
     """
 
     vkey: str
@@ -86,6 +91,7 @@ class RetiredLog(_Part, frozen=True, kw_only=True):
     signed: Count = 0
     root: Annotated[str, matching("[0-9a-f]{64}")]
     retired: Time
+    vouched: Annotated[str, checked(is_vouched, form="at most 100 printable characters")] = ""
 
 
 class Agency(_Part, frozen=True, kw_only=True):

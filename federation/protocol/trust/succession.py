@@ -95,9 +95,11 @@ def _verify_logs(node: NodeName, before: Member | FormerMember, after: Member) -
     kept = [log.vkey for log in before.retired_logs]
     if before.log_vkey != after.log_vkey:
         kept.append(before.log_vkey)
-    if retired != kept:
+    is_as_stated = after.retired_logs[: len(before.retired_logs)] == before.retired_logs
+    if retired != kept or not is_as_stated:
         raise RuleError(
-            "LOG_DROPPED", f"expected {node}'s logs to be retired in order, and to stay: {', '.join(kept) or 'none'}"
+            "LOG_DROPPED",
+            f"expected {node}'s logs to be retired in order, and to stay as stated: {', '.join(kept) or 'none'}",
         )
 
 

@@ -10,7 +10,7 @@ from federation.protocol.errors import MalformedError, RuleError, UntrustedError
 from federation.protocol.form import replace
 from federation.protocol.trust import MessageKey, message_keys_at, past_keys
 from federation.protocol.trust.draft import draft_files
-from federation.protocol.trust.members import FormerMember, Membership, decode_members, encode_members
+from federation.protocol.trust.members import FormerMember, Membership, RetiredLog, decode_members, encode_members
 from federation.protocol.trust.succession import KEPT, former_after, retire_member, verify_succession
 from tests.protocol.trust.four import (
     ANHUI,
@@ -106,6 +106,20 @@ def test_admission_again_without_the_old_keys_refused(changes: dict, reason: str
         verify(back, THREE_STAND, version=2)
 
     assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize("change", [{"signed": 6}, {"size": 4}, {"vouched": ""}, {"root": "b" * 64}])
+def test_draft_that_states_anew_where_a_log_ended_is_refused(change: dict) -> None:
+    """What three of four signed about a retired log stays: how far it had signed, and whose word that is."""
+    log = RetiredLog(vkey="old+1+A", size=5, signed=9, root="a" * 64, retired=NOW, vouched="who")
+    before, after, same = (
+        Membership(members={**MEMBERS, FUJIAN: replace(MEMBERS[FUJIAN], retired_logs=(each,))}, former={})
+        for each in (log, replace(log, **change), log)
+    )
+
+    verify(same, before)
+    with pytest.raises(RuleError, match="LOG_DROPPED"):
+        verify(after, before)
 
 
 def agreement_of_three(former: FormerMember = FORMER, *, version: int = 2):
