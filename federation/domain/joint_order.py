@@ -17,7 +17,7 @@ from typing import Final
 from federation.domain.joint import Entry, cuts
 from federation.protocol.ids import NodeName
 
-MAX_FORKS: Final = 16
+MAX_FORKS: Final = 4
 """The numbers of one author that may be used twice before its line ends."""
 MAX_CUTS: Final = 16
 """The entries of one author, first ones first, that cut."""
@@ -88,6 +88,32 @@ class Causal:
         return (name for number, names in self.numbers.get(node, {}).items() if number > n for name in names)
 
 
+class Dispute:
+    """The entries that one author wrote under one number, and which of them another author's entry alone stands on.
+
+    It is settled when it has seen all that stands on them; `add` says of a later entry when it must be settled again.
+    """
+
+    def __init__(self, author: NodeName) -> None:
+        self._author = author
+        self.acknowledged: set[str] = set()
+        self._under: dict[str, str] = {}
+
+    def add(self, entry: Entry, *, is_version: bool) -> bool:
+        """Adds an entry whose parents were added; True when it makes another number of versions acknowledged."""
+        if len(self.acknowledged) > 1:
+            return False
+        under = {self._under[parent] for parent in entry.head.parents if parent in self._under}
+        if is_version:
+            under.add(entry.name)
+        if under:
+            self._under[entry.name] = only = under.pop() if len(under) == 1 else _SEVERAL
+            if only != _SEVERAL and only not in self.acknowledged and entry.author != self._author:
+                self.acknowledged.add(only)
+                return True
+        return False
+
+
 class Order:
     """Keys in order, lines, and what is barred; `insert` says from which place on they are others than before."""
 
@@ -98,7 +124,7 @@ class Order:
         self.barred: dict[str, Barred] = {}
         self._heights: dict[str, int] = {}  # with the cuts as parents
         self._cuts: list[Cut] = []
-        self._disputed = False
+        self._disputes: dict[tuple[NodeName, int], Dispute] = {}
 
     def insert(self, released: Iterable[str]) -> int | None:
         """Places entries that the graph has just got; returns the first place that is another one, None without any."""
@@ -114,7 +140,7 @@ class Order:
     def settle(self) -> None:
         """Orders all that the graph holds, from nothing but the graph."""
         causal = self._causal
-        self._disputed = False
+        self._disputes = {}
         self.lines = {author: self._line(author) for author in causal.numbers}
         standing = {name for line in self.lines.values() for name in line}
         self.barred = {name: self._reason(name) for name in causal.entries if name not in standing}
@@ -137,12 +163,15 @@ class Order:
 
     def _place(self, name: str) -> int | None:
         """Places an entry that no other one here stands on; None when more than itself must be looked at."""
-        if self._disputed:
+        entry = self._causal.entries[name]
+        line, n = self.lines.setdefault(entry.author, []), entry.head.n
+        follows = self._follows(name, line)
+        disputed = self._disputes.get((entry.author, n)) if follows else None
+        if any(each.add(entry, is_version=each is disputed) for each in self._disputes.values()):
             return None
-        entry, line = self._causal.entries[name], self.lines.setdefault(self._causal.entries[name].author, [])
-        if not self._follows(name, line):
+        if not follows or disputed:
             self.barred[name] = self._reason(name)
-        elif entry.head.n <= len(line) or not self._begin_cut(name):
+        elif n <= len(line) or not self._begin_cut(name):
             return None
         else:
             line.append(name)
@@ -155,11 +184,10 @@ class Order:
 
     def _begin_cut(self, name: str) -> bool:
         """Adds the cut of an entry; False when something that is here comes after it now."""
-        entry = self._causal.entries[name]
-        cut = cuts(entry.head)
-        if any(above != name for node, n in cut.items() for above in self._causal.above(node, n)):
-            return False
-        if cut and sum(self._causal.entries[each].author == entry.author for each, _ in self._cuts) < MAX_CUTS:
+        author, cut = self._causal.entries[name].author, cuts(self._causal.entries[name].head)
+        if cut and sum(self._causal.entries[each].author == author for each, _ in self._cuts) < MAX_CUTS:
+            if any(above != name for node, n in cut.items() for above in self._causal.above(node, n)):
+                return False
             self._cuts.append((name, cut))
         return True
 
@@ -179,8 +207,9 @@ class Order:
             versions = self._causal.numbers[author].get(len(line) + 1, ())
             found = [name for name in versions if self._follows(name, line)]
             if len(found) > 1:
-                self._disputed, forks = True, forks + 1
-                found = self._acknowledged(author, found) if forks <= MAX_FORKS else []
+                forks += 1
+                acknowledged = self._acknowledged(found)
+                found = acknowledged if forks <= MAX_FORKS else []
             if len(found) != 1:
                 return line
             line += found
@@ -192,17 +221,13 @@ class Order:
             return False
         return head.n == 1 or line[head.n - 2] in head.parents
 
-    def _acknowledged(self, author: NodeName, versions: list[str]) -> list[str]:
+    def _acknowledged(self, versions: list[str]) -> list[str]:
         """Of some entries of one number, those which another author's entry stands on, and on no other of them."""
-        entries, heights = self._causal.entries, self._causal.heights
-        under = {name: name for name in versions}
-        found = set[str]()
-        for name in sorted(self._causal.descendants(versions), key=heights.__getitem__):
-            versions_under = {under[each] for each in (*entries[name].head.parents, name) if each in under}
-            under[name] = versions_under.pop() if len(versions_under) == 1 else _SEVERAL
-            if entries[name].author != author and under[name] != _SEVERAL:
-                found.add(under[name])
-        return sorted(found)
+        entries, first = self._causal.entries, self._causal.entries[versions[0]]
+        dispute = self._disputes[first.author, first.head.n] = Dispute(first.author)
+        for name in sorted(self._causal.descendants(versions), key=self._causal.heights.__getitem__):
+            dispute.add(entries[name], is_version=name in versions)
+        return sorted(dispute.acknowledged)
 
     def _reason(self, name: str) -> Barred:
         entries, entry = self._causal.entries, self._causal.entries[name]

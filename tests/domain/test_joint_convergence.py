@@ -41,7 +41,7 @@ class Union:
         if how == "cut":
             other = NODES[number % 4]
             held = [entry.head.n for entry in record.order if entry.author == other]
-            wanted["cut"] = (f"{other}:{max(held, default=0)}",)
+            wanted["cut"] = (f"{other}:{max(0, max(held, default=0) - number % 3 // 2)}",)
         elif how == "old":
             at = place(at.n, record.order[number % len(record.order)])
         elif how == "height":
@@ -109,7 +109,8 @@ def test_order_keeps_what_the_entries_say(union):
     """Parents first; each author's line in its numbers, without one twice; what waits is not ordered."""
     record = Record(RECORD, union.written)
     places = {entry.name: number for number, entry in enumerate(record.order)}
-    assert places.keys().isdisjoint(found.entry.name for found in record.pending)
+    assert {*places, *(found.entry.name for found in record.pending)} == {entry.name for entry in union.written}
+    assert len(places) + len(record.pending) == len({entry.name for entry in union.written})
     assert all(places[parent] < places[entry.name] for entry in record.order for parent in entry.head.parents)
     for node in NODES:
         line = [entry for entry in record.order if entry.author == node and entry.name not in record.barred]

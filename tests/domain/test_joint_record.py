@@ -6,12 +6,12 @@ import pytest
 
 from federation.domain import joint_record
 from federation.domain.joint import MAX_PARENTS
-from federation.domain.joint_order import Barred
+from federation.domain.joint_order import MAX_FORKS, Barred
 from federation.domain.joint_record import Finding, FindingKind, Fold, Place, Record
 from federation.protocol.errors import RuleError, UnavailableError
 from federation.protocol.form import replace
 from federation.protocol.ids import NodeName, RecordId
-from tests.domain.joint_world import ANHUI, FUJIAN, JIANGXI, RECORD, ZHEJIANG, act, place, write
+from tests.domain.joint_world import ANHUI, FUJIAN, JIANGXI, RECORD, ZHEJIANG, act, place, seen, write
 
 OPENING = write(ZHEJIANG, place(1), act="open")
 
@@ -137,6 +137,21 @@ def test_two_entries_of_a_number_that_others_built_on_count_for_nobody(record):
     both = write(ZHEJIANG, place(2, OPENING, one, other))
     assert record.add(both) == 5
     assert both.name not in record.barred
+
+
+def test_line_ends_when_numbers_are_used_twice_too_often(record):
+    """Others built on the first of each pair: after some pairs nobody goes on with that author."""
+    for n in range(1, MAX_FORKS + 2):
+        at = record.place_for(JIANGXI)
+        one, other = (write(JIANGXI, at, salt=salt) for salt in "ab")
+        record.add(one)
+        act(record, ZHEJIANG)
+        record.add(other)
+        assert (one.name in record.barred) == (n > MAX_FORKS)
+    third = write(JIANGXI, at, salt="c")
+    record.add(third)
+    assert record.barred[third.name] is Barred.FORKED
+    assert seen(record) == seen(Record(RECORD, record.order))
 
 
 def test_what_a_cut_did_not_know_comes_after_it(record):
