@@ -12,7 +12,7 @@ DESKS = {
     "village": "zhejiang/330822/village",
     "body": "zhejiang/330822/mediation-body",
     "court": "zhejiang/330822/court",
-    "peer": "jiangxi/361123/governance-centre",
+    "peer": "jiangxi/361123/governance",
     "peer_body": "jiangxi/361123/mediation-body",
     "peer_court": "jiangxi/361123/court",
     "police": "zhejiang/330822/police",
