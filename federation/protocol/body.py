@@ -12,7 +12,7 @@ Source: RFC 6962 2.1, RFC 2104, DESIGN section 4.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
@@ -20,11 +20,9 @@ from typing import TypeAlias
 from federation.protocol.errors import CorruptError, MalformedError, UntrustedError
 from federation.protocol.statement import BodyRef
 from federation.protocol.tlog.merkle import (
-    HashReader,
-    Node,
-    hash_children,
     hash_leaf,
     inclusion_proof,
+    level_reader,
     merkle_root,
     verify_inclusion,
 )
@@ -187,7 +185,7 @@ def unpack_body(packed: bytes) -> Handed:
 def disclose_item(body: Body, index: int) -> Disclosure:
     """Opens one item, which says nothing about the others; refuses an index that the body has not (LEAF_INDEX)."""
     _require_limits(body)
-    proof = inclusion_proof(index, len(body.items), _reader(_leaf_hashes(body)))
+    proof = inclusion_proof(index, len(body.items), level_reader(_leaf_hashes(body)))
     return Disclosure(index=index, item=body.items[index], salt=_item_salt(body.salt, index), proof=proof)
 
 
@@ -248,15 +246,3 @@ def _leaf_hashes(body: Body) -> list[bytes]:
         digest(b"\x00" + digest(outer + digest(inner + index.to_bytes(8)).digest()).digest() + item).digest()
         for index, item in enumerate(body.items)
     ]
-
-
-def _reader(leaf_hashes: Sequence[bytes]) -> HashReader:
-    levels = [list(leaf_hashes)]
-    while len(levels[-1]) > 1:
-        below = levels[-1]
-        levels.append([hash_children(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
-
-    def read(nodes: Sequence[Node]) -> list[bytes]:
-        return [levels[level][index] for level, index in nodes]
-
-    return read

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from federation.protocol.body import pack_body
 from federation.protocol.errors import CorruptError, NotFoundError, UntrustedError
 from federation.store import migrate
 from federation.store.columns import POOL, seal, seal_apart
 from federation.store.database import Database, open_database, open_to_read
 from federation.store.exchange_log import GroupTransaction, commit_group
 from federation.store.messages import (
-    _encode_body,  # the form that bodies had before they had keys of their own
     erase_body,
     find_body,
     has_body,
@@ -301,8 +301,8 @@ def test_upgrade_moves_the_keys_out_and_leaves_none_behind(url: str, open_store:
     key = bytes(range(32))
     sealed_key = seal(KEYS, "body_key.sealed_key", key, row_key=message_id_of(1))
     contents = {
-        1: seal_apart(key, "message_body.content", _encode_body(body_of(1)), row_key=message_id_of(1)),
-        2: seal(KEYS, "message_body.content", _encode_body(body_of(2)), row_key=message_id_of(2)),
+        1: seal_apart(key, "message_body.content", pack_body(body_of(1)), row_key=message_id_of(1)),
+        2: seal(KEYS, "message_body.content", pack_body(body_of(2)), row_key=message_id_of(2)),
         3: b"\x01 damaged",
     }
     with database.writing() as connection:

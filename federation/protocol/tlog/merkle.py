@@ -105,6 +105,19 @@ class CompactRange:
         return edge
 
 
+def level_reader(leaf_hashes: Sequence[bytes]) -> HashReader:
+    """Returns the reader of a tree whose leaf hashes are all in memory."""
+    levels = [list(leaf_hashes)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        levels.append([hash_children(below[at], below[at + 1]) for at in range(0, len(below) - 1, 2)])
+
+    def read(nodes: Sequence[Node]) -> list[bytes]:
+        return [levels[level][index] for level, index in nodes]
+
+    return read
+
+
 def inclusion_proof(index: int, size: int, read: HashReader) -> tuple[bytes, ...]:
     """Builds a leaf's audit path, its sibling first (RFC 6962 2.1.1); refuses LEAF_INDEX, TREE_READER."""
     _require_leaf(index, size)
