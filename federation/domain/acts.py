@@ -47,6 +47,7 @@ TYPES: Final[Mapping[str, _Takes]] = MappingProxyType(
         "agency": parse_agency_id,
         "officer": _is_officer,
         "division": _form("[0-9]{6}([0-9]{3}([0-9]{3})?)?"),
+        "code": _form("[0-9]{17}"),
         "cut": _form("[a-z][a-z0-9]{1,30}:[0-9]{1,5}"),
     }
 )
@@ -138,7 +139,7 @@ def act(name: str, words: str, fields: str = "", **also: str | bool | None) -> A
 
 _CASE: Final = (
     act("open", "开案|open the case",
-        "procedure:word! agreement:number! role:word! division:division! stage:word received:time "
+        "procedure:word! agreement:number! role:word! division:division! stage:word code:code received:time "
         "trigger:contract|project|event source:patrol|visit|risk_push|call|letter|court|petition|walk_in",
         items="place document"),
     act("move", "转入下一环节|go on to a stage", "to:word!"),
@@ -196,12 +197,12 @@ _MATTER: Final = (
     act("merge_offer", "提出并案|offer to merge", "other:record!", once="other"),
     act("merge_accept", "同意并案|merge into the other case", "about:entry!", once="about"),
     act("set_apart", "确认另案|find that it is another matter", "about:entry!", once="about"),
-    act("accept", "受理|accept", "manifest:digest", once="", freed_by="refuse", items="document"),
+    act("accept", "受理|accept", "manifest:digest type:word", once="", freed_by="refuse", items="document"),
     act("refuse", "不予受理|refuse", "why:text!", once="", freed_by="accept", items="document"),
     act("classify", "认定纠纷类型|say what kind of quarrel it is",
         "kind:word! mediable:yes|no! title_disputed:yes|no excluded:none|status|title|ip|not_court"),
     act("name_owner", "确定承办单位|name the owner", "agency:agency!", once="", freed_by="decline_task"),
-    act("decline_task", "承办单位退回|the owner declines", "why:text!"),
+    act("decline_task", "谢绝任务|decline a task, or to own the matter", "why:text! task:word"),
 )  # fmt: skip
 
 _MEDIATION: Final = (
@@ -261,8 +262,147 @@ _END: Final = (
     act("assess", "评估|assess the work", "grade:good|fair|poor!"),
 )  # fmt: skip
 
+_ROUTES: Final = (
+    act("split", "分案处理|split claims off to a case of their own", "claims:word[]! other:record!", once="other"),
+    act("ask_ledger", "调取工资台账|ask for the wage ledger", "agency:agency!", items="document"),
+    act("name_payer", "认定支付主体|name who pays first", "payer:word! basis:word!"),
+    act("order_payment", "责令支付|order the payment",
+        "payer:word! sum:fen! due:day! number:text!", items="decision document"),
+    act("advise_routes", "告知可选途径|show the routes that are open", "routes:word[]!"),
+    act("choose_route", "选择途径|choose a route",
+        "route:mediation|confirmation|payment_order|arbitration|small_claim!", of_party=True, items="document"),
+    act("check_routes", "核对受理条件|state what the routes ask",
+        "certain:yes|no other_debt:yes|no preserved:yes|no servable:yes|no employed:yes|no in_time:yes|no "
+        "civil:yes|no small:yes|no"),
+    act("waive_rest", "放弃余额|waive what is left", "claim:word!", of_party=True, items="document"),
+    act("consent_e_service", "同意电子送达|agree to electronic service", of_party=True, items="contact"),
+    act("file_approval", "报送批准文件|file an approval",
+        "number:text! signed_by:word! manifest:digest!", items="document"),
+    act("ask_assets", "查询财产|ask about assets", "what:bank|house|vehicle!", items="document"),
+    act("ask_advance", "申请先予执行|ask for advance payment", "sum:fen!", of_party=True, items="document"),
+    act("apply_order", "申请支付令|apply for a payment order", "court:agency!",
+        once="court on_behalf", freed_by="end_order", of_party=True, items="document"),
+    act("accept_order", "受理支付令申请|the court takes the application for an order",
+        "number:text! filed:day!", once="number"),
+    act("issue_order", "发出支付令|issue the payment order", "agreement:digest! number:text! sum:fen! issued:day!",
+        once="number", items="decision document"),
+    act("serve", "送达|serve a paper",
+        "what:order|claim|award|judgment|decision|letter! day:day! tried:yes|no", items="document"),
+    act("object", "提出书面异议|object in writing", "about:entry!", of_party=True, items="document"),
+    act("end_order", "支付令终结|end the payment order", "result:paid|final|objected|lapsed|withdrawn! day:day!"),
+    act("refuse_suit", "不同意转入诉讼|object to a suit", of_party=True),
+    act("apply_arbitration", "申请仲裁|apply for arbitration", "court:agency!", once="court on_behalf", of_party=True,
+        items="document"),
+    act("accept_arbitration", "仲裁受理|the commission accepts", "number:text! filed:day!", once="number"),
+    act("answer", "答辩|answer the claim", of_party=True, items="document"),
+    act("award", "裁决|award",
+        "agreement:digest! number:text! sum:fen! served:day", once="number", items="decision document"),
+    act("file_suit", "立案|file the suit", "number:text! filed:day!", once="number", items="document"),
+    act("ask_help", "请求协助送达、调查|ask a court to serve or inquire", "agency:agency! what:serve|inquire|enforce!",
+        items="document"),
+    act("answer_help", "协助完毕|answer the request for help", "about:entry! result:word!", items="document"),
+    act("judge", "判决|judge",
+        "agreement:digest! number:text! sum:fen! served:day", once="number", items="decision document"),
+    act("apply_enforcement", "申请执行|apply for enforcement", "court:agency!", of_party=True, items="document"),
+)  # fmt: skip
+
+_DESK: Final = (
+    act("take_papers", "收件|take papers in",
+        "type:registration|change|move|transfer|inspection|papers|plates|correct|renew|licence_change|moved|reissue|"
+        "cancel! papers:word[]! small:yes|no at:home|new_place|stands_here|other! applicant:own|peer permit:yes|no "
+        "received:time",
+        items="document applicant vehicle licence"),
+    act("tell_missing", "一次性告知补正|tell everything that is missing, at once", "missing:word[]!"),
+    act("add_papers", "补正材料|hand in what was missing", "papers:word[]!", items="document"),
+    act("ask_precheck", "发起预核查|ask for the check beforehand", "question:word!"),
+    act("answer_precheck", "答复预核查|answer the check",
+        "about:entry! result:clear|blocked! blocks:word[]", once="about"),
+    act("join_application", "共同申请|join the application", "as:mortgagee|pledgee|owner!", items="document"),
+    act("file_inspection", "提交查验记录|file the inspection",
+        "manifest:digest! passed:yes|no!", items="inspection document"),
+    act("waive_inspection", "免予查验|waive the inspection", "why:text!"),
+    act("forward", "转递登记地|forward to the home office", "agency:agency!", items="document"),
+    act("review", "复核|review", "result:passed|wrong!"),
+    act("issue", "核发|issue", "paper_kind:word! number:digest! temporary:yes|no"),
+    act("send_back", "退回|send back", "why:text!"),
+    act("move_out", "转出档案|send the file out", "manifest:digest! window:day", items="document"),
+    act("apply_in", "申请转入|apply at the new place", "papers:word[]!", items="document"),
+    act("hand_out", "发放|hand the paper over", "paper_kind:word!"),
+    act("take_old", "收回旧证|take the old paper back", "paper_kind:word! lost:yes|no"),
+)  # fmt: skip
+
+_LETTER: Final = (
+    act("fill_letter", "拟函|draft the letter",
+        "kind:check|interrogate|interview|identify|serve|evidence|remote|notice|lead! "
+        "case_kind:criminal|administrative! number:text! held_at:time serve_by:day remote_area:yes|no minor:yes|no "
+        "urgent:yes|no",
+        items="letter person outline"),
+    act("attach_paper", "附手续|attach a paper", "paper_kind:word! manifest:digest!", items="document"),
+    act("sign_letter", "领导签发|sign the letter"),
+    act("receive_letter", "收函|receive the letter", "received:time"),
+    act("accept_letter", "接受协作|accept the letter", once="", freed_by="return_letter"),
+    act("return_letter", "退回补正|return the letter, naming every gap", "missing:word[]!"),
+    act("redirect", "告知主管单位|tell which office it is for", "agency:agency"),
+    act("assign_unit", "交办|assign the unit", "unit:agency! who:officer[]!"),
+    act("report_progress", "反馈进展|report progress", "task:word"),
+    act("check_identity", "核实身份|check the identity", "result:match|differs|unknown!"),
+    act("file_record", "提交笔录|file a record",
+        "manifest:digest! pages:number! signed:yes|refused! minor:yes|no adult_present:yes|no",
+        items="record document"),
+    act("file_recording", "提交录音录像|file the recording",
+        "manifest:digest! whole:yes|no!", items="recording document"),
+    act("send_original", "寄送原件|send the original", "what:word!"),
+    act("file_evidence", "提交证据|file evidence",
+        "manifest:digest! integrity:digest sealed:yes|no!", items="evidence document"),
+    act("check_integrity", "核对完整性校验值|check the integrity value", "about:entry! integrity:digest!"),
+    act("confirm_paper", "确认协作手续|the case unit confirms the request", "manifest:digest", items="document"),
+    act("record_service", "记录送达|record the service", "result:served|tried!", items="document"),
+    act("file_result", "反馈结果|file the result", "result:word! beyond:yes|no!", items="record document person"),
+    act("ask_supplement", "请求补充|ask for one more thing", "question:text!"),
+    act("report_impossible", "报告无法办理|report that it cannot be done", "tried:text!"),
+    act("come_over", "办案单位自行办理|the requesting officers took over", "why:text"),
+    act("confirm_result", "确认结果|confirm the result"),
+    act("record_use", "记录用途|note what it was used for", "use:word!"),
+    act("found_lead", "发现线索|file a lead outside the matter", "offence:word!", items="lead"),
+    act("hand_lead", "移交线索|hand the lead over", "agency:agency! measure:taken|none!", items="lead document"),
+    act("accept_lead", "接受线索|take the lead", "about:entry!", once="about"),
+    act("decline_lead", "不接受线索|decline the lead", "about:entry! why:text!", once="about"),
+    act("tell_reporter", "告知报案人|tell who reported it"),
+    act("raise_dispute", "提出管辖争议|raise a dispute", "what:text!"),
+    act("propose_settlement", "提出协商意见|propose a settlement of the dispute", "manifest:digest!", items="document"),
+    act("accept_settlement", "同意协商意见|accept the proposal", "about:entry!"),
+    act("file_superior_decision", "报送上级决定|file the superior's decision",
+        "manifest:digest! decides:word", items="document"),
+    act("grant_lookup", "批准随案核查|grant look-ups",
+        "purposes:word[]! counties:division[]! days:number! leader:officer! letter:digest!"),
+    act("end_lookup", "终止随案核查|end the look-ups", "about:entry!", once="about"),
+)  # fmt: skip
+
+_MEETING: Final = (
+    act("call", "召集|call the meeting", "day:day! form:place|online! seq:number"),
+    act("propose_item", "提出议题|propose an item", "item:word!", once="item", items="agenda document"),
+    act("withdraw_item", "撤回议题|withdraw an item", "item:word!"),
+    act("object_item", "对议题提出异议|object to an item", "item:word! why:text!"),
+    act("settle_item", "异议已处理|settle an objection", "about:entry!", once="about"),
+    act("record_presence", "登记到会|record who is present", "present:agency[]!"),
+    act("record_item", "形成议定事项|record a resolution", "task:word! owner:agency! due:day tag:word", once="task",
+        items="resolution"),
+    act("adjourn", "休会|adjourn", "day:day!"),
+    act("issue_minutes", "印发纪要|issue the minutes", "minutes:digest!", items="document"),
+    act("sign_minutes", "签认纪要|sign the minutes", "minutes:digest!"),
+    act("object_minutes", "对纪要提出异议|object to the minutes", "minutes:digest! why:text!"),
+    act("accept_task", "认领任务|accept a task", "task:word!"),
+    act("report_result", "反馈办理结果|report the result of a task", "task:word! manifest:digest!", items="document"),
+    act("ask_more_time", "申请延期|ask for more time", "task:word! due:day!"),
+    act("verify", "核查|verify a task", "task:word!", items="document"),
+    act("return_task", "退回整改|return a task", "task:word! why:text!"),
+    act("carry_over", "结转|carry a task over", "task:word!"),
+    act("drop_task", "撤销事项|drop a task", "task:word!"),
+    act("reopen", "重启|reopen a task", "task:word! why:text!"),
+)  # fmt: skip
+
 ACTS: Final[Mapping[str, Act]] = MappingProxyType(
-    {each.name: each for each in (*_CASE, *_MATTER, *_MEDIATION, *_COURT, *_END)}
+    {each.name: each for each in (*_CASE, *_MATTER, *_MEDIATION, *_COURT, *_END, *_ROUTES, *_DESK, *_LETTER, *_MEETING)}
 )
 
 EVERYWHERE: Final = frozenset(each.name for each in _CASE) - {"open"}

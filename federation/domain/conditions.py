@@ -8,32 +8,32 @@ Sources: the article beside each row; [P] is a proposal of the federation, law b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
+from federation.domain import conditions_desk
+from federation.domain.facts import (
+    Fact,
+    after,
+    answered,
+    by_each_side,
+    clock_not_over,
+    clock_over,
+    done,
+    each_claim,
+    for_each_party,
+    here,
+    never_says,
+    not_after,
+    says,
+    stated,
+)
 from federation.protocol.ids import parse_agency_id
 
 if TYPE_CHECKING:
-    from federation.domain.joint_case import Case
-
-Holds: TypeAlias = "Callable[[Case], bool]"
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold."""
-
-    holds: Holds
-    acts: tuple[frozenset[str], ...] = ()
-
-    def __and__(self, other: Fact) -> Fact:
-        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts)
-
-    def __or__(self, other: Fact) -> Fact:
-        either = tuple(mine | theirs for mine in self.acts for theirs in other.acts)
-        return Fact(lambda case: self.holds(case) or other.holds(case), either)
+    from federation.domain.joint_state import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,126 +46,6 @@ class Condition:
 
     def holds(self, case: Case) -> bool:
         return self.fact.holds(case)
-
-
-# ---- of what facts are made
-
-
-def done(*acts: str) -> Fact:
-    """One of the acts was done with effect since the case began."""
-    return Fact(lambda case: any(case.done.get(act) for act in acts), (frozenset(acts),))
-
-
-def here(*acts: str) -> Fact:
-    """One of the acts was done since the stage was entered."""
-    return Fact(lambda case: any(found.at > case.entered for found in case.newest(*acts)), (frozenset(acts),))
-
-
-def after(first: str, *acts: str) -> Fact:
-    """One of the acts was done after the newest `first`."""
-
-    def holds(case: Case) -> bool:
-        begun = case.last(first)
-        return begun is not None and any(found.at > begun.at for found in case.newest(*acts))
-
-    return Fact(holds, (frozenset({first}), frozenset(acts)))
-
-
-def not_after(act: str, *undoing: str) -> Fact:
-    """None of the undoing acts is newer than the newest `act`; holds while nothing was done at all."""
-
-    def holds(case: Case) -> bool:
-        begun = case.last(act)
-        return not any(begun is None or found.at > begun.at for found in case.newest(*undoing))
-
-    return Fact(holds)
-
-
-def says(act: str, field: str, *words: str) -> Fact:
-    """The newest entry of an act says one of these words; any word when none is given."""
-
-    def holds(case: Case) -> bool:
-        found = case.last(act)
-        said = None if found is None else found.head.fields.get(field)
-        return said is not None and (not words or said in words)
-
-    return Fact(holds, (frozenset({act}),))
-
-
-def never_says(act: str, field: str, *words: str) -> Fact:
-    """The newest entry of an act, if there is one, says none of these words."""
-    said = says(act, field, *words)
-    return Fact(lambda case: not said.holds(case))
-
-
-def answered(asked: str, *by: str) -> Fact:
-    """Every entry of an act is cited by one that answers it; holds when nothing was asked."""
-
-    def holds(case: Case) -> bool:
-        cited = {found.head.fields.get("about") for act in by for found in case.done.get(act, ())}
-        return all(found.entry.name in cited for found in case.done.get(asked, ()))
-
-    return Fact(holds)
-
-
-def by_each_side(act: str, *, since: str = "", word: tuple[str, str] = ("", "")) -> Fact:
-    """Each side did it, after the newest `since`; the newest entry of each says the word of that field."""
-    field, wanted = word
-
-    def holds(case: Case) -> bool:
-        begun = case.last(since) if since else None
-        newest = {found.entry.author: found for found in case.done.get(act, ())}
-        counted = {
-            node
-            for node, found in newest.items()
-            if (not since or (begun is not None and found.at > begun.at))
-            and (not field or found.head.fields.get(field) == wanted)
-        }
-        return len(case.sides) > 1 and case.sides <= counted
-
-    return Fact(holds, (frozenset({act}), *((frozenset({since}),) if since else ())))
-
-
-def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
-    """Each party did one of the acts, or is named by one: after the newest `since`, or since the stage was entered."""
-
-    def holds(case: Case) -> bool:
-        begun = case.last(since) if since else None
-        start = case.entered if here else -1 if begun is None else begun.at
-        named: set[object] = set()
-        for act in acts:
-            for found in case.done.get(act, ()):
-                if found.at > start:
-                    parties = found.head.fields.get("parties", ())
-                    named.update((found.head.fields.get("on_behalf"), *(parties if isinstance(parties, tuple) else ())))
-        return bool(case.parties) and case.parties.keys() <= named and not (since and begun is None)
-
-    return Fact(holds, (frozenset(acts), frozenset({"add_party"}), *((frozenset({since}),) if since else ())))
-
-
-def by_another(act: str, of: str) -> Fact:
-    """The newest `act` was done by another officer of another agency than the newest `of`."""
-
-    def holds(case: Case) -> bool:
-        checked, did = case.last(act), case.last(of)
-        if checked is None or did is None:
-            return False
-        return checked.head.agency != did.head.agency and checked.head.officer != did.head.officer
-
-    return Fact(holds, (frozenset({act}), frozenset({of})))
-
-
-def clock_over(*clocks: str) -> Fact:
-    """The lead's node wrote that the time of one of these clocks is over."""
-    return Fact(
-        lambda case: any(clock.late and clock.name in clocks for clock in case.clocks.values()),
-        (frozenset({"overdue"}),),
-    )
-
-
-def clock_not_over(*clocks: str) -> Fact:
-    over = clock_over(*clocks)
-    return Fact(lambda case: not over.holds(case))
 
 
 # ---- what is too much for a row
@@ -298,6 +178,36 @@ def _police_mediates_again(case: Case) -> bool:
     return by_police and ended is not None and ended.head.fields["result"] == "again"
 
 
+# ---- wages
+
+
+def _applicants(case: Case) -> set[object]:
+    return {tag for tag, head in case.parties.items() if head.fields["role"] == "applicant"}
+
+
+def _claims_listed(case: Case) -> bool:
+    """Each claimant has at least one claim."""
+    claimants = _applicants(case)
+    return bool(claimants) and claimants <= {found.head.fields["party"] for found in case.done.get("add_claim", ())}
+
+
+def _limitation_noted(case: Case) -> bool:
+    """仲裁法（劳） 27: the year is interrupted by asking; the day of the first claim stands with each."""
+    claims = case.done.get("add_claim", ())
+    return bool(claims) and all("first_asked" in found.head.fields for found in claims)
+
+
+def _route_chosen(case: Case) -> bool:
+    """Each claimant signed for a route, and all for one: who chooses another is split off."""
+    chosen: dict[object, object] = {
+        found.head.fields["on_behalf"]: found.head.fields["route"] for found in case.done.get("choose_route", ())
+    }
+    claimants = _applicants(case)
+    return bool(claimants) and claimants <= chosen.keys() and len({chosen[tag] for tag in claimants}) == 1
+
+
+_ROUTES: Final = (("mediation", "调解"), ("confirmation", "司法确认"), ("payment_order", "支付令"),
+                  ("arbitration", "仲裁"), ("small_claim", "小额诉讼"))  # fmt: skip
 _REFERRED: Final = says("open", "source", "court")
 _ROWS: Final = (
     # intake
@@ -326,6 +236,13 @@ _ROWS: Final = (
         _REFERRED & done("accept")),
     ("referral_agreed", "当事人同意在线调解", "parties agreed to mediate what a court referred", "在线调解规则10",
         _REFERRED & done("agree_mediation")),
+    ("respondent_named", "被申请人已登记", "the respondent is named", "[P]",
+        Fact(lambda case: any(head.fields["role"] == "respondent" for head in case.parties.values()),
+             (frozenset({"add_party"}),))),
+    ("claims_listed", "每名申请人均有诉求", "each claimant has at least one claim", "[P]",
+        Fact(_claims_listed, (frozenset({"add_party"}), frozenset({"add_claim"})))),
+    ("limitation_noted", "首次主张日期已记录", "the day of the first claim is recorded", "仲裁法（劳）27",
+        Fact(_limitation_noted, (frozenset({"add_claim"}),))),
     # who acts
     ("owner_named", "承办单位已确定", "one owner is named", "[P]",
         done("name_owner") & not_after("name_owner", "decline_task")),
@@ -380,6 +297,51 @@ _ROWS: Final = (
         "民诉205-206；民诉解释357",
         after("draft", "decide_confirmation", "waive_confirmation", "withdraw") | clock_over("med.confirm")),
     ("confirmed", "法院已确认", "the court confirmed", "民诉206", says("decide_confirmation", "result", "confirmed")),
+    ("verification_answered", "各项诉求均已核实或者答复", "each claim verified or disputed, or the time for it is over",
+        "[P]", each_claim("verify_claim", "dispute_claim", "withdraw_claim") | clock_over("wage.verify")),
+    ("claims_verified", "诉求均已核实", "every claim is verified or withdrawn", "[P]",
+        each_claim("verify_claim", "withdraw_claim")),
+    ("payer_named", "支付主体已认定", "who pays first is named", "工资条例29、30、36", done("name_payer")),
+    ("route_advice_given", "已告知各途径", "the open routes were shown", "[P]", done("advise_routes")),
+    ("route_chosen", "途径已由申请人选定", "each claimant signed for the same route", "[P]",
+        Fact(_route_chosen, (frozenset({"choose_route"}),))),
+    *((f"chose_{route}", f"选择{zh}", f"{route.replace('_', ' ')} was chosen", "[P]",
+       says("choose_route", "route", route)) for route, zh in _ROUTES),
+    ("payment_only", "协议仅涉及给付", "all obligations are payments", "劳动解释一52", says("draft", "payments_only",
+        "yes")),
+    ("debt_due_and_certain", "债权到期且数额确定", "sum fixed and due", "民诉225", stated("check_routes", "certain",
+        "yes")),
+    ("no_other_debt", "双方无其他债务纠纷", "no other debt between them", "民诉225",
+        stated("check_routes", "other_debt", "no")),
+    ("no_presuit_preservation", "未申请诉前保全", "no preservation before suit", "民诉解释427",
+        stated("check_routes", "preserved", "no")),
+    ("servable", "支付令能够送达", "the debtor can be served", "民诉225", stated("check_routes", "servable", "yes")),
+    ("labour_relation", "存在劳动关系", "a labour relation is claimed", "仲裁法（劳）2", stated("check_routes",
+        "employed", "yes")),
+    ("within_limitation", "未超过仲裁时效", "within the year, or still employed", "仲裁法（劳）27",
+        stated("check_routes", "in_time", "yes")),
+    ("ordinary_civil_claim", "属普通民事债权", "an ordinary claim", "劳动解释一2、15、51", stated("check_routes",
+        "civil", "yes")),
+    ("small_sum", "符合小额标准", "at or below the province's figure", "民诉165", stated("check_routes", "small",
+        "yes")),
+    ("order_settled", "支付令程序已终结", "paid, final, objected, lapsed or withdrawn", "民诉227-228；民诉解释430",
+        after("apply_order", "end_order")),
+    ("order_final", "支付令已生效", "no objection came in time", "民诉227", says("end_order", "result", "final")),
+    ("order_objected", "对方提出异议", "the debtor objected", "民诉228", says("end_order", "result", "objected")),
+    ("order_lapsed", "支付令失效", "the order could not be served in time", "民诉解释430", says("end_order", "result",
+        "lapsed")),
+    ("award_made", "已裁决", "the award was made", "仲裁法（劳）47、50", done("award")),
+    ("judged", "已判决", "the court judged", "民诉165", done("judge")),
+    ("amount_fixed", "应付金额已确定", "one sum by agreement, order, award or judgment", "[P]",
+        done("issue_order", "award", "judge")
+            | Fact(_agreement_effective, (frozenset({"draft"}), frozenset({"sign", "note_oral"})))),
+    ("title_enforceable", "有执行依据且未逾期", "an enforceable title, not over 24 months", "民诉250",
+        (done("award", "judge") | says("decide_confirmation", "result", "confirmed")
+            | says("end_order", "result", "final")) & clock_not_over("enforce.apply")),
+    ("e_service_consented", "同意电子送达", "electronic service was agreed to", "民诉90", done("consent_e_service")),
+    ("prefecture_approval_on_file", "设区的市级批准在卷", "approval of the prefecture is on file", "工资条例40",
+        done("file_approval")),
+    ("waiver_signed", "余额放弃已签字", "the creditor signed for the rest", "[P]", done("waive_rest")),
     # performance and ends
     ("performed", "义务已全部履行", "all obligations are met", "人民调解法31",
         Fact(_performed, (frozenset({"add_obligation"}), frozenset({"record_performance"})))),
@@ -399,5 +361,8 @@ _ROWS: Final = (
 )  # fmt: skip
 
 CONDITIONS: Final[Mapping[str, Condition]] = MappingProxyType(
-    {name: Condition(name=name, zh=zh, en=en, rule=rule, fact=fact) for name, zh, en, rule, fact in _ROWS}
+    {
+        name: Condition(name=name, zh=zh, en=en, rule=rule, fact=fact)
+        for name, zh, en, rule, fact in (*_ROWS, *conditions_desk.ROWS)
+    }
 )

@@ -9,150 +9,21 @@ Sources: the procedure and the clocks of the agreement that the case pins; DESIG
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from federation.domain.acts import ACTS, EVERYWHERE
-from federation.domain.conditions import CONDITIONS
 from federation.domain.joint import Entry, Head, NoEffect
-from federation.domain.joint_clocks import CLOCK_ACTS, Clock, mark_clock, run_clocks
-from federation.domain.procedure import TIERS, Procedure, Rules, Stage
-from federation.protocol.ids import AgencyId, NodeName, parse_agency_id
+from federation.domain.joint_clocks import CLOCK_ACTS, mark_clock, run_clocks
+from federation.domain.joint_state import TASK_ACTS, Case, Done, office_of, officer_of
+from federation.domain.procedure import TIERS, Rules, Stage
+from federation.protocol.ids import AgencyId, parse_agency_id
 
 LEAD: Final = "lead"
 OWNER: Final = "owner"
 PARTY: Final = "party"
-
-
-class Done(NamedTuple):
-    """An entry that had effect, by its place among those."""
-
-    at: int
-    entry: Entry
-
-    @property
-    def head(self) -> Head:
-        return self.entry.head
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tie:
-    """A tie of an officer (`agency#officer`). It `stands` until it was found none or every party accepts it."""
-
-    who: str
-    stands: bool
-    barred: bool
-    suspends: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A case as its entries so far have made it; `stage` is empty before it was opened.
-
-    `at` counts the entries with effect, `entered` is the place of the one that entered the stage. `home` is the node
-    where it was opened: side A. `members` holds each agency's roles, `invited` those that nobody has accepted yet.
-    `holding` names the events that are conditions and hold now. `done` are the entries with effect, by act.
-    """
-
-    rules: Rules
-    code: str = ""
-    home: NodeName | None = None
-    lead: AgencyId | None = None
-    stage: str = ""
-    tier: str = ""
-    at: int = 0
-    entered: int = -1
-    members: Mapping[AgencyId, frozenset[str]] = field(default_factory=dict)
-    invited: Mapping[AgencyId, frozenset[str]] = field(default_factory=dict)
-    done: Mapping[str, tuple[Done, ...]] = field(default_factory=dict)
-    clocks: Mapping[str, Clock] = field(default_factory=dict)
-    holding: frozenset[str] = frozenset()
-    outcome: str | None = None
-    without_effect: tuple[tuple[Entry, NoEffect], ...] = ()
-
-    @property
-    def procedure(self) -> Procedure:
-        return self.rules.procedure
-
-    @property
-    def sides(self) -> frozenset[NodeName]:
-        """The provinces that take part."""
-        return frozenset(agency.node for agency in self.members)
-
-    @property
-    def parties(self) -> Mapping[object, Head]:
-        """The two sides of the quarrel by their tags, as they were entered."""
-        entered = (found.head for found in self.done.get("add_party", ()))
-        return {head.fields["party"]: head for head in entered if head.fields["role"] in ("applicant", "respondent")}
-
-    @property
-    def obligations(self) -> Mapping[object, Head]:
-        """The obligations of the newest text of the agreement, by their tags."""
-        drafted = self.last("draft")
-        text = None if drafted is None else drafted.head.fields["agreement"]
-        owed = (found.head for found in self.done.get("add_obligation", ()))
-        return {head.fields["obligation"]: head for head in owed if head.fields["agreement"] == text}
-
-    @property
-    def paid(self) -> Mapping[str, int]:
-        """The sums paid, in fen, by obligation."""
-        sums: dict[str, int] = {}
-        for found in self.done.get("record_payment", ()):
-            obligation, paid = found.head.fields["obligation"], found.head.fields["sum"]
-            sums[str(obligation)] = sums.get(str(obligation), 0) + (paid if isinstance(paid, int) else 0)
-        return sums
-
-    @property
-    def receipted(self) -> frozenset[object]:
-        """The entries that the other side's node receipted, by name."""
-        return frozenset(found.head.fields["about"] for found in self.done.get("told", ()))
-
-    @property
-    def first_filed(self) -> tuple[str, ...] | None:
-        """The body, day and number of the first filing that every side signed last; None while they differ."""
-        newest = {
-            found.entry.author: tuple(str(found.head.fields[name]) for name in ("body", "filed", "number"))
-            for found in self.done.get("sign_first_filed", ())
-        }
-        same = set(newest.values())
-        return same.pop() if len(same) == 1 and len(newest) > 1 and self.sides <= newest.keys() else None
-
-    @property
-    def acting(self) -> frozenset[str]:
-        """The officers who act now: the mediators in duty, and who did anything since the stage was entered."""
-        mediators = self.standing("propose_mediators")
-        named = () if mediators is None else mediators.head.fields["who"]
-        here = (_officer(found.head) for every in self.done.values() for found in every if found.at > self.entered)
-        return frozenset((*here, *(named if isinstance(named, tuple) else ())))
-
-    @property
-    def ties(self) -> tuple[Tie, ...]:
-        """Ties declared or alleged, with what was decided, by the regime of the officer's role."""
-        found = sorted((*self.done.get("declare_tie", ()), *self.done.get("request_recusal", ())))
-        return tuple(_tie(self, each) for each in found)
-
-    def newest(self, *acts: str) -> Iterator[Done]:
-        """The newest entry of each of these acts."""
-        return (self.done[act][-1] for act in acts if self.done.get(act))
-
-    def last(self, act: str) -> Done | None:
-        found = self.done.get(act)
-        return found[-1] if found else None
-
-    def standing(self, act: str) -> Done | None:
-        """The newest entry of an act, unless another made room for a new one since."""
-        found = self.last(act)
-        freed = found is not None and any(each.at > found.at for each in self.newest(*ACTS[act].freed_by))
-        return None if freed else found
-
-    def roles(self, agency: AgencyId) -> frozenset[str]:
-        return self.members.get(agency, frozenset())
-
-    def missing(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of the conditions that do not hold."""
-        return tuple(name for name in names if not CONDITIONS[name].holds(self))
 
 
 def fold(rules: Rules, order: Iterable[Entry]) -> Case:
@@ -184,6 +55,7 @@ def advance(case: Case, entry: Entry) -> Case | NoEffect:
     8. The rule of the act itself: whom it invites, which clock it stops, where the case goes.
     9. It takes effect, and clocks start and stop.
     """
+    case = replace(case, moment=entry.head.at)
     return (
         _not_now(case, entry.head)  # 1
         or _not_here(case, entry.head)  # 2
@@ -256,7 +128,7 @@ def _who(stage: Stage, act: str, anybody: frozenset[str]) -> frozenset[str]:
 
 def _recused(case: Case, head: Head) -> NoEffect | None:
     ties = case.ties
-    if any(tie.barred and tie.who == _officer(head) for tie in ties):
+    if any(tie.barred and tie.who == officer_of(head) for tie in ties):
         return NoEffect(reason="OFFICER_RECUSED")
     if head.act not in EVERYWHERE and any(tie.suspends for tie in ties):
         return NoEffect(reason="RECUSAL_UNDECIDED")
@@ -321,8 +193,7 @@ def cannot_close(case: Case, outcome: str, *, reason: bool) -> NoEffect | None:
 
 def _held(case: Case) -> NoEffect | None:
     """The floors of the stage that still run."""
-    names = {timed.clock for timed in case.procedure.stages[case.stage].deadline}
-    runs = tuple(key for key, clock in case.clocks.items() if clock.name in names and clock.holds)
+    runs = tuple(key for key, clock in case.clocks.items() if clock.name in case.timed_here and clock.holds)
     return NoEffect(reason="FLOOR_RUNS", missing=runs) if runs else None
 
 
@@ -361,7 +232,7 @@ def _cannot_name(case: Case, entry: Entry) -> NoEffect | None:
 
 def _cannot_propose(case: Case, entry: Entry) -> NoEffect | None:
     who = entry.head.fields["who"]
-    offices = {_office(each) for each in who} if isinstance(who, tuple) else set[AgencyId]()
+    offices = {office_of(each) for each in who} if isinstance(who, tuple) else set[AgencyId]()
     return None if offices <= case.members.keys() else NoEffect(reason="NOT_A_MEMBER")
 
 
@@ -372,7 +243,7 @@ def _cannot_decide(case: Case, entry: Entry) -> NoEffect | None:
     who = next((str(found.head.fields["who"]) for found in tied if found.entry.name == about), None)
     if who is None:
         return NoEffect(reason="CITES_NOTHING")
-    may = head.agency in (case.lead, _office(who)) and who != _officer(head)
+    may = head.agency in (case.lead, office_of(who)) and who != officer_of(head)
     return None if may else NoEffect(reason="NOT_THEIRS_TO_DECIDE")
 
 
@@ -384,6 +255,22 @@ def _cannot_change_tier(case: Case, entry: Entry) -> NoEffect | None:
 def _cannot_mark(case: Case, entry: Entry) -> NoEffect | None:
     marked = mark_clock(case.clocks, entry.head, case.rules)
     return marked if isinstance(marked, NoEffect) else None
+
+
+def _cannot_do_task(case: Case, entry: Entry) -> NoEffect | None:
+    """A task is its owner's: nobody is bound by what they did not take, and who did it does not verify it."""
+    head, name = entry.head, entry.head.fields.get("task")
+    if name is None:
+        return None
+    task = case.tasks.get(str(name))
+    if task is None:
+        return NoEffect(reason="TASK_UNKNOWN")
+    if head.act not in ("verify", "return_task", "carry_over", "drop_task", "reopen"):
+        return None if str(head.agency) == task.owner else NoEffect(reason="NOT_THEIR_TASK")
+    reported = task.done.get("report_result")
+    if head.act == "verify" and (reported is None or reported.head.officer == head.officer):
+        return NoEffect(reason="NOT_REPORTED" if reported is None else "VERIFIES_OWN_WORK")
+    return NoEffect(reason="VERIFIES_OWN_WORK") if head.act == "verify" and str(head.agency) == task.owner else None
 
 
 def _cannot_go(case: Case, entry: Entry) -> NoEffect | None:
@@ -410,6 +297,7 @@ _RULES: Final[Mapping[str, Callable[[Case, Entry], NoEffect | None]]] = MappingP
         "raise": _cannot_change_tier,
         "lower": _cannot_change_tier,
         **dict.fromkeys(CLOCK_ACTS, _cannot_mark),
+        **dict.fromkeys(TASK_ACTS, _cannot_do_task),
     }
 )
 """What an act itself demands, beyond what is demanded of every act."""
@@ -492,35 +380,9 @@ def _entered(case: Case, stage: str) -> Case:
     return replace(case, stage=stage, entered=case.at - 1, tier=tier)
 
 
-def _tie(case: Case, found: Done) -> Tie:
-    who, name = str(found.head.fields["who"]), found.entry.name
-    roles = case.roles(_office(who))
-    regimes = {case.procedure.roles[role].recusal for role in roles if role in case.procedure.roles}
-    decided = next((each.head.fields["result"] for each in case.done.get("decide_recusal", ())
-                    if each.head.fields["about"] == name), None)  # fmt: skip
-    accepted = {each.head.fields["on_behalf"] for each in case.done.get("accept_tie", ())
-                if each.head.fields["about"] == name}  # fmt: skip
-    waived = regimes <= {"disclosed"} and bool(regimes) and bool(case.parties) and case.parties.keys() <= accepted
-    open_yet = decided is None and not waived
-    return Tie(
-        who=who,
-        stands=open_yet or decided == "barred",
-        barred=decided == "barred",
-        suspends=open_yet and "suspends" in regimes,
-    )
-
-
 def _find_party(case: Case, tag: object) -> Head | None:
     return next((found.head for found in case.done.get("add_party", ()) if found.head.fields["party"] == tag), None)
 
 
-def _officer(head: Head) -> str:
-    return f"{head.agency}#{head.officer or ''}"
-
-
 def _named(head: Head) -> AgencyId:
     return parse_agency_id(str(head.fields["agency"]))
-
-
-def _office(officer: str) -> AgencyId:
-    return parse_agency_id(officer.partition("#")[0])

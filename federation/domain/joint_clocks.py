@@ -30,7 +30,7 @@ from federation.protocol.errors import BridgeheadError
 from federation.protocol.ids import format_time, parse_time
 
 if TYPE_CHECKING:
-    from federation.domain.joint_case import Case
+    from federation.domain.joint_state import Case
 
 
 CLOCK_ACTS: Final = ("extend", "suspend", "resume", "overdue", "escalate", "floor_over")
@@ -79,7 +79,8 @@ def run_clocks(case: Case, entry: Entry, *, entered: str) -> Case:
     """The case with the clocks that an entry starts and stops; `entered` is the stage that it entered, if any."""
     head, clocks, holding = entry.head, dict(case.clocks), set(case.holding)
     for event in case.procedure.events_of(head.act):
-        happens = head.act in event.acts or entered in event.stages
+        says = all(head.fields.get(name) in words for name, words in event.says.items())
+        happens = (head.act in event.acts and says) or entered in event.stages
         if event.when:
             holds = CONDITIONS[event.when].holds(case)
             happens |= holds and event.id not in holding

@@ -119,11 +119,15 @@ class Outcome(Row, frozen=True, kw_only=True):
 
 
 class Event(Row, frozen=True, kw_only=True):
-    """An act, entering a stage, or a condition that comes true, for clocks. `at`: the act's own day."""
+    """An act, entering a stage, or a condition that comes true, for clocks. `at`: the act's own day.
+
+    `says` narrows it to acts whose fields say one of the words.
+    """
 
     id: _Event
     acts: tuple[_Word, ...] = ()
     stages: tuple[_Word, ...] = ()
+    says: dict[str, tuple[str, ...]] = {}  # noqa: RUF012  # as above
     when: str = ""
     at: str = ""
 
@@ -144,10 +148,11 @@ class Listed(Row, frozen=True, kw_only=True):
 
 
 class Procedure(Row, frozen=True, kw_only=True, dict=True):
-    """One kind of joint case. `classes`: for each class of items what each role is given, all or some fields.
+    """One kind of joint case. `papers` are the kinds of papers that must be attached.
 
-    `A` stands for every office of the province where a case was opened, `B` for those of the other that are not named
-    by their role, `citizen` for the party whom an item is about.
+    `classes`: for each class of items what each role is given, all or some fields. `A` stands for every office of the
+    province where a case was opened, `B` for those of the other that are not named by their role, `citizen` for the
+    party whom an item is about.
     """
 
     name: _Name
@@ -158,6 +163,7 @@ class Procedure(Row, frozen=True, kw_only=True, dict=True):
     official: bool
     source: str
     retention: str
+    papers: tuple[_Word, ...] = ()
     role: tuple[Role, ...]
     stage: tuple[Stage, ...]
     outcome: tuple[Outcome, ...]

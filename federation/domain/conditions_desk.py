@@ -1,0 +1,265 @@
+"""Conditions of desks, letters between forces and meetings; `conditions` holds the others, and says how they are read.
+
+Sources: the article beside each row; [P] is a proposal of the federation, law being silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from federation.domain.facts import Fact, after, by_another, done, each_task, here, not_after, says
+from federation.protocol.ids import parse_agency_id
+
+if TYPE_CHECKING:
+    from federation.domain.joint_state import Case
+
+
+def _papers_complete(case: Case) -> bool:
+    """Every kind that the procedure lists is there, and nothing was found missing since the newest."""
+    there: set[object] = set()
+    newest = -1
+    for act in ("take_papers", "add_papers", "apply_in", "attach_paper"):
+        for found in case.done.get(act, ()):
+            papers = found.head.fields.get("papers", (found.head.fields.get("paper_kind"),))
+            there.update(papers if isinstance(papers, tuple) else ())
+            newest = max(newest, found.at)
+    named = max((found.at for found in case.newest("tell_missing", "return_letter")), default=-1)
+    return newest > named and set(case.procedure.papers) <= there
+
+
+def _papers_missing(case: Case) -> bool:
+    named = max((found.at for found in case.newest("tell_missing", "return_letter")), default=-1)
+    return named > max((found.at for found in case.newest("take_papers", "add_papers", "attach_paper")), default=-1)
+
+
+def _leader_signed(case: Case) -> bool:
+    """A leader other than the author of the newest letter signed it."""
+    filled, signed = case.last("fill_letter"), case.last("sign_letter")
+    if filled is None or signed is None or signed.at < filled.at:
+        return False
+    return signed.head.agency == filled.head.agency and signed.head.officer != filled.head.officer
+
+
+def _clear_fresh(case: Case) -> bool:
+    """[P]: the newest check beforehand was clear, and at most 24 hours before the act that stands on it."""
+    found = case.last("answer_precheck")
+    if found is None or found.head.fields["result"] != "clear" or case.moment is None:
+        return False
+    return timedelta() <= case.moment - found.head.at <= timedelta(hours=24)
+
+
+def _home_issued(case: Case) -> bool:
+    """The office of the other side issued the paper."""
+    return any(found.entry.author != case.home for found in case.done.get("issue", ()))
+
+
+def _two_officers(case: Case) -> bool:
+    """刑程 202, 处罚法 42: at least two officers are named."""
+    assigned = case.last("assign_unit")
+    who = None if assigned is None else assigned.head.fields["who"]
+    return isinstance(who, tuple) and len(set(who)) > 1
+
+
+def _records_signed(case: Case) -> bool:
+    """刑程 206, 行程 77, 120: each record is signed, or says that signing was refused."""
+    records = case.done.get("file_record", ())
+    return bool(records) and all(found.head.fields["signed"] in ("yes", "refused") for found in records)
+
+
+def _adult_present(case: Case) -> bool:
+    """未保法 110: a guardian or a fit adult; true where no minor was heard."""
+    records = [found.head.fields for found in case.done.get("file_record", ())]
+    return all(said.get("minor") != "yes" or said.get("adult_present") == "yes" for said in records)
+
+
+def _identity_checked_before(case: Case) -> bool:
+    """行程 120: before anything is recorded."""
+    checked, records = case.done.get("check_identity", ()), case.done.get("file_record", ())
+    return bool(checked) and all(checked[0].at < found.at for found in records)
+
+
+def _integrity_matches(case: Case) -> bool:
+    """刑程 66: the value sent is the value received, of each piece of evidence."""
+    sent = {found.entry.name: found.head.fields.get("integrity") for found in case.done.get("file_evidence", ())}
+    seen = {
+        found.head.fields["about"]: found.head.fields["integrity"] for found in case.done.get("check_integrity", ())
+    }
+    return bool(sent) and all(value is None or seen.get(name) == value for name, value in sent.items())
+
+
+def _dispute_settled(case: Case) -> bool:
+    """刑程 356: both sides accepted one text; who proposed it accepted it by that."""
+    proposed = case.last("propose_settlement")
+    accepted = case.last("accept_settlement")
+    if proposed is None or accepted is None or accepted.head.fields["about"] != proposed.entry.name:
+        return False
+    return accepted.entry.author != proposed.entry.author
+
+
+_PLACES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "registration": ("home new_place", ""),
+        "change": ("home", "stands_here"),
+        "move": ("home", "new_place"),
+        "transfer": ("home", "new_place"),
+        "inspection": ("home stands_here", ""),
+        **dict.fromkeys(("papers", "plates", "correct", "cancel"), ("home", "")),
+        "moved": ("new_place", ""),
+        **dict.fromkeys(("renew", "licence_change", "reissue"), ("home new_place stands_here other", "")),
+    }
+)
+"""Where each type of business is done, and where else for small cars and motorcycles (登规 10-54, 驾规 63-69)."""
+
+
+def _place_competent(case: Case) -> bool:
+    """The table of types says that the place where the papers were taken in may do it."""
+    taken = case.last("take_papers")
+    if taken is None:
+        return False
+    said = taken.head.fields
+    anyone, small = _PLACES[str(said["type"])]
+    return said["at"] in anyone.split() or (said.get("small") == "yes" and said["at"] in small.split())
+
+
+# ---- meetings
+
+
+def _call_receipted(case: Case) -> bool:
+    """Each side that was called takes part or receipted the call."""
+    called = {str(found.head.fields["agency"]) for found in case.done.get("invite", ())}
+    heard = {str(agency) for agency in case.members} | {
+        str(found.head.fields["agency"]) for found in case.done.get("told", ())
+    }
+    return bool(called) and called <= heard
+
+
+def _agenda_settled(case: Case) -> bool:
+    """No objection is open: its item was withdrawn, or it was settled."""
+    gone = {found.head.fields["item"] for found in case.done.get("withdraw_item", ())}
+    settled = {found.head.fields["about"] for found in case.done.get("settle_item", ())}
+    items = {found.head.fields["item"] for found in case.done.get("propose_item", ())}
+    return bool(items - gone) and all(
+        found.head.fields["item"] in gone or found.entry.name in settled for found in case.done.get("object_item", ())
+    )
+
+
+def _quorum_met(case: Case) -> bool:
+    """Every side that takes part is present."""
+    present = case.last("record_presence")
+    who = None if present is None else present.head.fields["present"]
+    return isinstance(who, tuple) and case.sides <= {parse_agency_id(each).node for each in who}
+
+
+def _minutes_signed_by_all(case: Case) -> bool:
+    """One digest, that of the minutes issued last, signed last by every side."""
+    issued = case.last("issue_minutes")
+    signed = {found.entry.author: found.head.fields["minutes"] for found in case.done.get("sign_minutes", ())}
+    text = None if issued is None else issued.head.fields["minutes"]
+    return text is not None and len(case.sides) > 1 and all(signed.get(side) == text for side in case.sides)
+
+
+_ENDED: Final = ("verify", "carry_over", "drop_task", "decline_task")
+ROWS: Final = (
+    # papers
+    ("papers_complete", "材料齐全", "nothing that is asked for is missing", "刑程347；登规3；驾规3",
+        Fact(_papers_complete, (frozenset({"take_papers", "attach_paper"}),))),
+    ("papers_missing", "已一次性告知补正", "every gap was named at once", "登规3；驾规3；刑程347",
+        Fact(_papers_missing, (frozenset({"tell_missing", "return_letter"}),))),
+    ("papers_match_kind", "手续与协作种类相符", "the papers of the kind are there", "刑程347",
+        done("receive_letter") & Fact(_papers_complete, (frozenset({"attach_paper"}),))),
+    # who acts
+    ("unit_named", "承办部门已确定", "one unit and its officers are named", "刑程348", done("assign_unit")),
+    ("two_officers", "两名以上执法人员", "at least two officers are named", "刑程202；处罚法42",
+        Fact(_two_officers, (frozenset({"assign_unit"}),))),
+    ("leader_signed", "负责人已签发", "a leader other than the author signed", "刑程347",
+        Fact(_leader_signed, (frozenset({"fill_letter"}), frozenset({"sign_letter"})))),
+    ("not_this_force", "不属本单位管辖", "another office or county", "刑程348", done("redirect")),
+    ("requester_came", "办案单位自行办理", "the requesting officers took over", "刑程351", done("come_over")),
+    ("place_competent", "可以在本地办理", "it may be done here", "登规；驾规",
+        Fact(_place_competent, (frozenset({"take_papers"}),))),
+    ("place_not_competent", "须由登记地办理", "only the home office may do it", "登规；驾规",
+        done("take_papers") & Fact(lambda case: not _place_competent(case))),
+    ("home_must_review", "须由登记地复核", "it is decided at home", "登规；驾规",
+        done("take_papers") & Fact(lambda case: not _place_competent(case))),
+    ("members_told", "各方已知悉", "each side receipted the call", "[P]",
+        Fact(_call_receipted, (frozenset({"invite"}), frozenset({"join", "told"})))),
+    ("dispute_raised", "已提出管辖争议", "a side named what it disputes", "刑程22", done("raise_dispute")),
+    ("dispute_settled", "争议已协商一致", "both sides accepted one text", "刑程356",
+        Fact(_dispute_settled, (frozenset({"propose_settlement"}), frozenset({"accept_settlement"})))),
+    ("superior_decided", "上级已决定", "the superior's decision is on file", "刑程22、356",
+        done("file_superior_decision")),
+    # letters and desks
+    ("letter_accepted", "已接受协作", "the letter was accepted", "刑程347",
+        done("accept_letter") & not_after("accept_letter", "return_letter")),
+    ("records_signed", "笔录已签名", "each record signed, or refusal noted", "刑程206；行程77、120",
+        Fact(_records_signed, (frozenset({"file_record"}),))),
+    ("adult_present", "合适成年人到场", "a fit adult, where a minor is heard", "未保法110", Fact(_adult_present)),
+    ("identity_checked_before", "事先核实身份", "the identity was checked first", "行程120",
+        Fact(_identity_checked_before, (frozenset({"check_identity"}),))),
+    ("recording_filed", "录音录像完整", "the recording is whole", "刑程352；行程120", says("file_recording", "whole",
+        "yes")),
+    ("original_sent", "原件已寄送", "the original was sent", "行程120", done("send_original")),
+    ("served_or_tried", "已送达或者有送达记录", "served, or the attempt recorded", "行程36", done("record_service")),
+    ("paper_confirmed", "办案单位已确认手续", "the case unit confirmed the request", "行程121", done("confirm_paper")),
+    ("evidence_sealed", "证据清单笔录齐全", "list and record of the evidence", "刑程66", says("file_evidence", "sealed",
+        "yes")),
+    ("integrity_matches", "完整性校验一致", "the value received is the value sent", "刑程66",
+        Fact(_integrity_matches, (frozenset({"file_evidence"}), frozenset({"file_evidence", "check_integrity"})))),
+    ("result_filed", "结果已反馈", "the result is there", "刑程353", done("file_result") | each_task("report_result",
+        *_ENDED)),
+    ("result_confirmed", "请求方已确认", "the asker accepted it", "[P]", after("file_result",
+        "confirm_result") | after("report_impossible", "confirm_result")),
+    ("use_recorded", "用途已记录", "what it was used for is noted", "[P]", done("record_use")),
+    ("reported_impossible", "已报告无法办理", "it cannot be done, and what was tried", "[P]",
+        done("report_impossible")),
+    ("supplement_asked", "请求补充", "one more thing is asked for", "[P]", here("ask_supplement")),
+    ("within_letter", "未超出协作范围", "within the kind asked for", "刑程355", says("file_result", "beyond", "no")),
+    ("beyond_letter", "超出协作范围", "beyond the kind asked for", "刑程355；行程122", says("file_result", "beyond",
+        "yes")),
+    ("lead_found", "发现案外线索", "a lead outside the matter was filed", "刑程175", done("found_lead")),
+    ("lead_accepted", "线索已被接受", "the competent force took it", "刑程175", done("accept_lead")),
+    ("lead_declined", "线索未被接受", "declined, with the reason", "刑程175", done("decline_lead")),
+    ("urgent_measure_taken", "紧急措施已采取", "taken first, or none was needed", "刑程175；行程62", says("hand_lead",
+        "measure")),
+    ("reporter_told", "已告知报案人", "who reported it was told", "刑程175、184", done("tell_reporter")),
+    ("clear_fresh", "预核查在二十四小时内", "a clear check, at most 24 hours old", "[P]",
+        Fact(_clear_fresh, (frozenset({"answer_precheck"}),))),
+    ("blocked", "预核查未通过", "something blocks it", "登规18、25、29", says("answer_precheck", "result", "blocked")),
+    ("parties_joint", "抵押权人等共同申请", "the mortgagee or pledgee applies, too", "登规26、32",
+        done("join_application")),
+    ("inspection_done", "已查验合格", "inspected and passed", "登规14", says("file_inspection", "passed", "yes")),
+    ("inspection_waived", "免予查验", "no inspection is needed", "登规14", done("waive_inspection")),
+    ("request_refused", "不予办理", "refused, with the reason", "登规；驾规", done("refuse") & not_after("refuse",
+        "accept")),
+    ("home_issued", "登记地已核发", "the home office issued it", "登规；驾规",
+        Fact(_home_issued, (frozenset({"issue"}),))),
+    ("paper_issued", "已核发", "the paper was issued", "登规；驾规", done("issue")),
+    ("sent_back", "已退回", "it was sent back", "[P]", here("send_back", "return_task")),
+    ("move_out_done", "档案已转出", "the old place sent the file", "登规18、27", done("move_out")),
+    ("applied_in", "已申请转入", "applied at the new place", "登规18、27", done("apply_in")),
+    ("handed_over", "已发放", "the applicant has the paper", "登规；驾规", done("hand_out")),
+    ("old_taken", "旧证已收回", "the old paper was taken back", "驾规68", done("take_old")),
+    ("term_over", "本环节期限已满", "the time of the stage is over", "[P]",
+        Fact(lambda case: any(clock.late and clock.name in case.timed_here for clock in case.clocks.values()),
+             (frozenset({"overdue"}),))),
+    # meetings
+    ("agenda_settled", "议题已确定", "no objection is open", "[P]",
+        Fact(_agenda_settled, (frozenset({"propose_item"}),))),
+    ("quorum_met", "各方到会", "every side is present", "[P]", Fact(_quorum_met, (frozenset({"record_presence"}),))),
+    ("minutes_signed_by_all", "纪要各方签认", "one text, signed by every side", "[P]",
+        Fact(_minutes_signed_by_all, (frozenset({"issue_minutes"}), frozenset({"sign_minutes"})))),
+    ("owner_accepted", "责任单位已认领", "each owner accepted or declined its task", "[P]",
+        Fact(lambda case: bool(case.tasks) and all(
+            {"accept_task", *_ENDED} & task.done.keys() for task in case.tasks.values()),
+            (frozenset({"record_item"}), frozenset({"accept_task", "decline_task"})))),
+    ("due_set", "办结期限已定", "each resolution has a day", "[P]",
+        Fact(lambda case: bool(case.tasks) and all(task.due for task in case.tasks.values()),
+             (frozenset({"record_item"}),))),
+    ("verified_by_another", "已由他人核查", "checked by another officer of another agency", "[P]",
+        each_task(*_ENDED) | by_another("verify_claim", "add_claim")),
+    ("every_item_ended", "事项全部办结", "no task is open", "[P]", each_task(*_ENDED)),
+)  # fmt: skip
+"""Name, Chinese, English, rule and fact of each."""

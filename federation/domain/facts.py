@@ -1,0 +1,177 @@
+"""Of what conditions are made: questions to the folded case, each of which says the acts that can make it true.
+
+Rules kept: a fact is a pure function of a case, and never raises; "each side" means one entry of every node that takes
+part, and at least two take part; "each party" means both sides of the quarrel. Source: DESIGN section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from federation.domain.joint_state import Case
+
+Holds: TypeAlias = "Callable[[Case], bool]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A question to a case. `acts`: of each of these sets one act at least must be done before it can hold."""
+
+    holds: Holds
+    acts: tuple[frozenset[str], ...] = ()
+
+    def __and__(self, other: Fact) -> Fact:
+        return Fact(lambda case: self.holds(case) and other.holds(case), self.acts + other.acts)
+
+    def __or__(self, other: Fact) -> Fact:
+        either = tuple(mine | theirs for mine in self.acts for theirs in other.acts)
+        return Fact(lambda case: self.holds(case) or other.holds(case), either)
+
+
+def done(*acts: str) -> Fact:
+    """One of the acts was done with effect since the case began."""
+    return Fact(lambda case: any(case.done.get(act) for act in acts), (frozenset(acts),))
+
+
+def here(*acts: str) -> Fact:
+    """One of the acts was done since the stage was entered."""
+    return Fact(lambda case: any(found.at > case.entered for found in case.newest(*acts)), (frozenset(acts),))
+
+
+def after(first: str, *acts: str) -> Fact:
+    """One of the acts was done after the newest `first`."""
+
+    def holds(case: Case) -> bool:
+        begun = case.last(first)
+        return begun is not None and any(found.at > begun.at for found in case.newest(*acts))
+
+    return Fact(holds, (frozenset({first}), frozenset(acts)))
+
+
+def not_after(act: str, *undoing: str) -> Fact:
+    """None of the undoing acts is newer than the newest `act`; holds while nothing was done at all."""
+
+    def holds(case: Case) -> bool:
+        begun = case.last(act)
+        return not any(begun is None or found.at > begun.at for found in case.newest(*undoing))
+
+    return Fact(holds)
+
+
+def says(act: str, field: str, *words: str) -> Fact:
+    """The newest entry of an act says one of these words; any word when none is given."""
+
+    def holds(case: Case) -> bool:
+        found = case.last(act)
+        said = None if found is None else found.head.fields.get(field)
+        return said is not None and (not words or said in words)
+
+    return Fact(holds, (frozenset({act}),))
+
+
+def never_says(act: str, field: str, *words: str) -> Fact:
+    """The newest entry of an act, if there is one, says none of these words."""
+    said = says(act, field, *words)
+    return Fact(lambda case: not said.holds(case))
+
+
+def answered(asked: str, *by: str) -> Fact:
+    """Every entry of an act is cited by one that answers it; holds when nothing was asked."""
+
+    def holds(case: Case) -> bool:
+        cited = {found.head.fields.get("about") for act in by for found in case.done.get(act, ())}
+        return all(found.entry.name in cited for found in case.done.get(asked, ()))
+
+    return Fact(holds)
+
+
+def by_each_side(act: str, *, since: str = "", word: tuple[str, str] = ("", "")) -> Fact:
+    """Each side did it, after the newest `since`; the newest entry of each says the word of that field."""
+    field, wanted = word
+
+    def holds(case: Case) -> bool:
+        begun = case.last(since) if since else None
+        newest = {found.entry.author: found for found in case.done.get(act, ())}
+        counted = {
+            node
+            for node, found in newest.items()
+            if (not since or (begun is not None and found.at > begun.at))
+            and (not field or found.head.fields.get(field) == wanted)
+        }
+        return len(case.sides) > 1 and case.sides <= counted
+
+    return Fact(holds, (frozenset({act}), *((frozenset({since}),) if since else ())))
+
+
+def for_each_party(*acts: str, since: str = "", here: bool = False) -> Fact:
+    """Each party did one of the acts, or is named by one: after the newest `since`, or since the stage was entered."""
+
+    def holds(case: Case) -> bool:
+        begun = case.last(since) if since else None
+        start = case.entered if here else -1 if begun is None else begun.at
+        named: set[object] = set()
+        for act in acts:
+            for found in case.done.get(act, ()):
+                if found.at > start:
+                    parties = found.head.fields.get("parties", ())
+                    named.update((found.head.fields.get("on_behalf"), *(parties if isinstance(parties, tuple) else ())))
+        return bool(case.parties) and case.parties.keys() <= named and not (since and begun is None)
+
+    return Fact(holds, (frozenset(acts), frozenset({"add_party"}), *((frozenset({since}),) if since else ())))
+
+
+def by_another(act: str, of: str) -> Fact:
+    """The newest `act` was done by another officer of another agency than the newest `of`."""
+
+    def holds(case: Case) -> bool:
+        checked, did = case.last(act), case.last(of)
+        if checked is None or did is None:
+            return False
+        return checked.head.agency != did.head.agency and checked.head.officer != did.head.officer
+
+    return Fact(holds, (frozenset({act}), frozenset({of})))
+
+
+def clock_over(*clocks: str) -> Fact:
+    """The lead's node wrote that the time of one of these clocks is over."""
+    return Fact(
+        lambda case: any(clock.late and clock.name in clocks for clock in case.clocks.values()),
+        (frozenset({"overdue"}),),
+    )
+
+
+def clock_not_over(*clocks: str) -> Fact:
+    over = clock_over(*clocks)
+    return Fact(lambda case: not over.holds(case))
+
+
+def stated(act: str, field: str, word: str) -> Fact:
+    """The newest entry of an act that says anything in that field says this word."""
+
+    def holds(case: Case) -> bool:
+        said = [found.head.fields[field] for found in case.done.get(act, ()) if field in found.head.fields]
+        return bool(said) and said[-1] == word
+
+    return Fact(holds, (frozenset({act}),))
+
+
+def each_claim(*acts: str) -> Fact:
+    """Every claim was met with one of the acts, and there is one."""
+
+    def holds(case: Case) -> bool:
+        claims = {found.head.fields["claim"] for found in case.done.get("add_claim", ())}
+        met = {found.head.fields["claim"] for act in acts for found in case.done.get(act, ())}
+        return bool(claims) and claims <= met
+
+    return Fact(holds, (frozenset({"add_claim"}), frozenset(acts)))
+
+
+def each_task(*states: str) -> Fact:
+    """Every task stands at one of these acts, and there is one."""
+    return Fact(
+        lambda case: bool(case.tasks) and all(task.state in states for task in case.tasks.values()),
+        (frozenset({"record_item"}), frozenset(states)),
+    )
