@@ -12,7 +12,7 @@ PAGES = ("README.md", "docs/operations.md")
 *MAKING, STOPPING = blocks_of("README.md")
 STORY = [*MAKING, *blocks_of("docs/operations.md"), STOPPING]
 SAYS = {
-    "homes/$p --from nodes/$p": ("zhejiang: homes/zhejiang, 31 agencies", "anhui: homes/anhui"),
+    "homes/$p --from nodes/$p": ("zhejiang: homes/zhejiang, ", "agencies, realm demo", "anhui: homes/anhui"),
     "agreement publish": ("content     until",),
     "log restart": ("停用 retired", "shown by  anhui, jiangxi, zhejiang"),
     "agreement diff draft-5": ("RETIRES ITS LOG",),
